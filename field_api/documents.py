@@ -1,0 +1,135 @@
+"""The documents that travel between a phone and the server.
+
+A document is what the phone says; the part under `server` is what the server says of it, ignored on the
+way up. `_deleted` is RxDB's. Times are RFC 3339 with offset; ids are UUIDv7 made by the phone.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from server.core.location import Fix
+from server.core.wire import HexSha256, LongText, ShortText, Wire
+
+VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
+AwareTime = Annotated[datetime, Meta(tz=True)]
+
+
+class Document(Wire):
+    id: UUID
+    deleted: bool = field(default=False, name="_deleted")
+    server: msgspec.Raw | None = None
+
+
+class PersonPresent(Wire):
+    """A family member who was there; by member where the household lists them."""
+
+    name: ShortText
+    member_id: UUID | None = None
+
+
+class PhotoListed(Wire):
+    """One photo of the sealed manifest: the visit is not whole until these very bytes are in."""
+
+    id: UUID
+    sha256: HexSha256
+
+
+class VisitDocument(Document, kw_only=True):
+    household_id: UUID
+    kind: VisitKind
+    checklist_code: ShortText
+    checklist_version: Annotated[int, Meta(ge=1)]
+    state: Literal["draft", "submitted"]
+    assignment_id: UUID | None = None
+    # Phone and video only in an emergency, with its reason (law: 审核确认办法).
+    mode: Literal["in_person", "phone", "video"] = "in_person"
+    mode_reason: LongText = ""
+    started_at: AwareTime | None = None
+    ended_at: AwareTime | None = None
+    start_fix: Fix | None = None
+    end_fix: Fix | None = None
+    investigator_ids: Annotated[list[UUID], Meta(max_length=6)] = []
+    family_present: Annotated[list[PersonPresent], Meta(max_length=30)] = []
+    answers: dict[str, Any] = {}
+    photos: Annotated[list[PhotoListed], Meta(max_length=100)] = []
+
+
+class EvidenceDocument(Document, kw_only=True):
+    visit_id: UUID
+    question_id: ShortText
+    sha256: HexSha256
+    size_bytes: Annotated[int, Meta(ge=1)]
+    media_type: ShortText = "image/jpeg"
+    captured_at: AwareTime | None = None
+    fix: Fix | None = None
+    note: LongText = ""
+
+
+class AttestationDocument(Document, kw_only=True):
+    visit_id: UUID
+    attested_at: AwareTime
+    fix: Fix | None = None
+
+
+class MemberLine(Struct, rename="camel", kw_only=True):
+    id: UUID
+    name: str
+    relation: str
+    sex: str
+    born_on: date
+    id_number_mask: str | None
+    health: str | None
+    labour_ability: str | None
+    school: str | None
+    work: str | None
+
+
+class HouseholdDocument(Struct, rename="camel", kw_only=True):
+    """A household as its caseworker carries it: numbers masked, nothing that the visit does not need."""
+
+    id: UUID
+    number: str
+    area_code: str
+    area_name: str
+    head_name: str
+    address: str
+    phone_mask: str | None
+    latitude: float | None
+    longitude: float | None
+    datum: str
+    class_: str | None = field(name="class")
+    monthly_amount_fen: int | None
+    members: list[MemberLine]
+    deleted: bool = field(default=False, name="_deleted")
+
+
+class AssignmentDocument(Struct, rename="camel", kw_only=True):
+    id: UUID
+    household_id: UUID
+    kind: str
+    due_on: date
+    checklist_code: str
+    checklist_version: int
+    partner_id: UUID | None
+    partner_name: str | None
+    deleted: bool = field(default=False, name="_deleted")
+
+
+class ChecklistDocument(Struct, rename="camel", kw_only=True):
+    id: UUID
+    code: str
+    version: int
+    kind: str
+    body: dict[str, Any]
+    deleted: bool = field(default=False, name="_deleted")
+
+
+def client_part(raw: dict[str, Any]) -> dict[str, Any]:
+    """What the phone itself says: without `server`, without a client library's own bookkeeping."""
+    return {
+        key: value for key, value in raw.items() if key == "_deleted" or not (key == "server" or key.startswith("_"))
+    }

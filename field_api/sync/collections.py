@@ -1,0 +1,117 @@
+"""The collections that phones replicate. Adding one is one line in COLLECTIONS (and its audience in
+`server/models/feed.py`): how to load documents by id, and, if phones may write it, how to apply them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased, selectinload
+
+from field_api import attestations, evidence, visits
+from field_api.documents import (
+    AssignmentDocument,
+    AttestationDocument,
+    ChecklistDocument,
+    Document,
+    EvidenceDocument,
+    HouseholdDocument,
+    MemberLine,
+    VisitDocument,
+)
+from field_api.sync.rows import Incoming, Verdict
+from server.core.access import Caller, readable
+from server.core.services import Services
+from server.models.areas import Area
+from server.models.checklists import ChecklistTemplate
+from server.models.households import Assignment, Household
+from server.models.people import Staff
+
+Loader = Callable[[AsyncSession, Caller, Sequence[UUID]], Awaitable[dict[str, Any]]]
+Applier = Callable[[AsyncSession, Services, Caller, Sequence[Incoming[Any]]], Awaitable[list[Verdict]]]
+
+
+class Collection(NamedTuple):
+    """`version` is the schema served; phones with another are asked to update."""
+
+    version: int
+    load: Loader
+    document: type[Document] | None = None
+    apply: Applier | None = None
+
+
+async def load_households(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+    rows = await session.execute(
+        readable(Household, caller)
+        .add_columns(Area.name)
+        .join(Area, Area.code == Household.area_code)
+        .where(Household.id.in_(ids))
+        .options(selectinload(Household.members))
+    )
+    return {str(one.id): _household(one, area_name) for one, area_name in rows.tuples()}
+
+
+def _household(one: Household, area_name: str) -> HouseholdDocument:
+    return HouseholdDocument(
+        id=one.id,
+        number=one.number,
+        area_code=one.area_code,
+        area_name=area_name,
+        head_name=one.head_name,
+        address=one.address,
+        phone_mask=one.phone_mask,
+        latitude=one.latitude,
+        longitude=one.longitude,
+        datum=one.datum,
+        class_=one.class_,
+        monthly_amount_fen=one.monthly_amount_fen,
+        members=[
+            MemberLine(**{name: getattr(member, name) for name in MemberLine.__struct_fields__})
+            for member in one.members
+        ],
+    )
+
+
+async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+    partner = aliased(Staff)
+    rows = await session.execute(
+        readable(Assignment, caller)
+        .add_columns(partner.name)
+        .outerjoin(partner, partner.id == Assignment.partner_id)
+        .where(Assignment.id.in_(ids))
+    )
+    return {
+        str(one.id): AssignmentDocument(
+            id=one.id,
+            household_id=one.household_id,
+            kind=one.kind,
+            due_on=one.due_on,
+            checklist_code=one.checklist_code,
+            checklist_version=one.checklist_version,
+            partner_id=one.partner_id,
+            partner_name=partner_name,
+        )
+        for one, partner_name in rows.tuples()
+    }
+
+
+async def load_checklists(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+    # A published checklist holds nothing personal: whoever the feed names may have it.
+    del caller
+    rows = await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.id.in_(ids)))
+    return {
+        str(one.id): ChecklistDocument(id=one.id, code=one.code, version=one.version, kind=one.kind, body=one.body)
+        for one in rows
+    }
+
+
+COLLECTIONS: dict[str, Collection] = {
+    "assignments": Collection(1, load_assignments),
+    "households": Collection(1, load_households),
+    "checklists": Collection(1, load_checklists),
+    "visits": Collection(1, visits.load_visits, VisitDocument, visits.apply_visits),
+    "evidence": Collection(1, evidence.load_evidence, EvidenceDocument, evidence.apply_evidence),
+    "attestations": Collection(1, attestations.load_attestations, AttestationDocument, attestations.apply_attestations),
+}

@@ -1,0 +1,245 @@
+"""Push: every row gets its own verdict, and no row is refused into thin air.
+
+A row is stored, or was stored before with the same content (success again), or meets another version
+(the server's goes back, the phone's is kept), or can't be applied (kept in quarantine, and goes back
+with its reason). One bad row never holds up the others.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Raw, Struct
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from field_api.documents import client_part
+from field_api.sync.collections import Collection
+from field_api.sync.pull import masters, quarantined_document, served_collection
+from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict
+from server.core.access import Caller
+from server.core.canonical import NotCanonical, content_hash
+from server.core.errors import Fault, Problem, problem_body
+from server.core.ids import new_id
+from server.core.log import log
+from server.core.pointers import pointer_of
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models import audit
+from server.models.feed import KeptRow, announce_to
+
+LONGEST_BATCH = 200
+LONGEST_ID = 200
+
+
+class PushedRow(Struct, rename="camel"):
+    """RxDB's row: the new state, and the state the phone took it from."""
+
+    new_document_state: Raw
+    assumed_master_state: Raw | None = None
+
+
+class _Row(Struct):
+    """A row as it came, before anyone has understood it."""
+
+    body: bytes
+    doc_id: str
+    incoming: Incoming[Any] | None
+    verdict: Verdict | None
+
+
+async def push(
+    session: AsyncSession, services: Services, caller: Caller, name: str, version: int, body: bytes
+) -> list[dict[str, Any]]:
+    """Apply a batch; returns the server's state of every row that did not go through, as RxDB expects."""
+    collection = served_collection(name, version)
+    if collection.apply is None or collection.document is None:
+        raise Problem("sync.collection_read_only")
+    rows = [_read(collection, one) for one in _batch(body)]
+    readable_rows = [row for row in rows if row.incoming is not None and row.verdict is None]
+    verdicts = await _apply(session, services, caller, collection, [row.incoming for row in readable_rows])
+    for row, verdict in zip(readable_rows, verdicts, strict=True):
+        row.verdict = verdict
+    await _keep_what_failed(session, caller, name, rows)
+    await _resolve_what_went_through(session, caller, name, rows)
+    return await _answer(session, caller, name, collection, rows)
+
+
+def _batch(body: bytes) -> list[PushedRow]:
+    try:
+        rows = msgspec.json.decode(body, type=list[PushedRow])
+    except msgspec.ValidationError as error:
+        fault = Fault(pointer_of(str(error)), "row.invalid", str(error))
+        raise Problem("request.invalid", faults=[fault]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Problem("request.not_json") from None
+    if len(rows) > LONGEST_BATCH:
+        raise Problem("sync.batch_too_long", limit=LONGEST_BATCH)
+    return rows
+
+
+def _read(collection: Collection, row: PushedRow) -> _Row:
+    body = bytes(row.new_document_state)
+    assert collection.document is not None
+    told: Any = None
+    try:
+        told = msgspec.json.decode(body)
+        document = msgspec.json.decode(body, type=collection.document)
+        _refuse_what_no_column_takes(body)
+        part = client_part(told)
+        incoming = Incoming(document, part, content_hash(part), _assumed_hash(row))
+    except NotCanonical:
+        return _Row(body, _doc_id(told), None, Quarantine(Problem("row.number_not_portable")))
+    except msgspec.ValidationError as error:
+        fault = Fault(pointer_of(str(error)), "row.invalid", str(error).split(" - at")[0])
+        return _Row(body, _doc_id(told), None, Quarantine(Problem("row.invalid", faults=[fault])))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Row(body, new_id().hex, None, Quarantine(Problem("row.invalid")))
+    return _Row(body, str(document.id), incoming, None)
+
+
+def _refuse_what_no_column_takes(body: bytes) -> None:
+    if b"\\u0000" in body:
+        raise msgspec.ValidationError("A text holds the character U+0000")
+
+
+def _assumed_hash(row: PushedRow) -> str | None:
+    if row.assumed_master_state is None:
+        return None
+    assumed = msgspec.json.decode(bytes(row.assumed_master_state))
+    return content_hash(client_part(assumed)) if isinstance(assumed, dict) else None
+
+
+def _doc_id(told: Any) -> str:
+    """The row's own id where it has one that can be kept; else one of ours, so that the row still is."""
+    candidate = told.get("id") if isinstance(told, dict) else None
+    if isinstance(candidate, str) and 0 < len(candidate) <= LONGEST_ID and "\x00" not in candidate:
+        return candidate
+    return new_id().hex
+
+
+async def _apply(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    collection: Collection,
+    rows: Sequence[Incoming[Any] | None],
+) -> list[Verdict]:
+    """Apply all together; if the database refuses the lot, one by one, so that only the bad ones stay out."""
+    batch = [row for row in rows if row is not None]
+    if not batch:
+        return []
+    assert collection.apply is not None
+    try:
+        async with session.begin_nested():
+            return await collection.apply(session, services, caller, batch)
+    except (IntegrityError, DataError) as error:
+        log.warning("push.batch_refused", rows=len(batch), reason=_reason(error))
+        if len(batch) == 1:
+            return [Quarantine(Problem("row.refused_by_rule"))]
+    return [verdict for row in batch for verdict in await _apply(session, services, caller, collection, [row])]
+
+
+def _reason(error: Exception) -> str:
+    """The constraint that refused, never the values: those are personal."""
+    diagnostics = getattr(getattr(error, "orig", None), "diag", None)
+    return str(getattr(diagnostics, "constraint_name", None) or type(error).__name__)
+
+
+async def _keep_what_failed(session: AsyncSession, caller: Caller, name: str, rows: list[_Row]) -> None:
+    for row in rows:
+        if isinstance(row.verdict, Quarantine):
+            await _quarantine(session, caller, name, row, row.verdict.problem)
+        elif isinstance(row.verdict, Conflict):
+            session.add(_kept(caller, name, row, "lost_conflict", None))
+            audit.record(session, caller, "sync.conflict_kept", name, row.doc_id)
+
+
+async def _quarantine(session: AsyncSession, caller: Caller, name: str, row: _Row, problem: Problem) -> None:
+    now = utc_now()
+    told = _both_languages(problem)
+    await session.execute(
+        update(KeptRow)
+        .where(
+            KeptRow.collection == name,
+            KeptRow.doc_id == row.doc_id,
+            KeptRow.staff_id == caller.id,
+            KeptRow.kept_as == "quarantined",
+            KeptRow.resolved_at.is_(None),
+            KeptRow.body != row.body,
+        )
+        .values(resolved_at=now)
+    )
+    await session.execute(
+        insert(KeptRow)
+        .values(
+            id=new_id(),
+            kept_as="quarantined",
+            collection=name,
+            doc_id=row.doc_id,
+            staff_id=caller.id,
+            device_id=caller.device_id,
+            body=row.body,
+            code=problem.code,
+            problem=told,
+        )
+        .on_conflict_do_nothing()
+    )
+    audit.record(session, caller, "sync.quarantined", name, row.doc_id, code=problem.code)
+    await announce_to(session, caller.id, name, [row.doc_id])
+
+
+def _both_languages(problem: Problem) -> dict[str, Any]:
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    return {language: msgspec.to_builtins(problem_body(problem, language, request_id)) for language in ("zh", "en")}
+
+
+def _kept(caller: Caller, name: str, row: _Row, kept_as: str, code: str | None) -> KeptRow:
+    return KeptRow(
+        kept_as=kept_as,
+        collection=name,
+        doc_id=row.doc_id,
+        staff_id=caller.id,
+        device_id=caller.device_id,
+        body=row.body,
+        code=code,
+    )
+
+
+async def _resolve_what_went_through(session: AsyncSession, caller: Caller, name: str, rows: list[_Row]) -> None:
+    done = [row.doc_id for row in rows if isinstance(row.verdict, Applied)]
+    await session.execute(
+        update(KeptRow)
+        .where(
+            KeptRow.collection == name,
+            KeptRow.doc_id.in_(done),
+            KeptRow.staff_id == caller.id,
+            KeptRow.kept_as == "quarantined",
+            KeptRow.resolved_at.is_(None),
+        )
+        .values(resolved_at=utc_now())
+    )
+
+
+async def _answer(
+    session: AsyncSession, caller: Caller, name: str, collection: Collection, rows: list[_Row]
+) -> list[dict[str, Any]]:
+    turned_back = [row for row in rows if not isinstance(row.verdict, Applied)]
+    if not turned_back:
+        return []
+    await session.flush()  # what was just put into quarantine is read back below
+    here = await masters(session, caller, name, collection, [row.doc_id for row in turned_back])
+    return [here.get(row.doc_id) or _out_of_sight(row) for row in turned_back]
+
+
+def _out_of_sight(row: _Row) -> dict[str, Any]:
+    """A conflict with what the caller may not see shows nothing of it but that it is not theirs."""
+    problem = row.verdict.problem if isinstance(row.verdict, Quarantine) else Problem("visit.not_yours")
+    return (
+        quarantined_document(row.body, _both_languages(problem))
+        if row.incoming
+        else {"id": row.doc_id, "_deleted": True}
+    )

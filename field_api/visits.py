@@ -1,0 +1,388 @@
+"""The rules of a visit: what may be pushed, what a submission needs, and what comes back.
+
+Law, as read: at least two investigators, both at the home; by phone or video only in an emergency
+(DOMAIN §2). A visit made while its author held the household is taken even after a reassignment.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from field_api.completion import settle_visits
+from field_api.documents import VisitDocument
+from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict, judge
+from server.core.access import DESK_ROLES, Caller, in_areas, readable
+from server.core.checklists.answers import Facts, HouseholdFacts, MemberFacts, validate_answers
+from server.core.checklists.template import Template
+from server.core.errors import Fault, Problem
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models import audit
+from server.models.checklists import ChecklistTemplate
+from server.models.feed import announce
+from server.models.households import Assignment, Caseload, Household, HouseholdMember
+from server.models.people import Staff
+from server.models.review import Decision
+from server.models.visits import Attestation, Visit, VisitInvestigator
+
+CHINA = ZoneInfo("Asia/Shanghai")
+INVESTIGATORS_AT_LEAST = 2
+NOT_YET_SUBMITTED = ("draft", "discarded")
+
+
+class _Hold(NamedTuple):
+    """How the caller stands to a household: through which log line, or by area."""
+
+    household: Household
+    revoked_at: datetime | None
+
+
+class _Context(NamedTuple):
+    """All that the rules of a batch look at, read in a handful of queries however long the batch."""
+
+    holds: dict[UUID, _Hold]
+    staff: set[UUID]
+    checklists: dict[tuple[str, int], ChecklistTemplate]
+    stored: dict[UUID, Visit]
+
+
+async def apply_visits(
+    session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[VisitDocument]]
+) -> list[Verdict]:
+    context = await _look_up(session, caller, rows)
+    now = utc_now()
+    verdicts: list[Verdict] = []
+    written: list[Incoming[VisitDocument]] = []
+    for row in rows:
+        verdict = _judge(context, caller, row)
+        verdicts.append(verdict or Applied())
+        if verdict is None:
+            written.append(row)
+    lost = await _write(session, services, caller, context, written, now)
+    return [
+        _against_a_twin(row, lost[row.document.id]) if row.document.id in lost else verdict
+        for row, verdict in zip(rows, verdicts, strict=True)
+    ]
+
+
+async def _look_up(session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]]) -> _Context:
+    documents = [row.document for row in rows]
+    people = {one for document in documents for one in document.investigator_ids}
+    # Locked in one order, so that two batches that cross wait for each other instead of failing.
+    stored = await session.scalars(
+        select(Visit).where(Visit.id.in_([one.id for one in documents])).order_by(Visit.id).with_for_update()
+    )
+    checklists = await session.scalars(
+        select(ChecklistTemplate).where(ChecklistTemplate.code.in_({one.checklist_code for one in documents}))
+    )
+    active = await session.scalars(select(Staff.id).where(Staff.id.in_(people), Staff.disabled_at.is_(None)))
+    return _Context(
+        holds=await _holds(session, caller, {one.household_id for one in documents}),
+        staff=set(active),
+        checklists={(one.code, one.version): one for one in checklists},
+        stored={one.id: one for one in stored},
+    )
+
+
+async def _holds(session: AsyncSession, caller: Caller, ids: set[UUID]) -> dict[UUID, _Hold]:
+    """Households the caller holds, once held, or covers by area; of several log lines the latest."""
+    rows = await session.execute(
+        select(Household, Caseload.revoked_at)
+        .outerjoin(Caseload, (Caseload.household_id == Household.id) & (Caseload.staff_id == caller.id))
+        .where(
+            Household.id.in_(ids),
+            or_(Caseload.id.is_not(None), in_areas(Household.area_code, caller, DESK_ROLES)),
+        )
+        .order_by(Caseload.revoked_at.asc().nulls_last())
+        .options(selectinload(Household.members))
+    )
+    return {household.id: _Hold(household, revoked_at) for household, revoked_at in rows.tuples()}
+
+
+def _judge(context: _Context, caller: Caller, row: Incoming[VisitDocument]) -> Verdict | None:
+    """What stands against writing this row; None when nothing does."""
+    document, stored = row.document, context.stored.get(row.document.id)
+    if stored is not None:
+        if stored.author_id != caller.id:
+            return Conflict()
+        verdict = judge(row, stored.content_hash)
+        if verdict is not None:
+            return verdict
+        if stored.state not in NOT_YET_SUBMITTED:
+            return Quarantine(Problem("visit.frozen"))
+    try:
+        _check_draft(context, document)
+        if document.state == "submitted" and not document.deleted:
+            _check_submission(context, caller, document)
+    except Problem as problem:
+        return Quarantine(problem)
+    return None
+
+
+def _check_draft(context: _Context, document: VisitDocument) -> None:
+    hold = context.holds.get(document.household_id)
+    if hold is None or _began_after_loss(hold, document):
+        raise Problem("visit.household_unknown")
+    checklist = context.checklists.get((document.checklist_code, document.checklist_version))
+    if checklist is None or checklist.kind != document.kind:
+        raise Problem("visit.checklist_unknown")
+
+
+def _began_after_loss(hold: _Hold, document: VisitDocument) -> bool:
+    return hold.revoked_at is not None and document.started_at is not None and document.started_at > hold.revoked_at
+
+
+def _check_submission(context: _Context, caller: Caller, document: VisitDocument) -> None:
+    """Raises the first rule of law that the submission breaks, else every fault of its answers at once."""
+    _check_investigators(context, caller, document)
+    _check_presence(document)
+    _check_photos(document)
+    _check_answers(context, document)
+
+
+def _check_investigators(context: _Context, caller: Caller, document: VisitDocument) -> None:
+    people = set(document.investigator_ids)
+    if caller.id not in people:
+        raise Problem("visit.author_not_investigator")
+    if len(people) < INVESTIGATORS_AT_LEAST:
+        raise Problem("visit.one_investigator")
+    if not people <= context.staff:
+        raise Problem("visit.investigator_unknown")
+
+
+def _check_presence(document: VisitDocument) -> None:
+    if document.started_at is None or document.ended_at is None:
+        raise Problem("visit.fix_missing")
+    if document.ended_at < document.started_at:
+        raise Problem("visit.times_inverted")
+    if document.mode == "in_person" and (document.start_fix is None or document.end_fix is None):
+        raise Problem("visit.fix_missing")
+    if document.mode != "in_person" and not document.mode_reason.strip():
+        raise Problem("visit.remote_without_reason")
+
+
+def _check_photos(document: VisitDocument) -> None:
+    if len({one.id for one in document.photos}) != len(document.photos):
+        raise Problem("visit.photo_listed_twice")
+
+
+def _check_answers(context: _Context, document: VisitDocument) -> None:
+    hold = context.holds[document.household_id]
+    checklist = context.checklists[document.checklist_code, document.checklist_version]
+    template = msgspec.convert(checklist.body, Template)
+    members = hold.household.members
+    faults = validate_answers(
+        template,
+        document.answers,
+        member_ids=[str(one.id) for one in members],
+        facts=_facts(hold.household, members, document),
+        stage="submitted",
+    )
+    errors = [Fault(one.pointer, one.code, one.zh) for one in faults if one.severity == "error"]
+    if errors:
+        raise Problem("visit.answers_invalid", faults=errors)
+
+
+def _facts(household: Household, members: Sequence[HouseholdMember], document: VisitDocument) -> Facts:
+    assert document.started_at is not None
+    today = document.started_at.astimezone(CHINA).date()
+    return Facts(
+        today=today,
+        members=tuple(
+            MemberFacts(
+                member_id=str(one.id),
+                age=today.year - one.born_on.year - ((today.month, today.day) < (one.born_on.month, one.born_on.day)),
+                sex=one.sex,  # type: ignore[arg-type]  # the database holds these two alone
+                relation=one.relation,
+            )
+            for one in members
+        ),
+        household=HouseholdFacts(class_=household.class_),  # type: ignore[arg-type]  # A, B, C by constraint
+        remote=document.mode != "in_person",
+    )
+
+
+async def _write(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    context: _Context,
+    rows: Sequence[Incoming[VisitDocument]],
+    now: datetime,
+) -> dict[UUID, str]:
+    """Write the rows; returns the content hash of those where a twin came first at the same moment."""
+    fresh = [row for row in rows if row.document.id not in context.stored]
+    lost = await _insert(session, services, caller, context, fresh, now)
+    kept = [row for row in rows if row.document.id not in lost]
+    for row in kept:
+        if (visit := context.stored.get(row.document.id)) is not None:
+            for name, value in _columns(services, caller, context, row, now).items():
+                setattr(visit, name, value)
+    if not kept:
+        return lost
+    await session.flush()  # the statements below read what was just set
+    await _write_investigators(session, kept)
+    for row in kept:
+        action = "visit.submitted" if row.document.state == "submitted" else "visit.saved"
+        hold = context.holds[row.document.household_id]
+        audit.record(
+            session,
+            caller,
+            action,
+            "visit",
+            row.document.id,
+            area_code=hold.household.area_code,
+            sha256=row.content_hash,
+        )
+    await announce(session, "visits", [row.document.id for row in kept])
+    submitted = [row.document for row in kept if row.document.state == "submitted"]
+    await _close_assignments(session, submitted)
+    await settle_visits(session, [one.id for one in submitted])
+    return lost
+
+
+async def _insert(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    context: _Context,
+    rows: Sequence[Incoming[VisitDocument]],
+    now: datetime,
+) -> dict[UUID, str]:
+    if not rows:
+        return {}
+    values = [{"id": row.document.id, **_columns(services, caller, context, row, now)} for row in rows]
+    inserted = await session.scalars(insert(Visit).values(values).on_conflict_do_nothing().returning(Visit.id))
+    missing = {row.document.id for row in rows} - set(inserted)
+    if not missing:
+        return {}
+    twins = await session.execute(select(Visit.id, Visit.content_hash).where(Visit.id.in_(missing)))
+    return dict(twins.tuples().all())
+
+
+def _columns(
+    services: Services, caller: Caller, context: _Context, row: Incoming[VisitDocument], now: datetime
+) -> dict[str, Any]:
+    document = row.document
+    hold = context.holds[document.household_id]
+    submitted = document.state == "submitted" and not document.deleted
+    return {
+        "household_id": document.household_id,
+        "assignment_id": document.assignment_id,
+        "area_code": hold.household.area_code,
+        "kind": document.kind,
+        "checklist_code": document.checklist_code,
+        "checklist_version": document.checklist_version,
+        "author_id": caller.id,
+        "device_id": caller.device_id,
+        "state": "discarded" if document.deleted else document.state,
+        "mode": document.mode,
+        "started_at": document.started_at,
+        "ended_at": document.ended_at,
+        "document": row.told,
+        "content_hash": row.content_hash,
+        "received_at": now,
+        "submitted_at": now if submitted else None,
+        "receipt": _receipt(services, caller, row, now) if submitted else None,
+        "late_after_reassignment": hold.revoked_at is not None,
+        "updated_at": now,
+    }
+
+
+def _receipt(services: Services, caller: Caller, row: Incoming[VisitDocument], now: datetime) -> str:
+    """The server's signed word that it holds this visit: its hash, and when it came."""
+    return services.receipts.sign(
+        {
+            "visitId": str(row.document.id),
+            "sha256": row.content_hash,
+            "receivedAt": now.isoformat(),
+            "authorId": str(caller.id),
+        }
+    )
+
+
+async def _write_investigators(session: AsyncSession, rows: Sequence[Incoming[VisitDocument]]) -> None:
+    pairs = [
+        {"visit_id": row.document.id, "staff_id": one}
+        for row in rows
+        if row.document.state == "submitted"
+        for one in dict.fromkeys(row.document.investigator_ids)
+    ]
+    if pairs:
+        await session.execute(insert(VisitInvestigator).values(pairs).on_conflict_do_nothing())
+
+
+async def _close_assignments(session: AsyncSession, documents: Sequence[VisitDocument]) -> None:
+    ids = [one.assignment_id for one in documents if one.assignment_id is not None]
+    if not ids:
+        return
+    for assignment in await session.scalars(
+        select(Assignment).where(Assignment.id.in_(ids), Assignment.state == "open").with_for_update()
+    ):
+        assignment.state = "done"
+    await session.flush()  # announce reads the new state
+    await announce(session, "assignments", ids)
+
+
+def _against_a_twin(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:
+    return judge(row, stored_hash) or Conflict()
+
+
+async def load_visits(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+    """Visit documents with what the server says of them under `server`."""
+    visits = list(await session.scalars(readable(Visit, caller).where(Visit.id.in_(ids))))
+    returned = await _standing_decisions(session, [one.id for one in visits])
+    attested = await _attested(session, [one.id for one in visits])
+    return {
+        str(one.id): {
+            "_deleted": False,
+            **one.document,
+            "id": str(one.id),
+            "server": _server_part(one, returned.get(one.id), attested.get(one.id, [])),
+        }
+        for one in visits
+    }
+
+
+async def _standing_decisions(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Decision]:
+    rows = await session.scalars(select(Decision).where(Decision.visit_id.in_(ids), Decision.undone_at.is_(None)))
+    return {one.visit_id: one for one in rows}
+
+
+async def _attested(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    rows = await session.execute(
+        select(Attestation.visit_id, Attestation.staff_id).where(Attestation.visit_id.in_(ids))
+    )
+    by_visit: dict[UUID, list[str]] = {}
+    for visit_id, staff_id in rows.tuples():
+        by_visit.setdefault(visit_id, []).append(str(staff_id))
+    return by_visit
+
+
+def _server_part(visit: Visit, decision: Decision | None, attested: list[str]) -> dict[str, Any]:
+    part: dict[str, Any] = {
+        "state": visit.state,
+        "authorId": str(visit.author_id),
+        "receivedAt": visit.received_at.isoformat(),
+        "submittedAt": visit.submitted_at.isoformat() if visit.submitted_at else None,
+        "complete": visit.complete_at is not None,
+        "attestedBy": attested,
+        "receipt": visit.receipt,
+        "lateAfterReassignment": visit.late_after_reassignment,
+    }
+    if decision is not None:
+        part["decision"] = {
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+            "questioned": decision.questioned,
+            "decidedAt": decision.decided_at.isoformat(),
+        }
+    return part

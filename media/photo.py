@@ -1,0 +1,144 @@
+"""Is this file a photo we can take, and what does it say about itself?
+
+`examine` reads headers and EXIF and never decodes, so a bomb costs nothing; `media.renditions` then decodes
+once. Both are plain CPU work for a worker's thread. Several pictures in one file: a camera's extras (the
+second eye, gain map, motion video in a JPEG; bursts and depth in a HEIC) are left aside and the main
+picture is the photo; an animated WebP or PNG is refused, since nobody could say which frame is the
+evidence.
+"""
+
+import hashlib
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pillow_heif
+
+from media.exif import CapturedAtSource, ExifFacts, Position, read_exif
+from media.limits import DEFAULT_LIMITS, Limits
+from media.refusals import ANIMATED, BROKEN, EMPTY, TOO_MANY_BYTES, TOO_MANY_PIXELS, PhotoRefused
+from media.sniff import HEIC, Container, walk
+
+
+class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """All that is known from the file itself; safe to store as JSON (no NUL, no NaN)."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+    # As stored and as displayed differ where the orientation turns the picture on its side. A HEIC is
+    # turned by its own boxes while decoding, so both are the displayed size there and its orientation is 1.
+    stored_width: int
+    stored_height: int
+    width: int
+    height: int
+    orientation: int
+    frames: int
+    exif: Literal["none", "read", "broken"]
+    camera_make: str | None = None
+    camera_model: str | None = None
+    software: str | None = None
+    # None when the file doesn't tell the zone: then `captured_local` may still hold the camera's clock.
+    captured_at: datetime | None = None
+    captured_at_source: CapturedAtSource | None = None
+    captured_local: datetime | None = None
+    modified_local: datetime | None = None
+    gps_at: datetime | None = None
+    position: Position | None = None
+
+
+def examine(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
+    """Raises PhotoRefused; OSError only when the file can't be read at all."""
+    size_bytes = path.stat().st_size
+    if not size_bytes:
+        raise PhotoRefused(EMPTY)
+    if size_bytes > limits.max_bytes:
+        raise PhotoRefused(TOO_MANY_BYTES, size_bytes=size_bytes, max_bytes=limits.max_bytes)
+    container = read_container(path)
+    _check_limits(container, limits)
+    exif = read_exif(container.exif) if container.exif is not None else None
+    return _gather(hash_file(path), size_bytes, container, exif)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 in hex, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_container(path: Path) -> Container:
+    """The walked container with its size filled in for every type; raises PhotoRefused."""
+    with _mapped(path) as data:
+        container = walk(data)
+    return _read_heif(path) if container.media_type == HEIC else container
+
+
+def _read_heif(path: Path) -> Container:
+    """Asks libheif, which reads the boxes here and no pixel; it decodes on `.data` only."""
+    try:
+        heif = pillow_heif.open_heif(path)
+        width, height = heif.size
+        return Container(
+            media_type=HEIC, width=width, height=height, frames=len(heif), exif=heif.info.get("exif") or None
+        )
+    except Exception as error:  # libheif's errors reach Python as ValueError, EOFError, RuntimeError, SyntaxError…
+        raise PhotoRefused(BROKEN, reason=type(error).__name__) from error
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
+def _check_limits(container: Container, limits: Limits) -> None:
+    width, height = container.width, container.height
+    if not width or not height:
+        raise PhotoRefused(BROKEN, reason="no size")
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise PhotoRefused(
+            TOO_MANY_PIXELS,
+            width=width,
+            height=height,
+            max_pixels=limits.max_pixels,
+            max_side=limits.max_side,
+        )
+    if container.frames > 1 and container.media_type != HEIC:
+        raise PhotoRefused(ANIMATED, frames=container.frames)
+    if container.scans > limits.max_scans:
+        raise PhotoRefused(BROKEN, reason="too many scans")
+
+
+def _gather(sha256: str, size_bytes: int, container: Container, exif: ExifFacts | None) -> PhotoFacts:
+    facts = exif or ExifFacts()
+    orientation = 1 if container.media_type == HEIC else facts.orientation
+    stored = container.width, container.height
+    width, height = reversed(stored) if orientation in TURNED_ON_ITS_SIDE else stored
+    return PhotoFacts(
+        sha256=sha256,
+        size_bytes=size_bytes,
+        media_type=container.media_type,
+        stored_width=container.width,
+        stored_height=container.height,
+        width=width,
+        height=height,
+        orientation=orientation,
+        frames=container.frames,
+        exif="none" if exif is None else "broken" if exif.broken else "read",
+        camera_make=facts.camera_make,
+        camera_model=facts.camera_model,
+        software=facts.software,
+        captured_at=facts.captured_at,
+        captured_at_source=facts.captured_at_source,
+        captured_local=facts.captured_local,
+        modified_local=facts.modified_local,
+        gps_at=facts.gps_at,
+        position=facts.position,
+    )
+
+
+TURNED_ON_ITS_SIDE = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height

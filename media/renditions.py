@@ -1,0 +1,156 @@
+"""The copies people look at: 320 and 1280 pixels, upright, sRGB, with nothing of the original's metadata in
+them.
+
+The picture is decoded once, a JPEG at the smallest DCT scale that still gives the large copy; the small
+copy and the fingerprint come from that. The original is read and never written.
+"""
+
+import io
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageCms
+
+from media.fingerprint import Fingerprint, fingerprint
+from media.photo import PhotoFacts
+from media.refusals import BROKEN, TRUNCATED, PhotoRefused
+from media.sniff import HEIC, JPEG, PNG, WEBP, walk
+
+SMALL_SIDE: Final = 320
+LARGE_SIDE: Final = 1280
+_SMALL_QUALITY: Final = 80
+_LARGE_QUALITY: Final = 85
+_PILLOW_FORMATS: Final = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP"}
+
+
+class Rendition(msgspec.Struct, frozen=True):
+    jpeg: bytes
+    width: int
+    height: int
+
+
+class Renditions(msgspec.Struct, frozen=True):
+    small: Rendition
+    large: Rendition
+    fingerprint: Fingerprint
+
+
+def make_renditions(path: Path, facts: PhotoFacts) -> Renditions:
+    """`facts` from `examine` of the same file. Raises PhotoRefused when the picture turns out unreadable."""
+    large = load_upright(path, facts, longest_side=LARGE_SIDE)
+    small = _fit(large, SMALL_SIDE)
+    return Renditions(
+        small=_encode(small, _SMALL_QUALITY),
+        large=_encode(large, _LARGE_QUALITY),
+        fingerprint=fingerprint(large),
+    )
+
+
+def load_upright(path: Path, facts: PhotoFacts, *, longest_side: int) -> Image.Image:
+    """The picture as people see it, 8-bit sRGB, never enlarged, its longest side at most `longest_side`
+    pixels.
+    """
+    image = _decode(path, facts, longest_side)
+    image = _flatten(image)
+    image = _fit(image, longest_side)
+    image = _to_srgb(image)
+    turn = _TURNS.get(facts.orientation)
+    return image.transpose(turn) if turn is not None else image
+
+
+def _decode(path: Path, facts: PhotoFacts, longest_side: int) -> Image.Image:
+    try:
+        return _decode_heif(path) if facts.media_type == HEIC else _decode_pillow(path, facts, longest_side)
+    except PhotoRefused:
+        raise
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, EOFError…: no list is promised
+        code = TRUNCATED if "truncated" in str(error) else BROKEN
+        raise PhotoRefused(code, **({} if code == TRUNCATED else {"reason": type(error).__name__})) from error
+
+
+def _decode_heif(path: Path) -> Image.Image:
+    return pillow_heif.open_heif(path).to_pillow()
+
+
+def _decode_pillow(path: Path, facts: PhotoFacts, longest_side: int) -> Image.Image:
+    image = Image.open(io.BytesIO(_picture_bytes(path)), formats=[_PILLOW_FORMATS[facts.media_type]])
+    if image.size != (facts.stored_width, facts.stored_height):
+        # The decoder sees another size than the one held against the limits.
+        raise PhotoRefused(BROKEN, reason="two sizes")
+    if max(image.size) > longest_side:
+        image.draft(None, _size_within(image.size, longest_side))
+    image.load()
+    return image
+
+
+def _picture_bytes(path: Path) -> bytes:
+    data = path.read_bytes()
+    return b"".join(data[start:end] for start, end in walk(data).picture_spans)
+
+
+def _size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    scale = longest_side / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _fit(image: Image.Image, longest_side: int) -> Image.Image:
+    if max(image.size) <= longest_side:
+        return image
+    return image.resize(_size_within(image.size, longest_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """To a mode with 8 bits and no transparency: what was clear becomes white, as on paper."""
+    if image.mode in {"RGB", "L", "CMYK"}:
+        return image
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it to white instead of scaling
+        return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        flat = Image.alpha_composite(paper, rgba).convert("RGB")
+    else:
+        flat = image.convert("RGB")
+    flat.info = {"icc_profile": image.info.get("icc_profile")}
+    return flat
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """By the photo's own colour profile. A profile that can't be used is set aside: a slightly wrong red is
+    no loss.
+    """
+    profile = image.info.get("icc_profile")
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            target = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+def _encode(image: Image.Image, quality: int) -> Rendition:
+    """`save` writes EXIF, comment and profile only when asked, except what `info` still holds: so it is
+    emptied.
+    """
+    image.info = {}
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, optimize=False)
+    return Rendition(out.getvalue(), image.width, image.height)
+
+
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}

@@ -1,0 +1,312 @@
+"""What a file really is, read from its bytes and never from its name.
+
+Walks the container (JPEG segments, PNG and WebP chunks, HEIF boxes) without decoding: that gives the type,
+the size in pixels, the EXIF block and whether the end is there. `picture_spans` are the parts a decoder
+needs; all metadata but the colour profile is left out, so no decoder ever parses a stranger's metadata.
+"""
+
+import mmap
+import re
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from media.refusals import BROKEN, NOT_AN_IMAGE, TRUNCATED, TYPE_NOT_SUPPORTED, PhotoRefused
+
+JPEG = "image/jpeg"
+PNG = "image/png"
+WEBP = "image/webp"
+HEIC = "image/heic"
+
+Data = bytes | mmap.mmap
+Span = tuple[int, int]
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """The outside of a photo. HEIF leaves size and frames to its library (0 here): its boxes nest too deep."""
+
+    media_type: str
+    width: int = 0
+    height: int = 0
+    frames: int = 1
+    scans: int = 1
+    exif: bytes | None = None
+    picture_spans: tuple[Span, ...] = ()
+
+
+def walk(data: Data) -> Container:
+    """Raises PhotoRefused: not an image, type not supported, truncated, broken."""
+    media_type = sniff(data[:64])
+    if media_type == JPEG:
+        return _walk_jpeg(data)
+    if media_type == PNG:
+        return _walk_png(data)
+    if media_type == WEBP:
+        return _walk_webp(data)
+    return _walk_heif(data)
+
+
+def sniff(head: bytes) -> str:
+    """The media type by the first bytes (64 are enough); refuses whatever isn't one of our four."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return JPEG
+    if head.startswith(_PNG_SIGNATURE):
+        return PNG
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WEBP
+    if head[4:8] == b"ftyp":
+        return _sniff_brand(head)
+    for magic, media_type in _OTHER_IMAGES:
+        if head.startswith(magic):
+            raise PhotoRefused(TYPE_NOT_SUPPORTED, detected=media_type)
+    raise PhotoRefused(NOT_AN_IMAGE, detected=_guess_other(head))
+
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_OTHER_IMAGES = (
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"\x00\x00\x00\x0cJXL ", "image/jxl"),
+    (b"\xff\x0a", "image/jxl"),
+    (b"\x00\x00\x00\x0cjP  ", "image/jp2"),
+    (b"8BPS", "image/vnd.adobe.photoshop"),
+)
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
+_OTHER_IMAGE_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"crx ": "image/x-canon-cr3",
+    b"hevc": "image/heic-sequence",
+    b"msf1": "image/heif-sequence",
+}
+
+
+def _sniff_brand(head: bytes) -> str:
+    """ISO base media: AVIF, HEIC and MP4 share one outside and differ by brand (ISO 23008-12, annex B)."""
+    major = head[8:12]
+    end = min(struct.unpack(">I", head[:4])[0], len(head))
+    brands = [major, *(head[i : i + 4] for i in range(16, end - 3, 4))]
+    for brand, media_type in _OTHER_IMAGE_BRANDS.items():
+        # `mif1` says only "some image": an AVIF carries it too, so a telling brand anywhere wins over it.
+        if brand == major or (major == b"mif1" and brand in brands and b"heic" not in brands):
+            raise PhotoRefused(TYPE_NOT_SUPPORTED, detected=media_type)
+    if _HEIC_BRANDS.intersection(brands):
+        return HEIC
+    raise PhotoRefused(NOT_AN_IMAGE, detected="video/mp4")
+
+
+def _guess_other(head: bytes) -> str:
+    """A word for the refusal; never used to accept anything."""
+    if head.startswith(b"%PDF"):
+        return "application/pdf"
+    if head.startswith(b"PK\x03\x04"):
+        return "application/zip"
+    return "text/plain" if _is_text(head) else "unknown"
+
+
+def _is_text(head: bytes) -> bool:
+    """UTF-8 without control characters; the last character may be cut by where the head ends."""
+    for cut in range(4):
+        try:
+            text = head[: len(head) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+        return bool(text) and all(c.isprintable() or c in "\t\r\n\ufeff" for c in text)
+    return False
+
+
+# --- JPEG (ITU-T T.81) --------------------------------------------------------------------------------------
+
+_FRAME_HEADER_BYTES = 10  # marker, length, precision, height, width, components: what must be there
+_SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
+# After a scan header everything is picture until an FF that is neither stuffed (00) nor a restart (D0-D7).
+_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+
+
+def _walk_jpeg(data: Data) -> Container:
+    """Also cuts off what phones append after the picture: motion-photo videos, gain maps, MPO siblings."""
+    spans: list[Span] = [(0, 2)]
+    exif = None
+    size: tuple[int, int] | None = None
+    scans = 0
+    for marker, start, end in _jpeg_segments(data):
+        if marker in _FRAME_HEADERS:
+            size = _read_jpeg_size(data, start, end, earlier=size)
+        if marker == _APP1 and exif is None and data[start + 4 : start + 10] == b"Exif\x00\x00":
+            exif = data[start + 10 : end]
+        scans += marker == _SOS
+        if _is_picture_segment(data, marker, start):
+            spans.append((start, end))
+    if size is None or not scans:
+        raise PhotoRefused(BROKEN, reason="no picture between start and end")
+    return Container(media_type=JPEG, width=size[0], height=size[1], scans=scans, exif=exif, picture_spans=tuple(spans))
+
+
+def _jpeg_segments(data: Data) -> Iterator[tuple[int, int, int]]:
+    """Yields (marker, start, end) up to and with the end-of-image marker; refuses a file that never gets
+    there.
+    """
+    position = 2
+    while True:
+        start = data.find(b"\xff", position)
+        if start < 0 or start + 1 >= len(data):
+            raise PhotoRefused(TRUNCATED)
+        marker = data[start + 1]
+        if marker in {0x00, 0xFF}:  # stuffing or fill
+            position = start + 1
+            continue
+        position = start + 2
+        if marker not in _STANDALONE | {_SOI, _EOI}:
+            position = _jpeg_segment_end(data, marker, start)
+        yield marker, start, position
+        if marker == _EOI:
+            return
+
+
+def _jpeg_segment_end(data: Data, marker: int, start: int) -> int:
+    if start + 4 > len(data):
+        raise PhotoRefused(TRUNCATED)
+    end = start + 2 + int(struct.unpack(">H", data[start + 2 : start + 4])[0])
+    if end > len(data):
+        raise PhotoRefused(TRUNCATED)
+    if marker != _SOS:
+        return end
+    found = _END_OF_SCAN.search(data, end)
+    if found is None:
+        raise PhotoRefused(TRUNCATED)
+    return found.start()
+
+
+def _read_jpeg_size(data: Data, start: int, end: int, *, earlier: tuple[int, int] | None) -> tuple[int, int]:
+    if earlier is not None or end - start < _FRAME_HEADER_BYTES:
+        # Decoders disagree on which of two frame headers counts: that is how a bomb hides behind a small one.
+        raise PhotoRefused(BROKEN, reason="frame header repeated or cut short")
+    height, width = struct.unpack(">HH", data[start + 5 : start + 9])
+    if not width or not height:
+        raise PhotoRefused(BROKEN, reason="no size in the frame header")
+    return width, height
+
+
+def _is_picture_segment(data: Data, marker: int, start: int) -> bool:
+    if marker == _APP2:
+        return data[start + 4 : start + 16] == b"ICC_PROFILE\x00"
+    if _APP0 <= marker <= _APP15:
+        return marker in {_APP0, _APP14}  # JFIF and Adobe say how colours are coded
+    return marker not in {_COM, _SOI}
+
+
+# --- PNG (ISO 15948) ----------------------------------------------------------------------------------------
+
+_PNG_PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
+
+
+def _walk_png(data: Data) -> Container:
+    spans: list[Span] = [(0, 8)]
+    exif = None
+    frames = 1
+    chunks = list(_png_chunks(data))
+    if chunks[0][0] != b"IHDR" or not any(kind == b"IDAT" for kind, _, _ in chunks):
+        raise PhotoRefused(BROKEN, reason="no picture in the chunks")
+    width, height = struct.unpack(">II", data[16:24])
+    for kind, start, end in chunks:
+        if kind == b"eXIf":
+            exif = data[start + 8 : end - 4]
+        if kind == b"acTL" and end - start >= 16:  # noqa: PLR2004  header, two numbers, checksum
+            frames = max(1, struct.unpack(">I", data[start + 8 : start + 12])[0])
+        if kind in _PNG_PICTURE_CHUNKS:
+            spans.append((start, end))
+    return Container(media_type=PNG, width=width, height=height, frames=frames, exif=exif, picture_spans=tuple(spans))
+
+
+def _png_chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
+    position = 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[position : position + 8])
+        end = position + 12 + length
+        if end > len(data):
+            break
+        yield kind, position, end
+        if kind == b"IEND":
+            return
+        position = end
+    raise PhotoRefused(TRUNCATED)
+
+
+# --- WebP (RFC 9649) ----------------------------------------------------------------------------------------
+
+
+def _walk_webp(data: Data) -> Container:
+    riff_end = 8 + struct.unpack("<I", data[4:8])[0]
+    if riff_end > len(data):
+        raise PhotoRefused(TRUNCATED)
+    exif = None
+    frames = 0
+    size: tuple[int, int] | None = None
+    for kind, start, end in _riff_chunks(data, riff_end):
+        size = size or _webp_size(kind, data[start : start + 10])
+        frames += kind in {b"ANMF", b"VP8 ", b"VP8L"}
+        if kind == b"EXIF":
+            exif = data[start:end]
+    if size is None or not frames:
+        raise PhotoRefused(BROKEN, reason="no picture in the chunks")
+    return Container(
+        media_type=WEBP,
+        width=size[0],
+        height=size[1],
+        frames=frames,
+        exif=exif,
+        picture_spans=((0, riff_end),),
+    )
+
+
+def _riff_chunks(data: Data, riff_end: int) -> Iterator[tuple[bytes, int, int]]:
+    position = 12
+    while position + 8 <= riff_end:
+        kind, length = struct.unpack("<4sI", data[position : position + 8])
+        end = position + 8 + length
+        if end > riff_end:
+            raise PhotoRefused(TRUNCATED)
+        yield kind, position + 8, end
+        position = end + (length & 1)
+
+
+def _webp_size(kind: bytes, head: bytes) -> tuple[int, int] | None:
+    if len(head) < 10:  # noqa: PLR2004  all three kinds tell it in their first ten bytes
+        return None
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", head[6:10])
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return None
+
+
+# --- HEIF (ISO 23008-12) ------------------------------------------------------------------------------------
+
+
+def _walk_heif(data: Data) -> Container:
+    """Only the outermost boxes: each must end inside the file."""
+    position = 0
+    kinds: set[bytes] = set()
+    while position + 8 <= len(data):
+        size, kind = struct.unpack(">I4s", data[position : position + 8])
+        if size == 1 and position + 16 <= len(data):
+            size = struct.unpack(">Q", data[position + 8 : position + 16])[0]
+        size = size or len(data) - position  # 0 means: to the end of the file
+        if size < 8:  # noqa: PLR2004  size and kind
+            raise PhotoRefused(BROKEN, reason="box shorter than its header")
+        kinds.add(kind)
+        position += size
+    if position > len(data) or not {b"meta", b"mdat"} <= kinds:
+        raise PhotoRefused(TRUNCATED)
+    return Container(media_type=HEIC, picture_spans=((0, len(data)),))

@@ -1,0 +1,399 @@
+"""The object store: where photos live. Any S3 will do; MinIO in production, `rclone serve s3` elsewhere.
+
+The SDK is synchronous, so each call runs in this store's own few threads and a slow store can't starve the
+rest of the process. Bodies are streamed in both directions: no photo is ever held whole. Only `StoreError`s
+leave here.
+"""
+
+import asyncio
+import hashlib
+import io
+import itertools
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
+T = TypeVar("T")
+
+
+class StoreError(Exception):
+    """Something between us and the store went wrong."""
+
+
+class ObjectMissing(StoreError):
+    """No object of this key; the one argument is the key."""
+
+
+class StoreUnavailable(StoreError):
+    """Try again later: no connection, a timeout, a cut body, 429, 5xx, SlowDown. Nothing is stored that
+    isn't whole.
+    """
+
+
+class StoreRefused(StoreError):
+    """Trying again won't help: wrong keys, no such bucket, a clock 15 minutes off. Someone has to look."""
+
+
+class ObjectFacts(msgspec.Struct, frozen=True):
+    """`etag` is opaque: on an encrypting store it isn't the MD5."""
+
+    size: int
+    media_type: str
+    etag: str
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """What was sent, measured on the way: compare it with what the phone announced."""
+
+    size: int
+    sha256: str
+
+
+# One reading of a socket or file, so the memory of one transfer: threads x this, whatever the photos weigh.
+_PIECE_BYTES: Final = 64 * 1024
+_PAGE: Final = 1000
+_READ_AT_MOST_BYTES: Final = 8 * 1024 * 1024
+_BUSY_STATUSES: Final = (429, 500, 502, 503, 504)
+_CHECK_SECONDS: Final = 5.0
+_SEND_LINK_LIFETIME: Final = timedelta(minutes=15)
+_LONGEST_LINK: Final = timedelta(days=7)  # SigV4 knows no longer one
+
+
+def original_key(sha256: str) -> str:
+    """Originals are named by what they are: the same photo twice is one object."""
+    return f"photos/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def rendition_key(sha256: str, name: str) -> str:
+    """`name` such as `320`, `1280` or `watermark`."""
+    return f"renditions/{sha256}/{name}.jpg"
+
+
+def spool_prefix(upload_id: object) -> str:
+    return f"spool/{upload_id}/"
+
+
+def spool_key(upload_id: object, number: int) -> str:
+    """Zero-padded, so that the listed order is the order of the bytes; `number` may be the offset of the
+    chunk.
+    """
+    return f"{spool_prefix(upload_id)}{number:012d}"
+
+
+class ObjectStore:
+    """One bucket of one store. Make one per process and `close` it at the end."""
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        region: str = "us-east-1",
+        public_endpoint: str | None = None,
+        threads: int = 16,
+        connect_seconds: float = 3.0,
+        read_seconds: float = 30.0,
+    ) -> None:
+        """`endpoint` as we reach the store, `public_endpoint` as phones do: links are signed for its host."""
+        make = partial(_make_client, access_key=access_key, secret_key=secret_key, region=region)
+        self.bucket = bucket
+        self._region = region
+        self._http = _make_pool(threads, connect_seconds, read_seconds, retries=2)
+        self._client = make(endpoint, self._http)
+        self._public = make(public_endpoint or endpoint, self._http)
+        self._prober = make(endpoint, _make_pool(2, 1.5, 2.5, retries=0))
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
+        self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="store-check")
+
+    def close(self) -> None:
+        """Lets calls already running end; their time is bounded by the read timeout."""
+        for threads in (self._threads, self._probe_thread):
+            threads.shutdown(wait=True, cancel_futures=True)
+        self._http.clear()
+
+    # -- the bucket
+
+    async def ensure_bucket(self) -> None:
+        """Makes the bucket unless it is there; safe to run from several processes at once."""
+        await self._run(self._ensure_bucket)
+
+    async def check(self) -> None:
+        """For the ready probe: raises within five seconds unless the bucket can be used. Has its own
+        thread.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await loop.run_in_executor(self._probe_thread, self._probe)
+        except TimeoutError as error:
+            raise StoreUnavailable("no answer in time") from error
+
+    # -- in
+
+    async def put(self, key: str, source: bytes | BinaryIO, size: int, media_type: str) -> StoredObject:
+        """Stores exactly `size` bytes, streamed, all or nothing; ValueError when the source holds fewer."""
+        return await self._run(self._put, key, source, size, media_type)
+
+    async def put_file(self, key: str, path: Path, media_type: str) -> StoredObject:
+        return await self._run(self._put_file, key, path, media_type)
+
+    async def concatenate(self, keys: Sequence[str], target: str, *, media_type: str) -> StoredObject:
+        """Joins objects in the order given, streaming; the parts stay. The hash comes free: no second
+        reading.
+        """
+        return await self._run(self._concatenate, keys, target, media_type)
+
+    # -- out
+
+    async def download(self, key: str, path: Path) -> int:
+        """Into a file; returns its size. A cut transfer raises and leaves no half file behind."""
+        return await self._run(self._download, key, path)
+
+    async def read(self, key: str) -> bytes:
+        """Small things only: ValueError above 8 MiB."""
+        return await self._run(self._read, key)
+
+    async def stat(self, key: str) -> ObjectFacts:
+        return await self._run(self._stat, key)
+
+    async def exists(self, key: str) -> bool:
+        try:
+            await self.stat(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    async def list_keys(self, prefix: str = "", *, limit: int | None = None) -> AsyncIterator[str]:
+        """In byte order, fetched page by page as you go."""
+        listed = itertools.islice(self._client.list_objects(self.bucket, prefix, recursive=True), limit)
+        while page := await self._run(self._next_page, listed):
+            for key in page:
+                yield key
+
+    async def remove(self, key: str) -> None:
+        """Removing what isn't there is a success."""
+        await self._run(self._remove, key)
+
+    # -- links: signed here, without a word to the store
+
+    def link(self, key: str, *, lifetime: timedelta, media_type: str, filename: str | None = None) -> str:
+        """A GET of one object that ends by itself; with `filename` a browser saves it instead of showing
+        it.
+        """
+        headers = {
+            "response-content-type": media_type,
+            "response-content-disposition": _disposition(filename),
+        }
+        return self._sign("GET", key, lifetime, headers)
+
+    def put_link(self, key: str, lifetime: timedelta) -> str:
+        """A PUT straight to the store. It bounds neither size nor type: verify what arrived before using
+        it.
+        """
+        return self._sign("PUT", key, lifetime, None)
+
+    # -- in a thread, below here
+
+    async def _run(self, call: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+    def _ensure_bucket(self) -> None:
+        with _translated(self.bucket):
+            if self._client.bucket_exists(self.bucket):
+                return
+            try:
+                self._client.make_bucket(self.bucket, self._region)
+            except S3Error as error:
+                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                    raise
+
+    def _probe(self) -> None:
+        with _translated(self.bucket):
+            if not self._prober.bucket_exists(self.bucket):
+                raise StoreRefused(f"no bucket named {self.bucket}")
+
+    def _put(self, key: str, source: bytes | BinaryIO, size: int, media_type: str) -> StoredObject:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        return self._send(key, iter(partial(stream.read, _PIECE_BYTES), b""), size, media_type)
+
+    def _put_file(self, key: str, path: Path, media_type: str) -> StoredObject:
+        with path.open("rb") as file:
+            return self._put(key, file, path.stat().st_size, media_type)
+
+    def _concatenate(self, keys: Sequence[str], target: str, media_type: str) -> StoredObject:
+        size = sum(self._stat(key).size for key in keys)
+        return self._send(target, self._pieces_of(keys), size, media_type)
+
+    def _pieces_of(self, keys: Sequence[str]) -> Iterator[bytes]:
+        for key in keys:
+            with self._opened(key) as response:
+                yield from response.stream(_PIECE_BYTES)
+
+    def _send(self, key: str, pieces: Iterator[bytes], size: int, media_type: str) -> StoredObject:
+        """One PUT with a signed URL: the SDK's own put signs the body's hash and so holds parts of it in
+        memory.
+
+        Not retried here, since the pieces are gone; the caller has the source and the patience.
+        """
+        measured = _Measured(pieces, size)
+        with _translated(key):
+            url = self._client.get_presigned_url("PUT", self.bucket, key, _SEND_LINK_LIFETIME)
+            headers = {"Content-Length": str(size), "Content-Type": media_type}
+            body = measured if size else b""
+            response = self._http.request("PUT", url, body=body, headers=headers, retries=False)
+            _raise_for_status(response, key)
+        return StoredObject(size=size, sha256=measured.sha256.hexdigest())
+
+    def _download(self, key: str, path: Path) -> int:
+        try:
+            with self._opened(key) as response, path.open("wb") as file:
+                for piece in response.stream(_PIECE_BYTES):
+                    file.write(piece)
+                return file.tell()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _read(self, key: str) -> bytes:
+        with self._opened(key) as response:
+            if int(response.headers.get("Content-Length", 0)) > _READ_AT_MOST_BYTES:
+                msg = f"{key} is too large to be read whole"
+                raise ValueError(msg)
+            return bytes(response.read())
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[urllib3.BaseHTTPResponse]:
+        """A response being read; what the reader left unread is cut off, not read to the end."""
+        with _translated(key):
+            response = self._client.get_object(self.bucket, key)
+            try:
+                yield response
+            finally:
+                if response.length_remaining:
+                    response.close()
+                response.release_conn()
+
+    def _stat(self, key: str) -> ObjectFacts:
+        with _translated(key):
+            found = self._client.stat_object(self.bucket, key)
+        return ObjectFacts(
+            size=found.size or 0,
+            media_type=found.content_type or "application/octet-stream",
+            etag=found.etag or "",
+        )
+
+    def _next_page(self, listed: Iterator[Any]) -> list[str]:
+        with _translated(self.bucket):
+            return [found.object_name for found in itertools.islice(listed, _PAGE)]
+
+    def _remove(self, key: str) -> None:
+        with suppress(ObjectMissing), _translated(key):
+            self._client.remove_object(self.bucket, key)
+
+    def _sign(self, method: str, key: str, lifetime: timedelta, headers: dict[str, Any] | None) -> str:
+        lifetime = min(max(lifetime, timedelta(seconds=1)), _LONGEST_LINK)
+        return self._public.get_presigned_url(method, self.bucket, key, lifetime, response_headers=headers)
+
+
+def _make_client(endpoint: str, http: urllib3.PoolManager, *, access_key: str, secret_key: str, region: str) -> Minio:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        msg = f"the store's address must look like http://host:port, not {endpoint!r}"
+        raise ValueError(msg)
+    return Minio(
+        parts.netloc,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=parts.scheme == "https",
+        region=region,  # known, so that signing a link never asks the store for it
+        http_client=http,
+    )
+
+
+def _make_pool(size: int, connect_seconds: float, read_seconds: float, *, retries: int) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        maxsize=size,
+        timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
+        retries=urllib3.Retry(
+            total=retries, backoff_factor=0.1, status_forcelist=_BUSY_STATUSES, raise_on_status=False
+        ),
+    )
+
+
+def _disposition(filename: str | None) -> str:
+    """RFC 6266: the plain name for old readers, the UTF-8 one for Chinese."""
+    if filename is None:
+        return "inline"
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+class _Measured:
+    """An iterable body that hashes what passes and insists on the announced size."""
+
+    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
+        self._pieces = pieces
+        self._size = size
+        self.sha256 = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self._size
+        for whole in self._pieces:
+            piece = whole[:left]
+            self.sha256.update(piece)
+            left -= len(piece)
+            yield piece
+            if not left:
+                return
+        msg = f"the source ended {left} bytes early"
+        raise ValueError(msg)
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    """Turns whatever the SDK and urllib3 raise into the three errors of this module."""
+    try:
+        yield
+    except S3Error as error:
+        raise _judge(error.code or "", error.response.status, key) from error
+    except ServerError as error:
+        raise _judge("", error.status_code, key) from error
+    except InvalidResponseError as error:  # the SDK reads `application/xml` alone; rclone says `text/xml`
+        raise _judge(_error_code(error._body or ""), error._code, key) from error  # noqa: SLF001  it offers no accessor
+    except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailable(type(error).__name__, key) from error
+    except MinioException as error:
+        raise StoreRefused(str(error), key) from error
+
+
+def _raise_for_status(response: urllib3.BaseHTTPResponse, key: str) -> None:
+    if response.status >= 300:  # noqa: PLR2004  HTTP: 2xx is success
+        raise _judge(_error_code(response.data.decode(errors="replace")), response.status, key)
+
+
+def _error_code(body: str) -> str:
+    """S3's own word for what went wrong; empty when a proxy or a stranger answered."""
+    found = re.search(r"<Code>(\w+)</Code>", body)
+    return found[1] if found else ""
+
+
+def _judge(code: str, status: int, key: str) -> StoreError:
+    """A bare 404 isn't enough to call a photo missing: a misrouted proxy says that too."""
+    if code in {"NoSuchKey", "NoSuchObject"}:
+        return ObjectMissing(key)
+    if code in {"SlowDown", "RequestTimeout", "InternalError"} or status in {408, 429} or status >= 500:  # noqa: PLR2004  HTTP
+        return StoreUnavailable(code or status, key)
+    return StoreRefused(code or status, key)

@@ -1,0 +1,218 @@
+"""The command line: `python -m server COMMAND`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from server.core.settings import Settings, SettingsError, load_settings
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings(_environment())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _environment() -> dict[str, str]:
+    """The environment; where it names no database, that of a `make run` on this machine."""
+    from server.run import saved_environment
+
+    return (
+        dict(os.environ) if os.environ.get("ZOUFANG_DATABASE_URL") else {**saved_environment(os.environ), **os.environ}
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """走访 zoufang: field evidence for dibao home visits.
+
+    On a fresh machine `make run` does all of it: it sets up, migrates, loads the demo county and starts
+    the API and the worker. The commands below are its parts, for servers and for looking after one.
+    Settings come from ZOUFANG_… variables; README.md has the table.
+    """
+
+
+@main.command()
+def run() -> None:
+    """Everything on this machine: embedded PostgreSQL and S3, API, worker. Ctrl-C stops all of it."""
+    from server.run import run as run_everything
+
+    sys.exit(run_everything(os.environ))
+
+
+@main.command()
+def api() -> None:
+    """Serve the HTTP API."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    from server.core.log import set_up_logging
+
+    settings = _settings()
+    set_up_logging(settings.log_format)
+    os.environ.update(_environment())
+    Granian(
+        "server.serve:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_access=False,
+        workers_kill_timeout=10,
+    ).serve()
+
+
+@main.command()
+def worker() -> None:
+    """Run the jobs: examine photos, examine visits, move cases, seal the audit trail."""
+    from server.worker import work
+
+    asyncio.run(work(_settings()))
+
+
+@main.command("check-worker")
+def check_worker() -> None:
+    """Exit 0 when a worker has been heard from in the last minute."""
+    from server.worker import is_alive
+
+    if not asyncio.run(is_alive(_settings())):
+        raise click.ClickException("no worker has been heard from in the last minute")
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to this version. Safe to run again; never loses data."""
+    from server.migrating import upgrade
+
+    upgrade(_settings().database_url)
+    click.echo("The database is up to date.")
+
+
+@main.command("load-demo")
+def load_demo() -> None:
+    """Load the invented demo county, once."""
+    from server.maintenance import load_demo_county
+
+    loaded = asyncio.run(load_demo_county(_settings()))
+    click.echo("Demo county loaded." if loaded else "The demo county is there already.")
+
+
+@main.command("import-areas")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def import_areas(folder: Path) -> None:
+    """Import statistical divisions from FOLDER: provinces.csv, cities.csv, areas.csv, streets.csv."""
+    from server.areas_import import AreasUnreadable, import_folder
+
+    try:
+        told = asyncio.run(import_folder(_settings(), folder))
+    except AreasUnreadable as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{told.read} areas read: {told.added} new, {told.renamed} renamed, {told.ended} no longer listed.")
+
+
+@main.command("demo-visit")
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of real photos; four are used. Without it, pictures are drawn.",
+)
+@click.option("--url", default=None, help="The API; by default that of `make run` on this machine.")
+def demo_visit(photos: Path | None, url: str | None) -> None:
+    """One visit, from the phone to the resident, over HTTP against a running system."""
+    from server.demo.visit import run_demo_visit
+
+    sys.exit(asyncio.run(run_demo_visit(url or _demo_url(), photos)))
+
+
+def _demo_url() -> str:
+    environment = _environment()
+    return f"http://{environment.get('ZOUFANG_HOST', '127.0.0.1')}:{environment.get('ZOUFANG_PORT', '8000')}"
+
+
+@main.command("wechat-stub")
+@click.option("--port", default=8091, show_default=True)
+def wechat_stub(port: int) -> None:
+    """A stand-in for WeChat's server API, for development and tests."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Granian(
+        "server.demo.wechat_stub:create_stub",
+        factory=True,
+        address="127.0.0.1",
+        port=port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_access=False,
+    ).serve()
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail when the committed file differs.")
+def openapi(check: bool) -> None:
+    """Write openapi/openapi.json from the routes."""
+    from server.describe import write_openapi
+
+    if not write_openapi(check=check):
+        raise click.ClickException("openapi/openapi.json differs from the routes; run `make openapi`")
+
+
+@main.command("settings-table")
+def settings_table() -> None:
+    """Print the table of settings as README.md shows it."""
+    from server.core.settings import settings_table as table
+
+    click.echo(table())
+
+
+@main.command("verify-receipt")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The key set as the server publishes it at /.well-known/zoufang-receipt-keys.json.",
+)
+def verify_receipt(file: Path, keys: Path) -> None:
+    """Check a visit's receipt offline: FILE holds the receipt, --keys the published keys."""
+    import msgspec
+
+    from server.core.tokens import ReceiptError
+    from server.core.tokens import verify_receipt as verify
+
+    try:
+        statement = verify(file.read_text().strip(), msgspec.json.decode(keys.read_bytes()))
+    except (ReceiptError, msgspec.DecodeError) as error:
+        raise click.ClickException(f"The receipt does not hold: {error}") from None
+    _print_table("The receipt holds", statement)
+
+
+@main.command("verify-audit")
+def verify_audit() -> None:
+    """Recompute the hash chain of the audit trail."""
+    from server.maintenance import check_audit
+
+    told = asyncio.run(check_audit(_settings()))
+    if told.broken_at is not None:
+        raise click.ClickException(f"The audit trail was altered: seal {told.broken_at} does not hold.")
+    click.echo(f"The audit trail holds: {told.seals} seals over {told.entries} entries.")
+
+
+def _print_table(title: str, rows: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False)
+    for key, value in rows.items():
+        table.add_row(key, str(value))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m server")

@@ -1,0 +1,109 @@
+"""How anything that goes wrong becomes the one error shape."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions.http_exceptions import ClientException
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from media.store import StoreError
+from server.core.errors import (
+    PROBLEM_MEDIA_TYPE,
+    Fault,
+    Problem,
+    preferred_language,
+    problem_body,
+)
+from server.core.log import log
+
+# Serialization failures and deadlocks: the work was undone and may be asked for again.
+RETRYABLE_STATES = {"40001", "40P01", "55P03"}
+_BY_STATUS = {
+    401: "auth.required",
+    403: "auth.forbidden",
+    404: "request.not_found",
+    405: "request.method_not_allowed",
+    413: "request.too_large",
+    415: "request.unsupported_media_type",
+    429: "request.rate_limited",
+    503: "server.busy",
+}
+
+
+def answer_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    request_id = str(request.scope.get("state", {}).get("request_id", ""))
+    body = problem_body(problem, preferred_language(request.headers.get("Accept-Language")), request_id)
+    headers = {
+        **problem.headers,
+        "Content-Language": preferred_language(request.headers.get("Accept-Language")),
+    }
+    return Response(body, status_code=problem.status, media_type=PROBLEM_MEDIA_TYPE, headers=headers)
+
+
+def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    return answer_problem(request, _from_http(request, error))
+
+
+def _from_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
+    if isinstance(error, ValidationException):
+        return Problem("request.invalid", faults=_faults(error))
+    if error.status_code == 413:  # noqa: PLR2004  the status is its own name
+        return Problem("request.too_large", limit_mb=request.app.state.services.settings.max_body_mb)
+    if isinstance(error, ClientException) and isinstance(error.__cause__, (msgspec.DecodeError, ValueError)):
+        return Problem("request.not_json")
+    if error.status_code in _BY_STATUS:
+        return Problem(_BY_STATUS[error.status_code], headers=error.headers)
+    return Problem("request.invalid" if error.status_code < 500 else "server.error")  # noqa: PLR2004
+
+
+def _faults(error: ValidationException) -> list[Fault]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        Fault(
+            pointer="/" + str(one.get("key", "")).replace(".", "/").replace("[", "/").replace("]", ""),
+            code="field.invalid",
+            detail=str(one.get("message", "")),
+        )
+        for one in extra
+        if isinstance(one, dict)
+    ]
+
+
+def answer_database(request: Request[Any, Any, Any], error: DBAPIError) -> Response[Any]:
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
+        return answer_problem(request, Problem("server.conflict"))
+    if isinstance(error, OperationalError):
+        log.warning("database.unavailable", sqlstate=state)
+        return answer_problem(request, Problem("server.busy", headers={"Retry-After": "5"}))
+    return answer_unexpected(request, error)
+
+
+def answer_busy(request: Request[Any, Any, Any], error: PoolTimeout) -> Response[Any]:
+    del error
+    return answer_problem(request, Problem("server.busy", headers={"Retry-After": "5"}))
+
+
+def answer_store(request: Request[Any, Any, Any], error: StoreError) -> Response[Any]:
+    log.warning("store.unavailable", reason=type(error).__name__)
+    return answer_problem(request, Problem("store.unavailable", headers={"Retry-After": "5"}))
+
+
+def answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    # The class and the place, not the message: messages of database errors hold what people typed.
+    log.error("request.failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+    request_id = str(request.scope.get("state", {}).get("request_id", ""))
+    return answer_problem(request, Problem("server.error", request_id=request_id))
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: answer_problem,
+    HTTPException: answer_http,
+    DBAPIError: answer_database,
+    PoolTimeout: answer_busy,
+    StoreError: answer_store,
+    Exception: answer_unexpected,
+}

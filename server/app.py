@@ -1,0 +1,175 @@
+"""The composition root: the only file, beside the command line, that sees every room."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from litestar import Litestar, Request
+from litestar.config.compression import CompressionConfig
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import ScalarRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import field_api.routes
+import server.cases.routes
+import server.identity.routes
+import server.review.examination
+import server.review.routes
+from server import health, well_known
+from server.answers import HANDLERS
+from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
+from server.core.database import open_session
+from server.core.log import log
+from server.core.services import Services, open_services
+from server.core.settings import Settings
+from server.identity.devices import authenticate
+
+VERSION = "0.1.0"
+
+
+async def provide_session(state: State) -> AsyncIterator[AsyncSession]:
+    """One session a request: it commits before the answer is built, or the answer is an error."""
+    async with open_session(state.services.sessions) as session:
+        yield session
+
+
+def provide_services(state: State) -> Services:
+    services: Services = state.services
+    return services
+
+
+async def provide_caller(
+    request: Request[Any, Any, Any],
+    session: NamedDependency[AsyncSession],
+    services: NamedDependency[Services],
+) -> Caller:
+    caller = await authenticate(session, services, request.headers.get("Authorization"))
+    structlog.contextvars.bind_contextvars(caller_id=str(caller.id))
+    return caller
+
+
+async def provide_worker(caller: NamedDependency[Caller]) -> Caller:
+    require(caller, FIELD_ROLES)
+    return caller
+
+
+async def provide_officer(caller: NamedDependency[Caller]) -> Caller:
+    require(caller, DESK_ROLES)
+    return caller
+
+
+async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
+    require(caller, {Role.RESIDENT})
+    return caller
+
+
+def note_requests(app: ASGIApp) -> ASGIApp:
+    """Gives each request an id, for logs, audit and the client, and logs how it went."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 500
+
+        async def noted_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await app(scope, receive, noted_send)
+        finally:
+            took_ms = round((time.perf_counter() - started) * 1000, 1)
+            log.info(
+                "request",
+                method=scope.get("method"),
+                route=scope.get("path_template"),
+                status=status,
+                took_ms=took_ms,
+            )
+
+    return middleware
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own id where it is a UUID (a proxy's or a phone's), else one of ours."""
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    try:
+        return str(UUID(given))
+    except ValueError:
+        return str(uuid4())
+
+
+def create_app(settings: Settings, *, services: Services | None = None) -> Litestar:
+    """The whole HTTP side. `services` already open are used as they are (tests); else opened and closed here."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        if services is not None:
+            app.state.services = services
+            yield
+            return
+        async with open_services(settings) as opened:
+            app.state.services = opened
+            yield
+
+    prometheus = PrometheusConfig(app_name="zoufang", prefix="zoufang", group_path=True, exclude=["/metrics"])
+    return Litestar(
+        route_handlers=[
+            server.identity.routes.router,
+            field_api.routes.router,
+            server.review.routes.router,
+            server.cases.routes.router,
+            health.router,
+            well_known.router,
+            PrometheusController,
+        ],
+        lifespan=[lifespan],
+        dependencies={
+            "session": Provide(provide_session),
+            "services": Provide(provide_services, sync_to_thread=False),
+            "caller": Provide(provide_caller),
+            "worker": Provide(provide_worker),
+            "officer": Provide(provide_officer),
+            "resident_caller": Provide(provide_resident),
+        },
+        exception_handlers=HANDLERS,
+        middleware=[note_requests, prometheus.middleware],
+        request_max_body_size=settings.max_body_mb * 1024 * 1024,
+        compression_config=CompressionConfig(backend="gzip", minimum_size=1000, gzip_compress_level=4),
+        cors_config=_cors(settings),
+        openapi_config=_openapi(),
+        logging_config=None,
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    origins = [one.strip() for one in settings.allowed_origins.split(",") if one.strip()]
+    return CORSConfig(allow_origins=origins, allow_credentials=False) if origins else None
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="走访 zoufang",
+        version=VERSION,
+        description="Field evidence for dibao home visits: phones, desks, residents.",
+        create_examples=False,
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
+        render_plugins=[ScalarRenderPlugin()],
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What everything stands on. It knows no table, no route and no room above it."""

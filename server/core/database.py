@@ -1,0 +1,108 @@
+"""PostgreSQL: one engine a process, one session a request, one transaction a session.
+
+Only `open_session` commits (and the job runner through it), before the answer is built, so an
+acknowledgement is always true. PostgreSQL 18 or newer.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from sqlalchemy import BigInteger, MetaData, TypeDecorator
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import UserDefinedType
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class _Xid8Sql(UserDefinedType[int]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+# So that a migration check can read the column's type back.
+ischema_names["xid8"] = _Xid8Sql
+
+
+class Xid8(TypeDecorator[int]):
+    """PostgreSQL's 64-bit transaction number, as an int. psycopg sends and reads it as text."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(_Xid8Sql())
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        del dialect
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        del dialect
+        return None if value is None else int(value)
+
+
+def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        async_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"},
+    )
+
+
+def async_url(url: str) -> str:
+    """SQLAlchemy's form of any PostgreSQL URL."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg{separator}{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def plain_url(url: str) -> str:
+    """Libpq's form of the URL, for psycopg itself."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def session_maker(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, expire_on_commit=False, autoflush=True)
+
+
+@asynccontextmanager
+async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """A unit of work: commits when the block ends well, rolls back when it doesn't."""
+    async with sessions() as session:
+        yield session
+        await session.commit()
+
+
+async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
+    """Psycopg's own connection of this session's transaction, for a library that brings its own SQL."""
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, AsyncConnection)
+    return driver

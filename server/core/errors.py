@@ -1,0 +1,336 @@
+"""Every error a client can see, in one catalogue, in one shape (RFC 9457 problem details).
+
+Raise `Problem("code", name=value)`; titles and details come from the catalogue in Chinese or English.
+A code is a promise: clients act on it, so it is never renamed and never given another meaning.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+
+Language = Literal["zh", "en"]
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class Entry(NamedTuple):
+    status: int
+    zh: str
+    en: str
+    zh_detail: str = ""
+    en_detail: str = ""
+
+
+CATALOGUE: Mapping[str, Entry] = {
+    # the request itself
+    "request.invalid": Entry(
+        400, "请求内容有误", "The request is not valid", "请按所列位置修改。", "Mend the places listed."
+    ),
+    "request.not_json": Entry(
+        400,
+        "不是有效的 JSON",
+        "Not valid JSON",
+        "内容可能在传输中被截断,请重发。",
+        "The body may have been cut on the way; send it again.",
+    ),
+    "request.too_large": Entry(
+        413,
+        "内容过大",
+        "The request is too large",
+        "最多 {limit_mb} MB。",
+        "At most {limit_mb} MB.",
+    ),
+    "request.unsupported_media_type": Entry(
+        415, "不支持的内容类型", "Content type not supported", "请使用 {wanted}。", "Send {wanted}."
+    ),
+    "request.method_not_allowed": Entry(405, "此地址不支持该方法", "Method not allowed here"),
+    "request.not_found": Entry(404, "没有找到", "Not found"),
+    "request.rate_limited": Entry(
+        429,
+        "请求过于频繁",
+        "Too many attempts",
+        "请在 {retry_after_s} 秒后再试。",
+        "Try again in {retry_after_s} seconds.",
+    ),
+    "request.idempotency_key_reused": Entry(
+        409,
+        "同一个幂等键用于不同内容",
+        "This Idempotency-Key was used with other content",
+        "请为新的操作换一个键。",
+        "Use a new key for a new act.",
+    ),
+    # identity
+    "auth.required": Entry(401, "请先登录", "Sign in first"),
+    "auth.token_invalid": Entry(401, "登录凭证无效", "The access token is not valid", "请重新登录。", "Sign in again."),
+    "auth.token_expired": Entry(401, "登录凭证已过期", "The access token has expired", "请刷新凭证。", "Refresh it."),
+    "auth.device_ended": Entry(
+        401,
+        "此设备已退出登录",
+        "This device has been signed out",
+        "请重新登录;未上传的数据仍在手机上。",
+        "Sign in again; what is not uploaded is still on the phone.",
+    ),
+    "auth.sign_in_failed": Entry(401, "用户名或密码不正确", "Name or password is wrong"),
+    "auth.refresh_invalid": Entry(
+        401, "刷新凭证无效", "The refresh token is not valid", "请重新登录。", "Sign in again."
+    ),
+    "auth.refresh_reused": Entry(
+        401,
+        "刷新凭证被重复使用,已为安全退出此设备",
+        "A refresh token was used twice; the device was signed out for safety",
+        "请重新登录;如非本人操作,请告知管理员。",
+        "Sign in again; tell your administrator if this was not you.",
+    ),
+    "auth.forbidden": Entry(
+        403,
+        "没有此项权限",
+        "Not permitted",
+        "此操作需要:{roles}。",
+        "This needs one of: {roles}.",
+    ),
+    "auth.binding_failed": Entry(
+        404,
+        "身份证号与申请编号不匹配",
+        "ID number and application number do not match",
+        "请核对后再试。",
+        "Check both and try again.",
+    ),
+    "auth.not_bound": Entry(
+        403,
+        "尚未绑定申请",
+        "No application is bound to this account",
+        "请先用身份证号和申请编号绑定。",
+        "Bind an ID number and an application number first.",
+    ),
+    "auth.wechat_not_linked": Entry(
+        404,
+        "此微信尚未关联工作人员账号",
+        "This WeChat account is not linked to a staff account",
+        "请先用用户名和密码登录,再关联微信。",
+        "Sign in with name and password once and link it.",
+    ),
+    "auth.wechat_linked_elsewhere": Entry(
+        409, "此微信已关联另一账号", "This WeChat account is linked to another account"
+    ),
+    "wechat.code_invalid": Entry(
+        400,
+        "微信登录码无效或已使用",
+        "The WeChat code is not valid or was used",
+        "请重新调用 wx.login。",
+        "Call wx.login again.",
+    ),
+    "wechat.too_many": Entry(429, "微信登录过于频繁", "Too many WeChat sign-ins", "请一分钟后再试。", "Wait a minute."),
+    "wechat.blocked": Entry(403, "微信判定此账号有风险", "WeChat blocks this account as risky"),
+    "wechat.unavailable": Entry(
+        503, "暂时连接不上微信", "WeChat can't be reached now", "请稍后再试。", "Try again soon."
+    ),
+    # what is asked for
+    "thing.not_found": Entry(
+        404,
+        "没有找到,或不在您的范围内",
+        "Not found, or outside your area",
+    ),
+    # sync
+    "sync.collection_unknown": Entry(404, "没有此同步集合", "No such collection"),
+    "sync.schema_version_gone": Entry(
+        426,
+        "应用版本过旧,请升级",
+        "This app version is no longer served; update it",
+        "服务器使用第 {served} 版;已记录的数据会在升级后上传。",
+        "The server speaks version {served}; what you recorded will be sent after the update.",
+    ),
+    "sync.collection_read_only": Entry(405, "此集合只读", "This collection is read-only"),
+    "sync.batch_too_long": Entry(
+        413, "一次推送的条数过多", "Too many rows in one push", "最多 {limit} 条。", "At most {limit} rows."
+    ),
+    # rows kept in quarantine: the code comes back inside the row
+    "row.invalid": Entry(422, "记录内容有误", "The record is not valid", "已保存,待改正。", "It is kept; mend it."),
+    "row.id_missing": Entry(422, "记录没有编号", "The record has no id"),
+    "row.number_not_portable": Entry(422, "数字超出可表示范围", "A number is beyond what JSON can carry safely"),
+    "row.refused_by_rule": Entry(422, "记录违反数据规则", "The record breaks a rule of the data"),
+    "visit.household_unknown": Entry(
+        422,
+        "没有此家庭,或不在您的范围内",
+        "No such household, or not one of yours",
+    ),
+    "visit.one_investigator": Entry(
+        422,
+        "入户调查至少需要两名调查人员",
+        "A visit needs at least two investigators",
+        "请填写两名不同的调查人员,双方各自确认。",
+        "Name two different investigators; each attests from their own phone.",
+    ),
+    "visit.author_not_investigator": Entry(
+        422, "提交人必须是调查人员之一", "Whoever submits must be one of the investigators"
+    ),
+    "visit.investigator_unknown": Entry(
+        422, "调查人员不存在或已停用", "An investigator is unknown or no longer active"
+    ),
+    "visit.fix_missing": Entry(
+        422,
+        "缺少开始或结束定位",
+        "The start or end fix is missing",
+        "入户走访的开始和结束都需要定位。",
+        "A visit at the home starts and ends with a fix.",
+    ),
+    "visit.remote_without_reason": Entry(
+        422,
+        "电话或视频走访需写明紧急原因",
+        "A visit by phone or video needs the emergency that allows it",
+    ),
+    "visit.times_inverted": Entry(422, "结束时间早于开始时间", "The visit ends before it starts"),
+    "visit.checklist_unknown": Entry(422, "没有此清单版本", "No such checklist version"),
+    "visit.answers_invalid": Entry(
+        422,
+        "答案不完整或有误",
+        "Answers are missing or wrong",
+        "请按所列位置修改。",
+        "Mend the places listed.",
+    ),
+    "visit.photo_listed_twice": Entry(422, "同一照片列出两次", "A photo is listed twice"),
+    "visit.frozen": Entry(
+        409,
+        "走访已提交,不能直接修改",
+        "A submitted visit can't be changed",
+        "请以补正方式提交更改。",
+        "Send a correction as an amendment.",
+    ),
+    "visit.not_yours": Entry(404, "没有找到,或不在您的范围内", "Not found, or outside your area"),
+    "attestation.invalid": Entry(422, "确认记录与走访不符", "The attestation does not fit the visit"),
+    "evidence.frozen": Entry(409, "照片登记后不能更改", "A photo's manifest can't be changed once its bytes are in"),
+    # photos
+    "photo.hash_mismatch": Entry(
+        422,
+        "照片与登记的校验值不符",
+        "The photo is not the one announced",
+        "应为 {expected},收到 {received};已另存,请重传原照片。",
+        "Announced {expected}, received {received}; kept aside, send the original again.",
+    ),
+    "photo.not_an_image": Entry(422, "不是图片文件", "Not an image"),
+    "photo.type_not_supported": Entry(
+        422,
+        "不支持的图片格式",
+        "Image type not supported",
+        "请使用 JPEG、PNG、WebP 或 HEIC。",
+        "Send JPEG, PNG, WebP or HEIC.",
+    ),
+    "photo.too_many_bytes": Entry(413, "照片过大", "The photo is too large"),
+    "photo.too_many_pixels": Entry(422, "照片像素过多", "The photo has too many pixels"),
+    "photo.truncated": Entry(422, "照片不完整", "The photo is cut off"),
+    "photo.empty": Entry(422, "照片为空", "The photo is empty"),
+    "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
+    "photo.animated": Entry(422, "不接受动图", "An animated picture is no evidence"),
+    "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not verified yet"),
+    "store.unavailable": Entry(
+        503, "照片存储暂不可用", "The photo store can't be reached", "请稍后重试。", "Try again soon."
+    ),
+    # review
+    "review.queue_empty": Entry(404, "没有待审核的走访", "Nothing awaits review"),
+    "review.claimed_by_other": Entry(
+        409, "已由他人领取", "Another reviewer holds it", "{holder} 正在审核。", "{holder} is reviewing it."
+    ),
+    "review.not_claimed": Entry(409, "请先领取", "Claim it first"),
+    "review.own_visit": Entry(403, "不能审核自己参与的走访", "Nobody decides on a visit they made"),
+    "review.decided": Entry(
+        409,
+        "已有审核结论",
+        "It has been decided",
+        "{decided_by} 已作出结论:{outcome}。",
+        "{decided_by} decided: {outcome}.",
+    ),
+    "review.reason_required": Entry(422, "请写明理由", "A reason is needed"),
+    "review.finding_unknown": Entry(422, "疑点不属于此走访", "A finding does not belong to this visit"),
+    # the server
+    "server.busy": Entry(503, "服务暂时繁忙", "The server is busy", "请稍后重试。", "Try again soon."),
+    "server.conflict": Entry(409, "同时有另一项更改", "Another change came at the same time", "请重试。", "Try again."),
+    "server.error": Entry(
+        500,
+        "服务器出错",
+        "Something went wrong on the server",
+        "已记录,请稍后重试。编号 {request_id}。",
+        "It is recorded; try again later. Reference {request_id}.",
+    ),
+    "server.not_ready": Entry(503, "服务尚未就绪", "The server is not ready"),
+}
+
+
+class Fault(Struct, frozen=True, rename="camel"):
+    """One bad place: an RFC 6901 pointer into what was sent, a code, and a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(Exception):
+    """An error for the client. `facts` fill the catalogue's sentences; `faults` point at bad places."""
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.entry = CATALOGUE[code]
+        self.faults = list(faults)
+        self.headers = dict(headers or {})
+        self.facts = facts
+
+    @property
+    def status(self) -> int:
+        return self.entry.status
+
+
+class ProblemBody(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The one error shape of every route."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+    request_id: str = ""
+    errors: list[Fault] = []
+
+
+def problem_body(problem: Problem, language: Language, request_id: str = "") -> ProblemBody:
+    entry = problem.entry
+    title, detail = (entry.zh, entry.zh_detail) if language == "zh" else (entry.en, entry.en_detail)
+    return ProblemBody(
+        type=f"urn:zoufang:problem:{problem.code}",
+        title=title,
+        status=entry.status,
+        code=problem.code,
+        detail=detail.format_map(_Facts(problem.facts, request_id=request_id)),
+        request_id=request_id,
+        errors=problem.faults,
+    )
+
+
+class _Facts(dict[str, Any]):
+    """A sentence with a fact nobody gave still reads: the fact shows as a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def preferred_language(accept_language: str | None) -> Language:
+    """Chinese unless the client puts English first (RFC 9110 §12.5.4)."""
+    best: dict[str, float] = {}
+    for part in (accept_language or "").split(","):
+        tag, _, parameters = part.strip().partition(";")
+        primary = tag.split("-")[0].lower()
+        best[primary] = max(best.get(primary, 0.0), _weight(parameters))
+    return "en" if best.get("en", 0.0) > best.get("zh", 0.0) else "zh"
+
+
+def _weight(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    try:
+        return float(value) if name.strip() == "q" else 1.0
+    except ValueError:
+        return 0.0

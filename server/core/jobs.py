@@ -1,0 +1,86 @@
+"""Jobs, kept in PostgreSQL by procrastinate, so that a job and the rows it is about commit together.
+
+A task is an async function `f(services, *, …)` registered by name; rooms call each other's tasks by that
+name only, which is how evidence, review and cases meet without importing one another.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import procrastinate
+from procrastinate import jobs as procrastinate_jobs
+from procrastinate import manager
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.database import plain_url, raw_connection
+from server.core.services import Services
+
+# Attempts 1…8 wait 2, 4, 8 … 256 seconds: a store that is away for minutes costs no job.
+RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
+
+TaskFunction = Callable[..., Awaitable[None]]
+
+
+class RegisteredTask(NamedTuple):
+    run: TaskFunction
+    cron: str | None
+
+
+TASKS: dict[str, RegisteredTask] = {}
+
+
+def task(name: str, *, cron: str | None = None) -> Callable[[TaskFunction], TaskFunction]:
+    """Register a task. With `cron` (UTC) it also runs by timetable, and then takes no arguments."""
+
+    def register(run: TaskFunction) -> TaskFunction:
+        TASKS[name] = RegisteredTask(run, cron)
+        return run
+
+    return register
+
+
+# Only its SQL is used: jobs are deferred on the session's own connection, never on a pool of this.
+_manager = manager.JobManager(procrastinate.PsycopgConnector())
+
+
+async def defer(session: AsyncSession, name: str, *, once: str | None = None, **arguments: Any) -> None:
+    """Queue a task in the session's transaction: it exists if and only if the rows do.
+
+    With `once`, a job of that key already waiting makes this one unneeded.
+    """
+    if once is not None and await _is_waiting(session, once):
+        return
+    job = procrastinate_jobs.Job(
+        id=None, queue="default", lock=None, queueing_lock=None, task_name=name, task_kwargs=arguments
+    )
+    if once is not None:
+        job = job.evolve(queueing_lock=once)
+    deferrer = procrastinate_jobs.JobDeferrer(job=job, job_manager=_manager, connection=await raw_connection(session))
+    await deferrer.defer_async()
+
+
+async def _is_waiting(session: AsyncSession, lock: str) -> bool:
+    connection = await raw_connection(session)
+    cursor = await connection.execute(
+        "SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = %s AND status = 'todo'", (lock,)
+    )
+    return await cursor.fetchone() is not None
+
+
+def build_worker(services: Services) -> procrastinate.App:
+    """The app that runs the registered tasks. Import the rooms first, so that their tasks are known."""
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(conninfo=plain_url(services.settings.database_url))
+    )
+    for name, registered in TASKS.items():
+        runner = app.task(name=name, retry=RETRY)(_bound(registered.run, services))
+        if registered.cron:
+            app.periodic(cron=registered.cron)(runner)
+    return app
+
+
+def _bound(run: TaskFunction, services: Services) -> TaskFunction:
+    async def run_with_services(_timestamp: int | None = None, **arguments: Any) -> None:
+        await run(services, **arguments)
+
+    return run_with_services

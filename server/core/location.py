@@ -1,0 +1,229 @@
+"""Where a phone says it was, and what can be worked out from that.
+
+A fix is kept exactly as the phone gave it; comparisons are made in WGS-84, to which GCJ-02 (the datum of
+Chinese maps) and BD-09 (Baidu's) are brought first. Everything here is a pure function: whether a distance or
+a speed is a doubt is for the findings to say, and for a person to judge.
+"""
+
+import math
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+Datum = Literal["wgs84", "gcj02", "bd09"]
+
+EARTH_RADIUS_M = 6_371_008.8
+"""Mean radius of the WGS-84 ellipsoid (2a + b) / 3: great-circle distances on it err by at most 0.6 %."""
+
+REPEAT_S = 60.0
+"""WeChat may hand out one fix again for 30 s, so repeats within the same minute are normal."""
+
+_GCJ_A = 6378245.0
+_GCJ_EE = 0.00669342162296594323
+_BD_TURN = math.pi * 3000.0 / 180.0
+_BD_LATITUDE, _BD_LONGITUDE = 0.006, 0.0065
+_BOX_LONGITUDE = (73.66, 135.05)
+_BOX_LATITUDE = (3.86, 53.55)
+_LARGEST_SHIFT_DEG = 0.02
+_SETTLED_DEG = 1e-13
+_ROUNDING_DEG = 1e-10
+
+_Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+_Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+_Accuracy = Annotated[float, msgspec.Meta(ge=0)]
+_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Fix(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One position as the phone reported it. `source` names the call (`wx.getLocation`, `browser`)."""
+
+    latitude: _Latitude
+    longitude: _Longitude
+    datum: Datum
+    captured_at: _Aware
+    accuracy_m: _Accuracy | None = None
+    altitude_m: float | None = None
+    speed_mps: float | None = None
+    source: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+
+    def __post_init__(self) -> None:
+        """NaN passes every bound, so finiteness is asked for by itself; msgspec reports it as a bad field."""
+        given = (self.latitude, self.longitude, self.accuracy_m, self.altitude_m, self.speed_mps)
+        if not all(value is None or math.isfinite(value) for value in given):
+            raise ValueError("a fix holds finite numbers only")
+
+
+class Point(NamedTuple):
+    """A place in degrees; in WGS-84 wherever no datum is named."""
+
+    latitude: float
+    longitude: float
+
+
+class Beyond(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """How far past the allowed radius two places are, with every figure that went into it.
+
+    A missing accuracy stays `None` here and counts as 0 m.
+    """
+
+    beyond_m: float
+    distance_m: float
+    accuracy_a_m: float | None
+    accuracy_b_m: float | None
+    radius_m: float
+
+
+def to_wgs84(fix: Fix) -> Point:
+    """The fix's place in WGS-84, exact to 1e-9° from GCJ-02 and to 0.3 m from BD-09."""
+    point = Point(fix.latitude, fix.longitude)
+    if fix.datum == "bd09":
+        return gcj02_to_wgs84(*bd09_to_gcj02(*point))
+    if fix.datum == "gcj02":
+        return gcj02_to_wgs84(*point)
+    return point
+
+
+def distance_m(a: Fix | Point, b: Fix | Point) -> float:
+    """Great-circle distance in metres; a fix is brought to WGS-84 first, a bare point is taken as WGS-84."""
+    here, there = _place(a), _place(b)
+    north = math.radians(there.latitude - here.latitude)
+    east = math.radians(there.longitude - here.longitude)
+    meridians = math.cos(math.radians(here.latitude)) * math.cos(math.radians(there.latitude))
+    chord = math.sin(north / 2) ** 2 + meridians * math.sin(east / 2) ** 2
+    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, chord)))
+
+
+def distance_beyond(a: Fix | Point, b: Fix | Point, radius_m: float) -> Beyond:
+    """The part of the distance that neither the allowed radius nor the two stated accuracies explain."""
+    apart = distance_m(a, b)
+    accuracies = (_accuracy_m(a), _accuracy_m(b))
+    allowed = radius_m + sum(value or 0.0 for value in accuracies)
+    return Beyond(
+        beyond_m=max(0.0, apart - allowed),
+        distance_m=apart,
+        accuracy_a_m=accuracies[0],
+        accuracy_b_m=accuracies[1],
+        radius_m=radius_m,
+    )
+
+
+def speed_mps(a: Fix, b: Fix) -> float:
+    """Metres per second needed to be at both fixes, in either order of time.
+
+    Phones give whole seconds, so less than one second counts as one. The accuracies are not taken off:
+    `least_speed_mps` does that.
+    """
+    return distance_m(a, b) / _seconds_apart(a, b)
+
+
+def least_speed_mps(a: Fix, b: Fix) -> float:
+    """The slowest travel that explains both fixes once their stated accuracies are taken off the distance."""
+    return distance_beyond(a, b, 0.0).beyond_m / _seconds_apart(a, b)
+
+
+def same_fix(a: Fix, b: Fix, *, repeat_s: float = REPEAT_S) -> bool:
+    """Whether two fixes carry byte-identical coordinates and WeChat's own repeating does not explain it.
+
+    A satellite never gives the same last digits twice, so this is a copied or a fixed position.
+    """
+    identical = (a.latitude, a.longitude, a.datum) == (b.latitude, b.longitude, b.datum)
+    return identical and abs(a.captured_at - b.captured_at) > timedelta(seconds=repeat_s)
+
+
+def country_hint(latitude: float, longitude: float) -> Literal["cn_box", "outside_cn_box"]:
+    """Whether a place lies in the rectangle in which GCJ-02 shifts coordinates.
+
+    The rectangle also holds Mongolia, Korea and much of south-east Asia: `cn_box` does not prove China,
+    `outside_cn_box` does rule it out.
+    """
+    return "cn_box" if _in_box(latitude, longitude) else "outside_cn_box"
+
+
+def wgs84_to_gcj02(latitude: float, longitude: float) -> Point:
+    """Shift into the datum of Chinese maps; the identity outside the box of `country_hint`."""
+    if not _in_box(latitude, longitude):
+        return Point(latitude, longitude)
+    north, east = _gcj_shift(latitude, longitude)
+    return Point(latitude + north, longitude + east)
+
+
+def gcj02_to_wgs84(latitude: float, longitude: float) -> Point:
+    """Undo `wgs84_to_gcj02` by iteration: one step alone errs by up to 4 m.
+
+    The box is asked about the answer, not about the input, so that a place just inside its edge comes back
+    too. On a strip of some hundred metres at the edge two places share one GCJ-02 value; the inner is given.
+    """
+    if not _in_box(latitude, longitude, margin_deg=_LARGEST_SHIFT_DEG):
+        return Point(latitude, longitude)
+    guess = Point(latitude, longitude)
+    for _ in range(20):
+        north, east = _gcj_shift(*guess)
+        better = Point(latitude - north, longitude - east)
+        moved = max(abs(better.latitude - guess.latitude), abs(better.longitude - guess.longitude))
+        guess = better
+        if moved < _SETTLED_DEG:
+            break
+    return guess if _in_box(*guess, margin_deg=_ROUNDING_DEG) else Point(latitude, longitude)
+
+
+def gcj02_to_bd09(latitude: float, longitude: float) -> Point:
+    radius = math.hypot(longitude, latitude) + 0.00002 * math.sin(latitude * _BD_TURN)
+    angle = math.atan2(latitude, longitude) + 0.000003 * math.cos(longitude * _BD_TURN)
+    return Point(radius * math.sin(angle) + _BD_LATITUDE, radius * math.cos(angle) + _BD_LONGITUDE)
+
+
+def bd09_to_gcj02(latitude: float, longitude: float) -> Point:
+    """Baidu's usual closed form, not an exact inverse: there and back errs by up to 0.3 m."""
+    y, x = latitude - _BD_LATITUDE, longitude - _BD_LONGITUDE
+    radius = math.hypot(x, y) - 0.00002 * math.sin(y * _BD_TURN)
+    angle = math.atan2(y, x) - 0.000003 * math.cos(x * _BD_TURN)
+    return Point(radius * math.sin(angle), radius * math.cos(angle))
+
+
+def _place(where: Fix | Point) -> Point:
+    return to_wgs84(where) if isinstance(where, Fix) else where
+
+
+def _accuracy_m(where: Fix | Point) -> float | None:
+    return where.accuracy_m if isinstance(where, Fix) else None
+
+
+def _seconds_apart(a: Fix, b: Fix) -> float:
+    return max(1.0, abs((b.captured_at - a.captured_at).total_seconds()))
+
+
+def _in_box(latitude: float, longitude: float, margin_deg: float = 0.0) -> bool:
+    (west, east), (south, north) = _BOX_LONGITUDE, _BOX_LATITUDE
+    return west - margin_deg <= longitude <= east + margin_deg and south - margin_deg <= latitude <= north + margin_deg
+
+
+def _gcj_shift(latitude: float, longitude: float) -> tuple[float, float]:
+    """Degrees north and east that GCJ-02 adds at a WGS-84 place."""
+    x, y = longitude - 105.0, latitude - 35.0
+    phi = math.radians(latitude)
+    curve = 1 - _GCJ_EE * math.sin(phi) ** 2
+    meridian_m = _GCJ_A * (1 - _GCJ_EE) / (curve * math.sqrt(curve))
+    parallel_m = _GCJ_A / math.sqrt(curve) * math.cos(phi)
+    return math.degrees(_north_m(x, y) / meridian_m), math.degrees(_east_m(x, y) / parallel_m)
+
+
+def _north_m(x: float, y: float) -> float:
+    trend = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 0.2 * math.sqrt(abs(x))
+    return trend + _ripple(x) + _waves(y, 20.0, 40.0, (160.0, 12.0), (320.0, 30.0))
+
+
+def _east_m(x: float, y: float) -> float:
+    trend = 300.0 + x + 2.0 * y + 0.1 * x * x + 0.1 * x * y + 0.1 * math.sqrt(abs(x))
+    return trend + _ripple(x) + _waves(x, 20.0, 40.0, (150.0, 12.0), (300.0, 30.0))
+
+
+def _ripple(x: float) -> float:
+    return (20.0 * math.sin(6.0 * x * math.pi) + 20.0 * math.sin(2.0 * x * math.pi)) * 2.0 / 3.0
+
+
+def _waves(t: float, one: float, third: float, far: tuple[float, float], farther: tuple[float, float]) -> float:
+    """The published series: waves of period 2 and 6 degrees, then two long ones as (height, divisor)."""
+    short = one * math.sin(t * math.pi) + third * math.sin(t / 3.0 * math.pi)
+    long = far[0] * math.sin(t / far[1] * math.pi) + farther[0] * math.sin(t * math.pi / farther[1])
+    return (short + long) * 2.0 / 3.0

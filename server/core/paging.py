@@ -1,0 +1,34 @@
+"""Keyset pages: a cursor is opaque, and pages neither repeat nor skip while rows come in."""
+
+import base64
+import binascii
+from typing import Generic, TypeVar
+
+import msgspec
+
+from server.core.errors import Fault, Problem
+from server.core.wire import Answer
+
+T = TypeVar("T")
+Cursor = list[str]
+
+
+class Page(Answer, Generic[T]):
+    """`next_cursor` is null on the last page."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+def write_cursor(parts: Cursor) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
+
+
+def read_cursor(text: str | None) -> Cursor | None:
+    """Raises `request.invalid` for a cursor that this server did not write."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
+    except (binascii.Error, msgspec.MsgspecError, ValueError):
+        raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None

@@ -1,0 +1,122 @@
+"""The settings of one installation, read once from the environment.
+
+Every field is `ZOUFANG_<NAME>`; a secret may be given as `ZOUFANG_<NAME>_FILE` naming a file that holds it.
+The table in README.md is generated from this Struct, and a test fails when the two differ.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX = "ZOUFANG_"
+
+
+class SettingsError(Exception):
+    """A setting is missing or can't be read; the message is one line that names it."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    database_url: Annotated[
+        str, Meta(description="PostgreSQL 18 or newer; empty: `make run` starts an embedded one")
+    ] = ""
+    database_pool: Annotated[int, Meta(description="Connections each process may hold", ge=2)] = 10
+    s3_endpoint: Annotated[str, Meta(description="S3 server as the API sees it; empty: `make run` starts one")] = ""
+    s3_public_endpoint: Annotated[
+        str, Meta(description="The same server as phones and browsers see it; empty: as the API does")
+    ] = ""
+    s3_access_key: Annotated[str, Meta(description="S3 access key")] = ""
+    s3_secret_key: Annotated[str, Meta(description="S3 secret key (secret)")] = ""
+    s3_bucket: Annotated[str, Meta(description="Bucket for photos; made when missing")] = "zoufang"
+    s3_region: Annotated[str, Meta(description="Region that links are signed for")] = "us-east-1"
+    host: Annotated[str, Meta(description="Address the API listens on")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port the API listens on", ge=1, le=65535)] = 8000
+    postgres_port: Annotated[int, Meta(description="Port of the embedded PostgreSQL", ge=1, le=65535)] = 5440
+    s3_port: Annotated[int, Meta(description="Port of the embedded S3 server", ge=1, le=65535)] = 9000
+    wechat_stub_port: Annotated[int, Meta(description="Port of the WeChat stub", ge=1, le=65535)] = 8091
+    data_dir: Annotated[str, Meta(description="Where `make run` keeps the embedded parts' files")] = ".data"
+    wechat_base_url: Annotated[str, Meta(description="WeChat's server API; empty: `make run` starts a stub of it")] = ""
+    wechat_app_id: Annotated[str, Meta(description="App id of the mini-program")] = ""
+    wechat_secret: Annotated[str, Meta(description="App secret of the mini-program (secret)")] = ""
+    token_keys: Annotated[
+        str, Meta(description="Keys of access tokens, `kid:base64` by comma, the first signs (secret)")
+    ] = ""
+    receipt_keys: Annotated[
+        str, Meta(description="Ed25519 seeds of receipts, `kid:base64` by comma, the first signs (secret)")
+    ] = ""
+    pii_keys: Annotated[
+        str, Meta(description="AES-256 keys of personal data, `kid:base64` by comma, first encrypts (secret)")
+    ] = ""
+    blind_index_key: Annotated[
+        str, Meta(description="HMAC key, base64, by which encrypted numbers are found (secret)")
+    ] = ""
+    access_token_minutes: Annotated[int, Meta(description="Life of an access token", ge=1)] = 15
+    refresh_token_days: Annotated[int, Meta(description="Life of an unused refresh token", ge=1)] = 60
+    refresh_grace_seconds: Annotated[
+        int, Meta(description="A refresh whose answer was lost may be repeated for so long", ge=0)
+    ] = 60
+    sign_in_attempts: Annotated[int, Meta(description="Failed sign-ins per name or address in 15 minutes", ge=1)] = 10
+    link_minutes: Annotated[int, Meta(description="Life of a link to a photo", ge=1, le=60)] = 5
+    claim_minutes: Annotated[int, Meta(description="Life of a reviewer's claim without heartbeat", ge=1)] = 10
+    max_body_mb: Annotated[int, Meta(description="Largest request body that is not a photo", ge=1)] = 8
+    max_photo_mb: Annotated[int, Meta(description="Largest photo", ge=1, le=200)] = 20
+    log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"
+    allowed_origins: Annotated[str, Meta(description="Web origins allowed to call from elsewhere, by comma")] = ""
+
+
+# A secret is never taken from a default and never printed.
+SECRETS = frozenset({"s3_secret_key", "wechat_secret", "token_keys", "receipt_keys", "pii_keys", "blind_index_key"})
+REQUIRED = ("database_url", "s3_endpoint", "token_keys", "receipt_keys", "pii_keys", "blind_index_key")
+
+
+def load_settings(environ: Mapping[str, str], *, complete: bool = True) -> Settings:
+    """Read the settings. With `complete`, those that a server can't do without must be there.
+
+    Raises SettingsError with one line that names the variable at fault, and never its value.
+    """
+    values = dict(_given(environ))
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        field = str(error).rpartition("$.")[2].rstrip("`") or "?"
+        raise SettingsError(f"{PREFIX}{field.upper()} can't be read: {str(error).split(' - ')[0]}") from None
+    missing = [name for name in REQUIRED if complete and not getattr(settings, name)]
+    if missing:
+        names = ", ".join(PREFIX + name.upper() for name in missing)
+        raise SettingsError(f"{names} must be set (`make run` sets them for you; see Settings in README.md)")
+    return settings
+
+
+def _given(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    known = set(Settings.__struct_fields__)
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable[len(PREFIX) :].lower()
+        if name in known and value != "":
+            yield name, value
+        elif name.endswith("_file") and name.removesuffix("_file") in known:
+            yield name.removesuffix("_file"), _read_file(variable, value)
+        elif name not in known:
+            raise SettingsError(f"{variable} is no setting of zoufang (see Settings in README.md)")
+
+
+def _read_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}: the file can't be read ({error.strerror})") from None
+
+
+def settings_table() -> str:
+    """The Markdown table of README.md."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for field in msgspec.inspect.type_info(Settings).fields:  # type: ignore[attr-defined]
+        meta = field.type
+        while not (description := (getattr(meta, "extra_json_schema", None) or {}).get("description")):
+            meta = meta.type
+        default = f"`{field.default}`" if field.default not in ("", msgspec.NODEFAULT) else "–"
+        rows.append(f"| `{PREFIX}{field.name.upper()}` | {default} | {description} |")
+    return "\n".join(rows)

@@ -1,0 +1,12 @@
+"""Work that blocks, off the event loop: hashing, decoding, and libraries that only speak synchronously."""
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    return await asyncio.to_thread(work, *arguments, **named)

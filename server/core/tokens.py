@@ -1,0 +1,125 @@
+"""Access tokens (JWT, HS256, `kid`, minutes long) and receipts (JWS, EdDSA, checkable by anyone).
+
+An access token names a person and a device and nothing else: roles are read at each request, so a role
+taken away is gone at once.
+"""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+from msgspec import Struct, json
+
+from server.core.canonical import canonical_json
+from server.core.errors import Problem
+from server.core.keys import KeyRing
+
+AUDIENCE = "zoufang"
+
+
+class AccessClaims(Struct, frozen=True):
+    person_id: UUID
+    device_id: UUID
+    is_resident: bool
+
+
+def issue_access_token(ring: KeyRing, claims: AccessClaims, *, now: datetime, minutes: int) -> str:
+    payload = {
+        "sub": str(claims.person_id),
+        "sid": str(claims.device_id),
+        "typ": "resident" if claims.is_resident else "staff",
+        "aud": AUDIENCE,
+        "iat": now,
+        "exp": now + timedelta(minutes=minutes),
+    }
+    return jwt.encode(payload, ring.keys[ring.current], algorithm="HS256", headers={"kid": ring.current})
+
+
+def read_access_token(ring: KeyRing, token: str) -> AccessClaims:
+    """Raises `auth.token_expired` or `auth.token_invalid`; never says more than that."""
+    try:
+        key = ring.keys[jwt.get_unverified_header(token).get("kid", "")]
+        payload = jwt.decode(
+            token,
+            key,
+            algorithms=["HS256"],
+            audience=AUDIENCE,
+            options={"require": ["exp", "sub", "sid", "typ"]},
+        )
+        return AccessClaims(UUID(payload["sub"]), UUID(payload["sid"]), payload["typ"] == "resident")
+    except jwt.ExpiredSignatureError:
+        raise Problem("auth.token_expired", headers=_CHALLENGE) from None
+    except (jwt.InvalidTokenError, KeyError, ValueError):
+        raise Problem("auth.token_invalid", headers=_CHALLENGE) from None
+
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+def new_refresh_token() -> tuple[str, bytes]:
+    """A refresh token for the client and the hash to keep: the token itself is stored nowhere."""
+    token = secrets.token_urlsafe(32)
+    return token, hash_refresh_token(token)
+
+
+def hash_refresh_token(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+class ReceiptSigner:
+    """Signs that the server holds a visit: RFC 7515 compact JWS over canonical JSON, EdDSA (RFC 8037)."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._kid = ring.current
+        self._keys = {kid: Ed25519PrivateKey.from_private_bytes(seed) for kid, seed in ring.keys.items()}
+
+    def sign(self, statement: dict[str, Any]) -> str:
+        return jwt.PyJWS().encode(
+            canonical_json(statement),
+            self._keys[self._kid],
+            algorithm="EdDSA",
+            headers={"kid": self._kid, "typ": "zoufang-receipt+jws"},
+        )
+
+    def public_keys(self) -> dict[str, Any]:
+        """The JWK Set (RFC 7517) that the server publishes, retired keys included."""
+        return {"keys": [_public_jwk(kid, key) for kid, key in self._keys.items()]}
+
+
+def _public_jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, Any]:
+    return {**OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": "EdDSA"}
+
+
+class ReceiptError(Exception):
+    """The receipt is not one that the holder of these keys signed."""
+
+
+def verify_receipt(receipt: str, key_set: dict[str, Any]) -> dict[str, Any]:
+    """The signed statement. Needs no network and no database: only the published keys."""
+    try:
+        kid = jwt.get_unverified_header(receipt).get("kid")
+        jwk = next((one for one in key_set["keys"] if one.get("kid") == kid), None)
+        if jwk is None:
+            raise ReceiptError(f"no published key {kid!r}")
+        payload = jwt.PyJWS().decode(receipt, jwt.PyJWK(jwk), algorithms=["EdDSA"])
+    except (jwt.InvalidTokenError, KeyError, TypeError) as error:
+        raise ReceiptError(str(error) or "not a receipt") from None
+    statement: dict[str, Any] = json.decode(payload)
+    return statement
+
+
+def receipt_short_code(receipt: str) -> str:
+    """Ten characters to read aloud or print under a photo: the start of the receipt's SHA-256, in base32."""
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    value = int.from_bytes(hashlib.sha256(receipt.encode()).digest()[:8], "big") >> 14
+    return "".join(alphabet[(value >> shift) & 31] for shift in range(45, -1, -5))
+
+
+def utc_now() -> datetime:
+    """Now, in UTC. Rules take the time as an argument; only edges ask the clock."""
+    return datetime.now(UTC)

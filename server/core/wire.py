@@ -1,0 +1,56 @@
+"""How things are written on the wire, and what a route may ask for."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Meta, Struct
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller
+from server.core.errors import CATALOGUE, ProblemBody
+from server.core.services import Services
+
+
+class Wire(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A body: camelCase, and a field nobody knows is an error, since it would be lost in silence."""
+
+
+class Answer(Struct, rename="camel", kw_only=True):
+    """What the server says."""
+
+
+# The signed-in person; `Worker`, `Officer` and `ResidentCaller` also hold the role that the room needs.
+CallerDep = NamedDependency[Caller]
+Worker = NamedDependency[Caller]
+Officer = NamedDependency[Caller]
+ResidentCaller = NamedDependency[Caller]
+Session = NamedDependency[AsyncSession]
+Held = NamedDependency[Services]
+
+ShortText = Annotated[str, Meta(min_length=1, max_length=200)]
+LongText = Annotated[str, Meta(max_length=4000)]
+HexSha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
+
+
+def problems(*codes: str) -> dict[int, ResponseSpec]:
+    """The error answers of a route, for OpenAPI: one shape, and which codes it may carry."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(CATALOGUE[code].status, []).append(code)
+    return {
+        status: ResponseSpec(
+            ProblemBody,
+            description="; ".join(f"`{code}` {CATALOGUE[code].en}" for code in some),
+            generate_examples=False,
+            media_type=_problem_media_type(),
+        )
+        for status, some in by_status.items()
+    }
+
+
+def _problem_media_type() -> Any:
+    return "application/problem+json"

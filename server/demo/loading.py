@@ -1,0 +1,199 @@
+"""Writes the demo county into an empty database, once."""
+
+import asyncio
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.checklists.shipped import load_shipped
+from server.core.idnumbers import mask_id, mask_phone
+from server.core.ids import new_id
+from server.core.passwords import hash_password
+from server.core.pii import Vault
+from server.demo import county as demo
+from server.demo.wechat_stub import openid_of
+from server.models import audit
+from server.models.areas import Area
+from server.models.cases import CaseEvent, CaseFile
+from server.models.checklists import ChecklistTemplate
+from server.models.feed import announce
+from server.models.households import Assignment, Caseload, Household, HouseholdMember
+from server.models.people import Staff, StaffRole
+
+CHINA = ZoneInfo("Asia/Shanghai")
+Keyed = dict[str, Any]
+
+
+async def load_demo(session: AsyncSession, vault: Vault, *, today: date) -> bool:
+    """Load the county with all that hangs on it. False, and nothing written, when it is there already."""
+    county = demo.build_county(today=today)
+    if await session.scalar(select(Staff.id).where(Staff.login == county.staff[0].login)) is not None:
+        return False
+    await _load_areas(session, county)
+    staff = await _load_staff(session, county)
+    checklists = await _load_checklists(session)
+    households = await _load_households(session, vault, county)
+    cases = await _load_cases(session, county, households)
+    await _load_caseload(session, county, households, staff, cases, checklists)
+    audit.record(session, None, "demo.loaded", "area", county.code, area_code=county.code, seed=county.seed)
+    return True
+
+
+async def _load_areas(session: AsyncSession, county: demo.County) -> None:
+    for one in county.areas:
+        row = insert(Area).values(code=one.code, name=one.name, parent_code=one.parent_code)
+        await session.execute(row.on_conflict_do_nothing())
+
+
+async def _load_staff(session: AsyncSession, county: demo.County) -> Keyed:
+    # argon2 is slow by design and each role shares one demo password: one hash a role will do.
+    hashes = {role: await asyncio.to_thread(hash_password, password) for role, password in demo.DEMO_PASSWORDS.items()}
+    staff: Keyed = {}
+    for one in county.staff:
+        row = Staff(
+            id=new_id(),
+            login=one.login,
+            name=one.name,
+            password_hash=hashes[one.role],
+            wechat_openid=openid_of(one.wechat_suffix),
+            phone_mask=mask_phone(one.phone),
+        )
+        staff[one.login] = row
+        session.add(row)
+    await session.flush()  # roles name the people
+    session.add_all(
+        StaffRole(staff_id=staff[one.login].id, role=one.role, area_code=one.area_code) for one in county.staff
+    )
+    await session.flush()  # the feed's audience is read from roles
+    return staff
+
+
+async def _load_checklists(session: AsyncSession) -> Keyed:
+    rows = [
+        ChecklistTemplate(id=new_id(), code=one.code, version=one.version, kind=one.kind, body=msgspec.to_builtins(one))
+        for one in load_shipped()
+    ]
+    session.add_all(rows)
+    await session.flush()  # announce reads them
+    await announce(session, "checklists", [one.id for one in rows])
+    return {one.kind: one for one in rows}
+
+
+async def _load_households(session: AsyncSession, vault: Vault, county: demo.County) -> Keyed:
+    households: Keyed = {}
+    for one in county.households:
+        row = Household(
+            id=new_id(),
+            number=one.number,
+            area_code=one.area_code,
+            head_name=one.head_name,
+            address=one.address,
+            phone_sealed=vault.seal("household.phone", one.phone),
+            phone_mask=mask_phone(one.phone),
+            latitude=one.latitude,
+            longitude=one.longitude,
+            datum="wgs84",
+            class_=one.class_,
+            monthly_amount_fen=one.monthly_amount_fen,
+            relative_on_staff=one.relative_on_staff is not None,
+            members=[_member(vault, place, member) for place, member in enumerate(one.members)],
+        )
+        households[one.number] = row
+        session.add(row)
+    await session.flush()  # cases and caseloads name them
+    return households
+
+
+def _member(vault: Vault, position: int, one: demo.Member) -> HouseholdMember:
+    return HouseholdMember(
+        id=new_id(),
+        position=position,
+        name=one.name,
+        relation=one.relation,
+        sex=one.sex,
+        born_on=one.born_on,
+        id_number_sealed=vault.seal("household_member.id_number", one.id_number),
+        id_number_index=vault.index("id_number", one.id_number),
+        id_number_mask=mask_id(one.id_number),
+        health=one.health,
+        labour_ability=one.labour_ability,
+        school=one.school,
+        work=one.work,
+    )
+
+
+async def _load_cases(session: AsyncSession, county: demo.County, households: Keyed) -> Keyed:
+    cases: Keyed = {}
+    for one in county.applications:
+        household = households[one.household_number]
+        case = CaseFile(
+            id=new_id(),
+            number=one.number,
+            household_id=household.id,
+            area_code=household.area_code,
+            state="accepted",
+            applied_on=one.applied_on,
+            rules_on=one.applied_on,
+        )
+        cases[one.number] = case
+        session.add(case)
+    await session.flush()  # events name the cases
+    for one in county.applications:
+        case = cases[one.number]
+        for step, on in (("applied", one.applied_on), ("accepted", one.accepted_on)):
+            session.add(CaseEvent(case_id=case.id, at=_nine(on), step=step, state=step, cause=f"demo:{step}", facts={}))
+    return cases
+
+
+def _nine(on: date) -> datetime:
+    return datetime.combine(on, time(9), tzinfo=CHINA)
+
+
+async def _load_caseload(
+    session: AsyncSession,
+    county: demo.County,
+    households: Keyed,
+    staff: Keyed,
+    cases: Keyed,
+    checklists: Keyed,
+) -> None:
+    """Each caseworker holds the households of their own village and those of their visits as a partner."""
+    held: set[tuple[Any, Any]] = set()
+    caseworkers = [one for one in county.staff if one.role == "caseworker"]
+    for one in county.households:
+        held |= {
+            (households[one.number].id, staff[worker.login].id)
+            for worker in caseworkers
+            if one.area_code.startswith(worker.area_code)
+        }
+    assignments = []
+    for due in county.assignments:
+        household, checklist = households[due.household_number], checklists[due.kind]
+        held |= {(household.id, staff[login].id) for login in (due.caseworker_login, due.partner_login)}
+        assignments.append(
+            Assignment(
+                id=new_id(),
+                household_id=household.id,
+                kind=due.kind,
+                due_on=due.due_on,
+                checklist_code=checklist.code,
+                checklist_version=checklist.version,
+                partner_id=staff[due.partner_login].id,
+                case_id=cases[due.application_number].id if due.application_number else None,
+            )
+        )
+    # Held since before the demo's first visits, so that none of them is late.
+    since = _nine(county.today) - timedelta(days=90)
+    session.add_all(
+        Caseload(household_id=household_id, staff_id=staff_id, granted_at=since)
+        for household_id, staff_id in sorted(held, key=str)
+    )
+    session.add_all(assignments)
+    await session.flush()  # announce reads who holds what
+    await announce(session, "households", [one.id for one in households.values()])
+    await announce(session, "assignments", [one.id for one in assignments])

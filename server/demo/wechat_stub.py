@@ -1,0 +1,281 @@
+"""WeChat's server API, played for development and tests: the same paths, JSON and errors, invented people.
+
+| code for `/sns/jscode2session`  | what happens                                                             |
+|---------------------------------|--------------------------------------------------------------------------|
+| `demo-<suffix>-<nonce>`         | signs in openid `oZFdemo-<suffix>`; then 40163, after 5 minutes 40029    |
+| `demo-<suffix>-t<unix seconds>` | the same, and its 5 minutes run from the time in it                      |
+| `busy-<k>-<suffix>`             | k times -1 (system busy), then signs in once                             |
+| `error-<errcode>`               | that error, always: `error-40029`, `error-45011`, `error--1`             |
+| anything else                   | 40029                                                                    |
+
+`/wxa/business/getuserphonenumber` takes `phone-<11 digits>-<nonce>` under the same rules (and
+`busy-<k>-<11 digits>`, `error-<errcode>`); `countryCode` is a string after an even last digit and a number
+after an odd one, as both occur. `/cgi-bin/stable_token` gives one token until 5 minutes before its end.
+`/cgi-bin/message/subscribe/send` keeps what it accepts: openids that end in `refused` answer 43101, openids
+of another form 40003, templates that start with `bad` 40037, fields too long 47003.
+
+Beside the API, for people and tests: `GET /_stub/code?suffix=…` plays `wx.login` and issues a code whose time
+runs from now, `GET /_stub/messages` lists the messages sent, `DELETE /_stub/messages` forgets them,
+`POST /_stub/forget-tokens` makes every token invalid (40001). Run it alone with
+`granian --interface asgi --factory server.demo.wechat_stub:create_stub`.
+"""
+
+import hashlib
+import itertools
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+DEMO_APP_ID = "wx-demo"
+DEMO_SECRET = "demo"  # noqa: S105  the stub's own, of no use anywhere else
+CODE_LIVES_S = 300
+TOKEN_LIVES_S = 7200
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Answer = dict[str, Any]
+
+_SUFFIX = "[A-Za-z0-9_]+"
+_LONGEST_FIELD = {"thing": 20, "phrase": 5, "name": 10, "character_string": 32}
+_ERRMSG = {
+    -1: "system error",
+    40001: "invalid credential, access_token is invalid or not latest",
+    40002: "invalid grant_type",
+    40003: "invalid openid",
+    40013: "invalid appid",
+    40029: "invalid code",
+    40037: "invalid template_id",
+    40125: "invalid appsecret",
+    40163: "code been used",
+    40226: "code blocked",
+    41001: "access_token missing",
+    41008: "missing code",
+    42001: "access_token expired",
+    43002: "require POST method",
+    43101: "user refuse to accept the msg",
+    45011: "api minute-quota reach limit  must slower  retry next minute",
+    47001: "data format error",
+    47003: "argument invalid!",
+}
+
+
+def openid_of(suffix: str) -> str:
+    """The openid that the codes of this suffix sign in; demo people are bound to it beforehand."""
+    return f"oZFdemo-{suffix}"
+
+
+def create_stub(
+    *,
+    app_id: str = DEMO_APP_ID,
+    secret: str = DEMO_SECRET,
+    clock: Callable[[], float] = time.time,
+    with_unionid: bool = True,
+) -> AsgiApp:
+    """An ASGI app with its own memory. `clock` gives unix seconds; restart or build anew to forget all."""
+    stub = _Stub(app_id, secret, clock, with_unionid=with_unionid)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _answer_lifespan(receive, send)
+        elif scope["type"] == "http":
+            body = await _read_body(receive)
+            query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+            await _reply(send, *stub.answer(scope["path"], _Asked(scope["method"], query, body)))
+
+    return app
+
+
+class _Asked(NamedTuple):
+    method: str
+    query: dict[str, str]
+    body: bytes
+
+
+class _WechatError(Exception):
+    def __init__(self, errcode: int, detail: str = "") -> None:
+        super().__init__(errcode, detail)
+        self.errcode = errcode
+        self.detail = detail
+
+
+class _Stub:
+    def __init__(self, app_id: str, secret: str, clock: Callable[[], float], *, with_unionid: bool) -> None:
+        self.app_id, self.secret, self.clock, self.with_unionid = app_id, secret, clock, with_unionid
+        self.used_at: dict[str, float] = {}
+        self.busy_tries: dict[str, int] = {}
+        self.tokens: dict[str, float] = {}
+        self.messages: list[Answer] = []
+        self.numbers = itertools.count(1)
+        self.routes: dict[str, Callable[[_Asked], Answer]] = {
+            "/sns/jscode2session": self.code2session,
+            "/cgi-bin/stable_token": self.stable_token,
+            "/wxa/business/getuserphonenumber": self.phone_number,
+            "/cgi-bin/message/subscribe/send": self.send_message,
+            "/_stub/code": self.issue_code,
+            "/_stub/messages": self.list_messages,
+            "/_stub/forget-tokens": self.forget_tokens,
+        }
+
+    def answer(self, path: str, asked: _Asked) -> tuple[int, Answer]:
+        if path not in self.routes:
+            return 404, {}
+        try:
+            return 200, self.routes[path](asked)
+        except _WechatError as error:
+            errmsg = _ERRMSG.get(error.errcode, "error") + error.detail
+            rid = f"{int(self.clock()):08x}-{next(self.numbers):08x}"
+            return 200, {"errcode": error.errcode, "errmsg": f"{errmsg}, rid: {rid}"}
+
+    def code2session(self, asked: _Asked) -> Answer:
+        self.check_app(asked.query)
+        if asked.query.get("grant_type") != "authorization_code":
+            raise _WechatError(40002)
+        suffix = self.spend_code(asked.query.get("js_code"), "demo", _SUFFIX)
+        session = {"session_key": _invent(f"session/{suffix}/{self.clock()}"), "openid": openid_of(suffix)}
+        return session | ({"unionid": f"uZFdemo-{suffix}"} if self.with_unionid else {})
+
+    def stable_token(self, asked: _Asked) -> Answer:
+        body = _read_json(asked)
+        if body.get("grant_type") != "client_credential":
+            raise _WechatError(40002)
+        self.check_app(body)
+        now = self.clock()
+        for token, ends_at in self.tokens.items():
+            if ends_at - now > CODE_LIVES_S:
+                return {"access_token": token, "expires_in": int(ends_at - now)}
+        token = f"stub_{next(self.numbers)}_{_invent(f'token/{now}')}"
+        self.tokens[token] = now + TOKEN_LIVES_S
+        return {"access_token": token, "expires_in": TOKEN_LIVES_S}
+
+    def phone_number(self, asked: _Asked) -> Answer:
+        self.check_token(asked.query)
+        number = self.spend_code(_read_json(asked).get("code"), "phone", "[0-9]{11}")
+        country_code = "86" if int(number[-1]) % 2 == 0 else 86
+        watermark = {"timestamp": int(self.clock()), "appid": self.app_id}
+        info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
+        return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
+
+    def send_message(self, asked: _Asked) -> Answer:
+        self.check_token(asked.query)
+        message = _read_json(asked)
+        if not re.fullmatch(re.escape(openid_of("")) + _SUFFIX, str(message.get("touser"))):
+            raise _WechatError(40003)
+        if not message.get("template_id") or str(message["template_id"]).startswith("bad"):
+            raise _WechatError(40037)
+        _check_fields(message.get("data"))
+        if str(message["touser"]).endswith("refused"):
+            raise _WechatError(43101)
+        self.messages.append(message)
+        return {"errcode": 0, "errmsg": "ok", "msgid": next(self.numbers)}
+
+    def issue_code(self, asked: _Asked) -> Answer:
+        """A nonce after the time keeps two codes of one second apart."""
+        return {"code": f"demo-{asked.query.get('suffix', '')}-t{int(self.clock())}-{next(self.numbers)}"}
+
+    def list_messages(self, asked: _Asked) -> Answer:
+        if asked.method == "DELETE":
+            self.messages.clear()
+        return {"messages": list(self.messages)}
+
+    def forget_tokens(self, asked: _Asked) -> Answer:  # noqa: ARG002  the routes share one shape
+        self.tokens.clear()
+        return {"errcode": 0, "errmsg": "ok"}
+
+    def check_app(self, given: dict[str, Any]) -> None:
+        if given.get("appid") != self.app_id:
+            raise _WechatError(40013)
+        if given.get("secret") != self.secret:
+            raise _WechatError(40125)
+
+    def check_token(self, query: dict[str, str]) -> None:
+        token = query.get("access_token")
+        if not token:
+            raise _WechatError(41001)
+        if token not in self.tokens:
+            raise _WechatError(40001)
+        if self.clock() >= self.tokens[token]:
+            raise _WechatError(42001)
+
+    def spend_code(self, code: Any, prefix: str, who: str) -> str:
+        """Whom a code stands for, once."""
+        if not isinstance(code, str) or not code:
+            raise _WechatError(41008)
+        if error := re.fullmatch(r"error-(-?[0-9]{1,6})", code):
+            raise _WechatError(int(error[1]))
+        if busy := re.fullmatch(rf"busy-([0-9]{{1,3}})-({who})", code):
+            self.count_busy_try(code, int(busy[1]))
+            return self.spend_once(code, busy[2], None)
+        normal = re.fullmatch(rf"{prefix}-({who})-(?:t([0-9]{{9,11}})(?:-.+)?|.+)", code)
+        if normal is None:
+            raise _WechatError(40029)
+        return self.spend_once(code, normal[1], normal[2])
+
+    def count_busy_try(self, code: str, times: int) -> None:
+        self.busy_tries[code] = self.busy_tries.get(code, 0) + 1
+        if self.busy_tries[code] <= times:
+            raise _WechatError(-1)
+
+    def spend_once(self, code: str, who: str, issued: str | None) -> str:
+        """A code without a time in it is taken as issued when it is first seen."""
+        now = self.clock()
+        issued_at = float(issued) if issued else self.used_at.get(code, now)
+        if now - issued_at > CODE_LIVES_S:
+            raise _WechatError(40029)
+        if code in self.used_at:
+            raise _WechatError(40163)
+        self.used_at[code] = now
+        return who
+
+
+def _check_fields(data: Any) -> None:
+    if not isinstance(data, dict) or not data:
+        raise _WechatError(47003, " data is empty")
+    for name, entry in data.items():
+        value = entry.get("value") if isinstance(entry, dict) else None
+        longest = _LONGEST_FIELD.get(re.sub(r"[0-9]+$", "", name))
+        if not value or (longest is not None and len(str(value)) > longest):
+            raise _WechatError(47003, f" data.{name}.value invalid")
+
+
+def _read_json(asked: _Asked) -> dict[str, Any]:
+    if asked.method != "POST":
+        raise _WechatError(43002)
+    try:
+        return msgspec.json.decode(asked.body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise _WechatError(47001) from None
+
+
+def _invent(seed: str) -> str:
+    """Something that looks like WeChat's opaque values."""
+    return hashlib.sha256(seed.encode()).hexdigest()[:24]
+
+
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _read_body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _reply(send: Send, status: int, answer: Answer) -> None:
+    """As text/plain, which is how WeChat labels the JSON of its sign-in."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(answer)})

@@ -1,0 +1,230 @@
+"""Devices and the tokens that keep them signed in.
+
+Refresh tokens rotate. A used one presented again ends the device, for then two hold it; except that a
+repeat within seconds, whose answer was lost on the way, is answered anew as long as the successor was
+never used.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, Grant, Role, found
+from server.core.errors import Problem
+from server.core.ids import new_id
+from server.core.services import Services
+from server.core.settings import Settings
+from server.core.tokens import (
+    AccessClaims,
+    hash_refresh_token,
+    issue_access_token,
+    new_refresh_token,
+    read_access_token,
+)
+from server.core.wire import Answer, ShortText, Wire
+from server.models import audit
+from server.models.people import Device, RefreshToken, Resident, Staff, StaffRole
+
+
+class DeviceIntro(Wire):
+    """What a device says of itself when it signs in."""
+
+    label: ShortText
+    platform: ShortText = "web"
+    app_version: ShortText = "0"
+    # The phone's own lasting id, so that one phone used by two workers can be seen.
+    hardware_id: ShortText | None = None
+
+
+class SignedIn(Answer):
+    access_token: str
+    expires_at: datetime
+    refresh_token: str
+    device_id: UUID
+    person_id: UUID
+    name: str
+    roles: list[Grant]
+
+
+class _Owner(Struct):
+    id: UUID
+    name: str
+    grants: tuple[Grant, ...]
+    is_resident: bool
+
+
+async def open_device(
+    session: AsyncSession, services: Services, owner: Staff | Resident, intro: DeviceIntro, now: datetime
+) -> SignedIn:
+    """Sign a device in: a new token family."""
+    device = Device(
+        id=new_id(),
+        staff_id=owner.id if isinstance(owner, Staff) else None,
+        resident_id=owner.id if isinstance(owner, Resident) else None,
+        hardware_id=intro.hardware_id,
+        label=intro.label,
+        platform=intro.platform,
+        app_version=intro.app_version,
+        last_seen_at=now,
+    )
+    session.add(device)
+    await session.flush()  # the refresh token below names the device
+    signed_in, _ = await _issue(session, services, device, now)
+    audit.record(session, await load_caller(session, device.id), "device.signed_in", "device", device.id)
+    return signed_in
+
+
+async def refresh(session: AsyncSession, services: Services, token: str, now: datetime) -> SignedIn:
+    """Exchange a refresh token for the next pair.
+
+    Raises `auth.refresh_invalid`, or `auth.refresh_reused` after ending the device.
+    """
+    row = await session.scalar(
+        select(RefreshToken).where(RefreshToken.token_hash == hash_refresh_token(token)).with_for_update()
+    )
+    if row is None or row.expires_at <= now:
+        raise Problem("auth.refresh_invalid")
+    device = await session.get_one(Device, row.device_id)
+    if device.ended_at is not None:
+        raise Problem("auth.device_ended")
+    if row.used_at is not None and not await _answer_was_lost(session, row, services.settings, now):
+        await _end_for_reuse(services, device.id, now)
+        raise Problem("auth.refresh_reused")
+    signed_in, successor = await _issue(session, services, device, now)
+    row.used_at = row.used_at or now
+    row.successor_id = successor.id
+    device.last_seen_at = now
+    return signed_in
+
+
+async def _answer_was_lost(session: AsyncSession, row: RefreshToken, settings: Settings, now: datetime) -> bool:
+    if row.used_at is None or now - row.used_at > timedelta(seconds=settings.refresh_grace_seconds):
+        return False
+    successor = await session.get_one(RefreshToken, row.successor_id, with_for_update=True)
+    if successor.used_at is not None:
+        return False
+    successor.expires_at = now  # the pair nobody received is worth nothing now
+    return True
+
+
+async def _end_for_reuse(services: Services, device_id: UUID, now: datetime) -> None:
+    # In a transaction of its own: the request itself fails and is rolled back.
+    async with services.sessions() as session:
+        device = await session.get_one(Device, device_id)
+        device.ended_at, device.end_reason = now, "refresh_reused"
+        audit.record(session, None, "device.ended", "device", device_id, reason="refresh_reused")
+        await session.commit()
+
+
+async def _issue(
+    session: AsyncSession, services: Services, device: Device, now: datetime
+) -> tuple[SignedIn, RefreshToken]:
+    owner = await _load_owner(session, device)
+    token, token_hash = new_refresh_token()
+    row = RefreshToken(
+        id=new_id(),
+        device_id=device.id,
+        token_hash=token_hash,
+        issued_at=now,
+        expires_at=now + timedelta(days=services.settings.refresh_token_days),
+    )
+    session.add(row)
+    await session.flush()  # the token before it points at this one
+    minutes = services.settings.access_token_minutes
+    claims = AccessClaims(owner.id, device.id, owner.is_resident)
+    return SignedIn(
+        access_token=issue_access_token(services.token_keys, claims, now=now, minutes=minutes),
+        expires_at=now + timedelta(minutes=minutes),
+        refresh_token=token,
+        device_id=device.id,
+        person_id=owner.id,
+        name=owner.name,
+        roles=list(owner.grants),
+    ), row
+
+
+async def _load_owner(session: AsyncSession, device: Device) -> _Owner:
+    caller = await load_caller(session, device.id)
+    return _Owner(caller.id, caller.name, caller.grants, caller.is_resident)
+
+
+async def authenticate(session: AsyncSession, services: Services, authorization: str | None) -> Caller:
+    """The caller behind an `Authorization: Bearer` header, with the roles held at this moment."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Problem("auth.required", headers={"WWW-Authenticate": "Bearer"})
+    claims = read_access_token(services.token_keys, token)
+    caller = await load_caller(session, claims.device_id)
+    if caller.id != claims.person_id:
+        raise Problem("auth.token_invalid")
+    return caller
+
+
+async def load_caller(session: AsyncSession, device_id: UUID) -> Caller:
+    """One query. Raises `auth.device_ended` when the device or the person is no longer welcome."""
+    rows = (
+        await session.execute(
+            select(
+                Device.ended_at,
+                Device.resident_id,
+                Staff.id,
+                Staff.name,
+                Staff.disabled_at,
+                StaffRole.role,
+                StaffRole.area_code,
+            )
+            .outerjoin(Staff, Staff.id == Device.staff_id)
+            .outerjoin(StaffRole, (StaffRole.staff_id == Staff.id) & StaffRole.revoked_at.is_(None))
+            .where(Device.id == device_id)
+        )
+    ).all()
+    if not rows or rows[0].ended_at is not None or rows[0].disabled_at is not None:
+        raise Problem("auth.device_ended")
+    first = rows[0]
+    if first.resident_id is not None:
+        return Caller(id=first.resident_id, name="", device_id=device_id, grants=(Grant(Role.RESIDENT, ""),))
+    grants = tuple(Grant(Role(row.role), row.area_code) for row in rows if row.role is not None)
+    return Caller(id=first.id, name=first.name, device_id=device_id, grants=grants)
+
+
+class DeviceLine(Answer):
+    id: UUID
+    label: str
+    platform: str
+    app_version: str
+    signed_in_at: datetime
+    last_seen_at: datetime | None
+    is_this_one: bool
+
+
+async def list_devices(session: AsyncSession, caller: Caller) -> list[DeviceLine]:
+    rows = await session.scalars(
+        select(Device).where(_owned_by(caller), Device.ended_at.is_(None)).order_by(Device.created_at.desc()).limit(100)
+    )
+    return [
+        DeviceLine(
+            id=one.id,
+            label=one.label,
+            platform=one.platform,
+            app_version=one.app_version,
+            signed_in_at=one.created_at,
+            last_seen_at=one.last_seen_at,
+            is_this_one=one.id == caller.device_id,
+        )
+        for one in rows
+    ]
+
+
+async def end_device(session: AsyncSession, caller: Caller, device_id: UUID, now: datetime, reason: str) -> None:
+    """Sign one of the caller's own devices out. Its access token stops working at once."""
+    device = found(await session.scalar(select(Device).where(Device.id == device_id, _owned_by(caller))))
+    if device.ended_at is None:
+        device.ended_at, device.end_reason = now, reason
+        audit.record(session, caller, "device.ended", "device", device_id, reason=reason)
+
+
+def _owned_by(caller: Caller) -> ColumnElement[bool]:
+    return Device.resident_id == caller.id if caller.is_resident else Device.staff_id == caller.id

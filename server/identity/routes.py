@@ -1,0 +1,148 @@
+"""`/auth/v1`: signing in and out, for staff and residents alike."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Router, delete, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from server.core.access import FIELD_ROLES, Grant, Role, require
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, problems
+from server.identity import devices, signin
+from server.identity.devices import DeviceIntro, DeviceLine, SignedIn
+
+Password = Annotated[str, Meta(min_length=1, max_length=200)]
+_SIGN_IN = problems("request.invalid", "auth.sign_in_failed", "request.rate_limited")
+_WECHAT = problems(
+    "wechat.code_invalid", "wechat.blocked", "auth.wechat_not_linked", "wechat.too_many", "wechat.unavailable"
+)
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended")
+
+
+class StaffSignIn(Wire):
+    login: ShortText
+    password: Password
+    device: DeviceIntro
+
+
+class WechatSignIn(Wire):
+    """`code` is what `wx.login` gave; it lives five minutes and works once."""
+
+    code: ShortText
+    device: DeviceIntro
+
+
+class WechatCode(Wire):
+    code: ShortText
+
+
+class Binding(Wire):
+    id_number: ShortText
+    application_number: ShortText
+
+
+class RefreshRequest(Wire):
+    refresh_token: ShortText
+
+
+class Me(Answer):
+    person_id: UUID
+    device_id: UUID
+    name: str
+    roles: list[Grant]
+
+
+@post("/staff/sign-in", status_code=200, responses=_SIGN_IN)
+async def sign_in_staff(
+    data: JSONBody[StaffSignIn], request: Request[Any, Any, Any], session: Session, services: Held
+) -> SignedIn:
+    address = request.client.host if request.client else "unknown"
+    return await signin.sign_in_with_password(
+        session, services, data.login, data.password, data.device, address=address, now=utc_now()
+    )
+
+
+@post("/staff/sign-in-wechat", status_code=200, responses=_WECHAT)
+async def sign_in_staff_with_wechat(data: JSONBody[WechatSignIn], session: Session, services: Held) -> SignedIn:
+    return await signin.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
+
+
+@post(
+    "/staff/link-wechat",
+    status_code=204,
+    security=BEARER,
+    responses=_WECHAT | _SIGNED | problems("auth.wechat_linked_elsewhere"),
+)
+async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: Held) -> None:
+    require(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
+    await signin.link_wechat(session, services, caller, data.code)
+
+
+@post("/resident/sign-in-wechat", status_code=200, responses=_WECHAT)
+async def sign_in_resident(data: JSONBody[WechatSignIn], session: Session, services: Held) -> SignedIn:
+    return await signin.sign_in_resident(session, services, data.code, data.device, utc_now())
+
+
+@post(
+    "/resident/bind",
+    status_code=200,
+    security=BEARER,
+    responses=_SIGNED | problems("auth.binding_failed", "request.rate_limited"),
+)
+async def bind_resident(data: JSONBody[Binding], caller: CallerDep, session: Session, services: Held) -> signin.Bound:
+    require(caller, {Role.RESIDENT})
+    return await signin.bind_resident(session, services, caller, data.id_number, data.application_number, now=utc_now())
+
+
+@post(
+    "/refresh",
+    status_code=200,
+    responses=problems("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
+)
+async def refresh_tokens(data: JSONBody[RefreshRequest], session: Session, services: Held) -> SignedIn:
+    return await devices.refresh(session, services, data.refresh_token, utc_now())
+
+
+@post("/sign-out", status_code=204, security=BEARER, responses=_SIGNED)
+async def sign_out(caller: CallerDep, session: Session) -> None:
+    await devices.end_device(session, caller, caller.device_id, utc_now(), "signed_out")
+
+
+@get("/me", security=BEARER, responses=_SIGNED)
+async def who_am_i(caller: CallerDep) -> Me:
+    return Me(person_id=caller.id, device_id=caller.device_id, name=caller.name, roles=list(caller.grants))
+
+
+@get("/devices", security=BEARER, responses=_SIGNED)
+async def list_devices(caller: CallerDep, session: Session) -> list[DeviceLine]:
+    return await devices.list_devices(session, caller)
+
+
+@delete(
+    "/devices/{device_id:uuid}",
+    status_code=204,
+    security=BEARER,
+    responses=_SIGNED | problems("thing.not_found"),
+)
+async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Session) -> None:
+    await devices.end_device(session, caller, device_id, utc_now(), "ended_by_owner")
+
+
+router = Router(
+    "/auth/v1",
+    route_handlers=[
+        sign_in_staff,
+        sign_in_staff_with_wechat,
+        link_wechat,
+        sign_in_resident,
+        bind_resident,
+        refresh_tokens,
+        sign_out,
+        who_am_i,
+        list_devices,
+        end_device,
+    ],
+    tags=["sign-in"],
+)

@@ -1,0 +1,137 @@
+"""Sign-in: staff by name and password or by a linked WeChat account, residents by WeChat and a binding."""
+
+import hashlib
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller
+from server.core.errors import Problem
+from server.core.idnumbers import normalise_id
+from server.core.ids import new_id
+from server.core.passwords import password_matches
+from server.core.services import Services
+from server.core.wechat import WechatRefused, WechatUnavailable
+from server.core.wire import Answer
+from server.identity.attempts import check_attempts, count_failure
+from server.identity.devices import DeviceIntro, SignedIn, open_device
+from server.models import audit
+from server.models.cases import CaseFile
+from server.models.households import HouseholdMember
+from server.models.people import Resident, ResidentBinding, Staff
+
+
+async def sign_in_with_password(
+    session: AsyncSession,
+    services: Services,
+    login: str,
+    password: str,
+    intro: DeviceIntro,
+    *,
+    address: str,
+    now: datetime,
+) -> SignedIn:
+    """Raises `auth.sign_in_failed`, the same for an unknown name, or `request.rate_limited`."""
+    subjects = [f"login:{login.lower()}", f"address:{address}"]
+    await check_attempts(session, subjects, services.settings.sign_in_attempts, now)
+    staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
+    if not password_matches(staff.password_hash if staff else None, password) or staff is None:
+        await count_failure(services.sessions, subjects, now)
+        raise Problem("auth.sign_in_failed")
+    return await open_device(session, services, staff, intro, now)
+
+
+async def sign_in_staff_with_wechat(
+    session: AsyncSession, services: Services, code: str, intro: DeviceIntro, now: datetime
+) -> SignedIn:
+    openid = await _openid(services, code)
+    staff = await session.scalar(select(Staff).where(Staff.wechat_openid == openid, Staff.disabled_at.is_(None)))
+    if staff is None:
+        raise Problem("auth.wechat_not_linked")
+    return await open_device(session, services, staff, intro, now)
+
+
+async def link_wechat(session: AsyncSession, services: Services, caller: Caller, code: str) -> None:
+    """Link the caller's staff account to their WeChat, which signs them in from then on."""
+    openid = await _openid(services, code)
+    holder = await session.scalar(select(Staff.id).where(Staff.wechat_openid == openid))
+    if holder not in {None, caller.id}:
+        raise Problem("auth.wechat_linked_elsewhere")
+    staff = await session.get_one(Staff, caller.id)
+    staff.wechat_openid = openid
+    audit.record(session, caller, "staff.wechat_linked", "staff", caller.id)
+
+
+async def sign_in_resident(
+    session: AsyncSession, services: Services, code: str, intro: DeviceIntro, now: datetime
+) -> SignedIn:
+    openid = await _openid(services, code)
+    await session.execute(insert(Resident).values(id=new_id(), wechat_openid=openid).on_conflict_do_nothing())
+    resident = await session.scalar(select(Resident).where(Resident.wechat_openid == openid))
+    assert resident is not None
+    return await open_device(session, services, resident, intro, now)
+
+
+class Bound(Answer):
+    case_id: UUID
+    application_number: str
+
+
+async def bind_resident(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    id_number: str,
+    application_number: str,
+    *,
+    now: datetime,
+) -> Bound:
+    """Bind the resident to a household they are a member of.
+
+    Both numbers must fit one application. `auth.binding_failed` is the same whichever is wrong, and takes
+    the same queries, so that nobody learns from it who has applied.
+    """
+    subjects = [f"bind:{caller.id}", f"bind-case:{_digest(application_number)}"]
+    await check_attempts(session, subjects, services.settings.sign_in_attempts, now)
+    index = services.vault.index("id_number", normalise_id(id_number))
+    match = (
+        await session.execute(
+            select(CaseFile, HouseholdMember.id)
+            .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
+            .where(
+                CaseFile.number == application_number.strip().upper(),
+                HouseholdMember.id_number_index == index,
+            )
+        )
+    ).first()
+    if match is None:
+        await count_failure(services.sessions, subjects, now)
+        raise Problem("auth.binding_failed")
+    case, member_id = match.tuple()
+    await session.execute(
+        insert(ResidentBinding)
+        .values(id=new_id(), resident_id=caller.id, household_id=case.household_id, member_id=member_id)
+        .on_conflict_do_nothing()
+    )
+    audit.record(session, caller, "resident.bound", "case", case.id, area_code=case.area_code)
+    return Bound(case_id=case.id, application_number=case.number)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.strip().upper().encode()).hexdigest()[:32]
+
+
+async def _openid(services: Services, code: str) -> str:
+    """The openid behind a `wx.login` code; WeChat's refusals become codes of ours."""
+    try:
+        return (await services.wechat.code2session(code)).openid
+    except WechatRefused as refused:
+        raise Problem(_REFUSALS.get(refused.kind, "wechat.unavailable")) from None
+    except WechatUnavailable:
+        raise Problem("wechat.unavailable") from None
+
+
+_REFUSALS = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}

@@ -1,0 +1,43 @@
+"""What the command line does to a system as a whole."""
+
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from server.core.database import create_engine, open_session, session_maker
+from server.core.services import build_vault
+from server.core.settings import Settings
+from server.demo.loading import load_demo
+from server.models import audit
+from server.models.audit import AuditSeal
+
+
+async def load_demo_county(settings: Settings) -> bool:
+    engine = create_engine(settings.database_url, pool_size=2)
+    try:
+        async with open_session(session_maker(engine)) as session:
+            today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+            return await load_demo(session, build_vault(settings), today=today)
+    finally:
+        await engine.dispose()
+
+
+class AuditCheck(NamedTuple):
+    seals: int
+    entries: int
+    broken_at: int | None
+
+
+async def check_audit(settings: Settings) -> AuditCheck:
+    engine = create_engine(settings.database_url, pool_size=2)
+    try:
+        async with open_session(session_maker(engine)) as session:
+            seals, entries = (
+                await session.execute(select(func.count(), func.coalesce(func.sum(AuditSeal.entries), 0)))
+            ).one()
+            broken = await audit.broken_seal(session)
+            return AuditCheck(seals, entries, broken.position if broken else None)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,18 @@
+"""Every table: the shared language of the rooms above. Importing this package registers them all."""
+
+from server.core.database import Base
+from server.models import areas, audit, cases, checklists, evidence, feed, households, people, review, visits
+
+__all__ = [
+    "Base",
+    "areas",
+    "audit",
+    "cases",
+    "checklists",
+    "evidence",
+    "feed",
+    "households",
+    "people",
+    "review",
+    "visits",
+]

@@ -1,0 +1,78 @@
+"""Areas, and the numbers of the domain that hold in them from a date on."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.core.database import Base
+from server.models.columns import Id, WrittenAt
+
+# Digits of a statistical division code at each level (DOMAIN §1).
+LEVELS = {2: "province", 4: "city", 6: "county", 9: "town", 12: "village"}
+
+
+class Area(Base):
+    """One statistical division. A revoked code stays, with its end and what replaced it."""
+
+    __tablename__ = "area"
+    __table_args__ = (
+        CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})$'", name="code_has_a_level"),
+        # Scope is a prefix, and prefixes are found by this index whatever the database's collation.
+        Index("ix_area_prefix", "code", postgresql_ops={"code": "text_pattern_ops"}),
+    )
+
+    code: Mapped[str] = mapped_column(String(12), primary_key=True)
+    name: Mapped[str]
+    parent_code: Mapped[str | None] = mapped_column(ForeignKey("area.code"), index=True)
+    valid_from: Mapped[date | None]
+    valid_until: Mapped[date | None]
+    successor_code: Mapped[str | None] = mapped_column(ForeignKey("area.code"))
+
+    @property
+    def level(self) -> str:
+        return LEVELS[len(self.code)]
+
+
+class AreaRule(Base):
+    """A number of the domain: what it is in an area (and below it) from a date on, and who says so."""
+
+    __tablename__ = "area_rule"
+    __table_args__ = (UniqueConstraint("key", "area_code", "effective_from"),)
+
+    id: Mapped[Id]
+    key: Mapped[str]
+    # Empty: the whole country.
+    area_code: Mapped[str] = mapped_column(String(12), default="")
+    effective_from: Mapped[date]
+    value: Mapped[Any] = mapped_column(JSONB)
+    source: Mapped[str]
+    written_at: Mapped[WrittenAt]
+    written_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+
+
+class CalendarDay(Base):
+    """A day that works or rests against the week: the office's own table over the published calendar."""
+
+    __tablename__ = "calendar_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    is_working: Mapped[bool]
+    source: Mapped[str]
+
+
+async def rule_values(session: AsyncSession, area_code: str, on: date, keys: list[str] | None = None) -> dict[str, Any]:
+    """What each rule says in an area on a day: the nearest area wins, then the latest date. One query."""
+    rows = (
+        select(AreaRule.key, AreaRule.value)
+        .distinct(AreaRule.key)
+        .where(literal(area_code).startswith(AreaRule.area_code), AreaRule.effective_from <= on)
+        .order_by(AreaRule.key, func.length(AreaRule.area_code).desc(), AreaRule.effective_from.desc())
+    )
+    if keys is not None:
+        rows = rows.where(AreaRule.key.in_(keys))
+    return dict((await session.execute(rows)).tuples().all())

@@ -1,0 +1,22 @@
+"""The column kinds that many tables share."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, String, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import mapped_column
+
+from server.core.ids import new_id
+
+Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
+Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+# The moment of the write: the transaction's own time.
+WrittenAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
+OptionalTime = Annotated[datetime | None, mapped_column(DateTime(timezone=True))]
+AreaCode = Annotated[str, mapped_column(String(12), ForeignKey("area.code"), index=True)]
+Json = Annotated[dict[str, Any], mapped_column(JSONB)]
+OptionalJson = Annotated[dict[str, Any] | None, mapped_column(JSONB)]
+JsonList = Annotated[list[Any], mapped_column(JSONB)]
+Sha256 = Annotated[str, mapped_column(String(64))]

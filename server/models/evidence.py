@@ -1,0 +1,82 @@
+"""Photos: the claim (which visit, which question, when, where) apart from the bytes (what they are)."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, or_, select
+from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.core.access import Caller
+from server.core.database import Base
+from server.models.columns import Id, Json, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
+from server.models.visits import Visit
+
+EVIDENCE_STATES = ("announced", "received", "verified", "refused")
+
+
+class Evidence(Base):
+    """The manifest of one photo. It may arrive before its visit, so the visit is no foreign key."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (
+        CheckConstraint(f"state IN {EVIDENCE_STATES}", name="state_is_known"),
+        CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),
+        Index("ix_evidence_content", "sha256"),
+    )
+
+    id: Mapped[Id]
+    visit_id: Mapped[UUID] = mapped_column(index=True)
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    question_id: Mapped[str]
+    sha256: Mapped[Sha256]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    captured_at: Mapped[OptionalTime]
+    document: Mapped[Json]
+    content_hash: Mapped[Sha256]
+    state: Mapped[str]
+    # Why the bytes were refused: a code of the error catalogue.
+    refused_code: Mapped[str | None]
+    received_at: Mapped[Time]
+    uploaded_at: Mapped[OptionalTime]
+    settled_at: Mapped[OptionalTime]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        visits: Any = select(Visit.id).where(Visit.in_scope(caller))
+        return or_(cls.author_id == caller.id, cls.visit_id.in_(visits))
+
+
+class Photo(Base):
+    """Bytes in the store, named by their hash and examined once, whoever claims them."""
+
+    __tablename__ = "photo"
+    __table_args__ = (
+        CheckConstraint("state IN ('stored', 'verified', 'refused')", name="state_is_known"),
+        CheckConstraint("state <> 'verified' OR facts IS NOT NULL", name="verified_has_facts"),
+    )
+
+    sha256: Mapped[Sha256] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    refused_code: Mapped[str | None]
+    media_type: Mapped[str | None]
+    facts: Mapped[OptionalJson]
+    fingerprint: Mapped[str | None] = mapped_column(BIT(256))
+    fingerprint_quality: Mapped[int | None]
+    stored_at: Mapped[WrittenAt]
+    examined_at: Mapped[OptionalTime]
+
+
+class MismatchedUpload(Base):
+    """Bytes that are not the photo announced: kept aside under their own hash, and reported."""
+
+    __tablename__ = "mismatched_upload"
+
+    id: Mapped[Id]
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), index=True)
+    sha256: Mapped[Sha256]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    received_at: Mapped[WrittenAt]

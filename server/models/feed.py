@@ -1,0 +1,190 @@
+"""Which row each phone is to hear of, and in which order: the feed behind sync.
+
+One row per person, collection and document. `xid` is the transaction that last changed what this person
+should have; readers serve only rows below the oldest transaction still running, so no row that commits
+late is skipped. `announce` is the one way in: it compares who should have a document with who has it.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Select,
+    String,
+    Text,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    union,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.core.access import FIELD_ROLES
+from server.core.database import Base, Xid8
+from server.models.checklists import ChecklistTemplate
+from server.models.columns import Id, OptionalJson, OptionalTime, WrittenAt
+from server.models.evidence import Evidence
+from server.models.households import Assignment, Caseload, Household
+from server.models.people import StaffRole
+from server.models.visits import Attestation, Visit, VisitInvestigator
+
+
+class Feed(Base):
+    __tablename__ = "feed"
+    __table_args__ = (Index("ix_feed_order", "staff_id", "collection", "xid", "doc_id"),)
+
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    doc_id: Mapped[str] = mapped_column(primary_key=True)
+    xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    is_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
+    reason: Mapped[str | None]
+
+
+class KeptRow(Base):
+    """What a phone recorded and the server could not apply: never dropped, listed until someone acts.
+
+    `body` holds the bytes as sent, since a bad row may hold what no JSON column takes.
+    """
+
+    __tablename__ = "kept_row"
+    __table_args__ = (
+        Index("ix_kept_row_document", "collection", "doc_id", "staff_id"),
+        Index(
+            "uq_kept_row_quarantined",
+            "collection",
+            "doc_id",
+            "staff_id",
+            unique=True,
+            postgresql_where=text("kept_as = 'quarantined' AND resolved_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    # quarantined: can't be applied as it is. lost_conflict: another version was there first.
+    kept_as: Mapped[str]
+    collection: Mapped[str]
+    doc_id: Mapped[str] = mapped_column(String(200))
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    code: Mapped[str | None]
+    problem: Mapped[OptionalJson]
+    received_at: Mapped[WrittenAt]
+    resolved_at: Mapped[OptionalTime]
+
+
+class Audience(NamedTuple):
+    """Who should have which document of a collection, and the households whose holders decide it."""
+
+    # Of document ids, the pairs (document, staff) that should be.
+    pairs: Callable[[Collection[UUID]], Any]
+    # The households to lock while looking, where grants decide; None where the document itself says who.
+    households: Callable[[Collection[UUID]], Select[UUID]] | None = None
+
+
+def _holders_of_households(ids: Collection[UUID]) -> Any:
+    return select(Caseload.household_id, Caseload.staff_id).where(
+        Caseload.household_id.in_(ids), Caseload.revoked_at.is_(None)
+    )
+
+
+def _holders_of_assignments(ids: Collection[UUID]) -> Any:
+    return (
+        select(Assignment.id, Caseload.staff_id)
+        .join(Caseload, Caseload.household_id == Assignment.household_id)
+        .where(Assignment.id.in_(ids), Assignment.state == "open", Caseload.revoked_at.is_(None))
+    )
+
+
+def _everyone_in_the_field(ids: Collection[UUID]) -> Any:
+    applies = or_(
+        StaffRole.area_code.startswith(ChecklistTemplate.area_code),
+        ChecklistTemplate.area_code.startswith(StaffRole.area_code),
+    )
+    return (
+        select(ChecklistTemplate.id, StaffRole.staff_id)
+        .distinct()
+        .join(StaffRole, applies)
+        .where(ChecklistTemplate.id.in_(ids), StaffRole.role.in_(FIELD_ROLES), StaffRole.revoked_at.is_(None))
+    )
+
+
+def _investigators(ids: Collection[UUID]) -> Any:
+    author = select(Visit.id, Visit.author_id).where(Visit.id.in_(ids))
+    others = select(VisitInvestigator.visit_id, VisitInvestigator.staff_id).where(VisitInvestigator.visit_id.in_(ids))
+    return union(author, others)
+
+
+AUDIENCES: dict[str, Audience] = {
+    "households": Audience(_holders_of_households, lambda ids: select(Household.id).where(Household.id.in_(ids))),
+    "assignments": Audience(
+        _holders_of_assignments, lambda ids: select(Assignment.household_id).where(Assignment.id.in_(ids))
+    ),
+    "checklists": Audience(_everyone_in_the_field),
+    "visits": Audience(_investigators),
+    "evidence": Audience(lambda ids: select(Evidence.id, Evidence.author_id).where(Evidence.id.in_(ids))),
+    "attestations": Audience(lambda ids: select(Attestation.id, Attestation.staff_id).where(Attestation.id.in_(ids))),
+}
+
+
+async def announce(session: AsyncSession, collection: str, ids: Collection[UUID], *, reason: str | None = None) -> None:
+    """Tell every phone that should have these documents, and take them from those that should not.
+
+    The households are locked first, so that a grant made at the same time either sees these documents or
+    is seen here: without it a document and a grant that cross would miss each other. `reason` goes with
+    what is taken away.
+    """
+    if not ids:
+        return
+    audience = AUDIENCES[collection]
+    if audience.households is not None:
+        await session.execute(
+            select(Household.id)
+            .where(Household.id.in_(audience.households(ids)))
+            .with_for_update(key_share=True, read=True)
+        )
+    pairs = audience.pairs(ids).subquery()
+    doc_id, staff_id = (cast(pairs.c[0], Text), pairs.c[1])
+    wanted = select(staff_id, literal(collection), doc_id)
+    await _upsert(session, wanted)
+    if audience.households is not None:
+        await session.execute(
+            update(Feed)
+            .where(
+                Feed.collection == collection,
+                Feed.doc_id.in_([str(one) for one in ids]),
+                Feed.is_deleted.is_(False),
+                ~exists().where(doc_id == Feed.doc_id, staff_id == Feed.staff_id),
+            )
+            .values(is_deleted=True, reason=reason, xid=func.pg_current_xact_id())
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def announce_to(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
+    """Tell one person of documents that are theirs alone, such as rows kept in quarantine."""
+    for doc_id in doc_ids:
+        await _upsert(session, select(literal(staff_id), literal(collection), literal(doc_id)))
+
+
+async def _upsert(session: AsyncSession, rows: Any) -> None:
+    statement = insert(Feed).from_select(["staff_id", "collection", "doc_id"], rows, include_defaults=False)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["staff_id", "collection", "doc_id"],
+            set_={"xid": func.pg_current_xact_id(), "is_deleted": False, "reason": null()},
+        )
+    )

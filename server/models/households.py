@@ -1,0 +1,146 @@
+"""Households, their members, who holds them, and the visits that are due."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    and_,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from server.core.access import DESK_ROLES, Caller, in_areas
+from server.core.database import Base
+from server.models.columns import AreaCode, Id, OptionalTime, WrittenAt
+from server.models.people import ResidentBinding
+
+VISIT_KINDS = ("intake", "review", "neighbour", "complaint", "spot_check", "care")
+
+
+class Household(Base):
+    """One household, one archive, one number (一户一档)."""
+
+    __tablename__ = "household"
+    __table_args__ = (
+        CheckConstraint("datum IN ('wgs84', 'gcj02', 'bd09')", name="datum_is_known"),
+        CheckConstraint("class IN ('A', 'B', 'C')", name="class_is_known"),
+        CheckConstraint("monthly_amount_fen >= 0", name="amount_is_not_negative"),
+        Index("ix_household_area_prefix", "area_code", postgresql_ops={"area_code": "text_pattern_ops"}),
+    )
+
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(unique=True)
+    area_code: Mapped[AreaCode]
+    head_name: Mapped[str]
+    address: Mapped[str]
+    phone_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    phone_mask: Mapped[str | None]
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    datum: Mapped[str] = mapped_column(default="wgs84")
+    class_: Mapped[str | None] = mapped_column("class")
+    monthly_amount_fen: Mapped[int | None]
+    relative_on_staff: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[WrittenAt]
+
+    members: Mapped[list["HouseholdMember"]] = relationship(
+        lazy="raise", order_by="HouseholdMember.position", back_populates="household"
+    )
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        """Desk: by area. Caseworker: what they hold now. Resident: what they are bound to."""
+        held = select(Caseload.household_id).where(Caseload.staff_id == caller.id, Caseload.revoked_at.is_(None))
+        bound = select(ResidentBinding.household_id).where(
+            ResidentBinding.resident_id == caller.id, ResidentBinding.ended_at.is_(None)
+        )
+        if caller.is_resident:
+            return cls.id.in_(bound)
+        return or_(cls.id.in_(held), in_areas(cls.area_code, caller, DESK_ROLES))
+
+
+class HouseholdMember(Base):
+    __tablename__ = "household_member"
+    __table_args__ = (CheckConstraint("sex IN ('male', 'female')", name="sex_is_known"),)
+
+    id: Mapped[Id]
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
+    position: Mapped[int]
+    name: Mapped[str]
+    relation: Mapped[str]
+    sex: Mapped[str]
+    born_on: Mapped[date]
+    id_number_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # Found by equality only; the same person may stand in two households' histories, so not unique.
+    id_number_index: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
+    id_number_mask: Mapped[str | None]
+    health: Mapped[str | None]
+    labour_ability: Mapped[str | None]
+    school: Mapped[str | None]
+    work: Mapped[str | None]
+
+    household: Mapped[Household] = relationship(lazy="raise", back_populates="members")
+
+
+class Caseload(Base):
+    """The log of who holds a household: a grant, and when it was revoked and why."""
+
+    __tablename__ = "caseload"
+    __table_args__ = (
+        Index(
+            "uq_caseload_held_once",
+            "household_id",
+            "staff_id",
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+        Index("ix_caseload_holder", "staff_id", "household_id"),
+    )
+
+    id: Mapped[Id]
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"))
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    granted_at: Mapped[WrittenAt]
+    granted_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    revoked_at: Mapped[OptionalTime]
+    revoked_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    revoke_reason: Mapped[str | None]
+
+
+class Assignment(Base):
+    """A visit that is due: which home, what kind, by when, on which checklist."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {VISIT_KINDS}", name="kind_is_known"),
+        CheckConstraint("state IN ('open', 'done', 'cancelled')", name="state_is_known"),
+        ForeignKeyConstraint(
+            ["checklist_code", "checklist_version"],
+            ["checklist_template.code", "checklist_template.version"],
+        ),
+    )
+
+    id: Mapped[Id]
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
+    kind: Mapped[str]
+    due_on: Mapped[date]
+    checklist_code: Mapped[str]
+    checklist_version: Mapped[int]
+    partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    case_id: Mapped[UUID | None] = mapped_column(ForeignKey("case_file.id"), index=True)
+    state: Mapped[str] = mapped_column(default="open")
+    created_at: Mapped[WrittenAt]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        households: Any = select(Household.id).where(Household.in_scope(caller))
+        return and_(cls.household_id.in_(households))

@@ -1,0 +1,92 @@
+"""Visits, as the phone told them, and who stood at the door."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, ForeignKeyConstraint, Index, or_, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.core.access import DESK_ROLES, Caller, in_areas
+from server.core.database import Base
+from server.models.columns import AreaCode, Id, Json, OptionalTime, Sha256, Time, WrittenAt
+from server.models.households import VISIT_KINDS
+
+VISIT_STATES = ("draft", "discarded", "submitted", "under_review", "accepted", "returned", "escalated")
+
+
+class Visit(Base):
+    """One home visit. `document` is what the phone sent, whole; the columns are what queries need of it."""
+
+    __tablename__ = "visit"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {VISIT_KINDS}", name="kind_is_known"),
+        CheckConstraint(f"state IN {VISIT_STATES}", name="state_is_known"),
+        CheckConstraint("state IN ('draft', 'discarded') OR receipt IS NOT NULL", name="submitted_has_a_receipt"),
+        ForeignKeyConstraint(
+            ["checklist_code", "checklist_version"],
+            ["checklist_template.code", "checklist_template.version"],
+        ),
+        Index("ix_visit_author_start", "author_id", "started_at"),
+        Index("ix_visit_household_start", "household_id", "started_at"),
+        Index("ix_visit_area_prefix", "area_code", postgresql_ops={"area_code": "text_pattern_ops"}),
+    )
+
+    id: Mapped[Id]
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"))
+    assignment_id: Mapped[UUID | None] = mapped_column(ForeignKey("assignment.id"), index=True)
+    area_code: Mapped[AreaCode]
+    kind: Mapped[str]
+    checklist_code: Mapped[str]
+    checklist_version: Mapped[int]
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    state: Mapped[str]
+    mode: Mapped[str]
+    started_at: Mapped[OptionalTime]
+    ended_at: Mapped[OptionalTime]
+    document: Mapped[Json]
+    content_hash: Mapped[Sha256]
+    received_at: Mapped[Time]
+    submitted_at: Mapped[OptionalTime]
+    # Attested by all and every photo settled: only then a person looks at it.
+    complete_at: Mapped[OptionalTime]
+    receipt: Mapped[str | None]
+    late_after_reassignment: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[WrittenAt]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        """Desk: submitted visits by area. In the field: the visits one made or attests."""
+        took_part: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
+        return or_(
+            cls.id.in_(took_part),
+            in_areas(cls.area_code, caller, DESK_ROLES) & cls.state.not_in(["draft", "discarded"]),
+        )
+
+
+class VisitInvestigator(Base):
+    """Who the visit says was there. The author attests by submitting, the others by an Attestation."""
+
+    __tablename__ = "visit_investigator"
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True, index=True)
+
+
+class Attestation(Base):
+    """An investigator's own word, from their own phone and sign-in, that they were there.
+
+    It may arrive before the visit does, so the visit is no foreign key.
+    """
+
+    __tablename__ = "attestation"
+    __table_args__ = (Index("ix_attestation_visit", "visit_id", "staff_id"),)
+
+    id: Mapped[Id]
+    visit_id: Mapped[UUID]
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    attested_at: Mapped[Time]
+    document: Mapped[Json]
+    content_hash: Mapped[Sha256]
+    received_at: Mapped[Time]

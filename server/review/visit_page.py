@@ -1,0 +1,215 @@
+"""One visit on one page for the desk: answers, photos, fixes, doubts; every look is logged."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from media.store import original_key, rendition_key
+from server.core.access import Caller, found, readable
+from server.core.errors import Problem
+from server.core.services import Services
+from server.core.wire import Answer
+from server.models import audit
+from server.models.areas import Area
+from server.models.evidence import Evidence, Photo
+from server.models.households import Household
+from server.models.people import Staff
+from server.models.review import Decision, Finding
+from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.review.rules import sentence
+
+Rendition = Literal["320", "1280", "original"]
+
+
+class FindingLine(Answer):
+    id: UUID
+    code: str
+    severity: str
+    evidence_id: UUID | None
+    facts: dict[str, Any]
+    zh: str
+    en: str
+    settled_as: str | None
+
+
+class PhotoLine(Answer):
+    evidence_id: UUID
+    question_id: str
+    state: str
+    refused_code: str | None
+    captured_at: datetime | None
+    facts: dict[str, Any] | None
+
+
+class InvestigatorLine(Answer):
+    staff_id: UUID
+    name: str
+    is_author: bool
+    attested_at: datetime | None
+    fix: dict[str, Any] | None
+
+
+class VisitPage(Answer):
+    id: UUID
+    state: str
+    kind: str
+    household_id: UUID
+    household_number: str
+    head_name: str
+    area_code: str
+    area_name: str
+    home: dict[str, Any] | None
+    checklist_code: str
+    checklist_version: int
+    document: dict[str, Any]
+    received_at: datetime
+    late_after_reassignment: bool
+    receipt: str | None
+    investigators: list[InvestigatorLine]
+    photos: list[PhotoLine]
+    findings: list[FindingLine]
+    outcome: str | None
+    reason: str | None
+
+
+class PhotoLink(Answer):
+    url: str
+    expires_at: datetime
+
+
+async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitPage:
+    """Raises `thing.not_found` for a visit that isn't there or isn't in the caller's area."""
+    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    household = await session.get_one(Household, visit.household_id)
+    area = await session.get_one(Area, visit.area_code)
+    decision = await session.scalar(select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)))
+    audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code)
+    return VisitPage(
+        id=visit.id,
+        state=visit.state,
+        kind=visit.kind,
+        household_id=household.id,
+        household_number=household.number,
+        head_name=household.head_name,
+        area_code=visit.area_code,
+        area_name=area.name,
+        home=_home(household),
+        checklist_code=visit.checklist_code,
+        checklist_version=visit.checklist_version,
+        document=visit.document,
+        received_at=visit.received_at,
+        late_after_reassignment=visit.late_after_reassignment,
+        receipt=visit.receipt,
+        investigators=await _investigators(session, visit),
+        photos=await _photos(session, visit),
+        findings=await _findings(session, visit),
+        outcome=decision.outcome if decision else None,
+        reason=decision.reason if decision else None,
+    )
+
+
+def _home(household: Household) -> dict[str, Any] | None:
+    if household.latitude is None:
+        return None
+    return {"latitude": household.latitude, "longitude": household.longitude, "datum": household.datum}
+
+
+async def _investigators(session: AsyncSession, visit: Visit) -> list[InvestigatorLine]:
+    rows = await session.execute(
+        select(Staff.id, Staff.name, Attestation)
+        .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
+        .outerjoin(Attestation, (Attestation.staff_id == Staff.id) & (Attestation.visit_id == visit.id))
+        .where(VisitInvestigator.visit_id == visit.id)
+        .order_by(Staff.id)
+    )
+    return [
+        InvestigatorLine(
+            staff_id=staff_id,
+            name=name,
+            is_author=staff_id == visit.author_id,
+            # The author attests by submitting, with the fix the visit began with.
+            attested_at=attestation.attested_at if attestation else _if_author(visit, staff_id, visit.submitted_at),
+            fix=attestation.document.get("fix")
+            if attestation
+            else _if_author(visit, staff_id, visit.document.get("startFix")),
+        )
+        for staff_id, name, attestation in rows.tuples()
+    ]
+
+
+def _if_author(visit: Visit, staff_id: UUID, value: Any) -> Any:
+    return value if staff_id == visit.author_id else None
+
+
+async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
+    rows = await session.execute(
+        select(Evidence, Photo.facts)
+        .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
+        .where(Evidence.id.in_([UUID(one["id"]) for one in visit.document.get("photos", [])]))
+        .order_by(Evidence.id)
+    )
+    return [
+        PhotoLine(
+            evidence_id=one.id,
+            question_id=one.question_id,
+            state=one.state,
+            refused_code=one.refused_code,
+            captured_at=one.captured_at,
+            facts=facts,
+        )
+        for one, facts in rows.tuples()
+    ]
+
+
+async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
+    order = {"critical": 0, "warning": 1, "notice": 2, "info": 3}
+    rows = await session.scalars(select(Finding).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None)))
+    return [
+        FindingLine(
+            id=one.id,
+            code=one.code,
+            severity=one.severity,
+            evidence_id=one.evidence_id,
+            facts=one.facts,
+            **sentence(one.code, one.facts),
+            settled_as=one.settled_as,
+        )
+        for one in sorted(rows, key=lambda one: (order[one.severity], one.code, str(one.evidence_id)))
+    ]
+
+
+async def link_photo(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    visit_id: UUID,
+    evidence_id: UUID,
+    rendition: Rendition,
+    now: datetime,
+) -> PhotoLink:
+    """A link of minutes to one rendition of one photo, logged. Raises `photo.not_ready`."""
+    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    evidence: Evidence = found(
+        await session.scalar(
+            readable(Evidence, caller).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)
+        )
+    )
+    if evidence.state != "verified":
+        raise Problem("photo.not_ready")
+    photo = await session.get_one(Photo, evidence.sha256)
+    key = original_key(photo.sha256) if rendition == "original" else rendition_key(photo.sha256, rendition)
+    media_type = (photo.media_type or "image/jpeg") if rendition == "original" else "image/jpeg"
+    lifetime = timedelta(minutes=services.settings.link_minutes)
+    audit.record(
+        session,
+        caller,
+        "photo.linked",
+        "evidence",
+        evidence_id,
+        area_code=visit.area_code,
+        rendition=rendition,
+    )
+    return PhotoLink(url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime)

@@ -1,0 +1,68 @@
+"""The worker process: every job of every room, and the timetable."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+import procrastinate
+import psycopg
+
+import server.cases.progress
+import server.review.examination  # noqa: F401  importing registers the tasks
+from server.core import jobs
+from server.core.database import open_session, plain_url
+from server.core.log import log, set_up_logging
+from server.core.services import Services, open_services
+from server.core.settings import Settings
+from server.models import audit
+
+HEARTBEAT = timedelta(seconds=10)
+CONCURRENCY = 4
+
+
+@jobs.task("audit.seal", cron="*/5 * * * *")
+async def seal_audit(services: Services) -> None:
+    """Seal what has settled, batch after batch."""
+    sealed = audit.SEAL_BATCH
+    while sealed == audit.SEAL_BATCH:
+        async with open_session(services.sessions) as session:
+            sealed = await audit.seal(session)
+
+
+async def work(settings: Settings) -> None:
+    """Runs until stopped; a job cut short is taken up again by whoever is there next."""
+    set_up_logging(settings.log_format)
+    async with open_services(settings) as services:
+        await services.store.ensure_bucket()
+        app = jobs.build_worker(services)
+        async with app.open_async():
+            rescue = asyncio.create_task(_rescue_stalled(app))
+            try:
+                await app.run_worker_async(
+                    concurrency=CONCURRENCY,
+                    fetch_job_polling_interval=2,
+                    update_heartbeat_interval=10,
+                    delete_jobs="successful",
+                )
+            finally:
+                rescue.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await rescue
+
+
+async def _rescue_stalled(app: procrastinate.App) -> None:
+    """Jobs of a worker that was killed go back to the queue."""
+    while True:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=60):
+            log.warning("job.rescued", job=job.id, task=job.task_name)
+            await app.job_manager.retry_job(job)
+        await asyncio.sleep(30)
+
+
+async def is_alive(settings: Settings) -> bool:
+    """Whether any worker's heartbeat is younger than a minute."""
+    async with await psycopg.AsyncConnection.connect(plain_url(settings.database_url)) as connection:
+        cursor = await connection.execute(
+            "SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute' LIMIT 1"
+        )
+        return await cursor.fetchone() is not None
