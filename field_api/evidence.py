@@ -83,7 +83,7 @@ async def _write(
         )
         missing = {row.document.id for row in fresh} - set(inserted)
         twins = await session.execute(select(Evidence.id, Evidence.content_hash).where(Evidence.id.in_(missing)))
-        lost = dict(twins.tuples().all()) if missing else {}
+        lost = dict(twins.all()) if missing else {}
     kept = [row.document.id for row in rows if row.document.id not in lost]
     for one in kept:
         audit.record(session, caller, "evidence.announced", "evidence", one)

@@ -151,7 +151,7 @@ async def _settle(session: AsyncSession, photo: Photo, now: datetime) -> None:
         .values(state=photo.state, refused_code=photo.refused_code, settled_at=now)
         .returning(Evidence.id, Evidence.visit_id)
     )
-    settled = rows.tuples().all()
+    settled = rows.all()
     for evidence_id, _ in settled:
         audit.record(session, None, f"evidence.{photo.state}", "evidence", evidence_id, code=photo.refused_code)
     await announce(session, "evidence", [one for one, _ in settled])

@@ -104,7 +104,7 @@ async def _holds(session: AsyncSession, caller: Caller, ids: set[UUID]) -> dict[
         .order_by(Caseload.revoked_at.asc().nulls_last())
         .options(selectinload(Household.members))
     )
-    return {household.id: _Hold(household, revoked_at) for household, revoked_at in rows.tuples()}
+    return {household.id: _Hold(household, revoked_at) for household, revoked_at in rows}
 
 
 def _judge(context: _Context, caller: Caller, row: Incoming[VisitDocument]) -> Verdict | None:
@@ -265,7 +265,7 @@ async def _insert(
     if not missing:
         return {}
     twins = await session.execute(select(Visit.id, Visit.content_hash).where(Visit.id.in_(missing)))
-    return dict(twins.tuples().all())
+    return dict(twins.all())
 
 
 def _columns(
@@ -362,7 +362,7 @@ async def _attested(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, li
         select(Attestation.visit_id, Attestation.staff_id).where(Attestation.visit_id.in_(ids))
     )
     by_visit: dict[UUID, list[str]] = {}
-    for visit_id, staff_id in rows.tuples():
+    for visit_id, staff_id in rows:
         by_visit.setdefault(visit_id, []).append(str(staff_id))
     return by_visit
 

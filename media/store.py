@@ -104,10 +104,13 @@ class ObjectStore:
         region: str = "us-east-1",
         public_endpoint: str | None = None,
         threads: int = 16,
-        connect_seconds: float = 3.0,
+        connect_seconds: float = 5.0,
         read_seconds: float = 30.0,
     ) -> None:
-        """`endpoint` as we reach the store, `public_endpoint` as phones do: links are signed for its host."""
+        """`endpoint` as we reach the store, `public_endpoint` as phones do: links are signed for its host.
+
+        `connect_seconds` also bounds a stall while sending, `read_seconds` one while waiting for an answer.
+        """
         make = partial(_make_client, access_key=access_key, secret_key=secret_key, region=region)
         self.bucket = bucket
         self._region = region

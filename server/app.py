@@ -118,10 +118,6 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        if services is not None:
-            app.state.services = services
-            yield
-            return
         async with open_services(settings) as opened:
             app.state.services = opened
             yield
@@ -137,7 +133,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             well_known.router,
             PrometheusController,
         ],
-        lifespan=[lifespan],
+        lifespan=[] if services else [lifespan],
+        state=State({"services": services}),
         dependencies={
             "session": Provide(provide_session),
             "services": Provide(provide_services, sync_to_thread=False),

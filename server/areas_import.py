@@ -60,7 +60,7 @@ def _read(path: Path) -> Iterator[_Line]:
 
 async def import_areas(session: AsyncSession, lines: list[_Line], *, on: date) -> Imported:
     """Levels that the files list are replaced as a whole; areas below them (villages) stay as they are."""
-    known = dict((await session.execute(select(Area.code, Area.name))).tuples().all())
+    known = dict((await session.execute(select(Area.code, Area.name))).all())
     codes = {line.code for line in lines}
     orphans = sorted(line.code for line in lines if not _has_parent(line.code, codes | set(known)))
     if orphans:

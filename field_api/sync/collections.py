@@ -50,7 +50,7 @@ async def load_households(session: AsyncSession, caller: Caller, ids: Sequence[U
         .where(Household.id.in_(ids))
         .options(selectinload(Household.members))
     )
-    return {str(one.id): _household(one, area_name) for one, area_name in rows.tuples()}
+    return {str(one.id): _household(one, area_name) for one, area_name in rows}
 
 
 def _household(one: Household, area_name: str) -> HouseholdDocument:
@@ -93,7 +93,7 @@ async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[
             partner_id=one.partner_id,
             partner_name=partner_name,
         )
-        for one, partner_name in rows.tuples()
+        for one, partner_name in rows
     }
 
 

@@ -7,12 +7,17 @@ name only, which is how evidence, review and cases meet without importing one an
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from uuid import uuid4
+
 import procrastinate
+import structlog
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import plain_url, raw_connection
+from server.core.log import log
 from server.core.services import Services
 
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds: a store that is away for minutes costs no job.
@@ -80,7 +85,15 @@ def build_worker(services: Services) -> procrastinate.App:
 
 
 def _bound(run: TaskFunction, services: Services) -> TaskFunction:
-    async def run_with_services(_timestamp: int | None = None, **arguments: Any) -> None:
-        await run(services, **arguments)
+    async def run_with_services(timestamp: int | None = None, **arguments: Any) -> None:
+        del timestamp  # the timetable's; tasks on a timetable take no arguments
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(job=run.__name__, request_id=str(uuid4()))
+        try:
+            await run(services, **arguments)
+        except Exception as error:
+            # The class alone: messages of database errors hold what people typed. The job itself keeps none.
+            log.error("job.failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+            raise
 
     return run_with_services

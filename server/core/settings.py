@@ -65,6 +65,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"
     allowed_origins: Annotated[str, Meta(description="Web origins allowed to call from elsewhere, by comma")] = ""
 
+    def __repr__(self) -> str:
+        return "Settings(…)"  # it holds secrets, and reprs end in logs
+
 
 # A secret is never taken from a default and never printed.
 SECRETS = frozenset({"s3_secret_key", "wechat_secret", "token_keys", "receipt_keys", "pii_keys", "blind_index_key"})

@@ -145,8 +145,9 @@ async def _load_cases(session: AsyncSession, county: demo.County, households: Ke
     await session.flush()  # events name the cases
     for one in county.applications:
         case = cases[one.number]
-        for step, on in (("applied", one.applied_on), ("accepted", one.accepted_on)):
-            session.add(CaseEvent(case_id=case.id, at=_nine(on), step=step, state=step, cause=f"demo:{step}", facts={}))
+        # Both may fall on one day: first it is made, then it is taken on.
+        for step, at in (("applied", _nine(one.applied_on)), ("accepted", _nine(one.accepted_on) + timedelta(hours=1))):
+            session.add(CaseEvent(case_id=case.id, at=at, step=step, state=step, cause=f"demo:{step}", facts={}))
     return cases
 
 

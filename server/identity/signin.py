@@ -110,7 +110,7 @@ async def bind_resident(
     if match is None:
         await count_failure(services.sessions, subjects, now)
         raise Problem("auth.binding_failed")
-    case, member_id = match.tuple()
+    case, member_id = match
     await session.execute(
         insert(ResidentBinding)
         .values(id=new_id(), resident_id=caller.id, household_id=case.household_id, member_id=member_id)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, literal, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -69,10 +69,10 @@ async def rule_values(session: AsyncSession, area_code: str, on: date, keys: lis
     """What each rule says in an area on a day: the nearest area wins, then the latest date. One query."""
     rows = (
         select(AreaRule.key, AreaRule.value)
-        .distinct(AreaRule.key)
+        .ext(distinct_on(AreaRule.key))
         .where(literal(area_code).startswith(AreaRule.area_code), AreaRule.effective_from <= on)
         .order_by(AreaRule.key, func.length(AreaRule.area_code).desc(), AreaRule.effective_from.desc())
     )
     if keys is not None:
         rows = rows.where(AreaRule.key.in_(keys))
-    return dict((await session.execute(rows)).tuples().all())
+    return dict((await session.execute(rows)).all())

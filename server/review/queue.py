@@ -150,7 +150,7 @@ async def _lines(session: AsyncSession, items: Sequence[ReviewItem]) -> list[Que
         .join(Area, Area.code == Visit.area_code)
         .where(Visit.id.in_(ids))
     )
-    told = {row[0]: row for row in rows.tuples()}
+    told = {row[0]: row for row in rows}
     codes = await _codes(session, ids)
     holders = await _names(session, {one.holder_id for one in items if one.holder_id})
     return [
@@ -179,12 +179,12 @@ async def _codes(session: AsyncSession, ids: list[UUID]) -> dict[UUID, list[str]
         .where(Finding.visit_id.in_(ids), Finding.superseded_at.is_(None))
         .group_by(Finding.visit_id)
     )
-    return {visit_id: sorted(codes) for visit_id, codes in rows.tuples()}
+    return {visit_id: sorted(codes) for visit_id, codes in rows}
 
 
 async def _names(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
     rows = await session.execute(select(Staff.id, Staff.name).where(Staff.id.in_(ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def claim_next(session: AsyncSession, caller: Caller, settings: Settings, now: datetime) -> Claim:

@@ -97,7 +97,7 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoView]:
         .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id)
         .order_by(Evidence.id)
     )
-    pairs = rows.tuples().all()
+    pairs = rows.all()
     elsewhere = await _used_elsewhere(session, visit, [one.sha256 for one, _ in pairs])
     mismatched = list(
         await session.scalars(select(MismatchedUpload.evidence_id).where(MismatchedUpload.evidence_id.in_(listed)))
@@ -115,7 +115,7 @@ async def _used_elsewhere(session: AsyncSession, visit: Visit, hashes: list[str]
         .limit(100)
     )
     uses: dict[str, list[tuple[UUID, UUID]]] = {}
-    for sha256, visit_id, household_id in rows.tuples():
+    for sha256, visit_id, household_id in rows:
         uses.setdefault(sha256, []).append((visit_id, household_id))
     return uses
 

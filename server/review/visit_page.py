@@ -136,7 +136,7 @@ async def _investigators(session: AsyncSession, visit: Visit) -> list[Investigat
             if attestation
             else _if_author(visit, staff_id, visit.document.get("startFix")),
         )
-        for staff_id, name, attestation in rows.tuples()
+        for staff_id, name, attestation in rows
     ]
 
 
@@ -160,7 +160,7 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
             captured_at=one.captured_at,
             facts=facts,
         )
-        for one, facts in rows.tuples()
+        for one, facts in rows
     ]
 
 

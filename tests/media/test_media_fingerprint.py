@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from media.renditions import make_renditions
 NEAR = 31  # the distance PDQ's authors advise for "the same picture"
 
 
+@cache
 def scenes():
     return [make_scene(seed) for seed in range(12)]
 

@@ -26,16 +26,6 @@ from media.photo import PhotoFacts, examine
 from media.renditions import make_renditions
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="photo.jpg"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
 def clock(*parts):
     return datetime(*parts)
 

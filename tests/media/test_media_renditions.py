@@ -14,16 +14,6 @@ from media.photo import examine
 from media.renditions import load_upright, make_renditions
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="photo.jpg"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
 def render(path):
     return make_renditions(path, examine(path))
 

@@ -286,6 +286,15 @@ async def test_an_answer_cut_half_way_is_unavailable_and_leaves_no_half_file(tmp
         store.close()
 
 
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"])
+async def test_a_store_that_stops_taking_bytes_half_way_is_unavailable(reply):
+    with answering(reply) as url:
+        store = make_store(url, connect_seconds=0.3, read_seconds=0.3)
+        with pytest.raises(StoreUnavailable):
+            await store.put("k", b"x" * 20_000_000, 20_000_000, "image/jpeg")
+        store.close()
+
+
 async def test_a_proxys_error_page_does_not_make_a_photo_missing():
     page = b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope"
     with answering(page) as url:

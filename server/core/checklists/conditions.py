@@ -65,7 +65,7 @@ def _refuse(name: str) -> None:
 _NAME = r"(?P<name>[A-Za-z_][\w.]*|本题|今天|远程走访|(?:本行|成员)\.\w+)"
 _COMPARISON = re.compile(_NAME + r"\s*(?P<sign>!==|===|!=|==|>=|<=|<>|≠|≥|≤|=|>|<)\s*(?P<value>\S.*)", re.DOTALL)
 _IN_LIST = re.compile(_NAME + r"\s+属于\s+(?P<values>\S.*)", re.DOTALL)
-_HAS = re.compile(_NAME + r"\s+含\s+(?P<value>\S.*)", re.DOTALL)
+_HAS = re.compile(_NAME + r"\s+(?P<word>含|不含)\s+(?P<value>\S.*)", re.DOTALL)
 _FILLED = re.compile(_NAME + r"\s+(?P<word>已填|未填)")
 
 _SIGNS = {
@@ -84,7 +84,8 @@ def _parse_clause(text: str) -> dict[str, Any]:
     if found := _IN_LIST.fullmatch(text):
         return {"in": [_variable(found["name"]), [_parse_value(one) for one in found["values"].split("|")]]}
     if found := _HAS.fullmatch(text):
-        return {"in": [_parse_value(found["value"]), _variable(found["name"])]}
+        contains = {"in": [_parse_value(found["value"]), _variable(found["name"])]}
+        return contains if found["word"] == "含" else {"!": contains}
     if found := _COMPARISON.fullmatch(text):
         return {_SIGNS[found["sign"]]: [_variable(found["name"]), _parse_value(found["value"])]}
     raise ConditionError
@@ -131,6 +132,9 @@ def _format_rule(rule: dict[str, Any]) -> str:
 
 
 def _format_clause(rule: dict[str, Any]) -> str:
+    if set(rule) == {"!"}:
+        needle, haystack = rule["!"]["in"]
+        return f"{_format_name(haystack)} 不含 {_format_value(needle)}"
     ((operator, (left, right)),) = rule.items()
     if operator == "in" and isinstance(right, list):
         return f"{_format_name(left)} 属于 {'|'.join(_format_value(one) for one in right)}"

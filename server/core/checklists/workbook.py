@@ -157,7 +157,7 @@ _HELP: Final = (
     "不符时：“不能提交”会拦住提交；“只作提示”只提醒，原样保留，交审核人判断。",
     "条件的写法：题号、比较符、值，中间可用“ 且 ”或“ 或 ”（两侧留空格）连接，但两者不能混用。",
     "　例：has_vehicle = 是　　｜　　housing_tenure 属于 rented|borrowed",
-    "　例：high_spending 含 luxury_goods　　｜　　与另一题比较：found_fen > @declared_fen",
+    "　例：high_spending 含 luxury_goods　｜　vehicles 不含 none　　｜　　与另一题比较：found_fen > @declared_fen",
     "　例：本题 >= 200元　｜　new_job_start <= 今天　｜　debt_fen 已填　｜　远程走访 = 否",
     "　例（只用于表格列）：成员.age >= 16 且 本行.works = 是",
     "　写法不够用时，可直接写 JsonLogic（以“{”开头）。显示条件只能引用排在前面的题。",

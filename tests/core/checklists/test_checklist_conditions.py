@@ -17,6 +17,7 @@ from server.core.checklists.conditions import ConditionError, format_condition, 
         ("found > @declared", {">": [{"var": "answers.found"}, {"var": "answers.declared"}]}),
         ("tenure 属于 rented|borrowed", {"in": [{"var": "answers.tenure"}, ["rented", "borrowed"]]}),
         ("spending 含 travel", {"in": ["travel", {"var": "answers.spending"}]}),
+        ("vehicles 不含 none", {"!": {"in": ["none", {"var": "answers.vehicles"}]}}),
         ("debt 已填", {"!==": [{"var": "answers.debt"}, None]}),
         ("debt 未填", {"===": [{"var": "answers.debt"}, None]}),
         ("远程走访 = 否", {"===": [{"var": "visit.remote"}, False]}),
@@ -64,7 +65,7 @@ variables = st.sampled_from(["answers.a", "row.b", "member.age", "today", "value
 )
 clauses = st.builds(
     lambda sign, left, right: {sign: [left, right]},
-    st.sampled_from(["===", "!==", "<", ">=", "in", "+"]),
+    st.sampled_from(["===", "!==", "<", ">=", "in", "+", "!"]),
     variables | values,
     values | variables | st.lists(values, max_size=3),
 )

@@ -1,0 +1,137 @@
+"""Real parts for every test: PostgreSQL and S3 once a worker process, a fresh database for each test.
+
+A database is copied from a template that holds the migrated tables and the demo county (about 0.1 s), so
+no test sees another's rows. The app runs in the test's own event loop; jobs run when a test says so.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+
+import server.worker  # noqa: F401  importing registers every task
+from server.app import create_app
+from server.core import keys
+from server.core.log import set_up_logging
+from server.core.services import Services, open_services
+from server.core.settings import Settings, load_settings
+from server.core.wechat import Wechat
+from server.demo.county import County, build_county
+from server.demo.wechat_stub import create_stub
+from server.embedded import EmbeddedPostgres, EmbeddedS3
+from server.maintenance import load_demo_county
+from server.migrating import upgrade
+from tests.phones import Desk, Phone, System
+
+set_up_logging("json")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SECRETS = keys.generate()
+S3_KEY, S3_SECRET = "zoufangtest", "zoufang-test-secret"
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may reach, which pytest's is not when run as root."""
+    path = Path(tempfile.mkdtemp(prefix="zoufang-tests-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(folder / "postgres", fast=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3(folder: Path) -> Iterator[EmbeddedS3]:
+    with EmbeddedS3(folder / "s3", access_key=S3_KEY, secret_key=S3_SECRET) as running:
+        running.create_bucket("zoufang")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres, s3: EmbeddedS3) -> str:
+    """The database every test starts from: migrated, with the demo county."""
+    url = postgres.create_database("template_demo")
+    upgrade(url)
+    assert asyncio.run(load_demo_county(_settings(url, s3)))
+    return "template_demo"
+
+
+@pytest.fixture
+def settings(
+    postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str, request: pytest.FixtureRequest
+) -> Iterator[Settings]:
+    name = f"test_{os.urandom(6).hex()}"
+    yield _settings(postgres.create_database(name, template=template), s3)
+    postgres.drop_database(name)
+
+
+def _settings(url: str, s3: EmbeddedS3) -> Settings:
+    return load_settings(
+        {
+            **SECRETS,
+            "ZOUFANG_DATABASE_URL": url,
+            "ZOUFANG_S3_ENDPOINT": s3.url,
+            "ZOUFANG_S3_ACCESS_KEY": S3_KEY,
+            "ZOUFANG_S3_SECRET_KEY": S3_SECRET,
+            "ZOUFANG_WECHAT_BASE_URL": "http://wechat.test",
+            "ZOUFANG_WECHAT_APP_ID": "wx-demo",
+            "ZOUFANG_WECHAT_SECRET": "demo",
+        }
+    )
+
+
+@pytest.fixture
+async def services(settings: Settings) -> AsyncIterator[Services]:
+    async with open_services(settings) as opened:
+        stub = httpx.ASGITransport(create_stub())
+        wechat = Wechat(settings.wechat_base_url, "wx-demo", "demo", transport=stub, pauses_s=(0, 0))
+        object.__setattr__(opened, "wechat", wechat)
+        yield opened
+        await wechat.aclose()
+
+
+@pytest.fixture
+async def system(services: Services) -> System:
+    """The app in this event loop, with every answer checked against openapi.json."""
+    return System(create_app(services.settings, services=services), services)
+
+
+@pytest.fixture(scope="session")
+def county() -> County:
+    return build_county(today=date.today())  # noqa: DTZ011  only the dates follow the day, and no test reads them
+
+
+@pytest.fixture
+async def phone(system: System, county: County) -> Phone:
+    """The phone of a caseworker who has an intake visit due."""
+    due = next(one for one in county.assignments if one.kind == "intake")
+    return await system.sign_in(due.caseworker_login, "caseworker")
+
+
+@pytest.fixture
+async def desk(system: System, county: County) -> Desk:
+    login = next(one.login for one in county.staff if one.role == "supervisor")
+    return await system.sign_in_at_desk(login, "supervisor")
+
+
+@pytest.fixture
+def shared_photo():
+    """Finds a shared photograph by name, or skips the test saying which one is missing."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "photos" / name
+        if not path.exists():
+            pytest.skip(f"needs ../shared/data/photos/{name}")
+        return path
+
+    return find

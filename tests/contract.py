@@ -1,0 +1,57 @@
+"""Holds every answer a test sees to the committed openapi.json."""
+
+import re
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import msgspec
+
+from server.paths import OPENAPI
+
+_SCHEMA: dict[str, Any] = msgspec.json.decode(OPENAPI.read_bytes())
+_ROUTES = [
+    (re.compile("^" + re.sub(r"\{[^}]+\}", "[^/]+", path) + "$"), path, item) for path, item in _SCHEMA["paths"].items()
+]
+_VALIDATORS: dict[str, Any] = {}
+# What the framework itself answers anywhere: it has the one error shape, and no route lists it.
+ANYWHERE = {400, 404, 405, 413, 415, 500, 503}
+
+
+async def hold_to_contract(response: httpx.Response) -> None:
+    """Fails the test when an answer's status or body is not what openapi.json says."""
+    await response.aread()
+    path = response.request.url.path
+    method = response.request.method.lower()
+    operation = next((item[method] for pattern, _, item in _ROUTES if pattern.match(path) and method in item), None)
+    if operation is None:
+        assert response.status_code in ANYWHERE, f"{method} {path} is not in openapi.json"
+        return
+    status = str(response.status_code)
+    told = operation["responses"].get(status)
+    if told is None:
+        assert response.status_code in ANYWHERE, (
+            f"{operation['operationId']} answers {status}, which openapi.json lacks"
+        )
+        assert response.headers["content-type"] == "application/problem+json"
+        _check("#/components/schemas/ProblemBody", response)
+        return
+    for media_type, content in told.get("content", {}).items():
+        if "json" in media_type and "schema" in content:
+            assert response.headers["content-type"].split(";")[0] == media_type, operation["operationId"]
+            _check_schema(f"{operation['operationId']} {status}", content["schema"], response)
+
+
+def _check(reference: str, response: httpx.Response) -> None:
+    _check_schema(reference, {"$ref": reference}, response)
+
+
+def _check_schema(name: str, schema: dict[str, Any], response: httpx.Response) -> None:
+    validator = _VALIDATORS.get(name)
+    if validator is None:
+        validator = jsonschema_rs.Draft202012Validator({**schema, "components": _SCHEMA["components"]})
+        _VALIDATORS[name] = validator
+    errors = [
+        f"{'/'.join(map(str, one.instance_path))}: {one.message}" for one in validator.iter_errors(response.json())
+    ]
+    assert not errors, f"{name}: {errors[:3]}"

@@ -1,0 +1,233 @@
+"""The people of the tests: phones, desks and residents that speak to the app as real clients do."""
+
+import hashlib
+import itertools
+import zlib
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import httpx
+import msgspec
+from litestar import Litestar
+from sqlalchemy import select
+
+from server.core import jobs
+from server.core.checklists.answers import Facts, HouseholdFacts, MemberFacts
+from server.core.checklists.examples import answers_example
+from server.core.checklists.template import Template
+from server.core.ids import new_id
+from server.core.services import Services
+from server.demo.county import DEMO_PASSWORDS
+from server.demo.pictures import SCENES, draw_picture
+from server.models.people import Staff
+from tests.contract import hold_to_contract
+
+Json = dict[str, Any]
+CHINA = ZoneInfo("Asia/Shanghai")
+
+
+class System:
+    def __init__(self, app: Litestar, services: Services) -> None:
+        self.app = app
+        self.services = services
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://zoufang.test",
+            headers=headers,
+            event_hooks={"response": [hold_to_contract]},
+        )
+
+    async def sign_in(self, login: str, role: str, *, hardware_id: str | None = None) -> "Phone":
+        signed_in = await self._sign_in(login, role, hardware_id or f"hardware-{login}")
+        return Phone(self, signed_in)
+
+    async def sign_in_at_desk(self, login: str, role: str) -> "Desk":
+        return Desk(self, await self._sign_in(login, role, None))
+
+    async def _sign_in(self, login: str, role: str, hardware_id: str | None) -> Json:
+        answer = await self.client().post(
+            "/auth/v1/staff/sign-in",
+            json={
+                "login": login,
+                "password": DEMO_PASSWORDS[role],
+                "device": {"label": "test", "platform": "test", "hardwareId": hardware_id},
+            },
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def run_jobs(self) -> None:
+        """Run every job that waits, and those they bring, as the worker would."""
+        app = jobs.build_worker(self.services)
+        async with app.open_async():
+            await app.run_worker_async(wait=False, concurrency=1, install_signal_handlers=False, listen_notify=False)
+
+
+class Person:
+    def __init__(self, system: System, signed_in: Json) -> None:
+        self.system = system
+        self.signed_in = signed_in
+        self.id = UUID(signed_in["personId"])
+        self.http = system.client(Authorization=f"Bearer {signed_in['accessToken']}")
+
+
+class Phone(Person):
+    async def pull(self, collection: str, *, page: int = 500) -> dict[str, Json]:
+        """Everything of a collection, page by page, as the phone ends up holding it."""
+        held: dict[str, Json] = {}
+        checkpoint: Json = {"lwt": 0, "id": ""}
+        while True:
+            answer = await self.http.get(f"/field/v1/sync/{collection}/1/pull", params={**checkpoint, "limit": page})
+            assert answer.status_code == 200, answer.text
+            told = answer.json()
+            for document in told["documents"]:
+                if document.get("_deleted"):
+                    held.pop(document["id"], None)
+                else:
+                    held[document["id"]] = document
+            checkpoint = told["checkpoint"]
+            if len(told["documents"]) < page:
+                return held
+
+    async def push(self, collection: str, *documents: Json, assumed: Json | None = None) -> list[Json]:
+        """The server's state of what did not go through; empty when all did."""
+        rows = [{"newDocumentState": one, **({"assumedMasterState": assumed} if assumed else {})} for one in documents]
+        answer = await self.http.post(f"/field/v1/sync/{collection}/1/push", json=rows)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def upload(self, evidence_id: str, content: bytes, *, name: str = "photo.jpg") -> httpx.Response:
+        return await self.http.post(
+            "/field/v1/photos", data={"evidenceId": evidence_id}, files={"file": (name, content, "image/jpeg")}
+        )
+
+
+class Desk(Person):
+    pass
+
+
+class VisitKit:
+    """A visit ready to be pushed, with its photos and its partner's attestation."""
+
+    def __init__(self, visit: Json, evidence: list[Json], attestation: Json, photos: dict[str, bytes]) -> None:
+        self.visit = visit
+        self.evidence = evidence
+        self.attestation = attestation
+        self.photos = photos
+
+
+async def make_kit(
+    phone: Phone, partner_id: UUID, *, kind: str = "intake", photos: list[bytes] | None = None, **changes: Any
+) -> VisitKit:
+    """A complete visit to the first home due, drawn with four photos of its own."""
+    assignments = await phone.pull("assignments")
+    due = next(one for one in assignments.values() if one["kind"] == kind)
+    home = (await phone.pull("households"))[due["householdId"]]
+    checklist = next(
+        one
+        for one in (await phone.pull("checklists")).values()
+        if (one["code"], one["version"]) == (due["checklistCode"], due["checklistVersion"])
+    )
+    ended = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    started = ended - timedelta(minutes=35)
+    pictures = photos if photos is not None else [_draw(home, number, started) for number in range(4)]
+    visit_id = str(new_id())
+    evidence = [_manifest(visit_id, picture, started) for picture in pictures]
+    visit = {
+        "id": visit_id,
+        "householdId": home["id"],
+        "assignmentId": due["id"],
+        "kind": kind,
+        "checklistCode": due["checklistCode"],
+        "checklistVersion": due["checklistVersion"],
+        "state": "submitted",
+        "mode": "in_person",
+        "startedAt": started.isoformat(),
+        "endedAt": ended.isoformat(),
+        "startFix": fix_at(home, started),
+        "endFix": fix_at(home, ended),
+        "investigatorIds": [str(phone.id), str(partner_id)],
+        "familyPresent": [{"name": home["headName"], "memberId": home["members"][0]["id"]}],
+        "answers": answers_for(checklist, home, evidence, started.astimezone(CHINA).date()),
+        "photos": [{"id": one["id"], "sha256": one["sha256"]} for one in evidence],
+        "_deleted": False,
+    } | changes
+    attestation = {
+        "id": str(new_id()),
+        "visitId": visit_id,
+        "attestedAt": ended.isoformat(),
+        "fix": fix_at(home, ended),
+        "_deleted": False,
+    }
+    contents = {one["id"]: picture for one, picture in zip(evidence, pictures, strict=True)}
+    return VisitKit(visit, evidence, attestation, contents)
+
+
+def _draw(home: Json, number: int, started: datetime) -> bytes:
+    return draw_picture(
+        scene=SCENES[number % len(SCENES)],
+        seed=zlib.crc32(home["id"].encode()) + number,
+        captured_at=started + timedelta(minutes=5 + number),
+        latitude=home["latitude"],
+        longitude=home["longitude"],
+        accuracy_m=8.0,
+        size=(640, 480),
+    )
+
+
+def answers_for(checklist: Json, home: Json, evidence: list[Json], today: date) -> Json:
+    """Complete answers; photos and signatures point at the visit's own evidence."""
+    facts = Facts(
+        today=today,
+        members=tuple(
+            MemberFacts(member_id=one["id"], age=_age(one["bornOn"], today), sex=one["sex"], relation=one["relation"])
+            for one in home["members"]
+        ),
+        household=HouseholdFacts(class_=home["class"]),
+    )
+    return answers_example(
+        msgspec.convert(checklist["body"], Template),
+        [one["id"] for one in home["members"]],
+        7,
+        facts=facts,
+        evidence_ids=itertools.cycle(one["id"] for one in evidence) if evidence else None,
+    )
+
+
+def _age(born_on: str, today: date) -> int:
+    born = date.fromisoformat(born_on)
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def _manifest(visit_id: str, picture: bytes, started: datetime) -> Json:
+    return {
+        "id": str(new_id()),
+        "visitId": visit_id,
+        "questionId": "photo_house_outside",
+        "sha256": hashlib.sha256(picture).hexdigest(),
+        "sizeBytes": len(picture),
+        "mediaType": "image/jpeg",
+        "capturedAt": (started + timedelta(minutes=5)).isoformat(),
+        "_deleted": False,
+    }
+
+
+def fix_at(home: Json, at: datetime, *, accuracy_m: float | None = 12.0) -> Json:
+    return {
+        "latitude": home["latitude"],
+        "longitude": home["longitude"],
+        "datum": home["datum"],
+        "accuracyM": accuracy_m,
+        "capturedAt": at.isoformat(),
+    }
+
+
+async def staff_id(services: Services, login: str) -> UUID:
+    async with services.sessions() as session:
+        found = await session.scalar(select(Staff.id).where(Staff.login == login))
+        assert found is not None
+        return found

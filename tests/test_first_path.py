@@ -1,0 +1,71 @@
+"""One visit, from the phone to the resident, through the real app, database, store and jobs."""
+
+from tests.phones import make_kit
+
+
+async def partner_of(system, county, phone_login):
+    return next(one.partner_login for one in county.staff if one.login == phone_login)
+
+
+async def push_whole(phone, partner, kit):
+    assert await phone.push("evidence", *kit.evidence) == []
+    assert await phone.push("visits", kit.visit) == []
+    assert await partner.push("attestations", kit.attestation) == []
+    for evidence_id, content in kit.photos.items():
+        answer = await phone.upload(evidence_id, content)
+        assert answer.status_code == 200, answer.text
+
+
+async def test_a_visit_goes_from_the_phone_to_the_resident(system, services, county, phone, desk):
+    due = next(one for one in county.assignments if one.kind == "intake")
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id)
+    assert len(kit.visit["answers"]) >= 25
+
+    await push_whole(phone, partner, kit)
+    await system.run_jobs()
+
+    own = (await phone.pull("visits"))[kit.visit["id"]]
+    assert own["server"]["state"] == "under_review"
+    assert own["server"]["receipt"]
+    assert own["answers"] == kit.visit["answers"]
+    assert {one["server"]["state"] for one in (await phone.pull("evidence")).values()} == {"verified"}
+    assert kit.visit["assignmentId"] not in await phone.pull("assignments")
+
+    queue = (await desk.http.get("/desk/v1/queue")).json()["items"]
+    assert [one["visitId"] for one in queue] == [kit.visit["id"]]
+    claim = (await desk.http.post("/desk/v1/queue/claim")).json()
+    page = (await desk.http.get(f"/desk/v1/visits/{claim['visitId']}")).json()
+    assert len(page["photos"]) == 4
+    for photo in page["photos"]:
+        link = await desk.http.get(f"/desk/v1/visits/{claim['visitId']}/photos/{photo['evidenceId']}/link")
+        assert link.status_code == 200
+
+    decision = await desk.http.post(
+        f"/desk/v1/visits/{claim['visitId']}/decision",
+        json={"outcome": "accepted"},
+        headers={"If-Match": f'"{claim["version"]}"', "Idempotency-Key": "one"},
+    )
+    assert decision.status_code == 200, decision.text
+    await system.run_jobs()
+
+    assert (await phone.pull("visits"))[kit.visit["id"]]["server"]["state"] == "accepted"
+    resident = next(one for one in county.residents if one.application_number == due.application_number)
+    case = await resident_case(system, resident)
+    assert case["state"] == "preliminary"
+    assert [one["step"] for one in case["timeline"]] == ["applied", "accepted", "survey_done"]
+
+
+async def resident_case(system, resident):
+    signed_in = await system.client().post(
+        "/auth/v1/resident/sign-in-wechat",
+        json={"code": f"demo-{resident.wechat_suffix}-n1", "device": {"label": "phone"}},
+    )
+    assert signed_in.status_code == 200, signed_in.text
+    client = system.client(Authorization=f"Bearer {signed_in.json()['accessToken']}")
+    bound = await client.post(
+        "/auth/v1/resident/bind",
+        json={"idNumber": resident.id_number, "applicationNumber": resident.application_number},
+    )
+    assert bound.status_code == 200, bound.text
+    return (await client.get("/resident/v1/cases")).json()[0]
