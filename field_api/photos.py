@@ -55,7 +55,10 @@ async def receive_photo(
     """
     evidence = found(
         await session.scalar(
-            select(Evidence).where(Evidence.id == evidence_id, Evidence.author_id == caller.id).with_for_update()
+            select(Evidence)
+            .where(Evidence.id == evidence_id, Evidence.author_id == caller.id)
+            # Not FOR UPDATE: a mismatch is noted in another transaction, whose foreign key must get by.
+            .with_for_update(key_share=True)
         )
     )
     if size > services.settings.max_photo_mb * 1024 * 1024:

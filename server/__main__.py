@@ -131,8 +131,9 @@ def demo_visit(photos: Path | None, url: str | None) -> None:
 
 
 def _demo_url() -> str:
-    environment = _environment()
-    return f"http://{environment.get('ZOUFANG_HOST', '127.0.0.1')}:{environment.get('ZOUFANG_PORT', '8000')}"
+    from server.run import address
+
+    return address(load_settings(_environment(), complete=False))
 
 
 @main.command("wechat-stub")

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.exceptions.http_exceptions import ClientException
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -52,7 +51,7 @@ def _from_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem
         return Problem("request.invalid", faults=_faults(error))
     if error.status_code == 413:  # noqa: PLR2004  the status is its own name
         return Problem("request.too_large", limit_mb=request.app.state.services.settings.max_body_mb)
-    if isinstance(error, ClientException) and isinstance(error.__cause__, (msgspec.DecodeError, ValueError)):
+    if isinstance(error, ClientException) and isinstance(error.__cause__, SerializationException):
         return Problem("request.not_json")
     if error.status_code in _BY_STATUS:
         return Problem(_BY_STATUS[error.status_code], headers=error.headers)

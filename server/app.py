@@ -15,7 +15,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.plugins.prometheus import PrometheusConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -123,7 +123,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             yield
 
     prometheus = PrometheusConfig(app_name="zoufang", prefix="zoufang", group_path=True, exclude=["/metrics"])
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             server.identity.routes.router,
             field_api.routes.router,
@@ -131,7 +131,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.cases.routes.router,
             health.router,
             well_known.router,
-            PrometheusController,
+            health.get_metrics,
         ],
         lifespan=[] if services else [lifespan],
         state=State({"services": services}),
@@ -144,13 +144,16 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "resident_caller": Provide(provide_resident),
         },
         exception_handlers=HANDLERS,
-        middleware=[note_requests, prometheus.middleware],
+        middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,
         compression_config=CompressionConfig(backend="gzip", minimum_size=1000, gzip_compress_level=4),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         logging_config=None,
     )
+    # Around everything, so that an address nobody serves is noted and numbered like the others.
+    app.asgi_handler = note_requests(app.asgi_handler)
+    return app
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

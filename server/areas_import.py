@@ -66,7 +66,7 @@ async def import_areas(session: AsyncSession, lines: list[_Line], *, on: date) -
     if orphans:
         raise AreasUnreadable(f"{len(orphans)} areas have no parent in the files, first {orphans[0]}")
     for level in sorted(PARENT_DIGITS):
-        await _write(session, [line for line in lines if len(line.code) == level])
+        await _write(session, [line for line in lines if len(line.code) == level], on)
     ended = await _end_missing(session, codes, {len(code) for code in codes}, on)
     told = Imported(
         read=len(lines),
@@ -83,13 +83,14 @@ def _has_parent(code: str, known: set[str]) -> bool:
     return digits == 0 or code[:digits] in known
 
 
-async def _write(session: AsyncSession, lines: list[_Line]) -> None:
+async def _write(session: AsyncSession, lines: list[_Line], on: date) -> None:
     for start in range(0, len(lines), BATCH):
         rows = insert(Area).values(
             [
                 {
                     "code": line.code,
                     "name": line.name,
+                    "valid_from": on,
                     "parent_code": line.code[: PARENT_DIGITS[len(line.code)]] or None,
                 }
                 for line in lines[start : start + BATCH]

@@ -5,7 +5,9 @@ from typing import Annotated
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from litestar import Response, Router, get
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,7 +34,11 @@ async def is_alive() -> Alive:
     return Alive(status="ok")
 
 
-@get("/ready", summary="Database, migrations and store are there; 503 when one is not")
+@get(
+    "/ready",
+    summary="Database, migrations and store are there; 503 when one is not",
+    responses={503: ResponseSpec(Readiness, description="What is missing", generate_examples=False)},
+)
 async def is_ready(services: Held) -> Response[Readiness]:
     database, migrations = await _database(services)
     readiness = Readiness(database=database, migrations=migrations, store=await _store(services))
@@ -63,6 +69,11 @@ def newest_migration() -> str | None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return ScriptDirectory.from_config(config).get_current_head()
+
+
+@get("/metrics", summary="For Prometheus", media_type=CONTENT_TYPE_LATEST, tags=["health"])
+async def get_metrics() -> bytes:
+    return generate_latest()
 
 
 router = Router("/health", route_handlers=[is_alive, is_ready], tags=["health"])

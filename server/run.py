@@ -20,6 +20,7 @@ from types import FrameType
 from typing import NamedTuple, NoReturn
 
 import httpx
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -214,7 +215,7 @@ def _finish(name: str, command: Sequence[str], environ: Mapping[str, str], log: 
 
 
 def _wait_until_ready(settings: Settings, running: Sequence[Part]) -> None:
-    url = f"{_address(settings)}/health/ready"
+    url = f"{address(settings)}/health/ready"
     deadline = time.monotonic() + READY_SECONDS
     answer = "no answer"
     with httpx.Client(trust_env=False, timeout=5) as client:
@@ -229,7 +230,7 @@ def _wait_until_ready(settings: Settings, running: Sequence[Part]) -> None:
     raise StartError(f"the API is not ready after {READY_SECONDS} s: {answer} (see {running[-1].log})")
 
 
-def _address(settings: Settings) -> str:
+def address(settings: Settings) -> str:
     host = reachable(settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
@@ -270,8 +271,8 @@ def _step(screen: Console, name: str) -> Iterator[None]:
 
 def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
     addresses = Table(title="走访 zoufang is running", title_justify="left", show_header=False, box=None)
-    addresses.add_row("API", _address(settings))
-    addresses.add_row("Its description", f"{_address(settings)}/schema")
+    addresses.add_row("API", address(settings))
+    addresses.add_row("Its description", f"{address(settings)}/schema")
     addresses.add_row("Photos (S3)", environ[f"{PREFIX}S3_ENDPOINT"])
     addresses.add_row("WeChat", environ[f"{PREFIX}WECHAT_BASE_URL"])
     if not settings.database_url:
@@ -280,14 +281,23 @@ def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs:
     screen.print()
     screen.print(addresses)
     if sign_ins := _demo_sign_ins():
-        table = Table(title="Demo sign-ins", title_justify="left", show_lines=False)
-        for heading in ("角色", "role", "login", "password", "note"):
-            table.add_column(heading)
-        for row in sign_ins:
-            table.add_row(*map(str, row))
         screen.print()
-        screen.print(table)
+        screen.print(_sign_in_table(sign_ins))
     screen.print("\nTry it in another terminal:  [bold]make demo-visit[/]     Stop: Ctrl-C")
+
+
+def _sign_in_table(sign_ins: Sequence[Sequence[str]]) -> Table:
+    """Fits 80 columns: roles and notes wrap, and what has to be typed is never cut."""
+    table = Table(title="Demo sign-ins", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    table.show_edge = table.pad_edge = False
+    table.add_column("role", overflow="fold", width=16)
+    for heading, place in (("login", 2), ("password", 3)):
+        longest = max(len(row[place]) for row in sign_ins)
+        table.add_column(heading, no_wrap=True, overflow="fold", width=longest)
+    table.add_column("note", overflow="fold")
+    for role_zh, role_en, login, password, note in sign_ins:
+        table.add_row(f"{role_zh} {role_en}", login, password, note)
+    return table
 
 
 def _demo_sign_ins() -> Sequence[Sequence[str]]:

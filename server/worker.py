@@ -7,8 +7,9 @@ from datetime import timedelta
 import procrastinate
 import psycopg
 
+import field_api.photos  # noqa: F401  importing registers the tasks
 import server.cases.progress
-import server.review.examination  # noqa: F401  importing registers the tasks
+import server.review.examination  # noqa: F401
 from server.core import jobs
 from server.core.database import open_session, plain_url
 from server.core.log import log, set_up_logging

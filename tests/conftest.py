@@ -27,6 +27,7 @@ from server.demo.wechat_stub import create_stub
 from server.embedded import EmbeddedPostgres, EmbeddedS3
 from server.maintenance import load_demo_county
 from server.migrating import upgrade
+from tests.live import LiveServer
 from tests.phones import Desk, Phone, System
 
 set_up_logging("json")
@@ -122,6 +123,13 @@ async def phone(system: System, county: County) -> Phone:
 async def desk(system: System, county: County) -> Desk:
     login = next(one.login for one in county.staff if one.role == "supervisor")
     return await system.sign_in_at_desk(login, "supervisor")
+
+
+@pytest.fixture
+def live(settings: Settings, tmp_path: Path) -> Iterator[LiveServer]:
+    """The API as a process of its own, on the same database as `system` and `services`."""
+    with LiveServer(settings, tmp_path / "api.log") as running:
+        yield running
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ async def push_whole(phone, partner, kit):
 async def test_a_visit_goes_from_the_phone_to_the_resident(system, services, county, phone, desk):
     due = next(one for one in county.assignments if one.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
-    kit = await make_kit(phone, partner.id)
+    kit = await make_kit(phone, partner.id, drawn=True)
     assert len(kit.visit["answers"]) >= 25
 
     await push_whole(phone, partner, kit)

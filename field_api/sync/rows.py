@@ -2,6 +2,8 @@
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from msgspec import Struct
+
 from field_api.documents import Document
 from server.core.errors import Problem
 
@@ -19,15 +21,15 @@ class Incoming(NamedTuple, Generic[D]):
     assumed_hash: str | None
 
 
-class Applied(NamedTuple):
+class Applied(Struct, frozen=True):
     """Stored now, or stored before with the same content: success either way."""
 
 
-class Conflict(NamedTuple):
+class Conflict(Struct, frozen=True):
     """Another version stands here; the phone gets it back and its own is kept aside."""
 
 
-class Quarantine(NamedTuple):
+class Quarantine(Struct, frozen=True):
     """It can't be applied; it is kept with its reason and goes back with it."""
 
     problem: Problem

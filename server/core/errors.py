@@ -221,6 +221,59 @@ CATALOGUE: Mapping[str, Entry] = {
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
     "photo.animated": Entry(422, "不接受动图", "An animated picture is no evidence"),
     "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not verified yet"),
+    "upload.version_unsupported": Entry(
+        412,
+        "不支持此 tus 版本",
+        "This tus version is not spoken here",
+        "请使用 Tus-Resumable: 1.0.0。",
+        "Send Tus-Resumable: 1.0.0.",
+    ),
+    "upload.header_invalid": Entry(
+        400,
+        "上传请求头有误",
+        "An upload header is missing or not valid",
+        "{header}:{wanted}。",
+        "{header}: {wanted}.",
+    ),
+    "upload.length_deferred": Entry(
+        400,
+        "上传时须说明长度",
+        "The length must be told when the upload is made",
+        "照片登记时已知大小,请发送 Upload-Length。",
+        "A photo's size is known when it is announced: send Upload-Length.",
+    ),
+    "upload.size_differs": Entry(
+        409,
+        "长度与登记的大小不符",
+        "The length is not the one announced",
+        "登记为 {announced} 字节,收到 {received}。",
+        "Announced {announced} bytes, told {received}.",
+    ),
+    "upload.offset_differs": Entry(
+        409,
+        "续传位置不符",
+        "The upload stands elsewhere",
+        "已收到 {offset} 字节,请用 HEAD 查询后续传。",
+        "It stands at {offset}; ask with HEAD and go on from there.",
+    ),
+    "upload.busy": Entry(
+        423, "此上传正在接收另一请求", "Another request is writing to this upload", "请稍后重试。", "Try again soon."
+    ),
+    "upload.gone": Entry(410, "此上传已结束", "This upload has ended", "请重新开始上传。", "Start a new one."),
+    "upload.too_long": Entry(413, "内容超出所说的长度", "There is more than Upload-Length said"),
+    "upload.checksum_failed": Entry(
+        460, "数据块校验不符", "The chunk's checksum does not fit", "此块未保存,请重发。", "It was not kept; send it again."
+    ),
+    "upload.visit_submitted": Entry(
+        409, "走访已提交,不能撤销上传", "The visit is submitted; its uploads can't be taken back"
+    ),
+    "upload.nothing_put": Entry(
+        409,
+        "存储中没有收到照片",
+        "Nothing has been put",
+        "请先取得链接并上传。",
+        "Ask for a link and send the photo there first.",
+    ),
     "store.unavailable": Entry(
         503, "照片存储暂不可用", "The photo store can't be reached", "请稍后重试。", "Try again soon."
     ),

@@ -6,7 +6,6 @@ name only, which is how evidence, review and cases meet without importing one an
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
-
 from uuid import uuid4
 
 import procrastinate

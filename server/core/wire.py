@@ -39,7 +39,7 @@ BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
 def problems(*codes: str) -> dict[int, ResponseSpec]:
     """The error answers of a route, for OpenAPI: one shape, and which codes it may carry."""
     by_status: dict[int, list[str]] = {}
-    for code in codes:
+    for code in dict.fromkeys((*codes, "request.invalid")):
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
     return {
         status: ResponseSpec(

@@ -1,7 +1,7 @@
 """Every table: the shared language of the rooms above. Importing this package registers them all."""
 
 from server.core.database import Base
-from server.models import areas, audit, cases, checklists, evidence, feed, households, people, review, visits
+from server.models import areas, audit, cases, checklists, evidence, feed, households, people, review, uploads, visits
 
 __all__ = [
     "Base",
@@ -14,5 +14,6 @@ __all__ = [
     "households",
     "people",
     "review",
+    "uploads",
     "visits",
 ]

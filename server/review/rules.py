@@ -142,7 +142,7 @@ def photo_time_off(view: VisitView) -> Doubts:
                 {
                     "takenAt": taken_at.isoformat(),
                     "hoursAway": round(away / timedelta(hours=1), 1),
-                    "source": photo.facts.get("capturedAtSource"),
+                    "source": photo.taken_at_source,
                 },
             )
 

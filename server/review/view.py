@@ -28,8 +28,22 @@ class PhotoView(NamedTuple):
 
     @property
     def taken_at(self) -> datetime | None:
-        told = self.facts.get("capturedAt")
-        return datetime.fromisoformat(told) if told else None
+        """When the camera says: with its own zone, else by satellite, else its bare clock as China's time.
+
+        Phones here run on China's time, and a doubt is put before a person with its `taken_at_source`.
+        """
+        if told := self.facts.get("capturedAt"):
+            return datetime.fromisoformat(told)
+        local = self.facts.get("capturedLocal")
+        return datetime.fromisoformat(local).replace(tzinfo=CHINA) if local else None
+
+    @property
+    def taken_at_source(self) -> str | None:
+        """`offset`, `gps` or `local_clock`; None when the camera says no time."""
+        if self.taken_at is None:
+            return None
+        source: str = self.facts.get("capturedAtSource") or "local_clock"
+        return source
 
     @property
     def place(self) -> Point | None:

@@ -1,0 +1,121 @@
+"""A request's body as it arrives, piece by piece, so that no photo is ever held whole in memory.
+
+A connection that is cut is no error here: what came before the cut is worth keeping.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import IO, Any, Self
+
+from litestar import Request
+
+from server.core.errors import Problem
+from server.core.threads import in_thread
+
+IN_MEMORY_BYTES = 128 * 1024
+READ_BYTES = 256 * 1024
+# A sender that says nothing for so long has gone without a goodbye.
+SILENCE_SECONDS = 60.0
+
+
+class Spool:
+    """Bytes between the phone and the store: a little in memory, the rest in an unnamed file."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  closed by __exit__
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+    async def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size <= IN_MEMORY_BYTES:
+            self.file.write(piece)
+        else:
+            await in_thread(self.file.write, piece)
+
+    async def digest(self, algorithm: str) -> bytes:
+        return await in_thread(hash_of, self.file, algorithm)
+
+
+def hash_of(file: IO[bytes], algorithm: str = "sha256") -> bytes:
+    """Of the whole file, which stands at its start again afterwards."""
+    digest = hashlib.new(algorithm)
+    file.seek(0)
+    while piece := file.read(READ_BYTES):
+        digest.update(piece)
+    file.seek(0)
+    return digest.digest()
+
+
+class Body:
+    """What one request sends. `ended` once nothing more will come, `was_cut` if that was not its end."""
+
+    def __init__(self, request: Request[Any, Any, Any]) -> None:
+        self.announced_bytes = _content_length(request)
+        self.ended = False
+        self.was_cut = False
+        self._receive = request.receive
+        self._next: asyncio.Future[Any] | None = None
+        self._heard_at = time.monotonic()
+
+    async def fill(self, spool: Spool, *, enough_bytes: int, at_most_bytes: int, seconds: float) -> None:
+        """Move what arrives into the spool until it holds enough, the time is over, or the body has ended.
+
+        Raises `upload.too_long` when the spool would hold more than `at_most_bytes`.
+        """
+        until = time.monotonic() + seconds
+        while not self.ended and spool.size < enough_bytes and (left := until - time.monotonic()) > 0:
+            piece = await self._piece(left)
+            if spool.size + len(piece) > at_most_bytes:
+                raise Problem("upload.too_long")
+            if piece:
+                await spool.add(piece)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """All of it, to the end or the cut."""
+        while not self.ended:
+            if piece := await self._piece(SILENCE_SECONDS):
+                yield piece
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        if self._next is not None:
+            self._next.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._next
+
+    async def _piece(self, seconds: float) -> bytes:
+        """The next piece; empty when none came in time, or the body ended with it."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._receive())  # type: ignore[arg-type]
+        # Not wait_for: it would cancel the receiving and lose what was about to arrive.
+        done, _ = await asyncio.wait({self._next}, timeout=seconds)
+        now = time.monotonic()
+        if not done:
+            self.ended = self.was_cut = now - self._heard_at > SILENCE_SECONDS
+            return b""
+        event, self._next, self._heard_at = self._next.result(), None, now
+        if event["type"] == "http.disconnect":
+            self.ended = self.was_cut = True
+            return b""
+        self.ended = not event.get("more_body", False)
+        piece: bytes = event.get("body", b"")
+        return piece
+
+
+def _content_length(request: Request[Any, Any, Any]) -> int | None:
+    """None for a body of unknown length (chunked)."""
+    told = request.headers.get("Content-Length", "")
+    return int(told) if told.isascii() and told.isdigit() else None

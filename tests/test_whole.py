@@ -1,0 +1,285 @@
+"""Promises about the whole: layers of truth that no single feature owns."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from alembic import command
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from server.__main__ import main
+from server.app import create_app
+from server.core.database import open_session
+from server.core.errors import CATALOGUE, Problem, preferred_language, problem_body
+from server.core.settings import REQUIRED, SECRETS, Settings, SettingsError, load_settings, settings_table
+from server.core.tokens import verify_receipt
+from server.describe import write_openapi
+from server.maintenance import check_audit
+from server.migrating import alembic_config, upgrade
+from server.models import Base, audit
+from server.models.areas import rule_values
+from server.paths import OPENAPI, ROOT
+from server.review.rules import RULES
+
+README = ROOT / "README.md"
+OPEN_TO_ALL = {
+    "sign_in_staff",
+    "sign_in_staff_with_wechat",
+    "sign_in_resident",
+    "refresh_tokens",
+    "is_alive",
+    "is_ready",
+    "get_receipt_keys",
+}
+
+
+# --- the database ---
+
+
+def test_migrations_from_empty_give_the_models(postgres):
+    url = postgres.create_database("from_empty")
+    upgrade(url)
+    command.check(alembic_config(url))
+    upgrade(url)
+    postgres.drop_database("from_empty")
+
+
+def test_every_constraint_has_a_name_that_says_the_rule():
+    unnamed = [
+        f"{table.name}: {constraint}"
+        for table in Base.metadata.tables.values()
+        for constraint in table.constraints
+        if constraint.name is None
+    ]
+    assert unnamed == []
+
+
+async def test_audit_rows_cannot_be_changed_or_removed(services, phone):
+    for statement in ("UPDATE audit_entry SET action = 'x'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"):
+        async with services.sessions() as session:
+            with pytest.raises(DBAPIError, match="written once"):
+                await session.execute(text(statement))
+
+
+async def test_the_audit_chain_holds_and_breaks_when_a_row_is_altered(system, services, settings, phone):
+    async with open_session(services.sessions) as session:
+        assert await audit.seal(session) >= 2
+    told = await check_audit(settings)
+    assert told.seals == 1
+    assert told.entries >= 2
+    assert told.broken_at is None
+    async with services.sessions() as session:
+        await session.execute(text("ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_is_append_only"))
+        await session.execute(text("UPDATE audit_entry SET action = 'nothing.happened' WHERE id = 1"))
+        await session.commit()
+    assert (await check_audit(settings)).broken_at == 1
+
+
+async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):
+    from datetime import date
+
+    from server.models.areas import AreaRule
+
+    async with services.sessions() as session:
+        for area, since, value in (("3399", date(2026, 1, 1), 300), ("339901", date(2026, 6, 1), 80)):
+            session.add(
+                AreaRule(key="visit.home_radius_m", area_code=area, effective_from=since, value=value, source="test")
+            )
+        await session.flush()
+
+        async def radius(area, on):
+            return (await rule_values(session, area, on, ["visit.home_radius_m"]))["visit.home_radius_m"]
+
+        assert await radius("339901001001", date(2026, 7, 1)) == 80
+        assert await radius("339901001001", date(2026, 3, 1)) == 300
+        assert await radius("110101001001", date(2026, 7, 1)) == 150
+
+
+def test_every_rule_of_review_reads_numbers_that_the_migration_wrote():
+    sources = (ROOT / "server" / "review" / "rules.py").read_text()
+    migrations = "".join(one.read_text() for one in (ROOT / "migrations" / "versions").glob("*.py"))
+    wanted = set(re.findall(r'view\.rule\("([^"]+)"\)', sources))
+    assert wanted
+    assert [key for key in wanted if f'"{key}"' not in migrations] == []
+    assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+# --- the wire ---
+
+
+def test_the_committed_openapi_is_what_the_routes_give():
+    assert write_openapi(check=True), "run `make openapi`"
+
+
+def _handlers():
+    for route in create_app(Settings()).routes:
+        for handler in getattr(route, "route_handlers", []):
+            if (
+                route.path.startswith(("/auth", "/field", "/desk", "/resident"))
+                and handler.handler_name != "options_handler"
+            ):
+                yield route.path, handler
+
+
+def test_every_route_asks_who_is_calling_unless_it_is_listed_as_open():
+    seen = 0
+    for path, handler in _handlers():
+        seen += 1
+        asks = {"caller", "worker", "officer", "resident_caller"} & set(handler.parsed_fn_signature.parameters)
+        assert asks or handler.handler_name in OPEN_TO_ALL, f"{path} serves anyone"
+    assert seen > 15
+
+
+def test_error_answers_have_one_shape_in_openapi():
+    schema = msgspec.json.decode(OPENAPI.read_bytes())
+    seen = 0
+    for path, item in schema["paths"].items():
+        for operation in item.values():
+            for status, answer in operation.get("responses", {}).items():
+                if status >= "400" and path != "/health/ready":
+                    content = answer["content"]
+                    assert list(content) == ["application/problem+json"], (path, status)
+                    assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/ProblemBody"}
+                    seen += 1
+    assert seen > 50
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_each_code_speaks_both_languages(code):
+    for language in ("zh", "en"):
+        body = problem_body(Problem(code), language)
+        assert body.title
+        assert "{" not in body.detail
+    assert re.search("[一-鿿]", CATALOGUE[code].zh)
+    assert not re.search("[一-鿿]", CATALOGUE[code].en + CATALOGUE[code].en_detail)
+
+
+def test_every_code_raised_stands_in_the_catalogue():
+    raised = {
+        code
+        for room in ("server", "field_api", "media")
+        for file in (ROOT / room).rglob("*.py")
+        for code in re.findall(r'(?:Problem|problems)\(\s*"([a-z_]+\.[a-z_]+)"', file.read_text())
+    }
+    assert raised - set(CATALOGUE) == set()
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        (None, "zh"),
+        ("", "zh"),
+        ("en", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en;q=0.8,zh;q=0.7", "en"),
+        ("fr", "zh"),
+        ("en;q=x", "zh"),
+    ],
+)
+def test_chinese_comes_first_unless_english_is_preferred(header, language):
+    assert preferred_language(header) == language
+
+
+async def test_an_unknown_address_and_method_have_the_one_shape(system):
+    for method, path, code in (
+        ("GET", "/nothing", "request.not_found"),
+        ("PUT", "/health/live", "request.method_not_allowed"),
+    ):
+        answer = await system.client().request(method, path)
+        assert answer.json()["code"] == code
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["x-request-id"] == answer.json()["requestId"]
+
+
+async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypatch):
+    monkeypatch.setattr("server.identity.signin.password_matches", lambda *_: 1 / 0)
+    body = {"login": "x", "password": "secret-word", "device": {"label": "x"}}
+    answer = await system.client().post("/auth/v1/staff/sign-in", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (500, "server.error")
+    assert "ZeroDivision" not in answer.text
+    assert answer.json()["requestId"] in answer.json()["detail"]
+
+
+# --- health ---
+
+
+async def test_ready_says_what_is_missing(system, services):
+    ready = await system.client().get("/health/ready")
+    assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
+    async with services.sessions() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        await session.commit()
+    behind = await system.client().get("/health/ready")
+    assert behind.status_code == 503
+    assert behind.json()["migrations"].startswith("at 0000")
+
+
+async def test_metrics_are_served_by_route_pattern(system, phone):
+    await phone.pull("visits")
+    told = (await system.client().get("/metrics")).text
+    assert "/field/v1/sync/{collection}/{schema_version}/pull" in told
+
+
+async def test_a_receipt_is_checked_offline_with_the_published_keys(system, services):
+    keys = (await system.client().get("/.well-known/zoufang-receipt-keys.json")).json()
+    receipt = services.receipts.sign({"visitId": "one", "sha256": "0" * 64})
+    assert verify_receipt(receipt, keys)["visitId"] == "one"
+    assert "d" not in keys["keys"][0]
+
+
+# --- settings and documents ---
+
+
+def test_a_missing_setting_is_named_in_one_line():
+    with pytest.raises(SettingsError) as error:
+        load_settings({})
+    assert all(f"ZOUFANG_{name.upper()}" in str(error.value) for name in REQUIRED)
+    assert "\n" not in str(error.value)
+
+
+def test_a_mistyped_setting_is_refused_by_name():
+    with pytest.raises(SettingsError, match="ZOUFANG_DATABSE_URL is no setting"):
+        load_settings({"ZOUFANG_DATABSE_URL": "x"}, complete=False)
+    with pytest.raises(SettingsError, match="ZOUFANG_PORT can't be read"):
+        load_settings({"ZOUFANG_PORT": "many"}, complete=False)
+
+
+def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path):
+    (tmp_path / "secret").write_text("hush\n")
+    settings = load_settings({"ZOUFANG_WECHAT_SECRET_FILE": str(tmp_path / "secret")}, complete=False)
+    assert settings.wechat_secret == "hush"
+    assert "hush" not in repr(settings)
+    assert set(Settings.__struct_fields__) >= SECRETS
+
+
+def test_readme_has_the_table_of_settings():
+    assert settings_table() in README.read_text(), "run `python -m server settings-table` and put it into README.md"
+
+
+def test_readme_names_every_command():
+    text_ = README.read_text()
+    missing = [name for name in main.commands if f"`{name}" not in text_ and f"server {name}" not in text_]
+    assert missing == []
+
+
+def test_help_reads_like_a_product():
+    told = subprocess.run(
+        [sys.executable, "-m", "server", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "走访 zoufang" in told.stdout
+    assert all(line.strip() for command in main.commands.values() for line in [command.get_short_help_str()])
+
+
+def test_nothing_tracked_names_a_registry_or_this_machine():
+    files = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
+    banned = re.compile("python" + r"hosted|registry\.npm|pypi\." + r"org|deb\." + "debian")
+    found = [
+        one
+        for one in files
+        if (ROOT / one).is_file() and banned.search((ROOT / one).read_bytes().decode("utf-8", "replace"))
+    ]
+    assert found == []
