@@ -59,13 +59,11 @@ def _read(path: Path) -> Iterator[_Line]:
 async def import_areas(session: AsyncSession, lines: list[_Line], *, on: date) -> Imported:
     """Levels that the files list are replaced as a whole; areas below them (villages) stay as they are."""
     known = set(await session.scalars(select(Area.code)))
-    listed = {line.code for line in lines}
-    orphans = sorted(line.code for line in lines if not _has_parent(line.code, listed | known))
+    known |= {line.code for line in lines}
+    orphans = sorted(line.code for line in lines if not _has_parent(line.code, known))
     if orphans:
         raise AreasUnreadable(f"{len(orphans)} areas have no parent in the files, first {orphans[0]}")
     await _copy(session, lines)
-    # The foreign key's check is planned once, while the table is small; a plan that scans it would be quadratic.
-    await session.execute(text("SET LOCAL enable_seqscan = off"))
     told = Imported(
         read=len(lines),
         renamed=await _count(session, RENAMED),

@@ -6,13 +6,13 @@ judge. It may be run again and again: each run takes the next intake visit, and 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import itertools
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -88,7 +88,7 @@ async def run_demo_visit(url: str, photos: Path | None) -> int:
     screen, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     try:
         files = _choose_photos(photos) if photos is not None else []
-        async with AsyncExitStack() as connections:
+        async with contextlib.AsyncExitStack() as connections:
             await _check_server(url)
             walk = Walk(url, files, connections)
             return await _walk_all(walk, screen)
@@ -230,7 +230,7 @@ class Walk:
     claim: Document
     page: Document
 
-    def __init__(self, url: str, files: list[Path], connections: AsyncExitStack) -> None:
+    def __init__(self, url: str, files: list[Path], connections: contextlib.AsyncExitStack) -> None:
         self.url = url
         self.files = files
         self.connections = connections
@@ -243,8 +243,19 @@ class Walk:
         """Every person has a phone of their own, the same at each run."""
         intro = {"label": f"{person.name}'s phone", "platform": "demo", "hardwareId": f"demo-{person.login}"}
         body = {"login": person.login, "password": demo.DEMO_PASSWORDS[person.role], "device": intro}
+        return await self._open_device("/auth/v1/staff/sign-in", body)
+
+    async def sign_in_resident(self, person: demo.Resident) -> Device:
+        """With the code that `wx.login` would give this person's phone."""
+        body = {"code": f"demo-{person.wechat_suffix}-{new_id().hex}", "device": {"label": "WeChat"}}
+        return await self._open_device("/auth/v1/resident/sign-in-wechat", body)
+
+    async def _open_device(self, path: str, body: Document) -> Device:
+        """Signed out again when the walk is over, however it ended."""
         client = await self.connections.enter_async_context(_open_client(self.url))
-        return Device(client, _read(await client.post("/auth/v1/staff/sign-in", json=body)))
+        device = Device(client, _read(await client.post(path, json=body)))
+        self.connections.push_async_callback(_sign_out, device)
+        return device
 
     def staff(self, role: demo.StaffRole) -> Iterator[demo.Staff]:
         return (person for person in self.county.staff if person.role == role)
@@ -252,6 +263,17 @@ class Walk:
     @property
     def home(self) -> Point:
         return Point(self.household["latitude"], self.household["longitude"])
+
+
+async def _sign_out(device: Device) -> None:
+    with contextlib.suppress(StepFailed, httpx.HTTPError):
+        await device.post("/auth/v1/sign-out")
+
+
+def _first(things: Iterable[T], what: str) -> T:
+    for one in things:
+        return one
+    raise StepFailed("", f"{what} is not there")
 
 
 async def sign_in_caseworker(walk: Walk) -> str:
@@ -263,11 +285,9 @@ async def sign_in_caseworker(walk: Walk) -> str:
         intake = next((one for one in own if one["kind"] == "intake"), None)
         if intake is not None:
             walk.caseworker, walk.assignment = device, intake
-            return f"{person.login} {person.name}" + (f"; {passed} others have no intake left" if passed else "")
+            return f"{person.login} {person.name}" + (f"; the intakes of {passed} before are done" if passed else "")
         if spare is None and own:
             spare = person, device, own[0]
-        else:
-            await device.post("/auth/v1/sign-out")
     if spare is None:
         raise StepFailed("", "every assignment of the demo county is done; start afresh with another data directory")
     person, walk.caseworker, walk.assignment = spare
@@ -282,7 +302,7 @@ def _own_assignments(device: Device, assignments: dict[str, Document]) -> list[D
 
 async def sign_in_partner(walk: Walk) -> str:
     name = walk.assignment["partnerName"]
-    person = next(one for one in walk.staff("caseworker") if one.name == name)
+    person = _first((one for one in walk.staff("caseworker") if one.name == name), f"the partner {name}")
     walk.partner = await walk.sign_in(person)
     if walk.partner.person_id != walk.assignment["partnerId"]:
         raise StepFailed("", f"{person.login} is not the partner that the assignment names")
@@ -295,7 +315,8 @@ async def pull_work(walk: Walk) -> str:
     checklists = await device.pull("checklists")
     walk.household = households[walk.assignment["householdId"]]
     wanted = (walk.assignment["checklistCode"], walk.assignment["checklistVersion"])
-    checklist = next(one for one in checklists.values() if (one["code"], one["version"]) == wanted)
+    fitting = (one for one in checklists.values() if (one["code"], one["version"]) == wanted)
+    checklist = _first(fitting, f"checklist {wanted}")
     walk.template = msgspec.convert(checklist["body"], Template)
     counts = f"{len(device.documents['assignments'])} assignments, {len(households)} households"
     return (
@@ -525,7 +546,7 @@ async def check_receipt(walk: Walk) -> str:
 
 
 async def claim_visit(walk: Walk) -> str:
-    person = next(walk.staff("supervisor"))
+    person = _first(walk.staff("supervisor"), "a supervisor")
     walk.supervisor = await walk.sign_in(person)
     place = 0
     async for line in _queue(walk.supervisor):
@@ -607,16 +628,16 @@ async def show_resident(walk: Walk) -> str:
     if walk.visit["kind"] != "intake":
         raise StepSkipped("no application waits for a survey any more, and a review changes no application")
     number = walk.household["number"]
-    person = next(one for one in walk.county.residents if one.household_number == number)
-    client = await walk.connections.enter_async_context(_open_client(walk.url))
-    sign_in = {"code": f"demo-{person.wechat_suffix}-{new_id().hex}", "device": {"label": "WeChat"}}
-    resident = Device(client, _read(await client.post("/auth/v1/resident/sign-in-wechat", json=sign_in)))
+    person = _first((one for one in walk.county.residents if one.household_number == number), f"{number}'s resident")
+    resident = await walk.sign_in_resident(person)
     binding = {"idNumber": person.id_number, "applicationNumber": person.application_number}
     bound = await resident.post("/auth/v1/resident/bind", binding)
 
     async def look() -> list[Document] | None:
         cases = await resident.get("/resident/v1/cases")
-        timeline: list[Document] = next(one for one in cases if one["id"] == bound["caseId"])["timeline"]
+        timeline: list[Document] = _first((one for one in cases if one["id"] == bound["caseId"]), "the case")[
+            "timeline"
+        ]
         return timeline if any(step["step"] == "survey_done" for step in timeline) else None
 
     walk.timeline = await _wait_for("the resident sees the survey done", look)
@@ -696,7 +717,7 @@ async def _take_step(walk: Walk, screen: Console, name: str, step: Step) -> tupl
         result = f"the receipt does not hold: {error}"
     except httpx.HTTPError as error:
         result = f"no answer: {type(error).__name__} {error}".strip()
-    except (LookupError, TypeError, StopIteration, msgspec.ValidationError) as error:
+    except (LookupError, TypeError, msgspec.ValidationError) as error:
         result = f"the answer is not what was agreed: {type(error).__name__} {error}"
     return mark, (time.perf_counter() - started) * 1000, result
 
