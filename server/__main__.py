@@ -116,6 +116,41 @@ def import_areas(folder: Path) -> None:
     click.echo(f"{told.read} areas read: {told.added} new, {told.renamed} renamed, {told.ended} no longer listed.")
 
 
+@main.command("export-checklist")
+@click.argument("code")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--version", type=int, help="By default the newest.")
+def export_checklist(code: str, file: Path, version: int | None) -> None:
+    """Write a published checklist to FILE, an Excel workbook to change and import again."""
+    from server.checklists import ChecklistRefused
+    from server.checklists import export_checklist as export
+
+    try:
+        file.write_bytes(asyncio.run(export(_settings(), code, version)))
+    except ChecklistRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    click.echo(f"{file} written.")
+
+
+@main.command("import-checklist")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_checklist(file: Path) -> None:
+    """Publish a checklist from FILE, an Excel workbook; each bad cell is named by sheet, row and column."""
+    from server.checklists import ChecklistRefused
+    from server.checklists import import_checklist as publish
+    from server.core.checklists.workbook import WorkbookFaults
+
+    try:
+        told = asyncio.run(publish(_settings(), file))
+    except WorkbookFaults as faults:
+        for one in faults.faults:
+            click.echo(f"{one.sheet} {one.column}{one.row}  {one.zh}  {one.en}", err=True)
+        raise click.ClickException(f"{len(faults.faults)} cells need mending; nothing was published") from None
+    except ChecklistRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    click.echo(f"{told.code} version {told.version} is " + ("published." if told.is_new else "published already."))
+
+
 @main.command("demo-visit")
 @click.option(
     "--photos",

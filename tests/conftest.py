@@ -76,6 +76,12 @@ def settings(
     postgres.drop_database(name)
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """What a command of the command line needs to act on a test's database."""
+    given = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+    return {f"ZOUFANG_{name.upper()}": str(value) for name, value in given.items() if value != ""}
+
+
 def _settings(url: str, s3: EmbeddedS3) -> Settings:
     return load_settings(
         {
