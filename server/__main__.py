@@ -141,7 +141,7 @@ def import_checklist(file: Path) -> None:
     from server.core.checklists.workbook import WorkbookFaults
 
     try:
-        told = asyncio.run(publish(_settings(), file))
+        told = asyncio.run(publish(_settings(), file.read_bytes()))
     except WorkbookFaults as faults:
         for one in faults.faults:
             click.echo(f"{one.sheet} {one.column}{one.row}  {one.zh}  {one.en}", err=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.database import create_engine, open_session, raw_connection, session_maker
+from server.core.database import open_once, raw_connection
 from server.core.settings import Settings
 from server.models import audit
 from server.models.areas import Area
@@ -36,12 +36,8 @@ class _Line(NamedTuple):
 
 async def import_folder(settings: Settings, folder: Path) -> Imported:
     lines = [line for name in FILES for line in _read(folder / name)]
-    engine = create_engine(settings.database_url, pool_size=2)
-    try:
-        async with open_session(session_maker(engine)) as session:
-            return await import_areas(session, lines, on=datetime.now(UTC).date())
-    finally:
-        await engine.dispose()
+    async with open_once(settings.database_url) as session:
+        return await import_areas(session, lines, on=datetime.now(UTC).date())
 
 
 def _read(path: Path) -> Iterator[_Line]:

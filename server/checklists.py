@@ -1,6 +1,5 @@
 """Publishing checklists: written in Excel by an office, immutable once a phone may have begun on them."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +10,7 @@ from server.core.canonical import content_hash
 from server.core.checklists.faults import Fault
 from server.core.checklists.template import Template, check_template
 from server.core.checklists.workbook import read_workbook, write_workbook
-from server.core.database import create_engine, open_session, session_maker
+from server.core.database import open_once
 from server.core.ids import new_id
 from server.core.settings import Settings
 from server.models import audit
@@ -29,15 +28,11 @@ class Published(NamedTuple):
     is_new: bool
 
 
-async def import_checklist(settings: Settings, file: Path) -> Published:
+async def import_checklist(settings: Settings, workbook: bytes) -> Published:
     """Publish a workbook. Raises WorkbookFaults with every bad cell, or ChecklistRefused."""
-    template = read_workbook(file.read_bytes())
-    engine = create_engine(settings.database_url, pool_size=2)
-    try:
-        async with open_session(session_maker(engine)) as session:
-            return await publish(session, template)
-    finally:
-        await engine.dispose()
+    template = read_workbook(workbook)
+    async with open_once(settings.database_url) as session:
+        return await publish(session, template)
 
 
 async def publish(session: AsyncSession, template: Template, *, area_code: str = "") -> Published:
@@ -82,16 +77,12 @@ def _refuse_faults(faults: list[Fault]) -> None:
 
 async def export_checklist(settings: Settings, code: str, version: int | None) -> bytes:
     """A published version as a workbook; the newest one unless a version is named."""
-    engine = create_engine(settings.database_url, pool_size=2)
-    try:
-        async with open_session(session_maker(engine)) as session:
-            rows = select(ChecklistTemplate).where(ChecklistTemplate.code == code)
-            if version is not None:
-                rows = rows.where(ChecklistTemplate.version == version)
-            row = await session.scalar(rows.order_by(ChecklistTemplate.version.desc()).limit(1))
-            if row is None:
-                known = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
-                raise ChecklistRefused(f"no such checklist; there are: {', '.join(known)}")
-            return write_workbook(msgspec.convert(row.body, Template))
-    finally:
-        await engine.dispose()
+    async with open_once(settings.database_url) as session:
+        rows = select(ChecklistTemplate).where(ChecklistTemplate.code == code)
+        if version is not None:
+            rows = rows.where(ChecklistTemplate.version == version)
+        row = await session.scalar(rows.order_by(ChecklistTemplate.version.desc()).limit(1))
+        if row is None:
+            known = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
+            raise ChecklistRefused(f"no such checklist; there are: {', '.join(known)}")
+        return write_workbook(msgspec.convert(row.body, Template))

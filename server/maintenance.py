@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
-from server.core.database import create_engine, open_session, session_maker
+from server.core.database import open_once
 from server.core.services import build_vault
 from server.core.settings import Settings
 from server.demo.loading import load_demo
@@ -15,13 +15,9 @@ from server.models.audit import AuditSeal
 
 
 async def load_demo_county(settings: Settings) -> bool:
-    engine = create_engine(settings.database_url, pool_size=2)
-    try:
-        async with open_session(session_maker(engine)) as session:
-            today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
-            return await load_demo(session, build_vault(settings), today=today)
-    finally:
-        await engine.dispose()
+    async with open_once(settings.database_url) as session:
+        today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+        return await load_demo(session, build_vault(settings), today=today)
 
 
 class AuditCheck(NamedTuple):
@@ -31,13 +27,9 @@ class AuditCheck(NamedTuple):
 
 
 async def check_audit(settings: Settings) -> AuditCheck:
-    engine = create_engine(settings.database_url, pool_size=2)
-    try:
-        async with open_session(session_maker(engine)) as session:
-            seals, entries = (
-                await session.execute(select(func.count(), func.coalesce(func.sum(AuditSeal.entries), 0)))
-            ).one()
-            broken = await audit.broken_seal(session)
-            return AuditCheck(seals, entries, broken.position if broken else None)
-    finally:
-        await engine.dispose()
+    async with open_once(settings.database_url) as session:
+        seals, entries = (
+            await session.execute(select(func.count(), func.coalesce(func.sum(AuditSeal.entries), 0)))
+        ).one()
+        broken = await audit.broken_seal(session)
+        return AuditCheck(seals, entries, broken.position if broken else None)

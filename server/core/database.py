@@ -99,6 +99,17 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
         await session.commit()
 
 
+@asynccontextmanager
+async def open_once(url: str) -> AsyncIterator[AsyncSession]:
+    """A unit of work of a command that does one thing and ends."""
+    engine = create_engine(url, pool_size=2)
+    try:
+        async with open_session(session_maker(engine)) as session:
+            yield session
+    finally:
+        await engine.dispose()
+
+
 async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
     """Psycopg's own connection of this session's transaction, for a library that brings its own SQL."""
     connection = await session.connection()
