@@ -1,0 +1,192 @@
+"""Records: pushes beside bare inserts of the same rows, first sync, a hundred phones at once, a million visits."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+
+from bench.load import Ask, Loop, run_loop
+from bench.rows import Row
+from bench.system import System, running_system, sign_in
+from bench.workload import make_visit, pushes, template
+from server.checklists import publish
+from server.core.database import open_once
+from server.demo.county import DEMO_PASSWORDS, build_county
+
+Json = dict[str, Any]
+# Visits per second without photos, one request each, of the peer at 1, 8 and 32 connections (another machine).
+PEER = {1: 76, 8: 142, 32: 162}
+BATCH = 20
+
+
+def measure(seconds: float) -> list[Row]:
+    rows: list[Row] = []
+    with running_system() as system:
+        asyncio.run(_publish(system))
+        token, person, partner = _people(system)
+        households = _households(system, token)
+        for batch in (1, BATCH):
+            for connections in (1, 8, 32):
+                rows += _push_rows(system, token, households, [person, partner], batch, connections, seconds)
+        rows += _first_sync(system, token)
+        rows += _hundred_phones(system)
+        rows.append(Row("API memory after all of it", f"{system.api_memory_mb():.0f} MB", "peer 394–413 MB"))
+    return rows
+
+
+async def _publish(system: System) -> None:
+    async with open_once(system.environment["ZOUFANG_DATABASE_URL"]) as session:
+        await publish(session, template())
+
+
+def _people(system: System) -> tuple[str, str, str]:
+    worker = next(one for one in build_county(today=_today()).staff if one.role == "caseworker")
+    signed_in = sign_in(system.url, worker.login, DEMO_PASSWORDS["caseworker"])
+    with system.connect() as connection:
+        partner = connection.execute("SELECT id FROM staff WHERE login = %s", (worker.partner_login,)).fetchone()
+    assert partner is not None
+    return signed_in["accessToken"], signed_in["personId"], str(partner[0])
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _households(system: System, token: str) -> list[Json]:
+    answer = httpx.get(
+        f"{system.url}/field/v1/sync/households/1/pull",
+        params={"limit": 500},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    answer.raise_for_status()
+    documents: list[Json] = answer.json()["documents"]
+    return documents
+
+
+def _push_rows(
+    system: System, token: str, households: list[Json], people: list[str], batch: int, connections: int, seconds: float
+) -> list[Row]:
+    cpu_before = system.cpu_seconds()
+    loop = asyncio.run(
+        run_loop(
+            system.url,
+            token,
+            lambda: pushes(households, people, batch=batch, seed=connections),
+            connections=connections,
+            seconds=seconds,
+        )
+    )
+    cpu = system.cpu_seconds() - cpu_before
+    bare = _bare_inserts(system, households, people, batch, connections, min(seconds, 5.0))
+    rate = loop.rate * batch
+    # The warm-up's visits cost CPU too; the rate is steady, so its share is known.
+    cpu_per_1000 = cpu / (rate * (loop.seconds + 3.0)) * 1000
+    factor = 3 if batch == 1 else 10
+    aim = f"≥ {PEER[connections] * factor} ({factor} × peer's {PEER[connections]})"
+    name = f"{'one' if batch == 1 else batch} a request, {connections} connections"
+    return [
+        Row(
+            f"visits/s pushed, {name}",
+            f"{rate:.0f} (p95 {loop.percentile_ms(0.95):.0f} ms){_failures(loop)}",
+            f"{bare:.0f} bare psycopg",
+            f"{rate / bare:.2f}",
+            aim if batch == 1 else f"{aim}; ≥ 0.33 of bare",
+        ),
+        Row(f"CPU s per 1,000 visits, {name}", f"{cpu_per_1000:.1f}", "peer 18"),
+    ]
+
+
+def _failures(loop: Loop) -> str:
+    return f", {loop.failed} FAILED: {loop.first_failure}" if loop.failed else ""
+
+
+VISIT = """INSERT INTO visit (id, household_id, area_code, kind, checklist_code, checklist_version, author_id, device_id,
+state, mode, started_at, ended_at, document, content_hash, received_at, submitted_at, receipt, late_after_reassignment)
+SELECT %s, %s, h.area_code, 'review', 'bench', 1, %s, d.id, 'submitted', 'in_person', %s, %s, %s, repeat('0', 64),
+now(), now(), repeat('r', 400), false FROM household h, (SELECT id FROM device LIMIT 1) d WHERE h.id = %s"""
+INVESTIGATOR = "INSERT INTO visit_investigator (visit_id, staff_id) VALUES (%s, %s)"
+FEED = "INSERT INTO feed (staff_id, collection, doc_id) VALUES (%s, 'visits', %s)"
+AUDIT = """INSERT INTO audit_entry (actor_kind, actor_id, action, thing_kind, thing_id, facts)
+VALUES ('staff', %s, 'visit.submitted', 'visit', %s, '{}')"""
+
+
+def _bare_inserts(
+    system: System, households: list[Json], people: list[str], batch: int, connections: int, seconds: float
+) -> float:
+    """Visits per second when the same rows are inserted by psycopg alone, one transaction for each request's worth."""
+
+    async def one() -> int:
+        chance, done = random.Random(), 0
+        async with await psycopg.AsyncConnection.connect(system.database) as connection:
+            until = time.perf_counter() + seconds
+            while time.perf_counter() < until:
+                visits = [make_visit(chance.choice(households), people, chance, []) for _ in range(batch)]
+                async with connection.transaction(), connection.cursor() as cursor:
+                    await cursor.executemany(VISIT, [_visit_values(visit, people[0]) for visit in visits])
+                    pairs = [(visit["id"], person) for visit in visits for person in people]
+                    await cursor.executemany(INVESTIGATOR, pairs)
+                    await cursor.executemany(FEED, [(person, visit) for visit, person in pairs])
+                    await cursor.executemany(AUDIT, [(people[0], visit["id"]) for visit in visits])
+                done += batch
+        return done
+
+    async def everyone() -> int:
+        return sum(await asyncio.gather(*(one() for _ in range(connections))))
+
+    started = time.perf_counter()
+    return asyncio.run(everyone()) / (time.perf_counter() - started)
+
+
+def _visit_values(visit: Json, author: str) -> tuple[Any, ...]:
+    document = msgspec.json.encode(visit).decode()
+    household = visit["householdId"]
+    return visit["id"], household, author, visit["startedAt"], visit["endedAt"], document, household
+
+
+def _first_sync(system: System, token: str) -> list[Row]:
+    """All 300 households of the county held by one caseworker, pulled from nothing."""
+    with system.connect() as connection:
+        connection.execute(HOLD_ALL)
+    started = time.perf_counter()
+    loop = asyncio.run(run_loop(system.url, token, _pulls, connections=1, seconds=0, most=1))
+    took_ms = (time.perf_counter() - started) * 1000
+    size = f"{loop.bytes_in / 1024:.0f} kB"
+    return [Row("first sync of 300 households with what hangs on them", f"{took_ms:.0f} ms, {size}{_failures(loop)}")]
+
+
+HOLD_ALL = """
+WITH worker AS (SELECT staff_id FROM feed GROUP BY staff_id ORDER BY count(*) FILTER (WHERE collection = 'visits') DESC LIMIT 1),
+held AS (INSERT INTO caseload (id, household_id, staff_id) SELECT uuidv7(), h.id, w.staff_id FROM household h, worker w
+ON CONFLICT DO NOTHING)
+INSERT INTO feed (staff_id, collection, doc_id) SELECT w.staff_id, 'households', h.id::text FROM household h, worker w
+ON CONFLICT DO NOTHING
+"""
+
+
+def _pulls() -> Iterator[Ask]:
+    for name in ("checklists", "households", "assignments", "evidence"):
+        yield "GET", f"/field/v1/sync/{name}/1/pull?limit=500", "application/json", b""
+
+
+def _hundred_phones(system: System) -> list[Row]:
+    """A hundred phones pull everything they should have, at the same moment."""
+    logins = [one.login for one in build_county(today=_today()).staff if one.role == "caseworker"]
+    tokens = [sign_in(system.url, login, DEMO_PASSWORDS["caseworker"])["accessToken"] for login in logins]
+
+    async def all_at_once() -> list[Loop]:
+        phones = (
+            run_loop(system.url, tokens[n % len(tokens)], _pulls, connections=1, seconds=0, most=1) for n in range(100)
+        )
+        return await asyncio.gather(*phones)
+
+    started = time.perf_counter()
+    loops = asyncio.run(all_at_once())
+    took, failed = time.perf_counter() - started, sum(one.failed for one in loops)
+    told = f"{took:.1f} s{f', {failed} FAILED' if failed else ''}"
+    return [Row("100 phones' first sync at once", told, "150 s published of a peer", "", "≤ 30 s")]

@@ -1,0 +1,153 @@
+"""A whole system of its own for measuring: embedded PostgreSQL and S3, the API and the worker as processes."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psutil
+import psycopg
+
+from server.core import keys
+from server.core.database import plain_url
+from server.core.settings import load_settings
+from server.embedded import EmbeddedPostgres, EmbeddedS3
+from server.maintenance import load_demo_county
+from server.migrating import upgrade
+from server.processes import free_port
+
+S3_KEY, S3_SECRET = "zoufangbench", "zoufang-bench-secret"
+
+
+@dataclass
+class System:
+    url: str
+    environment: dict[str, str]
+    postgres: EmbeddedPostgres
+    api: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def database(self) -> str:
+        return plain_url(self.environment["ZOUFANG_DATABASE_URL"])
+
+    def connect(self) -> "psycopg.Connection[Any]":
+        return psycopg.connect(self.database, autocommit=True)
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the server's, the worker's and the database's process trees."""
+        return sum(_tree_cpu(one.pid) for one in (self.api, *self.workers, self.postgres.process))
+
+    def api_memory_mb(self) -> float:
+        return sum(one.memory_info().rss for one in _tree(self.api.pid)) / 1024 / 1024
+
+    def wait_for_jobs(self, limit_s: float = 300) -> float:
+        """Seconds until no job waits or runs."""
+        started = time.perf_counter()
+        with self.connect() as connection:
+            while time.perf_counter() - started < limit_s:
+                waiting = connection.execute(
+                    "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+                    " AND (scheduled_at IS NULL OR scheduled_at <= now())"
+                ).fetchone()
+                if waiting == (0,):
+                    break
+                time.sleep(0.05)
+        return time.perf_counter() - started
+
+
+def _tree(pid: int | None) -> list[psutil.Process]:
+    if pid is None:
+        return []
+    top = psutil.Process(pid)
+    return [top, *top.children(recursive=True)]
+
+
+def _tree_cpu(pid: int | None) -> float:
+    total = 0.0
+    for one in _tree(pid):
+        try:
+            # `children_*` counts backends that have ended, so that no work is lost from the sum.
+            times = one.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+@contextmanager
+def running_system(*, workers: int = 1) -> Iterator[System]:
+    folder = Path(tempfile.mkdtemp(prefix="zoufang-bench-"))
+    folder.chmod(0o755)
+    port = free_port()
+    try:
+        with (
+            EmbeddedPostgres(folder / "postgres") as postgres,
+            EmbeddedS3(folder / "s3", access_key=S3_KEY, secret_key=S3_SECRET) as s3,
+        ):
+            s3.create_bucket("zoufang")
+            environment = {
+                **keys.generate(),
+                "ZOUFANG_DATABASE_URL": postgres.create_database("bench"),
+                "ZOUFANG_S3_ENDPOINT": s3.url,
+                "ZOUFANG_S3_ACCESS_KEY": S3_KEY,
+                "ZOUFANG_S3_SECRET_KEY": S3_SECRET,
+                "ZOUFANG_WECHAT_BASE_URL": "http://127.0.0.1:9",
+                "ZOUFANG_PORT": str(port),
+            }
+            upgrade(environment["ZOUFANG_DATABASE_URL"])
+            asyncio.run(load_demo_county(load_settings(environment)))
+            api = _start("api", environment, folder)
+            running = [_start("worker", environment, folder) for _ in range(workers)]
+            system = System(f"http://127.0.0.1:{port}", environment, postgres, api, running)
+            try:
+                _wait_until_ready(system.url)
+                yield system
+            finally:
+                for process in (api, *running):
+                    process.terminate()
+                for process in (api, *running):
+                    process.wait(20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(command: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / f"{command}.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  our own program
+            [sys.executable, "-m", "server", command],
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=log,
+        )
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/health/ready", timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise RuntimeError("the API did not become ready")
+
+
+def sign_in(url: str, login: str, password: str) -> dict[str, Any]:
+    answer = httpx.post(
+        f"{url}/auth/v1/staff/sign-in",
+        json={"login": login, "password": password, "device": {"label": "bench", "hardwareId": login}},
+    )
+    answer.raise_for_status()
+    told: dict[str, Any] = msgspec.json.decode(answer.content)
+    return told

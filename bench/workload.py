@@ -1,0 +1,92 @@
+"""One visit of the workload: 8 texts of 60–80 bytes, 8 single choices, 2 multiple choices of 2, 4 integers,
+1 decimal (money), 1 geopoint, 1 date, 4 photo names; a new id each time.
+"""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from bench.load import Ask
+from server.core.checklists.template import Template
+from server.core.ids import new_id
+
+TEXTS = 12  # 8 texts and 4 photo names
+Json = dict[str, Any]
+
+
+def template() -> Template:
+    kinds: list[Json] = [{"id": f"text_{n}", "kind": "text"} for n in range(TEXTS)]
+    choices = [{"code": code, "label": _label(code)} for code in ("a", "b", "c")]
+    kinds += [{"id": f"choice_{n}", "kind": "choice", "choices": choices} for n in range(8)]
+    kinds += [{"id": f"multi_{n}", "kind": "multi_choice", "choices": choices} for n in range(2)]
+    kinds += [{"id": f"integer_{n}", "kind": "integer"} for n in range(4)]
+    kinds += [{"id": "amount", "kind": "money"}, {"id": "place", "kind": "geopoint"}, {"id": "day", "kind": "date"}]
+    questions = [{**one, "label": _label(one["id"]), "required": True} for one in kinds]
+    return msgspec.convert(
+        {
+            "code": "bench",
+            "kind": "review",
+            "version": 1,
+            "title": _label("bench"),
+            "sections": [{"id": "all", "title": _label("all"), "questions": questions}],
+        },
+        Template,
+    )
+
+
+def _label(text: str) -> Json:
+    return {"zh": f"题 {text}", "en": text}
+
+
+WORDS = "家庭住房收入劳动能力患病残疾学生老人土墙瓦房电视冰箱自来水柴火存粮欠债赡养邻居反映情况属实"
+
+
+def make_visit(household: Json, investigators: list[str], chance: random.Random, photos: list[Json]) -> Json:
+    ended = datetime.now(UTC) - timedelta(minutes=chance.randint(1, 600))
+    started = ended - timedelta(minutes=chance.randint(15, 60))
+    answers: Json = {f"text_{n}": "".join(chance.choices(WORDS, k=chance.randint(20, 26))) for n in range(TEXTS)}
+    answers |= {f"choice_{n}": chance.choice("abc") for n in range(8)}
+    answers |= {f"multi_{n}": chance.sample("abc", 2) for n in range(2)}
+    answers |= {f"integer_{n}": chance.randint(0, 99) for n in range(4)}
+    answers |= {"amount": chance.randint(0, 500_000), "day": "2026-11-01"}
+    answers["place"] = {key: value for key, value in _fix(household, started).items() if key != "capturedAt"}
+    return {
+        "id": str(new_id()),
+        "householdId": household["id"],
+        "kind": "review",
+        "checklistCode": "bench",
+        "checklistVersion": 1,
+        "state": "submitted",
+        "startedAt": started.isoformat(),
+        "endedAt": ended.isoformat(),
+        "startFix": _fix(household, started),
+        "endFix": _fix(household, ended),
+        "investigatorIds": investigators,
+        "familyPresent": [],
+        "answers": answers,
+        "photos": photos,
+        "_deleted": False,
+    }
+
+
+def _fix(household: Json, at: datetime) -> Json:
+    return {
+        "latitude": household["latitude"],
+        "longitude": household["longitude"],
+        "datum": "wgs84",
+        "accuracyM": 12.0,
+        "capturedAt": at.isoformat(),
+    }
+
+
+def pushes(households: list[Json], investigators: list[str], *, batch: int, seed: int) -> Iterator[Ask]:
+    """Push requests without end, each with `batch` new visits."""
+    chance = random.Random(seed)
+    while True:
+        rows = [
+            {"newDocumentState": make_visit(chance.choice(households), investigators, chance, [])} for _ in range(batch)
+        ]
+        yield "POST", "/field/v1/sync/visits/1/push", "application/json", msgspec.json.encode(rows)
