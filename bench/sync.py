@@ -106,7 +106,8 @@ def _failures(loop: Loop) -> str:
     return f", {loop.failed} FAILED: {loop.first_failure}" if loop.failed else ""
 
 
-VISIT = """INSERT INTO visit (id, household_id, area_code, kind, checklist_code, checklist_version, author_id, device_id,
+VISIT = """INSERT INTO visit
+(id, household_id, area_code, kind, checklist_code, checklist_version, author_id, device_id,
 state, mode, started_at, ended_at, document, content_hash, received_at, submitted_at, receipt, late_after_reassignment)
 SELECT %s, %s, h.area_code, 'review', 'bench', 1, %s, d.id, 'submitted', 'in_person', %s, %s, %s, repeat('0', 64),
 now(), now(), repeat('r', 400), false FROM household h, (SELECT id FROM device LIMIT 1) d WHERE h.id = %s"""
@@ -161,7 +162,8 @@ def _first_sync(system: System, token: str) -> list[Row]:
 
 
 HOLD_ALL = """
-WITH worker AS (SELECT staff_id FROM feed GROUP BY staff_id ORDER BY count(*) FILTER (WHERE collection = 'visits') DESC LIMIT 1),
+WITH worker AS (
+  SELECT staff_id FROM feed GROUP BY staff_id ORDER BY count(*) FILTER (WHERE collection = 'visits') DESC LIMIT 1),
 held AS (INSERT INTO caseload (id, household_id, staff_id) SELECT uuidv7(), h.id, w.staff_id FROM household h, worker w
 ON CONFLICT DO NOTHING)
 INSERT INTO feed (staff_id, collection, doc_id) SELECT w.staff_id, 'households', h.id::text FROM household h, worker w

@@ -21,7 +21,8 @@ AwareTime = Annotated[datetime, Meta(tz=True)]
 class Document(Wire):
     id: UUID
     deleted: bool = field(default=False, name="_deleted")
-    server: msgspec.Raw | None = None
+    # Not `Raw | None`: msgspec reads that as null alone.
+    server: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class PersonPresent(Wire):
@@ -129,7 +130,9 @@ class ChecklistDocument(Struct, rename="camel", kw_only=True):
 
 
 def client_part(raw: dict[str, Any]) -> dict[str, Any]:
-    """What the phone itself says: without `server`, without a client library's own bookkeeping."""
-    return {
-        key: value for key, value in raw.items() if key == "_deleted" or not (key == "server" or key.startswith("_"))
-    }
+    """What the phone itself says: without `server`, without a client library's own bookkeeping.
+
+    `_deleted` is always told, so that a client that leaves it out hashes as one that says false.
+    """
+    said = {key: value for key, value in raw.items() if key != "server" and not key.startswith("_")}
+    return {**said, "_deleted": bool(raw.get("_deleted", False))}

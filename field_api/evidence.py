@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
 from field_api.documents import EvidenceDocument
-from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict, judge
+from field_api.sync.rows import Applied, Conflict, Incoming, Verdict, judge
 from server.core.access import Caller, readable
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.models import audit
 from server.models.evidence import Evidence
-from server.models.feed import announce
+from server.models.feed import announce, withdraw
 
 
 async def apply_evidence(
@@ -58,7 +58,7 @@ def _judge(stored: Evidence | None, caller: Caller, row: Incoming[EvidenceDocume
         return Conflict()
     verdict = judge(row, stored.content_hash)
     if verdict is None and stored.state != "announced":
-        return Quarantine(Problem("evidence.frozen"))
+        return Conflict(Problem("evidence.frozen"))
     return verdict
 
 
@@ -88,6 +88,7 @@ async def _write(
     for one in kept:
         audit.record(session, caller, "evidence.announced", "evidence", one)
     await announce(session, "evidence", kept)
+    await withdraw(session, "evidence", [row.document.id for row in rows if row.document.deleted])
     return lost
 
 

@@ -4,19 +4,19 @@ Bytes with another hash are kept aside under their own and reported; the announc
 What is in the store is named by its hash, so the same photo sent twice is stored and examined once.
 """
 
-import hashlib
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO, Literal
+from typing import IO, Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
+from field_api.uploads.incoming import hash_of
 from media.limits import Limits
 from media.photo import PhotoFacts, examine, hash_file
 from media.refusals import PhotoRefused
@@ -33,69 +33,117 @@ from server.core.wire import Answer
 from server.models import audit
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.feed import announce
+from server.models.uploads import Upload, UploadChunk
 
 JPEG = "image/jpeg"
-PIECE = 256 * 1024
+# What came is called nothing until it was examined.
+OCTETS = "application/octet-stream"
+
+
+State = Literal["received", "verified", "refused"]
 
 
 class Received(Answer):
     """What became of an upload: `received` waits for examination, the others are final."""
 
     evidence_id: UUID
-    state: Literal["received", "verified", "refused"]
+    state: State
     sha256: str
 
 
-async def receive_photo(
-    session: AsyncSession, services: Services, caller: Caller, evidence_id: UUID, source: BinaryIO, size: int
-) -> Received:
-    """Take the bytes of an announced photo. The same bytes again are the same success.
+class Arrival(NamedTuple):
+    """Which announced photo came, from which device, and by which upload where there is one.
 
-    Raises `thing.not_found`, `photo.hash_mismatch` (bytes kept aside), `photo.too_many_bytes`.
+    `caller` is None when a job finishes what a request began.
     """
-    evidence = found(
-        await session.scalar(
-            select(Evidence)
-            .where(Evidence.id == evidence_id, Evidence.author_id == caller.id)
-            # Not FOR UPDATE: a mismatch is noted in another transaction, whose foreign key must get by.
-            .with_for_update(key_share=True)
-        )
+
+    evidence_id: UUID
+    device_id: UUID
+    caller: Caller | None
+    upload_id: str | None = None
+
+
+async def find_claim(session: AsyncSession, caller: Caller, evidence_id: UUID) -> Evidence:
+    """The caller's own announced photo. Raises `thing.not_found`."""
+    claim: Evidence = found(
+        await session.scalar(select(Evidence).where(Evidence.id == evidence_id, Evidence.author_id == caller.id))
     )
-    if size > services.settings.max_photo_mb * 1024 * 1024:
-        raise Problem("photo.too_many_bytes")
-    sha256 = await in_thread(_hash, source)
-    if sha256 != evidence.sha256:
-        await _keep_aside(services, caller, evidence, source, size, sha256)
-        raise Problem("photo.hash_mismatch", expected=evidence.sha256[:12], received=sha256[:12])
+    return claim
+
+
+async def take_in(services: Services, arrival: Arrival, content: IO[bytes], size: int) -> Received:
+    """All bytes of an announced photo are here. The same bytes again are the same success.
+
+    Nothing stands under a photo's name in the store that was not hashed before. Holds no transaction while
+    it hashes and stores. Raises `photo.hash_mismatch` (bytes kept aside) and StoreError (nothing noted).
+    """
+    sha256 = (await in_thread(hash_of, content)).hex()
+    async with open_session(services.sessions) as session:
+        announced = await session.get_one(Evidence, arrival.evidence_id)
+    if sha256 != announced.sha256:
+        await _keep_aside(services, arrival, content, size, sha256)
+        raise Problem("photo.hash_mismatch", expected=announced.sha256[:12], received=sha256[:12])
+    if announced.state == "announced":
+        await services.store.put(original_key(sha256), content, size, OCTETS)
+    async with open_session(services.sessions) as session:
+        return await claim_stored(session, arrival, sha256, size)
+
+
+async def claim_stored(session: AsyncSession, arrival: Arrival, sha256: str, size: int) -> Received:
+    """The store has the bytes under this hash: the photo is received, and its upload is done.
+
+    Raises `server.conflict` when the manifest came to name another hash meanwhile.
+    """
+    evidence = await session.get_one(Evidence, arrival.evidence_id, with_for_update={"key_share": True})
+    if evidence.sha256 != sha256:
+        raise Problem("server.conflict")
     if evidence.state == "announced":
-        await services.store.put(original_key(sha256), source, size, "application/octet-stream")
-        await mark_received(session, caller, evidence, size, utc_now())
-    return Received(evidence_id=evidence.id, state=evidence.state, sha256=sha256)
+        await mark_received(session, arrival.caller, evidence, size, utc_now())
+    await _end_upload(session, arrival, "done")
+    state = cast("State", evidence.state)  # `announced` has just ended
+    return Received(evidence_id=evidence.id, state=state, sha256=sha256)
 
 
-def _hash(source: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    source.seek(0)
-    while piece := source.read(PIECE):
-        digest.update(piece)
-    source.seek(0)
-    return digest.hexdigest()
+async def has_same_photo(services: Services, caller: Caller, sha256: str) -> bool:
+    """Whether the caller has sent these very bytes before, and the store still has them."""
+    same = exists().where(Evidence.author_id == caller.id, Evidence.sha256 == sha256, Evidence.state != "announced")
+    async with open_session(services.sessions) as session:
+        sent_before = await session.scalar(select(same))
+    return bool(sent_before) and await services.store.exists(original_key(sha256))
 
 
-async def _keep_aside(
-    services: Services, caller: Caller, evidence: Evidence, source: BinaryIO, size: int, sha256: str
-) -> None:
-    await services.store.put(f"mismatched/{sha256}", source, size, "application/octet-stream")
-    # A transaction of its own: the request itself fails and is rolled back.
-    async with services.sessions() as session:
+async def _keep_aside(services: Services, arrival: Arrival, content: IO[bytes], size: int, sha256: str) -> None:
+    await services.store.put(f"mismatched/{sha256}", content, size, OCTETS)
+    async with open_session(services.sessions) as session:
         session.add(
-            MismatchedUpload(evidence_id=evidence.id, sha256=sha256, size_bytes=size, device_id=caller.device_id)
+            MismatchedUpload(
+                evidence_id=arrival.evidence_id, sha256=sha256, size_bytes=size, device_id=arrival.device_id
+            )
         )
-        audit.record(session, caller, "evidence.mismatched", "evidence", evidence.id, received=sha256)
-        await session.commit()
+        audit.record(session, arrival.caller, "evidence.mismatched", "evidence", arrival.evidence_id, received=sha256)
+        await _end_upload(session, arrival, "mismatched")
 
 
-async def mark_received(session: AsyncSession, caller: Caller, evidence: Evidence, size: int, now: datetime) -> None:
+async def _end_upload(session: AsyncSession, arrival: Arrival, state: str) -> None:
+    """The upload that brought the bytes needs its pieces no more."""
+    if arrival.upload_id is None:
+        return
+    changes: dict[str, Any] = {"state": state, "lease": None, "lease_until": None}
+    if state == "done":
+        changes["received_bytes"] = Upload.size_bytes
+    await session.execute(update(Upload).where(Upload.id == arrival.upload_id).values(**changes))
+    if await session.scalar(select(_has_pieces(arrival.upload_id))):
+        await jobs.defer(session, "uploads.clear", upload_id=arrival.upload_id)
+
+
+def _has_pieces(upload_id: str) -> Any:
+    by_put = exists().where(Upload.id == upload_id, Upload.way == "put")
+    return or_(by_put, exists().where(UploadChunk.upload_id == upload_id))
+
+
+async def mark_received(
+    session: AsyncSession, caller: Caller | None, evidence: Evidence, size: int, now: datetime
+) -> None:
     """The announced bytes are in the store: note it, and have them examined unless they already were."""
     await session.execute(
         insert(Photo).values(sha256=evidence.sha256, size_bytes=size, state="stored").on_conflict_do_nothing()
@@ -119,18 +167,14 @@ async def examine_photo(services: Services, *, sha256: str) -> None:
         path = Path(folder) / "photo"
         await services.store.download(original_key(sha256), path)
         outcome = await in_thread(_examine, path, sha256, services.settings.max_photo_mb)
+    if not isinstance(outcome, PhotoRefused):
+        await _store_renditions(services, sha256, outcome[1])
     async with open_session(services.sessions) as session:
         photo = await session.get_one(Photo, sha256, with_for_update=True)
         if isinstance(outcome, PhotoRefused):
             photo.state, photo.refused_code = "refused", outcome.code
         else:
-            facts, pictures = outcome
-            for name, picture in (("320", pictures.small), ("1280", pictures.large)):
-                await services.store.put(rendition_key(sha256, name), picture.jpeg, len(picture.jpeg), JPEG)
-            photo.state, photo.media_type = "verified", facts.media_type
-            photo.facts = msgspec.to_builtins(facts)
-            photo.fingerprint = "".join(f"{byte:08b}" for byte in pictures.fingerprint.bits)
-            photo.fingerprint_quality = pictures.fingerprint.quality
+            _note_facts(photo, *outcome)
         photo.examined_at = utc_now()
         await session.flush()  # the rows below are settled by what was just written
         await _settle(session, photo, utc_now())
@@ -144,6 +188,18 @@ def _examine(path: Path, sha256: str, max_mb: int) -> tuple[PhotoFacts, Renditio
         return facts, make_renditions(path, facts)
     except PhotoRefused as refused:
         return refused
+
+
+async def _store_renditions(services: Services, sha256: str, pictures: Renditions) -> None:
+    for name, picture in (("320", pictures.small), ("1280", pictures.large)):
+        await services.store.put(rendition_key(sha256, name), picture.jpeg, len(picture.jpeg), JPEG)
+
+
+def _note_facts(photo: Photo, facts: PhotoFacts, pictures: Renditions) -> None:
+    photo.state, photo.media_type = "verified", facts.media_type
+    photo.facts = msgspec.to_builtins(facts)
+    photo.fingerprint = "".join(f"{byte:08b}" for byte in pictures.fingerprint.bits)
+    photo.fingerprint_quality = pictures.fingerprint.quality
 
 
 async def _settle(session: AsyncSession, photo: Photo, now: datetime) -> None:

@@ -6,52 +6,30 @@ Law, as read: at least two investigators, both at the home; by phone or video on
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
-from sqlalchemy import or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import selectinload
 
 from field_api.completion import settle_visits
 from field_api.documents import VisitDocument
 from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict, judge
-from server.core.access import DESK_ROLES, Caller, in_areas, readable
+from field_api.visit_rows import Context, Hold, read_context, write_visits
+from server.core.access import Caller, readable
 from server.core.checklists.answers import Facts, HouseholdFacts, MemberFacts, validate_answers
-from server.core.checklists.template import Template
 from server.core.errors import Fault, Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.models import audit
-from server.models.checklists import ChecklistTemplate
-from server.models.feed import announce
-from server.models.households import Assignment, Caseload, Household, HouseholdMember
-from server.models.people import Staff
+from server.models.feed import announce, withdraw
+from server.models.households import Assignment
 from server.models.review import Decision
-from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.models.visits import Attestation, Visit
 
 CHINA = ZoneInfo("Asia/Shanghai")
 INVESTIGATORS_AT_LEAST = 2
 NOT_YET_SUBMITTED = ("draft", "discarded")
-
-
-class _Hold(NamedTuple):
-    """How the caller stands to a household: through which log line, or by area."""
-
-    household: Household
-    revoked_at: datetime | None
-
-
-class _Context(NamedTuple):
-    """All that the rules of a batch look at, read in a handful of queries however long the batch."""
-
-    holds: dict[UUID, _Hold]
-    staff: set[UUID]
-    checklists: dict[tuple[str, int], ChecklistTemplate]
-    stored: dict[UUID, Visit]
 
 
 async def apply_visits(
@@ -73,41 +51,19 @@ async def apply_visits(
     ]
 
 
-async def _look_up(session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]]) -> _Context:
+async def _look_up(session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]]) -> Context:
     documents = [row.document for row in rows]
-    people = {one for document in documents for one in document.investigator_ids}
-    # Locked in one order, so that two batches that cross wait for each other instead of failing.
-    stored = await session.scalars(
-        select(Visit).where(Visit.id.in_([one.id for one in documents])).order_by(Visit.id).with_for_update()
-    )
-    checklists = await session.scalars(
-        select(ChecklistTemplate).where(ChecklistTemplate.code.in_({one.checklist_code for one in documents}))
-    )
-    active = await session.scalars(select(Staff.id).where(Staff.id.in_(people), Staff.disabled_at.is_(None)))
-    return _Context(
-        holds=await _holds(session, caller, {one.household_id for one in documents}),
-        staff=set(active),
-        checklists={(one.code, one.version): one for one in checklists},
-        stored={one.id: one for one in stored},
+    return await read_context(
+        session,
+        caller,
+        visits={one.id for one in documents},
+        households={one.household_id for one in documents},
+        people={person for one in documents for person in one.investigator_ids},
+        codes={one.checklist_code for one in documents},
     )
 
 
-async def _holds(session: AsyncSession, caller: Caller, ids: set[UUID]) -> dict[UUID, _Hold]:
-    """Households the caller holds, once held, or covers by area; of several log lines the latest."""
-    rows = await session.execute(
-        select(Household, Caseload.revoked_at)
-        .outerjoin(Caseload, (Caseload.household_id == Household.id) & (Caseload.staff_id == caller.id))
-        .where(
-            Household.id.in_(ids),
-            or_(Caseload.id.is_not(None), in_areas(Household.area_code, caller, DESK_ROLES)),
-        )
-        .order_by(Caseload.revoked_at.asc().nulls_last())
-        .options(selectinload(Household.members))
-    )
-    return {household.id: _Hold(household, revoked_at) for household, revoked_at in rows}
-
-
-def _judge(context: _Context, caller: Caller, row: Incoming[VisitDocument]) -> Verdict | None:
+def _judge(context: Context, caller: Caller, row: Incoming[VisitDocument]) -> Verdict | None:
     """What stands against writing this row; None when nothing does."""
     document, stored = row.document, context.stored.get(row.document.id)
     if stored is not None:
@@ -117,7 +73,7 @@ def _judge(context: _Context, caller: Caller, row: Incoming[VisitDocument]) -> V
         if verdict is not None:
             return verdict
         if stored.state not in NOT_YET_SUBMITTED:
-            return Quarantine(Problem("visit.frozen"))
+            return Conflict(Problem("visit.frozen"))
     try:
         _check_draft(context, document)
         if document.state == "submitted" and not document.deleted:
@@ -127,7 +83,7 @@ def _judge(context: _Context, caller: Caller, row: Incoming[VisitDocument]) -> V
     return None
 
 
-def _check_draft(context: _Context, document: VisitDocument) -> None:
+def _check_draft(context: Context, document: VisitDocument) -> None:
     hold = context.holds.get(document.household_id)
     if hold is None or _began_after_loss(hold, document):
         raise Problem("visit.household_unknown")
@@ -136,11 +92,11 @@ def _check_draft(context: _Context, document: VisitDocument) -> None:
         raise Problem("visit.checklist_unknown")
 
 
-def _began_after_loss(hold: _Hold, document: VisitDocument) -> bool:
+def _began_after_loss(hold: Hold, document: VisitDocument) -> bool:
     return hold.revoked_at is not None and document.started_at is not None and document.started_at > hold.revoked_at
 
 
-def _check_submission(context: _Context, caller: Caller, document: VisitDocument) -> None:
+def _check_submission(context: Context, caller: Caller, document: VisitDocument) -> None:
     """Raises the first rule of law that the submission breaks, else every fault of its answers at once."""
     _check_investigators(context, caller, document)
     _check_presence(document)
@@ -148,7 +104,7 @@ def _check_submission(context: _Context, caller: Caller, document: VisitDocument
     _check_answers(context, document)
 
 
-def _check_investigators(context: _Context, caller: Caller, document: VisitDocument) -> None:
+def _check_investigators(context: Context, caller: Caller, document: VisitDocument) -> None:
     people = set(document.investigator_ids)
     if caller.id not in people:
         raise Problem("visit.author_not_investigator")
@@ -174,16 +130,13 @@ def _check_photos(document: VisitDocument) -> None:
         raise Problem("visit.photo_listed_twice")
 
 
-def _check_answers(context: _Context, document: VisitDocument) -> None:
+def _check_answers(context: Context, document: VisitDocument) -> None:
     hold = context.holds[document.household_id]
-    checklist = context.checklists[document.checklist_code, document.checklist_version]
-    template = msgspec.convert(checklist.body, Template)
-    members = hold.household.members
     faults = validate_answers(
-        template,
+        context.checklists[document.checklist_code, document.checklist_version],
         document.answers,
-        member_ids=[str(one.id) for one in members],
-        facts=_facts(hold.household, members, document),
+        member_ids=[str(one.id) for one in hold.members],
+        facts=_facts(hold, document),
         stage="submitted",
     )
     errors = [Fault(one.pointer, one.code, one.zh) for one in faults if one.severity == "error"]
@@ -191,7 +144,7 @@ def _check_answers(context: _Context, document: VisitDocument) -> None:
         raise Problem("visit.answers_invalid", faults=errors)
 
 
-def _facts(household: Household, members: Sequence[HouseholdMember], document: VisitDocument) -> Facts:
+def _facts(hold: Hold, document: VisitDocument) -> Facts:
     assert document.started_at is not None
     today = document.started_at.astimezone(CHINA).date()
     return Facts(
@@ -203,9 +156,9 @@ def _facts(household: Household, members: Sequence[HouseholdMember], document: V
                 sex=one.sex,  # type: ignore[arg-type]  # the database holds these two alone
                 relation=one.relation,
             )
-            for one in members
+            for one in hold.members
         ),
-        household=HouseholdFacts(class_=household.class_),  # type: ignore[arg-type]  # A, B, C by constraint
+        household=HouseholdFacts(class_=hold.class_),  # type: ignore[arg-type]  # A, B, C by constraint
         remote=document.mode != "in_person",
     )
 
@@ -214,70 +167,55 @@ async def _write(
     session: AsyncSession,
     services: Services,
     caller: Caller,
-    context: _Context,
+    context: Context,
     rows: Sequence[Incoming[VisitDocument]],
     now: datetime,
 ) -> dict[UUID, str]:
     """Write the rows; returns the content hash of those where a twin came first at the same moment."""
-    fresh = [row for row in rows if row.document.id not in context.stored]
-    lost = await _insert(session, services, caller, context, fresh, now)
-    kept = [row for row in rows if row.document.id not in lost]
-    for row in kept:
-        if (visit := context.stored.get(row.document.id)) is not None:
-            for name, value in _columns(services, caller, context, row, now).items():
-                setattr(visit, name, value)
-    if not kept:
-        return lost
-    await session.flush()  # the statements below read what was just set
-    await _write_investigators(session, kept)
-    for row in kept:
-        action = "visit.submitted" if row.document.state == "submitted" else "visit.saved"
-        hold = context.holds[row.document.household_id]
-        audit.record(
-            session,
-            caller,
-            action,
-            "visit",
-            row.document.id,
-            area_code=hold.household.area_code,
-            sha256=row.content_hash,
-        )
-    await announce(session, "visits", [row.document.id for row in kept])
-    submitted = [row.document for row in kept if row.document.state == "submitted"]
-    await _close_assignments(session, submitted)
-    await settle_visits(session, [one.id for one in submitted])
-    return lost
-
-
-async def _insert(
-    session: AsyncSession,
-    services: Services,
-    caller: Caller,
-    context: _Context,
-    rows: Sequence[Incoming[VisitDocument]],
-    now: datetime,
-) -> dict[UUID, str]:
     if not rows:
         return {}
-    values = [{"id": row.document.id, **_columns(services, caller, context, row, now)} for row in rows]
-    inserted = await session.scalars(insert(Visit).values(values).on_conflict_do_nothing().returning(Visit.id))
-    missing = {row.document.id for row in rows} - set(inserted)
-    if not missing:
+    written = await write_visits(
+        session,
+        caller,
+        [{"id": row.document.id, **_columns(services, caller, context, row, now)} for row in rows],
+        people=[pair for row in rows for pair in _people(row.document)],
+        seen=context.stored.keys(),
+    )
+    kept = [row.document for row in rows if row.document.id in written]
+    await withdraw(session, "visits", [one.id for one in kept if one.deleted])
+    submitted = [one for one in kept if _is_submitted(one)]
+    await _close_assignments(session, submitted)
+    await settle_visits(session, [one.id for one in submitted])
+    return await _twins(session, {row.document.id for row in rows} - written)
+
+
+def _is_submitted(document: VisitDocument) -> bool:
+    return document.state == "submitted" and not document.deleted
+
+
+def _people(document: VisitDocument) -> list[tuple[UUID, UUID]]:
+    """Pairs of visit and investigator; of a draft none, since nobody has been named for good."""
+    people = dict.fromkeys(document.investigator_ids) if _is_submitted(document) else {}
+    return [(document.id, one) for one in people]
+
+
+async def _twins(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
+    if not ids:
         return {}
-    twins = await session.execute(select(Visit.id, Visit.content_hash).where(Visit.id.in_(missing)))
+    twins = await session.execute(select(Visit.id, Visit.content_hash).where(Visit.id.in_(ids)))
     return dict(twins.all())
 
 
 def _columns(
-    services: Services, caller: Caller, context: _Context, row: Incoming[VisitDocument], now: datetime
+    services: Services, caller: Caller, context: Context, row: Incoming[VisitDocument], now: datetime
 ) -> dict[str, Any]:
     document = row.document
     hold = context.holds[document.household_id]
-    submitted = document.state == "submitted" and not document.deleted
+    submitted = _is_submitted(document)
     return {
         "household_id": document.household_id,
         "assignment_id": document.assignment_id,
-        "area_code": hold.household.area_code,
+        "area_code": hold.area_code,
         "kind": document.kind,
         "checklist_code": document.checklist_code,
         "checklist_version": document.checklist_version,
@@ -309,27 +247,21 @@ def _receipt(services: Services, caller: Caller, row: Incoming[VisitDocument], n
     )
 
 
-async def _write_investigators(session: AsyncSession, rows: Sequence[Incoming[VisitDocument]]) -> None:
-    pairs = [
-        {"visit_id": row.document.id, "staff_id": one}
-        for row in rows
-        if row.document.state == "submitted"
-        for one in dict.fromkeys(row.document.investigator_ids)
-    ]
-    if pairs:
-        await session.execute(insert(VisitInvestigator).values(pairs).on_conflict_do_nothing())
-
-
 async def _close_assignments(session: AsyncSession, documents: Sequence[VisitDocument]) -> None:
-    ids = [one.assignment_id for one in documents if one.assignment_id is not None]
-    if not ids:
+    """An assignment is done by a visit to its own household; another's id closes nothing."""
+    homes = {one.assignment_id: one.household_id for one in documents if one.assignment_id is not None}
+    if not homes:
         return
     for assignment in await session.scalars(
-        select(Assignment).where(Assignment.id.in_(ids), Assignment.state == "open").with_for_update()
+        select(Assignment)
+        .where(Assignment.id.in_(homes), Assignment.state == "open")
+        .order_by(Assignment.id)
+        .with_for_update()
     ):
-        assignment.state = "done"
+        if assignment.household_id == homes[assignment.id]:
+            assignment.state = "done"
     await session.flush()  # announce reads the new state
-    await announce(session, "assignments", ids)
+    await announce(session, "assignments", [one for one in homes if one is not None])
 
 
 def _against_a_twin(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:

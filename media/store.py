@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -146,7 +146,7 @@ class ObjectStore:
 
     # -- in
 
-    async def put(self, key: str, source: bytes | BinaryIO, size: int, media_type: str) -> StoredObject:
+    async def put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> StoredObject:
         """Stores exactly `size` bytes, streamed, all or nothing; ValueError when the source holds fewer."""
         return await self._run(self._put, key, source, size, media_type)
 
@@ -232,7 +232,7 @@ class ObjectStore:
             if not self._prober.bucket_exists(self.bucket):
                 raise StoreRefused(f"no bucket named {self.bucket}")
 
-    def _put(self, key: str, source: bytes | BinaryIO, size: int, media_type: str) -> StoredObject:
+    def _put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> StoredObject:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         return self._send(key, iter(partial(stream.read, _PIECE_BYTES), b""), size, media_type)
 

@@ -20,8 +20,12 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import field_api.routes
+import field_api.uploads.protocol
+import field_api.uploads.routes
+import server.caseload.routes
 import server.cases.routes
 import server.identity.routes
+import server.postings.routes
 import server.review.examination
 import server.review.routes
 from server import health, well_known
@@ -127,8 +131,14 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         route_handlers=[
             server.identity.routes.router,
             field_api.routes.router,
+            field_api.uploads.routes.router,
             server.review.routes.router,
+            server.caseload.routes.router,
             server.cases.routes.router,
+            server.cases.routes.desk_router,
+            server.cases.routes.public_router,
+            server.postings.routes.desk_router,
+            server.postings.routes.public_router,
             health.router,
             well_known.router,
             health.get_metrics,
@@ -146,7 +156,12 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         exception_handlers=HANDLERS,
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,
-        compression_config=CompressionConfig(backend="gzip", minimum_size=1000, gzip_compress_level=4),
+        compression_config=CompressionConfig(
+            backend="gzip",
+            minimum_size=1000,
+            gzip_compress_level=4,
+            exclude="/pullStream$",  # an event is sent when it happens, not when a block is full
+        ),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         logging_config=None,
@@ -158,7 +173,10 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
 
 def _cors(settings: Settings) -> CORSConfig | None:
     origins = [one.strip() for one in settings.allowed_origins.split(",") if one.strip()]
-    return CORSConfig(allow_origins=origins, allow_credentials=False) if origins else None
+    if not origins:
+        return None
+    shown = [*field_api.uploads.protocol.ANSWER_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
+    return CORSConfig(allow_origins=origins, allow_credentials=False, expose_headers=shown)
 
 
 def _openapi() -> OpenAPIConfig:

@@ -7,8 +7,11 @@ from datetime import timedelta
 import procrastinate
 import psycopg
 
-import field_api.photos  # noqa: F401  importing registers the tasks
+import field_api.photos
+import field_api.uploads.sweep  # noqa: F401
+import server.cases.arrivals
 import server.cases.progress
+import server.postings.lists
 import server.review.examination  # noqa: F401
 from server.core import jobs
 from server.core.database import open_session, plain_url

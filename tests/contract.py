@@ -36,6 +36,8 @@ async def hold_to_contract(response: httpx.Response) -> None:
         assert response.headers["content-type"] == "application/problem+json"
         _check("#/components/schemas/ProblemBody", response)
         return
+    if method == "head":
+        return  # RFC 9110 §9.3.2: it has the status and the headers, never a body
     for media_type, content in told.get("content", {}).items():
         if "json" in media_type and "schema" in content:
             assert response.headers["content-type"].split(";")[0] == media_type, operation["operationId"]

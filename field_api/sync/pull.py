@@ -8,15 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, text, tuple_
+from msgspec import Struct
+from sqlalchemy import Text, bindparam, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.sync.collections import COLLECTIONS, Collection
+from field_api.sync.digest import held_digest
 from server.core.access import Caller
 from server.core.database import Xid8
 from server.core.errors import Problem
 from server.core.wire import Answer
 from server.models.feed import Feed, KeptRow
+from server.models.installation import standing
 
 PAGE = 200
 LARGEST_PAGE = 1000
@@ -28,13 +31,29 @@ class Checkpoint(Answer):
     id: str
     lwt: int
 
+    @property
+    def etag(self) -> str:
+        """Of an empty page: it stays empty until something moves the phone on from here."""
+        return f'"{self.lwt}:{self.id}"'
+
 
 class PulledPage(Answer):
     documents: list[dict[str, Any]]
     checkpoint: Checkpoint
 
 
+class Asked(Struct, frozen=True):
+    """What a pull asks for: the checkpoint of the page before, `("", 0)` at first, and how many rows."""
+
+    lwt: int
+    after_id: str
+    limit: int
+    # What the phone holds (see `digest.py`); None: it does not say.
+    digest: str | None = None
+
+
 def served_collection(name: str, version: int) -> Collection:
+    """Raises `sync.collection_unknown`, or `sync.schema_version_gone` for a version no longer served."""
     collection = COLLECTIONS.get(name)
     if collection is None:
         raise Problem("sync.collection_unknown")
@@ -43,52 +62,76 @@ def served_collection(name: str, version: int) -> Collection:
     return collection
 
 
-async def pull(
-    session: AsyncSession, caller: Caller, name: str, version: int, *, lwt: int, after_id: str, limit: int
-) -> PulledPage:
-    """One page, in a number of queries that does not depend on its length."""
+async def pull(session: AsyncSession, caller: Caller, name: str, version: int, asked: Asked) -> PulledPage:
+    """One page, in a number of queries that does not depend on its length.
+
+    A checkpoint of another database, as after a restore, starts from the beginning. A page shorter than
+    asked for is the last: RxDB stops there, so a limit beyond what is served is refused
+    (`sync.page_too_long`), never cut. Raises `sync.digest_mismatch` when the phone is up to date and yet
+    holds something else than it should.
+    """
     collection = served_collection(name, version)
-    cluster = await cluster_id(session)
-    after_xid, after_doc = _position(cluster, lwt, after_id)
-    lines = (
+    if not 1 <= asked.limit <= LARGEST_PAGE:
+        raise Problem("sync.page_too_long", limit=LARGEST_PAGE)
+    here = await standing(session)
+    after = _position(here, asked)
+    lines = (await session.execute(_lines_after(caller, name, after).limit(asked.limit))).all()
+    if not lines:
+        if asked.digest is not None:
+            await _compare(session, caller, name, after, asked.digest)
+        return PulledPage(documents=[], checkpoint=_checkpoint(here, *after))
+    loaded = await masters(session, caller, name, collection, [one.doc_id for one in lines if not one.is_deleted])
+    await _mend(session, caller, name, [one for one in lines if not one.is_deleted and one.doc_id not in loaded])
+    documents = [
+        marked(loaded[one.doc_id], one.xid) if one.doc_id in loaded else _tombstone(one.doc_id, one.reason)
+        for one in lines
+    ]
+    return PulledPage(documents=documents, checkpoint=_checkpoint(here, lines[-1].xid, lines[-1].doc_id))
+
+
+def _position(here: str, asked: Asked) -> tuple[int, str]:
+    known, _, doc_id = asked.after_id.partition(":")
+    return (asked.lwt, doc_id) if known == here else (0, "")
+
+
+def _checkpoint(here: str, xid: int, doc_id: str) -> Checkpoint:
+    return Checkpoint(id=f"{here}:{doc_id}", lwt=xid)
+
+
+def _lines_after(caller: Caller, name: str, after: tuple[int, str]) -> Any:
+    return (
+        select(Feed.doc_id, Feed.xid, Feed.is_deleted, Feed.reason)
+        .where(_is_after(caller, name, after), Feed.xid < func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8))
+        .order_by(Feed.xid, Feed.doc_id)
+    )
+
+
+def _is_after(caller: Caller, name: str, after: tuple[int, str]) -> Any:
+    xid, doc_id = bindparam(None, after[0], Xid8), bindparam(None, after[1], Text)
+    return (
+        (Feed.staff_id == caller.id) & (Feed.collection == name) & (tuple_(Feed.xid, Feed.doc_id) > tuple_(xid, doc_id))
+    )
+
+
+async def _compare(session: AsyncSession, caller: Caller, name: str, after: tuple[int, str], digest: str) -> None:
+    """A row already committed but not yet served is no mismatch: the phone will hear of it."""
+    if await session.scalar(select(exists().where(_is_after(caller, name, after)))):
+        return
+    if digest != await held_digest(session, caller, name):
+        raise Problem("sync.digest_mismatch", collection=name)
+
+
+async def _mend(session: AsyncSession, caller: Caller, name: str, lines: list[Any]) -> None:
+    """What the feed names but the caller may not have goes out as deleted, and counts as such from now on."""
+    for one in lines:
+        # The same number: a grant that came in between must not be undone.
         await session.execute(
-            select(Feed.doc_id, Feed.xid, Feed.is_deleted, Feed.reason)
-            .where(
-                Feed.staff_id == caller.id,
-                Feed.collection == name,
-                tuple_(Feed.xid, Feed.doc_id) > tuple_(*_typed(after_xid, after_doc)),
-                Feed.xid < func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8),
-            )
-            .order_by(Feed.xid, Feed.doc_id)
-            .limit(max(1, min(limit, LARGEST_PAGE)))
+            update(Feed)
+            .where(Feed.staff_id == caller.id, Feed.collection == name)
+            .where(Feed.doc_id == one.doc_id, Feed.xid == bindparam(None, one.xid, Xid8))
+            .values(is_deleted=True)
+            .execution_options(synchronize_session=False)
         )
-    ).all()
-    here = await masters(session, caller, name, collection, [one.doc_id for one in lines if not one.is_deleted])
-    documents = [here.get(one.doc_id) or _tombstone(one.doc_id, one.reason) for one in lines]
-    if lines:
-        return PulledPage(documents=documents, checkpoint=_checkpoint(cluster, lines[-1].xid, lines[-1].doc_id))
-    return PulledPage(documents=[], checkpoint=_checkpoint(cluster, after_xid, after_doc))
-
-
-def _typed(after_xid: int, after_doc: str) -> tuple[Any, Any]:
-    from sqlalchemy import Text, bindparam  # noqa: PLC0415
-
-    return bindparam(None, after_xid, Xid8), bindparam(None, after_doc, Text)
-
-
-def _position(cluster: str, lwt: int, after_id: str) -> tuple[int, str]:
-    """Where to go on; from the start when the checkpoint is of another database, as after a restore."""
-    known, _, doc_id = after_id.partition(":")
-    return (lwt, doc_id) if known == cluster else (0, "")
-
-
-def _checkpoint(cluster: str, xid: int, doc_id: str) -> Checkpoint:
-    return Checkpoint(id=f"{cluster}:{doc_id}", lwt=xid)
-
-
-async def cluster_id(session: AsyncSession) -> str:
-    identifier = await session.scalar(text("SELECT system_identifier FROM pg_control_system()"))
-    return f"{identifier:x}"
 
 
 async def masters(
@@ -99,13 +142,12 @@ async def masters(
     loaded = await collection.load(session, caller, ids) if ids else {}
     documents: dict[str, dict[str, Any]] = {key: msgspec.to_builtins(value) for key, value in loaded.items()}
     if collection.apply is not None and doc_ids:
-        documents |= await _quarantined(session, caller, name, doc_ids)
+        kept = await open_quarantines(session, caller, name, doc_ids)
+        documents |= {key: quarantined_document(key, one.body, one.problem) for key, one in kept.items()}
     return documents
 
 
-async def _quarantined(
-    session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]
-) -> dict[str, dict[str, Any]]:
+async def open_quarantines(session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]) -> dict[str, KeptRow]:
     rows = await session.scalars(
         select(KeptRow).where(
             KeptRow.collection == name,
@@ -115,12 +157,22 @@ async def _quarantined(
             KeptRow.resolved_at.is_(None),
         )
     )
-    return {row.doc_id: quarantined_document(row.body, row.problem) for row in rows}
+    return {row.doc_id: row for row in rows}
 
 
-def quarantined_document(body: bytes, problem: dict[str, Any] | None) -> dict[str, Any]:
-    told = msgspec.json.decode(body)
-    return {"_deleted": False, **told, "server": {"state": "quarantined", "problem": problem}}
+def quarantined_document(doc_id: str, body: bytes, problem: dict[str, Any] | None) -> dict[str, Any]:
+    """The row as the phone told it, with the reason; a deletion that can't be is alive again."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        told = None
+    said = told if isinstance(told, dict) else {}
+    return {**said, "id": doc_id, "_deleted": False, "server": {"state": "quarantined", "problem": problem}}
+
+
+def marked(document: dict[str, Any], xid: int) -> dict[str, Any]:
+    """With `server.rev`, by which the phone's digest counts it."""
+    return {**document, "server": {**(document.get("server") or {}), "rev": str(xid)}}
 
 
 def _tombstone(doc_id: str, reason: str | None) -> dict[str, Any]:

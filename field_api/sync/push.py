@@ -2,23 +2,25 @@
 
 A row is stored, or was stored before with the same content (success again), or meets another version
 (the server's goes back, the phone's is kept), or can't be applied (kept in quarantine, and goes back
-with its reason). One bad row never holds up the others.
+with its reason; what the phone makes of it next counts as taken from the state before). One bad row never
+holds up the others.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import structlog
 from msgspec import Raw, Struct
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.documents import client_part
 from field_api.sync.collections import Collection
-from field_api.sync.pull import masters, quarantined_document, served_collection
+from field_api.sync.pull import marked, masters, open_quarantines, quarantined_document, served_collection
 from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict
 from server.core.access import Caller
 from server.core.canonical import NotCanonical, content_hash
@@ -29,17 +31,19 @@ from server.core.pointers import pointer_of
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.models import audit
-from server.models.feed import KeptRow, announce_to
+from server.models.feed import Feed, KeptRow, announce_to
 
 LONGEST_BATCH = 200
 LONGEST_ID = 200
+BOOKKEEPING = frozenset({"_meta", "_rev", "_attachments"})
 
 
 class PushedRow(Struct, rename="camel"):
     """RxDB's row: the new state, and the state the phone took it from."""
 
     new_document_state: Raw
-    assumed_master_state: Raw | None = None
+    # Not `Raw | None`: msgspec reads that as null alone.
+    assumed_master_state: Raw = Raw(b"null")
 
 
 class _Row(Struct):
@@ -47,6 +51,7 @@ class _Row(Struct):
 
     body: bytes
     doc_id: str
+    assumed_hash: str | None
     incoming: Incoming[Any] | None
     verdict: Verdict | None
 
@@ -54,18 +59,55 @@ class _Row(Struct):
 async def push(
     session: AsyncSession, services: Services, caller: Caller, name: str, version: int, body: bytes
 ) -> list[dict[str, Any]]:
-    """Apply a batch; returns the server's state of every row that did not go through, as RxDB expects."""
+    """Apply a batch; returns the server's state of every row that did not go through, as RxDB expects.
+
+    Rows of one document in one batch are taken in their order.
+    """
     collection = served_collection(name, version)
     if collection.apply is None or collection.document is None:
         raise Problem("sync.collection_read_only")
     rows = [_read(collection, one) for one in _batch(body)]
+    for some in _rounds(rows):
+        await _take(session, services, caller, name, collection, some)
+    return await _answer(session, caller, name, collection, rows)
+
+
+def _rounds(rows: list[_Row]) -> list[list[_Row]]:
+    """No document twice in a round. Nearly always there is one round."""
+    rounds: list[dict[str, _Row]] = []
+    for row in rows:
+        free = next((one for one in rounds if row.doc_id not in one), None)
+        if free is None:
+            rounds.append(free := {})
+        free[row.doc_id] = row
+    return [list(one.values()) for one in rounds]
+
+
+async def _take(
+    session: AsyncSession, services: Services, caller: Caller, name: str, collection: Collection, rows: list[_Row]
+) -> None:
+    quarantined = await open_quarantines(session, caller, name, [row.doc_id for row in rows])
+    for row in rows:
+        _see_through_quarantine(row, quarantined.get(row.doc_id))
     readable_rows = [row for row in rows if row.incoming is not None and row.verdict is None]
     verdicts = await _apply(session, services, caller, collection, [row.incoming for row in readable_rows])
     for row, verdict in zip(readable_rows, verdicts, strict=True):
         row.verdict = verdict
     await _keep_what_failed(session, caller, name, rows)
-    await _resolve_what_went_through(session, caller, name, rows)
-    return await _answer(session, caller, name, collection, rows)
+    overtaken = [row.doc_id for row in rows if isinstance(row.verdict, Conflict) and row.doc_id in quarantined]
+    await _resolve(session, caller, name, [row.doc_id for row in rows if isinstance(row.verdict, Applied)] + overtaken)
+    await announce_to(session, caller.id, name, overtaken)
+
+
+def _see_through_quarantine(row: _Row, kept: KeptRow | None) -> None:
+    """A row mended from a quarantined one is judged by the state that one was taken from."""
+    if kept is None or row.assumed_hash is None:
+        return
+    with contextlib.suppress(NotCanonical):
+        shown = quarantined_document(row.doc_id, kept.body, kept.problem)
+        if row.assumed_hash == content_hash(client_part(shown)):
+            row.assumed_hash = kept.base_hash
+            row.incoming = row.incoming and row.incoming._replace(assumed_hash=kept.base_hash)
 
 
 def _batch(body: bytes) -> list[PushedRow]:
@@ -85,20 +127,28 @@ def _read(collection: Collection, row: PushedRow) -> _Row:
     body = bytes(row.new_document_state)
     assert collection.document is not None
     told: Any = None
+    assumed = _assumed_hash(row)
     try:
         told = msgspec.json.decode(body)
-        document = msgspec.json.decode(body, type=collection.document)
+        document = msgspec.json.decode(_without_bookkeeping(body, told), type=collection.document)
         _refuse_what_no_column_takes(body)
         part = client_part(told)
-        incoming = Incoming(document, part, content_hash(part), _assumed_hash(row))
+        incoming = Incoming(document, part, content_hash(part), assumed)
     except NotCanonical:
-        return _Row(body, _doc_id(told), None, Quarantine(Problem("row.number_not_portable")))
+        return _Row(body, _doc_id(told), assumed, None, Quarantine(Problem("row.number_not_portable")))
     except msgspec.ValidationError as error:
         fault = Fault(pointer_of(str(error)), "row.invalid", str(error).split(" - at")[0])
-        return _Row(body, _doc_id(told), None, Quarantine(Problem("row.invalid", faults=[fault])))
+        return _Row(body, _doc_id(told), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Row(body, new_id().hex, None, Quarantine(Problem("row.invalid")))
-    return _Row(body, str(document.id), incoming, None)
+        return _Row(body, new_id().hex, assumed, None, Quarantine(Problem("row.invalid")))
+    return _Row(body, str(document.id), assumed, incoming, None)
+
+
+def _without_bookkeeping(body: bytes, told: Any) -> bytes:
+    """RxDB's storages keep `_meta`, `_rev` and `_attachments`; its replication leaves them out, others may not."""
+    if not isinstance(told, dict) or BOOKKEEPING.isdisjoint(told):
+        return body
+    return msgspec.json.encode({key: value for key, value in told.items() if key not in BOOKKEEPING})
 
 
 def _refuse_what_no_column_takes(body: bytes) -> None:
@@ -107,10 +157,11 @@ def _refuse_what_no_column_takes(body: bytes) -> None:
 
 
 def _assumed_hash(row: PushedRow) -> str | None:
-    if row.assumed_master_state is None:
-        return None
-    assumed = msgspec.json.decode(bytes(row.assumed_master_state))
-    return content_hash(client_part(assumed)) if isinstance(assumed, dict) else None
+    """None for what can't be read: then the phone is not believed to know what stands here."""
+    with contextlib.suppress(NotCanonical, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        assumed = msgspec.json.decode(bytes(row.assumed_master_state))
+        return content_hash(client_part(assumed)) if isinstance(assumed, dict) else None
+    return None
 
 
 def _doc_id(told: Any) -> str:
@@ -154,42 +205,42 @@ async def _keep_what_failed(session: AsyncSession, caller: Caller, name: str, ro
         if isinstance(row.verdict, Quarantine):
             await _quarantine(session, caller, name, row, row.verdict.problem)
         elif isinstance(row.verdict, Conflict):
-            session.add(_kept(caller, name, row, "lost_conflict", None))
-            audit.record(session, caller, "sync.conflict_kept", name, row.doc_id)
+            await _keep_loser(session, caller, name, row, row.verdict.problem)
+
+
+async def _keep_loser(session: AsyncSession, caller: Caller, name: str, row: _Row, problem: Problem | None) -> None:
+    """Keep the row unless the very same was kept before: a phone repeats a push whose answer it lost."""
+    again = and_(_is_kept(caller, name, [row.doc_id], "lost_conflict"), KeptRow.body == row.body)
+    if await session.scalar(select(exists().where(again))):
+        return
+    await session.execute(insert(KeptRow).values(_kept(caller, name, row, "lost_conflict", problem)))
+    audit.record(session, caller, "sync.conflict_kept", name, row.doc_id, code=problem and problem.code)
 
 
 async def _quarantine(session: AsyncSession, caller: Caller, name: str, row: _Row, problem: Problem) -> None:
-    now = utc_now()
-    told = _both_languages(problem)
+    """Keep the row; one before it of the same document is closed, unless it is the very same come again."""
     await session.execute(
         update(KeptRow)
-        .where(
-            KeptRow.collection == name,
-            KeptRow.doc_id == row.doc_id,
-            KeptRow.staff_id == caller.id,
-            KeptRow.kept_as == "quarantined",
-            KeptRow.resolved_at.is_(None),
-            KeptRow.body != row.body,
-        )
-        .values(resolved_at=now)
+        .where(_is_open(caller, name, [row.doc_id]), KeptRow.body != row.body)
+        .values(resolved_at=utc_now())
     )
-    await session.execute(
-        insert(KeptRow)
-        .values(
-            id=new_id(),
-            kept_as="quarantined",
-            collection=name,
-            doc_id=row.doc_id,
-            staff_id=caller.id,
-            device_id=caller.device_id,
-            body=row.body,
-            code=problem.code,
-            problem=told,
-        )
-        .on_conflict_do_nothing()
-    )
+    fresh = insert(KeptRow).values(_kept(caller, name, row, "quarantined", problem))
+    await session.execute(fresh.on_conflict_do_nothing())
     audit.record(session, caller, "sync.quarantined", name, row.doc_id, code=problem.code)
     await announce_to(session, caller.id, name, [row.doc_id])
+
+
+def _is_open(caller: Caller, name: str, doc_ids: list[str]) -> ColumnElement[bool]:
+    return and_(_is_kept(caller, name, doc_ids, "quarantined"), KeptRow.resolved_at.is_(None))
+
+
+def _is_kept(caller: Caller, name: str, doc_ids: list[str], kept_as: str) -> ColumnElement[bool]:
+    return and_(
+        KeptRow.collection == name,
+        KeptRow.doc_id.in_(doc_ids),
+        KeptRow.staff_id == caller.id,
+        KeptRow.kept_as == kept_as,
+    )
 
 
 def _both_languages(problem: Problem) -> dict[str, Any]:
@@ -197,49 +248,48 @@ def _both_languages(problem: Problem) -> dict[str, Any]:
     return {language: msgspec.to_builtins(problem_body(problem, language, request_id)) for language in ("zh", "en")}
 
 
-def _kept(caller: Caller, name: str, row: _Row, kept_as: str, code: str | None) -> KeptRow:
-    return KeptRow(
-        kept_as=kept_as,
-        collection=name,
-        doc_id=row.doc_id,
-        staff_id=caller.id,
-        device_id=caller.device_id,
-        body=row.body,
-        code=code,
-    )
+def _kept(caller: Caller, name: str, row: _Row, kept_as: str, problem: Problem | None) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "kept_as": kept_as,
+        "collection": name,
+        "doc_id": row.doc_id,
+        "staff_id": caller.id,
+        "device_id": caller.device_id,
+        "body": row.body,
+        "base_hash": row.assumed_hash,
+        "code": problem and problem.code,
+        "problem": problem and _both_languages(problem),
+    }
 
 
-async def _resolve_what_went_through(session: AsyncSession, caller: Caller, name: str, rows: list[_Row]) -> None:
-    done = [row.doc_id for row in rows if isinstance(row.verdict, Applied)]
-    await session.execute(
-        update(KeptRow)
-        .where(
-            KeptRow.collection == name,
-            KeptRow.doc_id.in_(done),
-            KeptRow.staff_id == caller.id,
-            KeptRow.kept_as == "quarantined",
-            KeptRow.resolved_at.is_(None),
-        )
-        .values(resolved_at=utc_now())
-    )
+async def _resolve(session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]) -> None:
+    await session.execute(update(KeptRow).where(_is_open(caller, name, doc_ids)).values(resolved_at=utc_now()))
 
 
 async def _answer(
     session: AsyncSession, caller: Caller, name: str, collection: Collection, rows: list[_Row]
 ) -> list[dict[str, Any]]:
-    turned_back = [row for row in rows if not isinstance(row.verdict, Applied)]
+    turned_back = {row.doc_id: row for row in rows if not isinstance(row.verdict, Applied)}
     if not turned_back:
         return []
-    await session.flush()  # what was just put into quarantine is read back below
-    here = await masters(session, caller, name, collection, [row.doc_id for row in turned_back])
-    return [here.get(row.doc_id) or _out_of_sight(row) for row in turned_back]
+    await session.flush()  # what was just written is read back below
+    here = await masters(session, caller, name, collection, list(turned_back))
+    revisions = await _revisions(session, caller, name, list(here))
+    here = {key: marked(one, revisions[key]) if key in revisions else one for key, one in here.items()}
+    return [here.get(row.doc_id) or _out_of_sight(row) for row in turned_back.values()]
+
+
+async def _revisions(session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]) -> dict[str, int]:
+    rows = await session.execute(
+        select(Feed.doc_id, Feed.xid).where(
+            Feed.staff_id == caller.id, Feed.collection == name, Feed.doc_id.in_(doc_ids)
+        )
+    )
+    return dict(rows.all())
 
 
 def _out_of_sight(row: _Row) -> dict[str, Any]:
     """A conflict with what the caller may not see shows nothing of it but that it is not theirs."""
     problem = row.verdict.problem if isinstance(row.verdict, Quarantine) else Problem("visit.not_yours")
-    return (
-        quarantined_document(row.body, _both_languages(problem))
-        if row.incoming
-        else {"id": row.doc_id, "_deleted": True}
-    )
+    return quarantined_document(row.doc_id, row.body, _both_languages(problem))

@@ -26,7 +26,9 @@ class Applied(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """Another version stands here; the phone gets it back and its own is kept aside."""
+    """Another version stands here; the phone gets it back and its own is kept aside, with the reason if any."""
+
+    problem: Problem | None = None
 
 
 class Quarantine(Struct, frozen=True):

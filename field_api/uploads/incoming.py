@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from litestar import Request
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.core.errors import Problem
 from server.core.threads import in_thread
@@ -21,6 +22,9 @@ IN_MEMORY_BYTES = 128 * 1024
 READ_BYTES = 256 * 1024
 # A sender that says nothing for so long has gone without a goodbye.
 SILENCE_SECONDS = 60.0
+# A refusal waits so long for the rest of a body, or for so much of it: see `linger`.
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 8 * 1024 * 1024
 
 
 class Spool:
@@ -99,7 +103,7 @@ class Body:
     async def _piece(self, seconds: float) -> bytes:
         """The next piece; empty when none came in time, or the body ended with it."""
         if self._next is None:
-            self._next = asyncio.ensure_future(self._receive())  # type: ignore[arg-type]
+            self._next = asyncio.ensure_future(self._receive())
         # Not wait_for: it would cancel the receiving and lose what was about to arrive.
         done, _ = await asyncio.wait({self._next}, timeout=seconds)
         now = time.monotonic()
@@ -113,6 +117,40 @@ class Body:
         self.ended = not event.get("more_body", False)
         piece: bytes = event.get("body", b"")
         return piece
+
+
+def linger(app: ASGIApp) -> ASGIApp:
+    """Refusals wait a little for the rest of the body, and throw it away.
+
+    A server that answers and closes while the client still sends resets the connection, and the client may
+    never read why it was refused. One that asks first (`Expect: 100-continue`) needs no such patience.
+    """
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        waits = any(name == b"expect" for name, _ in scope["headers"])
+        has_ended = waits
+
+        async def noting_receive() -> Any:
+            nonlocal has_ended
+            event = await receive()
+            has_ended = has_ended or not event.get("more_body", False)
+            return event
+
+        async def patient_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400 and not has_ended:  # noqa: PLR2004
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await _throw_away()
+            await send(message)
+
+        async def _throw_away() -> None:
+            left = LINGER_BYTES
+            while not has_ended and left > 0:
+                left -= len((await noting_receive()).get("body", b""))
+
+        await app(scope, noting_receive, patient_send)
+
+    return middleware
 
 
 def _content_length(request: Request[Any, Any, Any]) -> int | None:

@@ -15,6 +15,19 @@ from server.core.errors import Problem
 VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "termination")
 ALGORITHMS = ("sha1", "sha256")
+# What a browser of another origin must be allowed to read.
+ANSWER_HEADERS = (
+    "Location",
+    "Upload-Offset",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Expires",
+    "Tus-Version",
+    "Tus-Resumable",
+    "Tus-Max-Size",
+    "Tus-Extension",
+    "Tus-Checksum-Algorithm",
+)
 OFFSET_STREAM = "application/offset+octet-stream"
 # A photo's length has no more digits than this; longer ones are nonsense, not numbers.
 _DIGITS = 15

@@ -1,76 +1,44 @@
-"""How a case moves. One readable table says which cause takes it from where to where."""
+"""How a case moves: every step, whoever takes it, goes through `move`, once for each cause."""
 
-from datetime import datetime
-from typing import NamedTuple
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.deadlines import keep_deadlines, restore_deadlines
+from server.cases.procedure import MOVES
+from server.cases.rules import day_of
 from server.core import jobs
+from server.core.access import Caller, Role
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
+from server.core.tokens import utc_now
 from server.models import audit
-from server.models.cases import CaseEvent, CaseFile
+from server.models.cases import CLOSED_STATES, CaseEvent, CaseFile
+from server.models.feed import announce
+from server.models.households import Household
+from server.models.people import StaffRole
 from server.models.review import Decision
-from server.models.visits import Visit
-
-
-class Move(NamedTuple):
-    step: str
-    from_states: frozenset[str]
-    to_state: str
-    # What the resident reads.
-    zh: str
-    en: str
-
-
-# The visit's part of the procedure (审核确认办法): an accepted intake visit ends the survey.
-MOVES = {
-    "applied": Move("applied", frozenset(), "applied", "申请已提交", "Application made"),
-    "accepted": Move("accepted", frozenset({"applied"}), "accepted", "申请已受理", "Application taken on"),
-    "survey_begun": Move(
-        "survey_begun", frozenset({"accepted"}), "survey", "开始入户调查", "The home visit is under way"
-    ),
-    "survey_done": Move(
-        "survey_done",
-        frozenset({"accepted", "survey"}),
-        "preliminary",
-        "入户调查已通过审核,进入初审",
-        "The home visit was accepted; the town prepares its opinion",
-    ),
-    "survey_again": Move(
-        "survey_again",
-        frozenset({"accepted", "survey"}),
-        "survey",
-        "入户调查需补充,工作人员将再次联系您",
-        "The home visit needs more; staff will contact you again",
-    ),
-}
+from server.models.visits import Visit, VisitInvestigator
 
 _BY_OUTCOME = {"accepted": "survey_done", "returned": "survey_again"}
 
 
 @jobs.task("cases.visit_decided")
 async def on_visit_decided(services: Services, *, decision_id: str) -> None:
-    """A reviewer decided on a visit: the case that asked for it moves."""
+    """A reviewer decided on a visit: the case that asked for it moves, or learns that the county was there."""
     async with open_session(services.sessions) as session:
         decision = await session.get_one(Decision, UUID(decision_id))
         visit = await session.get_one(Visit, decision.visit_id)
-        step = _BY_OUTCOME.get(decision.outcome)
-        if visit.kind != "intake" or step is None or decision.undone_at is not None:
+        case = await _open_case(session, visit.household_id)
+        if case is None or decision.undone_at is not None:
             return
-        case = await session.scalar(
-            select(CaseFile)
-            .where(
-                CaseFile.household_id == visit.household_id,
-                CaseFile.state.not_in(["confirmed", "refused", "withdrawn"]),
-            )
-            .with_for_update()
-        )
-        if case is not None:
+        step = _BY_OUTCOME.get(decision.outcome)
+        if visit.kind == "intake" and step is not None:
             await move(
                 session,
                 case,
@@ -79,15 +47,56 @@ async def on_visit_decided(services: Services, *, decision_id: str) -> None:
                 actor_id=decision.reviewer_id,
                 at=decision.decided_at,
             )
+        if decision.outcome == "accepted" and await _county_was_there(session, visit):
+            await move(
+                session,
+                case,
+                "county_visited",
+                cause=f"county_visit:{visit.id}",
+                actor_id=decision.reviewer_id,
+                at=decision.decided_at,
+            )
+
+
+async def _open_case(session: AsyncSession, household_id: UUID) -> CaseFile | None:
+    case: CaseFile | None = await session.scalar(
+        select(CaseFile)
+        .where(CaseFile.household_id == household_id, CaseFile.state.not_in(CLOSED_STATES))
+        .with_for_update()
+    )
+    return case
+
+
+async def _county_was_there(session: AsyncSession, visit: Visit) -> bool:
+    found = await session.scalar(
+        select(StaffRole.id)
+        .join(VisitInvestigator, VisitInvestigator.staff_id == StaffRole.staff_id)
+        .where(
+            VisitInvestigator.visit_id == visit.id,
+            StaffRole.role == Role.COUNTY_OFFICER,
+            StaffRole.revoked_at.is_(None),
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 async def move(
-    session: AsyncSession, case: CaseFile, step: str, *, cause: str, actor_id: UUID | None, at: datetime
+    session: AsyncSession,
+    case: CaseFile,
+    step: str,
+    *,
+    cause: str,
+    actor_id: UUID | None,
+    at: datetime,
+    caller: Caller | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> bool:
     """Move a locked case; False when this cause already did, or does not apply where the case stands."""
     known = MOVES[step]
     if known.from_states and case.state not in known.from_states:
         return False
+    to_state = known.to_state or case.state
     entered = await session.scalar(
         insert(CaseEvent)
         .values(
@@ -95,17 +104,72 @@ async def move(
             case_id=case.id,
             at=at,
             step=step,
-            state=known.to_state,
+            state=to_state,
             actor_id=actor_id,
             cause=cause,
-            facts={},
+            facts=facts or {},
         )
         .on_conflict_do_nothing()
         .returning(CaseEvent.id)
     )
     if entered is None:
         return False
-    case.state = known.to_state
+    case.state = to_state
+    case.version += 1
+    _mark(case, step, at)
     case.updated_at = func.now()
-    audit.record(session, None, "case.moved", "case", case.id, area_code=case.area_code, step=step)
+    await keep_deadlines(session, case, step, day_of(at))
+    audit.record(session, caller, "case.moved", "case", case.id, area_code=case.area_code, step=step)
     return True
+
+
+def _mark(case: CaseFile, step: str, at: datetime) -> None:
+    """What a step leaves on the case beside its state."""
+    on = day_of(at)
+    if step == "suspended":
+        case.suspended_on = on
+    elif step in {"resumed", "withdrawn"}:
+        case.suspended_on = None
+    elif step == "extended":
+        case.is_extended = True
+    elif step == "county_visited":
+        case.county_visited_at = at
+    elif step == "posting_round_ended":
+        case.posting_round += 1
+    elif step in {"survey_ordered", "returned_to_survey", "returned_to_town"}:
+        case.posting_round, case.amount_fen = 0, None
+    elif step == "confirmed":
+        case.decided_on, case.paid_from = on, month_after(on)
+    elif step in {"refused", "not_accepted"}:
+        case.decided_on, case.amount_fen = on, None
+
+
+def month_after(on: date) -> date:
+    """Payment begins with the month after the decision (law)."""
+    return date(on.year + on.month // 12, on.month % 12 + 1, 1)
+
+
+@jobs.task("cases.keep", cron="5 16 * * *")
+async def keep_cases(services: Services) -> None:
+    """Each night, just after midnight in China: what a new day brings about by itself."""
+    async with open_session(services.sessions) as session:
+        await restore_deadlines(session)
+        await begin_payments(session, utc_now())
+
+
+async def begin_payments(session: AsyncSession, now: datetime) -> int:
+    """Published cases whose first month has come are in force: the household's amount becomes theirs."""
+    cases = list(
+        await session.scalars(
+            select(CaseFile)
+            .where(CaseFile.state == "published", CaseFile.paid_from <= day_of(now))
+            .with_for_update(skip_locked=True)
+        )
+    )
+    for case in cases:
+        household = await session.get_one(Household, case.household_id)
+        household.monthly_amount_fen, household.updated_at = case.amount_fen, func.now()
+        await move(session, case, "in_force", cause=f"month:{case.paid_from}", actor_id=None, at=now)
+    await session.flush()  # announce reads the households
+    await announce(session, "households", [one.household_id for one in cases])
+    return len(cases)

@@ -1,20 +1,273 @@
-"""`/resident/v1`: a resident's own cases."""
+"""`/desk/v1`: applications, cases, households. `/resident/v1`: a resident's own case."""
 
-from litestar import Router, get
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from server.cases import resident
-from server.cases.resident import CaseStatus
-from server.core.wire import BEARER, ResidentCaller, Session, problems
+from litestar import Request, Router, get, post, put
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from msgspec import Meta
 
+import server.cases.arrivals  # noqa: F401  registers its jobs
+from server.cases import acts, applications, calculations, hearings, households, look_up, page, papers, resident
+from server.cases.acts import TakeStep
+from server.cases.applications import Apply
+from server.cases.calculations import Calculate, CalculationLine
+from server.cases.hearings import CallHearing, CountVotes, DeclareConflict, HearingPage
+from server.cases.households import ChangeHousehold, HouseholdPage, Reveal, Revealed, VersionLine
+from server.cases.look_up import LookUp, PublicCase
+from server.cases.page import CaseLine, CasePage
+from server.cases.papers import PaperLine
+from server.cases.resident import CaseStatus, OwnCase, Withdraw
+from server.core.access import found, readable
+from server.core.errors import Fault, Problem
+from server.core.paging import Page
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Held, ResidentCaller, Session, Wire, Worker, problems
+from server.models.cases import CaseFile
 
-@get(
-    "/cases",
-    responses=problems(
-        "auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden"
-    ),
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+_FOUND = _SIGNED | problems("thing.not_found", "auth.forbidden")
+_HOUSEHOLD = ("household.member_bound", "household.member_known")
+_STEPS = (
+    "case.not_now",
+    "case.closed",
+    "case.suspended",
+    "case.changed",
+    "case.reason_required",
+    "case.papers_missing",
+    "case.papers_complete",
+    "case.consent_missing",
+    "case.amount_missing",
+    "case.hearing_required",
+    "case.hearing_failed",
+    "case.county_visit_missing",
+    "case.cross_check_missing",
+    "case.extended_already",
+    "request.idempotency_key_reused",
 )
+Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
+Match = Annotated[str, HeaderParameter(name="If-Match", max_length=50)]
+AreaFilter = FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None]
+
+
+class ReceivePaper(Wire):
+    code: Annotated[str, Meta(min_length=1, max_length=60)]
+    received_on: date
+
+
+@post("/applications", responses=_FOUND | problems("case.open_already", *_HOUSEHOLD))
+async def make_application(data: JSONBody[Apply], worker: Worker, session: Session, services: Held) -> CasePage:
+    now = utc_now()
+    case = await applications.apply(session, services.vault, worker, data, now)
+    return await page.open_case(session, worker, case.id, now)
+
+
+@get("/cases", responses=_SIGNED)
+async def list_cases(
+    worker: Worker,
+    session: Session,
+    case_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    area: AreaFilter = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[CaseLine]:
+    return await page.list_cases(
+        session, worker, state=case_state, area=area, cursor=cursor, limit=limit, now=utc_now()
+    )
+
+
+@get("/cases/due", responses=_SIGNED)
+async def list_due_cases(
+    worker: Worker,
+    session: Session,
+    urgency: FromQuery[Literal["overdue", "due", "soon"] | None] = None,
+    area: AreaFilter = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[CaseLine]:
+    return await page.list_due(session, worker, urgency=urgency, area=area, cursor=cursor, limit=limit, now=utc_now())
+
+
+@get("/cases/{case_id:uuid}", responses=_FOUND)
+async def open_case(case_id: FromPath[UUID], worker: Worker, session: Session) -> CasePage:
+    return await page.open_case(session, worker, case_id, utc_now())
+
+
+@post("/cases/{case_id:uuid}/steps", status_code=200, responses=_FOUND | problems(*_STEPS))
+async def take_case_step(
+    case_id: FromPath[UUID],
+    data: JSONBody[TakeStep],
+    worker: Worker,
+    session: Session,
+    if_match: Match,
+    idempotency_key: Key = None,
+) -> CasePage:
+    now = utc_now()
+    await acts.take_step(
+        session, worker, case_id, data, version=_version(if_match), idempotency_key=idempotency_key, now=now
+    )
+    return await page.open_case(session, worker, case_id, now)
+
+
+def _version(if_match: str) -> int:
+    try:
+        return int(if_match.strip('"'))
+    except ValueError:
+        raise Problem("request.invalid", faults=[Fault("/If-Match", "header.invalid", if_match[:20])]) from None
+
+
+@post(
+    "/cases/{case_id:uuid}/papers",
+    status_code=200,
+    responses=_FOUND | problems("case.closed", "case.paper_unknown"),
+)
+async def receive_paper(
+    case_id: FromPath[UUID], data: JSONBody[ReceivePaper], worker: Worker, session: Session
+) -> list[PaperLine]:
+    return await papers.receive_paper(session, worker, case_id, data.code, data.received_on)
+
+
+@post("/cases/{case_id:uuid}/calculations", responses=_FOUND | problems("case.closed", "case.standard_missing"))
+async def calculate_amount(
+    case_id: FromPath[UUID], data: JSONBody[Calculate], worker: Worker, session: Session
+) -> CalculationLine:
+    return await calculations.calculate(session, worker, case_id, data, utc_now())
+
+
+@get("/cases/{case_id:uuid}/calculations", responses=_FOUND)
+async def list_calculations(case_id: FromPath[UUID], worker: Worker, session: Session) -> list[CalculationLine]:
+    case = found(await session.scalar(readable(CaseFile, worker).where(CaseFile.id == case_id)))
+    return await calculations.list_calculations(session, case)
+
+
+@post("/cases/{case_id:uuid}/hearings", responses=_FOUND | problems("case.not_now", "hearing.panel_short"))
+async def call_hearing(
+    case_id: FromPath[UUID], data: JSONBody[CallHearing], worker: Worker, session: Session
+) -> HearingPage:
+    return await hearings.call_hearing(session, worker, case_id, data)
+
+
+@get("/cases/{case_id:uuid}/hearings", responses=_FOUND)
+async def list_hearings(case_id: FromPath[UUID], worker: Worker, session: Session) -> list[HearingPage]:
+    return await hearings.list_hearings(session, worker, case_id)
+
+
+@post(
+    "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/conflict",
+    status_code=200,
+    responses=_FOUND | problems("hearing.counted"),
+)
+async def declare_conflict(
+    case_id: FromPath[UUID],
+    hearing_id: FromPath[UUID],
+    data: JSONBody[DeclareConflict],
+    worker: Worker,
+    session: Session,
+) -> HearingPage:
+    return await hearings.declare_conflict(session, worker, case_id, hearing_id, data)
+
+
+@post(
+    "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/count",
+    status_code=200,
+    responses=_FOUND | problems("hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
+)
+async def count_votes(
+    case_id: FromPath[UUID], hearing_id: FromPath[UUID], data: JSONBody[CountVotes], worker: Worker, session: Session
+) -> HearingPage:
+    return await hearings.count_votes(session, worker, case_id, hearing_id, data, utc_now())
+
+
+@get("/households/{household_id:uuid}", responses=_FOUND)
+async def open_household(household_id: FromPath[UUID], worker: Worker, session: Session) -> HouseholdPage:
+    return await households.open_household(session, worker, household_id)
+
+
+@put("/households/{household_id:uuid}", responses=_FOUND | problems("household.changed", *_HOUSEHOLD))
+async def change_household(
+    household_id: FromPath[UUID],
+    data: JSONBody[ChangeHousehold],
+    worker: Worker,
+    session: Session,
+    services: Held,
+    if_match: Match,
+) -> HouseholdPage:
+    return await households.change_household(
+        session, services.vault, worker, household_id, data, version=_version(if_match), now=utc_now()
+    )
+
+
+@get("/households/{household_id:uuid}/versions", responses=_FOUND)
+async def list_household_versions(household_id: FromPath[UUID], worker: Worker, session: Session) -> list[VersionLine]:
+    return await households.list_versions(session, worker, household_id)
+
+
+@post("/households/{household_id:uuid}/reveal", status_code=200, responses=_FOUND)
+async def reveal_number(
+    household_id: FromPath[UUID], data: JSONBody[Reveal], worker: Worker, session: Session, services: Held
+) -> Revealed:
+    return await households.reveal(session, services.vault, worker, household_id, data)
+
+
+@get("/cases", responses=_SIGNED)
 async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> list[CaseStatus]:
     return await resident.list_own_cases(session, resident_caller)
 
 
-router = Router("/resident/v1", route_handlers=[list_own_cases], tags=["resident"], security=BEARER)
+@get("/cases/{case_id:uuid}", responses=_FOUND)
+async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> OwnCase:
+    return await resident.open_own_case(session, resident_caller, case_id)
+
+
+@post(
+    "/cases/{case_id:uuid}/withdraw",
+    status_code=200,
+    responses=_FOUND | problems("case.not_now", "case.closed", "case.changed", "request.idempotency_key_reused"),
+)
+async def withdraw_own_case(
+    case_id: FromPath[UUID],
+    data: JSONBody[Withdraw],
+    resident_caller: ResidentCaller,
+    session: Session,
+    idempotency_key: Key = None,
+) -> OwnCase:
+    return await resident.withdraw(session, resident_caller, case_id, data, key=idempotency_key, now=utc_now())
+
+
+@post("/cases/look-up", status_code=200, responses=problems("case.lookup_failed", "request.rate_limited"))
+async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: Held) -> PublicCase:
+    address = request.client.host if request.client else "unknown"
+    return await look_up.look_up(services, data, address=address, now=utc_now())
+
+
+desk_router = Router(
+    "/desk/v1",
+    route_handlers=[
+        make_application,
+        list_cases,
+        list_due_cases,
+        open_case,
+        take_case_step,
+        receive_paper,
+        calculate_amount,
+        list_calculations,
+        call_hearing,
+        list_hearings,
+        declare_conflict,
+        count_votes,
+        open_household,
+        change_household,
+        list_household_versions,
+        reveal_number,
+    ],
+    tags=["cases"],
+    security=BEARER,
+)
+router = Router(
+    "/resident/v1",
+    route_handlers=[list_own_cases, open_own_case, withdraw_own_case],
+    tags=["resident"],
+    security=BEARER,
+)
+public_router = Router("/public/v1", route_handlers=[look_up_case], tags=["public"])

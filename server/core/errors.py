@@ -143,6 +143,25 @@ CATALOGUE: Mapping[str, Entry] = {
     "sync.batch_too_long": Entry(
         413, "一次推送的条数过多", "Too many rows in one push", "最多 {limit} 条。", "At most {limit} rows."
     ),
+    "sync.page_too_long": Entry(
+        400,
+        "一次拉取的条数超出范围",
+        "The page asked for is too long or empty",
+        "1 至 {limit} 条。",
+        "Ask for 1 to {limit} rows.",
+    ),
+    "sync.digest_mismatch": Entry(
+        412,
+        "手机与服务器的数据不一致,请重新加载",
+        "The phone does not hold what the server gave it; load the collection again",
+        "重新加载集合 {collection};未上传的数据保留在手机上,会照常上传。",
+        "Load {collection} from the start; what is not uploaded stays on the phone and is sent as always.",
+    ),
+    "caseload.nothing_named": Entry(
+        422,
+        "请指明家庭或村(社区),二者选一",
+        "Name households or a village, one of the two",
+    ),
     # rows kept in quarantine: the code comes back inside the row
     "row.invalid": Entry(422, "记录内容有误", "The record is not valid", "已保存,待改正。", "It is kept; mend it."),
     "row.id_missing": Entry(422, "记录没有编号", "The record has no id"),
@@ -262,7 +281,11 @@ CATALOGUE: Mapping[str, Entry] = {
     "upload.gone": Entry(410, "此上传已结束", "This upload has ended", "请重新开始上传。", "Start a new one."),
     "upload.too_long": Entry(413, "内容超出所说的长度", "There is more than Upload-Length said"),
     "upload.checksum_failed": Entry(
-        460, "数据块校验不符", "The chunk's checksum does not fit", "此块未保存,请重发。", "It was not kept; send it again."
+        460,
+        "数据块校验不符",
+        "The chunk's checksum does not fit",
+        "此块未保存,请重发。",
+        "It was not kept; send it again.",
     ),
     "upload.visit_submitted": Entry(
         409, "走访已提交,不能撤销上传", "The visit is submitted; its uploads can't be taken back"
@@ -293,6 +316,130 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "review.reason_required": Entry(422, "请写明理由", "A reason is needed"),
     "review.finding_unknown": Entry(422, "疑点不属于此走访", "A finding does not belong to this visit"),
+    "review.relative": Entry(403, "该家庭备案了与您同名的近亲属", "The household declares you as a relative on staff"),
+    "review.undo_too_late": Entry(
+        409,
+        "已超过撤回时限",
+        "It is too late to take the decision back",
+        "结论作出 {seconds} 秒内可以撤回。",
+        "A decision can be taken back for {seconds} seconds.",
+    ),
+    "review.has_findings": Entry(
+        409, "此走访有疑点,不能批量通过", "The visit has findings and can't be accepted in bulk"
+    ),
+    "review.holder_unfit": Entry(
+        422,
+        "不能移交给此人",
+        "It can't be handed to this person",
+        "对方须有此区域的审核权限,且未参与此走访。",
+        "They must review in this area and have had no part in the visit.",
+    ),
+    "review.blind": Entry(
+        403,
+        "您正在抽查此家庭,完成前不能查看首次走访",
+        "You are spot-checking this home and see the first visit only afterwards",
+    ),
+    "review.not_decided": Entry(409, "此走访尚无审核结论", "It has not been decided"),
+    "spot_check.drawn": Entry(
+        409,
+        "此计划已抽取样本",
+        "The plan's sample has been drawn",
+        "每个计划只抽取一次。",
+        "Each plan is drawn from once.",
+    ),
+    "spot_check.team_unfit": Entry(
+        422,
+        "不能指派此组",
+        "This team can't be sent",
+        "须为两名不同的在岗人员,负责此区域,且未参加首次走访。",
+        "Two different people who work in the area, are active, and were not at the first visit.",
+    ),
+    "spot_check.not_open": Entry(409, "此抽查已指派或已完成", "The spot check is assigned or done"),
+    # cases
+    "case.not_now": Entry(
+        409, "当前环节不能进行此操作", "Not at this stage", "案件现处于:{state}。", "The case stands at: {state}."
+    ),
+    "case.closed": Entry(409, "案件已办结", "The case is closed", "结果:{state}。", "It ended as: {state}."),
+    "case.suspended": Entry(409, "案件已暂停办理", "The case is suspended", "请先恢复办理。", "Resume it first."),
+    "case.changed": Entry(
+        412,
+        "案件已被他人更改",
+        "Someone else was first",
+        "{by} 已办理:{step}。请刷新后再操作。",
+        "{by} took a step meanwhile; look at the case again.",
+    ),
+    "case.reason_required": Entry(422, "请写明理由", "A reason is needed"),
+    "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺:{papers}。", "Missing: {papers}."),
+    "case.papers_complete": Entry(409, "材料已齐,无需补正", "No papers are missing"),
+    "case.paper_unknown": Entry(422, "此申请不需要该材料", "This application needs no such paper"),
+    "case.consent_missing": Entry(
+        422, "缺少核对授权", "No consent to the cross-check", "请先录入授权书。", "Record it first."
+    ),
+    "case.amount_missing": Entry(
+        422, "尚无有效的保障金测算", "There is no calculation of an amount", "请先测算。", "Calculate it first."
+    ),
+    "case.standard_missing": Entry(
+        422, "该地该月没有保障标准", "No standard holds in this area and month", "月份:{month}。", "Month: {month}."
+    ),
+    "case.hearing_required": Entry(422, "本地规定须先民主评议", "This area requires a hearing first"),
+    "case.hearing_failed": Entry(422, "民主评议未通过", "The hearing was not in favour"),
+    "case.county_visit_missing": Entry(
+        422,
+        "须由县级入户核查",
+        "The county must visit the home itself",
+        "近亲属备案或有举报的案件,县级须先入户。",
+        "A relative on staff, or a complaint: the law asks for it.",
+    ),
+    "case.cross_check_missing": Entry(422, "尚未核对经济状况", "The cross-check has not begun"),
+    "case.extended_already": Entry(409, "办理期限只能延长一次", "The time limit was extended before"),
+    "case.open_already": Entry(
+        409, "该户已有在办申请", "The household has an open application", "编号 {number}。", "Number {number}."
+    ),
+    "case.lookup_failed": Entry(
+        404,
+        "没有相符的申请",
+        "No application fits",
+        "请核对申请编号和身份证号后四位。",
+        "Check the number and the last four of the ID number.",
+    ),
+    "household.changed": Entry(412, "家庭信息已被他人更改", "Someone else changed the household", "请刷新后再改。"),
+    "household.member_bound": Entry(
+        409, "该成员已绑定账号,不能移除", "A member who follows the case by WeChat can't be left out"
+    ),
+    "household.member_known": Entry(409, "该成员已在另一户申请", "A member stands in another household's application"),
+    # postings
+    "posting.not_now": Entry(409, "当前不能公示", "Nothing to post at this stage", "案件现处于:{state}。"),
+    "posting.places_missing": Entry(
+        422,
+        "公示地点不足",
+        "Too few places of posting",
+        "至少 {least} 处,各附带定位的照片。",
+        "At least {least}, each with a photo and a fix.",
+    ),
+    "posting.ended": Entry(409, "公示已结束", "The posting has ended"),
+    "objection.answered": Entry(409, "异议已答复", "The objection was answered before"),
+    # hearings
+    "hearing.panel_short": Entry(
+        422,
+        "评议小组人数不足",
+        "Too few panelists",
+        "需 {wanted} 人,可抽取 {found} 人。",
+        "{wanted} needed, {found} can be drawn.",
+    ),
+    "hearing.no_quorum": Entry(
+        422, "到会人数不足", "Too few came", "至少 {quorum} 人到会。", "At least {quorum} must be there."
+    ),
+    "hearing.count_differs": Entry(
+        422,
+        "票数与到会人数不符",
+        "The votes don't fit those who came",
+        "到会 {attended},计票 {votes}。",
+        "{attended} came, {votes} votes.",
+    ),
+    "hearing.counted": Entry(409, "评议已计票", "The votes were counted before"),
+    # complaints
+    "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not at this stage", "现处于:{state}。"),
+    "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
     # the server
     "server.busy": Entry(503, "服务暂时繁忙", "The server is busy", "请稍后重试。", "Try again soon."),
     "server.conflict": Entry(409, "同时有另一项更改", "Another change came at the same time", "请重试。", "Try again."),
@@ -345,6 +492,8 @@ class ProblemBody(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     title: str
     status: int
     code: str
+    # The code again: RxDB's HTTP client looks at no status, and takes an answer for a failure by this alone.
+    error: str
     detail: str = ""
     request_id: str = ""
     errors: list[Fault] = []
@@ -358,6 +507,7 @@ def problem_body(problem: Problem, language: Language, request_id: str = "") -> 
         title=title,
         status=entry.status,
         code=problem.code,
+        error=problem.code,
         detail=detail.format_map(_Facts(problem.facts, request_id=request_id)),
         request_id=request_id,
         errors=problem.faults,

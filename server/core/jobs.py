@@ -5,6 +5,7 @@ name only, which is how evidence, review and cases meet without importing one an
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -47,10 +48,12 @@ def task(name: str, *, cron: str | None = None) -> Callable[[TaskFunction], Task
 _manager = manager.JobManager(procrastinate.PsycopgConnector())
 
 
-async def defer(session: AsyncSession, name: str, *, once: str | None = None, **arguments: Any) -> None:
+async def defer(
+    session: AsyncSession, name: str, *, once: str | None = None, after: timedelta | None = None, **arguments: Any
+) -> None:
     """Queue a task in the session's transaction: it exists if and only if the rows do.
 
-    With `once`, a job of that key already waiting makes this one unneeded.
+    With `once`, a job of that key already waiting makes this one unneeded. With `after`, it waits so long.
     """
     if once is not None and await _is_waiting(session, once):
         return
@@ -59,6 +62,8 @@ async def defer(session: AsyncSession, name: str, *, once: str | None = None, **
     )
     if once is not None:
         job = job.evolve(queueing_lock=once)
+    if after:
+        job = job.evolve(scheduled_at=datetime.now(UTC) + after)
     deferrer = procrastinate_jobs.JobDeferrer(job=job, job_manager=_manager, connection=await raw_connection(session))
     await deferrer.defer_async()
 

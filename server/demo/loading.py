@@ -18,7 +18,7 @@ from server.core.pii import Vault
 from server.demo import county as demo
 from server.demo.wechat_stub import openid_of
 from server.models import audit
-from server.models.areas import Area
+from server.models.areas import Area, AreaRule
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.feed import announce
@@ -35,6 +35,7 @@ async def load_demo(session: AsyncSession, vault: Vault, *, today: date) -> bool
     if await session.scalar(select(Staff.id).where(Staff.login == county.staff[0].login)) is not None:
         return False
     await _load_areas(session, county)
+    _load_rules(session, county)
     staff = await _load_staff(session, county)
     checklists = await _load_checklists(session)
     households = await _load_households(session, vault, county)
@@ -48,6 +49,19 @@ async def _load_areas(session: AsyncSession, county: demo.County) -> None:
     for one in county.areas:
         row = insert(Area).values(code=one.code, name=one.name, parent_code=one.parent_code)
         await session.execute(row.on_conflict_do_nothing())
+
+
+def _load_rules(session: AsyncSession, county: demo.County) -> None:
+    """A decision is final at once: whoever walks the demo sees the case move, and does not wait the usual minute."""
+    session.add(
+        AreaRule(
+            key="review.undo_s",
+            area_code=county.code,
+            effective_from=date(2020, 1, 1),
+            value=0,
+            source="demo: the resident sees a decision at once",
+        )
+    )
 
 
 async def _load_staff(session: AsyncSession, county: demo.County) -> Keyed:

@@ -1,7 +1,23 @@
 """Every table: the shared language of the rooms above. Importing this package registers them all."""
 
 from server.core.database import Base
-from server.models import areas, audit, cases, checklists, evidence, feed, households, people, review, uploads, visits
+from server.models import (
+    areas,
+    audit,
+    cases,
+    checklists,
+    complaints,
+    evidence,
+    feed,
+    hearings,
+    households,
+    installation,
+    people,
+    postings,
+    review,
+    uploads,
+    visits,
+)
 
 __all__ = [
     "Base",
@@ -9,10 +25,14 @@ __all__ = [
     "audit",
     "cases",
     "checklists",
+    "complaints",
     "evidence",
     "feed",
+    "hearings",
     "households",
+    "installation",
     "people",
+    "postings",
     "review",
     "uploads",
     "visits",

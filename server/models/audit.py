@@ -8,7 +8,21 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,11 +39,14 @@ class AuditEntry(Base):
     __tablename__ = "audit_entry"
     __table_args__ = (
         CheckConstraint("actor_kind IN ('staff', 'resident', 'system')", name="actor_is_known"),
-        Index("ix_audit_entry_order", "xid", "id"),
+        Index("ix_audit_entry_order", "generation", "xid", "id"),
         Index("ix_audit_entry_thing", "thing_kind", "thing_id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    # Transaction numbers order entries within one database's history. After a restore from a dump they
+    # start anew, and the default here is one more (see server/models/installation.py).
+    generation: Mapped[int] = mapped_column(server_default=text("1"))
     xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
     at: Mapped[WrittenAt]
     actor_kind: Mapped[str]
@@ -51,6 +68,7 @@ class AuditSeal(Base):
     id: Mapped[Id]
     position: Mapped[int] = mapped_column(unique=True)
     previous_id: Mapped[UUID | None] = mapped_column(ForeignKey("audit_seal.id"))
+    last_generation: Mapped[int] = mapped_column(server_default=text("1"))
     last_xid: Mapped[int] = mapped_column(Xid8)
     last_entry_id: Mapped[int] = mapped_column(BigInteger)
     entries: Mapped[int]
@@ -95,6 +113,7 @@ async def seal(session: AsyncSession) -> int:
             AuditSeal(
                 position=last.position + 1 if last else 1,
                 previous_id=last.id if last else None,
+                last_generation=entries[-1].generation,
                 last_xid=entries[-1].xid,
                 last_entry_id=entries[-1].id,
                 entries=len(entries),
@@ -105,12 +124,19 @@ async def seal(session: AsyncSession) -> int:
 
 
 def _entries_after(last: AuditSeal | None) -> Any:
-    settled = AuditEntry.xid < func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8)
-    rows = select(AuditEntry).where(settled).order_by(AuditEntry.xid, AuditEntry.id)
+    # What an earlier generation wrote has settled, whatever its numbers.
+    current = select(func.max(AuditEntry.generation)).scalar_subquery()
+    settled = or_(
+        AuditEntry.generation < current,
+        AuditEntry.xid < func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8),
+    )
+    rows = select(AuditEntry).where(settled).order_by(AuditEntry.generation, AuditEntry.xid, AuditEntry.id)
     if last is None:
         return rows
+    typed = bindparam(None, last.last_xid, Xid8)
     return rows.where(
-        (AuditEntry.xid > last.last_xid) | ((AuditEntry.xid == last.last_xid) & (AuditEntry.id > last.last_entry_id))
+        tuple_(AuditEntry.generation, AuditEntry.xid, AuditEntry.id)
+        > tuple_(literal(last.last_generation), typed, literal(last.last_entry_id))
     )
 
 

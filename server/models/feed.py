@@ -80,6 +80,8 @@ class KeptRow(Base):
     staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    # The content hash of the state the phone took it from, as with any change: null when it was new.
+    base_hash: Mapped[str | None] = mapped_column(String(64))
     code: Mapped[str | None]
     problem: Mapped[OptionalJson]
     received_at: Mapped[WrittenAt]
@@ -143,6 +145,8 @@ AUDIENCES: dict[str, Audience] = {
 async def announce(session: AsyncSession, collection: str, ids: Collection[UUID], *, reason: str | None = None) -> None:
     """Tell every phone that should have these documents, and take them from those that should not.
 
+    A phone that lost a document and should have it again gets it again, whole.
+
     The households are locked first, so that a grant made at the same time either sees these documents or
     is seen here: without it a document and a grant that cross would miss each other. `reason` goes with
     what is taken away.
@@ -154,11 +158,13 @@ async def announce(session: AsyncSession, collection: str, ids: Collection[UUID]
         await session.execute(
             select(Household.id)
             .where(Household.id.in_(audience.households(ids)))
+            .order_by(Household.id)
             .with_for_update(key_share=True, read=True)
         )
     pairs = audience.pairs(ids).subquery()
     doc_id, staff_id = (cast(pairs.c[0], Text), pairs.c[1])
-    wanted = select(staff_id, literal(collection), doc_id)
+    # In one order, so that two announcements of the same documents wait for each other and do not cross.
+    wanted = select(staff_id, literal(collection), doc_id).order_by(doc_id, staff_id)
     await _upsert(session, wanted)
     if audience.households is not None:
         await session.execute(
@@ -172,6 +178,18 @@ async def announce(session: AsyncSession, collection: str, ids: Collection[UUID]
             .values(is_deleted=True, reason=reason, xid=func.pg_current_xact_id())
             .execution_options(synchronize_session=False)
         )
+
+
+async def withdraw(session: AsyncSession, collection: str, ids: Collection[UUID]) -> None:
+    """Take documents that no longer are from every phone that has them."""
+    if not ids:
+        return
+    await session.execute(
+        update(Feed)
+        .where(Feed.collection == collection, Feed.doc_id.in_([str(one) for one in ids]), Feed.is_deleted.is_(False))
+        .values(is_deleted=True, reason=None, xid=func.pg_current_xact_id())
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def announce_to(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:

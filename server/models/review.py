@@ -1,14 +1,32 @@
-"""Review: what awaits a person, the doubts about it, and what was decided."""
+"""Review: what awaits a person, the doubts about it, and what was decided.
 
+Beside them stands what the examination of one visit leaves for that of another: its fixes and the fingerprints
+of its photos; and the spot checks, a second look at homes that were drawn, or that someone doubts.
+"""
+
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, and_, select, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas
 from server.core.database import Base
-from server.models.columns import AreaCode, Id, Json, JsonList, OptionalTime, Time, WrittenAt
+from server.models.cases import RelativeOnStaff
+from server.models.columns import AreaCode, Id, Json, JsonList, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.visits import Visit, VisitInvestigator
 
 SEVERITIES = ("info", "notice", "warning", "critical")
@@ -32,11 +50,25 @@ class ReviewItem(Base):
             "visit_id",
             postgresql_where=text("state <> 'decided'"),
         ),
+        Index(
+            "ix_review_item_finding",
+            "finding_codes",
+            postgresql_using="gin",
+            postgresql_where=text("state <> 'decided'"),
+        ),
+        Index("ix_review_item_changed", "changed_at"),
     )
 
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
     area_code: Mapped[AreaCode]
     kind: Mapped[str]
+    # Of the visit: copied, so that the queue's filters read one table. Null only on rows of before.
+    household_id: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
+    author_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    # The codes of the findings that stand, and the gravest of their severities (its place in SEVERITIES; -1: none).
+    finding_codes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    gravest: Mapped[int] = mapped_column(server_default=text("-1"))
+    changed_at: Mapped[WrittenAt]
     state: Mapped[str] = mapped_column(default="waiting")
     priority: Mapped[int]
     entered_at: Mapped[Time]
@@ -46,9 +78,19 @@ class ReviewItem(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """By area, and never a visit the caller took part in."""
+        """By area, and never a visit the caller took part in, nor one to a home that names them as a relative.
+
+        Relatives are declared by name (近亲属备案), so a namesake is kept away too: there are other reviewers.
+        """
         own: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
-        return and_(in_areas(cls.area_code, caller, REVIEW_ROLES), cls.visit_id.not_in(own))
+        relatives: Any = (
+            select(ReviewItem.visit_id)
+            .join(RelativeOnStaff, RelativeOnStaff.household_id == ReviewItem.household_id)
+            .where(RelativeOnStaff.name == caller.name)
+        )
+        return and_(
+            in_areas(cls.area_code, caller, REVIEW_ROLES), cls.visit_id.not_in(own), cls.visit_id.not_in(relatives)
+        )
 
 
 class Finding(Base):
@@ -86,7 +128,7 @@ class Decision(Base):
     )
 
     id: Mapped[Id]
-    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), index=True)
     reviewer_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     outcome: Mapped[str]
     reason: Mapped[str]
@@ -95,9 +137,124 @@ class Decision(Base):
     # For a return: which questions and photos, and why each.
     questioned: Mapped[JsonList]
     decided_at: Mapped[Time]
+    # When it ceased to stand: taken back by whoever made it, or the visit came before a reviewer again.
     undone_at: Mapped[OptionalTime]
+    undone_why: Mapped[str | None]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         visits: Any = select(Visit.id).where(Visit.in_scope(caller))
         return cls.visit_id.in_(visits)
+
+
+class SavedView(Base):
+    """A reviewer's own name for a set of filters of the queue."""
+
+    __tablename__ = "saved_view"
+
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    filters: Mapped[Json]
+    saved_at: Mapped[WrittenAt]
+
+
+class SeenFix(Base):
+    """One fix of an examined visit: how the fixes of other visits find it, and what the map shows."""
+
+    __tablename__ = "seen_fix"
+    __table_args__ = (
+        CheckConstraint("moment IN ('start', 'end', 'attested')", name="moment_is_known"),
+        Index("ix_seen_fix_place", "latitude", "longitude"),
+        Index("ix_seen_fix_person", "staff_id", "captured_at"),
+        Index("ix_seen_fix_area_prefix", "area_code", "captured_at", postgresql_ops={"area_code": "text_pattern_ops"}),
+    )
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+    moment: Mapped[str] = mapped_column(primary_key=True)
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"))
+    area_code: Mapped[str] = mapped_column(String(12))
+    latitude: Mapped[float]
+    longitude: Mapped[float]
+    datum: Mapped[str]
+    accuracy_m: Mapped[float | None]
+    captured_at: Mapped[Time]
+
+
+class SeenPhoto(Base):
+    """The fingerprint of one photo of an examined visit, by county: where near-duplicates are looked for."""
+
+    __tablename__ = "seen_photo"
+    __table_args__ = (Index("ix_seen_photo_county", "county_code"), Index("ix_seen_photo_visit", "visit_id"))
+
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"))
+    county_code: Mapped[str] = mapped_column(String(6))
+    sha256: Mapped[Sha256]
+    fingerprint: Mapped[str] = mapped_column(BIT(256))
+
+
+class SpotCheckPlan(Base):
+    """What share of which visits of a period is looked at a second time. Never changed once drawn from."""
+
+    __tablename__ = "spot_check_plan"
+    __table_args__ = (CheckConstraint("period_from <= period_to", name="period_is_forward"),)
+
+    id: Mapped[Id]
+    area_code: Mapped[AreaCode]
+    name: Mapped[str]
+    period_from: Mapped[date]
+    period_to: Mapped[date]
+    # Share, strata, quotas and whole populations: see server/spotchecks/draw.py.
+    design: Mapped[Json]
+    written_at: Mapped[WrittenAt]
+    written_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    # The draw: once for each plan, so that nobody draws until the sample pleases.
+    drawn_at: Mapped[OptionalTime]
+    drawn_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    seed: Mapped[str | None]
+    method: Mapped[str | None]
+    # The population exactly as drawn from, and its hash, so that anyone can draw again.
+    population: Mapped[OptionalJson]
+    population_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        return in_areas(cls.area_code, caller, REVIEW_ROLES)
+
+
+SPOT_CHECK_STATES = ("drawn", "assigned", "compared", "cancelled")
+
+
+class SpotCheck(Base):
+    """A second look at one visit, by people who were not there and do not see what the first ones wrote."""
+
+    __tablename__ = "spot_check"
+    __table_args__ = (
+        CheckConstraint(f"state IN {SPOT_CHECK_STATES}", name="state_is_known"),
+        UniqueConstraint("plan_id", "visit_id"),
+        Index("ix_spot_check_first", "visit_id"),
+        Index("ix_spot_check_second", "second_visit_id"),
+    )
+
+    id: Mapped[Id]
+    # Null: ordered by a reviewer's decision.
+    plan_id: Mapped[UUID | None] = mapped_column(ForeignKey("spot_check_plan.id"))
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
+    area_code: Mapped[AreaCode]
+    why: Mapped[str]
+    stratum: Mapped[str]
+    state: Mapped[str]
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    assignment_id: Mapped[UUID | None] = mapped_column(ForeignKey("assignment.id"), unique=True)
+    second_visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
+    # One entry per question that both visits asked: question, memberId, agrees, first, second.
+    comparison: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    compared_at: Mapped[OptionalTime]
+    created_at: Mapped[WrittenAt]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        return in_areas(cls.area_code, caller, REVIEW_ROLES)

@@ -56,9 +56,10 @@ class Visit(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """Desk: submitted visits by area. In the field: the visits one made or attests."""
+        """Desk: submitted visits by area. In the field: the visits one made, drafts too, or attests."""
         took_part: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
         return or_(
+            cls.author_id == caller.id,
             cls.id.in_(took_part),
             in_areas(cls.area_code, caller, DESK_ROLES) & cls.state.not_in(["draft", "discarded"]),
         )

@@ -1,65 +1,119 @@
-"""A whole visit comes to examination: every rule looks at it once, and it enters the queue."""
+"""A whole visit comes to examination: every rule looks at it, and it enters the queue.
 
-from datetime import datetime
+It is examined again when something that a rule looks at has changed: an amendment, the visit before it
+that came later, a setting of its area, the outcome of a spot check. What is found is compared with what
+stood: the same stays with what people said of it, what no longer holds becomes history.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.location import Fix
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.models import audit
+from server.models.evidence import Evidence, Photo
 from server.models.feed import announce
-from server.models.review import Finding, ReviewItem
-from server.models.visits import Visit
-from server.review.rules import RULES, Facts
-from server.review.view import VisitView, view_visit
+from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SeenFix, SeenPhoto, SpotCheck
+from server.models.visits import Attestation, Visit
+from server.review.doubts import Facts
+from server.review.rules import Doubt, codes_reading, find_doubts
+from server.review.view import LEAST_QUALITY, read_fix, view_visit, visited_on
 
 # What a finding adds to the visit's place in the queue.
 WEIGHTS = {"info": 0, "notice": 1, "warning": 5, "critical": 25}
-
-
-class Doubt(Struct, frozen=True):
-    code: str
-    severity: str
-    evidence_id: UUID | None
-    facts: Facts
+BATCH = 500
 
 
 @jobs.task("review.examine")
-async def examine_visit(services: Services, *, visit_id: str) -> None:
-    """Safe to run again: what is found anew replaces what was found, and the item enters once."""
+async def examine_visit(services: Services, *, visit_id: str, codes: list[str] | None = None) -> None:
+    """Safe to run again: what is found anew replaces what was found, and the item enters once.
+
+    With `codes` only those rules look again, and only their findings change.
+    """
     async with open_session(services.sessions) as session:
         visit = await session.get_one(Visit, UUID(visit_id), with_for_update=True)
-        doubts = find_doubts(await view_visit(session, visit))
-        await _replace_findings(session, visit, doubts, utc_now())
-        await _enter_queue(session, visit, doubts, utc_now())
+        await _remember(session, visit)
+        doubts = list(find_doubts(await view_visit(session, visit), codes))
+        fresh = await _replace_findings(session, visit, doubts, codes, utc_now())
+        await _enter_queue(session, visit, utc_now())
+        await _pass_on(session, visit, fresh)
 
 
-def find_doubts(view: VisitView) -> list[Doubt]:
-    return [
-        Doubt(rule.code, rule.severity, evidence_id, facts) for rule in RULES for evidence_id, facts in rule.find(view)
+async def _remember(session: AsyncSession, visit: Visit) -> None:
+    """Leave for the examination of other visits what this one was: its fixes, its photos' fingerprints."""
+    await session.execute(delete(SeenFix).where(SeenFix.visit_id == visit.id))
+    await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == visit.id))
+    attested = await session.scalars(
+        select(Attestation).where(Attestation.visit_id == visit.id, Attestation.staff_id != visit.author_id)
+    )
+    told = [
+        ("start", visit.author_id, read_fix(visit.document.get("startFix"))),
+        ("end", visit.author_id, read_fix(visit.document.get("endFix"))),
+        *(("attested", one.staff_id, read_fix(one.document.get("fix"))) for one in attested),
     ]
-
-
-async def _replace_findings(session: AsyncSession, visit: Visit, doubts: list[Doubt], now: datetime) -> None:
-    """Findings that still hold stay (with what people said of them); the others become history."""
-    standing = {
-        _key(one.code, one.evidence_id, one.facts): one
-        for one in await session.scalars(
-            select(Finding).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None))
+    fixes = {(moment, person): fix for moment, person, fix in told if fix is not None}
+    session.add_all(_seen(visit, moment, person, fix) for (moment, person), fix in fixes.items())
+    listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
+    photos = await session.execute(
+        select(Evidence.id, Photo.sha256, Photo.fingerprint)
+        .join(Photo, Photo.sha256 == Evidence.sha256)
+        .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id, Photo.fingerprint_quality >= LEAST_QUALITY)
+    )
+    session.add_all(
+        SeenPhoto(
+            evidence_id=evidence_id,
+            visit_id=visit.id,
+            household_id=visit.household_id,
+            county_code=visit.area_code[:6],
+            sha256=sha256,
+            fingerprint=fingerprint,
         )
-    }
-    wanted = {_key(one.code, one.evidence_id, one.facts): one for one in doubts}
+        for evidence_id, sha256, fingerprint in photos
+    )
+    await session.flush()  # the view reads them
+
+
+def _seen(visit: Visit, moment: str, person: UUID, fix: Fix) -> SeenFix:
+    return SeenFix(
+        visit_id=visit.id,
+        staff_id=person,
+        moment=moment,
+        household_id=visit.household_id,
+        area_code=visit.area_code,
+        latitude=fix.latitude,
+        longitude=fix.longitude,
+        datum=fix.datum,
+        accuracy_m=fix.accuracy_m,
+        captured_at=fix.captured_at,
+    )
+
+
+async def _replace_findings(
+    session: AsyncSession, visit: Visit, doubts: list[Doubt], codes: Collection[str] | None, now: datetime
+) -> list[Finding]:
+    """Findings that still hold stay (with what people said of them); the others become history.
+
+    Returns those that are new.
+    """
+    rows = select(Finding).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None))
+    if codes is not None:
+        rows = rows.where(Finding.code.in_(codes))
+    standing = {_key(one): one for one in await session.scalars(rows)}
+    wanted = {_key(one): one for one in doubts}
     for key, finding in standing.items():
         if key not in wanted:
             finding.superseded_at = now
-    session.add_all(
+    fresh = [
         Finding(
             id=new_id(),
             visit_id=visit.id,
@@ -70,44 +124,191 @@ async def _replace_findings(session: AsyncSession, visit: Visit, doubts: list[Do
         )
         for key, one in wanted.items()
         if key not in standing
-    )
+    ]
+    session.add_all(fresh)
+    await session.flush()  # the queue's item is written from what stands now
+    return fresh
 
 
-def _key(code: str, evidence_id: UUID | None, facts: Facts) -> tuple[str, str, str]:
-    return code, str(evidence_id), repr(sorted(facts.items()))
+def _key(one: Doubt | Finding) -> tuple[str, str, str, str]:
+    return one.code, one.severity, str(one.evidence_id), repr(sorted(one.facts.items()))
 
 
-async def _enter_queue(session: AsyncSession, visit: Visit, doubts: list[Doubt], now: datetime) -> None:
-    priority = sum(WEIGHTS[one.severity] for one in doubts)
-    entered = await session.scalar(
-        insert(ReviewItem)
-        .values(
-            visit_id=visit.id,
-            area_code=visit.area_code,
-            kind=visit.kind,
-            state="waiting",
-            priority=priority,
-            entered_at=now,
-            version=1,
+async def _enter_queue(session: AsyncSession, visit: Visit, now: datetime) -> None:
+    """Enter once, with the findings that stand. A visit that came again as `submitted` is to be decided again."""
+    standing = (
+        await session.execute(
+            select(Finding.code, Finding.severity).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None))
         )
-        .on_conflict_do_update(
-            index_elements=["visit_id"],
-            set_={"priority": priority},
-            where=ReviewItem.state != "decided",
+    ).all()
+    if visit.state not in {"submitted", "under_review"}:
+        await _note_findings(session, visit, standing)
+        return
+    is_new = await session.get(ReviewItem, visit.id, with_for_update=True) is None
+    if is_new:
+        await session.execute(
+            insert(ReviewItem).values(
+                visit_id=visit.id, **_item_values(visit), **_standing_values(standing), entered_at=now
+            )
         )
-        .returning(ReviewItem.visit_id)
-    )
-    if entered is not None and visit.state == "submitted":
+    else:
+        await _note_findings(session, visit, standing)
+    again = not is_new and await _reopen_if_due(session, visit, now)
+    if visit.state == "submitted":
         visit.state = "under_review"
+    if is_new or again:
         await session.flush()  # announce reads the new state
-        audit.record(
-            session,
-            None,
-            "review.entered",
-            "visit",
-            visit.id,
-            area_code=visit.area_code,
-            priority=priority,
-            doubts=len(doubts),
-        )
+        _record_entry(session, visit, standing, again=again)
         await announce(session, "visits", [visit.id])
+
+
+def _item_values(visit: Visit) -> dict[str, Any]:
+    return {
+        "area_code": visit.area_code,
+        "kind": visit.kind,
+        "household_id": visit.household_id,
+        "author_id": visit.author_id,
+        "state": "waiting",
+        "version": 1,
+    }
+
+
+def _standing_values(standing: Iterable[Any]) -> dict[str, Any]:
+    rows = list(standing)
+    return {
+        "priority": sum(WEIGHTS[severity] for _, severity in rows),
+        "finding_codes": sorted({code for code, _ in rows}),
+        "gravest": max((SEVERITIES.index(severity) for _, severity in rows), default=-1),
+    }
+
+
+async def _note_findings(session: AsyncSession, visit: Visit, standing: Iterable[Any]) -> None:
+    item = await session.get(ReviewItem, visit.id, with_for_update=True)
+    if item is not None:
+        for name, value in _standing_values(standing).items():
+            setattr(item, name, value)
+        item.changed_at = func.now()
+
+
+async def _reopen_if_due(session: AsyncSession, visit: Visit, now: datetime) -> bool:
+    """An amended visit, or one whose spot check has come back, goes before a reviewer again."""
+    item = await session.get_one(ReviewItem, visit.id)
+    if item.state != "decided":
+        return False
+    decision = await session.scalar(
+        select(Decision).where(Decision.visit_id == visit.id, Decision.undone_at.is_(None)).with_for_update()
+    )
+    amended = visit.state == "submitted"
+    if not amended and not await _spot_check_is_back(session, decision):
+        return False
+    reopen(item, decision, "amended" if amended else "spot_check", now)
+    return True
+
+
+async def _spot_check_is_back(session: AsyncSession, decision: Decision | None) -> bool:
+    if decision is None or decision.outcome != "spot_check":
+        return False
+    compared = await session.scalar(
+        select(SpotCheck.id).where(
+            SpotCheck.visit_id == decision.visit_id,
+            SpotCheck.state == "compared",
+            SpotCheck.compared_at > decision.decided_at,
+        )
+    )
+    return compared is not None
+
+
+def reopen(item: ReviewItem, decision: Decision | None, why: str, now: datetime) -> None:
+    """Back into the queue; the decision stays as history and stands no more."""
+    if decision is not None:
+        decision.undone_at, decision.undone_why = now, why
+    item.state, item.holder_id, item.lease_until = "waiting", None, None
+    item.entered_at, item.changed_at = now, func.now()
+    item.version += 1
+
+
+def _record_entry(session: AsyncSession, visit: Visit, standing: Iterable[Any], *, again: bool) -> None:
+    audit.record(
+        session,
+        None,
+        "review.entered_again" if again else "review.entered",
+        "visit",
+        visit.id,
+        area_code=visit.area_code,
+        doubts=len(list(standing)),
+    )
+
+
+async def _pass_on(session: AsyncSession, visit: Visit, fresh: list[Finding]) -> None:
+    """Have those visits looked at again whose findings may follow from this one.
+
+    Those that a new finding names (it holds for both sides, and a finding that stood already names nobody
+    anew, so this ends), and the next visit of the same author, to which this one may now be the one before.
+    A second visit's own outcome is for the spot checks to work out.
+    """
+    named = {one for finding in fresh for one in _named_visits(finding.facts)}
+    following = await session.scalar(
+        select(Visit.id)
+        .where(Visit.author_id == visit.author_id, Visit.id != visit.id, Visit.started_at > visit.started_at)
+        .where(Visit.complete_at.is_not(None))
+        .order_by(Visit.started_at)
+        .limit(1)
+    )
+    undecided = select(ReviewItem.visit_id).where(ReviewItem.state != "decided")
+    for one in await session.scalars(undecided.where(ReviewItem.visit_id.in_(named)).order_by(ReviewItem.visit_id)):
+        await jobs.defer(session, "review.examine", visit_id=str(one))
+    # Only the pair's own rule, so that a long row of visits is not walked to its end.
+    if following is not None and await session.scalar(undecided.where(ReviewItem.visit_id == following)):
+        await jobs.defer(session, "review.look_again", visit_id=str(following), codes=["visit.travelled_too_fast"])
+    if visit.kind == "spot_check":
+        await jobs.defer(session, "spotchecks.compare", visit_id=str(visit.id))
+
+
+def _named_visits(facts: Facts) -> set[UUID]:
+    told = [facts.get("visitId"), facts.get("previousVisitId"), *facts.get("visitIds", [])]
+    return {UUID(one) for one in told if one}
+
+
+@jobs.task("review.look_again")
+async def look_again(services: Services, *, visit_id: str, codes: list[str] | None = None) -> None:
+    """Some rules, or all, look at a visit again; it passes nothing on."""
+    async with open_session(services.sessions) as session:
+        visit = await session.get_one(Visit, UUID(visit_id), with_for_update=True)
+        doubts = list(find_doubts(await view_visit(session, visit), codes))
+        await _replace_findings(session, visit, doubts, codes, utc_now())
+        await _enter_queue(session, visit, utc_now())
+
+
+@jobs.task("review.rule_changed")
+async def on_rule_changed(
+    services: Services, *, key: str, area_code: str, effective_from: str, beyond: str | None = None
+) -> None:
+    """A setting has another value from a day on: the rules that read it look again at what is undecided there.
+
+    Goes on in batches, each in a job of its own.
+    """
+    codes = codes_reading(key)
+    async with open_session(services.sessions) as session:
+        rows = (
+            select(Visit)
+            .join(ReviewItem, ReviewItem.visit_id == Visit.id)
+            .where(ReviewItem.state != "decided", ReviewItem.area_code.startswith(area_code, autoescape=True))
+            .order_by(Visit.id)
+            .limit(BATCH)
+        )
+        if beyond is not None:
+            rows = rows.where(Visit.id > UUID(beyond))
+        visits = list(await session.scalars(rows)) if codes else []
+        for visit in visits:
+            if visited_on(visit) >= date.fromisoformat(effective_from):
+                await jobs.defer(session, "review.look_again", visit_id=str(visit.id), codes=codes)
+        if len(visits) == BATCH:
+            last = str(visits[-1].id)
+            await jobs.defer(
+                session,
+                "review.rule_changed",
+                key=key,
+                area_code=area_code,
+                effective_from=effective_from,
+                beyond=last,
+            )

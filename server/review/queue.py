@@ -1,35 +1,27 @@
-"""The review queue: a visit is leased to one reviewer at a time, and decided once.
-
-A claim is a lease: renewed while the page is open, back in the queue when it ends. Two reviewers who
-decide at once: one wins, the other is told who and what.
-"""
+"""The review queue as one looks at it: filters, counts, keyset pages, and a reviewer's own saved views."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import Meta
-from sqlalchemy import and_, func, or_, select, update
+from msgspec import Meta, convert, to_builtins
+from sqlalchemy import Select, and_, delete, func, or_, select, true
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core import jobs
-from server.core.access import REVIEW_ROLES, Caller, found, readable, require
-from server.core.errors import Problem
-from server.core.ids import new_id
+from server.core.access import REVIEW_ROLES, Caller, readable, require
 from server.core.paging import Cursor, Page, read_cursor, write_cursor
-from server.core.settings import Settings
-from server.core.wire import Answer, LongText, ShortText, Wire
-from server.models import audit
+from server.core.wire import Answer, Wire
 from server.models.areas import Area
-from server.models.feed import announce
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import Decision, Finding, ReviewItem
-from server.models.visits import Visit, VisitInvestigator
+from server.models.review import SEVERITIES, ReviewItem, SavedView
+from server.models.visits import Visit
 
 LONGEST_PAGE = 200
 State = Literal["waiting", "claimed", "decided"]
+Severity = Literal["info", "notice", "warning", "critical"]
 
 
 class QueueLine(Answer):
@@ -50,71 +42,71 @@ class QueueLine(Answer):
     finding_codes: list[str]
 
 
-class Claim(Answer):
-    """What a reviewer holds. `version` goes back as `If-Match` with the decision."""
+class Filters(Wire):
+    """Which visits of the queue. Without a state: all that is not decided."""
 
-    visit_id: UUID
-    lease_until: datetime
-    version: int
-
-
-class Questioned(Wire):
-    """One question or photo that a return asks to mend."""
-
-    question_id: ShortText
-    reason: LongText
-    evidence_id: UUID | None = None
+    state: State | None = None
+    kind: Annotated[str, Meta(max_length=20)] | None = None
+    area: Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None = None
+    author_id: UUID | None = None
+    finding: Annotated[str, Meta(max_length=80)] | None = None
+    # At least so grave a finding.
+    severity: Severity | None = None
+    # In the queue for so many hours at least.
+    waited_h: Annotated[int, Meta(ge=0, le=100_000)] | None = None
 
 
-class Decide(Wire):
-    outcome: Literal["accepted", "returned", "spot_check", "escalated"]
-    reason: LongText = ""
-    upheld: Annotated[list[UUID], Meta(max_length=200)] = []
-    dismissed: Annotated[list[UUID], Meta(max_length=200)] = []
-    questioned: Annotated[list[Questioned], Meta(max_length=200)] = []
+class QueueCounts(Answer):
+    """Of what is not decided and fits the filters."""
+
+    waiting: int
+    claimed: int
+    oldest_entered_at: datetime | None
+    by_kind: dict[str, int]
+    by_finding: dict[str, int]
 
 
-class Decided(Answer):
-    id: UUID
-    visit_id: UUID
-    outcome: str
-    reason: str
-    decided_at: datetime
+class NamedView(Answer):
+    name: str
+    filters: Filters
+    saved_at: datetime
 
 
 async def list_queue(
-    session: AsyncSession,
-    caller: Caller,
-    *,
-    state: State | None,
-    kind: str | None,
-    area: str | None,
-    cursor: str | None,
-    limit: int,
-    now: datetime,
+    session: AsyncSession, caller: Caller, filters: Filters, *, cursor: str | None, limit: int, now: datetime
 ) -> Page[QueueLine]:
     """What awaits the caller, doubts on top, then the longest waiting. Three queries for any page."""
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
-    rows = (
-        readable(ReviewItem, caller)
-        .order_by(ReviewItem.priority.desc(), ReviewItem.entered_at, ReviewItem.visit_id)
-        .limit(limit + 1)
-    )
-    rows = rows.where(_in_state(state, now))
-    if kind is not None:
-        rows = rows.where(ReviewItem.kind == kind)
-    if area is not None:
-        rows = rows.where(ReviewItem.area_code.startswith(area, autoescape=True))
+    rows = filtered(readable(ReviewItem, caller), filters, now).order_by(*ORDER).limit(limit + 1)
     if (after := read_cursor(cursor)) is not None:
         rows = rows.where(_after(after))
     items = list(await session.scalars(rows))
     page, rest = items[:limit], items[limit:]
-    lines = await _lines(session, page)
-    return Page(items=lines, next_cursor=_cursor(page[-1]) if rest else None)
+    return Page(items=await queue_lines(session, page), next_cursor=_cursor(page[-1]) if rest else None)
 
 
-def _in_state(state: State | None, now: datetime) -> Any:
+ORDER = (ReviewItem.priority.desc(), ReviewItem.entered_at, ReviewItem.visit_id)
+
+
+def filtered(rows: Select[Any], filters: Filters, now: datetime) -> Select[Any]:
+    rows = rows.where(in_state(filters.state, now))
+    if filters.kind is not None:
+        rows = rows.where(ReviewItem.kind == filters.kind)
+    if filters.area is not None:
+        rows = rows.where(ReviewItem.area_code.startswith(filters.area, autoescape=True))
+    if filters.author_id is not None:
+        rows = rows.where(ReviewItem.author_id == filters.author_id)
+    if filters.finding is not None:
+        rows = rows.where(ReviewItem.finding_codes.contains([filters.finding]))
+    if filters.severity is not None:
+        rows = rows.where(ReviewItem.gravest >= SEVERITIES.index(filters.severity))
+    if filters.waited_h is not None:
+        rows = rows.where(ReviewItem.entered_at <= now - timedelta(hours=filters.waited_h))
+    return rows
+
+
+def in_state(state: State | None, now: datetime) -> Any:
     """A claim whose lease has ended counts as waiting, since it is."""
     free = or_(ReviewItem.state == "waiting", and_(ReviewItem.state == "claimed", ReviewItem.lease_until <= now))
     if state == "waiting":
@@ -141,7 +133,7 @@ def _cursor(last: ReviewItem) -> str:
     return write_cursor([str(last.priority), last.entered_at.isoformat(), str(last.visit_id)])
 
 
-async def _lines(session: AsyncSession, items: Sequence[ReviewItem]) -> list[QueueLine]:
+async def queue_lines(session: AsyncSession, items: Sequence[ReviewItem]) -> list[QueueLine]:
     ids = [one.visit_id for one in items]
     rows = await session.execute(
         select(Visit.id, Visit.started_at, Household.head_name, Staff.name, Area.name)
@@ -151,7 +143,6 @@ async def _lines(session: AsyncSession, items: Sequence[ReviewItem]) -> list[Que
         .where(Visit.id.in_(ids))
     )
     told = {row[0]: row for row in rows}
-    codes = await _codes(session, ids)
     holders = await _names(session, {one.holder_id for one in items if one.holder_id})
     return [
         QueueLine(
@@ -167,19 +158,10 @@ async def _lines(session: AsyncSession, items: Sequence[ReviewItem]) -> list[Que
             state=one.state,  # type: ignore[arg-type]  # one of the three by constraint
             holder_name=holders.get(one.holder_id) if one.holder_id else None,
             lease_until=one.lease_until,
-            finding_codes=codes.get(one.visit_id, []),
+            finding_codes=one.finding_codes,
         )
         for one in items
     ]
-
-
-async def _codes(session: AsyncSession, ids: list[UUID]) -> dict[UUID, list[str]]:
-    rows = await session.execute(
-        select(Finding.visit_id, func.array_agg(Finding.code.distinct()))
-        .where(Finding.visit_id.in_(ids), Finding.superseded_at.is_(None))
-        .group_by(Finding.visit_id)
-    )
-    return {visit_id: sorted(codes) for visit_id, codes in rows}
 
 
 async def _names(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
@@ -187,190 +169,57 @@ async def _names(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
     return dict(rows.all())
 
 
-async def claim_next(session: AsyncSession, caller: Caller, settings: Settings, now: datetime) -> Claim:
-    """Lease the first visit that nobody holds. Raises `review.queue_empty`."""
+async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, now: datetime) -> QueueCounts:
+    """Two queries, over what is not decided alone: what was decided only grows."""
     require(caller, REVIEW_ROLES)
-    item = await session.scalar(
-        readable(ReviewItem, caller)
-        .where(_in_state("waiting", now))
-        .order_by(ReviewItem.priority.desc(), ReviewItem.entered_at, ReviewItem.visit_id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    if item is None:
-        raise Problem("review.queue_empty")
-    return _lease(session, caller, item, settings, now)
-
-
-async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:
-    """Lease a given visit, or renew one's own lease.
-
-    Raises `review.claimed_by_other`, `review.decided`, `review.own_visit`.
-    """
-    item = await _locked_item(session, caller, visit_id)
-    if item.state == "decided":
-        raise await _decided_already(session, visit_id)
-    if item.holder_id not in {None, caller.id} and item.lease_until is not None and item.lease_until > now:
-        holder = await session.get_one(Staff, item.holder_id)
-        raise Problem("review.claimed_by_other", holder=holder.name)
-    return _lease(session, caller, item, settings, now)
-
-
-async def _locked_item(session: AsyncSession, caller: Caller, visit_id: UUID) -> ReviewItem:
-    require(caller, REVIEW_ROLES)
-    own = await session.scalar(
-        select(VisitInvestigator.visit_id).where(
-            VisitInvestigator.visit_id == visit_id, VisitInvestigator.staff_id == caller.id
-        )
-    )
-    if own is not None:
-        raise Problem("review.own_visit")
-    item: ReviewItem = found(
-        await session.scalar(readable(ReviewItem, caller).where(ReviewItem.visit_id == visit_id).with_for_update())
-    )
-    return item
-
-
-def _lease(session: AsyncSession, caller: Caller, item: ReviewItem, settings: Settings, now: datetime) -> Claim:
-    if item.holder_id != caller.id:
-        audit.record(session, caller, "review.claimed", "visit", item.visit_id, area_code=item.area_code)
-        item.version += 1
-    item.state, item.holder_id = "claimed", caller.id
-    item.lease_until = now + timedelta(minutes=settings.claim_minutes)
-    return Claim(visit_id=item.visit_id, lease_until=item.lease_until, version=item.version)
-
-
-async def release(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
-    """Give a claim back. Giving back what one does not hold changes nothing."""
-    item = await _locked_item(session, caller, visit_id)
-    if item.state == "claimed" and item.holder_id == caller.id:
-        item.state, item.holder_id, item.lease_until = "waiting", None, None
-        item.version += 1
-        audit.record(session, caller, "review.released", "visit", visit_id, area_code=item.area_code)
-
-
-VISIT_STATE = {
-    "accepted": "accepted",
-    "returned": "returned",
-    "spot_check": "under_review",
-    "escalated": "escalated",
-}
-
-
-async def decide(
-    session: AsyncSession,
-    caller: Caller,
-    visit_id: UUID,
-    asked: Decide,
-    *,
-    version: int | None,
-    idempotency_key: str | None,
-    now: datetime,
-) -> Decided:
-    """Decide a visit that the caller holds. The same key and content again gives the same answer.
-
-    Raises `review.not_claimed`, `review.decided` (with who and what), `review.reason_required`.
-    """
-    item = await _locked_item(session, caller, visit_id)
-    if (again := await _same_act(session, caller, visit_id, asked, idempotency_key)) is not None:
-        return again
-    if item.state == "decided":
-        raise await _decided_already(session, visit_id)
-    lost = item.lease_until is None or item.lease_until <= now or version not in {None, item.version}
-    if item.holder_id != caller.id or lost:
-        raise Problem("review.not_claimed")
-    if asked.outcome != "accepted" and not asked.reason.strip():
-        raise Problem("review.reason_required")
-    await _settle_findings(session, caller, visit_id, asked)
-    decision = Decision(
-        id=new_id(),
-        visit_id=visit_id,
-        reviewer_id=caller.id,
-        outcome=asked.outcome,
-        reason=asked.reason,
-        idempotency_key=idempotency_key,
-        questioned=[_questioned(one) for one in asked.questioned],
-        decided_at=now,
-    )
-    session.add(decision)
-    item.state, item.holder_id, item.lease_until = "decided", None, None
-    item.version += 1
-    visit = await session.get_one(Visit, visit_id)
-    visit.state = VISIT_STATE[asked.outcome]
-    await session.flush()  # announce reads the new state
-    audit.record(
-        session,
-        caller,
-        "review.decided",
-        "visit",
-        visit_id,
-        area_code=item.area_code,
-        outcome=asked.outcome,
-        upheld=len(asked.upheld),
-        dismissed=len(asked.dismissed),
-    )
-    await announce(session, "visits", [visit_id])
-    await jobs.defer(session, "cases.visit_decided", decision_id=str(decision.id))
-    return _told(decision)
-
-
-async def _same_act(
-    session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide, key: str | None
-) -> Decided | None:
-    if key is None:
-        return None
-    before = await session.scalar(select(Decision).where(Decision.idempotency_key == key))
-    if before is None:
-        return None
-    same = (before.visit_id, before.reviewer_id, before.outcome, before.reason) == (
-        visit_id,
-        caller.id,
-        asked.outcome,
-        asked.reason,
-    )
-    if not same:
-        raise Problem("request.idempotency_key_reused")
-    return _told(before)
-
-
-async def _decided_already(session: AsyncSession, visit_id: UUID) -> Problem:
-    row = (
+    open_items = filtered(readable(ReviewItem, caller), filters, now).where(ReviewItem.state != "decided").subquery()
+    is_claimed = and_(open_items.c.state == "claimed", open_items.c.lease_until > now).label("is_claimed")
+    rows = (
         await session.execute(
-            select(Decision.outcome, Staff.name)
-            .join(Staff, Staff.id == Decision.reviewer_id)
-            .where(Decision.visit_id == visit_id, Decision.undone_at.is_(None))
+            select(open_items.c.kind, is_claimed, func.count(), func.min(open_items.c.entered_at)).group_by(
+                open_items.c.kind, "is_claimed"
+            )
         )
-    ).one()
-    return Problem("review.decided", outcome=row.outcome, decided_by=row.name)
-
-
-async def _settle_findings(session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide) -> None:
-    for settled_as, ids in (("upheld", asked.upheld), ("dismissed", asked.dismissed)):
-        if not ids:
-            continue
-        settled = await session.scalars(
-            update(Finding)
-            .where(Finding.id.in_(ids), Finding.visit_id == visit_id)
-            .values(settled_as=settled_as, settled_by=caller.id)
-            .returning(Finding.id)
-        )
-        if len(settled.all()) != len(set(ids)):
-            raise Problem("review.finding_unknown")
-
-
-def _questioned(one: Questioned) -> dict[str, str | None]:
-    return {
-        "questionId": one.question_id,
-        "reason": one.reason,
-        "evidenceId": str(one.evidence_id) if one.evidence_id else None,
-    }
-
-
-def _told(decision: Decision) -> Decided:
-    return Decided(
-        id=decision.id,
-        visit_id=decision.visit_id,
-        outcome=decision.outcome,
-        reason=decision.reason,
-        decided_at=decision.decided_at,
+    ).all()
+    code = func.unnest(open_items.c.finding_codes).table_valued("value", name="code").render_derived()
+    codes = await session.execute(
+        select(code.c.value, func.count())
+        .select_from(open_items)
+        .join(code, true())
+        .group_by(code.c.value)
+        .order_by(code.c.value)
     )
+    kinds: dict[str, int] = {}
+    for kind, _, count, _ in rows:
+        kinds[kind] = kinds.get(kind, 0) + count
+    return QueueCounts(
+        waiting=sum(count for _, claimed, count, _ in rows if not claimed),
+        claimed=sum(count for _, claimed, count, _ in rows if claimed),
+        oldest_entered_at=min((oldest for *_, oldest in rows), default=None),
+        by_kind=dict(sorted(kinds.items())),
+        by_finding=dict(codes.all()),
+    )
+
+
+async def list_views(session: AsyncSession, caller: Caller) -> list[NamedView]:
+    rows = await session.scalars(select(SavedView).where(SavedView.staff_id == caller.id).order_by(SavedView.name))
+    return [NamedView(name=one.name, filters=_read_filters(one.filters), saved_at=one.saved_at) for one in rows]
+
+
+def _read_filters(told: dict[str, Any]) -> Filters:
+    return convert(told, Filters)
+
+
+async def save_view(session: AsyncSession, caller: Caller, name: str, filters: Filters, now: datetime) -> NamedView:
+    """The same name again is the same view with other filters."""
+    require(caller, REVIEW_ROLES)
+    told = to_builtins(filters)
+    row = insert(SavedView).values(staff_id=caller.id, name=name, filters=told, saved_at=now)
+    await session.execute(
+        row.on_conflict_do_update(index_elements=["staff_id", "name"], set_={"filters": told, "saved_at": now})
+    )
+    return NamedView(name=name, filters=filters, saved_at=now)
+
+
+async def forget_view(session: AsyncSession, caller: Caller, name: str) -> None:
+    await session.execute(delete(SavedView).where(SavedView.staff_id == caller.id, SavedView.name == name))

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Router, get, post
+from litestar import Router, delete, get, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta
 
@@ -11,43 +11,138 @@ from server.core.errors import Fault, Problem
 from server.core.paging import Page
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Held, Officer, Session, problems
-from server.review import queue, visit_page
-from server.review.queue import Claim, Decide, Decided, QueueLine, State
+from server.review import claims, decisions, queue, visit_page
+from server.review.claims import Claim, HandOver
+from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
+from server.review.queue import Filters, NamedView, QueueCounts, QueueLine, Severity, State
 from server.review.visit_page import PhotoLink, Rendition, VisitPage
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_CLAIMING = _SIGNED | problems("thing.not_found", "review.own_visit", "review.claimed_by_other", "review.decided")
+_CLAIMING = _SIGNED | problems(
+    "thing.not_found",
+    "auth.forbidden",
+    "review.own_visit",
+    "review.relative",
+    "review.claimed_by_other",
+    "review.decided",
+    "review.not_claimed",
+)
 Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
+AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
+QueueState = Annotated[State | None, QueryParameter(name="state")]
+AuthorId = Annotated[UUID | None, QueryParameter(name="authorId")]
+WaitedH = Annotated[
+    Annotated[int, Meta(ge=0, le=100_000)] | None,
+    QueryParameter(name="waitedH", description="In the queue for so many hours at least."),
+]
+ViewName = Annotated[str, Meta(min_length=1, max_length=80)]
 
 
 @get("/queue", responses=_SIGNED | problems("request.invalid"))
 async def list_queue(
     officer: Officer,
     session: Session,
-    queue_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    queue_state: QueueState = None,
     kind: FromQuery[str | None] = None,
-    area: FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None] = None,
+    area: FromQuery[AreaPrefix | None] = None,
+    author_id: AuthorId = None,
+    finding: FromQuery[str | None] = None,
+    severity: FromQuery[Severity | None] = None,
+    waited_h: WaitedH = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[QueueLine]:
-    return await queue.list_queue(
-        session, officer, state=queue_state, kind=kind, area=area, cursor=cursor, limit=limit, now=utc_now()
+    filters = Filters(
+        state=queue_state,
+        kind=kind,
+        area=area,
+        author_id=author_id,
+        finding=finding,
+        severity=severity,
+        waited_h=waited_h,
     )
+    return await queue.list_queue(session, officer, filters, cursor=cursor, limit=limit, now=utc_now())
 
 
-@post("/queue/claim", status_code=200, responses=_SIGNED | problems("review.queue_empty"))
-async def claim_next(officer: Officer, session: Session, services: Held) -> Claim:
-    return await queue.claim_next(session, officer, services.settings, utc_now())
+@get("/queue/counts", responses=_SIGNED)
+async def count_queue(
+    officer: Officer,
+    session: Session,
+    kind: FromQuery[str | None] = None,
+    area: FromQuery[AreaPrefix | None] = None,
+    author_id: AuthorId = None,
+    finding: FromQuery[str | None] = None,
+    severity: FromQuery[Severity | None] = None,
+    waited_h: WaitedH = None,
+) -> QueueCounts:
+    filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
+    return await queue.count_queue(session, officer, filters, utc_now())
+
+
+@get("/queue/views", responses=_SIGNED)
+async def list_views(officer: Officer, session: Session) -> list[NamedView]:
+    return await queue.list_views(session, officer)
+
+
+@put("/queue/views/{name:str}", responses=_SIGNED)
+async def save_view(name: FromPath[ViewName], data: JSONBody[Filters], officer: Officer, session: Session) -> NamedView:
+    return await queue.save_view(session, officer, name, data, utc_now())
+
+
+@delete("/queue/views/{name:str}", responses=_SIGNED)
+async def forget_view(name: FromPath[ViewName], officer: Officer, session: Session) -> None:
+    await queue.forget_view(session, officer, name)
+
+
+@post(
+    "/queue/claim",
+    status_code=200,
+    responses=_SIGNED | problems("review.queue_empty"),
+    description="Lease the first visit that fits and that nobody holds.",
+)
+async def claim_next(
+    officer: Officer,
+    session: Session,
+    services: Held,
+    kind: FromQuery[str | None] = None,
+    area: FromQuery[AreaPrefix | None] = None,
+    finding: FromQuery[str | None] = None,
+    severity: FromQuery[Severity | None] = None,
+) -> Claim:
+    filters = Filters(kind=kind, area=area, finding=finding, severity=severity)
+    return await claims.claim_next(session, officer, filters, services.settings, utc_now())
+
+
+@post(
+    "/queue/accept",
+    status_code=200,
+    responses=_SIGNED,
+    description="Accept visits that nothing is doubted about; each answers for itself.",
+)
+async def accept_many(data: JSONBody[AcceptMany], officer: Officer, session: Session) -> list[Bulk]:
+    return await decisions.accept_many(session, officer, data.visit_ids, utc_now())
 
 
 @post("/queue/{visit_id:uuid}/claim", status_code=200, responses=_CLAIMING)
 async def claim_visit(visit_id: FromPath[UUID], officer: Officer, session: Session, services: Held) -> Claim:
-    return await queue.claim(session, officer, visit_id, services.settings, utc_now())
+    return await claims.claim(session, officer, visit_id, services.settings, utc_now())
+
+
+@post("/queue/{visit_id:uuid}/heartbeat", status_code=200, responses=_CLAIMING)
+async def keep_claim(visit_id: FromPath[UUID], officer: Officer, session: Session, services: Held) -> Claim:
+    return await claims.keep(session, officer, visit_id, services.settings, utc_now())
 
 
 @post("/queue/{visit_id:uuid}/release", status_code=204, responses=_CLAIMING)
 async def release_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> None:
-    await queue.release(session, officer, visit_id)
+    await claims.release(session, officer, visit_id)
+
+
+@post("/queue/{visit_id:uuid}/hand-over", status_code=200, responses=_CLAIMING | problems("review.holder_unfit"))
+async def hand_over_visit(
+    visit_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: Held
+) -> Claim:
+    return await claims.hand_over(session, officer, visit_id, data.to_staff_id, services.settings, utc_now())
 
 
 @post(
@@ -57,8 +152,11 @@ async def release_visit(visit_id: FromPath[UUID], officer: Officer, session: Ses
     | problems(
         "thing.not_found",
         "request.invalid",
+        "auth.forbidden",
         "review.own_visit",
+        "review.relative",
         "review.not_claimed",
+        "review.claimed_by_other",
         "review.decided",
         "review.reason_required",
         "review.finding_unknown",
@@ -73,7 +171,7 @@ async def decide_visit(
     idempotency_key: Key = None,
     if_match: Annotated[str | None, HeaderParameter(name="If-Match", max_length=50)] = None,
 ) -> Decided:
-    return await queue.decide(
+    return await decisions.decide(
         session,
         officer,
         visit_id,
@@ -93,14 +191,33 @@ def _version(if_match: str | None) -> int | None:
         raise Problem("request.invalid", faults=[Fault("/If-Match", "header.invalid", if_match[:20])]) from None
 
 
-@get("/visits/{visit_id:uuid}", responses=_SIGNED | problems("thing.not_found"))
+@post(
+    "/visits/{visit_id:uuid}/decision/undo",
+    status_code=200,
+    responses=_CLAIMING | problems("review.own_visit", "review.not_decided", "review.undo_too_late"),
+)
+async def undo_decision(visit_id: FromPath[UUID], officer: Officer, session: Session, services: Held) -> Claim:
+    return await decisions.undo_decision(session, officer, visit_id, services.settings, utc_now())
+
+
+@post(
+    "/visits/{visit_id:uuid}/reopen",
+    status_code=204,
+    responses=_SIGNED
+    | problems("thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.not_decided"),
+)
+async def reopen_visit(visit_id: FromPath[UUID], data: JSONBody[Reason], officer: Officer, session: Session) -> None:
+    await decisions.reopen_visit(session, officer, visit_id, data.reason, utc_now())
+
+
+@get("/visits/{visit_id:uuid}", responses=_SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"))
 async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitPage:
     return await visit_page.open_visit(session, officer, visit_id)
 
 
 @get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
-    responses=_SIGNED | problems("thing.not_found", "photo.not_ready"),
+    responses=_SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready"),
 )
 async def link_photo(
     visit_id: FromPath[UUID],
@@ -117,10 +234,19 @@ router = Router(
     "/desk/v1",
     route_handlers=[
         list_queue,
+        count_queue,
+        list_views,
+        save_view,
+        forget_view,
         claim_next,
+        accept_many,
         claim_visit,
+        keep_claim,
         release_visit,
+        hand_over_visit,
         decide_visit,
+        undo_decision,
+        reopen_visit,
         open_visit,
         link_photo,
     ],

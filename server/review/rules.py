@@ -1,337 +1,438 @@
-"""The doubts that the server can raise, one function and one row each.
+"""The table of doubts: what is looked at, how grave it is, which settings it reads, and the sentence it says.
 
-A rule looks at a VisitView and yields the facts of each doubt it has; it never decides anything. Limits
-come from `area_rule` by area and date. To add a rule: write the function, add its row to RULES.
+Settings are rows of `area_rule`, by area and date. The severity is one too where an office wants another:
+a row `finding.CODE` holds a severity, or "off". To add a rule: write its function in server/review/doubts/,
+add its row here, and write its settings in a migration.
 """
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from typing import Literal, NamedTuple
 from uuid import UUID
 
-import msgspec
+from server.models.review import SEVERITIES
+from server.review.doubts import Doubts, Facts, answers, people, photos, presence
+from server.review.view import VisitView
+from server.review.wording import say
 
-from server.core.location import Fix, country_hint, distance_beyond, distance_m, least_speed_mps
-from server.review.view import CHINA, VisitView
-
-Facts = dict[str, Any]
-Doubts = Iterator[tuple[UUID | None, Facts]]
+Subject = Literal["place", "time", "people", "answers", "photos", "spot_check"]
 
 
 class Rule(NamedTuple):
     """`zh` and `en` are filled from the facts. Weight by severity sets the place in the queue."""
 
     code: str
+    looks_at: Subject
     severity: str
     find: Callable[[VisitView], Doubts]
+    settings: tuple[str, ...]
     zh: str
     en: str
 
 
-def far_from_home(view: VisitView) -> Doubts:
-    radius_m = view.rule("visit.home_radius_m")
-    for moment, fix in (("start", view.start), ("end", view.end)):
-        if fix is None or view.home is None:
-            continue
-        beyond = distance_beyond(fix, view.home, radius_m)
-        if beyond.beyond_m > 0:
-            yield (
-                None,
-                {
-                    "moment": moment,
-                    "distanceM": round(beyond.distance_m),
-                    "accuracyM": beyond.accuracy_a_m,
-                    "radiusM": radius_m,
-                },
-            )
-
-
-def accuracy_doubtful(view: VisitView) -> Doubts:
-    for moment, fix in (("start", view.start), ("end", view.end)):
-        if fix is not None and not fix.accuracy_m:
-            yield None, {"moment": moment, "accuracyM": fix.accuracy_m}
-
-
-def partners_apart(view: VisitView) -> Doubts:
-    limit_m = view.rule("visit.partner_distance_m")
-    for one in view.attestations:
-        told = one.document.get("fix")
-        if told is None or view.start is None or one.staff_id == view.visit.author_id:
-            continue
-        beyond = distance_beyond(msgspec.convert(told, Fix), view.start, limit_m)
-        if beyond.beyond_m > 0:
-            yield (
-                None,
-                {"distanceM": round(beyond.distance_m), "limitM": limit_m, "staffId": str(one.staff_id)},
-            )
-
-
-def one_phone_for_two(view: VisitView) -> Doubts:
-    own = view.devices.get(view.visit.device_id)
-    for one in view.attestations:
-        other = view.devices.get(one.device_id)
-        if one.staff_id == view.visit.author_id or own is None or other is None:
-            continue
-        if own.id == other.id or (own.hardware_id is not None and own.hardware_id == other.hardware_id):
-            yield None, {"staffId": str(one.staff_id)}
-
-
-def too_short(view: VisitView) -> Doubts:
-    least_min = view.rule("visit.shortest_min")
-    if view.visit.started_at and view.visit.ended_at:
-        minutes = (view.visit.ended_at - view.visit.started_at) / timedelta(minutes=1)
-        if minutes < least_min:
-            yield None, {"minutes": round(minutes, 1), "leastMinutes": least_min}
-
-
-def at_night(view: VisitView) -> Doubts:
-    if view.visit.started_at is None:
-        return
-    hour = view.visit.started_at.astimezone(CHINA).hour
-    if not view.rule("visit.earliest_hour") <= hour < view.rule("visit.latest_hour"):
-        yield None, {"hour": hour}
-
-
-def travelled_too_fast(view: VisitView) -> Doubts:
-    if view.previous is None or view.start is None or not view.previous.document.get("endFix"):
-        return
-    before = msgspec.convert(view.previous.document["endFix"], Fix)
-    speed_kmh = least_speed_mps(before, view.start) * 3.6
-    limit_kmh = view.rule("visit.fastest_kmh")
-    if speed_kmh > limit_kmh:
-        yield (
-            None,
-            {
-                "speedKmh": round(min(speed_kmh, 99_999)),
-                "limitKmh": limit_kmh,
-                "distanceM": round(distance_m(before, view.start)),
-                "previousVisitId": str(view.previous.id),
-            },
-        )
-
-
-def late_after_reassignment(view: VisitView) -> Doubts:
-    if view.visit.late_after_reassignment:
-        yield None, {}
-
-
-def relative_on_staff(view: VisitView) -> Doubts:
-    if view.household.relative_on_staff:
-        yield None, {}
-
-
-def long_offline(view: VisitView) -> Doubts:
-    limit_days = view.rule("visit.offline_days_max")
-    if view.visit.ended_at is not None:
-        days = (view.visit.received_at - view.visit.ended_at) / timedelta(days=1)
-        if days > limit_days:
-            yield None, {"days": round(days, 1), "limitDays": limit_days}
-
-
-def photo_time_off(view: VisitView) -> Doubts:
-    margin = timedelta(minutes=view.rule("visit.photo_time_margin_min"))
-    start, end = view.visit.started_at, view.visit.ended_at
-    for photo in view.photos:
-        taken_at = photo.taken_at
-        if taken_at is None or start is None or end is None:
-            continue
-        if not start - margin <= taken_at <= end + margin:
-            away = start - taken_at if taken_at < start else taken_at - end
-            yield (
-                photo.evidence.id,
-                {
-                    "takenAt": taken_at.isoformat(),
-                    "hoursAway": round(away / timedelta(hours=1), 1),
-                    "source": photo.taken_at_source,
-                },
-            )
-
-
-def photo_after_receipt(view: VisitView) -> Doubts:
-    for photo in view.photos:
-        if photo.taken_at is not None and photo.taken_at > view.visit.received_at + timedelta(minutes=5):
-            yield photo.evidence.id, {"takenAt": photo.taken_at.isoformat()}
-
-
-def photo_place_off(view: VisitView) -> Doubts:
-    radius_m = view.rule("visit.photo_distance_m")
-    for photo in view.photos:
-        if photo.place is None or (target := view.start or view.home) is None:
-            continue
-        beyond = distance_beyond(photo.place, target, radius_m)
-        if beyond.beyond_m > 0:
-            yield (
-                photo.evidence.id,
-                {
-                    "latitude": photo.place.latitude,
-                    "longitude": photo.place.longitude,
-                    "distanceM": round(beyond.distance_m),
-                    "radiusM": radius_m,
-                },
-            )
-
-
-def photo_abroad(view: VisitView) -> Doubts:
-    for photo in view.photos:
-        if photo.place is not None and country_hint(*photo.place) == "outside_cn_box":
-            yield photo.evidence.id, {"latitude": photo.place.latitude, "longitude": photo.place.longitude}
-
-
-def photo_reused(view: VisitView) -> Doubts:
-    for photo in view.photos:
-        for visit_id, household_id in photo.used_elsewhere:
-            yield (
-                photo.evidence.id,
-                {
-                    "visitId": str(visit_id),
-                    "otherHousehold": household_id != view.visit.household_id,
-                },
-            )
-
-
-def photo_without_camera(view: VisitView) -> Doubts:
-    for photo in view.photos:
-        if photo.evidence.state == "verified" and photo.facts.get("exif") == "none":
-            yield photo.evidence.id, {}
-
-
-def photo_refused(view: VisitView) -> Doubts:
-    for photo in view.photos:
-        if photo.evidence.state == "refused":
-            yield photo.evidence.id, {"code": photo.evidence.refused_code}
-
-
-def photo_swapped(view: VisitView) -> Doubts:
-    for photo in view.photos:
-        if photo.mismatches:
-            yield photo.evidence.id, {"times": photo.mismatches}
+class Doubt(NamedTuple):
+    code: str
+    severity: str
+    evidence_id: UUID | None
+    facts: Facts
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
         "visit.far_from_home",
+        "place",
         "warning",
-        far_from_home,
-        "{moment}定位距登记住址 {distanceM} 米,超出 {radiusM} 米(已扣除精度)",
-        "The {moment} fix lies {distanceM} m from the registered home, beyond {radiusM} m and its accuracy",
+        presence.far_from_home,
+        ("visit.home_radius_m",),
+        "{moment:word}定位距登记住址 {distanceM:m},超出 {radiusM:m}(已扣除精度)",
+        "The {moment:word} fix lies {distanceM:m} from the registered home, beyond {radiusM:m} and its accuracy",
     ),
     Rule(
         "visit.accuracy_doubtful",
+        "place",
         "notice",
-        accuracy_doubtful,
-        "{moment}定位没有精度或精度为零",
-        "The {moment} fix has no accuracy, or zero",
+        presence.accuracy_doubtful,
+        (),
+        "{moment:word}定位没有精度或精度为零",
+        "The {moment:word} fix has no accuracy, or zero",
+    ),
+    Rule(
+        "visit.same_accuracy",
+        "place",
+        "notice",
+        presence.same_accuracy,
+        ("visit.same_accuracy_fixes",),
+        "提交人最近 {fixes} 次定位的精度都是 {accuracyM:m}",
+        "The author's last {fixes} fixes all have an accuracy of {accuracyM:m}",
+    ),
+    Rule(
+        "visit.same_coordinates",
+        "place",
+        "warning",
+        presence.same_coordinates,
+        (),
+        "{moment:word}定位与相隔 {hoursApart:hours} 的另一次走访坐标完全相同",
+        "The {moment:word} fix has the very coordinates of another visit's fix, {hoursApart:hours} apart",
     ),
     Rule(
         "visit.partners_apart",
+        "place",
         "warning",
-        partners_apart,
-        "两名调查人员定位相距 {distanceM} 米",
-        "The two investigators' fixes lie {distanceM} m apart",
+        presence.partners_apart,
+        ("visit.partner_distance_m",),
+        "两名调查人员定位相距 {distanceM:m}",
+        "The two investigators' fixes lie {distanceM:m} apart",
     ),
     Rule(
-        "visit.one_phone_for_two",
-        "critical",
-        one_phone_for_two,
-        "两名调查人员使用同一部手机确认",
-        "Both investigators attested on one phone",
+        "visit.travelled_too_fast",
+        "place",
+        "warning",
+        presence.travelled_too_fast,
+        ("visit.fastest_kmh",),
+        "与上一次走访相距 {distanceM:m},需以每小时 {speedKmh} 公里行进",
+        "Reaching here from the visit before, {distanceM:m} away, takes {speedKmh} km/h",
     ),
     Rule(
         "visit.too_short",
+        "time",
         "notice",
-        too_short,
-        "走访仅 {minutes} 分钟,少于 {leastMinutes} 分钟",
-        "The visit took {minutes} minutes, under {leastMinutes}",
+        presence.too_short,
+        ("visit.shortest_min",),
+        "走访仅 {minutes:minutes},少于 {leastMinutes} 分钟",
+        "The visit took {minutes:minutes}, under {leastMinutes} minutes",
     ),
-    Rule("visit.at_night", "notice", at_night, "走访开始于 {hour} 时", "The visit began at hour {hour}"),
     Rule(
-        "visit.travelled_too_fast",
+        "visit.at_night",
+        "time",
+        "notice",
+        presence.at_night,
+        ("visit.earliest_hour", "visit.latest_hour"),
+        "走访开始于 {hour} 时",
+        "The visit began at hour {hour}",
+    ),
+    Rule(
+        "visit.burst",
+        "time",
         "warning",
-        travelled_too_fast,
-        "与上一次走访间需以每小时 {speedKmh} 公里行进",
-        "Reaching here from the visit before takes {speedKmh} km/h",
+        presence.burst,
+        ("visit.burst_most", "visit.burst_minutes"),
+        "同一人在 {minutes} 分钟内开始了 {visits} 次走访",
+        "One person began {visits} visits within {minutes} minutes",
+    ),
+    Rule(
+        "visit.overlaps",
+        "time",
+        "warning",
+        presence.overlaps,
+        ("visit.overlap_min",),
+        "与同一调查人员的另一次走访重叠 {sharedMinutes:minutes}",
+        "Another visit of the same investigator was under way for {sharedMinutes:minutes} of it",
+    ),
+    Rule(
+        "visit.clock_off",
+        "time",
+        "notice",
+        presence.clock_off,
+        ("visit.clock_offset_max_s",),
+        "手机时钟比服务器{direction:word} {hoursOff:hours}",
+        "The phone's clock is {hoursOff:hours} {direction:word} of the server's",
+    ),
+    Rule(
+        "visit.long_offline",
+        "time",
+        "info",
+        presence.long_offline,
+        ("visit.offline_days_max",),
+        "走访结束 {days:days}后才收到",
+        "Received {days:days} after the visit ended",
     ),
     Rule(
         "visit.late_after_reassignment",
+        "time",
         "info",
-        late_after_reassignment,
+        presence.late_after_reassignment,
+        (),
         "家庭改派后才收到此走访",
         "Received after the household was reassigned",
     ),
     Rule(
+        "visit.one_phone_for_two",
+        "people",
+        "critical",
+        people.one_phone_for_two,
+        (),
+        "两名调查人员使用同一部手机确认",
+        "Both investigators attested on one phone",
+    ),
+    Rule(
+        "visit.phone_shared",
+        "people",
+        "warning",
+        people.phone_shared,
+        ("visit.shared_phone_days",),
+        "提交人的手机在 {days} 天内有 {people} 名工作人员登录",
+        "{people} members of staff used the author's phone within {days} days",
+    ),
+    Rule(
+        "visit.wechat_also_resident",
+        "people",
+        "warning",
+        people.wechat_also_resident,
+        (),
+        "一名调查人员的微信同时绑定为居民",
+        "An investigator's WeChat account is also bound as a resident",
+    ),
+    Rule(
         "visit.relative_on_staff",
+        "people",
         "notice",
-        relative_on_staff,
+        people.relative_on_staff,
+        (),
         "该家庭有近亲属备案",
         "The household has a relative on staff",
     ),
     Rule(
-        "visit.long_offline",
-        "info",
-        long_offline,
-        "走访结束 {days} 天后才收到",
-        "Received {days} days after the visit ended",
+        "visit.relative_not_declared",
+        "people",
+        "warning",
+        people.relative_not_declared,
+        (),
+        "家庭称有近亲属任职,但没有备案",
+        "The family names a relative on staff, and none is declared",
+    ),
+    Rule(
+        "income.found_differs",
+        "answers",
+        "warning",
+        answers.income_found_differs,
+        ("income.differs_percent", "income.differs_fen"),
+        "{income:word}申报 {declaredFen:yuan} 元,查实 {foundFen:yuan} 元",
+        "{declaredFen:yuan} yuan of {income:word} declared, {foundFen:yuan} found",
+    ),
+    Rule(
+        "answers.members_differ_from_register",
+        "answers",
+        "notice",
+        answers.members_differ_from_register,
+        (),
+        "登记 {registered} 人,实际居住 {living} 人",
+        "{registered} members registered, {living} living here",
+    ),
+    Rule(
+        "answers.members_differ_from_last_visit",
+        "answers",
+        "warning",
+        answers.members_differ_from_last_visit,
+        (),
+        "上次走访居住 {before} 人,本次 {living} 人,而未说明变动",
+        "{before} lived here at the last visit, {living} now, and no change is told",
+    ),
+    Rule(
+        "answers.school_and_job",
+        "answers",
+        "notice",
+        answers.school_and_job,
+        (),
+        "一名成员既在校又就业",
+        "A member is at school and at work",
+    ),
+    Rule(
+        "answers.school_against_age",
+        "answers",
+        "notice",
+        answers.school_against_age,
+        (),
+        "一名 {age} 岁成员填为义务教育在读",
+        "A member of {age} is said to be at compulsory school",
+    ),
+    Rule(
+        "answers.labour_against_age",
+        "answers",
+        "notice",
+        answers.labour_against_age,
+        (),
+        "一名 {age} 岁成员的劳动能力与年龄不符",
+        "The ability to work told of a member of {age} does not fit the age",
+    ),
+    Rule(
+        "answers.earnings_against_income",
+        "answers",
+        "notice",
+        answers.earnings_against_income,
+        ("income.differs_percent", "income.differs_fen"),
+        "各成员月收入合计 {earnedFen:yuan} 元,与收入表的每月 {foundFen:yuan} 元不符",
+        "The members' earnings come to {earnedFen:yuan} yuan a month, the income table to {foundFen:yuan}",
+    ),
+    Rule(
+        "answers.disability_gone",
+        "answers",
+        "warning",
+        answers.disability_gone,
+        (),
+        "{source:word}为残疾的一名成员,本次填为健康",
+        "A member disabled by {source:word} is now said to be healthy",
+    ),
+    Rule(
+        "visit.differs_at_spot_check",
+        "spot_check",
+        "critical",
+        answers.differs_at_spot_check,
+        (),
+        "抽查对比 {compared} 项,其中 {differing} 项不一致",
+        "Of {compared} answers compared at the spot check {differing} differ",
     ),
     Rule(
         "photo.time_off",
+        "photos",
         "warning",
-        photo_time_off,
-        "照片拍摄时间与走访相差 {hoursAway} 小时",
-        "The photo was taken {hoursAway} hours away from the visit",
+        photos.time_off,
+        ("visit.photo_time_margin_min",),
+        "照片拍摄时间与走访相差 {hoursAway:hours}",
+        "The photo was taken {hoursAway:hours} away from the visit",
     ),
     Rule(
         "photo.after_receipt",
+        "photos",
         "warning",
-        photo_after_receipt,
+        photos.after_receipt,
+        (),
         "照片拍摄时间晚于接收时间",
         "The photo's time is later than its receipt",
     ),
     Rule(
         "photo.place_off",
+        "photos",
         "critical",
-        photo_place_off,
-        "照片拍摄地点距走访定位 {distanceM} 米",
-        "The photo was taken {distanceM} m from the visit",
+        photos.place_off,
+        ("visit.photo_distance_m",),
+        "照片拍摄地点距走访定位 {distanceM:m}",
+        "The photo was taken {distanceM:m} from the visit",
     ),
     Rule(
         "photo.abroad",
+        "photos",
         "critical",
-        photo_abroad,
+        photos.abroad,
+        (),
         "照片拍摄地点在中国境外({latitude}, {longitude})",
         "The photo was taken outside China ({latitude}, {longitude})",
     ),
     Rule(
         "photo.reused",
+        "photos",
         "critical",
-        photo_reused,
+        photos.reused,
+        (),
         "同一照片已用于另一次走访",
         "The same photo was used in another visit",
     ),
     Rule(
+        "photo.near_duplicate",
+        "photos",
+        "warning",
+        photos.near_duplicate,
+        ("photo.near_duplicate_bits",),
+        "照片与另一次走访的照片几乎相同(指纹相差 {bits} 位,不超过 {limitBits} 位)",
+        "The photo looks like one of another visit ({bits} bits of the fingerprint differ, at most {limitBits})",
+    ),
+    Rule(
+        "signature.twice",
+        "photos",
+        "critical",
+        photos.signature_twice,
+        (),
+        "同一签名图片用于 {people} 人、另外 {otherVisits} 次走访",
+        "One signature picture stands for {people} people here, and in {otherVisits} other visits",
+    ),
+    Rule(
+        "photo.edited",
+        "photos",
+        "warning",
+        photos.edited,
+        ("photo.editors",),
+        "照片经 {software} 处理",
+        "The photo was processed by {software}",
+    ),
+    Rule(
+        "photo.like_a_screenshot",
+        "photos",
+        "notice",
+        photos.like_a_screenshot,
+        ("photo.screen_sizes", "photo.screen_ratio"),
+        "照片尺寸 {width}×{height} 与手机屏幕相同,可能是截屏",
+        "At {width}×{height} the photo has the size of a phone's screen, perhaps a screenshot",
+    ),
+    Rule(
+        "photo.too_few",
+        "photos",
+        "notice",
+        photos.too_few,
+        ("photo.fewest",),
+        "只有 {photos} 张照片,少于 {least} 张",
+        "Only {photos} photos, under {least}",
+    ),
+    Rule(
+        "photo.not_listed",
+        "photos",
+        "warning",
+        photos.not_listed,
+        (),
+        "答案引用的 {pictures} 张图片不在照片清单中",
+        "{pictures} pictures that the answers name are not in the manifest",
+    ),
+    Rule(
+        "photo.late",
+        "photos",
+        "notice",
+        photos.late,
+        ("photo.late_hours",),
+        "照片在走访收到 {hoursLate:hours}后才上传",
+        "The photo came {hoursLate:hours} after its visit",
+    ),
+    Rule(
         "photo.without_camera_facts",
+        "photos",
         "info",
-        photo_without_camera,
+        photos.without_camera,
+        (),
         "照片不含相机信息(微信通常会去除)",
         "The photo has no camera facts (WeChat usually strips them)",
     ),
     Rule(
         "photo.refused",
+        "photos",
         "critical",
-        photo_refused,
+        photos.refused,
+        (),
         "照片不能作为证据({code})",
         "The photo is no evidence ({code})",
     ),
     Rule(
         "photo.swapped",
+        "photos",
         "warning",
-        photo_swapped,
+        photos.swapped,
+        (),
         "曾上传与登记不符的照片 {times} 次",
         "Other bytes than announced were sent {times} times",
     ),
 )
 
-MOMENTS = {"start": "开始", "end": "结束"}
 _BY_CODE = {rule.code: rule for rule in RULES}
+
+
+def find_doubts(view: VisitView, codes: Collection[str] | None = None) -> Iterator[Doubt]:
+    """What the rules doubt about a visit; all rules, or those of these codes."""
+    for rule in RULES:
+        severity = view.rules.get(f"finding.{rule.code}", rule.severity)
+        if severity not in SEVERITIES or (codes is not None and rule.code not in codes):
+            continue
+        for evidence_id, facts in rule.find(view):
+            yield Doubt(rule.code, severity, evidence_id, facts)
+
+
+def codes_reading(setting: str) -> list[str]:
+    """The rules that a change of this setting may change."""
+    return [one.code for one in RULES if setting in one.settings or setting == f"finding.{one.code}"]
 
 
 def sentence(code: str, facts: Facts) -> dict[str, str]:
@@ -339,5 +440,4 @@ def sentence(code: str, facts: Facts) -> dict[str, str]:
     rule = _BY_CODE.get(code)
     if rule is None:
         return {"zh": code, "en": code}
-    chinese = {**facts, "moment": MOMENTS.get(facts.get("moment", ""), "")}
-    return {"zh": rule.zh.format(**chinese), "en": rule.en.format(**facts)}
+    return {"zh": say(rule.zh, facts, "zh"), "en": say(rule.en, facts, "en")}

@@ -1,22 +1,36 @@
-"""All that the rules may look at when they doubt a visit, read once."""
+"""All that the rules may look at when they doubt a visit, read once in a fixed number of queries."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Float, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.location import Fix, Point
+from server.models.answers import asked_answers
 from server.models.areas import rule_values
+from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, MismatchedUpload, Photo
-from server.models.households import Household
-from server.models.people import Device
-from server.models.visits import Attestation, Visit
+from server.models.households import Household, HouseholdMember
+from server.models.people import Device, Resident, ResidentBinding, Staff
+from server.models.review import SeenFix, SeenPhoto, SpotCheck
+from server.models.visits import Attestation, Visit, VisitInvestigator
 
 CHINA = ZoneInfo("Asia/Shanghai")
+# Of other visits that a rule compares with, so many at most: a doubt needs examples, not the whole list.
+MOST_OTHERS = 20
+# Under this quality a fingerprint says nothing (a blank wall): the threshold of PDQ's authors.
+LEAST_QUALITY = 50
+
+
+class NearDuplicate(NamedTuple):
+    visit_id: UUID
+    household_id: UUID
+    bits: int
 
 
 class PhotoView(NamedTuple):
@@ -25,6 +39,7 @@ class PhotoView(NamedTuple):
     # Other visits whose manifests announce the very same bytes, as (visit, household).
     used_elsewhere: list[tuple[UUID, UUID]]
     mismatches: int
+    near_duplicates: Sequence[NearDuplicate] = ()
 
     @property
     def taken_at(self) -> datetime | None:
@@ -54,13 +69,29 @@ class PhotoView(NamedTuple):
 class VisitView(NamedTuple):
     visit: Visit
     household: Household
+    members: list[HouseholdMember]
     home: Fix | None
     start: Fix | None
     end: Fix | None
     photos: list[PhotoView]
     attestations: list[Attestation]
     devices: dict[UUID, Device]
+    # The visit that the same author ended last before this one began.
     previous: Visit | None
+    # Visits that name one of the same investigators, begun within a day of this one.
+    nearby: list[Visit]
+    # Fixes of other visits with the very same coordinates.
+    same_place: list[SeenFix]
+    # The author's latest fixes up to this visit's, newest first, these included.
+    author_fixes: list[SeenFix]
+    # Other staff signed in on the author's phone lately, and investigators whose WeChat is bound as a resident.
+    others_on_phone: list[UUID]
+    residents_too: list[UUID]
+    answers: dict[str, Any]
+    # The visit to this home that was begun last before this one, and its answers.
+    last_visit: Visit | None
+    last_answers: dict[str, Any]
+    spot_check: SpotCheck | None
     rules: dict[str, Any]
 
     def rule(self, key: str) -> Any:
@@ -68,27 +99,52 @@ class VisitView(NamedTuple):
 
 
 async def view_visit(session: AsyncSession, visit: Visit) -> VisitView:
+    """Reads what `remember` wrote of this visit too, so that comes first."""
     household = await session.get_one(Household, visit.household_id)
-    on = (visit.started_at or visit.received_at).astimezone(CHINA).date()
+    rules = await rule_values(session, visit.area_code, visited_on(visit))
+    members = list(
+        await session.scalars(
+            select(HouseholdMember)
+            .where(HouseholdMember.household_id == household.id)
+            .order_by(HouseholdMember.position)
+        )
+    )
     attestations = list(await session.scalars(select(Attestation).where(Attestation.visit_id == visit.id)))
     devices = await session.scalars(
         select(Device).where(Device.id.in_({visit.device_id, *(one.device_id for one in attestations)}))
     )
+    own_devices = {one.id: one for one in devices}
+    last_visit = await _last_visit(session, visit)
     return VisitView(
         visit=visit,
         household=household,
+        members=members,
         home=_home(household, visit),
-        start=_fix(visit.document.get("startFix")),
-        end=_fix(visit.document.get("endFix")),
-        photos=await _photos(session, visit),
+        start=read_fix(visit.document.get("startFix")),
+        end=read_fix(visit.document.get("endFix")),
+        photos=await _photos(session, visit, rules),
         attestations=attestations,
-        devices={one.id: one for one in devices},
+        devices=own_devices,
         previous=await _previous(session, visit),
-        rules=await rule_values(session, visit.area_code, on),
+        nearby=await _nearby(session, visit),
+        same_place=await _same_place(session, visit),
+        author_fixes=await _author_fixes(session, visit, rules["visit.same_accuracy_fixes"]),
+        others_on_phone=await _others_on_phone(session, visit, own_devices, rules["visit.shared_phone_days"]),
+        residents_too=await _residents_too(session, visit),
+        answers=await _answers(session, visit, household, members),
+        last_visit=last_visit,
+        last_answers=await _answers(session, last_visit, household, members) if last_visit else {},
+        spot_check=await _compared_spot_check(session, visit),
+        rules=rules,
     )
 
 
-def _fix(told: dict[str, Any] | None) -> Fix | None:
+def visited_on(visit: Visit) -> date:
+    """The day whose rules hold for a visit."""
+    return (visit.started_at or visit.received_at).astimezone(CHINA).date()
+
+
+def read_fix(told: dict[str, Any] | None) -> Fix | None:
     return msgspec.convert(told, Fix) if told else None
 
 
@@ -103,7 +159,7 @@ def _home(household: Household, visit: Visit) -> Fix | None:
     )
 
 
-async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoView]:
+async def _photos(session: AsyncSession, visit: Visit, rules: dict[str, Any]) -> list[PhotoView]:
     listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
     rows = await session.execute(
         select(Evidence, Photo.facts)
@@ -113,20 +169,24 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoView]:
     )
     pairs = rows.all()
     elsewhere = await _used_elsewhere(session, visit, [one.sha256 for one, _ in pairs])
+    alike = await _near_duplicates(session, visit, rules["photo.near_duplicate_bits"])
     mismatched = list(
         await session.scalars(select(MismatchedUpload.evidence_id).where(MismatchedUpload.evidence_id.in_(listed)))
     )
     return [
-        PhotoView(one, facts or {}, elsewhere.get(one.sha256, []), mismatched.count(one.id)) for one, facts in pairs
+        PhotoView(one, facts or {}, elsewhere.get(one.sha256, []), mismatched.count(one.id), alike.get(one.id, []))
+        for one, facts in pairs
     ]
 
 
 async def _used_elsewhere(session: AsyncSession, visit: Visit, hashes: list[str]) -> dict[str, list[tuple[UUID, UUID]]]:
     rows = await session.execute(
         select(Evidence.sha256, Visit.id, Visit.household_id)
+        .distinct()
         .join(Visit, Visit.id == Evidence.visit_id)
         .where(Evidence.sha256.in_(hashes), Visit.id != visit.id, Visit.submitted_at.is_not(None))
-        .limit(100)
+        .order_by(Visit.id)
+        .limit(MOST_OTHERS)
     )
     uses: dict[str, list[tuple[UUID, UUID]]] = {}
     for sha256, visit_id, household_id in rows:
@@ -134,8 +194,28 @@ async def _used_elsewhere(session: AsyncSession, visit: Visit, hashes: list[str]
     return uses
 
 
+async def _near_duplicates(session: AsyncSession, visit: Visit, most_bits: int) -> dict[UUID, list[NearDuplicate]]:
+    """Photos of other visits of the county that look the same and are other bytes; the nearest come first.
+
+    A plain scan of the county's fingerprints, since it misses none: a graph index finds the one twin among
+    thousands of equally far strangers only by luck.
+    """
+    own = select(SeenPhoto).where(SeenPhoto.visit_id == visit.id).subquery("own")
+    bits = own.c.fingerprint.op("<~>", return_type=Float())(SeenPhoto.fingerprint)
+    rows = await session.execute(
+        select(own.c.evidence_id, SeenPhoto.visit_id, SeenPhoto.household_id, bits)
+        .join(own, SeenPhoto.county_code == own.c.county_code)
+        .where(SeenPhoto.visit_id != visit.id, SeenPhoto.sha256 != own.c.sha256, bits <= most_bits)
+        .order_by(bits, SeenPhoto.evidence_id)
+        .limit(MOST_OTHERS)
+    )
+    alike: dict[UUID, list[NearDuplicate]] = {}
+    for evidence_id, visit_id, household_id, apart in rows:
+        alike.setdefault(evidence_id, []).append(NearDuplicate(visit_id, household_id, int(apart)))
+    return alike
+
+
 async def _previous(session: AsyncSession, visit: Visit) -> Visit | None:
-    """The visit that the same author ended last before this one began."""
     if visit.started_at is None:
         return None
     found: Visit | None = await session.scalar(
@@ -147,6 +227,124 @@ async def _previous(session: AsyncSession, visit: Visit) -> Visit | None:
             Visit.started_at <= visit.started_at,
         )
         .order_by(Visit.started_at.desc())
+        .limit(1)
+    )
+    return found
+
+
+async def _nearby(session: AsyncSession, visit: Visit) -> list[Visit]:
+    if visit.started_at is None:
+        return []
+    people = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == visit.id)
+    shared = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id.in_(people))
+    day = timedelta(days=1)
+    return list(
+        await session.scalars(
+            select(Visit)
+            .where(
+                Visit.id.in_(shared),
+                Visit.id != visit.id,
+                Visit.submitted_at.is_not(None),
+                Visit.started_at.between(visit.started_at - day, visit.started_at + day),
+            )
+            .order_by(Visit.started_at, Visit.id)
+            .limit(200)
+        )
+    )
+
+
+async def _same_place(session: AsyncSession, visit: Visit) -> list[SeenFix]:
+    own = select(SeenFix.latitude, SeenFix.longitude).where(SeenFix.visit_id == visit.id)
+    return list(
+        await session.scalars(
+            select(SeenFix)
+            .where(tuple_(SeenFix.latitude, SeenFix.longitude).in_(own), SeenFix.visit_id != visit.id)
+            .order_by(SeenFix.captured_at.desc(), SeenFix.visit_id)
+            .limit(MOST_OTHERS)
+        )
+    )
+
+
+async def _author_fixes(session: AsyncSession, visit: Visit, count: int) -> list[SeenFix]:
+    if visit.ended_at is None:
+        return []
+    return list(
+        await session.scalars(
+            select(SeenFix)
+            .where(SeenFix.staff_id == visit.author_id, SeenFix.captured_at <= visit.ended_at)
+            .order_by(SeenFix.captured_at.desc())
+            .limit(count)
+        )
+    )
+
+
+async def _others_on_phone(session: AsyncSession, visit: Visit, devices: dict[UUID, Device], days: int) -> list[UUID]:
+    own = devices.get(visit.device_id)
+    if own is None or own.hardware_id is None:
+        return []
+    since = visit.received_at - timedelta(days=days)
+    return list(
+        await session.scalars(
+            select(Device.staff_id)
+            .distinct()
+            .where(
+                Device.hardware_id == own.hardware_id,
+                Device.staff_id.is_not(None),
+                Device.staff_id != visit.author_id,
+                or_(Device.created_at >= since, Device.last_seen_at >= since),
+            )
+            .order_by(Device.staff_id)
+        )
+    )
+
+
+async def _residents_too(session: AsyncSession, visit: Visit) -> list[UUID]:
+    return list(
+        await session.scalars(
+            select(Staff.id)
+            .distinct()
+            .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
+            .join(Resident, Resident.wechat_openid == Staff.wechat_openid)
+            .join(ResidentBinding, ResidentBinding.resident_id == Resident.id)
+            .where(VisitInvestigator.visit_id == visit.id, ResidentBinding.ended_at.is_(None))
+            .order_by(Staff.id)
+        )
+    )
+
+
+async def _answers(
+    session: AsyncSession, visit: Visit, household: Household, members: list[HouseholdMember]
+) -> dict[str, Any]:
+    body = await session.scalar(
+        select(ChecklistTemplate.body).where(
+            ChecklistTemplate.code == visit.checklist_code, ChecklistTemplate.version == visit.checklist_version
+        )
+    )
+    return asked_answers(visit, body, household, members) if body else {}
+
+
+async def _last_visit(session: AsyncSession, visit: Visit) -> Visit | None:
+    if visit.started_at is None:
+        return None
+    found: Visit | None = await session.scalar(
+        select(Visit)
+        .where(
+            Visit.household_id == visit.household_id,
+            Visit.id != visit.id,
+            Visit.submitted_at.is_not(None),
+            Visit.started_at < visit.started_at,
+        )
+        .order_by(Visit.started_at.desc())
+        .limit(1)
+    )
+    return found
+
+
+async def _compared_spot_check(session: AsyncSession, visit: Visit) -> SpotCheck | None:
+    found: SpotCheck | None = await session.scalar(
+        select(SpotCheck)
+        .where(SpotCheck.visit_id == visit.id, SpotCheck.state == "compared")
+        .order_by(SpotCheck.compared_at.desc())
         .limit(1)
     )
     return found

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key
@@ -17,7 +17,7 @@ from server.models.areas import Area
 from server.models.evidence import Evidence, Photo
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import Decision, Finding
+from server.models.review import Decision, Finding, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
 from server.review.rules import sentence
 
@@ -81,8 +81,9 @@ class PhotoLink(Answer):
 
 
 async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitPage:
-    """Raises `thing.not_found` for a visit that isn't there or isn't in the caller's area."""
+    """Raises `thing.not_found` for a visit that isn't there or isn't in the caller's area; `review.blind`."""
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    await _keep_blind(session, caller, visit_id)
     household = await session.get_one(Household, visit.household_id)
     area = await session.get_one(Area, visit.area_code)
     decision = await session.scalar(select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)))
@@ -109,6 +110,19 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         outcome=decision.outcome if decision else None,
         reason=decision.reason if decision else None,
     )
+
+
+async def _keep_blind(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
+    """Whoever is on the way to check a visit does not read it first. Raises `review.blind`."""
+    on_the_way = await session.scalar(
+        select(SpotCheck.id).where(
+            SpotCheck.visit_id == visit_id,
+            SpotCheck.state == "assigned",
+            or_(SpotCheck.staff_id == caller.id, SpotCheck.partner_id == caller.id),
+        )
+    )
+    if on_the_way is not None:
+        raise Problem("review.blind")
 
 
 def _home(household: Household) -> dict[str, Any] | None:
@@ -192,6 +206,7 @@ async def link_photo(
 ) -> PhotoLink:
     """A link of minutes to one rendition of one photo, logged. Raises `photo.not_ready`."""
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    await _keep_blind(session, caller, visit_id)
     evidence: Evidence = found(
         await session.scalar(
             readable(Evidence, caller).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)

@@ -98,10 +98,15 @@ class Phone {
     }
   }
 
-  // Forget what the server is believed to hold: everything goes up again, everything comes down again.
+  // What an app does on `sync.digest_mismatch`. What only comes down is thrown away and comes anew; where the phone
+  // writes too, it forgets what the server is believed to hold: everything goes up again, then comes down.
   async reload(name) {
-    await this.replications[name]?.remove();
+    await this.replications[name]?.cancel();
     this.generation[name] = (this.generation[name] ?? 0) + 1;
+    if (READ_ONLY.has(name)) {
+      await this.database[name].remove();
+      await this.database.addCollections({ [name]: { schema: SCHEMAS[name] } });
+    }
     this.start(name);
     await this.replications[name].awaitInitialReplication();
   }
@@ -165,14 +170,14 @@ const COMMANDS = {
   },
 };
 
-process.on('unhandledRejection', (error) => answer({ id: null, unhandled: String(error?.stack ?? error) }));
+process.on('unhandledRejection', (error) => answer({ number: null, unhandled: String(error?.stack ?? error) }));
 const input = createInterface({ input: process.stdin });
 input.on('line', async (line) => {
-  const { id, do: name, ...words } = JSON.parse(line);
+  const { number, do: name, ...words } = JSON.parse(line);
   try {
-    answer({ id, result: (await COMMANDS[name](words)) ?? null });
+    answer({ number, result: (await COMMANDS[name](words)) ?? null });
   } catch (error) {
-    answer({ id, error: String(error?.stack ?? error) });
+    answer({ number, error: String(error?.stack ?? error) });
   }
 });
 input.on('close', () => process.exit(0));

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-
 HERE = Path(__file__).resolve().parent
 NODE = Path(sys.executable).parent
 LONGEST_ANSWER = 64 * 1024 * 1024
@@ -28,7 +27,9 @@ def install_packages() -> None:
         if stamp.exists() and stamp.read_text() == mark:
             return
         command = [str(NODE / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=HERE, env=_environ(), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=HERE, env=_environ(), check=False, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, f"npm ci failed: {done.stderr[-2000:]}"
         stamp.write_text(mark)
 
@@ -98,7 +99,7 @@ class Phones:
         number = next(self._numbers)
         answered = self._asked[number] = asyncio.get_running_loop().create_future()
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": number, "do": command, **words}).encode() + b"\n")
+        self._process.stdin.write(json.dumps({"number": number, "do": command, **words}).encode() + b"\n")
         return await asyncio.wait_for(answered, seconds)
 
     async def _listen(self) -> None:
@@ -107,11 +108,11 @@ class Phones:
             if not line.startswith(b"@"):
                 continue
             told = json.loads(line[1:])
-            if told["id"] is None:
+            if told["number"] is None:
                 self.unhandled.append(told["unhandled"])
             elif "error" in told:
-                self._asked.pop(told["id"]).set_exception(AssertionError(told["error"]))
+                self._asked.pop(told["number"]).set_exception(AssertionError(told["error"]))
             else:
-                self._asked.pop(told["id"]).set_result(told["result"])
+                self._asked.pop(told["number"]).set_result(told["result"])
         for waiting in self._asked.values():
             waiting.cancel()

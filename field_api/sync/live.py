@@ -1,0 +1,110 @@
+"""The live stream: tells a phone to pull soon after there is something for it. Polling works without it.
+
+Each process with open streams asks the database once a second whether anything has become servable for the
+people who listen. LISTEN/NOTIFY would be the other way; but a notification comes with the commit, which may
+be before the row is servable (an older transaction still runs), and it makes all commits queue for one lock.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from server.core.access import Caller
+from server.core.database import Xid8
+from server.core.log import log
+from server.core.services import Services
+from server.models.feed import Feed
+from server.models.people import Device, Staff
+
+LOOK_EVERY_S = 1.0
+HEARTBEAT_S = 20.0
+# `open` is the event on which RxDB's client pulls anew; a message with the text RESYNC breaks it (15.22).
+RESYNC = b'event: open\ndata: "RESYNC"\n\n'
+HEARTBEAT = b": still here\n\n"
+FIRST = b"retry: 3000\n\n"
+
+
+class _Listener(Struct, eq=False):
+    staff_id: UUID
+    device_id: UUID
+    collection: str
+    woken: asyncio.Event
+    is_over: bool = False
+
+
+class Watch:
+    """The listeners of one process, and the one task that looks for them while there are any."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._listeners: set[_Listener] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def stream(self, caller: Caller, collection: str) -> AsyncIterator[bytes]:
+        """Server-sent events until the phone goes or its device is ended."""
+        listener = _Listener(caller.id, caller.device_id, collection, asyncio.Event())
+        self._listeners.add(listener)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            yield FIRST
+            while not listener.is_over:
+                yield await _next_event(listener)
+        finally:
+            self._listeners.discard(listener)
+
+    async def _look(self) -> None:
+        since: int | None = None
+        while self._listeners:
+            try:
+                since = await self._look_once(since)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("sync.watch_failed", error=type(error).__name__)
+                since = None
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_once(self, since: int | None) -> int:
+        """Wake whom anything new concerns; all of them when it is not known since when."""
+        async with self._services.sessions() as session:
+            settled: Any = await session.scalar(select(func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8)))
+            news = await session.execute(
+                select(Feed.staff_id, Feed.collection)
+                .distinct()
+                .where(
+                    Feed.staff_id.in_({one.staff_id for one in self._listeners}),
+                    Feed.collection.in_({one.collection for one in self._listeners}),
+                    Feed.xid >= bindparam(None, since or settled, Xid8),
+                    Feed.xid < bindparam(None, settled, Xid8),
+                )
+            )
+            concerned = {(staff_id, collection) for staff_id, collection in news}
+            welcome = set(
+                await session.scalars(
+                    select(Device.id)
+                    .join(Staff, Staff.id == Device.staff_id)
+                    .where(
+                        Device.id.in_({one.device_id for one in self._listeners}),
+                        Device.ended_at.is_(None),
+                        Staff.disabled_at.is_(None),
+                    )
+                )
+            )
+        for one in self._listeners:
+            one.is_over = one.device_id not in welcome
+            if one.is_over or since is None or (one.staff_id, one.collection) in concerned:
+                one.woken.set()
+        return int(settled)
+
+
+async def _next_event(listener: _Listener) -> bytes:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(listener.woken.wait(), HEARTBEAT_S)
+        listener.woken.clear()
+        return HEARTBEAT if listener.is_over else RESYNC
+    return HEARTBEAT

@@ -1,0 +1,122 @@
+"""`/field/v1/sync`: RxDB's wire, fixed by its own HTTP servers and client."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.response import Stream
+from msgspec import Meta
+
+from field_api.sync import pull as pulling
+from field_api.sync import push as pushing
+from field_api.sync.device import DeviceReport, note_device
+from field_api.sync.live import Watch
+from field_api.sync.pull import PAGE, Asked, PulledPage, served_collection
+from server.core.tokens import utc_now
+from server.core.wire import Held, Session, ShortText, Worker, problems
+
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+# Who asks decides what comes, and a cache asks again each time.
+_CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
+
+AppVersion = Annotated[
+    ShortText | None, HeaderParameter(name="X-App-Version", description="Kept with the device, for the desk.")
+]
+PendingRows = Annotated[
+    Annotated[int, Meta(ge=0, le=1_000_000)] | None,
+    HeaderParameter(name="X-Pending-Rows", description="How many rows the phone has yet to push."),
+]
+DeviceTime = Annotated[
+    datetime | None, HeaderParameter(name="X-Device-Time", description="The phone's clock as it asks, RFC 3339.")
+]
+Digest = Annotated[
+    Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None,
+    QueryParameter(
+        description="What the phone holds: XOR over its documents of SHA-256(id, line feed, server.rev), in hex. "
+        "Compared when the page is empty."
+    ),
+]
+
+
+@get(
+    "/sync/{collection:str}/{schema_version:int}/pull",
+    responses=_SIGNED
+    | problems("sync.collection_unknown", "sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch")
+    | {304: ResponseSpec(None, description="Still nothing after this checkpoint.", generate_examples=False)},
+    description="RxDB replication pull: what changed for this person since the checkpoint, oldest first. "
+    "A page shorter than `limit` is the last.",
+)
+async def pull_documents(
+    collection: FromPath[str],
+    schema_version: FromPath[int],
+    worker: Worker,
+    session: Session,
+    lwt: FromQuery[int] = 0,
+    after_id: Annotated[str, QueryParameter(name="id")] = "",
+    limit: FromQuery[int] = PAGE,
+    digest: Digest = None,
+    if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
+    app_version: AppVersion = None,
+    pending_rows: PendingRows = None,
+    device_time: DeviceTime = None,
+) -> Response[PulledPage]:
+    asked = Asked(lwt=lwt, after_id=after_id, limit=limit, digest=digest)
+    page = await pulling.pull(session, worker, collection, schema_version, asked)
+    await note_device(session, worker, DeviceReport(app_version, pending_rows, device_time), utc_now())
+    if page.documents:
+        return Response(page, headers=_CACHING)
+    headers = {**_CACHING, "ETag": page.checkpoint.etag}
+    if if_none_match == page.checkpoint.etag:
+        return Response(None, status_code=304, headers=headers)  # type: ignore[arg-type]  # it has no body
+    return Response(page, headers=headers)
+
+
+@post(
+    "/sync/{collection:str}/{schema_version:int}/push",
+    status_code=200,
+    responses=_SIGNED
+    | problems(
+        "request.not_json",
+        "request.invalid",
+        "request.too_large",
+        "sync.batch_too_long",
+        "sync.collection_unknown",
+        "sync.collection_read_only",
+        "sync.schema_version_gone",
+    ),
+    description="RxDB replication push: an array of `{newDocumentState, assumedMasterState?}`. "
+    "Answers with the server's state of every row that did not go through; `[]` when all did.",
+)
+async def push_documents(
+    collection: FromPath[str],
+    schema_version: FromPath[int],
+    request: Request[Any, Any, Any],
+    worker: Worker,
+    session: Session,
+    services: Held,
+) -> list[dict[str, Any]]:
+    body = await request.body()
+    return await pushing.push(session, services, worker, collection, schema_version, body)
+
+
+@get(
+    "/sync/{collection:str}/{schema_version:int}/pullStream",
+    media_type="text/event-stream",
+    responses=_SIGNED | problems("sync.collection_unknown", "sync.schema_version_gone"),
+    description="Server-sent events for RxDB's live replication. An event `open` means: pull now. It comes when "
+    "there is something new and when the server is unsure. A comment every 20 seconds keeps the line open.",
+)
+async def stream_changes(
+    collection: FromPath[str], schema_version: FromPath[int], worker: Worker, services: Held, state: State
+) -> Stream:
+    served_collection(collection, schema_version)
+    watch: Watch = state.setdefault("sync_watch", None) or Watch(services)
+    state.sync_watch = watch
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return Stream(watch.stream(worker, collection), media_type="text/event-stream", headers=headers)
+
+
+sync_handlers = [pull_documents, push_documents, stream_changes]

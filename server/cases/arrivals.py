@@ -1,0 +1,55 @@
+"""What other rooms tell a case: a posting ended, somebody objected, somebody complained. By job, once each."""
+
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.progress import move
+from server.core import jobs
+from server.core.database import open_session
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models.areas import rule_values
+from server.models.cases import CLOSED_STATES, CaseFile
+
+
+@jobs.task("cases.posting_ended")
+async def on_posting_ended(services: Services, *, case_id: str, posting_id: str) -> None:
+    """The list came down without an open objection: the next round, or the county's desk."""
+    async with open_session(services.sessions) as session:
+        case = await _locked(session, case_id)
+        rules = await rule_values(session, case.area_code, case.rules_on, ["case.posting_rounds"])
+        is_last = case.posting_round + 1 >= int(rules.get("case.posting_rounds", 1))
+        step = "posting_ended" if is_last else "posting_round_ended"
+        await move(session, case, step, cause=f"posting:{posting_id}", actor_id=None, at=utc_now())
+
+
+@jobs.task("cases.objection_made")
+async def on_objection_made(services: Services, *, case_id: str, objection_id: str) -> None:
+    async with open_session(services.sessions) as session:
+        case = await _locked(session, case_id)
+        await move(session, case, "objection_made", cause=f"objection:{objection_id}", actor_id=None, at=utc_now())
+
+
+@jobs.task("cases.objection_answered")
+async def on_objection_answered(services: Services, *, case_id: str, objection_id: str, actor_id: str) -> None:
+    async with open_session(services.sessions) as session:
+        case = await _locked(session, case_id)
+        cause = f"objection_answered:{objection_id}"
+        await move(session, case, "objection_answered", cause=cause, actor_id=UUID(actor_id), at=utc_now())
+
+
+@jobs.task("cases.complained")
+async def on_complained(services: Services, *, household_id: str) -> None:
+    """A complaint makes the county's own visit a must (law)."""
+    async with open_session(services.sessions) as session:
+        await session.execute(
+            update(CaseFile)
+            .where(CaseFile.household_id == UUID(household_id), CaseFile.state.not_in(CLOSED_STATES))
+            .values(needs_county_visit=True, version=CaseFile.version + 1)
+        )
+
+
+async def _locked(session: AsyncSession, case_id: str) -> CaseFile:
+    return (await session.scalars(select(CaseFile).where(CaseFile.id == UUID(case_id)).with_for_update())).one()

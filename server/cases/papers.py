@@ -1,0 +1,95 @@
+"""The papers an application needs, by situation: asked for once and all together (一次性告知), then received.
+
+Which papers those are is the rule `case.papers` of the area on the day of the application.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, Role, found, readable, require
+from server.core.errors import Problem
+from server.core.ids import new_id
+from server.core.wire import Answer
+from server.models import audit
+from server.models.areas import rule_values
+from server.models.cases import CLOSED_STATES, CaseFile, Paper
+
+_WHO = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
+
+
+class PaperRule(Struct):
+    """One line of the rule `case.papers`. Without a situation everyone brings it."""
+
+    code: str
+    zh: str
+    en: str
+    situation: str | None = None
+
+
+class PaperLine(Answer):
+    code: str
+    zh: str
+    en: str
+    asked_at: datetime | None
+    received_on: date | None
+
+
+async def list_papers(session: AsyncSession, case: CaseFile) -> list[PaperLine]:
+    """What this application needs, in the rule's order, and what of it has come. Two queries."""
+    rows = {one.code: one for one in await session.scalars(select(Paper).where(Paper.case_id == case.id))}
+    wanted = needed(await rule_values(session, case.area_code, case.rules_on, ["case.papers"]), case.situations)
+    return [
+        PaperLine(
+            code=one.code,
+            zh=one.zh,
+            en=one.en,
+            asked_at=rows[one.code].asked_at if one.code in rows else None,
+            received_on=rows[one.code].received_on if one.code in rows else None,
+        )
+        for one in wanted
+    ]
+
+
+def needed(rules: dict[str, Any], situations: list[str]) -> list[PaperRule]:
+    lines = [PaperRule(**line) for line in rules.get("case.papers", [])]
+    return [one for one in lines if one.situation is None or one.situation in situations]
+
+
+async def missing_papers(session: AsyncSession, case: CaseFile) -> list[str]:
+    return [one.code for one in await list_papers(session, case) if one.received_on is None]
+
+
+async def ask_for_papers(session: AsyncSession, case: CaseFile, codes: list[str], now: datetime) -> None:
+    """The one-time notice names all that is missing: nothing may be asked for later one by one."""
+    for code in codes:
+        row = insert(Paper).values(id=new_id(), case_id=case.id, code=code, asked_at=now)
+        await session.execute(row.on_conflict_do_update(index_elements=["case_id", "code"], set_={"asked_at": now}))
+
+
+async def receive_paper(session: AsyncSession, caller: Caller, case_id: UUID, code: str, on: date) -> list[PaperLine]:
+    """Note that a paper came; a second time changes nothing. Raises `case.paper_unknown`, `case.closed`."""
+    require(caller, _WHO)
+    case: CaseFile = found(
+        await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
+    )
+    if case.state in CLOSED_STATES:
+        raise Problem("case.closed", state=case.state)
+    if code not in {one.code for one in await list_papers(session, case)}:
+        raise Problem("case.paper_unknown")
+    row = insert(Paper).values(id=new_id(), case_id=case.id, code=code, received_on=on, received_by=caller.id)
+    written = await session.scalar(
+        row.on_conflict_do_update(
+            index_elements=["case_id", "code"],
+            set_={"received_on": on, "received_by": caller.id},
+            where=Paper.received_on.is_(None),
+        ).returning(Paper.id)
+    )
+    if written is not None:
+        audit.record(session, caller, "case.paper_received", "case", case.id, area_code=case.area_code, code=code)
+    return await list_papers(session, case)

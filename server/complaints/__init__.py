@@ -1,0 +1,1 @@
+"""Complaints and appeals: registered, handled, decided, answered (件件有回音)."""

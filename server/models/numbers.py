@@ -1,0 +1,13 @@
+"""Numbers that people are told: one after the other under a prefix, whoever asks at the same time."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+async def next_number(session: AsyncSession, column: Any, prefix: str, digits: int) -> str:
+    """The next number after the highest with this prefix; two at once wait for each other."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(prefix))))
+    last = await session.scalar(select(func.max(column)).where(column.like(prefix + "_" * digits)))
+    return f"{prefix}{int(last[len(prefix) :]) + 1 if last else 1:0{digits}d}"

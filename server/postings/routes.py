@@ -1,0 +1,109 @@
+"""`/desk/v1/postings` for officers, `/public/v1/postings` for the village."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
+
+from media.refusals import CODES
+from server.core.errors import Fault, Problem
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Held, Session, Worker, problems
+from server.postings import lists, public
+from server.postings.lists import MakePosting, PlaceBody, PostingPage
+from server.postings.public import NOT_INDEXED, AnswerObjection, Followed, FollowUp, Object, Objected, PublicPosting
+
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+_FOUND = _SIGNED | problems("thing.not_found")
+_PUBLIC = problems("thing.not_found", "request.rate_limited")
+
+
+@dataclass
+class PlaceForm:
+    """`place` is JSON: forms from WeChat carry strings."""
+
+    place: str
+    file: UploadFile
+
+
+@post("/postings", responses=_FOUND | problems("posting.not_now"))
+async def make_posting(data: JSONBody[MakePosting], worker: Worker, session: Session) -> PostingPage:
+    return await lists.make_posting(session, worker, data)
+
+
+@get("/postings", responses=_SIGNED)
+async def list_postings(
+    worker: Worker, session: Session, posting_state: FromQuery[str | None] = None
+) -> list[PostingPage]:
+    return await lists.list_postings(session, worker, posting_state)
+
+
+@get("/postings/{posting_id:uuid}", responses=_FOUND)
+async def open_posting(posting_id: FromPath[UUID], worker: Worker, session: Session) -> PostingPage:
+    return await lists.open_posting(session, worker, posting_id)
+
+
+@post(
+    "/postings/{posting_id:uuid}/places",
+    responses=_FOUND | problems("posting.ended", "store.unavailable", *sorted(CODES)),
+)
+async def hang_up_posting(
+    posting_id: FromPath[UUID], data: MultipartBody[PlaceForm], worker: Worker, session: Session, services: Held
+) -> PostingPage:
+    try:
+        place = msgspec.json.decode(data.place, type=PlaceBody)
+    except msgspec.MsgspecError as error:
+        raise Problem("request.invalid", faults=[Fault("/place", "field.invalid", str(error))]) from None
+    return await lists.hang_up(session, services, worker, posting_id, place, await data.file.read())
+
+
+@post(
+    "/postings/{posting_id:uuid}/start",
+    status_code=200,
+    responses=_FOUND | problems("posting.places_missing", "posting.ended"),
+)
+async def start_posting(posting_id: FromPath[UUID], worker: Worker, session: Session) -> PostingPage:
+    return await lists.start_posting(session, worker, posting_id, utc_now())
+
+
+@post("/objections/{objection_id:uuid}/answer", status_code=204, responses=_FOUND | problems("objection.answered"))
+async def answer_objection(
+    objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], worker: Worker, session: Session
+) -> None:
+    await public.answer_objection(session, worker, objection_id, data, utc_now())
+
+
+@get("/postings/{key:str}", responses=_PUBLIC)
+async def read_posting(key: FromPath[str], session: Session) -> Response[PublicPosting]:
+    return Response(await public.read_posting(session, key, utc_now()), headers=NOT_INDEXED)
+
+
+@post("/postings/{key:str}/objections", responses=_PUBLIC)
+async def object_to_posting(
+    key: FromPath[str], data: JSONBody[Object], request: Request[Any, Any, Any], session: Session, services: Held
+) -> Objected:
+    address = request.client.host if request.client else ""
+    return await public.object_to(session, services, key, data, address=address, now=utc_now())
+
+
+@post("/objections/look-up", status_code=200, responses=_PUBLIC)
+async def follow_objection(
+    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: Held
+) -> Followed:
+    address = request.client.host if request.client else ""
+    return await public.follow_up(session, services, data, address=address, now=utc_now())
+
+
+desk_router = Router(
+    "/desk/v1",
+    route_handlers=[make_posting, list_postings, open_posting, hang_up_posting, start_posting, answer_objection],
+    tags=["postings"],
+    security=BEARER,
+)
+public_router = Router(
+    "/public/v1", route_handlers=[read_posting, object_to_posting, follow_objection], tags=["public"]
+)

@@ -1,0 +1,182 @@
+"""Claims: a visit is leased to one reviewer at a time, for minutes, renewed while its page is open.
+
+A lease that ends puts the visit back by itself: nothing has to run for it. Whoever let it lapse may still
+decide while nobody else has claimed.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, exists, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import REVIEW_ROLES, Caller, found, readable, require
+from server.core.errors import Problem
+from server.core.settings import Settings
+from server.core.wire import Answer, Wire
+from server.models import audit
+from server.models.cases import RelativeOnStaff
+from server.models.people import Staff, StaffRole
+from server.models.review import Decision, ReviewItem
+from server.models.visits import VisitInvestigator
+from server.review.queue import ORDER, Filters, filtered
+
+
+class Claim(Answer):
+    """What a reviewer holds. `version` goes back as `If-Match` with the decision."""
+
+    visit_id: UUID
+    lease_until: datetime
+    version: int
+
+
+class HandOver(Wire):
+    to_staff_id: UUID
+
+
+async def claim_next(
+    session: AsyncSession, caller: Caller, filters: Filters, settings: Settings, now: datetime
+) -> Claim:
+    """Lease the first visit that nobody holds, of those that fit the filters. Raises `review.queue_empty`."""
+    require(caller, REVIEW_ROLES)
+    filters.state = "waiting"
+    item = await session.scalar(
+        filtered(readable(ReviewItem, caller), filters, now).order_by(*ORDER).limit(1).with_for_update(skip_locked=True)
+    )
+    if item is None:
+        raise Problem("review.queue_empty")
+    return lease(session, caller, item, settings, now)
+
+
+async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:
+    """Lease a given visit, or renew one's own lease.
+
+    Raises `review.claimed_by_other`, `review.decided`, `review.own_visit`, `review.relative`.
+    """
+    item = await lock_item(session, caller, visit_id)
+    if item.state == "decided":
+        raise await decided_already(session, visit_id)
+    if item.holder_id != caller.id:
+        await refuse_held(session, item, now)
+    return lease(session, caller, item, settings, now)
+
+
+async def keep(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:
+    """The heartbeat of an open page. Raises what tells that the claim was lost, and to whom."""
+    item = await lock_item(session, caller, visit_id)
+    if item.state == "decided":
+        raise await decided_already(session, visit_id)
+    if item.holder_id != caller.id:
+        await refuse_held(session, item, now)
+        raise Problem("review.not_claimed")
+    return lease(session, caller, item, settings, now)
+
+
+async def release(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
+    """Give a claim back. Giving back what one does not hold changes nothing."""
+    item = await lock_item(session, caller, visit_id)
+    if item.state == "claimed" and item.holder_id == caller.id:
+        put_back(item)
+        audit.record(session, caller, "review.released", "visit", visit_id, area_code=item.area_code)
+
+
+async def hand_over(
+    session: AsyncSession, caller: Caller, visit_id: UUID, to_staff_id: UUID, settings: Settings, now: datetime
+) -> Claim:
+    """Pass one's claim to a colleague who may decide on it. Raises `review.not_claimed`, `review.holder_unfit`."""
+    item = await lock_item(session, caller, visit_id)
+    if item.holder_id != caller.id:
+        raise Problem("review.not_claimed")
+    if not await _may_review(session, to_staff_id, item):
+        raise Problem("review.holder_unfit")
+    item.holder_id = to_staff_id
+    item.version += 1
+    audit.record(
+        session, caller, "review.handed_over", "visit", visit_id, area_code=item.area_code, to=str(to_staff_id)
+    )
+    return _extend(item, settings, now)
+
+
+async def _may_review(session: AsyncSession, staff_id: UUID, item: ReviewItem) -> bool:
+    may = (
+        select(Staff.id)
+        .join(StaffRole, StaffRole.staff_id == Staff.id)
+        .where(
+            Staff.id == staff_id,
+            Staff.disabled_at.is_(None),
+            StaffRole.role.in_(REVIEW_ROLES),
+            StaffRole.revoked_at.is_(None),
+            literal(item.area_code).startswith(StaffRole.area_code),
+            ~_took_part(item.visit_id, staff_id),
+            ~exists().where(RelativeOnStaff.household_id == item.household_id, RelativeOnStaff.name == Staff.name),
+        )
+        .limit(1)
+    )
+    return await session.scalar(may) is not None
+
+
+def _took_part(visit_id: UUID, staff_id: UUID) -> ColumnElement[bool]:
+    return exists().where(VisitInvestigator.visit_id == visit_id, VisitInvestigator.staff_id == staff_id)
+
+
+async def lock_item(session: AsyncSession, caller: Caller, visit_id: UUID) -> ReviewItem:
+    """The item, locked, if the caller may decide on it. Raises why not: own, a relative's, or not found."""
+    require(caller, REVIEW_ROLES)
+    own, relative = (
+        await session.execute(
+            select(
+                _took_part(visit_id, caller.id),
+                exists()
+                .where(
+                    ReviewItem.visit_id == visit_id,
+                    RelativeOnStaff.household_id == ReviewItem.household_id,
+                    RelativeOnStaff.name == caller.name,
+                )
+                .correlate(None),
+            )
+        )
+    ).one()
+    if own or relative:
+        raise Problem("review.own_visit" if own else "review.relative")
+    item: ReviewItem = found(
+        await session.scalar(readable(ReviewItem, caller).where(ReviewItem.visit_id == visit_id).with_for_update())
+    )
+    return item
+
+
+async def refuse_held(session: AsyncSession, item: ReviewItem, now: datetime) -> None:
+    """Raises `review.claimed_by_other` with the name of whoever holds it."""
+    if item.holder_id is not None and item.lease_until is not None and item.lease_until > now:
+        holder = await session.get_one(Staff, item.holder_id)
+        raise Problem("review.claimed_by_other", holder=holder.name)
+
+
+async def decided_already(session: AsyncSession, visit_id: UUID) -> Problem:
+    row = (
+        await session.execute(
+            select(Decision.outcome, Staff.name)
+            .join(Staff, Staff.id == Decision.reviewer_id)
+            .where(Decision.visit_id == visit_id, Decision.undone_at.is_(None))
+        )
+    ).one()
+    return Problem("review.decided", outcome=row.outcome, decided_by=row.name)
+
+
+def lease(session: AsyncSession, caller: Caller, item: ReviewItem, settings: Settings, now: datetime) -> Claim:
+    if item.holder_id != caller.id:
+        audit.record(session, caller, "review.claimed", "visit", item.visit_id, area_code=item.area_code)
+        item.version += 1
+        item.changed_at = func.now()
+    item.state, item.holder_id = "claimed", caller.id
+    return _extend(item, settings, now)
+
+
+def _extend(item: ReviewItem, settings: Settings, now: datetime) -> Claim:
+    item.lease_until = now + timedelta(minutes=settings.claim_minutes)
+    return Claim(visit_id=item.visit_id, lease_until=item.lease_until, version=item.version)
+
+
+def put_back(item: ReviewItem) -> None:
+    item.state, item.holder_id, item.lease_until = "waiting", None, None
+    item.version += 1
+    item.changed_at = func.now()

@@ -1,0 +1,334 @@
+"""Decisions: a person accepts a visit, returns it, has it checked again or passes it up, once.
+
+Two reviewers who decide at once: one wins, the other is told who and what. A slip can be taken back for a
+minute (`review.undo_s`, by area). Until that is over the case does not move: its job is put off, so that a
+resident never reads a step that is then taken away. The phone sees a decision, and its undoing, at once.
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core import jobs
+from server.core.access import REVIEW_ROLES, Caller, Role, readable, require
+from server.core.errors import Problem
+from server.core.ids import new_id
+from server.core.settings import Settings
+from server.core.wire import Answer, LongText, ShortText, Wire
+from server.models import audit
+from server.models.areas import rule_values
+from server.models.feed import announce
+from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck
+from server.models.visits import Visit
+from server.review.claims import Claim, decided_already, lease, lock_item, put_back, refuse_held
+
+CHINA = ZoneInfo("Asia/Shanghai")
+VISIT_STATE = {
+    "accepted": "accepted",
+    "returned": "returned",
+    "spot_check": "under_review",
+    "escalated": "escalated",
+}
+# The case's job waits a little longer than the reviewer may think again, so that an undoing has committed.
+UNDO_MARGIN = timedelta(seconds=5)
+
+
+class Questioned(Wire):
+    """One question or photo that a return asks to mend."""
+
+    question_id: ShortText
+    reason: LongText
+    evidence_id: UUID | None = None
+
+
+class Decide(Wire):
+    outcome: Literal["accepted", "returned", "spot_check", "escalated"]
+    reason: LongText = ""
+    upheld: Annotated[list[UUID], Meta(max_length=200)] = []
+    dismissed: Annotated[list[UUID], Meta(max_length=200)] = []
+    questioned: Annotated[list[Questioned], Meta(max_length=200)] = []
+
+
+class Decided(Answer):
+    """`undo_until`: when it becomes final."""
+
+    id: UUID
+    visit_id: UUID
+    outcome: str
+    reason: str
+    decided_at: datetime
+    undo_until: datetime
+
+
+class AcceptMany(Wire):
+    visit_ids: Annotated[list[UUID], Meta(min_length=1, max_length=100)]
+
+
+class Bulk(Answer):
+    """Of one visit: the decision, or the code of what stood against it."""
+
+    visit_id: UUID
+    decision_id: UUID | None
+    code: str | None
+
+
+class Reason(Wire):
+    reason: Annotated[str, Meta(min_length=1, max_length=4000)]
+
+
+async def decide(
+    session: AsyncSession,
+    caller: Caller,
+    visit_id: UUID,
+    asked: Decide,
+    *,
+    version: int | None,
+    idempotency_key: str | None,
+    now: datetime,
+) -> Decided:
+    """Decide a visit that the caller holds. The same key and content again gives the same answer.
+
+    Raises `review.not_claimed`, `review.claimed_by_other` and `review.decided` (with who and what),
+    `review.reason_required`.
+    """
+    item = await lock_item(session, caller, visit_id)
+    undo = timedelta(seconds=await _undo_s(session, item, now))
+    if (again := await _same_act(session, caller, visit_id, asked, idempotency_key)) is not None:
+        return _told(again, undo)
+    if item.state == "decided":
+        raise await decided_already(session, visit_id)
+    if item.holder_id != caller.id or version not in {None, item.version}:
+        if item.holder_id != caller.id:
+            await refuse_held(session, item, now)
+        raise Problem("review.not_claimed")
+    if asked.outcome != "accepted" and not asked.reason.strip():
+        raise Problem("review.reason_required")
+    await _settle_findings(session, caller, visit_id, asked)
+    decision = await _write(session, caller, item, asked, idempotency_key, undo, now)
+    return _told(decision, undo)
+
+
+async def _undo_s(session: AsyncSession, item: ReviewItem, now: datetime) -> float:
+    rules = await rule_values(session, item.area_code, now.astimezone(CHINA).date(), ["review.undo_s"])
+    return float(rules["review.undo_s"])
+
+
+async def _same_act(
+    session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide, key: str | None
+) -> Decision | None:
+    if key is None:
+        return None
+    before = await session.scalar(select(Decision).where(Decision.idempotency_key == key))
+    if before is None:
+        return None
+    same = (before.visit_id, before.reviewer_id, before.outcome, before.reason) == (
+        visit_id,
+        caller.id,
+        asked.outcome,
+        asked.reason,
+    )
+    if not same:
+        raise Problem("request.idempotency_key_reused")
+    return before
+
+
+async def _settle_findings(session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide) -> None:
+    for settled_as, ids in (("upheld", asked.upheld), ("dismissed", asked.dismissed)):
+        if not ids:
+            continue
+        settled = await session.scalars(
+            update(Finding)
+            .where(Finding.id.in_(ids), Finding.visit_id == visit_id)
+            .values(settled_as=settled_as, settled_by=caller.id)
+            .returning(Finding.id)
+        )
+        if len(settled.all()) != len(set(ids)):
+            raise Problem("review.finding_unknown")
+
+
+async def _write(
+    session: AsyncSession,
+    caller: Caller,
+    item: ReviewItem,
+    asked: Decide,
+    key: str | None,
+    undo: timedelta,
+    now: datetime,
+    *,
+    in_bulk: bool = False,
+) -> Decision:
+    decision = Decision(
+        id=new_id(),
+        visit_id=item.visit_id,
+        reviewer_id=caller.id,
+        outcome=asked.outcome,
+        reason=asked.reason,
+        idempotency_key=key,
+        questioned=[_questioned(one) for one in asked.questioned],
+        decided_at=now,
+    )
+    session.add(decision)
+    put_back(item)
+    item.state = "decided"
+    visit = await session.get_one(Visit, item.visit_id)
+    visit.state = VISIT_STATE[asked.outcome]
+    if asked.outcome == "spot_check":
+        session.add(SpotCheck(id=new_id(), visit_id=visit.id, area_code=visit.area_code, **_ORDERED))
+    await session.flush()  # announce reads the new state
+    audit.record(
+        session,
+        caller,
+        "review.decided",
+        "visit",
+        visit.id,
+        area_code=item.area_code,
+        outcome=asked.outcome,
+        upheld=len(asked.upheld),
+        dismissed=len(asked.dismissed),
+        in_bulk=in_bulk,
+    )
+    await announce(session, "visits", [visit.id])
+    wait = undo + UNDO_MARGIN if undo else None
+    await jobs.defer(session, "cases.visit_decided", after=wait, decision_id=str(decision.id))
+    return decision
+
+
+_ORDERED = {"why": "ordered", "stratum": "", "state": "drawn"}
+
+
+def _questioned(one: Questioned) -> dict[str, str | None]:
+    return {
+        "questionId": one.question_id,
+        "reason": one.reason,
+        "evidenceId": str(one.evidence_id) if one.evidence_id else None,
+    }
+
+
+def _told(decision: Decision, undo: timedelta) -> Decided:
+    return Decided(
+        id=decision.id,
+        visit_id=decision.visit_id,
+        outcome=decision.outcome,
+        reason=decision.reason,
+        decided_at=decision.decided_at,
+        undo_until=decision.decided_at + undo,
+    )
+
+
+async def undo_decision(
+    session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime
+) -> Claim:
+    """Take one's own decision back while it is not final; the visit is then claimed again.
+
+    Raises `review.not_decided` (also for another's decision) and `review.undo_too_late`.
+    """
+    item = await lock_item(session, caller, visit_id)
+    decision = await session.scalar(
+        select(Decision)
+        .where(Decision.visit_id == visit_id, Decision.undone_at.is_(None), Decision.reviewer_id == caller.id)
+        .with_for_update()
+    )
+    if decision is None or item.state != "decided":
+        raise Problem("review.not_decided")
+    seconds = await _undo_s(session, item, now)
+    if now > decision.decided_at + timedelta(seconds=seconds):
+        raise Problem("review.undo_too_late", seconds=round(seconds))
+    decision.undone_at, decision.undone_why = now, "undone"
+    await _unsettle(session, caller, visit_id, decision)
+    visit = await session.get_one(Visit, visit_id)
+    visit.state = "under_review"
+    item.state = "waiting"
+    claimed = lease(session, caller, item, settings, now)
+    await session.flush()  # announce reads the new state
+    audit.record(
+        session, caller, "review.undone", "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
+    )
+    await announce(session, "visits", [visit_id])
+    return claimed
+
+
+async def _unsettle(session: AsyncSession, caller: Caller, visit_id: UUID, decision: Decision) -> None:
+    """What the decision said of the findings goes with it, and the spot check it ordered."""
+    await session.execute(
+        update(Finding)
+        .where(Finding.visit_id == visit_id, Finding.settled_by == caller.id, Finding.superseded_at.is_(None))
+        .values(settled_as=None, settled_by=None)
+    )
+    await session.execute(
+        update(SpotCheck)
+        .where(
+            SpotCheck.visit_id == visit_id,
+            SpotCheck.why == "ordered",
+            SpotCheck.state == "drawn",
+            SpotCheck.created_at >= decision.decided_at - UNDO_MARGIN,
+        )
+        .values(state="cancelled")
+    )
+
+
+async def accept_many(session: AsyncSession, caller: Caller, visit_ids: list[UUID], now: datetime) -> list[Bulk]:
+    """Accept visits that nothing is doubted about, each a decision and an audit row of its own.
+
+    A finding of severity `info` is a remark and no doubt: WeChat strips the camera's facts from nearly
+    every photo, and a bulk that stopped there would never accept anything.
+    """
+    require(caller, REVIEW_ROLES)
+    rows = (
+        readable(ReviewItem, caller)
+        .where(ReviewItem.visit_id.in_(visit_ids))
+        .order_by(ReviewItem.visit_id)
+        .with_for_update()
+    )
+    items = {one.visit_id: one for one in await session.scalars(rows)}
+    done: list[Bulk] = []
+    for visit_id in dict.fromkeys(visit_ids):
+        item = items.get(visit_id)
+        code = _against_bulk(item, caller, now)
+        if item is None or code is not None:
+            done.append(Bulk(visit_id=visit_id, decision_id=None, code=code))
+            continue
+        undo = timedelta(seconds=await _undo_s(session, item, now))
+        decision = await _write(session, caller, item, Decide(outcome="accepted"), None, undo, now, in_bulk=True)
+        done.append(Bulk(visit_id=visit_id, decision_id=decision.id, code=None))
+    return done
+
+
+def _against_bulk(item: ReviewItem | None, caller: Caller, now: datetime) -> str | None:
+    """Also for one's own visits and relatives' the answer is that there is no such visit to accept."""
+    if item is None:
+        return "thing.not_found"
+    if item.state == "decided":
+        return "review.decided"
+    if item.holder_id not in {None, caller.id} and item.lease_until is not None and item.lease_until > now:
+        return "review.claimed_by_other"
+    if item.gravest > SEVERITIES.index("info"):
+        return "review.has_findings"
+    return None
+
+
+async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, reason: str, now: datetime) -> None:
+    """A supervisor puts a decided visit before a reviewer again. What the case did stays: it has its own way back.
+
+    Raises `review.not_decided`.
+    """
+    require(caller, {Role.SUPERVISOR, Role.COUNTY_OFFICER})
+    item = await lock_item(session, caller, visit_id)
+    if item.state != "decided":
+        raise Problem("review.not_decided")
+    decision = await session.scalar(
+        select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)).with_for_update()
+    )
+    if decision is not None:
+        decision.undone_at, decision.undone_why = now, "reopened"
+    put_back(item)
+    item.entered_at = now
+    visit = await session.get_one(Visit, visit_id)
+    visit.state = "under_review"
+    await session.flush()  # announce reads the new state
+    audit.record(session, caller, "review.reopened", "visit", visit_id, area_code=item.area_code, reason=reason)
+    await announce(session, "visits", [visit_id])

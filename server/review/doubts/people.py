@@ -1,0 +1,54 @@
+"""Who it was: phones and WeChat accounts against people, and relatives on the staff."""
+
+from uuid import UUID
+
+from server.review.doubts import Doubts
+from server.review.view import VisitView
+
+
+def one_phone_for_two(view: VisitView) -> Doubts:
+    for staff_id in _on_authors_phone(view):
+        yield None, {"staffId": str(staff_id)}
+
+
+def _on_authors_phone(view: VisitView) -> list[UUID]:
+    """Who attested this visit on the phone that it was made with."""
+    own = view.devices.get(view.visit.device_id)
+    found: list[UUID] = []
+    for one in view.attestations:
+        other = view.devices.get(one.device_id)
+        if one.staff_id == view.visit.author_id or own is None or other is None:
+            continue
+        if own.id == other.id or (own.hardware_id is not None and own.hardware_id == other.hardware_id):
+            found.append(one.staff_id)
+    return found
+
+
+def phone_shared(view: VisitView) -> Doubts:
+    """The author's phone was lately used by workers beside those of whom `one_phone_for_two` tells."""
+    others = set(view.others_on_phone) - set(_on_authors_phone(view))
+    if others:
+        yield (
+            None,
+            {
+                "people": len(others) + 1,
+                "days": view.rule("visit.shared_phone_days"),
+                "staffIds": sorted(str(one) for one in others),
+            },
+        )
+
+
+def wechat_also_resident(view: VisitView) -> Doubts:
+    """An account stands for one worker alone by constraint; what can be is one that also speaks for a family."""
+    for staff_id in view.residents_too:
+        yield None, {"staffId": str(staff_id)}
+
+
+def relative_on_staff(view: VisitView) -> Doubts:
+    if view.household.relative_on_staff:
+        yield None, {}
+
+
+def relative_not_declared(view: VisitView) -> Doubts:
+    if view.answers.get("staff_relative") is True and not view.household.relative_on_staff:
+        yield None, {}

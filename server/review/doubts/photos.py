@@ -1,0 +1,175 @@
+"""Whether the photos are what they are said to be: of this home, of this hour, taken once, and as taken."""
+
+from collections import Counter
+from datetime import timedelta
+
+from server.core.location import country_hint, distance_beyond
+from server.review.doubts import Doubts
+from server.review.doubts.answers import pictures, signatures
+from server.review.view import PhotoView, VisitView
+
+HOUR = timedelta(hours=1)
+CLOCKS_APART = timedelta(minutes=5)
+
+
+def time_off(view: VisitView) -> Doubts:
+    margin = timedelta(minutes=view.rule("visit.photo_time_margin_min"))
+    start, end = view.visit.started_at, view.visit.ended_at
+    for photo in view.photos:
+        taken_at = photo.taken_at
+        if taken_at is None or start is None or end is None:
+            continue
+        if not start - margin <= taken_at <= end + margin:
+            away = start - taken_at if taken_at < start else taken_at - end
+            yield (
+                photo.evidence.id,
+                {
+                    "takenAt": taken_at.isoformat(),
+                    "hoursAway": round(away / HOUR, 1),
+                    "source": photo.taken_at_source,
+                },
+            )
+
+
+def after_receipt(view: VisitView) -> Doubts:
+    for photo in view.photos:
+        if photo.taken_at is not None and photo.taken_at > view.visit.received_at + CLOCKS_APART:
+            yield photo.evidence.id, {"takenAt": photo.taken_at.isoformat()}
+
+
+def place_off(view: VisitView) -> Doubts:
+    radius_m = view.rule("visit.photo_distance_m")
+    for photo in view.photos:
+        if photo.place is None or (target := view.start or view.home) is None:
+            continue
+        beyond = distance_beyond(photo.place, target, radius_m)
+        if beyond.beyond_m > 0:
+            yield (
+                photo.evidence.id,
+                {
+                    "latitude": photo.place.latitude,
+                    "longitude": photo.place.longitude,
+                    "distanceM": round(beyond.distance_m),
+                    "radiusM": radius_m,
+                },
+            )
+
+
+def abroad(view: VisitView) -> Doubts:
+    for photo in view.photos:
+        if photo.place is not None and country_hint(*photo.place) == "outside_cn_box":
+            yield photo.evidence.id, {"latitude": photo.place.latitude, "longitude": photo.place.longitude}
+
+
+def reused(view: VisitView) -> Doubts:
+    signed = {evidence_id for evidence_id, _ in signatures(view.answers)}
+    for photo in view.photos:
+        if photo.evidence.id in signed:
+            continue  # signature_twice says it
+        for visit_id, household_id in photo.used_elsewhere:
+            yield (
+                photo.evidence.id,
+                {"visitId": str(visit_id), "otherHousehold": household_id != view.visit.household_id},
+            )
+
+
+def near_duplicate(view: VisitView) -> Doubts:
+    """The nearest twin alone: another picture of another visit that looks the same."""
+    limit = view.rule("photo.near_duplicate_bits")
+    for photo in view.photos:
+        if photo.near_duplicates:
+            nearest = photo.near_duplicates[0]
+            yield (
+                photo.evidence.id,
+                {
+                    "bits": nearest.bits,
+                    "limitBits": limit,
+                    "visitId": str(nearest.visit_id),
+                    "otherHousehold": nearest.household_id != view.visit.household_id,
+                },
+            )
+
+
+def without_camera(view: VisitView) -> Doubts:
+    for photo in view.photos:
+        if photo.evidence.state == "verified" and photo.facts.get("exif") == "none":
+            yield photo.evidence.id, {}
+
+
+def edited(view: VisitView) -> Doubts:
+    """By the name of a program that changes pictures; a camera's own software is no doubt."""
+    known = [name.lower() for name in view.rule("photo.editors")]
+    for photo in view.photos:
+        software = photo.facts.get("software") or ""
+        if any(name in software.lower() for name in known):
+            yield photo.evidence.id, {"software": software[:60]}
+
+
+def like_a_screenshot(view: VisitView) -> Doubts:
+    """No camera facts, and the size of a phone's screen: perhaps a screenshot, perhaps a photo cropped."""
+    sizes = {tuple(size) for size in view.rule("photo.screen_sizes")}
+    ratio = view.rule("photo.screen_ratio")
+    for photo in view.photos:
+        short, long = sorted((photo.facts.get("width") or 0, photo.facts.get("height") or 0))
+        if not short or photo.facts.get("cameraModel") or _is_signature(view, photo):
+            continue
+        if (short, long) in sizes or long / short >= ratio:
+            yield photo.evidence.id, {"width": photo.facts["width"], "height": photo.facts["height"]}
+
+
+def _is_signature(view: VisitView, photo: PhotoView) -> bool:
+    return any(evidence_id == photo.evidence.id for evidence_id, _ in signatures(view.answers))
+
+
+def late(view: VisitView) -> Doubts:
+    limit_h = view.rule("photo.late_hours")
+    for photo in view.photos:
+        if photo.evidence.uploaded_at is None:
+            continue
+        hours = (photo.evidence.uploaded_at - view.visit.received_at) / HOUR
+        if hours > limit_h:
+            yield photo.evidence.id, {"hoursLate": round(hours, 1), "limitHours": limit_h}
+
+
+def too_few(view: VisitView) -> Doubts:
+    least = view.rule("photo.fewest")
+    if view.visit.mode == "in_person" and len(view.photos) < least:
+        yield None, {"photos": len(view.photos), "least": least}
+
+
+def not_listed(view: VisitView) -> Doubts:
+    """The answers point at pictures that the sealed manifest does not have."""
+    missing = pictures(view.answers) - {photo.evidence.id for photo in view.photos}
+    if missing:
+        yield None, {"pictures": len(missing)}
+
+
+def signature_twice(view: VisitView) -> Doubts:
+    """One picture for two people's names, or a signature already used in another visit."""
+    content = {photo.evidence.id: photo.evidence.sha256 for photo in view.photos}
+    signed = {(content[evidence_id], name) for evidence_id, name in signatures(view.answers) if evidence_id in content}
+    names = Counter(sha256 for sha256, _ in signed)
+    told: set[str] = set()
+    for photo in view.photos:
+        sha256 = photo.evidence.sha256
+        if sha256 in told or not names[sha256]:
+            continue
+        told.add(sha256)
+        if names[sha256] > 1 or photo.used_elsewhere:
+            elsewhere = {"visitId": str(photo.used_elsewhere[0][0])} if photo.used_elsewhere else {}
+            yield (
+                photo.evidence.id,
+                {"people": names[sha256], "otherVisits": len(photo.used_elsewhere), **elsewhere},
+            )
+
+
+def refused(view: VisitView) -> Doubts:
+    for photo in view.photos:
+        if photo.evidence.state == "refused":
+            yield photo.evidence.id, {"code": photo.evidence.refused_code}
+
+
+def swapped(view: VisitView) -> Doubts:
+    for photo in view.photos:
+        if photo.mismatches:
+            yield photo.evidence.id, {"times": photo.mismatches}

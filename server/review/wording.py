@@ -1,0 +1,91 @@
+"""How the facts of a doubt are read aloud: in units that a person grasps, whatever the figure."""
+
+from collections.abc import Callable
+from string import Formatter
+from typing import Any, Literal
+
+Language = Literal["zh", "en"]
+
+KM, HOURS_IN_DAY, DAYS_IN_YEAR = 1000, 24, 365
+WORDS: dict[str, tuple[str, str]] = {
+    "start": ("开始", "start"),
+    "end": ("结束", "end"),
+    "ahead": ("快", "ahead"),
+    "behind": ("慢", "behind"),
+    "wages": ("工资性收入", "wages"),
+    "business": ("经营净收入", "net business income"),
+    "property": ("财产净收入", "net property income"),
+    "transfer": ("转移净收入", "net transfer income"),
+    "last_visit": ("上次走访", "the last visit"),
+    "register": ("登记", "the register"),
+}
+
+
+def say(template: str, facts: dict[str, Any], language: Language) -> str:
+    """Fill a sentence. A field's kind follows a colon: `{distanceM:m}`, `{hoursAway:hours}`, `{foundFen:yuan}`.
+
+    A fact that an older finding does not hold reads as a dash, since its history stays readable.
+    """
+    return _Voice(language).vformat(template, (), facts)
+
+
+class _Voice(Formatter):
+    def __init__(self, language: Language) -> None:
+        self.language = language
+
+    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:
+        del args
+        return kwargs.get(key)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if value is None:
+            return "–"
+        if format_spec == "":
+            return str(value)
+        return _KINDS[format_spec](value, self.language)
+
+
+def distance(metres: float, language: Language) -> str:
+    """Metres up to one kilometre; then kilometres, with a decimal while it says something."""
+    if metres < KM:
+        return f"{metres:.0f} " + ("米" if language == "zh" else "m")
+    km = metres / KM
+    return (f"{km:.1f} " if km < 10 else f"{km:,.0f} ") + ("公里" if language == "zh" else "km")  # noqa: PLR2004
+
+
+def span(hours: float, language: Language) -> str:
+    """Seconds to years, in the unit that keeps the figure small."""
+    for unit_hours, limit, zh, en in _SPANS:
+        if hours < limit:
+            count = hours / unit_hours
+            shown = f"{count:.1f}".removesuffix(".0") if count < 10 else f"{count:.0f}"  # noqa: PLR2004
+            return f"{shown} {zh}" if language == "zh" else f"{shown} {en}" + ("" if shown == "1" else "s")
+    raise AssertionError("the last span has no limit")
+
+
+_SPANS = (
+    (1 / 3600, 2 / 60, "秒", "second"),
+    (1 / 60, 2, "分钟", "minute"),
+    (1, 2 * HOURS_IN_DAY, "小时", "hour"),
+    (HOURS_IN_DAY, 2 * DAYS_IN_YEAR * HOURS_IN_DAY, "天", "day"),
+    (DAYS_IN_YEAR * HOURS_IN_DAY, float("inf"), "年", "year"),
+)
+
+
+def _yuan(fen: int, language: Language) -> str:
+    del language
+    return f"{fen / 100:,.2f}".removesuffix(".00")
+
+
+def _word(value: str, language: Language) -> str:
+    return WORDS.get(value, (value, value))[language == "en"]
+
+
+_KINDS: dict[str, Callable[[Any, Language], str]] = {
+    "m": distance,
+    "hours": span,
+    "days": lambda value, language: span(value * HOURS_IN_DAY, language),
+    "minutes": lambda value, language: span(value / 60, language),
+    "yuan": _yuan,
+    "word": _word,
+}

@@ -1,0 +1,10 @@
+"""The office of the first application."""
+
+import pytest
+
+from tests.cases.makers import Office
+
+
+@pytest.fixture
+async def office(system, services, county) -> Office:
+    return Office(system, services, county)

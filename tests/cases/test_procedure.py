@@ -1,0 +1,379 @@
+"""The procedure: a table that is read by people, and cases led through it by officers."""
+
+import asyncio
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from server.cases.deadlines import Length, end_of, length_of, restore_deadlines
+from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
+from server.cases.progress import begin_payments, month_after
+from server.cases.rules import day_of
+from server.core.access import Role
+from server.core.database import open_session
+from server.core.errors import CATALOGUE
+from server.core.tokens import utc_now
+from server.models.areas import CalendarDay
+from server.models.audit import AuditEntry
+from server.models.cases import CASE_STATES, CaseDeadline, CaseEvent, CaseFile
+from server.models.households import Household
+from tests.cases.makers import calculated, done, look, refused, step
+
+TABLE = Path(__file__).parent / "who_may_do_what.txt"
+SHORT = {"auth.forbidden": "·", "case.not_now": "-", "case.closed": "x", "case.suspended": "s"}
+
+
+# --- the table
+
+
+def who_may_do_what() -> str:
+    """For each role a table of acts by states: Y allowed, · not this role, - not now, x closed."""
+    parts = ["Y allowed   · auth.forbidden   - case.not_now   x case.closed"]
+    for role in Role:
+        rows = [f"{act:18}" + " ".join(_judged(role, act)) for act in ACTS]
+        may = [row for row in rows if set(row.split()[1:]) != {"·"}]
+        parts.append(f"\n{role.value:18}" + " ".join(state[:7].rjust(7) for state in CASE_STATES))
+        parts += may
+        parts.append(f"{len(rows) - len(may)} other acts: · in every state" if len(may) < len(rows) else "")
+    return "\n".join(parts) + "\n"
+
+
+def _judged(role, act):
+    codes = [judge(act, one, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER) for one in CASE_STATES]
+    return [(SHORT[code] if code else "Y").rjust(7) for code in codes]
+
+
+def test_each_role_each_act_each_state_is_as_the_committed_table_says():
+    assert who_may_do_what() == TABLE.read_text(), "look at the change and write the table anew"
+
+
+def test_a_suspended_case_only_goes_on_or_is_withdrawn():
+    allowed = {
+        (act, state)
+        for act in ACTS
+        for state in CASE_STATES
+        if judge(act, state, set(Role), is_suspended=True, decided_by=Role.COUNTY_OFFICER) is None
+    }
+    assert {act for act, _ in allowed} == {"resumed", "withdrawn"}
+
+
+def test_the_town_decides_where_the_county_has_delegated_and_only_there():
+    town = {Role.TOWN_OFFICER}
+    assert judge("confirmed", "county", town, is_suspended=False, decided_by=Role.TOWN_OFFICER) is None
+    assert judge("confirmed", "county", town, is_suspended=False, decided_by=Role.COUNTY_OFFICER) == "auth.forbidden"
+
+
+def test_every_state_can_be_reached_and_says_what_is_next():
+    reached = {move.to_state for move in MOVES.values()}
+    assert reached - {None} == set(CASE_STATES) == set(STANDINGS)
+    assert {state for move in MOVES.values() for state in move.from_states} <= set(CASE_STATES)
+
+
+async def test_a_step_over_http_is_judged_by_the_same_table(office):
+    case_id = await office.case(situations=["illness"])
+    version = (await look(await office.person("town_officer"), case_id))["version"]
+    for role in Role:
+        who = await (office.resident() if role is Role.RESIDENT else office.person(role.value))
+        for act in ACTS if role.value.endswith(("worker", "officer")) else ACTS[::9]:
+            expected = judge(act, "accepted", {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER)
+            if expected is None:
+                continue  # led through below
+            answer = await step(who, case_id, act, version=version, reason="试")
+            told = answer.json()["code"]
+            assert told == ("auth.forbidden" if role is Role.RESIDENT else expected), (role, act)
+            assert told in CATALOGUE
+
+
+# --- led through
+
+
+async def to_county(office, case_id):
+    """From accepted to the county's desk, by the shortest way there is."""
+    town = await office.person("town_officer")
+    await office.rule("amount.standard_fen", 36000)
+    await done(town, case_id, "cross_check_begun")
+    await office.system_step(case_id, "survey_done")
+    assert await refused(town, case_id, "opinion_grant") == "case.amount_missing"
+    await calculated(town, case_id)
+    await done(town, case_id, "opinion_grant")
+    await office.system_step(case_id, "posting_ended")
+
+
+async def test_a_grant_goes_from_application_to_payment(office, services):
+    case_id = await office.case()
+    await to_county(office, case_id)
+    county = await office.person("county_officer")
+    told = await done(county, case_id, "confirmed")
+    assert (told["state"], told["paidFrom"]) == (
+        "confirmed",
+        month_after(date.fromisoformat(told["decidedOn"])).isoformat(),
+    )
+    assert told["deadlines"] == []
+    await done(county, case_id, "notice_delivered", delivery="本人签收")
+    await done(county, case_id, "published")
+
+    async with open_session(services.sessions) as session:
+        assert await begin_payments(session, utc_now()) == 0
+    async with open_session(services.sessions) as session:
+        assert await begin_payments(session, utc_now() + timedelta(days=32)) == 1
+        case = await session.get_one(CaseFile, case_id)
+        household = await session.get_one(Household, case.household_id)
+        assert (case.state, household.monthly_amount_fen) == ("in_force", case.amount_fen)
+    told = await look(county, case_id)
+    assert told["timeline"][-1]["step"] == "in_force"
+    assert [one["step"] for one in told["timeline"]][-4:] == ["confirmed", "notice_delivered", "published", "in_force"]
+
+
+async def test_a_refusal_needs_its_reasons_and_a_notice_within_three_working_days(office):
+    case_id = await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await office.system_step(case_id, "survey_done")
+    assert await refused(town, case_id, "opinion_refuse") == "case.reason_required"
+    await done(town, case_id, "opinion_refuse", reason="人均收入高于标准")
+    assert await refused(county, case_id, "refused", reason="  ") == "case.reason_required"
+    told = await done(county, case_id, "refused", reason="人均收入高于标准")
+    assert [(one["kind"], one["count"], one["unit"]) for one in told["deadlines"]] == [("notice", 3, "working_days")]
+    told = await done(county, case_id, "notice_delivered", delivery="邮寄")
+    assert told["deadlines"] == []
+    resident = await office.resident()
+    own = (await resident.http.get("/resident/v1/cases")).json()[0]
+    assert own["timeline"][-2]["reason"] == "人均收入高于标准"
+    assert own["stateZh"] == "未通过"
+
+
+async def test_a_relatives_case_waits_for_the_countys_own_visit(office):
+    case_id = await office.case(needs_county_visit=True)
+    await to_county(office, case_id)
+    county = await office.person("county_officer")
+    assert await refused(county, case_id, "confirmed") == "case.county_visit_missing"
+    await office.system_step(case_id, "county_visited")
+    assert (await done(county, case_id, "confirmed"))["state"] == "confirmed"
+
+
+async def test_nobody_confirms_what_was_not_cross_checked(office):
+    case_id = await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await office.rule("amount.standard_fen", 36000)
+    await office.system_step(case_id, "survey_done")
+    await calculated(town, case_id)
+    await done(town, case_id, "opinion_grant")
+    await office.system_step(case_id, "posting_ended")
+    assert await refused(county, case_id, "confirmed") == "case.cross_check_missing"
+
+
+async def test_the_county_sends_a_case_back_and_the_opinion_is_given_anew(office):
+    case_id = await office.case()
+    await to_county(office, case_id)
+    county = await office.person("county_officer")
+    told = await done(county, case_id, "returned_to_town", reason="计算有误")
+    assert (told["state"], told["amountFen"]) == ("preliminary", None)
+    assert "county_opinion" not in {one["kind"] for one in told["deadlines"]}
+
+
+async def test_where_every_case_is_heard_the_opinion_waits_for_the_hearing(office):
+    case_id = await office.case()
+    await office.rule("case.hearing_required", value=True)
+    town = await office.person("town_officer")
+    await office.rule("amount.standard_fen", 36000)
+    await office.system_step(case_id, "survey_done")
+    await calculated(town, case_id)
+    assert await refused(town, case_id, "opinion_grant") == "case.hearing_required"
+
+
+async def test_a_resident_withdraws_once_and_cannot_touch_anothers_case(office):
+    case_id = await office.case()
+    mine, other = await office.resident(0), await office.resident(1)
+    path = f"/resident/v1/cases/{case_id}/withdraw"
+    assert (await other.http.post(path, json={"reason": "x"})).json()["code"] == "thing.not_found"
+    for _ in range(2):
+        answer = await mine.http.post(path, json={"reason": "已找到工作"})
+        assert (answer.status_code, answer.json()["status"]["state"]) == (200, "withdrawn")
+    steps = [one["step"] for one in answer.json()["status"]["timeline"]]
+    assert steps.count("withdrawn") == 1
+
+
+# --- once, and one of two
+
+
+async def test_the_same_act_twice_is_once_by_key_and_straight_away(office, services):
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    version = (await look(town, case_id))["version"]
+    for key in ("one", "one", None):
+        told = await done(town, case_id, "survey_begun", version=version, key=key)
+        assert (told["state"], told["version"]) == ("survey", version + 1)
+    other = await step(town, case_id, "cross_check_begun", version=version + 1, key="one")
+    assert other.json()["code"] == "request.idempotency_key_reused"
+    async with services.sessions() as session:
+        events = await session.scalars(select(CaseEvent.step).where(CaseEvent.case_id == case_id))
+        audited = await session.scalars(select(AuditEntry.facts).where(AuditEntry.action == "case.moved"))
+        assert list(events).count("survey_begun") == 1
+        assert [one for one in audited if one["step"] == "survey_begun"] == [{"step": "survey_begun"}]
+
+
+async def test_of_two_officers_at_once_one_wins_and_the_other_is_told_who(office):
+    case_id = await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    version = (await look(town, case_id))["version"]
+    answers = await asyncio.gather(
+        step(town, case_id, "suspended", version=version, reason="住院"),
+        step(county, case_id, "extended", version=version, reason="核对未回"),
+    )
+    assert sorted(one.status_code for one in answers) == [200, 412]
+    lost = next(one for one in answers if one.status_code == 412).json()
+    assert lost["code"] == "case.changed"
+    winner = town if answers[0].status_code == 200 else county
+    assert winner.signed_in["name"] in lost["detail"]
+
+
+async def test_an_act_needs_the_version_it_was_decided_on(office):
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    bare = await town.http.post(f"/desk/v1/cases/{case_id}/steps", json={"step": "survey_begun"})
+    assert (bare.status_code, bare.json()["code"]) == (400, "request.invalid")
+    unknown = await step(town, case_id, "posting_ended")
+    assert unknown.json()["errors"][0]["code"] == "step.unknown"
+
+
+async def test_a_case_of_another_town_is_not_there(office, county):
+    case_id = await office.case()
+    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    desk = await office.sign_in(other)
+    assert (await desk.http.get(f"/desk/v1/cases/{case_id}")).json()["code"] == "thing.not_found"
+    assert (await step(desk, case_id, "survey_begun", version=1)).json()["code"] == "thing.not_found"
+
+
+# --- deadlines
+
+
+def test_days_and_working_days_are_different_things():
+    friday = date(2026, 11, 20)
+    assert end_of(friday, Length(3, "working_days"), {}).on == date(2026, 11, 25)
+    assert end_of(friday, Length(3, "days"), {}).on == date(2026, 11, 23)
+    assert end_of(friday, Length(3, "working_days"), {date(2026, 11, 23): False}).on == date(2026, 11, 26)
+
+
+def test_a_deadline_beyond_the_published_calendar_says_so():
+    assert end_of(date(2026, 11, 20), Length(3, "working_days"), {}).certain
+    assert not end_of(date(2026, 12, 28), Length(10, "working_days"), {}).certain
+
+
+def test_an_office_may_post_for_working_days():
+    assert length_of({"case.posting_days": 7}, "case.posting_days") == Length(7, "days")
+    seven = {"count": 7, "unit": "working_days"}
+    assert length_of({"case.posting_days": seven}, "case.posting_days") == Length(7, "working_days")
+
+
+async def deadline(services, case_id, kind):
+    async with services.sessions() as session:
+        return await session.scalar(
+            select(CaseDeadline).where(CaseDeadline.case_id == case_id, CaseDeadline.kind == kind)
+        )
+
+
+async def test_a_case_keeps_the_rules_of_the_day_it_began(office, services):
+    await office.rule("case.decision_working_days", 5, since=date(2099, 1, 1))
+    await office.rule("case.survey_start_working_days", 2, area="339901001")
+    case_id = await office.case()
+    assert (await deadline(services, case_id, "total")).count == 30
+    assert (await deadline(services, case_id, "survey")).count == 2
+
+
+async def test_the_offices_own_calendar_moves_a_deadline(office, services):
+    async with open_session(services.sessions) as session:
+        start = day_of(utc_now()) - timedelta(days=20)
+        session.add_all(CalendarDay(day=start + timedelta(days=n), is_working=False, source="测试") for n in range(40))
+    case_id = await office.case()
+    assert (await deadline(services, case_id, "survey")).due_on > start + timedelta(days=39)
+
+
+async def test_a_delegated_town_has_twenty_working_days(office, services):
+    await office.rule("case.decided_by", "town")
+    case_id = await office.case()
+    assert (await deadline(services, case_id, "total")).count == 20
+
+
+async def test_a_suspension_moves_every_deadline_and_an_extension_the_last_one(office, services):
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    before, a_fortnight_ago = await deadline(services, case_id, "total"), day_of(utc_now()) - timedelta(days=14)
+    told = await done(town, case_id, "suspended", reason="申请人住院")
+    assert {one["urgency"] for one in told["deadlines"]} == {"paused"}
+    assert await refused(town, case_id, "survey_begun") == "case.suspended"
+    assert (await town.http.get("/desk/v1/cases/due")).json()["items"] == [] or str(case_id) not in str(
+        (await town.http.get("/desk/v1/cases/due")).json()
+    )
+    async with open_session(services.sessions) as session:
+        for one in await session.scalars(select(CaseDeadline).where(CaseDeadline.case_id == case_id)):
+            one.paused_on = a_fortnight_ago
+        case = await session.get_one(CaseFile, case_id)
+        case.suspended_on = a_fortnight_ago
+    await done(town, case_id, "resumed")
+    after = await deadline(services, case_id, "total")
+    assert after.paused > 0
+    assert after.due_on > before.due_on
+    assert after.due_on == end_of(after.started_on, Length(30 + after.paused, "working_days"), {}).on
+    told = await done(town, case_id, "extended", reason="核对未回")
+    assert next(one["count"] for one in told["deadlines"] if one["kind"] == "total") == 45
+    assert await refused(town, case_id, "extended", reason="再次") == "case.extended_already"
+
+
+async def test_an_objection_stops_the_clock_of_the_decision_alone(office, services):
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    await office.rule("amount.standard_fen", 36000)
+    await office.system_step(case_id, "survey_done")
+    await calculated(town, case_id)
+    await done(town, case_id, "opinion_grant")
+    await office.system_step(case_id, "objection_made")
+    paused = {one["kind"]: one["urgency"] for one in (await look(town, case_id))["deadlines"]}
+    assert paused["total"] == "paused"
+    assert paused["cross_check"] != "paused"
+    await done(town, case_id, "survey_ordered", reason="重新调查")
+    assert (await deadline(services, case_id, "total")).paused_on is None
+
+
+async def test_due_lists_hold_what_is_late_today_and_soon_and_nothing_of_other_towns(office, services):
+    await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    all_due = (await county.http.get("/desk/v1/cases/due", params={"limit": 3})).json()
+    assert len(all_due["items"]) == 3
+    rest = (await county.http.get("/desk/v1/cases/due", params={"cursor": all_due["nextCursor"]})).json()["items"]
+    both = [*all_due["items"], *rest]
+    assert [one["deadline"]["dueOn"] for one in both] == sorted(one["deadline"]["dueOn"] for one in both)
+    assert {one["deadline"]["urgency"] for one in both} <= {"overdue", "due", "soon"}
+    for urgency in ("overdue", "due", "soon"):
+        some = (await county.http.get("/desk/v1/cases/due", params={"urgency": urgency})).json()["items"]
+        assert {one["deadline"]["urgency"] for one in some} <= {urgency}
+    of_town = (await town.http.get("/desk/v1/cases/due")).json()["items"]
+    assert of_town
+    assert {one["areaCode"][:9] for one in of_town} == {"339901001"}
+    bad = await county.http.get("/desk/v1/cases/due", params={"cursor": "WyJ4Il0"})
+    assert (bad.status_code, bad.json()["code"]) == (400, "request.invalid")
+
+
+async def test_deadlines_are_given_to_loaded_cases_once(office, services):
+    async with open_session(services.sessions) as session:
+        assert await restore_deadlines(session) == 8
+    async with open_session(services.sessions) as session:
+        assert await restore_deadlines(session) == 0
+
+
+@pytest.mark.parametrize(
+    ("decided", "paid"), [("2026-11-30", "2026-12-01"), ("2026-12-01", "2027-01-01"), ("2027-01-31", "2027-02-01")]
+)
+def test_payment_begins_with_the_month_after(decided, paid):
+    assert month_after(date.fromisoformat(decided)) == date.fromisoformat(paid)
+
+
+async def test_the_resident_reads_what_is_next_and_by_when(office, services):
+    case_id = await office.case()
+    resident = await office.resident()
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert own["status"]["next"]["zh"] == "工作人员将入户调查"
+    assert own["status"]["next"]["by"] == (await deadline(services, case_id, "survey")).due_on.isoformat()
+    assert own["appointments"][0]["kind"] == "intake"
+    assert own["appointments"][0]["visitors"]
+    assert own["calculation"] is None

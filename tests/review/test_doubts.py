@@ -1,0 +1,337 @@
+"""Each lie, planted alone in an honest visit, raises its own doubt; and the honest visit raises none."""
+
+import inspect
+import re
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.areas import AreaRule
+from server.models.people import Resident, ResidentBinding, Staff
+from server.models.review import Finding
+from server.models.visits import Visit
+from server.review import rules
+from server.review.examination import examine_visit, look_again, on_rule_changed
+from server.review.rules import RULES, sentence
+from tests.review.makers import MORNING
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+async def test_an_honest_visit_raises_no_doubt_at_all(ground):
+    visit = await ground.examined()
+    assert await ground.codes(visit) == []
+    item = await ground.item(visit)
+    assert (item.state, item.priority, item.finding_codes, item.gravest) == ("waiting", 0, [], -1)
+
+
+# From the start of the visit to what is told of it.
+PLANTED = {
+    "visit.far_from_home": lambda at: {"end_fix": {"latitude": 28.0}},
+    "visit.accuracy_doubtful": lambda at: {"start_fix": {"accuracyM": 0}},
+    "visit.partners_apart": lambda at: {"partner_fix": {"latitude": 28.0}},
+    "visit.too_short": lambda at: {"minutes": 5},
+    "visit.at_night": lambda at: {"started_at": at + 12.5 * HOUR},
+    "visit.clock_off": lambda at: {"device": {"clock_offset_ms": 40 * 60_000}},
+    "visit.long_offline": lambda at: {"received_after": 9 * DAY},
+    "visit.one_phone_for_two": lambda at: {"device": {"hardware_id": "one"}, "partner_device": {"hardware_id": "one"}},
+    "income.found_differs": lambda at: {
+        "answers": {
+            "income": [
+                {
+                    "kind": "wages",
+                    "declaredFen": 50_000,
+                    "foundFen": 180_000,
+                    "periodFrom": "2026-01",
+                    "periodTo": "2026-10",
+                    "note": "",
+                }
+            ]
+        }
+    },
+    "photo.time_off": lambda at: {"photos": [{"facts": {"capturedAt": (at - 5 * HOUR).isoformat()}}, {}]},
+    "photo.place_off": lambda at: {"photos": [{"facts": {"position": {"latitude": 30.0, "longitude": 118.9}}}, {}]},
+    "photo.edited": lambda at: {"photos": [{"facts": {"software": "Adobe Photoshop 27.1"}}, {}]},
+    "photo.like_a_screenshot": lambda at: {
+        "photos": [{"facts": {"width": 1080, "height": 2400, "cameraModel": None, "exif": "read"}}, {}]
+    },
+    "photo.too_few": lambda at: {"photos": [{}]},
+    "photo.not_listed": lambda at: {"answers": {"photo_outside": [str(new_id())]}},
+    "photo.late": lambda at: {"photos": [{"after": 5 * DAY}, {}]},
+    "photo.without_camera_facts": lambda at: {"photos": [{"facts": {"exif": "none"}}, {}]},
+    "photo.refused": lambda at: {"photos": [{"state": "refused", "refused_code": "photo.truncated"}, {}]},
+    "signature.twice": lambda at: {"signatures": [{"photo": 0, "name": "甲"}, {"photo": 0, "name": "乙"}]},
+}
+
+
+async def test_one_lie_raises_its_own_doubt_and_no_other(ground):
+    raised = {}
+    for number, (code, lie) in enumerate(PLANTED.items()):
+        told = {"started_at": MORNING + number * 3 * DAY, **lie(MORNING + number * 3 * DAY)}
+        raised[code] = await ground.codes(await ground.examined(number, **told))
+    assert raised == {code: [code] for code in PLANTED}
+
+
+async def test_a_camera_ahead_of_the_clock_is_after_receipt(ground):
+    ahead = (MORNING + 3 * DAY).isoformat()
+    visit = await ground.examined(photos=[{"facts": {"capturedAt": ahead}}, {}])
+    assert await ground.codes(visit) == ["photo.after_receipt", "photo.time_off"]
+
+
+async def test_answers_about_one_member_that_contradict_each_other(ground):
+    home = next(n for n, one in enumerate(ground.homes) if len(one.members) >= 3)
+    first, *others = ground.homes[home].members
+    rest = [ground.member(one) for one in others]
+    year = {"periodFrom": "2025-11", "periodTo": "2026-10", "note": ""}
+    wages = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **year}]
+    lies = {
+        "answers.school_and_job": {"school": "upper", "occupation": "employed", "monthly_earnings_fen": 100_000},
+        "answers.labour_against_age": {"labour": "minor"},
+        "answers.earnings_against_income": {"occupation": "employed", "monthly_earnings_fen": 300_000},
+    }
+    for number, (code, lie) in enumerate(lies.items()):
+        started = MORNING + number * 30 * DAY
+        answers = {"members": [ground.member(first, **lie), *rest], "income": wages}
+        visit = await ground.examined(home, started_at=started, answers=answers)
+        assert await ground.codes(visit) == [code]
+
+
+async def test_compulsory_school_at_sixty_is_doubted(ground):
+    home, member = next(
+        (n, one) for n, household in enumerate(ground.homes) for one in household.members if one.born_on.year < 1970
+    )
+    rows = [
+        ground.member(one, **({"school": "compulsory"} if one.id == member.id else {}))
+        for one in ground.homes[home].members
+    ]
+    visit = await ground.examined(home, answers={"members": rows})
+    assert await ground.codes(visit) == ["answers.school_against_age"]
+
+
+async def test_fewer_people_than_registered_and_than_at_the_last_visit(ground):
+    home = next(n for n, one in enumerate(ground.homes) if len(one.members) >= 2)
+    members = ground.homes[home].members
+    await ground.examined(home)
+    gone = [ground.member(members[0], lives_here=False), *(ground.member(one) for one in members[1:])]
+    visit = await ground.examined(home, started_at=MORNING + 40 * DAY, answers={"members": gone})
+    assert await ground.codes(visit) == [
+        "answers.members_differ_from_last_visit",
+        "answers.members_differ_from_register",
+    ]
+    told = await ground.examined(
+        home,
+        started_at=MORNING + 80 * DAY,
+        answers={"members": [ground.member(one) for one in members], "members_changed": True},
+    )
+    assert await ground.codes(told) == []
+
+
+async def test_a_disability_that_is_gone_since_the_last_visit(ground):
+    members = ground.homes[0].members
+    disabled = [ground.member(members[0], health="disabled_severe"), *(ground.member(one) for one in members[1:])]
+    healthy = [ground.member(members[0], health="healthy"), *(ground.member(one) for one in members[1:])]
+    await ground.examined(answers={"members": disabled})
+    visit = await ground.examined(started_at=MORNING + 40 * DAY, answers={"members": healthy})
+    assert await ground.codes(visit) == ["answers.disability_gone"]
+
+
+async def test_the_same_coordinates_in_two_homes_mark_both_visits(ground, system):
+    here, near = ground.neighbours()
+    one = await ground.examined(here)
+    async with ground.services.sessions() as session:
+        copied = (await session.get_one(Visit, one)).document["startFix"]
+    place = {name: copied[name] for name in ("latitude", "longitude")}
+    two = await ground.examined(near, started_at=MORNING + 2 * DAY, start_fix=place)
+    assert await ground.codes(two) == ["visit.same_coordinates"]
+    await system.run_jobs()
+    assert await ground.codes(one) == ["visit.same_coordinates"]
+    facts = (await ground.findings(two))[0].facts
+    assert facts == {"moment": "start", "hoursApart": 48.0, "visitId": str(one), "otherHousehold": True}
+    assert "2 days apart" in sentence("visit.same_coordinates", facts)["en"]
+
+
+async def test_a_fix_that_wechat_repeats_within_half_a_minute_is_no_doubt(ground):
+    at = ground.fix(ground.homes[0], MORNING)
+    place = {name: at[name] for name in ("latitude", "longitude")}
+    one = await ground.examined(0, start_fix=place, partner_fix={"capturedAt": MORNING.isoformat()})
+    later = {**place, "capturedAt": (MORNING + timedelta(seconds=30)).isoformat()}
+    two = await ground.examined(0, author="wuyanqiu", partner="zhengtangye", start_fix=later)
+    assert await ground.codes(one) == await ground.codes(two) == []
+
+
+async def test_one_accuracy_for_ten_fixes_is_doubted_and_nine_are_not(ground):
+    same = {"start_fix": {"accuracyM": 15.0}, "end_fix": {"accuracyM": 15.0}}
+    visits = [await ground.examined(n, started_at=MORNING + n * DAY, **same) for n in range(5)]
+    assert [await ground.codes(one) for one in visits] == [[], [], [], [], ["visit.same_accuracy"]]
+
+
+async def test_a_phone_that_three_workers_use(ground):
+    shared = {"hardware_id": "lent"}
+    one = await ground.examined(0, device=shared)
+    two = await ground.examined(1, author="wuyanqiu", partner="zhengtangye", device=shared)
+    three = await ground.examined(2, author="hesuian", partner="xuyuning", device=shared)
+    assert [await ground.codes(one) for one in (one, two, three)] == [
+        [],
+        ["visit.phone_shared"],
+        ["visit.phone_shared"],
+    ]
+    assert (await ground.findings(three))[0].facts["people"] == 3
+
+
+async def test_a_worker_whose_wechat_account_speaks_for_a_family(ground):
+    async with open_session(ground.services.sessions) as session:
+        worker = await session.get_one(Staff, ground.staff["linhexi"])
+        resident = Resident(id=new_id(), wechat_openid=worker.wechat_openid)
+        session.add(resident)
+        await session.flush()
+        home = ground.homes[5]
+        session.add(ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=home.members[0].id))
+    visit = await ground.examined(0)
+    assert await ground.codes(visit) == ["visit.wechat_also_resident"]
+
+
+async def test_visits_that_overlap_mark_each_other(ground, system):
+    one = await ground.examined(0)
+    two = await ground.examined(1, author="zhoutonglan", partner="linhexi", started_at=MORNING + timedelta(minutes=20))
+    assert await ground.codes(two) == ["visit.overlaps"]
+    assert (await ground.findings(two))[0].facts["sharedMinutes"] == 15.0
+    await system.run_jobs()
+    assert await ground.codes(one) == ["visit.overlaps"]
+
+
+async def test_five_visits_within_the_hour_are_a_burst(ground, system):
+    visits = [await ground.examined(n, started_at=MORNING + timedelta(minutes=10 * n), minutes=9) for n in range(5)]
+    await system.run_jobs()
+    for one in visits:
+        assert "visit.burst" in await ground.codes(one)
+
+
+async def test_travel_beyond_any_road(ground):
+    await ground.examined(0)
+    far = {"latitude": 30.9, "longitude": 118.9}
+    visit = await ground.examined(1, started_at=MORNING + timedelta(minutes=50), start_fix=far)
+    assert set(await ground.codes(visit)) == {"visit.far_from_home", "visit.partners_apart", "visit.travelled_too_fast"}
+
+
+async def test_a_visit_that_comes_late_changes_what_was_found_of_the_next(ground, system):
+    """The next visit seemed to follow another: with the one between, nobody had to fly."""
+    far = {"latitude": 30.9, "longitude": 118.9}
+    third = await ground.examined(1, started_at=MORNING + timedelta(minutes=80))
+    assert await ground.codes(third) == []
+    second = await ground.examined(0, end_fix=far)
+    assert await ground.codes(second) == ["visit.far_from_home"]
+    await system.run_jobs()
+    assert await ground.codes(third) == ["visit.travelled_too_fast"]
+
+
+async def test_the_same_bytes_in_two_homes_and_a_signature_that_was_used_before(ground):
+    await ground.examined(0, photos=[{"sha256": "a" * 64}, {"sha256": "b" * 64}])
+    photos = [{"sha256": "a" * 64, "known": True}, {"sha256": "b" * 64, "known": True}]
+    visit = await ground.examined(1, started_at=MORNING + DAY, photos=photos, signatures=[{"photo": 1, "name": "甲"}])
+    assert await ground.codes(visit) == ["photo.reused", "photo.time_off", "photo.time_off", "signature.twice"]
+
+
+async def test_a_picture_that_looks_the_same_is_found_whatever_its_bytes(ground, system):
+    bits = f"{ground.dice.getrandbits(256):0256b}"
+    nearly = "".join("10"[int(bit)] if n % 10 == 0 else bit for n, bit in enumerate(bits))
+    one = await ground.examined(0, photos=[{"bits": bits}, {}])
+    two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"bits": nearly}, {}])
+    assert await ground.codes(two) == ["photo.near_duplicate"]
+    assert (await ground.findings(two))[0].facts["bits"] == 26
+    await system.run_jobs()
+    assert await ground.codes(one) == ["photo.near_duplicate"]
+
+
+async def test_pictures_alike_within_one_visit_or_of_a_blank_wall_are_no_doubt(ground):
+    bits = f"{ground.dice.getrandbits(256):0256b}"
+    one = await ground.examined(0, photos=[{"bits": bits}, {"bits": bits}])
+    two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"bits": bits, "quality": 20}, {}])
+    assert await ground.codes(one) == await ground.codes(two) == []
+
+
+# --- history ---
+
+
+async def test_examining_again_changes_nothing_where_nothing_changed(ground):
+    visit = await ground.examined(minutes=5)
+    before = [one.id for one in await ground.findings(visit)]
+    await examine_visit(ground.services, visit_id=str(visit))
+    assert [one.id for one in await ground.findings(visit)] == before
+    async with ground.services.sessions() as session:
+        assert len(list(await session.scalars(select(Finding).where(Finding.visit_id == visit)))) == 1
+
+
+async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the_old(ground, system):
+    visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
+    await _set_rule(ground, "visit.shortest_min", 4)
+    await on_rule_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-01-01")
+    await system.run_jobs()
+    assert await ground.codes(visit) == ["visit.clock_off"]
+    assert (await ground.item(visit)).finding_codes == ["visit.clock_off"]
+    async with ground.services.sessions() as session:
+        old = await session.scalar(select(Finding).where(Finding.visit_id == visit, Finding.code == "visit.too_short"))
+    assert old.superseded_at is not None
+
+
+async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system):
+    visit = await ground.examined(minutes=5)
+    await _set_rule(ground, "visit.shortest_min", 4, since=date(2026, 12, 1))
+    await on_rule_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-12-01")
+    await system.run_jobs()
+    assert await ground.codes(visit) == ["visit.too_short"]
+
+
+async def test_an_office_may_make_a_doubt_graver_or_silence_it(ground):
+    visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
+    await _set_rule(ground, "finding.visit.too_short", "critical")
+    await _set_rule(ground, "finding.visit.clock_off", "off")
+    await look_again(ground.services, visit_id=str(visit))
+    assert [(one.code, one.severity) for one in await ground.findings(visit)] == [("visit.too_short", "critical")]
+    assert (await ground.item(visit)).priority == 25
+
+
+async def _set_rule(ground, key, value, since=date(2026, 1, 1)):
+    async with open_session(ground.services.sessions) as session:
+        session.add(AreaRule(key=key, area_code="339901", effective_from=since, value=value, source="test"))
+
+
+# --- the table, and its words ---
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_each_row_declares_the_settings_that_its_function_reads(rule):
+    read = set(re.findall(r'view\.rule\("([^"]+)"\)', inspect.getsource(rule.find)))
+    assert read <= set(rule.settings)
+    assert set(rules.codes_reading(f"finding.{rule.code}")) == {rule.code}
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "zh", "en"),
+    [
+        ("photo.place_off", {"distanceM": 9_070_423}, "9,070 公里", "9,070 km"),
+        ("photo.place_off", {"distanceM": 640}, "640 米", "640 m"),
+        ("photo.place_off", {"distanceM": 1_240}, "1.2 公里", "1.2 km"),
+        ("photo.time_off", {"hoursAway": 158_520.3}, "18 年", "18 years"),
+        ("photo.time_off", {"hoursAway": 100}, "4.2 天", "4.2 days"),
+        ("photo.time_off", {"hoursAway": 0.5}, "30 分钟", "30 minutes"),
+        (
+            "income.found_differs",
+            {"income": "wages", "declaredFen": 50_000, "foundFen": 123_456_78},
+            "123,456.78 元",
+            "wages",
+        ),
+        ("visit.clock_off", {"direction": "ahead", "hoursOff": 0.67}, "快 40 分钟", "40 minutes ahead"),
+        ("photo.edited", {}, "照片经 – 处理", "processed by –"),
+    ],
+)
+def test_a_sentence_reads_well_at_either_extreme(code, facts, zh, en):
+    told = sentence(code, facts)
+    assert zh in told["zh"]
+    assert en in told["en"]
+
+
+def test_a_finding_of_a_rule_that_is_no_more_still_shows_its_code():
+    assert sentence("visit.of_before", {}) == {"zh": "visit.of_before", "en": "visit.of_before"}

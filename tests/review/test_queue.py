@@ -1,0 +1,305 @@
+"""The queue as reviewers work it: filters, claims, decisions, second thoughts, and two people at once."""
+
+import asyncio
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.areas import AreaRule
+from server.models.audit import AuditEntry
+from server.models.cases import RelativeOnStaff
+from server.models.review import Decision, ReviewItem, SpotCheck
+from server.models.visits import Visit, VisitInvestigator
+from tests.review.makers import MORNING
+
+QUEUE = "/desk/v1/queue"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def county_desk(system):
+    return await system.sign_in_at_desk("maohetang", "county_officer")
+
+
+async def decide(desk, visit, outcome="accepted", **body):
+    headers = body.pop("headers", {})
+    told = {"outcome": outcome, "reason": "理由", **body}
+    return await desk.http.post(f"/desk/v1/visits/{visit}/decision", json=told, headers=headers)
+
+
+async def claim(desk, visit):
+    return await desk.http.post(f"{QUEUE}/{visit}/claim")
+
+
+def shown(answer):
+    return [UUID(one["visitId"]) for one in answer.json()["items"]]
+
+
+async def minute_to_undo(ground):
+    """The demo county's decisions are final at once; these tests want the usual minute."""
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+
+
+async def test_filters_choose_and_counts_agree_with_them(ground, desk):
+    plain = await ground.examined(0)
+    short = await ground.examined(1, started_at=MORNING + DAY, minutes=5)
+    other = await ground.examined(60, author="wuyanqiu", partner="zhengtangye", kind="neighbour", mode="phone")
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(ReviewItem, plain)).entered_at = MORNING
+
+    async def ask(**query):
+        return set(shown(await desk.http.get(QUEUE, params=query)))
+
+    assert await ask() == {plain, short, other}
+    assert shown(await desk.http.get(QUEUE))[0] == short
+    assert await ask(kind="neighbour") == {other}
+    assert await ask(finding="visit.too_short") == await ask(severity="notice") == {short}
+    assert await ask(authorId=str(ground.staff["wuyanqiu"])) == {other}
+    assert await ask(area=ground.homes[60].area_code) == {other}
+    assert await ask(waitedH=24) == {plain}
+    assert await ask(state="decided") == set()
+    counts = (await desk.http.get(f"{QUEUE}/counts")).json()
+    assert (counts["waiting"], counts["claimed"]) == (3, 0)
+    assert counts["byKind"] == {"neighbour": 1, "review": 2}
+    assert counts["byFinding"] == {"visit.too_short": 1}
+
+
+async def test_pages_neither_repeat_nor_skip_while_visits_come_in(ground, desk):
+    first = [await ground.examined(n, started_at=MORNING + n * DAY, minutes=35 - 30 * (n % 2)) for n in range(5)]
+    page = (await desk.http.get(QUEUE, params={"limit": 2})).json()
+    await ground.examined(7, started_at=MORNING + 20 * DAY, minutes=5)
+    seen = [one["visitId"] for one in page["items"]]
+    while page["nextCursor"]:
+        page = (await desk.http.get(QUEUE, params={"limit": 2, "cursor": page["nextCursor"]})).json()
+        seen += [one["visitId"] for one in page["items"]]
+    assert len(seen) == len(set(seen))
+    assert set(map(str, first)) <= set(seen)
+
+
+async def test_a_view_is_saved_under_a_name_changed_and_forgotten(desk):
+    path = f"{QUEUE}/views/急件"
+    await desk.http.put(path, json={"severity": "critical"})
+    await desk.http.put(path, json={"severity": "warning", "kind": "intake"})
+    views = (await desk.http.get(f"{QUEUE}/views")).json()
+    assert [(one["name"], one["filters"]["severity"], one["filters"]["kind"]) for one in views] == [
+        ("急件", "warning", "intake")
+    ]
+    await desk.http.delete(path)
+    assert (await desk.http.get(f"{QUEUE}/views")).json() == []
+
+
+async def test_a_claim_is_kept_by_heartbeat_handed_over_and_given_back(ground, desk, county_desk):
+    visit = await ground.examined()
+    first = (await claim(desk, visit)).json()
+    kept = (await desk.http.post(f"{QUEUE}/{visit}/heartbeat")).json()
+    assert kept["version"] == first["version"]
+    assert kept["leaseUntil"] >= first["leaseUntil"]
+    held = await claim(county_desk, visit)
+    assert (held.status_code, held.json()["code"]) == (409, "review.claimed_by_other")
+    assert "祝雁回" in held.json()["detail"]
+    handed = await desk.http.post(f"{QUEUE}/{visit}/hand-over", json={"toStaffId": str(county_desk.id)})
+    assert handed.status_code == 200
+    assert (await desk.http.post(f"{QUEUE}/{visit}/heartbeat")).json()["code"] == "review.claimed_by_other"
+    assert (await county_desk.http.post(f"{QUEUE}/{visit}/heartbeat")).status_code == 200
+    await county_desk.http.post(f"{QUEUE}/{visit}/release")
+    assert (await ground.item(visit)).state == "waiting"
+
+
+async def test_a_claim_is_not_handed_to_whom_could_not_make_it(ground, desk, system):
+    visit = await ground.examined()
+    elsewhere = ground.staff["yusonggu"]  # officer of another town
+    caseworker = ground.staff["hesuian"]
+    for person in (elsewhere, caseworker):
+        await claim(desk, visit)
+        answer = await desk.http.post(f"{QUEUE}/{visit}/hand-over", json={"toStaffId": str(person)})
+        assert answer.json()["code"] == "review.holder_unfit"
+
+
+async def test_a_lapsed_claim_goes_to_the_next_and_may_be_used_while_nobody_took_it(ground, desk, county_desk):
+    one, two = await ground.examined(0), await ground.examined(1, started_at=MORNING + DAY)
+    for visit in (one, two):
+        await claim(desk, visit)
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(update(ReviewItem).values(lease_until=MORNING))
+    assert UUID((await county_desk.http.post(f"{QUEUE}/claim")).json()["visitId"]) == one
+    taken = await decide(desk, one)
+    assert (taken.status_code, taken.json()["code"]) == (409, "review.claimed_by_other")
+    assert "毛荷塘" in taken.json()["detail"]
+    assert (await decide(desk, two)).status_code == 200
+
+
+async def test_nobody_decides_on_their_own_visit_a_relatives_or_elsewhere(ground, system):
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    own, relatives, elsewhere = (
+        await ground.examined(0),
+        await ground.examined(1, started_at=MORNING + DAY),
+        await ground.examined(260, author="shaoquanshi", partner="jiangluting"),
+    )
+    async with open_session(ground.services.sessions) as session:
+        session.add(VisitInvestigator(visit_id=own, staff_id=officer.id))
+        session.add(
+            RelativeOnStaff(
+                id=new_id(),
+                household_id=ground.homes[1].id,
+                name="潘槐序",
+                office="民政办",
+                relation="兄弟",
+                declared_on=date(2026, 1, 1),
+            )
+        )
+    for visit, code in ((own, "review.own_visit"), (relatives, "review.relative"), (elsewhere, "thing.not_found")):
+        assert (await claim(officer, visit)).json()["code"] == code
+        assert (await decide(officer, visit)).json()["code"] == code
+    assert (await officer.http.get(QUEUE)).json()["items"] == []
+    assert (await officer.http.post(f"{QUEUE}/claim")).json()["code"] == "review.queue_empty"
+    bulk = await officer.http.post(f"{QUEUE}/accept", json={"visitIds": [str(own), str(relatives)]})
+    assert [one["code"] for one in bulk.json()] == ["thing.not_found", "thing.not_found"]
+
+
+async def test_a_decision_can_be_taken_back_within_the_minute_and_the_case_has_not_moved(ground, desk, system):
+    await minute_to_undo(ground)
+    visit = await ground.examined(minutes=5)
+    await claim(desk, visit)
+    finding = (await ground.findings(visit))[0]
+    decided = await decide(desk, visit, "returned", upheld=[str(finding.id)])
+    assert decided.json()["undoUntil"] > decided.json()["decidedAt"]
+    back = await desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")
+    assert back.status_code == 200, back.text
+    item = await ground.item(visit)
+    assert (item.state, item.holder_id) == ("claimed", desk.id)
+    assert (await ground.findings(visit))[0].settled_as is None
+    async with ground.services.sessions() as session:
+        decision = await session.scalar(select(Decision))
+        assert decision.undone_why == "undone"
+        assert (await session.get_one(Visit, visit)).state == "under_review"
+        assert await session.scalar(select(func.count()).where(AuditEntry.action == "review.undone")) == 1
+        waits = await session.scalar(
+            text("SELECT scheduled_at - now() FROM procrastinate_jobs WHERE task_name = 'cases.visit_decided'")
+        )
+    assert timedelta(seconds=50) < waits < timedelta(seconds=70)
+    assert (await decide(desk, visit)).status_code == 200
+
+
+async def test_after_the_minute_a_decision_stays_and_another_persons_always(ground, desk, county_desk):
+    visit = await ground.examined()
+    await claim(desk, visit)
+    await decide(desk, visit)
+    late = await desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")
+    assert late.json()["code"] == "review.undo_too_late"
+    assert (await county_desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")).json()[
+        "code"
+    ] == "review.not_decided"
+
+
+async def test_a_supervisor_puts_a_decided_visit_before_a_reviewer_again(ground, desk, county_desk, system):
+    visit = await ground.examined()
+    await claim(desk, visit)
+    await decide(desk, visit)
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    path = f"/desk/v1/visits/{visit}/reopen"
+    assert (await officer.http.post(path, json={"reason": "举报"})).json()["code"] == "auth.forbidden"
+    assert (await county_desk.http.post(path, json={"reason": "举报"})).status_code == 204
+    await claim(county_desk, visit)
+    assert (await decide(county_desk, visit, "escalated")).status_code == 200
+    async with ground.services.sessions() as session:
+        rows = await session.execute(select(Decision.outcome, Decision.undone_why).order_by(Decision.decided_at))
+        assert rows.all() == [("accepted", "reopened"), ("escalated", None)]
+
+
+async def test_many_are_accepted_at_once_only_where_nothing_is_doubted(ground, desk):
+    clean = await ground.examined(0)
+    remark = await ground.examined(1, started_at=MORNING + DAY, photos=[{"facts": {"exif": "none"}}, {}])
+    doubted = await ground.examined(2, started_at=MORNING + 2 * DAY, minutes=5)
+    asked = [str(one) for one in (clean, remark, doubted, new_id())]
+    answer = (await desk.http.post(f"{QUEUE}/accept", json={"visitIds": asked})).json()
+    assert [one["code"] for one in answer] == [None, None, "review.has_findings", "thing.not_found"]
+    async with ground.services.sessions() as session:
+        rows = await session.scalars(
+            select(AuditEntry.thing_id).where(
+                AuditEntry.action == "review.decided", AuditEntry.facts["in_bulk"].as_boolean()
+            )
+        )
+        assert sorted(rows) == sorted([str(clean), str(remark)])
+
+
+async def test_an_amended_visit_is_to_be_decided_again(ground, desk):
+    from server.review.examination import examine_visit
+
+    visit = await ground.examined()
+    await claim(desk, visit)
+    await decide(desk, visit, "returned", questioned=[{"questionId": "savings_fen", "reason": "存折?"}])
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(Visit, visit)).state = "submitted"
+    await examine_visit(ground.services, visit_id=str(visit))
+    assert (await ground.item(visit)).state == "waiting"
+    async with ground.services.sessions() as session:
+        assert (await session.get_one(Visit, visit)).state == "under_review"
+        assert (await session.scalar(select(Decision.undone_why))) == "amended"
+
+
+async def test_ordering_a_spot_check_makes_one_and_undoing_cancels_it(ground, desk):
+    await minute_to_undo(ground)
+    visit = await ground.examined()
+    await claim(desk, visit)
+    await decide(desk, visit, "spot_check")
+    await desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")
+    async with ground.services.sessions() as session:
+        assert (await session.scalars(select(SpotCheck.state))).all() == ["cancelled"]
+
+
+# --- at once ---
+
+
+async def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told_who(ground, desk, county_desk):
+    """One let the claim lapse and decides as the other, who holds it now, does."""
+    for turn in range(4):
+        visit = await ground.examined(turn, started_at=MORNING + turn * DAY)
+        await claim(desk, visit)
+        async with open_session(ground.services.sessions) as session:
+            await session.execute(update(ReviewItem).where(ReviewItem.visit_id == visit).values(lease_until=MORNING))
+        await claim(county_desk, visit)
+        lost, won = await asyncio.gather(decide(desk, visit, "returned"), decide(county_desk, visit))
+        assert (lost.status_code, won.status_code) == (409, 200)
+        assert lost.json()["code"] in {"review.decided", "review.claimed_by_other"}
+        assert "毛荷塘" in lost.json()["detail"]
+
+
+async def test_of_two_windows_of_one_reviewer_one_decides_and_the_other_reads_what(ground, desk):
+    visit = await ground.examined()
+    await claim(desk, visit)
+    answers = await asyncio.gather(
+        decide(desk, visit), decide(desk, visit, "escalated"), decide(desk, visit, "returned")
+    )
+    assert sorted(one.status_code for one in answers) == [200, 409, 409]
+    won = next(one.json() for one in answers if one.status_code == 200)
+    for lost in (one.json() for one in answers if one.status_code == 409):
+        assert lost["code"] == "review.decided"
+        assert won["outcome"] in lost["detail"]
+
+
+async def test_thirty_two_who_claim_at_once_never_get_the_same_visit(ground, desk, county_desk, system):
+    homes = [await ground.examined(n, started_at=MORNING + n * DAY) for n in range(1)]
+    others = [await system.sign_in_at_desk(login, "supervisor") for login in ["zhuyanhui"]]
+    async with open_session(ground.services.sessions) as session:
+        first = await session.get_one(ReviewItem, homes[0])
+        visit = await session.get_one(Visit, homes[0])
+        for _ in range(39):
+            copy = {one.name: getattr(visit, one.key) for one in Visit.__table__.columns} | {"id": new_id()}
+            session.add(Visit(**copy))
+            await session.flush()
+            item = {one.name: getattr(first, one.key) for one in ReviewItem.__table__.columns}
+            session.add(ReviewItem(**item | {"visit_id": copy["id"]}))
+    people = [desk, county_desk, *others]
+
+    async def take(number):
+        return await people[number % len(people)].http.post(f"{QUEUE}/claim")
+
+    answers = await asyncio.gather(*(take(number) for number in range(48)))
+    taken = [one.json()["visitId"] for one in answers if one.status_code == 200]
+    assert len(taken) == len(set(taken)) == 40
+    assert {one.json()["code"] for one in answers if one.status_code != 200} == {"review.queue_empty"}
