@@ -5,17 +5,17 @@ a job in the same transaction, once.
 """
 
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, cast, exists, func, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.jobs import defer
+from server.core.database import open_session
+from server.core.jobs import defer, task
+from server.core.services import Services
 from server.models import audit
-from server.models.evidence import Evidence
 from server.models.feed import announce
-from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.models.visits import Visit
 
 SETTLED = ("verified", "refused")
 
@@ -24,46 +24,50 @@ async def settle_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
     """Mark those of the visits that have become whole, and send them to examination."""
     if not ids:
         return
-    # Locked: of two last parts that arrive together the second must see the first.
-    await session.execute(select(Visit.id).where(Visit.id.in_(ids)).order_by(Visit.id).with_for_update())
-    unattested = exists().where(
-        VisitInvestigator.visit_id == Visit.id,
-        VisitInvestigator.staff_id != Visit.author_id,
-        ~exists().where(
-            Attestation.visit_id == VisitInvestigator.visit_id,
-            Attestation.staff_id == VisitInvestigator.staff_id,
-        ),
-    )
-    complete = (
-        await session.scalars(
-            update(Visit)
-            .where(
-                Visit.id.in_(ids),
-                Visit.state == "submitted",
-                Visit.complete_at.is_(None),
-                ~unattested,
-                ~_has_unsettled_photo(),
-            )
-            .values(complete_at=func.now())
-            .returning(Visit.id)
-            .execution_options(synchronize_session=False)
-        )
-    ).all()
+    connection = await session.connection()
+    # Locked first: of two last parts that arrive together the second must see the first.
+    await connection.exec_driver_sql(LOCK, {"ids": list(ids)})
+    complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": list(ids)})).scalars())
     for visit_id in complete:
         audit.record(session, None, "visit.complete", "visit", visit_id)
         await defer(session, "review.examine", visit_id=str(visit_id))
     await announce(session, "visits", complete)
 
 
-def _has_unsettled_photo() -> Any:
-    """A photo of the sealed manifest without its evidence row, with other bytes announced, or not settled."""
-    listed = func.jsonb_array_elements(func.coalesce(Visit.document["photos"], func.jsonb_build_array())).table_valued(
-        "value", name="listed"
-    )
-    settled = exists().where(
-        cast(Evidence.id, Text) == listed.c.value.op("->>")("id"),
-        Evidence.sha256 == listed.c.value.op("->>")("sha256"),
-        Evidence.visit_id == Visit.id,
-        Evidence.state.in_(SETTLED),
-    )
-    return exists(select(1).select_from(listed).where(~settled).correlate(Visit))
+LOCK = "SELECT id FROM visit WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+# Every investigator but the author has attested, and each photo of the sealed manifest has an evidence row of
+# this visit, with the hash that was sealed, whose bytes were looked at.
+COMPLETE = """
+UPDATE visit SET complete_at = now()
+WHERE id = ANY(%(ids)s) AND state = 'submitted' AND complete_at IS NULL
+AND NOT EXISTS (
+    SELECT 1 FROM visit_investigator i
+    WHERE i.visit_id = visit.id AND i.staff_id <> visit.author_id AND NOT EXISTS (
+        SELECT 1 FROM attestation a WHERE a.visit_id = i.visit_id AND a.staff_id = i.staff_id))
+AND NOT EXISTS (
+    SELECT 1 FROM jsonb_array_elements(coalesce(visit.document->'photos', '[]')) AS listed
+    WHERE NOT EXISTS (
+        SELECT 1 FROM evidence e
+        WHERE e.id = (listed->>'id')::uuid AND e.sha256 = listed->>'sha256' AND e.visit_id = visit.id
+        AND e.state IN ('verified', 'refused')))
+RETURNING id
+"""
+
+
+@task("field.settle_waiting", cron="* * * * *")
+async def settle_waiting(services: Services) -> None:
+    """Look again at visits that still wait for a part.
+
+    A visit and its last part that commit at the same moment don't see each other; this closes that gap.
+    """
+    async with open_session(services.sessions) as session:
+        await settle_visits(session, (await session.scalars(WAITING)).all())
+
+
+# The oldest come last: what has waited for weeks waits for a person, not for a race.
+WAITING = (
+    select(Visit.id)
+    .where(Visit.state == "submitted", Visit.complete_at.is_(None))
+    .order_by(Visit.submitted_at.desc())
+    .limit(500)
+)

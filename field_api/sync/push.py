@@ -67,8 +67,8 @@ async def push(
     if collection.apply is None or collection.document is None:
         raise Problem("sync.collection_read_only")
     rows = [_read(collection, one) for one in _batch(body)]
-    for some in _rounds(rows):
-        await _take(session, services, caller, name, collection, some)
+    for number, some in enumerate(_rounds(rows)):
+        await _take(session, services, caller, name, collection, some, is_first=number == 0)
     return await _answer(session, caller, name, collection, rows)
 
 
@@ -84,18 +84,27 @@ def _rounds(rows: list[_Row]) -> list[list[_Row]]:
 
 
 async def _take(
-    session: AsyncSession, services: Services, caller: Caller, name: str, collection: Collection, rows: list[_Row]
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    name: str,
+    collection: Collection,
+    rows: list[_Row],
+    *,
+    is_first: bool,
 ) -> None:
     quarantined = await open_quarantines(session, caller, name, [row.doc_id for row in rows])
     for row in rows:
         _see_through_quarantine(row, quarantined.get(row.doc_id))
     readable_rows = [row for row in rows if row.incoming is not None and row.verdict is None]
-    verdicts = await _apply(session, services, caller, collection, [row.incoming for row in readable_rows])
+    incoming = [row.incoming for row in readable_rows if row.incoming is not None]
+    verdicts = await _apply(session, services, caller, collection, incoming, is_first=is_first)
     for row, verdict in zip(readable_rows, verdicts, strict=True):
         row.verdict = verdict
     await _keep_what_failed(session, caller, name, rows)
     overtaken = [row.doc_id for row in rows if isinstance(row.verdict, Conflict) and row.doc_id in quarantined]
-    await _resolve(session, caller, name, [row.doc_id for row in rows if isinstance(row.verdict, Applied)] + overtaken)
+    mended = [row.doc_id for row in rows if isinstance(row.verdict, Applied) and row.doc_id in quarantined]
+    await _resolve(session, caller, name, mended + overtaken)
     await announce_to(session, caller.id, name, overtaken)
 
 
@@ -177,21 +186,31 @@ async def _apply(
     services: Services,
     caller: Caller,
     collection: Collection,
-    rows: Sequence[Incoming[Any] | None],
+    rows: Sequence[Incoming[Any]],
+    *,
+    is_first: bool,
 ) -> list[Verdict]:
-    """Apply all together; if the database refuses the lot, one by one, so that only the bad ones stay out."""
-    batch = [row for row in rows if row is not None]
-    if not batch:
+    """Apply all together; if the database refuses the lot, one by one, so that only the bad ones stay out.
+
+    Nothing is written before the first round, so that one needs no savepoint: it is simply undone.
+    """
+    if not rows:
         return []
     assert collection.apply is not None
     try:
-        async with session.begin_nested():
-            return await collection.apply(session, services, caller, batch)
+        async with contextlib.nullcontext() if is_first else session.begin_nested():
+            return await collection.apply(session, services, caller, rows)
     except (IntegrityError, DataError) as error:
-        log.warning("push.batch_refused", rows=len(batch), reason=_reason(error))
-        if len(batch) == 1:
+        log.warning("push.batch_refused", rows=len(rows), reason=_reason(error))
+        if is_first:
+            await session.rollback()
+        elif len(rows) == 1:
             return [Quarantine(Problem("row.refused_by_rule"))]
-    return [verdict for row in batch for verdict in await _apply(session, services, caller, collection, [row])]
+    return [
+        verdict
+        for row in rows
+        for verdict in await _apply(session, services, caller, collection, [row], is_first=False)
+    ]
 
 
 def _reason(error: Exception) -> str:

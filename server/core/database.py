@@ -68,7 +68,6 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
         async_url(url),
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         connect_args={"options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"},
     )
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, Grant, Role, found
@@ -165,22 +165,7 @@ async def authenticate(session: AsyncSession, services: Services, authorization:
 
 async def load_caller(session: AsyncSession, device_id: UUID) -> Caller:
     """One query. Raises `auth.device_ended` when the device or the person is no longer welcome."""
-    rows = (
-        await session.execute(
-            select(
-                Device.ended_at,
-                Device.resident_id,
-                Staff.id,
-                Staff.name,
-                Staff.disabled_at,
-                StaffRole.role,
-                StaffRole.area_code,
-            )
-            .outerjoin(Staff, Staff.id == Device.staff_id)
-            .outerjoin(StaffRole, (StaffRole.staff_id == Staff.id) & StaffRole.revoked_at.is_(None))
-            .where(Device.id == device_id)
-        )
-    ).all()
+    rows = (await session.execute(CALLER, {"device_id": device_id})).all()
     if not rows or rows[0].ended_at is not None or rows[0].disabled_at is not None:
         raise Problem("auth.device_ended")
     first = rows[0]
@@ -188,6 +173,23 @@ async def load_caller(session: AsyncSession, device_id: UUID) -> Caller:
         return Caller(id=first.resident_id, name="", device_id=device_id, grants=(Grant(Role.RESIDENT, ""),))
     grants = tuple(Grant(Role(row.role), row.area_code) for row in rows if row.role is not None)
     return Caller(id=first.id, name=first.name, device_id=device_id, grants=grants)
+
+
+# Built once: every request runs it.
+CALLER = (
+    select(
+        Device.ended_at,
+        Device.resident_id,
+        Staff.id,
+        Staff.name,
+        Staff.disabled_at,
+        StaffRole.role,
+        StaffRole.area_code,
+    )
+    .outerjoin(Staff, Staff.id == Device.staff_id)
+    .outerjoin(StaffRole, (StaffRole.staff_id == Staff.id) & StaffRole.revoked_at.is_(None))
+    .where(Device.id == bindparam("device_id"))
+)
 
 
 class DeviceLine(Answer):
