@@ -76,6 +76,38 @@ class AttestationDocument(Document, kw_only=True):
     fix: Fix | None = None
 
 
+class ProposedPlace(Wire):
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    datum: Literal["wgs84", "gcj02", "bd09"]
+
+
+class ProposedMember(Wire):
+    """What is otherwise about a member the household lists. Names and numbers need papers: those are the desk's."""
+
+    member_id: UUID
+    health: ShortText | None = None
+    labour_ability: ShortText | None = None
+    school: ShortText | None = None
+    work: ShortText | None = None
+
+
+class ProposedChanges(Wire):
+    """Only what is to change; null leaves a thing as it is."""
+
+    address: ShortText | None = None
+    place: ProposedPlace | None = None
+    members: Annotated[list[ProposedMember], Meta(max_length=30)] = []
+
+
+class ProposalDocument(Document, kw_only=True):
+    household_id: UUID
+    proposed_at: AwareTime
+    changes: ProposedChanges
+    visit_id: UUID | None = None
+    note: LongText = ""
+
+
 class MemberLine(Struct, rename="camel", kw_only=True):
     id: UUID
     name: str

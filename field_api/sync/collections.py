@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, selectinload
 
-from field_api import attestations, evidence, visits
+from field_api import attestations, evidence, proposals, visits
 from field_api.documents import (
     AssignmentDocument,
     AttestationDocument,
@@ -19,6 +19,7 @@ from field_api.documents import (
     EvidenceDocument,
     HouseholdDocument,
     MemberLine,
+    ProposalDocument,
     VisitDocument,
 )
 from field_api.sync.rows import Incoming, Verdict
@@ -113,5 +114,6 @@ COLLECTIONS: dict[str, Collection] = {
     "checklists": Collection(1, load_checklists),
     "visits": Collection(1, visits.load_visits, VisitDocument, visits.apply_visits),
     "evidence": Collection(1, evidence.load_evidence, EvidenceDocument, evidence.apply_evidence),
+    "proposals": Collection(1, proposals.load_proposals, ProposalDocument, proposals.apply_proposals),
     "attestations": Collection(1, attestations.load_attestations, AttestationDocument, attestations.apply_attestations),
 }

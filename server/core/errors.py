@@ -216,6 +216,7 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "visit.not_yours": Entry(404, "没有找到,或不在您的范围内", "Not found, or outside your area"),
     "attestation.invalid": Entry(422, "确认记录与走访不符", "The attestation does not fit the visit"),
+    "proposal.decided": Entry(409, "变更建议已有处理结果", "The proposal has been decided"),
     "evidence.frozen": Entry(409, "照片登记后不能更改", "A photo's manifest can't be changed once its bytes are in"),
     # photos
     "photo.hash_mismatch": Entry(

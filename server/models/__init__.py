@@ -14,9 +14,11 @@ from server.models import (
     installation,
     people,
     postings,
+    proposals,
     review,
     uploads,
     visits,
+    workload,
 )
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "installation",
     "people",
     "postings",
+    "proposals",
     "review",
     "uploads",
     "visits",
+    "workload",
 ]

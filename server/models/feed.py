@@ -38,6 +38,7 @@ from server.models.columns import Id, OptionalJson, OptionalTime, WrittenAt
 from server.models.evidence import Evidence
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import StaffRole
+from server.models.proposals import Proposal
 from server.models.visits import Attestation, Visit, VisitInvestigator
 
 
@@ -138,6 +139,7 @@ AUDIENCES: dict[str, Audience] = {
     "checklists": Audience(_everyone_in_the_field),
     "visits": Audience(_investigators),
     "evidence": Audience(lambda ids: select(Evidence.id, Evidence.author_id).where(Evidence.id.in_(ids))),
+    "proposals": Audience(lambda ids: select(Proposal.id, Proposal.author_id).where(Proposal.id.in_(ids))),
     "attestations": Audience(lambda ids: select(Attestation.id, Attestation.staff_id).where(Attestation.id.in_(ids))),
 }
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, ForeignKeyConstraint, Index, or_, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, ForeignKeyConstraint, Index, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import DESK_ROLES, Caller, in_areas
@@ -25,6 +25,11 @@ class Visit(Base):
         ForeignKeyConstraint(
             ["checklist_code", "checklist_version"],
             ["checklist_template.code", "checklist_template.version"],
+        ),
+        Index(
+            "ix_visit_waiting",
+            text("submitted_at DESC"),
+            postgresql_where=text("state = 'submitted' AND complete_at IS NULL"),
         ),
         Index("ix_visit_author_start", "author_id", "started_at"),
         Index("ix_visit_household_start", "household_id", "started_at"),

@@ -1,0 +1,67 @@
+"""What a caseworker would change about a household waits for an officer."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import update
+
+from server.core.ids import new_id
+from server.core.tokens import utc_now
+from server.models.proposals import Proposal
+
+
+def make_proposal(household, **changes):
+    return {
+        "id": str(new_id()),
+        "householdId": household["id"],
+        "proposedAt": datetime.now(UTC).isoformat(),
+        "changes": {"address": "桐荫社区 9 号(新门牌)"},
+        "note": "门牌已更换",
+        "_deleted": False,
+    } | changes
+
+
+async def first_household(phone):
+    return next(iter((await phone.pull("households")).values()))
+
+
+async def test_a_proposal_is_kept_and_changes_nothing_by_itself(phone):
+    household = await first_household(phone)
+    proposal = make_proposal(household)
+    assert await phone.push("proposals", proposal) == []
+    assert await phone.push("proposals", proposal) == []
+    held = (await phone.pull("proposals"))[proposal["id"]]
+    assert held["server"]["state"] == "proposed"
+    assert (await phone.pull("households"))[household["id"]]["address"] == household["address"]
+
+
+async def test_its_author_changes_and_withdraws_it_until_it_is_decided(services, phone):
+    household = await first_household(phone)
+    proposal = make_proposal(household)
+    await phone.push("proposals", proposal)
+    first = (await phone.pull("proposals"))[proposal["id"]]
+    changed = proposal | {"note": "另一理由"}
+    assert await phone.push("proposals", changed, assumed=first) == []
+    async with services.sessions() as session:
+        decided = {"state": "rejected", "decided_at": utc_now(), "decided_by": phone.id, "reason": "与登记一致"}
+        await session.execute(update(Proposal).values(decided))
+        await session.commit()
+    second = (await phone.pull("proposals"))[proposal["id"]]
+    returned = await phone.push("proposals", proposal | {"_deleted": True}, assumed=second)
+    assert returned[0]["note"] == "另一理由"
+    assert returned[0]["server"]["state"] == "rejected"
+
+
+async def test_a_withdrawn_proposal_leaves_the_phone(phone):
+    proposal = make_proposal(await first_household(phone))
+    await phone.push("proposals", proposal)
+    held = (await phone.pull("proposals"))[proposal["id"]]
+    assert await phone.push("proposals", proposal | {"_deleted": True}, assumed=held) == []
+    assert proposal["id"] not in await phone.pull("proposals")
+
+
+async def test_a_proposal_for_another_household_or_with_a_number_is_quarantined(phone):
+    household = await first_household(phone)
+    unknown = await phone.push("proposals", make_proposal(household, householdId=str(new_id())))
+    assert unknown[0]["server"]["problem"]["en"]["code"] == "visit.household_unknown"
+    number = make_proposal(household, changes={"idNumber": "x"})
+    assert (await phone.push("proposals", number))[0]["server"]["problem"]["en"]["code"] == "row.invalid"
