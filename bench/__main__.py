@@ -26,7 +26,9 @@ def main(only: tuple[str, ...], seconds: float, write: bool) -> None:
     rows: list[Row] = []
     for name, measure in PARTS.items():
         if not only or name in only:
-            rows += measure(seconds)
+            for row in measure(seconds):
+                rows.append(row)
+                click.echo(f"{row.what}: {row.measured}", err=True)
     _show(rows)
     if write:
         RESULTS.write_text(_markdown(rows))

@@ -25,19 +25,18 @@ PEER = {1: 76, 8: 142, 32: 162}
 BATCH = 20
 
 
-def measure(seconds: float) -> list[Row]:
-    rows: list[Row] = []
+def measure(seconds: float) -> Iterator[Row]:
     with running_system() as system:
         asyncio.run(_publish(system))
         token, person, partner = _people(system)
         households = _households(system, token)
         for batch in (1, BATCH):
             for connections in (1, 8, 32):
-                rows += _push_rows(system, token, households, [person, partner], batch, connections, seconds)
-        rows += _first_sync(system, token)
-        rows += _hundred_phones(system)
-        rows.append(Row("API memory after all of it", f"{system.api_memory_mb():.0f} MB", "peer 394–413 MB"))
-    return rows
+                yield from _push_rows(system, token, households, [person, partner], batch, connections, seconds)
+        yield from _first_sync(system, token)
+        yield from _hundred_phones(system)
+        yield from _pull_among_a_million(system, token)
+        yield Row("API memory after all of it", f"{system.api_memory_mb():.0f} MB", "peer 394–413 MB")
 
 
 async def _publish(system: System) -> None:
@@ -192,3 +191,53 @@ def _hundred_phones(system: System) -> list[Row]:
     took, failed = time.perf_counter() - started, sum(one.failed for one in loops)
     told = f"{took:.1f} s{f', {failed} FAILED' if failed else ''}"
     return [Row("100 phones' first sync at once", told, "150 s published of a peer", "", "≤ 30 s")]
+
+
+MILLION = 1_000_000
+# The visits are copies of one that was pushed, spread over authors, with a feed row for each author.
+FILL = """
+WITH one AS (SELECT * FROM visit WHERE state = 'submitted' LIMIT 1), workers AS (
+    SELECT array_agg(DISTINCT staff_id) AS ids FROM caseload
+), fresh AS (
+    INSERT INTO visit (id, household_id, area_code, kind, checklist_code, checklist_version, author_id, device_id,
+        state, mode, started_at, ended_at, document, content_hash, received_at, submitted_at, complete_at, receipt,
+        late_after_reassignment)
+    SELECT uuidv7(), one.household_id, one.area_code, one.kind, one.checklist_code, one.checklist_version,
+        workers.ids[1 + n %% array_length(workers.ids, 1)], one.device_id, 'accepted', one.mode, one.started_at,
+        one.ended_at, one.document, one.content_hash, one.received_at, one.submitted_at, now(), one.receipt, false
+    FROM one, workers, generate_series(1, %s) AS n
+    RETURNING id, author_id
+)
+INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'visits', id::text FROM fresh
+"""
+
+
+def _pull_among_a_million(system: System, token: str) -> list[Row]:
+    """Pages of 100 visits, one after the other and at the end, with few visits stored and with a million."""
+    few = _pull_pages(system, token)
+    with system.connect() as connection:
+        for _ in range(10):
+            connection.execute(FILL, (MILLION // 10,))
+        connection.execute("VACUUM ANALYZE visit, feed")
+        stored = connection.execute("SELECT count(*) FROM visit").fetchone()
+    many = _pull_pages(system, token)
+    assert stored is not None
+    name = f"pull of a page of 100 visits, {stored[0]:,} stored, p95"
+    return [
+        Row(name, f"{many:.0f} ms", f"{few:.0f} ms with those of this run alone", f"{many / few:.2f}"),
+    ]
+
+
+def _pull_pages(system: System, token: str, pages: int = 60) -> float:
+    """p95 in milliseconds."""
+    took: list[float] = []
+    checkpoint: Json = {"lwt": 0, "id": ""}
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=system.url, headers=headers, timeout=60) as client:
+        for _ in range(pages):
+            started = time.perf_counter()
+            answer = client.get("/field/v1/sync/visits/1/pull", params={**checkpoint, "limit": 100})
+            took.append(time.perf_counter() - started)
+            answer.raise_for_status()
+            checkpoint = answer.json()["checkpoint"]
+    return sorted(took)[int(0.95 * len(took))] * 1000

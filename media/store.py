@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 import msgspec
 import urllib3
@@ -67,6 +68,7 @@ _READ_AT_MOST_BYTES: Final = 8 * 1024 * 1024
 _BUSY_STATUSES: Final = (429, 500, 502, 503, 504)
 _CHECK_SECONDS: Final = 5.0
 _SEND_LINK_LIFETIME: Final = timedelta(minutes=15)
+_WATERMARKED: Final = "watermarked-"
 _LONGEST_LINK: Final = timedelta(days=7)  # SigV4 knows no longer one
 
 
@@ -76,8 +78,24 @@ def original_key(sha256: str) -> str:
 
 
 def rendition_key(sha256: str, name: str) -> str:
-    """`name` such as `320`, `1280` or `watermark`."""
+    """`name` such as `320` or `1280`."""
     return f"renditions/{sha256}/{name}.jpg"
+
+
+def watermarked_key(sha256: str, claim_id: UUID) -> str:
+    """A watermarked copy says whose photo it is, so it is named by the claim beside the content."""
+    return rendition_key(sha256, f"{_WATERMARKED}{claim_id}")
+
+
+def watermarked_claim(key: str) -> UUID | None:
+    """The claim that a watermarked copy was made for; None for the key of anything else."""
+    name = key.rsplit("/", 1)[-1].removesuffix(".jpg")
+    if not name.startswith(_WATERMARKED):
+        return None
+    try:
+        return UUID(name.removeprefix(_WATERMARKED))
+    except ValueError:
+        return None
 
 
 def spool_prefix(upload_id: object) -> str:

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 
@@ -27,7 +28,51 @@ def _environment() -> dict[str, str]:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# What each command is for, in few words, under the question that leads to it.
+SECTIONS: dict[str, dict[str, str]] = {
+    "On this machine": {
+        "run": "everything: database, store, API, worker; Ctrl-C stops it",
+        "demo-visit": "walk one visit, from the phone to the resident",
+        "load-demo": "load the invented demo county, once",
+        "wechat-stub": "a stand-in for WeChat's server API",
+    },
+    "On a server": {
+        "migrate": "bring the database to this version",
+        "api": "serve the HTTP API",
+        "worker": "run the jobs",
+        "check-worker": "exit 0 while a worker lives",
+    },
+    "For an office": {
+        "import-areas": "read statistical divisions from CSV",
+        "export-checklist": "write a checklist to Excel",
+        "import-checklist": "publish a checklist from Excel",
+        "draw": "draw a spot-check sample that anyone can draw again",
+        "export-bundle": "all evidence of a visit in one file",
+    },
+    "To prove things": {
+        "verify-receipt": "check a visit's receipt offline",
+        "verify-bundle": "check an evidence bundle offline",
+        "verify-audit": "recompute the chain of the audit trail",
+        "check-store": "compare photo rows with the store, both ways",
+    },
+    "For developers": {
+        "openapi": "write openapi/openapi.json from the routes",
+        "settings-table": "print the settings as README.md shows them",
+    },
+}
+
+
+class Sectioned(click.Group):
+    """Lists its commands by section, each on one whole line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, words) for name, words in commands.items() if name in self.commands])
+
+
+@click.group(cls=Sectioned, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """走访 zoufang: field evidence for dibao home visits.
 
@@ -151,6 +196,27 @@ def import_checklist(file: Path) -> None:
     click.echo(f"{told.code} version {told.version} is " + ("published." if told.is_new else "published already."))
 
 
+@main.command()
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The published plan file.",
+)
+@click.option("--seed", required=True, help="The published seed.")
+def draw(plan: Path, seed: str) -> None:
+    """Draw a spot-check sample from a plan file and a seed; the same list on any machine."""
+    import msgspec
+
+    from server.spotchecks.draw import print_draw, read_plan
+
+    try:
+        lines = list(print_draw(read_plan(plan), seed))
+    except msgspec.MsgspecError as error:
+        raise click.ClickException(f"{plan} is no plan: {error}") from None
+    click.echo("\n".join(lines))
+
+
 @main.command("demo-visit")
 @click.option(
     "--photos",
@@ -238,6 +304,98 @@ def verify_audit() -> None:
     if told.broken_at is not None:
         raise click.ClickException(f"The audit trail was altered: seal {told.broken_at} does not hold.")
     click.echo(f"The audit trail holds: {told.seals} seals over {told.entries} entries.")
+
+
+@main.command("check-store")
+@click.option("--deep", is_flag=True, help="Read every original again and compare its hash.")
+def check_store(deep: bool) -> None:
+    """Compare photo rows with the store, both ways; exit 1 when something is missing or altered."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from media.store import StoreError
+    from server.core.services import open_services
+    from server.evidence.check import check_store as check
+
+    async def run() -> Any:
+        async with open_services(_settings()) as services:
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task("check-store", total=None)
+                return await check(
+                    services, deep=deep, progress=lambda *, done, of: bar.update(task, advance=done, total=of)
+                )
+
+    try:
+        report = asyncio.run(run())
+    except StoreError as error:
+        raise click.ClickException(f"The store can't be asked: {type(error).__name__}") from None
+    for one in report.found:
+        click.echo(f"{one.trouble:9} {one.key}")
+    counts: dict[str, Any] = {trouble: len(report.keys(trouble)) for trouble in ("missing", "altered", "orphaned")}
+    if not deep:
+        counts["altered"] = "not looked for; --deep does"
+    told = {"expected": report.expected, "in the store": report.objects, "hashed again": report.hashed} | counts
+    _print_table("The store has losses" if report.has_losses else "The store holds all it should", told)
+    if report.has_losses:
+        sys.exit(1)
+
+
+@main.command("export-bundle")
+@click.argument("visit_id", type=click.UUID)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_bundle(visit_id: UUID, file: Path) -> None:
+    """Write the evidence bundle of a visit to FILE: photos, signed manifest, receipt, printed sheet."""
+    from server.core.errors import Problem
+    from server.core.services import open_services
+    from server.core.tokens import utc_now
+    from server.evidence.bundle import export_bundle as export
+    from server.review.rules import sentence
+
+    async def run() -> None:
+        async with open_services(_settings()) as services:
+            with partial.open("wb") as out:
+                await export(services, None, visit_id, out, say=sentence, now=utc_now())
+
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        asyncio.run(run())
+        partial.replace(file)
+    except Problem as problem:
+        raise click.ClickException(problem.entry.en) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    click.echo(f"{file} written.")
+
+
+@main.command("verify-bundle")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The key set as the server publishes it. Without it, the keys inside the bundle are used.",
+)
+def verify_bundle(file: Path, keys: Path | None) -> None:
+    """Check an evidence bundle offline: names each file that was changed, taken out or put in."""
+    import msgspec
+
+    from server.evidence.verify import verify_bundle as verify
+
+    try:
+        key_set = msgspec.json.decode(keys.read_bytes()) if keys else None
+    except msgspec.DecodeError as error:
+        raise click.ClickException(f"{keys} is no key set: {error}") from None
+    report = verify(file, key_set)
+    for fault in report.faults:
+        click.echo(f"{fault.name}  {fault.what}", err=True)
+    if report.faults:
+        raise click.ClickException("The bundle does not hold.")
+    told = {"visit": report.visit_id, "made at": report.made_at, "files": report.files}
+    _print_table("The bundle holds", told)
+    if not report.proves_origin:
+        click.echo(
+            "Checked with the keys inside it: nothing was changed since it was made, but not who made it. "
+            "For that, give --keys with the key set the server publishes."
+        )
 
 
 def _print_table(title: str, rows: dict[str, Any]) -> None:

@@ -23,11 +23,20 @@ import field_api.routes
 import field_api.uploads.protocol
 import field_api.uploads.routes
 import server.caseload.routes
+import server.cases.proposals
 import server.cases.routes
+import server.complaints.routes
+import server.evidence.routes
 import server.identity.routes
 import server.postings.routes
 import server.review.examination
+import server.review.overview_routes
 import server.review.routes
+import server.review.rules
+import server.spotchecks.outcomes
+import server.spotchecks.routes
+import server.workload.routes
+import server.workload.schedule
 from server import health, well_known
 from server.answers import HANDLERS
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
@@ -74,6 +83,11 @@ async def provide_officer(caller: NamedDependency[Caller]) -> Caller:
 async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
     require(caller, {Role.RESIDENT})
     return caller
+
+
+def provide_wording() -> Any:
+    """How a finding is said: the words are review's, and others print them too."""
+    return server.review.rules.sentence
 
 
 def note_requests(app: ASGIApp) -> ASGIApp:
@@ -133,10 +147,19 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             field_api.routes.router,
             field_api.uploads.routes.router,
             server.review.routes.router,
+            server.review.overview_routes.router,
+            server.evidence.routes.router,
+            server.spotchecks.routes.router,
+            server.workload.routes.field_router,
+            server.workload.routes.desk_router,
             server.caseload.routes.router,
             server.cases.routes.router,
+            server.cases.proposals.router,
             server.cases.routes.desk_router,
             server.cases.routes.public_router,
+            server.complaints.routes.desk_router,
+            server.complaints.routes.resident_router,
+            server.complaints.routes.public_router,
             server.postings.routes.desk_router,
             server.postings.routes.public_router,
             health.router,
@@ -152,6 +175,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "worker": Provide(provide_worker),
             "officer": Provide(provide_officer),
             "resident_caller": Provide(provide_resident),
+            "say_finding": Provide(provide_wording, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         middleware=[prometheus.middleware],
@@ -160,7 +184,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             backend="gzip",
             minimum_size=1000,
             gzip_compress_level=4,
-            exclude="/pullStream$",  # an event is sent when it happens, not when a block is full
+            exclude="(/pullStream|/queue/stream)$",  # an event is sent when it happens, not when a block is full
         ),
         cors_config=_cors(settings),
         openapi_config=_openapi(),

@@ -11,8 +11,11 @@ import field_api.photos
 import field_api.uploads.sweep  # noqa: F401
 import server.cases.arrivals
 import server.cases.progress
+import server.evidence.watermarks
 import server.postings.lists
-import server.review.examination  # noqa: F401
+import server.review.examination
+import server.spotchecks.outcomes
+import server.workload.schedule  # noqa: F401
 from server.core import jobs
 from server.core.database import open_session, plain_url
 from server.core.log import log, set_up_logging

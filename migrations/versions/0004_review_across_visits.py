@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("staff_id", sa.Uuid(), nullable=True),
         sa.Column("partner_id", sa.Uuid(), nullable=True),
         sa.Column("assignment_id", sa.Uuid(), nullable=True),
+        sa.Column("grants", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("second_visit_id", sa.Uuid(), nullable=True),
         sa.Column("comparison", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("compared_at", sa.DateTime(timezone=True), nullable=True),
@@ -128,6 +129,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_spot_check_area_code"), "spot_check", ["area_code"], unique=False)
     op.create_index("ix_spot_check_first", "spot_check", ["visit_id"], unique=False)
     op.create_index("ix_spot_check_second", "spot_check", ["second_visit_id"], unique=False)
+    op.create_table(
+        "day_plan_stop",
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("assignment_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["assignment_id"], ["assignment.id"], name=op.f("fk_day_plan_stop_assignment_id_assignment")
+        ),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_day_plan_stop_staff_id_staff")),
+        sa.PrimaryKeyConstraint("staff_id", "assignment_id", name=op.f("pk_day_plan_stop")),
+    )
+    op.create_index("ix_day_plan_stop_day", "day_plan_stop", ["staff_id", "day", "position"], unique=False)
+    op.create_index(op.f("ix_day_plan_stop_assignment_id"), "day_plan_stop", ["assignment_id"], unique=False)
     op.add_column("decision", sa.Column("undone_why", sa.String(), nullable=True))
     op.create_index(op.f("ix_decision_visit_id"), "decision", ["visit_id"], unique=False)
     op.add_column("review_item", sa.Column("household_id", sa.Uuid(), nullable=True))
@@ -140,6 +155,22 @@ def upgrade() -> None:
     op.add_column(
         "review_item",
         sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+    )
+    op.create_index(
+        "ix_review_item_county_queue",
+        "review_item",
+        [
+            sa.literal_column("left(area_code, 6)"),
+            sa.literal_column("priority DESC"),
+            "entered_at",
+            "visit_id",
+        ],
+        unique=False,
+        postgresql_where=sa.text("state <> 'decided'"),
+    )
+    op.create_index("ix_visit_started_at", "visit", ["started_at"], unique=False)
+    op.create_index(
+        "ix_seen_fix_time", "seen_fix", ["captured_at"], unique=False, postgresql_where=sa.text("moment = 'start'")
     )
     op.create_index(op.f("ix_review_item_author_id"), "review_item", ["author_id"], unique=False)
     op.create_index("ix_review_item_changed", "review_item", ["changed_at"], unique=False)
@@ -289,6 +320,8 @@ def downgrade() -> None:
         postgresql_where=sa.text("state <> 'decided'"),
     )
     op.drop_index("ix_review_item_changed", table_name="review_item")
+    op.drop_index("ix_review_item_county_queue", table_name="review_item")
+    op.drop_index("ix_visit_started_at", table_name="visit")
     op.drop_index(op.f("ix_review_item_author_id"), table_name="review_item")
     op.drop_column("review_item", "changed_at")
     op.drop_column("review_item", "gravest")
@@ -311,3 +344,4 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_spot_check_plan_area_code"), table_name="spot_check_plan")
     op.drop_table("spot_check_plan")
     op.drop_table("saved_view")
+    op.drop_table("day_plan_stop")

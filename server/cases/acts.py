@@ -19,7 +19,7 @@ from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.wire import LongText, Wire
 from server.models.areas import rule_values
-from server.models.cases import Calculation, CaseDeadline, CaseEvent, CaseFile
+from server.models.cases import Calculation, CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
 from server.models.people import Staff
 
 
@@ -63,6 +63,8 @@ async def take_step(
     )  # fmt: skip
     if code == "auth.forbidden":
         raise Problem(code, roles=", ".join(sorted(decided_by if r == "decides" else r for r in MOVES[asked.step].by)))
+    if not caller.is_resident and await _is_relative(session, caller, case):
+        raise Problem("case.own_relative")
     if version != case.version:
         raise await _told_who_was_first(session, case)
     if code is not None:
@@ -114,6 +116,14 @@ def roles_over(caller: Caller, case: CaseFile) -> frozenset[Role]:
         for grant in caller.grants
         if grant.role is Role.CASEWORKER or case.area_code.startswith(grant.area_code)
     )
+
+
+async def _is_relative(session: AsyncSession, caller: Caller, case: CaseFile) -> bool:
+    """Relatives are declared by name (近亲属备案): a namesake is kept away too, for there are other officers."""
+    declared = select(RelativeOnStaff.id).where(
+        RelativeOnStaff.household_id == case.household_id, RelativeOnStaff.name == caller.name
+    )
+    return await session.scalar(declared.limit(1)) is not None
 
 
 async def _told_who_was_first(session: AsyncSession, case: CaseFile) -> Problem:

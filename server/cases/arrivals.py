@@ -1,17 +1,23 @@
 """What other rooms tell a case: a posting ended, somebody objected, somebody complained. By job, once each."""
 
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
+from server.cases.rules import day_of
+from server.cases.visits_due import order_visit
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.models.areas import rule_values
 from server.models.cases import CLOSED_STATES, CaseFile
+
+# Well within the time the complaint itself has.
+LOOKED_INTO_IN = timedelta(days=15)
 
 
 @jobs.task("cases.posting_ended")
@@ -42,13 +48,17 @@ async def on_objection_answered(services: Services, *, case_id: str, objection_i
 
 @jobs.task("cases.complained")
 async def on_complained(services: Services, *, household_id: str) -> None:
-    """A complaint makes the county's own visit a must (law)."""
+    """A complaint makes the county's own visit a must (law), and is looked into at the home."""
     async with open_session(services.sessions) as session:
-        await session.execute(
-            update(CaseFile)
+        case = await session.scalar(
+            select(CaseFile)
             .where(CaseFile.household_id == UUID(household_id), CaseFile.state.not_in(CLOSED_STATES))
-            .values(needs_county_visit=True, version=CaseFile.version + 1)
+            .with_for_update()
         )
+        if case is not None and not case.needs_county_visit:
+            case.needs_county_visit = True
+            case.version += 1
+            await order_visit(session, case, "complaint", day_of(utc_now()) + LOOKED_INTO_IN)
 
 
 async def _locked(session: AsyncSession, case_id: str) -> CaseFile:

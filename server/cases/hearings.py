@@ -18,10 +18,9 @@ from server.core.errors import Fault, Problem
 from server.core.wire import Answer, LongText, ShortText, Wire
 from server.models import audit
 from server.models.areas import rule_values
-from server.models.cases import CaseFile
+from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.hearings import Hearing, PanelSeat
 from server.models.people import Staff, StaffRole
-from server.models.review import DeclaredRelative
 
 WRITERS = frozenset({Role.TOWN_OFFICER})
 Votes = Annotated[int, Meta(ge=0, le=200)]
@@ -116,15 +115,13 @@ async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseF
 
 
 async def _draw(session: AsyncSession, case: CaseFile, size: int, *, leaving_out: list[UUID]) -> list[UUID]:
-    """By rotation: who sat least, then longest ago. Nobody with a relative in the household."""
+    """By rotation: who sat least, then longest ago. Nobody whom the household declared as a relative."""
     seats = (
         select(PanelSeat.staff_id, func.count().label("sat"), func.max(PanelSeat.drawn_at).label("last"))
         .group_by(PanelSeat.staff_id)
         .subquery()
     )
-    related = select(DeclaredRelative.staff_id).where(
-        DeclaredRelative.household_id == case.household_id, DeclaredRelative.ended_at.is_(None)
-    )
+    related = select(RelativeOnStaff.name).where(RelativeOnStaff.household_id == case.household_id)
     rows = await session.scalars(
         select(Staff.id)
         .join(StaffRole, StaffRole.staff_id == Staff.id)
@@ -134,7 +131,7 @@ async def _draw(session: AsyncSession, case: CaseFile, size: int, *, leaving_out
             StaffRole.revoked_at.is_(None),
             literal(case.area_code).startswith(StaffRole.area_code),
             Staff.disabled_at.is_(None),
-            Staff.id.not_in(related),
+            Staff.name.not_in(related),
             Staff.id.not_in(leaving_out),
         )
         .group_by(Staff.id, seats.c.sat, seats.c.last)

@@ -222,7 +222,7 @@ async def create_household(
     await _write(session, vault, caller, household, body, now, may_verify=caller.covers(area_code, VERIFIERS))
     if not caller.covers(area_code, VERIFIERS):
         session.add(Caseload(household_id=household.id, staff_id=caller.id, granted_by=caller.id))
-    await _keep_version(session, caller, household, "申请建档", now)
+    await keep_version(session, caller, household, "申请建档", now)
     audit.record(session, caller, "household.created", "household", household.id, area_code=area_code)
     await announce(session, "households", [household.id])
     return household
@@ -251,10 +251,10 @@ async def change_household(
     if version != last:
         raise Problem("household.changed", version=last)
     if last == 0:
-        await _keep_version(session, None, household, "变更前", now)
+        await keep_version(session, None, household, "变更前", now)
     may_verify = caller.covers(household.area_code, VERIFIERS)
     await _write(session, vault, caller, household, asked.household, now, may_verify=may_verify)
-    await _keep_version(session, caller, household, asked.reason, now)
+    await keep_version(session, caller, household, asked.reason, now)
     audit.record(session, caller, "household.changed", "household", household.id, area_code=household.area_code)
     await announce(session, "households", [household.id])
     return await _page(session, household)
@@ -450,7 +450,7 @@ async def _last_version(session: AsyncSession, household_id: UUID) -> int:
     return await session.scalar(query) or 0
 
 
-async def _keep_version(
+async def keep_version(
     session: AsyncSession, caller: Caller | None, household: Household, reason: str, now: datetime
 ) -> None:
     page = msgspec.to_builtins(await _page(session, household))

@@ -17,7 +17,8 @@ _PAPERS = {"applied", "materials"}
 _BEFORE_OPINION = {"accepted", "survey", "preliminary"}
 _IN_PROCESS = _BEFORE_OPINION | {"hearing", "posting", "objection", "county"}
 _OPEN = set(CASE_STATES) - set(CLOSED_STATES)
-_DECIDED = {"confirmed", "published", "in_force", "refused"}
+_GRANTED = {"confirmed", "published", "in_force"}
+_DECIDED = _GRANTED | {"refused"}
 
 
 class Move(NamedTuple):
@@ -133,6 +134,10 @@ _TABLE = (
     ),
     Move("published", {"confirmed"}, "published", (TOWN, COUNTY), "已长期公示", "Disclosed in the village"),
     Move("in_force", {"published"}, "in_force", (), "开始发放低保金", "Payment has begun"),
+    # --- what the household says
+    Move("resident_confirmed", _IN_PROCESS, None, (), "您已确认入户记录", "You confirmed what the visit recorded"),
+    Move("resident_disputed", _IN_PROCESS, None, (), "您对入户记录提出异议", "You disputed what the visit recorded"),
+    Move("change_reported", _IN_PROCESS | _GRANTED, None, (), "您报告了家庭变化", "You reported a change at home"),
     # --- at any time
     Move(
         "withdrawn", _OPEN, "withdrawn", (VILLAGE, TOWN, RESIDENT), "申请已撤回", "Application withdrawn",

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.deadlines import keep_deadlines, restore_deadlines
 from server.cases.procedure import MOVES
 from server.cases.rules import day_of
+from server.cases.visits_due import keep_visits
 from server.core import jobs
 from server.core.access import Caller, Role
 from server.core.database import open_session
@@ -119,6 +120,7 @@ async def move(
     _mark(case, step, at)
     case.updated_at = func.now()
     await keep_deadlines(session, case, step, day_of(at))
+    await keep_visits(session, case, step, day_of(at))
     audit.record(session, caller, "case.moved", "case", case.id, area_code=case.area_code, step=step)
     return True
 

@@ -1,39 +1,62 @@
 """`/desk/v1`: applications, cases, households. `/resident/v1`: a resident's own case."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from litestar import Request, Router, get, post, put
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+import msgspec
+from litestar import Request, Response, Router, get, post, put
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, MultipartBody, QueryParameter
 from msgspec import Meta
 
 import server.cases.arrivals  # noqa: F401  registers its jobs
-from server.cases import acts, applications, calculations, hearings, households, look_up, page, papers, resident
+from server.cases import (
+    acts,
+    applications,
+    calculations,
+    crosschecks,
+    hearings,
+    household_word,
+    households,
+    look_up,
+    notices,
+    page,
+    papers,
+    resident,
+)
 from server.cases.acts import TakeStep
 from server.cases.applications import Apply
 from server.cases.calculations import Calculate, CalculationLine
+from server.cases.crosschecks import BatchPage, CheckLine, MakeBatch, ObjectToCheck
 from server.cases.hearings import CallHearing, CountVotes, DeclareConflict, HearingPage
+from server.cases.household_word import Change, RecordedVisit, Word
 from server.cases.households import ChangeHousehold, HouseholdPage, Reveal, Revealed, VersionLine
 from server.cases.look_up import LookUp, PublicCase
+from server.cases.notices import NoticeKind
 from server.cases.page import CaseLine, CasePage
 from server.cases.papers import PaperLine
 from server.cases.resident import CaseStatus, OwnCase, Withdraw
 from server.core.access import found, readable
 from server.core.errors import Fault, Problem
 from server.core.paging import Page
+from server.core.printing import PDF
+from server.core.sheets import MEDIA_TYPES, Form
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Held, ResidentCaller, Session, Wire, Worker, problems
 from server.models.cases import CaseFile
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found", "auth.forbidden")
+_NOT_NOW = problems("case.not_now")
 _HOUSEHOLD = ("household.member_bound", "household.member_known")
 _STEPS = (
     "case.not_now",
     "case.closed",
     "case.suspended",
     "case.changed",
+    "case.own_relative",
     "case.reason_required",
     "case.papers_missing",
     "case.papers_complete",
@@ -179,6 +202,70 @@ async def count_votes(
     return await hearings.count_votes(session, worker, case_id, hearing_id, data, utc_now())
 
 
+@get("/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes", media_type=PDF, responses=_FOUND | _NOT_NOW)
+async def print_minutes(case_id: FromPath[UUID], hearing_id: FromPath[UUID], worker: Worker, session: Session) -> bytes:
+    return await notices.print_minutes(session, worker, case_id, hearing_id)
+
+
+@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=_FOUND | _NOT_NOW)
+async def print_notice(case_id: FromPath[UUID], kind: FromPath[NoticeKind], worker: Worker, session: Session) -> bytes:
+    return await notices.print_case_notice(session, worker, case_id, kind)
+
+
+@dataclass
+class AnswerForm:
+    """`mapping` is JSON: our heading to theirs, where they differ."""
+
+    file: UploadFile
+    mapping: str = "{}"
+
+
+@post("/cross-checks", responses=_FOUND | problems("case.nothing_to_check"))
+async def make_cross_check(data: JSONBody[MakeBatch], worker: Worker, session: Session) -> BatchPage:
+    return await crosschecks.make_batch(session, worker, data, utc_now())
+
+
+@get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=_FOUND)
+async def export_cross_check(
+    batch_id: FromPath[UUID],
+    worker: Worker,
+    session: Session,
+    services: Held,
+    form: FromQuery[Form] = "xlsx",
+) -> Response[bytes]:
+    content = await crosschecks.export_batch(session, services.vault, worker, batch_id, form)
+    headers = {"Content-Disposition": f'attachment; filename="{batch_id}.{form}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+@post(
+    "/cross-checks/{batch_id:uuid}/answers",
+    status_code=200,
+    responses=_FOUND | problems("case.check_answered", "case.check_unreadable"),
+)
+async def import_cross_check(
+    batch_id: FromPath[UUID], data: MultipartBody[AnswerForm], worker: Worker, session: Session, services: Held
+) -> BatchPage:
+    try:
+        mapping = msgspec.json.decode(data.mapping, type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise Problem("request.invalid", faults=[Fault("/mapping", "field.invalid", str(error))]) from None
+    content = await data.file.read()
+    return await crosschecks.import_answers(session, services.vault, worker, batch_id, content, mapping, utc_now())
+
+
+@get("/cases/{case_id:uuid}/cross-checks", responses=_FOUND)
+async def list_cross_checks(case_id: FromPath[UUID], worker: Worker, session: Session) -> list[CheckLine]:
+    return await crosschecks.list_checks(session, worker, case_id)
+
+
+@post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=_FOUND)
+async def object_to_cross_check(
+    check_id: FromPath[UUID], data: JSONBody[ObjectToCheck], worker: Worker, session: Session
+) -> CheckLine:
+    return await crosschecks.object_to_check(session, worker, check_id, data, utc_now())
+
+
 @get("/households/{household_id:uuid}", responses=_FOUND)
 async def open_household(household_id: FromPath[UUID], worker: Worker, session: Session) -> HouseholdPage:
     return await households.open_household(session, worker, household_id)
@@ -235,6 +322,42 @@ async def withdraw_own_case(
     return await resident.withdraw(session, resident_caller, case_id, data, key=idempotency_key, now=utc_now())
 
 
+@get("/cases/{case_id:uuid}/visits", responses=_FOUND)
+async def list_recorded_visits(
+    case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
+) -> list[RecordedVisit]:
+    return await household_word.list_recorded(session, resident_caller, case_id)
+
+
+@post(
+    "/cases/{case_id:uuid}/visits/{visit_id:uuid}/word",
+    status_code=200,
+    responses=_FOUND | problems("case.reason_required", "case.closed"),
+)
+async def give_word(
+    case_id: FromPath[UUID],
+    visit_id: FromPath[UUID],
+    data: JSONBody[Word],
+    resident_caller: ResidentCaller,
+    session: Session,
+) -> list[RecordedVisit]:
+    return await household_word.give_word(session, resident_caller, case_id, visit_id, data, utc_now())
+
+
+@post("/cases/{case_id:uuid}/changes", status_code=204, responses=_FOUND | problems("case.closed"))
+async def report_change(
+    case_id: FromPath[UUID], data: JSONBody[Change], resident_caller: ResidentCaller, session: Session
+) -> None:
+    await household_word.report_change(session, resident_caller, case_id, data, utc_now())
+
+
+@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=_FOUND | _NOT_NOW)
+async def print_own_notice(
+    case_id: FromPath[UUID], kind: FromPath[NoticeKind], resident_caller: ResidentCaller, session: Session
+) -> bytes:
+    return await notices.print_case_notice(session, resident_caller, case_id, kind)
+
+
 @post("/cases/look-up", status_code=200, responses=problems("case.lookup_failed", "request.rate_limited"))
 async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: Held) -> PublicCase:
     address = request.client.host if request.client else "unknown"
@@ -256,6 +379,13 @@ desk_router = Router(
         list_hearings,
         declare_conflict,
         count_votes,
+        print_minutes,
+        print_notice,
+        make_cross_check,
+        export_cross_check,
+        import_cross_check,
+        list_cross_checks,
+        object_to_cross_check,
         open_household,
         change_household,
         list_household_versions,
@@ -266,7 +396,15 @@ desk_router = Router(
 )
 router = Router(
     "/resident/v1",
-    route_handlers=[list_own_cases, open_own_case, withdraw_own_case],
+    route_handlers=[
+        list_own_cases,
+        open_own_case,
+        withdraw_own_case,
+        print_own_notice,
+        list_recorded_visits,
+        give_word,
+        report_change,
+    ],
     tags=["resident"],
     security=BEARER,
 )

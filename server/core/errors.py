@@ -240,6 +240,9 @@ CATALOGUE: Mapping[str, Entry] = {
     "photo.empty": Entry(422, "照片为空", "The photo is empty"),
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
     "photo.animated": Entry(422, "不接受动图", "An animated picture is no evidence"),
+    "evidence.visit_not_submitted": Entry(
+        409, "走访尚未提交,没有证据包", "The visit is not submitted; it has no evidence bundle"
+    ),
     "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not verified yet"),
     "upload.version_unsupported": Entry(
         412,
@@ -369,6 +372,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "{by} 已办理:{step}。请刷新后再操作。",
         "{by} took a step meanwhile; look at the case again.",
     ),
+    "case.own_relative": Entry(
+        403,
+        "近亲属案件须回避",
+        "Nobody acts on a relative's case",
+        "请由其他工作人员办理。",
+        "Leave it to another officer.",
+    ),
     "case.reason_required": Entry(422, "请写明理由", "A reason is needed"),
     "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺:{papers}。", "Missing: {papers}."),
     "case.papers_complete": Entry(409, "材料已齐,无需补正", "No papers are missing"),
@@ -408,6 +418,11 @@ CATALOGUE: Mapping[str, Entry] = {
         409, "该成员已绑定账号,不能移除", "A member who follows the case by WeChat can't be left out"
     ),
     "household.member_known": Entry(409, "该成员已在另一户申请", "A member stands in another household's application"),
+    "case.nothing_to_check": Entry(
+        409, "没有待核对的申请", "Nothing to cross-check", "需已受理且有授权。", "Accepted cases with consent only."
+    ),
+    "case.check_answered": Entry(409, "该批次已导入另一份结果", "Another answer was imported for this batch"),
+    "case.check_unreadable": Entry(422, "无法读取核对结果文件", "The answer file can't be read", "{why}", "{why}"),
     # postings
     "posting.not_now": Entry(409, "当前不能公示", "Nothing to post at this stage", "案件现处于:{state}。"),
     "posting.places_missing": Entry(

@@ -11,9 +11,10 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
 
 from media.refusals import CODES
 from server.core.errors import Fault, Problem
+from server.core.printing import PDF
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Held, Session, Worker, problems
-from server.postings import lists, public
+from server.postings import lists, poster, public
 from server.postings.lists import MakePosting, PlaceBody, PostingPage
 from server.postings.public import NOT_INDEXED, AnswerObjection, Followed, FollowUp, Object, Objected, PublicPosting
 
@@ -61,6 +62,13 @@ async def hang_up_posting(
     return await lists.hang_up(session, services, worker, posting_id, place, await data.file.read())
 
 
+@get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=_FOUND)
+async def print_posting(
+    posting_id: FromPath[UUID], worker: Worker, request: Request[Any, Any, Any], session: Session
+) -> bytes:
+    return await poster.print_posting(session, worker, posting_id, str(request.base_url))
+
+
 @post(
     "/postings/{posting_id:uuid}/start",
     status_code=200,
@@ -100,7 +108,15 @@ async def follow_objection(
 
 desk_router = Router(
     "/desk/v1",
-    route_handlers=[make_posting, list_postings, open_posting, hang_up_posting, start_posting, answer_objection],
+    route_handlers=[
+        make_posting,
+        list_postings,
+        open_posting,
+        hang_up_posting,
+        print_posting,
+        start_posting,
+        answer_objection,
+    ],
     tags=["postings"],
     security=BEARER,
 )

@@ -286,13 +286,16 @@ async def accept_many(session: AsyncSession, caller: Caller, visit_ids: list[UUI
     )
     items = {one.visit_id: one for one in await session.scalars(rows)}
     done: list[Bulk] = []
+    undo_s: dict[str, float] = {}
     for visit_id in dict.fromkeys(visit_ids):
         item = items.get(visit_id)
         code = _against_bulk(item, caller, now)
         if item is None or code is not None:
             done.append(Bulk(visit_id=visit_id, decision_id=None, code=code))
             continue
-        undo = timedelta(seconds=await _undo_s(session, item, now))
+        if item.area_code not in undo_s:
+            undo_s[item.area_code] = await _undo_s(session, item, now)
+        undo = timedelta(seconds=undo_s[item.area_code])
         decision = await _write(session, caller, item, Decide(outcome="accepted"), None, undo, now, in_bulk=True)
         done.append(Bulk(visit_id=visit_id, decision_id=decision.id, code=None))
     return done

@@ -41,12 +41,18 @@ async def examine_visit(services: Services, *, visit_id: str, codes: list[str] |
     With `codes` only those rules look again, and only their findings change.
     """
     async with open_session(services.sessions) as session:
-        visit = await session.get_one(Visit, UUID(visit_id), with_for_update=True)
+        visit = await _lock(session, UUID(visit_id))
         await _remember(session, visit)
         doubts = list(find_doubts(await view_visit(session, visit), codes))
         fresh = await _replace_findings(session, visit, doubts, codes, utc_now())
         await _enter_queue(session, visit, utc_now())
         await _pass_on(session, visit, fresh)
+
+
+async def _lock(session: AsyncSession, visit_id: UUID) -> Visit:
+    """The item before the visit, as a decision locks them: the two then wait for each other and do not cross."""
+    await session.get(ReviewItem, visit_id, with_for_update=True)
+    return await session.get_one(Visit, visit_id, with_for_update=True)
 
 
 async def _remember(session: AsyncSession, visit: Visit) -> None:
@@ -273,7 +279,7 @@ def _named_visits(facts: Facts) -> set[UUID]:
 async def look_again(services: Services, *, visit_id: str, codes: list[str] | None = None) -> None:
     """Some rules, or all, look at a visit again; it passes nothing on."""
     async with open_session(services.sessions) as session:
-        visit = await session.get_one(Visit, UUID(visit_id), with_for_update=True)
+        visit = await _lock(session, UUID(visit_id))
         doubts = list(find_doubts(await view_visit(session, visit), codes))
         await _replace_findings(session, visit, doubts, codes, utc_now())
         await _enter_queue(session, visit, utc_now())

@@ -94,7 +94,7 @@ def filtered(rows: Select[Any], filters: Filters, now: datetime) -> Select[Any]:
     if filters.kind is not None:
         rows = rows.where(ReviewItem.kind == filters.kind)
     if filters.area is not None:
-        rows = rows.where(ReviewItem.area_code.startswith(filters.area, autoescape=True))
+        rows = rows.where(ReviewItem.under(filters.area))
     if filters.author_id is not None:
         rows = rows.where(ReviewItem.author_id == filters.author_id)
     if filters.finding is not None:
@@ -165,6 +165,8 @@ async def queue_lines(session: AsyncSession, items: Sequence[ReviewItem]) -> lis
 
 
 async def _names(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
+    if not ids:
+        return {}
     rows = await session.execute(select(Staff.id, Staff.name).where(Staff.id.in_(ids)))
     return dict(rows.all())
 

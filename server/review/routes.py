@@ -4,9 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, delete, get, post, put
+from litestar.datastructures import State as LitestarState
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Stream
 from msgspec import Meta
 
+from server.core.access import REVIEW_ROLES, require
 from server.core.errors import Fault, Problem
 from server.core.paging import Page
 from server.core.tokens import utc_now
@@ -14,6 +17,7 @@ from server.core.wire import BEARER, Held, Officer, Session, problems
 from server.review import claims, decisions, queue, visit_page
 from server.review.claims import Claim, HandOver
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
+from server.review.live import QueueWatch
 from server.review.queue import Filters, NamedView, QueueCounts, QueueLine, Severity, State
 from server.review.visit_page import PhotoLink, Rendition, VisitPage
 
@@ -77,6 +81,21 @@ async def count_queue(
 ) -> QueueCounts:
     filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
     return await queue.count_queue(session, officer, filters, utc_now())
+
+
+@get(
+    "/queue/stream",
+    media_type="text/event-stream",
+    responses=_SIGNED,
+    description="Server-sent events `changed`: what happened to a visit of the queue, in the caller's areas. "
+    "A comment every 20 seconds keeps the line open.",
+)
+async def stream_queue(officer: Officer, services: Held, state: LitestarState) -> Stream:
+    require(officer, REVIEW_ROLES)
+    watch: QueueWatch = state.setdefault("queue_watch", None) or QueueWatch(services)
+    state.queue_watch = watch
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return Stream(watch.stream(officer), media_type="text/event-stream", headers=headers)
 
 
 @get("/queue/views", responses=_SIGNED)
@@ -235,6 +254,7 @@ router = Router(
     route_handlers=[
         list_queue,
         count_queue,
+        stream_queue,
         list_views,
         save_view,
         forget_view,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.store import original_key, rendition_key
+from media.store import original_key, rendition_key, watermarked_key
 from server.core.access import Caller, found, readable
 from server.core.errors import Problem
 from server.core.services import Services
@@ -21,7 +21,7 @@ from server.models.review import Decision, Finding, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
 from server.review.rules import sentence
 
-Rendition = Literal["320", "1280", "original"]
+Rendition = Literal["320", "1280", "original", "watermarked"]
 
 
 class FindingLine(Answer):
@@ -215,7 +215,9 @@ async def link_photo(
     if evidence.state != "verified":
         raise Problem("photo.not_ready")
     photo = await session.get_one(Photo, evidence.sha256)
-    key = original_key(photo.sha256) if rendition == "original" else rendition_key(photo.sha256, rendition)
+    key = _key(photo.sha256, evidence_id, rendition)
+    if rendition == "watermarked" and not await services.store.exists(key):
+        raise Problem("photo.not_ready")  # it is made once the visit is complete
     media_type = (photo.media_type or "image/jpeg") if rendition == "original" else "image/jpeg"
     lifetime = timedelta(minutes=services.settings.link_minutes)
     audit.record(
@@ -228,3 +230,9 @@ async def link_photo(
         rendition=rendition,
     )
     return PhotoLink(url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime)
+
+
+def _key(sha256: str, evidence_id: UUID, rendition: Rendition) -> str:
+    if rendition == "original":
+        return original_key(sha256)
+    return watermarked_key(sha256, evidence_id) if rendition == "watermarked" else rendition_key(sha256, rendition)

@@ -42,10 +42,10 @@ class Quota(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
 
 class Design(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
     share_percent: Annotated[float, Meta(ge=0, le=100)] = 0
-    strata: Annotated[tuple[Stratum, ...], Meta(max_length=4)] = ()
+    strata: Annotated[list[Stratum], Meta(max_length=4)] = []
     least_per_stratum: Count = 1
-    quotas: Annotated[tuple[Quota, ...], Meta(max_length=100)] = ()
-    whole: Annotated[tuple[Whole, ...], Meta(max_length=2)] = ()
+    quotas: Annotated[list[Quota], Meta(max_length=100)] = []
+    whole: Annotated[list[Whole], Meta(max_length=2)] = []
 
 
 class Unit(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class PlanFile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, 
     """What is published before the draw, and all that a draw needs beside the seed."""
 
     design: Design
-    population: tuple[Unit, ...]
+    population: list[Unit]
 
 
 class Drawn(Struct, rename="camel", frozen=True):
@@ -80,11 +80,11 @@ def draw(plan: PlanFile, seed: str) -> list[Drawn]:
     """The sample in the order in which it is drawn."""
     ranked = sorted(plan.population, key=lambda one: (rank(seed, one.id), one.id))
     drawn: dict[str, Drawn] = {}
-    for one in _whole(plan.design, ranked):
-        drawn.setdefault(one[0].id, _drawn(seed, *one))
+    for unit, why in _whole(plan.design, ranked):
+        drawn.setdefault(unit.id, _drawn(seed, unit, why, ""))
     for quota in plan.design.quotas:
-        matching = (one for one in ranked if one.id not in drawn and stratum_value(one, quota.stratum) == quota.value)
-        for one in [one for one, _ in zip(matching, range(quota.count), strict=False)]:
+        left = [one for one in ranked if one.id not in drawn and stratum_value(one, quota.stratum) == quota.value]
+        for one in left[: quota.count]:
             drawn[one.id] = _drawn(seed, one, "quota", f"{quota.stratum}={quota.value}")
     for name, units in _groups(plan.design, [one for one in ranked if one.id not in drawn]):
         for one in units[: share_of(plan.design, len(units))]:
@@ -96,11 +96,11 @@ def rank(seed: str, visit_id: str) -> str:
     return hashlib.sha256(f"{seed}\n{visit_id}".encode()).hexdigest()
 
 
-def _whole(design: Design, ranked: Sequence[Unit]) -> Iterator[tuple[Unit, str, str]]:
+def _whole(design: Design, ranked: Sequence[Unit]) -> Iterator[tuple[Unit, str]]:
     for name in design.whole:
         for one in ranked:
             if one.relative if name == "relative" else one.complaint:
-                yield one, name, ""
+                yield one, name
 
 
 def _drawn(seed: str, unit: Unit, why: str, stratum: str) -> Drawn:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.cases.deadlines import Length, end_of, length_of, restore_deadlines
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
@@ -17,8 +17,8 @@ from server.core.errors import CATALOGUE
 from server.core.tokens import utc_now
 from server.models.areas import CalendarDay
 from server.models.audit import AuditEntry
-from server.models.cases import CASE_STATES, CaseDeadline, CaseEvent, CaseFile
-from server.models.households import Household
+from server.models.cases import CASE_STATES, CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
+from server.models.households import Assignment, Household
 from tests.cases.makers import calculated, done, look, refused, step
 
 TABLE = Path(__file__).parent / "who_may_do_what.txt"
@@ -243,6 +243,47 @@ async def test_a_case_of_another_town_is_not_there(office, county):
     desk = await office.sign_in(other)
     assert (await desk.http.get(f"/desk/v1/cases/{case_id}")).json()["code"] == "thing.not_found"
     assert (await step(desk, case_id, "survey_begun", version=1)).json()["code"] == "thing.not_found"
+
+
+async def test_nobody_takes_a_step_in_a_case_that_names_them_as_a_relative(office, services):
+    case_id = await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        name = town.signed_in["name"]
+        session.add(
+            RelativeOnStaff(
+                household_id=case.household_id, name=name, office="街道", relation="表亲", declared_on=case.applied_on
+            )
+        )
+    assert await refused(town, case_id, "suspended", reason="试") == "case.own_relative"
+    assert (await done(county, case_id, "suspended", reason="试"))["isSuspended"]
+
+
+async def open_visits(services, case_id):
+    async with services.sessions() as session:
+        rows = await session.execute(
+            select(Assignment.kind, Assignment.state)
+            .where(Assignment.case_id == case_id)
+            .order_by(Assignment.created_at)
+        )
+        return [tuple(one) for one in rows]
+
+
+async def test_a_new_survey_is_on_the_phone_at_once_and_a_withdrawal_takes_it_back(office, services, phone):
+    case_id = await office.case()
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Assignment).where(Assignment.case_id == case_id).values(state="done"))
+    town = await office.person("town_officer")
+    await office.system_step(case_id, "survey_done")
+    before = set(await phone.pull("assignments"))
+    await done(town, case_id, "survey_ordered", reason="补充调查")
+    assert await open_visits(services, case_id) == [("intake", "done"), ("intake", "open")]
+    after = await phone.pull("assignments")
+    assert {after[one]["kind"] for one in set(after) - before} == {"intake"}
+    await done(town, case_id, "withdrawn", reason="本人要求")
+    assert await open_visits(services, case_id) == [("intake", "done"), ("intake", "cancelled")]
+    assert not set(await phone.pull("assignments")) - before
 
 
 # --- deadlines

@@ -65,3 +65,49 @@ async def test_a_proposal_for_another_household_or_with_a_number_is_quarantined(
     assert unknown[0]["server"]["problem"]["en"]["code"] == "visit.household_unknown"
     number = make_proposal(household, changes={"idNumber": "x"})
     assert (await phone.push("proposals", number))[0]["server"]["problem"]["en"]["code"] == "row.invalid"
+
+
+async def officer_of(system, county, household):
+    login = next(
+        one.login
+        for one in county.staff
+        if one.role == "town_officer" and household["areaCode"].startswith(one.area_code)
+    )
+    return await system.sign_in_at_desk(login, "town_officer")
+
+
+async def test_an_officer_accepts_and_the_phone_hears_of_both(system, county, phone):
+    household = await first_household(phone)
+    member = household["members"][0]["id"]
+    proposal = make_proposal(
+        household, changes={"address": "新址 1 号", "members": [{"memberId": member, "health": "chronic"}]}
+    )
+    await phone.push("proposals", proposal)
+    officer = await officer_of(system, county, household)
+    line = (await officer.http.get("/desk/v1/proposals")).json()["items"][0]
+    assert {one["what"]: one["stands"] for one in line["changes"]}["address"] == household["address"]
+    path = f"/desk/v1/proposals/{proposal['id']}/decision"
+    assert (await officer.http.post(path, json={"outcome": "accepted"})).status_code == 204
+    assert (await officer.http.post(path, json={"outcome": "accepted"})).status_code == 204
+    assert (await officer.http.post(path, json={"outcome": "rejected", "reason": "x"})).json()[
+        "code"
+    ] == "proposal.decided"
+    assert (await phone.pull("proposals"))[proposal["id"]]["server"]["state"] == "accepted"
+    now = (await phone.pull("households"))[household["id"]]
+    assert (now["address"], now["members"][0]["health"]) == ("新址 1 号", "chronic")
+
+
+async def test_a_refusal_needs_a_reason_and_an_officer_of_the_area(system, county, phone):
+    household = await first_household(phone)
+    proposal = make_proposal(household)
+    await phone.push("proposals", proposal)
+    path = f"/desk/v1/proposals/{proposal['id']}/decision"
+    officer = await officer_of(system, county, household)
+    assert (await officer.http.post(path, json={"outcome": "rejected"})).json()["code"] == "review.reason_required"
+    elsewhere = next(
+        one.login
+        for one in county.staff
+        if one.role == "town_officer" and not household["areaCode"].startswith(one.area_code)
+    )
+    stranger = await system.sign_in_at_desk(elsewhere, "town_officer")
+    assert (await stranger.http.post(path, json={"outcome": "accepted"})).json()["code"] == "thing.not_found"

@@ -1,0 +1,381 @@
+"""The cross-check (核对) by exchange of files: a batch out to one office, its answers back in and compared.
+
+Each office is a small adapter: what it answers, and which declared income that is held against. What differs
+is shown to a person; the household may object, and nothing it declared is changed.
+"""
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.progress import move
+from server.cases.rules import day_of
+from server.core.access import Caller, found, readable, require
+from server.core.errors import Problem
+from server.core.idnumbers import normalise_id
+from server.core.money import parse_amount
+from server.core.pii import Vault
+from server.core.sheets import Form, cell, write_csv, write_xlsx
+from server.core.threads import in_thread
+from server.core.wire import Answer, Wire
+from server.models import audit
+from server.models.cases import CaseFile, IncomeItem
+from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
+from server.models.households import HouseholdMember
+
+SourceCode = Literal["public_security", "housing", "social_security", "tax", "market", "provident_fund", "finance"]
+MOST_ROWS = 20_000
+_OPEN = ("accepted", "survey", "preliminary")
+_NAME, _ID, _REF = "姓名", "身份证号", "序号"
+
+
+class Column(NamedTuple):
+    """`against`: the declared income it is held against; None: having any at all is to be looked at."""
+
+    key: str
+    heading: str
+    kind: Literal["money", "count"]
+    against: str | None = None
+
+
+class Source(NamedTuple):
+    zh: str
+    columns: tuple[Column, ...]
+
+
+SOURCES: dict[str, Source] = {
+    "public_security": Source("公安", (Column("vehicles", "机动车数量", "count"),)),
+    "housing": Source("房管", (Column("homes", "房产套数", "count"),)),
+    "social_security": Source("人社", (Column("pension", "月养老金(元)", "money", "transfer"),)),
+    "tax": Source("税务", (Column("wage", "月工资薪金(元)", "money", "wage"),)),
+    "market": Source("市场监管", (Column("businesses", "登记市场主体数量", "count"),)),
+    "provident_fund": Source("公积金", (Column("base", "月缴存基数(元)", "money", "wage"),)),
+    "finance": Source("金融", (Column("deposits", "存款余额(元)", "money"),)),
+}
+
+
+class MakeBatch(Wire):
+    """Everybody in accepted cases of the area who was not yet asked about at this office."""
+
+    id: UUID
+    source: SourceCode
+    area_code: Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
+
+
+class BatchPage(Answer):
+    id: UUID
+    source: str
+    area_code: str
+    made_at: datetime
+    people: int
+    answered_at: datetime | None
+    unanswered: int
+    strangers: int
+    differing: int
+
+
+class CheckDifference(Answer):
+    """`found` and `declared`: fen a month for money, else how many. Doubtful: the number could hardly be read."""
+
+    key: str
+    heading: str
+    found: int | None
+    declared: int | None
+    entered: str
+    doubts: list[str]
+
+
+class CheckLine(Answer):
+    id: UUID
+    source: str
+    source_zh: str
+    member_id: UUID
+    is_answered: bool
+    differences: list[CheckDifference]
+    objection: str | None
+    objected_on: date | None
+
+
+class ObjectToCheck(Wire):
+    text: Annotated[str, Meta(min_length=2, max_length=2000)]
+
+
+async def make_batch(session: AsyncSession, caller: Caller, asked: MakeBatch, now: datetime) -> BatchPage:
+    """Ask one office about the households that consented; their cross-check has begun with it.
+
+    The same id again is the same batch. Raises `case.nothing_to_check`.
+    """
+    require(caller, CHECKERS)
+    if not caller.covers(asked.area_code, CHECKERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(CHECKERS)))
+    before = await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == asked.id))
+    if before is not None:
+        return await _page(session, before)
+    cases = await _unasked(session, asked)
+    if not cases:
+        raise Problem("case.nothing_to_check")
+    batch = CrossCheckBatch(
+        id=asked.id, source=asked.source, area_code=asked.area_code, made_by=caller.id, made_at=now, strangers=0
+    )
+    session.add(batch)
+    await session.flush()  # its lines name it
+    members = await session.execute(
+        select(HouseholdMember.id, CaseFile.id)
+        .join(CaseFile, CaseFile.household_id == HouseholdMember.household_id)
+        .where(CaseFile.id.in_([one.id for one in cases]), HouseholdMember.id_number_sealed.is_not(None))
+        .order_by(CaseFile.number, HouseholdMember.position)
+    )
+    for position, (member_id, case_id) in enumerate(members, start=1):
+        session.add(
+            CrossCheck(batch_id=batch.id, case_id=case_id, member_id=member_id, position=position, differences=[])
+        )
+    for case in cases:
+        cause = f"cross_check:{batch.id}"
+        await move(session, case, "cross_check_begun", cause=cause, actor_id=caller.id, at=now, caller=caller)
+    audit.record(
+        session, caller, "cross_check.made", "cross_check_batch", batch.id, area_code=batch.area_code,
+        source=batch.source, cases=len(cases),
+    )  # fmt: skip
+    await session.flush()  # the page counts the lines
+    return await _page(session, batch)
+
+
+async def _unasked(session: AsyncSession, asked: MakeBatch) -> list[CaseFile]:
+    already = (
+        select(CrossCheck.case_id)
+        .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
+        .where(CrossCheckBatch.source == asked.source)
+    )
+    rows = await session.scalars(
+        select(CaseFile)
+        .where(
+            CaseFile.area_code.startswith(asked.area_code, autoescape=True),
+            CaseFile.state.in_(_OPEN),
+            CaseFile.consented_on.is_not(None),
+            CaseFile.suspended_on.is_(None),
+            CaseFile.id.not_in(already),
+        )
+        .order_by(CaseFile.number)
+        .limit(2000)
+        .with_for_update()
+    )
+    return list(rows)
+
+
+async def export_batch(session: AsyncSession, vault: Vault, caller: Caller, batch_id: UUID, form: Form) -> bytes:
+    """The request as the office reads it, with whole ID numbers: every export is logged."""
+    batch = await _batch(session, caller, batch_id)
+    rows = await session.execute(
+        select(CrossCheck.position, HouseholdMember.name, HouseholdMember.id_number_sealed)
+        .join(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
+        .where(CrossCheck.batch_id == batch.id)
+        .order_by(CrossCheck.position)
+    )
+    people = [
+        [position, name, vault.open("household_member.id_number", sealed)] for position, name, sealed in rows if sealed
+    ]
+    audit.record(
+        session, caller, "cross_check.exported", "cross_check_batch", batch.id, area_code=batch.area_code,
+        people=len(people),
+    )  # fmt: skip
+    headings = [_REF, _NAME, _ID, *(column.heading for column in SOURCES[batch.source].columns)]
+    return await in_thread(_write, form, headings, people)
+
+
+def _write(form: Form, headings: list[str], people: list[list[Any]]) -> bytes:
+    rows = [[cell(one) for one in row] for row in people]
+    return write_csv(headings, rows) if form == "csv" else write_xlsx("核对", headings, rows)
+
+
+async def _batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> CrossCheckBatch:
+    require(caller, CHECKERS)
+    batch: CrossCheckBatch = found(
+        await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id).with_for_update())
+    )
+    return batch
+
+
+async def import_answers(
+    session: AsyncSession,
+    vault: Vault,
+    caller: Caller,
+    batch_id: UUID,
+    content: bytes,
+    mapping: dict[str, str],
+    now: datetime,
+) -> BatchPage:
+    """Read what an office sent back; `mapping` gives its own headings for ours. The same file again is once.
+
+    Raises `case.check_answered` for another file, `case.check_unreadable` with the reason.
+    """
+    batch = await _batch(session, caller, batch_id)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if batch.answered_at is not None:
+        if batch.answer_sha256 != sha256:
+            raise Problem("case.check_answered")
+        return await _page(session, batch)
+    table = await in_thread(_read_table, content)
+    source = SOURCES[batch.source]
+    wanted = [_ID, *(column.heading for column in source.columns)]
+    rows = list(_named(table, {ours: mapping.get(ours, ours) for ours in wanted}))
+    await _compare(session, vault, batch, source, rows)
+    batch.answered_at, batch.answered_by, batch.answer_sha256 = now, caller.id, sha256
+    await session.flush()  # the page counts the answers
+    page = await _page(session, batch)
+    audit.record(
+        session, caller, "cross_check.answered", "cross_check_batch", batch.id, area_code=batch.area_code,
+        differing=page.differing, strangers=page.strangers,
+    )  # fmt: skip
+    return page
+
+
+def _read_table(content: bytes) -> list[list[str]]:
+    if content[:2] == b"PK":
+        return _read_xlsx(content)
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return [row for row in csv.reader(io.StringIO(content.decode(encoding))) if any(row)][: MOST_ROWS + 2]
+        except (UnicodeDecodeError, csv.Error):
+            continue
+    raise Problem("case.check_unreadable", why="xlsx / csv")
+
+
+def _read_xlsx(content: bytes) -> list[list[str]]:
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        rows = sheet.iter_rows(max_row=MOST_ROWS + 2, max_col=60, values_only=True)
+        return [["" if cell is None else str(cell) for cell in row] for row in rows if any(row)]
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError):
+        raise Problem("case.check_unreadable", why="xlsx") from None
+
+
+def _named(table: list[list[str]], headings: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Rows under our own headings. Raises `case.check_unreadable` naming the headings that are missing."""
+    if not table or len(table) > MOST_ROWS + 1:
+        raise Problem("case.check_unreadable", why=f"1–{MOST_ROWS}")
+    head = [cell.strip() for cell in table[0]]
+    if missing := [theirs for theirs in headings.values() if theirs not in head]:
+        raise Problem("case.check_unreadable", why="缺少列 " + ", ".join(missing))
+    places = {ours: head.index(theirs) for ours, theirs in headings.items()}
+    for row in table[1:]:
+        yield {ours: row[place].strip() if place < len(row) else "" for ours, place in places.items()}
+
+
+async def _compare(
+    session: AsyncSession, vault: Vault, batch: CrossCheckBatch, source: Source, rows: Iterable[dict[str, str]]
+) -> None:
+    asked = await session.execute(
+        select(CrossCheck, HouseholdMember.id_number_index)
+        .join(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
+        .where(CrossCheck.batch_id == batch.id)
+    )
+    by_index = {index: one for one, index in asked}
+    declared = await _declared(session, [one.member_id for one in by_index.values()])
+    for row in rows:
+        one = by_index.get(vault.index("id_number", normalise_id(row[_ID])))
+        if one is None:
+            batch.strangers += 1
+            continue
+        one.answer = {column.key: row[column.heading] for column in source.columns}
+        one.differences = [
+            msgspec.to_builtins(difference)
+            for column in source.columns
+            if (difference := _difference(column, row[column.heading], declared.get((one.member_id, column.against))))
+        ]
+
+
+async def _declared(session: AsyncSession, member_ids: list[UUID]) -> dict[tuple[UUID | None, str | None], int]:
+    """Fen a month that each member declared of each kind; what the household declared for all counts for each."""
+    households = select(HouseholdMember.household_id).where(HouseholdMember.id.in_(member_ids))
+    rows = await session.execute(
+        select(HouseholdMember.id, IncomeItem)
+        .join(IncomeItem, IncomeItem.household_id == HouseholdMember.household_id)
+        .where(HouseholdMember.household_id.in_(households), IncomeItem.ended_on.is_(None))
+    )
+    declared: dict[tuple[UUID | None, str | None], int] = {}
+    for member_id, item in rows:
+        if item.member_id in {None, member_id}:
+            month_fen = item.declared_fen // 12 if item.period == "year" else item.declared_fen
+            declared[member_id, item.kind] = declared.get((member_id, item.kind), 0) + month_fen
+    return declared
+
+
+def _difference(column: Column, entered: str, declared: int | None) -> CheckDifference | None:
+    """None where nothing was found, or no more than was declared. What can't be read is a difference too."""
+    if entered in {"", "无", "0", "/"}:
+        return None
+    parsed = parse_amount(entered)
+    doubts = [str(one) for one in parsed.doubts]
+    found_value = parsed.fen if column.kind == "money" or parsed.fen is None else parsed.fen // 100
+    held = (declared or 0) if column.against else None
+    if found_value is not None and not doubts and found_value <= (held or 0):
+        return None
+    return CheckDifference(
+        key=column.key, heading=column.heading, found=found_value, declared=held, entered=entered, doubts=doubts
+    )
+
+
+async def list_checks(session: AsyncSession, caller: Caller, case_id: UUID) -> list[CheckLine]:
+    case = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    rows = await session.execute(
+        select(CrossCheck, CrossCheckBatch.source)
+        .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
+        .where(CrossCheck.case_id == case.id)
+        .order_by(CrossCheckBatch.made_at, CrossCheck.position)
+    )
+    return [_line(one, source) for one, source in rows]
+
+
+async def object_to_check(
+    session: AsyncSession, caller: Caller, check_id: UUID, asked: ObjectToCheck, now: datetime
+) -> CheckLine:
+    """What the household says to a difference, written down by the officer."""
+    require(caller, CHECKERS)
+    one: CrossCheck = found(
+        await session.scalar(readable(CrossCheck, caller).where(CrossCheck.id == check_id).with_for_update())
+    )
+    one.objection, one.objected_on = asked.text, day_of(now)
+    batch = await session.get_one(CrossCheckBatch, one.batch_id)
+    audit.record(session, caller, "cross_check.objected", "cross_check", one.id, area_code=batch.area_code)
+    return _line(one, batch.source)
+
+
+def _line(one: CrossCheck, source: str) -> CheckLine:
+    return CheckLine(
+        id=one.id,
+        source=source,
+        source_zh=SOURCES[source].zh,
+        member_id=one.member_id,
+        is_answered=one.answer is not None,
+        differences=msgspec.convert(one.differences, list[CheckDifference]),
+        objection=one.objection,
+        objected_on=one.objected_on,
+    )
+
+
+async def _page(session: AsyncSession, batch: CrossCheckBatch) -> BatchPage:
+    lines = list(await session.scalars(select(CrossCheck).where(CrossCheck.batch_id == batch.id)))
+    return BatchPage(
+        id=batch.id,
+        source=batch.source,
+        area_code=batch.area_code,
+        made_at=batch.made_at,
+        people=len(lines),
+        answered_at=batch.answered_at,
+        unanswered=sum(one.answer is None for one in lines),
+        strangers=batch.strangers,
+        differing=sum(bool(one.differences) for one in lines),
+    )

@@ -1,0 +1,200 @@
+"""What the household says for itself: whether a visit was recorded rightly, and what has changed at home.
+
+A visit's form is the household's too (they sign it), so they read it here as it was recorded. Only intake and
+review visits: what neighbours or a complaint said is not shown.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.progress import move
+from server.core.access import Caller, found, readable
+from server.core.checklists.template import Column, Template, questions_of
+from server.core.errors import Problem
+from server.core.ids import new_id
+from server.core.wire import Answer, LongText, Wire
+from server.models.cases import CaseEvent, CaseFile
+from server.models.checklists import ChecklistTemplate
+from server.models.people import Staff
+from server.models.visits import Visit, VisitInvestigator
+
+_SHOWN_KINDS = ("intake", "review")
+_SHOWN_STATES = ("submitted", "under_review", "accepted", "escalated")
+# Pictures, signatures and places are looked at elsewhere.
+_NOT_SHOWN = frozenset({"photo", "signature", "geopoint"})
+
+
+class RecordedAnswer(Answer):
+    """`value` as recorded; choices and yes or no as words, money in fen."""
+
+    question_id: str
+    kind: str
+    zh: str
+    en: str
+    value: Any
+
+
+class RecordedVisit(Answer):
+    """`stance` is what this resident said of it, or null."""
+
+    id: UUID
+    kind: str
+    started_at: datetime | None
+    visitors: list[str]
+    answers: list[RecordedAnswer]
+    stance: Literal["confirmed", "disputed"] | None
+
+
+class Word(Wire):
+    """A dispute says what is wrong."""
+
+    stance: Literal["confirmed", "disputed"]
+    text: LongText = ""
+
+
+class Change(Wire):
+    """`id` is the phone's, so that a report sent twice is one."""
+
+    id: UUID
+    kind: Literal["new_job", "job_lost", "birth", "death", "moved", "other"]
+    text: Annotated[str, Meta(min_length=2, max_length=2000)]
+
+
+async def list_recorded(session: AsyncSession, caller: Caller, case_id: UUID) -> list[RecordedVisit]:
+    """The visits to the caller's home since they applied, the newest first."""
+    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    rows = (
+        await session.execute(
+            select(Visit, ChecklistTemplate.body)
+            .join(
+                ChecklistTemplate,
+                (ChecklistTemplate.code == Visit.checklist_code)
+                & (ChecklistTemplate.version == Visit.checklist_version),
+            )
+            .where(*_shown(case))
+            .order_by(Visit.started_at.desc())
+            .limit(20)
+        )
+    ).all()
+    ids = [visit.id for visit, _ in rows]
+    names = await _visitors(session, ids)
+    said = await _stances(session, case, caller)
+    return [
+        RecordedVisit(
+            id=visit.id,
+            kind=visit.kind,
+            started_at=visit.started_at,
+            visitors=names.get(visit.id, []),
+            answers=_answers(msgspec.convert(body, Template), visit.document.get("answers", {})),
+            stance=said.get(str(visit.id)),
+        )
+        for visit, body in rows
+    ]
+
+
+def _shown(case: CaseFile) -> list[Any]:
+    return [
+        Visit.household_id == case.household_id,
+        Visit.kind.in_(_SHOWN_KINDS),
+        Visit.state.in_(_SHOWN_STATES),
+        Visit.started_at >= case.applied_on,
+    ]
+
+
+async def _visitors(session: AsyncSession, visit_ids: list[UUID]) -> dict[UUID, list[str]]:
+    rows = await session.execute(
+        select(VisitInvestigator.visit_id, Staff.name)
+        .join(Staff, Staff.id == VisitInvestigator.staff_id)
+        .where(VisitInvestigator.visit_id.in_(visit_ids))
+        .order_by(Staff.name)
+    )
+    names: dict[UUID, list[str]] = {}
+    for visit_id, name in rows:
+        names.setdefault(visit_id, []).append(name)
+    return names
+
+
+async def _stances(
+    session: AsyncSession, case: CaseFile, caller: Caller
+) -> dict[str, Literal["confirmed", "disputed"]]:
+    events = await session.scalars(
+        select(CaseEvent)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(["resident_confirmed", "resident_disputed"]))
+        .order_by(CaseEvent.at, CaseEvent.id)
+    )
+    return {
+        one.facts["visitId"]: "confirmed" if one.step == "resident_confirmed" else "disputed"
+        for one in events
+        if one.facts.get("residentId") == str(caller.id)
+    }
+
+
+def _answers(template: Template, answers: dict[str, Any]) -> list[RecordedAnswer]:
+    return [
+        RecordedAnswer(
+            question_id=one.id, kind=one.kind, zh=one.label.zh, en=one.label.en, value=_worded(one, answers[one.id])
+        )
+        for one in questions_of(template)
+        if one.id in answers and one.kind not in _NOT_SHOWN
+    ]
+
+
+def _worded(question: Column, value: Any) -> Any:
+    words = {choice.code: choice.label.zh for choice in question.choices}
+    if question.kind == "yes_no":
+        return {True: "是", False: "否"}.get(value, value)
+    if question.kind == "choice":
+        return words.get(value, value)
+    return [words.get(one, one) for one in value] if question.kind == "multi_choice" else value
+
+
+async def give_word(
+    session: AsyncSession, caller: Caller, case_id: UUID, visit_id: UUID, asked: Word, now: datetime
+) -> list[RecordedVisit]:
+    """Confirm or dispute a visit, for staff to read on the case. The same word again is once.
+
+    Raises `case.reason_required` for a dispute that says nothing, `case.closed` after the case has ended.
+    """
+    if asked.stance == "disputed" and not asked.text.strip():
+        raise Problem("case.reason_required")
+    case = await _locked(session, caller, case_id)
+    found(await session.scalar(select(Visit.id).where(Visit.id == visit_id, *_shown(case))))
+    if (await _stances(session, case, caller)).get(str(visit_id)) != asked.stance:
+        facts = {"visitId": str(visit_id), "residentId": str(caller.id), "reason": asked.text.strip()}
+        await _note(session, caller, case, f"resident_{asked.stance}", f"word:{new_id()}", facts, now)
+    return await list_recorded(session, caller, case_id)
+
+
+async def report_change(session: AsyncSession, caller: Caller, case_id: UUID, asked: Change, now: datetime) -> None:
+    """A new job, a birth, a death, a move: kept on the case for staff to act on."""
+    case = await _locked(session, caller, case_id)
+    cause = f"change:{asked.id}"
+    if await session.scalar(select(CaseEvent.id).where(CaseEvent.case_id == case.id, CaseEvent.cause == cause)) is None:
+        facts = {"kind": asked.kind, "residentId": str(caller.id), "reason": asked.text.strip()}
+        await _note(session, caller, case, "change_reported", cause, facts, now)
+
+
+async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
+    case: CaseFile = found(
+        await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
+    )
+    return case
+
+
+async def _note(
+    session: AsyncSession,
+    caller: Caller,
+    case: CaseFile,
+    step: str,
+    cause: str,
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    if not await move(session, case, step, cause=cause, actor_id=None, at=now, caller=caller, facts=facts):
+        raise Problem("case.closed", state=case.state)

@@ -1,0 +1,179 @@
+"""Notices on paper, in Chinese: what a step told, with its reasons, as a sheet that can be delivered.
+
+A notice is printed from the event itself, so it says today what it said then.
+"""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.amounts import Reckoning
+from server.cases.deadlines import RULE_KEYS, length_of
+from server.cases.hearings import WRITERS, list_hearings
+from server.cases.papers import list_papers
+from server.cases.rules import day_of
+from server.core.access import Caller, found, readable, require
+from server.core.errors import Problem
+from server.core.money import format_fen
+from server.core.printing import Notice, print_notice, say_date
+from server.models import audit
+from server.models.areas import Area, rule_values
+from server.models.cases import Calculation, CaseEvent, CaseFile
+from server.models.households import Household
+
+NoticeKind = Literal["accepted", "papers", "refused", "confirmed", "calculation"]
+_STEPS = {
+    "accepted": ("accepted",),
+    "papers": ("papers_missing",),
+    "refused": ("refused", "not_accepted"),
+    "confirmed": ("confirmed",),
+}
+_APPEAL = "如不服本决定,可以向本机关申诉,也可以依法申请行政复议或者提起行政诉讼。"
+
+
+async def print_case_notice(session: AsyncSession, caller: Caller, case_id: UUID, kind: NoticeKind) -> bytes:
+    """A PDF. Raises `case.not_now` when the case has not come to what the notice tells."""
+    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    household = await session.get_one(Household, case.household_id)
+    if kind == "calculation":
+        notice = await _calculation(session, case, caller, household.head_name)
+    else:
+        event = await session.scalar(
+            select(CaseEvent)
+            .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(_STEPS[kind]))
+            .order_by(CaseEvent.at.desc())
+            .limit(1)
+        )
+        if event is None:
+            raise Problem("case.not_now", state=case.state)
+        notice = await _of_event(session, case, event, kind, household.head_name)
+    audit.record(session, caller, "case.notice_printed", "case", case.id, area_code=case.area_code, kind=kind)
+    return await print_notice(notice)
+
+
+async def _of_event(session: AsyncSession, case: CaseFile, event: CaseEvent, kind: NoticeKind, to: str) -> Notice:
+    title, paragraphs, columns, rows = {
+        "accepted": _accepted,
+        "papers": _papers,
+        "refused": _refused,
+        "confirmed": _confirmed,
+    }[kind](case, event)
+    if kind == "accepted":
+        paragraphs.append(await _within(session, case))
+    if kind == "papers":
+        rows = [
+            [str(place), one.zh]
+            for place, one in enumerate(
+                [one for one in await list_papers(session, case) if one.code in event.facts.get("papers", [])], start=1
+            )
+        ]
+    return Notice(
+        title=title,
+        number=f"编号:{case.number}",
+        to=to,
+        paragraphs=paragraphs,
+        columns=columns,
+        rows=rows,
+        office=await _office(session, case, kind),
+        date=_say(day_of(event.at)),
+        footer="本通知一式两份,申请人一份,存档一份",
+    )
+
+
+Told = tuple[str, list[str], list[str], list[list[str]]]
+
+
+def _accepted(case: CaseFile, event: CaseEvent) -> Told:
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,材料齐全,已于{_say(day_of(event.at))}受理。"
+    return "最低生活保障申请受理通知书", [told], [], []
+
+
+async def _within(session: AsyncSession, case: CaseFile) -> str:
+    rules = await rule_values(session, case.area_code, case.rules_on)
+    survey, total = (length_of(rules, RULE_KEYS[kind]) for kind in ("survey", "total"))
+    return f"我们将自受理之日起{survey.units}个工作日内开始入户调查,{total.units}个工作日内办结。"
+
+
+def _papers(case: CaseFile, event: CaseEvent) -> Told:
+    del event
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,尚缺下列材料,现一次性告知,请补齐:"
+    return "补正材料一次性告知书", [told], ["序号", "材料"], []
+
+
+def _refused(case: CaseFile, event: CaseEvent) -> Told:
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,经审核不予确认。理由如下:"
+    return "最低生活保障不予确认通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
+
+
+def _confirmed(case: CaseFile, event: CaseEvent) -> Told:
+    amount_fen = int(event.facts.get("amountFen", 0))
+    since = case.paid_from or day_of(event.at)
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,经审核确认,予以保障。"
+    money = f"每月保障金{format_fen(amount_fen)},自{since.year}年{since.month}月起发放。"
+    return "最低生活保障确认通知书", [told, money, "家庭情况发生变化的,请及时报告。", _APPEAL], [], []
+
+
+async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to: str) -> Notice:
+    """The latest; for a resident once the town has opined on it."""
+    row = await session.scalar(
+        select(Calculation)
+        .where(Calculation.case_id == case.id)
+        .order_by(Calculation.made_at.desc(), Calculation.id.desc())
+        .limit(1)
+    )
+    if row is None or (caller.is_resident and case.amount_fen is None):
+        raise Problem("case.not_now", state=case.state)
+    told = msgspec.convert(row.body, Reckoning)
+    lines = [[one.zh, "" if one.amount_fen is None else format_fen(one.amount_fen), one.source] for one in told.lines]
+    return Notice(
+        title="最低生活保障金额计算书",
+        number=f"编号:{case.number}",
+        to=to,
+        paragraphs=[f"自{row.month.year}年{row.month.month}月起,每月保障金额为{format_fen(row.amount_fen)},计算如下:"],
+        columns=["项目", "金额(每月)", "依据"],
+        rows=lines,
+        office=await _office(session, case, "calculation"),
+        date=_say(day_of(row.made_at)),
+    )
+
+
+async def _office(session: AsyncSession, case: CaseFile, kind: NoticeKind) -> str:
+    """The county for its decisions, the town for the rest."""
+    is_countys = kind in {"refused", "confirmed"}
+    name = await session.scalar(select(Area.name).where(Area.code == case.area_code[: 6 if is_countys else 9]))
+    return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府(办事处)"
+
+
+def _say(on: date) -> str:
+    return say_date(on.year, on.month, on.day)
+
+
+async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID) -> bytes:
+    """The minutes of a hearing: who sat, who came, and the count. Raises `case.not_now` before it."""
+    require(caller, WRITERS)
+    one = found(next((one for one in await list_hearings(session, caller, case_id) if one.id == hearing_id), None))
+    if one.passed is None:
+        raise Problem("case.not_now", state="hearing")
+    case = await session.get_one(CaseFile, case_id)
+    came = sum(seat.attended for seat in one.panel)
+    notice = Notice(
+        title="民主评议记录",
+        number=f"编号:{case.number}",
+        to="",
+        paragraphs=[
+            f"时间:{_say(one.held_on)} 地点:{one.place}",
+            f"介绍情况人:{one.presenter} 监督人:{one.observers or '无'}",
+            f"应到{sum(seat.conflict is None for seat in one.panel)}人,实到{came}人,最低到会{one.quorum}人。",
+            f"无记名投票,当场计票:同意{one.ayes}票,不同意{one.noes}票,弃权{one.blanks}票。",
+            f"结果:{'通过' if one.passed else '未通过'}(同意票须超过半数)。",
+        ],
+        columns=["评议小组成员", "到会", "回避事由", "签名"],
+        rows=[[seat.name, "是" if seat.attended else "否", seat.conflict or "", ""] for seat in one.panel],
+        office=await _office(session, case, "papers"),
+        date=_say(one.held_on),
+    )
+    return await print_notice(notice)

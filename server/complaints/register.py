@@ -1,0 +1,439 @@
+"""Complaints from arrival to reply: a number at once, registered in 15 days, decided in 60, 30 more with a reason.
+
+Who said it and what was said are sealed together and open to the handler alone: not to the list, not to
+other officers of the area, not to the audit trail.
+"""
+
+import hashlib
+import secrets
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core import jobs
+from server.core.access import DESK_ROLES, Caller, Role, found, readable, require
+from server.core.errors import Fault, Problem
+from server.core.ids import new_id
+from server.core.services import Services
+from server.core.wire import Answer, Wire
+from server.core.workdays import add_days
+from server.models import audit
+from server.models.areas import Area, rule_values
+from server.models.attempts import count_attempt
+from server.models.cases import CaseFile
+from server.models.complaints import Complaint
+from server.models.households import Household
+from server.models.numbers import next_number
+from server.models.people import StaffRole
+
+CHINA = ZoneInfo("Asia/Shanghai")
+HANDLERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
+_TRIES = 20
+Text = Annotated[str, Meta(min_length=5, max_length=4000)]
+AreaCode = Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
+
+
+class Reporter(Wire):
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    contact: Annotated[str, Meta(max_length=100)] = ""
+
+
+class PublicComplaint(Wire):
+    """Without a reporter it is anonymous: the code alone opens the reply."""
+
+    area_code: AreaCode
+    text: Text
+    reporter: Reporter | None = None
+
+
+class OwnComplaint(Wire):
+    """An appeal against a decision names the case."""
+
+    kind: Literal["complaint", "appeal"]
+    case_id: UUID
+    text: Text
+
+
+class WrittenComplaint(Wire):
+    """One that came to the desk by whatever channel."""
+
+    channel: Literal["letter", "visit", "phone", "web", "box", "proposal"]
+    area_code: AreaCode
+    text: Text
+    reporter: Reporter | None = None
+    household_id: UUID | None = None
+
+
+class Taken(Answer):
+    """The code is told once: with the number it opens the reply."""
+
+    number: str
+    code: str
+    due_on: date
+
+
+class FollowUp(Wire):
+    number: Annotated[str, Meta(max_length=40)]
+    code: Annotated[str, Meta(max_length=40)]
+
+
+class Followed(Answer):
+    """By when the next thing must have happened, and the reply once there is one."""
+
+    number: str
+    state: str
+    received_at: datetime
+    due_on: date | None
+    finding: str | None
+    reply: str | None
+
+
+class ComplaintLine(Answer):
+    id: UUID
+    number: str
+    kind: str
+    channel: str
+    area_code: str
+    state: str
+    is_named: bool
+    handler_id: UUID | None
+    received_at: datetime
+    due_on: date | None
+    urgency: Literal["overdue", "due", "soon", "later", "none"]
+    is_extended: bool
+    finding: str | None
+
+
+class ComplaintPage(Answer):
+    """`text` and the reporter only for the handler."""
+
+    line: ComplaintLine
+    household_id: UUID | None
+    case_id: UUID | None
+    text: str | None
+    reporter_name: str | None
+    reporter_contact: str | None
+    reply: str | None
+
+
+class Register(Wire):
+    """The caller becomes the handler. The household may be named now that the complaint was read."""
+
+    household_id: UUID | None = None
+
+
+class Extend(Wire):
+    reason: Text
+
+
+class Decide(Wire):
+    """The reply is what the reporter reads."""
+
+    finding: Literal["upheld", "partly", "unfounded"]
+    reply: Text
+
+
+class Decline(Wire):
+    reply: Text
+
+
+class HandOver(Wire):
+    staff_id: UUID
+
+
+async def take_public(
+    session: AsyncSession, services: Services, asked: PublicComplaint, *, address: str, now: datetime
+) -> Taken:
+    await count_attempt(services.sessions, [f"complaint:{address}"], _TRIES, now)
+    return await _take(session, services, None, asked.area_code, "web", asked.text, asked.reporter, now)
+
+
+async def take_written(
+    session: AsyncSession, services: Services, caller: Caller, asked: WrittenComplaint, now: datetime
+) -> Taken:
+    require(caller, HANDLERS)
+    if not caller.covers(asked.area_code, HANDLERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(HANDLERS)))
+    if asked.household_id is not None:
+        found(await session.scalar(readable(Household, caller).where(Household.id == asked.household_id)))
+    return await _take(
+        session, services, caller, asked.area_code, asked.channel, asked.text, asked.reporter, now,
+        household_id=asked.household_id,
+    )  # fmt: skip
+
+
+async def take_own(
+    session: AsyncSession, services: Services, caller: Caller, asked: OwnComplaint, now: datetime
+) -> Taken:
+    """A resident's own, about their own case."""
+    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == asked.case_id)))
+    await count_attempt(services.sessions, [f"complaint:{caller.id}"], _TRIES, now)
+    return await _take(
+        session, services, caller, case.area_code, "web", asked.text, None, now,
+        kind=asked.kind, case_id=case.id, resident_id=caller.id,
+    )  # fmt: skip
+
+
+async def _take(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller | None,
+    area_code: str,
+    channel: str,
+    text: str,
+    reporter: Reporter | None,
+    now: datetime,
+    *,
+    kind: str = "complaint",
+    household_id: UUID | None = None,
+    case_id: UUID | None = None,
+    resident_id: UUID | None = None,
+) -> Taken:
+    if await session.get(Area, area_code) is None:
+        raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
+    today = now.astimezone(CHINA).date()
+    rules = await rule_values(session, area_code, today, ["complaint.register_days"])
+    due = add_days(today, int(rules["complaint.register_days"]))
+    code = secrets.token_hex(5).upper()
+    seal = services.vault.seal
+    row = Complaint(
+        id=new_id(),
+        number=await next_number(session, Complaint.number, f"XF{area_code[:6]}{today.year}-", 5),
+        code_hash=_hash(code),
+        kind=kind,
+        channel=channel,
+        area_code=area_code,
+        household_id=household_id,
+        case_id=case_id,
+        resident_id=resident_id,
+        is_named=reporter is not None or resident_id is not None,
+        reporter_sealed=seal("complaint.reporter", msgspec.json.encode(reporter).decode()) if reporter else None,
+        text_sealed=seal("complaint.text", text),
+        state="received",
+        received_at=now,
+        due_on=due.on,
+        is_extended=False,
+    )
+    session.add(row)
+    # Who took it in is known for what came to a desk; a resident's own name stays out of the trail.
+    audit.record(
+        session, caller if caller and not caller.is_resident else None, "complaint.received", "complaint", row.id,
+        area_code=area_code, channel=channel,
+    )  # fmt: skip
+    await session.flush()  # the number is taken
+    return Taken(number=row.number, code=code, due_on=due.on)
+
+
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(code.strip().upper().encode()).digest()
+
+
+async def follow_up(
+    session: AsyncSession, services: Services, asked: FollowUp, *, address: str, now: datetime
+) -> Followed:
+    """A wrong number and a wrong code get the same answer."""
+    await count_attempt(services.sessions, [f"complaint-code:{address}", f"complaint-no:{asked.number}"], _TRIES, now)
+    one = await session.scalar(
+        select(Complaint).where(Complaint.number == asked.number.strip(), Complaint.code_hash == _hash(asked.code))
+    )
+    return _followed(found(one))
+
+
+async def list_own(session: AsyncSession, caller: Caller) -> list[Followed]:
+    rows = await session.scalars(readable(Complaint, caller).order_by(Complaint.received_at.desc()).limit(50))
+    return [_followed(one) for one in rows]
+
+
+def _followed(one: Complaint) -> Followed:
+    return Followed(
+        number=one.number,
+        state=one.state,
+        received_at=one.received_at,
+        due_on=one.due_on if one.state in {"received", "registered"} else None,
+        finding=one.finding,
+        reply=one.reply,
+    )
+
+
+async def list_complaints(
+    session: AsyncSession, caller: Caller, state: str | None, now: datetime
+) -> list[ComplaintLine]:
+    """Two hundred of the caller's areas, what is due first. Nothing of who or what."""
+    require(caller, DESK_ROLES)
+    rows = readable(Complaint, caller).order_by(Complaint.due_on, Complaint.id).limit(200)
+    rows = (
+        rows.where(Complaint.state == state) if state else rows.where(Complaint.state.in_(["received", "registered"]))
+    )
+    today = now.astimezone(CHINA).date()
+    return [_line(one, today) for one in await session.scalars(rows)]
+
+
+def _line(one: Complaint, today: date) -> ComplaintLine:
+    is_open = one.state in {"received", "registered"}
+    return ComplaintLine(
+        id=one.id,
+        number=one.number,
+        kind=one.kind,
+        channel=one.channel,
+        area_code=one.area_code,
+        state=one.state,
+        is_named=one.is_named,
+        handler_id=one.handler_id,
+        received_at=one.received_at,
+        due_on=one.due_on if is_open else None,
+        urgency=_urgency((one.due_on - today).days) if is_open else "none",
+        is_extended=one.is_extended,
+        finding=one.finding,
+    )
+
+
+def _urgency(days_left: int) -> Literal["overdue", "due", "soon", "later"]:
+    soon_days = 3
+    if days_left <= 0:
+        return "overdue" if days_left else "due"
+    return "soon" if days_left <= soon_days else "later"
+
+
+async def open_complaint(
+    session: AsyncSession, services: Services, caller: Caller, complaint_id: UUID, now: datetime
+) -> ComplaintPage:
+    """What the caller may see of one. The handler's look at who and what is logged."""
+    require(caller, DESK_ROLES)
+    one: Complaint = found(await session.scalar(readable(Complaint, caller).where(Complaint.id == complaint_id)))
+    return _page(session, services, caller, one, now)
+
+
+def _page(session: AsyncSession, services: Services, caller: Caller, one: Complaint, now: datetime) -> ComplaintPage:
+    is_handler = one.handler_id == caller.id
+    reporter: Reporter | None = None
+    if is_handler:
+        audit.record(session, caller, "complaint.read", "complaint", one.id, area_code=one.area_code)
+        if one.reporter_sealed is not None:
+            reporter = msgspec.json.decode(
+                services.vault.open("complaint.reporter", one.reporter_sealed), type=Reporter
+            )
+    return ComplaintPage(
+        line=_line(one, now.astimezone(CHINA).date()),
+        household_id=one.household_id if is_handler else None,
+        case_id=one.case_id if is_handler else None,
+        text=services.vault.open("complaint.text", one.text_sealed) if is_handler else None,
+        reporter_name=reporter.name if reporter else None,
+        reporter_contact=reporter.contact if reporter else None,
+        reply=one.reply,
+    )
+
+
+async def register(
+    session: AsyncSession, services: Services, caller: Caller, complaint_id: UUID, asked: Register, now: datetime
+) -> ComplaintPage:
+    """Take it on as its handler: the clock of the decision starts. Again by the handler is once.
+
+    Raises `complaint.handled_by_other`, `complaint.not_now`. A household named makes the county's visit a must.
+    """
+    one = await _locked(session, caller, complaint_id)
+    if one.state == "registered" and one.handler_id == caller.id:
+        return _page(session, services, caller, one, now)
+    if one.handler_id is not None:
+        raise Problem("complaint.handled_by_other")
+    _must_be(one, "received")
+    if asked.household_id is not None:
+        found(await session.scalar(readable(Household, caller).where(Household.id == asked.household_id)))
+        one.household_id = asked.household_id
+    one.state, one.handler_id, one.registered_at = "registered", caller.id, now
+    one.due_on = add_days(now.astimezone(CHINA).date(), await _days(session, one, "complaint.decide_days")).on
+    audit.record(session, caller, "complaint.registered", "complaint", one.id, area_code=one.area_code)
+    if one.household_id is not None and one.kind == "complaint":
+        await jobs.defer(session, "cases.complained", household_id=str(one.household_id))
+    return _page(session, services, caller, one, now)
+
+
+async def _locked(session: AsyncSession, caller: Caller, complaint_id: UUID) -> Complaint:
+    require(caller, HANDLERS)
+    one: Complaint = found(
+        await session.scalar(readable(Complaint, caller).where(Complaint.id == complaint_id).with_for_update())
+    )
+    return one
+
+
+def _must_be(one: Complaint, state: str) -> None:
+    if one.state != state:
+        raise Problem("complaint.not_now", state=one.state)
+
+
+async def _days(session: AsyncSession, one: Complaint, key: str) -> int:
+    """By the rules of the day it came."""
+    came = one.received_at.astimezone(CHINA).date()
+    return int((await rule_values(session, one.area_code, came, [key]))[key])
+
+
+async def _mine(session: AsyncSession, caller: Caller, complaint_id: UUID) -> Complaint:
+    one = await _locked(session, caller, complaint_id)
+    if one.handler_id is not None and one.handler_id != caller.id:
+        raise Problem("complaint.handled_by_other")
+    return one
+
+
+async def extend(
+    session: AsyncSession, services: Services, caller: Caller, complaint_id: UUID, asked: Extend, now: datetime
+) -> ComplaintPage:
+    """Thirty days more, once, with a reason. Again is once."""
+    one = await _mine(session, caller, complaint_id)
+    _must_be(one, "registered")
+    if not one.is_extended:
+        one.is_extended = True
+        one.due_on = add_days(one.due_on, await _days(session, one, "complaint.extension_days")).on
+        audit.record(
+            session, caller, "complaint.extended", "complaint", one.id, area_code=one.area_code, reason=asked.reason
+        )
+    return _page(session, services, caller, one, now)
+
+
+async def decide(
+    session: AsyncSession, services: Services, caller: Caller, complaint_id: UUID, asked: Decide, now: datetime
+) -> ComplaintPage:
+    """Finding and reply. The same again is once; another is `complaint.not_now`."""
+    one = await _mine(session, caller, complaint_id)
+    if (one.finding, one.reply) != (asked.finding, asked.reply):
+        _must_be(one, "registered")
+        one.state, one.finding, one.reply, one.decided_at = "decided", asked.finding, asked.reply, now
+        audit.record(
+            session, caller, "complaint.decided", "complaint", one.id, area_code=one.area_code, finding=asked.finding
+        )
+    return _page(session, services, caller, one, now)
+
+
+async def decline(
+    session: AsyncSession, services: Services, caller: Caller, complaint_id: UUID, asked: Decline, now: datetime
+) -> ComplaintPage:
+    """Not for this office to decide: the reply says who is. Even that is an answer (件件有回音)."""
+    one = await _mine(session, caller, complaint_id)
+    if (one.state, one.reply) != ("declined", asked.reply):
+        if one.state not in {"received", "registered"}:
+            raise Problem("complaint.not_now", state=one.state)
+        one.state, one.reply, one.decided_at = "declined", asked.reply, now
+        audit.record(session, caller, "complaint.declined", "complaint", one.id, area_code=one.area_code)
+    return _page(session, services, caller, one, now)
+
+
+async def hand_over(
+    session: AsyncSession, services: Services, caller: Caller, complaint_id: UUID, asked: HandOver, now: datetime
+) -> ComplaintPage:
+    """To another officer of the area: from then on only they read it."""
+    one = await _mine(session, caller, complaint_id)
+    _must_be(one, "registered")
+    roles = await session.execute(
+        select(StaffRole.area_code).where(
+            StaffRole.staff_id == asked.staff_id, StaffRole.role.in_(HANDLERS), StaffRole.revoked_at.is_(None)
+        )
+    )
+    if not any(one.area_code.startswith(area) for (area,) in roles):
+        raise Problem("request.invalid", faults=[Fault("/staffId", "staff.not_here", str(asked.staff_id))])
+    one.handler_id = asked.staff_id
+    audit.record(session, caller, "complaint.handed_over", "complaint", one.id, area_code=one.area_code)
+    return _page(session, services, caller, one, now)

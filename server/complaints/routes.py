@@ -1,0 +1,139 @@
+"""Complaints: `/desk/v1` for officers, `/resident/v1` for one's own, `/public/v1` for anybody."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from server.complaints import register
+from server.complaints.register import (
+    ComplaintLine,
+    ComplaintPage,
+    Decide,
+    Decline,
+    Extend,
+    Followed,
+    FollowUp,
+    HandOver,
+    OwnComplaint,
+    PublicComplaint,
+    Register,
+    Taken,
+    WrittenComplaint,
+)
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Held, Officer, ResidentCaller, Session, problems
+
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+_FOUND = _SIGNED | problems("thing.not_found")
+_HANDLING = _SIGNED | problems("auth.forbidden", "complaint.handled_by_other", "thing.not_found", "complaint.not_now")
+_PUBLIC = problems("thing.not_found", "request.rate_limited")
+
+
+@post("/complaints", responses=_FOUND)
+async def write_complaint(
+    data: JSONBody[WrittenComplaint], officer: Officer, session: Session, services: Held
+) -> Taken:
+    return await register.take_written(session, services, officer, data, utc_now())
+
+
+@get("/complaints", responses=_SIGNED)
+async def list_complaints(
+    officer: Officer, session: Session, complaint_state: FromQuery[str | None] = None
+) -> list[ComplaintLine]:
+    return await register.list_complaints(session, officer, complaint_state, utc_now())
+
+
+@get("/complaints/{complaint_id:uuid}", responses=_FOUND)
+async def open_complaint(
+    complaint_id: FromPath[UUID], officer: Officer, session: Session, services: Held
+) -> ComplaintPage:
+    return await register.open_complaint(session, services, officer, complaint_id, utc_now())
+
+
+@post("/complaints/{complaint_id:uuid}/register", status_code=200, responses=_HANDLING)
+async def register_complaint(
+    complaint_id: FromPath[UUID], data: JSONBody[Register], officer: Officer, session: Session, services: Held
+) -> ComplaintPage:
+    return await register.register(session, services, officer, complaint_id, data, utc_now())
+
+
+@post("/complaints/{complaint_id:uuid}/extend", status_code=200, responses=_HANDLING)
+async def extend_complaint(
+    complaint_id: FromPath[UUID], data: JSONBody[Extend], officer: Officer, session: Session, services: Held
+) -> ComplaintPage:
+    return await register.extend(session, services, officer, complaint_id, data, utc_now())
+
+
+@post("/complaints/{complaint_id:uuid}/decide", status_code=200, responses=_HANDLING)
+async def decide_complaint(
+    complaint_id: FromPath[UUID], data: JSONBody[Decide], officer: Officer, session: Session, services: Held
+) -> ComplaintPage:
+    return await register.decide(session, services, officer, complaint_id, data, utc_now())
+
+
+@post("/complaints/{complaint_id:uuid}/decline", status_code=200, responses=_HANDLING)
+async def decline_complaint(
+    complaint_id: FromPath[UUID], data: JSONBody[Decline], officer: Officer, session: Session, services: Held
+) -> ComplaintPage:
+    return await register.decline(session, services, officer, complaint_id, data, utc_now())
+
+
+@post("/complaints/{complaint_id:uuid}/hand-over", status_code=200, responses=_HANDLING)
+async def hand_over_complaint(
+    complaint_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: Held
+) -> ComplaintPage:
+    return await register.hand_over(session, services, officer, complaint_id, data, utc_now())
+
+
+@post("/complaints", responses=_FOUND | problems("request.rate_limited"))
+async def make_own_complaint(
+    data: JSONBody[OwnComplaint], resident_caller: ResidentCaller, session: Session, services: Held
+) -> Taken:
+    return await register.take_own(session, services, resident_caller, data, utc_now())
+
+
+@get("/complaints", responses=_SIGNED)
+async def list_own_complaints(resident_caller: ResidentCaller, session: Session) -> list[Followed]:
+    return await register.list_own(session, resident_caller)
+
+
+@post("/complaints", responses=_PUBLIC)
+async def make_public_complaint(
+    data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: Held
+) -> Taken:
+    address = request.client.host if request.client else "unknown"
+    return await register.take_public(session, services, data, address=address, now=utc_now())
+
+
+@post("/complaints/look-up", status_code=200, responses=_PUBLIC)
+async def follow_complaint(
+    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: Held
+) -> Followed:
+    address = request.client.host if request.client else "unknown"
+    return await register.follow_up(session, services, data, address=address, now=utc_now())
+
+
+desk_router = Router(
+    "/desk/v1",
+    route_handlers=[
+        write_complaint,
+        list_complaints,
+        open_complaint,
+        register_complaint,
+        extend_complaint,
+        decide_complaint,
+        decline_complaint,
+        hand_over_complaint,
+    ],
+    tags=["complaints"],
+    security=BEARER,
+)
+resident_router = Router(
+    "/resident/v1",
+    route_handlers=[make_own_complaint, list_own_complaints],
+    tags=["resident"],
+    security=BEARER,
+)
+public_router = Router("/public/v1", route_handlers=[make_public_complaint, follow_complaint], tags=["public"])

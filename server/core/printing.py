@@ -1,0 +1,80 @@
+"""Printed sheets in Chinese as PDF: notices, minutes, posters. The sheets stand in `printed/`, one file each.
+
+Facts go in as JSON and are set as text, so that nothing a person typed is read as markup. The font comes
+with the program; a sheet of the same facts is the same bytes.
+"""
+
+import io
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import segno
+import typst
+from msgspec import Struct
+
+from server.core.threads import in_thread
+
+_SHEETS = Path(__file__).parent / "printed"
+PDF = "application/pdf"
+
+
+class Notice(Struct):
+    """`number` is the sheet's own; `rows` is a table under `columns`, or empty."""
+
+    title: str
+    number: str
+    to: str
+    paragraphs: list[str]
+    office: str
+    date: str
+    columns: list[str] = []
+    rows: list[list[str]] = []
+    footer: str = ""
+
+
+class Poster(Struct):
+    """`qr` is the SVG of where to object."""
+
+    title: str
+    subtitle: str
+    intro: str
+    rows: list[list[str]]
+    objections: str
+    qr: str
+    office: str
+    date: str
+
+
+async def print_notice(notice: Notice) -> bytes:
+    return await in_thread(_print, "notice", notice)
+
+
+async def print_poster(poster: Poster) -> bytes:
+    return await in_thread(_print, "poster", poster)
+
+
+def draw_qr(text: str) -> str:
+    """As SVG; a quarter of it may be torn or wet and it still reads."""
+    out = io.BytesIO()
+    segno.make(text, error="q", micro=False).save(out, kind="svg", border=2, xmldecl=False)
+    return out.getvalue().decode()
+
+
+def _print(sheet: Literal["notice", "poster"], facts: Struct) -> bytes:
+    fonts = resources.files("pylopdf_fonts_zh_cn")
+    printed = typst.compile(
+        str(_SHEETS / f"{sheet}.typ"),
+        root=str(_SHEETS),
+        font_paths=[str(fonts)],
+        ignore_system_fonts=True,
+        sys_inputs={"facts": msgspec.json.encode(facts).decode()},
+        format="pdf",
+    )
+    assert isinstance(printed, bytes)
+    return printed
+
+
+def say_date(year: int, month: int, day: int) -> str:
+    return f"{year}年{month}月{day}日"

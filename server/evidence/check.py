@@ -1,0 +1,260 @@
+"""Whether the store holds what the tables say, and nothing else: `python -m server check-store`.
+
+Rows and objects are both read in the order of their keys and laid side by side, so a store of any size is
+compared in little memory. A photo's bytes are its name, so with `deep` every original is read and hashed again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple, Protocol
+
+from msgspec import Struct
+from sqlalchemy import func, select, union
+
+from media.store import ObjectMissing, ObjectStore, original_key, rendition_key, watermarked_claim, watermarked_key
+from server.core.database import Sessions
+from server.core.services import Services
+from server.models.evidence import Evidence, MismatchedUpload, Photo
+from server.models.postings import PostingPlace
+from server.models.uploads import Upload
+
+_PAGE = 1000
+_AT_ONCE = 4
+
+Trouble = Literal["missing", "altered", "orphaned"]
+
+
+class Found(NamedTuple):
+    """`missing` and `altered` are losses; `orphaned` objects belong to no row and cost only room."""
+
+    trouble: Trouble
+    key: str
+
+
+class StoreReport(Struct):
+    """How many objects the tables expect, how many are there, and what doesn't fit."""
+
+    expected: int = 0
+    objects: int = 0
+    hashed: int = 0
+    found: list[Found] = []
+
+    @property
+    def has_losses(self) -> bool:
+        return any(one.trouble != "orphaned" for one in self.found)
+
+    def keys(self, trouble: Trouble) -> list[str]:
+        return [one.key for one in self.found if one.trouble == trouble]
+
+
+class Progress(Protocol):
+    """Told how much more was done, of how much in all."""
+
+    def __call__(self, *, done: int, of: int) -> None: ...
+
+
+def silent(*, done: int, of: int) -> None:
+    del done, of
+
+
+async def check_store(services: Services, *, deep: bool = False, progress: Progress = silent) -> StoreReport:
+    """Compare rows with objects both ways. Raises StoreError when the store can't be asked.
+
+    What arrives meanwhile is no loss: rows are read before objects, and each object without a row is asked for
+    again. One whose row has not been committed yet may show as orphaned, which is why nothing is removed here.
+    """
+    report = StoreReport()
+    of = await _count_expected(services.sessions, deep=deep)
+    for prefix, keys in _SHELVES.items():
+        await _compare(services, prefix, keys(services.sessions), report, progress, of)
+    await _look_at_spools(services, report)
+    if deep:
+        await _hash_again(services, report, progress, of)
+    return report
+
+
+async def _count_expected(sessions: Sessions, *, deep: bool) -> int:
+    """Steps of the progress bar: one an object, and one more for each that is hashed."""
+    counts = {
+        prefix: await _count(sessions, statement)
+        for prefix, statement in (("photos/", _originals()), ("mismatched/", _mismatched()))
+    }
+    verified = await _count(sessions, select(Photo.sha256).where(Photo.state == "verified"))
+    return sum(counts.values()) * (2 if deep else 1) + 2 * verified
+
+
+async def _count(sessions: Sessions, statement: Any) -> int:
+    async with sessions() as session:
+        return await session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+
+
+# -- side by side
+
+
+async def _compare(
+    services: Services,
+    prefix: str,
+    expected: AsyncIterator[str],
+    report: StoreReport,
+    progress: Progress,
+    of: int,
+) -> None:
+    """Both sides are in byte order: whichever key is smaller stands alone."""
+    objects = services.store.list_keys(prefix)
+    alone: list[str] = []
+    wanted, there = await anext(expected, None), await anext(objects, None)
+    while wanted is not None or there is not None:
+        if there is None or (wanted is not None and wanted < there):
+            assert wanted is not None
+            report.found.append(Found("missing", wanted))
+            report.expected += 1
+            progress(done=1, of=of)
+            wanted = await anext(expected, None)
+        elif wanted is None or there < wanted:
+            report.objects += 1
+            alone.append(there)
+            if len(alone) == _PAGE:
+                await _note_orphans(services.sessions, alone, report)
+                alone.clear()
+            there = await anext(objects, None)
+        else:
+            report.expected += 1
+            report.objects += 1
+            progress(done=1, of=of)
+            wanted, there = await anext(expected, None), await anext(objects, None)
+    await _note_orphans(services.sessions, alone, report)
+
+
+def _originals() -> Any:
+    """Every content that a row names: photos of visits, and those of places where something was posted."""
+    return union(select(Photo.sha256.label("sha256")), select(PostingPlace.sha256.label("sha256")))
+
+
+def _mismatched() -> Any:
+    return select(MismatchedUpload.sha256.label("sha256")).distinct()
+
+
+async def _hashes(sessions: Sessions, statement: Any) -> AsyncIterator[str]:
+    """In order, page by page, each page in a transaction of its own. Hashes are hex: any collation sorts them so."""
+    rows, last = statement.subquery(), ""
+    while True:
+        async with sessions() as session:
+            page = (
+                await session.scalars(
+                    select(rows.c.sha256).where(rows.c.sha256 > last).order_by(rows.c.sha256).limit(_PAGE)
+                )
+            ).all()
+        for sha256 in page:
+            yield sha256
+        if len(page) < _PAGE:
+            return
+        last = page[-1]
+
+
+async def _original_keys(sessions: Sessions) -> AsyncIterator[str]:
+    async for sha256 in _hashes(sessions, _originals()):
+        yield original_key(sha256)
+
+
+async def _rendition_keys(sessions: Sessions) -> AsyncIterator[str]:
+    async for sha256 in _hashes(sessions, select(Photo.sha256).where(Photo.state == "verified")):
+        yield rendition_key(sha256, "1280")  # before 320: the store sorts by letters
+        yield rendition_key(sha256, "320")
+
+
+async def _mismatched_keys(sessions: Sessions) -> AsyncIterator[str]:
+    async for sha256 in _hashes(sessions, _mismatched()):
+        yield f"mismatched/{sha256}"
+
+
+_SHELVES: dict[str, Callable[[Sessions], AsyncIterator[str]]] = {
+    "photos/": _original_keys,
+    "renditions/": _rendition_keys,
+    "mismatched/": _mismatched_keys,
+}
+
+
+# -- what belongs to no row
+
+
+async def _look_at_spools(services: Services, report: StoreReport) -> None:
+    """A piece belongs to its upload, acknowledged or not; without one it is left over."""
+    page: list[str] = []
+    async for key in services.store.list_keys("spool/"):
+        report.objects += 1
+        page.append(key)
+        if len(page) == _PAGE:
+            await _note_orphans(services.sessions, page, report)
+            page.clear()
+    await _note_orphans(services.sessions, page, report)
+
+
+async def _note_orphans(sessions: Sessions, keys: list[str], report: StoreReport) -> None:
+    """Those of the keys that no row accounts for. Watermarked copies are expected of nobody, but known."""
+    claims = {claim for key in keys if (claim := watermarked_claim(key))}
+    uploads = {key.split("/")[1] for key in keys if key.startswith("spool/")}
+    hashes = {key.rsplit("/", 1)[-1] for key in keys} | {key.split("/")[1] for key in keys if "/" in key}
+    async with sessions() as session:
+        known = {
+            watermarked_key(sha256, claim)
+            for claim, sha256 in await session.execute(
+                select(Evidence.id, Evidence.sha256).where(Evidence.id.in_(claims))
+            )
+        }
+        live = set(await session.scalars(select(Upload.id).where(Upload.id.in_(uploads))))
+        rows = _originals().subquery()
+        known |= {
+            original_key(one) for one in await session.scalars(select(rows.c.sha256).where(rows.c.sha256.in_(hashes)))
+        }
+        known |= {
+            f"mismatched/{one}"
+            for one in await session.scalars(select(MismatchedUpload.sha256).where(MismatchedUpload.sha256.in_(hashes)))
+        }
+        for sha256 in await session.scalars(
+            select(Photo.sha256).where(Photo.sha256.in_(hashes), Photo.state != "refused")
+        ):
+            known |= {rendition_key(sha256, "320"), rendition_key(sha256, "1280")}
+    report.found += [
+        Found("orphaned", key)
+        for key in keys
+        if key not in known and not (key.startswith("spool/") and key.split("/")[1] in live)
+    ]
+
+
+# -- byte by byte
+
+
+async def _hash_again(services: Services, report: StoreReport, progress: Progress, of: int) -> None:
+    missing = set(report.keys("missing"))
+    free = asyncio.Semaphore(_AT_ONCE)
+    with TemporaryDirectory(prefix="zoufang-") as folder:
+
+        async def look(key: str) -> None:
+            try:
+                if not await _is_whole(services.store, key, Path(folder)):
+                    report.found.append(Found("altered", key))
+                report.hashed += 1
+                progress(done=1, of=of)
+            finally:
+                free.release()
+
+        async with asyncio.TaskGroup() as running:
+            for shelf in (_original_keys, _mismatched_keys):
+                async for key in shelf(services.sessions):
+                    if key not in missing:
+                        await free.acquire()
+                        running.create_task(look(key))
+
+
+async def _is_whole(store: ObjectStore, key: str, folder: Path) -> bool:
+    """Removed since it was listed counts as altered: something takes photos away."""
+    sha256 = key.rsplit("/", 1)[-1]
+    path = folder / key.replace("/", "-")
+    try:
+        held = await store.join([key], path)
+    except ObjectMissing:
+        return False
+    path.unlink()
+    return held.sha256 == sha256

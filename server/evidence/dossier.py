@@ -1,0 +1,310 @@
+"""Everything the server holds about one visit, gathered in one reading: what the bundle tells and prints.
+
+What the phone sent stands in it word for word, with its hash, so that whoever holds the bundle can compute the
+hash again and compare it with the receipt.
+"""
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, found, readable
+from server.core.errors import Problem
+from server.evidence.watermarks import area_names, case_number
+from server.models import audit
+from server.models.audit import AuditEntry, AuditSeal
+from server.models.checklists import ChecklistTemplate
+from server.models.evidence import Evidence, Photo
+from server.models.households import Household, HouseholdMember
+from server.models.people import Staff
+from server.models.review import Decision, Finding, SpotCheck
+from server.models.visits import Attestation, Visit, VisitInvestigator
+
+Told = dict[str, Any]
+
+
+@runtime_checkable  # a route asks for one, and Litestar looks at what it is given
+class SayFinding(Protocol):
+    """A doubt as a person reads it, by language. The words belong to the room of review."""
+
+    def __call__(self, code: str, facts: dict[str, Any]) -> dict[str, str]: ...
+
+
+class PhotoHeld(NamedTuple):
+    evidence_id: UUID
+    sha256: str
+    media_type: str | None
+    is_stored: bool
+    is_verified: bool
+
+
+class Dossier(Struct):
+    """`told` is what the manifest says, before it names any file; `photos` in the order of `told["photos"]`."""
+
+    visit_id: UUID
+    receipt: str
+    told: Told
+    photos: list[PhotoHeld]
+    member_names: dict[str, str]
+
+
+async def open_dossier(session: AsyncSession, caller: Caller | None, visit_id: UUID, say: SayFinding) -> Dossier:
+    """Gather it, and note who took it. `caller` None is whoever runs the command line.
+
+    Raises `thing.not_found` outside the caller's scope, `review.blind` for who is on the way to check the visit,
+    and `evidence.visit_not_submitted`.
+    """
+    visit = await _find_visit(session, caller, visit_id)
+    if visit.receipt is None:
+        raise Problem("evidence.visit_not_submitted")
+    audit.record(session, caller, "visit.bundled", "visit", visit_id, area_code=visit.area_code)
+    await session.flush()  # this taking stands among the entries it takes
+    household = await session.get_one(Household, visit.household_id)
+    attestations = list(await session.scalars(select(Attestation).where(Attestation.visit_id == visit_id)))
+    photos = await _photos(session, visit)
+    findings = await _findings(session, visit_id, say)
+    decisions = await _decisions(session, visit_id)
+    things = [visit.id, *(one.id for one in attestations), *(one.id for one, _ in photos)]
+    return Dossier(
+        visit_id=visit.id,
+        receipt=visit.receipt,
+        told={
+            "visit": _tell_visit(visit),
+            "household": await _tell_household(session, household, visit),
+            "checklist": await _checklist(session, visit),
+            "investigators": await _investigators(session, visit),
+            "fixes": _fixes(visit, attestations),
+            "attestations": [_tell_attestation(one) for one in attestations],
+            "photos": [_tell_photo(one, photo) for one, photo in photos],
+            "findings": findings,
+            "decisions": decisions,
+            "audit": {"entries": await _entries(session, things), "newestSeal": await _newest_seal(session)},
+        },
+        photos=[_hold(one, photo) for one, photo in photos],
+        member_names=await _member_names(session, household.id),
+    )
+
+
+async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UUID) -> Visit:
+    rows = select(Visit) if caller is None else readable(Visit, caller)
+    visit: Visit = found(await session.scalar(rows.where(Visit.id == visit_id)))
+    if caller is not None and await _is_on_the_way(session, caller, visit_id):
+        raise Problem("review.blind")
+    return visit
+
+
+async def _is_on_the_way(session: AsyncSession, caller: Caller, visit_id: UUID) -> bool:
+    """Whoever goes to check a visit does not read it first."""
+    check = await session.scalar(
+        select(SpotCheck.id).where(
+            SpotCheck.visit_id == visit_id,
+            SpotCheck.state == "assigned",
+            or_(SpotCheck.staff_id == caller.id, SpotCheck.partner_id == caller.id),
+        )
+    )
+    return check is not None
+
+
+def _tell_visit(visit: Visit) -> Told:
+    return {
+        "id": visit.id,
+        "state": visit.state,
+        "kind": visit.kind,
+        "mode": visit.mode,
+        "areaCode": visit.area_code,
+        "authorId": visit.author_id,
+        "deviceId": visit.device_id,
+        "document": visit.document,
+        "contentHash": visit.content_hash,
+        "receivedAt": visit.received_at,
+        "submittedAt": visit.submitted_at,
+        "completeAt": visit.complete_at,
+        "lateAfterReassignment": visit.late_after_reassignment,
+    }
+
+
+async def _tell_household(session: AsyncSession, household: Household, visit: Visit) -> Told:
+    home = None
+    if household.latitude is not None:
+        home = {"latitude": household.latitude, "longitude": household.longitude, "datum": household.datum}
+    return {
+        "id": household.id,
+        "number": household.number,
+        "caseNumber": await case_number(session, household.id),
+        "headName": household.head_name,
+        "address": household.address,
+        "areaNames": await area_names(session, visit.area_code),
+        "home": home,
+    }
+
+
+async def _checklist(session: AsyncSession, visit: Visit) -> Told:
+    body: Told = found(
+        await session.scalar(
+            select(ChecklistTemplate.body).where(
+                ChecklistTemplate.code == visit.checklist_code, ChecklistTemplate.version == visit.checklist_version
+            )
+        )
+    )
+    return body
+
+
+async def _investigators(session: AsyncSession, visit: Visit) -> list[Told]:
+    rows = await session.execute(
+        select(Staff.id, Staff.name)
+        .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
+        .where(VisitInvestigator.visit_id == visit.id)
+        .order_by((Staff.id != visit.author_id), Staff.id)
+    )
+    return [{"staffId": one, "name": name, "isAuthor": one == visit.author_id} for one, name in rows]
+
+
+def _fixes(visit: Visit, attestations: list[Attestation]) -> list[Told]:
+    """Where each investigator says they stood, and when."""
+    author = [(visit.author_id, moment, visit.document.get(f"{moment}Fix")) for moment in ("start", "end")]
+    others = [(one.staff_id, "attested", one.document.get("fix")) for one in attestations]
+    return [{"staffId": who, "moment": moment, "fix": fix} for who, moment, fix in (*author, *others) if fix]
+
+
+def _tell_attestation(one: Attestation) -> Told:
+    return {
+        "id": one.id,
+        "staffId": one.staff_id,
+        "deviceId": one.device_id,
+        "attestedAt": one.attested_at,
+        "receivedAt": one.received_at,
+        "document": one.document,
+        "contentHash": one.content_hash,
+    }
+
+
+async def _photos(session: AsyncSession, visit: Visit) -> list[tuple[Evidence, Photo | None]]:
+    """Those of the sealed manifest, in its order."""
+    listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
+    rows = await session.execute(
+        select(Evidence, Photo)
+        .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
+        .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id)
+    )
+    place = {one: number for number, one in enumerate(listed)}
+    return sorted(((one, photo) for one, photo in rows), key=lambda pair: place[pair[0].id])
+
+
+def _tell_photo(one: Evidence, photo: Photo | None) -> Told:
+    return {
+        "id": one.id,
+        "questionId": one.question_id,
+        "sha256": one.sha256,
+        "sizeBytes": one.size_bytes,
+        "state": one.state,
+        "refusedCode": one.refused_code,
+        "capturedAt": one.captured_at,
+        "uploadedAt": one.uploaded_at,
+        "document": one.document,
+        "contentHash": one.content_hash,
+        "facts": photo.facts if photo else None,
+    }
+
+
+def _hold(one: Evidence, photo: Photo | None) -> PhotoHeld:
+    return PhotoHeld(
+        evidence_id=one.id,
+        sha256=one.sha256,
+        media_type=photo.media_type if photo else None,
+        is_stored=one.state != "announced",
+        is_verified=one.state == "verified",
+    )
+
+
+async def _findings(session: AsyncSession, visit_id: UUID, say: SayFinding) -> list[Told]:
+    """Those no longer so are told too, as such."""
+    rows = await session.scalars(select(Finding).where(Finding.visit_id == visit_id).order_by(Finding.id))
+    return [
+        {
+            "id": one.id,
+            "code": one.code,
+            "severity": one.severity,
+            "evidenceId": one.evidence_id,
+            "facts": one.facts,
+            **say(one.code, one.facts),
+            "foundAt": one.found_at,
+            "supersededAt": one.superseded_at,
+            "settledAs": one.settled_as,
+            "settledBy": one.settled_by,
+        }
+        for one in rows
+    ]
+
+
+async def _decisions(session: AsyncSession, visit_id: UUID) -> list[Told]:
+    rows = await session.execute(
+        select(Decision, Staff.name)
+        .join(Staff, Staff.id == Decision.reviewer_id)
+        .where(Decision.visit_id == visit_id)
+        .order_by(Decision.decided_at)
+    )
+    return [
+        {
+            "id": one.id,
+            "reviewerId": one.reviewer_id,
+            "reviewerName": name,
+            "outcome": one.outcome,
+            "reason": one.reason,
+            "questioned": one.questioned,
+            "decidedAt": one.decided_at,
+            "undoneAt": one.undone_at,
+            "undoneWhy": one.undone_why,
+        }
+        for one, name in rows
+    ]
+
+
+async def _entries(session: AsyncSession, things: list[UUID]) -> list[Told]:
+    """The trail of the visit, its attestations and its photos, oldest first."""
+    rows = await session.scalars(
+        select(AuditEntry)
+        .where(
+            AuditEntry.thing_kind.in_(["visit", "attestation", "evidence"]),
+            AuditEntry.thing_id.in_([str(one) for one in things]),
+        )
+        .order_by(AuditEntry.id)
+    )
+    return [
+        {
+            "id": one.id,
+            "at": one.at,
+            "actorKind": one.actor_kind,
+            "actorId": one.actor_id,
+            "deviceId": one.device_id,
+            "action": one.action,
+            "thingKind": one.thing_kind,
+            "thingId": one.thing_id,
+            "areaCode": one.area_code,
+            "facts": one.facts,
+        }
+        for one in rows
+    ]
+
+
+async def _newest_seal(session: AsyncSession) -> Told | None:
+    """Entries above `lastEntryId` were not sealed yet when the bundle was made."""
+    seal = await session.scalar(select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1))
+    if seal is None:
+        return None
+    return {
+        "position": seal.position,
+        "hash": seal.hash,
+        "entries": seal.entries,
+        "lastEntryId": seal.last_entry_id,
+        "sealedAt": seal.sealed_at,
+    }
+
+
+async def _member_names(session: AsyncSession, household_id: UUID) -> dict[str, str]:
+    rows = await session.execute(
+        select(HouseholdMember.id, HouseholdMember.name).where(HouseholdMember.household_id == household_id)
+    )
+    return {str(one): name for one, name in rows}

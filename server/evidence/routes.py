@@ -1,0 +1,69 @@
+"""`/desk/v1`: the evidence of a visit as one file."""
+
+from collections.abc import AsyncIterator
+from tempfile import TemporaryFile
+from typing import IO
+from uuid import UUID
+
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from server.core.threads import in_thread
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Held, Officer, Session, problems
+from server.evidence.bundle import export_bundle
+from server.evidence.dossier import SayFinding
+
+_PIECE_BYTES = 256 * 1024
+
+
+@get(
+    "/visits/{visit_id:uuid}/bundle",
+    media_type="application/zip",
+    responses=problems(
+        "auth.required",
+        "auth.token_invalid",
+        "auth.token_expired",
+        "auth.device_ended",
+        "auth.forbidden",
+        "thing.not_found",
+        "review.blind",
+        "evidence.visit_not_submitted",
+        "store.unavailable",
+    ),
+    description="Photos, signed manifest, receipt and a printed sheet in one ZIP; "
+    "`python -m server verify-bundle` proves it offline.",
+)
+async def export_visit(
+    visit_id: FromPath[UUID],
+    officer: Officer,
+    session: Session,
+    services: Held,
+    say_finding: NamedDependency[SayFinding],
+) -> Stream:
+    await session.close()  # photos are fetched with no transaction open
+    file = TemporaryFile()  # noqa: SIM115  closed by whoever pours it out
+    try:
+        await export_bundle(services, officer, visit_id, file, say=say_finding, now=utc_now())
+    except BaseException:
+        file.close()
+        raise
+    size = file.seek(0, 2)
+    file.seek(0)
+    headers = {
+        "Content-Disposition": f'attachment; filename="visit-{visit_id}.zip"',
+        "Content-Length": str(size),
+        "Cache-Control": "no-store",
+    }
+    return Stream(_pour(file), media_type="application/zip", headers=headers)
+
+
+async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await in_thread(file.read, _PIECE_BYTES):
+            yield piece
+
+
+router = Router("/desk/v1", route_handlers=[export_visit], tags=["desk"], security=BEARER)

@@ -1,0 +1,59 @@
+"""The poster that hangs in the village, as PDF, with a code that leads to the page where one may object."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, found, readable, require
+from server.core.printing import Poster, draw_qr, print_poster, say_date
+from server.models import audit
+from server.models.areas import Area
+from server.models.postings import Posting, PostingEntry
+from server.postings.lists import CHINA, HANGERS
+
+
+async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID, base_url: str) -> bytes:
+    """Printed from the draft too: it has to hang before the posting can start."""
+    require(caller, HANGERS)
+    posting: Posting = found(await session.scalar(readable(Posting, caller).where(Posting.id == posting_id)))
+    entries = await session.scalars(
+        select(PostingEntry)
+        .where(PostingEntry.posting_id == posting.id, PostingEntry.removed_at.is_(None))
+        .order_by(PostingEntry.position)
+    )
+    names = dict(
+        (
+            await session.execute(
+                select(Area.code, Area.name).where(Area.code.in_([posting.area_code, posting.area_code[:9]]))
+            )
+        ).all()
+    )
+    made = posting.starts_on or posting.made_at.astimezone(CHINA).date()
+    audit.record(session, caller, "posting.printed", "posting", posting.id, area_code=posting.area_code)
+    return await print_poster(
+        Poster(
+            title="最低生活保障审核公示",
+            subtitle=f"{names.get(posting.area_code, '')} 第{posting.round}轮",
+            intro=_intro(posting),
+            rows=[[str(one.position), one.name, str(one.members), _yuan(one.amount_fen)] for one in entries],
+            objections="对公示内容有异议的,请在公示期内扫码提出,或向乡镇(街道)反映。可以匿名,凭编号和查询码查看答复。",
+            qr=draw_qr(f"{base_url.rstrip('/')}/public/v1/postings/{posting.key}"),
+            office=f"{names.get(posting.area_code[:9], '')}人民政府(办事处)",
+            date=say_date(made.year, made.month, made.day),
+        )
+    )
+
+
+def _intro(posting: Posting) -> str:
+    if posting.starts_on is None or posting.ends_on is None:
+        return "以下家庭经初审拟纳入最低生活保障,现予公示。"
+    start, end = posting.starts_on, posting.ends_on
+    return (
+        "以下家庭经初审拟纳入最低生活保障,现予公示。"
+        f"公示期:{say_date(start.year, start.month, start.day)}至{say_date(end.year, end.month, end.day)}。"
+    )
+
+
+def _yuan(amount_fen: int) -> str:
+    return f"{amount_fen // 100}.{amount_fen % 100:02d}"

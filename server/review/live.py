@@ -1,0 +1,138 @@
+"""The queue's live stream: which visits came, were claimed, decided or put back, soon after it happened.
+
+Each process with open streams asks the database once a second for all of them together, as the phones' stream
+does and for the same reasons. A change is told by its commit's own time, and a commit may come late: so the
+last OVERLAP is read again each time, and what was told already is left out. A client that reconnects asks the
+queue anew.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from server.core.access import REVIEW_ROLES, Caller
+from server.core.log import log
+from server.core.services import Services
+from server.core.wire import Answer
+from server.models.people import Device, Staff
+from server.models.review import ReviewItem
+
+LOOK_EVERY_S = 1.0
+HEARTBEAT_S = 20.0
+# Longer than any transaction may take (server/core/database.py: 30 s a statement).
+OVERLAP = timedelta(seconds=40)
+MOST_CHANGES = 1000
+HEARTBEAT = b": still here\n\n"
+FIRST = b"retry: 3000\n\n"
+
+
+class QueueChange(Answer):
+    visit_id: UUID
+    area_code: str
+    kind: str
+    state: str
+    priority: int
+    version: int
+
+
+class _Listener(Struct, eq=False):
+    caller: Caller
+    news: asyncio.Queue[bytes | None]
+
+
+class QueueWatch:
+    """The listeners of one process, and the one task that looks for them while there are any."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._listeners: set[_Listener] = set()
+        self._told: set[tuple[UUID, int, int]] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def stream(self, caller: Caller) -> AsyncIterator[bytes]:
+        """Server-sent events `changed` of the caller's areas, until the desk goes or its device is ended."""
+        listener = _Listener(caller, asyncio.Queue(MOST_CHANGES))
+        self._listeners.add(listener)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            yield FIRST
+            while (event := await _next_event(listener)) is not None:
+                yield event
+        finally:
+            self._listeners.discard(listener)
+
+    async def _look(self) -> None:
+        is_first = True
+        while self._listeners:
+            try:
+                await self._look_once(is_first=is_first)
+                is_first = False
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("queue.watch_failed", error=type(error).__name__)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_once(self, *, is_first: bool) -> None:
+        async with self._services.sessions() as session:
+            items = list(
+                await session.scalars(
+                    select(ReviewItem)
+                    .where(ReviewItem.changed_at > func.now() - OVERLAP)
+                    .order_by(ReviewItem.changed_at)
+                    .limit(MOST_CHANGES)
+                )
+            )
+            welcome = set(
+                await session.scalars(
+                    select(Device.id)
+                    .join(Staff, Staff.id == Device.staff_id)
+                    .where(
+                        Device.id.in_({one.caller.device_id for one in self._listeners}),
+                        Device.ended_at.is_(None),
+                        Staff.disabled_at.is_(None),
+                    )
+                )
+            )
+        fresh = [one for one in items if _mark(one) not in self._told]
+        self._told = {_mark(one) for one in items}
+        for listener in self._listeners:
+            _tell(listener, [] if is_first else fresh, is_welcome=listener.caller.device_id in welcome)
+
+
+def _mark(item: ReviewItem) -> tuple[UUID, int, int]:
+    return item.visit_id, item.version, item.priority
+
+
+def _tell(listener: _Listener, items: list[ReviewItem], *, is_welcome: bool) -> None:
+    with contextlib.suppress(asyncio.QueueFull):  # a desk that reads nothing will ask the queue when it comes back
+        for one in items:
+            if listener.caller.covers(one.area_code, REVIEW_ROLES):
+                listener.news.put_nowait(_event(one))
+        if not is_welcome:
+            listener.news.put_nowait(None)
+
+
+def _event(item: ReviewItem) -> bytes:
+    change = QueueChange(
+        visit_id=item.visit_id,
+        area_code=item.area_code,
+        kind=item.kind,
+        state=item.state,
+        priority=item.priority,
+        version=item.version,
+    )
+    return b"event: changed\ndata: " + msgspec.json.encode(change) + b"\n\n"
+
+
+async def _next_event(listener: _Listener) -> bytes | None:
+    try:
+        return await asyncio.wait_for(listener.news.get(), HEARTBEAT_S)
+    except TimeoutError:
+        return HEARTBEAT

@@ -1,0 +1,249 @@
+"""The supervisor's overview of an area and a period: work done and due, which doubts hold, where people were.
+
+Each answer is one query, over indexes by area and time, so that it costs what the area and the period hold and
+not what the table does.
+"""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Numeric, Select, and_, cast, func, literal, null, or_, select, true, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.location import Datum, Fix, to_wgs84
+from server.core.wire import Answer
+from server.models.areas import LEVELS, Area
+from server.models.households import Assignment, Caseload, Household
+from server.models.people import Staff
+from server.models.review import Decision, Finding, ReviewItem, SeenFix
+from server.models.visits import Visit
+
+CHINA = ZoneInfo("Asia/Shanghai")
+MOST_POINTS = 5000
+By = Literal["area", "caseworker"]
+
+
+class Period(Answer):
+    """An area (empty: all that the caller may see) and days, both counted."""
+
+    area: str
+    first: date
+    last: date
+
+    @property
+    def begin(self) -> datetime:
+        return datetime.combine(self.first, time(), tzinfo=CHINA)
+
+    @property
+    def end(self) -> datetime:
+        return datetime.combine(self.last + timedelta(days=1), time(), tzinfo=CHINA)
+
+
+class WorkLine(Answer):
+    """`due`: open and due by the period's end; `overdue`: of those, due before today. `late`: done after the day due.
+
+    The median runs from the visit's arrival to its first decision.
+    """
+
+    key: str
+    name: str
+    due: int
+    overdue: int
+    done: int
+    late: int
+    returned: int
+    median_hours_to_decision: float | None
+
+
+class FindingRate(Answer):
+    """How often a rule doubted, and how often a person agreed: a rule that is never upheld is of no use."""
+
+    code: str
+    found: int
+    upheld: int
+    dismissed: int
+    upheld_percent: float | None
+
+
+class MapPoint(Answer):
+    """Where a visit began, in WGS-84."""
+
+    visit_id: UUID
+    latitude: float
+    longitude: float
+    at: datetime
+    staff_id: UUID
+    severity_rank: int
+
+
+async def list_work(session: AsyncSession, caller: Caller, period: Period, by: By, today: date) -> list[WorkLine]:
+    """By the areas one level below the one asked for, or by caseworker."""
+    require(caller, REVIEW_ROLES)
+    rows = union_all(_done(caller, period, by), _due(caller, period, by, today)).subquery()
+    total = [func.sum(rows.c[name]).label(name) for name in ("due", "overdue", "done", "late", "returned")]
+    summed = select(rows.c.key, *total, func.max(rows.c.median).label("median")).group_by(rows.c.key).subquery()
+    named = (
+        select(Area.code, Area.name, summed).join(summed, summed.c.key == Area.code)
+        if by == "area"
+        else select(Staff.login, Staff.name, summed).join(summed, summed.c.key == Staff.login)
+    )
+    return [
+        WorkLine(
+            key=one[0],
+            name=one[1],
+            due=int(one.due),
+            overdue=int(one.overdue),
+            done=int(one.done),
+            late=int(one.late),
+            returned=int(one.returned),
+            median_hours_to_decision=round(float(one.median), 1) if one.median is not None else None,
+        )
+        for one in await session.execute(named.order_by(summed.c.overdue.desc(), summed.c.key).limit(5000))
+    ]
+
+
+def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
+    decided = (
+        select(
+            func.min(Decision.decided_at).label("at"), func.bool_or(Decision.outcome == "returned").label("returned")
+        )
+        .where(Decision.visit_id == Visit.id, Decision.undone_why.is_distinct_from("undone"))
+        .lateral("decided")
+    )
+    key: Any = func.left(Visit.area_code, _next_level(period.area)) if by == "area" else Staff.login
+    hours = func.extract("epoch", decided.c.at - Visit.received_at) / 3600
+    late = func.count().filter(func.date(func.timezone("Asia/Shanghai", Visit.started_at)) > Assignment.due_on)
+    zero = literal(0)
+    return (
+        select(
+            key.label("key"),
+            zero.label("due"),
+            zero.label("overdue"),
+            func.count().label("done"),
+            late.label("late"),
+            func.count().filter(decided.c.returned).label("returned"),
+            func.percentile_cont(0.5).within_group(hours).label("median"),
+        )
+        .select_from(Visit)
+        .join(Staff, Staff.id == Visit.author_id)
+        .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
+        .join(decided, true())
+        .where(
+            _within(Visit.area_code, caller, period),
+            Visit.submitted_at.is_not(None),
+            Visit.started_at >= period.begin,
+            Visit.started_at < period.end,
+        )
+        .group_by(key)
+    )
+
+
+def _next_level(area: str) -> int:
+    return next((length for length in sorted(LEVELS) if length > len(area)), max(LEVELS))
+
+
+def _within(column: Any, caller: Caller, period: Period) -> Any:
+    return and_(in_areas(column, caller, REVIEW_ROLES), column.startswith(period.area, autoescape=True))
+
+
+def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
+    key: Any = func.left(Household.area_code, _next_level(period.area)) if by == "area" else Staff.login
+    zero = literal(0)
+    rows = (
+        select(
+            key.label("key"),
+            func.count().label("due"),
+            func.count().filter(Assignment.due_on < today).label("overdue"),
+            zero.label("done"),
+            zero.label("late"),
+            zero.label("returned"),
+            cast(null(), Numeric).label("median"),
+        )
+        .select_from(Assignment)
+        .join(Household, Household.id == Assignment.household_id)
+        .where(
+            _within(Household.area_code, caller, period),
+            Assignment.state == "open",
+            Assignment.kind != "spot_check",
+            Assignment.due_on <= period.last,
+        )
+        .group_by(key)
+    )
+    if by == "area":
+        return rows
+    # Whoever holds the home has it to do; its partner has it in hand too.
+    return rows.join(Caseload, and_(Caseload.household_id == Household.id, Caseload.revoked_at.is_(None))).join(
+        Staff, Staff.id == Caseload.staff_id
+    )
+
+
+async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -> list[FindingRate]:
+    """By code, the most frequent first; findings that were settled count even when they no longer hold."""
+    require(caller, REVIEW_ROLES)
+    upheld = func.count().filter(Finding.settled_as == "upheld")
+    dismissed = func.count().filter(Finding.settled_as == "dismissed")
+    rows = await session.execute(
+        select(Finding.code, func.count(), upheld, dismissed)
+        .join(Visit, Visit.id == Finding.visit_id)
+        .where(
+            _within(Visit.area_code, caller, period),
+            Visit.started_at >= period.begin,
+            Visit.started_at < period.end,
+            or_(Finding.superseded_at.is_(None), Finding.settled_as.is_not(None)),
+        )
+        .group_by(Finding.code)
+        .order_by(func.count().desc(), Finding.code)
+    )
+    return [
+        FindingRate(
+            code=code,
+            found=found,
+            upheld=yes,
+            dismissed=no,
+            upheld_percent=round(100 * yes / (yes + no), 1) if yes + no else None,
+        )
+        for code, found, yes, no in rows
+    ]
+
+
+async def map_points(session: AsyncSession, caller: Caller, period: Period) -> list[MapPoint]:
+    """Where visits began, the latest first, MOST_POINTS at most."""
+    require(caller, REVIEW_ROLES)
+    rows = await session.execute(
+        select(
+            SeenFix.visit_id,
+            SeenFix.latitude,
+            SeenFix.longitude,
+            SeenFix.datum,
+            SeenFix.captured_at,
+            SeenFix.staff_id,
+            func.coalesce(ReviewItem.gravest, -1),
+        )
+        .outerjoin(ReviewItem, ReviewItem.visit_id == SeenFix.visit_id)
+        .where(
+            _within(SeenFix.area_code, caller, period),
+            SeenFix.moment == "start",
+            SeenFix.captured_at >= period.begin,
+            SeenFix.captured_at < period.end,
+        )
+        .order_by(SeenFix.captured_at.desc())
+        .limit(MOST_POINTS)
+    )
+    return [_point(*row) for row in rows]  # type: ignore[arg-type]  # the datum is copied from a Fix
+
+
+def _point(  # one row of the query
+    visit_id: UUID, latitude: float, longitude: float, datum: Datum, at: datetime, staff_id: UUID, severity_rank: int
+) -> MapPoint:
+    place = to_wgs84(Fix(latitude=latitude, longitude=longitude, datum=datum, captured_at=at))
+    return MapPoint(
+        visit_id=visit_id,
+        latitude=round(place.latitude, 6),
+        longitude=round(place.longitude, 6),
+        at=at,
+        staff_id=staff_id,
+        severity_rank=severity_rank,
+    )

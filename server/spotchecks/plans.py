@@ -1,0 +1,201 @@
+"""Plans of spot checks: written for an area and a period, published with their population, drawn from once."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, convert, to_builtins
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, Role, found, readable, require
+from server.core.errors import Problem
+from server.core.ids import new_id
+from server.core.wire import Answer, ShortText, Wire
+from server.models import audit
+from server.models.areas import Area
+from server.models.households import Household
+from server.models.people import Staff
+from server.models.review import SEVERITIES, ReviewItem, SpotCheck, SpotCheckPlan
+from server.models.visits import Visit
+from server.spotchecks.draw import METHOD, Design, PlanFile, Unit, draw, population_sha256
+
+CHINA = ZoneInfo("Asia/Shanghai")
+PLANNING_ROLES = frozenset({Role.COUNTY_OFFICER, Role.SUPERVISOR})
+
+
+class WritePlan(Wire):
+    area_code: Annotated[str, Meta(pattern="^[0-9]{2,12}$")]
+    name: ShortText
+    period_from: date
+    period_to: date
+    design: Design
+
+
+class Seed(Wire):
+    """Something nobody could choose: the numbers of a public lottery drawn after the plan was published."""
+
+    seed: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class PlanLine(Answer):
+    id: UUID
+    area_code: str
+    name: str
+    period_from: date
+    period_to: date
+    design: Design
+    written_at: datetime
+    drawn_at: datetime | None
+    seed: str | None
+    method: str | None
+    population: int | None
+    population_sha256: str | None
+    drawn: int | None
+
+
+async def list_plans(session: AsyncSession, caller: Caller) -> list[PlanLine]:
+    plans = await session.scalars(readable(SpotCheckPlan, caller).order_by(SpotCheckPlan.written_at.desc()).limit(200))
+    return [await _told(session, one) for one in plans]
+
+
+async def write_plan(session: AsyncSession, caller: Caller, asked: WritePlan, now: datetime) -> PlanLine:
+    """Raises `thing.not_found` for an area that isn't there or isn't the caller's."""
+    require(caller, PLANNING_ROLES)
+    area = found(await session.get(Area, asked.area_code))
+    if not caller.covers(area.code, PLANNING_ROLES):
+        raise Problem("thing.not_found")
+    plan = SpotCheckPlan(
+        id=new_id(),
+        area_code=area.code,
+        name=asked.name,
+        period_from=asked.period_from,
+        period_to=max(asked.period_to, asked.period_from),
+        design=to_builtins(asked.design),
+        written_at=now,
+        written_by=caller.id,
+    )
+    session.add(plan)
+    audit.record(session, caller, "spot_check.planned", "spot_check_plan", plan.id, area_code=area.code)
+    return await _told(session, plan)
+
+
+async def publish(session: AsyncSession, caller: Caller, plan_id: UUID) -> PlanFile:
+    """The plan's file: after the draw the very population that was drawn from, before it as it is now."""
+    plan: SpotCheckPlan = found(
+        await session.scalar(readable(SpotCheckPlan, caller).where(SpotCheckPlan.id == plan_id))
+    )
+    if plan.population is not None:
+        return convert(plan.population, PlanFile)
+    return await _plan_file(session, plan)
+
+
+async def draw_plan(session: AsyncSession, caller: Caller, plan_id: UUID, seed: str, now: datetime) -> PlanLine:
+    """Draw, once. Raises `spot_check.drawn`."""
+    require(caller, PLANNING_ROLES)
+    plan: SpotCheckPlan = found(
+        await session.scalar(readable(SpotCheckPlan, caller).where(SpotCheckPlan.id == plan_id).with_for_update())
+    )
+    if plan.drawn_at is not None:
+        raise Problem("spot_check.drawn")
+    file = await _plan_file(session, plan)
+    drawn = draw(file, seed)
+    plan.drawn_at, plan.drawn_by, plan.seed, plan.method = now, caller.id, seed, METHOD
+    plan.population, plan.population_sha256 = to_builtins(file), population_sha256(file)
+    areas = await _areas_of(session, [UUID(one.id) for one in drawn])
+    session.add_all(
+        SpotCheck(
+            id=new_id(),
+            plan_id=plan.id,
+            visit_id=UUID(one.id),
+            area_code=areas[UUID(one.id)],
+            why=one.why,
+            stratum=one.stratum,
+            state="drawn",
+        )
+        for one in drawn
+    )
+    audit.record(
+        session,
+        caller,
+        "spot_check.drawn",
+        "spot_check_plan",
+        plan.id,
+        area_code=plan.area_code,
+        seed=seed,
+        population=len(file.population),
+        population_sha256=plan.population_sha256,
+        drawn=len(drawn),
+    )
+    return await _told(session, plan)
+
+
+async def _plan_file(session: AsyncSession, plan: SpotCheckPlan) -> PlanFile:
+    return PlanFile(design=convert(plan.design, Design), population=await _population(session, plan))
+
+
+async def _population(session: AsyncSession, plan: SpotCheckPlan) -> list[Unit]:
+    """Every whole visit of the period in the area, spot checks themselves left out; one query, in order of id."""
+    begin = datetime.combine(plan.period_from, time(), tzinfo=CHINA)
+    end = datetime.combine(plan.period_to + timedelta(days=1), time(), tzinfo=CHINA)
+    rows = await session.execute(
+        select(
+            Visit.id,
+            Visit.area_code,
+            Visit.kind,
+            Household.class_,
+            Household.relative_on_staff,
+            Staff.login,
+            ReviewItem.gravest,
+        )
+        .join(ReviewItem, ReviewItem.visit_id == Visit.id)
+        .join(Household, Household.id == Visit.household_id)
+        .join(Staff, Staff.id == Visit.author_id)
+        .where(
+            Visit.area_code.startswith(plan.area_code, autoescape=True),
+            Visit.started_at >= begin,
+            Visit.started_at < end,
+            Visit.kind != "spot_check",
+        )
+        .order_by(Visit.id)
+    )
+    return [
+        Unit(
+            id=str(visit_id),
+            village=area_code,
+            class_=class_ or "",
+            caseworker=login,
+            finding="yes" if gravest > SEVERITIES.index("info") else "no",
+            relative=relative,
+            complaint=kind == "complaint",
+        )
+        for visit_id, area_code, kind, class_, relative, login, gravest in rows
+    ]
+
+
+async def _areas_of(session: AsyncSession, visit_ids: list[UUID]) -> dict[UUID, str]:
+    rows = await session.execute(select(Visit.id, Visit.area_code).where(Visit.id.in_(visit_ids)))
+    return dict(rows.all())
+
+
+async def _told(session: AsyncSession, plan: SpotCheckPlan) -> PlanLine:
+    drawn = None
+    if plan.drawn_at is not None:
+        await session.flush()  # counts what a draw has just written
+        drawn = await session.scalar(select(func.count()).select_from(SpotCheck).where(SpotCheck.plan_id == plan.id))
+    return PlanLine(
+        id=plan.id,
+        area_code=plan.area_code,
+        name=plan.name,
+        period_from=plan.period_from,
+        period_to=plan.period_to,
+        design=convert(plan.design, Design),
+        written_at=plan.written_at,
+        drawn_at=plan.drawn_at,
+        seed=plan.seed,
+        method=plan.method,
+        population=len(plan.population["population"]) if plan.population else None,
+        population_sha256=plan.population_sha256,
+        drawn=drawn,
+    )

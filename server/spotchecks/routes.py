@@ -1,0 +1,141 @@
+"""`/desk/v1`: plans of spot checks, their draws, the teams, and what came of it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta
+
+from server.core.access import REVIEW_ROLES, require
+from server.core.paging import Page
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Answer, Officer, Session, problems
+from server.spotchecks import outcomes, plans, teams
+from server.spotchecks.draw import PlanFile
+from server.spotchecks.outcomes import Agreement, By, ComparedLine, SpotCheckLine
+from server.spotchecks.plans import PlanLine, Seed, WritePlan
+from server.spotchecks.sample_size import sample_size, seen_error
+from server.spotchecks.teams import Team
+
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+_ONE = _SIGNED | problems("thing.not_found")
+Percent = Annotated[float, Meta(gt=0, lt=100)]
+
+
+class SampleSize(Answer):
+    """`sees_error_percent`: what a sample of `sample` visits can tell, ± in percent points."""
+
+    population: int
+    sample: int
+    sees_error_percent: float
+    confidence_percent: float
+
+
+class Sent(Answer):
+    assignment_id: UUID
+
+
+@get("/spot-check-plans", responses=_SIGNED)
+async def list_plans(officer: Officer, session: Session) -> list[PlanLine]:
+    return await plans.list_plans(session, officer)
+
+
+@post("/spot-check-plans", responses=_ONE)
+async def write_plan(data: JSONBody[WritePlan], officer: Officer, session: Session) -> PlanLine:
+    return await plans.write_plan(session, officer, data, utc_now())
+
+
+@get(
+    "/spot-check-plans/{plan_id:uuid}/file",
+    responses=_ONE,
+    description="Design and population: with the seed, all that `python -m server draw` needs to draw again.",
+)
+async def publish_plan(plan_id: FromPath[UUID], officer: Officer, session: Session) -> PlanFile:
+    return await plans.publish(session, officer, plan_id)
+
+
+@post("/spot-check-plans/{plan_id:uuid}/draw", status_code=200, responses=_ONE | problems("spot_check.drawn"))
+async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[Seed], officer: Officer, session: Session) -> PlanLine:
+    return await plans.draw_plan(session, officer, plan_id, data.seed, utc_now())
+
+
+@get("/spot-checks", responses=_SIGNED)
+async def list_spot_checks(
+    officer: Officer,
+    session: Session,
+    check_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[SpotCheckLine]:
+    return await outcomes.list_checks(session, officer, state=check_state, plan_id=plan_id, cursor=cursor, limit=limit)
+
+
+@post(
+    "/spot-checks/{spot_check_id:uuid}/team",
+    status_code=200,
+    responses=_ONE | problems("spot_check.not_open", "spot_check.team_unfit"),
+)
+async def send_team(spot_check_id: FromPath[UUID], data: JSONBody[Team], officer: Officer, session: Session) -> Sent:
+    return Sent(assignment_id=await teams.send_team(session, officer, spot_check_id, data, utc_now()))
+
+
+@get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE)
+async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, session: Session) -> list[ComparedLine]:
+    return await outcomes.open_comparison(session, officer, spot_check_id)
+
+
+@get("/spot-checks/agreement", responses=_SIGNED)
+async def list_agreement(
+    officer: Officer,
+    session: Session,
+    by: FromQuery[By] = "question",
+    plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
+) -> list[Agreement]:
+    return await outcomes.agreement(session, officer, by, plan_id)
+
+
+@get(
+    "/spot-checks/sample-size",
+    responses=_SIGNED,
+    description="How many visits to draw (Cochran, finite population); with `sample`, what error that many see.",
+)
+async def size_sample(
+    officer: Officer,
+    population: FromQuery[Annotated[int, Meta(ge=0, le=100_000_000)]],
+    error_percent: Annotated[Percent, QueryParameter(name="errorPercent")] = 5,
+    confidence_percent: Annotated[Percent, QueryParameter(name="confidencePercent")] = 95,
+    expected_percent: Annotated[Percent, QueryParameter(name="expectedPercent")] = 50,
+    sample: FromQuery[Annotated[int, Meta(ge=0)] | None] = None,
+) -> SampleSize:
+    require(officer, REVIEW_ROLES)
+    confidence, expected = confidence_percent / 100, expected_percent / 100
+    size = sample
+    if size is None:
+        size = sample_size(population, error=error_percent / 100, confidence=confidence, expected=expected)
+    error = seen_error(population, size, confidence=confidence, expected=expected)
+    return SampleSize(
+        population=population,
+        sample=size,
+        sees_error_percent=round(100 * error, 2),
+        confidence_percent=confidence_percent,
+    )
+
+
+router = Router(
+    "/desk/v1",
+    route_handlers=[
+        list_plans,
+        write_plan,
+        publish_plan,
+        draw_plan,
+        list_spot_checks,
+        send_team,
+        open_comparison,
+        list_agreement,
+        size_sample,
+    ],
+    tags=["spot checks"],
+    security=BEARER,
+)

@@ -1,0 +1,1 @@
+"""Workload: which homes are due for their review, on which days it is best done, and what is overdue."""

@@ -1,0 +1,112 @@
+"""What is due and what is overdue, for the desk: by area, the longest overdue first, in days and working days."""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.paging import Page, read_cursor, write_cursor
+from server.core.wire import Answer
+from server.core.workdays import working_days_between
+from server.models.areas import Area, CalendarDay
+from server.models.households import Assignment, Caseload, Household
+from server.models.people import Staff
+
+Which = Literal["due", "overdue"]
+LONGEST_PAGE = 200
+
+
+class DueLine(Answer):
+    """`days_over` and `working_days_over` are negative while there is time.
+
+    `certain` is false where a working day on the way is in no published calendar.
+    """
+
+    assignment_id: UUID
+    household_id: UUID
+    household_number: str
+    head_name: str
+    area_code: str
+    area_name: str
+    kind: str
+    due_on: date
+    days_over: int
+    working_days_over: int
+    certain: bool
+    held_by: list[str]
+
+
+async def list_due(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    which: Which | None,
+    area: str | None,
+    kind: str | None,
+    cursor: str | None,
+    limit: int,
+    today: date,
+) -> Page[DueLine]:
+    """Open visits in order of their due days. Two queries for any page."""
+    require(caller, REVIEW_ROLES)
+    limit = max(1, min(limit, LONGEST_PAGE))
+    holders = (
+        select(func.array_agg(Staff.name))
+        .join(Caseload, Caseload.staff_id == Staff.id)
+        .where(Caseload.household_id == Household.id, Caseload.revoked_at.is_(None))
+        .scalar_subquery()
+    )
+    rows = (
+        select(Assignment, Household, Area.name, holders)
+        .join(Household, Household.id == Assignment.household_id)
+        .join(Area, Area.code == Household.area_code)
+        .where(Assignment.state == "open", in_areas(Household.area_code, caller, REVIEW_ROLES))
+        .order_by(Assignment.due_on, Assignment.id)
+        .limit(limit + 1)
+    )
+    if which is not None:
+        rows = rows.where(Assignment.due_on < today if which == "overdue" else Assignment.due_on >= today)
+    if area is not None:
+        rows = rows.where(Household.area_code.startswith(area, autoescape=True))
+    if kind is not None:
+        rows = rows.where(Assignment.kind == kind)
+    if (after := read_cursor(cursor)) is not None:
+        on, last_id = date.fromisoformat(after[0]), UUID(after[1])
+        rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
+    found = (await session.execute(rows)).all()
+    overrides: dict[date, bool] = dict((await session.execute(select(CalendarDay.day, CalendarDay.is_working))).all())
+    page = found[:limit]
+    last = page[-1][0] if page else None
+    return Page(
+        items=[_line(*row, today=today, overrides=overrides) for row in page],
+        next_cursor=write_cursor([last.due_on.isoformat(), str(last.id)]) if last and len(found) > limit else None,
+    )
+
+
+def _line(
+    due: Assignment,
+    household: Household,
+    area_name: str,
+    holders: list[str] | None,
+    *,
+    today: date,
+    overrides: dict[date, bool],
+) -> DueLine:
+    worked = working_days_between(due.due_on, today, overrides)
+    return DueLine(
+        assignment_id=due.id,
+        household_id=household.id,
+        household_number=household.number,
+        head_name=household.head_name,
+        area_code=household.area_code,
+        area_name=area_name,
+        kind=due.kind,
+        due_on=due.due_on,
+        days_over=(today - due.due_on).days,
+        working_days_over=worked.total,
+        certain=worked.certain,
+        held_by=sorted(holders or []),
+    )

@@ -1,0 +1,93 @@
+"""`/field/v1/day-plans` for whoever visits, `/desk/v1/due` for whoever watches over it."""
+
+from datetime import date, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from litestar import Response, Router, get, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta
+
+from server.core.paging import Page
+from server.core.sheets import Form, answer_sheet
+from server.core.threads import in_thread
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, Officer, Session, Worker, problems
+from server.models import audit
+from server.workload import day_plans, due
+from server.workload.day_plans import DayPlan, PlanDay
+from server.workload.due import DueLine, Which
+
+CHINA = ZoneInfo("Asia/Shanghai")
+MOST_ROWS = 20_000
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+_FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
+AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
+
+
+def _today() -> date:
+    return utc_now().astimezone(CHINA).date()
+
+
+@get("/day-plans", responses=_SIGNED)
+async def list_day_plans(
+    worker: Worker,
+    session: Session,
+    first: Annotated[date | None, QueryParameter(name="from")] = None,
+    last: Annotated[date | None, QueryParameter(name="to")] = None,
+) -> list[DayPlan]:
+    begin = first or _today()
+    return await day_plans.list_days(session, worker, begin, last or begin + timedelta(days=60))
+
+
+@put("/day-plans/{day:date}", responses=_SIGNED | problems("thing.not_found"))
+async def plan_day(day: FromPath[date], data: JSONBody[PlanDay], worker: Worker, session: Session) -> list[DayPlan]:
+    return await day_plans.plan_day(session, worker, day, data)
+
+
+@get("/due", responses=_SIGNED)
+async def list_due(
+    officer: Officer,
+    session: Session,
+    which: FromQuery[Which | None] = None,
+    area: FromQuery[AreaPrefix | None] = None,
+    kind: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[DueLine]:
+    return await due.list_due(
+        session, officer, which=which, area=area, kind=kind, cursor=cursor, limit=limit, today=_today()
+    )
+
+
+@get("/due/export", responses=_SIGNED | _FILE)
+async def export_due(
+    officer: Officer,
+    session: Session,
+    form: Annotated[Form, QueryParameter(name="as")] = "csv",
+    which: FromQuery[Which | None] = None,
+    area: FromQuery[AreaPrefix | None] = None,
+) -> Response[bytes]:
+    lines: list[DueLine] = []
+    cursor: str | None = None
+    while len(lines) < MOST_ROWS:
+        page = await due.list_due(
+            session,
+            officer,
+            which=which,
+            area=area,
+            kind=None,
+            cursor=cursor,
+            limit=due.LONGEST_PAGE,
+            today=_today(),
+        )
+        lines += page.items
+        if (cursor := page.next_cursor) is None:
+            break
+    audit.record(session, officer, "list.exported", "list", "due", area_code=area or None, form=form)
+    return await in_thread(answer_sheet, "due", DueLine, lines, form)
+
+
+field_router = Router("/field/v1", route_handlers=[list_day_plans, plan_day], tags=["field"], security=BEARER)
+desk_router = Router("/desk/v1", route_handlers=[list_due, export_due], tags=["workload"], security=BEARER)

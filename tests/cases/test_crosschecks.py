@@ -1,0 +1,161 @@
+"""The cross-check by files: whole numbers out and logged, answers in and compared, nothing corrected by itself."""
+
+import io
+import json
+from datetime import date
+
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import select
+
+from server.cases.crosschecks import SOURCES
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.audit import AuditEntry
+from server.models.cases import CaseFile, IncomeItem
+from server.models.households import HouseholdMember
+from tests.cases import offices
+from tests.cases.makers import TOWN, look
+
+
+async def batch(office, source="tax", **changes):
+    town = await office.person("town_officer")
+    body = {"id": str(new_id()), "source": source, "areaCode": TOWN} | changes
+    return town, body, await town.http.post("/desk/v1/cross-checks", json=body)
+
+
+async def request_file(town, batch_id):
+    answer = await town.http.get(f"/desk/v1/cross-checks/{batch_id}/file")
+    assert answer.status_code == 200
+    return answer.content
+
+
+async def import_(town, batch_id, content, mapping=None):
+    return await town.http.post(
+        f"/desk/v1/cross-checks/{batch_id}/answers",
+        data={"mapping": json.dumps(mapping or {})},
+        files={"file": ("a.xlsx", content, "application/octet-stream")},
+    )
+
+
+async def declare(services, case_id, kind, amount_fen):
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        session.add(
+            IncomeItem(household_id=case.household_id, kind=kind, category="", period="month", declared_fen=amount_fen)
+        )
+
+
+async def consenting(office):
+    return await office.case(consented_on=date(2026, 11, 20))
+
+
+async def test_each_office_is_asked_and_answers(office, county):
+    case_id = await consenting(office)
+    head = county.residents[0].id_number
+    for source in SOURCES:
+        town, body, answer = await batch(office, source)
+        assert answer.status_code == 201, answer.text
+        asked = await request_file(town, body["id"])
+        told = await import_(town, body["id"], offices.answer(source, asked, {head: "2"}))
+        assert told.status_code == 200, told.text
+        assert (told.json()["unanswered"], told.json()["strangers"], told.json()["differing"]) == (0, 0, 1)
+    lines = (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json()
+    assert {one["source"]: one["differences"][0]["found"] for one in lines if one["differences"]} == {
+        source: 200 if SOURCES[source].columns[0].kind == "money" else 2 for source in SOURCES
+    }
+    timeline = (await look(town, case_id))["timeline"]
+    assert "cross_check_begun" in {one["step"] for one in timeline}
+
+
+@pytest.mark.parametrize(("told", "differs"), [("1,500.00", False), ("1500.01", True), ("15、00", True)])
+async def test_a_wage_is_held_against_what_was_declared_and_a_doubtful_number_is_shown(
+    office, services, county, told, differs
+):
+    case_id = await consenting(office)
+    await declare(services, case_id, "wage", 1_500_00)
+    town, body, _ = await batch(office)
+    asked = await request_file(town, body["id"])
+    answer = await import_(town, body["id"], offices.answer("tax", asked, {county.residents[0].id_number: told}))
+    assert answer.json()["differing"] == int(differs)
+    async with services.sessions() as session:
+        assert list(await session.scalars(select(IncomeItem.verified_fen))) == [None]
+
+
+async def test_only_those_who_consented_are_asked_about_and_only_once(office):
+    await office.case()
+    _, _, nobody = await batch(office)
+    assert nobody.json()["code"] == "case.nothing_to_check"
+    await consenting(office)
+    town, body, first = await batch(office)
+    again = await town.http.post("/desk/v1/cross-checks", json=body)
+    assert again.json() == first.json()
+    assert (await batch(office))[2].json()["code"] == "case.nothing_to_check"
+    assert (await batch(office, "housing"))[2].status_code == 201
+
+
+async def test_whole_numbers_go_out_only_by_the_file_and_each_export_is_logged(office, services, county):
+    await consenting(office)
+    town, body, _ = await batch(office)
+    rows = list(load_workbook(io.BytesIO(await request_file(town, body["id"]))).active.iter_rows(values_only=True))
+    assert county.residents[0].id_number in {row[2] for row in rows}
+    as_csv = await town.http.get(f"/desk/v1/cross-checks/{body['id']}/file", params={"form": "csv"})
+    assert as_csv.content.startswith(b"\xef\xbb\xbf")
+    async with services.sessions() as session:
+        logged = await session.scalars(select(AuditEntry.actor_id).where(AuditEntry.action == "cross_check.exported"))
+        assert list(logged) == [town.id, town.id]
+    worker = await office.person("caseworker")
+    assert (await worker.http.get(f"/desk/v1/cross-checks/{body['id']}/file")).json()["code"] == "auth.forbidden"
+
+
+async def test_a_name_like_a_formula_stays_a_name(office, services):
+    case_id = await consenting(office)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        for one in await session.scalars(
+            select(HouseholdMember).where(HouseholdMember.household_id == case.household_id)
+        ):
+            one.name = "=1+1"
+    town, body, _ = await batch(office)
+    rows = list(load_workbook(io.BytesIO(await request_file(town, body["id"]))).active.iter_rows(values_only=True))
+    assert rows[1][1] == "'=1+1"
+
+
+async def test_an_office_with_headings_and_encodings_of_its_own_is_understood(office, county):
+    await consenting(office)
+    town, body, _ = await batch(office)
+    theirs = {"身份证号": "证件号码", "月工资薪金(元)": "工资"}
+    content = offices.answer(
+        "tax", await request_file(town, body["id"]), {county.residents[0].id_number: "9000"}, form="gb18030",
+        headings=theirs, extra=[["11010519491231002X", "1"]],
+    )  # fmt: skip
+    unmapped = await import_(town, body["id"], content)
+    assert unmapped.json()["code"] == "case.check_unreadable"
+    assert "身份证号" in unmapped.json()["detail"]
+    told = (await import_(town, body["id"], content, theirs)).json()
+    assert (told["differing"], told["strangers"]) == (1, 1)
+
+
+async def test_the_same_file_is_read_once_another_is_refused_and_rubbish_says_why(office, county):
+    await consenting(office)
+    town, body, _ = await batch(office)
+    asked = await request_file(town, body["id"])
+    for rubbish in (b"", b"PK\x03\x04nothing", b"\xff\xfe\x00"):
+        assert (await import_(town, body["id"], rubbish)).json()["code"] in {"case.check_unreadable", "request.invalid"}
+    content = offices.answer("tax", asked, {})
+    first = await import_(town, body["id"], content)
+    assert (await import_(town, body["id"], content)).json() == first.json()
+    other = offices.answer("tax", asked, {county.residents[0].id_number: "5"})
+    assert (await import_(town, body["id"], other)).json()["code"] == "case.check_answered"
+
+
+async def test_what_the_household_says_to_a_difference_is_kept_beside_it(office, county):
+    case_id = await consenting(office)
+    town, body, _ = await batch(office, "housing")
+    asked = await request_file(town, body["id"])
+    await import_(town, body["id"], offices.answer("housing", asked, {county.residents[0].id_number: "2"}))
+    line = next(
+        one for one in (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json() if one["differences"]
+    )
+    told = await town.http.post(f"/desk/v1/cross-checks/lines/{line['id']}/objection", json={"text": "其一为危房"})
+    assert (told.json()["objection"], told.json()["differences"]) == ("其一为危房", line["differences"])

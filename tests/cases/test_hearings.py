@@ -1,0 +1,152 @@
+"""Hearings: a panel drawn by rotation, a quorum, more than half; and nothing that links a voter to a ballot."""
+
+from collections import Counter
+
+from sqlalchemy import select, text
+
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models import Base
+from server.models.audit import AuditEntry
+from server.models.cases import CaseFile, RelativeOnStaff
+from server.models.people import Staff, StaffRole
+from tests.cases.makers import VILLAGE, done, look, refused
+
+NAMES = [f"评议员{n:02d}" for n in range(10)]
+
+
+async def panelists(office, count=10):
+    async with open_session(office.services.sessions) as session:
+        people = [Staff(id=new_id(), login=f"panel{n}", name=NAMES[n], password_hash=None) for n in range(count)]
+        session.add_all(people)
+        await session.flush()
+        session.add_all(StaffRole(staff_id=one.id, role="panelist", area_code=VILLAGE) for one in people)
+        return [one.id for one in people]
+
+
+async def at_hearing(office, *, people=10):
+    await panelists(office, people)
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    await office.system_step(case_id, "survey_done")
+    await done(town, case_id, "hearing_called", reason="群众有不同意见")
+    return case_id, town
+
+
+async def call(town, case_id):
+    body = {"id": str(new_id()), "heldOn": "2026-11-26", "place": "村委会", "presenter": "林禾溪"}
+    return await town.http.post(f"/desk/v1/cases/{case_id}/hearings", json=body)
+
+
+async def count(town, case_id, hearing, ayes, noes=0, blanks=0, *, attended=None):
+    seats = [one["staffId"] for one in hearing["panel"] if one["conflict"] is None]
+    body = {"attended": attended or seats[: ayes + noes + blanks], "ayes": ayes, "noes": noes, "blanks": blanks}
+    return await town.http.post(f"/desk/v1/cases/{case_id}/hearings/{hearing['id']}/count", json=body)
+
+
+async def test_more_than_half_of_the_votes_passes(office):
+    case_id, town = await at_hearing(office)
+    for ayes, noes, blanks, passed in ((3, 3, 0, False), (3, 2, 1, False), (4, 3, 0, True), (7, 0, 0, True)):
+        hearing = (await call(town, case_id)).json()
+        answer = await count(town, case_id, hearing, ayes, noes, blanks)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["passed"] is passed
+        told = await look(town, case_id)
+        assert told["state"] == "preliminary"
+        assert told["timeline"][-1]["step"] == ("hearing_passed" if passed else "hearing_failed")
+        if not passed:
+            assert await refused(town, case_id, "opinion_grant") == "case.hearing_failed"
+        again = await count(town, case_id, hearing, ayes, noes, blanks)
+        assert again.json()["code"] == "hearing.counted"
+        await done(town, case_id, "hearing_called", reason="再议")
+
+
+async def test_without_a_quorum_nothing_is_counted_and_every_one_who_came_votes(office):
+    case_id, town = await at_hearing(office)
+    hearing = (await call(town, case_id)).json()
+    assert hearing["quorum"] == 5
+    assert (await count(town, case_id, hearing, 4)).json()["code"] == "hearing.no_quorum"
+    seats = [one["staffId"] for one in hearing["panel"]]
+    differs = await count(town, case_id, hearing, 4, attended=seats[:6])
+    assert differs.json()["code"] == "hearing.count_differs"
+    stranger = await count(town, case_id, hearing, 5, attended=[*seats[:4], str(new_id())])
+    assert stranger.json()["code"] == "request.invalid"
+    assert (await look(town, case_id))["state"] == "hearing"
+
+
+async def test_panels_rotate(office, services):
+    case_id, town = await at_hearing(office)
+    sat = Counter()
+    for _ in range(10):
+        hearing = (await call(town, case_id)).json()
+        sat.update(one["staffId"] for one in hearing["panel"])
+        await count(town, case_id, hearing, 7)
+        await done(town, case_id, "hearing_called", reason="再议")
+    assert set(sat.values()) == {7}
+
+
+async def test_relatives_are_not_drawn_and_a_conflict_gives_the_seat_to_the_next(office, services):
+    case_id, town = await at_hearing(office, people=9)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        session.add(
+            RelativeOnStaff(
+                household_id=case.household_id, name=NAMES[0], office="村", relation="舅", declared_on=case.applied_on
+            )
+        )
+    hearing = (await call(town, case_id)).json()
+    drawn = {one["name"] for one in hearing["panel"]}
+    assert NAMES[0] not in drawn
+    first = hearing["panel"][0]
+    path = f"/desk/v1/cases/{case_id}/hearings/{hearing['id']}/conflict"
+    for _ in range(2):
+        told = (await town.http.post(path, json={"staffId": first["staffId"], "conflict": "邻里纠纷"})).json()
+    assert len(told["panel"]) == 8
+    assert sum(one["conflict"] is None for one in told["panel"]) == 7
+    attended = [one["staffId"] for one in told["panel"]][:7]
+    assert (await count(town, case_id, hearing, 7, attended=attended)).json()["code"] == "request.invalid"
+
+
+async def test_a_short_panel_and_a_case_elsewhere_are_told(office):
+    case_id, town = await at_hearing(office, people=3)
+    assert (await call(town, case_id)).json()["code"] == "hearing.panel_short"
+    await office.system_step(case_id, "hearing_passed")
+    assert (await call(town, case_id)).json()["code"] == "case.not_now"
+
+
+async def test_nothing_anywhere_links_a_voter_to_a_ballot(office, services):
+    """Every table is searched for a row that names a panelist and differs with how they voted.
+
+    Two hearings with the same seven present, one 5:2 and one 2:5: rows that name a panelist must be alike for
+    all seven, in columns, times and audit facts; votes stand only as sums.
+    """
+    case_id, town = await at_hearing(office, people=7)
+    for ayes in (5, 2):
+        hearing = (await call(town, case_id)).json()
+        assert (await count(town, case_id, hearing, ayes, 7 - ayes)).status_code == 200
+        if ayes == 5:
+            await done(town, case_id, "hearing_called", reason="再议")
+    voters = {one["staffId"] for one in hearing["panel"]}
+    async with services.sessions() as session:
+        for table in Base.metadata.sorted_tables:
+            rows = [dict(one._mapping) for one in await session.execute(select(table))]
+            named = [row for row in rows if any(str(value) in voters for value in row.values())]
+            if table.name in {"staff", "staff_role"}:
+                continue
+            told = [
+                tuple(
+                    sorted(
+                        (name, str(value)) for name, value in row.items() if str(value) not in voters and name != "id"
+                    )
+                )
+                for row in named
+            ]
+            assert all(times % 7 == 0 for times in Counter(told).values()), table.name
+        facts = await session.scalars(select(AuditEntry).where(AuditEntry.action.startswith("hearing.")))
+        assert not any(voter in str(one.facts) + one.thing_id for one in facts for voter in voters)
+        jobs = (await session.execute(text("SELECT args::text FROM procrastinate_jobs"))).all()
+        assert not any(voter in str(jobs) for voter in voters)
+    ballot = {"aye", "no", "vote", "ballot", "choice"}
+    seats = set(Base.metadata.tables["panel_seat"].columns.keys())
+    assert seats == {"hearing_id", "staff_id", "drawn_at", "conflict", "attended"}
+    assert not [name for name in Base.metadata.tables if any(word in name for word in ballot - {"no"})]

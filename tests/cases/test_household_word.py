@@ -1,0 +1,65 @@
+"""The household reads what a visit recorded, confirms or disputes it, and reports what changes at home."""
+
+from server.core.ids import new_id
+from server.core.tokens import utc_now
+from tests.cases.makers import look
+from tests.phones import make_kit
+from tests.test_first_path import push_whole
+
+
+async def visited(office, county):
+    """A visit by two, pushed whole from the phone, to the home of the first application."""
+    due = next(one for one in county.assignments if one.kind == "intake")
+    phone = await office.system.sign_in(due.caseworker_login, "caseworker")
+    partner = await office.system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id)
+    await push_whole(phone, partner, kit)
+    place = next(n for n, one in enumerate(county.residents) if one.application_number == due.application_number)
+    resident = await office.resident(place)
+    case_id = (await resident.http.get("/resident/v1/cases")).json()[0]["id"]
+    return case_id, kit, resident
+
+
+async def test_a_visit_is_read_confirmed_or_disputed_and_staff_read_that(office, county):
+    case_id, kit, resident = await visited(office, county)
+    path = f"/resident/v1/cases/{case_id}/visits"
+    read = (await resident.http.get(path)).json()
+    assert [(one["id"], len(one["visitors"]), one["stance"]) for one in read] == [(kit.visit["id"], 2, None)]
+    shown = {one["questionId"] for one in read[0]["answers"]}
+    assert shown < set(kit.visit["answers"])
+    assert not {one["kind"] for one in read[0]["answers"]} & {"photo", "signature", "geopoint"}
+    assert all(one["zh"] for one in read[0]["answers"])
+
+    word = f"{path}/{kit.visit['id']}/word"
+    silent = await resident.http.post(word, json={"stance": "disputed"})
+    assert silent.json()["code"] == "case.reason_required"
+    for _ in range(2):
+        told = await resident.http.post(word, json={"stance": "disputed", "text": "收入写多了"})
+        assert told.json()[0]["stance"] == "disputed"
+    desk = await office.person("county_officer")
+    said = [one for one in (await look(desk, case_id))["timeline"] if one["step"] == "resident_disputed"]
+    assert [one["reason"] for one in said] == ["收入写多了"]
+    confirmed = await resident.http.post(word, json={"stance": "confirmed"})
+    assert confirmed.json()[0]["stance"] == "confirmed"
+
+    stranger = await office.resident(7)
+    for answer in (
+        await stranger.http.get(path),
+        await stranger.http.post(word, json={"stance": "confirmed"}),
+        await resident.http.post(f"{path}/{new_id()}/word", json={"stance": "confirmed"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "thing.not_found")
+
+
+async def test_a_change_at_home_is_kept_once_on_the_case_and_not_after_it_was_withdrawn(office):
+    case_id = await office.case()
+    resident, town = await office.resident(), await office.person("town_officer")
+    path, body = f"/resident/v1/cases/{case_id}/changes", {"id": str(new_id()), "kind": "birth", "text": "添一女"}
+    for _ in range(2):
+        assert (await resident.http.post(path, json=body)).status_code == 204
+    told = [one for one in (await look(town, case_id))["timeline"] if one["step"] == "change_reported"]
+    assert [(one["reason"], one["facts"]["kind"]) for one in told] == [("添一女", "birth")]
+    assert told[0]["at"] <= utc_now().isoformat()
+    await resident.http.post(f"/resident/v1/cases/{case_id}/withdraw", json={"reason": "不申请了"})
+    late = await resident.http.post(path, json=body | {"id": str(new_id())})
+    assert late.json()["code"] == "case.closed"

@@ -1,0 +1,49 @@
+"""A look without signing in: nothing of others, the same answer and time whether the case exists or not."""
+
+import time
+
+from server.cases.look_up import ANSWER_AFTER_S
+
+
+async def look_up(system, number, ending):
+    started = time.monotonic()
+    answer = await system.client().post(
+        "/public/v1/cases/look-up", json={"applicationNumber": number, "idEnding": ending}
+    )
+    return answer, time.monotonic() - started
+
+
+async def test_number_and_ending_tell_where_the_case_stands_and_name_nobody(system, county):
+    first = county.residents[0]
+    answer, _ = await look_up(system, first.application_number.lower(), first.id_number[-4:].lower())
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stateZh"] == "已受理"
+    home = next(one for one in county.households if one.number == first.household_number)
+    for member in home.members:
+        assert member.name not in answer.text
+        assert member.id_number not in answer.text
+    assert home.address not in answer.text
+
+
+async def test_wrong_and_right_take_the_same_time_and_all_wrongs_say_the_same(system, county):
+    first, second = county.residents[:2]
+    right, right_s = await look_up(system, first.application_number, first.id_number[-4:])
+    ending, ending_s = await look_up(system, first.application_number, second.id_number[-4:])
+    number, number_s = await look_up(system, "YQ2026-999999", first.id_number[-4:])
+    assert right.status_code == 200
+    assert {**ending.json(), "requestId": ""} == {**number.json(), "requestId": ""}
+    assert (ending.status_code, ending.json()["code"]) == (404, "case.lookup_failed")
+    # Never before the moment that each answer waits for: what lies beyond is the machine's, not the case's.
+    assert min(right_s, ending_s, number_s) >= ANSWER_AFTER_S
+
+
+async def test_guessing_an_ending_is_braked_for_the_number_and_for_the_address(system, services, county, monkeypatch):
+    monkeypatch.setattr("server.cases.look_up.ANSWER_AFTER_S", 0.05)
+    first, second = county.residents[:2]
+    for _ in range(services.settings.sign_in_attempts):
+        await look_up(system, first.application_number, "0000")
+    braked, took_s = await look_up(system, first.application_number, first.id_number[-4:])
+    assert (braked.status_code, braked.json()["code"]) == (429, "request.rate_limited")
+    assert took_s >= 0.05
+    other, _ = await look_up(system, second.application_number, second.id_number[-4:])
+    assert other.status_code == 429

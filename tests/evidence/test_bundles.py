@@ -1,0 +1,240 @@
+"""An evidence bundle, from the desk's download to the offline proof, and every way to spoil it."""
+
+import asyncio
+import hashlib
+import io
+import shutil
+import subprocess
+import zipfile
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+
+from media.store import original_key
+from server.__main__ import main
+from server.core import keys
+from server.core.canonical import canonical_json
+from server.core.database import open_session
+from server.core.tokens import ReceiptSigner
+from server.evidence.verify import verify_bundle
+from server.models.audit import AuditEntry
+from tests.conftest import environment
+from tests.evidence.conftest import drawn
+from tests.phones import make_kit
+
+
+@pytest.fixture
+async def bundle(kit, desk, tmp_path):
+    answer = await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/bundle")
+    assert answer.status_code == 200, answer.text
+    path = tmp_path / "visit.zip"
+    path.write_bytes(answer.content)
+    return path
+
+
+def members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(path, contents):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+def flip(content, at):
+    changed = bytearray(content)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+async def test_a_bundle_holds_the_visit_and_proves_it(services, kit, bundle):
+    held = members(bundle)
+    manifest = msgspec.json.decode(held["manifest.json"])
+    assert held["manifest.json"] == canonical_json(manifest)
+    assert manifest["visit"]["document"] == kit.visit
+    assert {one["id"]: one["held"] for one in manifest["photos"]} == dict.fromkeys(kit.photos, "whole")
+    for one in manifest["photos"]:
+        assert held[one["original"]] == kit.photos[one["id"]]
+        assert one["rendition"] in held
+    assert len(manifest["fixes"]) == 3
+    assert [one["document"] for one in manifest["attestations"]] == [kit.attestation]
+    assert {one["action"] for one in manifest["audit"]["entries"]} >= {"visit.complete", "visit.bundled"}
+    assert all(one["zh"] for one in manifest["findings"])
+    assert {one["name"] for one in manifest["files"]} == set(held) - {"manifest.json", "manifest.jws"}
+
+    inside, outside = verify_bundle(bundle), verify_bundle(bundle, services.receipts.public_keys())
+    assert inside.faults == outside.faults == []
+    assert (inside.proves_origin, outside.proves_origin) == (False, True)
+    assert inside.visit_id == kit.visit["id"]
+
+
+async def test_every_way_to_spoil_a_bundle_names_what_was_spoilt(services, bundle, tmp_path):
+    """One bundle for all of them: making it takes longer than spoiling it."""
+    for holds in (
+        one_byte_changed_in_any_member_names_that_member,
+        one_byte_flipped_inside_the_file_itself_is_named_too,
+        a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin,
+        members_missing_added_or_doubled_are_named,
+    ):
+        holds(services.receipts.public_keys(), bundle, tmp_path)
+
+
+def one_byte_changed_in_any_member_names_that_member(published, bundle, tmp_path):
+    held = members(bundle)
+    for name, content in held.items():
+        for at in (0, len(content) // 2, len(content) - 1):
+            spoiled = pack(tmp_path / "spoiled.zip", {**held, name: flip(content, at)})
+            for keys_given in (None, published):
+                named = {one.name for one in verify_bundle(spoiled, keys_given).faults}
+                assert name in named, (name, at, keys_given is not None)
+                assert named <= {name, "manifest.jws", "receipt.jws"}, (name, at, named)
+
+
+def one_byte_flipped_inside_the_file_itself_is_named_too(published, bundle, tmp_path):
+    raw = bundle.read_bytes()
+    with zipfile.ZipFile(bundle) as archive:
+        places = [(one.filename, one.header_offset, one.compress_size) for one in archive.infolist()]
+    for name, offset, size in places:
+        start = offset + 30 + len(name.encode())
+        spoiled = tmp_path / "flipped.zip"
+        spoiled.write_bytes(flip(raw, start + size // 2))
+        assert name in {one.name for one in verify_bundle(spoiled, published).faults}
+
+
+def members_missing_added_or_doubled_are_named(published, bundle, tmp_path):
+    held = members(bundle)
+    for name in held:
+        less = pack(tmp_path / "less.zip", {one: content for one, content in held.items() if one != name})
+        assert any(one.name == name and "missing" in one.what for one in verify_bundle(less, published).faults), name
+    more = pack(tmp_path / "more.zip", {**held, "photos/another.jpg": b"x"})
+    assert [tuple(one) for one in verify_bundle(more, published).faults] == [("photos/another.jpg", "was added")]
+    with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("visit.pdf", b"another")
+    assert "visit.pdf" in {one.name for one in verify_bundle(bundle, published).faults}
+
+
+def a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin(published, bundle, tmp_path):
+    held = members(bundle)
+    forger = ReceiptSigner(keys.read_ring("K", keys.generate()["ZOUFANG_RECEIPT_KEYS"]))
+    manifest = msgspec.json.decode(held["manifest.json"])
+    manifest["visit"]["document"]["answers"] = {}
+    signed = msgspec.json.encode(forger.public_keys())
+    receipt = forger.sign(
+        {
+            "visitId": manifest["visit"]["id"],
+            "sha256": hashlib.sha256(canonical_json(manifest["visit"]["document"])).hexdigest(),
+        }
+    ).encode()
+    held |= {"receipt-keys.json": signed, "receipt.jws": receipt}
+    for one in manifest["files"]:
+        content = held[one["name"]]
+        one |= {"sha256": hashlib.sha256(content).hexdigest(), "sizeBytes": len(content)}
+    held["manifest.json"] = canonical_json(manifest)
+    held["manifest.jws"] = forger.sign({"manifestSha256": hashlib.sha256(held["manifest.json"]).hexdigest()}).encode()
+    forged = pack(tmp_path / "forged.zip", held)
+    assert verify_bundle(forged).faults == []
+    assert {one.name for one in verify_bundle(forged, published).faults} == {
+        "manifest.jws",
+        "receipt.jws",
+    }
+
+
+async def test_anything_that_is_no_bundle_is_said_to_be_none(tmp_path):
+    for content in (b"", b"PK\x03\x04 nothing", b"x" * 5000):
+        path = tmp_path / "other.zip"
+        path.write_bytes(content)
+        assert [one.name for one in verify_bundle(path).faults] == ["other.zip"]
+    empty = pack(tmp_path / "empty.zip", {})
+    assert {one.name for one in verify_bundle(empty).faults} >= {"manifest.json", "manifest.jws", "receipt.jws"}
+
+
+async def test_a_photo_that_the_store_lost_or_altered_is_told_and_left_out(settings, bucket, desk, kit):
+    lost, altered = kit.evidence[0], kit.evidence[1]
+    bucket.remove_object(settings.s3_bucket, original_key(lost["sha256"]))
+    bucket.put_object(settings.s3_bucket, original_key(altered["sha256"]), io.BytesIO(b"other"), 5)
+    answer = await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/bundle")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        manifest = msgspec.json.decode(archive.read("manifest.json"))
+    told = {one["id"]: (one["held"], one["original"]) for one in manifest["photos"]}
+    assert told[lost["id"]] == ("missing", None)
+    assert told[altered["id"]] == ("altered", None)
+    assert verify_bundle_bytes(answer.content).faults == []
+
+
+def verify_bundle_bytes(content):
+    return verify_bundle(io.BytesIO(content))
+
+
+async def test_a_bundle_is_for_officers_of_the_area_and_is_logged(system, services, county, phone, desk, kit):
+    url = f"/desk/v1/visits/{kit.visit['id']}/bundle"
+    assert (await desk.http.get(url)).status_code == 200
+    assert (await phone.http.get(url)).status_code == 403
+    assert (await desk.http.get("/desk/v1/visits/019a0000-0000-7000-8000-000000000000/bundle")).status_code == 404
+    async with open_session(services.sessions) as session:
+        taken = (
+            await session.scalars(
+                select(AuditEntry.actor_id).where(
+                    AuditEntry.action == "visit.bundled", AuditEntry.thing_id == kit.visit["id"]
+                )
+            )
+        ).all()
+    assert taken == [desk.id]
+
+
+async def test_a_visit_that_waits_for_photos_can_be_taken_as_it_stands(system, county, phone, desk):
+    due = next(one for one in county.assignments if one.kind == "intake")
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    made = await make_kit(phone, partner.id)
+    await phone.push("evidence", *made.evidence)
+    await phone.push("visits", made.visit)
+    answer = await desk.http.get(f"/desk/v1/visits/{made.visit['id']}/bundle")
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        manifest = msgspec.json.decode(archive.read("manifest.json"))
+    assert {one["held"] for one in manifest["photos"]} == {"awaited"}
+
+
+@drawn
+def test_the_printed_sheet_has_the_visit_in_chinese_with_its_pictures(bundle, kit, tmp_path):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("needs pdftotext (poppler-utils)")
+    sheet = tmp_path / "visit.pdf"
+    sheet.write_bytes(members(bundle)["visit.pdf"])
+    said = subprocess.run(["pdftotext", "-layout", sheet, "-"], capture_output=True, text=True, check=True).stdout
+    for word in (
+        "走访证据材料",
+        "调查人员",
+        "疑点",
+        "问卷",
+        "照片 4",
+        "回执短码",
+        kit.visit["familyPresent"][0]["name"],
+    ):
+        assert word in said, word
+    assert "None" not in said
+    pictures = subprocess.run(["pdfimages", "-list", sheet], capture_output=True, text=True, check=True).stdout
+    assert pictures.count("jpeg") == 4
+
+
+async def test_the_commands_export_and_verify(system, services, settings, kit, tmp_path):
+    path, key_file = tmp_path / "out.zip", tmp_path / "keys.json"
+    key_file.write_bytes(msgspec.json.encode(services.receipts.public_keys()))
+
+    def run(*arguments):
+        return CliRunner().invoke(main, [str(one) for one in arguments], env=environment(settings))
+
+    exported = await asyncio.to_thread(run, "export-bundle", kit.visit["id"], path)
+    assert exported.exit_code == 0, exported.output
+    assert "not who made it" in run("verify-bundle", path).output
+    proven = run("verify-bundle", path, "--keys", key_file)
+    assert (proven.exit_code, "not who made it" in proven.output) == (0, False)
+    held = members(path)
+    pack(path, {**held, "visit.pdf": flip(held["visit.pdf"], 100)})
+    refused = run("verify-bundle", path)
+    assert refused.exit_code == 1
+    assert "visit.pdf  was changed" in refused.output

@@ -1,0 +1,99 @@
+"""The supervisor's figures are counted by hand here, and the files hold what the lists hold."""
+
+import csv
+import io
+from datetime import timedelta
+
+import openpyxl
+import pytest
+from sqlalchemy import event, update
+
+from server.core.database import open_session
+from server.core.sheets import cell
+from server.models.review import Decision
+from tests.review.makers import MORNING
+from tests.review.test_queue import claim, decide
+
+DAY = timedelta(days=1)
+NOVEMBER = {"from": "2026-11-01", "to": "2026-11-30"}
+
+
+@pytest.fixture
+async def judged(ground, desk):
+    """Three visits: one accepted four hours after it came, one returned after eight with its doubt upheld."""
+    visits = [await ground.examined(n, started_at=MORNING + n * DAY, minutes=5) for n in range(3)]
+    for visit, outcome, hours in ((visits[0], "accepted", 4), (visits[1], "returned", 8)):
+        await claim(desk, visit)
+        finding = (await ground.findings(visit))[0]
+        settled = {"upheld" if outcome == "returned" else "dismissed": [str(finding.id)]}
+        assert (await decide(desk, visit, outcome, **settled)).status_code == 200
+        received = MORNING + visits.index(visit) * DAY + timedelta(minutes=25)
+        async with open_session(ground.services.sessions) as session:
+            await session.execute(
+                update(Decision).where(Decision.visit_id == visit).values(decided_at=received + timedelta(hours=hours))
+            )
+    return visits
+
+
+async def test_work_by_caseworker_and_by_area(ground, desk, judged):
+    lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **NOVEMBER})).json()
+    mine = next(one for one in lines if one["key"] == "linhexi")
+    assert (mine["done"], mine["returned"], mine["medianHoursToDecision"]) == (3, 1, 6.0)
+    towns = (await desk.http.get("/desk/v1/overview/work", params={"area": "339901", **NOVEMBER})).json()
+    assert {len(one["key"]) for one in towns} == {9}
+    assert sum(one["done"] for one in towns) == 3
+    december = (await desk.http.get("/desk/v1/overview/work", params={"from": "2026-12-01", "to": "2026-12-05"})).json()
+    assert sum(one["done"] for one in december) == 0
+
+
+async def test_open_visits_are_due_and_those_of_before_today_overdue(ground, desk, county):
+    params = {"area": "339901", "from": "2020-01-01", "to": "2099-12-31"}
+    towns = (await desk.http.get("/desk/v1/overview/work", params=params)).json()
+    assert sum(one["due"] for one in towns) == len(county.assignments)
+    assert sum(one["overdue"] for one in towns) == sum(one.due_on < county.today for one in county.assignments)
+
+
+async def test_the_share_of_a_rule_that_people_uphold_and_where_visits_began(ground, desk, judged, system):
+    rates = (await desk.http.get("/desk/v1/overview/findings", params=NOVEMBER)).json()
+    assert rates == [{"code": "visit.too_short", "found": 3, "upheld": 1, "dismissed": 1, "upheldPercent": 50.0}]
+    points = (await desk.http.get("/desk/v1/overview/points", params=NOVEMBER)).json()
+    assert [one["visitId"] for one in points] == [str(one) for one in reversed(judged)]
+    assert abs(points[-1]["latitude"] - ground.homes[0].latitude) < 1e-4
+    elsewhere = await system.sign_in_at_desk("yusonggu", "town_officer")
+    for path in ("points", "findings", "work"):
+        lines = (await elsewhere.http.get(f"/desk/v1/overview/{path}", params=NOVEMBER)).json()
+        assert sum(one.get("done", 1) for one in lines) == 0
+
+
+async def test_each_list_can_be_saved_as_csv_and_xlsx(desk, judged):
+    for name in ("queue", "areas", "caseworkers", "findings", "points"):
+        told = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "csv", **NOVEMBER})
+        assert told.content.startswith(b"\xef\xbb\xbf")
+        rows = list(csv.reader(io.StringIO(told.content.decode("utf-8-sig"))))
+        book = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "xlsx", **NOVEMBER})
+        sheet = openpyxl.load_workbook(io.BytesIO(book.content)).active
+        assert [one.value for one in sheet[1]] == rows[0]
+        assert sheet.max_row == len(rows) > 1
+        assert book.headers["content-disposition"] == f'attachment; filename="{name}.xlsx"'
+
+
+def test_a_cell_is_never_a_formula():
+    assert cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
+    assert cell("+86 199") == "'+86 199"
+    assert cell("甲\x00乙") == "甲乙"
+    assert cell(["a", "b"]) == "a; b"
+    assert cell(-3) == -3
+
+
+async def test_each_figure_is_one_query(services, desk, judged):
+    asked: list[str] = []
+
+    def note(connection, cursor, statement, *rest):
+        asked.append(statement)
+
+    event.listen(services.engine.sync_engine, "before_cursor_execute", note)
+    for path in ("work", "findings", "points"):
+        asked.clear()
+        await desk.http.get(f"/desk/v1/overview/{path}", params=NOVEMBER)
+        reads = [one for one in asked if "FROM visit" in one or "FROM seen_fix" in one or "FROM finding" in one]
+        assert len(reads) == 1, path

@@ -1,0 +1,3 @@
+from tests.review.conftest import ground
+
+__all__ = ["ground"]

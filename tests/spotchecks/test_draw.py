@@ -1,0 +1,166 @@
+"""The draw, the sample size and the comparison: pure functions, the same on every machine."""
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from server.core.checklists.shipped import load_shipped
+from server.paths import ROOT
+from server.spotchecks.comparison import compare
+from server.spotchecks.draw import (
+    Design,
+    PlanFile,
+    Quota,
+    Unit,
+    draw,
+    population_sha256,
+    print_draw,
+    read_plan,
+    share_of,
+)
+from server.spotchecks.sample_size import sample_size, seen_error
+
+
+def units(count, **changes):
+    return [
+        Unit(
+            **{
+                "id": f"visit-{n:04d}",
+                "village": f"33990100120{n % 4}",
+                "class_": "ABC"[n % 3],
+                "caseworker": f"worker{n % 5}",
+                "finding": "yes" if n % 10 == 0 else "no",
+                "relative": n in {3, 30},
+                "complaint": n == 7,
+            }
+            | changes
+        )
+        for n in range(count)
+    ]
+
+
+# Written down once: a change of the method, however well meant, changes every published draw.
+KNOWN = ["visit-0034", "visit-0021", "visit-0007"]
+
+
+def test_the_draw_is_the_one_that_was_published():
+    plan = PlanFile(design=Design(share_percent=7.5), population=units(40))
+    assert [one.id for one in draw(plan, "双色球 2026134: 03 11 17 20 25 31 + 09")] == KNOWN
+
+
+def test_the_order_of_the_population_and_the_process_do_not_matter(tmp_path):
+    plan = PlanFile(
+        design=Design(share_percent=10, strata=["village", "class"], whole=["relative", "complaint"]),
+        population=units(300),
+    )
+    turned = PlanFile(design=plan.design, population=plan.population[::-1])
+    assert draw(plan, "seed") == draw(turned, "seed")
+    path = tmp_path / "plan.json"
+    path.write_bytes(msgspec.json.encode(plan))
+    assert read_plan(path) == plan
+    code = "import sys,pathlib;from server.spotchecks.draw import *;print(*print_draw(read_plan(pathlib.Path(sys.argv[1])),'seed'),sep='\\n')"
+    printed = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert printed.stdout.splitlines() == list(print_draw(plan, "seed"))
+    assert population_sha256(plan) in printed.stdout
+
+
+def test_another_seed_draws_another_sample():
+    plan = PlanFile(design=Design(share_percent=10), population=units(300))
+    assert {one.id for one in draw(plan, "a")} != {one.id for one in draw(plan, "b")}
+
+
+def test_whole_populations_come_first_then_quotas_then_a_share_of_each_stratum():
+    design = Design(
+        share_percent=10,
+        strata=["village"],
+        quotas=[Quota("caseworker", "worker2", 3), Quota("finding", "yes", 2)],
+        whole=["relative", "complaint"],
+    )
+    drawn = draw(PlanFile(design=design, population=units(100)), "seed")
+    assert len({one.id for one in drawn}) == len(drawn)
+    assert [one.why for one in drawn[:3]] == ["relative", "relative", "complaint"]
+    assert [one.stratum for one in drawn[3:8]] == ["caseworker=worker2"] * 3 + ["finding=yes"] * 2
+    shares = [one.stratum for one in drawn[8:]]
+    assert set(shares) == {f"village=33990100120{n}" for n in range(4)}
+    assert all(2 <= shares.count(one) <= 3 for one in set(shares))
+
+
+def test_a_small_stratum_still_gets_its_least_and_never_more_than_it_has():
+    design = Design(share_percent=1, least_per_stratum=5)
+    assert [share_of(design, count) for count in (3, 100, 1000)] == [3, 5, 10]
+    assert share_of(Design(share_percent=10), 30) == 3
+    assert share_of(Design(share_percent=0), 30) == 0
+
+
+def test_every_visit_is_as_likely_as_any_other():
+    plan = PlanFile(design=Design(share_percent=10), population=units(100))
+    hits: dict[str, int] = {}
+    for number in range(600):
+        for one in draw(plan, f"seed {number}"):
+            hits[one.id] = hits.get(one.id, 0) + 1
+    assert len(hits) == 100
+    assert 30 < min(hits.values()) <= max(hits.values()) < 95  # 60 expected, 7.3 the deviation
+
+
+@pytest.mark.parametrize(
+    ("population", "error", "expected", "sample"),
+    [
+        # The table of Cochran's formula that auditors carry: 95 %, ± 5 %, worst case.
+        (100, 0.05, 0.5, 80),
+        (1_000, 0.05, 0.5, 278),
+        (23_626, 0.05, 0.5, 379),
+        (1_000_000, 0.05, 0.5, 384),
+        (23_626, 0.03, 0.1, 379),
+        (0, 0.05, 0.5, 0),
+        (1, 0.05, 0.5, 1),
+    ],
+)
+def test_the_sample_size_of_a_finite_population(population, error, expected, sample):
+    assert sample_size(population, error=error, confidence=0.95, expected=expected) == sample
+
+
+def test_the_error_that_a_sample_sees_is_the_one_it_was_sized_for():
+    for population in (500, 23_626):
+        size = sample_size(population, error=0.05, confidence=0.95)
+        assert 0.0495 < seen_error(population, size, confidence=0.95) <= 0.0501
+    assert seen_error(10, 10, confidence=0.95) == 0
+    assert seen_error(10, 0, confidence=0.95) == 1
+
+
+REVIEW = next(one for one in load_shipped() if one.kind == "review")
+
+
+def differing(first, second):
+    return [one.question for one in compare(REVIEW, first, second) if not one.agrees]
+
+
+def test_tolerances_are_the_checklists_own_and_the_larger_counts():
+    assert differing({"savings_fen": 500_000}, {"savings_fen": 600_000}) == []
+    assert differing({"savings_fen": 500_000}, {"savings_fen": 600_001}) == ["savings_fen"]
+    assert differing({"savings_fen": 5_000_000}, {"savings_fen": 5_500_000}) == []
+    assert differing({"housing_tenure": "owned"}, {"housing_tenure": "rented"}) == ["housing_tenure"]
+    assert differing({"vehicles": ["car", "truck"]}, {"vehicles": ["truck", "car"]}) == []
+    assert differing({"other_housing": False}, {}) == ["other_housing"]
+    assert differing({"talk_record": "甲"}, {"talk_record": "乙"}) == []
+
+
+def test_members_are_compared_one_by_one_and_incomes_a_month():
+    first = {
+        "members": [
+            {"memberId": "a", "health": "healthy", "monthly_earnings_fen": 100_000},
+            {"memberId": "b", "health": "chronic"},
+        ]
+    }
+    second = {"members": [{"memberId": "a", "health": "healthy", "monthly_earnings_fen": 190_000}]}
+    compared = compare(REVIEW, first, second)
+    assert [(one.question, one.member_id, one.agrees) for one in compared] == [
+        ("members.health", "a", True),
+        ("members.monthly_earnings_fen", "a", False),
+        ("members.health", "b", False),
+    ]
+    year = {"kind": "wages", "declaredFen": 0, "foundFen": 1_200_000, "periodFrom": "2026-01", "periodTo": "2026-12"}
+    half = {**year, "foundFen": 630_000, "periodTo": "2026-06"}
+    assert differing({"income": [year]}, {"income": [half]}) == []
+    assert differing({"income": [year]}, {"income": []}) == ["income.wages"]

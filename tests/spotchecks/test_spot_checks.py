@@ -1,0 +1,165 @@
+"""A spot check from its plan to the finding, with phones and desks that know only what they should."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+import pytest
+from sqlalchemy import select
+
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.review import ReviewItem, SpotCheck
+from server.models.visits import Visit
+from server.review.examination import examine_visit
+from server.spotchecks.draw import PlanFile, draw
+from tests.phones import make_kit
+from tests.review.makers import MORNING
+from tests.test_first_path import push_whole
+
+PLANS = "/desk/v1/spot-check-plans"
+DAY = timedelta(days=1)
+
+
+async def written_plan(desk, **design):
+    answer = await desk.http.post(
+        PLANS,
+        json={
+            "areaCode": "339901",
+            "name": "十一月抽查",
+            "periodFrom": "2026-11-01",
+            "periodTo": "2026-11-30",
+            "design": design,
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+async def test_a_plan_is_drawn_from_once_and_anyone_can_draw_it_again(ground, desk):
+    for n in range(6):
+        await ground.examined(n, started_at=MORNING + n * DAY)
+    plan = await written_plan(desk, sharePercent=50, strata=["caseworker"])
+    drawn = (await desk.http.post(f"{PLANS}/{plan}/draw", json={"seed": "03 11 17"})).json()
+    assert (drawn["population"], drawn["drawn"], drawn["seed"]) == (6, 3, "03 11 17")
+    again = await desk.http.post(f"{PLANS}/{plan}/draw", json={"seed": "another"})
+    assert again.json()["code"] == "spot_check.drawn"
+    await ground.examined(9, started_at=MORNING + 9 * DAY)
+    published = (await desk.http.get(f"{PLANS}/{plan}/file")).json()
+    sample = {one.id for one in draw(msgspec.convert(published, PlanFile), "03 11 17")}
+    listed = (await desk.http.get("/desk/v1/spot-checks", params={"planId": plan})).json()["items"]
+    assert {one["visitId"] for one in listed} == sample
+    assert (await desk.http.get(PLANS)).json()[0]["populationSha256"] == drawn["populationSha256"]
+
+
+async def test_a_plan_of_another_area_is_not_the_callers_to_write(system):
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    answer = await officer.http.post(
+        PLANS,
+        json={"areaCode": "339901", "name": "x", "periodFrom": "2026-11-01", "periodTo": "2026-11-30", "design": {}},
+    )
+    assert answer.json()["code"] == "auth.forbidden"
+
+
+async def drawn_check(ground, visit_id):
+    check_id = new_id()
+    async with open_session(ground.services.sessions) as session:
+        visit = await session.get_one(Visit, visit_id)
+        session.add(
+            SpotCheck(id=check_id, visit_id=visit_id, area_code=visit.area_code, why="share", stratum="", state="drawn")
+        )
+    return check_id
+
+
+def team(ground, *logins):
+    people = [str(ground.staff[one]) for one in logins]
+    return {"staffId": people[0], "partnerId": people[1], "dueOn": "2026-12-20"}
+
+
+@pytest.mark.parametrize("logins", [("linhexi", "hesuian"), ("hesuian", "hesuian"), ("zhanxinglou", "hesuian")])
+async def test_who_was_there_or_alone_or_no_field_worker_is_not_sent(ground, desk, logins):
+    check = await drawn_check(ground, await ground.examined())
+    answer = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, *logins))
+    assert answer.json()["code"] == "spot_check.team_unfit"
+
+
+async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as_a_finding(ground, desk, system):
+    first = await ground.examined()
+    await desk.http.post(f"/desk/v1/queue/{first}/claim")
+    await desk.http.post(f"/desk/v1/visits/{first}/decision", json={"outcome": "spot_check", "reason": "核实"})
+    check = (await desk.http.get("/desk/v1/spot-checks", params={"state": "drawn"})).json()["items"][0]
+    assert (check["visitId"], check["why"]) == (str(first), "ordered")
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check['id']}/team", json=team(ground, "hesuian", "xuyuning"))
+    assert sent.status_code == 200, sent.text
+
+    phone, partner = await system.sign_in("hesuian", "caseworker"), await system.sign_in("xuyuning", "caseworker")
+    holder = await system.sign_in("linhexi", "caseworker")
+    due = (await phone.pull("assignments"))[sent.json()["assignmentId"]]
+    assert (due["kind"], due["checklistCode"], due["checklistVersion"]) == ("spot_check", "again_review_standard", 1)
+    assert await phone.pull("visits") == {}
+    assert str(ground.homes[0].id) in await phone.pull("households")
+    assert sent.json()["assignmentId"] not in await holder.pull("assignments")
+
+    kit = await make_kit(phone, partner.id, kind="spot_check")
+    await push_whole(phone, partner, kit)
+    await system.run_jobs()
+    assert "visit.differs_at_spot_check" in await ground.codes(first)
+    item = await ground.item(first)
+    assert item.state == "waiting"
+    assert str(ground.homes[0].id) not in await phone.pull("households")
+    compared = (await desk.http.get(f"/desk/v1/spot-checks/{check['id']}/comparison")).json()
+    assert compared[0]["agrees"] is False
+    rates = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json()
+    assert (rates[0]["key"], rates[0]["compared"]) == ("linhexi", len(compared))
+
+
+async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(ground, desk, system):
+    first = await ground.examined()
+    check = await drawn_check(ground, first)
+    await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "panhuaixu", "hesuian"))
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    assert (await officer.http.get(f"/desk/v1/visits/{first}")).json()["code"] == "review.blind"
+    assert (await desk.http.get(f"/desk/v1/visits/{first}")).status_code == 200
+
+
+async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_counts_for_nothing(ground, desk, system):
+    answers = {"housing_tenure": "owned", "savings_fen": 100_000}
+    first = await ground.examined(answers=answers)
+    check = await drawn_check(ground, first)
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "xuyuning"))
+    second = {
+        "kind": "spot_check",
+        "checklist": "again_review_standard",
+        "assignment_id": UUID(sent.json()["assignmentId"]),
+    }
+
+    async def state():
+        async with ground.services.sessions() as session:
+            return await session.scalar(select(SpotCheck.state))
+
+    await ground.examined(started_at=MORNING + 9 * DAY, author="linhexi", partner="hesuian", answers=answers, **second)
+    await system.run_jobs()
+    assert await state() == "assigned"
+    again = await ground.examined(
+        started_at=MORNING + 10 * DAY,
+        author="hesuian",
+        partner="xuyuning",
+        answers={**answers, "savings_fen": 150_000},
+        **second,
+    )
+    await system.run_jobs()
+    assert await state() == "compared"
+    assert await ground.codes(first) == []
+    await examine_visit(ground.services, visit_id=str(again))
+    rates = (await desk.http.get("/desk/v1/spot-checks/agreement")).json()
+    assert {one["percent"] for one in rates} == {100.0}
+    async with ground.services.sessions() as session:
+        assert (await session.get_one(ReviewItem, first)).state == "waiting"
+
+
+async def test_the_calculator_answers_at_the_desk(desk):
+    query = {"population": 23_626, "errorPercent": 5}
+    told = (await desk.http.get("/desk/v1/spot-checks/sample-size", params=query)).json()
+    assert (told["sample"], told["seesErrorPercent"]) == (379, 4.99)
+    small = (await desk.http.get("/desk/v1/spot-checks/sample-size", params={**query, "sample": 50})).json()
+    assert small["seesErrorPercent"] == 13.84

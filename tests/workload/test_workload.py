@@ -1,0 +1,197 @@
+"""Reviews fall due by class, spread over the period, in rounds of one village that a caseworker may reorder."""
+
+import csv
+import io
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, update
+
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.core.workdays import working_day
+from server.models.areas import AreaRule
+from server.models.households import Assignment, Household
+from server.models.people import Staff
+from server.models.workload import DayPlanStop
+from server.workload.schedule import Home, add_months, due_days, plan_rounds, schedule
+
+TODAY = date(2026, 11, 23)
+NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
+MONTHS = {"A": 12, "B": 12, "C": 6}
+DAY = timedelta(days=1)
+
+
+def homes(count, class_="C", last=None):
+    return [Home(new_id(), class_, last) for _ in range(count)]
+
+
+def test_a_home_is_due_its_interval_after_the_last_visit_and_never_in_the_past():
+    for class_, last, due in (
+        ("A", date(2026, 1, 31), date(2027, 1, 31)),
+        ("C", date(2026, 8, 31), date(2027, 2, 28)),
+        ("C", date(2020, 1, 1), TODAY),
+    ):
+        assert due_days("339901001001", homes(1, class_, last), MONTHS, 6, TODAY)[0][1] == due
+
+
+def test_the_last_day_of_a_month_stays_the_last_day():
+    assert add_months(date(2027, 12, 31), 2) == date(2028, 2, 29)
+    assert add_months(date(2026, 3, 15), 12) == date(2027, 3, 15)
+
+
+def test_homes_never_visited_are_spread_over_the_whole_cycle_in_groups_and_the_same_every_night():
+    due = [on for n in range(100) for _, on in due_days(f"village{n}", homes(12), MONTHS, 6, TODAY)]
+    assert min(due) >= TODAY
+    assert max(due) < TODAY + 183 * DAY
+    by_month = Counter((on - TODAY).days // 30 for on in due)
+    assert min(by_month[n] for n in range(6)) > 100  # of 1,200 in six months
+    assert all(count % 6 == 0 for count in Counter(due).values())
+    one = homes(12)
+    tonight, tomorrow = (due_days("village", one, MONTHS, 6, TODAY + n * DAY) for n in (0, 1))
+    assert all(a in {b, TODAY} for (_, a), (_, b) in zip(tonight, tomorrow, strict=True))
+
+
+def test_rounds_fall_on_working_days_of_their_own_before_anyone_is_overdue():
+    due = [(one, date(2027, 2, 10) + n // 3 * DAY) for n, one in enumerate(homes(20))]
+    rounds = plan_rounds(due, 6, TODAY, {}, taken=[date(2027, 2, 9)])
+    assert [len(one.homes) for one in rounds] == [6, 6, 6, 2]
+    assert len({one.day for one in rounds}) == 4
+    for one in rounds:
+        assert one.day <= one.homes[0][1]
+        assert working_day(one.day, {}).working
+        assert one.day != date(2027, 2, 9)
+
+
+def test_an_overdue_round_gets_the_next_working_day_and_a_decreed_holiday_is_none():
+    holiday = {TODAY: False, TODAY + DAY: False}
+    rounds = plan_rounds([(one, TODAY) for one in homes(7)], 6, TODAY, holiday)
+    assert [one.day for one in rounds] == [TODAY + 2 * DAY, TODAY + 3 * DAY]
+
+
+def test_homes_whose_days_lie_far_apart_share_no_round():
+    near, far = homes(2)
+    rounds = plan_rounds([(near, TODAY + 20 * DAY), (far, TODAY + 50 * DAY)], 6, TODAY, {})
+    assert [len(one.homes) for one in rounds] == [1, 1]
+
+
+# --- in the county ---
+
+
+async def run(services, now=NOW):
+    async with open_session(services.sessions) as session:
+        return await schedule(session, "339901", now)
+
+
+async def test_a_night_writes_each_due_review_once_and_plans_its_day(services, system):
+    written = await run(services)
+    assert 0 < written < 292
+    assert await run(services) == 0
+    async with services.sessions() as session:
+        rows = (
+            await session.execute(
+                select(Assignment, Household, DayPlanStop)
+                .join(Household, Household.id == Assignment.household_id)
+                .join(DayPlanStop, DayPlanStop.assignment_id == Assignment.id)
+            )
+        ).all()
+    assert len(rows) == written
+    for due, home, stop in rows:
+        assert (due.kind, due.checklist_code, home.class_ is not None) == ("review", "review_standard", True)
+        assert TODAY <= due.due_on <= TODAY + 60 * DAY
+        assert working_day(stop.day, {}).working
+    days: dict[tuple, set] = {}
+    for _, home, stop in rows:
+        days.setdefault((stop.staff_id, stop.day), set()).add(home.area_code)
+    assert all(len(villages) == 1 for villages in days.values())
+    assert max(Counter((stop.staff_id, stop.day) for *_, stop in rows).values()) <= 6
+
+
+async def test_a_home_that_was_visited_waits_for_its_interval_by_class_and_area(ground, services):
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Assignment).where(Assignment.kind == "review").values(state="cancelled"))
+        await session.execute(update(Household).where(Household.class_.is_not(None)).values(class_="C"))
+    for n in range(3):
+        await ground.visit(n, started_at=datetime(2026, 11, 10, 1, tzinfo=UTC) + n * DAY)
+    ids = [ground.homes[n].id for n in range(3)]
+
+    async def due():
+        async with services.sessions() as session:
+            rows = await session.execute(
+                select(Assignment.household_id, Assignment.due_on).where(
+                    Assignment.household_id.in_(ids), Assignment.state == "open"
+                )
+            )
+            return dict(rows.all())
+
+    await run(services)
+    assert await due() == {}
+    async with open_session(services.sessions) as session:
+        village = ground.homes[0].area_code
+        session.add(
+            AreaRule(
+                key="review.interval_months",
+                area_code=village,
+                effective_from=TODAY,
+                value={"A": 1, "B": 1, "C": 1},
+                source="test",
+            )
+        )
+    await run(services)
+    assert await due() == {one: date(2026, 12, 10) + n * DAY for n, one in enumerate(ids)}
+
+
+@pytest.fixture
+async def planned(services, system):
+    await run(services, datetime.now(UTC))
+    async with services.sessions() as session:
+        stop = await session.scalar(select(DayPlanStop).order_by(DayPlanStop.staff_id, DayPlanStop.day))
+        login = (await session.get_one(Staff, stop.staff_id)).login
+    return await system.sign_in(login, "caseworker")
+
+
+async def test_the_phone_gets_its_reviews_and_reorders_its_day(planned):
+    days = (await planned.http.get("/field/v1/day-plans")).json()
+    held = await planned.pull("assignments")
+    assert {one["assignmentId"] for day in days for one in day["stops"]} <= set(held)
+    day = max(days, key=lambda one: len(one["stops"]))
+    order = [one["assignmentId"] for one in day["stops"]][::-1]
+    told = (await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order})).json()
+    assert [one["assignmentId"] for one in told[0]["stops"]] == order
+    moved = (await planned.http.put("/field/v1/day-plans/2027-03-01", json={"assignmentIds": order[:1]})).json()
+    assert [one["assignmentId"] for one in moved[0]["stops"]] == order[:1]
+    kept = (await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order[-1:]})).json()
+    assert {one["assignmentId"] for one in kept[0]["stops"]} == set(order[1:])
+
+
+async def test_a_visit_of_another_is_not_put_into_ones_own_day(planned, services):
+    held = await planned.pull("assignments")
+    async with services.sessions() as session:
+        other = await session.scalar(select(Assignment.id).where(Assignment.id.not_in([UUID(one) for one in held])))
+    answer = await planned.http.put("/field/v1/day-plans/2027-03-01", json={"assignmentIds": [str(other)]})
+    assert answer.json()["code"] == "thing.not_found"
+
+
+async def test_due_and_overdue_are_listed_in_working_days_and_saved(services, desk, county):
+    everything = []
+    cursor = None
+    while True:
+        query = {"limit": 7, **({"cursor": cursor} if cursor else {})}
+        page = (await desk.http.get("/desk/v1/due", params=query)).json()
+        everything += page["items"]
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert len(everything) == len({one["assignmentId"] for one in everything}) == len(county.assignments)
+    assert [one["dueOn"] for one in everything] == sorted(one["dueOn"] for one in everything)
+    async with open_session(services.sessions) as session:
+        late = await session.get_one(Assignment, UUID(everything[0]["assignmentId"]))
+        late.due_on = datetime.now(UTC).date() - 14 * DAY
+    overdue = (await desk.http.get("/desk/v1/due", params={"which": "overdue"})).json()["items"]
+    found = next(one for one in overdue if one["assignmentId"] == everything[0]["assignmentId"])
+    assert found["daysOver"] in {14, 15}
+    assert found["workingDaysOver"] <= 11
+    assert found["heldBy"]
+    saved = await desk.http.get("/desk/v1/due/export")
+    assert len(list(csv.reader(io.StringIO(saved.content.decode("utf-8-sig"))))) == len(county.assignments) + 1
