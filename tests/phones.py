@@ -135,8 +135,13 @@ async def make_kit(
 ) -> VisitKit:
     """A complete visit to the first home due, drawn with four photos of its own."""
     assignments = await phone.pull("assignments")
-    due = next(one for one in assignments.values() if one["kind"] == kind)
-    home = (await phone.pull("households"))[due["householdId"]]
+    homes = await phone.pull("households")
+    # By archive number, so that a test knows which home it is: ids that were made together have no order.
+    due = min(
+        (one for one in assignments.values() if one["kind"] == kind),
+        key=lambda one: homes[one["householdId"]]["number"],
+    )
+    home = homes[due["householdId"]]
     checklist = next(
         one
         for one in (await phone.pull("checklists")).values()

@@ -272,7 +272,7 @@ def test_help_reads_like_a_product():
         [sys.executable, "-m", "server", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert "走访 zoufang" in told.stdout
-    assert "..." not in told.stdout
+    assert "..." not in told.stdout.partition("Options:")[2], "a line was cut"
     assert set(main.commands) == {name for commands in SECTIONS.values() for name in commands}
 
 

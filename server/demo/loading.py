@@ -52,15 +52,16 @@ async def _load_areas(session: AsyncSession, county: demo.County) -> None:
 
 
 def _load_rules(session: AsyncSession, county: demo.County) -> None:
-    """A decision is final at once: whoever walks the demo sees the case move, and does not wait the usual minute."""
-    session.add(
-        AreaRule(
-            key="review.undo_s",
-            area_code=county.code,
-            effective_from=date(2020, 1, 1),
-            value=0,
-            source="demo: the resident sees a decision at once",
-        )
+    """What the demo's county sets for itself: its standard, and that a decision is final at once, so that whoever
+    walks the demo sees the case move and does not wait the usual minute.
+    """
+    rules = {
+        "review.undo_s": (0, "demo: the resident sees a decision at once"),
+        "amount.standard_fen": (county.standard_fen, "demo: the county's standard a head and month"),
+    }
+    session.add_all(
+        AreaRule(key=key, area_code=county.code, effective_from=date(2020, 1, 1), value=value, source=source)
+        for key, (value, source) in rules.items()
     )
 
 

@@ -248,11 +248,14 @@ def _record_entry(session: AsyncSession, visit: Visit, standing: Iterable[Any], 
 async def _pass_on(session: AsyncSession, visit: Visit, fresh: list[Finding]) -> None:
     """Have those visits looked at again whose findings may follow from this one.
 
-    Those that a new finding names (it holds for both sides, and a finding that stood already names nobody
-    anew, so this ends), and the next visit of the same author, to which this one may now be the one before.
+    Those that a new finding names, by the same rules, since it holds for both sides; and the next visit of the
+    same author, to which this one may now be the one before. A second look passes nothing on, so this ends.
     A second visit's own outcome is for the spot checks to work out.
     """
-    named = {one for finding in fresh for one in _named_visits(finding.facts)}
+    codes: dict[UUID, set[str]] = {}
+    for finding in fresh:
+        for one in _named_visits(finding.facts):
+            codes.setdefault(one, set()).update(_BOTH_SIDES.get(finding.code, (finding.code,)))
     following = await session.scalar(
         select(Visit.id)
         .where(Visit.author_id == visit.author_id, Visit.id != visit.id, Visit.started_at > visit.started_at)
@@ -260,14 +263,17 @@ async def _pass_on(session: AsyncSession, visit: Visit, fresh: list[Finding]) ->
         .order_by(Visit.started_at)
         .limit(1)
     )
-    undecided = select(ReviewItem.visit_id).where(ReviewItem.state != "decided")
-    for one in await session.scalars(undecided.where(ReviewItem.visit_id.in_(named)).order_by(ReviewItem.visit_id)):
-        await jobs.defer(session, "review.examine", visit_id=str(one))
-    # Only the pair's own rule, so that a long row of visits is not walked to its end.
-    if following is not None and await session.scalar(undecided.where(ReviewItem.visit_id == following)):
-        await jobs.defer(session, "review.look_again", visit_id=str(following), codes=["visit.travelled_too_fast"])
+    if following is not None:
+        codes.setdefault(following, set()).add("visit.travelled_too_fast")
+    undecided = select(ReviewItem.visit_id).where(ReviewItem.state != "decided", ReviewItem.visit_id.in_(codes))
+    for one in await session.scalars(undecided.order_by(ReviewItem.visit_id)):
+        await jobs.defer(session, "review.look_again", visit_id=str(one), codes=sorted(codes[one]))
     if visit.kind == "spot_check":
         await jobs.defer(session, "spotchecks.compare", visit_id=str(visit.id))
+
+
+# The same bytes may be a photo in one visit and a signature in the other.
+_BOTH_SIDES = dict.fromkeys(("photo.reused", "signature.twice"), ("photo.reused", "signature.twice"))
 
 
 def _named_visits(facts: Facts) -> set[UUID]:

@@ -14,6 +14,7 @@ from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.review import Decision, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
+from server.review.examination import examine_visit
 from tests.review.makers import MORNING
 
 QUEUE = "/desk/v1/queue"
@@ -228,8 +229,6 @@ async def test_many_are_accepted_at_once_only_where_nothing_is_doubted(ground, d
 
 
 async def test_an_amended_visit_is_to_be_decided_again(ground, desk):
-    from server.review.examination import examine_visit
-
     visit = await ground.examined()
     await claim(desk, visit)
     await decide(desk, visit, "returned", questioned=[{"questionId": "savings_fen", "reason": "存折?"}])
@@ -303,3 +302,13 @@ async def test_thirty_two_who_claim_at_once_never_get_the_same_visit(ground, des
     taken = [one.json()["visitId"] for one in answers if one.status_code == 200]
     assert len(taken) == len(set(taken)) == 40
     assert {one.json()["code"] for one in answers if one.status_code != 200} == {"review.queue_empty"}
+
+
+async def test_a_decision_and_an_examination_that_cross_wait_for_each_other(ground, desk):
+    visits = [await ground.examined(n, started_at=MORNING + n * DAY) for n in range(4)]
+    for visit in visits:
+        await claim(desk, visit)
+    looks = [examine_visit(ground.services, visit_id=str(visit)) for visit in visits]
+    answers = await asyncio.gather(*looks, *(decide(desk, visit) for visit in visits))
+    assert [one.status_code for one in answers[4:]] == [200] * 4
+    assert {(await ground.item(visit)).state for visit in visits} == {"decided"}
