@@ -33,7 +33,8 @@ _BY_OUTCOME = {"accepted": "survey_done", "returned": "survey_again"}
 async def on_visit_decided(services: Services, *, decision_id: str) -> None:
     """A reviewer decided on a visit: the case that asked for it moves, or learns that the county was there."""
     async with open_session(services.sessions) as session:
-        decision = await session.get_one(Decision, UUID(decision_id))
+        # Locked: an undoing that is under way is waited for, and then seen.
+        decision = await session.get_one(Decision, UUID(decision_id), with_for_update=True)
         visit = await session.get_one(Visit, decision.visit_id)
         case = await _open_case(session, visit.household_id)
         if case is None or decision.undone_at is not None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    and_,
     cast,
     exists,
     func,
@@ -39,6 +40,7 @@ from server.models.evidence import Evidence
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import StaffRole
 from server.models.proposals import Proposal
+from server.models.review import SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
 
 
@@ -105,11 +107,20 @@ def _holders_of_households(ids: Collection[UUID]) -> Any:
 
 
 def _holders_of_assignments(ids: Collection[UUID]) -> Any:
-    return (
+    """Whoever holds the home; of a spot check its team alone, for it is blind."""
+    is_open = and_(Assignment.id.in_(ids), Assignment.state == "open")
+    held = (
         select(Assignment.id, Caseload.staff_id)
         .join(Caseload, Caseload.household_id == Assignment.household_id)
-        .where(Assignment.id.in_(ids), Assignment.state == "open", Caseload.revoked_at.is_(None))
+        .where(is_open, Assignment.kind != "spot_check", Caseload.revoked_at.is_(None))
     )
+    team = (
+        select(Assignment.id, person)
+        .join(SpotCheck, SpotCheck.assignment_id == Assignment.id)
+        .where(is_open, person.is_not(None))
+        for person in (SpotCheck.staff_id, SpotCheck.partner_id)
+    )
+    return union(held, *team)
 
 
 def _everyone_in_the_field(ids: Collection[UUID]) -> Any:
