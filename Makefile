@@ -54,7 +54,7 @@ openapi-drift: set-up-dev
 
 tests: set-up-dev
 	$(call step,'tests')
-	@$(VENV)/python -m pytest -n $(WORKERS)
+	@unset MAKEFLAGS MFLAGS MAKELEVEL READY; $(VENV)/python -m pytest -n $(WORKERS)
 
 format: set-up-dev ## format the code and mend what can be mended
 	@$(VENV)/ruff format .
