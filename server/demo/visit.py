@@ -753,9 +753,9 @@ def _print_findings(walk: Walk, screen: Console) -> None:
     names = {one.id: one.name for one in walk.pictures}
     table = Table(title="What the server doubts, for the supervisor to judge", title_justify="left", expand=True)
     table.add_column("severity", no_wrap=True)
-    table.add_column("code", overflow="fold")
-    table.add_column("photo", overflow="fold")
-    table.add_column("说明", ratio=1, overflow="fold")
+    table.add_column("code", overflow="fold", max_width=24)
+    table.add_column("photo", overflow="fold", max_width=12)
+    table.add_column("说明", ratio=1, overflow="fold", min_width=28)
     for one in walk.page["findings"]:
         style = _SEVERITY_STYLES[one["severity"]]
         photo = names.get(one["evidenceId"], "")
