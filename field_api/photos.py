@@ -23,7 +23,7 @@ from media.refusals import PhotoRefused
 from media.renditions import Renditions, make_renditions
 from media.store import original_key, rendition_key
 from server.core import jobs
-from server.core.access import Caller, found
+from server.core.access import Caller, found, readable
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.services import Services
@@ -31,6 +31,7 @@ from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import Answer
 from server.models import audit
+from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.feed import announce
 from server.models.uploads import Upload, UploadChunk
@@ -41,6 +42,8 @@ OCTETS = "application/octet-stream"
 
 
 State = Literal["received", "verified", "refused"]
+# What may be uploaded: a photo of a visit, announced by a phone, or of a paper, announced by a resident.
+Claim = Evidence | PaperPhoto
 
 
 class Received(Answer):
@@ -63,12 +66,20 @@ class Arrival(NamedTuple):
     upload_id: str | None = None
 
 
-async def find_claim(session: AsyncSession, caller: Caller, evidence_id: UUID) -> Evidence:
-    """The caller's own announced photo. Raises `thing.not_found`."""
-    claim: Evidence = found(
-        await session.scalar(select(Evidence).where(Evidence.id == evidence_id, Evidence.author_id == caller.id))
-    )
+async def find_claim(session: AsyncSession, caller: Caller, evidence_id: UUID) -> Claim:
+    """The caller's own announced photo: a resident's is of a paper. Raises `thing.not_found`."""
+    visits = select(Evidence).where(Evidence.id == evidence_id, Evidence.author_id == caller.id)
+    papers = readable(PaperPhoto, caller).where(PaperPhoto.id == evidence_id)
+    claim: Claim = found(await session.scalar(papers if caller.is_resident else visits))
     return claim
+
+
+async def _claim(session: AsyncSession, evidence_id: UUID, *, lock: bool = False) -> Claim:
+    held: Any = {"key_share": True} if lock else None
+    of_visit = await session.get(Evidence, evidence_id, with_for_update=held)
+    if of_visit is not None:
+        return of_visit
+    return await session.get_one(PaperPhoto, evidence_id, with_for_update=held)
 
 
 async def take_in(services: Services, arrival: Arrival, content: IO[bytes], size: int) -> Received:
@@ -79,7 +90,7 @@ async def take_in(services: Services, arrival: Arrival, content: IO[bytes], size
     """
     sha256 = (await in_thread(hash_of, content)).hex()
     async with open_session(services.sessions) as session:
-        announced = await session.get_one(Evidence, arrival.evidence_id)
+        announced = await _claim(session, arrival.evidence_id)
     if sha256 != announced.sha256:
         await _keep_aside(services, arrival, content, size, sha256)
         raise Problem("photo.hash_mismatch", expected=announced.sha256[:12], received=sha256[:12])
@@ -94,7 +105,7 @@ async def claim_stored(session: AsyncSession, arrival: Arrival, sha256: str, siz
 
     Raises `server.conflict` when the manifest came to name another hash meanwhile.
     """
-    evidence = await session.get_one(Evidence, arrival.evidence_id, with_for_update={"key_share": True})
+    evidence = await _claim(session, arrival.evidence_id, lock=True)
     if evidence.sha256 != sha256:
         raise Problem("server.conflict")
     if evidence.state == "announced":
@@ -106,7 +117,8 @@ async def claim_stored(session: AsyncSession, arrival: Arrival, sha256: str, siz
 
 async def has_same_photo(services: Services, caller: Caller, sha256: str) -> bool:
     """Whether the caller has sent these very bytes before, and the store still has them."""
-    same = exists().where(Evidence.author_id == caller.id, Evidence.sha256 == sha256, Evidence.state != "announced")
+    kind, author = (PaperPhoto, PaperPhoto.resident_id) if caller.is_resident else (Evidence, Evidence.author_id)
+    same = exists().where(author == caller.id, kind.sha256 == sha256, kind.state != "announced")
     async with open_session(services.sessions) as session:
         sent_before = await session.scalar(select(same))
     return bool(sent_before) and await services.store.exists(original_key(sha256))
@@ -142,7 +154,7 @@ def _has_pieces(upload_id: str) -> Any:
 
 
 async def mark_received(
-    session: AsyncSession, caller: Caller | None, evidence: Evidence, size: int, now: datetime
+    session: AsyncSession, caller: Caller | None, evidence: Claim, size: int, now: datetime
 ) -> None:
     """The announced bytes are in the store: note it, and have them examined unless they already were."""
     await session.execute(
@@ -151,11 +163,11 @@ async def mark_received(
     photo = await session.get_one(Photo, evidence.sha256, with_for_update=True)
     evidence.state = "received"
     evidence.uploaded_at = now
-    audit.record(session, caller, "evidence.received", "evidence", evidence.id, sha256=evidence.sha256)
+    audit.record(session, caller, "evidence.received", evidence.__tablename__, evidence.id, sha256=evidence.sha256)
     if photo.state == "stored":
         await jobs.defer(session, "evidence.examine", once=f"examine:{photo.sha256}", sha256=photo.sha256)
         await session.flush()  # announce and the phone's answer read the new state
-        await announce(session, "evidence", [evidence.id])
+        await announce(session, "evidence", [evidence.id])  # of a paper's photo no phone is to hear
     else:
         await _settle(session, photo, now)
 
@@ -204,13 +216,22 @@ def _note_facts(photo: Photo, facts: PhotoFacts, pictures: Renditions) -> None:
 
 async def _settle(session: AsyncSession, photo: Photo, now: datetime) -> None:
     """Every claim to this content gets its outcome, and the visits that waited for it may be whole."""
+    outcome = {"state": photo.state, "refused_code": photo.refused_code, "settled_at": now}
     rows = await session.execute(
         update(Evidence)
         .where(Evidence.sha256 == photo.sha256, Evidence.state == "received")
-        .values(state=photo.state, refused_code=photo.refused_code, settled_at=now)
+        .values(**outcome)
         .returning(Evidence.id, Evidence.visit_id)
     )
     settled = rows.all()
+    papers = await session.scalars(
+        update(PaperPhoto)
+        .where(PaperPhoto.sha256 == photo.sha256, PaperPhoto.state == "received")
+        .values(**outcome)
+        .returning(PaperPhoto.id)
+    )
+    for paper_id in papers:
+        audit.record(session, None, f"evidence.{photo.state}", "paper_photo", paper_id, code=photo.refused_code)
     for evidence_id, _ in settled:
         audit.record(session, None, f"evidence.{photo.state}", "evidence", evidence_id, code=photo.refused_code)
     await announce(session, "evidence", [one for one, _ in settled])

@@ -75,6 +75,11 @@ async def provide_worker(caller: NamedDependency[Caller]) -> Caller:
     return caller
 
 
+async def provide_sender(caller: NamedDependency[Caller]) -> Caller:
+    require(caller, FIELD_ROLES | {Role.RESIDENT})
+    return caller
+
+
 async def provide_officer(caller: NamedDependency[Caller]) -> Caller:
     require(caller, DESK_ROLES)
     return caller
@@ -173,6 +178,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "services": Provide(provide_services, sync_to_thread=False),
             "caller": Provide(provide_caller),
             "worker": Provide(provide_worker),
+            "sender": Provide(provide_sender),
             "officer": Provide(provide_officer),
             "resident_caller": Provide(provide_resident),
             "say_finding": Provide(provide_wording, sync_to_thread=False),

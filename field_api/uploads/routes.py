@@ -32,7 +32,7 @@ from field_api.uploads.straight import PutLink
 from server.core.access import Caller
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.wire import BEARER, Held, Session, Worker, problems
+from server.core.wire import BEARER, Held, Sender, Session, problems
 
 PREFIX = "/uploads"
 OVERRIDE = "X-HTTP-Method-Override"
@@ -168,26 +168,26 @@ async def describe_tus(services: Held) -> Response[None]:
     description="tus creation, with the first bytes or without. A photo the server has from the same person "
     "already is done at once: `Upload-Offset` is its length.",
 )
-async def create_upload(request: AnyRequest, worker: Worker, session: Session, services: Held) -> Response[None]:
+async def create_upload(request: AnyRequest, sender: Sender, session: Session, services: Held) -> Response[None]:
     await session.close()
     protocol.check_version(request.headers)
-    progress = await resumable.create_upload(services, worker, protocol.read_creation(request.headers))
+    progress = await resumable.create_upload(services, sender, protocol.read_creation(request.headers))
     headers = {"Location": f"{PREFIX}/{progress.upload_id}"}
     if "Content-Type" in request.headers and progress.offset == 0:
-        progress = await _append_first(request, worker, services, progress.upload_id)
+        progress = await _append_first(request, sender, services, progress.upload_id)
     return Response(None, status_code=201, headers=headers | _stands(progress))
 
 
-async def _append_first(request: AnyRequest, worker: Caller, services: Services, upload_id: str) -> Progress:
+async def _append_first(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Progress:
     protocol.check_content_type(request.headers)
-    return await _append(request, worker, services, upload_id, 0)
+    return await _append(request, sender, services, upload_id, 0)
 
 
-async def _append(request: AnyRequest, worker: Caller, services: Services, upload_id: str, offset: int) -> Progress:
+async def _append(request: AnyRequest, sender: Caller, services: Services, upload_id: str, offset: int) -> Progress:
     checksum = protocol.read_checksum(request.headers)
     body = Body(request)
     try:
-        return await resumable.append(services, worker, upload_id, offset, body, checksum)
+        return await resumable.append(services, sender, upload_id, offset, body, checksum)
     finally:
         await body.aclose()
 
@@ -205,15 +205,15 @@ def _stands(progress: Progress) -> dict[str, str]:
     description="Where the upload stands; it still answers when all has arrived.",
 )
 async def read_upload(
-    request: AnyRequest, upload_id: FromPath[str], worker: Worker, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
 ) -> Response[None]:
     await session.close()
-    return await _read(request, worker, services, upload_id)
+    return await _read(request, sender, services, upload_id)
 
 
-async def _read(request: AnyRequest, worker: Caller, services: Services, upload_id: str) -> Response[None]:
+async def _read(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Response[None]:
     protocol.check_version(request.headers)
-    progress = await resumable.read_progress(services, worker, upload_id)
+    progress = await resumable.read_progress(services, sender, upload_id)
     headers = {"Upload-Length": str(progress.size), "Upload-Metadata": progress.metadata_told}
     return Response(None, status_code=200, headers=headers | _stands(progress))
 
@@ -228,16 +228,16 @@ async def _read(request: AnyRequest, worker: Caller, services: Services, upload_
     "announced hash and received.",
 )
 async def append_to_upload(
-    request: AnyRequest, upload_id: FromPath[str], worker: Worker, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
 ) -> Response[None]:
     await session.close()
-    return await _patch(request, worker, services, upload_id)
+    return await _patch(request, sender, services, upload_id)
 
 
-async def _patch(request: AnyRequest, worker: Caller, services: Services, upload_id: str) -> Response[None]:
+async def _patch(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Response[None]:
     protocol.check_version(request.headers)
     offset = protocol.read_offset(request.headers)
-    progress = await _append(request, worker, services, upload_id, offset)
+    progress = await _append(request, sender, services, upload_id, offset)
     return Response(None, status_code=204, headers=_stands(progress))
 
 
@@ -249,15 +249,15 @@ async def _patch(request: AnyRequest, worker: Caller, services: Services, upload
     description="Ends the upload. A photo that has arrived stays.",
 )
 async def terminate_upload(
-    request: AnyRequest, upload_id: FromPath[str], worker: Worker, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
 ) -> Response[None]:
     await session.close()
-    return await _delete(request, worker, services, upload_id)
+    return await _delete(request, sender, services, upload_id)
 
 
-async def _delete(request: AnyRequest, worker: Caller, services: Services, upload_id: str) -> Response[None]:
+async def _delete(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Response[None]:
     protocol.check_version(request.headers)
-    await resumable.terminate(services, worker, upload_id)
+    await resumable.terminate(services, sender, upload_id)
     return Response(None, status_code=204)
 
 
@@ -274,13 +274,13 @@ _OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
     description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat.",
 )
 async def override_method(
-    request: AnyRequest, upload_id: FromPath[str], worker: Worker, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
 ) -> Response[None]:
     await session.close()
     act = _OVERRIDES.get(request.headers.get(OVERRIDE, "").upper())
     if act is None:
         raise Problem("request.method_not_allowed", headers={"Allow": "OPTIONS, HEAD, PATCH, DELETE"})
-    return await act(request, worker, services, upload_id)
+    return await act(request, sender, services, upload_id)
 
 
 @post(
@@ -300,11 +300,11 @@ async def override_method(
     description="One photo in one form, for `wx.uploadFile`. The body of every answer says what happened, "
     "since WeChat calls every status a success.",
 )
-async def upload_photo(request: AnyRequest, worker: Worker, session: Session, services: Held) -> Received:
+async def upload_photo(request: AnyRequest, sender: Sender, session: Session, services: Held) -> Received:
     await session.close()
     body = Body(request)
     try:
-        return await receive_form(services, worker, request.headers.get("Content-Type", ""), body)
+        return await receive_form(services, sender, request.headers.get("Content-Type", ""), body)
     finally:
         await body.aclose()
 
@@ -315,9 +315,9 @@ async def upload_photo(request: AnyRequest, worker: Worker, session: Session, se
     responses=problems(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
     description="A link to PUT the photo straight to the store; afterwards call `put-done`.",
 )
-async def make_put_link(evidence_id: FromPath[UUID], worker: Worker, session: Session, services: Held) -> PutLink:
+async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, session: Session, services: Held) -> PutLink:
     await session.close()
-    return await straight.make_put_link(services, worker, evidence_id)
+    return await straight.make_put_link(services, sender, evidence_id)
 
 
 @post(
@@ -326,9 +326,9 @@ async def make_put_link(evidence_id: FromPath[UUID], worker: Worker, session: Se
     responses=problems(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
     description="The photo was put: it is checked against its announced hash and received.",
 )
-async def finish_put(evidence_id: FromPath[UUID], worker: Worker, session: Session, services: Held) -> Received:
+async def finish_put(evidence_id: FromPath[UUID], sender: Sender, session: Session, services: Held) -> Received:
     await session.close()
-    return await straight.finish_put(services, worker, evidence_id)
+    return await straight.finish_put(services, sender, evidence_id)
 
 
 router = Router(

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from field_api.photos import Arrival, Received, claim_stored, find_claim, has_same_photo, take_in
+from field_api.photos import Arrival, Claim, Received, claim_stored, find_claim, has_same_photo, take_in
 from field_api.uploads.resumable import check_size
 from media.store import ObjectMissing, spool_prefix
 from server.core.access import Caller
@@ -20,7 +20,6 @@ from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.core.wire import Answer
-from server.models.evidence import Evidence
 from server.models.uploads import Upload, new_upload_id
 
 LINK_LIFETIME = timedelta(minutes=30)
@@ -64,7 +63,7 @@ async def _open_upload(session: AsyncSession, caller: Caller, evidence_id: UUID)
     return found
 
 
-def _new_upload(caller: Caller, evidence: Evidence) -> Upload:
+def _new_upload(caller: Caller, evidence: Claim) -> Upload:
     return Upload(
         id=new_upload_id(),
         evidence_id=evidence.id,

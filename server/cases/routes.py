@@ -23,6 +23,7 @@ from server.cases import (
     look_up,
     notices,
     page,
+    paper_photos,
     papers,
     resident,
 )
@@ -36,6 +37,7 @@ from server.cases.households import ChangeHousehold, HouseholdPage, Reveal, Reve
 from server.cases.look_up import LookUp, PublicCase
 from server.cases.notices import NoticeKind
 from server.cases.page import CaseLine, CasePage
+from server.cases.paper_photos import AnnouncePhoto, PaperPhotoLink, Rendition, ReturnPhoto
 from server.cases.papers import PaperLine
 from server.cases.resident import CaseStatus, OwnCase, Withdraw
 from server.core.access import found, readable
@@ -149,6 +151,34 @@ async def receive_paper(
     case_id: FromPath[UUID], data: JSONBody[ReceivePaper], worker: Worker, session: Session
 ) -> list[PaperLine]:
     return await papers.receive_paper(session, worker, case_id, data.code, data.received_on)
+
+
+@get(
+    "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
+    responses=_FOUND | problems("photo.not_ready"),
+    description="A link of minutes to a photo of a paper; the look is logged.",
+)
+async def link_paper_photo(
+    case_id: FromPath[UUID],
+    photo_id: FromPath[UUID],
+    worker: Worker,
+    session: Session,
+    services: Held,
+    rendition: FromQuery[Rendition] = "1280",
+) -> PaperPhotoLink:
+    return await paper_photos.link_photo(session, services, worker, case_id, photo_id, rendition, utc_now())
+
+
+@post(
+    "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/return",
+    status_code=200,
+    responses=_FOUND | problems("case.closed"),
+    description="The photo can't be used: the resident reads why.",
+)
+async def return_paper_photo(
+    case_id: FromPath[UUID], photo_id: FromPath[UUID], data: JSONBody[ReturnPhoto], worker: Worker, session: Session
+) -> list[PaperLine]:
+    return await paper_photos.return_photo(session, worker, case_id, photo_id, data, utc_now())
 
 
 @post("/cases/{case_id:uuid}/calculations", responses=_FOUND | problems("case.closed", "case.standard_missing"))
@@ -322,6 +352,42 @@ async def withdraw_own_case(
     return await resident.withdraw(session, resident_caller, case_id, data, key=idempotency_key, now=utc_now())
 
 
+@post(
+    "/cases/{case_id:uuid}/papers/{code:str}/photos",
+    responses=_FOUND
+    | problems(
+        "case.closed",
+        "case.paper_unknown",
+        "case.paper_photos_full",
+        "photo.too_many_bytes",
+        "request.idempotency_key_reused",
+    ),
+    description="Announce a photo of a paper. Its bytes follow by `/uploads` (tus), `/field/v1/photos` (a form) "
+    "or a link from `/field/v1/photos/{id}/put-link`, with `id` as `evidenceId`.",
+)
+async def announce_paper_photo(
+    case_id: FromPath[UUID],
+    code: FromPath[str],
+    data: JSONBody[AnnouncePhoto],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: Held,
+) -> list[PaperLine]:
+    return await paper_photos.announce_photo(session, services, resident_caller, case_id, code, data, utc_now())
+
+
+@get("/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link", responses=_FOUND | problems("photo.not_ready"))
+async def link_own_paper_photo(
+    case_id: FromPath[UUID],
+    photo_id: FromPath[UUID],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: Held,
+    rendition: FromQuery[Rendition] = "1280",
+) -> PaperPhotoLink:
+    return await paper_photos.link_photo(session, services, resident_caller, case_id, photo_id, rendition, utc_now())
+
+
 @get("/cases/{case_id:uuid}/visits", responses=_FOUND)
 async def list_recorded_visits(
     case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
@@ -373,6 +439,8 @@ desk_router = Router(
         open_case,
         take_case_step,
         receive_paper,
+        link_paper_photo,
+        return_paper_photo,
         calculate_amount,
         list_calculations,
         call_hearing,
@@ -400,6 +468,8 @@ router = Router(
         list_own_cases,
         open_own_case,
         withdraw_own_case,
+        announce_paper_photo,
+        link_own_paper_photo,
         print_own_notice,
         list_recorded_visits,
         give_word,

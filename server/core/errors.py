@@ -383,6 +383,9 @@ CATALOGUE: Mapping[str, Entry] = {
     "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺:{papers}。", "Missing: {papers}."),
     "case.papers_complete": Entry(409, "材料已齐,无需补正", "No papers are missing"),
     "case.paper_unknown": Entry(422, "此申请不需要该材料", "This application needs no such paper"),
+    "case.paper_photos_full": Entry(
+        409, "该材料的照片已够多", "There are enough photos of this paper", "最多 {most} 张。", "At most {most}."
+    ),
     "case.consent_missing": Entry(
         422, "缺少核对授权", "No consent to the cross-check", "请先录入授权书。", "Record it first."
     ),

@@ -21,10 +21,12 @@ class Answer(Struct, rename="camel", kw_only=True):
     """What the server says."""
 
 
-# The signed-in person; `Worker`, `Officer` and `ResidentCaller` also hold the role that the room needs.
+# The signed-in person; `Worker`, `Officer` and `ResidentCaller` also hold the role that the room needs, and
+# `Sender` one of those who announce photos: in the field, or a resident.
 CallerDep = NamedDependency[Caller]
 Worker = NamedDependency[Caller]
 Officer = NamedDependency[Caller]
+Sender = NamedDependency[Caller]
 ResidentCaller = NamedDependency[Caller]
 Session = NamedDependency[AsyncSession]
 Held = NamedDependency[Services]

@@ -4,12 +4,24 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, LargeBinary, UniqueConstraint, select, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    and_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import Caller
 from server.core.database import Base
-from server.models.columns import AreaCode, Id, Json, JsonList, OptionalTime, Time, WrittenAt
+from server.models.columns import AreaCode, Id, Json, JsonList, OptionalTime, Sha256, Time, WrittenAt
+from server.models.evidence import EVIDENCE_STATES
 from server.models.households import Household
 
 CASE_STATES = (
@@ -145,6 +157,45 @@ class Paper(Base):
     asked_at: Mapped[OptionalTime]
     received_on: Mapped[date | None]
     received_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+
+
+class PaperPhoto(Base):
+    """A photo of a paper: announced by a resident, sent and examined as the photos of visits are.
+
+    Bytes another resident sent make no paper received: the officer who has seen it writes the date.
+    """
+
+    __tablename__ = "paper_photo"
+    __table_args__ = (
+        CheckConstraint(f"state IN {EVIDENCE_STATES}", name="state_is_known"),
+        CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),
+        CheckConstraint("(returned_at IS NULL) = (return_reason IS NULL)", name="returned_has_a_reason"),
+        Index("ix_paper_photo_case", "case_id", "code"),
+        Index("ix_paper_photo_content", "sha256"),
+    )
+
+    id: Mapped[Id]
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case_file.id"))
+    code: Mapped[str]
+    resident_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"))
+    sha256: Mapped[Sha256]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    refused_code: Mapped[str | None]
+    announced_at: Mapped[Time]
+    uploaded_at: Mapped[OptionalTime]
+    settled_at: Mapped[OptionalTime]
+    # An officer can't use it (unreadable, another paper): the resident reads why and sends another.
+    returned_at: Mapped[OptionalTime]
+    returned_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    return_reason: Mapped[str | None]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        """Staff: of the cases they see. A resident: what they sent themselves, to a case that is theirs."""
+        cases: Any = select(CaseFile.id).where(CaseFile.in_scope(caller))
+        of_case = cls.case_id.in_(cases)
+        return and_(of_case, cls.resident_id == caller.id) if caller.is_resident else of_case
 
 
 class IncomeItem(Base):

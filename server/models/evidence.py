@@ -75,7 +75,8 @@ class MismatchedUpload(Base):
     __tablename__ = "mismatched_upload"
 
     id: Mapped[Id]
-    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), index=True)
+    # Of a visit's photo or of a paper's (server/models/cases.py), so no foreign key.
+    evidence_id: Mapped[UUID] = mapped_column(index=True)
     sha256: Mapped[Sha256]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))

@@ -38,8 +38,10 @@ class Upload(Base):
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_upload_id)
-    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), index=True)
-    author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    # Of a visit's photo or of a paper's; the author is staff or a resident accordingly. So neither is a
+    # foreign key.
+    evidence_id: Mapped[UUID] = mapped_column(index=True)
+    author_id: Mapped[UUID]
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
     way: Mapped[str]
     state: Mapped[str] = mapped_column(default="open")
