@@ -130,7 +130,9 @@ def test_every_route_asks_who_is_calling_unless_it_is_listed_as_open():
     seen = 0
     for path, handler in _handlers():
         seen += 1
-        asks = {"caller", "worker", "officer", "sender", "resident_caller"} & set(handler.parsed_fn_signature.parameters)
+        asks = {"caller", "worker", "officer", "sender", "resident_caller"} & set(
+            handler.parsed_fn_signature.parameters
+        )
         assert asks or handler.handler_name in OPEN_TO_ALL, f"{path} serves anyone"
     assert seen > 15
 
