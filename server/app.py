@@ -28,6 +28,7 @@ import server.cases.routes
 import server.complaints.routes
 import server.evidence.routes
 import server.identity.routes
+import server.notifications.routes
 import server.postings.routes
 import server.review.examination
 import server.review.overview_routes
@@ -167,6 +168,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.complaints.routes.public_router,
             server.postings.routes.desk_router,
             server.postings.routes.public_router,
+            *server.notifications.routes.routers,
             health.router,
             well_known.router,
             health.get_metrics,

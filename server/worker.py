@@ -12,9 +12,13 @@ import field_api.uploads.sweep  # noqa: F401
 import server.cases.arrivals
 import server.cases.progress
 import server.evidence.watermarks
+import server.notifications.messages
+import server.notifications.telling
 import server.postings.lists
+import server.review.decisions
 import server.review.examination
 import server.spotchecks.outcomes
+import server.workload.reminders
 import server.workload.schedule  # noqa: F401
 from server.core import jobs
 from server.core.database import open_session, plain_url

@@ -13,6 +13,7 @@ from msgspec import Meta
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core import jobs
 from server.core.access import FIELD_ROLES, Caller, Role, in_areas, require
 from server.core.errors import Problem
 from server.core.wire import Answer, LongText, Wire
@@ -67,6 +68,7 @@ async def assign(session: AsyncSession, caller: Caller, told: AssignHouseholds, 
     homes = await _lock(session, caller, told.household_ids, told.area_code)
     granted = await _grant(session, caller, homes, told.to_staff_id, now)
     await _tell(session, granted, None)
+    await _notify(session, granted, told.to_staff_id, now)
     return CaseloadChanged(granted=len(granted), revoked=0)
 
 
@@ -78,6 +80,7 @@ async def reassign(session: AsyncSession, caller: Caller, told: ReassignHousehol
     revoked = await _revoke(session, caller, homes, told.from_staff_id, told.reason, now)
     granted = await _grant(session, caller, revoked, told.to_staff_id, now)
     await _tell(session, revoked, told.reason)
+    await _notify(session, granted, told.to_staff_id, now)
     return CaseloadChanged(granted=len(granted), revoked=len(revoked))
 
 
@@ -181,3 +184,17 @@ async def _tell(session: AsyncSession, homes: Sequence[Household], reason: str |
     due = await session.scalars(select(Assignment.id).where(Assignment.household_id.in_(ids)))
     await announce(session, "households", ids, reason=reason)
     await announce(session, "assignments", list(due), reason=reason)
+
+
+async def _notify(session: AsyncSession, homes: Sequence[Household], staff_id: UUID, now: datetime) -> None:
+    """Whoever was given homes hears of it once, however many."""
+    if homes:
+        await jobs.defer(
+            session,
+            "notifications.tell",
+            kind="assigned",
+            thing=f"caseload:{now.isoformat()}",
+            area_code=homes[0].area_code,
+            staff_ids=[str(staff_id)],
+            facts={"count": len(homes)},
+        )

@@ -27,6 +27,8 @@ from server.models.review import Decision
 from server.models.visits import Visit, VisitInvestigator
 
 _BY_OUTCOME = {"accepted": "survey_done", "returned": "survey_again"}
+# Steps of which the household's residents are told, and as what.
+_TOLD_AS = {"accepted": "accepted", "confirmed": "decided", "refused": "decided", "not_accepted": "decided"}
 
 
 @jobs.task("cases.visit_decided")
@@ -123,6 +125,11 @@ async def move(
     await keep_deadlines(session, case, step, day_of(at))
     await keep_visits(session, case, step, day_of(at))
     audit.record(session, caller, "case.moved", "case", case.id, area_code=case.area_code, step=step)
+    if step in _TOLD_AS:
+        await jobs.defer(
+            session, "notifications.tell", kind=_TOLD_AS[step], thing=f"event:{entered}", area_code=case.area_code,
+            household_id=str(case.household_id), facts={"caseId": str(case.id)},
+        )  # fmt: skip
     return True
 
 

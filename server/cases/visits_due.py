@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.deadlines import end_of, length_of
 from server.cases.rules import load_overrides
+from server.core import jobs
 from server.core.ids import new_id
 from server.models.areas import rule_values
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseFile
@@ -62,6 +63,10 @@ async def order_visit(session: AsyncSession, case: CaseFile, kind: str, due_on: 
     session.add(assignment)
     await session.flush()  # announce reads it
     await announce(session, "assignments", [assignment.id])
+    await jobs.defer(
+        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=case.area_code,
+        assignment_id=str(assignment.id), facts={"count": 1, "on": due_on.isoformat()},
+    )  # fmt: skip
 
 
 async def _checklist(session: AsyncSession, area_code: str, kind: str) -> ChecklistTemplate | None:

@@ -84,7 +84,14 @@ class WechatRefused(Exception):
 
 
 class WechatUnavailable(Exception):
-    """No usable answer: network, timeout, an HTTP error, or something that is not WeChat's JSON."""
+    """No usable answer: network, timeout, an HTTP error, or something that is not WeChat's JSON.
+
+    `never_left`: there was no connection, so what was asked was certainly not done.
+    """
+
+    def __init__(self, message: str, *, never_left: bool = False) -> None:
+        super().__init__(message)
+        self.never_left = never_left
 
 
 class MessageUnfit(ValueError):
@@ -251,15 +258,17 @@ class Wechat:
 
     async def _ask(self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:
         """One request. Failures keep their class name only: httpx's errors carry the URL with the secret."""
+        never_left = False
         try:
             response = await self._client.request(method, path, params=query, json=body)
         except httpx.HTTPError as error:
             failure = type(error).__name__
+            never_left = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         else:
             if response.status_code == httpx.codes.OK:
                 return _decode(response.content)
             failure = f"HTTP {response.status_code}"
-        raise WechatUnavailable(f"{path}: {failure}")
+        raise WechatUnavailable(f"{path}: {failure}", never_left=never_left)
 
 
 def check_message(data: Mapping[str, str]) -> None:

@@ -223,7 +223,21 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
     ends = await _end(session, posting, today)
     posting.state, posting.starts_on, posting.ends_on, posting.ends_certain = "open", today, ends.on, ends.certain
     audit.record(session, caller, "posting.started", "posting", posting.id, area_code=posting.area_code)
+    await _tell_households(session, posting)
     return await page_of(session, posting)
+
+
+async def _tell_households(session: AsyncSession, posting: Posting) -> None:
+    rows = await session.execute(
+        select(CaseFile.id, CaseFile.household_id)
+        .join(PostingEntry, PostingEntry.case_id == CaseFile.id)
+        .where(PostingEntry.posting_id == posting.id, PostingEntry.removed_at.is_(None))
+    )
+    for case_id, household_id in rows:
+        await jobs.defer(
+            session, "notifications.tell", kind="posted", thing=f"posting:{posting.id}", area_code=posting.area_code,
+            household_id=str(household_id), facts={"caseId": str(case_id)},
+        )  # fmt: skip
 
 
 async def _end(session: AsyncSession, posting: Posting, today: date) -> Deadline:

@@ -6,7 +6,7 @@ resident never reads a step that is then taken away. The phone sees a decision, 
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
 from server.core.access import REVIEW_ROLES, Caller, Role, readable, require
+from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
+from server.core.services import Services
 from server.core.settings import Settings
 from server.core.wire import Answer, LongText, ShortText, Wire
 from server.models import audit
@@ -34,6 +36,7 @@ VISIT_STATE = {
     "spot_check": "under_review",
     "escalated": "escalated",
 }
+UNDO, TOLERATES = "review.undo_s", "review.bulk_tolerates"
 # The case's job waits a little longer than the reviewer may think again, so that an undoing has committed.
 UNDO_MARGIN = timedelta(seconds=5)
 
@@ -114,8 +117,8 @@ async def decide(
 
 
 async def _undo_s(session: AsyncSession, item: ReviewItem, now: datetime) -> float:
-    rules = await rule_values(session, item.area_code, now.astimezone(CHINA).date(), ["review.undo_s"])
-    return float(rules["review.undo_s"])
+    rules = await rule_values(session, item.area_code, now.astimezone(CHINA).date(), [UNDO])
+    return float(rules[UNDO])
 
 
 async def _same_act(
@@ -195,7 +198,29 @@ async def _write(
     await announce(session, "visits", [visit.id])
     wait = undo + UNDO_MARGIN if undo else None
     await jobs.defer(session, "cases.visit_decided", after=wait, decision_id=str(decision.id))
+    if asked.outcome == "returned":
+        await jobs.defer(session, "review.tell_returned", after=wait, decision_id=str(decision.id))
     return decision
+
+
+@jobs.task("review.tell_returned")
+async def tell_returned(services: Services, *, decision_id: str) -> None:
+    """A return that stands after its minute: its author hears of it, once."""
+    async with open_session(services.sessions) as session:
+        # Locked: an undoing that is under way is waited for, and then seen.
+        decision = await session.get_one(Decision, UUID(decision_id), with_for_update=True)
+        if decision.undone_at is not None:
+            return
+        visit = await session.get_one(Visit, decision.visit_id)
+        await jobs.defer(
+            session,
+            "notifications.tell",
+            kind="returned",
+            thing=f"decision:{decision.id}",
+            area_code=visit.area_code,
+            staff_ids=[str(visit.author_id)],
+            facts={"visitId": str(visit.id)},
+        )
 
 
 _ORDERED = {"why": "ordered", "stratum": "", "state": "drawn"}
@@ -272,10 +297,10 @@ async def _unsettle(session: AsyncSession, caller: Caller, visit_id: UUID, decis
 
 
 async def accept_many(session: AsyncSession, caller: Caller, visit_ids: list[UUID], now: datetime) -> list[Bulk]:
-    """Accept visits that nothing is doubted about, each a decision and an audit row of its own.
+    """Accept visits without findings, each a decision and an audit row of its own.
 
-    A finding of severity `info` is a remark and no doubt: WeChat strips the camera's facts from nearly
-    every photo, and a bulk that stopped there would never accept anything.
+    An area may name codes (`review.bulk_tolerates`) that do not stand in the way while they are of severity
+    `info`: WeChat strips the camera's facts from nearly every photo. Unless it does, every finding stands in it.
     """
     require(caller, REVIEW_ROLES)
     rows = (
@@ -286,22 +311,24 @@ async def accept_many(session: AsyncSession, caller: Caller, visit_ids: list[UUI
     )
     items = {one.visit_id: one for one in await session.scalars(rows)}
     done: list[Bulk] = []
-    undo_s: dict[str, float] = {}
+    rules: dict[str, dict[str, Any]] = {}
+    for area_code in sorted({one.area_code for one in items.values()}):
+        rules[area_code] = await rule_values(session, area_code, now.astimezone(CHINA).date(), [UNDO, TOLERATES])
     for visit_id in dict.fromkeys(visit_ids):
         item = items.get(visit_id)
-        code = _against_bulk(item, caller, now)
+        code = _against_bulk(item, caller, rules, now)
         if item is None or code is not None:
             done.append(Bulk(visit_id=visit_id, decision_id=None, code=code))
             continue
-        if item.area_code not in undo_s:
-            undo_s[item.area_code] = await _undo_s(session, item, now)
-        undo = timedelta(seconds=undo_s[item.area_code])
+        undo = timedelta(seconds=float(rules[item.area_code][UNDO]))
         decision = await _write(session, caller, item, Decide(outcome="accepted"), None, undo, now, in_bulk=True)
         done.append(Bulk(visit_id=visit_id, decision_id=decision.id, code=None))
     return done
 
 
-def _against_bulk(item: ReviewItem | None, caller: Caller, now: datetime) -> str | None:
+def _against_bulk(
+    item: ReviewItem | None, caller: Caller, rules: dict[str, dict[str, Any]], now: datetime
+) -> str | None:
     """Also for one's own visits and relatives' the answer is that there is no such visit to accept."""
     if item is None:
         return "thing.not_found"
@@ -309,7 +336,8 @@ def _against_bulk(item: ReviewItem | None, caller: Caller, now: datetime) -> str
         return "review.decided"
     if item.holder_id not in {None, caller.id} and item.lease_until is not None and item.lease_until > now:
         return "review.claimed_by_other"
-    if item.gravest > SEVERITIES.index("info"):
+    is_grave = item.gravest > SEVERITIES.index("info")
+    if is_grave or not set(item.finding_codes) <= set(rules[item.area_code][TOLERATES]):
         return "review.has_findings"
     return None
 

@@ -136,7 +136,8 @@ async def claim_next(
     "/queue/accept",
     status_code=200,
     responses=_SIGNED,
-    description="Accept visits that nothing is doubted about; each answers for itself.",
+    description="Accept visits without findings (but those that `review.bulk_tolerates` of their area names); "
+    "each answers for itself.",
 )
 async def accept_many(data: JSONBody[AcceptMany], officer: Officer, session: Session) -> list[Bulk]:
     return await decisions.accept_many(session, officer, data.visit_ids, utc_now())

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core import jobs
 from server.core.access import FIELD_ROLES, Caller, found, readable, require
 from server.core.errors import Problem
 from server.core.ids import new_id
@@ -60,6 +61,15 @@ async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, 
     await announce(session, "households", [first.household_id])
     for person in sorted(people):
         await announce_to(session, person, "assignments", [str(assignment.id)])
+    await jobs.defer(
+        session,
+        "notifications.tell",
+        kind="assigned",
+        thing=f"assignment:{assignment.id}",
+        area_code=check.area_code,
+        assignment_id=str(assignment.id),
+        facts={"count": 1, "on": team.due_on.isoformat()},
+    )
     audit.record(
         session,
         caller,

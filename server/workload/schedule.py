@@ -26,7 +26,7 @@ from server.core.workdays import working_day
 from server.models import audit
 from server.models.areas import CalendarDay, rule_values
 from server.models.checklists import ChecklistTemplate
-from server.models.feed import announce
+from server.models.feed import Feed, announce
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import StaffRole
 from server.models.visits import Visit
@@ -88,7 +88,29 @@ async def schedule(session: AsyncSession, county_code: str, now: datetime) -> in
         audit.record(
             session, None, "workload.scheduled", "area", county_code, area_code=county_code, visits=len(written)
         )
+        await _tell_holders(session, county_code, written, today)
     return len(written)
+
+
+async def _tell_holders(session: AsyncSession, county_code: str, written: list[UUID], today: date) -> None:
+    """One notice a person and night, however many visits."""
+    rows = await session.execute(
+        select(Feed.staff_id, func.count())
+        .where(Feed.collection == "assignments", Feed.doc_id.in_([str(one) for one in written]))
+        .where(Feed.is_deleted.is_(False))
+        .group_by(Feed.staff_id)
+        .order_by(Feed.staff_id)
+    )
+    for staff_id, count in rows:
+        await jobs.defer(
+            session,
+            "notifications.tell",
+            kind="assigned",
+            thing=f"scheduled:{county_code}:{today}",
+            area_code=county_code,
+            staff_ids=[str(staff_id)],
+            facts={"count": count},
+        )
 
 
 async def _homes(session: AsyncSession, county_code: str) -> dict[str, list[Home]]:

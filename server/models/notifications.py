@@ -1,0 +1,100 @@
+"""What people are told: one notice a person and thing, shown in the app and, where consented to, sent by WeChat.
+
+A WeChat user consents to each message beforehand, one consent a message; `message_consent` is the count of them.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.core.access import Caller
+from server.core.database import Base
+from server.models.columns import AreaCode, Id, Json, OptionalTime, WrittenAt
+
+NOTICE_KINDS = ("assigned", "returned", "due_tomorrow", "accepted", "posted", "decided")
+# none: no template or no WeChat account; no_consent: nothing to spend; refused: 43101; unsure: no answer came.
+MESSAGE_STATES = ("none", "waiting", "sending", "sent", "no_consent", "refused", "parked", "unsure")
+
+
+class Notice(Base):
+    """One person told of one thing, once. `facts` hold ids, counts and days, and nobody's name."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {NOTICE_KINDS}", name="kind_is_known"),
+        CheckConstraint(f"message IN {MESSAGE_STATES}", name="message_is_known"),
+        CheckConstraint("num_nonnulls(staff_id, resident_id) = 1", name="one_reader"),
+        UniqueConstraint("staff_id", "kind", "thing"),
+        UniqueConstraint("resident_id", "kind", "thing"),
+        Index("ix_notice_staff", "staff_id", text("made_at DESC"), text("id DESC")),
+        Index("ix_notice_resident", "resident_id", text("made_at DESC"), text("id DESC")),
+        Index("ix_notice_parked", "area_code", postgresql_where=text("message IN ('parked', 'unsure')")),
+    )
+
+    id: Mapped[Id]
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
+    kind: Mapped[str]
+    # What it is about, as whoever tells of it names it: with the person and the kind it is told once.
+    thing: Mapped[str]
+    area_code: Mapped[AreaCode]
+    facts: Mapped[Json]
+    made_at: Mapped[WrittenAt]
+    read_at: Mapped[OptionalTime]
+    message: Mapped[str]
+    message_why: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[OptionalTime]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        return belongs_to(cls, caller)
+
+
+class MessageConsent(Base):
+    """A person's answer to one question of `wx.requestSubscribeMessage`; an accepted one is good for one message."""
+
+    __tablename__ = "message_consent"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(staff_id, resident_id) = 1", name="one_giver"),
+        CheckConstraint("answer = 'accept' OR notice_id IS NULL", name="only_accepted_is_spent"),
+        Index(
+            "ix_message_consent_staff",
+            "staff_id",
+            "template_id",
+            postgresql_where=text("answer = 'accept' AND notice_id IS NULL AND void_at IS NULL"),
+        ),
+        Index(
+            "ix_message_consent_resident",
+            "resident_id",
+            "template_id",
+            postgresql_where=text("answer = 'accept' AND notice_id IS NULL AND void_at IS NULL"),
+        ),
+    )
+
+    # The client's id of the report, so that one sent again counts once.
+    report_id: Mapped[UUID] = mapped_column(primary_key=True)
+    template_id: Mapped[str] = mapped_column(primary_key=True)
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
+    answer: Mapped[str]
+    given_at: Mapped[WrittenAt]
+    # The notice it was spent on.
+    notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"), unique=True)
+    # WeChat said that there is no consent (any more).
+    void_at: Mapped[OptionalTime]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        return belongs_to(cls, caller)
+
+    @classmethod
+    def is_left(cls) -> ColumnElement[bool]:
+        return (cls.answer == "accept") & cls.notice_id.is_(None) & cls.void_at.is_(None)
+
+
+def belongs_to(model: Any, caller: Caller) -> ColumnElement[bool]:
+    own: ColumnElement[bool] = (model.resident_id if caller.is_resident else model.staff_id) == caller.id
+    return own

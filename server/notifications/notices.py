@@ -1,0 +1,91 @@
+"""A person's own notices: what they were told, newest first, and which of it they have read."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, readable
+from server.core.paging import Page, read_cursor, write_cursor
+from server.core.wire import Answer, Wire
+from server.models import audit
+from server.models.notifications import Notice
+from server.notifications.wording import sentence
+
+LONGEST_PAGE = 200
+
+
+class NoticeLine(Answer):
+    """`facts` name what to open: `visitId`, `caseId`. `message` says whether WeChat carried it too."""
+
+    id: UUID
+    kind: str
+    zh: str
+    en: str
+    facts: dict[str, Any]
+    made_at: datetime
+    read_at: datetime | None
+    message: str
+
+
+class NoticePage(Page[NoticeLine], kw_only=True):
+    """`unread` counts all of the person's, whatever the page."""
+
+    unread: int
+
+
+class ReadNotices(Wire):
+    """Without `ids`: all there are."""
+
+    ids: Annotated[list[UUID], Meta(max_length=200)] | None = None
+
+
+class Unread(Answer):
+    unread: int
+
+
+async def list_notices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> NoticePage:
+    limit = max(1, min(limit, LONGEST_PAGE))
+    rows = readable(Notice, caller).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(limit + 1)
+    if (after := read_cursor(cursor)) is not None:
+        rows = rows.where(tuple_(Notice.made_at, Notice.id) < (datetime.fromisoformat(after[0]), UUID(after[1])))
+    found = list(await session.scalars(rows))
+    page = found[:limit]
+    return NoticePage(
+        items=[_line(one) for one in page],
+        next_cursor=write_cursor([page[-1].made_at.isoformat(), str(page[-1].id)]) if len(found) > limit else None,
+        unread=await _unread(session, caller),
+    )
+
+
+def _line(one: Notice) -> NoticeLine:
+    told = sentence(one.kind, one.facts)
+    return NoticeLine(
+        id=one.id,
+        kind=one.kind,
+        zh=told["zh"],
+        en=told["en"],
+        facts=one.facts,
+        made_at=one.made_at,
+        read_at=one.read_at,
+        message=one.message,
+    )
+
+
+async def _unread(session: AsyncSession, caller: Caller) -> int:
+    rows = select(func.count()).select_from(Notice).where(Notice.in_scope(caller), Notice.read_at.is_(None))
+    return int(await session.scalar(rows) or 0)
+
+
+async def read_notices(session: AsyncSession, caller: Caller, told: ReadNotices, now: datetime) -> Unread:
+    """Mark one's own notices read; those of others, or read before, stay as they are."""
+    rows = update(Notice).where(Notice.in_scope(caller), Notice.read_at.is_(None)).values(read_at=now)
+    if told.ids is not None:
+        rows = rows.where(Notice.id.in_(told.ids))
+    read = (await session.scalars(rows.returning(Notice.id))).all()
+    if read:
+        audit.record(session, caller, "notice.read", "person", caller.id, notices=len(read))
+    return Unread(unread=await _unread(session, caller))

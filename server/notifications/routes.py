@@ -1,0 +1,44 @@
+"""`notices` under `/field/v1`, `/desk/v1` and `/resident/v1`: the same for everyone, and only one's own."""
+
+from litestar import Router, get, post
+from litestar.params import FromQuery, JSONBody
+
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, CallerDep, Session, problems
+from server.notifications import consents, notices
+from server.notifications.consents import Consents, ReportConsents
+from server.notifications.notices import NoticePage, ReadNotices, Unread
+
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+
+
+def _router(place: str) -> Router:
+    @get("/notices", operation_id=f"list_{place}_notices", responses=_SIGNED)
+    async def list_notices(
+        caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+    ) -> NoticePage:
+        return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
+
+    @post("/notices/read", operation_id=f"read_{place}_notices", status_code=200, responses=_SIGNED)
+    async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> Unread:
+        return await notices.read_notices(session, caller, data, utc_now())
+
+    @get("/notices/consents", operation_id=f"list_{place}_consents", responses=_SIGNED)
+    async def list_consents(caller: CallerDep, session: Session) -> list[Consents]:
+        return await consents.list_consents(session, caller)
+
+    @post(
+        "/notices/consents",
+        operation_id=f"report_{place}_consents",
+        status_code=200,
+        responses=_SIGNED,
+        description="What `wx.requestSubscribeMessage` answered, by template: each `accept` is good for one message.",
+    )
+    async def report_consents(data: JSONBody[ReportConsents], caller: CallerDep, session: Session) -> list[Consents]:
+        return await consents.report_consents(session, caller, data)
+
+    handlers = [list_notices, read_notices, list_consents, report_consents]
+    return Router(f"/{place}/v1", route_handlers=handlers, tags=["notices"], security=BEARER)
+
+
+routers = [_router(place) for place in ("field", "desk", "resident")]

@@ -1,0 +1,58 @@
+"""Reminders: in the evening everyone hears once how many of their visits are due the next day."""
+
+from datetime import date, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core import jobs
+from server.core.database import open_session
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models.feed import Feed
+from server.models.households import Assignment, Household
+
+CHINA = ZoneInfo("Asia/Shanghai")
+
+
+@jobs.task("workload.remind", cron="0 10 * * *")
+async def remind_all(services: Services) -> None:
+    """Six in the evening in China, before quiet hours begin."""
+    async with open_session(services.sessions) as session:
+        await remind(session, utc_now().astimezone(CHINA).date() + timedelta(days=1))
+
+
+async def remind(session: AsyncSession, on: date) -> int:
+    """Tell whoever holds open visits due on a day; returns how many people. Again tells nobody twice."""
+    due = await holders_of(session, on)
+    for staff_id, area_code, count in due:
+        await jobs.defer(
+            session,
+            "notifications.tell",
+            kind="due_tomorrow",
+            thing=f"day:{on}",
+            area_code=area_code,
+            staff_ids=[str(staff_id)],
+            facts={"count": count, "on": on.isoformat()},
+        )
+    return len(due)
+
+
+async def holders_of(session: AsyncSession, on: date) -> list[tuple[UUID, str, int]]:
+    """Those whose phones have the visits, with one of the areas and the count. One query."""
+    rows = await session.execute(
+        select(Feed.staff_id, func.min(Household.area_code), func.count())
+        .join(Assignment, cast(Assignment.id, Text) == Feed.doc_id)
+        .join(Household, Household.id == Assignment.household_id)
+        .where(
+            Feed.collection == "assignments",
+            Feed.is_deleted.is_(False),
+            Assignment.state == "open",
+            Assignment.due_on == on,
+        )
+        .group_by(Feed.staff_id)
+        .order_by(Feed.staff_id)
+    )
+    return [(staff_id, area_code, count) for staff_id, area_code, count in rows]

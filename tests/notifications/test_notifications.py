@@ -1,0 +1,413 @@
+"""Notices and WeChat's messages: told once, sent only with a consent, and never in the night."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import httpx
+import pytest
+from sqlalchemy import func, select, text, update
+
+from server.core import jobs
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.core.wechat import Wechat
+from server.demo.wechat_stub import create_stub, openid_of
+from server.models.areas import AreaRule
+from server.models.cases import CaseFile
+from server.models.households import Assignment, Caseload, Household, HouseholdMember
+from server.models.notifications import MessageConsent, Notice
+from server.models.people import Resident, ResidentBinding, Staff
+from server.notifications import messages, telling
+from server.notifications.telling import quiet_for
+from server.notifications.wording import KINDS
+from server.workload.reminders import remind
+from tests.cases.makers import Office, done
+from tests.cases.test_postings import end, opened, to_posting
+from tests.review.makers import MORNING, Ground
+
+TEMPLATE = "template-assigned"
+NOON = datetime(2026, 11, 10, 4, tzinfo=UTC)
+
+
+class Wire:
+    """WeChat as the tests play it: the stub, and what is put before its answers."""
+
+    def __init__(self) -> None:
+        self.stub = httpx.ASGITransport(create_stub())
+        self.before: list[httpx.Response | Exception] = []
+        self.asked = 0
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        if "subscribe/send" in request.url.path:
+            self.asked += 1
+            if self.before:
+                answer = self.before.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        return await self.stub.handle_async_request(request)
+
+    async def messages(self):
+        async with httpx.AsyncClient(transport=self.stub, base_url="http://wechat.test") as client:
+            return (await client.get("/_stub/messages")).json()["messages"]
+
+
+@pytest.fixture
+async def wire(services, monkeypatch):
+    """Day in China, whatever the clock says, and WeChat at the other end."""
+    played = Wire()
+    for module in (telling, messages):
+        monkeypatch.setattr(module, "utc_now", lambda: NOON)
+    wechat = Wechat("http://wechat.test", "wx-demo", "demo", transport=httpx.MockTransport(played.handle), pauses_s=())
+    object.__setattr__(services, "wechat", wechat)
+    yield played
+    await wechat.aclose()
+
+
+@pytest.fixture
+async def ground(services):
+    return await Ground.open(services)
+
+
+@pytest.fixture
+async def office(system, services, county):
+    return Office(system, services, county)
+
+
+async def set_rule(services, key, value, area="339901"):
+    async with open_session(services.sessions) as session:
+        session.add(AreaRule(key=key, area_code=area, effective_from=date(2021, 1, 1), value=value, source="test"))
+
+
+@pytest.fixture
+async def worker(system, services, county, wire):
+    """A caseworker with WeChat, in a county that has a template."""
+    for kind in ("assigned", "due_tomorrow", "returned"):
+        fields = {"thing1": "what", "thing2": "where", "time3": "when", "number4": "count"}
+        await set_rule(
+            services,
+            f"notice.template.{kind}",
+            {"templateId": TEMPLATE, "page": "pages/home", "fields": fields},
+            county.code,
+        )
+    phone = await system.sign_in("linhexi", "caseworker")
+    async with open_session(services.sessions) as session:
+        person = await session.get_one(Staff, phone.id)
+        person.wechat_openid = openid_of("linhexi")
+    return phone
+
+
+async def consent(phone, *, place="field", report_id=None, **answers):
+    results = answers or {TEMPLATE: "accept"}
+    told = await phone.http.post(
+        f"/{place}/v1/notices/consents", json={"id": str(report_id or new_id()), "results": results}
+    )
+    assert told.status_code == 200, told.text
+    return {one["kind"]: one["left"] for one in told.json()}
+
+
+async def tell(system, phone, thing="caseload:1", kind="assigned", area="339901001"):
+    async with open_session(system.services.sessions) as session:
+        await jobs.defer(
+            session, "notifications.tell", kind=kind, thing=thing, area_code=area, staff_ids=[str(phone.id)],
+            facts={"count": 3},
+        )  # fmt: skip
+    await system.run_jobs()
+
+
+async def only_notice(services):
+    async with services.sessions() as session:
+        return (await session.scalars(select(Notice))).one()
+
+
+async def test_a_consent_is_spent_by_one_message_and_nobody_is_told_twice(system, worker, wire):
+    report = new_id()
+    assert (await consent(worker, report_id=report))["assigned"] == 1
+    assert (await consent(worker, report_id=report))["assigned"] == 1
+    await tell(system, worker)
+    await tell(system, worker)
+    [sent] = await wire.messages()
+    assert sent["touser"] == openid_of("linhexi")
+    assert sent["page"] == "pages/home"
+    assert {name: one["value"] for name, one in sent["data"].items()} == {
+        "thing1": KINDS["assigned"].what,
+        "thing2": sent["data"]["thing2"]["value"],
+        "time3": sent["data"]["time3"]["value"],
+        "number4": "3",
+    }
+    page = (await worker.http.get("/field/v1/notices")).json()
+    assert [(one["zh"], one["message"], one["readAt"]) for one in page["items"]] == [
+        ("新交给您 3 项走访任务", "sent", None)
+    ]
+    await tell(system, worker, "caseload:2")
+    page = (await worker.http.get("/field/v1/notices")).json()
+    assert [one["message"] for one in page["items"]] == ["no_consent", "sent"]
+    assert page["unread"] == 2
+    assert wire.asked == 1
+
+
+async def test_43101_ends_the_consents_and_is_not_tried_again(system, services, worker, wire):
+    await consent(worker)
+    await consent(worker)
+    wire.before = [httpx.Response(200, json={"errcode": 43101, "errmsg": "user refuse to accept the msg"})]
+    await tell(system, worker)
+    notice = await only_notice(services)
+    assert (notice.message, notice.message_why) == ("refused", "refused_message 43101")
+    await tell(system, worker, "caseload:2")
+    assert wire.asked == 1
+    assert (await consent(worker))["assigned"] == 1
+
+
+async def test_a_busy_wechat_is_asked_again_later_with_the_same_consent(system, services, worker, wire):
+    await consent(worker)
+    busy = httpx.Response(200, json={"errcode": -1, "errmsg": "system error"})
+    wire.before = [busy, httpx.ConnectError("no route")]
+    await tell(system, worker)
+    for expected in (1, 2):
+        notice = await only_notice(services)
+        assert (notice.message, notice.tries) == ("waiting", expected)
+        assert await due_in_minutes(services) == messages.BACKOFF_MIN[expected - 1]
+        await messages.send(services, notice_id=str(notice.id))
+    assert (await only_notice(services)).message == "sent"
+    assert len(await wire.messages()) == 1
+
+
+async def due_in_minutes(services):
+    """Of the message put off last."""
+    latest = text(
+        "SELECT scheduled_at FROM procrastinate_jobs WHERE task_name = 'notifications.send' AND "
+        "status = 'todo' ORDER BY id DESC LIMIT 1"
+    )
+    async with services.sessions() as session:
+        return round((await session.scalar(latest) - datetime.now(UTC)).total_seconds() / 60)
+
+
+async def test_a_wechat_that_stays_busy_is_given_up(system, services, worker, wire):
+    await consent(worker)
+    tries = len(messages.BACKOFF_MIN) + 1
+    wire.before = [httpx.Response(200, json={"errcode": -1}) for _ in range(tries)]
+    await tell(system, worker)
+    notice = await only_notice(services)
+    for _ in range(tries - 1):
+        await messages.send(services, notice_id=str(notice.id))
+    notice = await only_notice(services)
+    assert (notice.message, notice.message_why, wire.asked) == ("parked", "busy -1", tries)
+    assert await left(services) == 1
+
+
+async def left(services):
+    async with services.sessions() as session:
+        return await session.scalar(select(func.count()).select_from(MessageConsent).where(MessageConsent.is_left()))
+
+
+@pytest.mark.parametrize(("errcode", "why"), [(40037, "bad_message 40037"), (40003, "bad_recipient 40003")])
+async def test_another_refusal_is_parked_with_its_reason_and_keeps_the_consent(
+    system, services, worker, wire, errcode, why
+):
+    await consent(worker)
+    wire.before = [httpx.Response(200, json={"errcode": errcode, "errmsg": "invalid"})]
+    await tell(system, worker)
+    notice = await only_notice(services)
+    assert (notice.message, notice.message_why) == ("parked", why)
+    assert await left(services) == 1
+
+
+async def test_without_an_answer_nobody_knows_and_it_is_not_said_again(system, services, worker, wire):
+    await consent(worker)
+    wire.before = [httpx.ReadTimeout("cut")]
+    await tell(system, worker)
+    notice = await only_notice(services)
+    assert notice.message == "unsure"
+    await messages.send(services, notice_id=str(notice.id))
+    assert wire.asked == 1
+    assert await left(services) == 0
+
+
+async def test_a_worker_killed_while_asking_does_not_ask_again(system, services, worker, wire):
+    await consent(worker)
+    await consent(worker)
+    await tell(system, worker)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Notice).values(message="sending"))
+    notice = await only_notice(services)
+    await messages.send(services, notice_id=str(notice.id))
+    notice = await only_notice(services)
+    assert (notice.message, notice.message_why, wire.asked) == ("unsure", "interrupted", 1)
+
+
+async def test_a_message_of_the_night_waits_until_morning(system, services, worker, wire, monkeypatch):
+    await consent(worker)
+    night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)  # 23:30 in China
+    for module in (telling, messages):
+        monkeypatch.setattr(module, "utc_now", lambda: night)
+    await tell(system, worker)
+    assert (await worker.http.get("/field/v1/notices")).json()["unread"] == 1
+    assert wire.asked == 0
+    notice = await only_notice(services)
+    await messages.send(services, notice_id=str(notice.id))
+    assert (notice.message, wire.asked) == ("waiting", 0)
+    monkeypatch.setattr(messages, "utc_now", lambda: night + timedelta(hours=8, minutes=31))
+    await messages.send(services, notice_id=str(notice.id))
+    assert wire.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "wait"),
+    [
+        ({"from": 21, "to": 8}, datetime(2026, 11, 10, 13, 0, tzinfo=UTC), timedelta(hours=11)),
+        ({"from": 21, "to": 8}, datetime(2026, 11, 10, 12, 59, tzinfo=UTC), None),
+        ({"from": 21, "to": 8}, datetime(2026, 11, 9, 23, 0, tzinfo=UTC), timedelta(hours=1)),
+        ({"from": 21, "to": 8}, datetime(2026, 11, 10, 0, 0, tzinfo=UTC), None),
+        ({"from": 12, "to": 14}, datetime(2026, 11, 10, 5, 0, tzinfo=UTC), timedelta(hours=1)),
+        ({"from": 0, "to": 0}, datetime(2026, 11, 10, 5, 0, tzinfo=UTC), None),
+    ],
+)
+def test_quiet_hours_are_chinas_and_end_at_their_hour(hours, at, wait):
+    assert quiet_for(hours, at) == wait
+
+
+def test_what_a_message_says_fits_wechats_field():
+    assert [kind for kind, told in KINDS.items() if len(told.what) > messages.LONGEST_THING] == []
+
+
+async def test_ones_own_notices_are_listed_by_page_and_read(system, services, worker, desk):
+    for n in range(3):
+        await tell(system, worker, f"caseload:{n}")
+    first = (await worker.http.get("/field/v1/notices", params={"limit": 2})).json()
+    rest = (await worker.http.get("/field/v1/notices", params={"limit": 2, "cursor": first["nextCursor"]})).json()
+    ids = [one["id"] for one in first["items"] + rest["items"]]
+    assert len(set(ids)) == 3
+    assert rest["nextCursor"] is None
+    assert (await desk.http.post("/desk/v1/notices/read", json={"ids": ids})).json() == {"unread": 0}
+    assert (await desk.http.get("/desk/v1/notices")).json()["items"] == []
+    assert (await worker.http.post("/field/v1/notices/read", json={"ids": ids[:1]})).json() == {"unread": 2}
+    assert (await worker.http.post("/field/v1/notices/read", json={})).json() == {"unread": 0}
+
+
+async def test_a_template_nobody_uses_is_not_counted_and_a_refusal_is_no_consent(worker, services):
+    assert (await consent(worker, another="accept"))["assigned"] == 0
+    assert (await consent(worker, **{TEMPLATE: "reject"}))["assigned"] == 0
+    assert await left(services) == 0
+
+
+async def test_who_has_no_wechat_or_template_reads_it_in_the_app(system, services, wire):
+    phone = await system.sign_in("zhoutonglan", "caseworker")
+    async with open_session(services.sessions) as session:
+        (await session.get_one(Staff, phone.id)).wechat_openid = None
+    await tell(system, phone)
+    [told] = (await phone.http.get("/field/v1/notices")).json()["items"]
+    assert told["message"] == "none"
+    assert wire.asked == 0
+
+
+async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, services, worker, county):
+    officer = await system.sign_in_at_desk(
+        next(one.login for one in county.staff if one.role == "county_officer"), "county_officer"
+    )
+    async with services.sessions() as session:
+        held = select(Caseload.household_id).where(Caseload.staff_id == worker.id)
+        homes = list(await session.scalars(select(Household.id).where(Household.id.not_in(held)).limit(3)))
+    body = {"toStaffId": str(worker.id), "householdIds": [str(one) for one in homes]}
+    for _ in range(2):
+        assert (await officer.http.post("/desk/v1/caseload/assign", json=body)).status_code == 200
+    await system.run_jobs()
+    [given] = (await worker.http.get("/field/v1/notices")).json()["items"]
+    assert (given["kind"], given["zh"]) == ("assigned", "新交给您 3 项走访任务")
+    on = date(2027, 3, 1)
+    async with open_session(services.sessions) as session:
+        due = list(await worker.pull("assignments"))
+        await session.execute(update(Assignment).where(Assignment.id.in_(due)).values(due_on=on))
+    for _ in range(2):
+        async with open_session(services.sessions) as session:
+            assert await remind(session, on) >= 1
+        await system.run_jobs()
+    tomorrow = [
+        one for one in (await worker.http.get("/field/v1/notices")).json()["items"] if one["kind"] == "due_tomorrow"
+    ]
+    assert [(one["zh"], one["en"]) for one in tomorrow] == [
+        (f"{len(due)} 项走访于 2027-03-01 到期", f"{len(due)} visits are due on 2027-03-01")
+    ]
+
+
+async def test_a_resident_hears_of_the_household_and_nobody_elses(system, services, wire, county):
+    fields = {"thing1": "what", "date2": "when"}
+    await set_rule(
+        services, "notice.template.accepted", {"templateId": "t-accepted", "page": "", "fields": fields}, county.code
+    )
+    code = await httpx_code(wire, "resident1")
+    answer = await system.client().post(
+        "/auth/v1/resident/sign-in-wechat", json={"code": code, "device": {"label": "test", "platform": "test"}}
+    )
+    assert answer.status_code == 200, answer.text
+    http = system.client(Authorization=f"Bearer {answer.json()['accessToken']}")
+    async with open_session(services.sessions) as session:
+        resident = await session.scalar(select(Resident))
+        home = await session.scalar(select(Household).order_by(Household.number).limit(1))
+        member = await session.scalar(select(HouseholdMember).where(HouseholdMember.household_id == home.id).limit(1))
+        session.add(ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=member.id))
+    told = await http.post(
+        "/resident/v1/notices/consents", json={"id": str(new_id()), "results": {"t-accepted": "accept"}}
+    )
+    assert told.json() == [{"kind": "accepted", "templateId": "t-accepted", "left": 1}]
+    async with open_session(services.sessions) as session:
+        await jobs.defer(
+            session, "notifications.tell", kind="accepted", thing="event:1", area_code=home.area_code,
+            household_id=str(home.id), facts={"caseId": str(new_id())},
+        )  # fmt: skip
+    await system.run_jobs()
+    [sent] = await wire.messages()
+    assert sent["data"]["thing1"]["value"] == "申请已受理"
+    [line] = (await http.get("/resident/v1/notices")).json()["items"]
+    assert (line["zh"], line["message"]) == ("您的申请已受理", "sent")
+    assert home.head_name not in str(sent)
+
+
+async def httpx_code(wire, suffix):
+    async with httpx.AsyncClient(transport=wire.stub, base_url="http://wechat.test") as client:
+        return (await client.get("/_stub/code", params={"suffix": suffix})).json()["code"]
+
+
+async def test_a_return_is_told_once_its_minute_is_over_and_not_when_it_was_taken_back(ground, desk, system):
+    kept, undone = await ground.examined(0), await ground.examined(1, started_at=MORNING + timedelta(days=1))
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+    for visit in (kept, undone):
+        await desk.http.post(f"/desk/v1/queue/{visit}/claim")
+        body = {"outcome": "returned", "reason": "看不清", "questioned": []}
+        assert (await desk.http.post(f"/desk/v1/visits/{visit}/decision", json=body)).status_code == 200
+    assert (await desk.http.post(f"/desk/v1/visits/{undone}/decision/undo")).status_code == 200
+    await system.run_jobs()
+    author = await system.sign_in("linhexi", "caseworker")
+    assert (await author.http.get("/field/v1/notices")).json()["items"] == []
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'"))
+    await system.run_jobs()
+    told = (await author.http.get("/field/v1/notices")).json()["items"]
+    assert [(one["kind"], one["facts"]) for one in told] == [("returned", {"visitId": str(kept)})]
+
+
+async def test_a_household_hears_that_it_was_taken_on_posted_and_decided(office, system):
+    case_id, _ = await to_posting(office)
+    async with open_session(system.services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        member = await session.scalar(
+            select(HouseholdMember).where(HouseholdMember.household_id == case.household_id).limit(1)
+        )
+        resident = Resident(id=new_id(), wechat_openid=openid_of("neighbour"))
+        session.add(resident)
+        await session.flush()
+        binding = ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=member.id)
+        session.add(binding)
+    posting = await opened(office)
+    await end(office, posting["id"])
+    county_officer = await office.person("county_officer")
+    await done(county_officer, case_id, "refused", reason="收入超过标准")
+    await system.run_jobs()
+    async with system.services.sessions() as session:
+        kinds = list(
+            await session.scalars(select(Notice.kind).where(Notice.resident_id == resident.id).order_by(Notice.made_at))
+        )
+    # It was taken on before anybody was bound to it: told, and nobody there to hear.
+    told = text("SELECT args->>'kind' FROM procrastinate_jobs WHERE task_name = 'notifications.tell' ORDER BY id")
+    async with system.services.sessions() as session:
+        assert [one for one in await session.scalars(told) if one != "assigned"] == ["accepted", "posted", "decided"]
+    assert kinds == ["posted", "decided"]
