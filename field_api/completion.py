@@ -15,7 +15,7 @@ from server.core.jobs import defer, task
 from server.core.services import Services
 from server.models import audit
 from server.models.feed import announce
-from server.models.visits import Visit
+from server.models.visits import ARRIVING_STATES, Visit
 
 SETTLED = ("verified", "refused")
 
@@ -40,7 +40,7 @@ LOCK = "SELECT id FROM visit WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 # this visit, with the hash that was sealed, whose bytes were looked at.
 COMPLETE = """
 UPDATE visit SET complete_at = now()
-WHERE id = ANY(%(ids)s) AND state = 'submitted' AND complete_at IS NULL
+WHERE id = ANY(%(ids)s) AND state IN ('submitted', 'amended') AND complete_at IS NULL
 AND NOT EXISTS (
     SELECT 1 FROM visit_investigator i
     WHERE i.visit_id = visit.id AND i.staff_id <> visit.author_id AND NOT EXISTS (
@@ -68,7 +68,7 @@ async def settle_waiting(services: Services) -> None:
 # The oldest come last: what has waited for weeks waits for a person, not for a race.
 WAITING = (
     select(Visit.id)
-    .where(Visit.state == "submitted", Visit.complete_at.is_(None))
+    .where(Visit.state.in_(ARRIVING_STATES), Visit.complete_at.is_(None))
     .order_by(Visit.submitted_at.desc())
     .limit(500)
 )

@@ -39,6 +39,13 @@ class PhotoListed(Wire):
     sha256: HexSha256
 
 
+class Amendment(Wire):
+    """Why a submitted visit is sent once more; who does is its author."""
+
+    reason: Annotated[str, Meta(min_length=2, max_length=4000)]
+    amended_at: AwareTime
+
+
 class VisitDocument(Document, kw_only=True):
     household_id: UUID
     kind: VisitKind
@@ -57,6 +64,8 @@ class VisitDocument(Document, kw_only=True):
     family_present: Annotated[list[PersonPresent], Meta(max_length=30)] = []
     answers: dict[str, Any] = {}
     photos: Annotated[list[PhotoListed], Meta(max_length=100)] = []
+    # Of a visit submitted before: without it such a visit is frozen.
+    amendment: Amendment | None = None
 
 
 class EvidenceDocument(Document, kw_only=True):

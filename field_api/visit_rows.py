@@ -42,7 +42,10 @@ class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
 class Stored(msgspec.Struct, frozen=True):
     id: UUID
     author_id: UUID
+    # Of what its author's phone last sent: an amendment still being written counts.
     content_hash: str
+    # Of what stands.
+    sealed_hash: str
     state: str
 
 
@@ -65,7 +68,8 @@ class _Read(msgspec.Struct, frozen=True):
 # Visits that exist are locked, in one order, so that two batches that cross wait instead of failing.
 READ = """
 WITH stored AS (
-    SELECT id, author_id, content_hash, state FROM visit WHERE id = ANY(%(visits)s) ORDER BY id FOR UPDATE
+    SELECT id, author_id, coalesce(mending_hash, content_hash) AS content_hash, content_hash AS sealed_hash, state
+    FROM visit WHERE id = ANY(%(visits)s) ORDER BY id FOR UPDATE
 ), held AS (
     SELECT DISTINCT ON (h.id) h.id, h.area_code, h.class,
         CASE WHEN h.area_code ^@ ANY(%(areas)s) THEN NULL ELSE c.revoked_at END AS revoked_at
@@ -182,7 +186,8 @@ WITH rows AS (
     INSERT INTO audit_entry
         (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
     SELECT 'staff', %(caller)s, %(device)s, %(request)s,
-        CASE rows.state WHEN 'submitted' THEN 'visit.submitted' ELSE 'visit.saved' END,
+        CASE rows.state WHEN 'submitted' THEN 'visit.submitted' WHEN 'amended' THEN 'visit.amended'
+            ELSE 'visit.saved' END,
         'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
     FROM rows JOIN written USING (id)
 )

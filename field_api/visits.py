@@ -4,7 +4,7 @@ Law, as read: at least two investigators, both at the home; by phone or video on
 (DOMAIN §2). A visit made while its author held the household is taken even after a reassignment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from field_api.amendments import Sealed, check_amendment, drop_draft, hold_submitted, save_draft, set_aside
 from field_api.completion import settle_visits
 from field_api.documents import VisitDocument
 from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict, judge
@@ -35,16 +36,18 @@ NOT_YET_SUBMITTED = ("draft", "discarded")
 async def apply_visits(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[VisitDocument]]
 ) -> list[Verdict]:
+    sealed = await hold_submitted(session, [row for row in rows if row.document.amendment is not None])
     context = await _look_up(session, caller, rows)
     now = utc_now()
     verdicts: list[Verdict] = []
-    written: list[Incoming[VisitDocument]] = []
+    accepted: list[Incoming[VisitDocument]] = []
     for row in rows:
-        verdict = _judge(context, caller, row)
+        verdict = _judge(context, sealed, caller, row)
         verdicts.append(verdict or Applied())
         if verdict is None:
-            written.append(row)
-    lost = await _write(session, services, caller, context, written, now)
+            accepted.append(row)
+    written = await _keep_amendments(session, context, sealed, accepted)
+    lost = await _write(session, services, caller, context, sealed, written, now)
     return [
         _against_a_twin(row, lost[row.document.id]) if row.document.id in lost else verdict
         for row, verdict in zip(rows, verdicts, strict=True)
@@ -63,21 +66,42 @@ async def _look_up(session: AsyncSession, caller: Caller, rows: Sequence[Incomin
     )
 
 
-def _judge(context: Context, caller: Caller, row: Incoming[VisitDocument]) -> Verdict | None:
+def _judge(
+    context: Context, sealed: Mapping[UUID, Sealed], caller: Caller, row: Incoming[VisitDocument]
+) -> Verdict | None:
     """What stands against writing this row; None when nothing does."""
     document, stored = row.document, context.stored.get(row.document.id)
     if stored is not None:
         if stored.author_id != caller.id:
             return Conflict()
         verdict = judge(row, stored.content_hash)
-        if verdict is not None:
+        if verdict is not None or row.content_hash == stored.sealed_hash:
             return verdict
         if stored.state not in NOT_YET_SUBMITTED:
-            return Conflict(Problem("visit.frozen"))
+            return _judge_amendment(context, sealed.get(document.id), row)
     try:
         _check_draft(context, document)
-        if document.state == "submitted" and not document.deleted:
-            _check_submission(context, caller, document)
+        if _is_submitted(document):
+            _check_investigators(context, caller, document)
+            _check_submission(context, document)
+    except Problem as problem:
+        return Quarantine(problem)
+    return None
+
+
+def _judge_amendment(context: Context, sealed: Sealed | None, row: Incoming[VisitDocument]) -> Verdict | None:
+    """Who was there was checked at the submission and stays as it was, even when someone has left since."""
+    if sealed is None or row.document.deleted:
+        return Conflict(Problem("visit.frozen"))
+    try:
+        check_amendment(sealed, row)
+    except Problem as problem:
+        return Conflict(problem)
+    if row.document.state == "draft":
+        return None
+    try:
+        _check_draft(context, row.document)
+        _check_submission(context, row.document)
     except Problem as problem:
         return Quarantine(problem)
     return None
@@ -96,9 +120,8 @@ def _began_after_loss(hold: Hold, document: VisitDocument) -> bool:
     return hold.revoked_at is not None and document.started_at is not None and document.started_at > hold.revoked_at
 
 
-def _check_submission(context: Context, caller: Caller, document: VisitDocument) -> None:
+def _check_submission(context: Context, document: VisitDocument) -> None:
     """Raises the first rule of law that the submission breaks, else every fault of its answers at once."""
-    _check_investigators(context, caller, document)
     _check_presence(document)
     _check_photos(document)
     _check_answers(context, document)
@@ -163,21 +186,45 @@ def _facts(hold: Hold, document: VisitDocument) -> Facts:
     )
 
 
+async def _keep_amendments(
+    session: AsyncSession,
+    context: Context,
+    sealed: Mapping[UUID, Sealed],
+    rows: Sequence[Incoming[VisitDocument]],
+) -> list[Incoming[VisitDocument]]:
+    """Do what amendments ask beside being written; returns the rows that are still to be written."""
+    rest: list[Incoming[VisitDocument]] = []
+    for row in rows:
+        stored = context.stored.get(row.document.id)
+        if stored is None or stored.state in NOT_YET_SUBMITTED:
+            rest.append(row)
+        elif row.content_hash == stored.sealed_hash:
+            await drop_draft(session, row.document.id)
+        elif row.document.state == "draft":
+            await save_draft(session, row)
+        else:
+            await set_aside(session, sealed[row.document.id])
+            rest.append(row)
+    return rest
+
+
 async def _write(
     session: AsyncSession,
     services: Services,
     caller: Caller,
     context: Context,
+    sealed: Mapping[UUID, Sealed],
     rows: Sequence[Incoming[VisitDocument]],
     now: datetime,
 ) -> dict[UUID, str]:
     """Write the rows; returns the content hash of those where a twin came first at the same moment."""
     if not rows:
         return {}
+    amended = {row.document.id: sealed[row.document.id] for row in rows if row.document.id in sealed}
     written = await write_visits(
         session,
         caller,
-        [{"id": row.document.id, **_columns(services, caller, context, row, now)} for row in rows],
+        [_columns(services, caller, context, amended.get(row.document.id), row, now) for row in rows],
         people=[pair for row in rows for pair in _people(row.document)],
         seen=context.stored.keys(),
     )
@@ -207,21 +254,28 @@ async def _twins(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
 
 
 def _columns(
-    services: Services, caller: Caller, context: Context, row: Incoming[VisitDocument], now: datetime
+    services: Services,
+    caller: Caller,
+    context: Context,
+    amended: Sealed | None,
+    row: Incoming[VisitDocument],
+    now: datetime,
 ) -> dict[str, Any]:
     document = row.document
     hold = context.holds[document.household_id]
     submitted = _is_submitted(document)
+    state = "amended" if amended else document.state
     return {
+        "id": document.id,
         "household_id": document.household_id,
         "assignment_id": document.assignment_id,
-        "area_code": hold.area_code,
+        "area_code": amended.visit.area_code if amended else hold.area_code,
         "kind": document.kind,
         "checklist_code": document.checklist_code,
         "checklist_version": document.checklist_version,
         "author_id": caller.id,
         "device_id": caller.device_id,
-        "state": "discarded" if document.deleted else document.state,
+        "state": "discarded" if document.deleted else state,
         "mode": document.mode,
         "started_at": document.started_at,
         "ended_at": document.ended_at,
@@ -229,20 +283,23 @@ def _columns(
         "content_hash": row.content_hash,
         "received_at": now,
         "submitted_at": now if submitted else None,
-        "receipt": _receipt(services, caller, row, now) if submitted else None,
-        "late_after_reassignment": hold.revoked_at is not None,
+        "receipt": _receipt(services, caller, amended, row, now) if submitted else None,
+        "late_after_reassignment": amended.visit.late_after_reassignment if amended else hold.revoked_at is not None,
         "updated_at": now,
     }
 
 
-def _receipt(services: Services, caller: Caller, row: Incoming[VisitDocument], now: datetime) -> str:
-    """The server's signed word that it holds this visit: its hash, and when it came."""
+def _receipt(
+    services: Services, caller: Caller, amended: Sealed | None, row: Incoming[VisitDocument], now: datetime
+) -> str:
+    """The server's signed word that it holds this visit: its hash, when it came, and what it amends."""
     return services.receipts.sign(
         {
             "visitId": str(row.document.id),
             "sha256": row.content_hash,
             "receivedAt": now.isoformat(),
             "authorId": str(caller.id),
+            **({"amends": amended.visit.content_hash} if amended else {}),
         }
     )
 
@@ -269,14 +326,14 @@ def _against_a_twin(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:
 
 
 async def load_visits(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
-    """Visit documents with what the server says of them under `server`."""
+    """Visit documents with what the server says of them under `server`; to their author as last written."""
     visits = list(await session.scalars(readable(Visit, caller).where(Visit.id.in_(ids))))
     returned = await _standing_decisions(session, [one.id for one in visits])
     attested = await _attested(session, [one.id for one in visits])
     return {
         str(one.id): {
             "_deleted": False,
-            **one.document,
+            **(one.mending if one.mending and one.author_id == caller.id else one.document),
             "id": str(one.id),
             "server": _server_part(one, returned.get(one.id), attested.get(one.id, [])),
         }
@@ -309,6 +366,7 @@ def _server_part(visit: Visit, decision: Decision | None, attested: list[str]) -
         "attestedBy": attested,
         "receipt": visit.receipt,
         "lateAfterReassignment": visit.late_after_reassignment,
+        "version": visit.version,
     }
     if decision is not None:
         part["decision"] = {

@@ -25,7 +25,7 @@ from server.models.people import Staff
 from server.models.visits import Visit, VisitInvestigator
 
 _SHOWN_KINDS = ("intake", "review")
-_SHOWN_STATES = ("submitted", "under_review", "accepted", "escalated")
+_SHOWN_STATES = ("submitted", "amended", "under_review", "accepted", "escalated")
 # Pictures, signatures and places are looked at elsewhere.
 _NOT_SHOWN = frozenset({"photo", "signature", "geopoint"})
 

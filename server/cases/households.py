@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.rules import day_of
 from server.core.access import Caller, Role, found, readable, require
+from server.core.differences import Difference, differences
 from server.core.errors import Fault, Problem
 from server.core.idnumbers import IdCheck, check_id, mask_id, mask_phone
 from server.core.pii import Vault
@@ -160,14 +161,6 @@ class HouseholdPage(Answer):
     bank_holder: str | None
     bank_name: str | None
     card_mask: str | None
-
-
-class Difference(Answer):
-    """One place where a version differs from the one before: a JSON pointer, and both values."""
-
-    pointer: str
-    before: Any
-    after: Any
 
 
 class VersionLine(Answer):
@@ -483,20 +476,6 @@ async def list_versions(session: AsyncSession, caller: Caller, household_id: UUI
         )
         before = one.body
     return lines[::-1]
-
-
-def differences(before: Any, after: Any, pointer: str = "") -> list[Difference]:
-    """Places that differ; lists of things with an `id` are compared by it, so a new order is no difference."""
-    if isinstance(before, list) and isinstance(after, list):
-        before, after = _by_id(before), _by_id(after)
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = [*before, *(key for key in after if key not in before)]
-        return [one for key in keys for one in differences(before.get(key), after.get(key), f"{pointer}/{key}")]
-    return [] if before == after else [Difference(pointer=pointer, before=before, after=after)]
-
-
-def _by_id(items: list[Any]) -> dict[str, Any]:
-    return {str(one.get("id", place)) if isinstance(one, dict) else str(place): one for place, one in enumerate(items)}
 
 
 async def reveal(session: AsyncSession, vault: Vault, caller: Caller, household_id: UUID, asked: Reveal) -> Revealed:

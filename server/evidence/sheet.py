@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
 MODES: dict[str, str] = {"in_person": "入户", "phone": "电话", "video": "视频"}
 STATES: dict[str, str] = {
     "submitted": "已提交",
+    "amended": "已补正",
     "under_review": "审核中",
     "accepted": "已通过",
     "returned": "已退回",

@@ -41,11 +41,14 @@ COUNTY = 6
 
 
 class ReviewItem(Base):
-    """A complete visit in the queue. `waiting` and past its lease, or `claimed`, or `decided`."""
+    """A complete visit in the queue. `waiting` and past its lease, or `claimed`, or `decided`.
+
+    `amended`: its author has corrected it, and it is not whole yet; it comes back when it is.
+    """
 
     __tablename__ = "review_item"
     __table_args__ = (
-        CheckConstraint("state IN ('waiting', 'claimed', 'decided')", name="state_is_known"),
+        CheckConstraint("state IN ('waiting', 'claimed', 'decided', 'amended')", name="state_is_known"),
         CheckConstraint(
             "(state = 'claimed') = (holder_id IS NOT NULL AND lease_until IS NOT NULL)",
             name="claimed_has_a_holder",

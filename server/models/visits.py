@@ -3,15 +3,27 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, ForeignKeyConstraint, Index, or_, select, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import DESK_ROLES, Caller, in_areas
 from server.core.database import Base
-from server.models.columns import AreaCode, Id, Json, OptionalTime, Sha256, Time, WrittenAt
+from server.models.columns import AreaCode, Id, Json, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.households import VISIT_KINDS
 
-VISIT_STATES = ("draft", "discarded", "submitted", "under_review", "accepted", "returned", "escalated")
+VISIT_STATES = ("draft", "discarded", "submitted", "amended", "under_review", "accepted", "returned", "escalated")
+# Sent, and not yet before a reviewer: parts of it may still be on the way.
+ARRIVING_STATES = ("submitted", "amended")
 
 
 class Visit(Base):
@@ -29,7 +41,7 @@ class Visit(Base):
         Index(
             "ix_visit_waiting",
             text("submitted_at DESC"),
-            postgresql_where=text("state = 'submitted' AND complete_at IS NULL"),
+            postgresql_where=text("state IN ('submitted', 'amended') AND complete_at IS NULL"),
         ),
         Index("ix_visit_author_start", "author_id", "started_at"),
         Index("ix_visit_household_start", "household_id", "started_at"),
@@ -57,6 +69,11 @@ class Visit(Base):
     complete_at: Mapped[OptionalTime]
     receipt: Mapped[str | None]
     late_after_reassignment: Mapped[bool] = mapped_column(default=False)
+    # 1, and one more with each amendment; the ones before stand in VisitVersion.
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    # An amendment that its author is still writing. Nobody else sees it.
+    mending: Mapped[OptionalJson]
+    mending_hash: Mapped[str | None] = mapped_column(String(64))
     updated_at: Mapped[WrittenAt]
 
     @classmethod
@@ -68,6 +85,21 @@ class Visit(Base):
             cls.id.in_(took_part),
             in_areas(cls.area_code, caller, DESK_ROLES) & cls.state.not_in(["draft", "discarded"]),
         )
+
+
+class VisitVersion(Base):
+    """A visit as it stood before an amendment: never changed, never shown to a phone."""
+
+    __tablename__ = "visit_version"
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    document: Mapped[Json]
+    content_hash: Mapped[Sha256]
+    receipt: Mapped[str]
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    submitted_at: Mapped[Time]
+    superseded_at: Mapped[Time]
 
 
 class VisitInvestigator(Base):

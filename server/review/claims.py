@@ -54,8 +54,7 @@ async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings:
     Raises `review.claimed_by_other`, `review.decided`, `review.own_visit`, `review.relative`.
     """
     item = await lock_item(session, caller, visit_id)
-    if item.state == "decided":
-        raise await decided_already(session, visit_id)
+    await refuse_closed(session, item)
     if item.holder_id != caller.id:
         await refuse_held(session, item, now)
     return lease(session, caller, item, settings, now)
@@ -64,8 +63,7 @@ async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings:
 async def keep(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:
     """The heartbeat of an open page. Raises what tells that the claim was lost, and to whom."""
     item = await lock_item(session, caller, visit_id)
-    if item.state == "decided":
-        raise await decided_already(session, visit_id)
+    await refuse_closed(session, item)
     if item.holder_id != caller.id:
         await refuse_held(session, item, now)
         raise Problem("review.not_claimed")
@@ -149,6 +147,14 @@ async def refuse_held(session: AsyncSession, item: ReviewItem, now: datetime) ->
     if item.holder_id is not None and item.lease_until is not None and item.lease_until > now:
         holder = await session.get_one(Staff, item.holder_id)
         raise Problem("review.claimed_by_other", holder=holder.name)
+
+
+async def refuse_closed(session: AsyncSession, item: ReviewItem) -> None:
+    """Raises `review.decided`, with who and what, or `review.amended` while a corrected visit is on its way."""
+    if item.state == "decided":
+        raise await decided_already(session, item.visit_id)
+    if item.state == "amended":
+        raise Problem("review.amended")
 
 
 async def decided_already(session: AsyncSession, visit_id: UUID) -> Problem:

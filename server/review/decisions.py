@@ -26,8 +26,8 @@ from server.models import audit
 from server.models.areas import rule_values
 from server.models.feed import announce
 from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck
-from server.models.visits import Visit
-from server.review.claims import Claim, decided_already, lease, lock_item, put_back, refuse_held
+from server.models.visits import ARRIVING_STATES, Visit
+from server.review.claims import Claim, lease, lock_item, put_back, refuse_closed, refuse_held
 
 CHINA = ZoneInfo("Asia/Shanghai")
 VISIT_STATE = {
@@ -103,8 +103,7 @@ async def decide(
     undo = timedelta(seconds=await _undo_s(session, item, now))
     if (again := await _same_act(session, caller, visit_id, asked, idempotency_key)) is not None:
         return _told(again, undo)
-    if item.state == "decided":
-        raise await decided_already(session, visit_id)
+    await refuse_closed(session, item)
     if item.holder_id != caller.id or version not in {None, item.version}:
         if item.holder_id != caller.id:
             await refuse_held(session, item, now)
@@ -250,7 +249,8 @@ async def undo_decision(
 ) -> Claim:
     """Take one's own decision back while it is not final; the visit is then claimed again.
 
-    Raises `review.not_decided` (also for another's decision) and `review.undo_too_late`.
+    Raises `review.not_decided` (also for another's decision), `review.undo_too_late`, and `review.amended` when the
+    phone has answered it already.
     """
     item = await lock_item(session, caller, visit_id)
     decision = await session.scalar(
@@ -260,12 +260,14 @@ async def undo_decision(
     )
     if decision is None or item.state != "decided":
         raise Problem("review.not_decided")
+    visit = await session.get_one(Visit, visit_id)
+    if visit.state in ARRIVING_STATES:
+        raise Problem("review.amended")
     seconds = await _undo_s(session, item, now)
     if now > decision.decided_at + timedelta(seconds=seconds):
         raise Problem("review.undo_too_late", seconds=round(seconds))
     decision.undone_at, decision.undone_why = now, "undone"
     await _unsettle(session, caller, visit_id, decision)
-    visit = await session.get_one(Visit, visit_id)
     visit.state = "under_review"
     item.state = "waiting"
     claimed = lease(session, caller, item, settings, now)
@@ -332,8 +334,8 @@ def _against_bulk(
     """Also for one's own visits and relatives' the answer is that there is no such visit to accept."""
     if item is None:
         return "thing.not_found"
-    if item.state == "decided":
-        return "review.decided"
+    if item.state in {"decided", "amended"}:
+        return f"review.{item.state}"
     if item.holder_id not in {None, caller.id} and item.lease_until is not None and item.lease_until > now:
         return "review.claimed_by_other"
     is_grave = item.gravest > SEVERITIES.index("info")
@@ -356,9 +358,11 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     )
     if decision is not None:
         decision.undone_at, decision.undone_why = now, "reopened"
+    visit = await session.get_one(Visit, visit_id)
+    if visit.state in ARRIVING_STATES:
+        raise Problem("review.amended")
     put_back(item)
     item.entered_at = now
-    visit = await session.get_one(Visit, visit_id)
     visit.state = "under_review"
     await session.flush()  # announce reads the new state
     audit.record(session, caller, "review.reopened", "visit", visit_id, area_code=item.area_code, reason=reason)

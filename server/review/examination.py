@@ -24,7 +24,7 @@ from server.models import audit
 from server.models.evidence import Evidence, Photo
 from server.models.feed import announce
 from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SeenFix, SeenPhoto, SpotCheck
-from server.models.visits import Attestation, Visit
+from server.models.visits import ARRIVING_STATES, Attestation, Visit
 from server.review.doubts import Facts
 from server.review.rules import Doubt, codes_reading, find_doubts
 from server.review.view import LEAST_QUALITY, read_fix, view_visit, visited_on
@@ -42,6 +42,8 @@ async def examine_visit(services: Services, *, visit_id: str, codes: list[str] |
     """
     async with open_session(services.sessions) as session:
         visit = await _lock(session, UUID(visit_id))
+        if _is_on_its_way(visit):
+            return
         await _remember(session, visit)
         doubts = list(find_doubts(await view_visit(session, visit), codes))
         fresh = await _replace_findings(session, visit, doubts, codes, utc_now())
@@ -53,6 +55,11 @@ async def _lock(session: AsyncSession, visit_id: UUID) -> Visit:
     """The item before the visit, as a decision locks them: the two then wait for each other and do not cross."""
     await session.get(ReviewItem, visit_id, with_for_update=True)
     return await session.get_one(Visit, visit_id, with_for_update=True)
+
+
+def _is_on_its_way(visit: Visit) -> bool:
+    """Amended since, and parts are missing: it is examined when they have come."""
+    return visit.state == "amended" and visit.complete_at is None
 
 
 async def _remember(session: AsyncSession, visit: Visit) -> None:
@@ -147,7 +154,7 @@ async def _enter_queue(session: AsyncSession, visit: Visit, now: datetime) -> No
             select(Finding.code, Finding.severity).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None))
         )
     ).all()
-    if visit.state not in {"submitted", "under_review"}:
+    if visit.state not in {*ARRIVING_STATES, "under_review"}:
         await _note_findings(session, visit, standing)
         return
     is_new = await session.get(ReviewItem, visit.id, with_for_update=True) is None
@@ -160,7 +167,7 @@ async def _enter_queue(session: AsyncSession, visit: Visit, now: datetime) -> No
     else:
         await _note_findings(session, visit, standing)
     again = not is_new and await _reopen_if_due(session, visit, now)
-    if visit.state == "submitted":
+    if visit.state in ARRIVING_STATES:
         visit.state = "under_review"
     if is_new or again:
         await session.flush()  # announce reads the new state
@@ -199,12 +206,15 @@ async def _note_findings(session: AsyncSession, visit: Visit, standing: Iterable
 async def _reopen_if_due(session: AsyncSession, visit: Visit, now: datetime) -> bool:
     """An amended visit, or one whose spot check has come back, goes before a reviewer again."""
     item = await session.get_one(ReviewItem, visit.id)
+    if item.state == "amended":
+        item.state, item.changed_at = "waiting", func.now()
+        return True
     if item.state != "decided":
         return False
     decision = await session.scalar(
         select(Decision).where(Decision.visit_id == visit.id, Decision.undone_at.is_(None)).with_for_update()
     )
-    amended = visit.state == "submitted"
+    amended = visit.state in ARRIVING_STATES
     if not amended and not await _spot_check_is_back(session, decision):
         return False
     reopen(item, decision, "amended" if amended else "spot_check", now)
@@ -286,6 +296,8 @@ async def look_again(services: Services, *, visit_id: str, codes: list[str] | No
     """Some rules, or all, look at a visit again; it passes nothing on."""
     async with open_session(services.sessions) as session:
         visit = await _lock(session, UUID(visit_id))
+        if _is_on_its_way(visit):
+            return
         doubts = list(find_doubts(await view_visit(session, visit), codes))
         await _replace_findings(session, visit, doubts, codes, utc_now())
         await _enter_queue(session, visit, utc_now())

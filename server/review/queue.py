@@ -113,7 +113,9 @@ def in_state(state: State | None, now: datetime) -> Any:
         return free
     if state == "claimed":
         return and_(ReviewItem.state == "claimed", ReviewItem.lease_until > now)
-    return ReviewItem.state == "decided" if state == "decided" else ReviewItem.state != "decided"
+    if state == "decided":
+        return ReviewItem.state == "decided"
+    return and_(ReviewItem.state != "decided", ReviewItem.state != "amended")
 
 
 def _after(cursor: Cursor) -> Any:

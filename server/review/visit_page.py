@@ -1,6 +1,7 @@
 """One visit on one page for the desk: answers, photos, fixes, doubts; every look is logged."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
 from server.core.access import Caller, found, readable
+from server.core.differences import Difference, differences
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.wire import Answer
@@ -18,7 +20,7 @@ from server.models.evidence import Evidence, Photo
 from server.models.households import Household
 from server.models.people import Staff
 from server.models.review import Decision, Finding, SpotCheck
-from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 from server.review.rules import sentence
 
 Rendition = Literal["320", "1280", "original", "watermarked"]
@@ -52,6 +54,27 @@ class InvestigatorLine(Answer):
     fix: dict[str, Any] | None
 
 
+class AmendmentLine(Answer):
+    """What one amendment changed, as JSON pointers into the visit's document, and why."""
+
+    version: int
+    reason: str
+    amended_at: datetime
+    received_at: datetime
+    differences: list[Difference]
+
+
+class PreviousVisit(Answer):
+    """The visit before at this home, to read the answers beside it."""
+
+    visit_id: UUID
+    kind: str
+    started_at: datetime
+    checklist_code: str
+    checklist_version: int
+    answers: dict[str, Any]
+
+
 class VisitPage(Answer):
     id: UUID
     state: str
@@ -73,6 +96,10 @@ class VisitPage(Answer):
     findings: list[FindingLine]
     outcome: str | None
     reason: str | None
+    # 1 as first submitted; then one for each amendment.
+    version: int
+    amendments: list[AmendmentLine]
+    previous: PreviousVisit | None
 
 
 class PhotoLink(Answer):
@@ -109,6 +136,9 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         findings=await _findings(session, visit),
         outcome=decision.outcome if decision else None,
         reason=decision.reason if decision else None,
+        version=visit.version,
+        amendments=await _amendments(session, visit),
+        previous=await _previous(session, caller, visit),
     )
 
 
@@ -123,6 +153,54 @@ async def _keep_blind(session: AsyncSession, caller: Caller, visit_id: UUID) -> 
     )
     if on_the_way is not None:
         raise Problem("review.blind")
+
+
+async def _amendments(session: AsyncSession, visit: Visit) -> list[AmendmentLine]:
+    before = select(VisitVersion).where(VisitVersion.visit_id == visit.id).order_by(VisitVersion.number)
+    versions: list[Visit | VisitVersion] = [*await session.scalars(before), visit]
+    return [_amendment(number, one, other) for number, (one, other) in enumerate(pairwise(versions), start=2)]
+
+
+def _amendment(number: int, before: Visit | VisitVersion, after: Visit | VisitVersion) -> AmendmentLine:
+    told = after.document["amendment"]
+    assert after.submitted_at is not None
+    return AmendmentLine(
+        version=number,
+        reason=told["reason"],
+        amended_at=datetime.fromisoformat(told["amendedAt"]),
+        received_at=after.submitted_at,
+        differences=differences(_without_the_reason(before.document), _without_the_reason(after.document)),
+    )
+
+
+def _without_the_reason(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "amendment"}
+
+
+async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> PreviousVisit | None:
+    if visit.started_at is None:
+        return None
+    before: Visit | None = await session.scalar(
+        readable(Visit, caller)
+        .where(
+            Visit.household_id == visit.household_id,
+            Visit.started_at < visit.started_at,
+            Visit.submitted_at.is_not(None),
+            Visit.id != visit.id,
+        )
+        .order_by(Visit.started_at.desc())
+        .limit(1)
+    )
+    if before is None or before.started_at is None:
+        return None
+    return PreviousVisit(
+        visit_id=before.id,
+        kind=before.kind,
+        started_at=before.started_at,
+        checklist_code=before.checklist_code,
+        checklist_version=before.checklist_version,
+        answers=before.document.get("answers", {}),
+    )
 
 
 def _home(household: Household) -> dict[str, Any] | None:
