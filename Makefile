@@ -16,7 +16,7 @@ find_python = for python in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 pyth
 set_up = $(if $(READY),@:,@$(find_python); exec "$$python" -I deploy/set_up.py)
 step = @printf '\n\033[1m== %s\033[0m\n' $(1)
 
-.PHONY: help run test lint types layers openapi-drift tests format openapi bench demo-visit lock clean set-up set-up-dev
+.PHONY: help run test lint types web layers openapi-drift tests format openapi bench demo-visit lock clean set-up set-up-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,12 @@ run: set-up ## start everything: database, photo store, API, worker, demo county
 demo-visit: set-up ## walk one home visit through a running `make run`, from the phone to the resident
 	@$(VENV)/python -m server demo-visit $(if $(PHOTOS),--photos $(PHOTOS))
 
-test: set-up-dev ## all that CI runs: lint, layers, OpenAPI drift, types, tests
+test: set-up-dev ## all that CI runs: lint, layers, OpenAPI drift, types, web, tests
 	@$(MAKE) READY=1 lint
 	@$(MAKE) READY=1 layers
 	@$(MAKE) READY=1 openapi-drift
 	@$(MAKE) READY=1 types
+	@$(MAKE) READY=1 web
 	@$(MAKE) READY=1 tests
 
 lint: set-up-dev ## check style and format
@@ -47,6 +48,10 @@ layers: set-up-dev
 types: set-up-dev
 	$(call step,'types')
 	@$(VENV)/mypy
+
+web: set-up-dev ## check the web apps: types against openapi.json, unit tests (the set-up built them)
+	$(call step,'web')
+	@cd web && PATH="$$PWD/../$(VENV):$$PATH" && npm run --silent types && npm run --silent check && npm run --silent test
 
 openapi-drift: set-up-dev
 	$(call step,'OpenAPI drift')
@@ -75,7 +80,7 @@ lock: ## write requirements*.txt anew from pyproject.toml (needs uv)
 	@$(compile) $(UPGRADE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove the virtual environment and caches (the data in .data stays)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv web/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 set-up:

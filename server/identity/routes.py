@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Router, delete, get, post
+from litestar import Request, Response, Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
@@ -11,8 +11,10 @@ from server.core.access import FIELD_ROLES, Grant, Role, require
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, problems
 from server.identity import devices, signin
+from server.identity.cookies import WebApp, answer_with_tokens, read_refresh_token
 from server.identity.devices import DeviceIntro, DeviceLine, SignedIn
 
+AnyRequest = Request[Any, Any, Any]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
 _SIGN_IN = problems("request.invalid", "auth.sign_in_failed", "request.rate_limited")
 _WECHAT = problems(
@@ -22,9 +24,12 @@ _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", 
 
 
 class StaffSignIn(Wire):
+    """With `webApp`, the refresh token comes as a cookie that no script can read, and not in the answer."""
+
     login: ShortText
     password: Password
     device: DeviceIntro
+    web_app: WebApp | None = None
 
 
 class WechatSignIn(Wire):
@@ -32,6 +37,7 @@ class WechatSignIn(Wire):
 
     code: ShortText
     device: DeviceIntro
+    web_app: WebApp | None = None
 
 
 class WechatCode(Wire):
@@ -44,7 +50,10 @@ class Binding(Wire):
 
 
 class RefreshRequest(Wire):
-    refresh_token: ShortText
+    """One of the two: the token itself, or the web app whose cookie holds it."""
+
+    refresh_token: ShortText | None = None
+    web_app: WebApp | None = None
 
 
 class Me(Answer):
@@ -56,17 +65,21 @@ class Me(Answer):
 
 @post("/staff/sign-in", status_code=200, responses=_SIGN_IN)
 async def sign_in_staff(
-    data: JSONBody[StaffSignIn], request: Request[Any, Any, Any], session: Session, services: Held
-) -> SignedIn:
+    data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: Held
+) -> Response[SignedIn]:
     address = request.client.host if request.client else "unknown"
-    return await signin.sign_in_with_password(
+    signed_in = await signin.sign_in_with_password(
         session, services, data.login, data.password, data.device, address=address, now=utc_now()
     )
+    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post("/staff/sign-in-wechat", status_code=200, responses=_WECHAT)
-async def sign_in_staff_with_wechat(data: JSONBody[WechatSignIn], session: Session, services: Held) -> SignedIn:
-    return await signin.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
+async def sign_in_staff_with_wechat(
+    data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: Held
+) -> Response[SignedIn]:
+    signed_in = await signin.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
+    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post(
@@ -81,8 +94,11 @@ async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Se
 
 
 @post("/resident/sign-in-wechat", status_code=200, responses=_WECHAT)
-async def sign_in_resident(data: JSONBody[WechatSignIn], session: Session, services: Held) -> SignedIn:
-    return await signin.sign_in_resident(session, services, data.code, data.device, utc_now())
+async def sign_in_resident(
+    data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: Held
+) -> Response[SignedIn]:
+    signed_in = await signin.sign_in_resident(session, services, data.code, data.device, utc_now())
+    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post(
@@ -101,13 +117,21 @@ async def bind_resident(data: JSONBody[Binding], caller: CallerDep, session: Ses
     status_code=200,
     responses=problems("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
 )
-async def refresh_tokens(data: JSONBody[RefreshRequest], session: Session, services: Held) -> SignedIn:
-    return await devices.refresh(session, services, data.refresh_token, utc_now())
+async def refresh_tokens(
+    data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: Held
+) -> Response[SignedIn]:
+    token = read_refresh_token(data.refresh_token, data.web_app, request.cookies)
+    signed_in = await devices.refresh(session, services, token, utc_now())
+    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post("/sign-out", status_code=204, security=BEARER, responses=_SIGNED)
 async def sign_out(caller: CallerDep, session: Session) -> None:
     await devices.end_device(session, caller, caller.device_id, utc_now(), "signed_out")
+
+
+def _host(request: AnyRequest) -> str:
+    return request.url.hostname or ""
 
 
 @get("/me", security=BEARER, responses=_SIGNED)

@@ -1,0 +1,8 @@
+import '@shared/polyfills.ts';
+import '@shared/base.css';
+import { openSession } from '@shared/api/session.ts';
+import { createApp } from 'vue';
+import App from './App.vue';
+
+openSession('desk');
+createApp(App).mount('#app');

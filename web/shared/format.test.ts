@@ -1,0 +1,22 @@
+import { expect, test, vi } from 'vitest';
+
+vi.mock('./i18n.ts', () => ({ tag: () => 'zh-CN' }));
+const { distance, readYuan, today, yuan } = await import('./format.ts');
+
+test('an amount is read as whole fen or not at all', () => {
+  expect(readYuan('364.5')).toBe(36450);
+  expect(readYuan(' 0.07 ')).toBe(7);
+  expect(readYuan('1.005')).toBeNull();
+  expect(readYuan('107、47')).toBeNull();
+});
+
+test('fen are written as yuan', () => expect(yuan(123456)).toBe('1,234.56'));
+
+test('today is the county’s day, wherever the phone believes it is', () => {
+  expect(today(new Date('2026-11-23T17:00:00Z'))).toBe('2026-11-24');
+});
+
+test('a distance says its unit', () => {
+  expect(distance(849.6)).toBe('850 米');
+  expect(distance(12_400)).toBe('12.4 公里');
+});

@@ -1,0 +1,55 @@
+// How numbers, money and times are written. Money is whole fen, times are the county's: Asia/Shanghai.
+import { tag } from './i18n.ts';
+
+const ZONE = 'Asia/Shanghai';
+type When = string | number | Date;
+
+/** 36450 → “364.50”; the unit is the label's to say. */
+export function yuan(fen: number): string {
+  return new Intl.NumberFormat(tag(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(fen / 100);
+}
+
+/** “364.5” → 36450; null when it is no amount of whole fen. */
+export function readYuan(text: string): number | null {
+  const match = /^\s*(-?)(\d{1,9})(?:\.(\d{1,2}))?\s*$/.exec(text);
+  if (!match) return null;
+  const fen = Number(match[2]) * 100 + Number((match[3] ?? '').padEnd(2, '0'));
+  return match[1] ? -fen : fen;
+}
+
+export function day(at: When): string {
+  return format(at, { year: 'numeric', month: '2-digit', day: '2-digit' });
+}
+
+export function monthDay(at: When): string {
+  return format(at, { month: 'long', day: 'numeric' });
+}
+
+export function time(at: When): string {
+  return format(at, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
+
+export function dayAndTime(at: When): string {
+  return `${day(at)} ${time(at)}`;
+}
+
+/** Today in the county, as YYYY-MM-DD. */
+export function today(now: Date = new Date()): string {
+  return new Intl.DateTimeFormat('sv-SE', { timeZone: ZONE }).format(now);
+}
+
+/** 850 → “850 m”/“850 米”, 12400 → “12.4 km”/“12.4 公里”. */
+export function distance(meters: number): string {
+  const far = meters >= 1000;
+  const value = far ? (meters / 1000).toFixed(1) : String(Math.round(meters));
+  if (tag() === 'en') return `${value} ${far ? 'km' : 'm'}`;
+  return `${value} ${far ? '公里' : '米'}`;
+}
+
+export function bytes(count: number): string {
+  return count < 1024 * 1024 ? `${Math.ceil(count / 1024)} KB` : `${(count / 1024 / 1024).toFixed(1)} MB`;
+}
+
+function format(at: When, parts: Intl.DateTimeFormatOptions): string {
+  return new Intl.DateTimeFormat(tag(), { timeZone: ZONE, ...parts }).format(new Date(at));
+}

@@ -1,0 +1,38 @@
+// Two languages, Chinese first. An app gives its words once as [中文, English] and gets a typed `t`; what is missing
+// in English can't be left out, the type asks for it. The choice is kept on this device for all three apps.
+import { ref } from 'vue';
+
+export type Language = 'zh' | 'en';
+export type Word = readonly [zh: string, en: string];
+
+const KEY = 'zoufang.language';
+export const language = ref<Language>(localStorage.getItem(KEY) === 'en' ? 'en' : 'zh');
+document.documentElement.lang = tag();
+
+export function setLanguage(chosen: Language): void {
+  language.value = chosen;
+  localStorage.setItem(KEY, chosen);
+  document.documentElement.lang = tag();
+}
+
+/** As BCP 47: for `Intl`, `lang` and `Accept-Language`. */
+export function tag(): string {
+  return language.value === 'zh' ? 'zh-CN' : 'en';
+}
+
+export type Values = Record<string, string | number>;
+
+/** `say(words)('key', {n: 3})`: `{n}` in the text is replaced. */
+export function say<Words extends Record<string, Word>>(words: Words): (key: keyof Words, values?: Values) => string {
+  return (key, values) => fill(pick(words[key]!), values);
+}
+
+/** Of a pair that comes from elsewhere (a checklist's labels) the one in the chosen language. */
+export function pick(word: Word | { zh: string; en?: string | null }): string {
+  const [zh, en] = 'zh' in word ? [word.zh, word.en] : word;
+  return language.value === 'en' ? en || zh : zh;
+}
+
+function fill(text: string, values: Values = {}): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}

@@ -1,0 +1,90 @@
+// One configuration for the three apps. `APP=desk npx vite` serves one of them for development, with the API of a
+// running `make run` behind it; `npm run build` builds all (build.mjs).
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import vue from '@vitejs/plugin-vue';
+import { defineConfig, type InlineConfig } from 'vite';
+import { budget } from './build/budget.ts';
+import { precompressed } from './build/precompressed.ts';
+
+const HERE = import.meta.dirname;
+const VERSION = process.env.npm_package_version ?? '0';
+const API = process.env.ZOUFANG_API ?? 'http://127.0.0.1:8000';
+// A five-year-old Android in WeChat's browser.
+const TARGET = ['chrome80', 'safari13.1'];
+
+interface App {
+  base: string;
+  /** What a first visit may cost on the wire, compressed. */
+  firstLoadKb: number;
+  /** Has a service worker, so that it opens with no network. */
+  worker?: boolean;
+}
+
+export const APPS: Record<string, App> = {
+  phone: { base: '/m/', firstLoadKb: 350 },
+  resident: { base: '/r/', firstLoadKb: 350 },
+  desk: { base: '/desk/', firstLoadKb: 900 },
+};
+
+export function config(app: string): InlineConfig {
+  const { base, firstLoadKb } = APPS[app]!;
+  return {
+    configFile: false,
+    root: join(HERE, app),
+    base,
+    logLevel: 'warn',
+    plugins: [vue(), budget(app, firstLoadKb), precompressed()],
+    define: { __APP_VERSION__: JSON.stringify(VERSION) },
+    resolve: { alias: { '@shared': join(HERE, 'shared') } },
+    build: {
+      outDir: outDir(app),
+      emptyOutDir: true,
+      target: TARGET,
+      assetsInlineLimit: 0, // data: addresses would have to be allowed by the Content-Security-Policy
+      modulePreload: { polyfill: true },
+      chunkSizeWarningLimit: 2000, // the budget is what counts
+    },
+    server: {
+      proxy: Object.fromEntries(
+        ['/auth', '/field', '/desk/v1', '/resident', '/public', '/uploads', '/.well-known'].map((path) => [path, API]),
+      ),
+    },
+  };
+}
+
+/** The service worker is one file at the app's root, and knows every file of the build before it. */
+export function serviceWorkerConfig(app: string): InlineConfig {
+  return {
+    configFile: false,
+    root: join(HERE, app),
+    logLevel: 'warn',
+    publicDir: false,
+    plugins: [precompressed()],
+    define: {
+      __PRECACHE__: JSON.stringify(builtFiles(outDir(app))),
+      __BASE__: JSON.stringify(APPS[app]!.base),
+      'process.env.NODE_ENV': '"production"',
+    },
+    build: {
+      outDir: outDir(app),
+      emptyOutDir: false,
+      target: TARGET,
+      lib: { entry: join(HERE, app, 'sw.ts'), formats: ['iife'], name: 'worker', fileName: () => 'sw.js' },
+    },
+  };
+}
+
+function outDir(app: string): string {
+  return join(HERE, 'dist', APPS[app]!.base.replaceAll('/', ''));
+}
+
+function builtFiles(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile() && !/\.(br|gz|map)$/.test(one.name) && one.name !== 'sw.js')
+    .map((one) => relative(folder, join(one.parentPath, one.name)))
+    .sort();
+}
+
+export default defineConfig(() => config(process.env.APP ?? 'phone'));

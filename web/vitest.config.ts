@@ -1,0 +1,9 @@
+import { join } from 'node:path';
+import vue from '@vitejs/plugin-vue';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  plugins: [vue()],
+  resolve: { alias: { '@shared': join(import.meta.dirname, 'shared') } },
+  test: { include: ['{shared,phone,resident,desk}/**/*.test.ts'] },
+});
