@@ -120,7 +120,7 @@ def _handlers():
     for route in create_app(Settings()).routes:
         for handler in getattr(route, "route_handlers", []):
             if (
-                route.path.startswith(("/auth", "/field", "/desk", "/resident", "/uploads"))
+                route.path.startswith(("/auth", "/field", "/desk/v", "/resident", "/uploads"))
                 and handler.handler_name != "options_handler"
             ):
                 yield route.path, handler
