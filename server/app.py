@@ -34,6 +34,7 @@ import server.review.examination
 import server.review.overview_routes
 import server.review.routes
 import server.review.rules
+import server.rulebook.routes
 import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.routes
@@ -94,6 +95,11 @@ async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
 def provide_wording() -> Any:
     """How a finding is said: the words are review's, and others print them too."""
     return server.review.rules.sentence
+
+
+def provide_finding_codes() -> frozenset[str]:
+    """Which findings there are: their severities are rules of an area."""
+    return frozenset(rule.code for rule in server.review.rules.RULES)
 
 
 def note_requests(app: ASGIApp) -> ASGIApp:
@@ -169,6 +175,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.postings.routes.desk_router,
             server.postings.routes.public_router,
             *server.notifications.routes.routers,
+            server.rulebook.routes.router,
             health.router,
             well_known.router,
             health.get_metrics,
@@ -184,6 +191,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "sender": Provide(provide_sender),
             "officer": Provide(provide_officer),
             "resident_caller": Provide(provide_resident),
+            "finding_codes": Provide(provide_finding_codes, sync_to_thread=False),
             "say_finding": Provide(provide_wording, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,

@@ -481,6 +481,14 @@ CATALOGUE: Mapping[str, Entry] = {
     "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not at this stage", "现处于:{state}。"),
     "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
     # the server
+    "rule.unknown": Entry(404, "没有这项参数", "There is no such rule", "{key}", "{key}"),
+    "rule.written": Entry(
+        409,
+        "该日已有另一条规定",
+        "That day has another row already",
+        "由 {by} 写入;已写入的不能更改,请选择另一个生效日期。",
+        "Written by {by}. What is written is not changed: choose another day from which it holds.",
+    ),
     "server.busy": Entry(503, "服务暂时繁忙", "The server is busy", "请稍后重试。", "Try again soon."),
     "server.conflict": Entry(409, "同时有另一项更改", "Another change came at the same time", "请重试。", "Try again."),
     "server.error": Entry(

@@ -1,0 +1,173 @@
+"""What each rule may hold: its kind and range. A key that is not here can't be written at the desk.
+
+A range keeps out slips of the hand (a radius of 15,000 m), not policies: within it the area decides.
+"""
+
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, ValidationError, convert
+from msgspec.json import schema
+
+Metres = Annotated[int, Meta(ge=10, le=20_000)]
+Minutes = Annotated[int, Meta(ge=0, le=1440)]
+Hour = Annotated[int, Meta(ge=0, le=23)]
+Days = Annotated[int, Meta(ge=0, le=3650)]
+Months = Annotated[int, Meta(ge=1, le=60)]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Few = Annotated[int, Meta(ge=1, le=100)]
+Fen = Annotated[int, Meta(ge=0, le=100_000_000)]
+Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,79}$")]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class _Strict(Struct, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Span(_Strict):
+    """A length of time that says its unit."""
+
+    count: Annotated[int, Meta(ge=1, le=365)]
+    unit: Literal["days", "working_days"]
+
+
+class Intervals(_Strict, rename=None):
+    """Months between two reviews, by the household's class."""
+
+    A: Months
+    B: Months
+    C: Months
+
+
+class QuietHours(_Strict, rename={"from_": "from"}):
+    from_: Hour
+    to: Hour
+
+
+class Template(_Strict):
+    """A subscribe message of the mini-program; no id: none is sent. `fields` name what each of its fields says."""
+
+    template_id: Annotated[str, Meta(max_length=64)]
+    page: Annotated[str, Meta(max_length=200)]
+    fields: Annotated[
+        dict[Annotated[str, Meta(pattern="^[a-z_]+[0-9]+$")], Literal["what", "when", "where", "count"]],
+        Meta(max_length=10),
+    ]
+
+
+class Paper(_Strict, omit_defaults=True):
+    code: Code
+    zh: Text
+    en: Text
+    situation: Code | None = None
+
+
+class Step(_Strict):
+    until_fen: Fen | None
+    per_head_fen: Fen
+
+
+class Standards(_Strict):
+    """Where town and country differ."""
+
+    urban: Fen
+    rural: Fen
+
+
+class Rounding(_Strict):
+    to_fen: Annotated[int, Meta(ge=1, le=10_000)]
+    mode: Literal["half_up", "up"]
+
+
+Length = Annotated[int, Meta(ge=1, le=365)] | Span
+Severity = Literal["info", "notice", "warning", "critical", "off"]
+
+KINDS: dict[str, Any] = {
+    "visit.home_radius_m": Metres,
+    "visit.partner_distance_m": Metres,
+    "visit.photo_distance_m": Metres,
+    "visit.photo_time_margin_min": Minutes,
+    "visit.shortest_min": Minutes,
+    "visit.overlap_min": Minutes,
+    "visit.burst_minutes": Minutes,
+    "visit.burst_most": Few,
+    "visit.same_accuracy_fixes": Annotated[int, Meta(ge=3, le=40)],
+    "visit.earliest_hour": Hour,
+    "visit.latest_hour": Annotated[int, Meta(ge=1, le=24)],
+    "visit.fastest_kmh": Annotated[int, Meta(ge=10, le=1000)],
+    "visit.clock_offset_max_s": Annotated[int, Meta(ge=1, le=86_400)],
+    "visit.offline_days_max": Days,
+    "visit.shared_phone_days": Days,
+    "income.differs_percent": Percent,
+    "income.differs_fen": Fen,
+    "photo.near_duplicate_bits": Annotated[int, Meta(ge=0, le=64)],
+    "photo.editors": Annotated[list[Text], Meta(max_length=200)],
+    "photo.screen_sizes": Annotated[
+        list[tuple[Annotated[int, Meta(ge=100, le=10_000)], Annotated[int, Meta(ge=100, le=10_000)]]],
+        Meta(max_length=500),
+    ],
+    "photo.screen_ratio": Annotated[float, Meta(gt=1, le=4)],
+    "photo.late_hours": Annotated[int, Meta(ge=0, le=8760)],
+    "photo.fewest": Annotated[int, Meta(ge=0, le=50)],
+    "review.undo_s": Annotated[int, Meta(ge=0, le=3600)],
+    "review.bulk_tolerates": Annotated[list[Code], Meta(max_length=50)],
+    "review.interval_months": Intervals,
+    "review.homes_per_day": Few,
+    "review.schedule_ahead_days": Annotated[int, Meta(ge=1, le=400)],
+    "notice.quiet_hours": QuietHours,
+    **{
+        f"notice.template.{kind}": Template
+        for kind in ("assigned", "returned", "due_tomorrow", "accepted", "posted", "decided")
+    },
+    "case.survey_start_working_days": Length,
+    "case.decision_working_days": Length,
+    "case.decision_extended_working_days": Length,
+    "case.decision_delegated_working_days": Length,
+    "case.cross_check_start_working_days": Length,
+    "case.county_opinion_working_days": Length,
+    "case.refusal_notice_working_days": Length,
+    "case.posting_days": Length,
+    "case.posting_rounds": Annotated[int, Meta(ge=1, le=5)],
+    "case.decided_by": Literal["county", "town"],
+    "case.hearing_required": bool,
+    "case.papers": Annotated[list[Paper], Meta(min_length=1, max_length=100)],
+    "posting.places_least": Few,
+    "hearing.quorum_percent": Percent,
+    "hearing.panel_size": Few,
+    "complaint.register_days": Length,
+    "complaint.decide_days": Length,
+    "complaint.extension_days": Length,
+    "amount.standard_fen": Fen | Standards,
+    "amount.method": Literal["differential", "stepped"],
+    "amount.steps": Annotated[list[Step], Meta(min_length=1, max_length=50)],
+    "amount.uplifts": Annotated[dict[Code, dict[Literal["percent", "fen"], Fen]], Meta(max_length=50)],
+    "amount.uplifts_combine": Literal["highest", "sum"],
+    "amount.gradual_exit_months": Annotated[int, Meta(ge=0, le=12)],
+    "amount.single_person_percent": Annotated[int, Meta(ge=100, le=500)],
+    "amount.rounding": Rounding,
+    "amount.least_fen": Fen,
+    "amount.not_counted": Annotated[list[Code], Meta(max_length=50)],
+}
+FINDING = "finding."
+
+
+def kind_of(key: str, findings: Collection[str]) -> Any | None:
+    """The kind of a rule: one of the table, or the severity of a finding that exists."""
+    if key.startswith(FINDING):
+        return Severity if key.removeprefix(FINDING) in findings else None
+    return KINDS.get(key)
+
+
+def refusal(kind: Any, value: Any) -> str | None:
+    """Why a value does not fit its kind, in msgspec's words; None when it does."""
+    try:
+        convert(value, kind)
+    except ValidationError as error:
+        return str(error)
+    return None
+
+
+def describe(kind: Any) -> dict[str, Any]:
+    """JSON Schema, for a form."""
+    return schema(kind)

@@ -1,0 +1,57 @@
+"""`/desk/v1/rules`: what holds in an area on a day, what held before, and a new row."""
+
+from datetime import date
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from server.core.tokens import utc_now
+from server.core.wire import BEARER, CallerDep, Session, problems
+from server.rulebook import book
+from server.rulebook.book import AreaPrefix, RuleKind, RuleLine, WriteRule
+from server.rulebook.kinds import KINDS
+
+CHINA = ZoneInfo("Asia/Shanghai")
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+Day = Annotated[date | None, QueryParameter(name="on", description="China's day; today unless told.")]
+KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="Keys that begin so: `visit.`")]
+# The codes of all findings, from the composition root: they are review's, and their severities are rules.
+Findings = NamedDependency[frozenset[str]]
+
+
+@get("/rules", responses=_SIGNED)
+async def list_rules(
+    caller: CallerDep, session: Session, area: FromQuery[AreaPrefix] = "", on: Day = None, prefix: KeyPrefix = None
+) -> list[RuleLine]:
+    day = on or utc_now().astimezone(CHINA).date()
+    return await book.list_effective(session, caller, area, day, prefix)
+
+
+@get("/rules/kinds", responses=_SIGNED)
+async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[RuleKind]:
+    return book.list_kinds(caller, KINDS, finding_codes)
+
+
+@get("/rules/{key:str}/history", responses=_SIGNED)
+async def list_rule_history(
+    key: FromPath[str], caller: CallerDep, session: Session, area: FromQuery[AreaPrefix] = ""
+) -> list[RuleLine]:
+    return await book.list_history(session, caller, area, key)
+
+
+@post("/rules", responses=_SIGNED | problems("thing.not_found", "rule.unknown", "rule.written"))
+async def write_rule(
+    data: JSONBody[WriteRule], caller: CallerDep, session: Session, finding_codes: Findings
+) -> RuleLine:
+    return await book.write_rule(session, caller, data, finding_codes, utc_now())
+
+
+router = Router(
+    "/desk/v1",
+    route_handlers=[list_rules, list_rule_kinds, list_rule_history, write_rule],
+    tags=["rules"],
+    security=BEARER,
+)
