@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
 from field_api.uploads.incoming import hash_of
+from media.fingerprint import Fingerprint
 from media.limits import Limits
 from media.photo import PhotoFacts, examine, hash_file
 from media.refusals import PhotoRefused
@@ -210,8 +211,18 @@ async def _store_renditions(services: Services, sha256: str, pictures: Rendition
 def _note_facts(photo: Photo, facts: PhotoFacts, pictures: Renditions) -> None:
     photo.state, photo.media_type = "verified", facts.media_type
     photo.facts = msgspec.to_builtins(facts)
-    photo.fingerprint = "".join(f"{byte:08b}" for byte in pictures.fingerprint.bits)
-    photo.fingerprint_quality = pictures.fingerprint.quality
+    note_looks(photo, pictures.fingerprint, pictures.inside)
+
+
+def note_looks(photo: Photo, whole: Fingerprint, inside: Fingerprint | None) -> None:
+    photo.fingerprint, photo.fingerprint_quality, photo.look = _as_bits(whole), whole.quality, whole.look
+    if inside is not None:
+        photo.inside_fingerprint, photo.inside_quality = _as_bits(inside), inside.quality
+        photo.inside_look = inside.look
+
+
+def _as_bits(fingerprint: Fingerprint) -> str:
+    return "".join(f"{byte:08b}" for byte in fingerprint.bits)
 
 
 async def _settle(session: AsyncSession, photo: Photo, now: datetime) -> None:

@@ -15,28 +15,36 @@ from numpy.typing import NDArray
 from PIL import Image
 
 BITS: Final = 256
-_GRID: Final = 64
+# A look is a square of so many pixels.
+LOOK_SIDE: Final = 64
 _WORKING_SIDE: Final = 512
 # PDQ's scale: 90 steps of one hundredth of the brightness range, over the whole grid, make one point of
 # quality.
 _QUALITY_STEPS: Final = 90
 
+Luma = NDArray[np.float32]
+
 
 class Fingerprint(msgspec.Struct, frozen=True):
     """32 bytes, first frequency in the highest bit; `quality` 0 (a blank wall: matches mean nothing) to
-    100.
+    100. `look` is the 64 x 64 picture in grey that it was made from, row by row: what `media.crops` compares.
     """
 
     bits: bytes
     quality: int
+    look: bytes
 
 
 def fingerprint(image: Image.Image) -> Fingerprint:
     """Of an upright picture of any size and mode; takes milliseconds."""
-    luma = _shrink(image)
-    frequencies = _COSINES @ luma @ _COSINES.T
-    above = frequencies > np.median(frequencies)
-    return Fingerprint(bits=np.packbits(above).tobytes(), quality=_quality(luma))
+    return _make(_working(image))
+
+
+def fingerprints(image: Image.Image) -> tuple[Fingerprint, Fingerprint | None]:
+    """Of the whole picture, and of what is inside its frame where it has one: a screenshot's bars, a border."""
+    luma = _working(image)
+    inside = _inside_frame(luma)
+    return _make(luma), _make(luma.crop(inside)) if inside else None
 
 
 def distance(a: bytes, b: bytes) -> int:
@@ -44,31 +52,88 @@ def distance(a: bytes, b: bytes) -> int:
     return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
 
 
-def _shrink(image: Image.Image) -> NDArray[np.float32]:
-    """Pillow's bilinear filter widens with the scale when shrinking: that is PDQ's tent of two box passes."""
+def _working(image: Image.Image) -> Image.Image:
     luma = image if image.mode == "L" else image.convert("L")
     factor = max(luma.size) // _WORKING_SIDE
-    if factor > 1:
-        luma = luma.reduce(factor)
-    small = luma.convert("F").resize((_GRID, _GRID), Image.Resampling.BILINEAR)
-    shrunk: NDArray[np.float32] = np.asarray(small, dtype=np.float32)
-    return shrunk
+    return luma.reduce(factor) if factor > 1 else luma
 
 
-def _make_cosines() -> NDArray[np.float32]:
+def _make(luma: Image.Image) -> Fingerprint:
+    small = _shrink(luma)
+    look = np.rint(small).clip(0, 255).astype(np.uint8)
+    return Fingerprint(bits=np.packbits(above_median(small)).tobytes(), quality=_quality(small), look=look.tobytes())
+
+
+def _shrink(luma: Image.Image) -> Luma:
+    """Pillow's bilinear filter widens with the scale when shrinking: that is PDQ's tent of two box passes."""
+    small = luma.convert("F").resize((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(small, dtype=np.float32)
+
+
+def above_median(luma: Luma) -> NDArray[np.bool_]:
+    """The 16 x 16 bits, lowest frequencies first in both directions."""
+    frequencies = _COSINES @ luma @ _COSINES.T
+    above: NDArray[np.bool_] = frequencies > np.median(frequencies)
+    return above
+
+
+def _make_cosines() -> Luma:
     """Rows 1 to 16 of the 64-point DCT-II; row 0, the mean brightness, says nothing about the scene."""
     rows = np.arange(1, 17)[:, None]
-    columns = np.arange(_GRID)[None, :]
-    cosines: NDArray[np.float64] = math.sqrt(2 / _GRID) * np.cos(math.pi / (2 * _GRID) * rows * (2 * columns + 1))
+    columns = np.arange(LOOK_SIDE)[None, :]
+    cosines: NDArray[np.float64] = math.sqrt(2 / LOOK_SIDE) * np.cos(
+        math.pi / (2 * LOOK_SIDE) * rows * (2 * columns + 1)
+    )
     return cosines.astype(np.float32)
 
 
 _COSINES: Final = _make_cosines()
 
 
-def _quality(luma: NDArray[np.float32]) -> int:
+def _quality(luma: Luma) -> int:
     """How much there is to see: whole hundredths of brightness between neighbours, so that noise counts as
     nothing.
     """
     steps = sum(int(np.abs(np.trunc(np.diff(luma, axis=axis) * (100 / 255))).sum()) for axis in (0, 1))
     return min(100, steps // _QUALITY_STEPS)
+
+
+# -- frames
+
+
+# Rows of a frame are of one colour but for a clock, a battery and a button: this share of each, within so many
+# steps of brightness; what is written on it is no taller than this share of the picture.
+_FRAME_SHARE: Final = 0.85
+_FRAME_STEPS: Final = 6
+_FRAME_GAP: Final = 0.05
+# Under this a frame changes nothing that the fingerprint sees; over that little would be left to see.
+_LEAST_FRAME: Final = 0.01
+_MOST_FRAME: Final = 0.85
+
+
+def _inside_frame(luma: Image.Image) -> tuple[int, int, int, int] | None:
+    """The box (left, top, right, bottom) of what a frame surrounds; None without one."""
+    grey = np.asarray(luma, dtype=np.int16)
+    height, width = grey.shape
+    top, bottom = _depth(grey), _depth(grey[::-1])
+    if top + bottom > height * _MOST_FRAME:
+        return None
+    middle = grey[top : height - bottom].T
+    left, right = _depth(middle), _depth(middle[::-1])
+    if left + right > width * _MOST_FRAME:
+        return None
+    if max((top + bottom) / height, (left + right) / width) < _LEAST_FRAME:
+        return None
+    return left, top, width - right, height - bottom
+
+
+def _depth(rows: NDArray[np.int16]) -> int:
+    """How many rows from the edge on have the colour of the outermost ones."""
+    colour = np.median(rows[:2])
+    like = (np.abs(rows - colour) <= _FRAME_STEPS).mean(axis=1) >= _FRAME_SHARE
+    gap, depth = max(2, round(len(rows) * _FRAME_GAP)), 0
+    for row in np.flatnonzero(like):
+        if row - depth > gap:
+            break
+        depth = int(row) + 1
+    return depth

@@ -14,7 +14,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms
 
-from media.fingerprint import Fingerprint, fingerprint
+from media.fingerprint import Fingerprint, fingerprints
 from media.photo import PhotoFacts
 from media.refusals import BROKEN, TRUNCATED, PhotoRefused
 from media.sniff import HEIC, JPEG, PNG, WEBP, walk
@@ -36,16 +36,20 @@ class Renditions(msgspec.Struct, frozen=True):
     small: Rendition
     large: Rendition
     fingerprint: Fingerprint
+    # Of what its frame surrounds, where it has one.
+    inside: Fingerprint | None
 
 
 def make_renditions(path: Path, facts: PhotoFacts) -> Renditions:
     """`facts` from `examine` of the same file. Raises PhotoRefused when the picture turns out unreadable."""
     large = load_upright(path, facts, longest_side=LARGE_SIDE)
     small = _fit(large, SMALL_SIDE)
+    whole, inside = fingerprints(large)
     return Renditions(
         small=_encode(small, _SMALL_QUALITY),
         large=_encode(large, _LARGE_QUALITY),
-        fingerprint=fingerprint(large),
+        fingerprint=whole,
+        inside=inside,
     )
 
 

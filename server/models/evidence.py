@@ -65,6 +65,12 @@ class Photo(Base):
     facts: Mapped[OptionalJson]
     fingerprint: Mapped[str | None] = mapped_column(BIT(256))
     fingerprint_quality: Mapped[int | None]
+    # The small grey picture that the fingerprint was made from, by which a crop is recognised.
+    look: Mapped[bytes | None]
+    # Of what is inside the frame of a photo that has one, such as a screenshot.
+    inside_fingerprint: Mapped[str | None] = mapped_column(BIT(256))
+    inside_quality: Mapped[int | None]
+    inside_look: Mapped[bytes | None]
     stored_at: Mapped[WrittenAt]
     examined_at: Mapped[OptionalTime]
 

@@ -217,13 +217,48 @@ class SeenFix(Base):
     captured_at: Mapped[Time]
 
 
+# The 64 lowest frequencies, eight by eight, are bands 0 to 3.
+COARSE_BANDS = 4
+
+
+def _band(number: int) -> str:
+    """Sixteen of the 16 x 16 bits as a number."""
+    if number >= 2 * COARSE_BANDS:
+        bits = f"substring(fingerprint, {number * 16 + 1}, 16)"
+    else:
+        first = number * 32 + 1 if number < COARSE_BANDS else (number - COARSE_BANDS) * 32 + 9
+        bits = f"substring(fingerprint, {first}, 8) || substring(fingerprint, {first + 16}, 8)"
+    return f"(({bits})::bit(16))::integer"
+
+
+# Two fingerprints that differ in at most 31 bits agree in one of sixteen bands but for a bit, so looking up each
+# band and its neighbours misses none of them (multi-index hashing: Norouzi, Punjani, Fleet, 2012).
+BANDS = tuple(_band(number) for number in range(16))
+
+
 class SeenPhoto(Base):
-    """The fingerprint of one photo of an examined visit, by county: where near-duplicates are looked for."""
+    """The fingerprint of one photo of an examined visit, by county: where near-duplicates are looked for.
+
+    `part` is the whole picture, or what is inside its frame. Each index holds all that the look-up reads.
+    """
 
     __tablename__ = "seen_photo"
-    __table_args__ = (Index("ix_seen_photo_county", "county_code"), Index("ix_seen_photo_visit", "visit_id"))
+    __table_args__ = (
+        CheckConstraint("part IN ('whole', 'inside')", name="part_is_known"),
+        Index("ix_seen_photo_visit", "visit_id"),
+        *(
+            Index(
+                f"ix_seen_photo_band_{number:02}",
+                "county_code",
+                text(f"({band})"),
+                postgresql_include=["fingerprint", "evidence_id", "part"],
+            )
+            for number, band in enumerate(BANDS)
+        ),
+    )
 
     evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    part: Mapped[str] = mapped_column(primary_key=True, default="whole")
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"))
     county_code: Mapped[str] = mapped_column(String(6))

@@ -65,7 +65,6 @@ def _is_on_its_way(visit: Visit) -> bool:
 async def _remember(session: AsyncSession, visit: Visit) -> None:
     """Leave for the examination of other visits what this one was: its fixes, its photos' fingerprints."""
     await session.execute(delete(SeenFix).where(SeenFix.visit_id == visit.id))
-    await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == visit.id))
     attested = await session.scalars(
         select(Attestation).where(Attestation.visit_id == visit.id, Attestation.staff_id != visit.author_id)
     )
@@ -76,24 +75,43 @@ async def _remember(session: AsyncSession, visit: Visit) -> None:
     ]
     fixes = {(moment, person): fix for moment, person, fix in told if fix is not None}
     session.add_all(_seen(visit, moment, person, fix) for (moment, person), fix in fixes.items())
+    await _remember_photos(session, visit)
+    await session.flush()  # the view reads them
+
+
+async def _remember_photos(session: AsyncSession, visit: Visit) -> None:
+    """What stands already stays: each row is in sixteen indices, and most examinations change none."""
     listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
     photos = await session.execute(
-        select(Evidence.id, Photo.sha256, Photo.fingerprint)
+        select(Evidence.id, Photo)
         .join(Photo, Photo.sha256 == Evidence.sha256)
-        .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id, Photo.fingerprint_quality >= LEAST_QUALITY)
+        .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id)
     )
-    session.add_all(
-        SeenPhoto(
-            evidence_id=evidence_id,
-            visit_id=visit.id,
-            household_id=visit.household_id,
-            county_code=visit.area_code[:6],
-            sha256=sha256,
-            fingerprint=fingerprint,
+    told = [
+        (evidence_id, part, photo.sha256, fingerprint)
+        for evidence_id, photo in photos
+        for part, fingerprint, quality in (
+            ("whole", photo.fingerprint, photo.fingerprint_quality),
+            ("inside", photo.inside_fingerprint, photo.inside_quality),
         )
-        for evidence_id, sha256, fingerprint in photos
-    )
-    await session.flush()  # the view reads them
+        if fingerprint is not None and (quality or 0) >= LEAST_QUALITY
+    ]
+    stale = SeenPhoto.evidence_id.not_in({evidence_id for evidence_id, *_ in told})
+    await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == visit.id, stale))
+    if told:
+        rows = [
+            {
+                "evidence_id": evidence_id,
+                "part": part,
+                "visit_id": visit.id,
+                "household_id": visit.household_id,
+                "county_code": visit.area_code[:6],
+                "sha256": sha256,
+                "fingerprint": fingerprint,
+            }
+            for evidence_id, part, sha256, fingerprint in told
+        ]
+        await session.execute(insert(SeenPhoto).values(rows).on_conflict_do_nothing())
 
 
 def _seen(visit: Visit, moment: str, person: UUID, fix: Fix) -> SeenFix:

@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Float, or_, select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.location import Fix, Point
@@ -17,20 +17,15 @@ from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.households import Household, HouseholdMember
 from server.models.people import Device, Resident, ResidentBinding, Staff
-from server.models.review import SeenFix, SeenPhoto, SpotCheck
+from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.review.neighbours import NearDuplicate, find_near_duplicates
 
 CHINA = ZoneInfo("Asia/Shanghai")
 # Of other visits that a rule compares with, so many at most: a doubt needs examples, not the whole list.
 MOST_OTHERS = 20
 # Under this quality a fingerprint says nothing (a blank wall): the threshold of PDQ's authors.
 LEAST_QUALITY = 50
-
-
-class NearDuplicate(NamedTuple):
-    visit_id: UUID
-    household_id: UUID
-    bits: int
 
 
 class PhotoView(NamedTuple):
@@ -169,7 +164,7 @@ async def _photos(session: AsyncSession, visit: Visit, rules: dict[str, Any]) ->
     )
     pairs = rows.all()
     elsewhere = await _used_elsewhere(session, visit, [one.sha256 for one, _ in pairs])
-    alike = await _near_duplicates(session, visit, rules["photo.near_duplicate_bits"])
+    alike = await find_near_duplicates(session, visit, rules["photo.near_duplicate_bits"])
     mismatched = list(
         await session.scalars(select(MismatchedUpload.evidence_id).where(MismatchedUpload.evidence_id.in_(listed)))
     )
@@ -192,27 +187,6 @@ async def _used_elsewhere(session: AsyncSession, visit: Visit, hashes: list[str]
     for sha256, visit_id, household_id in rows:
         uses.setdefault(sha256, []).append((visit_id, household_id))
     return uses
-
-
-async def _near_duplicates(session: AsyncSession, visit: Visit, most_bits: int) -> dict[UUID, list[NearDuplicate]]:
-    """Photos of other visits of the county that look the same and are other bytes; the nearest come first.
-
-    A plain scan of the county's fingerprints, since it misses none: a graph index finds the one twin among
-    thousands of equally far strangers only by luck.
-    """
-    own = select(SeenPhoto).where(SeenPhoto.visit_id == visit.id).subquery("own")
-    bits = own.c.fingerprint.op("<~>", return_type=Float())(SeenPhoto.fingerprint)
-    rows = await session.execute(
-        select(own.c.evidence_id, SeenPhoto.visit_id, SeenPhoto.household_id, bits)
-        .join(own, SeenPhoto.county_code == own.c.county_code)
-        .where(SeenPhoto.visit_id != visit.id, SeenPhoto.sha256 != own.c.sha256, bits <= most_bits)
-        .order_by(bits, SeenPhoto.evidence_id)
-        .limit(MOST_OTHERS)
-    )
-    alike: dict[UUID, list[NearDuplicate]] = {}
-    for evidence_id, visit_id, household_id, apart in rows:
-        alike.setdefault(evidence_id, []).append(NearDuplicate(visit_id, household_id, int(apart)))
-    return alike
 
 
 async def _previous(session: AsyncSession, visit: Visit) -> Visit | None:

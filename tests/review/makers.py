@@ -15,6 +15,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from field_api.photos import note_looks
+from media.fingerprint import fingerprints
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.location import Point, distance_m
@@ -211,14 +213,16 @@ class Ground:
         } | told.get("facts", {})
         if not told.get("known"):
             bits = told.get("bits") or f"{self.dice.getrandbits(256):0256b}"
+            looks = _looks(told["picture"]) if "picture" in told else {"fingerprint": bits, "fingerprint_quality": 80}
+            if "quality" in told:
+                looks["fingerprint_quality"] = told["quality"]
             session.add(
                 Photo(
                     sha256=content,
                     size_bytes=10,
                     state="verified",
                     facts=facts,
-                    fingerprint=bits,
-                    fingerprint_quality=told.get("quality", 80),
+                    **looks,
                 )
             )
         evidence = Evidence(
@@ -240,6 +244,15 @@ class Ground:
         )
         session.add(evidence)
         return evidence
+
+
+def _looks(picture) -> dict[str, Any]:
+    """What the examination of this picture would note of how it looks."""
+    photo = Photo()
+    whole, inside = fingerprints(picture)
+    note_looks(photo, whole, inside)
+    names = ("fingerprint", "fingerprint_quality", "look", "inside_fingerprint", "inside_quality", "inside_look")
+    return {name: getattr(photo, name) for name in names}
 
 
 def _signed(signatures, evidence) -> dict[str, Any]:

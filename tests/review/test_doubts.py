@@ -5,17 +5,20 @@ import re
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from PIL import Image, ImageDraw, ImageOps
+from sqlalchemy import select, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.areas import AreaRule
 from server.models.people import Resident, ResidentBinding, Staff
-from server.models.review import Finding
+from server.models.review import Finding, SeenPhoto
 from server.models.visits import Visit
 from server.review import rules
 from server.review.examination import examine_visit, look_again, on_rule_changed
+from server.review.neighbours import find_alike
 from server.review.rules import RULES, sentence
+from tests.media.media_makers import make_scene
 from tests.review.makers import MORNING
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -243,6 +246,63 @@ async def test_a_picture_that_looks_the_same_is_found_whatever_its_bytes(ground,
     assert (await ground.findings(two))[0].facts["bits"] == 26
     await system.run_jobs()
     assert await ground.codes(one) == ["photo.near_duplicate"]
+
+
+SCREEN = (1080, 2340)
+
+
+def screenshot(picture):
+    """As a phone shows a photo: black above and below, the clock and the bar to swipe on it."""
+    screen = Image.new("RGB", SCREEN, (0, 0, 0))
+    shown = picture.resize((SCREEN[0], SCREEN[0] * picture.height // picture.width))
+    screen.paste(shown, (0, (SCREEN[1] - shown.height) // 2))
+    pen = ImageDraw.Draw(screen)
+    pen.text((60, 30), "18:42      5G 87%", font_size=44, fill=(255, 255, 255))
+    pen.rectangle((400, SCREEN[1] - 30, 680, SCREEN[1] - 20), fill=(255, 255, 255))
+    return screen
+
+
+@pytest.mark.parametrize(
+    ("change", "is_crop"),
+    [
+        (lambda i: i.crop((0, 0, i.width, int(i.height * 0.95))), True),
+        (lambda i: i.crop((36, 27, i.width - 36, i.height - 27)), True),
+        (screenshot, False),
+        (lambda i: ImageOps.expand(i, 40, (255, 255, 255)), False),
+    ],
+    ids=["bottom cut", "cut all round", "screenshot", "white border"],
+)
+@pytest.mark.parametrize("changed_first", [False, True], ids=["later", "earlier"])
+async def test_a_picture_cut_or_framed_is_found_whichever_was_first(ground, change, is_crop, changed_first):
+    picture = make_scene(5)
+    first, second = (change(picture), picture) if changed_first else (picture, change(picture))
+    await ground.examined(0, photos=[{"picture": first}, {"picture": make_scene(6)}])
+    two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"picture": second}, {"picture": make_scene(7)}])
+    assert await ground.codes(two) == ["photo.near_duplicate"]
+    facts = (await ground.findings(two))[0].facts
+    assert facts["bits"] <= 31
+    assert facts.get("crop", False) is is_crop
+
+
+async def test_a_picture_of_another_county_is_not_told(ground):
+    bits = f"{ground.dice.getrandbits(256):0256b}"
+    one = await ground.examined(0, photos=[{"bits": bits}, {}])
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(update(SeenPhoto).where(SeenPhoto.visit_id == one).values(county_code="110101"))
+    two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"bits": bits}, {}])
+    assert await ground.codes(two) == []
+
+
+@pytest.mark.parametrize("limit", [12, 31, 40, 50])
+async def test_the_look_up_finds_all_that_a_scan_finds(ground, limit):
+    """Also where an area's limit is wider than bands of one differing bit reach."""
+    mine = f"{ground.dice.getrandbits(256):0256b}"
+    changed = [ground.dice.sample(range(256), count) for count in (0, 5, 11, 12, 13, 29, 31, 32, 39, 41, 49, 51)]
+    others = ["".join("10"[int(bit)] if n in places else bit for n, bit in enumerate(mine)) for places in changed]
+    await ground.examined(0, photos=[{"bits": one} for one in others])
+    async with ground.services.sessions() as session:
+        found = await find_alike(session, ground.homes[0].area_code[:6], mine, limit)
+    assert [one.bits for one in found] == [len(places) for places in changed if len(places) <= limit]
 
 
 async def test_pictures_alike_within_one_visit_or_of_a_blank_wall_are_no_doubt(ground):

@@ -86,6 +86,7 @@ def near_duplicate(view: VisitView) -> Doubts:
                     "limitBits": limit,
                     "visitId": str(nearest.visit_id),
                     "otherHousehold": nearest.household_id != view.visit.household_id,
+                    **({"crop": True} if nearest.is_crop else {}),
                 },
             )
 
