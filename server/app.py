@@ -23,6 +23,7 @@ import field_api.routes
 import field_api.uploads.protocol
 import field_api.uploads.routes
 import server.caseload.routes
+import server.cases.change_routes
 import server.cases.proposals
 import server.cases.routes
 import server.complaints.routes
@@ -167,6 +168,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.caseload.routes.router,
             server.cases.routes.router,
             server.cases.proposals.router,
+            server.cases.change_routes.router,
             server.cases.routes.desk_router,
             server.cases.routes.public_router,
             server.complaints.routes.desk_router,

@@ -455,6 +455,19 @@ def _write_rules() -> None:
 
 
 def downgrade() -> None:
+    """States, notices and complaints of this version have no place in the one before: while there are any, it stays."""
+    new = tuple(one for one in STATES if one not in OLD_STATES)
+    cases = op.get_bind().scalar(sa.text(f"SELECT count(*) FROM case_file WHERE state IN {new}"))  # noqa: S608
+    kept = {
+        table: op.get_bind().scalar(sa.text(f"SELECT count(*) FROM {table}"))  # noqa: S608  names of this file
+        for table in ("calculation", "posting", "objection", "complaint", "hearing", "income_item", "household_version")
+    }
+    if cases or any(kept.values()):
+        lost = ", ".join(f"{count} rows of {table}" for table, count in kept.items() if count)
+        raise RuntimeError(
+            f"going back would lose {lost or 'nothing else'} and leave {cases} cases without a state: "
+            "keep this version, or restore a backup made before it"
+        )
     op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(RULES)))
     op.drop_constraint(op.f("ck_case_file_amount_is_not_negative"), "case_file", type_="check")
     _replace_states(OLD_STATES, OLD_CLOSED)

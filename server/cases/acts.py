@@ -4,13 +4,14 @@ Two officers at once: the case is locked, the first one's event makes a new vers
 the old one, is told who did what. The same act again, by key or straight away, gives the same answer.
 """
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.benefits import latest_calculation, note_change, note_grant, note_stop
 from server.cases.papers import ask_for_papers, missing_papers
 from server.cases.procedure import ACTS, MOVES, judge
 from server.cases.progress import move
@@ -19,16 +20,21 @@ from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.wire import LongText, Wire
 from server.models.areas import rule_values
-from server.models.cases import Calculation, CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
+from server.models.cases import CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
 from server.models.people import Staff
 
 
 class TakeStep(Wire):
-    """A step of the procedure. `reason` is read by the resident; `delivery` says how a notice reached them."""
+    """A step of the procedure. `reason` is read by the resident; `delivery` says how a notice reached them.
+
+    Of a stop: `ground` for the register, and any day of the first month without payment (else the next).
+    """
 
     step: str
     reason: LongText = ""
     delivery: LongText = ""
+    ground: Literal["income", "property", "death", "moved", "own_wish", "not_reported", "other"] = "other"
+    from_month: date | None = None
 
 
 async def take_step(
@@ -52,7 +58,7 @@ async def take_step(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
     cause = f"act:{caller.id}:{idempotency_key}" if idempotency_key else f"act:{new_id()}"
-    facts = {"reason": asked.reason.strip(), "delivery": asked.delivery.strip()}
+    facts = _told(asked)
     if await _is_done(session, caller, case, asked.step, facts, cause):
         return case
     rules = await rule_values(session, case.area_code, case.rules_on)
@@ -63,7 +69,7 @@ async def take_step(
     )  # fmt: skip
     if code == "auth.forbidden":
         raise Problem(code, roles=", ".join(sorted(decided_by if r == "decides" else r for r in MOVES[asked.step].by)))
-    if not caller.is_resident and await _is_relative(session, caller, case):
+    if not caller.is_resident and await is_relative(session, caller, case):
         raise Problem("case.own_relative")
     if version != case.version:
         raise await _told_who_was_first(session, case)
@@ -71,12 +77,20 @@ async def take_step(
         raise Problem(code, state=case.state)
     if MOVES[asked.step].needs_reason and not facts["reason"]:
         raise Problem("case.reason_required")
-    facts |= await _check(session, case, asked.step, rules, now)
+    facts |= await _check(session, case, _Asking(caller, asked, rules, now))
     await move(
         session, case, asked.step, cause=cause, actor_id=None if caller.is_resident else caller.id, at=now,
         caller=caller, facts=facts,
     )  # fmt: skip
     return case
+
+
+def _told(asked: TakeStep) -> dict[str, str]:
+    """What the officer said, as it is kept: the same act is known again by it."""
+    told = {"reason": asked.reason.strip(), "delivery": asked.delivery.strip()}
+    if asked.step == "stopped":
+        told |= {"ground": asked.ground, "askedFrom": asked.from_month.isoformat() if asked.from_month else ""}
+    return told
 
 
 async def _is_done(
@@ -118,7 +132,7 @@ def roles_over(caller: Caller, case: CaseFile) -> frozenset[Role]:
     )
 
 
-async def _is_relative(session: AsyncSession, caller: Caller, case: CaseFile) -> bool:
+async def is_relative(session: AsyncSession, caller: Caller, case: CaseFile) -> bool:
     """Relatives are declared by name (近亲属备案): a namesake is kept away too, for there are other officers."""
     declared = select(RelativeOnStaff.id).where(
         RelativeOnStaff.household_id == case.household_id, RelativeOnStaff.name == caller.name
@@ -133,29 +147,29 @@ async def _told_who_was_first(session: AsyncSession, case: CaseFile) -> Problem:
     return Problem("case.changed", by=name or "系统", step=done, version=case.version)
 
 
-async def _check(
-    session: AsyncSession, case: CaseFile, step: str, rules: dict[str, Any], now: datetime
-) -> dict[str, Any]:
+class _Asking(NamedTuple):
+    caller: Caller
+    asked: TakeStep
+    rules: dict[str, Any]
+    now: datetime
+
+
+async def _check(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
     """What a step needs beside its place in the table; the facts that go with it."""
-    check = _CHECKS.get(step)
-    return await check(session, case, rules, now) if check else {}
+    check = _CHECKS.get(asking.asked.step)
+    return await check(session, case, asking) if check else {}
 
 
-async def _name_missing_papers(
-    session: AsyncSession, case: CaseFile, rules: dict[str, Any], now: datetime
-) -> dict[str, Any]:
-    del rules
+async def _name_missing_papers(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
     missing = await missing_papers(session, case)
     if not missing:
         raise Problem("case.papers_complete")
-    await ask_for_papers(session, case, missing, now)
+    await ask_for_papers(session, case, missing, asking.now)
     return {"papers": missing}
 
 
-async def _need_papers_and_consent(
-    session: AsyncSession, case: CaseFile, rules: dict[str, Any], now: datetime
-) -> dict[str, Any]:
-    del rules, now
+async def _need_papers_and_consent(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
+    del asking
     if missing := await missing_papers(session, case):
         raise Problem("case.papers_missing", papers=", ".join(missing))
     if case.consented_on is None:
@@ -163,10 +177,7 @@ async def _need_papers_and_consent(
     return {}
 
 
-async def _need_amount_and_hearing(
-    session: AsyncSession, case: CaseFile, rules: dict[str, Any], now: datetime
-) -> dict[str, Any]:
-    del now
+async def _need_amount_and_hearing(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
     steps = list(
         await session.scalars(
             select(CaseEvent.step)
@@ -174,23 +185,18 @@ async def _need_amount_and_hearing(
             .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         )
     )
-    if rules.get("case.hearing_required") and not steps:
+    if asking.rules.get("case.hearing_required") and not steps:
         raise Problem("case.hearing_required")
     if steps and steps[0] == "hearing_failed":
         raise Problem("case.hearing_failed")
-    latest = await session.scalar(
-        select(Calculation).where(Calculation.case_id == case.id).order_by(Calculation.made_at.desc()).limit(1)
-    )
+    latest = await latest_calculation(session, case)
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
     case.amount_fen = latest.amount_fen
     return {"amountFen": latest.amount_fen, "calculationId": str(latest.id)}
 
 
-async def _need_county_visit_and_cross_check(
-    session: AsyncSession, case: CaseFile, rules: dict[str, Any], now: datetime
-) -> dict[str, Any]:
-    del rules, now
+async def _need_county_visit_and_cross_check(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
     if case.needs_county_visit and case.county_visited_at is None:
         raise Problem("case.county_visit_missing")
     running = await session.scalar(
@@ -202,16 +208,26 @@ async def _need_county_visit_and_cross_check(
         raise Problem("case.cross_check_missing")
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
+    await note_grant(session, case, asking.caller.id, asking.now)
     return {"amountFen": case.amount_fen}
 
 
-async def _need_first_extension(
-    session: AsyncSession, case: CaseFile, rules: dict[str, Any], now: datetime
-) -> dict[str, Any]:
-    del session, rules, now
+async def _need_first_extension(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
+    del session, asking
     if case.is_extended:
         raise Problem("case.extended_already")
     return {}
+
+
+async def _change_amount(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
+    return await note_change(session, case, asking.caller.id, asking.asked.reason.strip(), asking.now)
+
+
+async def _stop(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
+    asked = asking.asked
+    return await note_stop(
+        session, case, asking.caller.id, asked.reason.strip(), asked.ground, asked.from_month, asking.now
+    )
 
 
 _CHECKS = {
@@ -220,4 +236,6 @@ _CHECKS = {
     "opinion_grant": _need_amount_and_hearing,
     "confirmed": _need_county_visit_and_cross_check,
     "extended": _need_first_extension,
+    "amount_changed": _change_amount,
+    "stopped": _stop,
 }

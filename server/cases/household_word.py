@@ -4,7 +4,8 @@ A visit's form is the household's too (they sign it), so they read it here as it
 review visits: what neighbours or a complaint said is not shown.
 """
 
-from datetime import datetime
+from calendar import monthrange
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,11 +15,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
+from server.cases.rules import day_of
 from server.core.access import Caller, found, readable
 from server.core.checklists.template import Column, Template, questions_of
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Answer, LongText, Wire
+from server.models.areas import rule_values
+from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.people import Staff
@@ -64,6 +68,7 @@ class Change(Wire):
     id: UUID
     kind: Literal["new_job", "job_lost", "birth", "death", "moved", "other"]
     text: Annotated[str, Meta(min_length=2, max_length=2000)]
+    happened_on: date | None = None
 
 
 async def list_recorded(session: AsyncSession, caller: Caller, case_id: UUID) -> list[RecordedVisit]:
@@ -172,12 +177,41 @@ async def give_word(
 
 
 async def report_change(session: AsyncSession, caller: Caller, case_id: UUID, asked: Change, now: datetime) -> None:
-    """A new job, a birth, a death, a move: kept on the case for staff to act on."""
+    """A new job, a birth, a death, a move: on the case and in the desk's inbox, until it is answered."""
     case = await _locked(session, caller, case_id)
     cause = f"change:{asked.id}"
     if await session.scalar(select(CaseEvent.id).where(CaseEvent.case_id == case.id, CaseEvent.cause == cause)) is None:
         facts = {"kind": asked.kind, "residentId": str(caller.id), "reason": asked.text.strip()}
         await _note(session, caller, case, "change_reported", cause, facts, now)
+        if await session.get(ChangeReport, asked.id) is not None:
+            raise Problem("request.idempotency_key_reused")  # the id of a report of another case
+        session.add(
+            ChangeReport(
+                id=asked.id,
+                case_id=case.id,
+                resident_id=caller.id,
+                kind=asked.kind,
+                text=asked.text.strip(),
+                happened_on=asked.happened_on,
+                reported_at=now,
+                due_on=await _due(session, case, asked, day_of(now)),
+            )
+        )
+
+
+async def _due(session: AsyncSession, case: CaseFile, asked: Change, today: date) -> date | None:
+    """A death is handled within so many months, by the rules of the day it is told."""
+    if asked.kind != "death":
+        return None
+    rules = await rule_values(session, case.area_code, today, ["change.death_months"])
+    return months_after(asked.happened_on or today, int(rules["change.death_months"]))
+
+
+def months_after(on: date, months: int) -> date:
+    """The same day of a later month, or that month's last."""
+    place = on.year * 12 + on.month - 1 + months
+    year, month = place // 12, place % 12 + 1
+    return date(year, month, min(on.day, monthrange(year, month)[1]))
 
 
 async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:

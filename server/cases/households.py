@@ -99,6 +99,8 @@ class HouseholdBody(Wire):
     address: ShortText
     phone: Annotated[str, Meta(max_length=30)] | None = None
     place: Place | None = None
+    # How often the home is visited follows from it; written by the town only, and left as it is without.
+    class_: Literal["A", "B", "C"] | None = msgspec.field(default=None, name="class")
     incomes: Annotated[list[IncomeBody], Meta(max_length=100)] = []
     relatives: Annotated[list[RelativeBody], Meta(max_length=10)] = []
     bank: BankBody | None = None
@@ -154,6 +156,7 @@ class HouseholdPage(Answer):
     longitude: float | None
     datum: str
     relative_on_staff: bool
+    class_: str | None = msgspec.field(name="class")
     monthly_amount_fen: int | None
     members: list[MemberPage]
     incomes: list[IncomePage]
@@ -264,6 +267,8 @@ async def _write(
     if body.place is not None:
         household.latitude, household.longitude = body.place.latitude, body.place.longitude
         household.datum = body.place.datum
+    if may_verify and body.class_ is not None:
+        household.class_ = body.class_
     household.updated_at = func.now()
     await _write_members(session, vault, household, body.members, day_of(now))
     await _write_incomes(session, caller, household, body.incomes, may_verify=may_verify)
@@ -428,6 +433,7 @@ async def _page(session: AsyncSession, household: Household) -> HouseholdPage:
         longitude=household.longitude,
         datum=household.datum,
         relative_on_staff=household.relative_on_staff,
+        class_=household.class_,
         monthly_amount_fen=household.monthly_amount_fen,
         members=[msgspec.convert(one, MemberPage, from_attributes=True) for one in members],
         incomes=[msgspec.convert(one, IncomePage, from_attributes=True) for one in incomes],

@@ -25,12 +25,14 @@ from server.models.areas import Area, rule_values
 from server.models.cases import Calculation, CaseEvent, CaseFile
 from server.models.households import Household
 
-NoticeKind = Literal["accepted", "papers", "refused", "confirmed", "calculation"]
+NoticeKind = Literal["accepted", "papers", "refused", "confirmed", "calculation", "changed", "stopped"]
 _STEPS = {
     "accepted": ("accepted",),
     "papers": ("papers_missing",),
     "refused": ("refused", "not_accepted"),
     "confirmed": ("confirmed",),
+    "changed": ("amount_changed",),
+    "stopped": ("stopped",),
 }
 _APPEAL = "如不服本决定,可以向本机关申诉,也可以依法申请行政复议或者提起行政诉讼。"
 
@@ -61,6 +63,8 @@ async def _of_event(session: AsyncSession, case: CaseFile, event: CaseEvent, kin
         "papers": _papers,
         "refused": _refused,
         "confirmed": _confirmed,
+        "changed": _changed,
+        "stopped": _stopped,
     }[kind](case, event)
     if kind == "accepted":
         paragraphs.append(await _within(session, case))
@@ -117,6 +121,25 @@ def _confirmed(case: CaseFile, event: CaseEvent) -> Told:
     return "最低生活保障确认通知书", [told, money, "家庭情况发生变化的,请及时报告。", _APPEAL], [], []
 
 
+def _changed(case: CaseFile, event: CaseEvent) -> Told:
+    del case
+    before_fen, amount_fen = int(event.facts["beforeFen"]), int(event.facts["amountFen"])
+    month = date.fromisoformat(event.facts["month"])
+    word = "增发" if amount_fen > before_fen else "减发"
+    told = (
+        f"经核定,您家庭的最低生活保障金自{month.year}年{month.month}月起{word},"
+        f"由每月{format_fen(before_fen)}调整为每月{format_fen(amount_fen)}。理由如下:"
+    )
+    return "最低生活保障金调整通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
+
+
+def _stopped(case: CaseFile, event: CaseEvent) -> Told:
+    month = date.fromisoformat(event.facts["month"])
+    told = f"您家庭的最低生活保障金({case.number})自{month.year}年{month.month}月起停发。理由如下:"
+    again = "家庭再次出现困难的,可以重新提出申请。"
+    return "停发最低生活保障金通知书", [told, event.facts.get("reason", ""), again, _APPEAL], [], []
+
+
 async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to: str) -> Notice:
     """The latest; for a resident once the town has opined on it."""
     row = await session.scalar(
@@ -143,7 +166,7 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
 
 async def _office(session: AsyncSession, case: CaseFile, kind: NoticeKind) -> str:
     """The county for its decisions, the town for the rest."""
-    is_countys = kind in {"refused", "confirmed"}
+    is_countys = kind in {"refused", "confirmed", "changed", "stopped"}
     name = await session.scalar(select(Area.name).where(Area.code == case.area_code[: 6 if is_countys else 9]))
     return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府(办事处)"
 

@@ -8,13 +8,13 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.acts import roles_over
+from server.cases.changes import ReportedChange, list_of_case
 from server.cases.deadlines import WORDS
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
 from server.cases.rules import day_of
 from server.core.access import Caller, Role, found, readable
-from server.core.errors import Fault, Problem
-from server.core.paging import Cursor, Page, read_cursor, write_cursor
+from server.core.paging import Page, read_place, write_cursor
 from server.core.wire import Answer
 from server.models.areas import Area, rule_values
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
@@ -51,8 +51,20 @@ class EventLine(Answer):
     facts: dict[str, Any]
 
 
+class VisitWord(Answer):
+    """What a resident of the household said of a visit's record."""
+
+    visit_id: UUID
+    stance: Literal["confirmed", "disputed"]
+    text: str
+    at: datetime
+
+
 class CasePage(Answer):
-    """`version` goes back as `If-Match`; `acts` are the steps open to the caller now."""
+    """`version` goes back as `If-Match`; `acts` are the steps open to the caller now.
+
+    What the household itself said stands in `visit_words` and `changes`, the newest first.
+    """
 
     id: UUID
     application_number: str
@@ -74,10 +86,13 @@ class CasePage(Answer):
     amount_fen: int | None
     decided_on: date | None
     paid_from: date | None
+    stopped_from: date | None
     acts: list[str]
     papers: list[PaperLine]
     deadlines: list[DeadlineLine]
     timeline: list[EventLine]
+    visit_words: list[VisitWord]
+    changes: list[ReportedChange]
 
 
 class CaseLine(Answer):
@@ -96,6 +111,7 @@ async def open_case(session: AsyncSession, caller: Caller, case_id: UUID, now: d
     household = await session.get_one(Household, case.household_id)
     area = await session.get_one(Area, case.area_code)
     rules = await rule_values(session, case.area_code, case.rules_on, ["case.decided_by"])
+    timeline = await _timeline(session, case)
     decided_by = Role.TOWN_OFFICER if rules.get("case.decided_by") == "town" else Role.COUNTY_OFFICER
     roles, suspended = roles_over(caller, case), case.suspended_on is not None
     return CasePage(
@@ -119,14 +135,27 @@ async def open_case(session: AsyncSession, caller: Caller, case_id: UUID, now: d
         amount_fen=case.amount_fen,
         decided_on=case.decided_on,
         paid_from=case.paid_from,
+        stopped_from=case.stopped_from,
         acts=[
             one for one in ACTS
             if judge(one, case.state, roles, is_suspended=suspended, decided_by=decided_by) is None
         ],
         papers=await list_papers(session, case),
         deadlines=await list_deadlines(session, case, day_of(now)),
-        timeline=await _timeline(session, case),
+        timeline=timeline,
+        visit_words=[_word(one) for one in reversed(timeline) if one.step in _WORDS],
+        changes=await list_of_case(session, case),
     )  # fmt: skip
+
+
+_WORDS: dict[str, Literal["confirmed", "disputed"]] = {
+    "resident_confirmed": "confirmed",
+    "resident_disputed": "disputed",
+}
+
+
+def _word(one: EventLine) -> VisitWord:
+    return VisitWord(visit_id=UUID(one.facts["visitId"]), stance=_WORDS[one.step], text=one.reason, at=one.at)
 
 
 async def list_deadlines(session: AsyncSession, case: CaseFile, today: date) -> list[DeadlineLine]:
@@ -200,8 +229,8 @@ async def list_cases(
         rows = rows.where(CaseFile.state == state)
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := read_cursor(cursor)) is not None:
-        on, last = _place(after)
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last = after
         rows = rows.where(or_(CaseFile.applied_on < on, and_(CaseFile.applied_on == on, CaseFile.id < last)))
     cases = (await session.execute(rows)).all()
     page = cases[:limit]
@@ -234,8 +263,8 @@ async def list_due(
     )
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := read_cursor(cursor)) is not None:
-        on, last = _place(after)
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last = after
         rows = rows.where(or_(CaseDeadline.due_on > on, and_(CaseDeadline.due_on == on, CaseDeadline.id > last)))
     found_rows = (await session.execute(rows)).all()
     page = found_rows[:limit]
@@ -243,14 +272,6 @@ async def list_due(
     return Page(
         items=[_case_line(case, head, name, one, today) for case, head, name, one in page], next_cursor=next_cursor
     )
-
-
-def _place(after: Cursor) -> tuple[date, UUID]:
-    try:
-        on, last = after
-        return date.fromisoformat(on), UUID(last)
-    except ValueError:
-        raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
 
 
 def _lines(caller: Caller) -> Any:

@@ -128,16 +128,26 @@ _TABLE = (
         needs_reason=True, starts=("notice",), meets=("county_opinion", "total", "cross_check"),
     ),
     Move(
-        "notice_delivered", _DECIDED, None, (VILLAGE, TOWN, COUNTY),
+        "notice_delivered", _DECIDED | {"stopped"}, None, (VILLAGE, TOWN, COUNTY),
         "决定书已送达", "The written decision was delivered",
         meets=("notice",),
     ),
     Move("published", {"confirmed"}, "published", (TOWN, COUNTY), "已长期公示", "Disclosed in the village"),
     Move("in_force", {"published"}, "in_force", (), "开始发放低保金", "Payment has begun"),
+    # --- while it is paid (动态管理)
+    Move(
+        "amount_changed", {"in_force"}, None, (DECIDES,), "保障金额已调整", "The amount was changed",
+        needs_reason=True, starts=("notice",),
+    ),
+    Move(
+        "stopped", _GRANTED, "stopped", (DECIDES,), "已决定停发低保金", "It was decided to stop the payment",
+        needs_reason=True, starts=("notice",),
+    ),
     # --- what the household says
     Move("resident_confirmed", _IN_PROCESS, None, (), "您已确认入户记录", "You confirmed what the visit recorded"),
     Move("resident_disputed", _IN_PROCESS, None, (), "您对入户记录提出异议", "You disputed what the visit recorded"),
     Move("change_reported", _IN_PROCESS | _GRANTED, None, (), "您报告了家庭变化", "You reported a change at home"),
+    Move("change_answered", CASE_STATES, None, (), "已答复您报告的家庭变化", "Your report of a change was answered"),
     # --- at any time
     Move(
         "withdrawn", _OPEN, "withdrawn", (VILLAGE, TOWN, RESIDENT), "申请已撤回", "Application withdrawn",
@@ -181,6 +191,7 @@ STANDINGS = {
     "confirmed": Standing("已确认", "granted", "次月起发放", "Paid from the month after"),
     "published": Standing("已公布", "disclosed", "次月起发放", "Paid from the month after"),
     "in_force": Standing("发放中", "in force", "家庭情况变化请及时报告", "Tell us when things at home change"),
+    "stopped": Standing("已停发", "stopped", "如不服可申诉;家庭困难时可重新申请", "You may appeal, or apply again"),
     "refused": Standing("未通过", "refused", "将书面告知理由,您可以申诉", "You are told why, and may appeal", "notice"),
     "withdrawn": Standing("已撤回", "withdrawn", "可以重新申请", "You may apply again"),
 }

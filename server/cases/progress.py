@@ -1,6 +1,6 @@
 """How a case moves: every step, whoever takes it, goes through `move`, once for each cause."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.benefits import grant_takes_effect, month_after, take_effect
 from server.cases.deadlines import keep_deadlines, restore_deadlines
 from server.cases.procedure import MOVES
 from server.cases.rules import day_of
@@ -154,17 +155,13 @@ def _mark(case: CaseFile, step: str, at: datetime) -> None:
         case.decided_on, case.amount_fen = on, None
 
 
-def month_after(on: date) -> date:
-    """Payment begins with the month after the decision (law)."""
-    return date(on.year + on.month // 12, on.month % 12 + 1, 1)
-
-
 @jobs.task("cases.keep", cron="5 16 * * *")
 async def keep_cases(services: Services) -> None:
     """Each night, just after midnight in China: what a new day brings about by itself."""
     async with open_session(services.sessions) as session:
         await restore_deadlines(session)
         await begin_payments(session, utc_now())
+        await take_effect(session, utc_now())
 
 
 async def begin_payments(session: AsyncSession, now: datetime) -> int:
@@ -179,6 +176,7 @@ async def begin_payments(session: AsyncSession, now: datetime) -> int:
     for case in cases:
         household = await session.get_one(Household, case.household_id)
         household.monthly_amount_fen, household.updated_at = case.amount_fen, func.now()
+        await grant_takes_effect(session, case, now)
         await move(session, case, "in_force", cause=f"month:{case.paid_from}", actor_id=None, at=now)
     await session.flush()  # announce reads the households
     await announce(session, "households", [one.household_id for one in cases])

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.acts import TakeStep, take_step
 from server.cases.calculations import CalculationLine, list_calculations
+from server.cases.changes import ReportedChange, list_of_case
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import MOVES, STANDINGS
 from server.core.access import Caller, found, readable
@@ -45,6 +46,8 @@ class CaseStatus(Answer):
     # Only once decided.
     amount_fen: int | None
     paid_from: date | None
+    # The first month that is no longer paid.
+    stopped_from: date | None
     next: WhatIsNext
     timeline: list[TimelineStep]
 
@@ -62,6 +65,7 @@ class OwnCase(Answer):
     papers: list[PaperLine]
     appointments: list[Appointment]
     calculation: CalculationLine | None
+    changes: list[ReportedChange]
 
 
 class Withdraw(Wire):
@@ -101,7 +105,7 @@ async def statuses(session: AsyncSession, cases: list[CaseFile]) -> list[CaseSta
 def _status(case: CaseFile, timeline: list[TimelineStep], due: dict[tuple[UUID, str], CaseDeadline]) -> CaseStatus:
     standing = STANDINGS[case.state]
     deadline = due.get((case.id, standing.deadline)) if standing.deadline else None
-    is_decided = case.state in {"confirmed", "published", "in_force"}
+    is_decided = case.state in {"confirmed", "published", "in_force", "stopped"}
     return CaseStatus(
         id=case.id,
         application_number=case.number,
@@ -112,6 +116,7 @@ def _status(case: CaseFile, timeline: list[TimelineStep], due: dict[tuple[UUID, 
         is_suspended=case.suspended_on is not None,
         amount_fen=case.amount_fen if is_decided else None,
         paid_from=case.paid_from if is_decided else None,
+        stopped_from=case.stopped_from,
         next=WhatIsNext(
             zh=standing.next_zh,
             en=standing.next_en,
@@ -131,6 +136,7 @@ async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID) ->
         papers=await list_papers(session, case),
         appointments=await _appointments(session, case),
         calculation=calculations[0] if calculations else None,
+        changes=await list_of_case(session, case),
     )
 
 

@@ -31,12 +31,12 @@ async def keep_visits(session: AsyncSession, case: CaseFile, step: str, on: date
                 CaseDeadline.case_id == case.id, CaseDeadline.kind == "survey", CaseDeadline.met_on.is_(None)
             )
         )
-        await order_visit(session, case, "intake", due or await _soon(session, case, on))
+        await order_visit(session, case, "intake", due or await soon(session, case, on))
     elif case.state in CLOSED_STATES and step in {"withdrawn", "refused", "not_accepted"}:
         await _take_back(session, case)
 
 
-async def _soon(session: AsyncSession, case: CaseFile, on: date) -> date:
+async def soon(session: AsyncSession, case: CaseFile, on: date) -> date:
     """A second survey has the time of the first."""
     rules = await rule_values(session, case.area_code, case.rules_on, [_SURVEY])
     return end_of(on, length_of(rules, _SURVEY), await load_overrides(session)).on

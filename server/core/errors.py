@@ -413,6 +413,10 @@ CATALOGUE: Mapping[str, Entry] = {
     "case.amount_missing": Entry(
         422, "尚无有效的保障金测算", "There is no calculation of an amount", "请先测算。", "Calculate it first."
     ),
+    "case.amount_unchanged": Entry(
+        409, "金额没有变化", "The amount is the same", "请先按新情况重新测算。", "Calculate it anew first."
+    ),
+    "change.decided": Entry(409, "该变化报告已有处理结果", "The report was decided before"),
     "case.standard_missing": Entry(
         422, "该地该月没有保障标准", "No standard holds in this area and month", "月份:{month}。", "Month: {month}."
     ),

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -31,4 +33,19 @@ def read_cursor(text: str | None) -> Cursor | None:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
     except (binascii.Error, msgspec.MsgspecError, ValueError):
+        raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
+
+
+K = TypeVar("K")
+
+
+def read_place(text: str | None, read_key: Callable[[str], K]) -> tuple[K, UUID] | None:
+    """Where a page ended that is ordered by one key and then by id. Raises `request.invalid`."""
+    parts = read_cursor(text)
+    if parts is None:
+        return None
+    try:
+        key, last = parts
+        return read_key(key), UUID(last)
+    except ValueError:
         raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None

@@ -7,9 +7,12 @@ so that opening a list never runs anything.
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
 from litestar import Response
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct, to_builtins
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -22,11 +25,32 @@ MEDIA_TYPES: dict[Form, str] = {
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+class Table(NamedTuple):
+    """A list with headings of its own, for people rather than programs."""
+
+    name: str
+    headings: list[str]
+    rows: list[list[Any]]
+
+
+# What a route that answers a file says of it.
+FILE_ANSWER = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
+FILE_HEADERS = [ResponseHeader(name="Content-Disposition", description="The file's name.", documentation_only=True)]
+
+
+def answer_table(table: Table, form: Form) -> Response[bytes]:
+    return _answer(table.name, table.headings, [[cell(one) for one in row] for row in table.rows], form)
+
+
 def answer_sheet(name: str, kind: type[Struct], lines: Sequence[Struct], form: Form) -> Response[bytes]:
     """A list of Structs as a file to save: one column a field, in the Struct's order, named as on the wire."""
     headers = list(kind.__struct_encode_fields__)
     rows = [[cell(told.get(header)) for header in headers] for told in map(to_builtins, lines)]
-    content = write_csv(headers, rows) if form == "csv" else write_xlsx(name, headers, rows)
+    return _answer(name, headers, rows, form)
+
+
+def _answer(name: str, headings: list[str], rows: list[list[Any]], form: Form) -> Response[bytes]:
+    content = write_csv(headings, rows) if form == "csv" else write_xlsx(name, headings, rows)
     return Response(
         content,
         media_type=MEDIA_TYPES[form],
@@ -36,7 +60,7 @@ def answer_sheet(name: str, kind: type[Struct], lines: Sequence[Struct], form: F
 
 def cell(value: Any) -> Any:
     """A number, or a text that is no formula; lists by semicolon."""
-    if value is None or isinstance(value, int | float):
+    if value is None or isinstance(value, int | float | Decimal):
         return value
     text = "; ".join(str(one) for one in value) if isinstance(value, list) else str(value)
     text = ILLEGAL_CHARACTERS_RE.sub("", text)

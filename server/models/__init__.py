@@ -4,6 +4,7 @@ from server.core.database import Base
 from server.models import (
     areas,
     audit,
+    benefits,
     cases,
     checklists,
     complaints,
@@ -27,6 +28,7 @@ __all__ = [
     "Base",
     "areas",
     "audit",
+    "benefits",
     "cases",
     "checklists",
     "complaints",

@@ -37,11 +37,12 @@ CASE_STATES = (
     "confirmed",
     "published",
     "in_force",
+    "stopped",
     "refused",
     "withdrawn",
 )
 # An application that is over: the household may make another.
-CLOSED_STATES = ("confirmed", "published", "in_force", "refused", "withdrawn")
+CLOSED_STATES = ("confirmed", "published", "in_force", "stopped", "refused", "withdrawn")
 DEADLINE_KINDS = ("survey", "cross_check", "total", "county_opinion", "notice")
 INCOME_KINDS = ("wage", "business", "property", "transfer", "cost")
 
@@ -85,8 +86,9 @@ class CaseFile(Base):
     # What was opined and then decided; null until then.
     amount_fen: Mapped[int | None]
     decided_on: Mapped[date | None]
-    # The first day of the month from which is paid.
+    # The first day of the month from which is paid, and of the one from which no longer.
     paid_from: Mapped[date | None]
+    stopped_from: Mapped[date | None]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:

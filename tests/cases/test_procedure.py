@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from server.cases.benefits import month_after
 from server.cases.deadlines import Length, end_of, length_of, restore_deadlines
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
-from server.cases.progress import begin_payments, month_after
+from server.cases.progress import begin_payments
 from server.cases.rules import day_of
 from server.core.access import Role
 from server.core.database import open_session

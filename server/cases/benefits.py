@@ -1,0 +1,165 @@
+"""What is paid from which month on: granted, raised, cut, stopped; decided now, in effect with its month.
+
+A decision is a row that nothing changes afterwards. The household's amount follows it on the first of its
+month, or at once where that month has begun.
+"""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.rules import day_of
+from server.core.errors import Fault, Problem
+from server.core.ids import new_id
+from server.models.benefits import BenefitChange
+from server.models.cases import Calculation, CaseFile
+from server.models.feed import announce
+from server.models.households import Household
+
+
+def month_after(on: date) -> date:
+    """Payment begins with the month after the decision (law)."""
+    return date(on.year + on.month // 12, on.month % 12 + 1, 1)
+
+
+async def latest_calculation(session: AsyncSession, case: CaseFile) -> Calculation | None:
+    latest: Calculation | None = await session.scalar(
+        select(Calculation)
+        .where(Calculation.case_id == case.id)
+        .order_by(Calculation.made_at.desc(), Calculation.id.desc())
+        .limit(1)
+    )
+    return latest
+
+
+async def note_grant(session: AsyncSession, case: CaseFile, actor_id: UUID, now: datetime) -> None:
+    assert case.amount_fen is not None
+    await _note(
+        session, case, "granted", month_after(day_of(now)), before_fen=0, amount_fen=case.amount_fen, reason="审核确认",
+        actor_id=actor_id, now=now,
+    )  # fmt: skip
+
+
+async def note_change(
+    session: AsyncSession, case: CaseFile, actor_id: UUID, reason: str, now: datetime
+) -> dict[str, object]:
+    """What the latest calculation says is paid from its month on. The facts for the resident's notice.
+
+    Raises `case.amount_missing` where it grants nothing (then the payment is stopped), `case.amount_unchanged`.
+    """
+    latest = await latest_calculation(session, case)
+    if latest is None or not latest.eligible:
+        raise Problem("case.amount_missing")
+    before = case.amount_fen or 0
+    if latest.amount_fen == before:
+        raise Problem("case.amount_unchanged")
+    kind = "raised" if latest.amount_fen > before else "cut"
+    await _note(
+        session, case, kind, latest.month, before_fen=before, amount_fen=latest.amount_fen, reason=reason,
+        actor_id=actor_id, now=now,
+    )  # fmt: skip
+    case.amount_fen = latest.amount_fen
+    return {
+        "kind": kind,
+        "beforeFen": before,
+        "amountFen": latest.amount_fen,
+        "month": latest.month.isoformat(),
+        "calculationId": str(latest.id),
+    }
+
+
+async def note_stop(
+    session: AsyncSession, case: CaseFile, actor_id: UUID, reason: str, ground: str, asked: date | None, now: datetime
+) -> dict[str, object]:
+    """Nothing is paid from a month on: the next, or the one asked for. It stands in the register for ever.
+
+    What was granted and never paid is stopped from its first month.
+    """
+    month = asked.replace(day=1) if asked else month_after(day_of(now))
+    if case.state != "in_force" and case.paid_from is not None:
+        month = case.paid_from
+    if case.paid_from is not None and month < case.paid_from:
+        raise Problem("request.invalid", faults=[Fault("/fromMonth", "month.before_payment", str(case.paid_from))])
+    before = case.amount_fen or 0
+    await _note(
+        session, case, "stopped", month, before_fen=before, amount_fen=0, reason=reason, ground=ground,
+        actor_id=actor_id, now=now,
+    )  # fmt: skip
+    case.stopped_from = month
+    return {"beforeFen": before, "amountFen": 0, "month": month.isoformat(), "ground": ground}
+
+
+async def _note(
+    session: AsyncSession,
+    case: CaseFile,
+    kind: str,
+    month: date,
+    *,
+    before_fen: int,
+    amount_fen: int,
+    reason: str,
+    actor_id: UUID,
+    now: datetime,
+    ground: str | None = None,
+) -> None:
+    household = await session.get_one(Household, case.household_id)
+    latest = await latest_calculation(session, case)
+    session.add(
+        BenefitChange(
+            id=new_id(),
+            case_id=case.id,
+            household_id=case.household_id,
+            area_code=case.area_code,
+            kind=kind,
+            month=month,
+            before_fen=before_fen,
+            amount_fen=amount_fen,
+            people=len(latest.body["covered"]) if latest else 0,
+            ground=ground,
+            reason=reason,
+            class_=household.class_,
+            decided_by=actor_id,
+            decided_on=day_of(now),
+        )
+    )
+    await session.flush()  # what is due is read from the table
+    if kind != "granted":
+        await take_effect(session, now, case_id=case.id)
+
+
+async def grant_takes_effect(session: AsyncSession, case: CaseFile, now: datetime) -> None:
+    await session.execute(
+        update(BenefitChange)
+        .where(BenefitChange.case_id == case.id, BenefitChange.kind == "granted", BenefitChange.in_effect_at.is_(None))
+        .values(in_effect_at=now)
+    )
+
+
+async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | None = None) -> int:
+    """Changes and stops whose month has come: the household's amount follows, in the order they were decided.
+
+    With a stop the household's class ends, and with it the visits that the class brings.
+    """
+    due = (
+        select(BenefitChange)
+        .where(
+            BenefitChange.in_effect_at.is_(None),
+            BenefitChange.kind != "granted",
+            BenefitChange.month <= day_of(now),
+        )
+        .order_by(BenefitChange.month, BenefitChange.decided_on, BenefitChange.id)
+        .with_for_update(skip_locked=True)
+    )
+    changes = list(await session.scalars(due if case_id is None else due.where(BenefitChange.case_id == case_id)))
+    for one in changes:
+        household = await session.get_one(Household, one.household_id, with_for_update=True)
+        is_stop = one.kind == "stopped"
+        household.monthly_amount_fen = None if is_stop else one.amount_fen
+        household.class_ = None if is_stop else household.class_
+        household.updated_at = func.now()
+        one.in_effect_at = now
+    await session.flush()  # announce reads the households
+    await announce(session, "households", [one.household_id for one in changes])
+    return len(changes)

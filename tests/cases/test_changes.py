@@ -1,0 +1,305 @@
+"""Changes at home: a resident reports, an officer decides with a reply, and what is paid follows from its month."""
+
+import csv
+import io
+from datetime import date, timedelta
+
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import select, update
+
+from server.cases.benefits import take_effect
+from server.cases.household_word import months_after
+from server.cases.progress import begin_payments
+from server.cases.rules import day_of
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.core.tokens import utc_now
+from server.models.audit import AuditEntry
+from server.models.benefits import BenefitChange
+from server.models.cases import CaseFile, IncomeItem
+from server.models.households import Assignment, Household
+from tests.cases.makers import VILLAGE, calculated, done, look, refused
+from tests.cases.test_household_word import visited
+from tests.cases.test_procedure import to_county
+from tests.pdf import words
+
+
+async def in_force(office):
+    """The first application, granted and paid."""
+    case_id = await office.case()
+    await to_county(office, case_id)
+    county = await office.person("county_officer")
+    await done(county, case_id, "confirmed")
+    await done(county, case_id, "notice_delivered", delivery="本人签收")
+    await done(county, case_id, "published")
+    async with open_session(office.services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        case.paid_from = case.paid_from - timedelta(days=62)
+        case.paid_from = case.paid_from.replace(day=1)
+        await session.flush()
+        assert await begin_payments(session, utc_now()) == 1
+    return case_id, county
+
+
+async def report(resident, case_id, **more):
+    body = {"id": str(new_id()), "kind": "birth", "text": "添一女"} | more
+    answer = await resident.http.post(f"/resident/v1/cases/{case_id}/changes", json=body)
+    assert answer.status_code == 204, answer.text
+    return body["id"]
+
+
+async def decide(desk, change_id, **body):
+    return await desk.http.post(f"/desk/v1/changes/{change_id}/decision", json=body)
+
+
+async def household_of(office, case_id):
+    async with office.services.sessions() as session:
+        case = await session.get_one(CaseFile, case_id)
+        return await session.get_one(Household, case.household_id)
+
+
+async def earns(office, case_id, fen):
+    """What was found: a wage of the household, verified."""
+    async with open_session(office.services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        session.add(
+            IncomeItem(
+                household_id=case.household_id, kind="wage", category="", period="month", declared_fen=fen,
+                verified_fen=fen, started_on=date(2020, 1, 1),
+            )
+        )  # fmt: skip
+
+
+# --- the inbox
+
+
+async def test_a_reported_birth_opens_a_review_visit_and_the_resident_reads_the_reply(office, services):
+    case_id, _ = await in_force(office)
+    resident, town = await office.resident(), await office.person("town_officer")
+    change_id = await report(resident, case_id, happenedOn="2026-11-20")
+    inbox = (await town.http.get("/desk/v1/changes")).json()["items"]
+    assert [(one["change"]["id"], one["change"]["kindZh"], one["change"]["outcome"]) for one in inbox] == [
+        (change_id, "添丁", None)
+    ]
+    body = {"outcome": "visit", "reply": "我们三天内来看望并核实"}
+    for _ in range(2):
+        told = await decide(town, change_id, **body)
+        assert told.status_code == 200, told.text
+    assert (await decide(town, change_id, outcome="nothing", reply="算了")).json()["code"] == "change.decided"
+    assert (await town.http.get("/desk/v1/changes")).json()["items"] == []
+    decided = (await town.http.get("/desk/v1/changes", params={"decided": True})).json()["items"]
+    assert decided[0]["decidedByName"] == town.signed_in["name"]
+    async with services.sessions() as session:
+        kinds = list(await session.scalars(select(Assignment.kind).where(Assignment.case_id == case_id)))
+        assert kinds.count("review") == 1
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert (own["changes"][0]["reply"], own["changes"][0]["outcomeZh"]) == (body["reply"], "将再次入户核实")
+    assert own["status"]["timeline"][-1]["reason"] == body["reply"]
+    assert (await look(town, case_id))["changes"][0]["outcome"] == "visit"
+
+
+async def test_a_recalculation_is_made_with_the_reply(office):
+    case_id, county = await in_force(office)
+    resident = await office.resident()
+    change_id = await report(resident, case_id, kind="new_job", text="妻子到厂里上班")
+    await earns(office, case_id, 100_00)
+    told = await decide(county, change_id, outcome="recalculation", reply="按新收入重算", fromMonth="2026-12-05")
+    assert told.status_code == 200, told.text
+    newest = (await county.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
+    assert newest["month"] == "2026-12-01"
+    assert newest["amountFen"] < (await look(county, case_id))["amountFen"]
+
+
+async def test_a_death_has_three_months_and_other_changes_no_day(office):
+    case_id, county = await in_force(office)
+    resident = await office.resident()
+    await report(resident, case_id, kind="death", text="母亲去世", happenedOn="2026-11-30")
+    await report(resident, case_id)
+    inbox = (await county.http.get("/desk/v1/changes")).json()["items"]
+    assert [one["change"]["dueOn"] for one in inbox] == ["2027-02-28", None]
+    assert months_after(date(2026, 8, 31), 6) == date(2027, 2, 28)
+
+
+async def test_the_inbox_is_of_ones_own_area_and_pages_by_cursor(office, county):
+    case_id, desk = await in_force(office)
+    resident = await office.resident()
+    ids = [await report(resident, case_id, text=f"第{place}件事") for place in range(3)]
+    first = (await desk.http.get("/desk/v1/changes", params={"limit": 2})).json()
+    rest = (await desk.http.get("/desk/v1/changes", params={"cursor": first["nextCursor"]})).json()
+    assert [one["change"]["id"] for one in [*first["items"], *rest["items"]]] == ids
+    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    stranger = await office.sign_in(other)
+    assert (await stranger.http.get("/desk/v1/changes")).json()["items"] == []
+    assert (await decide(stranger, ids[0], outcome="nothing", reply="收到")).json()["code"] == "thing.not_found"
+    worker = await office.person("caseworker")
+    assert (await decide(worker, ids[0], outcome="nothing", reply="收到")).json()["code"] == "auth.forbidden"
+
+
+async def test_what_a_household_says_of_its_visit_stands_on_the_case_and_in_a_list(office, county):
+    case_id, kit, resident = await visited(office, county)
+    path = f"/resident/v1/cases/{case_id}/visits/{kit.visit['id']}/word"
+    await resident.http.post(path, json={"stance": "disputed", "text": "收入写多了"})
+    await resident.http.post(path, json={"stance": "confirmed"})
+    desk = await office.person("county_officer")
+    said = [(one["stance"], one["text"]) for one in (await look(desk, case_id))["visitWords"]]
+    assert said == [("confirmed", ""), ("disputed", "收入写多了")]
+    listed = (await desk.http.get("/desk/v1/household-words", params={"stance": "disputed"})).json()["items"]
+    assert [(one["visitId"], one["text"]) for one in listed] == [(kit.visit["id"], "收入写多了")]
+
+
+# --- raised, cut, stopped
+
+
+async def test_a_cut_counts_from_its_month_changes_no_history_and_is_told_on_paper(office, services):
+    case_id, county = await in_force(office)
+    before = (await look(county, case_id))["amountFen"]
+    assert await refused(county, case_id, "amount_changed", reason="试") == "case.amount_unchanged"
+    await earns(office, case_id, 100_00)
+    next_month = (day_of(utc_now()).replace(day=1) + timedelta(days=32)).replace(day=1)
+    new = (await calculated(county, case_id, next_month.isoformat()))["amountFen"]
+    assert await refused(county, case_id, "amount_changed") == "case.reason_required"
+    told = await done(county, case_id, "amount_changed", reason="新增工资收入")
+    assert (told["amountFen"], told["state"]) == (new, "in_force")
+    assert [one["kind"] for one in told["deadlines"]] == ["notice"]
+    assert (await household_of(office, case_id)).monthly_amount_fen == before
+    async with open_session(services.sessions) as session:
+        assert await take_effect(session, utc_now() + timedelta(days=33)) == 1
+    assert (await household_of(office, case_id)).monthly_amount_fen == new
+    paper = await county.http.get(f"/desk/v1/cases/{case_id}/notices/changed")
+    told = words(paper.content)
+    assert f"自{next_month.year}年{next_month.month}月起减发" in told
+    assert f"由每月¥{before / 100:,.2f}调整为每月¥{new / 100:,.2f}" in told
+    assert "新增工资收入" in told
+    assert (await done(county, case_id, "notice_delivered", delivery="邮寄"))["deadlines"] == []
+
+
+async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office, services):
+    case_id, county = await in_force(office)
+    town = await office.person("town_officer")
+    before = (await look(county, case_id))["amountFen"]
+    assert await refused(town, case_id, "stopped", reason="试") == "auth.forbidden"
+    early = await refused(county, case_id, "stopped", reason="去世", fromMonth="2020-01-01")
+    assert early == "request.invalid"
+    this_month = day_of(utc_now()).replace(day=1).isoformat()
+    for _ in range(2):
+        told = await done(county, case_id, "stopped", reason="申请人去世", ground="death", fromMonth=this_month)
+    assert (told["state"], told["stoppedFrom"]) == ("stopped", this_month)
+    household = await household_of(office, case_id)
+    assert (household.monthly_amount_fen, household.class_) == (None, None)
+
+    register = (await town.http.get("/desk/v1/benefit-changes", params={"kind": "stopped"})).json()["items"]
+    assert [(one["applicationNumber"], one["beforeFen"], one["ground"], one["reason"]) for one in register] == [
+        (told["applicationNumber"], before, "death", "申请人去世")
+    ]
+    paper = words((await county.http.get(f"/desk/v1/cases/{case_id}/notices/stopped")).content)
+    assert "停发最低生活保障金通知书" in paper
+    assert "申请人去世" in paper
+    resident = await office.resident()
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()["status"]
+    assert (own["stateZh"], own["stoppedFrom"]) == ("已停发", this_month)
+    body = {"id": str(new_id()), "kind": "moved", "text": "已搬走"}
+    late = await resident.http.post(f"/resident/v1/cases/{case_id}/changes", json=body)
+    assert late.json()["code"] == "case.closed"
+
+
+async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(office):
+    case_id = await office.case()
+    await to_county(office, case_id)
+    county = await office.person("county_officer")
+    granted = await done(county, case_id, "confirmed")
+    told = await done(county, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth="2030-05-01")
+    assert told["stoppedFrom"] == granted["paidFrom"]
+
+
+async def test_a_household_that_was_stopped_may_apply_again(office):
+    case_id, county = await in_force(office)
+    told = await done(county, case_id, "stopped", reason="收入超标", ground="income")
+    worker = await office.person("caseworker")
+    body = {"id": str(new_id()), "householdId": told["householdId"]}
+    again = await worker.http.post("/desk/v1/applications", json=body)
+    assert again.status_code == 201, again.text
+
+
+# --- the sums of a year
+
+
+@pytest.fixture
+async def year_of_changes(office, services):
+    """The changes of a year as a county office wrote them (DOMAIN §4), in as few rows as hold them."""
+    case_id = await office.case()
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        for kind, people, before, after in (
+            ("granted", 355, 0, 65_575_00),
+            ("stopped", 254, 33_459_00, 0),
+            ("raised", 119, 100_000_00, 104_277_00),
+            ("cut", 520, 100_000_00, 85_919_00),
+        ):
+            session.add(
+                BenefitChange(
+                    case_id=case.id, household_id=case.household_id, area_code=VILLAGE, kind=kind,
+                    month=date(2026, 7, 1), before_fen=before, amount_fen=after, people=people, reason="年度变动",
+                    decided_on=date(2026, 6, 15),
+                )
+            )  # fmt: skip
+
+
+async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_changes):
+    county = await office.person("county_officer")
+    period = {"since": "2026-01-01", "until": "2026-12-31"}
+    told = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
+    assert {one["kind"]: (one["people"], one["changeFen"]) for one in told["kinds"]} == {
+        "granted": (355, 65_575_00),
+        "stopped": (254, -33_459_00),
+        "raised": (119, 4_277_00),
+        "cut": (520, -14_081_00),
+    }
+    assert (told["netPeople"], told["netFen"]) == (101, 22_312_00)
+    nothing = period | {"since": "2026-07-01"}
+    none = (await county.http.get("/desk/v1/benefit-changes/totals", params=nothing)).json()
+    assert (none["netPeople"], none["netFen"]) == (0, 0)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(office, services, year_of_changes, form):
+    county = await office.person("county_officer")
+    rows = {}
+    for name in ("cases", "due", "stops", "benefit-changes"):
+        answer = await county.http.get(f"/desk/v1/case-exports/{name}", params={"as": form})
+        assert answer.status_code == 200, answer.text
+        rows[name] = _rows(answer.content, form)
+    assert rows["cases"][0][:3] == ["申请编号", "户主", "所在地"]
+    assert len(rows["cases"]) == 1 + 8
+    assert rows["due"][0] == rows["cases"][0]
+    assert len(rows["due"]) > 1
+    assert [[str(one) for one in row[4:9]] for row in rows["stops"][1:]] == [
+        ["停发", "2026-07", "33459.00" if form == "csv" else "33459", "0.00" if form == "csv" else "0", "254"]
+    ]
+    assert len(rows["benefit-changes"]) == 5
+    async with services.sessions() as session:
+        saved = await session.scalars(select(AuditEntry.thing_id).where(AuditEntry.action == "list.exported"))
+        assert len(list(saved)) == 4
+
+
+def _rows(content, form):
+    if form == "csv":
+        return list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
+    return [list(row) for row in load_workbook(io.BytesIO(content)).active.iter_rows(values_only=True)]
+
+
+async def test_a_class_is_written_by_the_town_and_kept_otherwise(office):
+    case_id = await office.case()
+    household = await household_of(office, case_id)
+    async with open_session(office.services.sessions) as session:
+        await session.execute(update(Household).where(Household.id == household.id).values(class_=None))
+    for role, expected in (("caseworker", None), ("town_officer", "B")):
+        desk = await office.person(role)
+        page = (await desk.http.get(f"/desk/v1/households/{household.id}")).json()
+        members = [{key: one[key] for key in ("id", "name", "relation", "sex", "bornOn")} for one in page["members"]]
+        body = {"household": {"members": members, "address": page["address"], "class": "B"}, "reason": "定类"}
+        answer = await desk.http.put(
+            f"/desk/v1/households/{household.id}", json=body, headers={"If-Match": f'"{page["version"]}"'}
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["class"] == expected
