@@ -2,7 +2,7 @@
 
 What was granted before gets its row, and what was reported before stands in the inbox.
 
-Revision: 0011, after 0010
+Revision: 0012, after 0011
 """
 
 from datetime import date
@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
