@@ -4,6 +4,7 @@ Beside them stands what the examination of one visit leaves for that of another:
 of its photos; and the spot checks, a second look at homes that were drawn, or that someone doubts.
 """
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas
@@ -131,6 +133,14 @@ class Finding(Base):
     __table_args__ = (
         CheckConstraint(f"severity IN {SEVERITIES}", name="severity_is_known"),
         CheckConstraint("settled_as IN ('upheld', 'dismissed')", name="settled_is_known"),
+        # What the overview counts, by day and area; it reads nothing else of a finding.
+        Index(
+            "ix_finding_overview",
+            "visited_on",
+            "area_code",
+            postgresql_include=["code", "settled_as"],
+            postgresql_where=text("superseded_at IS NULL OR settled_as IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -144,6 +154,9 @@ class Finding(Base):
     superseded_at: Mapped[OptionalTime]
     settled_as: Mapped[str | None]
     settled_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    # Of the visit: copied, so that findings are counted without it. The day is China's; null: never started.
+    area_code: Mapped[str | None] = mapped_column(String(12))
+    visited_on: Mapped[date | None]
 
 
 class Decision(Base):
@@ -180,6 +193,68 @@ class Decision(Base):
 
 # The overview asks for the visits of a period, whoever made them.
 Index("ix_visit_started_at", Visit.started_at)
+
+
+class VisitTally(Base):
+    """One narrow line a whole visit: what the overview counts, so that it needs no other table.
+
+    Written by `tally` in the transaction of whatever it depends on, from those rows, and by nothing else.
+    """
+
+    __tablename__ = "visit_tally"
+    __table_args__ = (
+        # A county's or a village's period, and a whole province's: each from its index alone.
+        Index(
+            "ix_visit_tally_county",
+            "county_code",
+            "visited_on",
+            postgresql_include=["area_code", "author_id", "is_late", "is_returned", "decided_after_s"],
+        ),
+        Index(
+            "ix_visit_tally_day",
+            "visited_on",
+            postgresql_include=["area_code", "author_id", "is_late", "is_returned", "decided_after_s"],
+        ),
+    )
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
+    county_code: Mapped[str] = mapped_column(String(6))
+    area_code: Mapped[str] = mapped_column(String(12))
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    # China's day.
+    visited_on: Mapped[date]
+    # Made after the day its assignment was due.
+    is_late: Mapped[bool]
+    # Once returned by a decision that was not taken back.
+    is_returned: Mapped[bool]
+    # From its arrival to the first decision that was not taken back; null: none yet.
+    decided_after_s: Mapped[float | None]
+
+
+async def tally(session: AsyncSession, visit_ids: Collection[UUID]) -> None:
+    """Bring these visits' lines up to date with visit, assignment and decisions, which must be flushed. One query."""
+    if visit_ids:
+        await session.execute(_TALLY, {"ids": list(visit_ids)})
+
+
+_TALLY = text("""
+INSERT INTO visit_tally
+    (visit_id, county_code, area_code, author_id, visited_on, is_late, is_returned, decided_after_s)
+SELECT v.id, left(v.area_code, 6), v.area_code, v.author_id, d.visited_on, coalesce(d.visited_on > a.due_on, false),
+    coalesce(first.returned, false), extract(epoch FROM first.at - v.received_at)
+FROM visit v
+CROSS JOIN LATERAL (SELECT (v.started_at AT TIME ZONE 'Asia/Shanghai')::date AS visited_on) d
+LEFT JOIN assignment a ON a.id = v.assignment_id
+LEFT JOIN LATERAL (
+    SELECT min(decided_at) AS at, bool_or(outcome = 'returned') AS returned
+    FROM decision WHERE visit_id = v.id AND undone_why IS DISTINCT FROM 'undone'
+) first ON true
+WHERE v.id = ANY(:ids) AND v.started_at IS NOT NULL AND v.submitted_at IS NOT NULL
+ON CONFLICT (visit_id) DO UPDATE SET
+    county_code = excluded.county_code, area_code = excluded.area_code, author_id = excluded.author_id,
+    visited_on = excluded.visited_on, is_late = excluded.is_late, is_returned = excluded.is_returned,
+    decided_after_s = excluded.decided_after_s
+""")
 
 
 class SavedView(Base):

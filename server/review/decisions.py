@@ -25,7 +25,7 @@ from server.core.wire import Answer, LongText, ShortText, Wire
 from server.models import audit
 from server.models.areas import rule_values
 from server.models.feed import announce
-from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck
+from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck, tally
 from server.models.visits import ARRIVING_STATES, Visit
 from server.review.claims import Claim, lease, lock_item, put_back, refuse_closed, refuse_held
 
@@ -194,6 +194,7 @@ async def _write(
         dismissed=len(asked.dismissed),
         in_bulk=in_bulk,
     )
+    await tally(session, [visit.id])
     await announce(session, "visits", [visit.id])
     wait = undo + UNDO_MARGIN if undo else None
     await jobs.defer(session, "cases.visit_decided", after=wait, decision_id=str(decision.id))
@@ -272,6 +273,7 @@ async def undo_decision(
     item.state = "waiting"
     claimed = lease(session, caller, item, settings, now)
     await session.flush()  # announce reads the new state
+    await tally(session, [visit_id])
     audit.record(
         session, caller, "review.undone", "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
     )

@@ -23,7 +23,7 @@ from server.core.tokens import utc_now
 from server.models import audit
 from server.models.evidence import Evidence, Photo
 from server.models.feed import announce
-from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SeenFix, SeenPhoto, SpotCheck
+from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SeenFix, SeenPhoto, SpotCheck, tally
 from server.models.visits import ARRIVING_STATES, Attestation, Visit
 from server.review.doubts import Facts
 from server.review.rules import Doubt, codes_reading, find_doubts
@@ -48,6 +48,8 @@ async def examine_visit(services: Services, *, visit_id: str, codes: list[str] |
         doubts = list(find_doubts(await view_visit(session, visit), codes))
         fresh = await _replace_findings(session, visit, doubts, codes, utc_now())
         await _enter_queue(session, visit, utc_now())
+        await session.flush()  # the tally reads the rows
+        await tally(session, [visit.id])
         await _pass_on(session, visit, fresh)
 
 
@@ -152,6 +154,8 @@ async def _replace_findings(
             code=one.code,
             severity=one.severity,
             facts=one.facts,
+            area_code=visit.area_code,
+            visited_on=visited_on(visit) if visit.started_at else None,
         )
         for key, one in wanted.items()
         if key not in standing

@@ -6,11 +6,15 @@ from datetime import timedelta
 
 import openpyxl
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, text, update
 
 from server.core.database import open_session
 from server.core.sheets import cell
-from server.models.review import Decision
+from server.models.areas import AreaRule
+from server.models.households import Assignment
+from server.models.review import Decision, tally
+from server.models.visits import Visit
+from server.review.examination import examine_visit
 from tests.review.makers import MORNING
 from tests.review.test_queue import claim, decide
 
@@ -32,6 +36,7 @@ async def judged(ground, desk):
             await session.execute(
                 update(Decision).where(Decision.visit_id == visit).values(decided_at=received + timedelta(hours=hours))
             )
+            await tally(session, [visit])
     return visits
 
 
@@ -97,3 +102,71 @@ async def test_each_figure_is_one_query(services, desk, judged):
         await desk.http.get(f"/desk/v1/overview/{path}", params=NOVEMBER)
         reads = [one for one in asked if "FROM visit" in one or "FROM seen_fix" in one or "FROM finding" in one]
         assert len(reads) == 1, path
+
+
+# What the overview says, counted from the visits and decisions themselves.
+COUNTED = text("""
+SELECT s.login AS key, count(*) AS done,
+    count(*) FILTER (WHERE (v.started_at AT TIME ZONE 'Asia/Shanghai')::date > a.due_on) AS late,
+    count(*) FILTER (WHERE d.returned) AS returned,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM d.at - v.received_at)) / 3600)::numeric, 1)
+        AS median
+FROM visit v JOIN staff s ON s.id = v.author_id LEFT JOIN assignment a ON a.id = v.assignment_id
+LEFT JOIN LATERAL (SELECT min(decided_at) AS at, bool_or(outcome = 'returned') AS returned FROM decision
+    WHERE visit_id = v.id AND undone_why IS DISTINCT FROM 'undone') d ON true
+WHERE v.submitted_at IS NOT NULL AND v.started_at >= '2026-11-01 00:00+08' AND v.started_at < '2026-12-01 00:00+08'
+GROUP BY s.login ORDER BY s.login
+""")
+
+
+async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, county_desk, system, county):
+    """Whatever happened to a visit: decided, taken back, returned and sent again, put back, not whole yet."""
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+        due = list(await session.scalars(select(Assignment).order_by(Assignment.due_on).limit(2)))
+        for one in due:
+            one.due_on = MORNING.date()
+    people = [("linhexi", "zhoutonglan"), ("wuyanqiu", "zhengtangye")]
+    visits = [
+        await ground.examined(
+            n,
+            author=people[n % 2][0],
+            partner=people[n % 2][1],
+            started_at=MORNING + n * DAY + timedelta(hours=n % 3),
+            assignment_id=due[n % 2].id if n % 3 == 0 else None,
+        )
+        for n in range(9)
+    ]
+    await ground.visit(20, started_at=MORNING)  # whole, and its examination has not run: it is counted when it has
+    async with open_session(ground.services.sessions) as session:
+        for waiting in [await ground.visit(n, started_at=MORNING + n * DAY) for n in (11, 12)]:
+            (await session.get_one(Visit, waiting)).complete_at = None
+    for n, visit in enumerate(visits[:7]):
+        await claim(desk, visit)
+        assert (await decide(desk, visit, "returned" if n % 2 else "accepted")).status_code == 200
+    for visit in visits[:2]:
+        assert (await desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")).status_code == 200
+    await decide(desk, visits[1], "returned")
+    body = {"reason": "再看"}
+    assert (await county_desk.http.post(f"/desk/v1/visits/{visits[2]}/reopen", json=body)).status_code == 204
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(Visit, visits[3])).state = "submitted"
+    for visit in (*visits[3:5], visits[3]):
+        await examine_visit(ground.services, visit_id=str(visit))
+    async with ground.services.sessions() as session:
+        counted = [tuple(one) for one in await session.execute(COUNTED)]
+    lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **NOVEMBER})).json()
+    told = [
+        (one["key"], one["done"], one["late"], one["returned"], one["medianHoursToDecision"])
+        for one in sorted(lines, key=lambda one: one["key"])
+        if one["done"]
+    ]
+    expected = [(key, done, late, returned, float(median)) for key, done, late, returned, median in counted]
+    unexamined = [(key, done - (key == "linhexi"), *rest) for key, done, *rest in expected]
+    assert told == unexamined
+    assert sum(one[1] for one in told) == 11
+    assert sum(one[2] for one in told) > 0
+    assert sum(one[3] for one in told) == 3
+    await system.run_jobs()
+    towns = (await desk.http.get("/desk/v1/overview/work", params={"area": county.code, **NOVEMBER})).json()
+    assert sum(one["done"] for one in towns) == 11

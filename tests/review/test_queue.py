@@ -4,7 +4,6 @@ import asyncio
 from datetime import date, timedelta
 from uuid import UUID
 
-import pytest
 from sqlalchemy import func, select, text, update
 
 from server.core.database import open_session
@@ -19,11 +18,6 @@ from tests.review.makers import MORNING
 
 QUEUE = "/desk/v1/queue"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def county_desk(system):
-    return await system.sign_in_at_desk("maohetang", "county_officer")
 
 
 async def decide(desk, visit, outcome="accepted", **body):
