@@ -33,11 +33,14 @@ async def apply_attestations(
     }
     strangers = await _visits_without(session, caller, {row.document.visit_id for row in rows})
     verdicts: list[Verdict] = []
+    attested: set[UUID] = set()
     for row in rows:
         verdict = _judge(stored.get(row.document.id), strangers, caller, row)
         if verdict is None:
             verdict = await _write(session, caller, row)
+            attested.add(row.document.visit_id)
         verdicts.append(verdict)
+    await announce(session, "visits", attested)  # its author sees who has attested
     await settle_visits(session, {row.document.visit_id for row in rows})
     return verdicts
 

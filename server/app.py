@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import structlog
 from litestar import Litestar, Request
-from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
@@ -43,6 +42,7 @@ import server.workload.schedule
 from server import health, pages, well_known
 from server.answers import HANDLERS
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
+from server.core.compression import compression_config
 from server.core.database import open_session
 from server.core.log import log
 from server.core.services import Services, open_services
@@ -199,13 +199,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         exception_handlers=HANDLERS,
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,
-        compression_config=CompressionConfig(
-            backend="gzip",
-            minimum_size=1000,
-            gzip_compress_level=4,
-            # An event is sent when it happens, not when a block is full; the pages lie compressed already.
-            exclude=r"(/pullStream|/queue/stream)$|^/(m|r|desk(?!/v\d))(/|$)",
-        ),
+        # An event is sent when it happens, not when a block is full; the pages lie compressed already.
+        compression_config=compression_config(exclude=r"(/pullStream|/queue/stream)$|^/(m|r|desk(?!/v\d))(/|$)"),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         logging_config=None,

@@ -31,7 +31,7 @@ from server.core.pointers import pointer_of
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.models import audit
-from server.models.feed import Feed, KeptRow, announce_to
+from server.models.feed import Feed, KeptRow, announce_to, send_again
 
 LONGEST_BATCH = 200
 LONGEST_ID = 200
@@ -106,6 +106,9 @@ async def _take(
     mended = [row.doc_id for row in rows if isinstance(row.verdict, Applied) and row.doc_id in quarantined]
     await _resolve(session, caller, name, mended + overtaken)
     await announce_to(session, caller.id, name, overtaken)
+    # A phone that lost our answer takes no news of a document until it has pushed it again: it may have missed some.
+    repeated = [row.doc_id for row in rows if isinstance(row.verdict, Applied) and row.verdict.again]
+    await send_again(session, caller.id, name, repeated)
 
 
 def _see_through_quarantine(row: _Row, kept: KeptRow | None) -> None:

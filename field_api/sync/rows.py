@@ -22,7 +22,9 @@ class Incoming(NamedTuple, Generic[D]):
 
 
 class Applied(Struct, frozen=True):
-    """Stored now, or stored before with the same content: success either way."""
+    """Stored now, or stored before with the same content (`again`): success either way."""
+
+    again: bool = False
 
 
 class Conflict(Struct, frozen=True):
@@ -43,5 +45,5 @@ Verdict = Applied | Conflict | Quarantine
 def judge(incoming: Incoming[Any], stored_hash: str) -> Verdict | None:
     """Of a row that exists: the same content again, a conflict, or None when the change may be tried."""
     if incoming.content_hash == stored_hash:
-        return Applied()
+        return Applied(again=True)
     return None if incoming.assumed_hash == stored_hash else Conflict()

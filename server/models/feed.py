@@ -205,6 +205,18 @@ async def withdraw(session: AsyncSession, collection: str, ids: Collection[UUID]
     )
 
 
+async def send_again(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
+    """What one person's phones were told of these documents they are told once more."""
+    if not doc_ids:
+        return
+    await session.execute(
+        update(Feed)
+        .where(Feed.staff_id == staff_id, Feed.collection == collection, Feed.doc_id.in_(doc_ids))
+        .values(xid=func.pg_current_xact_id())
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def announce_to(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
     """Tell one person of documents that are theirs alone, such as rows kept in quarantine."""
     for doc_id in doc_ids:

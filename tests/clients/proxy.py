@@ -1,16 +1,26 @@
-"""A network that breaks: a TCP proxy that cuts each connection after a number of bytes."""
+"""A network that breaks: a TCP proxy that cuts connections after a number of bytes, or at each request."""
 
 import asyncio
 import contextlib
+import re
+from collections import Counter
 from typing import Self
+
+REQUEST = re.compile(rb"(?:GET|POST) (\S+) HTTP/1.1\r\n")
 
 
 class Proxy:
-    """Listens on a free port and passes on to `port`; `cut_after` counts bytes of both directions, None never cuts."""
+    """Listens on a free port and passes on to `port`; `cut_after` counts bytes of both directions, None never cuts.
+
+    With `cut_each_request` every request gets through at its third try alone: the first is cut before the server
+    hears of it, the second when the server has done it and its answer is on the way.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.cut_after: int | None = None
+        self.cut_each_request = False
+        self.tries: Counter[bytes] = Counter()
         self.cuts = 0
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -43,11 +53,13 @@ class Proxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
         left = [self.cut_after]
+        pumps = (
+            (self._ask(reader, far_writer, left), self._answer(far_reader, writer, left))
+            if self.cut_each_request
+            else (self._pump(reader, far_writer, left), self._pump(far_reader, writer, left))
+        )
         try:
-            ways = [
-                asyncio.create_task(self._pump(reader, far_writer, left)),
-                asyncio.create_task(self._pump(far_reader, writer, left)),
-            ]
+            ways = [asyncio.create_task(one) for one in pumps]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for one in ways:
                 one.cancel()
@@ -65,3 +77,24 @@ class Proxy:
             if left[0] == 0:
                 self.cuts += 1
                 return
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int | None]) -> None:
+        """`left` says what the answer's way is to do: 0 to cut it, None to let it pass."""
+        while data := await reader.read(65536):
+            if request := REQUEST.match(data):
+                self.tries[request[1]] += 1
+                turn = self.tries[request[1]] % 3
+                left[0] = 0 if turn == 2 else None
+                if turn == 1:
+                    self.cuts += 1
+                    return
+            writer.write(data)
+            await writer.drain()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int | None]) -> None:
+        while data := await reader.read(65536):
+            if left[0] == 0:
+                self.cuts += 1
+                return
+            writer.write(data)
+            await writer.drain()

@@ -255,6 +255,38 @@ async def test_connections_cut_at_any_byte_lose_nothing_and_double_nothing(phone
     assert await kept(services, "lost_conflict") == await kept(services, "quarantined") == []
 
 
+async def test_a_session_whose_every_request_is_cut_before_and_after_the_server_loses_nothing(
+    phones, live, phone, partner, services
+):
+    kit = await make_kit(phone, partner.id)
+    async with Proxy(live.port) as proxy:
+        proxy.cut_each_request = True
+        a = await phones.phone("a", proxy.url, phone.signed_in["accessToken"], retryMs=10, batch=20)
+        b = await phones.phone("b", proxy.url, partner.signed_in["accessToken"], retryMs=10, batch=20)
+        await a.sync()
+        await a.insert("visits", kit.visit | {"state": "draft"})
+        await a.sync()
+        await a.insert("evidence", *kit.evidence)
+        await a.patch("visits", kit.visit["id"], state="submitted")
+        await b.insert("attestations", kit.attestation)
+        await a.sync()
+        await b.sync()
+        await a.sync()
+        assert proxy.cuts >= 2 * len(proxy.tries) > 2 * len(COLLECTIONS)
+        assert all(count % 3 == 0 for count in proxy.tries.values())
+        pushed = [target for target in proxy.tries if target.endswith(b"/push")]
+        assert len(pushed) == 3
+        held = (await a.documents("visits"))[kit.visit["id"]]
+        assert (held["server"]["state"], held["server"]["attestedBy"]) == ("submitted", [str(partner.id)])
+        proxy.cut_each_request = False
+        await a.sync()
+        await b.sync()
+        await assert_agree(a, phone)
+        await assert_agree(b, partner)
+    assert await count_receipts(services) == (1, 1)
+    assert await kept(services, "lost_conflict") == await kept(services, "quarantined") == []
+
+
 async def test_a_phone_whose_server_fails_for_a_while_goes_on_by_itself(phones, live, phone, services, postgres):
     """RxDB's client reads no status: an answer without `error` in it would end the replication for good."""
     a = await open_phone(phones, "a", live, phone, offline=True)

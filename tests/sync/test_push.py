@@ -83,3 +83,14 @@ async def test_a_version_no_longer_served_and_an_unknown_collection_say_so(phone
         assert (await way(f"/field/v1/sync/nothing/1/{path}")).json()["code"] == "sync.collection_unknown"
     answer = await phone.http.post("/field/v1/sync/households/1/push", json=[])
     assert answer.json()["code"] == "sync.collection_read_only"
+
+
+async def test_a_push_repeated_brings_the_document_down_once_more(phone, kit):
+    """RxDB passes over what comes down of a document whose push it believes lost."""
+    await phone.push("visits", kit.visit)
+    pull = "/field/v1/sync/visits/1/pull"
+    held = (await phone.http.get(pull, params={"lwt": 0, "id": ""})).json()
+    assert (await phone.http.get(pull, params=held["checkpoint"])).json()["documents"] == []
+    assert await phone.push("visits", kit.visit) == []
+    [again] = (await phone.http.get(pull, params=held["checkpoint"])).json()["documents"]
+    assert again["server"]["receipt"] == held["documents"][0]["server"]["receipt"]
