@@ -30,6 +30,7 @@ import server.evidence.routes
 import server.identity.routes
 import server.notifications.routes
 import server.postings.routes
+import server.registers.routes
 import server.review.examination
 import server.review.overview_routes
 import server.review.routes
@@ -178,6 +179,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.postings.routes.public_router,
             *server.notifications.routes.routers,
             server.rulebook.routes.router,
+            server.registers.routes.router,
             health.router,
             well_known.router,
             health.get_metrics,

@@ -93,17 +93,18 @@ def _answer(built: Built, headers: Mapping[str, str], request: Request[Any, Any,
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Nothing from elsewhere but photos out of the store, and no script but ours.
+    """Nothing from elsewhere but photos out of the store and the map tiles that a setting names; no script but ours.
 
     Styles in attributes are allowed: components place things with them, and they run nothing.
     """
     store = _origin(settings.s3_public_endpoint or settings.s3_endpoint)
+    tiles = _origin(settings.map_tiles)
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "style-src-attr": "'unsafe-inline'",
-        "img-src": f"'self' data: blob: {store}",
+        "img-src": f"'self' data: blob: {store} {tiles}",
         "media-src": "'self' blob:",
         "font-src": "'self'",
         "connect-src": f"'self' {store}",

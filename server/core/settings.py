@@ -6,7 +6,7 @@ The table in README.md is generated from this Struct, and a test fails when the 
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -63,6 +63,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body_mb: Annotated[int, Meta(description="Largest request body that is not a photo", ge=1)] = 8
     max_photo_mb: Annotated[int, Meta(description="Largest photo", ge=1, le=200)] = 20
     log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"
+    map_tiles: Annotated[
+        str, Meta(description="Map tiles of the desk, `https://…/{z}/{x}/{y}.png`; empty: a map without a ground")
+    ] = ""
+    map_datum: Annotated[Literal["wgs84", "gcj02"], Meta(description="Datum of those tiles: `wgs84` or `gcj02`")] = (
+        "wgs84"
+    )
     allowed_origins: Annotated[str, Meta(description="Web origins allowed to call from elsewhere, by comma")] = ""
 
     def __repr__(self) -> str:
