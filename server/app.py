@@ -40,7 +40,7 @@ import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
-from server import health, pages, well_known
+from server import health, pages, village_pages, well_known
 from server.answers import HANDLERS
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
 from server.core.compression import compression_config
@@ -183,6 +183,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             health.router,
             well_known.router,
             health.get_metrics,
+            *village_pages.handlers,
             *pages.build_pages(settings),
         ],
         lifespan=[] if services else [lifespan],

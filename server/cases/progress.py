@@ -29,7 +29,16 @@ from server.models.visits import Visit, VisitInvestigator
 
 _BY_OUTCOME = {"accepted": "survey_done", "returned": "survey_again"}
 # Steps of which the household's residents are told, and as what.
-_TOLD_AS = {"accepted": "accepted", "confirmed": "decided", "refused": "decided", "not_accepted": "decided"}
+_TOLD_AS = {
+    "papers_missing": "papers",
+    "accepted": "accepted",
+    "confirmed": "decided",
+    "refused": "decided",
+    "not_accepted": "decided",
+    "change_answered": "answered",
+    "amount_changed": "changed",
+    "stopped": "changed",
+}
 
 
 @jobs.task("cases.visit_decided")

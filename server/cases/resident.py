@@ -1,6 +1,7 @@
 """What a resident sees of their own case: where it stands, how it came there, what is next and by when."""
 
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,11 +12,13 @@ from server.cases.calculations import CalculationLine, list_calculations
 from server.cases.changes import ReportedChange, list_of_case
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import MOVES, STANDINGS
+from server.cases.rules import day_of
 from server.core.access import Caller, found, readable
 from server.core.wire import Answer, LongText, Wire
-from server.models.cases import CaseDeadline, CaseEvent, CaseFile
+from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff
+from server.models.postings import Posting, PostingEntry
 
 
 class TimelineStep(Answer):
@@ -56,16 +59,52 @@ class Appointment(Answer):
     """A visit that is due, and who will come: their names, so that nobody else is let in."""
 
     kind: str
+    kind_zh: str
+    kind_en: str
     by: date
     visitors: list[str]
 
 
+class Stage(Answer):
+    """One stage of the way from the application to the money."""
+
+    zh: str
+    en: str
+    state: Literal["done", "now", "to_come"]
+
+
+class OwnNotice(Answer):
+    """A sheet that can be opened at `/resident/v1/cases/{id}/notices/{kind}`."""
+
+    kind: str
+    zh: str
+    en: str
+    on: date
+
+
+class OwnPosting(Answer):
+    """Where the household's line hangs now: the public page, until its last day."""
+
+    round: int
+    page: str
+    starts_on: date
+    ends_on: date
+
+
 class OwnCase(Answer):
+    """One case on one screen. `may_withdraw` and `may_report` say what the resident can do now."""
+
     status: CaseStatus
+    stages: list[Stage]
     papers: list[PaperLine]
+    missing_papers: int
     appointments: list[Appointment]
     calculation: CalculationLine | None
+    postings: list[OwnPosting]
+    notices: list[OwnNotice]
     changes: list[ReportedChange]
+    may_withdraw: bool
+    may_report: bool
 
 
 class Withdraw(Wire):
@@ -131,13 +170,97 @@ async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID) ->
     """One case whole: papers, who will come, and the written calculation once the town has opined."""
     case = await _own(session, caller, case_id)
     calculations = await list_calculations(session, case) if case.amount_fen is not None else []
+    status = (await statuses(session, [case]))[0]
+    papers = await list_papers(session, case)
     return OwnCase(
-        status=(await statuses(session, [case]))[0],
-        papers=await list_papers(session, case),
+        status=status,
+        stages=_stages(status),
+        papers=papers,
+        missing_papers=sum(one.state in {"missing", "returned"} for one in papers) if _is_open(case) else 0,
         appointments=await _appointments(session, case),
         calculation=calculations[0] if calculations else None,
+        postings=await _postings(session, case),
+        notices=_notices(status, calculations[0] if calculations else None),
         changes=await list_of_case(session, case),
+        may_withdraw=_may(case, "withdrawn"),
+        may_report=_may(case, "change_reported"),
     )
+
+
+_WAY: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("申请", "application", frozenset({"applied", "materials"})),
+    ("受理和入户调查", "taken on, home visit", frozenset({"accepted", "survey"})),
+    ("初审", "the town's opinion", frozenset({"preliminary", "hearing"})),
+    ("公示", "posting", frozenset({"posting", "objection"})),
+    ("县级审核确认", "the county decides", frozenset({"county"})),
+    ("发放", "payment", frozenset({"confirmed", "published", "in_force"})),
+)
+
+
+def _stages(status: CaseStatus) -> list[Stage]:
+    """An application that ended without money has no stage to come: its last is where it ended."""
+    place = next((n for n, (_, _, states) in enumerate(_WAY) if status.state in states), None)
+    if place is not None:
+        return [Stage(zh=zh, en=en, state=_standing(n, place)) for n, (zh, en, _) in enumerate(_WAY)]
+    reached = max(
+        (n for one in status.timeline for n, (_, _, states) in enumerate(_WAY) if MOVES[one.step].to_state in states),
+        default=0,
+    )
+    past = [Stage(zh=zh, en=en, state="done") for zh, en, _ in _WAY[: reached + 1]]
+    return [*past, Stage(zh=status.state_zh, en=status.state_en, state="now")]
+
+
+def _standing(place: int, now: int) -> Literal["done", "now", "to_come"]:
+    if place == now:
+        return "now"
+    return "done" if place < now else "to_come"
+
+
+_SHEETS = {
+    "papers_missing": ("papers", "补正材料告知书", "which papers are missing"),
+    "accepted": ("accepted", "受理通知书", "taken on"),
+    "confirmed": ("confirmed", "审核确认通知书", "granted"),
+    "refused": ("refused", "不予确认通知书", "refused, with reasons"),
+    "not_accepted": ("refused", "不予受理通知书", "not taken on, with reasons"),
+    "amount_changed": ("changed", "金额调整通知书", "the amount was changed"),
+    "stopped": ("stopped", "停发通知书", "the payment stops"),
+}
+
+
+def _notices(status: CaseStatus, calculation: CalculationLine | None) -> list[OwnNotice]:
+    """The latest of each kind, in the order they came."""
+    found = {
+        kind: OwnNotice(kind=kind, zh=zh, en=en, on=day_of(one.at))
+        for one in status.timeline
+        if one.step in _SHEETS
+        for kind, zh, en in [_SHEETS[one.step]]
+    }
+    if calculation is not None:
+        on = day_of(calculation.made_at)
+        found["calculation"] = OwnNotice(kind="calculation", zh="金额计算书", en="how the amount was reckoned", on=on)
+    return list(found.values())
+
+
+def _is_open(case: CaseFile) -> bool:
+    return case.state not in CLOSED_STATES
+
+
+def _may(case: CaseFile, step: str) -> bool:
+    return case.state in MOVES[step].from_states
+
+
+async def _postings(session: AsyncSession, case: CaseFile) -> list[OwnPosting]:
+    rows = await session.scalars(
+        select(Posting)
+        .join(PostingEntry, PostingEntry.posting_id == Posting.id)
+        .where(PostingEntry.case_id == case.id, PostingEntry.removed_at.is_(None), Posting.state == "open")
+        .order_by(Posting.round)
+    )
+    return [
+        OwnPosting(round=one.round, page=f"/p/{one.key}", starts_on=one.starts_on, ends_on=one.ends_on)
+        for one in rows
+        if one.starts_on is not None and one.ends_on is not None
+    ]
 
 
 async def _own(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
@@ -149,7 +272,12 @@ async def _appointments(session: AsyncSession, case: CaseFile) -> list[Appointme
     due = list(
         await session.scalars(
             select(Assignment)
-            .where(Assignment.household_id == case.household_id, Assignment.state == "open")
+            .where(
+                Assignment.household_id == case.household_id,
+                Assignment.state == "open",
+                # Neighbours are asked, complaints looked into and spot checks made without saying so beforehand.
+                Assignment.kind.in_(_VISITS),
+            )
             .order_by(Assignment.due_on)
         )
     )
@@ -160,7 +288,19 @@ async def _appointments(session: AsyncSession, case: CaseFile) -> list[Appointme
         .order_by(Caseload.granted_at, Staff.name)
     )
     names = [name for _, name in holders]
-    return [Appointment(kind=one.kind, by=one.due_on, visitors=names) for one in due]
+    return [
+        Appointment(
+            kind=one.kind, kind_zh=_VISITS[one.kind][0], kind_en=_VISITS[one.kind][1], by=one.due_on, visitors=names
+        )
+        for one in due
+    ]
+
+
+_VISITS = {
+    "intake": ("入户调查", "the visit for your application"),
+    "review": ("定期复核", "a review visit"),
+    "care": ("慰问走访", "a visit to see how you are"),
+}
 
 
 async def withdraw(

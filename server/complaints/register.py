@@ -6,36 +6,52 @@ other officers of the area, not to the audit trail.
 
 import hashlib
 import secrets
-from datetime import date, datetime
-from typing import Annotated, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
 from server.core.access import DESK_ROLES, Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
+from server.core.paging import Page, read_place, write_cursor
 from server.core.services import Services
 from server.core.wire import Answer, Wire
 from server.core.workdays import add_days
 from server.models import audit
 from server.models.areas import Area, rule_values
 from server.models.attempts import count_attempt
-from server.models.cases import CaseFile
+from server.models.cases import CaseEvent, CaseFile, RelativeOnStaff
 from server.models.complaints import Complaint
 from server.models.households import Household
 from server.models.numbers import next_number
-from server.models.people import StaffRole
+from server.models.people import Staff, StaffRole
 
 CHINA = ZoneInfo("Asia/Shanghai")
 HANDLERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
+OPEN = ("received", "registered")
+Urgency = Literal["overdue", "due", "soon", "later"]
+SOON_DAYS = 3
+LONGEST_PAGE = 200
+# Who took one of these answers for it, and is not whom an appeal against it goes to.
+_DECISIONS = (
+    "not_accepted",
+    "opinion_grant",
+    "opinion_refuse",
+    "confirmed",
+    "refused",
+    "amount_changed",
+    "stopped",
+)
 _TRIES = 20
 Text = Annotated[str, Meta(min_length=5, max_length=4000)]
+Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=60)]], Meta(max_length=5)]
 AreaCode = Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 
 
@@ -45,11 +61,15 @@ class Reporter(Wire):
 
 
 class PublicComplaint(Wire):
-    """Without a reporter it is anonymous: the code alone opens the reply."""
+    """Without a reporter it is anonymous: the code alone opens the reply.
+
+    `against` names staff it is about; none of that name comes to handle it.
+    """
 
     area_code: AreaCode
     text: Text
     reporter: Reporter | None = None
+    against: Names = []
 
 
 class OwnComplaint(Wire):
@@ -58,6 +78,7 @@ class OwnComplaint(Wire):
     kind: Literal["complaint", "appeal"]
     case_id: UUID
     text: Text
+    against: Names = []
 
 
 class WrittenComplaint(Wire):
@@ -68,6 +89,7 @@ class WrittenComplaint(Wire):
     text: Text
     reporter: Reporter | None = None
     household_id: UUID | None = None
+    against: Names = []
 
 
 class Taken(Answer):
@@ -87,7 +109,10 @@ class Followed(Answer):
     """By when the next thing must have happened, and the reply once there is one."""
 
     number: str
+    kind: str
     state: str
+    state_zh: str
+    state_en: str
     received_at: datetime
     due_on: date | None
     finding: str | None
@@ -100,9 +125,11 @@ class ComplaintLine(Answer):
     kind: str
     channel: str
     area_code: str
+    area_name: str
     state: str
     is_named: bool
     handler_id: UUID | None
+    handler_name: str | None
     received_at: datetime
     due_on: date | None
     urgency: Literal["overdue", "due", "soon", "later", "none"]
@@ -151,7 +178,9 @@ async def take_public(
     session: AsyncSession, services: Services, asked: PublicComplaint, *, address: str, now: datetime
 ) -> Taken:
     await count_attempt(services.sessions, [f"complaint:{address}"], _TRIES, now)
-    return await _take(session, services, None, asked.area_code, "web", asked.text, asked.reporter, now)
+    return await _take(session, services, None, asked.area_code, "web", asked.text, asked.reporter, now,
+        against=asked.against,
+    )  # fmt: skip
 
 
 async def take_written(
@@ -164,7 +193,7 @@ async def take_written(
         found(await session.scalar(readable(Household, caller).where(Household.id == asked.household_id)))
     return await _take(
         session, services, caller, asked.area_code, asked.channel, asked.text, asked.reporter, now,
-        household_id=asked.household_id,
+        household_id=asked.household_id, against=asked.against,
     )  # fmt: skip
 
 
@@ -176,7 +205,7 @@ async def take_own(
     await count_attempt(services.sessions, [f"complaint:{caller.id}"], _TRIES, now)
     return await _take(
         session, services, caller, case.area_code, "web", asked.text, None, now,
-        kind=asked.kind, case_id=case.id, resident_id=caller.id,
+        kind=asked.kind, case_id=case.id, resident_id=caller.id, against=asked.against,
     )  # fmt: skip
 
 
@@ -194,6 +223,7 @@ async def _take(
     household_id: UUID | None = None,
     case_id: UUID | None = None,
     resident_id: UUID | None = None,
+    against: list[str],
 ) -> Taken:
     if await session.get(Area, area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
@@ -215,6 +245,7 @@ async def _take(
         is_named=reporter is not None or resident_id is not None,
         reporter_sealed=seal("complaint.reporter", msgspec.json.encode(reporter).decode()) if reporter else None,
         text_sealed=seal("complaint.text", text),
+        against=[index_of(services, one) for one in against],
         state="received",
         received_at=now,
         due_on=due.on,
@@ -228,6 +259,10 @@ async def _take(
     )  # fmt: skip
     await session.flush()  # the number is taken
     return Taken(number=row.number, code=code, due_on=due.on)
+
+
+def index_of(services: Services, name: str) -> str:
+    return services.vault.index("staff_name", "".join(name.split())).hex()
 
 
 def _hash(code: str) -> bytes:
@@ -250,10 +285,22 @@ async def list_own(session: AsyncSession, caller: Caller) -> list[Followed]:
     return [_followed(one) for one in rows]
 
 
+STATES = {
+    "received": ("已收到,待登记", "received; to be registered"),
+    "registered": ("已受理,正在核查", "registered; being looked into"),
+    "decided": ("已办结", "decided"),
+    "declined": ("不属本机关受理", "not for this office"),
+}
+
+
 def _followed(one: Complaint) -> Followed:
+    state_zh, state_en = STATES[one.state]
     return Followed(
         number=one.number,
+        kind=one.kind,
         state=one.state,
+        state_zh=state_zh,
+        state_en=state_en,
         received_at=one.received_at,
         due_on=one.due_on if one.state in {"received", "registered"} else None,
         finding=one.finding,
@@ -262,29 +309,66 @@ def _followed(one: Complaint) -> Followed:
 
 
 async def list_complaints(
-    session: AsyncSession, caller: Caller, state: str | None, now: datetime
-) -> list[ComplaintLine]:
-    """Two hundred of the caller's areas, what is due first. Nothing of who or what."""
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    state: str | None,
+    area: str | None,
+    urgency: Urgency | None,
+    cursor: str | None,
+    limit: int,
+    now: datetime,
+) -> Page[ComplaintLine]:
+    """Of the caller's areas, what is due first; those still open unless a state is named. Nothing of who or what."""
     require(caller, DESK_ROLES)
-    rows = readable(Complaint, caller).order_by(Complaint.due_on, Complaint.id).limit(200)
+    limit, today = max(1, min(limit, LONGEST_PAGE)), now.astimezone(CHINA).date()
     rows = (
-        rows.where(Complaint.state == state) if state else rows.where(Complaint.state.in_(["received", "registered"]))
+        select(Complaint, Area.name, Staff.name)
+        .join(Area, Area.code == Complaint.area_code)
+        .outerjoin(Staff, Staff.id == Complaint.handler_id)
+        .where(Complaint.in_scope(caller), Complaint.state.in_([state] if state else OPEN))
+        .order_by(Complaint.due_on, Complaint.id)
+        .limit(limit + 1)
     )
-    today = now.astimezone(CHINA).date()
-    return [_line(one, today) for one in await session.scalars(rows)]
+    if area is not None:
+        rows = rows.where(Complaint.area_code.startswith(area, autoescape=True))
+    if urgency is not None:
+        rows = rows.where(Complaint.state.in_(OPEN), _falls(urgency, today))
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last = after
+        rows = rows.where(or_(Complaint.due_on > on, and_(Complaint.due_on == on, Complaint.id > last)))
+    found_rows = (await session.execute(rows)).all()
+    page = found_rows[:limit]
+    last_one = page[-1][0] if found_rows[limit:] else None
+    return Page(
+        items=[_line(one, today, area_name, handler) for one, area_name, handler in page],
+        next_cursor=write_cursor([last_one.due_on.isoformat(), str(last_one.id)]) if last_one else None,
+    )
 
 
-def _line(one: Complaint, today: date) -> ComplaintLine:
-    is_open = one.state in {"received", "registered"}
+def _falls(urgency: Urgency, today: date) -> Any:
+    soon = today + timedelta(days=SOON_DAYS)
+    return {
+        "overdue": Complaint.due_on < today,
+        "due": Complaint.due_on == today,
+        "soon": and_(Complaint.due_on > today, Complaint.due_on <= soon),
+        "later": Complaint.due_on > soon,
+    }[urgency]
+
+
+def _line(one: Complaint, today: date, area_name: str, handler_name: str | None) -> ComplaintLine:
+    is_open = one.state in OPEN
     return ComplaintLine(
         id=one.id,
         number=one.number,
         kind=one.kind,
         channel=one.channel,
         area_code=one.area_code,
+        area_name=area_name,
         state=one.state,
         is_named=one.is_named,
         handler_id=one.handler_id,
+        handler_name=handler_name,
         received_at=one.received_at,
         due_on=one.due_on if is_open else None,
         urgency=_urgency((one.due_on - today).days) if is_open else "none",
@@ -293,11 +377,10 @@ def _line(one: Complaint, today: date) -> ComplaintLine:
     )
 
 
-def _urgency(days_left: int) -> Literal["overdue", "due", "soon", "later"]:
-    soon_days = 3
+def _urgency(days_left: int) -> Urgency:
     if days_left <= 0:
         return "overdue" if days_left else "due"
-    return "soon" if days_left <= soon_days else "later"
+    return "soon" if days_left <= SOON_DAYS else "later"
 
 
 async def open_complaint(
@@ -306,10 +389,12 @@ async def open_complaint(
     """What the caller may see of one. The handler's look at who and what is logged."""
     require(caller, DESK_ROLES)
     one: Complaint = found(await session.scalar(readable(Complaint, caller).where(Complaint.id == complaint_id)))
-    return _page(session, services, caller, one, now)
+    return await _page(session, services, caller, one, now)
 
 
-def _page(session: AsyncSession, services: Services, caller: Caller, one: Complaint, now: datetime) -> ComplaintPage:
+async def _page(
+    session: AsyncSession, services: Services, caller: Caller, one: Complaint, now: datetime
+) -> ComplaintPage:
     is_handler = one.handler_id == caller.id
     reporter: Reporter | None = None
     if is_handler:
@@ -318,8 +403,10 @@ def _page(session: AsyncSession, services: Services, caller: Caller, one: Compla
             reporter = msgspec.json.decode(
                 services.vault.open("complaint.reporter", one.reporter_sealed), type=Reporter
             )
+    area = await session.get_one(Area, one.area_code)
+    handler = await session.get(Staff, one.handler_id) if one.handler_id else None
     return ComplaintPage(
-        line=_line(one, now.astimezone(CHINA).date()),
+        line=_line(one, now.astimezone(CHINA).date(), area.name, handler.name if handler else None),
         household_id=one.household_id if is_handler else None,
         case_id=one.case_id if is_handler else None,
         text=services.vault.open("complaint.text", one.text_sealed) if is_handler else None,
@@ -338,19 +425,40 @@ async def register(
     """
     one = await _locked(session, caller, complaint_id)
     if one.state == "registered" and one.handler_id == caller.id:
-        return _page(session, services, caller, one, now)
+        return await _page(session, services, caller, one, now)
     if one.handler_id is not None:
         raise Problem("complaint.handled_by_other")
     _must_be(one, "received")
     if asked.household_id is not None:
         found(await session.scalar(readable(Household, caller).where(Household.id == asked.household_id)))
         one.household_id = asked.household_id
+    await _must_be_fit(session, services, one, caller.id, caller.name)
     one.state, one.handler_id, one.registered_at = "registered", caller.id, now
     one.due_on = add_days(now.astimezone(CHINA).date(), await _days(session, one, "complaint.decide_days")).on
     audit.record(session, caller, "complaint.registered", "complaint", one.id, area_code=one.area_code)
     if one.household_id is not None and one.kind == "complaint":
         await jobs.defer(session, "cases.complained", household_id=str(one.household_id))
-    return _page(session, services, caller, one, now)
+    return await _page(session, services, caller, one, now)
+
+
+async def _must_be_fit(session: AsyncSession, services: Services, one: Complaint, staff_id: UUID, name: str) -> None:
+    """Nobody handles a complaint about themselves, about what they decided, or about their relatives' household.
+
+    The accused and relatives are known by name: a namesake is kept away too, for there are other officers.
+    """
+    household = one.household_id
+    if one.case_id is not None:
+        household = await session.scalar(select(CaseFile.household_id).where(CaseFile.id == one.case_id))
+    is_relative = await session.scalar(
+        select(RelativeOnStaff.id).where(RelativeOnStaff.household_id == household, RelativeOnStaff.name == name)
+    )
+    decided = await session.scalar(
+        select(CaseEvent.id)
+        .where(CaseEvent.case_id == one.case_id, CaseEvent.actor_id == staff_id, CaseEvent.step.in_(_DECISIONS))
+        .limit(1)
+    )
+    if index_of(services, name) in one.against or is_relative is not None or decided is not None:
+        raise Problem("complaint.against_you")
 
 
 async def _locked(session: AsyncSession, caller: Caller, complaint_id: UUID) -> Complaint:
@@ -391,7 +499,7 @@ async def extend(
         audit.record(
             session, caller, "complaint.extended", "complaint", one.id, area_code=one.area_code, reason=asked.reason
         )
-    return _page(session, services, caller, one, now)
+    return await _page(session, services, caller, one, now)
 
 
 async def decide(
@@ -405,7 +513,7 @@ async def decide(
         audit.record(
             session, caller, "complaint.decided", "complaint", one.id, area_code=one.area_code, finding=asked.finding
         )
-    return _page(session, services, caller, one, now)
+    return await _page(session, services, caller, one, now)
 
 
 async def decline(
@@ -418,7 +526,7 @@ async def decline(
             raise Problem("complaint.not_now", state=one.state)
         one.state, one.reply, one.decided_at = "declined", asked.reply, now
         audit.record(session, caller, "complaint.declined", "complaint", one.id, area_code=one.area_code)
-    return _page(session, services, caller, one, now)
+    return await _page(session, services, caller, one, now)
 
 
 async def hand_over(
@@ -434,6 +542,8 @@ async def hand_over(
     )
     if not any(one.area_code.startswith(area) for (area,) in roles):
         raise Problem("request.invalid", faults=[Fault("/staffId", "staff.not_here", str(asked.staff_id))])
-    one.handler_id = asked.staff_id
+    heir = await session.get_one(Staff, asked.staff_id)
+    await _must_be_fit(session, services, one, heir.id, heir.name)
+    one.handler_id = heir.id
     audit.record(session, caller, "complaint.handed_over", "complaint", one.id, area_code=one.area_code)
-    return _page(session, services, caller, one, now)
+    return await _page(session, services, caller, one, now)

@@ -1,12 +1,14 @@
 """Complaints: `/desk/v1` for officers, `/resident/v1` for one's own, `/public/v1` for anybody."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from litestar import Request, Router, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar import Request, Response, Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta
 
-from server.complaints import register
+import server.complaints.reminders  # noqa: F401  registers its job
+from server.complaints import export, register
 from server.complaints.register import (
     ComplaintLine,
     ComplaintPage,
@@ -20,14 +22,21 @@ from server.complaints.register import (
     PublicComplaint,
     Register,
     Taken,
+    Urgency,
     WrittenComplaint,
 )
+from server.core.paging import Page
+from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
+from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Held, Officer, ResidentCaller, Session, problems
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found")
-_HANDLING = _SIGNED | problems("auth.forbidden", "complaint.handled_by_other", "thing.not_found", "complaint.not_now")
+_HANDLING = _SIGNED | problems(
+    "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
+)
+AreaFilter = FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None]
 _PUBLIC = problems("thing.not_found", "request.rate_limited")
 
 
@@ -40,9 +49,33 @@ async def write_complaint(
 
 @get("/complaints", responses=_SIGNED)
 async def list_complaints(
-    officer: Officer, session: Session, complaint_state: FromQuery[str | None] = None
-) -> list[ComplaintLine]:
-    return await register.list_complaints(session, officer, complaint_state, utc_now())
+    officer: Officer,
+    session: Session,
+    complaint_state: FromQuery[Literal["received", "registered", "decided", "declined"] | None] = None,
+    area: AreaFilter = None,
+    urgency: FromQuery[Urgency | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[ComplaintLine]:
+    return await register.list_complaints(
+        session, officer, state=complaint_state, area=area, urgency=urgency, cursor=cursor, limit=limit, now=utc_now()
+    )
+
+
+@get(
+    "/complaint-export",
+    responses=_SIGNED | FILE_ANSWER,
+    response_headers=FILE_HEADERS,
+    description="Open complaints as a file with Chinese headings: numbers and days, nothing of who or what.",
+)
+async def export_complaints(
+    officer: Officer,
+    session: Session,
+    form: Annotated[Form, QueryParameter(name="as")] = "xlsx",
+    area: AreaFilter = None,
+) -> Response[bytes]:
+    table = await export.open_complaints(session, officer, area=area, form=form, now=utc_now())
+    return await in_thread(answer_table, table, form)
 
 
 @get("/complaints/{complaint_id:uuid}", responses=_FOUND)
@@ -120,6 +153,7 @@ desk_router = Router(
     route_handlers=[
         write_complaint,
         list_complaints,
+        export_complaints,
         open_complaint,
         register_complaint,
         extend_complaint,

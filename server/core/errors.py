@@ -483,6 +483,11 @@ CATALOGUE: Mapping[str, Entry] = {
     "hearing.counted": Entry(409, "评议已计票", "The votes were counted before"),
     # complaints
     "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not at this stage", "现处于:{state}。"),
+    "complaint.against_you": Entry(
+        403,
+        "此件涉及您本人、您的决定或您的近亲属,须由他人承办",
+        "It is about you, your decision or your relatives: somebody else handles it",
+    ),
     "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
     # the server
     "rule.unknown": Entry(404, "没有这项参数", "There is no such rule", "{key}", "{key}"),

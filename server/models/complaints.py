@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import DESK_ROLES, Caller, in_areas
 from server.core.database import Base
-from server.models.columns import AreaCode, Id, OptionalTime, Time
+from server.models.columns import AreaCode, Id, JsonList, OptionalTime, Time
 
 CHANNELS = ("letter", "visit", "phone", "web", "box", "proposal")
 COMPLAINT_STATES = ("received", "registered", "decided", "declined")
@@ -40,6 +40,8 @@ class Complaint(Base):
     is_named: Mapped[bool]
     reporter_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     text_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    # Whom of the staff it is about: blind indexes of their names, so that none of them comes to handle it.
+    against: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))
     state: Mapped[str] = mapped_column(default="received")
     handler_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     received_at: Mapped[Time]

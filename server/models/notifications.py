@@ -13,7 +13,18 @@ from server.core.access import Caller
 from server.core.database import Base
 from server.models.columns import AreaCode, Id, Json, OptionalTime, WrittenAt
 
-NOTICE_KINDS = ("assigned", "returned", "due_tomorrow", "accepted", "posted", "decided")
+NOTICE_KINDS = (
+    "assigned",
+    "returned",
+    "due_tomorrow",
+    "complaint_due",
+    "papers",
+    "accepted",
+    "posted",
+    "decided",
+    "answered",
+    "changed",
+)
 # none: no template or no WeChat account; no_consent: nothing to spend; refused: 43101; unsure: no answer came.
 MESSAGE_STATES = ("none", "waiting", "sending", "sent", "no_consent", "refused", "parked", "unsure")
 

@@ -79,6 +79,30 @@ class PostingPlace(Base):
     added_at: Mapped[WrittenAt]
 
 
+class Disclosure(Base):
+    """The standing list (长期公示) of who receives in a village: only its address is kept, the list is what holds now.
+
+    A new address ends the one before, whoever had it.
+    """
+
+    __tablename__ = "disclosure"
+    __table_args__ = (
+        Index("uq_disclosure_one_address", "area_code", unique=True, postgresql_where=text("ended_at IS NULL")),
+    )
+
+    id: Mapped[Id]
+    area_code: Mapped[AreaCode]
+    # 256 random bits, as for a posting.
+    key: Mapped[str] = mapped_column(unique=True)
+    made_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    made_at: Mapped[WrittenAt]
+    ended_at: Mapped[OptionalTime]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        return in_areas(cls.area_code, caller, DESK_ROLES | {Role.CASEWORKER})
+
+
 class Objection(Base):
     """What somebody says against a line, and the answer they are owed. The contact is theirs to give."""
 

@@ -5,40 +5,43 @@ It starts once enough places are proven by a photo and a fix, and comes down by 
 
 import secrets
 import tempfile
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.photo import examine
 from media.refusals import PhotoRefused
-from media.store import original_key
+from media.store import original_key, rendition_key
 from server.core import jobs
 from server.core.access import Caller, Role, found, readable, require
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.location import Fix
+from server.core.paging import Page, read_place, write_cursor
 from server.core.services import Services
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import Answer, ShortText, Wire
 from server.core.workdays import Deadline, add_days, add_working_days
 from server.models import audit
-from server.models.areas import CalendarDay, rule_values
+from server.models.areas import Area, CalendarDay, rule_values
 from server.models.cases import CaseFile
+from server.models.evidence import Photo
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
 
 CHINA = ZoneInfo("Asia/Shanghai")
 WRITERS = frozenset({Role.TOWN_OFFICER})
 HANGERS = frozenset({Role.TOWN_OFFICER, Role.CASEWORKER})
+LONGEST_PAGE = 200
 
 
 class MakePosting(Wire):
@@ -84,6 +87,27 @@ class ObjectionLine(Answer):
     has_contact: bool
     outcome: str | None
     answer: str | None
+
+
+class PostingLine(Answer):
+    """`households` are the lines that still hang; `page` is the public page while it is open."""
+
+    id: UUID
+    area_code: str
+    area_name: str
+    round: int
+    state: str
+    starts_on: date | None
+    ends_on: date | None
+    households: int
+    places: int
+    objections_waiting: int
+    page: str
+
+
+class PlaceLink(Answer):
+    url: str
+    expires_at: datetime
 
 
 class PostingPage(Answer):
@@ -177,6 +201,7 @@ async def hang_up(
         raise Problem("posting.ended")
     sha256, media_type = await in_thread(_examine, photo)
     await services.store.put(original_key(sha256), photo, len(photo), media_type)
+    await _have_examined(session, sha256, len(photo))
     row = insert(PostingPlace).values(
         id=new_id(),
         posting_id=posting.id,
@@ -192,6 +217,13 @@ async def hang_up(
     await session.execute(row.on_conflict_do_nothing())
     audit.record(session, caller, "posting.hung_up", "posting", posting.id, area_code=posting.area_code, sha256=sha256)
     return await page_of(session, posting)
+
+
+async def _have_examined(session: AsyncSession, sha256: str, size: int) -> None:
+    """As any photo is: small copies for looking at, and its facts kept."""
+    photo = insert(Photo).values(sha256=sha256, size_bytes=size, state="stored")
+    if await session.scalar(photo.on_conflict_do_nothing().returning(Photo.sha256)) is not None:
+        await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
 
 
 def _examine(photo: bytes) -> tuple[str, str]:
@@ -266,13 +298,83 @@ async def open_posting(session: AsyncSession, caller: Caller, posting_id: UUID) 
     return await page_of(session, await _found(session, caller, posting_id, lock=False))
 
 
-async def list_postings(session: AsyncSession, caller: Caller, state: str | None) -> list[PostingPage]:
-    """The newest hundred of the caller's areas."""
+async def list_postings(
+    session: AsyncSession, caller: Caller, *, state: str | None, area: str | None, cursor: str | None, limit: int
+) -> Page[PostingLine]:
+    """The caller's areas, the newest first. One query for any page, and one for the places each needs."""
     require(caller, HANGERS | {Role.COUNTY_OFFICER, Role.SUPERVISOR})
-    rows = readable(Posting, caller).order_by(Posting.made_at.desc(), Posting.id).limit(100)
+    limit = max(1, min(limit, LONGEST_PAGE))
+    rows = _counted().where(Posting.in_scope(caller)).limit(limit + 1)
     if state is not None:
         rows = rows.where(Posting.state == state)
-    return [await page_of(session, one) for one in list(await session.scalars(rows))]
+    if area is not None:
+        rows = rows.where(Posting.area_code.startswith(area, autoescape=True))
+    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+        at, last = after
+        rows = rows.where(or_(Posting.made_at < at, and_(Posting.made_at == at, Posting.id < last)))
+    found_rows = (await session.execute(rows)).all()
+    page = found_rows[:limit]
+    last_one = page[-1][0] if found_rows[limit:] else None
+    return Page(
+        items=[_posting_line(*row) for row in page],
+        next_cursor=write_cursor([last_one.made_at.isoformat(), str(last_one.id)]) if last_one else None,
+    )
+
+
+def _counted() -> Any:
+    """Postings with how many lines still hang, how many places are proven and how many objections wait."""
+    of_posting = PostingEntry.posting_id == Posting.id
+    places = select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(
+        PostingPlace.posting_id == Posting.id
+    )
+    waiting = (
+        select(func.count(Objection.id))
+        .join(PostingEntry, PostingEntry.id == Objection.entry_id)
+        .where(of_posting, Objection.answered_at.is_(None))
+    )
+    hanging = select(func.count(PostingEntry.id)).where(of_posting, PostingEntry.removed_at.is_(None))
+    counts = [one.correlate(Posting).scalar_subquery() for one in (hanging, places, waiting)]
+    return (
+        select(Posting, Area.name, *counts)
+        .join(Area, Area.code == Posting.area_code)
+        .order_by(Posting.made_at.desc(), Posting.id.desc())
+    )
+
+
+def _posting_line(one: Posting, area_name: str, hanging: int, places: int, waiting: int) -> PostingLine:
+    return PostingLine(
+        id=one.id,
+        area_code=one.area_code,
+        area_name=area_name,
+        round=one.round,
+        state=one.state,
+        starts_on=one.starts_on,
+        ends_on=one.ends_on,
+        households=hanging,
+        places=places,
+        objections_waiting=waiting,
+        page=f"/p/{one.key}",
+    )
+
+
+async def link_place(
+    session: AsyncSession, services: Services, caller: Caller, posting_id: UUID, place_id: UUID, now: datetime
+) -> PlaceLink:
+    """A link of minutes to the photo of one place; the look is logged."""
+    require(caller, HANGERS | {Role.COUNTY_OFFICER, Role.SUPERVISOR})
+    posting = await _found(session, caller, posting_id, lock=False)
+    place: PostingPlace = found(
+        await session.scalar(
+            select(PostingPlace).where(PostingPlace.id == place_id, PostingPlace.posting_id == posting.id)
+        )
+    )
+    photo = await session.get(Photo, place.sha256)
+    is_ready = photo is not None and photo.state == "verified"
+    key = rendition_key(place.sha256, "1280") if is_ready else original_key(place.sha256)
+    lifetime = timedelta(minutes=services.settings.link_minutes)
+    audit.record(session, caller, "photo.linked", "posting_place", place.id, area_code=posting.area_code)
+    link = services.store.link(key, lifetime=lifetime, media_type="image/jpeg")
+    return PlaceLink(url=link, expires_at=now + lifetime)
 
 
 async def _found(session: AsyncSession, caller: Caller, posting_id: UUID, *, lock: bool = True) -> Posting:

@@ -38,7 +38,7 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
             intro=_intro(posting),
             rows=[[str(one.position), one.name, str(one.members), _yuan(one.amount_fen)] for one in entries],
             objections="对公示内容有异议的,请在公示期内扫码提出,或向乡镇(街道)反映。可以匿名,凭编号和查询码查看答复。",
-            qr=draw_qr(f"{base_url.rstrip('/')}/public/v1/postings/{posting.key}"),
+            qr=draw_qr(f"{base_url.rstrip('/')}/p/{posting.key}"),
             office=f"{names.get(posting.area_code[:9], '')}人民政府(办事处)",
             date=say_date(made.year, made.month, made.day),
         )

@@ -1,21 +1,24 @@
 """`/desk/v1/postings` for officers, `/public/v1/postings` for the village."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
+from msgspec import Meta
 
 from media.refusals import CODES
 from server.core.errors import Fault, Problem
+from server.core.paging import Page
 from server.core.printing import PDF
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Held, Session, Worker, problems
-from server.postings import lists, poster, public
-from server.postings.lists import MakePosting, PlaceBody, PostingPage
+from server.postings import disclosures, lists, poster, public
+from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
+from server.postings.lists import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
 from server.postings.public import NOT_INDEXED, AnswerObjection, Followed, FollowUp, Object, Objected, PublicPosting
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
@@ -38,9 +41,14 @@ async def make_posting(data: JSONBody[MakePosting], worker: Worker, session: Ses
 
 @get("/postings", responses=_SIGNED)
 async def list_postings(
-    worker: Worker, session: Session, posting_state: FromQuery[str | None] = None
-) -> list[PostingPage]:
-    return await lists.list_postings(session, worker, posting_state)
+    worker: Worker,
+    session: Session,
+    posting_state: FromQuery[Literal["draft", "open", "ended"] | None] = None,
+    area: FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[PostingLine]:
+    return await lists.list_postings(session, worker, state=posting_state, area=area, cursor=cursor, limit=limit)
 
 
 @get("/postings/{posting_id:uuid}", responses=_FOUND)
@@ -60,6 +68,17 @@ async def hang_up_posting(
     except msgspec.MsgspecError as error:
         raise Problem("request.invalid", faults=[Fault("/place", "field.invalid", str(error))]) from None
     return await lists.hang_up(session, services, worker, posting_id, place, await data.file.read())
+
+
+@get(
+    "/postings/{posting_id:uuid}/places/{place_id:uuid}/link",
+    responses=_FOUND,
+    description="A link of minutes to the photo of one place; the look is logged.",
+)
+async def link_posting_place(
+    posting_id: FromPath[UUID], place_id: FromPath[UUID], worker: Worker, session: Session, services: Held
+) -> PlaceLink:
+    return await lists.link_place(session, services, worker, posting_id, place_id, utc_now())
 
 
 @get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=_FOUND)
@@ -83,6 +102,38 @@ async def answer_objection(
     objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], worker: Worker, session: Session
 ) -> None:
     await public.answer_objection(session, worker, objection_id, data, utc_now())
+
+
+@post("/disclosures", responses=_SIGNED, description="The standing list of a village; made when there is none.")
+async def open_disclosure(data: JSONBody[OpenDisclosure], worker: Worker, session: Session) -> DisclosurePage:
+    return await disclosures.open_disclosure(session, worker, data.area_code)
+
+
+@get("/disclosures", responses=_SIGNED)
+async def list_disclosures(worker: Worker, session: Session) -> list[DisclosurePage]:
+    return await disclosures.list_disclosures(session, worker)
+
+
+@post(
+    "/disclosures/{disclosure_id:uuid}/renew",
+    status_code=200,
+    responses=_FOUND,
+    description="A new address; the old one is gone at once.",
+)
+async def renew_disclosure(disclosure_id: FromPath[UUID], worker: Worker, session: Session) -> DisclosurePage:
+    return await disclosures.renew_disclosure(session, worker, disclosure_id, utc_now())
+
+
+@get("/disclosures/{disclosure_id:uuid}/poster", media_type=PDF, responses=_FOUND)
+async def print_disclosure(
+    disclosure_id: FromPath[UUID], worker: Worker, request: Request[Any, Any, Any], session: Session
+) -> bytes:
+    return await disclosures.print_disclosure(session, worker, disclosure_id, str(request.base_url), utc_now())
+
+
+@get("/disclosures/{key:str}", responses=problems("thing.not_found"))
+async def read_disclosure(key: FromPath[str], session: Session) -> Response[PublicDisclosure]:
+    return Response(await disclosures.read_disclosure(session, key, utc_now()), headers=NOT_INDEXED)
 
 
 @get("/postings/{key:str}", responses=_PUBLIC)
@@ -113,13 +164,18 @@ desk_router = Router(
         list_postings,
         open_posting,
         hang_up_posting,
+        link_posting_place,
         print_posting,
         start_posting,
         answer_objection,
+        open_disclosure,
+        list_disclosures,
+        renew_disclosure,
+        print_disclosure,
     ],
     tags=["postings"],
     security=BEARER,
 )
 public_router = Router(
-    "/public/v1", route_handlers=[read_posting, object_to_posting, follow_objection], tags=["public"]
+    "/public/v1", route_handlers=[read_posting, object_to_posting, follow_objection, read_disclosure], tags=["public"]
 )

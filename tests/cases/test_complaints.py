@@ -4,12 +4,15 @@ from datetime import timedelta
 
 from sqlalchemy import select, text
 
+from server.complaints.reminders import tell_of_due
 from server.core.database import open_session
 from server.core.tokens import utc_now
 from server.models.audit import AuditEntry
+from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.complaints import Complaint
 from server.models.households import Assignment, Household
-from tests.cases.makers import VILLAGE, look
+from server.models.notifications import Notice
+from tests.cases.makers import VILLAGE, done, look
 from tests.phones import CHINA
 
 TEXT = "邻居家有两辆轿车却在领低保"
@@ -139,11 +142,111 @@ async def test_the_list_has_what_is_due_first_and_only_ones_own_areas(office, se
         household = await session.scalar(select(Household.id).limit(1))
         number = late.number
     town = await office.person("town_officer")
-    listed = (await town.http.get("/desk/v1/complaints")).json()
+    listed = (await town.http.get("/desk/v1/complaints")).json()["items"]
     assert [(one["number"] == number, one["urgency"]) for one in listed] == [(True, "overdue"), (False, "later")]
     login = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
     stranger = await office.sign_in(login)
-    assert (await stranger.http.get("/desk/v1/complaints")).json() == []
+    assert (await stranger.http.get("/desk/v1/complaints")).json()["items"] == []
     body = {"channel": "letter", "areaCode": VILLAGE, "text": TEXT, "householdId": str(household)}
     assert (await stranger.http.post("/desk/v1/complaints", json=body)).json()["code"] == "auth.forbidden"
     assert (await town.http.post("/desk/v1/complaints", json=body | {"householdId": None})).status_code == 201
+
+
+# --- who may handle it
+
+
+async def test_nobody_handles_a_complaint_about_themselves(office, services):
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    accused = town.signed_in["name"]
+    await complain(office.system, against=[f" {accused} "])
+    complaint_id = await only_id(services)
+    answer = await ask(town, complaint_id, "register")
+    assert (answer.status_code, answer.json()["code"]) == (403, "complaint.against_you")
+    assert (await ask(county, complaint_id, "register")).status_code == 200
+    handed = await ask(county, complaint_id, "hand-over", staffId=str(town.id))
+    assert handed.json()["code"] == "complaint.against_you"
+    async with services.sessions() as session:
+        assert accused not in str((await session.execute(text("SELECT t::text FROM complaint t"))).all())
+
+
+async def test_an_appeal_is_not_handled_by_whoever_decided_nor_by_a_relative(office, services):
+    case_id = await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await office.system_step(case_id, "survey_done")
+    await done(town, case_id, "opinion_refuse", reason="收入高于标准")
+    resident = await office.resident(0)
+    body = {"kind": "appeal", "caseId": str(case_id), "text": "收入核算有误,请复核"}
+    await resident.http.post("/resident/v1/complaints", json=body)
+    complaint_id = await only_id(services)
+    assert (await ask(town, complaint_id, "register")).json()["code"] == "complaint.against_you"
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        session.add(
+            RelativeOnStaff(
+                household_id=case.household_id, name=county.signed_in["name"], office="县民政局", relation="表亲",
+                declared_on=case.applied_on,
+            )
+        )  # fmt: skip
+    assert (await ask(county, complaint_id, "register")).json()["code"] == "complaint.against_you"
+    supervisor = await office.person("supervisor")
+    assert (await ask(supervisor, complaint_id, "register")).status_code == 200
+
+
+# --- in time
+
+
+async def notices(services):
+    async with services.sessions() as session:
+        rows = await session.execute(select(Notice.staff_id, Notice.facts).where(Notice.kind == "complaint_due"))
+        return [(staff_id, facts["number"]) for staff_id, facts in rows]
+
+
+async def test_those_who_may_register_hear_before_day_15_and_the_handler_before_60_and_90(office, services):
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    taken = await complain(office.system, against=[county.signed_in["name"]])
+    complaint_id, now = await only_id(services), utc_now()
+
+    async def remind(day):
+        async with open_session(services.sessions) as session:
+            count = await tell_of_due(session, services, now + timedelta(days=day))
+        await office.system.run_jobs()
+        return count
+
+    assert await remind(11) == 0
+    assert await remind(12) == 1
+    assert await remind(13) == 1
+    told = await notices(services)
+    assert {number for _, number in told} == {taken["number"]}
+    people = [person for person, _ in told]
+    assert len(people) == len(set(people))
+    assert town.id in people
+    assert county.id not in people
+    before = len(people)
+    await remind(16)  # past: once more
+    assert len(await notices(services)) == 2 * before
+
+    await ask(town, complaint_id, "register")
+    assert await remind(56) == 0
+    assert await remind(57) == 1
+    await ask(town, complaint_id, "extend", reason="当事人外出")
+    assert await remind(60) == 0
+    assert await remind(87) == 1
+    later = (await notices(services))[2 * before :]
+    assert [person for person, _ in later] == [town.id, town.id]
+    await ask(town, complaint_id, "decide", finding="unfounded", reply="查无此事。")
+    assert await remind(95) == 0
+
+
+async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(office):
+    numbers = [(await complain(office.system))["number"] for _ in range(5)]
+    county = await office.person("county_officer")
+    first = (await county.http.get("/desk/v1/complaints", params={"limit": 3})).json()
+    rest = (await county.http.get("/desk/v1/complaints", params={"cursor": first["nextCursor"]})).json()
+    assert sorted(one["number"] for one in [*first["items"], *rest["items"]]) == sorted(numbers)
+    assert (await county.http.get("/desk/v1/complaints", params={"urgency": "overdue"})).json()["items"] == []
+    saved = await county.http.get("/desk/v1/complaint-export", params={"as": "csv"})
+    rows = saved.content.decode("utf-8-sig").splitlines()
+    assert rows[0].startswith("编号,类别,渠道")
+    assert len(rows) == 6
+    assert "告状人甲" not in saved.text
+    assert TEXT not in saved.text

@@ -1,0 +1,80 @@
+"""Whoever has to act on a complaint hears of it before its day, and again once it is past: 15, 60 or 90 days.
+
+Before it is registered that is every officer who may take it on, without those it is about.
+"""
+
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.complaints.register import HANDLERS, OPEN, index_of
+from server.core import jobs
+from server.core.database import open_session
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models.areas import rule_values
+from server.models.complaints import Complaint
+from server.models.people import Staff, StaffRole
+
+CHINA = ZoneInfo("Asia/Shanghai")
+_KEY = "complaint.remind_days_before"
+# No rule reminds earlier than the shortest limit.
+_EARLIEST = timedelta(days=15)
+
+
+@jobs.task("complaints.remind", cron="30 0 * * *")
+async def remind(services: Services) -> None:
+    """Each morning at half past eight in China."""
+    async with open_session(services.sessions) as session:
+        await tell_of_due(session, services, utc_now())
+
+
+async def tell_of_due(session: AsyncSession, services: Services, now: datetime) -> int:
+    """How many complaints somebody is told of. Each is told once before its day and once after."""
+    today = now.astimezone(CHINA).date()
+    near = await session.scalars(
+        select(Complaint)
+        .where(Complaint.state.in_(OPEN), Complaint.due_on <= today + _EARLIEST)
+        .order_by(Complaint.due_on, Complaint.id)
+        .limit(2000)
+    )
+    told = 0
+    for one in list(near):
+        rules = await rule_values(session, one.area_code, today, [_KEY])
+        if one.due_on > today + timedelta(days=int(rules[_KEY])):
+            continue
+        people = [one.handler_id] if one.handler_id else await _who_may_take_it(session, services, one)
+        await jobs.defer(
+            session,
+            "notifications.tell",
+            kind="complaint_due",
+            thing=_thing(one, today),
+            area_code=one.area_code,
+            staff_ids=[str(person) for person in people],
+            facts={"complaintId": str(one.id), "number": one.number, "on": one.due_on.isoformat()},
+        )
+        told += 1
+    return told
+
+
+def _thing(one: Complaint, today: date) -> str:
+    return f"complaint:{one.id}:{one.due_on}:{'over' if one.due_on < today else 'near'}"
+
+
+async def _who_may_take_it(session: AsyncSession, services: Services, one: Complaint) -> list[UUID]:
+    rows = await session.execute(
+        select(Staff.id, Staff.name)
+        .distinct()
+        .join(StaffRole, StaffRole.staff_id == Staff.id)
+        .where(
+            StaffRole.role.in_(HANDLERS),
+            StaffRole.revoked_at.is_(None),
+            literal(one.area_code).startswith(StaffRole.area_code),
+            Staff.disabled_at.is_(None),
+        )
+        .order_by(Staff.id)
+    )
+    return [person for person, name in rows if index_of(services, name) not in one.against]
