@@ -63,7 +63,7 @@ def template(postgres: EmbeddedPostgres, s3: EmbeddedS3) -> str:
     """The database every test starts from: migrated, with the demo county."""
     url = postgres.create_database("template_demo")
     upgrade(url)
-    assert asyncio.run(load_demo_county(_settings(url, s3)))
+    assert asyncio.run(load_demo_county(_settings(url, s3), with_cases=False))
     return "template_demo"
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.deadlines import restore_deadlines
 from server.core.checklists.shipped import load_shipped
 from server.core.idnumbers import mask_id, mask_phone
 from server.core.ids import new_id
@@ -41,6 +42,7 @@ async def load_demo(session: AsyncSession, vault: Vault, *, today: date) -> bool
     households = await _load_households(session, vault, county)
     cases = await _load_cases(session, county, households)
     await _load_caseload(session, county, households, staff, cases, checklists)
+    await restore_deadlines(session)
     audit.record(session, None, "demo.loaded", "area", county.code, area_code=county.code, seed=county.seed)
     return True
 

@@ -5,15 +5,16 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
+from server.cases.deadlines import restore_deadlines
 from server.cases.progress import move
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.identity.devices import DeviceIntro, open_device
 from server.models.areas import AreaRule
-from server.models.cases import CaseFile
+from server.models.cases import CaseDeadline, CaseFile
 from server.models.people import Resident, Staff, StaffRole
 from tests.phones import Desk
 
@@ -69,11 +70,10 @@ class Office:
         return desk
 
     async def case(self, **changes: Any) -> UUID:
-        """The first application of the demo county, as accepted; with its deadlines."""
-        from server.cases.deadlines import restore_deadlines
-
+        """The first application of the demo county, as accepted; with deadlines by the rules as they are by now."""
         async with open_session(self.services.sessions) as session:
             case = await session.scalar(select(CaseFile).where(CaseFile.number == self.application.number))
+            await session.execute(delete(CaseDeadline).where(CaseDeadline.case_id == case.id))
             await restore_deadlines(session)
             if changes:
                 await session.execute(update(CaseFile).where(CaseFile.id == case.id).values(**changes))

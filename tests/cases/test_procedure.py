@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from server.cases.benefits import month_after
 from server.cases.deadlines import Length, end_of, length_of, restore_deadlines
@@ -396,7 +396,10 @@ async def test_due_lists_hold_what_is_late_today_and_soon_and_nothing_of_other_t
     assert (bad.status_code, bad.json()["code"]) == (400, "request.invalid")
 
 
-async def test_deadlines_are_given_to_loaded_cases_once(office, services):
+async def test_cases_are_loaded_with_deadlines_and_those_without_get_them_once(office, services):
+    async with open_session(services.sessions) as session:
+        assert await restore_deadlines(session) == 0
+        await session.execute(delete(CaseDeadline))
     async with open_session(services.sessions) as session:
         assert await restore_deadlines(session) == 8
     async with open_session(services.sessions) as session:

@@ -1,0 +1,326 @@
+"""Cases of the demo county in every state, each led there by the same functions that officers' requests call.
+
+They lie in one village of 柚溪镇, so that every list and page has something to show: papers missing, a posting with
+an objection, decisions, a stop, complaints, a reported change. Their applicants sign in to WeChat's stub as
+`demo-resident9-…` and on, bound already.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.acts import TakeStep, take_step
+from server.cases.applications import Apply, apply
+from server.cases.benefits import month_after
+from server.cases.calculations import Calculate, calculate
+from server.cases.changes import DecideChange, decide_change
+from server.cases.hearings import CallHearing, call_hearing
+from server.cases.household_word import Change, report_change
+from server.cases.papers import list_papers, receive_paper
+from server.cases.progress import begin_payments, move
+from server.complaints import register
+from server.core.access import Caller, Grant, Role
+from server.core.ids import new_id
+from server.core.location import Fix
+from server.core.services import Services
+from server.demo import county as demo
+from server.demo.pictures import SCENES, draw_picture
+from server.demo.wechat_stub import openid_of
+from server.models.cases import CaseFile, IncomeItem
+from server.models.complaints import Complaint
+from server.models.households import Household, HouseholdMember
+from server.models.people import Resident, ResidentBinding, Staff, StaffRole
+from server.postings.disclosures import open_disclosure
+from server.postings.lists import MakePosting, PlaceBody, hang_up, make_posting, start_posting
+from server.postings.public import Object, object_to
+
+CHINA = ZoneInfo("Asia/Shanghai")
+VILLAGE = "339901100001"
+# The state each is led to; the first of them lives in VILLAGE's second house.
+ENDS = (
+    "applied",
+    "materials",
+    "survey",
+    "preliminary",
+    "hearing",
+    "county",
+    "confirmed",
+    "published",
+    "in_force",
+    "in_force",
+    "stopped",
+    "refused",
+    "withdrawn",
+    "posting",
+    "posting",
+    "objection",
+)
+_PANEL = ("苇溪", "杉砚", "竹笠", "槐雨", "禾声", "麦秋", "荷灯", "谷风", "汀月")
+
+
+class _Office(NamedTuple):
+    session: AsyncSession
+    services: Services
+    town: Caller
+    county: Caller
+    today: date
+
+
+async def load_cases(session: AsyncSession, services: Services, county: demo.County) -> int:
+    """Lead one case to each end. Returns how many there are."""
+    town = await _caller(session, "town_officer", VILLAGE[:9])
+    office = _Office(session, services, town, await _caller(session, "county_officer", county.code), county.today)
+    await _seat_panel(session)
+    homes = [one for one in county.households if one.area_code == VILLAGE and one.class_ is not None]
+    posted: list[UUID] = []
+    residents: dict[str, Caller] = {}
+    for place, (end, home) in enumerate(zip(ENDS, homes, strict=False)):
+        case_id = await _apply(office, home, pays=end in {"in_force", "stopped"})
+        residents[f"{end}{place}"] = await _bind(session, case_id, f"resident{9 + place}")
+        await _lead(office, case_id, end)
+        posted += [case_id] if end in {"posting", "objection"} else []
+    await _post(office, posted)
+    await begin_payments(session, _at(office, 0))
+    await _stop(office)
+    await _say_changes(office, residents)
+    await _complain(office)
+    await open_disclosure(session, office.county, VILLAGE)
+    return len(ENDS)
+
+
+async def _caller(session: AsyncSession, role: str, area_code: str) -> Caller:
+    staff = (
+        await session.scalars(
+            select(Staff)
+            .join(StaffRole, StaffRole.staff_id == Staff.id)
+            .where(StaffRole.role == role, StaffRole.area_code == area_code)
+            .order_by(Staff.login)
+        )
+    ).first()
+    assert staff is not None
+    return Caller(id=staff.id, name=staff.name, device_id=new_id(), grants=(Grant(Role(role), area_code),))
+
+
+async def _seat_panel(session: AsyncSession) -> None:
+    """Residents' representatives, for hearings; they sign in nowhere."""
+    panel = [
+        Staff(id=new_id(), login=f"panel{n}", name=f"甘{name}", password_hash=None) for n, name in enumerate(_PANEL)
+    ]
+    session.add_all(panel)
+    await session.flush()  # roles name them
+    session.add_all(StaffRole(staff_id=one.id, role=Role.PANELIST, area_code=VILLAGE) for one in panel)
+
+
+def _at(office: _Office, days_ago: int, hour: int = 10) -> datetime:
+    """A moment of a day, in China; today's is the morning's first minute, which is past."""
+    if days_ago == 0:
+        return datetime.combine(office.today, time(0, 1), tzinfo=CHINA)
+    return datetime.combine(office.today - timedelta(days=days_ago), time(hour), tzinfo=CHINA)
+
+
+async def _apply(office: _Office, home: demo.Household, *, pays: bool) -> UUID:
+    """An application by a household that did not receive before; long ago, where it is to be paid by now."""
+    session = office.session
+    household = (await session.scalars(select(Household).where(Household.number == home.number))).one()
+    household.class_ = household.monthly_amount_fen = None
+    for kind in ("wage", "business", "property", "transfer"):
+        if fen := getattr(home.incomes, f"{kind}_fen"):
+            session.add(
+                IncomeItem(
+                    household_id=household.id,
+                    kind=kind,
+                    category="",
+                    period="month",
+                    declared_fen=fen,
+                    verified_fen=fen,
+                )
+            )
+    asked = Apply(
+        id=new_id(), household_id=household.id, consented_on=office.today - timedelta(days=150 if pays else 30)
+    )
+    case = await apply(session, office.services.vault, office.town, asked, _at(office, 150 if pays else 30))
+    return case.id
+
+
+async def _bind(session: AsyncSession, case_id: UUID, suffix: str) -> Caller:
+    case = await session.get_one(CaseFile, case_id)
+    head = (
+        await session.scalars(
+            select(HouseholdMember).where(
+                HouseholdMember.household_id == case.household_id, HouseholdMember.position == 0
+            )
+        )
+    ).one()
+    resident = Resident(id=new_id(), wechat_openid=openid_of(suffix))
+    session.add(resident)
+    await session.flush()  # the binding names them
+    session.add(ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=head.id))
+    await session.flush()  # what a resident may see is read from it
+    return Caller(id=resident.id, name=head.name, device_id=new_id(), grants=(Grant(Role.RESIDENT, ""),))
+
+
+# One after the other; a case stops where its end is.
+async def _lead(office: _Office, case_id: UUID, end: str) -> None:
+    began = (office.today - (await _case(office, case_id)).applied_on).days
+    if end == "applied":
+        return
+    papers = await list_papers(office.session, await _case(office, case_id))
+    if end in {"materials", "withdrawn"}:
+        await _receive(office, case_id, [papers[0].code], began)
+        await _step(office, case_id, "papers_missing", began, hour=11)
+        if end == "withdrawn":
+            await _step(office, case_id, "withdrawn", began - 3, reason="已找到工作,不再申请")
+        return
+    await _receive(office, case_id, [one.code for one in papers], began)
+    await _step(office, case_id, "accepted", began - 1)
+    await _step(office, case_id, "survey_begun", began - 3)
+    if end == "survey":
+        return
+    await _step(office, case_id, "cross_check_begun", began - 3, hour=11)
+    await _happens(office, case_id, "survey_done", began - 5)
+    now = _at(office, began - 6)
+    await calculate(office.session, office.town, case_id, Calculate(month=month_after(now.date())), now)
+    if end == "preliminary":
+        return
+    if end == "hearing":
+        await _step(office, case_id, "hearing_called", began - 7, reason="邻里反映其家庭收入不实")
+        hearing = CallHearing(
+            id=new_id(), held_on=office.today + timedelta(days=2), place="村委会会议室", presenter=office.town.name
+        )
+        await call_hearing(office.session, office.town, case_id, hearing)
+        return
+    if end == "refused":
+        await _step(office, case_id, "opinion_refuse", began - 7, reason="名下有营运车辆一辆,家庭财产超出规定")
+        await _step(
+            office, case_id, "refused", began - 10, by=office.county, reason="名下有营运车辆一辆,家庭财产超出规定"
+        )
+        return
+    await _step(office, case_id, "opinion_grant", began - 7)
+    if end in {"posting", "objection"}:
+        return
+    await _happens(office, case_id, "posting_ended", began - 15)
+    if end == "county":
+        return
+    decided = began - 18 if end in {"in_force", "stopped"} else 1
+    await _step(office, case_id, "confirmed", decided, by=office.county)
+    if end == "confirmed":
+        return
+    delivery = "送达本人,当面签收"
+    await _step(office, case_id, "notice_delivered", decided, hour=14, delivery=delivery)
+    await _step(office, case_id, "published", decided, hour=15)
+
+
+async def _case(office: _Office, case_id: UUID) -> CaseFile:
+    return await office.session.get_one(CaseFile, case_id)
+
+
+async def _receive(office: _Office, case_id: UUID, codes: Sequence[str], days_ago: int) -> None:
+    on = office.today - timedelta(days=days_ago)
+    for code in codes:
+        await receive_paper(office.session, office.town, case_id, code, on)
+
+
+async def _step(
+    office: _Office, case_id: UUID, step: str, days_ago: int, *, hour: int = 10, by: Caller | None = None,
+    reason: str = "", delivery: str = "",
+) -> None:  # fmt: skip
+    case = await _case(office, case_id)
+    asked = TakeStep(step=step, reason=reason, delivery=delivery)
+    now = _at(office, days_ago, hour)
+    await take_step(
+        office.session, by or office.town, case_id, asked, version=case.version, idempotency_key=None, now=now
+    )
+
+
+async def _happens(office: _Office, case_id: UUID, step: str, days_ago: int) -> None:
+    """What a job does when that which a case waits for has happened."""
+    case = await _case(office, case_id)
+    moved = await move(office.session, case, step, cause=f"demo:{step}", actor_id=None, at=_at(office, days_ago))
+    assert moved, f"{step} does not follow {case.state}"
+
+
+async def _post(office: _Office, posted: Sequence[UUID]) -> None:
+    """A list of the village, proven at three places, hanging since the day before; one line is objected to."""
+    session, services, now = office.session, office.services, _at(office, 1)
+    posting = await make_posting(session, office.town, MakePosting(id=new_id(), area_code=VILLAGE))
+    for place, name in enumerate(("村委会公示栏", "文化广场公告栏", "村口小卖部外墙")):
+        fix = Fix(latitude=28.95 + place / 1000, longitude=118.95, datum="wgs84", captured_at=now, accuracy_m=8.0)
+        photo = draw_picture(
+            scene=SCENES[0], seed=7000 + place, captured_at=now, latitude=fix.latitude, longitude=fix.longitude,
+            accuracy_m=8.0, size=(800, 600),
+        )  # fmt: skip
+        await hang_up(session, services, office.town, posting.id, PlaceBody(name=name, fix=fix), photo)
+    started = await start_posting(session, office.town, posting.id, now)
+    line = next(one for one in started.entries if one.case_id == posted[-1])
+    asked = Object(position=line.position, text="该户儿子在县城有工作,收入没有算进去")
+    taken = await object_to(session, services, started.key, asked, address="demo", now=_at(office, 0))
+    await move(
+        session, await _case(office, line.case_id), "objection_made", cause=f"demo:{taken.number}", actor_id=None,
+        at=_at(office, 0),
+    )  # fmt: skip
+
+
+async def _stop(office: _Office) -> None:
+    """Of those paid by now, the last."""
+    paid = list(
+        await office.session.scalars(
+            select(CaseFile)
+            .where(CaseFile.area_code == VILLAGE, CaseFile.state == "in_force")
+            .order_by(CaseFile.number.desc())
+        )
+    )
+    asked = TakeStep(step="stopped", reason="女儿已就业,家庭人均收入高于标准", ground="income")
+    now = _at(office, 0)
+    await take_step(
+        office.session, office.county, paid[0].id, asked, version=paid[0].version, idempotency_key=None, now=now
+    )
+
+
+async def _say_changes(office: _Office, residents: dict[str, Caller]) -> None:
+    """One waits for an answer, one has it."""
+    session, now = office.session, _at(office, 0)
+    for key, kind, text, reply in (
+        ("in_force8", "new_job", "儿子上个月到县里饭店帮工,每月两千元左右", ""),
+        ("in_force9", "birth", "十月添了一个女儿", "已登记,请带出生证到村委会,我们将入户核实"),
+    ):
+        resident = residents[key]
+        case = (
+            await session.scalars(
+                select(CaseFile)
+                .join(ResidentBinding, ResidentBinding.household_id == CaseFile.household_id)
+                .where(ResidentBinding.resident_id == resident.id)
+            )
+        ).one()
+        change = Change(id=new_id(), kind=kind, text=text)  # type: ignore[arg-type]  # two of the kinds there are
+        await report_change(session, resident, case.id, change, now)
+        await session.flush()  # decided below
+        if reply:
+            await decide_change(session, office.county, change.id, DecideChange(outcome="visit", reply=reply), now)
+
+
+async def _complain(office: _Office) -> None:
+    """Three: just arrived, taken on and nearly due, and answered."""
+    session, services = office.session, office.services
+    for text, reporter, days_ago in (
+        ("村里有一户家里开着小超市还在领低保,请查一查", None, 1),
+        ("经办人员上门时态度不好,材料退了三次", register.Reporter(name="甘晚舟", contact="见村委会"), 58),
+        ("低保金没有按时到账,已经晚了半个月", register.Reporter(name="甘早渡"), 20),
+    ):
+        came = _at(office, days_ago)
+        asked = register.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
+        taken = await register.take_public(session, services, asked, address="demo", now=came)
+        one = (await session.scalars(select(Complaint).where(Complaint.number == taken.number))).one()
+        if reporter is None:
+            continue
+        await register.register(session, services, office.county, one.id, register.Register(), came)
+        if days_ago < _NEARLY_DUE:
+            decided = register.Decide(finding="partly", reply="经查,因银行卡信息有误延迟五天,已补发并致歉。")
+            await register.decide(session, services, office.county, one.id, decided, _at(office, 2))
+
+
+_NEARLY_DUE = 50
