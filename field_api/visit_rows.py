@@ -191,7 +191,7 @@ WITH rows AS (
         'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
     FROM rows JOIN written USING (id)
 )
-SELECT id FROM written
+SELECT id, EXISTS (SELECT FROM attestation a WHERE a.visit_id = written.id) AS attested FROM written
 """  # noqa: S608  the names are the constants above
 
 
@@ -202,11 +202,11 @@ async def write_visits(
     *,
     people: Sequence[tuple[UUID, UUID]],
     seen: Collection[UUID],
-) -> set[UUID]:
+) -> dict[UUID, bool]:
     """Write visits with who was there, what each phone is to hear of them and who wrote them.
 
-    `rows` hold the columns of COLUMNS, `people` the pairs of visit and investigator. Returns the ids written:
-    one that is missing was written by someone else since `read_context`.
+    `rows` hold the columns of COLUMNS, `people` the pairs of visit and investigator. Returns the ids written (one
+    that is missing was written by someone else since `read_context`) and whether anybody has attested them yet.
     """
     connection = await session.connection()
     result = await connection.exec_driver_sql(
@@ -220,7 +220,7 @@ async def write_visits(
             "request": structlog.contextvars.get_contextvars().get("request_id"),
         },
     )
-    return set(result.scalars())
+    return {row.id: row.attested for row in result}
 
 
 def _json(rows: Sequence[dict[str, Any]]) -> Jsonb:

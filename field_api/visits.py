@@ -232,8 +232,9 @@ async def _write(
     await withdraw(session, "visits", [one.id for one in kept if one.deleted])
     submitted = [one for one in kept if _is_submitted(one)]
     await _close_assignments(session, submitted)
-    await settle_visits(session, [one.id for one in submitted])
-    return await _twins(session, {row.document.id for row in rows} - written)
+    # Every visit names two people at least, so one that nobody else has attested can't be whole: the usual case.
+    await settle_visits(session, [one.id for one in submitted if written[one.id]])
+    return await _twins(session, {row.document.id for row in rows} - written.keys())
 
 
 def _is_submitted(document: VisitDocument) -> bool:

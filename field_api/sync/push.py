@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.documents import client_part
 from field_api.sync.collections import Collection
-from field_api.sync.pull import marked, masters, open_quarantines, quarantined_document, served_collection
+from field_api.sync.pull import Quarantined, marked, masters, open_quarantines, quarantined_document, served_collection
 from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict
 from server.core.access import Caller
 from server.core.canonical import NotCanonical, content_hash
@@ -111,7 +111,7 @@ async def _take(
     await send_again(session, caller.id, name, repeated)
 
 
-def _see_through_quarantine(row: _Row, kept: KeptRow | None) -> None:
+def _see_through_quarantine(row: _Row, kept: Quarantined | None) -> None:
     """A row mended from a quarantined one is judged by the state that one was taken from."""
     if kept is None or row.assumed_hash is None:
         return
@@ -286,7 +286,8 @@ def _kept(caller: Caller, name: str, row: _Row, kept_as: str, problem: Problem |
 
 
 async def _resolve(session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]) -> None:
-    await session.execute(update(KeptRow).where(_is_open(caller, name, doc_ids)).values(resolved_at=utc_now()))
+    if doc_ids:
+        await session.execute(update(KeptRow).where(_is_open(caller, name, doc_ids)).values(resolved_at=utc_now()))
 
 
 async def _answer(

@@ -4,6 +4,7 @@ A fault carries a stable code for programs, the place for the screen and a sente
 data, not exceptions: a caseworker gets all of them at once.
 """
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -31,6 +32,7 @@ def fault(at: str, code: str, /, *, severity: Severity = "error", **params: Any)
     return Fault(at, code, zh.format(**params), en.format(**params), params, severity)
 
 
+@lru_cache(maxsize=20_000)
 def pointer(*parts: str | int) -> str:
     """RFC 6901: `~` and `/` inside a part are escaped, and a lone surrogate can't break the reply."""
     escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
