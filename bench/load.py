@@ -31,7 +31,7 @@ class Loop:
 
 
 async def run_loop(
-    url: str,
+    url: str | list[str],
     token: str,
     asks: Callable[[], Iterator[Ask]],
     *,
@@ -40,13 +40,20 @@ async def run_loop(
     warm_up: float = 3.0,
     most: int | None = None,
 ) -> Loop:
-    """Each connection asks as soon as it has its answer, for `seconds` after `warm_up` (or `most` answers)."""
+    """Each connection asks as soon as it has its answer, for `seconds` after `warm_up` (or `most` answers).
+
+    Of several addresses each connection takes one, in turn.
+    """
+    urls = [url] if isinstance(url, str) else url
     loop = Loop()
     source = asks()
     began = time.perf_counter()
     counted_from, until = began + warm_up, began + warm_up + seconds
     await asyncio.gather(
-        *(_one_connection(url, token, source, loop, counted_from, until, most) for _ in range(connections))
+        *(
+            _one_connection(urls[n % len(urls)], token, source, loop, counted_from, until, most)
+            for n in range(connections)
+        )
     )
     loop.seconds = min(time.perf_counter(), until) - counted_from if most is None else time.perf_counter() - began
     return loop

@@ -36,6 +36,9 @@ class System:
     postgres: EmbeddedPostgres
     api: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    # More API processes beside the first, as docker-compose.yml runs them.
+    replicas: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
 
     @property
     def database(self) -> str:
@@ -46,10 +49,12 @@ class System:
 
     def cpu_seconds(self) -> float:
         """User and system time of the server's, the worker's and the database's process trees."""
-        return sum(_tree_cpu(one.pid) for one in (self.api, *self.workers, self.postgres.process))
+        return sum(_tree_cpu(one.pid) for one in (self.api, *self.replicas, *self.workers, self.postgres.process))
 
     def api_memory_mb(self) -> float:
-        return sum(one.memory_info().rss for one in _tree(self.api.pid)) / 1024 / 1024
+        """Of all API processes together."""
+        trees = [_tree(one.pid) for one in (self.api, *self.replicas)]
+        return sum(one.memory_info().rss for tree in trees for one in tree) / 1024 / 1024
 
     def wait_for_jobs(self, limit_s: float = 300) -> float:
         """Seconds until no job waits or runs."""
@@ -86,10 +91,10 @@ def _tree_cpu(pid: int | None) -> float:
 
 
 @contextmanager
-def running_system(*, workers: int = 1) -> Iterator[System]:
+def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
     folder = Path(tempfile.mkdtemp(prefix="zoufang-bench-"))
     folder.chmod(0o755)
-    port = free_port()
+    ports = [free_port() for _ in range(1 + replicas)]
     try:
         with (
             EmbeddedPostgres(folder / "postgres") as postgres,
@@ -103,20 +108,23 @@ def running_system(*, workers: int = 1) -> Iterator[System]:
                 "ZOUFANG_S3_ACCESS_KEY": S3_KEY,
                 "ZOUFANG_S3_SECRET_KEY": S3_SECRET,
                 "ZOUFANG_WECHAT_BASE_URL": "http://127.0.0.1:9",
-                "ZOUFANG_PORT": str(port),
+                "ZOUFANG_PORT": str(ports[0]),
             }
             upgrade(environment["ZOUFANG_DATABASE_URL"])
             asyncio.run(load_demo_county(load_settings(environment)))
             api = _start("api", environment, folder)
+            others = [_start("api", {**environment, "ZOUFANG_PORT": str(port)}, folder) for port in ports[1:]]
             running = [_start("worker", environment, folder) for _ in range(workers)]
-            system = System(f"http://127.0.0.1:{port}", environment, postgres, api, running)
+            urls = [f"http://127.0.0.1:{port}" for port in ports]
+            system = System(urls[0], environment, postgres, api, running, others, urls)
             try:
-                _wait_until_ready(system.url)
+                for url in urls:
+                    _wait_until_ready(url)
                 yield system
             finally:
-                for process in (api, *running):
+                for process in (api, *others, *running):
                     process.terminate()
-                for process in (api, *running):
+                for process in (api, *others, *running):
                     process.wait(20)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,9 @@ taken away is gone at once.
 
 import hashlib
 import secrets
+import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -43,19 +45,29 @@ def issue_access_token(ring: KeyRing, claims: AccessClaims, *, now: datetime, mi
 def read_access_token(ring: KeyRing, token: str) -> AccessClaims:
     """Raises `auth.token_expired` or `auth.token_invalid`; never says more than that."""
     try:
-        key = ring.keys[jwt.get_unverified_header(token).get("kid", "")]
-        payload = jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience=AUDIENCE,
-            options={"require": ["exp", "sub", "sid", "typ"]},
-        )
-        return AccessClaims(UUID(payload["sub"]), UUID(payload["sid"]), payload["typ"] == "resident")
+        claims, expires_at = _verified(token, ring.keys[_key_id(token)])
     except jwt.ExpiredSignatureError:
         raise Problem("auth.token_expired", headers=_CHALLENGE) from None
     except (jwt.InvalidTokenError, KeyError, ValueError):
         raise Problem("auth.token_invalid", headers=_CHALLENGE) from None
+    if time.time() >= expires_at:
+        raise Problem("auth.token_expired", headers=_CHALLENGE)
+    return claims
+
+
+# A phone sends one token with every request for minutes; what was verified once stays so until it expires.
+@lru_cache(maxsize=4096)
+def _key_id(token: str) -> str:
+    return str(jwt.get_unverified_header(token).get("kid", ""))
+
+
+@lru_cache(maxsize=4096)
+def _verified(token: str, key: bytes) -> tuple[AccessClaims, float]:
+    payload = jwt.decode(
+        token, key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["exp", "sub", "sid", "typ"]}
+    )
+    claims = AccessClaims(UUID(payload["sub"]), UUID(payload["sid"]), payload["typ"] == "resident")
+    return claims, float(payload["exp"])
 
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}

@@ -24,7 +24,7 @@ def test_the_quick_way_gives_the_bytes_of_the_whole_way(value):
 def test_the_example_of_the_standard():
     value = {
         "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
-        "string": "\u20ac$\u000f\nA'B\"\\\\\"/",
+        "string": '\u20ac$\u000f\nA\'B"\\\\"/',
         "literals": [None, True, False],
     }
     told = (
