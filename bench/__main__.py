@@ -11,11 +11,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import neighbours, sync, uploads
+from bench import neighbours, photos, sync, uploads
 from bench.rows import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PARTS = {"sync": sync.measure, "uploads": uploads.measure, "neighbours": neighbours.measure}
+PARTS = {"sync": sync.measure, "uploads": uploads.measure, "photos": photos.measure, "neighbours": neighbours.measure}
 
 
 @click.command()

@@ -69,7 +69,7 @@ async def _one_connection(
             ask = next(source, None)
             if ask is None:
                 return
-            status, size = await _exchange(reader, writer, place.netloc, token, ask)
+            status, size = await exchange(reader, writer, place.netloc, token, ask)
             if now < counted_from and most is None:
                 continue
             loop.done += 1
@@ -82,7 +82,7 @@ async def _one_connection(
         writer.close()
 
 
-async def _exchange(
+async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str, ask: Ask
 ) -> tuple[int, int]:
     method, path, content_type, body = ask

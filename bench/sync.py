@@ -28,9 +28,9 @@ BATCH = 20
 def measure(seconds: float) -> Iterator[Row]:
     # Two API processes, as docker-compose.yml runs them: one Python process takes one core.
     with running_system(replicas=1) as system:
-        asyncio.run(_publish(system))
-        token, person, partner = _people(system)
-        households = _households(system, token)
+        asyncio.run(publish_template(system))
+        token, person, partner = people_of(system)
+        households = households_of(system, token)
         for batch in (1, BATCH):
             for connections in (1, 8, 32):
                 yield from _push_rows(system, token, households, [person, partner], batch, connections, seconds)
@@ -40,12 +40,12 @@ def measure(seconds: float) -> Iterator[Row]:
         yield Row("API memory after all of it", f"{system.api_memory_mb():.0f} MB", "peer 394–413 MB")
 
 
-async def _publish(system: System) -> None:
+async def publish_template(system: System) -> None:
     async with open_once(system.environment["ZOUFANG_DATABASE_URL"]) as session:
         await publish(session, template())
 
 
-def _people(system: System) -> tuple[str, str, str]:
+def people_of(system: System) -> tuple[str, str, str]:
     worker = next(one for one in build_county(today=_today()).staff if one.role == "caseworker")
     signed_in = sign_in(system.url, worker.login, DEMO_PASSWORDS["caseworker"])
     with system.connect() as connection:
@@ -58,7 +58,7 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _households(system: System, token: str) -> list[Json]:
+def households_of(system: System, token: str) -> list[Json]:
     answer = httpx.get(
         f"{system.url}/field/v1/sync/households/1/pull",
         params={"limit": 500},

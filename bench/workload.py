@@ -86,7 +86,10 @@ def pushes(households: list[Json], investigators: list[str], *, batch: int, seed
     """Push requests without end, each with `batch` new visits."""
     chance = random.Random(seed)
     while True:
-        rows = [
-            {"newDocumentState": make_visit(chance.choice(households), investigators, chance, [])} for _ in range(batch)
-        ]
-        yield "POST", "/field/v1/sync/visits/1/push", "application/json", msgspec.json.encode(rows)
+        visits = [make_visit(chance.choice(households), investigators, chance, []) for _ in range(batch)]
+        yield push("visits", visits)
+
+
+def push(collection: str, documents: list[Json]) -> Ask:
+    rows = [{"newDocumentState": one} for one in documents]
+    return "POST", f"/field/v1/sync/{collection}/1/push", "application/json", msgspec.json.encode(rows)

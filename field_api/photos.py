@@ -179,7 +179,7 @@ async def examine_photo(services: Services, *, sha256: str) -> None:
     with TemporaryDirectory(prefix="zoufang-") as folder:
         path = Path(folder) / "photo"
         await services.store.download(original_key(sha256), path)
-        outcome = await in_thread(_examine, path, sha256, services.settings.max_photo_mb)
+        outcome = await in_thread(examine_file, path, sha256, services.settings.max_photo_mb)
     if not isinstance(outcome, PhotoRefused):
         await _store_renditions(services, sha256, outcome[1])
     async with open_session(services.sessions) as session:
@@ -193,7 +193,7 @@ async def examine_photo(services: Services, *, sha256: str) -> None:
         await _settle(session, photo, utc_now())
 
 
-def _examine(path: Path, sha256: str, max_mb: int) -> tuple[PhotoFacts, Renditions] | PhotoRefused:
+def examine_file(path: Path, sha256: str, max_mb: int) -> tuple[PhotoFacts, Renditions] | PhotoRefused:
     if hash_file(path) != sha256:
         raise RuntimeError(f"the store gave back other bytes for {sha256}")
     try:

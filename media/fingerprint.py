@@ -108,12 +108,21 @@ _FRAME_STEPS: Final = 6
 _FRAME_GAP: Final = 0.05
 # Under this a frame changes nothing that the fingerprint sees; over that little would be left to see.
 _LEAST_FRAME: Final = 0.01
+_FRAME_SIDE: Final = 256
 _MOST_FRAME: Final = 0.85
 
 
 def _inside_frame(luma: Image.Image) -> tuple[int, int, int, int] | None:
     """The box (left, top, right, bottom) of what a frame surrounds; None without one."""
-    grey = np.asarray(luma, dtype=np.int16)
+    factor = max(1, max(luma.size) // _FRAME_SIDE)
+    box = _inside(np.asarray(luma.reduce(factor), dtype=np.int16))
+    if box is None:
+        return None
+    left, top, right, bottom = (edge * factor for edge in box)
+    return left, top, min(right, luma.width), min(bottom, luma.height)
+
+
+def _inside(grey: NDArray[np.int16]) -> tuple[int, int, int, int] | None:
     height, width = grey.shape
     top, bottom = _depth(grey), _depth(grey[::-1])
     if top + bottom > height * _MOST_FRAME:

@@ -1,8 +1,9 @@
 """The copies people look at: 320 and 1280 pixels, upright, sRGB, with nothing of the original's metadata in
 them.
 
-The picture is decoded once, a JPEG at the smallest DCT scale that still gives the large copy; the small
-copy and the fingerprint come from that. The original is read and never written.
+The picture is decoded once, a JPEG at the smallest DCT scale that still gives what is wanted of it; the small
+copy and the fingerprint come from that. A JPEG that is small, upright and plain sRGB already is its own large copy,
+less its metadata: encoding it anew would cost most of the work and only blur it. The original is never written.
 """
 
 import io
@@ -17,12 +18,16 @@ from PIL import Image, ImageCms
 from media.fingerprint import Fingerprint, fingerprints
 from media.photo import PhotoFacts
 from media.refusals import BROKEN, TRUNCATED, PhotoRefused
-from media.sniff import HEIC, JPEG, PNG, WEBP, walk
+from media.sniff import HEIC, JPEG, PNG, WEBP, plain_jpeg, walk
 
 SMALL_SIDE: Final = 320
 LARGE_SIDE: Final = 1280
 _SMALL_QUALITY: Final = 80
 _LARGE_QUALITY: Final = 85
+# Enough for the small copy and the fingerprint.
+_WORKING_SIDE: Final = 640
+# What a camera writes at its best: anything heavier is too much for a desk on a slow line.
+_MOST_BYTES_PER_PIXEL: Final = 0.5
 _PILLOW_FORMATS: Final = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP"}
 
 
@@ -42,15 +47,28 @@ class Renditions(msgspec.Struct, frozen=True):
 
 def make_renditions(path: Path, facts: PhotoFacts) -> Renditions:
     """`facts` from `examine` of the same file. Raises PhotoRefused when the picture turns out unreadable."""
-    large = load_upright(path, facts, longest_side=LARGE_SIDE)
-    small = _fit(large, SMALL_SIDE)
-    whole, inside = fingerprints(large)
+    as_it_is = _read_plain(path, facts)
+    picture = load_upright(path, facts, longest_side=_WORKING_SIDE if as_it_is else LARGE_SIDE)
+    small = _fit(picture, SMALL_SIDE)
+    whole, inside = fingerprints(picture)
     return Renditions(
         small=_encode(small, _SMALL_QUALITY),
-        large=_encode(large, _LARGE_QUALITY),
+        large=as_it_is or _encode(picture, _LARGE_QUALITY),
         fingerprint=whole,
         inside=inside,
     )
+
+
+def _read_plain(path: Path, facts: PhotoFacts) -> Rendition | None:
+    """The picture alone of a JPEG that needs neither shrinking nor turning nor other colours."""
+    pixels = facts.stored_width * facts.stored_height
+    if facts.media_type != JPEG or facts.orientation != 1 or max(facts.width, facts.height) > LARGE_SIDE:
+        return None
+    if facts.size_bytes > pixels * _MOST_BYTES_PER_PIXEL:
+        return None
+    data = path.read_bytes()
+    jpeg = plain_jpeg(data)
+    return Rendition(jpeg, facts.width, facts.height) if jpeg else None
 
 
 def load_upright(path: Path, facts: PhotoFacts, *, longest_side: int) -> Image.Image:

@@ -203,6 +203,31 @@ def _is_picture_segment(data: Data, marker: int, start: int) -> bool:
     return marker not in {_COM, _SOI}
 
 
+# JFIF 1.01 without a thumbnail: density one to one.
+_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_PLAIN_COLOURS = (8, 3, b"\x01\x02\x03")
+
+
+def plain_jpeg(data: bytes) -> bytes | None:
+    """The picture without a word besides: a JPEG of three plain colours; None for one of any other kind.
+
+    Raises PhotoRefused as `walk` does.
+    """
+    parts = [data[:2], _JFIF]
+    for marker, start, end in _jpeg_segments(data):
+        is_profile = marker == _APP2 and _is_picture_segment(data, marker, start)
+        if marker == _APP14 or is_profile or (marker in _FRAME_HEADERS and not _has_plain_colours(data[start:end])):
+            return None
+        if marker != _APP0 and _is_picture_segment(data, marker, start):
+            parts.append(data[start:end])
+    return b"".join(parts)
+
+
+def _has_plain_colours(frame_header: bytes) -> bool:
+    """Eight bits, and the components that JFIF calls Y, Cb and Cr."""
+    return (frame_header[4], frame_header[9], frame_header[10::3]) == _PLAIN_COLOURS
+
+
 # --- PNG (ISO 15948) ----------------------------------------------------------------------------------------
 
 _PNG_PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})

@@ -79,6 +79,37 @@ def test_copies_of_png_and_webp_carry_no_metadata_either(write, kind):
     assert set(opened(made.large).info) == {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
+def test_a_small_plain_jpeg_is_its_own_large_copy_less_its_metadata(write):
+    exif = make_exif({0x010F: "Zoufang"}, {0x9003: "2026:11:23 09:42:10"}, {1: "N", 2: (26.0, 6.0, 30.0)})
+    picture = encode(make_picture(1280, 960), quality=80, progressive=True)
+    path = write(encode(make_picture(1280, 960), quality=80, progressive=True, exif=exif, comment=b"a secret"))
+    made = render(path)
+    assert made.large.jpeg == picture
+    assert opened(made.large).size == (1280, 960)
+    assert b"secret" not in made.large.jpeg + made.small.jpeg
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: encode(make_picture(1281, 960)),
+        lambda: encode(make_picture(400, 300), exif=make_exif({0x0112: 6})),
+        lambda: encode(make_picture(400, 300), icc_profile=_swapped_srgb_profile()),
+        lambda: encode(make_picture(400, 300).convert("L")),
+        lambda: encode(make_picture(400, 300).convert("CMYK")),
+        lambda: encode(make_picture(400, 300), keep_rgb=True),
+        lambda: encode(Image.effect_noise((400, 300), 90).convert("RGB"), quality=100, subsampling=0),
+    ],
+    ids=["too wide", "turned", "other colours", "grey", "for print", "red, green, blue", "heavy"],
+)
+def test_every_other_jpeg_is_encoded_anew(write, make):
+    made = render(write(make()))
+    large = opened(made.large)
+    again = io.BytesIO()
+    large.save(again, "JPEG", quality="keep")
+    assert large.quantization == Image.open(io.BytesIO(encode(make_picture(8, 8), quality=85))).quantization
+
+
 def test_the_original_is_not_touched(write):
     path = write(make_jpeg(2000, 1500))
     before = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns
