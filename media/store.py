@@ -77,9 +77,14 @@ def original_key(sha256: str) -> str:
     return f"photos/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
+def rendition_prefix(sha256: str) -> str:
+    """Where all copies of a photo lie."""
+    return f"renditions/{sha256}/"
+
+
 def rendition_key(sha256: str, name: str) -> str:
     """`name` such as `320` or `1280`."""
-    return f"renditions/{sha256}/{name}.jpg"
+    return f"{rendition_prefix(sha256)}{name}.jpg"
 
 
 def watermarked_key(sha256: str, claim_id: UUID) -> str:
@@ -171,12 +176,6 @@ class ObjectStore:
     async def put_file(self, key: str, path: Path, media_type: str) -> StoredObject:
         return await self._run(self._put_file, key, path, media_type)
 
-    async def concatenate(self, keys: Sequence[str], target: str, *, media_type: str) -> StoredObject:
-        """Joins objects in the order given, streaming; the parts stay. The hash comes free: no second
-        reading.
-        """
-        return await self._run(self._concatenate, keys, target, media_type)
-
     # -- out
 
     async def download(self, key: str, path: Path) -> int:
@@ -257,10 +256,6 @@ class ObjectStore:
     def _put_file(self, key: str, path: Path, media_type: str) -> StoredObject:
         with path.open("rb") as file:
             return self._put(key, file, path.stat().st_size, media_type)
-
-    def _concatenate(self, keys: Sequence[str], target: str, media_type: str) -> StoredObject:
-        size = sum(self._stat(key).size for key in keys)
-        return self._send(target, self._pieces_of(keys), size, media_type)
 
     def _pieces_of(self, keys: Sequence[str]) -> Iterator[bytes]:
         for key in keys:

@@ -48,6 +48,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "import-checklist": "publish a checklist from Excel",
         "draw": "draw a spot-check sample that anyone can draw again",
         "export-bundle": "all evidence of a visit in one file",
+        "sweep-photos": "show the photos whose time is over, or delete them",
     },
     "To prove things": {
         "verify-receipt": "check a visit's receipt offline",
@@ -310,16 +311,13 @@ def verify_audit() -> None:
 @click.option("--deep", is_flag=True, help="Read every original again and compare its hash.")
 def check_store(deep: bool) -> None:
     """Compare photo rows with the store, both ways; exit 1 when something is missing or altered."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from media.store import StoreError
     from server.core.services import open_services
     from server.evidence.check import check_store as check
 
     async def run() -> Any:
         async with open_services(_settings()) as services:
-            with Progress(console=Console(stderr=True), transient=True) as bar:
+            with _progress() as bar:
                 task = bar.add_task("check-store", total=None)
                 return await check(
                     services, deep=deep, progress=lambda *, done, of: bar.update(task, advance=done, total=of)
@@ -338,6 +336,58 @@ def check_store(deep: bool) -> None:
     _print_table("The store has losses" if report.has_losses else "The store holds all it should", told)
     if report.has_losses:
         sys.exit(1)
+
+
+@main.command("sweep-photos")
+@click.option("--delete", "is_meant", is_flag=True, help="Delete them. Without it nothing is changed.")
+def sweep_photos(is_meant: bool) -> None:
+    """Show how many photos no rule keeps any more, by rule; with --delete, delete them and leave tombstones."""
+    from media.store import StoreError
+    from server.core.services import open_services
+    from server.core.tokens import utc_now
+    from server.evidence.retention import preview, sweep
+
+    async def run() -> tuple[Any, int | None]:
+        now = utc_now()
+        async with open_services(_settings()) as services:
+            lines = await preview(services.sessions, now)
+            _print_outdated(lines)
+            if not is_meant:
+                return lines, None
+            with _progress() as bar:
+                task = bar.add_task("sweep-photos", total=sum(line.photos for line in lines))
+                return lines, await sweep(services, now, lambda _: bar.update(task, advance=1))
+
+    try:
+        lines, deleted = asyncio.run(run())
+    except StoreError as error:
+        raise click.ClickException(f"The store can't be asked: {type(error).__name__}; run it again later") from None
+    if deleted is None:
+        click.echo("Nothing was changed; --delete deletes them." if lines else "Every photo is kept by its rule.")
+    else:
+        click.echo(f"{deleted} photos deleted; each left a tombstone with its hash.")
+
+
+def _print_outdated(lines: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Photos that no rule keeps any more")
+    for heading in ("rule", "kept for", "photos", "MB", "oldest since", "source"):
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        oldest = f"{line.oldest:%Y-%m-%d}"
+        size = f"{line.size_bytes / 1e6:.1f}"
+        table.add_row(line.rule, f"{line.kept_days} days", str(line.photos), size, oldest, line.source)
+    if lines:
+        Console().print(table)
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True)
 
 
 @main.command("export-bundle")

@@ -114,9 +114,11 @@ async def link_photo(
 ) -> PaperPhotoLink:
     """A link of minutes to one photo of a paper, logged. A resident opens only what they sent themselves.
 
-    Raises `photo.not_ready`.
+    Raises `photo.not_ready`, `photo.erased`.
     """
     one = await _found(session, caller, case_id, photo_id)
+    if one.erased_at is not None:
+        raise Problem("photo.erased")
     if one.state != "verified":
         raise Problem("photo.not_ready")
     photo = await session.get_one(Photo, one.sha256)

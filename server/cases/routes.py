@@ -155,7 +155,7 @@ async def receive_paper(
 
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
-    responses=_FOUND | problems("photo.not_ready"),
+    responses=_FOUND | problems("photo.not_ready", "photo.erased"),
     description="A link of minutes to a photo of a paper; the look is logged.",
 )
 async def link_paper_photo(
@@ -376,7 +376,10 @@ async def announce_paper_photo(
     return await paper_photos.announce_photo(session, services, resident_caller, case_id, code, data, utc_now())
 
 
-@get("/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link", responses=_FOUND | problems("photo.not_ready"))
+@get(
+    "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
+    responses=_FOUND | problems("photo.not_ready", "photo.erased"),
+)
 async def link_own_paper_photo(
     case_id: FromPath[UUID],
     photo_id: FromPath[UUID],

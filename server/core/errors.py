@@ -258,6 +258,13 @@ CATALOGUE: Mapping[str, Entry] = {
         409, "走访尚未提交,没有证据包", "The visit is not submitted; it has no evidence bundle"
     ),
     "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not verified yet"),
+    "photo.erased": Entry(
+        410,
+        "照片已按保存期限删除",
+        "The photo was deleted when its time was over",
+        "走访的其他内容仍在;证据包说明删除的依据和时间。",
+        "All else of the visit is there; its bundle says by which rule and when.",
+    ),
     "upload.version_unsupported": Entry(
         412,
         "不支持此 tus 版本",

@@ -64,7 +64,9 @@ async def _fetch_photos(services: Services, dossier: Dossier, folder: Path) -> N
 
 
 async def _fetch_original(services: Services, held: PhotoHeld, folder: Path) -> tuple[str, str | None]:
-    """Whether the store holds it: `awaited`, `whole`, `missing` or `altered`; and its file when whole."""
+    """Whether the store holds it: `awaited`, `whole`, `erased`, `missing` or `altered`; and its file when whole."""
+    if held.is_erased:
+        return "erased", None
     if not held.is_stored:
         return "awaited", None
     name = f"photos/{held.evidence_id}.{_ENDINGS.get(held.media_type or '', 'bin')}"
@@ -80,7 +82,7 @@ async def _fetch_original(services: Services, held: PhotoHeld, folder: Path) -> 
 
 
 async def _fetch_rendition(services: Services, held: PhotoHeld, folder: Path) -> str | None:
-    if not held.is_verified:
+    if not held.is_verified or held.is_erased:
         return None
     name = f"renditions/{held.evidence_id}-1280.jpg"
     try:

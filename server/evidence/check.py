@@ -129,11 +129,12 @@ async def _compare(
 
 def _originals() -> Any:
     """Every content that a row names: photos of visits, and those of places where something was posted."""
-    return union(select(Photo.sha256.label("sha256")), select(PostingPlace.sha256.label("sha256")))
+    posted = select(PostingPlace.sha256.label("sha256")).where(PostingPlace.erased_at.is_(None))
+    return union(select(Photo.sha256.label("sha256")), posted)
 
 
 def _mismatched() -> Any:
-    return select(MismatchedUpload.sha256.label("sha256")).distinct()
+    return select(MismatchedUpload.sha256.label("sha256")).where(MismatchedUpload.erased_at.is_(None)).distinct()
 
 
 async def _hashes(sessions: Sessions, statement: Any) -> AsyncIterator[str]:
@@ -200,7 +201,7 @@ async def _note_orphans(sessions: Sessions, keys: list[str], report: StoreReport
         known = {
             watermarked_key(sha256, claim)
             for claim, sha256 in await session.execute(
-                select(Evidence.id, Evidence.sha256).where(Evidence.id.in_(claims))
+                select(Evidence.id, Evidence.sha256).where(Evidence.id.in_(claims), Evidence.erased_at.is_(None))
             )
         }
         live = set(await session.scalars(select(Upload.id).where(Upload.id.in_(uploads))))
@@ -210,7 +211,7 @@ async def _note_orphans(sessions: Sessions, keys: list[str], report: StoreReport
         }
         known |= {
             f"mismatched/{one}"
-            for one in await session.scalars(select(MismatchedUpload.sha256).where(MismatchedUpload.sha256.in_(hashes)))
+            for one in await session.scalars(_mismatched().where(MismatchedUpload.sha256.in_(hashes)))
         }
         for sha256 in await session.scalars(
             select(Photo.sha256).where(Photo.sha256.in_(hashes), Photo.state != "refused")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, found, readable
@@ -17,7 +17,7 @@ from server.evidence.watermarks import area_names, case_number
 from server.models import audit
 from server.models.audit import AuditEntry, AuditSeal
 from server.models.checklists import ChecklistTemplate
-from server.models.evidence import Evidence, Photo
+from server.models.evidence import Evidence, Photo, PhotoTombstone
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.review import Decision, Finding, SpotCheck
@@ -39,6 +39,7 @@ class PhotoHeld(NamedTuple):
     media_type: str | None
     is_stored: bool
     is_verified: bool
+    is_erased: bool
 
 
 class Dossier(Struct):
@@ -65,6 +66,7 @@ async def open_dossier(session: AsyncSession, caller: Caller | None, visit_id: U
     household = await session.get_one(Household, visit.household_id)
     attestations = list(await session.scalars(select(Attestation).where(Attestation.visit_id == visit_id)))
     photos = await _photos(session, visit)
+    tombstones = await _tombstones(session, [one for one, _ in photos])
     findings = await _findings(session, visit_id, say)
     decisions = await _decisions(session, visit_id)
     things = [visit.id, *(one.id for one in attestations), *(one.id for one, _ in photos)]
@@ -78,7 +80,7 @@ async def open_dossier(session: AsyncSession, caller: Caller | None, visit_id: U
             "investigators": await _investigators(session, visit),
             "fixes": _fixes(visit, attestations),
             "attestations": [_tell_attestation(one) for one in attestations],
-            "photos": [_tell_photo(one, photo) for one, photo in photos],
+            "photos": [_tell_photo(one, photo, tombstones.get(one.id)) for one, photo in photos],
             "findings": findings,
             "decisions": decisions,
             "audit": {"entries": await _entries(session, things), "newestSeal": await _newest_seal(session)},
@@ -193,7 +195,16 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[tuple[Evidence, P
     return sorted(((one, photo) for one, photo in rows), key=lambda pair: place[pair[0].id])
 
 
-def _tell_photo(one: Evidence, photo: Photo | None) -> Told:
+async def _tombstones(session: AsyncSession, claims: list[Evidence]) -> dict[UUID, PhotoTombstone]:
+    """Of those whose bytes were deleted: by the same stroke, so at the same moment."""
+    erased = {(one.sha256, one.erased_at): one.id for one in claims if one.erased_at is not None}
+    rows = await session.scalars(
+        select(PhotoTombstone).where(tuple_(PhotoTombstone.sha256, PhotoTombstone.erased_at).in_(erased))
+    )
+    return {erased[one.sha256, one.erased_at]: one for one in rows}
+
+
+def _tell_photo(one: Evidence, photo: Photo | None, tombstone: PhotoTombstone | None) -> Told:
     return {
         "id": one.id,
         "questionId": one.question_id,
@@ -205,7 +216,18 @@ def _tell_photo(one: Evidence, photo: Photo | None) -> Told:
         "uploadedAt": one.uploaded_at,
         "document": one.document,
         "contentHash": one.content_hash,
-        "facts": photo.facts if photo else None,
+        "facts": photo.facts if photo and tombstone is None else None,
+        "erased": _tell_tombstone(tombstone) if tombstone else None,
+    }
+
+
+def _tell_tombstone(one: PhotoTombstone) -> Told:
+    return {
+        "at": one.erased_at,
+        "rule": one.rule,
+        "keptDays": one.kept_days,
+        "keptSince": one.kept_since,
+        "source": one.source,
     }
 
 
@@ -216,6 +238,7 @@ def _hold(one: Evidence, photo: Photo | None) -> PhotoHeld:
         media_type=photo.media_type if photo else None,
         is_stored=one.state != "announced",
         is_verified=one.state == "verified",
+        is_erased=one.erased_at is not None,
     )
 
 

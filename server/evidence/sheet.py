@@ -48,6 +48,7 @@ SETTLED: dict[str, str] = {"upheld": "属实", "dismissed": "排除"}
 HELD: dict[str, str] = {
     "whole": "原件完整",
     "awaited": "原件尚未上传",
+    "erased": "原件已按保存期限删除",
     "missing": "存储中缺失",
     "altered": "存储中的内容与登记不符",
 }

@@ -57,7 +57,8 @@ async def _plan(session: AsyncSession, visit_id: UUID) -> list[_Copy]:
     listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
     rows = await session.scalars(
         select(Evidence)
-        .where(Evidence.id.in_(listed), Evidence.visit_id == visit_id, Evidence.state == "verified")
+        .where(Evidence.id.in_(listed), Evidence.visit_id == visit_id)
+        .where(Evidence.state == "verified", Evidence.erased_at.is_(None))
         .order_by(Evidence.id)
     )
     return [_Copy(one.id, one.sha256, [_say_when(one.captured_at), *common]) for one in rows]

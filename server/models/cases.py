@@ -191,6 +191,7 @@ class PaperPhoto(Base):
     returned_at: Mapped[OptionalTime]
     returned_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     return_reason: Mapped[str | None]
+    erased_at: Mapped[OptionalTime]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, or_, select
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, or_, select, text
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -41,6 +41,8 @@ class Evidence(Base):
     received_at: Mapped[Time]
     uploaded_at: Mapped[OptionalTime]
     settled_at: Mapped[OptionalTime]
+    # The bytes were deleted when their time was over; the claim stays. See PhotoTombstone.
+    erased_at: Mapped[OptionalTime]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
@@ -87,3 +89,29 @@ class MismatchedUpload(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
     received_at: Mapped[WrittenAt]
+    erased_at: Mapped[OptionalTime]
+
+
+class PhotoTombstone(Base):
+    """Bytes that were deleted when their time was over: which they were, by which rule, and on whose word."""
+
+    __tablename__ = "photo_tombstone"
+    __table_args__ = (
+        CheckConstraint("shelf IN ('photos', 'mismatched')", name="shelf_is_known"),
+        Index("ix_photo_tombstone_content", "sha256"),
+        Index("ix_photo_tombstone_half_done", "id", postgresql_where=text("removed_at IS NULL")),
+    )
+
+    id: Mapped[Id]
+    shelf: Mapped[str]
+    sha256: Mapped[Sha256]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    # The key of the rule that held it longest, the days it said, and its source, all as they stood.
+    rule: Mapped[str]
+    kept_days: Mapped[int]
+    source: Mapped[str]
+    # From when the days count.
+    kept_since: Mapped[Time]
+    erased_at: Mapped[Time]
+    # When the store held nothing of it any more.
+    removed_at: Mapped[OptionalTime]

@@ -77,6 +77,7 @@ class PostingPlace(Base):
     sha256: Mapped[Sha256]
     staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     added_at: Mapped[WrittenAt]
+    erased_at: Mapped[OptionalTime]
 
 
 class Disclosure(Base):

@@ -237,7 +237,8 @@ async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Sessio
 
 @get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
-    responses=_SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready"),
+    responses=_SIGNED
+    | problems("thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased"),
 )
 async def link_photo(
     visit_id: FromPath[UUID],

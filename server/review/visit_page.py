@@ -282,7 +282,7 @@ async def link_photo(
     rendition: Rendition,
     now: datetime,
 ) -> PhotoLink:
-    """A link of minutes to one rendition of one photo, logged. Raises `photo.not_ready`."""
+    """A link of minutes to one rendition of one photo, logged. Raises `photo.not_ready`, `photo.erased`."""
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await _keep_blind(session, caller, visit_id)
     evidence: Evidence = found(
@@ -290,6 +290,8 @@ async def link_photo(
             readable(Evidence, caller).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)
         )
     )
+    if evidence.erased_at is not None:
+        raise Problem("photo.erased")
     if evidence.state != "verified":
         raise Problem("photo.not_ready")
     photo = await session.get_one(Photo, evidence.sha256)

@@ -1,0 +1,83 @@
+"""How long photos are kept: rules by kind, and a tombstone for each that was deleted
+
+Revision: 0014, after 0013
+"""
+
+from datetime import date
+from uuid import uuid4
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+SHORTEST = "《个人信息保护法》第十九条:保存期限为实现处理目的所必要的最短时间"
+# Days, by kind. What is in use (a household that receives aid or applies for it) is kept in any case.
+DEFAULT_RULES: dict[str, tuple[object, str]] = {
+    "retention.visit_photo_days": (1096, f"审核确认档案自停保之日起至少保存三年;{SHORTEST}"),
+    "retention.posting_photo_days": (1096, f"同审核确认档案,自张贴之日起至少保存三年;{SHORTEST}"),
+    "retention.unsubmitted_photo_days": (365, f"project default: no visit came for it within a year;{SHORTEST}"),
+    "retention.returned_paper_days": (180, f"project default: an officer could not use it;{SHORTEST}"),
+    "retention.mismatched_days": (90, f"project default: bytes that nobody announced;{SHORTEST}"),
+}
+CLAIMS = ("evidence", "paper_photo", "posting_place", "mismatched_upload")
+
+
+def upgrade() -> None:
+    for table in CLAIMS:
+        op.add_column(table, sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "photo_tombstone",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("shelf", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("kept_days", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("kept_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("shelf IN ('photos', 'mismatched')", name=op.f("ck_photo_tombstone_shelf_is_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_photo_tombstone")),
+    )
+    op.create_index("ix_photo_tombstone_content", "photo_tombstone", ["sha256"])
+    op.create_index(
+        "ix_photo_tombstone_half_done", "photo_tombstone", ["id"], postgresql_where=sa.text("removed_at IS NULL")
+    )
+    table = sa.table(
+        "area_rule",
+        sa.column("id", sa.Uuid),
+        sa.column("key", sa.String),
+        sa.column("area_code", sa.String),
+        sa.column("effective_from", sa.Date),
+        sa.column("value", postgresql.JSONB),
+        sa.column("source", sa.String),
+    )
+    op.bulk_insert(
+        table,
+        [
+            {
+                "id": uuid4(),
+                "key": key,
+                "area_code": "",
+                "effective_from": date(2020, 1, 1),
+                "value": value,
+                "source": source,
+            }
+            for key, (value, source) in DEFAULT_RULES.items()
+        ],
+    )
+
+
+def downgrade() -> None:
+    op.execute(
+        sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(DEFAULT_RULES))
+    )
+    op.drop_table("photo_tombstone")
+    for table in CLAIMS:
+        op.drop_column(table, "erased_at")
