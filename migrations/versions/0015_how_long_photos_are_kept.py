@@ -1,6 +1,6 @@
 """How long photos are kept: rules by kind, and a tombstone for each that was deleted
 
-Revision: 0014, after 0013
+Revision: 0015, after 0014
 """
 
 from datetime import date
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
