@@ -31,7 +31,7 @@ from server.core.sheets import Form, cell, write_csv, write_xlsx
 from server.core.threads import in_thread
 from server.core.wire import Answer, Wire
 from server.models import audit
-from server.models.cases import CaseFile, IncomeItem
+from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 from server.models.households import HouseholdMember
 
@@ -42,12 +42,12 @@ _NAME, _ID, _REF = "姓名", "身份证号", "序号"
 
 
 class Column(NamedTuple):
-    """`against`: the declared income it is held against; None: having any at all is to be looked at."""
+    """`against`: the kind of declared income or property it is held against."""
 
     key: str
     heading: str
     kind: Literal["money", "count"]
-    against: str | None = None
+    against: str
 
 
 class Source(NamedTuple):
@@ -56,13 +56,13 @@ class Source(NamedTuple):
 
 
 SOURCES: dict[str, Source] = {
-    "public_security": Source("公安", (Column("vehicles", "机动车数量", "count"),)),
-    "housing": Source("房管", (Column("homes", "房产套数", "count"),)),
+    "public_security": Source("公安", (Column("vehicles", "机动车数量", "count", "vehicle"),)),
+    "housing": Source("房管", (Column("homes", "房产套数", "count", "home"),)),
     "social_security": Source("人社", (Column("pension", "月养老金(元)", "money", "transfer"),)),
     "tax": Source("税务", (Column("wage", "月工资薪金(元)", "money", "wage"),)),
-    "market": Source("市场监管", (Column("businesses", "登记市场主体数量", "count"),)),
+    "market": Source("市场监管", (Column("businesses", "登记市场主体数量", "count", "business"),)),
     "provident_fund": Source("公积金", (Column("base", "月缴存基数(元)", "money", "wage"),)),
-    "finance": Source("金融", (Column("deposits", "存款余额(元)", "money"),)),
+    "finance": Source("金融", (Column("deposits", "存款余额(元)", "money", "deposit"),)),
 }
 
 
@@ -297,15 +297,36 @@ async def _compare(
         ]
 
 
-async def _declared(session: AsyncSession, member_ids: list[UUID]) -> dict[tuple[UUID | None, str | None], int]:
-    """Fen a month that each member declared of each kind; what the household declared for all counts for each."""
+Declared = dict[tuple[UUID, str], int]
+
+
+async def _declared(session: AsyncSession, member_ids: list[UUID]) -> Declared:
+    """What each member declared of each kind; what the household declared for all together counts for each."""
     households = select(HouseholdMember.household_id).where(HouseholdMember.id.in_(member_ids))
+    declared = await _incomes(session, households)
+    rows = await session.execute(
+        select(HouseholdMember.id, PropertyItem)
+        .join(PropertyItem, PropertyItem.household_id == HouseholdMember.household_id)
+        .where(HouseholdMember.household_id.in_(households))
+    )
+    for member_id, item in rows:
+        if item.member_id in {None, member_id}:
+            declared[member_id, item.kind] = declared.get((member_id, item.kind), 0) + item.declared
+    return declared
+
+
+async def _incomes(session: AsyncSession, households: Any) -> Declared:
+    """Fen a month. Income of a business is declared beside the business itself, and held against nothing."""
     rows = await session.execute(
         select(HouseholdMember.id, IncomeItem)
         .join(IncomeItem, IncomeItem.household_id == HouseholdMember.household_id)
-        .where(HouseholdMember.household_id.in_(households), IncomeItem.ended_on.is_(None))
+        .where(
+            HouseholdMember.household_id.in_(households),
+            IncomeItem.ended_on.is_(None),
+            IncomeItem.kind.in_(["wage", "transfer"]),
+        )
     )
-    declared: dict[tuple[UUID | None, str | None], int] = {}
+    declared: Declared = {}
     for member_id, item in rows:
         if item.member_id in {None, member_id}:
             month_fen = item.declared_fen // 12 if item.period == "year" else item.declared_fen
@@ -320,8 +341,8 @@ def _difference(column: Column, entered: str, declared: int | None) -> CheckDiff
     parsed = parse_amount(entered)
     doubts = [str(one) for one in parsed.doubts]
     found_value = parsed.fen if column.kind == "money" or parsed.fen is None else parsed.fen // 100
-    held = (declared or 0) if column.against else None
-    if found_value is not None and not doubts and found_value <= (held or 0):
+    held = declared or 0
+    if found_value is not None and not doubts and found_value <= held:
         return None
     return CheckDifference(
         key=column.key, heading=column.heading, found=found_value, declared=held, entered=entered, doubts=doubts

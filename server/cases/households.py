@@ -29,6 +29,7 @@ from server.models.cases import (
     CaseFile,
     HouseholdVersion,
     IncomeItem,
+    PropertyItem,
     RelativeOnStaff,
 )
 from server.models.feed import announce
@@ -72,6 +73,17 @@ class IncomeBody(Wire):
     ended_on: date | None = None
 
 
+class PropertyBody(Wire):
+    """`declared` and `verified`: fen of a deposit, else how many. What was verified is written by the town only."""
+
+    id: UUID
+    kind: Literal["home", "vehicle", "deposit", "business", "other"]
+    declared: Fen
+    note: Annotated[str, Meta(max_length=200)] = ""
+    member_id: UUID | None = None
+    verified: Fen | None = None
+
+
 class RelativeBody(Wire):
     name: ShortText
     office: ShortText
@@ -102,6 +114,7 @@ class HouseholdBody(Wire):
     # How often the home is visited follows from it; written by the town only, and left as it is without.
     class_: Literal["A", "B", "C"] | None = msgspec.field(default=None, name="class")
     incomes: Annotated[list[IncomeBody], Meta(max_length=100)] = []
+    properties: Annotated[list[PropertyBody], Meta(max_length=50)] = []
     relatives: Annotated[list[RelativeBody], Meta(max_length=10)] = []
     bank: BankBody | None = None
 
@@ -136,6 +149,15 @@ class IncomePage(Answer):
     ended_on: date | None
 
 
+class PropertyPage(Answer):
+    id: UUID
+    member_id: UUID | None
+    kind: str
+    note: str
+    declared: int
+    verified: int | None
+
+
 class RelativePage(Answer):
     name: str
     office: str
@@ -160,6 +182,7 @@ class HouseholdPage(Answer):
     monthly_amount_fen: int | None
     members: list[MemberPage]
     incomes: list[IncomePage]
+    properties: list[PropertyPage]
     relatives: list[RelativePage]
     bank_holder: str | None
     bank_name: str | None
@@ -272,6 +295,7 @@ async def _write(
     household.updated_at = func.now()
     await _write_members(session, vault, household, body.members, day_of(now))
     await _write_incomes(session, caller, household, body.incomes, may_verify=may_verify)
+    await _write_properties(session, caller, household, body.properties, may_verify=may_verify)
     await _write_relatives(session, household, body.relatives, day_of(now))
     await _write_bank(session, vault, household, body.bank)
     await session.flush()  # the version is read from the tables
@@ -375,6 +399,23 @@ async def _write_incomes(
             row.verified_fen, row.verified_by = body.verified_fen, caller.id
 
 
+async def _write_properties(
+    session: AsyncSession, caller: Caller, household: Household, bodies: list[PropertyBody], *, may_verify: bool
+) -> None:
+    owned = await session.scalars(select(PropertyItem).where(PropertyItem.household_id == household.id))
+    known = {one.id: one for one in owned}
+    for gone in set(known) - {body.id for body in bodies}:
+        await session.delete(known[gone])
+    for body in bodies:
+        row = known.get(body.id)
+        if row is None:
+            row = PropertyItem(id=body.id, household_id=household.id)
+            session.add(row)
+        row.kind, row.note, row.member_id, row.declared = body.kind, body.note, body.member_id, body.declared
+        if may_verify and row.verified != body.verified:
+            row.verified, row.verified_by = body.verified, caller.id
+
+
 async def _write_relatives(
     session: AsyncSession, household: Household, bodies: list[RelativeBody], today: date
 ) -> None:
@@ -418,6 +459,9 @@ async def _page(session: AsyncSession, household: Household) -> HouseholdPage:
         select(HouseholdMember).where(HouseholdMember.household_id == owned).order_by(HouseholdMember.position)
     )
     incomes = await session.scalars(select(IncomeItem).where(IncomeItem.household_id == owned).order_by(IncomeItem.id))
+    properties = await session.scalars(
+        select(PropertyItem).where(PropertyItem.household_id == owned).order_by(PropertyItem.id)
+    )
     relatives = await session.scalars(
         select(RelativeOnStaff).where(RelativeOnStaff.household_id == owned).order_by(RelativeOnStaff.id)
     )
@@ -437,6 +481,7 @@ async def _page(session: AsyncSession, household: Household) -> HouseholdPage:
         monthly_amount_fen=household.monthly_amount_fen,
         members=[msgspec.convert(one, MemberPage, from_attributes=True) for one in members],
         incomes=[msgspec.convert(one, IncomePage, from_attributes=True) for one in incomes],
+        properties=[msgspec.convert(one, PropertyPage, from_attributes=True) for one in properties],
         relatives=[msgspec.convert(one, RelativePage, from_attributes=True) for one in relatives],
         bank_holder=bank.holder_name if bank else None,
         bank_name=bank.bank_name if bank else None,

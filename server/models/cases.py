@@ -44,6 +44,7 @@ CASE_STATES = (
 # An application that is over: the household may make another.
 CLOSED_STATES = ("confirmed", "published", "in_force", "stopped", "refused", "withdrawn")
 DEADLINE_KINDS = ("survey", "cross_check", "total", "county_opinion", "notice")
+PROPERTY_KINDS = ("home", "vehicle", "deposit", "business", "other")
 INCOME_KINDS = ("wage", "business", "property", "transfer", "cost")
 
 
@@ -226,6 +227,27 @@ class IncomeItem(Base):
     # For a wage: the first day of the job, from which the gradual exit runs.
     started_on: Mapped[date | None]
     ended_on: Mapped[date | None]
+
+
+class PropertyItem(Base):
+    """What a household owns, as declared and as verified: whole fen of a deposit, else how many."""
+
+    __tablename__ = "property_item"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {PROPERTY_KINDS}", name="kind_is_known"),
+        CheckConstraint("declared >= 0 AND verified >= 0", name="numbers_are_not_negative"),
+    )
+
+    id: Mapped[Id]
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
+    # No foreign key: the history of a member who has left stays. Null: the household's together.
+    member_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    note: Mapped[str]
+    declared: Mapped[int] = mapped_column(BigInteger)
+    # Null: nobody has looked yet.
+    verified: Mapped[int | None] = mapped_column(BigInteger)
+    verified_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
 
 
 class RelativeOnStaff(Base):

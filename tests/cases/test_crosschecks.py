@@ -12,7 +12,7 @@ from server.cases.crosschecks import SOURCES
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
-from server.models.cases import CaseFile, IncomeItem
+from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.households import HouseholdMember
 from tests.cases import offices
 from tests.cases.makers import TOWN, look
@@ -159,3 +159,35 @@ async def test_what_the_household_says_to_a_difference_is_kept_beside_it(office,
     )
     told = await town.http.post(f"/desk/v1/cross-checks/lines/{line['id']}/objection", json={"text": "其一为危房"})
     assert (told.json()["objection"], told.json()["differences"]) == ("其一为危房", line["differences"])
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "declared", "told", "differs"),
+    [
+        ("housing", "home", 1, "1", None),
+        ("housing", "home", 1, "2", (2, 1)),
+        ("public_security", "vehicle", 0, "1", (1, 0)),
+        ("market", "business", 1, "1", None),
+        ("finance", "deposit", 30_000_00, "30,000.00", None),
+        ("finance", "deposit", 30_000_00, "3.1万", (31_000_00, 30_000_00)),
+    ],
+)
+async def test_what_is_owned_is_held_against_what_was_declared_to_be(
+    office, services, county, source, kind, declared, told, differs
+):
+    case_id = await consenting(office)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        # Income of a business is not a business.
+        session.add(
+            IncomeItem(
+                household_id=case.household_id, kind="business", category="", period="month", declared_fen=9_999_00
+            )
+        )
+        session.add(PropertyItem(household_id=case.household_id, kind=kind, note="", declared=declared))
+    town, body, _ = await batch(office, source)
+    asked = await request_file(town, body["id"])
+    await import_(town, body["id"], offices.answer(source, asked, {county.residents[0].id_number: told}))
+    lines = (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json()
+    found = [(one["found"], one["declared"]) for line in lines for one in line["differences"]]
+    assert found == ([differs] if differs else [])

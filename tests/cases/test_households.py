@@ -256,3 +256,24 @@ async def test_outside_ones_area_nobody_writes_a_household(office, services):
     assert answer.json()["code"] == "auth.forbidden"
     async with open_session(services.sessions) as session:
         assert not (await session.execute(text("SELECT 1 FROM household WHERE head_name = '农畦笠'"))).all()
+
+
+async def test_what_is_owned_is_declared_verified_by_the_town_and_kept_in_versions(office):
+    worker, town = await office.person("caseworker"), await office.person("town_officer")
+    home = {"id": str(new_id()), "kind": "home", "declared": 1, "note": "砖房三间", "verified": 3}
+    body = household(properties=[home])
+    answer, asked = await apply(worker, household=body)
+    assert answer.status_code == 201, answer.text
+    path = f"/desk/v1/households/{asked['householdId']}"
+    page = (await worker.http.get(path)).json()
+    assert [(one["declared"], one["verified"], one["note"]) for one in page["properties"]] == [(1, None, "砖房三间")]
+    changed = {"household": body | {"properties": [home | {"verified": 2}]}, "reason": "入户核实有两处"}
+    answer = await town.http.put(path, json=changed, headers={"If-Match": f'"{page["version"]}"'})
+    assert answer.status_code == 200, answer.text
+    newest = (await town.http.get(f"{path}/versions")).json()[0]
+    assert [(one["pointer"], one["before"], one["after"]) for one in newest["differences"]] == [
+        (f"/properties/{home['id']}/verified", None, 2)
+    ]
+    bad = body | {"properties": [home | {"declared": -1}]}
+    answer = await town.http.put(path, json=changed | {"household": bad}, headers={"If-Match": '"2"'})
+    assert answer.json()["code"] == "request.invalid"

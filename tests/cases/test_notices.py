@@ -2,10 +2,13 @@
 
 import pytest
 
+from server.core.money import format_fen
 from server.core.printing import Notice, draw_qr, print_notice
-from tests.cases.makers import done
+from tests.cases.makers import done, look
 from tests.cases.test_hearings import at_hearing, call, count
+from tests.cases.test_households import apply
 from tests.cases.test_postings import drafted, to_posting
+from tests.pdf import words
 
 
 async def printed(desk, path):
@@ -13,20 +16,34 @@ async def printed(desk, path):
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.content.startswith(b"%PDF-")
-    return answer.content
+    return words(answer.content)
 
 
-async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(office):
+async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(office, services):
     case_id, town = await to_posting(office)
+    case = await look(town, case_id)
     county, resident = await office.person("county_officer"), await office.resident()
     path = f"/desk/v1/cases/{case_id}/notices"
     for kind in ("refused", "confirmed", "papers"):
         assert (await town.http.get(f"{path}/{kind}")).json()["code"] == "case.not_now"
-    await printed(town, f"{path}/accepted")
-    await printed(town, f"{path}/calculation")
+    accepted = await printed(town, f"{path}/accepted")
+    assert "最低生活保障申请受理通知书" in accepted
+    assert "3个工作日内开始入户调查,30个工作日内办结" in accepted
+    calculated = await printed(town, f"{path}/calculation")
+    assert f"每月保障金额为{format_fen(case['amountFen'])}" in calculated
+    lines = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]["lines"]
+    for line in lines:  # each with its sum and the source of its rule
+        assert "".join(line["zh"].split()) in calculated
+        assert "".join(line["source"].split()) in calculated
     await office.system_step(case_id, "posting_ended")
     await done(county, case_id, "confirmed")
-    await printed(county, f"{path}/confirmed")
+    granted = await printed(county, f"{path}/confirmed")
+    told = await look(county, case_id)
+    assert told["headName"] in granted
+    assert told["applicationNumber"] in granted
+    year, month, _ = told["paidFrom"].split("-")
+    assert f"每月保障金{format_fen(case['amountFen'])},自{year}年{int(month)}月起发放" in granted
+    assert "申请行政复议" in granted
     own = f"/resident/v1/cases/{case_id}/notices"
     for kind in ("accepted", "calculation", "confirmed"):
         await printed(resident, f"{own}/{kind}")
@@ -39,7 +56,12 @@ async def test_the_poster_is_printed_from_the_draft_for_it_hangs_before_it_start
     await to_posting(office)
     posting = await drafted(office)
     worker = await office.person("caseworker")
-    await printed(worker, f"/desk/v1/postings/{posting['id']}/poster")
+    poster = await printed(worker, f"/desk/v1/postings/{posting['id']}/poster")
+    line = posting["entries"][0]
+    amount = f"{line['amountFen'] // 100}.{line['amountFen'] % 100:02d}"
+    assert "最低生活保障审核公示" in poster
+    assert f"1{line['name']}{line['members']}{amount}" in poster
+    assert "可以匿名" in poster
 
 
 async def test_minutes_are_printed_after_the_count(office):
@@ -48,7 +70,27 @@ async def test_minutes_are_printed_after_the_count(office):
     path = f"/desk/v1/cases/{case_id}/hearings/{hearing['id']}/minutes"
     assert (await town.http.get(path)).json()["code"] == "case.not_now"
     await count(town, case_id, hearing, 5, 2)
-    await printed(town, path)
+    minutes = await printed(town, path)
+    assert "同意5票,不同意2票,弃权0票" in minutes
+    assert "结果:通过" in minutes
+    for seat in hearing["panel"]:
+        assert seat["name"] in minutes
+
+
+async def test_missing_papers_and_a_refusal_are_told_with_all_that_is_missing_and_why(office):
+    worker, town = await office.person("caseworker"), await office.person("town_officer")
+    answer, _ = await apply(worker)
+    case_id = answer.json()["id"]
+    await done(worker, case_id, "papers_missing")
+    path = f"/desk/v1/cases/{case_id}/notices"
+    asked = await printed(town, f"{path}/papers")
+    assert "补正材料一次性告知书" in asked
+    for one in answer.json()["papers"]:
+        assert one["zh"] in asked
+    await done(town, case_id, "not_accepted", reason="户籍不在本县,请向户籍地申请")
+    refusal = await printed(town, f"{path}/refused")
+    assert "不予确认通知书" in refusal
+    assert "户籍不在本县,请向户籍地申请" in refusal
 
 
 @pytest.mark.parametrize("typed", ["#panic()", "$x", "*_`", '#read("/etc/passwd")', "<a> @b", "\\", "]"])
