@@ -1,6 +1,7 @@
 // One configuration for the three apps. `APP=desk npx vite` serves one of them for development, with the API of a
 // running `make run` behind it; `npm run build` builds all (build.mjs).
-import { existsSync, readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig, type InlineConfig } from 'vite';
@@ -11,7 +12,7 @@ const HERE = import.meta.dirname;
 const VERSION = process.env.npm_package_version ?? '0';
 const API = process.env.ZOUFANG_API ?? 'http://127.0.0.1:8000';
 // A five-year-old Android in WeChat's browser.
-const TARGET = ['chrome80', 'safari13.1'];
+const TARGET = ['chrome80', 'safari14'];
 
 interface App {
   base: string;
@@ -22,7 +23,7 @@ interface App {
 }
 
 export const APPS: Record<string, App> = {
-  phone: { base: '/m/', firstLoadKb: 350 },
+  phone: { base: '/m/', firstLoadKb: 350, worker: true },
   resident: { base: '/r/', firstLoadKb: 350 },
   desk: { base: '/desk/', firstLoadKb: 900 },
 };
@@ -62,7 +63,7 @@ export function serviceWorkerConfig(app: string): InlineConfig {
     publicDir: false,
     plugins: [precompressed()],
     define: {
-      __PRECACHE__: JSON.stringify(builtFiles(outDir(app))),
+      __PRECACHE__: JSON.stringify(precache(app)),
       __BASE__: JSON.stringify(APPS[app]!.base),
       'process.env.NODE_ENV': '"production"',
     },
@@ -79,12 +80,17 @@ function outDir(app: string): string {
   return join(HERE, 'dist', APPS[app]!.base.replaceAll('/', ''));
 }
 
-function builtFiles(folder: string): string[] {
-  if (!existsSync(folder)) return [];
+/** Every file with the revision by which a change is seen; one with a hash in its name is its own revision. */
+function precache(app: string): { url: string; revision: string | null }[] {
+  const folder = outDir(app);
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((one) => one.isFile() && !/\.(br|gz|map)$/.test(one.name) && one.name !== 'sw.js')
+    .filter((one) => one.isFile() && !/\.(br|gz)$/.test(one.name) && !['sw.js', '.stamp'].includes(one.name))
     .map((one) => relative(folder, join(one.parentPath, one.name)))
-    .sort();
+    .sort()
+    .map((name) => ({
+      url: APPS[app]!.base + name,
+      revision: name.startsWith('assets/') ? null : createHash('sha256').update(readFileSync(join(folder, name))).digest('hex'),
+    }));
 }
 
 export default defineConfig(() => config(process.env.APP ?? 'phone'));

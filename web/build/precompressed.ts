@@ -1,5 +1,5 @@
 // Writes `.br` and `.gz` beside every text file of the build: the server sends them as they lie (server/pages.py).
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -10,10 +10,10 @@ export function precompressed(): Plugin {
   return {
     name: 'zoufang:precompressed',
     apply: 'build',
-    writeBundle({ dir }) {
-      for (const one of readdirSync(dir!, { recursive: true, withFileTypes: true })) {
-        if (!one.isFile() || !/\.(js|css|html|svg|json|webmanifest)$/.test(one.name)) continue;
-        const file = join(one.parentPath, one.name);
+    writeBundle({ dir }, bundle) {
+      for (const name of Object.keys(bundle)) {
+        const file = join(dir!, name);
+        if (!/\.(js|css|html|svg|json)$/.test(name)) continue;
         const content = readFileSync(file);
         if (content.length < WORTH_BYTES) continue;
         writeFileSync(`${file}.br`, brotliCompressSync(content));

@@ -1,8 +1,13 @@
 import '@shared/polyfills.ts';
 import '@shared/base.css';
+import './phone.css';
+import '@shared/largeType.ts';
 import { openSession } from '@shared/api/session.ts';
 import { createApp } from 'vue';
 import App from './App.vue';
+import { router } from './routes.ts';
+import { watchForUpdates } from './update.ts';
 
 openSession('phone');
-createApp(App).mount('#app');
+createApp(App).use(router).mount('#app');
+watchForUpdates();
