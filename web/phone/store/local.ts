@@ -8,6 +8,8 @@ export interface Draft {
   id: string;
   visit: Visit;
   updatedAt: string;
+  /** Where the person was in it. */
+  step: number;
   /** The names behind `visit.investigatorIds`, for the screen. */
   names: Record<string, string>;
   /** Of a returned visit: what the reviewer questioned, and why. */

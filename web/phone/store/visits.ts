@@ -35,7 +35,7 @@ export async function beginVisit(
     photos: [],
   };
   const names = { [author.personId]: author.name, ...(partner[0] ? { [partner[0]]: assignment.partnerName ?? '' } : {}) };
-  const draft: Draft = { id: visit.id, visit, names, updatedAt: new Date().toISOString(), amends: null };
+  const draft: Draft = { id: visit.id, visit, names, updatedAt: new Date().toISOString(), step: 0, amends: null };
   await local().drafts.put(draft);
   return draft;
 }
@@ -141,6 +141,7 @@ export async function beginAmendment(visit: Visit, names: Record<string, string>
     visit: { ...said, amendment: { reason: '', amendedAt: new Date().toISOString() } },
     names,
     updatedAt: new Date().toISOString(),
+    step: 0,
     amends: { questioned: server?.decision?.questioned ?? [], reason: server?.decision?.reason ?? '' },
   };
   await local().drafts.put(draft);
@@ -155,6 +156,7 @@ export async function reopenRefused(visit: Visit, names: Record<string, string>)
     visit: { ...structuredClone(said), state: 'draft', photos: [] },
     names,
     updatedAt: new Date().toISOString(),
+    step: 0,
     amends: null,
   };
   await local().drafts.put(draft);

@@ -1,0 +1,213 @@
+"""A phone in a real browser: Chromium as the system has it, at a phone's size, with a place to be at."""
+
+import contextlib
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
+
+from server.demo.county import DEMO_PASSWORDS
+from server.paths import ROOT
+
+ARTIFACTS = ROOT / "artifacts"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = {"width": 393, "height": 780}
+# Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a code.
+LATIN = re.compile(r"^(A|B|C|KB|MB|GB|GPS|QR|Linux|Android|Chromium|x86_64|K|m|km|[A-Z]{1,4}[-0-9].*)$")
+Json = dict[str, Any]
+
+
+@contextlib.asynccontextmanager
+async def start_browser() -> AsyncIterator[Browser]:
+    if not CHROMIUM:
+        pytest.fail("Chromium is not installed: deploy/system-packages.txt names it")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+class Handset:
+    """One phone: a browser profile of its own. `errors` is what its pages complained of."""
+
+    def __init__(self, url: str, context: BrowserContext) -> None:
+        self.url = url
+        self.context = context
+        self.errors: list[str] = []
+
+    @classmethod
+    async def unpack(cls, browser: Browser, url: str, **options: Any) -> Self:
+        context = await browser.new_context(
+            viewport=PHONE,
+            device_scale_factor=2,
+            is_mobile=True,
+            has_touch=True,
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            permissions=["geolocation"],
+            **options,
+        )
+        context.set_default_timeout(15_000)
+        return cls(url, context)
+
+    async def open(self, path: str = "/m/") -> Page:
+        page = await self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if "Content Security" in said.text else None)
+        self.page = page
+        await page.goto(self.url + path)
+        return page
+
+    async def sign_in(self, login: str, role: str = "caseworker") -> Page:
+        page = await self.open()
+        await page.fill("input[name=login]", login)
+        await page.fill("input[name=password]", DEMO_PASSWORDS[role])
+        await page.click("button[type=submit]")
+        await expect(page.locator(".plan")).to_be_visible()
+        return page
+
+    async def stand_at(self, home: Json, *, accuracy_m: float = 9.0, metres_north: float = 0.0) -> None:
+        latitude = home["latitude"] + metres_north / 111_000
+        place = {"latitude": latitude, "longitude": home["longitude"], "accuracy": accuracy_m}
+        await self.context.set_geolocation(place)
+
+    async def offline(self, *, is_offline: bool = True) -> None:
+        await self.context.set_offline(is_offline)
+
+
+async def shoot(page: Page, name: str, *, full_page: bool = True) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    await page.wait_for_timeout(250)  # what slides in has arrived
+    await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=full_page)
+
+
+async def find_faults(page: Page) -> list[str]:
+    """What is wrong to look at: words cut off or outside the screen, English in the Chinese interface, axe's word."""
+    return [*await _overflows(page), *await _english(page), *await _axe(page)]
+
+
+async def _overflows(page: Page) -> list[str]:
+    return await page.evaluate(
+        """() => {
+          const wide = document.documentElement.clientWidth, faults = [];
+          if (document.documentElement.scrollWidth > wide + 1) faults.push('the page scrolls sideways');
+          for (const one of document.querySelectorAll('#app *')) {
+            if (!one.childNodes.length || ![...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+            const style = getComputedStyle(one), box = one.getBoundingClientRect();
+            if (!box.width || style.visibility === 'hidden' || one.closest('.steps')) continue;
+            if (box.right > wide + 1 || box.left < -1) faults.push(`outside the screen: ${one.innerText.slice(0, 40)}`);
+            const cut = style.overflow !== 'visible' && one.scrollWidth > one.clientWidth + 1;
+            if (cut && one.tagName !== 'TEXTAREA') faults.push(`cut off: ${one.innerText.slice(0, 40)}`);
+          }
+          return faults;
+        }"""
+    )
+
+
+async def _english(page: Page) -> list[str]:
+    text = await page.evaluate(
+        """() => {
+          const words = [];
+          const walk = document.createTreeWalker(document.querySelector('#app'), NodeFilter.SHOW_TEXT);
+          while (walk.nextNode()) if (!walk.currentNode.parentElement.closest('.code')) words.push(walk.currentNode.data);
+          for (const one of document.querySelectorAll('[placeholder],[aria-label],[title]'))
+            words.push(one.placeholder ?? '', one.ariaLabel ?? '', one.title ?? '');
+          return words.join(' ');
+        }"""
+    )
+    found = re.findall(r"[A-Za-z][A-Za-z0-9_.-]*", text)
+    return [f"English: {one}" for one in found if not LATIN.match(one)]
+
+
+async def _axe(page: Page) -> list[str]:
+    await page.evaluate(AXE.read_text())
+    told = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:120]}"
+        for one in told["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
+async def fill_checklist(page: Page, template: Json, answers: Json, pictures: list[Path]) -> None:
+    """Every question that the screen asks, answered as `answers` says, section by section."""
+    for section in template["sections"]:
+        await page.locator(".steps button", has_text=section["title"]["zh"]).first.click()
+        for question in section["questions"]:
+            field = page.locator(f"#q-{question['id']}")
+            if question["id"] in answers and await field.count():
+                await fill_question(field, question, answers[question["id"]], pictures)
+
+
+async def fill_question(field: Locator, question: Json, answer: Any, pictures: list[Path]) -> None:
+    page = field.page
+    kind = question["kind"]
+    if kind == "member_table":
+        for row in answer:
+            for column in question["columns"]:
+                name = f"in-{question['id']}-{row['memberId']}-{column['id']}"
+                if column["id"] in row:
+                    await _fill_cell(page, name, column, row[column["id"]])
+    elif kind == "income_table":
+        for row in answer:
+            for side in ("declaredFen", "foundFen"):
+                await page.fill(f"#in-{question['id']}-{row['kind']}-{side}", f"{row[side] / 100:.2f}")
+        first = field.locator("input[type=month]")
+        await first.nth(0).fill(answer[0]["periodFrom"])
+        await first.nth(1).fill(answer[0]["periodTo"])
+        await field.get_by_role("button", name="期间填到各项").click()
+    elif kind == "photo":
+        for place in range(max(1, question.get("minimum") or 1)):
+            await field.locator("input[type=file]").set_input_files(pictures.pop())
+            await expect(field.locator(".shots li")).to_have_count(place + 1)
+    elif kind == "signature":
+        for place in range(max(1, question.get("minimum") or 1)):
+            await sign(field)
+            await expect(field.locator(".signed li")).to_have_count(place + 1)
+    elif kind == "geopoint":
+        await field.get_by_role("button", name="定位").click()
+        await expect(field.get_by_text("精度")).to_be_visible()
+    else:
+        await _fill_cell(page, f"in-{question['id']}", question, answer)
+
+
+async def sign(field: Locator) -> None:
+    await field.get_by_role("button", name="签名", exact=True).click()
+    pad = field.locator("canvas")
+    await pad.scroll_into_view_if_needed()
+    box = await pad.bounding_box()
+    assert box is not None
+    mouse = field.page.mouse
+    await mouse.move(box["x"] + 40, box["y"] + 60)
+    await mouse.down()
+    for step in range(8):
+        await mouse.move(box["x"] + 40 + 25 * step, box["y"] + 60 + (40 if step % 2 else 0))
+    await mouse.up()
+    await field.get_by_role("button", name="确认签名").click()
+
+
+async def _fill_cell(page: Page, name: str, cell: Json, answer: Any) -> None:
+    kind = cell["kind"]
+    choices = page.locator(f"label.choice:has(input[name='{name}'])")
+    if kind == "yes_no":
+        await choices.nth(0 if answer else 1).click()
+    elif kind in {"choice", "multi_choice"}:
+        codes = [one["code"] for one in cell["choices"]]
+        for code in [answer] if kind == "choice" else answer:
+            await choices.nth(codes.index(code)).click()
+    else:
+        await page.fill(f"[id='{name}']", f"{answer / 100:.2f}" if kind == "money" else str(answer))

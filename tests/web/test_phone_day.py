@@ -1,0 +1,103 @@
+"""A caseworker's day in a real browser: the network cut, the tab killed, two phones, a return and its amendment."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.phones import answers_for
+from tests.web.browser import Handset, fill_checklist, find_faults, shoot
+
+
+@pytest.fixture
+async def given(system, due):
+    """What the caseworker's phone will hold, read beforehand so that the test knows what to write."""
+    phone = await system.sign_in(due.caseworker_login, "caseworker")
+    homes = await phone.pull("households")
+    assignments = await phone.pull("assignments")
+    home = next(one for one in homes.values() if one["number"] == due.household_number)
+    assignment = next(one for one in assignments.values() if one["householdId"] == home["id"] and one["kind"] == "intake")
+    checklist = next(one for one in (await phone.pull("checklists")).values() if one["code"] == assignment["checklistCode"])
+    return {"home": home, "assignment": assignment, "checklist": checklist, "name": phone.signed_in["name"]}
+
+
+async def test_a_caseworkers_day(system, browser, server, handset, desk, due, given, pictures):  # noqa: PLR0915  a day is long
+    home, checklist = given["home"], given["checklist"]
+    await handset.stand_at(home, metres_north=800)
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.get_by_text(home["headName"]).first).to_be_visible()
+    faults = {"plan": await find_faults(page)}
+    await shoot(page, "phone-plan", full_page=False)
+
+    await page.get_by_text(home["headName"]).first.click()
+    await expect(page.get_by_role("button", name="开始走访")).to_be_visible()
+    faults["home"] = await find_faults(page)
+    await shoot(page, "phone-home")
+
+    # No network from here: the whole visit is made without it.
+    await handset.offline()
+    await page.get_by_role("button", name="开始走访").click()
+    await handset.stand_at(home)
+    await page.get_by_role("button", name="定位").click()
+    await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
+    faults["arrival"] = await find_faults(page)
+    await shoot(page, "phone-arrival")
+
+    from datetime import datetime
+
+    from tests.phones import CHINA
+
+    answers = answers_for(checklist, home, [], datetime.now(CHINA).date())
+    sections = checklist["body"]["sections"]
+    first, rest = {**checklist["body"], "sections": sections[:2]}, {**checklist["body"], "sections": sections[2:]}
+    await fill_checklist(page, first, answers, pictures)
+    faults["members"] = await find_faults(page)
+    await shoot(page, "phone-members")
+
+    # The tab is killed in mid-visit; what was written is there again, down to the last letter.
+    await page.fill("#in-support_fen", "12.3") if await page.locator("#in-support_fen").count() else None
+    address = page.url
+    await page.close()
+    page = await handset.open(address.removeprefix(server.url))
+    await expect(page.locator(".steps [aria-current]")).to_contain_text(sections[1]["title"]["zh"])
+    await fill_checklist(page, rest, answers, pictures)
+    faults["evidence"] = await find_faults(page)
+    await shoot(page, "phone-evidence")
+
+    await page.locator(".steps button", has_text="离户提交").click()
+    await page.locator("label.choice:has(input[type=checkbox])").first.click()
+    await page.get_by_role("button", name="定位").click()
+    await expect(page.get_by_text("内容已填写完整")).to_be_visible()
+    faults["finish"] = await find_faults(page)
+    await shoot(page, "phone-finish")
+    code = await page.locator(".typed").inner_text()
+    await page.get_by_role("button", name="提交", exact=True).click()
+    await expect(page.get_by_text("待上传").first).to_be_visible()
+
+    # The second investigator, on their own phone, by the address in the QR code.
+    colleague = await Handset.unpack(browser, server.url)
+    await colleague.stand_at(home)
+    await colleague.sign_in(due.partner_login)
+    other = await colleague.open(f"/m/attest/{code}")
+    await expect(other.get_by_role("button", name="在这里使用")).to_be_visible()  # the plan is open in another tab
+    await other.get_by_role("button", name="在这里使用").click()
+    await other.get_by_role("button", name="定位并确认").click()
+    await expect(other.get_by_text("已确认")).to_be_visible()
+    faults["attest"] = await find_faults(other)
+    await shoot(other, "phone-attest")
+
+    # The outbox: waiting without a network, then everything goes, cut once in the middle.
+    await page.goto(server.url + "/m/outbox")
+    await expect(page.locator(".photo").first).to_be_visible()
+    faults["outbox"] = await find_faults(page)
+    await shoot(page, "phone-outbox")
+    await handset.offline(is_offline=False)
+    await expect(page.locator(".photo")).not_to_have_count(0)
+    await handset.offline()
+    await page.wait_for_timeout(500)
+    await handset.offline(is_offline=False)
+    await expect(page.get_by_text("全部已上传")).to_be_visible(timeout=60_000)
+    await expect(page.locator(".receipt .code")).to_have_text(re.compile(r"^[0-9A-Z]{10}$"))
+    await shoot(page, "phone-receipts")
+    assert {name: found for name, found in faults.items() if found} == {}
+    assert colleague.errors == []
