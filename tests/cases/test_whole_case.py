@@ -16,9 +16,11 @@ from tests.cases.makers import TOWN, VILLAGE, calculated, done, look, refused
 from tests.cases.test_crosschecks import import_, request_file
 from tests.cases.test_households import household
 from tests.cases.test_postings import end, opened
-from tests.phones import make_kit
+from tests.pdf import words
+from tests.phones import Desk, make_kit
 from tests.test_first_path import push_whole
 
+SIGN_IN = "/auth/v1/resident/sign-in-wechat"
 PLACE = {"latitude": 28.9051, "longitude": 118.8921, "datum": "wgs84"}
 
 
@@ -50,6 +52,52 @@ async def visit(office, case_id):
     )
     assert answer.status_code == 200, answer.text
     await office.system.run_jobs()
+
+
+async def accepted(office, **changes):
+    """Applied for at the village's desk, papers asked for and brought, taken on, and the tax office asked."""
+    await clear_desk(office)
+    await office.rule("amount.standard_fen", {"urban": 36000, "rural": 26000})
+    worker, town = await office.person("caseworker"), await office.person("town_officer")
+    body = {
+        "id": str(new_id()),
+        "householdId": str(new_id()),
+        "areaCode": VILLAGE,
+        "household": household(place=PLACE, **changes),
+        "consentedOn": "2026-11-20",
+    }
+    answer = await worker.http.post("/desk/v1/applications", json=body)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    await done(worker, made["id"], "papers_missing")
+    for one in made["papers"]:
+        received = {"code": one["code"], "receivedOn": "2026-11-23"}
+        await worker.http.post(f"/desk/v1/cases/{made['id']}/papers", json=received)
+    await done(town, made["id"], "accepted")
+    batch = {"id": str(new_id()), "source": "tax", "areaCode": TOWN}
+    assert (await town.http.post("/desk/v1/cross-checks", json=batch)).status_code == 201
+    return made, body["household"]["members"][0]["idNumber"]
+
+
+async def applicant(office, made, id_number):
+    """The applicant, signed in by WeChat and bound with both numbers."""
+    code = {"code": "demo-resident20-t", "device": {"label": "t"}}
+    resident = Desk(office.system, (await office.system.client().post(SIGN_IN, json=code)).json())
+    numbers = {"idNumber": id_number, "applicationNumber": made["applicationNumber"]}
+    bound = await resident.http.post("/auth/v1/resident/bind", json=numbers)
+    assert bound.status_code == 200, bound.text
+    return resident
+
+
+async def steps_of(desk, case_id):
+    return [one["step"] for one in (await look(desk, case_id))["timeline"]]
+
+
+async def granted_opinion(office, case_id):
+    town = await office.person("town_officer")
+    await calculated(town, case_id)
+    await done(town, case_id, "opinion_grant")
+    return await opened(office)
 
 
 async def test_a_relatives_application_from_the_desk_to_the_money(office, services):
@@ -121,3 +169,115 @@ async def test_a_relatives_application_from_the_desk_to_the_money(office, servic
         "published",
         "in_force",
     ]
+
+
+async def test_an_application_that_is_granted_after_a_pause_and_an_extension(office, services):
+    made, number = await accepted(office)
+    case_id, town = made["id"], await office.person("town_officer")
+    county, resident = await office.person("county_officer"), await applicant(office, made, number)
+    await done(town, case_id, "suspended", reason="申请人住院")
+    await done(town, case_id, "resumed")
+    extended = await done(town, case_id, "extended", reason="核对结果未回")
+    assert {one["kind"]: one["count"] for one in extended["deadlines"]}["total"] == 45
+    await visit(office, case_id)
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert [one["state"] for one in own["stages"]] == ["done", "done", "now", "to_come", "to_come", "to_come"]
+    posting = await granted_opinion(office, case_id)
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert own["postings"][0]["page"] == f"/p/{posting['key']}"
+    await end(office, posting["id"])
+    told = await done(county, case_id, "confirmed")
+    assert told["deadlines"] == []
+    await done(county, case_id, "published")
+    async with open_session(services.sessions) as session:
+        assert await begin_payments(session, utc_now() + timedelta(days=32)) == 1
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert own["status"]["stateZh"] == "发放中"
+    assert {"accepted", "confirmed", "calculation", "papers"} == {one["kind"] for one in own["notices"]}
+    for one in own["notices"]:
+        sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/{one['kind']}")
+        assert made["applicationNumber"] in words(sheet.content)
+
+
+async def test_an_application_that_is_refused_and_appealed(office):
+    made, number = await accepted(office)
+    case_id, town = made["id"], await office.person("town_officer")
+    county, resident = await office.person("county_officer"), await applicant(office, made, number)
+    await visit(office, case_id)
+    await done(town, case_id, "opinion_refuse", reason="名下有营运车辆")
+    refused_case = await done(county, case_id, "refused", reason="名下有营运车辆一辆")
+    assert [one["kind"] for one in refused_case["deadlines"]] == ["notice"]
+    await done(town, case_id, "notice_delivered", delivery="邮寄挂号")
+    sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/refused")
+    assert "名下有营运车辆一辆" in words(sheet.content)
+    appeal = {"kind": "appeal", "caseId": case_id, "text": "车辆三年前已报废,请复核"}
+    taken = (await resident.http.post("/resident/v1/complaints", json=appeal)).json()
+    listed = (await county.http.get("/desk/v1/complaints")).json()["items"][0]
+    path = f"/desk/v1/complaints/{listed['id']}"
+    # Whoever refused does not judge the appeal.
+    assert (await county.http.post(f"{path}/register", json={})).json()["code"] == "complaint.against_you"
+    supervisor = await office.person("supervisor")
+    await supervisor.http.post(f"{path}/register", json={})
+    await supervisor.http.post(f"{path}/decide", json={"finding": "upheld", "reply": "经核实已报废,可重新申请"})
+    (own,) = (await resident.http.get("/resident/v1/complaints")).json()
+    assert (own["number"], own["stateZh"], own["reply"]) == (taken["number"], "已办结", "经核实已报废,可重新申请")
+    again = {"id": str(new_id()), "householdId": refused_case["householdId"]}
+    worker = await office.person("caseworker")
+    assert (await worker.http.post("/desk/v1/applications", json=again)).status_code == 201
+
+
+async def test_an_objection_that_overturns_what_was_posted(office):
+    made, _ = await accepted(office)
+    case_id, town = made["id"], await office.person("town_officer")
+    county = await office.person("county_officer")
+    await visit(office, case_id)
+    posting = await granted_opinion(office, case_id)
+    public = office.system.client()
+    objection = {"position": 1, "text": "该户在县城另有住房一套"}
+    code = (await public.post(f"/public/v1/postings/{posting['key']}/objections", json=objection)).json()
+    await office.system.run_jobs()
+    standing = {one["kind"]: one["urgency"] for one in (await look(town, case_id))["deadlines"]}
+    assert standing["total"] == "paused"
+    waiting = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"][0]
+    answer = {"outcome": "upheld", "answer": "属实,已重新入户调查"}
+    await town.http.post(f"/desk/v1/objections/{waiting['id']}/answer", json=answer)
+    await done(town, case_id, "survey_ordered", reason="异议属实,重新调查")
+    await visit(office, case_id)
+    await end(office, posting["id"])
+    assert (await look(town, case_id))["state"] == "preliminary"
+    await done(town, case_id, "opinion_refuse", reason="另有住房一套")
+    await done(county, case_id, "refused", reason="另有住房一套")
+    followed = await public.post("/public/v1/objections/look-up", json=code)
+    assert (followed.json()["outcome"], followed.json()["answer"]) == ("upheld", answer["answer"])
+    assert [one for one in await steps_of(county, case_id) if one != "county_visited"] == [
+        "applied",
+        "papers_missing",
+        "accepted",
+        "cross_check_begun",
+        "survey_done",
+        "opinion_grant",
+        "objection_made",
+        "survey_ordered",
+        "survey_done",
+        "opinion_refuse",
+        "refused",
+    ]
+
+
+async def test_an_application_that_its_applicant_withdraws(office):
+    made, number = await accepted(office)
+    case_id, town = made["id"], await office.person("town_officer")
+    resident = await applicant(office, made, number)
+    worker_login = next(one.login for one in office.county.staff if one.role == "caseworker")
+    phone = await office.system.sign_in(worker_login, "caseworker")
+    due = [one["householdId"] for one in (await phone.pull("assignments")).values() if one["kind"] == "intake"]
+    assert due == [(await look(town, case_id))["householdId"]]
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert (own["mayWithdraw"], own["appointments"][0]["kindZh"]) == (True, "入户调查")
+    path = f"/resident/v1/cases/{case_id}/withdraw"
+    for _ in range(2):
+        told = (await resident.http.post(path, json={"reason": "已找到工作"})).json()
+    assert (told["status"]["state"], told["mayWithdraw"], told["appointments"]) == ("withdrawn", False, [])
+    assert [one for one in (await phone.pull("assignments")).values() if one["kind"] == "intake"] == []
+    assert await refused(town, case_id, "survey_begun") == "case.closed"
+    assert (await steps_of(town, case_id)).count("withdrawn") == 1
