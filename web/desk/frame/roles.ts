@@ -1,0 +1,20 @@
+// What the signed-in person may open. The server decides again at every request; this only spares useless doors.
+import { session } from '@shared/api/session.ts';
+import type { components } from '@shared/api/wire.d.ts';
+
+export type Role = components['schemas']['Role'];
+
+export const REVIEWERS: readonly Role[] = ['town_officer', 'county_officer', 'supervisor'];
+export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer'];
+export const REGISTERS: readonly Role[] = [...REVIEWERS, 'admin'];
+export const TRAIL_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
+
+export function has(roles: readonly Role[]): boolean {
+  return (session.person?.roles ?? []).some((one) => roles.includes(one.role));
+}
+
+/** The widest area that the person holds: what lists and overviews begin with. */
+export function ownArea(): string {
+  const codes = (session.person?.roles ?? []).map((one) => one.area_code);
+  return codes.sort((one, other) => one.length - other.length)[0] ?? '';
+}

@@ -1,0 +1,21 @@
+// Files that the API gives: fetched with the person's own token, then saved or opened.
+import { authorizedFetch } from '@shared/api/client.ts';
+import { readProblem } from '@shared/api/problems.ts';
+import { failed } from './say.ts';
+
+export async function saveFile(path: string, name: string): Promise<void> {
+  try {
+    const url = URL.createObjectURL(await fetchFile(path));
+    const link = Object.assign(document.createElement('a'), { href: url, download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+async function fetchFile(path: string): Promise<Blob> {
+  const answer = await authorizedFetch(location.origin + path);
+  if (!answer.ok) throw await readProblem(answer);
+  return answer.blob();
+}

@@ -1,0 +1,29 @@
+// The desk's screens. Each is loaded when it is first opened; the queue comes first.
+import { createRouter, createWebHistory } from 'vue-router';
+import { session } from '@shared/api/session.ts';
+import { has, REVIEWERS } from './frame/roles.ts';
+import Queue from './queue/QueuePage.vue';
+
+export const router = createRouter({
+  history: createWebHistory('/desk/'),
+  routes: [
+    { path: '/', redirect: () => (session.person && !has(REVIEWERS) ? '/staff' : '/queue') },
+    { path: '/queue', component: Queue },
+    { path: '/visits/:id', component: () => import('./visit/VisitPage.vue'), props: true },
+    { path: '/overview', component: () => import('./overview/OverviewPage.vue') },
+    { path: '/due', component: () => import('./overview/DuePage.vue') },
+    { path: '/spot-checks', component: () => import('./spotchecks/SpotChecksPage.vue') },
+    { path: '/households', component: () => import('./households/HouseholdsPage.vue') },
+    { path: '/households/:id', component: () => import('./households/HouseholdPage.vue'), props: true },
+    { path: '/cases', component: () => import('./cases/CasesPage.vue') },
+    { path: '/cases/:id', component: () => import('./cases/CasePage.vue'), props: true },
+    { path: '/postings', component: () => import('./cases/PostingsPage.vue') },
+    { path: '/proposals', component: () => import('./households/ProposalsPage.vue') },
+    { path: '/complaints', component: () => import('./complaints/ComplaintsPage.vue') },
+    { path: '/checklists', component: () => import('./checklists/ChecklistsPage.vue') },
+    { path: '/staff', component: () => import('./people/StaffPage.vue') },
+    { path: '/devices', component: () => import('./people/DevicesPage.vue') },
+    { path: '/audit', component: () => import('./audit/AuditPage.vue') },
+    { path: '/:rest(.*)', redirect: '/' },
+  ],
+});
