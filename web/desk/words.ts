@@ -404,6 +404,14 @@ export const ACTIONS: Words = {
 };
 
 export const THINGS: Words = {
+  notice: ['提醒', 'Notice'],
+  photo: ['照片', 'Photo'],
+  spot_check: ['抽查', 'Spot check'],
+  spot_check_plan: ['抽查计划', 'Plan'],
+  hearing: ['评议', 'Hearing'],
+  paper_photo: ['材料照片', 'Paper'],
+  proposal: ['更正建议', 'Proposal'],
+  checklist: ['问卷', 'Checklist'],
   visit: ['走访', 'Visit'],
   household: ['家庭', 'Household'],
   case: ['案件', 'Case'],
