@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
 from server.cases.rules import day_of
-from server.cases.visits_due import order_visit
+from server.cases.visits_due import order_home_visit, order_visit
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.models.areas import rule_values
 from server.models.cases import CLOSED_STATES, CaseFile
+from server.models.households import Household
 
 # Well within the time the complaint itself has.
 LOOKED_INTO_IN = timedelta(days=15)
@@ -48,17 +49,22 @@ async def on_objection_answered(services: Services, *, case_id: str, objection_i
 
 @jobs.task("cases.complained")
 async def on_complained(services: Services, *, household_id: str) -> None:
-    """A complaint makes the county's own visit a must (law), and is looked into at the home."""
+    """A complaint makes the county's own visit a must for an open case (law), and is looked into at any home."""
     async with open_session(services.sessions) as session:
+        household = await session.get_one(Household, UUID(household_id))
         case = await session.scalar(
             select(CaseFile)
-            .where(CaseFile.household_id == UUID(household_id), CaseFile.state.not_in(CLOSED_STATES))
+            .where(CaseFile.household_id == household.id, CaseFile.state.not_in(CLOSED_STATES))
             .with_for_update()
         )
-        if case is not None and not case.needs_county_visit:
+        due = day_of(utc_now()) + LOOKED_INTO_IN
+        if case is None:
+            await order_home_visit(session, household, "complaint", due)
+            return
+        if not case.needs_county_visit:
             case.needs_county_visit = True
             case.version += 1
-            await order_visit(session, case, "complaint", day_of(utc_now()) + LOOKED_INTO_IN)
+        await order_visit(session, case, "complaint", due)
 
 
 async def _locked(session: AsyncSession, case_id: str) -> CaseFile:

@@ -4,6 +4,7 @@ Whoever holds the household finds the visit on their phone; where nobody does, t
 """
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, literal, select, update
@@ -17,7 +18,7 @@ from server.models.areas import rule_values
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.feed import announce
-from server.models.households import Assignment
+from server.models.households import Assignment, Household
 
 _ORDERING = frozenset({"accepted", "survey_ordered", "returned_to_survey"})
 _SURVEY = "case.survey_start_working_days"
@@ -47,24 +48,45 @@ async def order_visit(session: AsyncSession, case: CaseFile, kind: str, due_on: 
     waiting = select(Assignment.id).where(
         Assignment.case_id == case.id, Assignment.kind == kind, Assignment.state == "open"
     )
-    checklist = await _checklist(session, case.area_code, kind)
-    if checklist is None or await session.scalar(waiting.limit(1)) is not None:
+    await _order(session, case.household_id, case.area_code, case.id, kind, due_on, unless=waiting)
+
+
+async def order_home_visit(session: AsyncSession, household: Household, kind: str, due_on: date) -> None:
+    """The same for a household without an open case; one open visit of a kind."""
+    waiting = select(Assignment.id).where(
+        Assignment.household_id == household.id, Assignment.kind == kind, Assignment.state == "open"
+    )
+    await _order(session, household.id, household.area_code, None, kind, due_on, unless=waiting)
+
+
+async def _order(
+    session: AsyncSession,
+    household_id: UUID,
+    area_code: str,
+    case_id: UUID | None,
+    kind: str,
+    due_on: date,
+    *,
+    unless: Any,
+) -> None:
+    checklist = await _checklist(session, area_code, kind)
+    if checklist is None or await session.scalar(unless.limit(1)) is not None:
         return
     assignment = Assignment(
         id=new_id(),
-        household_id=case.household_id,
+        household_id=household_id,
         kind=kind,
         due_on=due_on,
         checklist_code=checklist.code,
         checklist_version=checklist.version,
-        case_id=case.id,
+        case_id=case_id,
         state="open",
     )
     session.add(assignment)
     await session.flush()  # announce reads it
     await announce(session, "assignments", [assignment.id])
     await jobs.defer(
-        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=case.area_code,
+        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=area_code,
         assignment_id=str(assignment.id), facts={"count": 1, "on": due_on.isoformat()},
     )  # fmt: skip
 

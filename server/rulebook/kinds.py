@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.json import schema
 
+from server.models.notifications import NOTICE_KINDS
+
 Metres = Annotated[int, Meta(ge=10, le=20_000)]
 Minutes = Annotated[int, Meta(ge=0, le=1440)]
 Hour = Annotated[int, Meta(ge=0, le=23)]
@@ -116,10 +118,7 @@ KINDS: dict[str, Any] = {
     "review.homes_per_day": Few,
     "review.schedule_ahead_days": Annotated[int, Meta(ge=1, le=400)],
     "notice.quiet_hours": QuietHours,
-    **{
-        f"notice.template.{kind}": Template
-        for kind in ("assigned", "returned", "due_tomorrow", "accepted", "posted", "decided")
-    },
+    **{f"notice.template.{kind}": Template for kind in NOTICE_KINDS},
     "case.survey_start_working_days": Length,
     "case.decision_working_days": Length,
     "case.decision_extended_working_days": Length,
@@ -138,6 +137,8 @@ KINDS: dict[str, Any] = {
     "complaint.register_days": Length,
     "complaint.decide_days": Length,
     "complaint.extension_days": Length,
+    "complaint.remind_days_before": Annotated[int, Meta(ge=1, le=15)],
+    "change.death_months": Annotated[int, Meta(ge=1, le=12)],
     "amount.standard_fen": Fen | Standards,
     "amount.method": Literal["differential", "stepped"],
     "amount.steps": Annotated[list[Step], Meta(min_length=1, max_length=50)],

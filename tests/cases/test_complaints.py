@@ -250,3 +250,22 @@ async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(off
     assert len(rows) == 6
     assert "告状人甲" not in saved.text
     assert TEXT not in saved.text
+
+
+async def test_a_complaint_about_a_household_that_receives_is_looked_into_at_the_home(office, services):
+    async with services.sessions() as session:
+        household = await session.scalar(select(Household).where(Household.number == "YQ-0002"))
+    town = await office.person("town_officer")
+    for _ in range(2):
+        body = {"channel": "letter", "areaCode": VILLAGE, "text": TEXT, "householdId": str(household.id)}
+        await town.http.post("/desk/v1/complaints", json=body)
+    for one in (await town.http.get("/desk/v1/complaints")).json()["items"]:
+        await ask(town, one["id"], "register", householdId=str(household.id))
+    await office.system.run_jobs()
+    async with services.sessions() as session:
+        visits = await session.execute(
+            select(Assignment.kind, Assignment.case_id).where(
+                Assignment.household_id == household.id, Assignment.kind == "complaint"
+            )
+        )
+        assert [tuple(one) for one in visits] == [("complaint", None)]
