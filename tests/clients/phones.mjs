@@ -31,7 +31,7 @@ const SCHEMAS = {
     'datum', 'class', 'monthlyAmountFen', 'members')),
   checklists: schema(names('code', 'version', 'kind', 'body')),
   visits: schema({ ...names('assignmentId', 'checklistCode', 'checklistVersion', 'state', 'mode', 'modeReason', 'startedAt',
-    'endedAt', 'startFix', 'endFix', 'investigatorIds', 'familyPresent', 'answers', 'photos', 'unknownField'),
+    'endedAt', 'startFix', 'endFix', 'investigatorIds', 'familyPresent', 'answers', 'photos', 'amendment', 'unknownField'),
     householdId: text, kind: text }),
   evidence: schema(names('visitId', 'questionId', 'sha256', 'sizeBytes', 'mediaType', 'capturedAt', 'fix', 'note')),
   attestations: schema(names('visitId', 'attestedAt', 'fix')),

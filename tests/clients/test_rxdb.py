@@ -10,7 +10,8 @@ from server.models.feed import KeptRow, announce
 from server.models.households import Household
 from server.models.visits import Visit
 from tests.clients.proxy import Proxy
-from tests.phones import make_kit
+from tests.phones import make_kit, tiny_photo
+from tests.test_first_path import push_whole
 
 COLLECTIONS = ("assignments", "households", "checklists", "visits", "evidence", "attestations")
 
@@ -187,6 +188,44 @@ async def test_a_submitted_visit_can_not_be_changed_and_the_attempt_is_kept(phon
     assert (lost.code, b"after all" in lost.body) == ("visit.frozen", True)
     await a.sync()
     await assert_agree(a, phone)
+
+
+async def test_a_returned_visit_is_amended_on_the_phone_question_by_question(
+    phones, live, system, desk, phone, partner, services
+):
+    kit = await make_kit(phone, partner.id, photos=[tiny_photo(1), tiny_photo(2)])
+    await push_whole(phone, partner, kit)
+    await system.run_jobs()
+    a = await open_phone(phones, "a", live, phone)
+    await a.sync()
+    visit_id, question = kit.visit["id"], next(iter(kit.visit["answers"]))
+    claim = (await desk.http.post(f"/desk/v1/queue/{visit_id}/claim")).json()
+    returned = await desk.http.post(
+        f"/desk/v1/visits/{visit_id}/decision",
+        json={"outcome": "returned", "reason": "请更正", "questioned": [{"questionId": question, "reason": "不清楚"}]},
+        headers={"If-Match": f'"{claim["version"]}"'},
+    )
+    assert returned.status_code == 200, returned.text
+    await a.sync()
+    held = (await a.documents("visits"))[visit_id]
+    assert [one["questionId"] for one in held["server"]["decision"]["questioned"]] == [question]
+
+    reason = {"reason": "核对户口簿后更正", "amendedAt": "2026-11-23T09:00:00+08:00"}
+    answers = kit.visit["answers"]
+    await a.patch("visits", visit_id, state="draft", amendment=reason)
+    await a.sync()
+    text = "person_met_name"
+    assert answers[text]
+    await a.patch("visits", visit_id, answers=answers | {text: "(更正)"})
+    await a.patch("visits", visit_id, state="submitted")
+    await a.sync()
+    await system.run_jobs()
+    await a.sync()
+    held = (await a.documents("visits"))[visit_id]
+    assert (held["server"]["state"], held["server"]["version"]) == ("under_review", 2)
+    assert held["answers"][text] == "(更正)"
+    await assert_agree(a, phone)
+    assert await kept(services, "lost_conflict") == await kept(services, "quarantined") == []
 
 
 async def test_the_live_stream_brings_a_change_without_anyone_asking(phones, live, phone, services):

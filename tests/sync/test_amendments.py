@@ -35,7 +35,7 @@ def amend(master, **changes):
 
 
 def other_answers(master):
-    key, value = next((key, value) for key, value in master["answers"].items() if isinstance(value, str))
+    key, value = "person_met_name", master["answers"]["person_met_name"]
     return key, value, master["answers"] | {key: value + "(更正)"}
 
 
