@@ -16,9 +16,9 @@ from server.core.passwords import password_matches
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
 from server.core.wire import Answer
-from server.identity.attempts import check_attempts, count_failure
 from server.identity.devices import DeviceIntro, SignedIn, open_device
 from server.models import audit
+from server.models.attempts import check_failures, count_failure
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff
@@ -36,7 +36,7 @@ async def sign_in_with_password(
 ) -> SignedIn:
     """Raises `auth.sign_in_failed`, the same for an unknown name, or `request.rate_limited`."""
     subjects = [f"login:{login.lower()}", f"address:{address}"]
-    await check_attempts(session, subjects, services.settings.sign_in_attempts, now)
+    await check_failures(session, subjects, services.settings.sign_in_attempts, now)
     staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
     if not password_matches(staff.password_hash if staff else None, password) or staff is None:
         await count_failure(services.sessions, subjects, now)
@@ -95,7 +95,7 @@ async def bind_resident(
     the same queries, so that nobody learns from it who has applied.
     """
     subjects = [f"bind:{caller.id}", f"bind-case:{_digest(application_number)}"]
-    await check_attempts(session, subjects, services.settings.sign_in_attempts, now)
+    await check_failures(session, subjects, services.settings.sign_in_attempts, now)
     index = services.vault.index("id_number", normalise_id(id_number))
     match = (
         await session.execute(

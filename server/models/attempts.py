@@ -1,9 +1,10 @@
-"""A brake on what strangers may try: counted per subject and window, in the database, for all replicas."""
+"""A brake on guessing: tries are counted per subject and window, in the database, for all replicas."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import Sessions, open_session
 from server.core.errors import Problem
@@ -14,21 +15,48 @@ WINDOW = timedelta(minutes=15)
 
 async def count_attempt(sessions: Sessions, subjects: list[str], limit: int, now: datetime) -> None:
     """Count one more try, in a transaction of its own; raises `request.rate_limited` beyond the limit."""
-    start = now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % WINDOW
     async with open_session(sessions) as session:
-        for subject in sorted(subjects):
-            row = insert(AttemptWindow).values(subject=subject, window_start=start, attempts=1)
-            await session.execute(
-                row.on_conflict_do_update(
-                    index_elements=["subject", "window_start"], set_={"attempts": AttemptWindow.attempts + 1}
-                )
-            )
-        tried = await session.scalars(
-            select(AttemptWindow.attempts).where(
-                AttemptWindow.subject.in_(subjects), AttemptWindow.window_start == start
+        await _count(session, subjects, now)
+        highest = await _highest(session, subjects, now)
+    if highest > limit:
+        raise _limited(now)
+
+
+async def check_failures(session: AsyncSession, subjects: list[str], limit: int, now: datetime) -> None:
+    """Raises `request.rate_limited` when any subject has failed `limit` times in this window."""
+    if await _highest(session, subjects, now) >= limit:
+        raise _limited(now)
+
+
+async def count_failure(sessions: Sessions, subjects: list[str], now: datetime) -> None:
+    """Counts in a transaction of its own, since the request that failed is rolled back."""
+    async with open_session(sessions) as session:
+        await _count(session, subjects, now)
+
+
+async def _count(session: AsyncSession, subjects: list[str], now: datetime) -> None:
+    for subject in sorted(subjects):
+        row = insert(AttemptWindow).values(subject=subject, window_start=_window_start(now), attempts=1)
+        await session.execute(
+            row.on_conflict_do_update(
+                index_elements=["subject", "window_start"], set_={"attempts": AttemptWindow.attempts + 1}
             )
         )
-        highest = max(tried)
-    if highest > limit:
-        wait_s = int((start + WINDOW - now).total_seconds()) + 1
-        raise Problem("request.rate_limited", retry_after_s=wait_s, headers={"Retry-After": str(wait_s)})
+
+
+async def _highest(session: AsyncSession, subjects: list[str], now: datetime) -> int:
+    tried = await session.scalars(
+        select(AttemptWindow.attempts).where(
+            AttemptWindow.subject.in_(subjects), AttemptWindow.window_start == _window_start(now)
+        )
+    )
+    return max(tried, default=0)
+
+
+def _limited(now: datetime) -> Problem:
+    wait_s = int((_window_start(now) + WINDOW - now).total_seconds()) + 1
+    return Problem("request.rate_limited", retry_after_s=wait_s, headers={"Retry-After": str(wait_s)})
+
+
+def _window_start(now: datetime) -> datetime:
+    return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % WINDOW
