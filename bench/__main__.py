@@ -11,11 +11,17 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import neighbours, photos, sync, uploads
+from bench import neighbours, photos, review, sync, uploads
 from bench.rows import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PARTS = {"sync": sync.measure, "uploads": uploads.measure, "photos": photos.measure, "neighbours": neighbours.measure}
+PARTS = {
+    "sync": sync.measure,
+    "uploads": uploads.measure,
+    "photos": photos.measure,
+    "neighbours": neighbours.measure,
+    "review": review.measure,
+}
 
 
 @click.command()

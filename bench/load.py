@@ -59,6 +59,18 @@ async def run_loop(
     return loop
 
 
+def run_measured(
+    url: str,
+    token: str,
+    asks: Callable[[], Iterator[Ask]],
+    connections: int,
+    seconds: float,
+    warm_up: float = 2.0,
+) -> Loop:
+    """`run_loop` for whoever is not in an event loop."""
+    return asyncio.run(run_loop(url, token, asks, connections=connections, seconds=seconds, warm_up=warm_up))
+
+
 async def _one_connection(
     url: str, token: str, source: Iterator[Ask], loop: Loop, counted_from: float, until: float, most: int | None
 ) -> None:

@@ -123,6 +123,13 @@ class Assignment(Base):
     __table_args__ = (
         CheckConstraint(f"kind IN {VISIT_KINDS}", name="kind_is_known"),
         CheckConstraint("state IN ('open', 'done', 'cancelled')", name="state_is_known"),
+        # What is due by a day, whoever has it to do.
+        Index(
+            "ix_assignment_due",
+            "due_on",
+            postgresql_include=["household_id", "kind"],
+            postgresql_where=text("state = 'open'"),
+        ),
         ForeignKeyConstraint(
             ["checklist_code", "checklist_version"],
             ["checklist_template.code", "checklist_template.version"],

@@ -1,17 +1,18 @@
 """The review queue as one looks at it: filters, counts, keyset pages, and a reviewer's own saved views."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, convert, to_builtins
-from sqlalchemy import Select, and_, delete, func, or_, select, true
+from msgspec.structs import astuple
+from sqlalchemy import DateTime, Integer, Select, Uuid, and_, bindparam, delete, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, readable, require
-from server.core.paging import Cursor, Page, read_cursor, write_cursor
+from server.core.paging import Page, read_cursor, write_cursor
 from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.households import Household
@@ -75,21 +76,94 @@ class NamedView(Answer):
 async def list_queue(
     session: AsyncSession, caller: Caller, filters: Filters, *, cursor: str | None, limit: int, now: datetime
 ) -> Page[QueueLine]:
-    """What awaits the caller, doubts on top, then the longest waiting. Three queries for any page."""
+    """What awaits the caller, doubts on top, then the longest waiting. One query for any page."""
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
-    rows = filtered(readable(ReviewItem, caller), filters, now).order_by(*ORDER).limit(limit + 1)
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(_after(after))
-    items = list(await session.scalars(rows))
-    page, rest = items[:limit], items[limit:]
-    return Page(items=await queue_lines(session, page), next_cursor=_cursor(page[-1]) if rest else None)
+    after = read_cursor(cursor)
+    values: dict[str, Any] = {"now": now, "most": limit + 1}
+    if after is not None:
+        values |= {
+            "after_priority": int(after[0]),
+            "after_entered_at": datetime.fromisoformat(after[1]),
+            "after_visit_id": UUID(after[2]),
+        }
+    rows = (await session.execute(_page(caller, astuple(filters), is_first=after is None), values)).all()
+    page = [
+        QueueLine(
+            visit_id=one[0],
+            kind=one[1],
+            area_code=one[2],
+            area_name=one[3],
+            head_name=one[4],
+            author_name=one[5],
+            started_at=one[6],
+            entered_at=one[7],
+            priority=one[8],
+            state=one[9],
+            holder_name=one[10],
+            lease_until=one[11],
+            finding_codes=one[12],
+        )
+        for one in rows[:limit]
+    ]
+    return Page(items=page, next_cursor=_cursor(page[-1]) if len(rows) > limit else None)
 
 
+@lru_cache(maxsize=500)
+def _page(caller: Caller, asked: tuple[Any, ...], *, is_first: bool) -> Select[Any]:
+    """The page's query, kept for when the same person asks the same again: to build it takes longer than to answer."""
+    rows = (
+        filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
+        .join(Visit, Visit.id == ReviewItem.visit_id)
+        .with_only_columns(
+            ReviewItem.visit_id,
+            ReviewItem.kind,
+            ReviewItem.area_code,
+            _name(Area.name, Area.code == ReviewItem.area_code),
+            _name(Household.head_name, Household.id == Visit.household_id),
+            _name(Staff.name, Staff.id == Visit.author_id),
+            Visit.started_at,
+            ReviewItem.entered_at,
+            ReviewItem.priority,
+            ReviewItem.state,
+            _name(Staff.name, Staff.id == ReviewItem.holder_id),
+            ReviewItem.lease_until,
+            ReviewItem.finding_codes,
+        )
+        .order_by(*ORDER)
+        .limit(bindparam("most", type_=Integer))
+    )
+    return rows if is_first else rows.where(_AFTER)
+
+
+def _name(column: Any, condition: Any) -> Any:
+    """Looked up for each line that is shown: a join would be planned anew, and wider, at every request."""
+    return select(column).where(condition).correlate(ReviewItem, Visit).scalar_subquery()
+
+
+def filters_of(asked: tuple[Any, ...]) -> Filters:
+    """From `astuple`: a key that queries are kept by."""
+    return Filters(**dict(zip(Filters.__struct_fields__, asked, strict=True)))
+
+
+# The moment of the request, in queries that are kept.
+NOW: Any = bindparam("now", type_=DateTime(timezone=True))
 ORDER = (ReviewItem.priority.desc(), ReviewItem.entered_at, ReviewItem.visit_id)
 
 
-def filtered(rows: Select[Any], filters: Filters, now: datetime) -> Select[Any]:
+_PRIORITY, _ENTERED, _VISIT = (
+    bindparam("after_priority", type_=Integer),
+    bindparam("after_entered_at", type_=DateTime(timezone=True)),
+    bindparam("after_visit_id", type_=Uuid),
+)
+_AFTER = or_(
+    ReviewItem.priority < _PRIORITY,
+    and_(ReviewItem.priority == _PRIORITY, ReviewItem.entered_at > _ENTERED),
+    and_(ReviewItem.priority == _PRIORITY, ReviewItem.entered_at == _ENTERED, ReviewItem.visit_id > _VISIT),
+)
+
+
+def filtered(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
     rows = rows.where(in_state(filters.state, now))
     if filters.kind is not None:
         rows = rows.where(ReviewItem.kind == filters.kind)
@@ -106,7 +180,7 @@ def filtered(rows: Select[Any], filters: Filters, now: datetime) -> Select[Any]:
     return rows
 
 
-def in_state(state: State | None, now: datetime) -> Any:
+def in_state(state: State | None, now: Any) -> Any:
     """A claim whose lease has ended counts as waiting, since it is."""
     free = or_(ReviewItem.state == "waiting", and_(ReviewItem.state == "claimed", ReviewItem.lease_until <= now))
     if state == "waiting":
@@ -118,59 +192,8 @@ def in_state(state: State | None, now: datetime) -> Any:
     return and_(ReviewItem.state != "decided", ReviewItem.state != "amended")
 
 
-def _after(cursor: Cursor) -> Any:
-    priority, entered_at, visit_id = int(cursor[0]), datetime.fromisoformat(cursor[1]), UUID(cursor[2])
-    return or_(
-        ReviewItem.priority < priority,
-        and_(ReviewItem.priority == priority, ReviewItem.entered_at > entered_at),
-        and_(
-            ReviewItem.priority == priority,
-            ReviewItem.entered_at == entered_at,
-            ReviewItem.visit_id > visit_id,
-        ),
-    )
-
-
-def _cursor(last: ReviewItem) -> str:
+def _cursor(last: QueueLine) -> str:
     return write_cursor([str(last.priority), last.entered_at.isoformat(), str(last.visit_id)])
-
-
-async def queue_lines(session: AsyncSession, items: Sequence[ReviewItem]) -> list[QueueLine]:
-    ids = [one.visit_id for one in items]
-    rows = await session.execute(
-        select(Visit.id, Visit.started_at, Household.head_name, Staff.name, Area.name)
-        .join(Household, Household.id == Visit.household_id)
-        .join(Staff, Staff.id == Visit.author_id)
-        .join(Area, Area.code == Visit.area_code)
-        .where(Visit.id.in_(ids))
-    )
-    told = {row[0]: row for row in rows}
-    holders = await _names(session, {one.holder_id for one in items if one.holder_id})
-    return [
-        QueueLine(
-            visit_id=one.visit_id,
-            kind=one.kind,
-            area_code=one.area_code,
-            area_name=told[one.visit_id][4],
-            head_name=told[one.visit_id][2],
-            author_name=told[one.visit_id][3],
-            started_at=told[one.visit_id][1],
-            entered_at=one.entered_at,
-            priority=one.priority,
-            state=one.state,  # type: ignore[arg-type]  # one of the three by constraint
-            holder_name=holders.get(one.holder_id) if one.holder_id else None,
-            lease_until=one.lease_until,
-            finding_codes=one.finding_codes,
-        )
-        for one in items
-    ]
-
-
-async def _names(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
-    if not ids:
-        return {}
-    rows = await session.execute(select(Staff.id, Staff.name).where(Staff.id.in_(ids)))
-    return dict(rows.all())
 
 
 async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, now: datetime) -> QueueCounts:
