@@ -11,7 +11,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import neighbours, photos, review, sync, uploads
+from bench import frauds, month, neighbours, photos, review, sync, uploads
 from bench.rows import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -21,6 +21,8 @@ PARTS = {
     "photos": photos.measure,
     "neighbours": neighbours.measure,
     "review": review.measure,
+    "frauds": frauds.measure,
+    "month": month.measure,
 }
 
 

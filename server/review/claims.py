@@ -22,7 +22,7 @@ from server.models.cases import RelativeOnStaff
 from server.models.people import Staff, StaffRole
 from server.models.review import Decision, ReviewItem
 from server.models.visits import VisitInvestigator
-from server.review.queue import NOW, ORDER, Filters, filtered, filters_of
+from server.review.queue import NOW, ORDER, Filters, filtered, filters_of, so_many
 
 
 class Claim(Answer):
@@ -53,7 +53,7 @@ async def claim_next(
 def _first_free(caller: Caller, asked: tuple[Any, ...]) -> Select[ReviewItem]:
     """Kept, as the page's query is: whoever claims once claims again."""
     rows = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
-    return rows.order_by(*ORDER).limit(1).with_for_update(skip_locked=True)
+    return rows.order_by(*ORDER).limit(so_many(1)).with_for_update(skip_locked=True)
 
 
 async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, convert, to_builtins
 from msgspec.structs import astuple
-from sqlalchemy import DateTime, Integer, Select, Uuid, and_, bindparam, delete, func, or_, select, true
+from sqlalchemy import DateTime, Integer, Select, Uuid, and_, bindparam, delete, func, literal_column, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +17,7 @@ from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import SEVERITIES, ReviewItem, SavedView
+from server.models.review import SEVERITIES, ReviewItem, SavedView, written
 from server.models.visits import Visit
 
 LONGEST_PAGE = 200
@@ -80,14 +80,14 @@ async def list_queue(
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     after = read_cursor(cursor)
-    values: dict[str, Any] = {"now": now, "most": limit + 1}
+    values: dict[str, Any] = {"now": now}
     if after is not None:
         values |= {
             "after_priority": int(after[0]),
             "after_entered_at": datetime.fromisoformat(after[1]),
             "after_visit_id": UUID(after[2]),
         }
-    rows = (await session.execute(_page(caller, astuple(filters), is_first=after is None), values)).all()
+    rows = (await session.execute(_page(caller, astuple(filters), limit + 1, is_first=after is None), values)).all()
     page = [
         QueueLine(
             visit_id=one[0],
@@ -110,35 +110,42 @@ async def list_queue(
 
 
 @lru_cache(maxsize=500)
-def _page(caller: Caller, asked: tuple[Any, ...], *, is_first: bool) -> Select[Any]:
+def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) -> Select[Any]:
     """The page's query, kept for when the same person asks the same again: to build it takes longer than to answer."""
-    rows = (
-        filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
-        .join(Visit, Visit.id == ReviewItem.visit_id)
-        .with_only_columns(
-            ReviewItem.visit_id,
-            ReviewItem.kind,
-            ReviewItem.area_code,
-            _name(Area.name, Area.code == ReviewItem.area_code),
+    items = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
+    if not is_first:
+        items = items.where(_AFTER)
+    # The page alone first: what is looked up for its lines must not count in how it is found.
+    one = items.order_by(*ORDER).limit(so_many(most)).subquery()
+    return (
+        select(
+            one.c.visit_id,
+            one.c.kind,
+            one.c.area_code,
+            _name(Area.name, Area.code == one.c.area_code),
             _name(Household.head_name, Household.id == Visit.household_id),
             _name(Staff.name, Staff.id == Visit.author_id),
             Visit.started_at,
-            ReviewItem.entered_at,
-            ReviewItem.priority,
-            ReviewItem.state,
-            _name(Staff.name, Staff.id == ReviewItem.holder_id),
-            ReviewItem.lease_until,
-            ReviewItem.finding_codes,
+            one.c.entered_at,
+            one.c.priority,
+            one.c.state,
+            _name(Staff.name, Staff.id == one.c.holder_id),
+            one.c.lease_until,
+            one.c.finding_codes,
         )
-        .order_by(*ORDER)
-        .limit(bindparam("most", type_=Integer))
+        .join(Visit, Visit.id == one.c.visit_id)
+        .order_by(one.c.priority.desc(), one.c.entered_at, one.c.visit_id)
     )
-    return rows if is_first else rows.where(_AFTER)
 
 
 def _name(column: Any, condition: Any) -> Any:
     """Looked up for each line that is shown: a join would be planned anew, and wider, at every request."""
-    return select(column).where(condition).correlate(ReviewItem, Visit).scalar_subquery()
+    return select(column).where(condition).scalar_subquery()
+
+
+def so_many(most: int) -> Any:
+    """A limit that the planner reads. One it does not know it takes for a tenth of the queue, and sorts all of it."""
+    return literal_column(str(most))
 
 
 def filters_of(asked: tuple[Any, ...]) -> Filters:
@@ -182,14 +189,17 @@ def filtered(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
 
 def in_state(state: State | None, now: Any) -> Any:
     """A claim whose lease has ended counts as waiting, since it is."""
-    free = or_(ReviewItem.state == "waiting", and_(ReviewItem.state == "claimed", ReviewItem.lease_until <= now))
+    waiting, claimed, decided, amended = map(written, ("waiting", "claimed", "decided", "amended"))
+    is_claimed = ReviewItem.state == claimed
+    is_open = ReviewItem.state != decided
+    free = and_(is_open, or_(ReviewItem.state == waiting, and_(is_claimed, ReviewItem.lease_until <= now)))
     if state == "waiting":
         return free
     if state == "claimed":
-        return and_(ReviewItem.state == "claimed", ReviewItem.lease_until > now)
+        return and_(is_claimed, ReviewItem.lease_until > now)
     if state == "decided":
-        return ReviewItem.state == "decided"
-    return and_(ReviewItem.state != "decided", ReviewItem.state != "amended")
+        return ReviewItem.state == decided
+    return and_(is_open, ReviewItem.state != amended)
 
 
 def _cursor(last: QueueLine) -> str:
@@ -199,7 +209,7 @@ def _cursor(last: QueueLine) -> str:
 async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, now: datetime) -> QueueCounts:
     """Two queries, over what is not decided alone: what was decided only grows."""
     require(caller, REVIEW_ROLES)
-    open_items = filtered(readable(ReviewItem, caller), filters, now).where(ReviewItem.state != "decided").subquery()
+    open_items = filtered(readable(ReviewItem, caller), filters, now).subquery()
     is_claimed = and_(open_items.c.state == "claimed", open_items.c.lease_until > now).label("is_claimed")
     rows = (
         await session.execute(

@@ -25,7 +25,10 @@ from server.review.rules import RULES
 from tests.review.makers import MORNING, Ground
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# So many days back the county begins.
+LONG_AGO = 1500
 STRIPPED = "photo.without_camera_facts"
+_DIFFERS = {"answers.members_differ_from_last_visit", "answers.disability_gone"}
 Told = dict[str, Any]
 
 
@@ -61,11 +64,13 @@ class Fields:
         self.truth: dict[UUID, set[str]] = {}
         self.maybe: dict[UUID, set[str]] = {}
         self.days = 0
+        # Homes of which something untrue was told: what is told next differs from it.
+        self.untrue: set[int] = set()
 
     def free_day(self) -> datetime:
         """Nine in the morning of a day on which nobody has been anywhere."""
         self.days += 1
-        return MORNING.replace(hour=1, minute=0) + self.days * DAY
+        return MORNING.replace(hour=1, minute=0) + (self.days - LONG_AGO) * DAY
 
     def homes(self, number: int, *, members: int = 1) -> list[int]:
         """Neighbouring homes, so that the walk between them is one."""
@@ -81,7 +86,9 @@ class Fields:
         told, stripped = self.untidy(home, lie.told)
         visit_id = await self.ground.visit(home, **told)
         self.truth[visit_id] = set(lie.truth) | ({STRIPPED} if stripped else set())
-        self.maybe[visit_id] = set(lie.maybe)
+        self.maybe[visit_id] = set(lie.maybe) | (_DIFFERS if home in self.untrue else set())
+        if "answers" in lie.told:
+            self.untrue.add(home)
         await examine_visit(self.ground.services, visit_id=str(visit_id))
         return visit_id
 

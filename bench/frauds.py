@@ -1,0 +1,49 @@
+"""Each rule against frauds of known truth: how much of what was planted it found, and how often it was right."""
+
+import asyncio
+from collections.abc import Iterator
+
+import server.worker  # noqa: F401  importing registers every task
+from bench.rows import Row
+from bench.system import System, running_system
+from server.core import jobs
+from server.core.services import Services, open_services
+from server.core.settings import load_settings
+from tests.review.frauds import Score, plant
+from tests.review.makers import Ground
+
+HONEST, EACH = 150, 6
+
+
+def measure(seconds: float) -> Iterator[Row]:
+    del seconds  # the county is as large as it is
+    with running_system(workers=0) as system:
+        scores = asyncio.run(_plant(system))
+    planted = [one for one in scores if one.planted or one.wrong]
+    yield Row(
+        f"frauds planted among {HONEST} honest visits: found",
+        f"{sum(one.found for one in planted)} of {sum(one.planted for one in planted)}",
+        f"{sum(one.wrong for one in planted)} raised where nothing was planted",
+    )
+    for one in scores:
+        yield Row(f"rule {one.code}", *_told(one))
+
+
+def _told(one: Score) -> tuple[str, str]:
+    if not one.planted and not one.wrong:
+        return "not planted", ""
+    recall = "–" if one.recall is None else f"{one.recall:.2f}"
+    precision = "–" if one.precision is None else f"{one.precision:.2f}"
+    return f"recall {recall}, precision {precision}", f"{one.planted} planted, {one.wrong} wrong"
+
+
+async def _plant(system: System) -> list[Score]:
+    settings = load_settings(system.environment)
+    async with open_services(settings) as services:
+        return await plant(await Ground.open(services), honest=HONEST, each=EACH, run_jobs=lambda: _run_jobs(services))
+
+
+async def _run_jobs(services: Services) -> None:
+    app = jobs.build_worker(services)
+    async with app.open_async():
+        await app.run_worker_async(wait=False, concurrency=1, install_signal_handlers=False, listen_notify=False)
