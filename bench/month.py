@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 
 from bench.rows import Row
-from bench.sync import publish_bench
+from bench.sync import publish_template
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit
 from server.core.database import open_once
@@ -41,7 +41,7 @@ class Phone(NamedTuple):
 def measure(seconds: float) -> Iterator[Row]:
     del seconds  # the month is as long as it is
     with running_system(workers=1) as system:
-        asyncio.run(publish_bench(system))
+        asyncio.run(publish_template(system))
         _settle_county(system)
         began = time.perf_counter()
         visits, slowest_night_s = asyncio.run(_replay(system))
@@ -132,9 +132,9 @@ def _due(system: System, on: date) -> list[tuple[UUID, UUID, int]]:
     """The day's stops of the day plans: assignment, home, and which pair holds it."""
     with system.connect() as connection:
         rows = connection.execute(
-            "SELECT a.id, a.household_id, right(h.number, 6)::int % 250 %% %s FROM assignment a"
+            "SELECT a.id, a.household_id, right(h.number, 6)::int %% 250 %% %s FROM assignment a"
             " JOIN household h ON h.id = a.household_id JOIN day_plan_stop s ON s.assignment_id = a.id"
-            " WHERE a.state = 'open' AND s.day = %s AND h.number LIKE 'M-%%'".replace("% 250", "%% 250"),
+            " WHERE a.state = 'open' AND s.day = %s AND h.number LIKE 'M-%%'",
             (PAIRS, on),
         )
         return [(assignment, home, pair) for assignment, home, pair in rows]
