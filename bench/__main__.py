@@ -11,7 +11,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import frauds, month, neighbours, photos, review, sync, uploads
+from bench import findings, frauds, month, neighbours, photos, review, sync, uploads
 from bench.rows import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -19,6 +19,7 @@ PARTS = {
     "sync": sync.measure,
     "uploads": uploads.measure,
     "photos": photos.measure,
+    "findings": findings.measure,
     "neighbours": neighbours.measure,
     "review": review.measure,
     "frauds": frauds.measure,

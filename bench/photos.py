@@ -33,7 +33,7 @@ WARM_UP_S = 3.0
 
 def measure(seconds: float) -> Iterator[Row]:
     yield from _examinations()
-    with running_system() as system:
+    with running_system(replicas=1) as system:
         asyncio.run(publish_template(system))
         token, person, partner = people_of(system)
         households = households_of(system, token)
@@ -151,10 +151,10 @@ def _requests(chance: random.Random, households: list[Json], people: list[str], 
     yield push("evidence", manifests)
     yield push("visits", [visit])
     for manifest, one in zip(manifests, photos, strict=True):
-        yield _form(manifest["id"], one)
+        yield form_of(manifest["id"], one)
 
 
-def _form(evidence_id: str, photo: bytes) -> Any:
+def form_of(evidence_id: str, photo: bytes) -> Any:
     boundary = "----wx7d0f"
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="evidenceId"\r\n\r\n{evidence_id}\r\n'

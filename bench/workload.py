@@ -3,7 +3,7 @@
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,17 +17,18 @@ TEXTS = 12  # 8 texts and 4 photo names
 Json = dict[str, Any]
 
 
-def template() -> Template:
+def template(code: str = "bench", more: Sequence[Json] = ()) -> Template:
     kinds: list[Json] = [{"id": f"text_{n}", "kind": "text"} for n in range(TEXTS)]
     choices = [{"code": code, "label": _label(code)} for code in ("a", "b", "c")]
     kinds += [{"id": f"choice_{n}", "kind": "choice", "choices": choices} for n in range(8)]
     kinds += [{"id": f"multi_{n}", "kind": "multi_choice", "choices": choices} for n in range(2)]
     kinds += [{"id": f"integer_{n}", "kind": "integer"} for n in range(4)]
     kinds += [{"id": "amount", "kind": "money"}, {"id": "place", "kind": "geopoint"}, {"id": "day", "kind": "date"}]
+    kinds += more
     questions = [{**one, "label": _label(one["id"]), "required": True} for one in kinds]
     return msgspec.convert(
         {
-            "code": "bench",
+            "code": code,
             "kind": "review",
             "version": 1,
             "title": _label("bench"),

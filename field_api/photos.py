@@ -173,7 +173,17 @@ async def mark_received(
         await _settle(session, photo, now)
 
 
-@jobs.task("evidence.examine")
+async def park_photo(services: Services, *, sha256: str, error: str) -> None:
+    """Its examination failed for good: whoever watches over the area sees it, and may have it tried again."""
+    async with open_session(services.sessions) as session:
+        await session.execute(
+            update(Photo).where(Photo.sha256 == sha256).values(parked_at=utc_now(), parked_error=error)
+        )
+        for claim_id in await session.scalars(select(Evidence.id).where(Evidence.sha256 == sha256)):
+            audit.record(session, None, "evidence.parked", "evidence", claim_id, error=error)
+
+
+@jobs.task("evidence.examine", park=park_photo)
 async def examine_photo(services: Services, *, sha256: str) -> None:
     """Look at a stored photo once: type, limits, EXIF, fingerprint, renditions. Safe to run again."""
     with TemporaryDirectory(prefix="zoufang-") as folder:
@@ -188,7 +198,7 @@ async def examine_photo(services: Services, *, sha256: str) -> None:
             photo.state, photo.refused_code = "refused", outcome.code
         else:
             _note_facts(photo, *outcome)
-        photo.examined_at = utc_now()
+        photo.examined_at, photo.parked_at, photo.parked_error = utc_now(), None, None
         await session.flush()  # the rows below are settled by what was just written
         await _settle(session, photo, utc_now())
 

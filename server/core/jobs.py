@@ -29,16 +29,22 @@ TaskFunction = Callable[..., Awaitable[None]]
 class RegisteredTask(NamedTuple):
     run: TaskFunction
     cron: str | None
+    park: TaskFunction | None = None
 
 
 TASKS: dict[str, RegisteredTask] = {}
 
 
-def task(name: str, *, cron: str | None = None) -> Callable[[TaskFunction], TaskFunction]:
-    """Register a task. With `cron` (UTC) it also runs by timetable, and then takes no arguments."""
+def task(
+    name: str, *, cron: str | None = None, park: TaskFunction | None = None
+) -> Callable[[TaskFunction], TaskFunction]:
+    """Register a task. With `cron` (UTC) it also runs by timetable, and then takes no arguments.
+
+    `park` is called with the task's arguments and the `error` when the last attempt has failed too.
+    """
 
     def register(run: TaskFunction) -> TaskFunction:
-        TASKS[name] = RegisteredTask(run, cron)
+        TASKS[name] = RegisteredTask(run, cron, park)
         return run
 
     return register
@@ -82,20 +88,25 @@ def build_worker(services: Services) -> procrastinate.App:
         connector=procrastinate.PsycopgConnector(conninfo=plain_url(services.settings.database_url))
     )
     for name, registered in TASKS.items():
-        runner = app.task(name=name, retry=RETRY)(_bound(registered.run, services))
+        runner = app.task(name=name, retry=RETRY, pass_context=True)(_bound(registered, services))
         if registered.cron:
             app.periodic(cron=registered.cron)(runner)
     return app
 
 
-def _bound(run: TaskFunction, services: Services) -> TaskFunction:
-    async def run_with_services(timestamp: int | None = None, **arguments: Any) -> None:
+def _bound(registered: RegisteredTask, services: Services) -> TaskFunction:
+    async def run_with_services(
+        context: procrastinate.JobContext, timestamp: int | None = None, **arguments: Any
+    ) -> None:
         del timestamp  # the timetable's; tasks on a timetable take no arguments
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(job=run.__name__, request_id=str(uuid4()))
+        structlog.contextvars.bind_contextvars(job=registered.run.__name__, request_id=str(uuid4()))
         try:
-            await run(services, **arguments)
+            await registered.run(services, **arguments)
         except Exception as error:
+            is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
+            if is_last and registered.park is not None:
+                await registered.park(services, error=type(error).__name__, **arguments)
             # The class alone: messages of database errors hold what people typed. The job itself keeps none.
             log.error("job.failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
             raise

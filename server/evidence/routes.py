@@ -1,20 +1,23 @@
-"""`/desk/v1`: the evidence of a visit as one file."""
+"""`/desk/v1`: the evidence of a visit as one file; photos that could not be examined."""
 
 from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import IO
 from uuid import UUID
 
-from litestar import Router, get
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
+from server.core.paging import Page
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Held, Officer, Session, problems
+from server.evidence import parked
 from server.evidence.bundle import export_bundle
 from server.evidence.dossier import SayFinding
+from server.evidence.parked import ParkedPhoto
 
 _PIECE_BYTES = 256 * 1024
 
@@ -66,4 +69,26 @@ async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
             yield piece
 
 
-router = Router("/desk/v1", route_handlers=[export_visit], tags=["desk"], security=BEARER)
+_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+
+
+@get("/parked-photos", responses=_SIGNED, description="Photos whose examination failed for good, and why.")
+async def list_parked_photos(
+    officer: Officer, session: Session, cursor: FromQuery[str | None] = None
+) -> Page[ParkedPhoto]:
+    return await parked.list_parked(session, officer, cursor)
+
+
+@post(
+    "/parked-photos/{evidence_id:uuid}/again",
+    status_code=204,
+    responses=_SIGNED | problems("thing.not_found"),
+    description="Have a parked photo examined again.",
+)
+async def try_photo_again(evidence_id: FromPath[UUID], officer: Officer, session: Session) -> None:
+    await parked.try_again(session, officer, evidence_id)
+
+
+router = Router(
+    "/desk/v1", route_handlers=[export_visit, list_parked_photos, try_photo_again], tags=["desk"], security=BEARER
+)

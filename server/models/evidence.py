@@ -57,6 +57,8 @@ class Photo(Base):
     __table_args__ = (
         CheckConstraint("state IN ('stored', 'verified', 'refused')", name="state_is_known"),
         CheckConstraint("state <> 'verified' OR facts IS NOT NULL", name="verified_has_facts"),
+        CheckConstraint("(parked_at IS NULL) = (parked_error IS NULL)", name="parked_has_an_error"),
+        Index("ix_photo_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL")),
     )
 
     sha256: Mapped[Sha256] = mapped_column(primary_key=True)
@@ -75,6 +77,9 @@ class Photo(Base):
     inside_look: Mapped[bytes | None]
     stored_at: Mapped[WrittenAt]
     examined_at: Mapped[OptionalTime]
+    # Its examination failed as often as it is tried: since when, and the kind of error.
+    parked_at: Mapped[OptionalTime]
+    parked_error: Mapped[str | None]
 
 
 class MismatchedUpload(Base):

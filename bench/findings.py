@@ -1,0 +1,359 @@
+"""Photo findings on visits whose lies are known: how many were found, and how many of those found are lies.
+
+Each visit is sent whole by two phones over HTTP, examined by the worker, and its findings are read from where a
+supervisor reads them. Honest visits among them resemble lies: the same scene taken again from nearer, three shots
+of one scene, photos that WeChat stripped, wide photos of the size of a screen, a camera's own software.
+"""
+
+import asyncio
+import hashlib
+import io
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from bench.load import Ask
+from bench.photos import form_of
+from bench.rows import Row
+from bench.sync import households_of
+from bench.system import System, running_system, sign_in
+from bench.workload import make_visit, push, template
+from server.checklists import publish
+from server.core.database import open_once
+from server.core.ids import new_id
+from server.demo.county import DEMO_PASSWORDS, build_county
+from server.demo.pictures import draw_picture
+
+Json = dict[str, Any]
+BARE, SCREEN, NEAR = "photo.without_camera_facts", "photo.like_a_screenshot", "photo.near_duplicate"
+CODES = (
+    "photo.swapped",
+    "photo.reused",
+    NEAR,
+    "signature.twice",
+    "photo.time_off",
+    "photo.after_receipt",
+    "photo.place_off",
+    BARE,
+    "photo.edited",
+    SCREEN,
+)
+SCENES = ("house_outside", "room_inside", "documents", "signature")
+SIZE = (1280, 960)
+OF_EACH = 5
+EDITORS = ("Adobe Photoshop 25.0", "Snapseed 2.21", "美图秀秀", "PicsArt", "GIMP 2.10.36", "醒图 9.1")
+CAMERAS = ("HarmonyOS 4.0", "MIUI 14.0.7", "17.5.1", "OPPO ColorOS 14", "Camera 5.2", "HDR+ 1.0.6")
+# Three of them are not in the list of the default rule.
+SCREENS = ((1080, 2400), (1220, 2712), (720, 1600), (1264, 2780), (1080, 1920), (1440, 3088))
+
+
+@dataclass
+class Shot:
+    """A photo as it is sent, and what is true of it. `wrong` goes up first under its name."""
+
+    content: bytes
+    truth: set[str] = field(default_factory=set)
+    change: str = ""
+    wrong: bytes | None = None
+    id: str = field(default_factory=lambda: str(new_id()))
+
+
+@dataclass
+class Plan:
+    """A visit: three photos and a signature, of one or more people."""
+
+    document: Json
+    at: list[datetime]
+    shots: list[Shot]
+    signers: list[str]
+
+    def draw(self, place: int, **changes: Any) -> bytes:
+        """Its own scene, with other words in its EXIF."""
+        return _draw((SCENES[place], _seed(self.document), self.document["startFix"], self.at[place], changes))
+
+    def strip(self, place: int) -> Shot:
+        """As WeChat leaves it."""
+        shot = self.shots[place]
+        shot.content, shot.truth = _jpeg(_open(shot.content)), {BARE}
+        return shot
+
+
+def measure(seconds: float) -> Iterator[Row]:
+    del seconds  # a number of visits, not of seconds
+    with running_system() as system:
+        asyncio.run(_publish(system))
+        worker = next(one for one in build_county(today=datetime.now(UTC).date()).staff if one.role == "caseworker")
+        phones = [
+            sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in (worker.login, worker.partner_login)
+        ]
+        tokens, people = [one["accessToken"] for one in phones], [one["personId"] for one in phones]
+        plans = _plan(households_of(system, tokens[0]), people)
+        asyncio.run(_send(system, tokens, plans))
+        system.wait_for_jobs()
+        yield from _compare(system, plans)
+
+
+async def _publish(system: System) -> None:
+    async with open_once(system.environment["ZOUFANG_DATABASE_URL"]) as session:
+        await publish(session, template("truth", [{"id": "sign", "kind": "signature"}]))
+
+
+# -- what is sent
+
+
+def _plan(households: list[Json], people: list[str]) -> list[Plan]:
+    """Pictures are drawn in as many processes as there are cores; all else follows from one seed."""
+    chance = random.Random(20261123)
+    plans = []
+    for number in range(7 * OF_EACH + 2 * OF_EACH + 2 * len(CHANGES) + OF_EACH):
+        document = make_visit(chance.choice(households), people, chance, []) | {"checklistCode": "truth"}
+        start = datetime.fromisoformat(document["startedAt"])
+        at = [start + timedelta(minutes=chance.uniform(1, 14)) for _ in SCENES]
+        plans.append(Plan(document, at, [], [f"签名人{number}"]))
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = [
+            (scene, _seed(plan.document), plan.document["startFix"], at, {})
+            for plan in plans
+            for scene, at in zip(SCENES, plan.at, strict=True)
+        ]
+        drawn = iter(list(pool.map(_draw, jobs, chunksize=4)))
+    for plan in plans:
+        plan.shots = [Shot(next(drawn)) for _ in SCENES]
+        plan.strip(3)
+    _lie(iter(plans), chance)
+    return plans
+
+
+def _seed(document: Json) -> int:
+    return int(document["id"][-8:], 16)
+
+
+def _draw(job: tuple[str, int, Json, datetime, Json]) -> bytes:
+    scene, seed, fix, at, changes = job
+    chance = random.Random(seed)
+    software = changes.get("software")
+    jpeg = draw_picture(
+        scene=scene,
+        seed=seed,
+        captured_at=at + changes.get("later", timedelta()),
+        latitude=fix["latitude"] + chance.uniform(-2e-4, 2e-4) + changes.get("north", 0),
+        longitude=fix["longitude"] + chance.uniform(-2e-4, 2e-4),
+        accuracy_m=10.0,
+        size=SIZE,
+    )
+    if software is None:
+        return jpeg
+    image = Image.open(io.BytesIO(jpeg))
+    exif = image.getexif()
+    exif[0x0131] = software
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85, exif=exif)
+    return out.getvalue()
+
+
+def _lie(rest: Iterator[Plan], chance: random.Random) -> None:
+    """One kind of lie a visit, or what only looks like one."""
+    for number in range(OF_EACH):
+        plan = next(rest)
+        early = -timedelta(hours=chance.uniform(3, 72))
+        plan.shots[0] = Shot(plan.draw(0, later=early), {"photo.time_off"})
+        plan = next(rest)
+        late = timedelta(hours=chance.uniform(20, 60))
+        plan.shots[1] = Shot(plan.draw(1, later=late), {"photo.time_off", "photo.after_receipt"})
+        plan = next(rest)
+        plan.shots[2] = Shot(plan.draw(2, north=chance.uniform(0.02, 0.4)), {"photo.place_off"})
+        plan = next(rest)
+        plan.shots[0] = Shot(plan.draw(0, software=EDITORS[number]), {"photo.edited"})
+        plan.shots[1] = Shot(plan.draw(1, software=CAMERAS[number]))
+        plan = next(rest)
+        plan.shots[0] = Shot(_jpeg(_screenshot(_open(plan.shots[0].content), SCREENS[number])), {BARE, SCREEN})
+        plan.shots[1] = Shot(_jpeg(ImageOps.fit(_open(plan.shots[1].content), (1920, 1080))), {BARE})
+        next(rest).shots[0].wrong = os.urandom(50_000)
+        _use_again(next(rest), next(rest), number)
+        _copy_nearly(rest) if number == 0 else None
+        _look_guilty(next(rest), chance)
+    for plan in rest:
+        plan.strip(1)
+
+
+def _use_again(original: Plan, copy: Plan, number: int) -> None:
+    shot = original.strip(0)
+    shot.truth.add("photo.reused")
+    copy.shots[0] = Shot(shot.content, set(shot.truth))
+    if number % 2:
+        copy.shots[3] = Shot(original.shots[3].content, {BARE, "signature.twice"})
+        original.shots[3].truth.add("signature.twice")
+    else:
+        copy.signers.append("另一人")
+        copy.shots[3].truth.add("signature.twice")
+        copy.shots.append(Shot(copy.shots[3].content, {BARE}))
+
+
+def _copy_nearly(rest: Iterator[Plan]) -> None:
+    """Each change to the three photos of a visit, in another home."""
+    for name, change in CHANGES.items():
+        original, copy = next(rest), next(rest)
+        for place in range(3):
+            shot = original.strip(place)
+            shot.truth.add(NEAR)
+            changed = _jpeg(change(_open(shot.content)), 30 if name == "recompressed" else 82)
+            copy.shots[place] = Shot(changed, {BARE, NEAR} | ({SCREEN} if name == "screenshot" else set()), name)
+
+
+def _look_guilty(plan: Plan, chance: random.Random) -> None:
+    """Three shots of one scene, each from a little nearer: honest."""
+    picture = _open(plan.shots[0].content)
+    for place in range(3):
+        cut = place * chance.uniform(0.004, 0.01)
+        box = (int(cut * SIZE[0]), int(cut * SIZE[1]), int((1 - cut) * SIZE[0]), int((1 - cut) * SIZE[1]))
+        plan.shots[place] = Shot(_jpeg(picture.crop(box)), {BARE})
+
+
+def _cut(left: float, top: float, right: float, bottom: float) -> Callable[[Image.Image], Image.Image]:
+    def cut(image: Image.Image) -> Image.Image:
+        width, height = image.size
+        return image.crop((int(left * width), int(top * height), int((1 - right) * width), int((1 - bottom) * height)))
+
+    return cut
+
+
+def _screenshot(image: Image.Image, screen: tuple[int, int] = (1080, 2400)) -> Image.Image:
+    """As the phone shows a photo: black above and below, the clock and the bar to swipe on it."""
+    shown = Image.new("RGB", screen)
+    fitted = image.resize((screen[0], screen[0] * image.height // image.width))
+    shown.paste(fitted, (0, (screen[1] - fitted.height) // 2))
+    pen = ImageDraw.Draw(shown)
+    pen.text((screen[0] // 20, 24), "18:42      5G 87%", font_size=screen[0] // 26, fill=(240, 240, 240))
+    pen.rectangle((screen[0] * 2 // 5, screen[1] - 28, screen[0] * 3 // 5, screen[1] - 18), fill=(240, 240, 240))
+    return shown
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "recompressed": lambda image: image,
+    "half the size": lambda image: image.resize((640, 480)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.25),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.75),
+    "cut by 3 % all round": _cut(0.03, 0.03, 0.03, 0.03),
+    "cut by 5 % below": _cut(0, 0, 0, 0.05),
+    "cut by 4 % at the left": _cut(0.04, 0, 0, 0),
+    "white border": lambda image: ImageOps.expand(image, 36, (255, 255, 255)),
+    "screenshot": _screenshot,
+}
+
+
+def _open(jpeg: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(jpeg)).convert("RGB")
+
+
+def _jpeg(image: Image.Image, quality: int = 85) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+# -- sending
+
+
+async def _send(system: System, tokens: list[str], plans: list[Plan]) -> None:
+    clients = [
+        httpx.AsyncClient(base_url=system.url, headers={"Authorization": f"Bearer {one}"}, timeout=120)
+        for one in tokens
+    ]
+    turn = asyncio.Semaphore(4)
+
+    async def one(plan: Plan) -> None:
+        async with turn:
+            await _send_one(*clients, plan)
+
+    try:
+        await asyncio.gather(*map(one, plans))
+    finally:
+        for client in clients:
+            await client.aclose()
+
+
+async def _send_one(phone: httpx.AsyncClient, partner: httpx.AsyncClient, plan: Plan) -> None:
+    document = plan.document
+    document["photos"] = [{"id": shot.id, "sha256": _sha256(shot.content)} for shot in plan.shots]
+    document["answers"]["sign"] = [
+        {"evidenceId": shot.id, "signerName": name, "signedAt": document["endedAt"]}
+        for shot, name in zip(plan.shots[3:], plan.signers, strict=True)
+    ]
+    manifests = [
+        {
+            "id": shot.id,
+            "visitId": document["id"],
+            "questionId": "sign",
+            "sha256": _sha256(shot.content),
+            "sizeBytes": len(shot.content),
+            "_deleted": False,
+        }
+        for shot in plan.shots
+    ]
+    attestation = {
+        "id": str(new_id()),
+        "visitId": document["id"],
+        "attestedAt": document["endedAt"],
+        "fix": document["endFix"],
+        "_deleted": False,
+    }
+    await _ask(phone, push("evidence", manifests))
+    await _ask(phone, push("visits", [document]))
+    await _ask(partner, push("attestations", [attestation]))
+    for shot in plan.shots:
+        if shot.wrong is not None:
+            shot.truth.add("photo.swapped")
+            await _ask(phone, form_of(shot.id, shot.wrong), status=422)
+        await _ask(phone, form_of(shot.id, shot.content))
+
+
+async def _ask(client: httpx.AsyncClient, ask: Ask, status: int = 200) -> None:
+    method, path, content_type, body = ask
+    answer = await client.request(method, path, content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == status, answer.text
+    assert "/push" not in path or answer.json() == [], answer.text
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# -- what was found
+
+
+def _compare(system: System, plans: list[Plan]) -> Iterator[Row]:
+    shots = {shot.id: shot for plan in plans for shot in plan.shots}
+    with system.connect() as connection:
+        rows = connection.execute(
+            "SELECT evidence_id::text, code FROM finding WHERE superseded_at IS NULL AND evidence_id IS NOT NULL"
+        ).fetchall()
+        entered = connection.execute("SELECT count(*) FROM review_item").fetchone()
+    assert entered == (len(plans),), f"{entered} of {len(plans)} visits were examined"
+    found = {(evidence_id, code) for evidence_id, code in rows if evidence_id in shots}
+    true = {(shot.id, code) for shot in shots.values() for code in shot.truth}
+    for code in CODES:
+        hit = {one for one in found & true if one[1] == code}
+        told, wanted = (sum(one[1] == code for one in some) for some in (found, true))
+        precision = f"{len(hit) / told:.2f}" if told else "–"
+        missed = Counter(shots[one].change or "–" for one, which in true - found if which == code)
+        wrong = sum(1 for one in found - true if one[1] == code)
+        yield Row(
+            f"{code}: precision, recall",
+            f"{precision}, {len(hit) / wanted:.2f}",
+            f"{wanted} true among {len(shots)} photos of {len(plans)} visits",
+            "",
+            _say(missed, wrong),
+        )
+
+
+def _say(missed: Counter[str], wrong: int) -> str:
+    parts = [f"missed: {', '.join(f'{count} {name}' for name, count in missed.items())}"] if missed else []
+    return "; ".join([*parts, *([f"{wrong} wrongly told"] if wrong else [])])
