@@ -153,7 +153,7 @@ def _draw(job: tuple[str, int, Json, datetime, Json]) -> bytes:
         return jpeg
     image = Image.open(io.BytesIO(jpeg))
     exif = image.getexif()
-    exif[0x0131] = software
+    exif[0x0131] = software.encode()
     out = io.BytesIO()
     image.save(out, "JPEG", quality=85, exif=exif)
     return out.getvalue()

@@ -35,6 +35,8 @@ class PhotoView(NamedTuple):
     used_elsewhere: list[tuple[UUID, UUID]]
     mismatches: int
     near_duplicates: Sequence[NearDuplicate] = ()
+    # One colour around the picture, as a screenshot has.
+    has_frame: bool = False
 
     @property
     def taken_at(self) -> datetime | None:
@@ -157,20 +159,22 @@ def _home(household: Household, visit: Visit) -> Fix | None:
 async def _photos(session: AsyncSession, visit: Visit, rules: dict[str, Any]) -> list[PhotoView]:
     listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
     rows = await session.execute(
-        select(Evidence, Photo.facts)
+        select(Evidence, Photo.facts, Photo.inside_fingerprint.is_not(None))
         .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
         .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id)
         .order_by(Evidence.id)
     )
     pairs = rows.all()
-    elsewhere = await _used_elsewhere(session, visit, [one.sha256 for one, _ in pairs])
+    elsewhere = await _used_elsewhere(session, visit, [one.sha256 for one, *_ in pairs])
     alike = await find_near_duplicates(session, visit, rules["photo.near_duplicate_bits"])
     mismatched = list(
         await session.scalars(select(MismatchedUpload.evidence_id).where(MismatchedUpload.evidence_id.in_(listed)))
     )
     return [
-        PhotoView(one, facts or {}, elsewhere.get(one.sha256, []), mismatched.count(one.id), alike.get(one.id, []))
-        for one, facts in pairs
+        PhotoView(
+            one, facts or {}, elsewhere.get(one.sha256, []), mismatched.count(one.id), alike.get(one.id, []), has_frame
+        )
+        for one, facts, has_frame in pairs
     ]
 
 

@@ -11,7 +11,9 @@ from tests.uploads.tus import evidence_of, store_without
 async def exhaust(system):
     """Every attempt but the last has failed."""
     async with system.services.sessions() as session:
-        await session.execute(text("UPDATE procrastinate_jobs SET attempts = 8 WHERE task_name = 'evidence.examine'"))
+        await session.execute(
+            text("UPDATE procrastinate_jobs SET attempts = 8, scheduled_at = NULL WHERE task_name = 'evidence.examine'")
+        )
         await session.commit()
     await system.run_jobs()
 
@@ -41,9 +43,7 @@ async def test_a_photo_parks_with_its_error_and_is_tried_again_from_the_desk(sys
     assert (await desk.http.get("/desk/v1/parked-photos")).json()["items"] == []
 
 
-async def test_bytes_that_the_store_altered_are_never_examined_and_nobody_elses_are_shown(
-    system, county, services, settings, bucket, phone, desk
-):
+async def test_bytes_that_the_store_altered_are_never_examined(system, county, services, phone, desk):
     due = next(one for one in county.assignments if one.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
@@ -53,9 +53,3 @@ async def test_bytes_that_the_store_altered_are_never_examined_and_nobody_elses_
     parked = (await desk.http.get("/desk/v1/parked-photos")).json()["items"]
     assert [(one["evidenceId"], one["error"]) for one in parked] == [(kit.evidence[0]["id"], "RuntimeError")]
     assert (await phone.http.get("/desk/v1/parked-photos")).status_code == 403
-    async with services.sessions() as session:
-        await session.execute(text("UPDATE visit SET area_code = '110101001001'"))
-        await session.execute(text("UPDATE household SET area_code = '110101001001'"))
-        await session.commit()
-    elsewhere = await desk.http.get("/desk/v1/parked-photos")
-    assert elsewhere.json()["items"] == []

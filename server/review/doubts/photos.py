@@ -107,14 +107,17 @@ def edited(view: VisitView) -> Doubts:
 
 
 def like_a_screenshot(view: VisitView) -> Doubts:
-    """No camera facts, and the size of a phone's screen: perhaps a screenshot, perhaps a photo cropped."""
+    """No camera facts, and the shape of a phone's screen: perhaps a screenshot, perhaps a photo cropped.
+
+    Older screens are as wide as cameras' own pictures: those need a frame of one colour too.
+    """
     sizes = {tuple(size) for size in view.rule("photo.screen_sizes")}
     ratio = view.rule("photo.screen_ratio")
     for photo in view.photos:
         short, long = sorted((photo.facts.get("width") or 0, photo.facts.get("height") or 0))
         if not short or photo.facts.get("cameraModel") or _is_signature(view, photo):
             continue
-        if (short, long) in sizes or long / short >= ratio:
+        if long / short >= ratio or ((short, long) in sizes and photo.has_frame):
             yield photo.evidence.id, {"width": photo.facts["width"], "height": photo.facts["height"]}
 
 
