@@ -4,6 +4,8 @@ Bytes with another hash are kept aside under their own and reported; the announc
 What is in the store is named by its hash, so the same photo sent twice is stored and examined once.
 """
 
+import asyncio
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -191,7 +193,7 @@ async def examine_photo(services: Services, *, sha256: str) -> None:
         await services.store.download(original_key(sha256), path)
         outcome = await in_thread(examine_file, path, sha256, services.settings.max_photo_mb)
     if not isinstance(outcome, PhotoRefused):
-        await _store_renditions(services, sha256, outcome[1])
+        await _store_copies(services, sha256, outcome[1])
     async with open_session(services.sessions) as session:
         photo = await session.get_one(Photo, sha256, with_for_update=True)
         if isinstance(outcome, PhotoRefused):
@@ -213,14 +215,23 @@ def examine_file(path: Path, sha256: str, max_mb: int) -> tuple[PhotoFacts, Rend
         return refused
 
 
-async def _store_renditions(services: Services, sha256: str, pictures: Renditions) -> None:
-    for name, picture in (("320", pictures.small), ("1280", pictures.large)):
-        await services.store.put(rendition_key(sha256, name), picture.jpeg, len(picture.jpeg), JPEG)
+def _copies(pictures: Renditions) -> dict[str, bytes]:
+    return {"320": pictures.small.jpeg, "1280": pictures.large.jpeg}
+
+
+async def _store_copies(services: Services, sha256: str, pictures: Renditions) -> None:
+    await asyncio.gather(
+        *(
+            services.store.put(rendition_key(sha256, name), jpeg, len(jpeg), JPEG)
+            for name, jpeg in _copies(pictures).items()
+        )
+    )
 
 
 def _note_facts(photo: Photo, facts: PhotoFacts, pictures: Renditions) -> None:
     photo.state, photo.media_type = "verified", facts.media_type
     photo.facts = msgspec.to_builtins(facts)
+    photo.copies = {name: hashlib.sha256(jpeg).hexdigest() for name, jpeg in _copies(pictures).items()}
     note_looks(photo, pictures.fingerprint, pictures.inside)
 
 

@@ -308,7 +308,7 @@ def verify_audit() -> None:
 
 
 @main.command("check-store")
-@click.option("--deep", is_flag=True, help="Read every original again and compare its hash.")
+@click.option("--deep", is_flag=True, help="Read every photo and copy again and compare its hash.")
 def check_store(deep: bool) -> None:
     """Compare photo rows with the store, both ways; exit 1 when something is missing or altered."""
     from media.store import StoreError

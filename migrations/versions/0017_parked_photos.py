@@ -1,10 +1,11 @@
-"""Photos whose examination failed for good show at the desk
+"""Photos whose examination failed for good show at the desk; copies are known by their hashes
 
 Revision: 0017, after 0016
 """
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0017"
 down_revision = "0016"
@@ -15,6 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("photo", sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("photo", sa.Column("parked_error", sa.String(), nullable=True))
+    op.add_column("photo", sa.Column("copies", postgresql.JSONB(), nullable=True))
     op.create_check_constraint(
         op.f("ck_photo_parked_has_an_error"), "photo", "(parked_at IS NULL) = (parked_error IS NULL)"
     )
@@ -24,5 +26,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_photo_parked", "photo")
     op.drop_constraint(op.f("ck_photo_parked_has_an_error"), "photo", type_="check")
+    op.drop_column("photo", "copies")
     op.drop_column("photo", "parked_error")
     op.drop_column("photo", "parked_at")

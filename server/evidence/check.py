@@ -1,7 +1,8 @@
 """Whether the store holds what the tables say, and nothing else: `python -m server check-store`.
 
 Rows and objects are both read in the order of their keys and laid side by side, so a store of any size is
-compared in little memory. A photo's bytes are its name, so with `deep` every original is read and hashed again.
+compared in little memory. A photo's bytes are its name: with `deep` every original is read and hashed again, and
+so is every copy, against the hash noted when it was made.
 """
 
 import asyncio
@@ -82,7 +83,7 @@ async def _count_expected(sessions: Sessions, *, deep: bool) -> int:
         for prefix, statement in (("photos/", _originals()), ("mismatched/", _mismatched()))
     }
     verified = await _count(sessions, select(Photo.sha256).where(Photo.state == "verified"))
-    return sum(counts.values()) * (2 if deep else 1) + 2 * verified
+    return (sum(counts.values()) + 2 * verified) * (2 if deep else 1)
 
 
 async def _count(sessions: Sessions, statement: Any) -> int:
@@ -232,9 +233,9 @@ async def _hash_again(services: Services, report: StoreReport, progress: Progres
     free = asyncio.Semaphore(_AT_ONCE)
     with TemporaryDirectory(prefix="zoufang-") as folder:
 
-        async def look(key: str) -> None:
+        async def look(key: str, sha256: str) -> None:
             try:
-                if not await _is_whole(services.store, key, Path(folder)):
+                if not await _is_whole(services.store, key, sha256, Path(folder)):
                     report.found.append(Found("altered", key))
                 report.hashed += 1
                 progress(done=1, of=of)
@@ -242,16 +243,32 @@ async def _hash_again(services: Services, report: StoreReport, progress: Progres
                 free.release()
 
         async with asyncio.TaskGroup() as running:
-            for shelf in (_original_keys, _mismatched_keys):
-                async for key in shelf(services.sessions):
-                    if key not in missing:
-                        await free.acquire()
-                        running.create_task(look(key))
+            async for key, sha256 in _known_hashes(services.sessions):
+                if key not in missing:
+                    await free.acquire()
+                    running.create_task(look(key, sha256))
 
 
-async def _is_whole(store: ObjectStore, key: str, folder: Path) -> bool:
+async def _known_hashes(sessions: Sessions) -> AsyncIterator[tuple[str, str]]:
+    """Originals are named by theirs; those of copies were noted when they were made. Watermarked ones have none."""
+    for shelf in (_original_keys, _mismatched_keys):
+        async for key in shelf(sessions):
+            yield key, key.rsplit("/", 1)[-1]
+    last = ""
+    while True:
+        page = select(Photo.sha256, Photo.copies).where(Photo.sha256 > last, Photo.copies.is_not(None))
+        async with sessions() as session:
+            rows = (await session.execute(page.order_by(Photo.sha256).limit(_PAGE))).all()
+        for sha256, copies in rows:
+            for name, copy in (copies or {}).items():
+                yield rendition_key(sha256, name), copy
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1][0]
+
+
+async def _is_whole(store: ObjectStore, key: str, sha256: str, folder: Path) -> bool:
     """Removed since it was listed counts as altered: something takes photos away."""
-    sha256 = key.rsplit("/", 1)[-1]
     path = folder / key.replace("/", "-")
     try:
         held = await store.join([key], path)

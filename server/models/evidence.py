@@ -75,6 +75,8 @@ class Photo(Base):
     inside_fingerprint: Mapped[str | None] = mapped_column(BIT(256))
     inside_quality: Mapped[int | None]
     inside_look: Mapped[bytes | None]
+    # SHA-256 of each copy by its name, 320 and 1280: how an altered one is found out.
+    copies: Mapped[OptionalJson]
     stored_at: Mapped[WrittenAt]
     examined_at: Mapped[OptionalTime]
     # Its examination failed as often as it is tried: since when, and the kind of error.

@@ -19,7 +19,7 @@ async def test_a_store_that_holds_all_it_should_has_no_findings(services, kit):
     assert report.found == []
     assert report.expected == 12
     assert report.objects == 16
-    assert report.hashed == 4
+    assert report.hashed == 12
 
 
 async def test_missing_originals_and_renditions_are_named(services, settings, bucket, kit):
@@ -37,6 +37,15 @@ async def test_an_altered_original_is_found_by_hashing_alone(services, settings,
     put(bucket, settings, key, b"another picture")
     assert (await check_store(services)).found == []
     assert (await check_store(services, deep=True)).keys("altered") == [key]
+
+
+async def test_an_altered_copy_is_found_by_hashing_too(services, settings, bucket, kit):
+    keys = [rendition_key(kit.evidence[place]["sha256"], name) for place, name in ((0, "320"), (1, "1280"))]
+    for key in keys:
+        put(bucket, settings, key, b"another picture")
+    report = await check_store(services, deep=True)
+    assert sorted(report.keys("altered")) == sorted(keys)
+    assert report.has_losses
 
 
 async def test_objects_without_a_row_are_orphans_and_no_loss(services, settings, bucket, kit):
