@@ -16,8 +16,12 @@ async def given(system, due):
     homes = await phone.pull("households")
     assignments = await phone.pull("assignments")
     home = next(one for one in homes.values() if one["number"] == due.household_number)
-    assignment = next(one for one in assignments.values() if one["householdId"] == home["id"] and one["kind"] == "intake")
-    checklist = next(one for one in (await phone.pull("checklists")).values() if one["code"] == assignment["checklistCode"])
+    assignment = next(
+        one for one in assignments.values() if one["householdId"] == home["id"] and one["kind"] == "intake"
+    )
+    checklist = next(
+        one for one in (await phone.pull("checklists")).values() if one["code"] == assignment["checklistCode"]
+    )
     return {"home": home, "assignment": assignment, "checklist": checklist, "name": phone.signed_in["name"]}
 
 

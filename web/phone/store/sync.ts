@@ -25,6 +25,7 @@ const SCHEMA_VERSION = 1;
 const BATCH = 200;
 const RETRY_MS = 10_000;
 const LOOK_MS = 60_000;
+const SOON_MS = 1_500;
 const DIGEST_EVERY_MS = 10 * 60_000;
 // What changes while a caseworker waits for it. One stream each; the rest follows.
 const STREAMED: Name[] = ['visits', 'assignments'];
@@ -128,7 +129,10 @@ async function pull(name: Name, checkpoint: Checkpoint | undefined, limit: numbe
 
 async function push(name: Name, rows: unknown[]): Promise<never[]> {
   const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(rows) };
-  return (await request(`${address(name)}/push`, init)) as never[];
+  const refused = (await request(`${address(name)}/push`, init)) as never[];
+  // What the server says of it comes by the next pull: soon, not at the next look.
+  setTimeout(() => resync.get(name)?.next('RESYNC'), SOON_MS);
+  return refused;
 }
 
 async function request(path: string, init: RequestInit): Promise<unknown> {

@@ -11,6 +11,8 @@ import { syncNow } from './sync.ts';
 const AT_ONCE = 2;
 const CHUNK_BYTES = 512 * 1024;
 const LOOK_MS = 5_000;
+// The server takes a moment to say of a photo that it has it.
+const SOON_MS = 1_500;
 const IN_STORE = new Set(['received', 'verified', 'refused']);
 
 export const uploads = reactive({ paused: false });
@@ -100,7 +102,7 @@ function begin(photo: Photo): void {
       running.delete(photo.id);
       // Not done before the server says so in the photo's own document.
       keep({ sentBytes: photo.sizeBytes });
-      syncNow();
+      setTimeout(syncNow, SOON_MS);
       void look();
     },
     onError: (error) => {

@@ -1,0 +1,150 @@
+"""What may stand in the way on a phone: each has a screen that says what it is and what to do."""
+
+import json
+
+from playwright.async_api import expect
+
+from tests.web.browser import Handset, find_faults, shoot
+
+
+async def test_a_phone_without_room_says_so_before_a_photo_is_taken(handset, due):
+    await handset.context.add_init_script("navigator.storage.estimate = async () => ({usage: 990e6, quota: 1000e6})")
+    page = await _begin_visit(handset, due)
+    await page.locator(".steps button", has_text="照片和签名").click()
+    await page.locator("#q-photo_outside").get_by_role("button", name="拍照").click()
+    await expect(page.get_by_text("手机存储快满了")).to_be_visible()
+    await _look_at(page, "storage")
+
+
+async def test_a_phone_that_may_not_locate_says_how_to_allow_it(browser, server, due):
+    phone = await Handset.unpack(browser, server.url)
+    await phone.context.clear_permissions()
+    page = await phone.sign_in(due.caseworker_login)
+    await page.get_by_role("button", name="按远近").click()
+    await expect(page.get_by_text("没有定位权限")).to_be_visible()
+    await _look_at(page, "location")
+    await phone.context.grant_permissions(["geolocation"])
+    await phone.context.set_geolocation({"latitude": 28.9, "longitude": 118.9, "accuracy": 5})
+    await page.get_by_role("button", name="重试").click()
+    await expect(page.get_by_text("公里").or_(page.get_by_text("米", exact=False)).first).to_be_visible()
+    assert phone.errors == []
+
+
+async def test_a_wrong_clock_is_shown_beside_the_right_one(handset, due):
+    await handset.context.add_init_script(
+        "{const real = Date.now; Date.now = () => real() + 40 * 60000;"
+        "const Real = Date; globalThis.Date = class extends Real {"
+        "constructor(...given) { given.length ? super(...given) : super(Date.now()); } static now() { return real() + 2400000 } } }"
+    )
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.get_by_text("手机时间不对")).to_be_visible()
+    await _look_at(page, "clock")
+    await page.get_by_role("button", name="暂不调整").click()
+    await expect(page.locator(".row").first).to_be_visible()
+
+
+async def test_a_phone_signed_out_elsewhere_keeps_its_data_and_signs_in_again(handset, system, due):
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.locator(".row").first).to_be_visible()
+    other = await system.sign_in(due.caseworker_login, "caseworker")
+    for device in (await other.http.get("/auth/v1/devices")).json():
+        if not device["isThisOne"]:
+            assert (await other.http.delete(f"/auth/v1/devices/{device['id']}")).status_code == 204
+    await page.get_by_role("button", name="立即同步").click()
+    await expect(page.get_by_text("此手机已被退出登录")).to_be_visible()
+    await _look_at(page, "signed-out")
+    await page.get_by_role("button", name="先不登录").click()
+    await expect(page.locator(".row").first).to_be_visible()
+
+
+async def test_an_app_too_old_for_the_server_asks_to_be_updated(handset, due):
+    gone = {"type": "x", "title": "版本过旧", "status": 426, "code": "sync.schema_version_gone", "error": "x"}
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.locator(".row").first).to_be_visible()
+    await page.route("**/pull?*", lambda route: route.fulfill(status=426, body=json.dumps(gone)))
+    await page.get_by_role("button", name="立即同步").click()
+    await expect(page.get_by_text("当前版本过旧")).to_be_visible()
+    await _look_at(page, "update")
+
+
+async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(handset, due):
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.locator(".row").first).to_be_visible()
+    before = await page.locator(".choice").nth(1).inner_text()
+    told = []
+
+    async def mismatch(route):
+        if told:
+            return await route.continue_()
+        told.append(route.request.url)
+        body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
+        return await route.fulfill(status=412, body=json.dumps(body))
+
+    await page.route("**/households/1/pull?*digest=*", mismatch)
+    async with page.expect_response(lambda answer: "/households/1/pull?id=&lwt=0" in answer.url):
+        await page.get_by_role("button", name="立即同步").click()
+    await expect(page.locator(".choice").nth(1)).to_have_text(before)
+    assert told
+
+
+async def test_the_app_opens_with_no_network_and_is_installable(handset, due, server):
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.locator(".row").first).to_be_visible()
+    await page.evaluate("navigator.serviceWorker.ready")
+    await page.close()
+    await handset.offline()
+    page = await handset.open()
+    await expect(page.locator(".row").first).to_be_visible()
+    await expect(page.get_by_text("没有网络")).to_be_visible()
+    manifest = await page.evaluate("fetch('/m/manifest.webmanifest').then((answer) => answer.json())")
+    assert manifest["start_url"] == manifest["scope"] == "/m/"
+    assert {one["sizes"] for one in manifest["icons"]} == {"192x192", "512x512"}
+
+
+async def test_the_refresh_token_is_out_of_reach_of_scripts_and_survives_a_reload(handset, due):
+    page = await handset.sign_in(due.caseworker_login)
+    assert await page.evaluate("document.cookie") == ""
+    kept = await page.evaluate("JSON.stringify({...localStorage}) + JSON.stringify({...sessionStorage})")
+    assert "token" not in kept.lower()
+    cookies = await handset.context.cookies(f"{handset.url}/auth/v1/refresh")
+    assert [(one["name"], one["httpOnly"], one["sameSite"]) for one in cookies] == [("zoufang-phone", True, "Strict")]
+    assert await handset.context.cookies(f"{handset.url}/m/") == []
+    async with page.expect_response("**/auth/v1/refresh") as refreshed:
+        await page.reload()
+    assert (await refreshed.value).status == 200
+    await expect(page.get_by_text("已同步")).to_be_visible()
+
+
+async def test_large_type_english_and_signing_out(handset, due):
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.locator(".row").first).to_be_visible()
+    await page.get_by_text("我的", exact=True).click()
+    await page.get_by_role("switch", name="大字模式").check()
+    assert await find_faults(page) == []
+    await shoot(page, "phone-me-large")
+    await page.goto(f"{handset.url}/m/")
+    await expect(page.locator(".row").first).to_be_visible()
+    assert await find_faults(page) == []
+    await shoot(page, "phone-plan-large", full_page=False)
+    await page.get_by_text("我的", exact=True).click()
+    await page.locator("label.choice", has_text="英文").click()
+    await expect(page.locator(".danger")).to_have_text("Sign out")
+    await shoot(page, "phone-me-english", full_page=False)
+    await page.locator(".danger").click()
+    await page.locator(".t-dialog").get_by_text("Sign out", exact=True).click()
+    await expect(page.locator("input[name=login]")).to_be_visible()
+    names = await page.evaluate("indexedDB.databases().then((all) => all.map((one) => one.name))")
+    assert [one for one in names if "zoufang-local" in one] == []
+
+
+async def _begin_visit(handset: Handset, due):
+    await handset.context.set_geolocation({"latitude": 28.9, "longitude": 118.9, "accuracy": 5})
+    page = await handset.sign_in(due.caseworker_login)
+    await page.locator(".row", has_text="入户调查").first.click()
+    await page.get_by_role("button", name="开始走访").click()
+    return page
+
+
+async def _look_at(page, name: str) -> None:
+    assert await find_faults(page) == []
+    await shoot(page, f"phone-gate-{name}", full_page=False)
