@@ -11,7 +11,7 @@ from msgspec import Meta
 from server.cases import changes, exports, register
 from server.cases.changes import ChangeLine, DecideChange, HouseholdSaid
 from server.cases.exports import Name
-from server.cases.register import BenefitLine, Kind, Totals
+from server.cases.register import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
 from server.core.paging import Page
 from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
 from server.core.threads import in_thread
@@ -84,6 +84,16 @@ async def sum_up_benefit_changes(
     return await register.sum_up(session, officer, area=area, since=since, until=until)
 
 
+@post(
+    "/benefit-changes/comparison",
+    status_code=200,
+    responses=_SIGNED,
+    description="Where what an office announced is not what the register counts; nothing is corrected.",
+)
+async def compare_announced(data: JSONBody[CompareAnnounced], officer: Officer, session: Session) -> list[Mismatch]:
+    return await register.compare_announced(session, officer, data)
+
+
 @get(
     "/case-exports/{name:str}",
     responses=_SIGNED | FILE_ANSWER,
@@ -109,6 +119,7 @@ router = Router(
         list_household_words,
         list_benefit_changes,
         sum_up_benefit_changes,
+        compare_announced,
         export_case_list,
     ],
     tags=["cases"],

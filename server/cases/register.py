@@ -1,15 +1,16 @@
 """What was granted, raised, cut and stopped, over time: the register of stops (撤销登记) and the sums of a period."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from msgspec import Meta
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, require
 from server.core.paging import Page, read_place, write_cursor
-from server.core.wire import Answer
+from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
@@ -41,13 +42,24 @@ class BenefitLine(Answer):
     decided_by_name: str | None
 
 
+class PartTotal(Answer):
+    """A part of a kind: one class (A, B, C, or none noted), or one town."""
+
+    code: str
+    name: str
+    households: int
+    people: int
+
+
 class KindTotal(Answer):
-    """`change_fen` a month is signed: less is negative."""
+    """`change_fen` a month is signed: less is negative. The parts of either list come to the whole."""
 
     kind: Kind
     households: int
     people: int
     change_fen: int
+    classes: list[PartTotal]
+    towns: list[PartTotal]
 
 
 class Totals(Answer):
@@ -133,6 +145,51 @@ def _line(
     )
 
 
+class Announced(Wire):
+    """What an office announced or wrote into a report; what it did not say is left out."""
+
+    kind: Kind
+    households: Annotated[int, Meta(ge=0)] | None = None
+    people: Annotated[int, Meta(ge=0)] | None = None
+    change_fen: int | None = None
+
+
+class CompareAnnounced(Wire):
+    since: date
+    until: date
+    announced: Annotated[list[Announced], Meta(min_length=1, max_length=4)]
+    area: Annotated[str, Meta(pattern="^[0-9]{0,12}$")] = ""
+
+
+class Mismatch(Answer):
+    """Both numbers stand: which of them is wrong is for a person to find."""
+
+    kind: Kind
+    what: Literal["households", "people", "changeFen"]
+    announced: int
+    counted: int
+
+
+async def compare_announced(session: AsyncSession, caller: Caller, asked: CompareAnnounced) -> list[Mismatch]:
+    """Where what was announced is not what the register counts. Nothing is corrected on either side."""
+    totals = await sum_up(session, caller, area=asked.area or None, since=asked.since, until=asked.until)
+    counted = {one.kind: one for one in totals.kinds}
+    found: list[Mismatch] = []
+    for told in asked.announced:
+        one = counted[told.kind]
+        pairs: list[tuple[Literal["households", "people", "changeFen"], int | None, int]] = [
+            ("households", told.households, one.households),
+            ("people", told.people, one.people),
+            ("changeFen", told.change_fen, one.change_fen),
+        ]
+        found += [
+            Mismatch(kind=told.kind, what=what, announced=said, counted=number)
+            for what, said, number in pairs
+            if said is not None and said != number
+        ]
+    return found
+
+
 async def sum_up(session: AsyncSession, caller: Caller, *, area: str | None, since: date, until: date) -> Totals:
     """What was decided from `since` to `until`, both included. A raise or a cut changes nobody's number."""
     require(caller, DESK_ROLES)
@@ -147,9 +204,19 @@ async def sum_up(session: AsyncSession, caller: Caller, *, area: str | None, sin
         .group_by(BenefitChange.kind)
     )
     by_kind = {kind: (households, int(people), int(fen)) for kind, households, people, fen in rows}
+    within = _within(caller, area, since, until)
+    classes = await _parts(session, func.coalesce(BenefitChange.class_, ""), within)
+    towns = await _parts(session, func.left(BenefitChange.area_code, 9), within)
     kinds: list[Kind] = ["granted", "raised", "cut", "stopped"]
     totals = [
-        KindTotal(kind=one, households=households, people=people, change_fen=fen)
+        KindTotal(
+            kind=one,
+            households=households,
+            people=people,
+            change_fen=fen,
+            classes=classes.get(one, []),
+            towns=towns.get(one, []),
+        )
         for one in kinds
         for households, people, fen in [by_kind.get(one, (0, 0, 0))]
     ]
@@ -162,3 +229,24 @@ async def sum_up(session: AsyncSession, caller: Caller, *, area: str | None, sin
         net_people=granted.people - stopped.people,
         net_fen=sum(one.change_fen for one in totals),
     )
+
+
+async def _parts(session: AsyncSession, part: Any, within: list[Any]) -> dict[str, list[PartTotal]]:
+    rows = await session.execute(
+        select(BenefitChange.kind, part.label("code"), func.count(), func.sum(BenefitChange.people))
+        .where(*within)
+        .group_by(BenefitChange.kind, "code")
+        .order_by(BenefitChange.kind, "code")
+    )
+    told = [(kind, code, households, int(people)) for kind, code, households, people in rows]
+    names = dict(
+        (
+            await session.execute(select(Area.code, Area.name).where(Area.code.in_([code for _, code, _, _ in told])))
+        ).all()
+    )
+    parts: dict[str, list[PartTotal]] = {}
+    for kind, code, households, people in told:
+        parts.setdefault(kind, []).append(
+            PartTotal(code=code, name=names.get(code, code), households=households, people=people)
+        )
+    return parts

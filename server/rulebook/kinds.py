@@ -132,6 +132,10 @@ KINDS: dict[str, Any] = {
     "case.hearing_required": bool,
     "case.papers": Annotated[list[Paper], Meta(min_length=1, max_length=100)],
     "posting.places_least": Few,
+    **{
+        f"retention.{what}_days": Annotated[int, Meta(ge=1, le=36_500)]
+        for what in ("visit_photo", "posting_photo", "unsubmitted_photo", "returned_paper", "mismatched")
+    },
     "hearing.quorum_percent": Percent,
     "hearing.panel_size": Few,
     "complaint.register_days": Length,

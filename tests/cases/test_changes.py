@@ -261,6 +261,43 @@ async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_c
     assert (none["netPeople"], none["netFen"]) == (0, 0)
 
 
+async def test_stops_announced_as_eighteen_that_are_twenty_are_shown_and_nothing_is_corrected(office, services):
+    """35 households by class come to their sum; 2 + 12 + 2 + 4 stops are not the 18 announced (DOMAIN §4)."""
+    case_id = await office.case()
+    villages = sorted({one.code for one in office.county.areas if one.level == "village"})
+    towns = ["339901001", "339901100", "339901200"]
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+
+        def add(kind, area_code, class_):
+            session.add(
+                BenefitChange(
+                    case_id=case.id, household_id=case.household_id, area_code=area_code, kind=kind,
+                    month=date(2026, 7, 1), before_fen=0, amount_fen=0, people=1, reason="", class_=class_,
+                    decided_on=date(2026, 6, 15),
+                )
+            )  # fmt: skip
+
+        for class_, count in (("A", 21), ("B", 9), ("C", 5)):
+            for _ in range(count):
+                add("granted", VILLAGE, class_)
+        for place, count in enumerate((2, 12, 2, 4)):
+            for _ in range(count):
+                add("stopped", villages[place * 3], "C")
+    county = await office.person("county_officer")
+    period = {"since": "2026-06-01", "until": "2026-06-30"}
+    told = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
+    granted, stopped = told["kinds"][0], told["kinds"][3]
+    assert {one["code"]: one["households"] for one in granted["classes"]} == {"A": 21, "B": 9, "C": 5}
+    assert granted["households"] == 35
+    assert (stopped["households"], sum(one["households"] for one in stopped["towns"])) == (20, 20)
+    assert {one["code"] for one in stopped["towns"]} <= set(towns)
+    announced = [{"kind": "granted", "households": 35}, {"kind": "stopped", "households": 18}]
+    body = period | {"announced": announced}
+    answer = await county.http.post("/desk/v1/benefit-changes/comparison", json=body)
+    assert answer.json() == [{"kind": "stopped", "what": "households", "announced": 18, "counted": 20}]
+
+
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(office, services, year_of_changes, form):
     county = await office.person("county_officer")
