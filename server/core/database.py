@@ -68,7 +68,11 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
         async_url(url),
         pool_size=pool_size,
         max_overflow=0,
-        connect_args={"options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"},
+        # Compiling a plan (jit) takes longer than any query here; a month of a province is sorted in memory.
+        connect_args={
+            "options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"
+            " -c jit=off -c work_mem=16MB"
+        },
     )
 
 

@@ -202,8 +202,12 @@ def _within(column: Any, caller: Caller, period: Period) -> Any:
 
 
 def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
-    """Of open visits, found by their day. Homes are looked up one by one: there are fewer than in the area."""
-    home = select(Household.area_code).where(Household.id == Assignment.household_id).limit(1).lateral("home")
+    """Of open visits: a county's by its homes; a province's by their day, each with its home looked up."""
+    home: Any = Household.__table__.alias("home")
+    on = home.c.id == Assignment.household_id
+    if len(period.area or min(caller.prefixes(REVIEW_ROLES), key=len)) < COUNTY:
+        home = select(Household.area_code).where(Household.id == Assignment.household_id).limit(1).lateral("home")
+        on = true()
     key: Any = func.left(home.c.area_code, _next_level(period.area)) if by == "area" else Staff.login
     zero = literal(0)
     rows = (
@@ -217,7 +221,7 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
             cast(null(), Double).label("median"),
         )
         .select_from(Assignment)
-        .join(home, true())
+        .join(home, on)
         .where(
             _within(home.c.area_code, caller, period),
             Assignment.state == literal_column("'open'"),

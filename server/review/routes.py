@@ -19,7 +19,7 @@ from server.review.claims import Claim, HandOver
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
 from server.review.live import QueueWatch
 from server.review.queue import Filters, NamedView, QueueCounts, QueueLine, Severity, State
-from server.review.visit_page import PhotoLink, Rendition, VisitPage
+from server.review.visit_page import PastFinding, PhotoLink, Rendition, VisitPage
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _CLAIMING = _SIGNED | problems(
@@ -236,6 +236,14 @@ async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Sessio
 
 
 @get(
+    "/visits/{visit_id:uuid}/findings/history",
+    responses=_SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"),
+)
+async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, session: Session) -> list[PastFinding]:
+    return await visit_page.list_finding_history(session, officer, visit_id)
+
+
+@get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
     responses=_SIGNED
     | problems("thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased"),
@@ -270,6 +278,7 @@ router = Router(
         undo_decision,
         reopen_visit,
         open_visit,
+        list_finding_history,
         link_photo,
     ],
     tags=["desk"],

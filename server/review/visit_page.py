@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
-from server.core.access import Caller, found, readable
+from server.core.access import DESK_ROLES, Caller, found, readable, require
 from server.core.differences import Difference, differences
 from server.core.errors import Problem
 from server.core.services import Services
@@ -35,6 +35,14 @@ class FindingLine(Answer):
     zh: str
     en: str
     settled_as: str | None
+
+
+class PastFinding(FindingLine, kw_only=True):
+    """A finding with its life: `superseded_at` says when it no longer held; null: it stands."""
+
+    found_at: datetime
+    superseded_at: datetime | None
+    settled_by: str | None
 
 
 class PhotoLine(Answer):
@@ -270,6 +278,34 @@ async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
             settled_as=one.settled_as,
         )
         for one in sorted(rows, key=lambda one: (order[one.severity], one.code, str(one.evidence_id)))
+    ]
+
+
+async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: UUID) -> list[PastFinding]:
+    """All that was ever doubted about a visit, the latest first: what stands, and what no longer holds."""
+    require(caller, DESK_ROLES)
+    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    await _keep_blind(session, caller, visit_id)
+    rows = await session.execute(
+        select(Finding, Staff.name)
+        .outerjoin(Staff, Staff.id == Finding.settled_by)
+        .where(Finding.visit_id == visit.id)
+        .order_by(Finding.found_at.desc(), Finding.id.desc())
+    )
+    return [
+        PastFinding(
+            id=one.id,
+            code=one.code,
+            severity=one.severity,
+            evidence_id=one.evidence_id,
+            facts=one.facts,
+            **sentence(one.code, one.facts),
+            settled_as=one.settled_as,
+            found_at=one.found_at,
+            superseded_at=one.superseded_at,
+            settled_by=settled_by,
+        )
+        for one, settled_by in rows
     ]
 
 

@@ -1,16 +1,20 @@
 """`/desk/v1`: plans of spot checks, their draws, the teams, and what came of it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from litestar import Router, get, post
+from litestar import Response, Router, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from server.core.access import REVIEW_ROLES, require
 from server.core.paging import Page
+from server.core.sheets import Form, answer_sheet
+from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Answer, Officer, Session, problems
+from server.models import audit
 from server.spotchecks import outcomes, plans, teams
 from server.spotchecks.draw import PlanFile
 from server.spotchecks.outcomes import Agreement, By, ComparedLine, SpotCheckLine
@@ -20,6 +24,8 @@ from server.spotchecks.teams import Team
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _ONE = _SIGNED | problems("thing.not_found")
+_FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
+MOST_ROWS = 20_000
 Percent = Annotated[float, Meta(gt=0, lt=100)]
 
 
@@ -81,6 +87,28 @@ async def send_team(spot_check_id: FromPath[UUID], data: JSONBody[Team], officer
     return Sent(assignment_id=await teams.send_team(session, officer, spot_check_id, data, utc_now()))
 
 
+@get("/spot-checks/export", responses=_SIGNED | _FILE, description="The list, or the rates of agreement, as a file.")
+async def export_spot_checks(
+    officer: Officer,
+    session: Session,
+    what: FromQuery[Literal["checks", "question", "caseworker", "village"]] = "checks",
+    form: Annotated[Form, QueryParameter(name="as")] = "csv",
+    plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
+) -> Response[bytes]:
+    audit.record(session, officer, "list.exported", "list", f"spot-checks-{what}", form=form)
+    if what != "checks":
+        rates = await outcomes.agreement(session, officer, what, plan_id)
+        return await in_thread(answer_sheet, f"agreement-{what}", Agreement, rates, form)
+    lines: list[SpotCheckLine] = []
+    cursor: str | None = None
+    while len(lines) < MOST_ROWS:
+        page = await outcomes.list_checks(session, officer, state=None, plan_id=plan_id, cursor=cursor, limit=200)
+        lines += page.items
+        if (cursor := page.next_cursor) is None:
+            break
+    return await in_thread(answer_sheet, "spot-checks", SpotCheckLine, lines, form)
+
+
 @get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE)
 async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, session: Session) -> list[ComparedLine]:
     return await outcomes.open_comparison(session, officer, spot_check_id)
@@ -134,6 +162,7 @@ router = Router(
         send_team,
         open_comparison,
         list_agreement,
+        export_spot_checks,
         size_sample,
     ],
     tags=["spot checks"],

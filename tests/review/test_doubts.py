@@ -324,7 +324,7 @@ async def test_examining_again_changes_nothing_where_nothing_changed(ground):
         assert len(list(await session.scalars(select(Finding).where(Finding.visit_id == visit)))) == 1
 
 
-async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the_old(ground, system):
+async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the_old(ground, system, desk):
     visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
     await _set_rule(ground, "visit.shortest_min", 4)
     await on_rule_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-01-01")
@@ -334,6 +334,11 @@ async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the
     async with ground.services.sessions() as session:
         old = await session.scalar(select(Finding).where(Finding.visit_id == visit, Finding.code == "visit.too_short"))
     assert old.superseded_at is not None
+    told = (await desk.http.get(f"/desk/v1/visits/{visit}/findings/history")).json()
+    assert {one["code"]: one["supersededAt"] is None for one in told} == {
+        "visit.clock_off": True,
+        "visit.too_short": False,
+    }
 
 
 async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system):
