@@ -21,7 +21,7 @@ from server.models.evidence import Evidence, Photo, PhotoTombstone
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.review import Decision, Finding, SpotCheck
-from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 
 Told = dict[str, Any]
 
@@ -83,6 +83,7 @@ async def open_dossier(session: AsyncSession, caller: Caller | None, visit_id: U
             "photos": [_tell_photo(one, photo, tombstones.get(one.id)) for one, photo in photos],
             "findings": findings,
             "decisions": decisions,
+            "earlierVersions": [_tell_version(one) for one in await _versions(session, visit_id)],
             "audit": {"entries": await _entries(session, things), "newestSeal": await _newest_seal(session)},
         },
         photos=[_hold(one, photo) for one, photo in photos],
@@ -121,10 +122,29 @@ def _tell_visit(visit: Visit) -> Told:
         "deviceId": visit.device_id,
         "document": visit.document,
         "contentHash": visit.content_hash,
+        "version": visit.version,
         "receivedAt": visit.received_at,
         "submittedAt": visit.submitted_at,
         "completeAt": visit.complete_at,
         "lateAfterReassignment": visit.late_after_reassignment,
+    }
+
+
+async def _versions(session: AsyncSession, visit_id: UUID) -> list[VisitVersion]:
+    """What the visit said before each amendment, oldest first."""
+    rows = select(VisitVersion).where(VisitVersion.visit_id == visit_id).order_by(VisitVersion.number)
+    return list(await session.scalars(rows))
+
+
+def _tell_version(one: VisitVersion) -> Told:
+    return {
+        "version": one.number,
+        "deviceId": one.device_id,
+        "document": one.document,
+        "contentHash": one.content_hash,
+        "receipt": one.receipt,
+        "submittedAt": one.submitted_at,
+        "supersededAt": one.superseded_at,
     }
 
 

@@ -92,11 +92,20 @@ def _tell(dossier: Dossier, now: datetime) -> Told:
         "photos": [_photo(one, numbers, told) for one in told["photos"]],
         "findings": [_finding(one, numbers) for one in told["findings"] if one["supersededAt"] is None],
         "decisions": [_decision(one) for one in told["decisions"]],
+        "amendments": _amendments(told),
         "entries": len(told["audit"]["entries"]),
         "seal": f"第 {seal['position']} 号，{_time(seal['sealedAt'])}" if seal else "尚无",
         "sealHash": seal["hash"] if seal else "",
         "contentHash": visit["contentHash"],
     }
+
+
+def _amendments(told: Told) -> list[list[str]]:
+    after = [*told["earlierVersions"], told["visit"]][1:]
+    return [
+        [f"第 {number} 次", _time(one["submittedAt"]), one["document"]["amendment"]["reason"]]
+        for number, one in enumerate(after, 1)
+    ]
 
 
 def _facts(visit: Told, household: Told) -> list[list[str]]:

@@ -200,11 +200,25 @@ def _check_receipt(
     visit = manifest["visit"]
     if (statement.get("visitId"), statement.get("sha256")) != (visit["id"], _hash_of(visit["document"])):
         report.fault(RECEIPT, "is of another visit, or the visit was changed after it was received")
+    for version in manifest.get("earlierVersions", []):
+        _check_earlier(version, keys, visit["id"], report)
     promised = {one["id"]: one["sha256"] for one in visit["document"].get("photos", [])}
     for photo in manifest["photos"]:
         name = photo["original"]
         if name is not None and listed.get(name, ("",))[0] != promised.get(photo["id"]):
             report.fault(name, "is not the photo that the visit was submitted with")
+
+
+def _check_earlier(version: dict[str, Any], keys: dict[str, Any], visit_id: str, report: BundleReport) -> None:
+    """What stood before an amendment had a receipt of its own."""
+    name = f"version {version['version']}"
+    try:
+        statement = verify_receipt(_strictly(version["receipt"].encode()), keys)
+    except (ReceiptError, UnicodeError, ValueError) as error:
+        report.fault(MANIFEST, f"{name}: its receipt was not signed with these keys ({error})")
+        return
+    if (statement.get("visitId"), statement.get("sha256")) != (visit_id, _hash_of(version["document"])):
+        report.fault(MANIFEST, f"{name} is not what its receipt was given for")
 
 
 def _check_documents(manifest: dict[str, Any], report: BundleReport) -> None:

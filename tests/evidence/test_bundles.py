@@ -18,7 +18,7 @@ from server.core import keys
 from server.core.canonical import canonical_json
 from server.core.database import open_session
 from server.core.tokens import ReceiptSigner
-from server.evidence.verify import verify_bundle
+from server.evidence.verify import BundleReport, _check_earlier, verify_bundle
 from server.models.audit import AuditEntry
 from tests.conftest import environment
 from tests.evidence.conftest import drawn
@@ -71,6 +71,27 @@ async def test_a_bundle_holds_the_visit_and_proves_it(services, kit, bundle):
     assert inside.faults == outside.faults == []
     assert (inside.proves_origin, outside.proves_origin) == (False, True)
     assert inside.visit_id == kit.visit["id"]
+
+
+async def test_an_amended_visit_brings_what_stood_before_with_its_receipt(services, phone, desk, kit, tmp_path):
+    master = (await phone.pull("visits"))[kit.visit["id"]]
+    told = {key: value for key, value in master.items() if key != "server"}
+    reason = {"reason": "核对户口簿后更正", "amendedAt": "2026-11-23T09:00:00+08:00"}
+    assert await phone.push("visits", told | {"amendment": reason, "familyPresent": []}, assumed=master) == []
+    answer = await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/bundle")
+    path = tmp_path / "amended.zip"
+    path.write_bytes(answer.content)
+    published = services.receipts.public_keys()
+    assert verify_bundle(path, published).faults == []
+    manifest = msgspec.json.decode(members(path)["manifest.json"])
+    [before] = manifest["earlierVersions"]
+    assert (before["version"], manifest["visit"]["version"]) == (1, 2)
+    assert before["document"] == kit.visit
+    assert before["receipt"] == master["server"]["receipt"]
+
+    report = BundleReport()
+    _check_earlier(before | {"document": {**kit.visit, "mode": "video"}}, published, kit.visit["id"], report)
+    assert [one.name for one in report.faults] == ["manifest.json"]
 
 
 async def test_every_way_to_spoil_a_bundle_names_what_was_spoilt(services, bundle, tmp_path):
