@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, exists, select, update
@@ -166,6 +167,7 @@ class _Held:
     expires_at: datetime
     metadata_told: str
     is_done: bool = False
+    is_free: bool = False
 
     @property
     def room(self) -> int:
@@ -225,7 +227,7 @@ async def _letting_go(services: Services, held: _Held) -> AsyncIterator[None]:
 
 
 async def _let_go(services: Services, held: _Held) -> None:
-    if held.is_done:
+    if held.is_done or held.is_free:
         return
     async with open_session(services.sessions) as session:
         mine = (Upload.id == held.upload_id, Upload.lease == held.lease)
@@ -236,7 +238,7 @@ async def _take_pieces(services: Services, held: _Held, body: Body) -> None:
     while not body.ended:
         with Spool() as spool:
             await body.fill(spool, enough_bytes=SEGMENT_BYTES, at_most_bytes=held.room, seconds=SEGMENT_SECONDS)
-            await _keep(services, held, spool)
+            await _keep(services, held, spool, is_last=body.ended)
 
 
 async def _take_checked(services: Services, held: _Held, body: Body, checksum: Checksum) -> None:
@@ -248,11 +250,14 @@ async def _take_checked(services: Services, held: _Held, body: Body, checksum: C
                 await _note(services, held)
         if await spool.digest(checksum.algorithm) != checksum.digest:
             raise Problem("upload.checksum_failed")
-        await _keep(services, held, spool)
+        await _keep(services, held, spool, is_last=True)
 
 
-async def _keep(services: Services, held: _Held, spool: Spool) -> None:
-    """Put one piece into the store and note it; a photo that came in one piece goes to its own place at once."""
+async def _keep(services: Services, held: _Held, spool: Spool, *, is_last: bool) -> None:
+    """Put one piece into the store and note it; a photo that came in one piece goes to its own place at once.
+
+    With the last piece of a request the upload is free again, unless it is whole and has to be finished.
+    """
     if spool.size == 0:
         return
     spool.file.seek(0)
@@ -264,22 +269,24 @@ async def _keep(services: Services, held: _Held, spool: Spool) -> None:
     key = f"{spool_key(held.upload_id, held.offset)}-{held.lease.hex}"
     await services.store.put(key, spool.file, spool.size, OCTETS)
     chunk = UploadChunk(upload_id=held.upload_id, start_at=held.offset, size_bytes=spool.size, object_key=key)
-    await _note(services, held, chunk)
+    await _note(services, held, chunk, frees=is_last and spool.size < held.room)
 
 
-async def _note(services: Services, held: _Held, chunk: UploadChunk | None = None) -> None:
-    """Write down the piece, if there is one, and keep the lease. Raises `upload.busy` when it was lost."""
+async def _note(services: Services, held: _Held, chunk: UploadChunk | None = None, *, frees: bool = False) -> None:
+    """Write down the piece, if there is one, and keep the lease or let go. Raises `upload.busy` when it was lost."""
     now = utc_now()
+    size = chunk.size_bytes if chunk is not None else 0
+    changes: dict[str, Any] = {"expires_at": now + LIFETIME, "received_bytes": Upload.received_bytes + size}
+    changes |= {"lease": None, "lease_until": None} if frees else {"lease_until": now + LEASE}
     async with open_session(services.sessions) as session:
-        upload = await session.get(Upload, held.upload_id, with_for_update=True)
-        if upload is None or upload.lease != held.lease:
+        mine = update(Upload).where(Upload.id == held.upload_id, Upload.lease == held.lease).values(**changes)
+        if await session.scalar(mine.returning(Upload.id)) is None:
             raise Problem("upload.busy", headers={"Retry-After": "1"})
-        upload.lease_until, upload.expires_at = now + LEASE, now + LIFETIME
         if chunk is not None:
             session.add(chunk)
-            upload.received_bytes += chunk.size_bytes
     held.expires_at = now + LIFETIME
-    held.offset += chunk.size_bytes if chunk is not None else 0
+    held.offset += size
+    held.is_free = frees
 
 
 async def _finish(services: Services, held: _Held) -> None:

@@ -8,16 +8,19 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest
+import pytest_asyncio
 from sqlalchemy import select, update
 
 from field_api.uploads import resumable
 from field_api.uploads.sweep import sweep_uploads
 from server.app import create_app
 from server.core.ids import new_id
+from server.core.services import open_services
 from server.core.tokens import utc_now
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.uploads import Upload
 from server.models.visits import Visit
+from tests.phones import Phone, System
 from tests.uploads.tus import (
     KIB,
     OCTETS,
@@ -102,6 +105,35 @@ async def test_a_photo_goes_up_in_pieces_and_is_received(services, phone, conten
         assert answer.headers["Tus-Resumable"] == "1.0.0"
     assert (await evidence_of(services, evidence_id)).state == "received"
     assert await stored(services, content) == content
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def replica(settings, phone):
+    """The same phone at another process of the API: other connections to the same database and store."""
+    async with open_services(settings) as opened:
+        other = System(create_app(opened.settings, services=opened), opened)
+        yield Phone(other, phone.signed_in)
+
+
+async def test_any_replica_takes_the_next_piece_and_the_last(services, phone, replica, content):
+    evidence_id, url = await begin(phone, content)
+    for number, at in enumerate(range(0, len(content), 64 * KIB)):
+        here, there = (phone, replica) if number % 2 else (replica, phone)
+        assert await offset_of(there, url) == at
+        assert (await patch(here, url, at, content[at : at + 64 * KIB])).status_code == 204
+    assert await offset_of(phone, url) == await offset_of(replica, url) == len(content)
+    assert (await evidence_of(services, evidence_id)).state == "received"
+    assert await stored(services, content) == content
+
+
+async def test_of_two_replicas_at_once_one_takes_the_piece(phone, replica, content):
+    _, url = await begin(phone, content)
+    for at in range(0, 200_000, 50_000):
+        pieces = (patch(one, url, at, content[at : at + 50_000]) for one in (phone, replica, phone, replica))
+        statuses = sorted(one.status_code for one in await asyncio.gather(*pieces))
+        assert statuses[0] == 204
+        assert set(statuses[1:]) <= {409, 423}
+        assert await offset_of(replica, url) == at + 50_000
 
 
 async def test_head_tells_length_metadata_and_end_and_is_not_cached(phone, content):
