@@ -85,15 +85,20 @@ async def _claim(session: AsyncSession, evidence_id: UUID, *, lock: bool = False
     return await session.get_one(PaperPhoto, evidence_id, with_for_update=held)
 
 
-async def take_in(services: Services, arrival: Arrival, content: IO[bytes], size: int) -> Received:
+async def take_in(
+    services: Services, arrival: Arrival, content: IO[bytes], size: int, announced: Claim | None = None
+) -> Received:
     """All bytes of an announced photo are here. The same bytes again are the same success.
+
+    `announced` as it was read a moment ago, where it was.
 
     Nothing stands under a photo's name in the store that was not hashed before. Holds no transaction while
     it hashes and stores. Raises `photo.hash_mismatch` (bytes kept aside) and StoreError (nothing noted).
     """
     sha256 = (await in_thread(hash_of, content)).hex()
-    async with open_session(services.sessions) as session:
-        announced = await _claim(session, arrival.evidence_id)
+    if announced is None:
+        async with services.sessions() as session:
+            announced = await _claim(session, arrival.evidence_id)
     if sha256 != announced.sha256:
         await _keep_aside(services, arrival, content, size, sha256)
         raise Problem("photo.hash_mismatch", expected=announced.sha256[:12], received=sha256[:12])

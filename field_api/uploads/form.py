@@ -10,7 +10,6 @@ from field_api.photos import Arrival, Received, find_claim, take_in
 from field_api.uploads.incoming import Body, Spool
 from field_api.uploads.resumable import max_photo_bytes
 from server.core.access import Caller
-from server.core.database import open_session
 from server.core.errors import Fault, Problem
 from server.core.services import Services
 
@@ -32,9 +31,10 @@ async def receive_form(services: Services, caller: Caller, content_type: str, bo
         form = _Form(photo, max_photo_bytes(services))
         await form.read(_boundary(content_type), body)
         evidence_id = form.evidence_id()
-        async with open_session(services.sessions) as session:
-            await find_claim(session, caller, evidence_id)
-        return await take_in(services, Arrival(evidence_id, caller.device_id, caller), photo.file, photo.size)
+        async with services.sessions() as session:
+            claim = await find_claim(session, caller, evidence_id)
+        arrival = Arrival(evidence_id, caller.device_id, caller)
+        return await take_in(services, arrival, photo.file, photo.size, claim)
 
 
 def _boundary(content_type: str) -> str:
