@@ -33,6 +33,14 @@ AIM_S = 600
 AT_ONCE = 8
 
 
+class Stop(NamedTuple):
+    assignment: UUID
+    home: UUID
+    pair: int
+    latitude: float
+    longitude: float
+
+
 class Phone(NamedTuple):
     id: str
     http: httpx.AsyncClient
@@ -40,7 +48,7 @@ class Phone(NamedTuple):
 
 def measure(seconds: float) -> Iterator[Row]:
     del seconds  # the month is as long as it is
-    with running_system(workers=1) as system:
+    with running_system(workers=2) as system:
         asyncio.run(publish_template(system))
         _settle_county(system)
         began = time.perf_counter()
@@ -128,27 +136,25 @@ def _reviewers(system: System) -> list[tuple[str, str]]:
         return [(login, role) for login, role in rows]
 
 
-def _due(system: System, on: date) -> list[tuple[UUID, UUID, int]]:
-    """The day's stops of the day plans: assignment, home, and which pair holds it."""
+def _due(system: System, on: date) -> list[Stop]:
+    """The day's stops of the day plans, each with its home and the pair that holds it."""
     with system.connect() as connection:
         rows = connection.execute(
-            "SELECT a.id, a.household_id, right(h.number, 6)::int %% 250 %% %s FROM assignment a"
+            "SELECT a.id, h.id, right(h.number, 6)::int %% 250 %% %s, h.latitude, h.longitude FROM assignment a"
             " JOIN household h ON h.id = a.household_id JOIN day_plan_stop s ON s.assignment_id = a.id"
             " WHERE a.state = 'open' AND s.day = %s AND h.number LIKE 'M-%%'",
             (PAIRS, on),
         )
-        return [(assignment, home, pair) for assignment, home, pair in rows]
+        return [Stop(*row) for row in rows]
 
 
-async def _day_of_visits(phones: list[Phone], due: list[tuple[UUID, UUID, int]], on: date) -> None:
+async def _day_of_visits(phones: list[Phone], due: list[Stop], on: date) -> None:
     """Each pair's visits in one push, as a phone does at the end of its day, and the partner's attestations."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one_pair(pair: int, stops: list[tuple[UUID, UUID, int]]) -> None:
+    async def one_pair(pair: int, stops: list[Stop]) -> None:
         author, partner = phones[2 * pair], phones[2 * pair + 1]
-        visits = [
-            _visit(author.id, partner.id, assignment, home, on, n) for n, (assignment, home, _) in enumerate(stops)
-        ]
+        visits = [_visit(author.id, partner.id, one, on, n) for n, one in enumerate(stops)]
         told = [
             {
                 "id": str(new_id()),
@@ -163,17 +169,21 @@ async def _day_of_visits(phones: list[Phone], due: list[tuple[UUID, UUID, int]],
             await _push(author, "visits", visits)
             await _push(partner, "attestations", told)
 
-    by_pair = itertools.groupby(sorted(due, key=lambda one: one[2]), key=lambda one: one[2])
+    by_pair = itertools.groupby(sorted(due, key=lambda one: one.pair), key=lambda one: one.pair)
     await asyncio.gather(*(one_pair(pair, list(stops)) for pair, stops in by_pair))
 
 
-def _visit(author: str, partner: str, assignment: UUID, home: UUID, on: date, n: int) -> Json:
-    chance = random.Random(str(assignment))
-    visit = make_visit({"id": str(home), "latitude": 28.9, "longitude": 118.9}, [author, partner], chance, [])
+def _visit(author: str, partner: str, stop: Stop, on: date, n: int) -> Json:
+    """At the home, as far off as satellites are, from nine in the morning on, an hour for each."""
+    chance = random.Random(str(stop.assignment))
+    place = {"latitude": stop.latitude, "longitude": stop.longitude}
+    visit = make_visit({"id": str(stop.home), **place}, [author, partner], chance, [])
     started = datetime(on.year, on.month, on.day, 1, tzinfo=UTC) + timedelta(minutes=60 * n)
     ended = started + timedelta(minutes=chance.randint(12, 50))
-    visit |= {"assignmentId": str(assignment), "startedAt": started.isoformat(), "endedAt": ended.isoformat()}
-    visit["startFix"]["capturedAt"], visit["endFix"]["capturedAt"] = visit["startedAt"], visit["endedAt"]
+    visit |= {"assignmentId": str(stop.assignment), "startedAt": started.isoformat(), "endedAt": ended.isoformat()}
+    for name, at in (("startFix", started), ("endFix", ended)):
+        wandered = {axis: degrees + chance.gauss(0, 5e-5) for axis, degrees in place.items()}
+        visit[name] |= wandered | {"capturedAt": at.isoformat(), "accuracyM": round(chance.uniform(4, 40), 1)}
     return visit
 
 

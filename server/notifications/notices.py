@@ -8,7 +8,7 @@ from msgspec import Meta
 from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, readable
+from server.core.access import DESK_ROLES, Caller, in_areas, readable, require
 from server.core.paging import Page, read_cursor, write_cursor
 from server.core.wire import Answer, Wire
 from server.models import audit
@@ -35,6 +35,18 @@ class NoticePage(Page[NoticeLine], kw_only=True):
     """`unread` counts all of the person's, whatever the page."""
 
     unread: int
+
+
+class ParkedMessage(Answer):
+    """A message that WeChat would not take, or of which nobody knows: `why` is its code."""
+
+    notice_id: UUID
+    kind: str
+    area_code: str
+    message: str
+    why: str | None
+    tries: int
+    made_at: datetime
 
 
 class ReadNotices(Wire):
@@ -73,6 +85,29 @@ def _line(one: Notice) -> NoticeLine:
         read_at=one.read_at,
         message=one.message,
     )
+
+
+async def list_parked(session: AsyncSession, caller: Caller) -> list[ParkedMessage]:
+    """The latest hundred of the caller's areas, without whom they were for."""
+    require(caller, DESK_ROLES)
+    rows = await session.scalars(
+        select(Notice)
+        .where(in_areas(Notice.area_code, caller, DESK_ROLES), Notice.message.in_(["parked", "unsure"]))
+        .order_by(Notice.made_at.desc(), Notice.id.desc())
+        .limit(100)
+    )
+    return [
+        ParkedMessage(
+            notice_id=one.id,
+            kind=one.kind,
+            area_code=one.area_code,
+            message=one.message,
+            why=one.message_why,
+            tries=one.tries,
+            made_at=one.made_at,
+        )
+        for one in rows
+    ]
 
 
 async def _unread(session: AsyncSession, caller: Caller) -> int:

@@ -4,10 +4,10 @@ from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
 
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, CallerDep, Session, problems
+from server.core.wire import BEARER, CallerDep, Officer, Session, problems
 from server.notifications import consents, notices
 from server.notifications.consents import Consents, ReportConsents
-from server.notifications.notices import NoticePage, ReadNotices, Unread
+from server.notifications.notices import NoticePage, ParkedMessage, ReadNotices, Unread
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 
@@ -41,4 +41,14 @@ def _router(place: str) -> Router:
     return Router(f"/{place}/v1", route_handlers=handlers, tags=["notices"], security=BEARER)
 
 
-routers = [_router(place) for place in ("field", "desk", "resident")]
+@get(
+    "/messages/parked",
+    responses=_SIGNED,
+    description="WeChat messages of the caller's areas that were not taken, with WeChat's code.",
+)
+async def list_parked_messages(officer: Officer, session: Session) -> list[ParkedMessage]:
+    return await notices.list_parked(session, officer)
+
+
+_parked = Router("/desk/v1", route_handlers=[list_parked_messages], tags=["notices"], security=BEARER)
+routers = [*(_router(place) for place in ("field", "desk", "resident")), _parked]

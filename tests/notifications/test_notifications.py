@@ -201,13 +201,15 @@ async def left(services):
 
 @pytest.mark.parametrize(("errcode", "why"), [(40037, "bad_message 40037"), (40003, "bad_recipient 40003")])
 async def test_another_refusal_is_parked_with_its_reason_and_keeps_the_consent(
-    system, services, worker, wire, errcode, why
+    system, services, worker, wire, desk, errcode, why
 ):
     await consent(worker)
     wire.before = [httpx.Response(200, json={"errcode": errcode, "errmsg": "invalid"})]
     await tell(system, worker)
     notice = await only_notice(services)
     assert (notice.message, notice.message_why) == ("parked", why)
+    [parked] = (await desk.http.get("/desk/v1/messages/parked")).json()
+    assert (parked["noticeId"], parked["why"]) == (str(notice.id), why)
     assert await left(services) == 1
 
 
