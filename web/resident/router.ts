@@ -1,0 +1,18 @@
+// The resident's screens. Those under “open” need no sign-in.
+import { session } from '@shared/api/session.ts';
+import { createRouter, createWebHistory } from 'vue-router';
+
+export const router = createRouter({
+  history: createWebHistory('/r/'),
+  scrollBehavior: () => ({ top: 0 }),
+  routes: [
+    { path: '/', component: () => import('./screens/HomeScreen.vue') },
+    { path: '/cases/:id', component: () => import('./screens/CaseScreen.vue'), props: true, meta: { signedIn: true } },
+    { path: '/cases/:id/complain', component: () => import('./screens/ComplainScreen.vue'), props: true, meta: { signedIn: true } },
+    { path: '/complain', component: () => import('./screens/ComplainScreen.vue') },
+    { path: '/look-up', component: () => import('./screens/LookUpScreen.vue') },
+    { path: '/follow', component: () => import('./screens/FollowScreen.vue') },
+    { path: '/:rest(.*)', redirect: '/' },
+  ],
+});
+router.beforeEach((to) => (to.meta['signedIn'] && !session.person ? '/' : true));
