@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key
 from server.cases.papers import RECEIVERS, PaperLine, list_papers
+from server.core import jobs
 from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
 from server.core.services import Services
@@ -142,6 +143,10 @@ async def return_photo(
     if one.returned_at is None:
         one.returned_at, one.returned_by, one.return_reason = now, caller.id, asked.reason.strip()
         audit.record(session, caller, "case.paper_photo_returned", "paper_photo", one.id, area_code=case.area_code)
+        await jobs.defer(
+            session, "notifications.tell", kind="papers", thing=f"paper_photo:{one.id}", area_code=case.area_code,
+            household_id=str(case.household_id), facts={"caseId": str(case.id)},
+        )  # fmt: skip
         await session.flush()  # listed as it stands
     return await list_papers(session, case)
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.evidence import MismatchedUpload
+from server.models.notifications import Notice
 from tests.cases.makers import look
 from tests.phones import tiny_photo
 from tests.uploads.tus import create, head, patch
@@ -81,7 +82,7 @@ async def test_a_paper_is_sent_as_a_photo_examined_seen_by_an_officer_and_receiv
     assert (paper(received)["state"], paper(received)["receivedOn"]) == ("received", "2026-11-23")
 
 
-async def test_a_photo_that_is_no_picture_or_is_sent_back_asks_for_another(office):
+async def test_a_photo_that_is_no_picture_or_is_sent_back_asks_for_another(office, services):
     case_id, resident = await office.case(), await office.resident()
     town = await office.person("town_officer")
     bad_id, _ = await announce(resident, case_id, b"no picture")
@@ -102,6 +103,10 @@ async def test_a_photo_that_is_no_picture_or_is_sent_back_asks_for_another(offic
         told = (await town.http.post(path, json={"reason": reason})).json()
     assert paper(told)["photos"][-1]["returnReason"] == "字看不清"
     assert paper(told)["stateZh"] == "照片不能用,请重新拍"
+    await office.system.run_jobs()
+    async with services.sessions() as session:
+        told = await session.execute(select(Notice.resident_id, Notice.facts).where(Notice.kind == "papers"))
+        assert [tuple(one) for one in told] == [(resident.id, {"caseId": str(case_id)})]
 
 
 async def test_only_the_applicant_announces_sends_and_looks(office, services):

@@ -76,7 +76,7 @@ async def accepted(office, **changes):
     await done(town, made["id"], "accepted")
     batch = {"id": str(new_id()), "source": "tax", "areaCode": TOWN}
     assert (await town.http.post("/desk/v1/cross-checks", json=batch)).status_code == 201
-    return made, body["household"]["members"][0]["idNumber"]
+    return made, body["household"]["members"][0]["idNumber"], batch["id"]
 
 
 async def applicant(office, made, id_number):
@@ -101,34 +101,13 @@ async def granted_opinion(office, case_id):
 
 
 async def test_a_relatives_application_from_the_desk_to_the_money(office, services):
-    await clear_desk(office)
-    await office.rule("amount.standard_fen", {"urban": 36000, "rural": 26000})
-    worker, town = await office.person("caseworker"), await office.person("town_officer")
-    county = await office.person("county_officer")
-
     relative = [{"name": "甘穗垄", "office": "县民政局", "relation": "表叔"}]
-    body = {
-        "id": str(new_id()),
-        "householdId": str(new_id()),
-        "areaCode": VILLAGE,
-        "household": household(relatives=relative, place=PLACE),
-        "consentedOn": "2026-11-20",
-    }
-    made = (await worker.http.post("/desk/v1/applications", json=body)).json()
-    case_id = made["id"]
-    await done(worker, case_id, "papers_missing")
-    for one in made["papers"]:
-        await worker.http.post(
-            f"/desk/v1/cases/{case_id}/papers", json={"code": one["code"], "receivedOn": "2026-11-23"}
-        )
-    accepted = await done(town, case_id, "accepted")
-    assert [one["kind"] for one in accepted["deadlines"]] == ["cross_check", "survey", "total"]
-
-    batch = {"id": str(new_id()), "source": "tax", "areaCode": TOWN}
-    await town.http.post("/desk/v1/cross-checks", json=batch)
-    asked = await request_file(town, batch["id"])
-    number = body["household"]["members"][0]["idNumber"]
-    told = (await import_(town, batch["id"], offices.answer("tax", asked, {number: "150.00"}))).json()
+    made, number, batch_id = await accepted(office, relatives=relative)
+    case_id, town, county = made["id"], await office.person("town_officer"), await office.person("county_officer")
+    running = (await look(town, case_id))["deadlines"]
+    assert [one["kind"] for one in running] == ["survey", "total"]  # the cross-check has begun
+    asked = await request_file(town, batch_id)
+    told = (await import_(town, batch_id, offices.answer("tax", asked, {number: "150.00"}))).json()
     assert told["differing"] == 1  # 100 yuan were declared
 
     await visit(office, case_id)
@@ -172,7 +151,7 @@ async def test_a_relatives_application_from_the_desk_to_the_money(office, servic
 
 
 async def test_an_application_that_is_granted_after_a_pause_and_an_extension(office, services):
-    made, number = await accepted(office)
+    made, number, _ = await accepted(office)
     case_id, town = made["id"], await office.person("town_officer")
     county, resident = await office.person("county_officer"), await applicant(office, made, number)
     await done(town, case_id, "suspended", reason="申请人住院")
@@ -200,7 +179,7 @@ async def test_an_application_that_is_granted_after_a_pause_and_an_extension(off
 
 
 async def test_an_application_that_is_refused_and_appealed(office):
-    made, number = await accepted(office)
+    made, number, _ = await accepted(office)
     case_id, town = made["id"], await office.person("town_officer")
     county, resident = await office.person("county_officer"), await applicant(office, made, number)
     await visit(office, case_id)
@@ -227,7 +206,7 @@ async def test_an_application_that_is_refused_and_appealed(office):
 
 
 async def test_an_objection_that_overturns_what_was_posted(office):
-    made, _ = await accepted(office)
+    made, _, _ = await accepted(office)
     case_id, town = made["id"], await office.person("town_officer")
     county = await office.person("county_officer")
     await visit(office, case_id)
@@ -265,7 +244,7 @@ async def test_an_objection_that_overturns_what_was_posted(office):
 
 
 async def test_an_application_that_its_applicant_withdraws(office):
-    made, number = await accepted(office)
+    made, number, _ = await accepted(office)
     case_id, town = made["id"], await office.person("town_officer")
     resident = await applicant(office, made, number)
     worker_login = next(one.login for one in office.county.staff if one.role == "caseworker")
