@@ -1,0 +1,112 @@
+// Stands in for `wx` in tests, on Node, and holds to WeChat's limits: whoever passes one fails as on a phone.
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync, openSync, readSync, closeSync } from 'node:fs';
+
+const METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT']);
+const AT_ONCE = 10;
+const STORAGE_BYTES = 10 * 1024 * 1024;
+const KEY_BYTES = 1024 * 1024;
+
+export class StubWx {
+  env: { USER_DATA_PATH: string };
+  /** What the code under test did, for the test to look at. */
+  seen = { most: 0, methods: new Set<string>(), cut: 0, requests: 0 };
+  /** How long a request may stay open in the background: five seconds on a phone. */
+  graceMs = 5_000;
+  /** Kept back before sending, so that a test can hide the app in between. */
+  delayMs = 0;
+  private storage = new Map<string, string>();
+  private hide: (() => void)[] = [];
+  private show: (() => void)[] = [];
+  private open = new Set<AbortController>();
+  private background = false;
+
+  constructor(folder: string) {
+    mkdirSync(folder, { recursive: true });
+    this.env = { USER_DATA_PATH: folder };
+  }
+
+  onAppHide = (told: () => void): void => void this.hide.push(told);
+  onAppShow = (told: () => void): void => void this.show.push(told);
+
+  hideApp(): void {
+    this.background = true;
+    this.hide.forEach((one) => one());
+    setTimeout(() => {
+      if (!this.background) return;
+      for (const one of this.open) {
+        this.seen.cut += 1;
+        one.abort();
+      }
+    }, this.graceMs);
+  }
+
+  showApp(): void {
+    this.background = false;
+    this.show.forEach((one) => one());
+  }
+
+  getStorageSync = (key: string): unknown => JSON.parse(this.storage.get(key) ?? '""');
+
+  setStorageSync = (key: string, value: unknown): void => {
+    const text = JSON.stringify(value);
+    if (text.length > KEY_BYTES) throw new Error('setStorageSync:fail entry size limit');
+    this.storage.set(key, text);
+    const total = [...this.storage.values()].reduce((sum, one) => sum + one.length, 0);
+    if (total > STORAGE_BYTES) throw new Error('setStorageSync:fail exceed storage max size 10Mb');
+  };
+
+  arrayBufferToBase64 = (bytes: ArrayBuffer): string => Buffer.from(bytes).toString('base64');
+
+  getFileSystemManager = () => ({
+    readFileSync: (path: string, encoding?: string, position?: number, length?: number): string | ArrayBuffer => {
+      if (encoding) return readFileSync(path, encoding as BufferEncoding);
+      const file = openSync(path, 'r');
+      const bytes = new Uint8Array(length!);
+      readSync(file, bytes, 0, length!, position!);
+      closeSync(file);
+      return bytes.buffer;
+    },
+    writeFileSync: (path: string, data: string): void => writeFileSync(path, data),
+    renameSync: (from: string, to: string): void => renameSync(from, to),
+    statSync: (path: string) => ({ size: statSync(path).size }),
+  });
+
+  request = (asked: any): void => {
+    this.seen.methods.add(asked.method);
+    if (!METHODS.has(asked.method)) return asked.fail({ errMsg: `request:fail invalid method ${asked.method}` });
+    const body = ['GET', 'HEAD'].includes(asked.method) ? undefined : asked.data;
+    void this.send(asked, { method: asked.method, headers: { 'Content-Type': 'application/json', ...asked.header }, body }, (answer, text) => ({
+      statusCode: answer.status,
+      data: text,
+      header: Object.fromEntries(answer.headers),
+    }));
+  };
+
+  uploadFile = (asked: any): void => {
+    const form = new FormData();
+    for (const [key, value] of Object.entries(asked.formData ?? {})) form.append(key, String(value));
+    form.append(asked.name, new Blob([readFileSync(asked.filePath)], { type: 'image/jpeg' }), 'tmp.jpg');
+    void this.send(asked, { method: 'POST', headers: asked.header, body: form }, (answer, text) => ({
+      statusCode: answer.status,
+      data: text,
+    }));
+  };
+
+  private async send(asked: any, init: RequestInit, told: (answer: Response, text: string) => unknown): Promise<void> {
+    if (this.open.size >= AT_ONCE) return asked.fail({ errMsg: 'request:fail exceed max task count' });
+    const cutter = new AbortController();
+    this.open.add(cutter);
+    this.seen.requests += 1;
+    this.seen.most = Math.max(this.seen.most, this.open.size);
+    try {
+      if (this.delayMs) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+      const answer = await fetch(asked.url, { ...init, signal: cutter.signal });
+      const text = await answer.text();
+      asked.success(told(answer, text));
+    } catch (error) {
+      asked.fail({ errMsg: cutter.signal.aborted ? 'request:fail interrupted' : `request:fail ${String(error)}` });
+    } finally {
+      this.open.delete(cutter);
+    }
+  }
+}
