@@ -345,9 +345,10 @@ def _compare(system: System, plans: list[Plan]) -> Iterator[Row]:
         precision = f"{len(hit) / told:.2f}" if told else "–"
         missed = Counter(shots[one].change or "–" for one, which in true - found if which == code)
         wrong = sum(1 for one in found - true if one[1] == code)
+        recall = f"{len(hit) / wanted:.2f}" if wanted else "–"
         yield Row(
             f"{code}: precision, recall",
-            f"{precision}, {len(hit) / wanted:.2f}",
+            f"{precision}, {recall}",
             f"{wanted} true among {len(shots)} photos of {len(plans)} visits",
             "",
             _say(missed, wrong),
