@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -45,6 +45,11 @@ async def examine_visit(services: Services, *, visit_id: str, codes: list[str] |
         if _is_on_its_way(visit):
             return
         await _remember(session, visit)
+    # Committed before others are looked at: of two visits examined at once, one at least then sees the other.
+    async with open_session(services.sessions) as session:
+        visit = await _lock(session, UUID(visit_id))
+        if _is_on_its_way(visit):
+            return
         doubts = list(find_doubts(await view_visit(session, visit), codes))
         fresh = await _replace_findings(session, visit, doubts, codes, utc_now())
         await _enter_queue(session, visit, utc_now())
@@ -297,8 +302,10 @@ async def _pass_on(session: AsyncSession, visit: Visit, fresh: list[Finding]) ->
     )
     if following is not None:
         codes.setdefault(following, set()).add("visit.travelled_too_fast")
-    undecided = select(ReviewItem.visit_id).where(ReviewItem.state != "decided", ReviewItem.visit_id.in_(codes))
-    for one in await session.scalars(undecided.order_by(ReviewItem.visit_id)):
+    # One that has no item yet is being examined at this moment, and may have missed this one.
+    decided = exists().where(ReviewItem.visit_id == Visit.id, ReviewItem.state == "decided")
+    undecided = select(Visit.id).where(Visit.id.in_(codes), Visit.complete_at.is_not(None), ~decided)
+    for one in await session.scalars(undecided.order_by(Visit.id)):
         await jobs.defer(session, "review.look_again", visit_id=str(one), codes=sorted(codes[one]))
     if visit.kind == "spot_check":
         await jobs.defer(session, "spotchecks.compare", visit_id=str(visit.id))

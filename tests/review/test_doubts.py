@@ -1,5 +1,6 @@
 """Each lie, planted alone in an honest visit, raises its own doubt; and the honest visit raises none."""
 
+import asyncio
 import inspect
 import re
 from datetime import date, timedelta
@@ -282,6 +283,17 @@ async def test_a_picture_cut_or_framed_is_found_whichever_was_first(ground, chan
     facts = (await ground.findings(two))[0].facts
     assert facts["bits"] <= 31
     assert facts.get("crop", False) is is_crop
+
+
+async def test_two_visits_examined_at_the_same_moment_see_each_others_photos(ground, system):
+    for attempt in range(4):
+        bits = f"{ground.dice.getrandbits(256):0256b}"
+        started_at = MORNING + attempt * 3 * DAY
+        one = await ground.visit(0, started_at=started_at, photos=[{"bits": bits}, {}])
+        two = await ground.visit(1, started_at=started_at + DAY, photos=[{"bits": bits}, {}])
+        await asyncio.gather(*(examine_visit(ground.services, visit_id=str(visit)) for visit in (one, two)))
+        await system.run_jobs()
+        assert await ground.codes(one) == await ground.codes(two) == ["photo.near_duplicate"]
 
 
 async def test_a_picture_of_another_county_is_not_told(ground):
