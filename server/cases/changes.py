@@ -19,7 +19,7 @@ from server.cases.rules import day_of
 from server.cases.visits_due import order_visit, soon
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
-from server.core.paging import Page, read_place, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer, ShortText, Wire
 from server.models import audit
 from server.models.benefits import ChangeReport
@@ -145,13 +145,8 @@ async def list_changes(
             or_(ChangeReport.reported_at > at, and_(ChangeReport.reported_at == at, ChangeReport.id > last))
         )
     found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
-    lines = [_line(*row) for row in page]
-    last_one = page[-1][0] if found_rows[limit:] else None
-    return Page(
-        items=lines,
-        next_cursor=write_cursor([last_one.reported_at.isoformat(), str(last_one.id)]) if last_one else None,
-    )
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].reported_at.isoformat(), str(row[0].id)])
+    return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
 def _lines(caller: Caller) -> Any:
@@ -240,12 +235,8 @@ async def list_said(
         at, last = after
         rows = rows.where(or_(CaseEvent.at < at, and_(CaseEvent.at == at, CaseEvent.id < last)))
     found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
-    last_one = page[-1][0] if found_rows[limit:] else None
-    return Page(
-        items=[_said(*row) for row in page],
-        next_cursor=write_cursor([last_one.at.isoformat(), str(last_one.id)]) if last_one else None,
-    )
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].at.isoformat(), str(row[0].id)])
+    return Page(items=[_said(*row) for row in page], next_cursor=next_cursor)
 
 
 def _said(event: CaseEvent, case: CaseFile, head_name: str) -> HouseholdSaid:

@@ -14,7 +14,7 @@ from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
 from server.cases.rules import day_of
 from server.core.access import Caller, Role, found, readable
-from server.core.paging import Page, read_place, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer
 from server.models.areas import Area, rule_values
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
@@ -233,8 +233,7 @@ async def list_cases(
         on, last = after
         rows = rows.where(or_(CaseFile.applied_on < on, and_(CaseFile.applied_on == on, CaseFile.id < last)))
     cases = (await session.execute(rows)).all()
-    page = cases[:limit]
-    next_cursor = write_cursor([page[-1][0].applied_on.isoformat(), str(page[-1][0].id)]) if cases[limit:] else None
+    page, next_cursor = cut_page(cases, limit, lambda row: [row[0].applied_on.isoformat(), str(row[0].id)])
     nearest = await _nearest_deadlines(session, [case.id for case, _, _ in page])
     today = day_of(now)
     lines = [_case_line(case, head, name, nearest.get(case.id), today) for case, head, name in page]
@@ -267,8 +266,7 @@ async def list_due(
         on, last = after
         rows = rows.where(or_(CaseDeadline.due_on > on, and_(CaseDeadline.due_on == on, CaseDeadline.id > last)))
     found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
-    next_cursor = write_cursor([page[-1][3].due_on.isoformat(), str(page[-1][3].id)]) if found_rows[limit:] else None
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[3].due_on.isoformat(), str(row[3].id)])
     return Page(
         items=[_case_line(case, head, name, one, today) for case, head, name, one in page], next_cursor=next_cursor
     )

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, require
-from server.core.paging import Page, read_place, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.benefits import BenefitChange
@@ -105,12 +105,8 @@ async def list_benefit_changes(
             or_(BenefitChange.decided_on < on, and_(BenefitChange.decided_on == on, BenefitChange.id < last))
         )
     found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
-    last_one = page[-1][0] if found_rows[limit:] else None
-    return Page(
-        items=[_line(*row) for row in page],
-        next_cursor=write_cursor([last_one.decided_on.isoformat(), str(last_one.id)]) if last_one else None,
-    )
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].decided_on.isoformat(), str(row[0].id)])
+    return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
 def _within(caller: Caller, area: str | None, since: date | None, until: date | None) -> list[Any]:

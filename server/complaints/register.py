@@ -20,7 +20,7 @@ from server.core import jobs
 from server.core.access import DESK_ROLES, Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
-from server.core.paging import Page, read_place, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.services import Services
 from server.core.wire import Answer, Wire
 from server.core.workdays import add_days
@@ -338,11 +338,9 @@ async def list_complaints(
         on, last = after
         rows = rows.where(or_(Complaint.due_on > on, and_(Complaint.due_on == on, Complaint.id > last)))
     found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
-    last_one = page[-1][0] if found_rows[limit:] else None
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
     return Page(
-        items=[_line(one, today, area_name, handler) for one, area_name, handler in page],
-        next_cursor=write_cursor([last_one.due_on.isoformat(), str(last_one.id)]) if last_one else None,
+        items=[_line(one, today, area_name, handler) for one, area_name, handler in page], next_cursor=next_cursor
     )
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -49,3 +49,12 @@ def read_place(text: str | None, read_key: Callable[[str], K]) -> tuple[K, UUID]
         return read_key(key), UUID(last)
     except ValueError:
         raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
+
+
+R = TypeVar("R")
+
+
+def cut_page(rows: Sequence[R], limit: int, place: Callable[[R], Cursor]) -> tuple[Sequence[R], str | None]:
+    """Of rows read one beyond the limit: those of the page, and the cursor to what follows where there is more."""
+    page = rows[:limit]
+    return page, write_cursor(place(page[-1])) if rows[limit:] else None

@@ -25,7 +25,7 @@ from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.location import Fix
-from server.core.paging import Page, read_place, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.services import Services
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
@@ -313,12 +313,8 @@ async def list_postings(
         at, last = after
         rows = rows.where(or_(Posting.made_at < at, and_(Posting.made_at == at, Posting.id < last)))
     found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
-    last_one = page[-1][0] if found_rows[limit:] else None
-    return Page(
-        items=[_posting_line(*row) for row in page],
-        next_cursor=write_cursor([last_one.made_at.isoformat(), str(last_one.id)]) if last_one else None,
-    )
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].made_at.isoformat(), str(row[0].id)])
+    return Page(items=[_posting_line(*row) for row in page], next_cursor=next_cursor)
 
 
 def _counted() -> Any:
