@@ -1,9 +1,11 @@
 """A caseworker's day in a real browser: the network cut, the tab killed, two phones, a return and its amendment."""
 
+import asyncio
+import contextlib
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Error, expect
 
 from tests.phones import answers_for
 from tests.web.browser import Handset, fill_checklist, find_faults, shoot
@@ -23,6 +25,12 @@ async def given(system, due):
         one for one in (await phone.pull("checklists")).values() if one["code"] == assignment["checklistCode"]
     )
     return {"home": home, "assignment": assignment, "checklist": checklist, "name": phone.signed_in["name"]}
+
+
+async def slowly(route):
+    await asyncio.sleep(0.4)
+    with contextlib.suppress(Error):  # cut meanwhile
+        await route.continue_()
 
 
 async def test_a_caseworkers_day(system, browser, server, handset, desk, due, given, pictures):  # noqa: PLR0915  a day is long
@@ -95,10 +103,13 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     await expect(page.locator(".photo").first).to_be_visible()
     faults["outbox"] = await find_faults(page)
     await shoot(page, "phone-outbox")
+    await page.route("**/uploads/**", slowly)
     await handset.offline(is_offline=False)
-    await expect(page.locator(".photo")).not_to_have_count(0)
+    half = page.locator(".t-progress:not([aria-valuenow='0']):not([aria-valuenow='100'])")
+    await expect(half.first).to_be_visible(timeout=30_000)
     await handset.offline()
-    await page.wait_for_timeout(500)
+    await shoot(page, "phone-upload-cut", full_page=False)
+    await expect(page.get_by_text("没有网络")).to_be_visible()
     await handset.offline(is_offline=False)
     await expect(page.get_by_text("全部已上传")).to_be_visible(timeout=60_000)
     await expect(page.locator(".receipt .code")).to_have_text(re.compile(r"^[0-9A-Z]{10}$"))

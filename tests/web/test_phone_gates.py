@@ -137,6 +137,37 @@ async def test_large_type_english_and_signing_out(handset, due):
     assert [one for one in names if "zoufang-local" in one] == []
 
 
+async def test_a_colleague_is_named_by_scanning_or_typing_their_code(browser, server, due, system):
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    phone = await Handset.unpack(browser, server.url)
+    await phone.context.grant_permissions(["geolocation", "camera"])
+    # Chromium on Linux has neither a code reader nor a camera: both are stood in for, what is read is real.
+    address = f"{server.url}/m/attest/?colleague=CODE&name=%E5%91%A8%E6%A1%90"
+    await phone.context.add_init_script(
+        "globalThis.BarcodeDetector = class { async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
+        "navigator.mediaDevices.getUserMedia = async () => document.createElement('canvas').captureStream();"
+        "HTMLMediaElement.prototype.play = async () => undefined;"
+    )
+    page = await _begin_visit(phone, due)
+    people = page.locator(".people li")
+    await people.nth(1).get_by_role("button", name="移除").click()
+    await expect(people).to_have_count(1)
+    await page.get_by_role("button", name="添加同行人").click()
+    await page.get_by_label("输入代码").fill("ABC")
+    await page.get_by_role("button", name="确定").click()
+    await expect(page.get_by_text("代码不对")).to_be_visible()
+    await shoot(page, "phone-scan")
+    await page.evaluate(f"globalThis.seen = {json.dumps(address.replace('CODE', _typed(partner.id)))}")
+    await expect(people).to_have_count(2)
+    await expect(people.nth(1)).to_contain_text("周桐")
+    assert phone.errors == []
+
+
+def _typed(person_id) -> str:
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return "".join(alphabet[(person_id.int >> shift) & 31] for shift in range(125, -1, -5))
+
+
 async def _begin_visit(handset: Handset, due):
     await handset.context.set_geolocation({"latitude": 28.9, "longitude": 118.9, "accuracy": 5})
     page = await handset.sign_in(due.caseworker_login)
