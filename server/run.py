@@ -271,6 +271,8 @@ def _step(screen: Console, name: str) -> Iterator[None]:
 
 def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
     addresses = Table(title="走访 zoufang is running", title_justify="left", show_header=False, box=None)
+    addresses.add_row("Phone app", f"{address(settings)}/m/")
+    addresses.add_row("Desk", f"{address(settings)}/desk/")
     addresses.add_row("API", address(settings))
     addresses.add_row("Its description", f"{address(settings)}/schema")
     addresses.add_row("Photos (S3)", environ[f"{PREFIX}S3_ENDPOINT"])

@@ -31,10 +31,14 @@ export function useOutbox(): ComputedRef<Outbox> {
     const waiting = {
       visits: visits.value?.filter((one) => visitWaits(one) || visitRefused(one)) ?? [],
       attestations: attestations.value?.filter((one) => !one.server) ?? [],
-      photos: photos.value.filter((one) => known.has(one.id)),
+      photos: photos.value.filter((one) => known.has(one.id)).sort(sendingFirst),
     };
     return { ...waiting, count: waiting.visits.length + waiting.attestations.length + waiting.photos.length };
   });
+}
+
+function sendingFirst(a: Photo, b: Photo): number {
+  return Number(b.state === 'sending') - Number(a.state === 'sending');
 }
 
 /** For the server's own picture of this phone: rows that were not pushed yet. */
