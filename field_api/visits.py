@@ -282,7 +282,8 @@ def _columns(
         "ended_at": document.ended_at,
         "document": row.told,
         "content_hash": row.content_hash,
-        "received_at": now,
+        # Of an amended visit too it counts when it first came: how long it was offline, how long a decision took.
+        "received_at": amended.visit.received_at if amended else now,
         "submitted_at": now if submitted else None,
         "receipt": _receipt(services, caller, amended, row, now) if submitted else None,
         "late_after_reassignment": amended.visit.late_after_reassignment if amended else hold.revoked_at is not None,

@@ -89,6 +89,8 @@ async def test_each_version_has_its_own_receipt_and_the_later_names_the_one_it_a
     assert before.receipt == master["server"]["receipt"] != again["server"]["receipt"]
     assert (said["sha256"], said["amends"]) == (now.content_hash, before.content_hash)
     assert before.document["answers"] == kit.visit["answers"]
+    assert now.received_at.isoformat() == master["server"]["receivedAt"]
+    assert now.submitted_at > before.submitted_at
 
 
 async def test_an_amendment_repeated_is_the_same_amendment(phone, services, kit):

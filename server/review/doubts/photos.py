@@ -32,8 +32,10 @@ def time_off(view: VisitView) -> Doubts:
 
 
 def after_receipt(view: VisitView) -> Doubts:
+    # An amendment may bring photos of its own, and has a receipt of its own.
+    receipt_at = view.visit.submitted_at or view.visit.received_at
     for photo in view.photos:
-        if photo.taken_at is not None and photo.taken_at > view.visit.received_at + CLOCKS_APART:
+        if photo.taken_at is not None and photo.taken_at > receipt_at + CLOCKS_APART:
             yield photo.evidence.id, {"takenAt": photo.taken_at.isoformat()}
 
 
@@ -130,7 +132,10 @@ def late(view: VisitView) -> Doubts:
     for photo in view.photos:
         if photo.evidence.uploaded_at is None:
             continue
-        hours = (photo.evidence.uploaded_at - view.visit.received_at) / HOUR
+        # A photo that an amendment brought was not awaited before it was announced.
+        amended = view.visit.version > 1
+        since = max(view.visit.received_at, photo.evidence.received_at) if amended else view.visit.received_at
+        hours = (photo.evidence.uploaded_at - since) / HOUR
         if hours > limit_h:
             yield photo.evidence.id, {"hoursLate": round(hours, 1), "limitHours": limit_h}
 
