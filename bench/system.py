@@ -141,7 +141,7 @@ def _start(command: str, environment: dict[str, str], folder: Path) -> subproces
 
 
 def _wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/health/ready", timeout=2).status_code == httpx.codes.OK:
