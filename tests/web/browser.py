@@ -123,7 +123,7 @@ async def _english(page: Page) -> list[str]:
         """() => {
           const words = [];
           const walk = document.createTreeWalker(document.querySelector('#app'), NodeFilter.SHOW_TEXT);
-          while (walk.nextNode()) if (!walk.currentNode.parentElement.closest('.code')) words.push(walk.currentNode.data);
+          while (walk.nextNode()) if (!walk.currentNode.parentElement.closest('.code, kbd')) words.push(walk.currentNode.data);
           for (const one of document.querySelectorAll('[placeholder],[aria-label],[title]'))
             words.push(one.placeholder ?? '', one.ariaLabel ?? '', one.title ?? '');
           return words.join(' ');
