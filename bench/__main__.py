@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -30,17 +29,20 @@ PARTS = {
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="These parts alone.")
 @click.option("--seconds", default=20.0, show_default=True, help="Measured time of each loop.")
-@click.option("--write/--no-write", default=False, help="Write bench/RESULTS.md.")
+@click.option("--write/--no-write", default=False, help="Write what was measured into bench/RESULTS.md.")
 def main(only: tuple[str, ...], seconds: float, write: bool) -> None:
-    rows: list[Row] = []
+    every: list[Row] = []
     for name, measure in PARTS.items():
-        if not only or name in only:
-            for row in measure(seconds):
-                rows.append(row)
-                click.echo(f"{row.what}: {row.measured}", err=True)
-    _show(rows)
-    if write:
-        RESULTS.write_text(_markdown(rows))
+        if only and name not in only:
+            continue
+        rows: list[Row] = []
+        for row in measure(seconds):
+            rows.append(row)
+            click.echo(f"{row.what}: {row.measured}", err=True)
+        every += rows
+        if write:  # part by part, so that a later part that fails takes nothing with it
+            _write(name, rows, seconds)
+    _show(every)
 
 
 def _show(rows: list[Row]) -> None:
@@ -52,12 +54,29 @@ def _show(rows: list[Row]) -> None:
     Console(width=160).print(table)
 
 
-def _markdown(rows: list[Row]) -> str:
+HEAD = """# Measured
+
+Client, server and database share one machine, and the machine is shared: read the ratios, not the rates. Each part
+says when and on what it was measured last; `python -m bench --only PART --write` measures it anew.
+"""
+
+
+def _write(name: str, rows: list[Row], seconds: float) -> None:
+    """Put one part's table in its place; the other parts' tables stay."""
+    parts = _parts_written() | {name: _markdown(rows, seconds)}
+    told = "".join(f"\n## {one}\n\n{parts[one].strip()}\n" for one in PARTS if one in parts)
+    RESULTS.write_text(HEAD + told)
+
+
+def _parts_written() -> dict[str, str]:
+    _, *sections = RESULTS.read_text().split("\n## ")
+    return dict(one.split("\n", 1) for one in sections)
+
+
+def _markdown(rows: list[Row], seconds: float) -> str:
     head = (
-        f"# Measured on {date.today().isoformat()}\n\n"  # noqa: DTZ011
-        f"{os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, {platform.machine()}, "
-        f"Python {platform.python_version()}, PostgreSQL 18 embedded, {' '.join(sys.argv[1:]) or 'all parts'}.\n"
-        "Client, server and database share the machine, and the machine is shared: read the ratios, not the rates.\n\n"
+        f"{date.today().isoformat()}: {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, "  # noqa: DTZ011
+        f"{platform.machine()}, Python {platform.python_version()}, PostgreSQL 18 embedded, loops of {seconds:g} s.\n\n"
         "| what | measured | beside it, same run | ratio | aim |\n|---|---|---|---|---|\n"
     )
     return head + "".join(f"| {r.what} | {r.measured} | {r.beside} | {r.ratio} | {r.aim} |\n" for r in rows)
