@@ -230,7 +230,7 @@ def _manifest(visit_id: str, picture: bytes, started: datetime) -> Json:
     return {
         "id": str(new_id()),
         "visitId": visit_id,
-        "questionId": "photo_house_outside",
+        "questionId": "photo_outside",
         "sha256": hashlib.sha256(picture).hexdigest(),
         "sizeBytes": len(picture),
         "mediaType": "image/jpeg",

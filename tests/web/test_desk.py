@@ -2,9 +2,14 @@
 
 import pytest
 from playwright.async_api import Page, expect
+from sqlalchemy import update
 
+from server.core.database import open_session
+from server.demo.cases import load_cases
 from server.demo.county import DEMO_PASSWORDS
+from server.models.areas import AreaRule
 from tests.phones import make_kit
+from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
 from tests.web.browser import find_faults, shoot
 
@@ -15,7 +20,7 @@ SCREENS = {
     "households": ("/desk/households", "宋荷岚"),
     "cases": ("/desk/cases", "下一期限"),
     "postings": ("/desk/postings", "公示"),
-    "complaints": ("/desk/complaints", "XF3399012026"),
+    "complaints": ("/desk/complaints", "XF339901"),
     "checklists": ("/desk/checklists", "入户调查表"),
     "staff": ("/desk/staff", "林禾溪"),
     "devices": ("/desk/devices", "未能入库的记录"),
@@ -24,13 +29,42 @@ SCREENS = {
 
 
 @pytest.fixture
-async def visit(system, phone, due):
-    """A whole visit in the queue, drawn as the demo draws."""
+async def visit(system, services, phone, due):
+    """A whole visit in the queue, drawn as the demo draws; and the usual minute for second thoughts."""
+    async with open_session(services.sessions) as session:
+        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id, drawn=True)
     await push_whole(phone, partner, kit)
     await system.run_jobs()
     return kit.visit
+
+
+@pytest.fixture
+async def amended(visit, system, phone, desk):
+    """The same visit, returned for its opinion and mended by its author."""
+    claim = (await desk.http.post(f"/desk/v1/queue/{visit['id']}/claim")).json()
+    asked = {
+        "outcome": "returned",
+        "reason": "理由太简单",
+        "questioned": [{"questionId": "opinion", "reason": "请写清楚"}],
+    }
+    path = f"/desk/v1/visits/{visit['id']}/decision"
+    answer = await desk.http.post(path, json=asked, headers={"If-Match": f'"{claim["version"]}"'})
+    assert answer.status_code == 200, answer.text
+    master = (await phone.pull("visits"))[visit["id"]]
+    mended = amend(master, answers=master["answers"] | {"opinion": "核对流水后，建议纳入。"})
+    assert await phone.push("visits", mended, assumed=master) == []
+    await system.run_jobs()
+    return visit
+
+
+@pytest.fixture
+async def cases(services, system, county):
+    """The demo's cases in every state, with their postings and complaints."""
+    async with open_session(services.sessions) as session:
+        await load_cases(session, services, county)
+    await system.run_jobs()
 
 
 @pytest.fixture
@@ -53,7 +87,7 @@ async def page(browser, server):
     assert errors == []
 
 
-async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(page: Page, visit, phone):
+async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(visit, page: Page, phone):
     row = page.locator("tbody tr").first
     await expect(row).to_be_visible()
     faults = {"queue": await find_faults(page)}
@@ -96,11 +130,37 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await expect(page.get_by_text("退回。")).to_be_visible()
     told = await _decision(phone, visit)
     assert told["state"] == "returned"
-    assert {one["questionId"] for one in told["questioned"]} == {"opinion", visit_photo_question(visit)}
+    assert {one["questionId"] for one in told["decision"]["questioned"]} == {"opinion", "photo_outside"}
     assert {name: found for name, found in faults.items() if found} == {}
 
 
-async def test_every_screen_of_the_desk_opens_on_the_demo_county(page: Page, server):
+async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_check_or_up(
+    amended, page: Page, server, phone
+):
+    await page.goto(f"{server.url}/desk/visits/{amended['id']}")
+    changed = page.get_by_role("row").filter(has=page.locator("del")).filter(has=page.locator("ins"))
+    await expect(changed).to_have_count(1)
+    await expect(changed.get_by_text("理由和建议")).to_be_visible()
+    await expect(changed.locator("del")).to_have_text(amended["answers"]["opinion"])
+    await expect(changed.locator("ins")).to_have_text("核对流水后，建议纳入。")
+    faults = await find_faults(page)
+    await shoot(page, "desk-visit-amended", full_page=False)
+
+    await page.keyboard.press("c")
+    for key, name in (("s", "转抽查"), ("e", "上报")):
+        await expect(page.get_by_text("由你审核")).to_be_visible()
+        await page.keyboard.press(key)
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("理由").fill("与邻里所说不一致，需再看一次。")
+        await dialog.get_by_role("button", name=name).click()
+        await expect(page.get_by_text(f"{name}。")).to_be_visible()
+        if key == "s":
+            await page.keyboard.press("z")
+    assert (await _decision(phone, amended))["decision"]["outcome"] == "escalated"
+    assert faults == []
+
+
+async def test_every_screen_of_the_desk_opens_on_the_demo_county(cases, page: Page, server):
     faults = {}
     for name, (path, told) in SCREENS.items():
         await page.goto(server.url + path)
@@ -120,12 +180,6 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county(page: Page, ser
     assert {name: found for name, found in faults.items() if found} == {}
 
 
-def visit_photo_question(visit) -> str:
-    del visit
-    return "photo_house_outside"
-
-
 async def _decision(phone, visit):
     """What the author's phone hears."""
-    server = (await phone.pull("visits"))[visit["id"]]["server"]
-    return {"state": server["state"], "questioned": (server.get("decision") or server.get("review") or {}).get("questioned", [])}
+    return (await phone.pull("visits"))[visit["id"]]["server"]

@@ -1,14 +1,44 @@
 """A resident's session on their own phone: sign in, bind, send a paper, confirm, complain, follow; large type."""
 
-import pytest
-from playwright.async_api import expect
+import sys
+import time
 
-from server.demo.wechat_stub import create_stub
+import httpx
+import msgspec
+import pytest
+from playwright.async_api import Page, expect
+
+from server.processes import LOOPBACK, free_port, spawn, stop
+from tests.live import PROJECT
+from tests.phones import make_kit
+from tests.test_first_path import push_whole
 from tests.web.browser import Handset, find_faults, shoot
 
 
-async def test_a_resident_binds_sends_a_paper_reports_complains_and_follows(handset: Handset, county, pictures):
-    resident = county.residents[0]
+@pytest.fixture
+def settings(settings, tmp_path):
+    """The API signs residents in at a WeChat of its own, played beside it."""
+    port = free_port()
+    command = [sys.executable, "-m", "server", "wechat-stub", "--port", str(port)]
+    stub = spawn(command, log=tmp_path / "wechat.log", directory=PROJECT)
+    url = f"http://{LOOPBACK}:{port}"
+    _wait_for(f"{url}/_stub/messages")
+    yield msgspec.structs.replace(settings, wechat_base_url=url)
+    stop(stub)
+
+
+@pytest.fixture
+async def resident(system, county, phone, due):
+    """Whose home was visited."""
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    await push_whole(phone, partner, await make_kit(phone, partner.id))
+    await system.run_jobs()
+    return next(one for one in county.residents if one.application_number == due.application_number)
+
+
+async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_follows(
+    resident, handset: Handset, pictures
+):
     page = await handset.open(f"/r/?code=demo-{resident.wechat_suffix}-browser")
     await expect(page.get_by_role("heading", name="绑定申请")).to_be_visible()
     assert "code=" not in page.url
@@ -25,6 +55,7 @@ async def test_a_resident_binds_sends_a_paper_reports_complains_and_follows(hand
     await paper.locator("input[type=file]").set_input_files(pictures[0])
     await expect(paper.locator(".tag.good")).to_be_visible()
 
+    faults["visit"] = await _dispute_the_visit(page)
     await page.get_by_label("什么变化").select_option("job_lost")
     await page.get_by_label("说一说").fill("上个月工地停工，没有收入了。")
     await page.get_by_role("button", name="提交").click()
@@ -60,3 +91,28 @@ async def test_a_resident_binds_sends_a_paper_reports_complains_and_follows(hand
     faults["looked-up"] = await find_faults(page)
     await shoot(page, "resident-look-up")
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def _dispute_the_visit(page: Page) -> list[str]:
+    visit = page.locator(".visit")
+    await visit.get_by_text("看记录的内容").click()
+    await expect(visit.get_by_role("row").first).to_be_visible()
+    faults = await find_faults(page)
+    await visit.get_by_role("button", name="有不对的地方").click()
+    await visit.get_by_label("哪里不对").fill("收入写多了。")
+    await visit.get_by_role("button", name="提交").click()
+    await expect(visit.get_by_text("您提出了异议")).to_be_visible()
+    return faults
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            httpx.get(url, timeout=2)
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
