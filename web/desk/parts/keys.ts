@@ -1,7 +1,8 @@
-// Keys of a screen: one letter each, never while someone types, and shown where they act.
+// Keys of a screen: one letter each, never while someone types, and shown where they act. An act that answers false
+// had no use for its key, which others may hear then.
 import { onBeforeUnmount, onMounted } from 'vue';
 
-export type Keys = Record<string, (event: KeyboardEvent) => void>;
+export type Keys = Record<string, (event: KeyboardEvent) => unknown>;
 
 export function useKeys(keys: Keys): void {
   const hear = (event: KeyboardEvent): void => {
@@ -11,8 +12,7 @@ export function useKeys(keys: Keys): void {
     if (document.querySelector('dialog[open]') && !(at instanceof HTMLElement && at.closest('dialog'))) return;
     const act = keys[event.key];
     if (!act) return;
-    event.preventDefault();
-    act(event);
+    if (act(event) !== false) event.preventDefault();
   };
   onMounted(() => addEventListener('keydown', hear));
   onBeforeUnmount(() => removeEventListener('keydown', hear));
