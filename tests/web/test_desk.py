@@ -1,15 +1,31 @@
-"""A supervisor's session at the desk, in a real browser: claim, read, return with reasons, accept, undo."""
+"""A supervisor's session at the desk, in a real browser: claim, read, return with reasons, accept, undo; every screen."""
 
 import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import update
 
 from server.core.database import open_session
+from server.demo.cases import load_cases
 from server.demo.county import DEMO_PASSWORDS
 from server.models.areas import AreaRule
 from tests.phones import make_kit
+from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
 from tests.web.browser import find_faults, shoot
+
+SCREENS = {
+    "overview": ("/desk/overview", "各专干进度"),
+    "due": ("/desk/due", "到期走访"),
+    "spot-checks": ("/desk/spot-checks", "抽查计划"),
+    "households": ("/desk/households", "宋荷岚"),
+    "cases": ("/desk/cases", "下一期限"),
+    "postings": ("/desk/postings", "公示"),
+    "complaints": ("/desk/complaints", "XF339901"),
+    "checklists": ("/desk/checklists", "入户调查表"),
+    "staff": ("/desk/staff", "林禾溪"),
+    "devices": ("/desk/devices", "未能入库的记录"),
+    "audit": ("/desk/audit", "设备登录"),
+}
 
 
 @pytest.fixture
@@ -22,6 +38,33 @@ async def visit(system, services, phone, due):
     await push_whole(phone, partner, kit)
     await system.run_jobs()
     return kit.visit
+
+
+@pytest.fixture
+async def amended(visit, system, phone, desk):
+    """The same visit, returned for its opinion and mended by its author."""
+    claim = (await desk.http.post(f"/desk/v1/queue/{visit['id']}/claim")).json()
+    asked = {
+        "outcome": "returned",
+        "reason": "理由太简单",
+        "questioned": [{"questionId": "opinion", "reason": "请写清楚"}],
+    }
+    path = f"/desk/v1/visits/{visit['id']}/decision"
+    answer = await desk.http.post(path, json=asked, headers={"If-Match": f'"{claim["version"]}"'})
+    assert answer.status_code == 200, answer.text
+    master = (await phone.pull("visits"))[visit["id"]]
+    mended = amend(master, answers=master["answers"] | {"opinion": "核对流水后，建议纳入。"})
+    assert await phone.push("visits", mended, assumed=master) == []
+    await system.run_jobs()
+    return visit
+
+
+@pytest.fixture
+async def cases(services, system, county):
+    """The demo's cases in every state, with their postings and complaints."""
+    async with open_session(services.sessions) as session:
+        await load_cases(session, services, county)
+    await system.run_jobs()
 
 
 @pytest.fixture
@@ -88,6 +131,52 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     told = await _decision(phone, visit)
     assert told["state"] == "returned"
     assert {one["questionId"] for one in told["decision"]["questioned"]} == {"opinion", "photo_outside"}
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_check_or_up(
+    amended, page: Page, server, phone
+):
+    await page.goto(f"{server.url}/desk/visits/{amended['id']}")
+    changed = page.get_by_role("row").filter(has=page.locator("del")).filter(has=page.locator("ins"))
+    await expect(changed).to_have_count(1)
+    await expect(changed.get_by_text("理由和建议")).to_be_visible()
+    await expect(changed.locator("del")).to_have_text(amended["answers"]["opinion"])
+    await expect(changed.locator("ins")).to_have_text("核对流水后，建议纳入。")
+    faults = await find_faults(page)
+    await shoot(page, "desk-visit-amended", full_page=False)
+
+    await page.keyboard.press("c")
+    for key, name in (("s", "转抽查"), ("e", "上报")):
+        await expect(page.get_by_text("由你审核，")).to_be_visible()
+        await page.keyboard.press(key)
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("理由").fill("与邻里所说不一致，需再看一次。")
+        await dialog.get_by_role("button", name=name).click()
+        await expect(page.get_by_text(f"{name}。")).to_be_visible()
+        if key == "s":
+            await page.keyboard.press("z")
+    assert (await _decision(phone, amended))["decision"]["outcome"] == "escalated"
+    assert faults == []
+
+
+async def test_every_screen_of_the_desk_opens_on_the_demo_county(cases, page: Page, server):
+    faults = {}
+    for name, (path, told) in SCREENS.items():
+        await page.goto(server.url + path)
+        await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
+        if name == "overview":
+            await expect(page.locator("section svg").first).to_be_visible()
+        faults[name] = await find_faults(page)
+        await shoot(page, f"desk-{name}", full_page=False)
+    for name, path, told in (("household", "/desk/households", "家庭成员"), ("case", "/desk/cases", "办理过程")):
+        await page.goto(server.url + path)
+        await expect(page.locator("tbody tr").first).to_be_visible()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
+        faults[name] = await find_faults(page)
+        await shoot(page, f"desk-{name}")
     assert {name: found for name, found in faults.items() if found} == {}
 
 
