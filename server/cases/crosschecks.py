@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
@@ -26,6 +26,7 @@ from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
 from server.core.idnumbers import normalise_id
 from server.core.money import parse_amount
+from server.core.paging import Page, read_cursor, write_cursor
 from server.core.pii import Vault
 from server.core.sheets import Form, cell, write_csv, write_xlsx
 from server.core.threads import in_thread
@@ -33,10 +34,11 @@ from server.core.wire import Answer, Wire
 from server.models import audit
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
-from server.models.households import HouseholdMember
+from server.models.households import Household, HouseholdMember
 
 SourceCode = Literal["public_security", "housing", "social_security", "tax", "market", "provident_fund", "finance"]
 MOST_ROWS = 20_000
+LONGEST_PAGE = 200
 _OPEN = ("accepted", "survey", "preliminary")
 _NAME, _ID, _REF = "姓名", "身份证号", "序号"
 
@@ -84,6 +86,16 @@ class BatchPage(Answer):
     unanswered: int
     strangers: int
     differing: int
+
+
+class BatchCheck(Answer):
+    """One person of a batch. `line` is as on the case; who has left the household has no name."""
+
+    line: "CheckLine"
+    case_id: UUID
+    application_number: str
+    head_name: str
+    member_name: str | None
 
 
 class CheckDifference(Answer):
@@ -349,6 +361,46 @@ def _difference(column: Column, entered: str, declared: int | None) -> CheckDiff
     )
 
 
+async def list_batches(
+    session: AsyncSession, caller: Caller, *, area: str | None, cursor: str | None, limit: int
+) -> Page[BatchPage]:
+    """What was asked of which office, the newest first; two queries."""
+    require(caller, CHECKERS)
+    limit = max(1, min(limit, LONGEST_PAGE))
+    rows = readable(CrossCheckBatch, caller).order_by(CrossCheckBatch.id.desc()).limit(limit + 1)
+    if area:
+        rows = rows.where(CrossCheckBatch.area_code.startswith(area, autoescape=True))
+    if (after := read_cursor(cursor)) is not None:
+        rows = rows.where(CrossCheckBatch.id < UUID(after[0]))
+    batches = list(await session.scalars(rows))
+    pages = await _pages(session, batches[:limit])
+    return Page(items=pages, next_cursor=write_cursor([str(pages[-1].id)]) if len(batches) > limit else None)
+
+
+async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> list[BatchCheck]:
+    """Everybody asked about in a batch, who differs first. One query beside the batch's own."""
+    require(caller, CHECKERS)
+    batch = found(await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id)))
+    rows = await session.execute(
+        select(CrossCheck, CaseFile.number, Household.head_name, HouseholdMember.name)
+        .join(CaseFile, CaseFile.id == CrossCheck.case_id)
+        .join(Household, Household.id == CaseFile.household_id)
+        .outerjoin(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
+        .where(CrossCheck.batch_id == batch.id)
+        .order_by(func.jsonb_array_length(CrossCheck.differences).desc(), CrossCheck.position)
+    )
+    return [
+        BatchCheck(
+            line=_line(one, batch.source),
+            case_id=one.case_id,
+            application_number=number,
+            head_name=head_name,
+            member_name=member_name,
+        )
+        for one, number, head_name, member_name in rows
+    ]
+
+
 async def list_checks(session: AsyncSession, caller: Caller, case_id: UUID) -> list[CheckLine]:
     case = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
     rows = await session.execute(
@@ -388,15 +440,33 @@ def _line(one: CrossCheck, source: str) -> CheckLine:
 
 
 async def _page(session: AsyncSession, batch: CrossCheckBatch) -> BatchPage:
-    lines = list(await session.scalars(select(CrossCheck).where(CrossCheck.batch_id == batch.id)))
+    return (await _pages(session, [batch]))[0]
+
+
+async def _pages(session: AsyncSession, batches: list[CrossCheckBatch]) -> list[BatchPage]:
+    rows = await session.execute(
+        select(
+            CrossCheck.batch_id,
+            func.count(),
+            func.count().filter(CrossCheck.answer.is_(None)),
+            func.count().filter(func.jsonb_array_length(CrossCheck.differences) > 0),
+        )
+        .where(CrossCheck.batch_id.in_([one.id for one in batches]))
+        .group_by(CrossCheck.batch_id)
+    )
+    counts = {batch_id: (people, unanswered, differing) for batch_id, people, unanswered, differing in rows}
+    return [_batch_page(one, *counts.get(one.id, (0, 0, 0))) for one in batches]
+
+
+def _batch_page(batch: CrossCheckBatch, people: int, unanswered: int, differing: int) -> BatchPage:
     return BatchPage(
         id=batch.id,
         source=batch.source,
         area_code=batch.area_code,
         made_at=batch.made_at,
-        people=len(lines),
+        people=people,
         answered_at=batch.answered_at,
-        unanswered=sum(one.answer is None for one in lines),
+        unanswered=unanswered,
         strangers=batch.strangers,
-        differing=sum(bool(one.differences) for one in lines),
+        differing=differing,
     )

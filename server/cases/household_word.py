@@ -18,6 +18,7 @@ from server.cases.progress import move
 from server.cases.rules import day_of
 from server.core.access import Caller, found, readable
 from server.core.checklists.template import Column, Template, questions_of
+from server.core.checklists.wording import Row, say_rows
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Answer, LongText, Wire
@@ -25,6 +26,7 @@ from server.models.areas import rule_values
 from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
+from server.models.households import HouseholdMember
 from server.models.people import Staff
 from server.models.visits import Visit, VisitInvestigator
 
@@ -34,14 +36,32 @@ _SHOWN_STATES = ("submitted", "amended", "under_review", "accepted", "escalated"
 _NOT_SHOWN = frozenset({"photo", "signature", "geopoint"})
 
 
+class RecordedCell(Answer):
+    """`zh` and `en` name it; the others say what was recorded."""
+
+    zh: str
+    en: str
+    said_zh: str
+    said_en: str
+
+
+class RecordedRow(Answer):
+    """A member, or a kind of income, with what was recorded of it."""
+
+    zh: str
+    en: str
+    cells: list[RecordedCell]
+
+
 class RecordedAnswer(Answer):
-    """`value` as recorded; choices and yes or no as words, money in fen."""
+    """`value` as recorded; choices and yes or no as words, money in fen. A table's `rows` say it whole."""
 
     question_id: str
     kind: str
     zh: str
     en: str
     value: Any
+    rows: list[RecordedRow]
 
 
 class RecordedVisit(Answer):
@@ -90,13 +110,14 @@ async def list_recorded(session: AsyncSession, caller: Caller, case_id: UUID) ->
     ids = [visit.id for visit, _ in rows]
     names = await _visitors(session, ids)
     said = await _stances(session, case, caller)
+    members = await _members(session, case)
     return [
         RecordedVisit(
             id=visit.id,
             kind=visit.kind,
             started_at=visit.started_at,
             visitors=names.get(visit.id, []),
-            answers=_answers(msgspec.convert(body, Template), visit.document.get("answers", {})),
+            answers=_answers(msgspec.convert(body, Template), visit.document.get("answers", {}), members),
             stance=said.get(str(visit.id)),
         )
         for visit, body in rows
@@ -125,6 +146,14 @@ async def _visitors(session: AsyncSession, visit_ids: list[UUID]) -> dict[UUID, 
     return names
 
 
+async def _members(session: AsyncSession, case: CaseFile) -> dict[str, str]:
+    """The household's own names, for its own eyes."""
+    rows = await session.execute(
+        select(HouseholdMember.id, HouseholdMember.name).where(HouseholdMember.household_id == case.household_id)
+    )
+    return {str(member_id): name for member_id, name in rows}
+
+
 async def _stances(
     session: AsyncSession, case: CaseFile, caller: Caller
 ) -> dict[str, Literal["confirmed", "disputed"]]:
@@ -140,14 +169,25 @@ async def _stances(
     }
 
 
-def _answers(template: Template, answers: dict[str, Any]) -> list[RecordedAnswer]:
+def _answers(template: Template, answers: dict[str, Any], members: dict[str, str]) -> list[RecordedAnswer]:
     return [
         RecordedAnswer(
-            question_id=one.id, kind=one.kind, zh=one.label.zh, en=one.label.en, value=_worded(one, answers[one.id])
+            question_id=one.id,
+            kind=one.kind,
+            zh=one.label.zh,
+            en=one.label.en,
+            value=_worded(one, answers[one.id]),
+            rows=[_row(row) for row in say_rows(one, answers[one.id], members)],
         )
         for one in questions_of(template)
         if one.id in answers and one.kind not in _NOT_SHOWN
     ]
+
+
+def _row(row: Row) -> RecordedRow:
+    title, cells = row
+    said = [RecordedCell(zh=label.zh, en=label.en, said_zh=text.zh, said_en=text.en) for label, text in cells]
+    return RecordedRow(zh=title.zh, en=title.en, cells=said)
 
 
 def _worded(question: Column, value: Any) -> Any:

@@ -35,7 +35,7 @@ from server.models.cases import (
 from server.models.feed import announce
 from server.models.households import Caseload, Household, HouseholdMember
 from server.models.numbers import next_number
-from server.models.people import ResidentBinding
+from server.models.people import ResidentBinding, Staff
 
 WRITERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 VERIFIERS = frozenset({Role.TOWN_OFFICER})
@@ -194,6 +194,7 @@ class VersionLine(Answer):
     at: datetime
     reason: str
     actor_id: UUID | None
+    actor_name: str | None
     differences: list[Difference]
 
 
@@ -515,15 +516,25 @@ async def keep_version(
 async def list_versions(session: AsyncSession, caller: Caller, household_id: UUID) -> list[VersionLine]:
     """Every version with what it changed, the newest first."""
     found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
-    rows = await session.scalars(
-        select(HouseholdVersion).where(HouseholdVersion.household_id == household_id).order_by(HouseholdVersion.version)
+    rows = await session.execute(
+        select(HouseholdVersion, Staff.name)
+        .outerjoin(Staff, Staff.id == HouseholdVersion.actor_id)
+        .where(HouseholdVersion.household_id == household_id)
+        .order_by(HouseholdVersion.version)
     )
     lines: list[VersionLine] = []
     before: Any = None
-    for one in rows:
+    for one, actor_name in rows:
         changed = [] if before is None else differences(before, one.body)
         lines.append(
-            VersionLine(version=one.version, at=one.at, reason=one.reason, actor_id=one.actor_id, differences=changed)
+            VersionLine(
+                version=one.version,
+                at=one.at,
+                reason=one.reason,
+                actor_id=one.actor_id,
+                actor_name=actor_name,
+                differences=changed,
+            )
         )
         before = one.body
     return lines[::-1]

@@ -30,7 +30,7 @@ from server.cases import (
 from server.cases.acts import TakeStep
 from server.cases.applications import Apply
 from server.cases.calculations import Calculate, CalculationLine
-from server.cases.crosschecks import BatchPage, CheckLine, MakeBatch, ObjectToCheck
+from server.cases.crosschecks import BatchCheck, BatchPage, CheckLine, MakeBatch, ObjectToCheck
 from server.cases.hearings import CallHearing, CountVotes, DeclareConflict, HearingPage
 from server.cases.household_word import Change, RecordedVisit, Word
 from server.cases.households import ChangeHousehold, HouseholdPage, Reveal, Revealed, VersionLine
@@ -255,6 +255,23 @@ async def make_cross_check(data: JSONBody[MakeBatch], worker: Worker, session: S
     return await crosschecks.make_batch(session, worker, data, utc_now())
 
 
+@get("/cross-checks", responses=_SIGNED)
+async def list_cross_check_batches(
+    worker: Worker,
+    session: Session,
+    area: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[BatchPage]:
+    return await crosschecks.list_batches(session, worker, area=area, cursor=cursor, limit=limit)
+
+
+@get("/cross-checks/{batch_id:uuid}/lines", responses=_FOUND)
+async def list_cross_check_batch(batch_id: FromPath[UUID], worker: Worker, session: Session) -> list[BatchCheck]:
+    """Everybody asked about, who differs first."""
+    return await crosschecks.list_batch(session, worker, batch_id)
+
+
 @get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=_FOUND)
 async def export_cross_check(
     batch_id: FromPath[UUID],
@@ -453,6 +470,8 @@ desk_router = Router(
         print_minutes,
         print_notice,
         make_cross_check,
+        list_cross_check_batches,
+        list_cross_check_batch,
         export_cross_check,
         import_cross_check,
         list_cross_checks,

@@ -43,6 +43,7 @@ class RuleLine(Answer):
     key: str
     value: Any
     area_code: str
+    area_name: str | None
     effective_from: date
     source: str
     written_by: str | None
@@ -90,19 +91,24 @@ def _require_reading(caller: Caller, area_code: str) -> None:
         raise Problem("auth.forbidden", roles=", ".join(sorted(READERS)))
 
 
-def _rows(area_code: str) -> Select[AreaRule, str]:
+def _rows(area_code: str) -> Select[AreaRule, str, str]:
+    return _named().where(literal(area_code).startswith(AreaRule.area_code))
+
+
+def _named() -> Select[AreaRule, str, str]:
     return (
-        select(AreaRule, Staff.name)
+        select(AreaRule, Staff.name, Area.name)
         .outerjoin(Staff, Staff.id == AreaRule.written_by)
-        .where(literal(area_code).startswith(AreaRule.area_code))
+        .outerjoin(Area, Area.code == AreaRule.area_code)
     )
 
 
-def _line(row: AreaRule, written_by: str | None) -> RuleLine:
+def _line(row: AreaRule, written_by: str | None, area_name: str | None) -> RuleLine:
     return RuleLine(
         key=row.key,
         value=row.value,
         area_code=row.area_code,
+        area_name=area_name,
         effective_from=row.effective_from,
         source=row.source,
         written_by=written_by,
@@ -140,9 +146,7 @@ async def write_rule(
     fresh = await session.scalar(row.on_conflict_do_nothing().returning(AreaRule.id))
     stands = (
         await session.execute(
-            select(AreaRule, Staff.name)
-            .outerjoin(Staff, Staff.id == AreaRule.written_by)
-            .where(
+            _named().where(
                 AreaRule.key == asked.key,
                 AreaRule.area_code == asked.area_code,
                 AreaRule.effective_from == asked.effective_from,

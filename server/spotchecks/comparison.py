@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from server.core.checklists.template import Column, Template, Tolerance, questions_of
+from server.core.checklists.template import INCOME_KINDS, Column, Template, Text, Tolerance, questions_of
+from server.core.checklists.wording import say_income
 
 NOT_COMPARED = frozenset({"text", "photo", "signature", "geopoint"})
 Answers = dict[str, Any]
@@ -89,3 +91,20 @@ def within(tolerance: Tolerance | None, first: int, second: int) -> bool:
     if tolerance is None:
         return first == second
     return abs(first - second) * 100 <= max(tolerance.absolute * 100, abs(first) * tolerance.percent)
+
+
+def name_cells(template: Template) -> dict[str, Column]:
+    """What a comparison's `question` may name, each with its label and the kind that says its answers."""
+    cells: dict[str, Column] = {}
+    for question in questions_of(template):
+        cells[question.id] = question
+        for column in question.columns:
+            cells[f"{question.id}.{column.id}"] = replace(column, label=_under(question, column.label))
+        if question.kind == "income_table":
+            for kind in INCOME_KINDS:
+                cells[f"{question.id}.{kind}"] = Column(kind, "money", _under(question, say_income(kind)))
+    return cells
+
+
+def _under(table: Column, label: Text) -> Text:
+    return Text(f"{table.label.zh} · {label.zh}", f"{table.label.en} · {label.en}")

@@ -11,7 +11,9 @@ from sqlalchemy.orm import selectinload
 
 from server.core import jobs
 from server.core.access import REVIEW_ROLES, Caller, found, in_areas, readable, require
-from server.core.checklists.template import Template
+from server.core.checklists.template import Column, Template
+from server.core.checklists.template import Text as Words
+from server.core.checklists.wording import say_answer
 from server.core.database import open_session
 from server.core.paging import Page, read_cursor, write_cursor
 from server.core.services import Services
@@ -21,11 +23,11 @@ from server.models import audit
 from server.models.answers import asked_answers
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
-from server.models.households import Household
+from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.review import SpotCheck
 from server.models.visits import Visit, VisitInvestigator
-from server.spotchecks.comparison import compare
+from server.spotchecks.comparison import compare, name_cells
 from server.spotchecks.teams import end_grants
 
 By = Literal["question", "caseworker", "village"]
@@ -59,11 +61,17 @@ class SpotCheckLine(Answer):
 
 
 class ComparedLine(Answer):
+    """`first` and `second` as recorded; `label` and the two sayings are for people, in both languages."""
+
     question: str
     member_id: str | None
+    member_name: str | None
+    label: Words
     agrees: bool
     first: Any
     second: Any
+    first_said: Words
+    second_said: Words
 
 
 @jobs.task("spotchecks.compare")
@@ -217,9 +225,26 @@ async def open_comparison(session: AsyncSession, caller: Caller, spot_check_id: 
     """Both teams' answers side by side, what differs first; empty until there are both."""
     check: SpotCheck = found(await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id)))
     audit.record(session, caller, "spot_check.opened", "spot_check", check.id, area_code=check.area_code)
-    lines = [ComparedLine(**_renamed(one)) for one in check.comparison or []]
+    first = await session.get_one(Visit, check.visit_id)
+    cells = name_cells(convert(await _body(session, first), Template))
+    members = await session.execute(
+        select(HouseholdMember.id, HouseholdMember.name).where(HouseholdMember.household_id == first.household_id)
+    )
+    names = {str(member_id): name for member_id, name in members}
+    lines = [_worded(one, cells.get(one["question"]), names) for one in check.comparison or []]
     return sorted(lines, key=lambda one: one.agrees)
 
 
-def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
-    return {("member_id" if name == "memberId" else name): value for name, value in entry.items()}
+def _worded(entry: dict[str, Any], cell: Column | None, names: dict[str, str]) -> ComparedLine:
+    cell = cell or Column(entry["question"], "text", Words(entry["question"], entry["question"]))
+    return ComparedLine(
+        question=entry["question"],
+        member_id=entry["memberId"],
+        member_name=names.get(entry["memberId"] or ""),
+        label=cell.label,
+        agrees=entry["agrees"],
+        first=entry["first"],
+        second=entry["second"],
+        first_said=say_answer(cell, entry["first"]),
+        second_said=say_answer(cell, entry["second"]),
+    )

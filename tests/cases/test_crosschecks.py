@@ -82,6 +82,25 @@ async def test_a_wage_is_held_against_what_was_declared_and_a_doubtful_number_is
         assert list(await session.scalars(select(IncomeItem.verified_fen))) == [None]
 
 
+async def test_what_was_asked_of_whom_is_found_again_with_who_differs_first(office, county):
+    case_id = await consenting(office)
+    town, housing, _ = await batch(office, "housing")
+    town, tax, _ = await batch(office)
+    asked = await request_file(town, tax["id"])
+    await import_(town, tax["id"], offices.answer("tax", asked, {county.residents[0].id_number: "9000"}))
+    listed = (await town.http.get("/desk/v1/cross-checks", params={"area": TOWN, "limit": 1})).json()
+    assert [(one["id"], one["differing"], one["unanswered"]) for one in listed["items"]] == [(tax["id"], 1, 0)]
+    after = (await town.http.get("/desk/v1/cross-checks", params={"cursor": listed["nextCursor"]})).json()
+    assert [(one["id"], one["answeredAt"]) for one in after["items"]] == [(housing["id"], None)]
+    lines = (await town.http.get(f"/desk/v1/cross-checks/{tax['id']}/lines")).json()
+    assert len(lines) == listed["items"][0]["people"]
+    assert [bool(one["line"]["differences"]) for one in lines] == [True] + [False] * (len(lines) - 1)
+    assert (lines[0]["caseId"], lines[0]["memberName"]) == (str(case_id), county.residents[0].name)
+    worker = await office.person("caseworker")
+    for path in ("/desk/v1/cross-checks", f"/desk/v1/cross-checks/{tax['id']}/lines"):
+        assert (await worker.http.get(path)).json()["code"] == "auth.forbidden"
+
+
 async def test_only_those_who_consented_are_asked_about_and_only_once(office):
     await office.case()
     _, _, nobody = await batch(office)

@@ -29,6 +29,12 @@ async def test_a_visit_is_read_confirmed_or_disputed_and_staff_read_that(office,
     assert shown < set(kit.visit["answers"])
     assert not {one["kind"] for one in read[0]["answers"]} & {"photo", "signature", "geopoint"}
     assert all(one["zh"] for one in read[0]["answers"])
+    tables = {one["kind"]: one["rows"] for one in read[0]["answers"] if one["rows"]}
+    head = county.residents[0].name
+    assert head in {row["zh"] for row in tables["member_table"]}
+    wages = next(row for row in tables["income_table"] if row["zh"] == "工资性收入")
+    assert [(cell["zh"], cell["en"]) for cell in wages["cells"][:2]] == [("申报", "declared"), ("查实", "found")]
+    assert wages["cells"][0]["saidZh"].endswith(" 元")
 
     word = f"{path}/{kit.visit['id']}/word"
     silent = await resident.http.post(word, json={"stance": "disputed"})

@@ -161,6 +161,8 @@ async def test_every_version_is_kept_and_shown_as_what_changed(office):
     assert page["cardMask"]
     versions = (await town.http.get(f"/desk/v1/households/{made['householdId']}/versions")).json()
     assert [(one["version"], one["reason"]) for one in versions] == [(2, "住院;孩子迁入"), (1, "申请建档")]
+    assert versions[0]["actorId"] == str(town.id)
+    assert versions[0]["actorName"]
     changed = {one["pointer"]: (one["before"], one["after"]) for one in versions[0]["differences"]}
     assert changed[f"/members/{known['id']}/health"] == ("healthy", "serious_illness")
     assert changed[f"/incomes/{body['incomes'][0]['id']}/verifiedFen"] == (None, 120_00)

@@ -53,6 +53,7 @@ async def test_a_new_row_holds_from_its_day_and_the_old_one_is_history(admin):
         "县民政局 12 号文",
         "占星楼",
     )
+    assert (now["areaName"], before["areaName"]) == ("云栖县", None)
     assert (await effective(admin, "visit.shortest_min", on="2026-05-31"))["value"] == 8
     history = (await admin.http.get(f"{RULES}/visit.shortest_min/history", params={"area": COUNTY})).json()
     assert [(one["effectiveFrom"], one["value"]) for one in history] == [("2026-06-01", 40), ("2020-01-01", 8)]

@@ -109,6 +109,10 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
     assert str(ground.homes[0].id) not in await phone.pull("households")
     compared = (await desk.http.get(f"/desk/v1/spot-checks/{check['id']}/comparison")).json()
     assert compared[0]["agrees"] is False
+    named = {one["question"]: one["label"]["zh"] for one in compared}
+    assert set(named) & set(named.values()) == set()
+    assert all(one["memberName"] for one in compared if one["memberId"])
+    assert {one["firstSaid"]["zh"][-1:] for one in compared if one["question"].endswith(".wages")} == {"元"}
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json()
     assert (rates[0]["key"], rates[0]["compared"]) == ("linhexi", len(compared))
 
