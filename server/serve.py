@@ -2,19 +2,36 @@
 
 import gc
 import os
+from ipaddress import ip_network
 
-from litestar import Litestar
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
+from litestar.types import ASGIApp
 
 from server.app import create_app
 from server.core.log import set_up_logging
-from server.core.settings import load_settings
+from server.core.settings import SettingsError, load_settings
 
 
-def create() -> Litestar:
+def create() -> ASGIApp:
     settings = load_settings(os.environ)
     set_up_logging(settings.log_format)
-    app = create_app(settings)
+    app = behind_proxies(create_app(settings), settings.trusted_proxies)
     # What stands now stands for good: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
     return app
+
+
+def behind_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
+    """With the client's own address where a trusted proxy names it, since limits are counted by address.
+
+    Behind one proxy a whole county would else share one limit; a header from anybody else is not believed.
+    """
+    networks = [one.strip() for one in trusted.split(",") if one.strip()]
+    for one in networks:
+        try:
+            ip_network(one)
+        except ValueError as error:
+            raise SettingsError(f"ZOUFANG_TRUSTED_PROXIES can't be read: {error}") from None
+    wrapped: ASGIApp = wrap_asgi_with_proxy_headers(app, networks) if networks else app
+    return wrapped

@@ -33,6 +33,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     s3_region: Annotated[str, Meta(description="Region that links are signed for")] = "us-east-1"
     host: Annotated[str, Meta(description="Address the API listens on")] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port the API listens on", ge=1, le=65535)] = 8000
+    trusted_proxies: Annotated[
+        str, Meta(description="Addresses or networks of proxies whose `X-Forwarded-For` is believed, by comma")
+    ] = ""
     postgres_port: Annotated[int, Meta(description="Port of the embedded PostgreSQL", ge=1, le=65535)] = 5440
     s3_port: Annotated[int, Meta(description="Port of the embedded S3 server", ge=1, le=65535)] = 9000
     wechat_stub_port: Annotated[int, Meta(description="Port of the WeChat stub", ge=1, le=65535)] = 8091
