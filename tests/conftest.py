@@ -72,13 +72,15 @@ def template(postgres: EmbeddedPostgres, s3: EmbeddedS3) -> str:
     return "template_demo"
 
 
-@pytest.fixture
-def settings(
-    postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str, request: pytest.FixtureRequest
-) -> Iterator[Settings]:
+def _fresh_settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str) -> Iterator[Settings]:
     name = f"test_{os.urandom(6).hex()}"
     yield _settings(postgres.create_database(name, template=template), s3)
     postgres.drop_database(name)
+
+
+settings = pytest.fixture(_fresh_settings)
+# For a file whose tests leave nothing behind that another would see: one database, one server for all of them.
+shared_settings = pytest.fixture(_fresh_settings, scope="module")
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -58,7 +58,7 @@ class System:
             json={
                 "login": login,
                 "password": DEMO_PASSWORDS[role],
-                "device": {"label": "test", "platform": "test", "hardwareId": hardware_id},
+                "device": {"label": "测试机", "platform": "test", "hardwareId": hardware_id},
             },
         )
         assert answer.status_code == 200, answer.text

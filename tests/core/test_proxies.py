@@ -15,7 +15,7 @@ async def fail_to_sign_in(system: System, app, *, peer: str, said: str, times: i
     """Each time under another name, so that only the address can be what is counted."""
     transport = httpx.ASGITransport(behind_proxies(app, "10.0.0.0/8, 172.16.0.0/12"), client=(peer, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        device = {"label": "t", "platform": "web", "appVersion": "1", "hardwareId": "h"}
+        device = {"label": "手机", "platform": "web", "appVersion": "1", "hardwareId": "h"}
         return [
             (
                 await client.post(

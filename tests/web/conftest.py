@@ -1,12 +1,15 @@
 """The web apps against the real server: API and worker as processes, Chromium as the system has it."""
 
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
+from server.core.settings import Settings
 from server.demo.pictures import SCENES, draw_picture
 from server.paths import WEB
 from server.processes import spawn, stop
@@ -14,15 +17,28 @@ from tests.live import PROJECT, LiveServer
 from tests.web.browser import Handset, start_browser
 
 
-@pytest.fixture
-def server(settings, tmp_path) -> Iterator[LiveServer]:
+@contextlib.contextmanager
+def serve(settings: Settings, logs: Path) -> Iterator[LiveServer]:
     """The API as a process, with the built apps; and the worker beside it."""
     assert (WEB / "m" / "index.html").exists(), "the web apps are not built: run `make set-up-dev`"
-    with LiveServer(settings, tmp_path / "api.log") as running:
+    with LiveServer(settings, logs / "api.log") as running:
         command = [sys.executable, "-m", "server", "worker"]
-        worker = spawn(command, log=tmp_path / "worker.log", environ=running._environ(), directory=PROJECT)
+        worker = spawn(command, log=logs / "worker.log", environ=running._environ(), directory=PROJECT)
         yield running
         stop(worker)
+
+
+@pytest.fixture
+def server(settings, tmp_path) -> Iterator[LiveServer]:
+    with serve(settings, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_server(shared_settings, tmp_path_factory) -> Iterator[LiveServer]:
+    """One for a whole file, whose `settings` and `server` then are these."""
+    with serve(shared_settings, tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -35,6 +51,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def handset(browser, server) -> AsyncIterator[Handset]:
     phone = await Handset.unpack(browser, server.url)
     yield phone
+    await phone.context.close()  # its live streams with it: a server that stops would wait for them
     assert phone.errors == []
 
 
