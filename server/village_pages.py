@@ -144,14 +144,14 @@ def _posting_page(told: PublicPosting, key: str) -> str:
         f'<h2>提出异议</h2><form method="post" action="/p/{escape(key)}">'
         f'<label>对哪一户<select name="position">{choices}</select></label>'
         '<label>异议内容<textarea name="text" rows="4" minlength="5" maxlength="2000" required></textarea></label>'
-        '<label>联系方式(可不填)<input name="contact" maxlength="100" autocomplete="off"></label>'
+        '<label>联系方式（可不填）<input name="contact" maxlength="100" autocomplete="off"></label>'
         "<button>提交异议</button></form>"
     )
     return _whole(
         "最低生活保障审核公示",
         f"<p>{escape(told.area_name)} 第{told.round}轮</p>"
-        f"<p>公示期:{_say(told.starts_on)}至{_say(told.object_until)}</p>"
-        + _table(["序号", "姓名", "人数", "拟保障金额(元/月)"], rows)
+        f"<p>公示期：{_say(told.starts_on)}至{_say(told.object_until)}</p>"
+        + _table(["序号", "姓名", "人数", "拟保障金额（元/月）"], rows)
         + (form if rows else "<p>目前没有公示中的家庭。</p>")
         + _ask_for_answer("/answers/objection"),
     )
@@ -161,14 +161,15 @@ def _disclosure_page(told: PublicDisclosure, key: str) -> str:
     rows = [[place, one.name, one.members, _yuan(one.amount_fen)] for place, one in enumerate(told.households, start=1)]
     return _whole(
         "最低生活保障对象长期公示",
-        f"<p>{escape(told.area_name)},截至{_say(told.as_of)}</p>"
-        + _table(["序号", "姓名", "人数", "保障金额(元/月)"], rows)
+        f"<p>{escape(told.area_name)}，截至{_say(told.as_of)}</p>"
+        + _table(["序号", "姓名", "人数", "保障金额（元/月）"], rows)
         + f'<h2>反映情况</h2><form method="post" action="/l/{escape(key)}">'
         '<label>要反映的情况<textarea name="text" rows="4" minlength="5" maxlength="4000" required></textarea></label>'
-        "<label>您的姓名(不填即匿名,只有承办人能看到)"
+        "<label>您的姓名（不填即匿名，只有承办人能看到）"
         '<input name="reporterName" maxlength="60" autocomplete="off"></label>'
-        '<label>如反映工作人员,请写姓名(其本人不会承办)<input name="against" maxlength="60" autocomplete="off"></label>'
-        '<label>联系方式(可不填)<input name="contact" maxlength="100" autocomplete="off"></label>'
+        "<label>如反映工作人员，请写姓名（其本人不会承办）"
+        '<input name="against" maxlength="60" autocomplete="off"></label>'
+        '<label>联系方式（可不填）<input name="contact" maxlength="100" autocomplete="off"></label>'
         "<button>提交</button></form>" + _ask_for_answer("/answers/complaint"),
     )
 
@@ -176,8 +177,8 @@ def _disclosure_page(told: PublicDisclosure, key: str) -> str:
 def _taken_page(title: str, number: str, code: str, answers: str) -> str:
     return _whole(
         title,
-        "<p>请记下编号和查询码,凭它们查看答复。查询码只显示这一次。</p>"
-        f'<p class="big">编号:{escape(number)}<br>查询码:{escape(code)}</p>' + _ask_for_answer(answers),
+        "<p>请记下编号和查询码，凭它们查看答复。查询码只显示这一次。</p>"
+        f'<p class="big">编号：{escape(number)}<br>查询码：{escape(code)}</p>' + _ask_for_answer(answers),
     )
 
 
@@ -193,7 +194,7 @@ def _answer_page(number: str, outcome: str | None, answer: str | None) -> str:
     standing = _OUTCOMES.get(outcome or "", "已答复" if answer else "正在核实")
     return _whole(
         "答复",
-        f'<p>编号:{escape(number)}</p><p class="big">{standing}</p><p>{escape(answer or "有答复后可在此查看。")}</p>',
+        f'<p>编号：{escape(number)}</p><p class="big">{standing}</p><p>{escape(answer or "有答复后可在此查看。")}</p>',
     )
 
 

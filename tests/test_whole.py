@@ -278,6 +278,23 @@ def test_help_reads_like_a_product():
     assert set(main.commands) == {name for commands in SECTIONS.values() for name in commands}
 
 
+def test_chinese_is_set_with_chinese_punctuation():
+    """Notices with a seal on them are set like print. The headings of cross-check files stay: offices match them."""
+    latin = re.compile(r"[\u3400-\u9fff）][,;:?!(][\u3400-\u9fff{]")
+    rooms = [
+        ROOT / name for name in ("server", "field_api", "media", "web/phone", "web/resident", "web/desk", "web/shared")
+    ]
+    files = [one for room in rooms for kind in ("*.py", "*.ts", "*.vue", "*.typ") for one in room.rglob(kind)]
+    found = [
+        f"{one.relative_to(ROOT)}: {line.strip()}"
+        for one in files
+        if one.name != "crosschecks.py"
+        for line in one.read_text("utf-8").splitlines()
+        if latin.search(line)
+    ]
+    assert found == []
+
+
 def test_nothing_tracked_names_a_registry_or_this_machine():
     files = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
     banned = re.compile("python" + r"hosted|registry\.npm|pypi\." + r"org|deb\." + "debian")

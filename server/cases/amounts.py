@@ -100,8 +100,8 @@ def reckon(
     counted = list(_counted(incomes, rules, month, receiving_since, lines))
     income = max(Fraction(0), sum((share for _, share in counted), Fraction(0)))
     per_head = income / len(members)
-    lines.append(_line(rules, "amount.not_counted", f"家庭月收入{_yuan(income)},{len(members)}人,人均{_yuan(per_head)}",
-                       "Income of the household a month", _down(income)))  # fmt: skip
+    said = f"家庭月收入{_yuan(income)}，{len(members)}人，人均{_yuan(per_head)}"
+    lines.append(_line(rules, "amount.not_counted", said, "Income of the household a month", _down(income)))
     if per_head < standard_fen:
         covered = list(members)
         basic = _basic(rules, standard_fen, per_head, len(members), lines)
@@ -146,10 +146,10 @@ def _counted(
         share = Fraction(one.amount_fen, _MONTHS if one.period == "year" else 1)
         if one.category in rules["amount.not_counted"].value:
             lines.append(
-                _line(rules, "amount.not_counted", f"{zh}{_yuan(share)},按规定不计入", f"{en}: not counted", 0)
+                _line(rules, "amount.not_counted", f"{zh}{_yuan(share)}，按规定不计入", f"{en}: not counted", 0)
             )
         elif _exits_gradually(one, rules, month, receiving_since):
-            lines.append(_line(rules, "amount.gradual_exit_months", f"{zh}{_yuan(share)},新就业渐退期内不计入",
+            lines.append(_line(rules, "amount.gradual_exit_months", f"{zh}{_yuan(share)}，新就业渐退期内不计入",
                                f"{en}: a new job, not counted yet", 0))  # fmt: skip
         else:
             signed = -share if one.kind == "cost" else share
@@ -168,7 +168,7 @@ def _basic(rules: Rules, standard_fen: int, per_head: Fraction, heads: int, line
     if rules["amount.method"].value == "stepped":
         step = next(one for one in _steps(rules) if one["untilFen"] is None or per_head < one["untilFen"])
         amount = Fraction(step["perHeadFen"] * heads)
-        zh = f"分档:每人{format_fen(step['perHeadFen'])} × {heads}人"
+        zh = f"分档：每人{format_fen(step['perHeadFen'])} × {heads}人"
         lines.append(_line(rules, "amount.steps", zh, "By steps", _down(amount)))
         return amount
     amount = (standard_fen - per_head) * heads
@@ -189,11 +189,11 @@ def _insured_alone(
     """单人保: the severely disabled and gravely ill of a household under a multiple of the standard."""
     limit = Fraction(standard_fen * int(rules["amount.single_person_percent"].value), 100)
     if per_head >= limit:
-        lines.append(_line(rules, "amount.single_person_percent", f"人均收入不低于{_yuan(limit)},不符合条件",
+        lines.append(_line(rules, "amount.single_person_percent", f"人均收入不低于{_yuan(limit)}，不符合条件",
                            "Income is above every limit", 0))  # fmt: skip
         return []
     alone = [one for one in members if one.health in {"severely_disabled", "serious_illness"}]
-    zh = f"人均收入低于{_yuan(limit)},重残重病{len(alone)}人可单独纳入"
+    zh = f"人均收入低于{_yuan(limit)}，重残重病{len(alone)}人可单独纳入"
     lines.append(_line(rules, "amount.single_person_percent", zh, "Members who may be insured alone", None))
     return alone
 
@@ -203,7 +203,7 @@ def _alone_amount(
 ) -> Fraction:
     own = max(Fraction(0), sum((share for item, share in counted if item.member_id == one.id), Fraction(0)))
     amount = max(Fraction(0), standard_fen - own)
-    zh = f"{one.name}单人保:{format_fen(standard_fen)} − 本人收入{_yuan(own)}"
+    zh = f"{one.name}单人保：{format_fen(standard_fen)} − 本人收入{_yuan(own)}"
     lines.append(_line(rules, "amount.single_person_percent", zh, "Insured alone", _down(amount)))
     return amount
 
@@ -272,7 +272,7 @@ def _rounded(amount: Fraction, rules: Rules, lines: list[Line]) -> int:
     if rounded < least_fen:
         lines.append(
             _line(
-                rules, "amount.least_fen", f"低于最低发放额,按{format_fen(least_fen)}", "Least amount paid", least_fen
+                rules, "amount.least_fen", f"低于最低发放额，按{format_fen(least_fen)}", "Least amount paid", least_fen
             )
         )
         return least_fen

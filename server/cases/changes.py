@@ -40,7 +40,7 @@ KINDS = {
 OUTCOMES = {
     "visit": ("将再次入户核实", "your home will be visited"),
     "recalculation": ("已按新情况重新测算", "the amount was calculated anew"),
-    "nothing": ("已登记,保障不变", "noted; nothing changes"),
+    "nothing": ("已登记，保障不变", "noted; nothing changes"),
     None: ("工作人员正在处理", "staff are looking into it"),
 }
 

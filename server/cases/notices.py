@@ -34,7 +34,7 @@ _STEPS = {
     "changed": ("amount_changed",),
     "stopped": ("stopped",),
 }
-_APPEAL = "如不服本决定,可以向本机关申诉,也可以依法申请行政复议或者提起行政诉讼。"
+_APPEAL = "如不服本决定，可以向本机关申诉，也可以依法申请行政复议或者提起行政诉讼。"
 
 
 async def print_case_notice(session: AsyncSession, caller: Caller, case_id: UUID, kind: NoticeKind) -> bytes:
@@ -77,14 +77,14 @@ async def _of_event(session: AsyncSession, case: CaseFile, event: CaseEvent, kin
         ]
     return Notice(
         title=title,
-        number=f"编号:{case.number}",
+        number=f"编号：{case.number}",
         to=to,
         paragraphs=paragraphs,
         columns=columns,
         rows=rows,
         office=await _office(session, case, kind),
         date=_say(day_of(event.at)),
-        footer="本通知一式两份,申请人一份,存档一份",
+        footer="本通知一式两份，申请人一份，存档一份",
     )
 
 
@@ -92,33 +92,33 @@ Told = tuple[str, list[str], list[str], list[list[str]]]
 
 
 def _accepted(case: CaseFile, event: CaseEvent) -> Told:
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,材料齐全,已于{_say(day_of(event.at))}受理。"
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，材料齐全，已于{_say(day_of(event.at))}受理。"
     return "最低生活保障申请受理通知书", [told], [], []
 
 
 async def _within(session: AsyncSession, case: CaseFile) -> str:
     rules = await rule_values(session, case.area_code, case.rules_on)
     survey, total = (length_of(rules, RULE_KEYS[kind]) for kind in ("survey", "total"))
-    return f"我们将自受理之日起{survey.units}个工作日内开始入户调查,{total.units}个工作日内办结。"
+    return f"我们将自受理之日起{survey.units}个工作日内开始入户调查，{total.units}个工作日内办结。"
 
 
 def _papers(case: CaseFile, event: CaseEvent) -> Told:
     del event
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,尚缺下列材料,现一次性告知,请补齐:"
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，尚缺下列材料，现一次性告知，请补齐："
     return "补正材料一次性告知书", [told], ["序号", "材料"], []
 
 
 def _refused(case: CaseFile, event: CaseEvent) -> Told:
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,经审核不予确认。理由如下:"
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，经审核不予确认。理由如下："
     return "最低生活保障不予确认通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
 
 
 def _confirmed(case: CaseFile, event: CaseEvent) -> Told:
     amount_fen = int(event.facts.get("amountFen", 0))
     since = case.paid_from or day_of(event.at)
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请,经审核确认,予以保障。"
-    money = f"每月保障金{format_fen(amount_fen)},自{since.year}年{since.month}月起发放。"
-    return "最低生活保障确认通知书", [told, money, "家庭情况发生变化的,请及时报告。", _APPEAL], [], []
+    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，经审核确认，予以保障。"
+    money = f"每月保障金{format_fen(amount_fen)}，自{since.year}年{since.month}月起发放。"
+    return "最低生活保障确认通知书", [told, money, "家庭情况发生变化的，请及时报告。", _APPEAL], [], []
 
 
 def _changed(case: CaseFile, event: CaseEvent) -> Told:
@@ -127,16 +127,16 @@ def _changed(case: CaseFile, event: CaseEvent) -> Told:
     month = date.fromisoformat(event.facts["month"])
     word = "增发" if amount_fen > before_fen else "减发"
     told = (
-        f"经核定,您家庭的最低生活保障金自{month.year}年{month.month}月起{word},"
-        f"由每月{format_fen(before_fen)}调整为每月{format_fen(amount_fen)}。理由如下:"
+        f"经核定，您家庭的最低生活保障金自{month.year}年{month.month}月起{word}，"
+        f"由每月{format_fen(before_fen)}调整为每月{format_fen(amount_fen)}。理由如下："
     )
     return "最低生活保障金调整通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
 
 
 def _stopped(case: CaseFile, event: CaseEvent) -> Told:
     month = date.fromisoformat(event.facts["month"])
-    told = f"您家庭的最低生活保障金({case.number})自{month.year}年{month.month}月起停发。理由如下:"
-    again = "家庭再次出现困难的,可以重新提出申请。"
+    told = f"您家庭的最低生活保障金（{case.number}）自{month.year}年{month.month}月起停发。理由如下："
+    again = "家庭再次出现困难的，可以重新提出申请。"
     return "停发最低生活保障金通知书", [told, event.facts.get("reason", ""), again, _APPEAL], [], []
 
 
@@ -154,10 +154,12 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
     lines = [[one.zh, "" if one.amount_fen is None else format_fen(one.amount_fen), one.source] for one in told.lines]
     return Notice(
         title="最低生活保障金额计算书",
-        number=f"编号:{case.number}",
+        number=f"编号：{case.number}",
         to=to,
-        paragraphs=[f"自{row.month.year}年{row.month.month}月起,每月保障金额为{format_fen(row.amount_fen)},计算如下:"],
-        columns=["项目", "金额(每月)", "依据"],
+        paragraphs=[
+            f"自{row.month.year}年{row.month.month}月起，每月保障金额为{format_fen(row.amount_fen)}，计算如下："
+        ],
+        columns=["项目", "金额（每月）", "依据"],
         rows=lines,
         office=await _office(session, case, "calculation"),
         date=_say(day_of(row.made_at)),
@@ -168,7 +170,7 @@ async def _office(session: AsyncSession, case: CaseFile, kind: NoticeKind) -> st
     """The county for its decisions, the town for the rest."""
     is_countys = kind in {"refused", "confirmed", "changed", "stopped"}
     name = await session.scalar(select(Area.name).where(Area.code == case.area_code[: 6 if is_countys else 9]))
-    return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府(办事处)"
+    return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府（办事处）"
 
 
 def _say(on: date) -> str:
@@ -185,14 +187,14 @@ async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, he
     came = sum(seat.attended for seat in one.panel)
     notice = Notice(
         title="民主评议记录",
-        number=f"编号:{case.number}",
+        number=f"编号：{case.number}",
         to="",
         paragraphs=[
-            f"时间:{_say(one.held_on)} 地点:{one.place}",
-            f"介绍情况人:{one.presenter} 监督人:{one.observers or '无'}",
-            f"应到{sum(seat.conflict is None for seat in one.panel)}人,实到{came}人,最低到会{one.quorum}人。",
-            f"无记名投票,当场计票:同意{one.ayes}票,不同意{one.noes}票,弃权{one.blanks}票。",
-            f"结果:{'通过' if one.passed else '未通过'}(同意票须超过半数)。",
+            f"时间：{_say(one.held_on)} 地点：{one.place}",
+            f"介绍情况人：{one.presenter} 监督人：{one.observers or '无'}",
+            f"应到{sum(seat.conflict is None for seat in one.panel)}人，实到{came}人，最低到会{one.quorum}人。",
+            f"无记名投票，当场计票：同意{one.ayes}票，不同意{one.noes}票，弃权{one.blanks}票。",
+            f"结果：{'通过' if one.passed else '未通过'}（同意票须超过半数）。",
         ],
         columns=["评议小组成员", "到会", "回避事由", "签名"],
         rows=[[seat.name, "是" if seat.attended else "否", seat.conflict or "", ""] for seat in one.panel],

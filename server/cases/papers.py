@@ -60,9 +60,9 @@ class PaperLine(Answer):
 
 _STATE_WORDS = {
     "received": ("已收到", "received"),
-    "sent": ("照片已上传,待工作人员查看", "photo sent; staff will look at it"),
-    "returned": ("照片不能用,请重新拍", "the photo can't be used; please send another"),
-    "missing": ("尚缺,请补交或拍照上传", "missing; bring it or send a photo"),
+    "sent": ("照片已上传，待工作人员查看", "photo sent; staff will look at it"),
+    "returned": ("照片不能用，请重新拍", "the photo can't be used; please send another"),
+    "missing": ("尚缺，请补交或拍照上传", "missing; bring it or send a photo"),
 }
 
 

@@ -43,7 +43,7 @@ _TABLE = (
     Move("applied", (), "applied", (VILLAGE, TOWN), "申请已提交", "Application made"),
     Move(
         "papers_missing", {"applied"}, "materials", (VILLAGE, TOWN),
-        "材料不齐,请一次性补齐所列材料", "Papers are missing; please bring all those listed",
+        "材料不齐，请一次性补齐所列材料", "Papers are missing; please bring all those listed",
     ),
     Move(
         "accepted", _PAPERS, "accepted", (TOWN,), "申请已受理", "Application taken on",
@@ -65,12 +65,12 @@ _TABLE = (
     ),
     Move(
         "survey_done", {"accepted", "survey"}, "preliminary", (),
-        "入户调查已通过审核,进入初审", "The home visit was accepted; the town prepares its opinion",
+        "入户调查已通过审核，进入初审", "The home visit was accepted; the town prepares its opinion",
         meets=("survey",),
     ),
     Move(
         "survey_again", {"accepted", "survey"}, "survey", (),
-        "入户调查需补充,工作人员将再次联系您", "The home visit needs more; staff will contact you again",
+        "入户调查需补充，工作人员将再次联系您", "The home visit needs more; staff will contact you again",
         meets=("survey",),
     ),
     # --- the town's opinion, hearing, posting
@@ -82,20 +82,20 @@ _TABLE = (
     Move("hearing_failed", {"hearing"}, "preliminary", (), "民主评议未通过", "The hearing was not in favour"),
     Move(
         "opinion_grant", {"preliminary"}, "posting", (TOWN,),
-        "初审意见:拟予保障,将在村(社区)公示", "The town proposes to grant; it will be posted in the village",
+        "初审意见：拟予保障，将在村（社区）公示", "The town proposes to grant; it will be posted in the village",
     ),
     Move(
         "opinion_refuse", {"preliminary"}, "county", (TOWN,),
-        "初审意见:拟不予保障,报县级审核", "The town proposes to refuse; the county decides",
+        "初审意见：拟不予保障，报县级审核", "The town proposes to refuse; the county decides",
         needs_reason=True, starts=("county_opinion",),
     ),
     Move(
         "objection_made", {"posting"}, "objection", (),
-        "公示期间有异议,正在核实", "Someone objected to the posting; it is being looked into",
+        "公示期间有异议，正在核实", "Someone objected to the posting; it is being looked into",
     ),
     Move(
         "objection_answered", {"objection"}, "posting", (),
-        "异议已答复,公示继续", "The objection was answered; the posting goes on",
+        "异议已答复，公示继续", "The objection was answered; the posting goes on",
     ),
     Move(
         "survey_ordered", {"preliminary", "objection"}, "survey", (TOWN,),
@@ -103,11 +103,11 @@ _TABLE = (
     ),
     Move(
         "posting_round_ended", {"posting"}, None, (),
-        "本轮公示结束,将进行下一轮公示", "This round of posting has ended; another follows",
+        "本轮公示结束，将进行下一轮公示", "This round of posting has ended; another follows",
     ),
     Move(
         "posting_ended", {"posting"}, "county", (),
-        "公示结束,报县级审核确认", "The posting has ended; the county decides", starts=("county_opinion",),
+        "公示结束，报县级审核确认", "The posting has ended; the county decides", starts=("county_opinion",),
     ),
     # --- the county
     Move("county_visited", _IN_PROCESS, None, (), "县级已入户核查", "The county has visited the home"),
@@ -120,11 +120,11 @@ _TABLE = (
         "县级要求重新初审", "The county asks the town to think again", needs_reason=True, meets=("county_opinion",),
     ),
     Move(
-        "confirmed", {"county"}, "confirmed", (DECIDES,), "审核确认:予以保障", "Granted",
+        "confirmed", {"county"}, "confirmed", (DECIDES,), "审核确认：予以保障", "Granted",
         meets=("county_opinion", "total", "cross_check"),
     ),
     Move(
-        "refused", {"county"}, "refused", (DECIDES,), "审核确认:不予保障", "Refused",
+        "refused", {"county"}, "refused", (DECIDES,), "审核确认：不予保障", "Refused",
         needs_reason=True, starts=("notice",), meets=("county_opinion", "total", "cross_check"),
     ),
     Move(
@@ -191,8 +191,10 @@ STANDINGS = {
     "confirmed": Standing("已确认", "granted", "次月起发放", "Paid from the month after"),
     "published": Standing("已公布", "disclosed", "次月起发放", "Paid from the month after"),
     "in_force": Standing("发放中", "in force", "家庭情况变化请及时报告", "Tell us when things at home change"),
-    "stopped": Standing("已停发", "stopped", "如不服可申诉;家庭困难时可重新申请", "You may appeal, or apply again"),
-    "refused": Standing("未通过", "refused", "将书面告知理由,您可以申诉", "You are told why, and may appeal", "notice"),
+    "stopped": Standing("已停发", "stopped", "如不服可申诉；家庭困难时可重新申请", "You may appeal, or apply again"),
+    "refused": Standing(
+        "未通过", "refused", "将书面告知理由，您可以申诉", "You are told why, and may appeal", "notice"
+    ),
     "withdrawn": Standing("已撤回", "withdrawn", "可以重新申请", "You may apply again"),
 }
 

@@ -286,8 +286,8 @@ async def list_own(session: AsyncSession, caller: Caller) -> list[Followed]:
 
 
 STATES = {
-    "received": ("已收到,待登记", "received; to be registered"),
-    "registered": ("已受理,正在核查", "registered; being looked into"),
+    "received": ("已收到，待登记", "received; to be registered"),
+    "registered": ("已受理，正在核查", "registered; being looked into"),
     "decided": ("已办结", "decided"),
     "declined": ("不属本机关受理", "not for this office"),
 }

@@ -30,7 +30,7 @@ CATALOGUE: Mapping[str, Entry] = {
         400,
         "不是有效的 JSON",
         "Not valid JSON",
-        "内容可能在传输中被截断,请重发。",
+        "内容可能在传输中被截断，请重发。",
         "The body may have been cut on the way; send it again.",
     ),
     "request.too_large": Entry(
@@ -67,7 +67,7 @@ CATALOGUE: Mapping[str, Entry] = {
         401,
         "此设备已退出登录",
         "This device has been signed out",
-        "请重新登录;未上传的数据仍在手机上。",
+        "请重新登录；未上传的数据仍在手机上。",
         "Sign in again; what is not uploaded is still on the phone.",
     ),
     "auth.sign_in_failed": Entry(401, "用户名或密码不正确", "Name or password is wrong"),
@@ -76,16 +76,16 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "auth.refresh_reused": Entry(
         401,
-        "刷新凭证被重复使用,已为安全退出此设备",
+        "刷新凭证被重复使用，已为安全退出此设备",
         "A refresh token was used twice; the device was signed out for safety",
-        "请重新登录;如非本人操作,请告知管理员。",
+        "请重新登录；如非本人操作，请告知管理员。",
         "Sign in again; tell your administrator if this was not you.",
     ),
     "auth.forbidden": Entry(
         403,
         "没有此项权限",
         "Not permitted",
-        "此操作需要:{roles}。",
+        "此操作需要：{roles}。",
         "This needs one of: {roles}.",
     ),
     "auth.binding_failed": Entry(
@@ -106,7 +106,7 @@ CATALOGUE: Mapping[str, Entry] = {
         404,
         "此微信尚未关联工作人员账号",
         "This WeChat account is not linked to a staff account",
-        "请先用用户名和密码登录,再关联微信。",
+        "请先用用户名和密码登录，再关联微信。",
         "Sign in with name and password once and link it.",
     ),
     "auth.wechat_linked_elsewhere": Entry(
@@ -127,16 +127,16 @@ CATALOGUE: Mapping[str, Entry] = {
     # what is asked for
     "thing.not_found": Entry(
         404,
-        "没有找到,或不在您的范围内",
+        "没有找到，或不在您的范围内",
         "Not found, or outside your area",
     ),
     # sync
     "sync.collection_unknown": Entry(404, "没有此同步集合", "No such collection"),
     "sync.schema_version_gone": Entry(
         426,
-        "应用版本过旧,请升级",
+        "应用版本过旧，请升级",
         "This app version is no longer served; update it",
-        "服务器使用第 {served} 版;已记录的数据会在升级后上传。",
+        "服务器使用第 {served} 版；已记录的数据会在升级后上传。",
         "The server speaks version {served}; what you recorded will be sent after the update.",
     ),
     "sync.collection_read_only": Entry(405, "此集合只读", "This collection is read-only"),
@@ -152,31 +152,31 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "sync.digest_mismatch": Entry(
         412,
-        "手机与服务器的数据不一致,请重新加载",
+        "手机与服务器的数据不一致，请重新加载",
         "The phone does not hold what the server gave it; load the collection again",
-        "重新加载集合 {collection};未上传的数据保留在手机上,会照常上传。",
+        "重新加载集合 {collection}；未上传的数据保留在手机上，会照常上传。",
         "Load {collection} from the start; what is not uploaded stays on the phone and is sent as always.",
     ),
     "caseload.nothing_named": Entry(
         422,
-        "请指明家庭或村(社区),二者选一",
+        "请指明家庭或村（社区），二者选一",
         "Name households or a village, one of the two",
     ),
     # rows kept in quarantine: the code comes back inside the row
-    "row.invalid": Entry(422, "记录内容有误", "The record is not valid", "已保存,待改正。", "It is kept; mend it."),
+    "row.invalid": Entry(422, "记录内容有误", "The record is not valid", "已保存，待改正。", "It is kept; mend it."),
     "row.id_missing": Entry(422, "记录没有编号", "The record has no id"),
     "row.number_not_portable": Entry(422, "数字超出可表示范围", "A number is beyond what JSON can carry safely"),
     "row.refused_by_rule": Entry(422, "记录违反数据规则", "The record breaks a rule of the data"),
     "visit.household_unknown": Entry(
         422,
-        "没有此家庭,或不在您的范围内",
+        "没有此家庭，或不在您的范围内",
         "No such household, or not one of yours",
     ),
     "visit.one_investigator": Entry(
         422,
         "入户调查至少需要两名调查人员",
         "A visit needs at least two investigators",
-        "请填写两名不同的调查人员,双方各自确认。",
+        "请填写两名不同的调查人员，双方各自确认。",
         "Name two different investigators; each attests from their own phone.",
     ),
     "visit.author_not_investigator": Entry(
@@ -209,26 +209,26 @@ CATALOGUE: Mapping[str, Entry] = {
     "visit.photo_listed_twice": Entry(422, "同一照片列出两次", "A photo is listed twice"),
     "visit.frozen": Entry(
         409,
-        "走访已提交,不能直接修改",
+        "走访已提交，不能直接修改",
         "A submitted visit can't be changed",
         "请以补正方式提交更改。",
         "Send a correction as an amendment.",
     ),
     "visit.closed": Entry(
         409,
-        "走访已有处理结果,不能补正",
+        "走访已有处理结果，不能补正",
         "The visit has been decided and can't be amended",
-        "如需更正,请联系审核人员退回或重新走访。",
+        "如需更正，请联系审核人员退回或重新走访。",
         "Ask the reviewer to return it, or visit again.",
     ),
     "visit.amends_the_record": Entry(
         409,
         "补正不能更改走访现场的记录",
         "An amendment can't change what was recorded at the door",
-        "不能更改:{fields}。时间、定位和走访人有误的,请重新走访。",
+        "不能更改：{fields}。时间、定位和走访人有误的，请重新走访。",
         "Not to be changed: {fields}. Where times, fixes or investigators are wrong, visit again.",
     ),
-    "visit.not_yours": Entry(404, "没有找到,或不在您的范围内", "Not found, or outside your area"),
+    "visit.not_yours": Entry(404, "没有找到，或不在您的范围内", "Not found, or outside your area"),
     "attestation.invalid": Entry(422, "确认记录与走访不符", "The attestation does not fit the visit"),
     "proposal.decided": Entry(409, "变更建议已有处理结果", "The proposal has been decided"),
     "evidence.frozen": Entry(409, "照片登记后不能更改", "A photo's manifest can't be changed once its bytes are in"),
@@ -237,7 +237,7 @@ CATALOGUE: Mapping[str, Entry] = {
         422,
         "照片与登记的校验值不符",
         "The photo is not the one announced",
-        "应为 {expected},收到 {received};已另存,请重传原照片。",
+        "应为 {expected}，收到 {received}；已另存，请重传原照片。",
         "Announced {expected}, received {received}; kept aside, send the original again.",
     ),
     "photo.not_an_image": Entry(422, "不是图片文件", "Not an image"),
@@ -255,14 +255,14 @@ CATALOGUE: Mapping[str, Entry] = {
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
     "photo.animated": Entry(422, "不接受动图", "An animated picture is no evidence"),
     "evidence.visit_not_submitted": Entry(
-        409, "走访尚未提交,没有证据包", "The visit is not submitted; it has no evidence bundle"
+        409, "走访尚未提交，没有证据包", "The visit is not submitted; it has no evidence bundle"
     ),
     "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not verified yet"),
     "photo.erased": Entry(
         410,
         "照片已按保存期限删除",
         "The photo was deleted when its time was over",
-        "走访的其他内容仍在;证据包说明删除的依据和时间。",
+        "走访的其他内容仍在；证据包说明删除的依据和时间。",
         "All else of the visit is there; its bundle says by which rule and when.",
     ),
     "upload.version_unsupported": Entry(
@@ -283,21 +283,21 @@ CATALOGUE: Mapping[str, Entry] = {
         400,
         "上传时须说明长度",
         "The length must be told when the upload is made",
-        "照片登记时已知大小,请发送 Upload-Length。",
+        "照片登记时已知大小，请发送 Upload-Length。",
         "A photo's size is known when it is announced: send Upload-Length.",
     ),
     "upload.size_differs": Entry(
         409,
         "长度与登记的大小不符",
         "The length is not the one announced",
-        "登记为 {announced} 字节,收到 {received}。",
+        "登记为 {announced} 字节，收到 {received}。",
         "Announced {announced} bytes, told {received}.",
     ),
     "upload.offset_differs": Entry(
         409,
         "续传位置不符",
         "The upload stands elsewhere",
-        "已收到 {offset} 字节,请用 HEAD 查询后续传。",
+        "已收到 {offset} 字节，请用 HEAD 查询后续传。",
         "It stands at {offset}; ask with HEAD and go on from there.",
     ),
     "upload.busy": Entry(
@@ -309,11 +309,11 @@ CATALOGUE: Mapping[str, Entry] = {
         460,
         "数据块校验不符",
         "The chunk's checksum does not fit",
-        "此块未保存,请重发。",
+        "此块未保存，请重发。",
         "It was not kept; send it again.",
     ),
     "upload.visit_submitted": Entry(
-        409, "走访已提交,不能撤销上传", "The visit is submitted; its uploads can't be taken back"
+        409, "走访已提交，不能撤销上传", "The visit is submitted; its uploads can't be taken back"
     ),
     "upload.nothing_put": Entry(
         409,
@@ -336,14 +336,14 @@ CATALOGUE: Mapping[str, Entry] = {
         409,
         "走访正在补正",
         "The visit is being amended",
-        "走访人已提交补正;资料齐全后会重新进入队列。",
+        "走访人已提交补正；资料齐全后会重新进入队列。",
         "Its author has sent a correction; it comes back to the queue when it is whole.",
     ),
     "review.decided": Entry(
         409,
         "已有审核结论",
         "It has been decided",
-        "{decided_by} 已作出结论:{outcome}。",
+        "{decided_by} 已作出结论：{outcome}。",
         "{decided_by} decided: {outcome}.",
     ),
     "review.reason_required": Entry(422, "请写明理由", "A reason is needed"),
@@ -357,18 +357,18 @@ CATALOGUE: Mapping[str, Entry] = {
         "A decision can be taken back for {seconds} seconds.",
     ),
     "review.has_findings": Entry(
-        409, "此走访有疑点,不能批量通过", "The visit has findings and can't be accepted in bulk"
+        409, "此走访有疑点，不能批量通过", "The visit has findings and can't be accepted in bulk"
     ),
     "review.holder_unfit": Entry(
         422,
         "不能移交给此人",
         "It can't be handed to this person",
-        "对方须有此区域的审核权限,且未参与此走访。",
+        "对方须有此区域的审核权限，且未参与此走访。",
         "They must review in this area and have had no part in the visit.",
     ),
     "review.blind": Entry(
         403,
-        "您正在抽查此家庭,完成前不能查看首次走访",
+        "您正在抽查此家庭，完成前不能查看首次走访",
         "You are spot-checking this home and see the first visit only afterwards",
     ),
     "review.not_decided": Entry(409, "此走访尚无审核结论", "It has not been decided"),
@@ -383,21 +383,21 @@ CATALOGUE: Mapping[str, Entry] = {
         422,
         "不能指派此组",
         "This team can't be sent",
-        "须为两名不同的在岗人员,负责此区域,且未参加首次走访。",
+        "须为两名不同的在岗人员，负责此区域，且未参加首次走访。",
         "Two different people who work in the area, are active, and were not at the first visit.",
     ),
     "spot_check.not_open": Entry(409, "此抽查已指派或已完成", "The spot check is assigned or done"),
     # cases
     "case.not_now": Entry(
-        409, "当前环节不能进行此操作", "Not at this stage", "案件现处于:{state}。", "The case stands at: {state}."
+        409, "当前环节不能进行此操作", "Not at this stage", "案件现处于：{state}。", "The case stands at: {state}."
     ),
-    "case.closed": Entry(409, "案件已办结", "The case is closed", "结果:{state}。", "It ended as: {state}."),
+    "case.closed": Entry(409, "案件已办结", "The case is closed", "结果：{state}。", "It ended as: {state}."),
     "case.suspended": Entry(409, "案件已暂停办理", "The case is suspended", "请先恢复办理。", "Resume it first."),
     "case.changed": Entry(
         412,
         "案件已被他人更改",
         "Someone else was first",
-        "{by} 已办理:{step}。请刷新后再操作。",
+        "{by} 已办理：{step}。请刷新后再操作。",
         "{by} took a step meanwhile; look at the case again.",
     ),
     "case.own_relative": Entry(
@@ -408,8 +408,8 @@ CATALOGUE: Mapping[str, Entry] = {
         "Leave it to another officer.",
     ),
     "case.reason_required": Entry(422, "请写明理由", "A reason is needed"),
-    "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺:{papers}。", "Missing: {papers}."),
-    "case.papers_complete": Entry(409, "材料已齐,无需补正", "No papers are missing"),
+    "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺：{papers}。", "Missing: {papers}."),
+    "case.papers_complete": Entry(409, "材料已齐，无需补正", "No papers are missing"),
     "case.paper_unknown": Entry(422, "此申请不需要该材料", "This application needs no such paper"),
     "case.paper_photos_full": Entry(
         409, "该材料的照片已够多", "There are enough photos of this paper", "最多 {most} 张。", "At most {most}."
@@ -425,7 +425,7 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "change.decided": Entry(409, "该变化报告已有处理结果", "The report was decided before"),
     "case.standard_missing": Entry(
-        422, "该地该月没有保障标准", "No standard holds in this area and month", "月份:{month}。", "Month: {month}."
+        422, "该地该月没有保障标准", "No standard holds in this area and month", "月份：{month}。", "Month: {month}."
     ),
     "case.hearing_required": Entry(422, "本地规定须先民主评议", "This area requires a hearing first"),
     "case.hearing_failed": Entry(422, "民主评议未通过", "The hearing was not in favour"),
@@ -433,7 +433,7 @@ CATALOGUE: Mapping[str, Entry] = {
         422,
         "须由县级入户核查",
         "The county must visit the home itself",
-        "近亲属备案或有举报的案件,县级须先入户。",
+        "近亲属备案或有举报的案件，县级须先入户。",
         "A relative on staff, or a complaint: the law asks for it.",
     ),
     "case.cross_check_missing": Entry(422, "尚未核对经济状况", "The cross-check has not begun"),
@@ -450,7 +450,7 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "household.changed": Entry(412, "家庭信息已被他人更改", "Someone else changed the household", "请刷新后再改。"),
     "household.member_bound": Entry(
-        409, "该成员已绑定账号,不能移除", "A member who follows the case by WeChat can't be left out"
+        409, "该成员已绑定账号，不能移除", "A member who follows the case by WeChat can't be left out"
     ),
     "household.member_known": Entry(409, "该成员已在另一户申请", "A member stands in another household's application"),
     "case.nothing_to_check": Entry(
@@ -459,12 +459,12 @@ CATALOGUE: Mapping[str, Entry] = {
     "case.check_answered": Entry(409, "该批次已导入另一份结果", "Another answer was imported for this batch"),
     "case.check_unreadable": Entry(422, "无法读取核对结果文件", "The answer file can't be read", "{why}", "{why}"),
     # postings
-    "posting.not_now": Entry(409, "当前不能公示", "Nothing to post at this stage", "案件现处于:{state}。"),
+    "posting.not_now": Entry(409, "当前不能公示", "Nothing to post at this stage", "案件现处于：{state}。"),
     "posting.places_missing": Entry(
         422,
         "公示地点不足",
         "Too few places of posting",
-        "至少 {least} 处,各附带定位的照片。",
+        "至少 {least} 处，各附带定位的照片。",
         "At least {least}, each with a photo and a fix.",
     ),
     "posting.ended": Entry(409, "公示已结束", "The posting has ended"),
@@ -474,7 +474,7 @@ CATALOGUE: Mapping[str, Entry] = {
         422,
         "评议小组人数不足",
         "Too few panelists",
-        "需 {wanted} 人,可抽取 {found} 人。",
+        "需 {wanted} 人，可抽取 {found} 人。",
         "{wanted} needed, {found} can be drawn.",
     ),
     "hearing.no_quorum": Entry(
@@ -484,15 +484,15 @@ CATALOGUE: Mapping[str, Entry] = {
         422,
         "票数与到会人数不符",
         "The votes don't fit those who came",
-        "到会 {attended},计票 {votes}。",
+        "到会 {attended}，计票 {votes}。",
         "{attended} came, {votes} votes.",
     ),
     "hearing.counted": Entry(409, "评议已计票", "The votes were counted before"),
     # complaints
-    "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not at this stage", "现处于:{state}。"),
+    "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not at this stage", "现处于：{state}。"),
     "complaint.against_you": Entry(
         403,
-        "此件涉及您本人、您的决定或您的近亲属,须由他人承办",
+        "此件涉及您本人、您的决定或您的近亲属，须由他人承办",
         "It is about you, your decision or your relatives: somebody else handles it",
     ),
     "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
@@ -502,7 +502,7 @@ CATALOGUE: Mapping[str, Entry] = {
         409,
         "该日已有另一条规定",
         "That day has another row already",
-        "由 {by} 写入;已写入的不能更改,请选择另一个生效日期。",
+        "由 {by} 写入；已写入的不能更改，请选择另一个生效日期。",
         "Written by {by}. What is written is not changed: choose another day from which it holds.",
     ),
     "server.busy": Entry(503, "服务暂时繁忙", "The server is busy", "请稍后重试。", "Try again soon."),
@@ -511,7 +511,7 @@ CATALOGUE: Mapping[str, Entry] = {
         500,
         "服务器出错",
         "Something went wrong on the server",
-        "已记录,请稍后重试。编号 {request_id}。",
+        "已记录，请稍后重试。编号 {request_id}。",
         "It is recorded; try again later. Reference {request_id}.",
     ),
     "server.not_ready": Entry(503, "服务尚未就绪", "The server is not ready"),

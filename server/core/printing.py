@@ -45,7 +45,7 @@ class Poster(Struct):
     qr: str
     office: str
     date: str
-    amount_heading: str = "拟保障金额(元/月)"
+    amount_heading: str = "拟保障金额（元/月）"
 
 
 async def print_notice(notice: Notice) -> bytes:

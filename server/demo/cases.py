@@ -174,7 +174,7 @@ async def _lead(office: _Office, case_id: UUID, end: str) -> None:
         await _receive(office, case_id, [papers[0].code], began)
         await _step(office, case_id, "papers_missing", began, hour=11)
         if end == "withdrawn":
-            await _step(office, case_id, "withdrawn", began - 3, reason="已找到工作,不再申请")
+            await _step(office, case_id, "withdrawn", began - 3, reason="已找到工作，不再申请")
         return
     await _receive(office, case_id, [one.code for one in papers], began)
     await _step(office, case_id, "accepted", began - 1)
@@ -195,9 +195,9 @@ async def _lead(office: _Office, case_id: UUID, end: str) -> None:
         await call_hearing(office.session, office.town, case_id, hearing)
         return
     if end == "refused":
-        await _step(office, case_id, "opinion_refuse", began - 7, reason="名下有营运车辆一辆,家庭财产超出规定")
+        await _step(office, case_id, "opinion_refuse", began - 7, reason="名下有营运车辆一辆，家庭财产超出规定")
         await _step(
-            office, case_id, "refused", began - 10, by=office.county, reason="名下有营运车辆一辆,家庭财产超出规定"
+            office, case_id, "refused", began - 10, by=office.county, reason="名下有营运车辆一辆，家庭财产超出规定"
         )
         return
     await _step(office, case_id, "opinion_grant", began - 7)
@@ -210,7 +210,7 @@ async def _lead(office: _Office, case_id: UUID, end: str) -> None:
     await _step(office, case_id, "confirmed", decided, by=office.county)
     if end == "confirmed":
         return
-    delivery = "送达本人,当面签收"
+    delivery = "送达本人，当面签收"
     await _step(office, case_id, "notice_delivered", decided, hour=14, delivery=delivery)
     await _step(office, case_id, "published", decided, hour=15)
 
@@ -257,7 +257,7 @@ async def _post(office: _Office, posted: Sequence[UUID]) -> None:
         await hang_up(session, services, office.town, posting.id, PlaceBody(name=name, fix=fix), photo)
     started = await start_posting(session, office.town, posting.id, now)
     line = next(one for one in started.entries if one.case_id == posted[-1])
-    asked = Object(position=line.position, text="该户儿子在县城有工作,收入没有算进去")
+    asked = Object(position=line.position, text="该户儿子在县城有工作，收入没有算进去")
     taken = await object_to(session, services, started.key, asked, address="demo", now=_at(office, 0))
     await move(
         session, await _case(office, line.case_id), "objection_made", cause=f"demo:{taken.number}", actor_id=None,
@@ -274,7 +274,7 @@ async def _stop(office: _Office) -> None:
             .order_by(CaseFile.number.desc())
         )
     )
-    asked = TakeStep(step="stopped", reason="女儿已就业,家庭人均收入高于标准", ground="income")
+    asked = TakeStep(step="stopped", reason="女儿已就业，家庭人均收入高于标准", ground="income")
     now = _at(office, 0)
     await take_step(
         office.session, office.county, paid[0].id, asked, version=paid[0].version, idempotency_key=None, now=now
@@ -285,8 +285,8 @@ async def _say_changes(office: _Office, residents: dict[str, Caller]) -> None:
     """One waits for an answer, one has it."""
     session, now = office.session, _at(office, 0)
     for key, kind, text, reply in (
-        ("in_force8", "new_job", "儿子上个月到县里饭店帮工,每月两千元左右", ""),
-        ("in_force9", "birth", "十月添了一个女儿", "已登记,请带出生证到村委会,我们将入户核实"),
+        ("in_force8", "new_job", "儿子上个月到县里饭店帮工，每月两千元左右", ""),
+        ("in_force9", "birth", "十月添了一个女儿", "已登记，请带出生证到村委会，我们将入户核实"),
     ):
         resident = residents[key]
         case = (
@@ -307,9 +307,9 @@ async def _complain(office: _Office) -> None:
     """Three: just arrived, taken on and nearly due, and answered."""
     session, services = office.session, office.services
     for text, reporter, days_ago in (
-        ("村里有一户家里开着小超市还在领低保,请查一查", None, 1),
-        ("经办人员上门时态度不好,材料退了三次", register.Reporter(name="甘晚舟", contact="见村委会"), 58),
-        ("低保金没有按时到账,已经晚了半个月", register.Reporter(name="甘早渡"), 20),
+        ("村里有一户家里开着小超市还在领低保，请查一查", None, 1),
+        ("经办人员上门时态度不好，材料退了三次", register.Reporter(name="甘晚舟", contact="见村委会"), 58),
+        ("低保金没有按时到账，已经晚了半个月", register.Reporter(name="甘早渡"), 20),
     ):
         came = _at(office, days_ago)
         asked = register.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
@@ -319,7 +319,7 @@ async def _complain(office: _Office) -> None:
             continue
         await register.register(session, services, office.county, one.id, register.Register(), came)
         if days_ago < _NEARLY_DUE:
-            decided = register.Decide(finding="partly", reply="经查,因银行卡信息有误延迟五天,已补发并致歉。")
+            decided = register.Decide(finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。")
             await register.decide(session, services, office.county, one.id, decided, _at(office, 2))
 
 

@@ -269,7 +269,7 @@ _CENTRE = Point(28.9, 118.9)
 _KM_PER_DEGREE = 111.32
 
 _ROLE_WORDS: dict[StaffRole, tuple[str, str]] = {
-    "caseworker": ("村(社区)低保专干", "caseworker"),
+    "caseworker": ("村（社区）低保专干", "caseworker"),
     "town_officer": ("乡镇民政助理", "town officer"),
     "county_officer": ("县民政局", "county officer"),
     "supervisor": ("督查", "supervisor"),

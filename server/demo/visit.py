@@ -610,7 +610,7 @@ async def accept_visit(walk: Walk) -> str:
     dismissed = [one["id"] for one in findings if one["severity"] != "critical"]
     body = {
         "outcome": "accepted",
-        "reason": "演示:照片疑点成立,为走完流程仍予通过" if upheld else "演示:已向两名调查人员核实",
+        "reason": "演示：照片疑点成立，为走完流程仍予通过" if upheld else "演示：已向两名调查人员核实",
         "upheld": upheld,
         "dismissed": dismissed,
     }

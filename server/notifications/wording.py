@@ -18,23 +18,25 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "assigned": Kind("staff", "有新的走访任务", "新交给您 {count} 项走访任务", "{count} visits or homes are now yours"),
     "returned": Kind(
-        "staff", "走访记录被退回", "您的一次走访被退回,请按说明补正", "A visit of yours was returned; see what to mend"
+        "staff", "走访记录被退回", "您的一次走访被退回，请按说明补正", "A visit of yours was returned; see what to mend"
     ),
     "due_tomorrow": Kind("staff", "走访明天到期", "{count} 项走访于 {on} 到期", "{count} visits are due on {on}"),
     "complaint_due": Kind("staff", "信访件即将到期", "信访件 {number} 的期限是 {on}", "{number} is due on {on}"),
-    "papers": Kind("resident", "请补交材料", "您的申请还缺材料,请打开查看", "Your application lacks papers; see which"),
+    "papers": Kind(
+        "resident", "请补交材料", "您的申请还缺材料，请打开查看", "Your application lacks papers; see which"
+    ),
     "accepted": Kind("resident", "申请已受理", "您的申请已受理", "Your application was taken on"),
     "posted": Kind(
-        "resident", "申请正在公示", "您的申请正在村(社区)公示", "Your application is being posted in the village"
+        "resident", "申请正在公示", "您的申请正在村（社区）公示", "Your application is being posted in the village"
     ),
     "decided": Kind(
-        "resident", "申请已有结果", "您的申请已有结果,请打开查看", "There is a decision on your application"
+        "resident", "申请已有结果", "您的申请已有结果，请打开查看", "There is a decision on your application"
     ),
     "answered": Kind(
-        "resident", "家庭变化已答复", "您报告的家庭变化已有答复,请打开查看", "Your report of a change was answered"
+        "resident", "家庭变化已答复", "您报告的家庭变化已有答复，请打开查看", "Your report of a change was answered"
     ),
     "changed": Kind(
-        "resident", "低保金有变动", "您家庭的低保金有变动,请打开查看", "What your household is paid will change"
+        "resident", "低保金有变动", "您家庭的低保金有变动，请打开查看", "What your household is paid will change"
     ),
 }
 

@@ -175,15 +175,15 @@ async def print_disclosure(
         Poster(
             title="最低生活保障对象长期公示",
             subtitle=told.area_name,
-            intro=f"截至{today},以下家庭正在享受最低生活保障,现予公示。",
+            intro=f"截至{today}，以下家庭正在享受最低生活保障，现予公示。",
             rows=[
                 [str(place), one.name, str(one.members), f"{one.amount_fen // 100}.{one.amount_fen % 100:02d}"]
                 for place, one in enumerate(told.households, start=1)
             ],
-            objections="对名单有疑问或要反映情况的,请扫码,或向乡镇(街道)反映。可以匿名,凭编号和查询码查看答复。",
+            objections="对名单有疑问或要反映情况的，请扫码，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
             qr=draw_qr(f"{base_url.rstrip('/')}/l/{one.key}"),
-            office=f"{town.name if town else ''}人民政府(办事处)",
+            office=f"{town.name if town else ''}人民政府（办事处）",
             date=today,
-            amount_heading="保障金额(元/月)",
+            amount_heading="保障金额（元/月）",
         )
     )

@@ -37,9 +37,9 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
             subtitle=f"{names.get(posting.area_code, '')} 第{posting.round}轮",
             intro=_intro(posting),
             rows=[[str(one.position), one.name, str(one.members), _yuan(one.amount_fen)] for one in entries],
-            objections="对公示内容有异议的,请在公示期内扫码提出,或向乡镇(街道)反映。可以匿名,凭编号和查询码查看答复。",
+            objections="对公示内容有异议的，请在公示期内扫码提出，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
             qr=draw_qr(f"{base_url.rstrip('/')}/p/{posting.key}"),
-            office=f"{names.get(posting.area_code[:9], '')}人民政府(办事处)",
+            office=f"{names.get(posting.area_code[:9], '')}人民政府（办事处）",
             date=say_date(made.year, made.month, made.day),
         )
     )
@@ -47,11 +47,11 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
 
 def _intro(posting: Posting) -> str:
     if posting.starts_on is None or posting.ends_on is None:
-        return "以下家庭经初审拟纳入最低生活保障,现予公示。"
+        return "以下家庭经初审拟纳入最低生活保障，现予公示。"
     start, end = posting.starts_on, posting.ends_on
     return (
-        "以下家庭经初审拟纳入最低生活保障,现予公示。"
-        f"公示期:{say_date(start.year, start.month, start.day)}至{say_date(end.year, end.month, end.day)}。"
+        "以下家庭经初审拟纳入最低生活保障，现予公示。"
+        f"公示期：{say_date(start.year, start.month, start.day)}至{say_date(end.year, end.month, end.day)}。"
     )
 
 

@@ -43,7 +43,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         presence.far_from_home,
         ("visit.home_radius_m",),
-        "{moment:word}定位距登记住址 {distanceM:m},超出 {radiusM:m}(已扣除精度)",
+        "{moment:word}定位距登记住址 {distanceM:m}，超出 {radiusM:m}（已扣除精度）",
         "The {moment:word} fix lies {distanceM:m} from the registered home, beyond {radiusM:m} and its accuracy",
     ),
     Rule(
@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         presence.travelled_too_fast,
         ("visit.fastest_kmh",),
-        "与上一次走访相距 {distanceM:m},需以每小时 {speedKmh} 公里行进",
+        "与上一次走访相距 {distanceM:m}，需以每小时 {speedKmh} 公里行进",
         "Reaching here from the visit before, {distanceM:m} away, takes {speedKmh} km/h",
     ),
     Rule(
@@ -97,7 +97,7 @@ RULES: tuple[Rule, ...] = (
         "notice",
         presence.too_short,
         ("visit.shortest_min",),
-        "走访仅 {minutes:minutes},少于 {leastMinutes} 分钟",
+        "走访仅 {minutes:minutes}，少于 {leastMinutes} 分钟",
         "The visit took {minutes:minutes}, under {leastMinutes} minutes",
     ),
     Rule(
@@ -196,7 +196,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         people.relative_not_declared,
         (),
-        "家庭称有近亲属任职,但没有备案",
+        "家庭称有近亲属任职，但没有备案",
         "The family names a relative on staff, and none is declared",
     ),
     Rule(
@@ -205,7 +205,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         answers.income_found_differs,
         ("income.differs_percent", "income.differs_fen"),
-        "{income:word}申报 {declaredFen:yuan} 元,查实 {foundFen:yuan} 元",
+        "{income:word}申报 {declaredFen:yuan} 元，查实 {foundFen:yuan} 元",
         "{declaredFen:yuan} yuan of {income:word} declared, {foundFen:yuan} found",
     ),
     Rule(
@@ -214,7 +214,7 @@ RULES: tuple[Rule, ...] = (
         "notice",
         answers.members_differ_from_register,
         (),
-        "登记 {registered} 人,实际居住 {living} 人",
+        "登记 {registered} 人，实际居住 {living} 人",
         "{registered} members registered, {living} living here",
     ),
     Rule(
@@ -223,7 +223,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         answers.members_differ_from_last_visit,
         (),
-        "上次走访居住 {before} 人,本次 {living} 人,而未说明变动",
+        "上次走访居住 {before} 人，本次 {living} 人，而未说明变动",
         "{before} lived here at the last visit, {living} now, and no change is told",
     ),
     Rule(
@@ -259,7 +259,7 @@ RULES: tuple[Rule, ...] = (
         "notice",
         answers.earnings_against_income,
         ("income.differs_percent", "income.differs_fen"),
-        "各成员月收入合计 {earnedFen:yuan} 元,与收入表的每月 {foundFen:yuan} 元不符",
+        "各成员月收入合计 {earnedFen:yuan} 元，与收入表的每月 {foundFen:yuan} 元不符",
         "The members' earnings come to {earnedFen:yuan} yuan a month, the income table to {foundFen:yuan}",
     ),
     Rule(
@@ -268,7 +268,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         answers.disability_gone,
         (),
-        "{source:word}为残疾的一名成员,本次填为健康",
+        "{source:word}为残疾的一名成员，本次填为健康",
         "A member disabled by {source:word} is now said to be healthy",
     ),
     Rule(
@@ -277,7 +277,7 @@ RULES: tuple[Rule, ...] = (
         "critical",
         answers.differs_at_spot_check,
         (),
-        "抽查对比 {compared} 项,其中 {differing} 项不一致",
+        "抽查对比 {compared} 项，其中 {differing} 项不一致",
         "Of {compared} answers compared at the spot check {differing} differ",
     ),
     Rule(
@@ -313,7 +313,7 @@ RULES: tuple[Rule, ...] = (
         "critical",
         photos.abroad,
         (),
-        "照片拍摄地点在中国境外({latitude}, {longitude})",
+        "照片拍摄地点在中国境外（{latitude}, {longitude}）",
         "The photo was taken outside China ({latitude}, {longitude})",
     ),
     Rule(
@@ -331,7 +331,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         photos.near_duplicate,
         ("photo.near_duplicate_bits",),
-        "照片与另一次走访的照片几乎相同(指纹相差 {bits} 位,不超过 {limitBits} 位)",
+        "照片与另一次走访的照片几乎相同（指纹相差 {bits} 位，不超过 {limitBits} 位）",
         "The photo looks like one of another visit ({bits} bits of the fingerprint differ, at most {limitBits})",
     ),
     Rule(
@@ -358,7 +358,7 @@ RULES: tuple[Rule, ...] = (
         "notice",
         photos.like_a_screenshot,
         ("photo.screen_sizes", "photo.screen_ratio"),
-        "照片尺寸 {width}×{height} 与手机屏幕相同,可能是截屏",
+        "照片尺寸 {width}×{height} 与手机屏幕相同，可能是截屏",
         "At {width}×{height} the photo has the size of a phone's screen, perhaps a screenshot",
     ),
     Rule(
@@ -367,7 +367,7 @@ RULES: tuple[Rule, ...] = (
         "notice",
         photos.too_few,
         ("photo.fewest",),
-        "只有 {photos} 张照片,少于 {least} 张",
+        "只有 {photos} 张照片，少于 {least} 张",
         "Only {photos} photos, under {least}",
     ),
     Rule(
@@ -394,7 +394,7 @@ RULES: tuple[Rule, ...] = (
         "info",
         photos.without_camera,
         (),
-        "照片不含相机信息(微信通常会去除)",
+        "照片不含相机信息（微信通常会去除）",
         "The photo has no camera facts (WeChat usually strips them)",
     ),
     Rule(
@@ -403,7 +403,7 @@ RULES: tuple[Rule, ...] = (
         "critical",
         photos.refused,
         (),
-        "照片不能作为证据({code})",
+        "照片不能作为证据（{code}）",
         "The photo is no evidence ({code})",
     ),
     Rule(

@@ -81,7 +81,9 @@ class Office:
 
     async def rule(self, key: str, value: Any, *, area: str = "339901", since: date = date(2020, 1, 2)) -> None:
         async with open_session(self.services.sessions) as session:
-            session.add(AreaRule(key=key, area_code=area, effective_from=since, value=value, source="县政府文件(测试)"))
+            session.add(
+                AreaRule(key=key, area_code=area, effective_from=since, value=value, source="县政府文件（测试）")
+            )
 
     async def system_step(self, case_id: UUID, step: str) -> None:
         """What a job does when the thing that a case waits for has happened."""

@@ -36,7 +36,7 @@ def rules(**changes):
         "least_fen": 0,
         "not_counted": NOT_COUNTED,
     } | changes
-    return {f"amount.{key}": Rule(value, f"文件:{key}") for key, value in values.items()}
+    return {f"amount.{key}": Rule(value, f"文件：{key}") for key, value in values.items()}
 
 
 def people(count=1, **changes):
@@ -174,7 +174,7 @@ def test_the_least_amount_is_paid_where_a_rule_says_so():
 
 def test_every_line_names_its_rule_and_source():
     answer = told(people(2, health="severely_disabled"), [income(100_00)], uplifts=UPLIFTS)
-    assert all(one.source == f"文件:{one.rule.removeprefix('amount.')}" for one in answer.lines)
+    assert all(one.source == f"文件：{one.rule.removeprefix('amount.')}" for one in answer.lines)
 
 
 @given(

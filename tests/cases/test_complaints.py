@@ -41,7 +41,7 @@ async def test_an_anonymous_complaint_is_followed_by_its_code_to_the_reply(offic
     first = (await client.post("/public/v1/complaints/look-up", json=code)).json()
     assert (first["state"], first["dueOn"]) == ("received", taken["dueOn"])
     assert (await ask(town, complaint_id, "register")).status_code == 200
-    decided = {"finding": "partly", "reply": "经查一辆属实,已启动复核"}
+    decided = {"finding": "partly", "reply": "经查一辆属实，已启动复核"}
     for _ in range(2):
         assert (await ask(town, complaint_id, "decide", **decided)).status_code == 200
     last = (await client.post("/public/v1/complaints/look-up", json=code)).json()
@@ -113,7 +113,7 @@ async def test_a_complaint_about_a_household_makes_the_countys_visit_a_must(offi
 async def test_a_resident_appeals_about_their_own_case_and_reads_the_reply(office, services):
     case_id = await office.case()
     mine, other = await office.resident(0), await office.resident(1)
-    body = {"kind": "appeal", "caseId": str(case_id), "text": "收入核算有误,请复核"}
+    body = {"kind": "appeal", "caseId": str(case_id), "text": "收入核算有误，请复核"}
     assert (await other.http.post("/resident/v1/complaints", json=body)).json()["code"] == "thing.not_found"
     taken = (await mine.http.post("/resident/v1/complaints", json=body)).json()
     county = await office.person("county_officer")
@@ -175,7 +175,7 @@ async def test_an_appeal_is_not_handled_by_whoever_decided_nor_by_a_relative(off
     await office.system_step(case_id, "survey_done")
     await done(town, case_id, "opinion_refuse", reason="收入高于标准")
     resident = await office.resident(0)
-    body = {"kind": "appeal", "caseId": str(case_id), "text": "收入核算有误,请复核"}
+    body = {"kind": "appeal", "caseId": str(case_id), "text": "收入核算有误，请复核"}
     await resident.http.post("/resident/v1/complaints", json=body)
     complaint_id = await only_id(services)
     assert (await ask(town, complaint_id, "register")).json()["code"] == "complaint.against_you"

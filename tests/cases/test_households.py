@@ -154,13 +154,13 @@ async def test_every_version_is_kept_and_shown_as_what_changed(office):
         "address": body["address"],
         "incomes": [body["incomes"][0] | {"verifiedFen": 120_00}],
     }
-    answer = await change(town, made["householdId"], body, 1, "住院;孩子迁入")
+    answer = await change(town, made["householdId"], body, 1, "住院；孩子迁入")
     assert answer.status_code == 200, answer.text
     page = answer.json()
     assert (page["version"], page["members"][0]["idNumberMask"] is not None) == (2, True)
     assert page["cardMask"]
     versions = (await town.http.get(f"/desk/v1/households/{made['householdId']}/versions")).json()
-    assert [(one["version"], one["reason"]) for one in versions] == [(2, "住院;孩子迁入"), (1, "申请建档")]
+    assert [(one["version"], one["reason"]) for one in versions] == [(2, "住院；孩子迁入"), (1, "申请建档")]
     assert versions[0]["actorId"] == str(town.id)
     assert versions[0]["actorName"]
     changed = {one["pointer"]: (one["before"], one["after"]) for one in versions[0]["differences"]}

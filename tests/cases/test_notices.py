@@ -28,7 +28,7 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
         assert (await town.http.get(f"{path}/{kind}")).json()["code"] == "case.not_now"
     accepted = await printed(town, f"{path}/accepted")
     assert "最低生活保障申请受理通知书" in accepted
-    assert "3个工作日内开始入户调查,30个工作日内办结" in accepted
+    assert "3个工作日内开始入户调查，30个工作日内办结" in accepted
     calculated = await printed(town, f"{path}/calculation")
     assert f"每月保障金额为{format_fen(case['amountFen'])}" in calculated
     lines = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]["lines"]
@@ -42,7 +42,7 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     assert told["headName"] in granted
     assert told["applicationNumber"] in granted
     year, month, _ = told["paidFrom"].split("-")
-    assert f"每月保障金{format_fen(case['amountFen'])},自{year}年{int(month)}月起发放" in granted
+    assert f"每月保障金{format_fen(case['amountFen'])}，自{year}年{int(month)}月起发放" in granted
     assert "申请行政复议" in granted
     own = f"/resident/v1/cases/{case_id}/notices"
     for kind in ("accepted", "calculation", "confirmed"):
@@ -71,8 +71,8 @@ async def test_minutes_are_printed_after_the_count(office):
     assert (await town.http.get(path)).json()["code"] == "case.not_now"
     await count(town, case_id, hearing, 5, 2)
     minutes = await printed(town, path)
-    assert "同意5票,不同意2票,弃权0票" in minutes
-    assert "结果:通过" in minutes
+    assert "同意5票，不同意2票，弃权0票" in minutes
+    assert "结果：通过" in minutes
     for seat in hearing["panel"]:
         assert seat["name"] in minutes
 
@@ -87,10 +87,10 @@ async def test_missing_papers_and_a_refusal_are_told_with_all_that_is_missing_an
     assert "补正材料一次性告知书" in asked
     for one in answer.json()["papers"]:
         assert one["zh"] in asked
-    await done(town, case_id, "not_accepted", reason="户籍不在本县,请向户籍地申请")
+    await done(town, case_id, "not_accepted", reason="户籍不在本县，请向户籍地申请")
     refusal = await printed(town, f"{path}/refused")
     assert "不予确认通知书" in refusal
-    assert "户籍不在本县,请向户籍地申请" in refusal
+    assert "户籍不在本县，请向户籍地申请" in refusal
 
 
 @pytest.mark.parametrize("typed", ["#panic()", "$x", "*_`", '#read("/etc/passwd")', "<a> @b", "\\", "]"])

@@ -102,7 +102,7 @@ async def test_a_photo_that_is_no_picture_or_is_sent_back_asks_for_another(offic
     for reason in ("字看不清", "另一个理由"):
         told = (await town.http.post(path, json={"reason": reason})).json()
     assert paper(told)["photos"][-1]["returnReason"] == "字看不清"
-    assert paper(told)["stateZh"] == "照片不能用,请重新拍"
+    assert paper(told)["stateZh"] == "照片不能用，请重新拍"
     await office.system.run_jobs()
     async with services.sessions() as session:
         told = await session.execute(select(Notice.resident_id, Notice.facts).where(Notice.kind == "papers"))

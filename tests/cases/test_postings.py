@@ -184,7 +184,7 @@ async def test_an_objection_that_overturns_leads_to_a_new_survey_and_the_line_co
     await object_to(office, posting["key"])
     await office.system.run_jobs()
     listed = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
-    body = {"outcome": "upheld", "answer": "属实,将重新调查"}
+    body = {"outcome": "upheld", "answer": "属实，将重新调查"}
     await town.http.post(f"/desk/v1/objections/{listed[0]['id']}/answer", json=body)
     assert (await read(office, posting["key"])).json()["households"] == []
     await office.system.run_jobs()

@@ -57,7 +57,7 @@ async def test_the_code_on_the_poster_opens_a_page_where_one_objects_and_reads_t
     taken = await browser.post(
         f"/p/{posting['key']}", data={"position": "1", "text": "该户有<轿车>一辆", "contact": ""}
     )
-    number, code = re.search(r"编号:(\S+?)<br>查询码:(\S+?)<", taken.text).groups()
+    number, code = re.search(r"编号：(\S+?)<br>查询码：(\S+?)<", taken.text).groups()
     await office.system.run_jobs()
     assert (await look(town, case_id))["state"] == "objection"
     listed = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"][0]
@@ -132,7 +132,7 @@ async def test_a_report_from_the_list_is_a_complaint_with_number_and_code(office
     listed, town = await standing_list(office), await office.person("town_officer")
     body = {"text": "名单上有人住在城里", "reporterName": "", "contact": "19900003333"}
     taken = await browser.post(f"/l/{listed['key']}", data=body)
-    number, code = re.search(r"编号:(\S+?)<br>查询码:(\S+?)<", taken.text).groups()
+    number, code = re.search(r"编号：(\S+?)<br>查询码：(\S+?)<", taken.text).groups()
     lines = (await town.http.get("/desk/v1/complaints")).json()["items"]
     assert [(one["number"], one["isNamed"], one["areaCode"]) for one in lines] == [(number, False, VILLAGE)]
     await town.http.post(f"/desk/v1/complaints/{lines[0]['id']}/register", json={})
@@ -157,7 +157,7 @@ async def test_nobody_opens_the_list_of_another_town_and_its_poster_is_printed(o
         await session.execute(update(Household).where(Household.number == "YQ-0002").values(monthly_amount_fen=123_45))
     poster = words((await town.http.get(f"/desk/v1/disclosures/{listed['id']}/poster")).content)
     assert "最低生活保障对象长期公示" in poster
-    assert "保障金额(元/月)" in poster
+    assert "保障金额（元/月）" in poster
     assert "123.45" in poster
 
 

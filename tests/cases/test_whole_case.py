@@ -189,7 +189,7 @@ async def test_an_application_that_is_refused_and_appealed(office):
     await done(town, case_id, "notice_delivered", delivery="邮寄挂号")
     sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/refused")
     assert "名下有营运车辆一辆" in words(sheet.content)
-    appeal = {"kind": "appeal", "caseId": case_id, "text": "车辆三年前已报废,请复核"}
+    appeal = {"kind": "appeal", "caseId": case_id, "text": "车辆三年前已报废，请复核"}
     taken = (await resident.http.post("/resident/v1/complaints", json=appeal)).json()
     listed = (await county.http.get("/desk/v1/complaints")).json()["items"][0]
     path = f"/desk/v1/complaints/{listed['id']}"
@@ -197,9 +197,9 @@ async def test_an_application_that_is_refused_and_appealed(office):
     assert (await county.http.post(f"{path}/register", json={})).json()["code"] == "complaint.against_you"
     supervisor = await office.person("supervisor")
     await supervisor.http.post(f"{path}/register", json={})
-    await supervisor.http.post(f"{path}/decide", json={"finding": "upheld", "reply": "经核实已报废,可重新申请"})
+    await supervisor.http.post(f"{path}/decide", json={"finding": "upheld", "reply": "经核实已报废，可重新申请"})
     (own,) = (await resident.http.get("/resident/v1/complaints")).json()
-    assert (own["number"], own["stateZh"], own["reply"]) == (taken["number"], "已办结", "经核实已报废,可重新申请")
+    assert (own["number"], own["stateZh"], own["reply"]) == (taken["number"], "已办结", "经核实已报废，可重新申请")
     again = {"id": str(new_id()), "householdId": refused_case["householdId"]}
     worker = await office.person("caseworker")
     assert (await worker.http.post("/desk/v1/applications", json=again)).status_code == 201
@@ -218,9 +218,9 @@ async def test_an_objection_that_overturns_what_was_posted(office):
     standing = {one["kind"]: one["urgency"] for one in (await look(town, case_id))["deadlines"]}
     assert standing["total"] == "paused"
     waiting = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"][0]
-    answer = {"outcome": "upheld", "answer": "属实,已重新入户调查"}
+    answer = {"outcome": "upheld", "answer": "属实，已重新入户调查"}
     await town.http.post(f"/desk/v1/objections/{waiting['id']}/answer", json=answer)
-    await done(town, case_id, "survey_ordered", reason="异议属实,重新调查")
+    await done(town, case_id, "survey_ordered", reason="异议属实，重新调查")
     await visit(office, case_id)
     await end(office, posting["id"])
     assert (await look(town, case_id))["state"] == "preliminary"

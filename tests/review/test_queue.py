@@ -230,7 +230,7 @@ async def test_many_are_accepted_at_once_only_where_nothing_is_doubted(ground, d
 async def test_an_amended_visit_is_to_be_decided_again(ground, desk):
     visit = await ground.examined()
     await claim(desk, visit)
-    await decide(desk, visit, "returned", questioned=[{"questionId": "savings_fen", "reason": "存折?"}])
+    await decide(desk, visit, "returned", questioned=[{"questionId": "savings_fen", "reason": "存折？"}])
     async with open_session(ground.services.sessions) as session:
         (await session.get_one(Visit, visit)).state = "submitted"
     await examine_visit(ground.services, visit_id=str(visit))

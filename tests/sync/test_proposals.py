@@ -14,7 +14,7 @@ def make_proposal(household, **changes):
         "id": str(new_id()),
         "householdId": household["id"],
         "proposedAt": datetime.now(UTC).isoformat(),
-        "changes": {"address": "桐荫社区 9 号(新门牌)"},
+        "changes": {"address": "桐荫社区 9 号（新门牌）"},
         "note": "门牌已更换",
         "_deleted": False,
     } | changes
