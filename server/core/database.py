@@ -6,10 +6,11 @@ acknowledgement is always true. PostgreSQL 18 or newer.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
-from sqlalchemy import BigInteger, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, ClauseElement, CursorResult, MetaData, TypeDecorator
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import (
@@ -100,6 +101,29 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     async with sessions() as session:
         yield session
         await session.commit()
+
+
+class Kept(NamedTuple):
+    """A statement as it goes to the database, for those that are run so often that its making shows."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+def keep_statement(statement: ClauseElement) -> Kept:
+    """A bound parameter that has a name and stands as None is given its value with each run; all else stands."""
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    return Kept(str(compiled), dict(compiled.params))
+
+
+# Its parameters are psycopg's own, so that what SQLAlchemy would do to each before it is sent is not missed.
+_DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's has no types
+
+
+async def run_kept(session: AsyncSession, kept: Kept, values: dict[str, Any]) -> CursorResult[Any]:
+    """In the session's transaction. What the session holds and has not flushed yet is not written first."""
+    connection = await session.connection()
+    return await connection.exec_driver_sql(kept.sql, kept.values | values)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
+    Computed,
     ForeignKey,
     Index,
     String,
@@ -41,6 +42,7 @@ OUTCOMES = ("accepted", "returned", "spot_check", "escalated")
 
 
 COUNTY = 6
+WAITS_SINCE = "((entered_at AT TIME ZONE 'UTC') - priority * interval '1 day') AT TIME ZONE 'UTC'"
 
 
 class ReviewItem(Base):
@@ -56,19 +58,12 @@ class ReviewItem(Base):
             "(state = 'claimed') = (holder_id IS NOT NULL AND lease_until IS NOT NULL)",
             name="claimed_has_a_holder",
         ),
-        Index(
-            "ix_review_item_queue",
-            text("priority DESC"),
-            "entered_at",
-            "visit_id",
-            postgresql_where=text("state <> 'decided'"),
-        ),
+        Index("ix_review_item_queue", "waits_since", "visit_id", postgresql_where=text("state <> 'decided'")),
         # A county's own queue, in order: without it a county's reviewer walks through the whole province's.
         Index(
             "ix_review_item_county_queue",
             text("left(area_code, 6)"),
-            text("priority DESC"),
-            "entered_at",
+            "waits_since",
             "visit_id",
             postgresql_where=text("state <> 'decided'"),
         ),
@@ -92,8 +87,11 @@ class ReviewItem(Base):
     gravest: Mapped[int] = mapped_column(server_default=text("-1"))
     changed_at: Mapped[WrittenAt]
     state: Mapped[str] = mapped_column(default="waiting")
+    # For so many days of waiting its findings count (`review.finding_days`).
     priority: Mapped[int]
     entered_at: Mapped[Time]
+    # Its place: as if it had come so much earlier. Of two visits the order never changes by waiting alone.
+    waits_since: Mapped[Time] = mapped_column(Computed(WAITS_SINCE, persisted=True))
     holder_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     lease_until: Mapped[OptionalTime]
     version: Mapped[int] = mapped_column(default=1)

@@ -9,11 +9,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import structlog
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, Select, exists, func, literal, select
+from sqlalchemy import ColumnElement, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, found, readable, require
+from server.core.database import Kept, keep_statement, run_kept
 from server.core.errors import Problem
 from server.core.settings import Settings
 from server.core.wire import Answer, Wire
@@ -43,17 +45,40 @@ async def claim_next(
     """Lease the first visit that nobody holds, of those that fit the filters. Raises `review.queue_empty`."""
     require(caller, REVIEW_ROLES)
     filters.state = "waiting"
-    item = await session.scalar(_first_free(caller, astuple(filters)), {"now": now})
-    if item is None:
+    until = now + timedelta(minutes=settings.claim_minutes)
+    told = {"now": now, "until": until, "caller": caller.id, "device": caller.device_id}
+    told["request"] = structlog.contextvars.get_contextvars().get("request_id")
+    claimed = (await run_kept(session, _claim_first(caller, astuple(filters)), told)).one_or_none()
+    if claimed is None:
         raise Problem("review.queue_empty")
-    return lease(session, caller, item, settings, now)
+    return Claim(visit_id=claimed.visit_id, lease_until=until, version=claimed.version)
 
 
 @lru_cache(maxsize=500)
-def _first_free(caller: Caller, asked: tuple[Any, ...]) -> Select[ReviewItem]:
+def _claim_first(caller: Caller, asked: tuple[Any, ...]) -> Kept:
     """Kept, as the page's query is: whoever claims once claims again."""
     rows = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
-    return rows.order_by(*ORDER).limit(so_many(1)).with_for_update(skip_locked=True)
+    free = keep_statement(rows.order_by(*ORDER).limit(so_many(1)).with_for_update(skip_locked=True))
+    return Kept(_CLAIM_FIRST.replace("FREE", free.sql), free.values)
+
+
+# What `lease` does and notes for one item that is locked already, in a single statement: a lapsed claim of one's own
+# is only renewed.
+_CLAIM_FIRST = """
+WITH free AS (FREE), taken AS (
+    UPDATE review_item item SET state = 'claimed', holder_id = %(caller)s, lease_until = %(until)s,
+        version = item.version + (free.holder_id IS DISTINCT FROM %(caller)s)::int,
+        changed_at = CASE WHEN free.holder_id = %(caller)s THEN item.changed_at ELSE now() END
+    FROM free WHERE item.visit_id = free.visit_id
+    RETURNING item.visit_id, item.version, item.area_code, free.holder_id AS held_by
+), noted AS (
+    INSERT INTO audit_entry
+        (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
+    SELECT 'staff', %(caller)s, %(device)s, %(request)s, 'review.claimed', 'visit', visit_id::text, area_code, '{}'
+    FROM taken WHERE held_by IS DISTINCT FROM %(caller)s
+)
+SELECT visit_id, version FROM taken
+"""
 
 
 async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:

@@ -29,8 +29,8 @@ from server.review.doubts import Facts
 from server.review.rules import Doubt, codes_reading, find_doubts
 from server.review.view import LEAST_QUALITY, read_fix, view_visit, visited_on
 
-# What a finding adds to the visit's place in the queue.
-WEIGHTS = {"info": 0, "notice": 1, "warning": 5, "critical": 25}
+# Days of waiting that a finding counts for, by severity.
+FINDING_DAYS = "review.finding_days"
 BATCH = 500
 
 
@@ -50,9 +50,9 @@ async def examine_visit(services: Services, *, visit_id: str, codes: list[str] |
         visit = await _lock(session, UUID(visit_id))
         if _is_on_its_way(visit):
             return
-        doubts = list(find_doubts(await view_visit(session, visit), codes))
-        fresh = await _replace_findings(session, visit, doubts, codes, utc_now())
-        await _enter_queue(session, visit, utc_now())
+        view = await view_visit(session, visit)
+        fresh = await _replace_findings(session, visit, list(find_doubts(view, codes)), codes, utc_now())
+        await _enter_queue(session, visit, view.rule(FINDING_DAYS), utc_now())
         await session.flush()  # the tally reads the rows
         await tally(session, [visit.id])
         await _pass_on(session, visit, fresh)
@@ -174,25 +174,24 @@ def _key(one: Doubt | Finding) -> tuple[str, str, str, str]:
     return one.code, one.severity, str(one.evidence_id), repr(sorted(one.facts.items()))
 
 
-async def _enter_queue(session: AsyncSession, visit: Visit, now: datetime) -> None:
+async def _enter_queue(session: AsyncSession, visit: Visit, days: dict[str, int], now: datetime) -> None:
     """Enter once, with the findings that stand. A visit that came again as `submitted` is to be decided again."""
     standing = (
         await session.execute(
             select(Finding.code, Finding.severity).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None))
         )
     ).all()
+    values = _standing_values(standing, days)
     if visit.state not in {*ARRIVING_STATES, "under_review"}:
-        await _note_findings(session, visit, standing)
+        await _note_findings(session, visit, values)
         return
     is_new = await session.get(ReviewItem, visit.id, with_for_update=True) is None
     if is_new:
         await session.execute(
-            insert(ReviewItem).values(
-                visit_id=visit.id, **_item_values(visit), **_standing_values(standing), entered_at=now
-            )
+            insert(ReviewItem).values(visit_id=visit.id, **_item_values(visit), **values, entered_at=now)
         )
     else:
-        await _note_findings(session, visit, standing)
+        await _note_findings(session, visit, values)
     again = not is_new and await _reopen_if_due(session, visit, now)
     if visit.state in ARRIVING_STATES:
         visit.state = "under_review"
@@ -213,19 +212,19 @@ def _item_values(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _standing_values(standing: Iterable[Any]) -> dict[str, Any]:
+def _standing_values(standing: Iterable[Any], days: dict[str, int]) -> dict[str, Any]:
     rows = list(standing)
     return {
-        "priority": sum(WEIGHTS[severity] for _, severity in rows),
+        "priority": sum(days[severity] for _, severity in rows),
         "finding_codes": sorted({code for code, _ in rows}),
         "gravest": max((SEVERITIES.index(severity) for _, severity in rows), default=-1),
     }
 
 
-async def _note_findings(session: AsyncSession, visit: Visit, standing: Iterable[Any]) -> None:
+async def _note_findings(session: AsyncSession, visit: Visit, values: dict[str, Any]) -> None:
     item = await session.get(ReviewItem, visit.id, with_for_update=True)
     if item is not None:
-        for name, value in _standing_values(standing).items():
+        for name, value in values.items():
             setattr(item, name, value)
         item.changed_at = func.now()
 
@@ -327,9 +326,9 @@ async def look_again(services: Services, *, visit_id: str, codes: list[str] | No
         visit = await _lock(session, UUID(visit_id))
         if _is_on_its_way(visit):
             return
-        doubts = list(find_doubts(await view_visit(session, visit), codes))
-        await _replace_findings(session, visit, doubts, codes, utc_now())
-        await _enter_queue(session, visit, utc_now())
+        view = await view_visit(session, visit)
+        await _replace_findings(session, visit, list(find_doubts(view, codes)), codes, utc_now())
+        await _enter_queue(session, visit, view.rule(FINDING_DAYS), utc_now())
 
 
 @jobs.task("review.rule_changed")
@@ -351,7 +350,7 @@ async def on_rule_changed(
         )
         if beyond is not None:
             rows = rows.where(Visit.id > UUID(beyond))
-        visits = list(await session.scalars(rows)) if codes else []
+        visits = list(await session.scalars(rows)) if codes or key == FINDING_DAYS else []
         for visit in visits:
             if visited_on(visit) >= date.fromisoformat(effective_from):
                 await jobs.defer(session, "review.look_again", visit_id=str(visit.id), codes=codes)

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from msgspec import Meta, convert, to_builtins
 from msgspec.structs import astuple
-from sqlalchemy import DateTime, Integer, Select, Uuid, and_, bindparam, delete, func, literal_column, or_, select, true
+from sqlalchemy import DateTime, Select, Uuid, and_, bindparam, delete, func, literal_column, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, readable, require
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.database import Kept, keep_statement, run_kept
+from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.households import Household
@@ -76,48 +77,36 @@ class NamedView(Answer):
 async def list_queue(
     session: AsyncSession, caller: Caller, filters: Filters, *, cursor: str | None, limit: int, now: datetime
 ) -> Page[QueueLine]:
-    """What awaits the caller, doubts on top, then the longest waiting. One query for any page."""
+    """What awaits the caller, the longest waiting first; findings count as days of waiting. One query a page."""
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
-    after = read_cursor(cursor)
+    after = read_place(cursor, datetime.fromisoformat)
     values: dict[str, Any] = {"now": now}
     if after is not None:
-        values |= {
-            "after_priority": int(after[0]),
-            "after_entered_at": datetime.fromisoformat(after[1]),
-            "after_visit_id": UUID(after[2]),
-        }
-    rows = (await session.execute(_page(caller, astuple(filters), limit + 1, is_first=after is None), values)).all()
-    page = [
-        QueueLine(
-            visit_id=one[0],
-            kind=one[1],
-            area_code=one[2],
-            area_name=one[3],
-            head_name=one[4],
-            author_name=one[5],
-            started_at=one[6],
-            entered_at=one[7],
-            priority=one[8],
-            state=one[9],
-            holder_name=one[10],
-            lease_until=one[11],
-            finding_codes=one[12],
-        )
-        for one in rows[:limit]
-    ]
-    return Page(items=page, next_cursor=_cursor(page[-1]) if len(rows) > limit else None)
+        values |= {"after_since": after[0], "after_visit_id": after[1]}
+    page = _page(caller, astuple(filters), limit + 1, is_first=after is None)
+    rows, following = cut_page((await run_kept(session, page, values)).all(), limit, _place)
+    return Page(items=[_line(*one[:-1]) for one in rows], next_cursor=following)
+
+
+def _line(*told: Any) -> QueueLine:
+    """From the columns of `_page`, which stand in the order of the fields."""
+    return QueueLine(**dict(zip(QueueLine.__struct_fields__, told, strict=True)))
+
+
+def _place(row: Any) -> list[str]:
+    return [row.waits_since.isoformat(), str(row.visit_id)]
 
 
 @lru_cache(maxsize=500)
-def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) -> Select[Any]:
+def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) -> Kept:
     """The page's query, kept for when the same person asks the same again: to build it takes longer than to answer."""
     items = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
     if not is_first:
         items = items.where(_AFTER)
     # The page alone first: what is looked up for its lines must not count in how it is found.
     one = items.order_by(*ORDER).limit(so_many(most)).subquery()
-    return (
+    return keep_statement(
         select(
             one.c.visit_id,
             one.c.kind,
@@ -132,9 +121,10 @@ def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) 
             _name(Staff.name, Staff.id == one.c.holder_id),
             one.c.lease_until,
             one.c.finding_codes,
+            one.c.waits_since,
         )
         .join(Visit, Visit.id == one.c.visit_id)
-        .order_by(one.c.priority.desc(), one.c.entered_at, one.c.visit_id)
+        .order_by(one.c.waits_since, one.c.visit_id)
     )
 
 
@@ -154,19 +144,10 @@ def filters_of(asked: tuple[Any, ...]) -> Filters:
 
 
 # The moment of the request, in queries that are kept.
-NOW: Any = bindparam("now", type_=DateTime(timezone=True))
-ORDER = (ReviewItem.priority.desc(), ReviewItem.entered_at, ReviewItem.visit_id)
-
-
-_PRIORITY, _ENTERED, _VISIT = (
-    bindparam("after_priority", type_=Integer),
-    bindparam("after_entered_at", type_=DateTime(timezone=True)),
-    bindparam("after_visit_id", type_=Uuid),
-)
-_AFTER = or_(
-    ReviewItem.priority < _PRIORITY,
-    and_(ReviewItem.priority == _PRIORITY, ReviewItem.entered_at > _ENTERED),
-    and_(ReviewItem.priority == _PRIORITY, ReviewItem.entered_at == _ENTERED, ReviewItem.visit_id > _VISIT),
+NOW: Any = bindparam("now", None, type_=DateTime(timezone=True))
+ORDER = (ReviewItem.waits_since, ReviewItem.visit_id)
+_AFTER = tuple_(*ORDER) > tuple_(
+    bindparam("after_since", None, type_=DateTime(timezone=True)), bindparam("after_visit_id", None, type_=Uuid)
 )
 
 
@@ -200,10 +181,6 @@ def in_state(state: State | None, now: Any) -> Any:
     if state == "decided":
         return ReviewItem.state == decided
     return and_(is_open, ReviewItem.state != amended)
-
-
-def _cursor(last: QueueLine) -> str:
-    return write_cursor([str(last.priority), last.entered_at.isoformat(), str(last.visit_id)])
 
 
 async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, now: datetime) -> QueueCounts:

@@ -18,7 +18,7 @@ Subject = Literal["place", "time", "people", "answers", "photos", "spot_check"]
 
 
 class Rule(NamedTuple):
-    """`zh` and `en` are filled from the facts. Weight by severity sets the place in the queue."""
+    """`zh` and `en` are filled from the facts. The severity counts in the queue as days of waiting."""
 
     code: str
     looks_at: Subject

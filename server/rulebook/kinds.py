@@ -42,6 +42,15 @@ class Intervals(_Strict, rename=None):
     C: Months
 
 
+class FindingDays(_Strict):
+    """Days of waiting that a finding counts for in the queue, by its severity."""
+
+    info: Days
+    notice: Days
+    warning: Days
+    critical: Days
+
+
 class QuietHours(_Strict, rename={"from_": "from"}):
     from_: Hour
     to: Hour
@@ -113,6 +122,7 @@ KINDS: dict[str, Any] = {
     "photo.late_hours": Annotated[int, Meta(ge=0, le=8760)],
     "photo.fewest": Annotated[int, Meta(ge=0, le=50)],
     "review.undo_s": Annotated[int, Meta(ge=0, le=3600)],
+    "review.finding_days": FindingDays,
     "review.bulk_tolerates": Annotated[list[Code], Meta(max_length=50)],
     "review.interval_months": Intervals,
     "review.homes_per_day": Few,

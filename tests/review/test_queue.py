@@ -13,7 +13,7 @@ from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.review import Decision, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
-from server.review.examination import examine_visit
+from server.review.examination import examine_visit, on_rule_changed
 from tests.review.makers import MORNING
 
 QUEUE = "/desk/v1/queue"
@@ -51,7 +51,6 @@ async def test_filters_choose_and_counts_agree_with_them(ground, desk):
         return set(shown(await desk.http.get(QUEUE, params=query)))
 
     assert await ask() == {plain, short, other}
-    assert shown(await desk.http.get(QUEUE))[0] == short
     assert await ask(kind="neighbour") == {other}
     assert await ask(finding="visit.too_short") == await ask(severity="notice") == {short}
     assert await ask(authorId=str(ground.staff["wuyanqiu"])) == {other}
@@ -62,6 +61,44 @@ async def test_filters_choose_and_counts_agree_with_them(ground, desk):
     assert (counts["waiting"], counts["claimed"]) == (3, 0)
     assert counts["byKind"] == {"neighbour": 1, "review": 2}
     assert counts["byFinding"] == {"visit.too_short": 1}
+
+
+async def test_a_finding_counts_as_days_of_waiting_and_so_nothing_waits_for_ever(ground, desk, system):
+    plain = await ground.examined(0)
+    short = await ground.examined(1, started_at=MORNING + DAY, minutes=5)
+    assert shown(await desk.http.get(QUEUE)) == [short, plain]
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(ReviewItem, plain)).entered_at -= 1.5 * DAY
+    assert shown(await desk.http.get(QUEUE)) == [plain, short]
+    days = {"info": 0, "notice": 2, "warning": 5, "critical": 25}
+    async with open_session(ground.services.sessions) as session:
+        session.add(
+            AreaRule(
+                key="review.finding_days",
+                area_code="339901",
+                effective_from=date(2026, 1, 1),
+                value=days,
+                source="test",
+            )
+        )
+    await on_rule_changed(ground.services, key="review.finding_days", area_code="339901", effective_from="2026-01-01")
+    await system.run_jobs()
+    assert shown(await desk.http.get(QUEUE)) == [short, plain]
+    assert await ground.codes(short) == ["visit.too_short"]
+    assert (await desk.http.post(f"{QUEUE}/claim")).json()["visitId"] == str(short)
+
+
+async def test_whoever_claims_the_next_leaves_one_trace_and_renews_what_had_lapsed(ground, desk):
+    visit = await ground.examined()
+    first = (await desk.http.post(f"{QUEUE}/claim")).json()
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(update(ReviewItem).values(lease_until=MORNING))
+    again = (await desk.http.post(f"{QUEUE}/claim")).json()
+    assert (again["visitId"], again["version"]) == (str(visit), first["version"])
+    async with ground.services.sessions() as session:
+        noted = (await session.scalars(select(AuditEntry).where(AuditEntry.action == "review.claimed"))).one()
+    assert (noted.actor_id, noted.thing_id, noted.area_code) == (desk.id, str(visit), ground.homes[0].area_code)
+    assert noted.request_id is not None
 
 
 async def test_pages_neither_repeat_nor_skip_while_visits_come_in(ground, desk):
@@ -290,7 +327,7 @@ async def test_thirty_two_who_claim_at_once_never_get_the_same_visit(ground, des
             copy = {one.name: getattr(visit, one.key) for one in Visit.__table__.columns} | {"id": new_id()}
             session.add(Visit(**copy))
             await session.flush()
-            item = {one.name: getattr(first, one.key) for one in ReviewItem.__table__.columns}
+            item = {one.name: getattr(first, one.key) for one in ReviewItem.__table__.columns if one.computed is None}
             session.add(ReviewItem(**item | {"visit_id": copy["id"]}))
     people = [desk, county_desk, *others]
 
