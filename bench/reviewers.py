@@ -1,7 +1,8 @@
 """One process of reviewers who claim from the queue over HTTP, as many at once as it is given tokens.
 
 Each line it prints is a claim: who, which visit, how many milliseconds. It ends by itself or is killed.
-`python -m bench.reviewers URL SECONDS PAUSE_S TOKEN…`
+`python -m bench.reviewers URL BEGIN SECONDS PAUSE_S TOKEN…`, with the moment (Unix time) when they sit down. Those who
+pause come to their first visit at any moment of their pause; those who don't claim at that very instant.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 
-async def claim_on(url: str, token: str, number: int, seconds: float, pause_s: float) -> None:
+async def claim_on(url: str, token: str, number: int, begin: float, seconds: float, pause_s: float) -> None:
     """Claim, keep what was claimed, think for about `pause_s`, claim again."""
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
@@ -21,6 +22,7 @@ async def claim_on(url: str, token: str, number: int, seconds: float, pause_s: f
         f"POST /desk/v1/queue/claim HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n"
         "Content-Length: 0\r\n\r\n"
     ).encode()
+    await asyncio.sleep(begin - time.time() + random.uniform(0, 1) * pause_s)
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
@@ -37,9 +39,9 @@ async def claim_on(url: str, token: str, number: int, seconds: float, pause_s: f
     writer.close()
 
 
-async def main(url: str, seconds: float, pause_s: float, tokens: list[str]) -> None:
-    await asyncio.gather(*(claim_on(url, one, n, seconds, pause_s) for n, one in enumerate(tokens)))
+async def main(url: str, begin: float, seconds: float, pause_s: float, tokens: list[str]) -> None:
+    await asyncio.gather(*(claim_on(url, one, n, begin, seconds, pause_s) for n, one in enumerate(tokens)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    asyncio.run(main(sys.argv[1], *map(float, sys.argv[2:5]), sys.argv[5:]))

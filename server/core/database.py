@@ -4,6 +4,7 @@ Only `open_session` commits (and the job runner through it), before the answer i
 acknowledgement is always true. PostgreSQL 18 or newer.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -20,7 +21,10 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.types import UserDefinedType
+from sqlalchemy.util import await_only
+from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -64,9 +68,38 @@ class Xid8(TypeDecorator[int]):
         return None if value is None else int(value)
 
 
+class _FairQueue(AsyncAdaptedQueue[Any]):
+    """Connections go to whoever has waited longest.
+
+    SQLAlchemy's queue hands a free one to whoever asks at that moment, before those that it has just woken: with
+    more requests than connections the unlucky wait several times as long as the others.
+    """
+
+    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
+        super().__init__(maxsize, use_lifo)
+        self._turn = asyncio.Lock()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if not block or not (self._turn.locked() or self.empty()):
+            return self.get_nowait()
+        try:
+            return await_only(asyncio.wait_for(self._in_turn(), timeout))
+        except TimeoutError as error:
+            raise Empty from error
+
+    async def _in_turn(self) -> Any:
+        async with self._turn:
+            return await self._queue.get()
+
+
+class _FairPool(AsyncAdaptedQueuePool):
+    _queue_class = _FairQueue
+
+
 def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
     return create_async_engine(
         async_url(url),
+        poolclass=_FairPool,
         pool_size=pool_size,
         max_overflow=0,
         # Compiling a plan (jit) takes longer than any query here; a month of a province is sorted in memory.
