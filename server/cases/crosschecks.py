@@ -32,6 +32,7 @@ from server.core.sheets import Form, cell, write_csv, write_xlsx
 from server.core.threads import in_thread
 from server.core.wire import Answer, Wire
 from server.models import audit
+from server.models.areas import Area
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 from server.models.households import Household, HouseholdMember
@@ -77,9 +78,14 @@ class MakeBatch(Wire):
 
 
 class BatchPage(Answer):
+    """`headings`: the columns that the office's answer must carry, under these names or mapped to them."""
+
     id: UUID
     source: str
+    source_zh: str
+    headings: list[str]
     area_code: str
+    area_name: str
     made_at: datetime
     people: int
     answered_at: datetime | None
@@ -89,13 +95,12 @@ class BatchPage(Answer):
 
 
 class BatchCheck(Answer):
-    """One person of a batch. `line` is as on the case; who has left the household has no name."""
+    """One person of a batch. `line` is as on the case."""
 
     line: "CheckLine"
     case_id: UUID
     application_number: str
     head_name: str
-    member_name: str | None
 
 
 class CheckDifference(Answer):
@@ -110,10 +115,13 @@ class CheckDifference(Answer):
 
 
 class CheckLine(Answer):
+    """Who has left the household has no name."""
+
     id: UUID
     source: str
     source_zh: str
     member_id: UUID
+    member_name: str | None
     is_answered: bool
     differences: list[CheckDifference]
     objection: str | None
@@ -239,10 +247,8 @@ async def import_answers(
             raise Problem("case.check_answered")
         return await _page(session, batch)
     table = await in_thread(_read_table, content)
-    source = SOURCES[batch.source]
-    wanted = [_ID, *(column.heading for column in source.columns)]
-    rows = list(_named(table, {ours: mapping.get(ours, ours) for ours in wanted}))
-    await _compare(session, vault, batch, source, rows)
+    rows = list(_named(table, {ours: mapping.get(ours, ours) for ours in _headings(batch.source)}))
+    await _compare(session, vault, batch, SOURCES[batch.source], rows)
     batch.answered_at, batch.answered_by, batch.answer_sha256 = now, caller.id, sha256
     await session.flush()  # the page counts the answers
     page = await _page(session, batch)
@@ -251,6 +257,10 @@ async def import_answers(
         differing=page.differing, strangers=page.strangers,
     )  # fmt: skip
     return page
+
+
+def _headings(source: str) -> list[str]:
+    return [_ID, *(column.heading for column in SOURCES[source].columns)]
 
 
 def _read_table(content: bytes) -> list[list[str]]:
@@ -364,7 +374,7 @@ def _difference(column: Column, entered: str, declared: int | None) -> CheckDiff
 async def list_batches(
     session: AsyncSession, caller: Caller, *, area: str | None, cursor: str | None, limit: int
 ) -> Page[BatchPage]:
-    """What was asked of which office, the newest first; two queries."""
+    """What was asked of which office, the newest first; three queries."""
     require(caller, CHECKERS)
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = readable(CrossCheckBatch, caller).order_by(CrossCheckBatch.id.desc()).limit(limit + 1)
@@ -391,11 +401,10 @@ async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> l
     )
     return [
         BatchCheck(
-            line=_line(one, batch.source),
+            line=_line(one, batch.source, member_name),
             case_id=one.case_id,
             application_number=number,
             head_name=head_name,
-            member_name=member_name,
         )
         for one, number, head_name, member_name in rows
     ]
@@ -404,12 +413,13 @@ async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> l
 async def list_checks(session: AsyncSession, caller: Caller, case_id: UUID) -> list[CheckLine]:
     case = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
     rows = await session.execute(
-        select(CrossCheck, CrossCheckBatch.source)
+        select(CrossCheck, CrossCheckBatch.source, HouseholdMember.name)
         .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
+        .outerjoin(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
         .where(CrossCheck.case_id == case.id)
         .order_by(CrossCheckBatch.made_at, CrossCheck.position)
     )
-    return [_line(one, source) for one, source in rows]
+    return [_line(one, source, name) for one, source, name in rows]
 
 
 async def object_to_check(
@@ -423,15 +433,17 @@ async def object_to_check(
     one.objection, one.objected_on = asked.text, day_of(now)
     batch = await session.get_one(CrossCheckBatch, one.batch_id)
     audit.record(session, caller, "cross_check.objected", "cross_check", one.id, area_code=batch.area_code)
-    return _line(one, batch.source)
+    member = await session.get(HouseholdMember, one.member_id)
+    return _line(one, batch.source, member.name if member else None)
 
 
-def _line(one: CrossCheck, source: str) -> CheckLine:
+def _line(one: CrossCheck, source: str, member_name: str | None) -> CheckLine:
     return CheckLine(
         id=one.id,
         source=source,
         source_zh=SOURCES[source].zh,
         member_id=one.member_id,
+        member_name=member_name,
         is_answered=one.answer is not None,
         differences=msgspec.convert(one.differences, list[CheckDifference]),
         objection=one.objection,
@@ -455,14 +467,19 @@ async def _pages(session: AsyncSession, batches: list[CrossCheckBatch]) -> list[
         .group_by(CrossCheck.batch_id)
     )
     counts = {batch_id: (people, unanswered, differing) for batch_id, people, unanswered, differing in rows}
-    return [_batch_page(one, *counts.get(one.id, (0, 0, 0))) for one in batches]
+    areas = await session.execute(select(Area.code, Area.name).where(Area.code.in_([one.area_code for one in batches])))
+    names = {one.code: one.name for one in areas}
+    return [_batch_page(one, names.get(one.area_code, ""), *counts.get(one.id, (0, 0, 0))) for one in batches]
 
 
-def _batch_page(batch: CrossCheckBatch, people: int, unanswered: int, differing: int) -> BatchPage:
+def _batch_page(batch: CrossCheckBatch, area_name: str, people: int, unanswered: int, differing: int) -> BatchPage:
     return BatchPage(
         id=batch.id,
         source=batch.source,
+        source_zh=SOURCES[batch.source].zh,
+        headings=_headings(batch.source),
         area_code=batch.area_code,
+        area_name=area_name,
         made_at=batch.made_at,
         people=people,
         answered_at=batch.answered_at,

@@ -95,7 +95,7 @@ async def test_what_was_asked_of_whom_is_found_again_with_who_differs_first(offi
     lines = (await town.http.get(f"/desk/v1/cross-checks/{tax['id']}/lines")).json()
     assert len(lines) == listed["items"][0]["people"]
     assert [bool(one["line"]["differences"]) for one in lines] == [True] + [False] * (len(lines) - 1)
-    assert (lines[0]["caseId"], lines[0]["memberName"]) == (str(case_id), county.residents[0].name)
+    assert (lines[0]["caseId"], lines[0]["line"]["memberName"]) == (str(case_id), county.residents[0].name)
     worker = await office.person("caseworker")
     for path in ("/desk/v1/cross-checks", f"/desk/v1/cross-checks/{tax['id']}/lines"):
         assert (await worker.http.get(path)).json()["code"] == "auth.forbidden"

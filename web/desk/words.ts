@@ -242,6 +242,22 @@ export const INCOMES: Words = {
   transfer: ['转移净收入', 'Transfers'],
   cost: ['可扣减支出', 'Deductible costs'],
 };
+export const CHECK_SOURCES: Words = {
+  public_security: ['公安', 'Public security'],
+  housing: ['房管', 'Housing'],
+  social_security: ['人社', 'Social security'],
+  tax: ['税务', 'Tax'],
+  market: ['市场监管', 'Market regulation'],
+  provident_fund: ['公积金', 'Provident fund'],
+  finance: ['金融', 'Finance'],
+};
+export const PROPERTIES: Words = {
+  home: ['房产(套)', 'Homes'],
+  vehicle: ['机动车(辆)', 'Vehicles'],
+  deposit: ['存款(元)', 'Deposits (yuan)'],
+  business: ['市场主体(个)', 'Businesses'],
+  other: ['其他', 'Other'],
+};
 export const PERIODS: Words = { month: ['每月', 'a month'], year: ['每年', 'a year'] };
 
 export const FINDINGS: Words = {

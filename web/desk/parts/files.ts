@@ -14,6 +14,18 @@ export async function saveFile(path: string, name: string): Promise<void> {
   }
 }
 
+/** A link of minutes, in a window of its own; opened at once, since one that opens after an answer counts as a pop-up. */
+export async function openLink(link: () => Promise<{ url: string }>): Promise<void> {
+  const opened = window.open('', '_blank');
+  try {
+    const { url } = await link();
+    if (opened) opened.location.href = url;
+  } catch (error) {
+    opened?.close();
+    failed(error);
+  }
+}
+
 async function fetchFile(path: string): Promise<Blob> {
   const answer = await authorizedFetch(location.origin + path);
   if (!answer.ok) throw await readProblem(answer);
