@@ -7,7 +7,7 @@ import Queue from './queue/QueuePage.vue';
 export const router = createRouter({
   history: createWebHistory('/desk/'),
   routes: [
-    { path: '/', redirect: () => (session.person && !has(REVIEWERS) ? '/staff' : '/queue') },
+    { path: '/', redirect: () => (session.person && !has(REVIEWERS) ? '/rules' : '/queue') },
     { path: '/queue', component: Queue },
     { path: '/visits/:id', component: () => import('./visit/VisitPage.vue'), props: true },
     { path: '/overview', component: () => import('./overview/OverviewPage.vue') },
