@@ -252,10 +252,10 @@ export const CHECK_SOURCES: Words = {
   finance: ['金融', 'Finance'],
 };
 export const PROPERTIES: Words = {
-  home: ['房产(套)', 'Homes'],
-  vehicle: ['机动车(辆)', 'Vehicles'],
-  deposit: ['存款(元)', 'Deposits (yuan)'],
-  business: ['市场主体(个)', 'Businesses'],
+  home: ['房产（套）', 'Homes'],
+  vehicle: ['机动车（辆）', 'Vehicles'],
+  deposit: ['存款（元）', 'Deposits (yuan)'],
+  business: ['市场主体（个）', 'Businesses'],
   other: ['其他', 'Other'],
 };
 export const PERIODS: Words = { month: ['每月', 'a month'], year: ['每年', 'a year'] };
