@@ -8,6 +8,7 @@ export const router = createRouter({
   routes: [
     { path: '/', name: 'plan', component: Plan },
     { path: '/home/:id', name: 'home', component: () => import('./screens/Home.vue'), props: true },
+    { path: '/home/:id/propose', name: 'propose', component: () => import('./screens/Propose.vue'), props: true },
     { path: '/visit/:id', name: 'visit', component: () => import('./screens/Visit.vue'), props: true },
     { path: '/outbox', name: 'outbox', component: () => import('./screens/Outbox.vue') },
     { path: '/me', name: 'me', component: () => import('./screens/Me.vue') },

@@ -65,6 +65,27 @@ export const t = say({
   pastVisits: ['本机的走访记录', 'Visits from this phone'],
   noAssignment: ['这户目前没有走访任务', 'No visit is due at this home'],
   homeGone: ['这户已不由您负责', 'This home is no longer yours'],
+  // proposals
+  propose: ['登记与实际不符，提出变更', 'The record is wrong: propose a change'],
+  proposeTitle: ['提出变更', 'Propose a change'],
+  proposeHow: ['只填有变化的地方。主管核准后，登记信息才会改。', 'Fill in only what is different. The record changes when the office accepts it.'],
+  newAddress: ['新地址', 'New address'],
+  newPlace: ['住址位置', 'Where the home is'],
+  newPlaceHow: ['站在门口定位，作为新的登记位置', 'Take a fix at the door as the new place of the home'],
+  asBefore: ['不变（{now}）', 'As it is ({now})'],
+  notRecorded: ['未登记', 'not recorded'],
+  health: ['健康状况', 'Health'],
+  labourAbility: ['劳动能力', 'Ability to work'],
+  school: ['就学', 'School'],
+  work: ['就业', 'Work'],
+  why: ['看到了什么，有什么凭据', 'What you saw, and what shows it'],
+  sendProposal: ['提交变更', 'Send the proposal'],
+  proposals: ['提出的变更', 'Proposed changes'],
+  proposed: ['待核准', 'Waits for the office'],
+  accepted: ['已核准', 'Accepted'],
+  rejected: ['未核准', 'Not accepted'],
+  withdraw: ['撤回', 'Withdraw'],
+  officeSays: ['办公室答复：{words}', 'The office says: {words}'],
   // visit
   arrive: ['到户', 'Arrival'],
   leave: ['离户提交', 'Finish'],
@@ -288,6 +309,14 @@ const PEOPLE: Record<string, readonly [string, string]> = {
   retired: ['退休', 'retired'],
 };
 const spoken = say(PEOPLE);
+
+/** What a record may say of a member's state, by its field. */
+export const MEMBER_STATES = {
+  health: ['healthy', 'chronic', 'serious_illness', 'disabled', 'severely_disabled'],
+  labourAbility: ['full', 'partial', 'none'],
+  school: ['preschool', 'primary', 'middle', 'high', 'college'],
+  work: ['farming', 'casual', 'employed', 'unemployed', 'retired'],
+} as const;
 
 export function person(value: string | null): string {
   return value === null ? '' : value in PEOPLE ? spoken(value) : value;

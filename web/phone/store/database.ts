@@ -3,7 +3,7 @@
 import { shallowRef } from 'vue';
 import { createRxDatabase, removeRxDatabase, type RxCollection, type RxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
-import type { Assignment, Attestation, Checklist, Evidence, Household, Visit } from './documents.ts';
+import type { Assignment, Attestation, Checklist, Evidence, Household, Proposal, Visit } from './documents.ts';
 
 export interface Collections {
   assignments: RxCollection<Assignment>;
@@ -12,11 +12,12 @@ export interface Collections {
   visits: RxCollection<Visit>;
   evidence: RxCollection<Evidence>;
   attestations: RxCollection<Attestation>;
+  proposals: RxCollection<Proposal>;
 }
 
 export type Name = keyof Collections;
 
-const NAMES: Name[] = ['assignments', 'households', 'checklists', 'visits', 'evidence', 'attestations'];
+const NAMES: Name[] = ['assignments', 'households', 'checklists', 'visits', 'evidence', 'attestations', 'proposals'];
 /** These only come down: what the phone holds of them can be thrown away and fetched anew. */
 export const READ_ONLY: ReadonlySet<Name> = new Set<Name>(['assignments', 'households', 'checklists']);
 

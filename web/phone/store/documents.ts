@@ -134,3 +134,35 @@ export interface Attestation {
   fix: Fix | null;
   server?: { state: string; rev?: string; problem?: ServerProblem };
 }
+
+/** What is otherwise about a member; what is left out stays as it is. */
+export interface MemberChange {
+  memberId: string;
+  health?: string;
+  labourAbility?: string;
+  school?: string;
+  work?: string;
+}
+
+export interface Changes {
+  address?: string;
+  place?: { latitude: number; longitude: number; datum: 'wgs84' | 'gcj02' | 'bd09' };
+  members: MemberChange[];
+}
+
+export interface Proposal {
+  id: string;
+  householdId: string;
+  visitId: string | null;
+  proposedAt: string;
+  changes: Changes;
+  note: string;
+  server?: {
+    state: 'proposed' | 'accepted' | 'rejected' | 'quarantined';
+    rev?: string;
+    reason?: string | null;
+    receivedAt?: string;
+    decidedAt?: string | null;
+    problem?: ServerProblem;
+  };
+}

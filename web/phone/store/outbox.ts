@@ -1,9 +1,11 @@
-// What waits on this phone to reach the server: visits, attestations, announcements of photos, and photos.
+// What waits on this phone to reach the server: visits, attestations, proposals, announcements of
+// photos, and photos.
 import { computed, type ComputedRef } from 'vue';
-import type { Attestation, Evidence, Visit } from './documents.ts';
+import type { Attestation, Evidence, Proposal, Visit } from './documents.ts';
 import { database } from './database.ts';
 import { useAll, useLocal } from './live.ts';
 import { local, type Photo } from './local.ts';
+import { proposalWaits } from './proposals.ts';
 
 /** Submitted here, and not yet acknowledged with a receipt. */
 export function visitWaits(visit: Visit): boolean {
@@ -17,6 +19,7 @@ export function visitRefused(visit: Visit): boolean {
 export interface Outbox {
   visits: Visit[];
   attestations: Attestation[];
+  proposals: Proposal[];
   photos: Photo[];
   count: number;
 }
@@ -24,6 +27,7 @@ export interface Outbox {
 export function useOutbox(): ComputedRef<Outbox> {
   const visits = useAll('visits');
   const attestations = useAll('attestations');
+  const proposals = useAll('proposals');
   const photos = useLocal(() => local().photos.where('state').notEqual('sent').toArray(), []);
   const announced = useAll('evidence');
   return computed(() => {
@@ -31,9 +35,10 @@ export function useOutbox(): ComputedRef<Outbox> {
     const waiting = {
       visits: visits.value?.filter((one) => visitWaits(one) || visitRefused(one)) ?? [],
       attestations: attestations.value?.filter((one) => !one.server) ?? [],
+      proposals: proposals.value?.filter(proposalWaits) ?? [],
       photos: photos.value.filter((one) => known.has(one.id)).sort(sendingFirst),
     };
-    return { ...waiting, count: waiting.visits.length + waiting.attestations.length + waiting.photos.length };
+    return { ...waiting, count: Object.values(waiting).reduce((sum, some) => sum + some.length, 0) };
   });
 }
 
@@ -45,14 +50,16 @@ function sendingFirst(a: Photo, b: Photo): number {
 export async function countWaiting(): Promise<number> {
   const store = database.value;
   if (!store) return 0;
-  const [visits, evidence, attestations] = await Promise.all([
+  const [visits, evidence, attestations, proposals] = await Promise.all([
     store.collections.visits.find().exec(),
     store.collections.evidence.find().exec(),
     store.collections.attestations.find().exec(),
+    store.collections.proposals.find().exec(),
   ]);
   return (
     visits.filter((one) => visitWaits(one.toJSON() as Visit)).length +
     evidence.filter((one) => !(one.toJSON() as Evidence).server).length +
-    attestations.filter((one) => !(one.toJSON() as Attestation).server).length
+    attestations.filter((one) => !(one.toJSON() as Attestation).server).length +
+    proposals.filter((one) => proposalWaits(one.toJSON() as Proposal)).length
   );
 }
