@@ -24,6 +24,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture, once it is allowed
 ]
 PHONE = {"width": 393, "height": 780}
 # Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a code.

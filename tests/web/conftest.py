@@ -42,7 +42,9 @@ def shared_server(shared_settings, tmp_path_factory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+async def browser(server) -> AsyncIterator[Browser]:
+    """Ends before the server does, which else would wait for the live streams of open pages."""
+    del server
     async with start_browser() as running:
         yield running
 
@@ -51,7 +53,6 @@ async def browser() -> AsyncIterator[Browser]:
 async def handset(browser, server) -> AsyncIterator[Handset]:
     phone = await Handset.unpack(browser, server.url)
     yield phone
-    await phone.context.close()  # its live streams with it: a server that stops would wait for them
     assert phone.errors == []
 
 

@@ -1,7 +1,10 @@
 """A returned visit on the phone: open at exactly what was questioned, mended, and sent again."""
 
+import asyncio
+import contextlib
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Error, expect
 
 from tests.phones import make_kit, tiny_photo
 from tests.test_first_path import push_whole
@@ -44,10 +47,7 @@ async def test_a_returned_visit_opens_at_what_was_questioned_and_is_amended(retu
     await fill_question(page.locator("#q-photo_outside"), {"id": "photo_outside", "kind": "photo"}, None, pictures)
     await expect(page.get_by_role("button", name="提交补正")).to_be_disabled()  # without saying why
     await page.fill("[name=amendReason]", "按审核意见补正")
-    await page.get_by_role("button", name="提交补正").click()
-    await expect(page.get_by_text("提交补正")).to_have_count(0)
-    await page.goto(f"{handset.url}/m/outbox")
-    await expect(page.get_by_text("全部已上传")).to_be_visible(timeout=30_000)
+    await _pause_fail_and_retry(page, handset)
 
     amended = (await phone.pull("visits"))[returned.visit["id"]]
     assert amended["server"]["version"] == 2
@@ -55,3 +55,52 @@ async def test_a_returned_visit_opens_at_what_was_questioned_and_is_amended(retu
     assert amended["answers"]["opinion"].startswith("核对银行流水")
     assert len(amended["photos"]) == len(returned.visit["photos"]) + 1
     assert amended["startFix"] == returned.visit["startFix"]
+
+
+async def _pause_fail_and_retry(page, handset) -> None:
+    """The new photo goes up in pieces: paused in mid-way it stays where it is, fails, and goes on when asked to."""
+    sent: list[str] = []
+    broken: list[str] = []
+
+    async def piece(route):
+        if route.request.method != "PATCH":
+            return await route.continue_()
+        sent.append(route.request.headers["upload-offset"])
+        if broken:
+            return await route.fulfill(
+                status=400, json={"code": "upload.checksum_mismatch", "title": "x", "status": 400}
+            )
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(Error):  # paused meanwhile
+            return await route.continue_()
+
+    await page.route("**/uploads/**", piece)
+    await page.get_by_role("button", name="提交补正").click()
+    await expect(page.get_by_text("提交补正")).to_have_count(0)
+    await page.locator("a", has_text="返回").click()
+    await page.locator("a", has_text="返回").click()
+    await page.locator(".tabs").get_by_text("待上传").click()
+    photo = page.locator(".photo")
+    bar = photo.get_by_role("progressbar")
+    await expect(bar).not_to_have_attribute("aria-valuenow", "0", timeout=30_000)
+    await photo.get_by_role("button", name="暂停").click()
+    await expect(photo).to_contain_text("已暂停")
+    paused_at, pieces = await bar.get_attribute("aria-valuenow"), len(sent)
+    assert paused_at != "100"
+    await shoot(page, "phone-upload-paused", full_page=False)
+    assert await find_faults(page) == []
+    await page.reload()  # and it stays so when the app was closed in between
+    await expect(photo).to_contain_text("已暂停")
+    await page.wait_for_timeout(1_000)
+    assert (await bar.get_attribute("aria-valuenow"), len(sent)) == (paused_at, pieces)
+
+    broken.append("yes")
+    await photo.get_by_role("button", name="继续").click()
+    await expect(photo).to_contain_text("上传失败")
+    await shoot(page, "phone-upload-failed", full_page=False)
+    assert await find_faults(page) == []
+    broken.clear()
+    sent.clear()
+    await photo.get_by_role("button", name="重试").click()
+    await expect(page.get_by_text("全部已上传")).to_be_visible(timeout=30_000)
+    assert int(sent[0]) > 0  # on from where it stopped, not from the beginning

@@ -1,11 +1,23 @@
 """What may stand in the way on a phone: each has a screen that says what it is and what to do."""
 
+import contextlib
+import hashlib
 import json
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import expect
 
+from server.paths import WEB
+from server.processes import LOOPBACK
 from tests.web.browser import Handset, find_faults, shoot
+
+# Chromium on Linux has no code reader: it is stood in for, what is read is real.
+_READER = "globalThis.BarcodeDetector = class { async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
 
 
 @pytest.fixture
@@ -97,6 +109,85 @@ async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(han
     assert told
 
 
+async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_none(handset, phone, due):
+    page = await _begin_visit(handset, due)
+    await page.get_by_role("button", name="定位").click()
+    await expect(page.get_by_text("精度 ±5 米")).to_be_visible()
+    async with page.expect_response("**/visits/1/push"):
+        await page.locator("a", has_text="返回").click()  # the draft is kept at the server, too
+    await expect(page.get_by_role("button", name="继续填写")).to_be_visible()
+    told = []
+
+    async def mismatch(route):
+        if told:
+            return await route.continue_()
+        told.append(route.request.url)
+        body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
+        return await route.fulfill(status=412, body=json.dumps(body))
+
+    await page.route("**/visits/1/pull?*digest=*", mismatch)
+    async with (
+        page.expect_response("**/visits/1/push") as pushed,
+        page.expect_response(
+            lambda answer: "/visits/1/pull?id=&lwt=0" in answer.url and "digest" not in answer.url
+        ) as pulled,
+    ):
+        await page.evaluate("dispatchEvent(new Event('online'))")
+    again = [row["newDocumentState"] for row in (await pushed.value).request.post_data_json]
+    (draft,) = (await phone.pull("visits")).values()
+    assert [(one["id"], one["startFix"]) for one in again] == [(draft["id"], draft["startFix"])]
+    assert [one["id"] for one in (await (await pulled.value).json())["documents"]] == [draft["id"]]
+    await page.reload()
+    await page.get_by_role("button", name="继续填写").click()
+    await expect(page.get_by_text("精度 ±5 米")).to_be_visible()
+
+
+async def test_a_camera_that_is_not_allowed_says_so_and_the_code_may_be_typed(handset, due):
+    await handset.context.add_init_script(_READER)
+    page = await _begin_visit(handset, due)
+    await page.get_by_role("button", name="添加同行人").click()
+    await expect(page.get_by_text("没有相机权限")).to_be_visible()
+    await _look_at(page, "camera")
+    await page.get_by_role("button", name="返回").click()
+    await expect(page.get_by_label("输入代码")).to_be_visible()
+    await page.get_by_role("button", name="取消").click()
+    await page.get_by_role("button", name="添加同行人").click()
+    await expect(page.get_by_text("没有相机权限")).to_be_visible()
+    await handset.context.grant_permissions(["geolocation", "camera"])
+    await page.get_by_role("button", name="重试").click()
+    await expect(page.get_by_text("没有相机权限")).to_have_count(0)
+    await expect(page.locator("video")).to_be_visible()
+
+
+async def test_a_new_version_waits_until_the_person_agrees(browser, tmp_path):
+    """The app as two builds of it would be served: no API is asked for anything."""
+    app = tmp_path / "m"
+    shutil.copytree(WEB / "m", app)
+    with serve_folder(tmp_path) as url:
+        phone = await Handset.unpack(browser, url)
+        person = {"personId": str(uuid4()), "deviceId": str(uuid4()), "name": "林禾溪", "roles": []}
+        await phone.context.add_init_script(f"localStorage['zoufang.phone.person'] = {json.dumps(json.dumps(person))}")
+        page = await phone.open("/m/index.html")
+        await page.evaluate("navigator.serviceWorker.ready")
+        await page.reload()
+        worker, front = app / "sw.js", app / "index.html"
+        old = hashlib.sha256(front.read_bytes()).hexdigest()
+        front.write_text(front.read_text().replace("<title>走访</title>", "<title>走访新版</title>"))
+        assert old in worker.read_text()
+        worker.write_text(worker.read_text().replace(old, hashlib.sha256(front.read_bytes()).hexdigest()))
+        await page.evaluate("navigator.serviceWorker.ready.then((one) => one.update())")
+        await expect(page.get_by_text("有新版本")).to_be_visible()
+        await _look_at(page, "new-version")
+        await page.get_by_role("button", name="稍后").click()
+        await expect(page.get_by_text("有新版本")).to_have_count(0)
+        await page.reload()
+        assert await page.title() == "走访"  # not before the person says so
+        await page.get_by_role("button", name="现在更新").click()
+        await expect(page).to_have_title("走访新版")
+        await expect(page.get_by_text("有新版本")).to_have_count(0)
+        await phone.context.close()
+
+
 async def test_the_app_opens_with_no_network_and_is_installable(handset, due, server):
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()
@@ -150,13 +241,9 @@ async def test_large_type_english_and_signing_out(handset, due):
 async def test_a_colleague_is_named_by_scanning_or_typing_their_code(handset, due, system):
     partner = await system.sign_in(due.partner_login, "caseworker")
     await handset.context.grant_permissions(["geolocation", "camera"])
-    # Chromium on Linux has neither a code reader nor a camera: both are stood in for, what is read is real.
     address = f"{handset.url}/m/attest/?colleague=CODE&name=%E5%91%A8%E6%A1%90"
-    await handset.context.add_init_script(
-        "globalThis.BarcodeDetector = class { async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
-        "navigator.mediaDevices.getUserMedia = async () => document.createElement('canvas').captureStream();"
-        "HTMLMediaElement.prototype.play = async () => undefined;"
-    )
+    await handset.context.add_init_script(_READER)
+    await handset.context.grant_permissions(["geolocation", "camera"])
     page = await _begin_visit(handset, due)
     people = page.locator(".people li")
     await people.nth(1).get_by_role("button", name="移除").click()
@@ -169,6 +256,19 @@ async def test_a_colleague_is_named_by_scanning_or_typing_their_code(handset, du
     await page.evaluate(f"globalThis.seen = {json.dumps(address.replace('CODE', _typed(partner.id)))}")
     await expect(people).to_have_count(2)
     await expect(people.nth(1)).to_contain_text("周桐")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_said) -> None:
+        """Nothing of each request."""
+
+
+@contextlib.contextmanager
+def serve_folder(folder):
+    with ThreadingHTTPServer((LOOPBACK, 0), partial(_Quiet, directory=str(folder))) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://{LOOPBACK}:{served.server_port}"
+        served.shutdown()
 
 
 def _typed(person_id) -> str:

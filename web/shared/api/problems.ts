@@ -1,5 +1,9 @@
 // What can go wrong on the wire, as errors: a `Problem` is the server's word (RFC 9457, a stable `code`, a sentence in
 // the reader's language), `Unreachable` is no answer at all.
+import { say } from '../i18n.ts';
+
+const t = say({ unavailable: ['服务器暂时不可用（{status}）', 'The server is not available just now ({status})'] });
+
 export interface Fault {
   pointer: string;
   code: string;
@@ -34,6 +38,6 @@ export async function readProblem(answer: Response): Promise<Problem> {
   try {
     return new Problem(answer.status, (await answer.json()) as Record<string, unknown>);
   } catch {
-    return new Problem(answer.status, { title: `${answer.status} ${answer.statusText}` });
+    return new Problem(answer.status, { title: t('unavailable', { status: answer.status }) });
   }
 }

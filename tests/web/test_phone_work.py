@@ -1,9 +1,12 @@
-"""A caseworker says what the record has wrong; the office answers, and the phone shows it."""
+"""What a caseworker does beside a day of visits: changes to a record proposed, a visit by telephone, a plan in order."""
+
+from datetime import datetime
 
 import pytest
 from playwright.async_api import expect
 
-from tests.web.browser import find_faults, shoot
+from tests.phones import CHINA, answers_for
+from tests.web.browser import fill_checklist, find_faults, shoot
 
 
 @pytest.fixture
@@ -53,6 +56,7 @@ async def test_a_change_is_proposed_without_a_network_and_its_answer_comes_back(
     await page.fill("input[name=address]", "桐荫社区 9 号（新门牌）")
     await page.get_by_role("button", name="定位").click()
     await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
+    await page.locator("summary", has_text=member["name"]).click()
     await page.select_option(f"select[name='health-{member['id']}']", "disabled")
     await page.fill("textarea[name=note]", "门牌已更换，看了残疾证。")
     assert await find_faults(page) == []
@@ -89,10 +93,62 @@ async def test_a_proposal_is_withdrawn_while_nobody_has_decided(handset, officer
     await propose(page)
     await page.fill("textarea[name=note]", "已搬走")
     await page.get_by_role("button", name="提交变更").click()
-    mine = page.locator(".proposal")
+    mine = page.locator(".proposal", has_text="已搬走")
     await expect(mine).to_contain_text("待核准", timeout=30_000)
     assert len((await officer.http.get("/desk/v1/proposals")).json()["items"]) == 1
     async with page.expect_response("**/proposals/1/push"):
         await mine.get_by_role("button", name="撤回").click()
     await expect(mine).to_have_count(0)
     assert (await officer.http.get("/desk/v1/proposals")).json()["items"] == []
+
+
+async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_place(
+    handset, phone, due, home, pictures
+):
+    page = await handset.sign_in(due.caseworker_login)
+    await page.get_by_text(home["headName"]).first.click()
+    await page.get_by_role("button", name="开始走访").click()
+    await page.locator("label.choice", has_text="电话").click()
+    await expect(page.get_by_text("只有紧急情况才能电话、视频走访")).to_be_visible()
+    assert await find_faults(page) == []
+    await page.get_by_role("button", name="开始走访").click()
+    checklist = next(one for one in (await phone.pull("checklists")).values() if one["kind"] == "intake")
+    answers = answers_for(checklist, home, [], datetime.now(CHINA).date())
+    await fill_checklist(page, checklist["body"], answers, pictures)
+    await page.locator(".steps button", has_text="离户提交").click()
+    await expect(page.get_by_text("离户定位")).to_have_count(0)
+    await page.locator("label.choice:has(input[type=checkbox])").first.click()
+    await expect(page.get_by_text("请写明不能入户的紧急情况")).to_be_visible()
+    await expect(page.get_by_role("button", name="提交", exact=True)).to_be_disabled()
+    await page.locator(".steps button", has_text="到户").click()
+    await expect(page.get_by_text("开始", exact=False).first).to_be_visible()
+    await page.locator("textarea").fill("山洪冲断道路，村里无法进入。")
+    await shoot(page, "phone-by-telephone")
+    await page.locator(".steps button", has_text="离户提交").click()
+    await page.get_by_role("button", name="提交", exact=True).click()
+    await expect(page.locator(".receipt .code")).to_be_visible(timeout=30_000)
+    made = next(one for one in (await phone.pull("visits")).values() if one["householdId"] == home["id"])
+    assert (made["mode"], made["startFix"], made["server"]["state"]) == ("phone", None, "submitted")
+    assert made["modeReason"].startswith("山洪")
+
+
+async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_is_found(handset, phone, due):
+    busy = {one["householdId"] for one in (await phone.pull("assignments")).values()}
+    quiet = next(one for one in (await phone.pull("households")).values() if one["id"] not in busy)
+    await handset.stand_at(quiet, metres_north=5)
+    page = await handset.sign_in(due.caseworker_login)
+    first = page.locator(".group:not(.returned) .row").first
+    await expect(first.get_by_text("米", exact=False)).to_be_visible()
+    await page.locator("label.choice", has_text="全部").click()
+    await expect(first).to_contain_text(quiet["headName"])
+    await expect(first).to_contain_text("5 米")
+    await page.get_by_role("button", name="按期限").click()
+    late = [int(one.split()[1]) for one in await page.locator(".group").first.locator(".late").all_inner_texts()]
+    assert len(late) > 1
+    assert late == sorted(late, reverse=True)
+    assert await find_faults(page) == []
+    await page.fill("input[type=search]", quiet["number"])
+    await expect(page.locator(".row")).to_have_count(1)
+    await page.locator(".row").click()
+    await expect(page.get_by_text("这户目前没有走访任务")).to_be_visible()
+    await expect(page.get_by_role("link", name="提出变更")).to_be_visible()
