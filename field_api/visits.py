@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,12 +22,12 @@ from server.core.checklists.answers import Facts, HouseholdFacts, MemberFacts, v
 from server.core.errors import Fault, Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.feed import announce, withdraw
 from server.models.households import Assignment
 from server.models.review import Decision
 from server.models.visits import Attestation, Visit
 
-CHINA = ZoneInfo("Asia/Shanghai")
 INVESTIGATORS_AT_LEAST = 2
 NOT_YET_SUBMITTED = ("draft", "discarded")
 
@@ -169,7 +168,7 @@ def _check_answers(context: Context, document: VisitDocument) -> None:
 
 def _facts(hold: Hold, document: VisitDocument) -> Facts:
     assert document.started_at is not None
-    today = document.started_at.astimezone(CHINA).date()
+    today = day_of(document.started_at)
     return Facts(
         today=today,
         members=tuple(

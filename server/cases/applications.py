@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.households import WRITERS, HouseholdBody, create_household
 from server.cases.progress import move
-from server.cases.rules import day_of
 from server.core.access import Caller, found, readable, require
 from server.core.errors import Fault, Problem
 from server.core.pii import Vault
 from server.core.wire import Wire
+from server.core.workdays import day_of
 from server.models.cases import CLOSED_STATES, CaseFile
 from server.models.households import Household
 from server.models.numbers import next_number

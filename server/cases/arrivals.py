@@ -7,12 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
-from server.cases.rules import day_of
 from server.cases.visits_due import order_home_visit, order_visit
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.areas import rule_values
 from server.models.cases import CLOSED_STATES, CaseFile
 from server.models.households import Household

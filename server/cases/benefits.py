@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.rules import day_of
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
+from server.core.workdays import day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import Calculation, CaseFile
 from server.models.feed import announce

@@ -15,12 +15,12 @@ from server.cases.acts import is_relative
 from server.cases.benefits import month_after
 from server.cases.calculations import Calculate, calculate
 from server.cases.progress import move
-from server.cases.rules import day_of
 from server.cases.visits_due import order_visit, soon
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer, ShortText, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile

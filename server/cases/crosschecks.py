@@ -21,7 +21,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
-from server.cases.rules import day_of
 from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
 from server.core.idnumbers import normalise_id
@@ -31,6 +30,7 @@ from server.core.pii import Vault
 from server.core.sheets import Form, cell, write_csv, write_xlsx
 from server.core.threads import in_thread
 from server.core.wire import Answer, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import Area
 from server.models.cases import CaseFile, IncomeItem, PropertyItem

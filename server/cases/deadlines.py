@@ -6,28 +6,18 @@ units after its start, so what a pause moved can be told from what an extension 
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.procedure import CLOCK_STOPS, MOVES
-from server.cases.rules import day_of, load_overrides
 from server.core.ids import new_id
-from server.core.workdays import Deadline, add_days, add_working_days, working_days_between
-from server.models.areas import rule_values
+from server.core.workdays import Length, Overrides, Unit, day_of, end_of, length_of, working_days_between
+from server.models.areas import load_overrides, rule_values
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
 
-Unit = Literal["days", "working_days"]
-Overrides = Mapping[date, bool]
-
-
-class Length(NamedTuple):
-    units: int
-    unit: Unit
-
-
-RULE_KEYS = {
+_RULES = {
     "survey": "case.survey_start_working_days",
     "cross_check": "case.cross_check_start_working_days",
     "total": "case.decision_working_days",
@@ -62,18 +52,10 @@ async def keep_deadlines(session: AsyncSession, case: CaseFile, step: str, on: d
         _pause_or_go_on(one, should_stand=_stands_still(case, kind), on=on, overrides=overrides)
 
 
-def length_of(rules: Mapping[str, Any], key: str) -> Length:
-    """A rule is a number, in the unit its key ends with, or says its own unit: some offices post for working days."""
-    value = rules[key]
-    if isinstance(value, dict):
-        return Length(value["count"], value["unit"])
-    return Length(value, "working_days" if key.endswith("_working_days") else "days")
-
-
-def end_of(start: date, length: Length, overrides: Overrides) -> Deadline:
-    if length.unit == "days":
-        return add_days(start, length.units)
-    return add_working_days(start, length.units, overrides)
+def length_for(rules: Mapping[str, Any], kind: str) -> Length:
+    """How long a deadline of this kind is; the whole takes less where the county has delegated to the town."""
+    is_delegated = kind == "total" and rules.get("case.decided_by") == "town"
+    return length_of(rules, _DELEGATED if is_delegated else _RULES[kind])
 
 
 def _running(case: CaseFile) -> Any:
@@ -83,10 +65,7 @@ def _running(case: CaseFile) -> Any:
 def _start(
     session: AsyncSession, case: CaseFile, kind: str, rules: Mapping[str, Any], on: date, overrides: Overrides
 ) -> CaseDeadline:
-    key = RULE_KEYS[kind]
-    if kind == "total" and rules.get("case.decided_by") == "town":
-        key = _DELEGATED
-    length = length_of(rules, key)
+    length = length_for(rules, kind)
     due = end_of(on, length, overrides)
     one = CaseDeadline(
         id=new_id(),

@@ -15,13 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
-from server.cases.rules import day_of
 from server.core.access import Caller, found, readable
 from server.core.checklists.template import Column, Template, questions_of
 from server.core.checklists.wording import Row, say_rows
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Answer, LongText, Wire
+from server.core.workdays import day_of
 from server.models.areas import rule_values
 from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile

@@ -14,13 +14,13 @@ from msgspec import Meta
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.rules import day_of
 from server.core.access import Caller, Role, found, readable, require
 from server.core.differences import Difference, differences
 from server.core.errors import Fault, Problem
 from server.core.idnumbers import IdCheck, check_id, mask_id, mask_phone
 from server.core.pii import Vault
 from server.core.wire import Answer, ShortText, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import Area
 from server.models.cases import (

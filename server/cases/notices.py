@@ -12,14 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.amounts import Reckoning
-from server.cases.deadlines import RULE_KEYS, length_of
+from server.cases.deadlines import length_for
 from server.cases.hearings import WRITERS, list_hearings
 from server.cases.papers import list_papers
-from server.cases.rules import day_of
 from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
 from server.core.money import format_fen
 from server.core.printing import Notice, print_notice, say_date
+from server.core.workdays import Length, day_of
 from server.models import audit
 from server.models.areas import Area, rule_values
 from server.models.cases import Calculation, CaseEvent, CaseFile
@@ -98,8 +98,12 @@ def _accepted(case: CaseFile, event: CaseEvent) -> Told:
 
 async def _within(session: AsyncSession, case: CaseFile) -> str:
     rules = await rule_values(session, case.area_code, case.rules_on)
-    survey, total = (length_of(rules, RULE_KEYS[kind]) for kind in ("survey", "total"))
-    return f"我们将自受理之日起{survey.units}个工作日内开始入户调查，{total.units}个工作日内办结。"
+    survey, total = (_say_length(length_for(rules, kind)) for kind in ("survey", "total"))
+    return f"我们将自受理之日起{survey}内开始入户调查，{total}内办结。"
+
+
+def _say_length(length: Length) -> str:
+    return f"{length.units}{'日' if length.unit == 'days' else '个工作日'}"
 
 
 def _papers(case: CaseFile, event: CaseEvent) -> Told:

@@ -12,10 +12,10 @@ from server.cases.changes import ReportedChange, list_of_case
 from server.cases.deadlines import WORDS
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
-from server.cases.rules import day_of
 from server.core.access import Caller, Role, found, readable
 from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer
+from server.core.workdays import day_of
 from server.models.areas import Area, rule_values
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
 from server.models.households import Household

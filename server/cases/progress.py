@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.benefits import grant_takes_effect, month_after, take_effect
 from server.cases.deadlines import keep_deadlines, restore_deadlines
 from server.cases.procedure import MOVES
-from server.cases.rules import day_of
 from server.cases.visits_due import keep_visits
 from server.core import jobs
 from server.core.access import Caller, Role
@@ -19,6 +18,7 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.cases import CLOSED_STATES, CaseEvent, CaseFile
 from server.models.feed import announce

@@ -12,9 +12,9 @@ from server.cases.calculations import CalculationLine, list_calculations
 from server.cases.changes import ReportedChange, list_of_case
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import MOVES, STANDINGS
-from server.cases.rules import day_of
 from server.core.access import Caller, found, readable
 from server.core.wire import Answer, LongText, Wire
+from server.core.workdays import day_of
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff

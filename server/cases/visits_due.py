@@ -10,11 +10,10 @@ from uuid import UUID
 from sqlalchemy import func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.deadlines import end_of, length_of
-from server.cases.rules import load_overrides
 from server.core import jobs
 from server.core.ids import new_id
-from server.models.areas import rule_values
+from server.core.workdays import end_of, length_of
+from server.models.areas import load_overrides, rule_values
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.feed import announce

@@ -8,6 +8,7 @@ from server.complaints import register
 from server.complaints.register import STATES, ComplaintLine
 from server.core.access import Caller
 from server.core.sheets import Table
+from server.core.workdays import day_of
 from server.models import audit
 
 MOST_LINES = 20_000
@@ -50,7 +51,7 @@ def _row(one: ComplaintLine) -> list[str]:
         STATES[one.state][0],
         "实名" if one.is_named else "匿名",
         one.handler_name or "",
-        one.received_at.astimezone(register.CHINA).date().isoformat(),
+        day_of(one.received_at).isoformat(),
         one.due_on.isoformat() if one.due_on else "",
         _URGENCY[one.urgency],
         "是" if one.is_extended else "否",

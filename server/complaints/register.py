@@ -9,7 +9,6 @@ import secrets
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -23,9 +22,9 @@ from server.core.ids import new_id
 from server.core.paging import Page, cut_page, read_place
 from server.core.services import Services
 from server.core.wire import Answer, Wire
-from server.core.workdays import add_days
+from server.core.workdays import day_of, end_of, length_of
 from server.models import audit
-from server.models.areas import Area, rule_values
+from server.models.areas import Area, load_overrides, rule_values
 from server.models.attempts import count_attempt
 from server.models.cases import CaseEvent, CaseFile, RelativeOnStaff
 from server.models.complaints import Complaint
@@ -33,7 +32,6 @@ from server.models.households import Household
 from server.models.numbers import next_number
 from server.models.people import Staff, StaffRole
 
-CHINA = ZoneInfo("Asia/Shanghai")
 HANDLERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
 OPEN = ("received", "registered")
 Urgency = Literal["overdue", "due", "soon", "later"]
@@ -227,9 +225,8 @@ async def _take(
 ) -> Taken:
     if await session.get(Area, area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
-    today = now.astimezone(CHINA).date()
-    rules = await rule_values(session, area_code, today, ["complaint.register_days"])
-    due = add_days(today, int(rules["complaint.register_days"]))
+    today = day_of(now)
+    due_on = await _end(session, area_code, today, "complaint.register_days", since=today)
     code = secrets.token_hex(5).upper()
     seal = services.vault.seal
     row = Complaint(
@@ -248,7 +245,7 @@ async def _take(
         against=[index_of(services, one) for one in against],
         state="received",
         received_at=now,
-        due_on=due.on,
+        due_on=due_on,
         is_extended=False,
     )
     session.add(row)
@@ -258,7 +255,7 @@ async def _take(
         area_code=area_code, channel=channel,
     )  # fmt: skip
     await session.flush()  # the number is taken
-    return Taken(number=row.number, code=code, due_on=due.on)
+    return Taken(number=row.number, code=code, due_on=due_on)
 
 
 def index_of(services: Services, name: str) -> str:
@@ -321,7 +318,7 @@ async def list_complaints(
 ) -> Page[ComplaintLine]:
     """Of the caller's areas, what is due first; those still open unless a state is named. Nothing of who or what."""
     require(caller, DESK_ROLES)
-    limit, today = max(1, min(limit, LONGEST_PAGE)), now.astimezone(CHINA).date()
+    limit, today = max(1, min(limit, LONGEST_PAGE)), day_of(now)
     rows = (
         select(Complaint, Area.name, Staff.name)
         .join(Area, Area.code == Complaint.area_code)
@@ -404,7 +401,7 @@ async def _page(
     area = await session.get_one(Area, one.area_code)
     handler = await session.get(Staff, one.handler_id) if one.handler_id else None
     return ComplaintPage(
-        line=_line(one, now.astimezone(CHINA).date(), area.name, handler.name if handler else None),
+        line=_line(one, day_of(now), area.name, handler.name if handler else None),
         household_id=one.household_id if is_handler else None,
         case_id=one.case_id if is_handler else None,
         text=services.vault.open("complaint.text", one.text_sealed) if is_handler else None,
@@ -432,7 +429,7 @@ async def register(
         one.household_id = asked.household_id
     await _must_be_fit(session, services, one, caller.id, caller.name)
     one.state, one.handler_id, one.registered_at = "registered", caller.id, now
-    one.due_on = add_days(now.astimezone(CHINA).date(), await _days(session, one, "complaint.decide_days")).on
+    one.due_on = await _end(session, one.area_code, day_of(one.received_at), "complaint.decide_days", since=day_of(now))
     audit.record(session, caller, "complaint.registered", "complaint", one.id, area_code=one.area_code)
     if one.household_id is not None and one.kind == "complaint":
         await jobs.defer(session, "cases.complained", household_id=str(one.household_id))
@@ -472,10 +469,10 @@ def _must_be(one: Complaint, state: str) -> None:
         raise Problem("complaint.not_now", state=one.state)
 
 
-async def _days(session: AsyncSession, one: Complaint, key: str) -> int:
-    """By the rules of the day it came."""
-    came = one.received_at.astimezone(CHINA).date()
-    return int((await rule_values(session, one.area_code, came, [key]))[key])
+async def _end(session: AsyncSession, area_code: str, came: date, key: str, *, since: date) -> date:
+    """The last day of a period that begins at `since`, by the rules of the day the complaint came."""
+    rules = await rule_values(session, area_code, came, [key])
+    return end_of(since, length_of(rules, key), await load_overrides(session)).on
 
 
 async def _mine(session: AsyncSession, caller: Caller, complaint_id: UUID) -> Complaint:
@@ -493,7 +490,8 @@ async def extend(
     _must_be(one, "registered")
     if not one.is_extended:
         one.is_extended = True
-        one.due_on = add_days(one.due_on, await _days(session, one, "complaint.extension_days")).on
+        came = day_of(one.received_at)
+        one.due_on = await _end(session, one.area_code, came, "complaint.extension_days", since=one.due_on)
         audit.record(
             session, caller, "complaint.extended", "complaint", one.id, area_code=one.area_code, reason=asked.reason
         )

@@ -5,7 +5,6 @@ Before it is registered that is every officer who may take it on, without those 
 
 from datetime import date, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,11 +14,11 @@ from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.areas import rule_values
 from server.models.complaints import Complaint
 from server.models.people import Staff, StaffRole
 
-CHINA = ZoneInfo("Asia/Shanghai")
 _KEY = "complaint.remind_days_before"
 # No rule reminds earlier than the shortest limit.
 _EARLIEST = timedelta(days=15)
@@ -34,7 +33,7 @@ async def remind(services: Services) -> None:
 
 async def tell_of_due(session: AsyncSession, services: Services, now: datetime) -> int:
     """How many complaints somebody is told of. Each is told once before its day and once after."""
-    today = now.astimezone(CHINA).date()
+    today = day_of(now)
     near = await session.scalars(
         select(Complaint)
         .where(Complaint.state.in_(OPEN), Complaint.due_on <= today + _EARLIEST)

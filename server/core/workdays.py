@@ -1,4 +1,4 @@
-"""Days (天) and working days (工作日), which are different things in every rule of a case.
+"""Days (天) and working days (工作日), which are different things in every rule of a case; days are China's.
 
 China moves working days by decree, one year at a time: the published years come from `chinesecalendar`, the
 rest from a table that an administrator edits, and beyond both a deadline is a guess and says so
@@ -6,12 +6,16 @@ rest from a table that an administrator edits, and beyond both a deadline is a g
 """
 
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
-from typing import Literal, NamedTuple
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import chinese_calendar
 import msgspec
 
+CHINA = ZoneInfo("Asia/Shanghai")
+Unit = Literal["days", "working_days"]
+Overrides = Mapping[date, bool]
 _SATURDAY = 5
 _DAY = timedelta(days=1)
 
@@ -26,7 +30,14 @@ class Deadline(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     certain: bool
     start: date
     count: int
-    unit: Literal["days", "working_days"]
+    unit: Unit
+
+
+class Length(NamedTuple):
+    """How long a period is, as a rule says."""
+
+    units: int
+    unit: Unit
 
 
 class WorkingDay(NamedTuple):
@@ -39,10 +50,30 @@ class WorkingDays(NamedTuple):
     certain: bool
 
 
+def day_of(at: datetime) -> date:
+    """The day in China: deadlines are counted there, and people live by it."""
+    return at.astimezone(CHINA).date()
+
+
+def length_of(rules: Mapping[str, Any], key: str) -> Length:
+    """A rule is a number, in the unit its key ends with, or says its own unit: some offices post for working days."""
+    value = rules[key]
+    if isinstance(value, dict):
+        return Length(value["count"], value["unit"])
+    return Length(value, "working_days" if key.endswith("_working_days") else "days")
+
+
+def end_of(start: date, length: Length, overrides: Overrides) -> Deadline:
+    """The last day of a period that starts the day after `start`."""
+    if length.unit == "days":
+        return add_days(start, length.units)
+    return add_working_days(start, length.units, overrides)
+
+
 def add_working_days(
     start: date,
     count: int,
-    overrides: Mapping[date, bool] | None = None,
+    overrides: Overrides | None = None,
     *,
     decided_years: Collection[int] = (),
 ) -> Deadline:
@@ -70,7 +101,7 @@ def add_days(start: date, count: int) -> Deadline:
 def working_days_between(
     start: date,
     end: date,
-    overrides: Mapping[date, bool] | None = None,
+    overrides: Overrides | None = None,
     *,
     decided_years: Collection[int] = (),
 ) -> WorkingDays:
@@ -88,7 +119,7 @@ def working_days_between(
 
 def working_day(
     on: date,
-    overrides: Mapping[date, bool] | None = None,
+    overrides: Overrides | None = None,
     *,
     decided_years: Collection[int] = (),
 ) -> WorkingDay:

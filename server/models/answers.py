@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from server.core.checklists.answers import Facts, HouseholdFacts, MemberFacts, read_answers
 from server.core.checklists.template import Template
+from server.core.workdays import day_of
 from server.models.households import Household, HouseholdMember
 from server.models.visits import Visit
-
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 def asked_answers(
     visit: Visit, body: dict[str, Any], household: Household, members: Sequence[HouseholdMember]
 ) -> dict[str, Any]:
     """The answers to what was asked, without those that other answers hide or that are not of their kind."""
-    today = (visit.started_at or visit.received_at).astimezone(CHINA).date()
+    today = day_of(visit.started_at or visit.received_at)
     facts = Facts(
         today=today,
         members=tuple(

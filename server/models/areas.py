@@ -65,6 +65,11 @@ class CalendarDay(Base):
     source: Mapped[str]
 
 
+async def load_overrides(session: AsyncSession) -> dict[date, bool]:
+    """The office's own calendar: days that work or rest against the week."""
+    return dict((await session.execute(select(CalendarDay.day, CalendarDay.is_working))).all())
+
+
 async def rule_values(session: AsyncSession, area_code: str, on: date, keys: list[str] | None = None) -> dict[str, Any]:
     """What each rule says in an area on a day: the nearest area wins, then the latest date. One query."""
     rows = (

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.core.access import Caller
 from server.core.tokens import utc_now
 from server.core.wire import Answer, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import rule_values
 from server.models.households import Household
 from server.models.notifications import MessageConsent
 from server.models.people import ResidentBinding
-from server.notifications.telling import day_of
 from server.notifications.wording import KINDS
 
 # As WeChat's client says them; those with a sound or a push are accepted all the same.

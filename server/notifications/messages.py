@@ -17,11 +17,12 @@ from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.core.wechat import MessageUnfit, WechatRefused, WechatUnavailable
+from server.core.workdays import CHINA, day_of
 from server.models import audit
 from server.models.areas import Area, rule_values
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, Staff
-from server.notifications.telling import CHINA, QUIET, day_of, quiet_for
+from server.notifications.telling import QUIET, quiet_for
 from server.notifications.wording import KINDS
 
 # WeChat is busy or not to be reached: again after so many minutes, then not any more.

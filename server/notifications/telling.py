@@ -4,10 +4,9 @@ Each person gets one notice for a kind and a thing, however often it is told. Wh
 the person a WeChat account, a message follows, which quiet hours put off until morning.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,13 +17,13 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.tokens import utc_now
+from server.core.workdays import CHINA, day_of
 from server.models import audit
 from server.models.areas import rule_values
 from server.models.feed import Feed
 from server.models.notifications import Notice
 from server.models.people import Resident, ResidentBinding, Staff
 
-CHINA = ZoneInfo("Asia/Shanghai")
 QUIET = "notice.quiet_hours"
 
 
@@ -103,10 +102,6 @@ async def _residents(session: AsyncSession, household_id: UUID) -> list[Person]:
         .order_by(Resident.id)
     )
     return [Person("resident_id", person, openid) for person, openid in rows]
-
-
-def day_of(at: datetime) -> date:
-    return at.astimezone(CHINA).date()
 
 
 def quiet_for(hours: dict[str, int], now: datetime) -> timedelta | None:

@@ -18,12 +18,13 @@ from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.printing import Poster, draw_qr, print_poster, say_date
 from server.core.wire import Answer, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Disclosure
-from server.postings.lists import CHINA, HANGERS
+from server.postings.lists import HANGERS
 from server.postings.public import NOT_INDEXED
 
 KEEPERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
@@ -152,7 +153,7 @@ async def read_disclosure(session: AsyncSession, key: str, now: datetime) -> Pub
     return PublicDisclosure(
         area_name=area.name,
         area_code=one.area_code,
-        as_of=now.astimezone(CHINA).date(),
+        as_of=day_of(now),
         households=[PublicHousehold(name=name, members=members, amount_fen=fen) for name, members, fen in rows],
     )
 

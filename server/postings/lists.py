@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 from sqlalchemy import and_, func, or_, select
@@ -30,15 +29,14 @@ from server.core.services import Services
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import Answer, ShortText, Wire
-from server.core.workdays import Deadline, add_days, add_working_days
+from server.core.workdays import Deadline, day_of, end_of, length_of
 from server.models import audit
-from server.models.areas import Area, CalendarDay, rule_values
+from server.models.areas import Area, load_overrides, rule_values
 from server.models.cases import CaseFile
 from server.models.evidence import Photo
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
 
-CHINA = ZoneInfo("Asia/Shanghai")
 WRITERS = frozenset({Role.TOWN_OFFICER})
 HANGERS = frozenset({Role.TOWN_OFFICER, Role.CASEWORKER})
 LONGEST_PAGE = 200
@@ -245,7 +243,7 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
         raise Problem("posting.ended")
     if posting.state == "open":
         return await page_of(session, posting)
-    today = now.astimezone(CHINA).date()
+    today = day_of(now)
     least = await _least_places(session, posting)
     hung = await session.scalar(
         select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(PostingPlace.posting_id == posting.id)
@@ -280,15 +278,11 @@ async def _end(session: AsyncSession, posting: Posting, today: date) -> Deadline
         .where(PostingEntry.posting_id == posting.id)
     )
     rules = await rule_values(session, posting.area_code, began or today, ["case.posting_days"])
-    length = rules["case.posting_days"]
-    if isinstance(length, dict) and length["unit"] == "working_days":
-        overrides = dict((await session.execute(select(CalendarDay.day, CalendarDay.is_working))).all())
-        return add_working_days(today, length["count"], overrides)
-    return add_days(today, length["count"] if isinstance(length, dict) else length)
+    return end_of(today, length_of(rules, "case.posting_days"), await load_overrides(session))
 
 
 async def _least_places(session: AsyncSession, posting: Posting) -> int:
-    on = posting.made_at.astimezone(CHINA).date()
+    on = day_of(posting.made_at)
     rules = await rule_values(session, posting.area_code, on, ["posting.places_least"])
     return int(rules["posting.places_least"])
 
@@ -455,7 +449,7 @@ async def end_postings(services: Services) -> None:
 
 
 async def take_down(session: AsyncSession, now: datetime) -> int:
-    today = now.astimezone(CHINA).date()
+    today = day_of(now)
     over = list(
         await session.scalars(
             select(Posting)

@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, found, readable, require
 from server.core.printing import Poster, draw_qr, print_poster, say_date
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import Area
 from server.models.postings import Posting, PostingEntry
-from server.postings.lists import CHINA, HANGERS
+from server.postings.lists import HANGERS
 
 
 async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID, base_url: str) -> bytes:
@@ -29,7 +30,7 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
             )
         ).all()
     )
-    made = posting.starts_on or posting.made_at.astimezone(CHINA).date()
+    made = posting.starts_on or day_of(posting.made_at)
     audit.record(session, caller, "posting.printed", "posting", posting.id, area_code=posting.area_code)
     return await print_poster(
         Poster(

@@ -19,13 +19,14 @@ from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.wire import Answer, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import Area
 from server.models.attempts import count_attempt
 from server.models.cases import CaseFile
 from server.models.numbers import next_number
 from server.models.postings import Objection, Posting, PostingEntry
-from server.postings.lists import CHINA, let_cases_go_on
+from server.postings.lists import let_cases_go_on
 
 ANSWERERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 NOT_INDEXED = {"X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet", "Cache-Control": "no-store"}
@@ -105,7 +106,7 @@ async def read_posting(session: AsyncSession, key: str, now: datetime) -> Public
 
 
 async def _hanging(session: AsyncSession, key: str, now: datetime) -> Posting:
-    today = now.astimezone(CHINA).date()
+    today = day_of(now)
     posting = await session.scalar(
         select(Posting).where(
             Posting.key == key, Posting.state == "open", Posting.starts_on <= today, Posting.ends_on >= today
@@ -141,7 +142,7 @@ async def object_to(
     code = secrets.token_hex(4).upper()
     objection = Objection(
         id=new_id(),
-        number=await next_number(session, Objection.number, f"YY{posting.area_code[:6]}{now.year}-", 5),
+        number=await next_number(session, Objection.number, f"YY{posting.area_code[:6]}{day_of(now).year}-", 5),
         entry_id=entry.id,
         case_id=entry.case_id,
         made_at=now,

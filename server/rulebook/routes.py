@@ -2,7 +2,6 @@
 
 from datetime import date
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
@@ -10,11 +9,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, CallerDep, Session, problems
+from server.core.workdays import day_of
 from server.rulebook import book
 from server.rulebook.book import AreaPrefix, RuleKind, RuleLine, WriteRule
 from server.rulebook.kinds import KINDS
 
-CHINA = ZoneInfo("Asia/Shanghai")
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 Day = Annotated[date | None, QueryParameter(name="on", description="China's day; today unless told.")]
 KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="Keys that begin so: `visit.`")]
@@ -26,7 +25,7 @@ Findings = NamedDependency[frozenset[str]]
 async def list_rules(
     caller: CallerDep, session: Session, area: FromQuery[AreaPrefix] = "", on: Day = None, prefix: KeyPrefix = None
 ) -> list[RuleLine]:
-    day = on or utc_now().astimezone(CHINA).date()
+    day = on or day_of(utc_now())
     return await book.list_effective(session, caller, area, day, prefix)
 
 

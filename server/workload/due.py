@@ -11,7 +11,7 @@ from server.core.access import REVIEW_ROLES, Caller, in_areas, require
 from server.core.paging import Page, read_cursor, write_cursor
 from server.core.wire import Answer
 from server.core.workdays import working_days_between
-from server.models.areas import Area, CalendarDay
+from server.models.areas import Area, load_overrides
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff
 
@@ -77,7 +77,7 @@ async def list_due(
         on, last_id = date.fromisoformat(after[0]), UUID(after[1])
         rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
     found = (await session.execute(rows)).all()
-    overrides: dict[date, bool] = dict((await session.execute(select(CalendarDay.day, CalendarDay.is_working))).all())
+    overrides = await load_overrides(session)
     page = found[:limit]
     last = page[-1][0] if page else None
     return Page(

@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,17 +10,16 @@ from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.feed import Feed
 from server.models.households import Assignment, Household
-
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 @jobs.task("workload.remind", cron="0 10 * * *")
 async def remind_all(services: Services) -> None:
     """Six in the evening in China, before quiet hours begin."""
     async with open_session(services.sessions) as session:
-        await remind(session, utc_now().astimezone(CHINA).date() + timedelta(days=1))
+        await remind(session, day_of(utc_now()) + timedelta(days=1))
 
 
 async def remind(session: AsyncSession, on: date) -> int:

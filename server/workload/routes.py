@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from litestar import Response, Router, get, put
 from litestar.openapi.datastructures import ResponseSpec
@@ -14,12 +13,12 @@ from server.core.sheets import Form, answer_sheet
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Officer, Session, Worker, problems
+from server.core.workdays import day_of
 from server.models import audit
 from server.workload import day_plans, due
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueLine, Which
 
-CHINA = ZoneInfo("Asia/Shanghai")
 MOST_ROWS = 20_000
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
@@ -27,7 +26,7 @@ AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
 
 
 def _today() -> date:
-    return utc_now().astimezone(CHINA).date()
+    return day_of(utc_now())
 
 
 @get("/day-plans", responses=_SIGNED)

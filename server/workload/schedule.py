@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,9 +21,9 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.workdays import working_day
+from server.core.workdays import day_of, working_day
 from server.models import audit
-from server.models.areas import CalendarDay, rule_values
+from server.models.areas import load_overrides, rule_values
 from server.models.checklists import ChecklistTemplate
 from server.models.feed import Feed, announce
 from server.models.households import Assignment, Caseload, Household
@@ -32,7 +31,6 @@ from server.models.people import StaffRole
 from server.models.visits import Visit
 from server.models.workload import DayPlanStop
 
-CHINA = ZoneInfo("Asia/Shanghai")
 # Homes whose due days lie so near each other may share a round.
 ROUND_DAYS = 14
 MONTHS_IN_YEAR = 12
@@ -74,10 +72,8 @@ async def schedule_county(services: Services, *, county_code: str) -> None:
 async def schedule(session: AsyncSession, county_code: str, now: datetime) -> int:
     """Write the reviews that fall due within `review.schedule_ahead_days`; returns how many. Again changes nothing."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(literal(f"schedule:{county_code}")))))
-    today = now.astimezone(CHINA).date()
-    overrides: dict[date, bool] = dict(
-        (await session.execute(select(CalendarDay.day, CalendarDay.is_working).where(CalendarDay.day >= today))).all()
-    )
+    today = day_of(now)
+    overrides = await load_overrides(session)
     written: list[UUID] = []
     for village, homes in (await _homes(session, county_code)).items():
         rules = await rule_values(session, village, today)
@@ -135,7 +131,7 @@ async def _homes(session: AsyncSession, county_code: str) -> dict[str, list[Home
     )
     villages: dict[str, list[Home]] = {}
     for area_code, household_id, class_, last, is_waiting in rows:
-        visited_on = last.astimezone(CHINA).date() if last else None
+        visited_on = day_of(last) if last else None
         villages.setdefault(area_code, []).append(Home(household_id, class_ or "", visited_on, is_waiting))
     return villages
 

@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from server.cases.benefits import take_effect
 from server.cases.household_word import months_after
 from server.cases.progress import begin_payments
-from server.cases.rules import day_of
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile, IncomeItem

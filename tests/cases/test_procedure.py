@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from server.cases.benefits import month_after
-from server.cases.deadlines import Length, end_of, length_of, restore_deadlines
+from server.cases.deadlines import restore_deadlines
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
 from server.cases.progress import begin_payments
-from server.cases.rules import day_of
 from server.core.access import Role
 from server.core.database import open_session
 from server.core.errors import CATALOGUE
 from server.core.tokens import utc_now
+from server.core.workdays import Length, day_of, end_of, length_of
 from server.models.areas import CalendarDay
 from server.models.audit import AuditEntry
 from server.models.cases import CASE_STATES, CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from server.cases.rules import day_of
 from server.core.database import open_session
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.households import Household
 from server.models.postings import Posting
 from tests.cases.makers import VILLAGE, done, look
