@@ -20,7 +20,7 @@ import server.complaints.register as complaints
 from server.core.errors import Problem, problem_body
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.wire import Held, Session
+from server.core.wire import Held, Session, address_of
 from server.postings import disclosures, public
 from server.postings.disclosures import PublicDisclosure
 from server.postings.public import NOT_INDEXED, PublicPosting
@@ -59,7 +59,7 @@ async def object_on_page(key: FromPath[str], request: AnyRequest, session: Sessi
 
 async def _object(request: AnyRequest, session: AsyncSession, services: Services, key: str) -> str:
     asked = await _read(request, public.Object)
-    told = await public.object_to(session, services, key, asked, address=_address(request), now=utc_now())
+    told = await public.object_to(session, services, key, asked, address=address_of(request), now=utc_now())
     return _taken_page("异议已收到", told.number, told.code, "/answers/objection")
 
 
@@ -80,7 +80,7 @@ async def report_on_page(key: FromPath[str], request: AnyRequest, session: Sessi
 async def _report(request: AnyRequest, session: AsyncSession, services: Services, key: str) -> str:
     listed = await disclosures.read_disclosure(session, key, utc_now())
     asked = await _read(request, complaints.PublicComplaint, areaCode=listed.area_code)
-    told = await complaints.take_public(session, services, asked, address=_address(request), now=utc_now())
+    told = await complaints.take_public(session, services, asked, address=address_of(request), now=utc_now())
     return _taken_page("已收到您的反映", told.number, told.code, "/answers/complaint")
 
 
@@ -90,7 +90,7 @@ async def show_answer(what: FromPath[str], request: AnyRequest, session: Session
 
 
 async def _answer(request: AnyRequest, session: AsyncSession, services: Services, what: str) -> str:
-    address, now = _address(request), utc_now()
+    address, now = address_of(request), utc_now()
     if what == "objection":
         asked = await _read(request, public.FollowUp)
         told = await public.follow_up(session, services, asked, address=address, now=now)
@@ -126,10 +126,6 @@ async def _read(request: AnyRequest, kind: type[S], **more: str) -> S:
         return msgspec.convert(told | more, kind, strict=False)
     except msgspec.ValidationError:
         raise Problem("request.invalid") from None
-
-
-def _address(request: AnyRequest) -> str:
-    return request.client.host if request.client else ""
 
 
 # --- what they look like

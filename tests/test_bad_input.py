@@ -1,6 +1,8 @@
 """Whatever comes, each wrong thing has its own stable code, nothing is lost and nothing leaks."""
 
+import base64
 import hashlib
+import json
 import struct
 import zlib
 from datetime import timedelta
@@ -13,6 +15,7 @@ from server.core.tokens import AccessClaims, issue_access_token, utc_now
 from server.models.evidence import Evidence, MismatchedUpload
 from server.models.feed import KeptRow
 from server.models.visits import Visit
+from server.paths import OPENAPI
 from tests.phones import make_kit
 
 
@@ -70,6 +73,29 @@ async def test_a_caseworker_may_not_review_and_a_resident_may_not_sync(system, p
     client = system.client(Authorization=f"Bearer {signed_in.json()['accessToken']}")
     answer = await client.get("/field/v1/sync/households/1/pull")
     assert (answer.status_code, answer.json()["code"]) == (403, "auth.forbidden")
+
+
+def cursor_of(*parts):
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+async def test_a_cursor_that_nobody_wrote_is_refused_by_every_list(system, county, phone):
+    desks = {one.role: one.login for one in county.staff}
+    callers = [phone, *[await system.sign_in_at_desk(desks[role], role) for role in ("supervisor", "town_officer")]]
+    schema = json.loads(OPENAPI.read_text())
+    lists = [
+        path
+        for path, methods in schema["paths"].items()
+        if any(one["name"] == "cursor" for one in methods.get("get", {}).get("parameters", []))
+    ]
+    assert len(lists) > 15
+    for path in lists:
+        for bad in ("%", cursor_of(), cursor_of("x"), cursor_of("x", "y"), cursor_of(*"xyz"), cursor_of(*"wxyz")):
+            answers = [await one.http.get(path, params={"cursor": bad}) for one in callers]
+            told = {(one.status_code, one.json().get("code")) for one in answers if one.status_code != 403}
+            # A list ordered by words alone takes any one word.
+            assert told <= {(400, "request.invalid")} or (bad == cursor_of("x") and told == {(200, None)}), (path, bad)
+            assert told, path
 
 
 # --- rows ---

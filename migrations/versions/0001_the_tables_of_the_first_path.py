@@ -3,14 +3,12 @@
 Revision: 0001, after
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
 from procrastinate.schema import SchemaManager
 from sqlalchemy.dialects import postgresql
 
+from migrations.area_rules import write_rules
 from server.core.database import Xid8
 
 revision = "0001"
@@ -650,7 +648,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_visit_investigator_staff_id"), "visit_investigator", ["staff_id"], unique=False)
 
-    _write_default_rules()
+    write_rules(DEFAULT_RULES)
     op.execute(REFUSE_CHANGE)
     op.execute(
         "CREATE TRIGGER audit_entry_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entry "
@@ -685,32 +683,6 @@ DEFAULT_RULES: dict[str, tuple[object, str]] = {
     "case.posting_days": (7, "law, as read: 审核确认办法"),
     "review.interval_months": ({"A": 12, "B": 12, "C": 6}, "law, as read: yearly, half-yearly when unstable"),
 }
-
-
-def _write_default_rules() -> None:
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    op.bulk_insert(
-        table,
-        [
-            {
-                "id": uuid4(),
-                "key": key,
-                "area_code": "",
-                "effective_from": date(2020, 1, 1),
-                "value": value,
-                "source": source,
-            }
-            for key, (value, source) in DEFAULT_RULES.items()
-        ],
-    )
 
 
 def downgrade() -> None:

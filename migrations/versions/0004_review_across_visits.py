@@ -3,12 +3,11 @@
 Revision: 0004, after 0003
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0004"
 down_revision = "0003"
@@ -189,7 +188,7 @@ def upgrade() -> None:
     )
 
     _fill_items()
-    _write_default_rules()
+    write_rules(DEFAULT_RULES)
 
 
 def _fill_items() -> None:
@@ -280,36 +279,9 @@ DEFAULT_RULES: dict[str, tuple[object, str]] = {
 }
 
 
-def _write_default_rules() -> None:
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    op.bulk_insert(
-        table,
-        [
-            {
-                "id": uuid4(),
-                "key": key,
-                "area_code": "",
-                "effective_from": date(2020, 1, 1),
-                "value": value,
-                "source": source,
-            }
-            for key, (value, source) in DEFAULT_RULES.items()
-        ],
-    )
-
-
 def downgrade() -> None:
     """Drops what the examination can find again, and the spot checks, which it can't."""
-    keys = ", ".join(f"'{key}'" for key in DEFAULT_RULES)
-    op.execute(f"DELETE FROM area_rule WHERE area_code = '' AND key IN ({keys})")  # noqa: S608  the keys above
+    drop_rules(DEFAULT_RULES)
     op.drop_constraint(op.f("fk_review_item_household_id_household"), "review_item", type_="foreignkey")
     op.drop_constraint(op.f("fk_review_item_author_id_staff"), "review_item", type_="foreignkey")
     op.drop_index(op.f("ix_review_item_household_id"), table_name="review_item")

@@ -3,12 +3,11 @@
 Revision: 0005, after 0004
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0005"
 down_revision = "0004"
@@ -411,7 +410,7 @@ def upgrade() -> None:
     op.add_column("case_file", sa.Column("paid_from", sa.Date(), nullable=True))
     _replace_states(STATES, CLOSED)
     op.create_check_constraint(op.f("ck_case_file_amount_is_not_negative"), "case_file", "amount_fen >= 0")
-    _write_rules()
+    write_rules(RULES)
 
 
 def _replace_states(states: tuple[str, ...], closed: tuple[str, ...]) -> None:
@@ -425,32 +424,6 @@ def _replace_states(states: tuple[str, ...], closed: tuple[str, ...]) -> None:
         ["household_id"],
         unique=True,
         postgresql_where=sa.text(f"state NOT IN {closed}"),
-    )
-
-
-def _write_rules() -> None:
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    op.bulk_insert(
-        table,
-        [
-            {
-                "id": uuid4(),
-                "key": key,
-                "area_code": "",
-                "effective_from": date(2020, 1, 1),
-                "value": value,
-                "source": source,
-            }
-            for key, (value, source) in RULES.items()
-        ],
     )
 
 
@@ -468,7 +441,7 @@ def downgrade() -> None:
             f"going back would lose {lost or 'nothing else'} and leave {cases} cases without a state: "
             "keep this version, or restore a backup made before it"
         )
-    op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(RULES)))
+    drop_rules(RULES)
     op.drop_constraint(op.f("ck_case_file_amount_is_not_negative"), "case_file", type_="check")
     _replace_states(OLD_STATES, OLD_CLOSED)
     op.drop_column("case_file", "paid_from")

@@ -3,12 +3,11 @@
 Revision: 0009, after 0008
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0009"
 down_revision = "0008"
@@ -86,38 +85,10 @@ def upgrade() -> None:
             [f"{person}_id", "template_id"],
             postgresql_where=sa.text(LEFT),
         )
-    _write_default_rules()
-
-
-def _write_default_rules() -> None:
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    op.bulk_insert(
-        table,
-        [
-            {
-                "id": uuid4(),
-                "key": key,
-                "area_code": "",
-                "effective_from": date(2020, 1, 1),
-                "value": value,
-                "source": source,
-            }
-            for key, (value, source) in DEFAULT_RULES.items()
-        ],
-    )
+    write_rules(DEFAULT_RULES)
 
 
 def downgrade() -> None:
-    op.execute(
-        sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(DEFAULT_RULES))
-    )
+    drop_rules(DEFAULT_RULES)
     op.drop_table("message_consent")
     op.drop_table("notice")

@@ -5,12 +5,10 @@ What was granted before gets its row, and what was reported before stands in the
 Revision: 0012, after 0011
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0012"
 down_revision = "0011"
@@ -120,7 +118,7 @@ def upgrade() -> None:
     op.add_column("case_file", sa.Column("stopped_from", sa.Date(), nullable=True))
     _replace_states(STATES, CLOSED)
     _bring_over()
-    _write_rules()
+    write_rules(RULES)
 
 
 def _replace_states(states: tuple[str, ...], closed: tuple[str, ...]) -> None:
@@ -165,32 +163,6 @@ def _bring_over() -> None:
     )
 
 
-def _write_rules() -> None:
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    op.bulk_insert(
-        table,
-        [
-            {
-                "id": uuid4(),
-                "key": key,
-                "area_code": "",
-                "effective_from": date(2020, 1, 1),
-                "value": value,
-                "source": source,
-            }
-            for key, (value, source) in RULES.items()
-        ],
-    )
-
-
 def downgrade() -> None:
     """Stops and replies have no place in the version before: while there are any, it stays."""
     stopped, replied, changed = (
@@ -206,7 +178,7 @@ def downgrade() -> None:
             f"going back would lose {stopped} stopped cases, {changed} changes of an amount and {replied} answered "
             "reports: keep this version, or restore a backup made before it"
         )
-    op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(RULES)))
+    drop_rules(RULES)
     _replace_states(OLD_STATES, OLD_CLOSED)
     op.drop_column("case_file", "stopped_from")
     op.drop_table("change_report")

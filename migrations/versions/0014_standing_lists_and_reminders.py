@@ -3,12 +3,11 @@
 Revision: 0014, after 0013
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0014"
 down_revision = "0013"
@@ -63,23 +62,7 @@ def upgrade() -> None:
         sa.Column("against", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
     )
     _know(KINDS)
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    since = date(2020, 1, 1)
-    op.bulk_insert(
-        table,
-        [
-            {"id": uuid4(), "key": key, "area_code": "", "effective_from": since, "value": value, "source": source}
-            for key, (value, source) in RULES.items()
-        ],
-    )
+    write_rules(RULES)
 
 
 def _know(kinds: tuple[str, ...]) -> None:
@@ -98,7 +81,7 @@ def downgrade() -> None:
             f"going back would lose {told} notices and the accused of {named} complaints: keep this version, or "
             "restore a backup made before it"
         )
-    op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(RULES)))
+    drop_rules(RULES)
     _know(OLD_KINDS)
     op.drop_column("complaint", "against")
     op.drop_table("disclosure")

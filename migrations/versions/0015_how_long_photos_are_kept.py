@@ -3,12 +3,10 @@
 Revision: 0015, after 0014
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0015"
 down_revision = "0014"
@@ -49,35 +47,11 @@ def upgrade() -> None:
     op.create_index(
         "ix_photo_tombstone_half_done", "photo_tombstone", ["id"], postgresql_where=sa.text("removed_at IS NULL")
     )
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    op.bulk_insert(
-        table,
-        [
-            {
-                "id": uuid4(),
-                "key": key,
-                "area_code": "",
-                "effective_from": date(2020, 1, 1),
-                "value": value,
-                "source": source,
-            }
-            for key, (value, source) in DEFAULT_RULES.items()
-        ],
-    )
+    write_rules(DEFAULT_RULES)
 
 
 def downgrade() -> None:
-    op.execute(
-        sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(DEFAULT_RULES))
-    )
+    drop_rules(DEFAULT_RULES)
     op.drop_table("photo_tombstone")
     for table in CLAIMS:
         op.drop_column(table, "erased_at")

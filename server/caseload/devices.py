@@ -44,8 +44,8 @@ async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | N
         .order_by(Device.id)
         .limit(limit + 1)
     )
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(Device.id > UUID(after[0]))
+    if (after := read_cursor(cursor, UUID)) is not None:
+        rows = rows.where(Device.id > after[0])
     found = (await session.execute(rows)).all()
     items = [_health(device, name) for device, name in found[:limit]]
     return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)

@@ -50,8 +50,8 @@ async def list_kept_rows(
     )
     if kept_as is not None:
         rows = rows.where(KeptRow.kept_as == kept_as)
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(KeptRow.id < UUID(after[0]))
+    if (after := read_cursor(cursor, UUID)) is not None:
+        rows = rows.where(KeptRow.id < after[0])
     found = (await session.execute(rows)).all()
     items = [_line(row, name) for row, name in found[:limit]]
     return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.benefits import latest_calculation, note_change, note_grant, note_stop
@@ -22,6 +22,7 @@ from server.core.wire import LongText, Wire
 from server.models.areas import rule_values
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
 from server.models.people import Staff
+from server.models.postings import Posting, PostingEntry
 
 
 class TakeStep(Wire):
@@ -59,7 +60,7 @@ async def take_step(
     )
     cause = f"act:{caller.id}:{idempotency_key}" if idempotency_key else f"act:{new_id()}"
     facts = _told(asked)
-    if await _is_done(session, caller, case, asked.step, facts, cause):
+    if await _is_done(session, caller, case, asked.step, facts, cause, version):
         return case
     rules = await rule_values(session, case.area_code, case.rules_on)
     decided_by = Role.TOWN_OFFICER if rules.get("case.decided_by") == "town" else Role.COUNTY_OFFICER
@@ -94,14 +95,19 @@ def _told(asked: TakeStep) -> dict[str, str]:
 
 
 async def _is_done(
-    session: AsyncSession, caller: Caller, case: CaseFile, step: str, facts: dict[str, str], cause: str
+    session: AsyncSession, caller: Caller, case: CaseFile, step: str, facts: dict[str, str], cause: str, version: int
 ) -> bool:
-    """By key, or because it is the very last thing that happened, by the same person in the same words."""
+    """By key, or because it is the very last thing that happened, by the same person in the same words.
+
+    Whoever saw it happen and may take the step again means another one: next year's review may end in the same words.
+    """
     by_key = await session.scalar(select(CaseEvent).where(CaseEvent.case_id == case.id, CaseEvent.cause == cause))
     if by_key is not None:
         if by_key.step != step or not _same(by_key, facts):
             raise Problem("request.idempotency_key_reused")
         return True
+    if version == case.version and case.state in MOVES[step].from_states:
+        return False
     last = await session.scalar(_latest(case))
     actor_id = None if caller.is_resident else caller.id
     return last is not None and last.step == step and last.actor_id == actor_id and _same(last, facts)
@@ -193,7 +199,18 @@ async def _need_amount_and_hearing(session: AsyncSession, case: CaseFile, asking
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
     case.amount_fen = latest.amount_fen
+    await _take_down_earlier_lines(session, case, asking.now)
     return {"amountFen": latest.amount_fen, "calculationId": str(latest.id)}
+
+
+async def _take_down_earlier_lines(session: AsyncSession, case: CaseFile, now: datetime) -> None:
+    """A list that still hangs from an opinion before this one says its amount, and its end would move the case."""
+    hanging = select(Posting.id).where(Posting.state != "ended")
+    await session.execute(
+        update(PostingEntry)
+        .where(PostingEntry.case_id == case.id, PostingEntry.removed_at.is_(None), PostingEntry.posting_id.in_(hanging))
+        .values(removed_at=now)
+    )
 
 
 async def _need_county_visit_and_cross_check(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What other rooms tell a case: a posting ended, somebody objected, somebody complained. By job, once each."""
 
-from datetime import timedelta
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,24 +12,26 @@ from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.workdays import day_of
-from server.models.areas import rule_values
+from server.core.workdays import day_of, end_of, length_of
+from server.models.areas import load_overrides, rule_values
 from server.models.cases import CLOSED_STATES, CaseFile
 from server.models.households import Household
 
-# Well within the time the complaint itself has.
-LOOKED_INTO_IN = timedelta(days=15)
+_COMPLAINT_VISIT = "complaint.visit_days"
 
 
 @jobs.task("cases.posting_ended")
 async def on_posting_ended(services: Services, *, case_id: str, posting_id: str) -> None:
     """The list came down without an open objection: the next round, or the county's desk."""
     async with open_session(services.sessions) as session:
-        case = await _locked(session, case_id)
-        rules = await rule_values(session, case.area_code, case.rules_on, ["case.posting_rounds"])
-        is_last = case.posting_round + 1 >= int(rules.get("case.posting_rounds", 1))
-        step = "posting_ended" if is_last else "posting_round_ended"
-        await move(session, case, step, cause=f"posting:{posting_id}", actor_id=None, at=utc_now())
+        await _end_round(session, await _locked(session, case_id), posting_id)
+
+
+async def _end_round(session: AsyncSession, case: CaseFile, posting_id: str) -> None:
+    rules = await rule_values(session, case.area_code, case.rules_on, ["case.posting_rounds"])
+    is_last = case.posting_round + 1 >= int(rules.get("case.posting_rounds", 1))
+    step = "posting_ended" if is_last else "posting_round_ended"
+    await move(session, case, step, cause=f"posting:{posting_id}", actor_id=None, at=utc_now())
 
 
 @jobs.task("cases.objection_made")
@@ -40,11 +42,16 @@ async def on_objection_made(services: Services, *, case_id: str, objection_id: s
 
 
 @jobs.task("cases.objection_answered")
-async def on_objection_answered(services: Services, *, case_id: str, objection_id: str, actor_id: str) -> None:
+async def on_objection_answered(
+    services: Services, *, case_id: str, objection_id: str, actor_id: str, ended_posting_id: str | None = None
+) -> None:
+    """Back to the posting; and on from there where that has ended meanwhile."""
     async with open_session(services.sessions) as session:
         case = await _locked(session, case_id)
         cause = f"objection_answered:{objection_id}"
         await move(session, case, "objection_answered", cause=cause, actor_id=UUID(actor_id), at=utc_now())
+        if ended_posting_id is not None:
+            await _end_round(session, case, ended_posting_id)
 
 
 @jobs.task("cases.complained")
@@ -57,7 +64,7 @@ async def on_complained(services: Services, *, household_id: str) -> None:
             .where(CaseFile.household_id == household.id, CaseFile.state.not_in(CLOSED_STATES))
             .with_for_update()
         )
-        due = day_of(utc_now()) + LOOKED_INTO_IN
+        due = await _complaint_visit_due(session, household.area_code, day_of(utc_now()))
         if case is None:
             await order_home_visit(session, household, "complaint", due)
             return
@@ -65,6 +72,11 @@ async def on_complained(services: Services, *, household_id: str) -> None:
             case.needs_county_visit = True
             case.version += 1
         await order_visit(session, case, "complaint", due)
+
+
+async def _complaint_visit_due(session: AsyncSession, area_code: str, today: date) -> date:
+    rules = await rule_values(session, area_code, today, [_COMPLAINT_VISIT])
+    return end_of(today, length_of(rules, _COMPLAINT_VISIT), await load_overrides(session)).on
 
 
 async def _locked(session: AsyncSession, case_id: str) -> CaseFile:

@@ -7,8 +7,9 @@ month, or at once where that month has begun.
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
@@ -91,6 +92,21 @@ async def note_stop(
     return {"beforeFen": before, "amountFen": 0, "month": month.isoformat(), "ground": ground}
 
 
+async def _people(session: AsyncSession, case: CaseFile, kind: str) -> int:
+    """Whom the latest calculation pays for. A stop's own calculation may pay for nobody: it ends for whom was paid."""
+    if kind == "stopped":
+        before: int | None = await session.scalar(
+            select(BenefitChange.people)
+            .where(BenefitChange.case_id == case.id)
+            .order_by(BenefitChange.month.desc(), BenefitChange.id.desc())
+            .limit(1)
+        )
+        if before is not None:
+            return before
+    latest = await latest_calculation(session, case)
+    return len(latest.body["covered"]) if latest else 0
+
+
 async def _note(
     session: AsyncSession,
     case: CaseFile,
@@ -105,7 +121,7 @@ async def _note(
     ground: str | None = None,
 ) -> None:
     household = await session.get_one(Household, case.household_id)
-    latest = await latest_calculation(session, case)
+    people = await _people(session, case, kind)
     session.add(
         BenefitChange(
             id=new_id(),
@@ -116,7 +132,7 @@ async def _note(
             month=month,
             before_fen=before_fen,
             amount_fen=amount_fen,
-            people=len(latest.body["covered"]) if latest else 0,
+            people=people,
             ground=ground,
             reason=reason,
             class_=household.class_,
@@ -140,26 +156,47 @@ async def grant_takes_effect(session: AsyncSession, case: CaseFile, now: datetim
 async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | None = None) -> int:
     """Changes and stops whose month has come: the household's amount follows, in the order they were decided.
 
-    With a stop the household's class ends, and with it the visits that the class brings.
+    What a later decision overruled before its month changes nothing any more, nor what was decided on a case when
+    the household is paid by another. With a stop the household's class ends, and with it the visits the class brings.
     """
     due = (
-        select(BenefitChange)
+        select(BenefitChange, or_(_overruled(), _paid_by_another_case()))
         .where(
             BenefitChange.in_effect_at.is_(None),
             BenefitChange.kind != "granted",
             BenefitChange.month <= day_of(now),
         )
         .order_by(BenefitChange.month, BenefitChange.decided_on, BenefitChange.id)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=BenefitChange)
     )
-    changes = list(await session.scalars(due if case_id is None else due.where(BenefitChange.case_id == case_id)))
-    for one in changes:
+    rows = (await session.execute(due if case_id is None else due.where(BenefitChange.case_id == case_id))).all()
+    changed: list[UUID] = []
+    for one, is_over in rows:
+        one.in_effect_at = now
+        if is_over:
+            continue
         household = await session.get_one(Household, one.household_id, with_for_update=True)
         is_stop = one.kind == "stopped"
         household.monthly_amount_fen = None if is_stop else one.amount_fen
         household.class_ = None if is_stop else household.class_
         household.updated_at = func.now()
-        one.in_effect_at = now
+        changed.append(household.id)
     await session.flush()  # announce reads the households
-    await announce(session, "households", [one.household_id for one in changes])
-    return len(changes)
+    await announce(session, "households", changed)
+    return len(changed)
+
+
+def _overruled() -> ColumnElement[bool]:
+    """Decided later on the same case, and counting from the same month or an earlier one: a stop before a raise."""
+    later = aliased(BenefitChange)
+    return exists().where(
+        later.case_id == BenefitChange.case_id, later.id > BenefitChange.id, later.month <= BenefitChange.month
+    )
+
+
+def _paid_by_another_case() -> ColumnElement[bool]:
+    return exists().where(
+        CaseFile.household_id == BenefitChange.household_id,
+        CaseFile.id != BenefitChange.case_id,
+        CaseFile.state == "in_force",
+    )

@@ -23,6 +23,7 @@ from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Answer, Wire
+from server.core.workdays import day_of
 from server.models import audit
 from server.models.cases import Calculation, CaseFile, IncomeItem
 from server.models.households import HouseholdMember
@@ -136,7 +137,7 @@ async def list_calculations(session: AsyncSession, case: CaseFile) -> list[Calcu
     history: list[Counted] = []
     for row in rows:
         this = Counted(row.month, (row.made_at, row.id), row.amount_fen)
-        until = row.made_at.date().replace(day=1)
+        until = day_of(row.made_at).replace(day=1)
         arrears = arrears_fen(history, this, until) if history else None
         history.append(this)
         told = msgspec.convert(row.body, Reckoning)

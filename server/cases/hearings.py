@@ -174,10 +174,13 @@ async def count_votes(
 ) -> HearingPage:
     """Write the count, once; the case goes on. More than half of the votes passes (law).
 
-    Raises `hearing.no_quorum`, `hearing.count_differs`, `hearing.counted`.
+    Raises `hearing.no_quorum`, `hearing.count_differs`, `hearing.counted`, and `case.not_now` for a case that no
+    longer waits for it.
     """
     case = await _locked(session, caller, case_id)
     hearing = await _open_hearing(session, case, hearing_id)
+    if case.state != "hearing":
+        raise Problem("case.not_now", state=case.state)
     attended, votes = set(asked.attended), asked.ayes + asked.noes + asked.blanks
     seats = list(await session.scalars(select(PanelSeat).where(PanelSeat.hearing_id == hearing.id)))
     if not attended <= {one.staff_id for one in seats if one.conflict is None}:

@@ -5,7 +5,7 @@ review visits: what neighbours or a complaint said is not shown.
 """
 
 from calendar import monthrange
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from server.core.checklists.wording import Row, say_rows
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Answer, LongText, Wire
-from server.core.workdays import day_of
+from server.core.workdays import CHINA, day_of
 from server.models.areas import rule_values
 from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile
@@ -129,7 +129,7 @@ def _shown(case: CaseFile) -> list[Any]:
         Visit.household_id == case.household_id,
         Visit.kind.in_(_SHOWN_KINDS),
         Visit.state.in_(_SHOWN_STATES),
-        Visit.started_at >= case.applied_on,
+        Visit.started_at >= datetime.combine(case.applied_on, time(), tzinfo=CHINA),
     ]
 
 

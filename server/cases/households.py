@@ -222,7 +222,7 @@ async def create_household(
     """A new archive with a number of its own. A caseworker who makes it holds it.
 
     Raises `auth.forbidden` outside the caller's areas and `household.member_known` when somebody's ID number
-    stands in another household with an open case.
+    stands in another household that applies or receives.
     """
     if not caller.covers(area_code, WRITERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(WRITERS)))
@@ -270,8 +270,7 @@ async def change_household(
     last = await _last_version(session, household.id)
     if version != last:
         raise Problem("household.changed", version=last)
-    if last == 0:
-        await keep_version(session, None, household, "变更前", now)
+    await keep_first_version(session, household, now)
     may_verify = caller.covers(household.area_code, VERIFIERS)
     await _write(session, vault, caller, household, asked.household, now, may_verify=may_verify)
     await keep_version(session, caller, household, asked.reason, now)
@@ -318,15 +317,14 @@ async def _write_members(
                 raise Problem("request.invalid", faults=[Fault(f"{where}/id", "id.taken", str(body.id))])
             member = HouseholdMember(id=body.id, household_id=household.id)
             session.add(member)
-        _fill(member, body, position, where)
+        _fill(member, body, position)
         if body.id_number is not None:
             await _seal_id(session, vault, household, member, body, where, today)
         if member.sex is None or member.born_on is None:
             raise Problem("request.invalid", faults=[Fault(where, "member.incomplete", "idNumber, or sex and bornOn")])
 
 
-def _fill(member: HouseholdMember, body: MemberBody, position: int, where: str) -> None:
-    del where
+def _fill(member: HouseholdMember, body: MemberBody, position: int) -> None:
     member.position, member.name, member.relation = position, body.name, body.relation
     member.sex, member.born_on = body.sex or member.sex, body.born_on or member.born_on
     member.health, member.labour_ability = body.health, body.labour_ability
@@ -356,7 +354,7 @@ async def _seal_id(
             .where(
                 HouseholdMember.id_number_index == member.id_number_index,
                 HouseholdMember.household_id != household.id,
-                CaseFile.state.not_in(["refused", "withdrawn"]),
+                CaseFile.state.not_in(["refused", "withdrawn", "stopped"]),
             )
             .limit(1)
         )
@@ -493,6 +491,12 @@ async def _page(session: AsyncSession, household: Household) -> HouseholdPage:
 async def _last_version(session: AsyncSession, household_id: UUID) -> int:
     query = select(func.max(HouseholdVersion.version)).where(HouseholdVersion.household_id == household_id)
     return await session.scalar(query) or 0
+
+
+async def keep_first_version(session: AsyncSession, household: Household, now: datetime) -> None:
+    """Before its first change: how the household stood until then."""
+    if await _last_version(session, household.id) == 0:
+        await keep_version(session, None, household, "变更前", now)
 
 
 async def keep_version(

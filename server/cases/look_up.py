@@ -18,6 +18,7 @@ from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.wire import Answer, Wire
+from server.core.workdays import day_of
 from server.models.attempts import count_attempt
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
@@ -77,5 +78,5 @@ async def _find(services: Services, asked: LookUp, address: str, now: datetime) 
         state_zh=told.state_zh,
         state_en=told.state_en,
         next=told.next,
-        timeline=[PublicStep(on=one.at.date(), zh=one.zh, en=one.en) for one in told.timeline],
+        timeline=[PublicStep(on=day_of(one.at), zh=one.zh, en=one.en) for one in told.timeline],
     )

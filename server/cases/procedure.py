@@ -146,7 +146,7 @@ _TABLE = (
     # --- what the household says
     Move("resident_confirmed", _IN_PROCESS, None, (), "您已确认入户记录", "You confirmed what the visit recorded"),
     Move("resident_disputed", _IN_PROCESS, None, (), "您对入户记录提出异议", "You disputed what the visit recorded"),
-    Move("change_reported", _IN_PROCESS | _GRANTED, None, (), "您报告了家庭变化", "You reported a change at home"),
+    Move("change_reported", _OPEN | _GRANTED, None, (), "您报告了家庭变化", "You reported a change at home"),
     Move("change_answered", CASE_STATES, None, (), "已答复您报告的家庭变化", "Your report of a change was answered"),
     # --- at any time
     Move(

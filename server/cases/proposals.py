@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.households import keep_version
+from server.cases.households import keep_first_version, keep_version
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.paging import Page, read_cursor, write_cursor
@@ -68,8 +68,8 @@ async def list_proposals(
         .order_by(Proposal.id)
         .limit(limit + 1)
     )
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(Proposal.id > UUID(after[0]))
+    if (after := read_cursor(cursor, UUID)) is not None:
+        rows = rows.where(Proposal.id > after[0])
     found_rows = (await session.execute(rows)).all()
     page = found_rows[:limit]
     members = await _members(session, {household.id for _, household, _ in page})
@@ -142,6 +142,7 @@ async def decide_proposal(
 
 async def _change_household(session: AsyncSession, caller: Caller, one: Proposal, now: datetime) -> None:
     household = await session.get_one(Household, one.household_id, with_for_update=True)
+    await keep_first_version(session, household, now)
     told = one.document["changes"]
     if told.get("address"):
         household.address = told["address"]
@@ -156,7 +157,7 @@ async def _change_household(session: AsyncSession, caller: Caller, one: Proposal
                     setattr(member, column, line[name])
     household.updated_at = now
     await session.flush()  # the version and the feed read what was just set
-    await keep_version(session, caller, household, f"proposal {one.id}", now)
+    await keep_version(session, caller, household, "采纳走访人员的建议", now)
     audit.record(
         session,
         caller,

@@ -46,7 +46,7 @@ from server.core.paging import Page
 from server.core.printing import PDF
 from server.core.sheets import MEDIA_TYPES, Form
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, ResidentCaller, Session, Wire, Worker, problems
+from server.core.wire import BEARER, Held, ResidentCaller, Session, Wire, Worker, address_of, problems
 from server.models.cases import CaseFile
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
@@ -224,7 +224,7 @@ async def declare_conflict(
 @post(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/count",
     status_code=200,
-    responses=_FOUND | problems("hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
+    responses=_FOUND | _NOT_NOW | problems("hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
 )
 async def count_votes(
     case_id: FromPath[UUID], hearing_id: FromPath[UUID], data: JSONBody[CountVotes], worker: Worker, session: Session
@@ -446,8 +446,7 @@ async def print_own_notice(
 
 @post("/cases/look-up", status_code=200, responses=problems("case.lookup_failed", "request.rate_limited"))
 async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: Held) -> PublicCase:
-    address = request.client.host if request.client else "unknown"
-    return await look_up.look_up(services, data, address=address, now=utc_now())
+    return await look_up.look_up(services, data, address=address_of(request), now=utc_now())
 
 
 desk_router = Router(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
@@ -518,8 +518,9 @@ async def decline(
     """Not for this office to decide: the reply says who is. Even that is an answer (件件有回音)."""
     one = await _mine(session, caller, complaint_id)
     if (one.state, one.reply) != ("declined", asked.reply):
-        if one.state not in {"received", "registered"}:
+        if one.state not in OPEN:
             raise Problem("complaint.not_now", state=one.state)
+        await _must_be_fit(session, services, one, caller.id, caller.name)
         one.state, one.reply, one.decided_at = "declined", asked.reply, now
         audit.record(session, caller, "complaint.declined", "complaint", one.id, area_code=one.area_code)
     return await _page(session, services, caller, one, now)
@@ -531,14 +532,20 @@ async def hand_over(
     """To another officer of the area: from then on only they read it."""
     one = await _mine(session, caller, complaint_id)
     _must_be(one, "registered")
-    roles = await session.execute(
-        select(StaffRole.area_code).where(
-            StaffRole.staff_id == asked.staff_id, StaffRole.role.in_(HANDLERS), StaffRole.revoked_at.is_(None)
+    heir = await session.scalar(
+        select(Staff)
+        .join(StaffRole, StaffRole.staff_id == Staff.id)
+        .where(
+            Staff.id == asked.staff_id,
+            Staff.disabled_at.is_(None),
+            StaffRole.role.in_(HANDLERS),
+            StaffRole.revoked_at.is_(None),
+            literal(one.area_code).startswith(StaffRole.area_code),
         )
+        .limit(1)
     )
-    if not any(one.area_code.startswith(area) for (area,) in roles):
+    if heir is None:
         raise Problem("request.invalid", faults=[Fault("/staffId", "staff.not_here", str(asked.staff_id))])
-    heir = await session.get_one(Staff, asked.staff_id)
     await _must_be_fit(session, services, one, heir.id, heir.name)
     one.handler_id = heir.id
     audit.record(session, caller, "complaint.handed_over", "complaint", one.id, area_code=one.area_code)

@@ -29,7 +29,7 @@ from server.core.paging import Page
 from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, Officer, ResidentCaller, Session, problems
+from server.core.wire import BEARER, Held, Officer, ResidentCaller, Session, address_of, problems
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found")
@@ -136,16 +136,14 @@ async def list_own_complaints(resident_caller: ResidentCaller, session: Session)
 async def make_public_complaint(
     data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: Held
 ) -> Taken:
-    address = request.client.host if request.client else "unknown"
-    return await register.take_public(session, services, data, address=address, now=utc_now())
+    return await register.take_public(session, services, data, address=address_of(request), now=utc_now())
 
 
 @post("/complaints/look-up", status_code=200, responses=_PUBLIC)
 async def follow_complaint(
     data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: Held
 ) -> Followed:
-    address = request.client.host if request.client else "unknown"
-    return await register.follow_up(session, services, data, address=address, now=utc_now())
+    return await register.follow_up(session, services, data, address=address_of(request), now=utc_now())
 
 
 desk_router = Router(

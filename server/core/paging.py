@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -26,12 +26,13 @@ def write_cursor(parts: Cursor) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
 
 
-def read_cursor(text: str | None) -> Cursor | None:
-    """Raises `request.invalid` for a cursor that this server did not write."""
+def read_cursor(text: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
+    """The parts of a cursor, each read as its kind. Raises `request.invalid` for one this server did not write."""
     if text is None:
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
+        parts = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
+        return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
     except (binascii.Error, msgspec.MsgspecError, ValueError):
         raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
 
@@ -39,16 +40,10 @@ def read_cursor(text: str | None) -> Cursor | None:
 K = TypeVar("K")
 
 
-def read_place(text: str | None, read_key: Callable[[str], K]) -> tuple[K, UUID] | None:
+def read_place(text: str | None, kind: Callable[[str], K]) -> tuple[K, UUID] | None:
     """Where a page ended that is ordered by one key and then by id. Raises `request.invalid`."""
-    parts = read_cursor(text)
-    if parts is None:
-        return None
-    try:
-        key, last = parts
-        return read_key(key), UUID(last)
-    except ValueError:
-        raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
+    place: tuple[K, UUID] | None = read_cursor(text, kind, UUID)
+    return place
 
 
 R = TypeVar("R")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta, Struct
@@ -36,6 +37,11 @@ LongText = Annotated[str, Meta(max_length=4000)]
 HexSha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """From where a request comes: behind proxies that the settings trust, what they say."""
+    return request.client.host if request.client else "unknown"
 
 
 def problems(*codes: str) -> dict[int, ResponseSpec]:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from server.core.access import FIELD_ROLES, Grant, Role, require
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, problems
+from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, address_of, problems
 from server.identity import devices, signin
 from server.identity.cookies import WebApp, answer_with_tokens, read_refresh_token
 from server.identity.devices import DeviceIntro, DeviceLine, SignedIn
@@ -67,9 +67,8 @@ class Me(Answer):
 async def sign_in_staff(
     data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: Held
 ) -> Response[SignedIn]:
-    address = request.client.host if request.client else "unknown"
     signed_in = await signin.sign_in_with_password(
-        session, services, data.login, data.password, data.device, address=address, now=utc_now()
+        session, services, data.login, data.password, data.device, address=address_of(request), now=utc_now()
     )
     return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
 

@@ -53,7 +53,7 @@ class PostingEntry(Base):
     name: Mapped[str]
     members: Mapped[int]
     amount_fen: Mapped[int]
-    # An objection was upheld: the line is taken down at once.
+    # An objection was upheld, or the town has opined anew: the line is taken down at once.
     removed_at: Mapped[OptionalTime]
 
 

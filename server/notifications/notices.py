@@ -9,7 +9,7 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, in_areas, readable, require
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer, Wire
 from server.models import audit
 from server.models.notifications import Notice
@@ -62,13 +62,13 @@ class Unread(Answer):
 async def list_notices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> NoticePage:
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = readable(Notice, caller).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(limit + 1)
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(tuple_(Notice.made_at, Notice.id) < (datetime.fromisoformat(after[0]), UUID(after[1])))
+    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+        rows = rows.where(tuple_(Notice.made_at, Notice.id) < after)
     found = list(await session.scalars(rows))
-    page = found[:limit]
+    page, next_cursor = cut_page(found, limit, lambda one: [one.made_at.isoformat(), str(one.id)])
     return NoticePage(
         items=[_line(one) for one in page],
-        next_cursor=write_cursor([page[-1].made_at.isoformat(), str(page[-1].id)]) if len(found) > limit else None,
+        next_cursor=next_cursor,
         unread=await _unread(session, caller),
     )
 

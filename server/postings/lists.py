@@ -461,11 +461,11 @@ async def take_down(session: AsyncSession, now: datetime) -> int:
     for posting in over:
         posting.state, posting.ended_at = "ended", now
         audit.record(session, None, "posting.ended", "posting", posting.id, area_code=posting.area_code)
-        await let_cases_go_on(session, posting)
+        await _let_cases_go_on(session, posting)
     return len(over)
 
 
-async def let_cases_go_on(session: AsyncSession, posting: Posting) -> None:
+async def _let_cases_go_on(session: AsyncSession, posting: Posting) -> None:
     """The cases of an ended list, without those that somebody still objects to or whose line came down."""
     contested = select(Objection.case_id).where(Objection.answered_at.is_(None))
     free = await session.scalars(

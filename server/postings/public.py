@@ -26,7 +26,6 @@ from server.models.attempts import count_attempt
 from server.models.cases import CaseFile
 from server.models.numbers import next_number
 from server.models.postings import Objection, Posting, PostingEntry
-from server.postings.lists import let_cases_go_on
 
 ANSWERERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 NOT_INDEXED = {"X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet", "Cache-Control": "no-store"}
@@ -216,6 +215,5 @@ async def answer_objection(
             case_id=str(objection.case_id),
             objection_id=str(objection.id),
             actor_id=str(caller.id),
+            ended_posting_id=str(posting.id) if posting.state == "ended" else None,
         )
-        if posting.state == "ended":
-            await let_cases_go_on(session, posting)

@@ -15,7 +15,7 @@ from server.core.errors import Fault, Problem
 from server.core.paging import Page
 from server.core.printing import PDF
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, Session, Worker, problems
+from server.core.wire import BEARER, Held, Session, Worker, address_of, problems
 from server.postings import disclosures, lists, poster, public
 from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
 from server.postings.lists import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
@@ -145,16 +145,14 @@ async def read_posting(key: FromPath[str], session: Session) -> Response[PublicP
 async def object_to_posting(
     key: FromPath[str], data: JSONBody[Object], request: Request[Any, Any, Any], session: Session, services: Held
 ) -> Objected:
-    address = request.client.host if request.client else ""
-    return await public.object_to(session, services, key, data, address=address, now=utc_now())
+    return await public.object_to(session, services, key, data, address=address_of(request), now=utc_now())
 
 
 @post("/objections/look-up", status_code=200, responses=_PUBLIC)
 async def follow_objection(
     data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: Held
 ) -> Followed:
-    address = request.client.host if request.client else ""
-    return await public.follow_up(session, services, data, address=address, now=utc_now())
+    return await public.follow_up(session, services, data, address=address_of(request), now=utc_now())
 
 
 desk_router = Router(

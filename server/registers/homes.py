@@ -80,7 +80,7 @@ async def list_homes(
         rows = rows.where(
             or_(Household.head_name.contains(q, autoescape=True), Household.number.contains(q, autoescape=True))
         )
-    if (after := read_cursor(cursor)) is not None:
+    if (after := read_cursor(cursor, str)) is not None:
         rows = rows.where(Household.number > after[0])
     homes = list(await session.scalars(rows))
     items = await _lines(session, homes[:limit])

@@ -78,7 +78,7 @@ async def list_staff(
     rows = select(Staff).where(Staff.id.in_(in_reach)).order_by(Staff.login).limit(limit + 1)
     if q:
         rows = rows.where(or_(Staff.name.contains(q, autoescape=True), Staff.login.contains(q, autoescape=True)))
-    if (after := read_cursor(cursor)) is not None:
+    if (after := read_cursor(cursor, str)) is not None:
         rows = rows.where(Staff.login > after[0])
     found = list(await session.scalars(rows))
     page = found[:limit]

@@ -59,8 +59,8 @@ async def list_trail(
         rows = rows.where(AuditEntry.action.startswith(action, autoescape=True))
     if thing_id is not None:
         rows = rows.where(AuditEntry.thing_id == thing_id)
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(AuditEntry.id < int(after[0]))
+    if (after := read_cursor(cursor, int)) is not None:
+        rows = rows.where(AuditEntry.id < after[0])
     else:
         audit.record(session, caller, "audit.read", "audit", caller.id, asked=action, thing=thing_id)
     found = (await session.execute(rows)).all()

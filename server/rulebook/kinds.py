@@ -151,6 +151,7 @@ KINDS: dict[str, Any] = {
     "complaint.register_days": Length,
     "complaint.decide_days": Length,
     "complaint.extension_days": Length,
+    "complaint.visit_days": Length,
     "complaint.remind_days_before": Annotated[int, Meta(ge=1, le=15)],
     "change.death_months": Annotated[int, Meta(ge=1, le=12)],
     "amount.standard_fen": Fen | Standards,

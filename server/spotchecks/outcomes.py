@@ -185,8 +185,8 @@ async def list_checks(
         rows = rows.where(SpotCheck.state == state)
     if plan_id is not None:
         rows = rows.where(SpotCheck.plan_id == plan_id)
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(SpotCheck.id > UUID(after[0]))
+    if (after := read_cursor(cursor, UUID)) is not None:
+        rows = rows.where(SpotCheck.id > after[0])
     checks = list(await session.scalars(rows))
     page = checks[:limit]
     heads = await session.execute(

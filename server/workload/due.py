@@ -8,7 +8,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas, require
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer
 from server.core.workdays import working_days_between
 from server.models.areas import Area, load_overrides
@@ -73,17 +73,13 @@ async def list_due(
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
     if kind is not None:
         rows = rows.where(Assignment.kind == kind)
-    if (after := read_cursor(cursor)) is not None:
-        on, last_id = date.fromisoformat(after[0]), UUID(after[1])
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last_id = after
         rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
     found = (await session.execute(rows)).all()
     overrides = await load_overrides(session)
-    page = found[:limit]
-    last = page[-1][0] if page else None
-    return Page(
-        items=[_line(*row, today=today, overrides=overrides) for row in page],
-        next_cursor=write_cursor([last.due_on.isoformat(), str(last.id)]) if last and len(found) > limit else None,
-    )
+    page, next_cursor = cut_page(found, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    return Page(items=[_line(*row, today=today, overrides=overrides) for row in page], next_cursor=next_cursor)
 
 
 def _line(

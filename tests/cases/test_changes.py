@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from openpyxl import load_workbook
@@ -17,9 +17,9 @@ from server.core.tokens import utc_now
 from server.core.workdays import day_of
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange
-from server.models.cases import CaseFile, IncomeItem
+from server.models.cases import Calculation, CaseFile, IncomeItem
 from server.models.households import Assignment, Household
-from tests.cases.makers import VILLAGE, calculated, done, look, refused
+from tests.cases.makers import VILLAGE, calculated, done, look, refused, step
 from tests.cases.test_household_word import visited
 from tests.cases.test_procedure import to_county
 from tests.pdf import words
@@ -219,6 +219,86 @@ async def test_a_household_that_was_stopped_may_apply_again(office):
     body = {"id": str(new_id()), "householdId": told["householdId"]}
     again = await worker.http.post("/desk/v1/applications", json=body)
     assert again.status_code == 201, again.text
+
+
+async def test_the_same_words_a_year_later_change_the_amount_again(office):
+    case_id, county = await in_force(office)
+    this_month = day_of(utc_now()).replace(day=1).isoformat()
+    amounts = []
+    for _ in range(2):
+        await earns(office, case_id, 50_00)
+        await calculated(county, case_id, this_month)
+        amounts.append((await done(county, case_id, "amount_changed", reason="年度复核"))["amountFen"])
+    assert amounts[1] < amounts[0]
+    assert (await household_of(office, case_id)).monthly_amount_fen == amounts[1]
+    version = (await look(county, case_id))["version"]
+    again = await step(county, case_id, "amount_changed", version=version - 1, reason="年度复核")
+    assert (again.status_code, again.json()["version"]) == (200, version)
+
+
+async def months_later(office, days):
+    async with open_session(office.services.sessions) as session:
+        await take_effect(session, utc_now() + timedelta(days=days))
+
+
+async def test_a_cut_that_was_to_come_ends_with_the_stop_before_it(office):
+    case_id, county = await in_force(office)
+    this_month = day_of(utc_now()).replace(day=1)
+    next_month = (this_month + timedelta(days=32)).replace(day=1)
+    await earns(office, case_id, 50_00)
+    await calculated(county, case_id, next_month.isoformat())
+    await done(county, case_id, "amount_changed", reason="新增收入")
+    await done(county, case_id, "stopped", reason="迁出", ground="moved", fromMonth=this_month.isoformat())
+    await months_later(office, 62)
+    assert (await household_of(office, case_id)).monthly_amount_fen is None
+
+
+async def test_a_stop_that_was_to_come_leaves_what_a_new_application_is_paid(office):
+    case_id, county = await in_force(office)
+    month = (day_of(utc_now()).replace(day=1) + timedelta(days=62)).replace(day=1)
+    await done(county, case_id, "stopped", reason="超标", ground="income", fromMonth=month.isoformat())
+    household = await household_of(office, case_id)
+    async with open_session(office.services.sessions) as session:
+        session.add(
+            CaseFile(
+                id=new_id(), number="SQ-NEW", household_id=household.id, area_code=VILLAGE, state="published",
+                applied_on=day_of(utc_now()), rules_on=day_of(utc_now()), amount_fen=777_00,
+                paid_from=day_of(utc_now()).replace(day=1),
+            )
+        )  # fmt: skip
+        await session.flush()
+        assert await begin_payments(session, utc_now()) == 1
+    await months_later(office, 93)
+    paid = await household_of(office, case_id)
+    assert (paid.monthly_amount_fen, paid.class_) == (777_00, household.class_)
+
+
+async def test_a_stop_is_for_whom_was_paid_though_its_own_reckoning_pays_for_nobody(office):
+    case_id, county = await in_force(office)
+    granted = (await county.http.get("/desk/v1/benefit-changes", params={"kind": "granted"})).json()["items"][0]
+    await earns(office, case_id, 9_999_00)
+    assert not (await calculated(county, case_id))["eligible"]
+    await done(county, case_id, "stopped", reason="收入超标", ground="income")
+    stop = (await county.http.get("/desk/v1/benefit-changes", params={"kind": "stopped"})).json()["items"][0]
+    assert stop["people"] == granted["people"] > 0
+
+
+async def test_arrears_are_counted_to_the_month_in_china(office):
+    """Made in the small hours of a first, when it is still the month before in Greenwich."""
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    await office.rule("amount.standard_fen", 36000)
+    await calculated(town, case_id, "2026-09-01")
+    await earns(office, case_id, 50_00)
+    await calculated(town, case_id, "2026-09-01")
+    async with open_session(office.services.sessions) as session:
+        rows = list(await session.scalars(select(Calculation).order_by(Calculation.made_at)))
+        difference = rows[1].amount_fen - rows[0].amount_fen
+        for row, day in zip(rows, (1, 30), strict=True):
+            row.made_at = datetime(2026, 9, day, 17, 0, tzinfo=UTC)
+    told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
+    assert difference < 0
+    assert told["arrearsFen"] == 2 * difference  # September and October
 
 
 # --- the sums of a year

@@ -7,11 +7,13 @@ from sqlalchemy import select, text
 from server.complaints.reminders import tell_of_due
 from server.core.database import open_session
 from server.core.tokens import utc_now
+from server.core.workdays import add_working_days, day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.complaints import Complaint
 from server.models.households import Assignment, Household
 from server.models.notifications import Notice
+from server.models.people import Staff
 from tests.cases.makers import VILLAGE, done, look
 from tests.phones import CHINA
 
@@ -67,6 +69,18 @@ async def test_fifteen_days_to_register_sixty_to_decide_thirty_more_once(office,
         told = (await ask(town, complaint_id, "extend", reason="当事人外出")).json()
     assert told["line"]["dueOn"] == (received + timedelta(days=90)).isoformat()
     assert told["line"]["isExtended"]
+
+
+async def test_an_office_may_count_a_complaints_limits_in_working_days(office, services):
+    for key in ("complaint.register_days", "complaint.decide_days", "complaint.extension_days"):
+        await office.rule(key, {"count": 10, "unit": "working_days"})
+    taken = await complain(office.system)
+    complaint_id, town = await only_id(services), await office.person("town_officer")
+    ten = add_working_days(day_of(utc_now()), 10).on
+    assert taken["dueOn"] == ten.isoformat()
+    assert (await ask(town, complaint_id, "register")).json()["line"]["dueOn"] == ten.isoformat()
+    extended = (await ask(town, complaint_id, "extend", reason="当事人外出")).json()
+    assert extended["line"]["dueOn"] == add_working_days(ten, 10).on.isoformat()
 
 
 async def test_only_the_handler_sees_who_said_what(office, services):
@@ -167,6 +181,26 @@ async def test_nobody_handles_a_complaint_about_themselves(office, services):
     assert handed.json()["code"] == "complaint.against_you"
     async with services.sessions() as session:
         assert accused not in str((await session.execute(text("SELECT t::text FROM complaint t"))).all())
+
+
+async def test_nobody_sends_away_a_complaint_about_themselves(office, services):
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await complain(office.system, against=[town.signed_in["name"]])
+    complaint_id, body = await only_id(services), {"reply": "不属于本机关职责"}
+    assert (await ask(town, complaint_id, "decline", **body)).json()["code"] == "complaint.against_you"
+    assert (await ask(county, complaint_id, "decline", **body)).json()["line"]["state"] == "declined"
+
+
+async def test_a_complaint_is_not_handed_to_who_can_no_longer_sign_in(office, services):
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await complain(office.system)
+    complaint_id = await only_id(services)
+    await ask(town, complaint_id, "register")
+    async with open_session(services.sessions) as session:
+        (await session.get_one(Staff, county.id)).disabled_at = utc_now()
+    handed = await ask(town, complaint_id, "hand-over", staffId=str(county.id))
+    assert (handed.status_code, handed.json()["code"]) == (400, "request.invalid")
+    assert (await ask(town, complaint_id, "decide", finding="unfounded", reply="查无此事。")).status_code == 200
 
 
 async def test_an_appeal_is_not_handled_by_whoever_decided_nor_by_a_relative(office, services):

@@ -74,6 +74,14 @@ async def test_without_a_quorum_nothing_is_counted_and_every_one_who_came_votes(
     assert (await look(town, case_id))["state"] == "hearing"
 
 
+async def test_the_votes_on_a_case_that_was_withdrawn_are_not_counted(office):
+    case_id, town = await at_hearing(office)
+    hearing = (await call(town, case_id)).json()
+    await done(town, case_id, "withdrawn", reason="本人撤回")
+    answer = await count(town, case_id, hearing, 5)
+    assert (answer.status_code, answer.json()["code"]) == (409, "case.not_now")
+
+
 async def test_panels_rotate(office, services):
     case_id, town = await at_hearing(office)
     sat = Counter()

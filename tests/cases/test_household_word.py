@@ -1,7 +1,13 @@
 """The household reads what a visit recorded, confirms or disputes it, and reports what changes at home."""
 
+from datetime import datetime, time
+
+from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
+from server.core.workdays import CHINA
+from server.models.cases import CaseFile
+from server.models.visits import Visit
 from tests.cases.makers import look
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
@@ -55,6 +61,24 @@ async def test_a_visit_is_read_confirmed_or_disputed_and_staff_read_that(office,
         await resident.http.post(f"{path}/{new_id()}/word", json={"stance": "confirmed"}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "thing.not_found")
+
+
+async def test_a_visit_early_on_the_day_of_the_application_is_shown(office, services, county):
+    case_id, kit, resident = await visited(office, county)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        visit = await session.get_one(Visit, kit.visit["id"])
+        visit.started_at = datetime.combine(case.applied_on, time(7), tzinfo=CHINA)
+    assert len((await resident.http.get(f"/resident/v1/cases/{case_id}/visits")).json()) == 1
+
+
+async def test_a_change_at_home_may_be_told_before_the_application_is_taken_on(office):
+    case_id = await office.case(state="materials")
+    resident = await office.resident()
+    body = {"id": str(new_id()), "kind": "job_lost", "text": "工厂停工"}
+    assert (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()["mayReport"]
+    answer = await resident.http.post(f"/resident/v1/cases/{case_id}/changes", json=body)
+    assert answer.status_code == 204, answer.text
 
 
 async def test_a_change_at_home_is_kept_once_on_the_case_and_not_after_it_was_withdrawn(office):

@@ -11,6 +11,7 @@ from server.core.database import open_session
 from server.core.idnumbers import make_id_number
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
+from server.models.cases import CaseFile
 from tests.cases.makers import VILLAGE, calculated, done, look, refused
 
 
@@ -57,6 +58,18 @@ async def test_an_application_is_made_with_its_archive_and_again_is_the_same(off
     phone = await office.sign_in(next(one.login for one in office.county.staff if one.role == "caseworker"))
     pulled = await phone.http.get("/field/v1/sync/households/1/pull", params={"lwt": 0, "id": "", "limit": 500})
     assert body["householdId"] in pulled.text
+
+
+async def test_whose_household_is_stopped_may_be_a_member_of_another(office, services):
+    worker, number = await office.person("caseworker"), id_number(51)
+    member = {"name": "农畦笠", "relation": "head", "idNumber": number}
+    _, body = await apply(worker, household=household(members=[member | {"id": str(new_id())}]))
+    elsewhere = {"household": household(members=[member | {"id": str(new_id())}])}
+    for state, status in (("in_force", 409), ("stopped", 201)):
+        async with open_session(services.sessions) as session:
+            (await session.get_one(CaseFile, body["id"])).state = state
+        answer, _ = await apply(worker, **elsewhere)
+        assert answer.status_code == status, answer.text
 
 
 async def test_two_applications_at_once_get_two_numbers(office):

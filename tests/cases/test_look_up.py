@@ -1,8 +1,13 @@
 """A look without signing in: nothing of others, the same answer and time whether the case exists or not."""
 
 import time
+from datetime import UTC, datetime
+
+from sqlalchemy import select, update
 
 from server.cases.look_up import ANSWER_AFTER_S
+from server.core.database import open_session
+from server.models.cases import CaseEvent, CaseFile
 
 
 async def look_up(system, number, ending):
@@ -23,6 +28,16 @@ async def test_number_and_ending_tell_where_the_case_stands_and_name_nobody(syst
         assert member.name not in answer.text
         assert member.id_number not in answer.text
     assert home.address not in answer.text
+
+
+async def test_its_days_are_days_in_china(system, services, county):
+    first = county.residents[0]
+    async with open_session(services.sessions) as session:
+        case = select(CaseFile.id).where(CaseFile.number == first.application_number).scalar_subquery()
+        midnight = datetime(2026, 11, 30, 16, 5, tzinfo=UTC)  # five past twelve on the first of December
+        await session.execute(update(CaseEvent).where(CaseEvent.case_id == case).values(at=midnight))
+    answer, _ = await look_up(system, first.application_number, first.id_number[-4:])
+    assert {one["on"] for one in answer.json()["timeline"]} == {"2026-12-01"}
 
 
 async def test_wrong_and_right_take_the_same_time_and_all_wrongs_say_the_same(system, county):

@@ -52,6 +52,16 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     assert (await town.http.get(f"{path}/anything")).status_code == 400
 
 
+async def test_the_notice_of_acceptance_says_the_limits_that_run_in_their_own_unit(office):
+    await office.rule("case.decided_by", "town")
+    await office.rule("case.survey_start_working_days", {"count": 4, "unit": "days"})
+    case_id, town = await office.case(), await office.person("town_officer")
+    (total,) = [one for one in (await look(town, case_id))["deadlines"] if one["kind"] == "total"]
+    told = await printed(town, f"/desk/v1/cases/{case_id}/notices/accepted")
+    assert total["count"] == 20
+    assert "4日内开始入户调查,20个工作日内办结" in told
+
+
 async def test_the_poster_is_printed_from_the_draft_for_it_hangs_before_it_starts(office):
     await to_posting(office)
     posting = await drafted(office)

@@ -198,6 +198,26 @@ async def test_an_objection_that_overturns_leads_to_a_new_survey_and_the_line_co
     assert (await done(county, case_id, "refused", reason="名下有车"))["state"] == "refused"
 
 
+async def test_an_opinion_anew_takes_down_the_line_that_still_hangs_from_the_one_before(office):
+    case_id, town = await to_posting(office)
+    first = await opened(office)
+    await object_to(office, first["key"])
+    await office.system.run_jobs()
+    await done(town, case_id, "survey_ordered", reason="重新核实")
+    listed = (await town.http.get(f"/desk/v1/postings/{first['id']}")).json()["objections"]
+    body = {"outcome": "dismissed", "answer": "经重新调查不属实"}
+    await town.http.post(f"/desk/v1/objections/{listed[0]['id']}/answer", json=body)
+    await office.system_step(case_id, "survey_done")
+    await calculated(town, case_id)
+    await done(town, case_id, "opinion_grant")
+    assert (await read(office, first["key"])).json()["households"] == []
+    await end(office, first["id"])
+    assert (await look(town, case_id))["state"] == "posting"
+    second = await opened(office)
+    await end(office, second["id"])
+    assert (await look(town, case_id))["state"] == "county"
+
+
 async def test_two_rounds_where_an_area_posts_twice(office):
     await office.rule("case.posting_rounds", 2)
     case_id, town = await to_posting(office)

@@ -16,6 +16,7 @@ from tests.cases.test_changes import household_of, in_force
 from tests.cases.test_postings import drafted, end, hang_up, opened, to_posting
 from tests.pdf import words
 from tests.phones import tiny_photo
+from tests.sync.test_pull import counted
 
 
 @pytest.fixture
@@ -202,3 +203,17 @@ async def test_postings_are_listed_by_cursor_the_newest_first(office, services):
     assert sorted(one["households"] for one in listed) == [0, 0, 0, 0, 1]
     bad = await town.http.get("/desk/v1/postings", params={"cursor": "WyJ4Il0"})
     assert bad.json()["code"] == "request.invalid"
+
+
+async def test_the_lists_of_a_county_take_as_many_queries_as_that_of_one_village(office, services):
+    county = await office.person("county_officer")
+    villages = sorted({one.code for one in office.county.areas if one.level == "village"})
+    taken = []
+    for some in (villages[:1], villages[1:]):
+        for village in some:
+            assert (await county.http.post("/desk/v1/disclosures", json={"areaCode": village})).status_code == 201
+        with counted(services) as statements:
+            listed = (await county.http.get("/desk/v1/disclosures")).json()
+        taken.append(len(statements))
+    assert {one["areaCode"]: one["areaName"] for one in listed}.keys() == set(villages)
+    assert taken[0] == taken[1]

@@ -97,6 +97,18 @@ async def test_an_officer_accepts_and_the_phone_hears_of_both(system, county, ph
     assert (now["address"], now["members"][0]["health"]) == ("新址 1 号", "chronic")
 
 
+async def test_what_an_accepted_proposal_wrote_over_stays_readable(system, county, phone):
+    household = await first_household(phone)
+    proposal = make_proposal(household)
+    await phone.push("proposals", proposal)
+    officer = await officer_of(system, county, household)
+    await officer.http.post(f"/desk/v1/proposals/{proposal['id']}/decision", json={"outcome": "accepted"})
+    versions = (await officer.http.get(f"/desk/v1/households/{household['id']}/versions")).json()
+    assert [one["version"] for one in versions] == [2, 1]
+    changed = {one["pointer"]: (one["before"], one["after"]) for one in versions[0]["differences"]}
+    assert changed == {"/address": (household["address"], proposal["changes"]["address"])}
+
+
 async def test_a_refusal_needs_a_reason_and_an_officer_of_the_area(system, county, phone):
     household = await first_household(phone)
     proposal = make_proposal(household)

@@ -1,0 +1,40 @@
+"""How a migration writes the numbers of the domain that come with it: rows for the whole country.
+
+Names columns as they have been since 0001 and no model: what a landed migration does never changes with the code.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from uuid import uuid4
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+SINCE = date(2020, 1, 1)
+
+
+def write_rules(rules: Mapping[str, tuple[object, str]]) -> None:
+    """`rules` by key: the value and its source."""
+    table = sa.table(
+        "area_rule",
+        sa.column("id", sa.Uuid),
+        sa.column("key", sa.String),
+        sa.column("area_code", sa.String),
+        sa.column("effective_from", sa.Date),
+        sa.column("value", postgresql.JSONB),
+        sa.column("source", sa.String),
+    )
+    row = {"area_code": "", "effective_from": SINCE}
+    op.bulk_insert(
+        table,
+        [
+            {"id": uuid4(), "key": key, "value": value, "source": source, **row}
+            for key, (value, source) in rules.items()
+        ],
+    )
+
+
+def drop_rules(rules: Mapping[str, object]) -> None:
+    """The country's rows of these rules go; those of an area stay."""
+    op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(rules)))
