@@ -72,7 +72,7 @@ async def _find(services: Services, asked: LookUp, address: str, now: datetime) 
         )
         if case is None:
             raise Problem("case.lookup_failed")
-        told = (await statuses(session, [case]))[0]
+        told = (await statuses(session, [case], day_of(now)))[0]
     return PublicCase(
         application_number=told.application_number,
         state_zh=told.state_zh,

@@ -1,6 +1,6 @@
 """What a resident sees of their own case: where it stands, how it came there, what is next and by when."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -111,15 +111,15 @@ class Withdraw(Wire):
     reason: LongText
 
 
-async def list_own_cases(session: AsyncSession, caller: Caller) -> list[CaseStatus]:
+async def list_own_cases(session: AsyncSession, caller: Caller, now: datetime) -> list[CaseStatus]:
     """The caller's cases, newest first, each with its timeline. Three queries."""
     cases = list(
         await session.scalars(readable(CaseFile, caller).order_by(CaseFile.applied_on.desc(), CaseFile.id).limit(50))
     )
-    return await statuses(session, cases)
+    return await statuses(session, cases, day_of(now))
 
 
-async def statuses(session: AsyncSession, cases: list[CaseFile]) -> list[CaseStatus]:
+async def statuses(session: AsyncSession, cases: list[CaseFile], today: date) -> list[CaseStatus]:
     ids = [one.id for one in cases]
     events = await session.scalars(
         select(CaseEvent).where(CaseEvent.case_id.in_(ids)).order_by(CaseEvent.at, CaseEvent.id)
@@ -138,20 +138,23 @@ async def statuses(session: AsyncSession, cases: list[CaseFile]) -> list[CaseSta
             )
         )
     }
-    return [_status(one, steps.get(one.id, []), due) for one in cases]
+    return [_status(one, steps.get(one.id, []), due, today) for one in cases]
 
 
-def _status(case: CaseFile, timeline: list[TimelineStep], due: dict[tuple[UUID, str], CaseDeadline]) -> CaseStatus:
+def _status(
+    case: CaseFile, timeline: list[TimelineStep], due: dict[tuple[UUID, str], CaseDeadline], today: date
+) -> CaseStatus:
     standing = STANDINGS[case.state]
     deadline = due.get((case.id, standing.deadline)) if standing.deadline else None
+    state_zh, state_en = _paid_until(case, today) or (standing.zh, standing.en)
     is_decided = case.state in {"confirmed", "published", "in_force", "stopped"}
     return CaseStatus(
         id=case.id,
         application_number=case.number,
         applied_on=case.applied_on,
         state=case.state,
-        state_zh=standing.zh,
-        state_en=standing.en,
+        state_zh=state_zh,
+        state_en=state_en,
         is_suspended=case.suspended_on is not None,
         amount_fen=case.amount_fen if is_decided else None,
         paid_from=case.paid_from if is_decided else None,
@@ -166,11 +169,21 @@ def _status(case: CaseFile, timeline: list[TimelineStep], due: dict[tuple[UUID, 
     )
 
 
-async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID) -> OwnCase:
+def _paid_until(case: CaseFile, today: date) -> tuple[str, str] | None:
+    """A stop is decided before its month: until then the money comes, and the household counts on it."""
+    if case.state != "stopped" or case.stopped_from is None or case.paid_from is None:
+        return None
+    if not max(today, case.paid_from) < case.stopped_from:
+        return None
+    last = case.stopped_from - timedelta(days=1)
+    return f"发放至{last.year}年{last.month}月", f"paid until the end of {last:%Y-%m}"
+
+
+async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> OwnCase:
     """One case whole: papers, who will come, and the written calculation once the town has opined."""
     case = await _own(session, caller, case_id)
     calculations = await list_calculations(session, case) if case.amount_fen is not None else []
-    status = (await statuses(session, [case]))[0]
+    status = (await statuses(session, [case], day_of(now)))[0]
     papers = await list_papers(session, case)
     return OwnCase(
         status=status,
@@ -312,4 +325,4 @@ async def withdraw(
     version = case.version
     session.expire(case)  # it is read again under its lock
     await take_step(session, caller, case_id, step, version=version, idempotency_key=key, now=now)
-    return await open_own_case(session, caller, case_id)
+    return await open_own_case(session, caller, case_id, now)

@@ -346,12 +346,12 @@ async def reveal_number(
 
 @get("/cases", responses=_SIGNED)
 async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> list[CaseStatus]:
-    return await resident.list_own_cases(session, resident_caller)
+    return await resident.list_own_cases(session, resident_caller, utc_now())
 
 
 @get("/cases/{case_id:uuid}", responses=_FOUND)
 async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> OwnCase:
-    return await resident.open_own_case(session, resident_caller, case_id)
+    return await resident.open_own_case(session, resident_caller, case_id, utc_now())
 
 
 @post(

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from server.cases.benefits import take_effect
 from server.cases.household_word import months_after
 from server.cases.progress import begin_payments
+from server.cases.resident import statuses
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
@@ -203,6 +204,21 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
     assert late.json()["code"] == "case.closed"
 
 
+async def test_a_household_reads_until_when_it_is_paid_and_that_it_was_stopped_when_that_is_over(office, services):
+    case_id, county = await in_force(office)
+    resident, today = await office.resident(), day_of(utc_now())
+    next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    told = await done(county, case_id, "stopped", reason="迁出", ground="moved", fromMonth=next_month.isoformat())
+    assert told["stoppedFrom"] == next_month.isoformat()
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert own["status"]["stateZh"] == own["stages"][-1]["zh"] == f"发放至{today.year}年{today.month}月"
+    assert own["status"]["amountFen"] == (await household_of(office, case_id)).monthly_amount_fen
+    async with services.sessions() as session:
+        case = await session.get_one(CaseFile, case_id)
+        for on, zh in ((next_month - timedelta(days=1), own["status"]["stateZh"]), (next_month, "已停发")):
+            assert (await statuses(session, [case], on))[0].state_zh == zh
+
+
 async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(office):
     case_id = await office.case()
     await to_county(office, case_id)
@@ -210,6 +226,8 @@ async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(o
     granted = await done(county, case_id, "confirmed")
     told = await done(county, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth="2030-05-01")
     assert told["stoppedFrom"] == granted["paidFrom"]
+    resident = await office.resident()
+    assert (await resident.http.get("/resident/v1/cases")).json()[0]["stateZh"] == "已停发"
 
 
 async def test_a_household_that_was_stopped_may_apply_again(office):
