@@ -46,4 +46,10 @@ async def _plant(system: System) -> list[Score]:
 async def _run_jobs(services: Services) -> None:
     app = jobs.build_worker(services)
     async with app.open_async():
-        await app.run_worker_async(wait=False, concurrency=1, install_signal_handlers=False, listen_notify=False)
+        await app.run_worker_async(
+            queues=jobs.known_queues(),
+            wait=False,
+            concurrency=1,
+            install_signal_handlers=False,
+            listen_notify=False,
+        )

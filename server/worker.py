@@ -51,6 +51,7 @@ async def work(settings: Settings) -> None:
             rescue = asyncio.create_task(_rescue_stalled(app))
             try:
                 await app.run_worker_async(
+                    queues=jobs.known_queues(),
                     concurrency=CONCURRENCY,
                     fetch_job_polling_interval=2,
                     update_heartbeat_interval=10,

@@ -68,7 +68,13 @@ class System:
         """Run every job that waits, and those they bring, as the worker would."""
         app = jobs.build_worker(self.services)
         async with app.open_async():
-            await app.run_worker_async(wait=False, concurrency=1, install_signal_handlers=False, listen_notify=False)
+            await app.run_worker_async(
+                queues=jobs.known_queues(),
+                wait=False,
+                concurrency=1,
+                install_signal_handlers=False,
+                listen_notify=False,
+            )
 
 
 class Person:

@@ -1,7 +1,9 @@
 """Jobs, kept in PostgreSQL by procrastinate, so that a job and the rows it is about commit together.
 
 A task is an async function `f(services, *, …)` registered by name; rooms call each other's tasks by that
-name only, which is how evidence, review and cases meet without importing one another.
+name only, which is how evidence, review and cases meet without importing one another. Each task has a queue of
+its own name, and a worker takes from the queues it knows: in a rolling deploy what only the new version can do waits
+for a worker of the new version, and is not failed by one of the old.
 """
 
 from collections.abc import Awaitable, Callable
@@ -64,7 +66,7 @@ async def defer(
     if once is not None and await _is_waiting(session, once):
         return
     job = procrastinate_jobs.Job(
-        id=None, queue="default", lock=None, queueing_lock=None, task_name=name, task_kwargs=arguments
+        id=None, queue=name, lock=None, queueing_lock=None, task_name=name, task_kwargs=arguments
     )
     if once is not None:
         job = job.evolve(queueing_lock=once)
@@ -88,10 +90,15 @@ def build_worker(services: Services) -> procrastinate.App:
         connector=procrastinate.PsycopgConnector(conninfo=plain_url(services.settings.database_url))
     )
     for name, registered in TASKS.items():
-        runner = app.task(name=name, retry=RETRY, pass_context=True)(_bound(registered, services))
+        runner = app.task(name=name, queue=name, retry=RETRY, pass_context=True)(_bound(registered, services))
         if registered.cron:
             app.periodic(cron=registered.cron)(runner)
     return app
+
+
+def known_queues() -> list[str]:
+    """What a worker of this version may take; `default` held every job before each task had its own."""
+    return ["default", *TASKS]
 
 
 def _bound(registered: RegisteredTask, services: Services) -> TaskFunction:
