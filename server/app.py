@@ -1,5 +1,7 @@
 """The composition root: the only file, beside the command line, that sees every room."""
 
+import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -152,6 +154,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_services(settings) as opened:
             app.state.services = opened
+            _end_streams_when_told_to_stop(app.state)
             yield
 
     prometheus = PrometheusConfig(app_name="zoufang", prefix="zoufang", group_path=True, exclude=["/metrics"])
@@ -211,6 +214,22 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
     # Around everything, so that an address nobody serves is noted and numbered like the others.
     app.asgi_handler = note_requests(app.asgi_handler)
     return app
+
+
+def _end_streams_when_told_to_stop(state: State) -> None:
+    """The server waits for its open connections before it stops, and a live stream has no end of its own.
+
+    Its own way of hearing of a signal is the event loop's, beside which a handler of Python's may stand.
+    """
+    loop = asyncio.get_running_loop()
+
+    def end_streams() -> None:
+        for name in ("sync_watch", "queue_watch"):
+            if (watch := state.get(name)) is not None:
+                watch.end()
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: loop.call_soon_threadsafe(end_streams))
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

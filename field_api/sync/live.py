@@ -59,6 +59,12 @@ class Watch:
         finally:
             self._listeners.discard(listener)
 
+    def end(self) -> None:
+        """The process is to stop: every stream ends now, and its phone comes back to whoever answers then."""
+        for one in self._listeners:
+            one.is_over = True
+            one.woken.set()
+
     async def _look(self) -> None:
         since: int | None = None
         while self._listeners:

@@ -69,6 +69,11 @@ class QueueWatch:
         finally:
             self._listeners.discard(listener)
 
+    def end(self) -> None:
+        """The process is to stop: every stream ends now, and its desk comes back to whoever answers then."""
+        for one in self._listeners:
+            _tell(one, [], is_welcome=False)
+
     async def _look(self) -> None:
         is_first = True
         while self._listeners:
