@@ -380,8 +380,8 @@ async def list_batches(
     rows = readable(CrossCheckBatch, caller).order_by(CrossCheckBatch.id.desc()).limit(limit + 1)
     if area:
         rows = rows.where(CrossCheckBatch.area_code.startswith(area, autoescape=True))
-    if (after := read_cursor(cursor)) is not None:
-        rows = rows.where(CrossCheckBatch.id < UUID(after[0]))
+    if (after := read_cursor(cursor, UUID)) is not None:
+        rows = rows.where(CrossCheckBatch.id < after[0])
     batches = list(await session.scalars(rows))
     pages = await _pages(session, batches[:limit])
     return Page(items=pages, next_cursor=write_cursor([str(pages[-1].id)]) if len(batches) > limit else None)

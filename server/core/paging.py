@@ -26,13 +26,13 @@ def write_cursor(parts: Cursor) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
 
 
-def read_cursor(text: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
+def read_cursor(text: str | None, kind: Callable[[str], Any], *more: Callable[[str], Any]) -> tuple[Any, ...] | None:
     """The parts of a cursor, each read as its kind. Raises `request.invalid` for one this server did not write."""
     if text is None:
         return None
     try:
         parts = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-        return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
+        return tuple(read(part) for read, part in zip((kind, *more), parts, strict=True))
     except (binascii.Error, msgspec.MsgspecError, ValueError):
         raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
 

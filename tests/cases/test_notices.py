@@ -59,7 +59,7 @@ async def test_the_notice_of_acceptance_says_the_limits_that_run_in_their_own_un
     (total,) = [one for one in (await look(town, case_id))["deadlines"] if one["kind"] == "total"]
     told = await printed(town, f"/desk/v1/cases/{case_id}/notices/accepted")
     assert total["count"] == 20
-    assert "4日内开始入户调查,20个工作日内办结" in told
+    assert "4日内开始入户调查，20个工作日内办结" in told
 
 
 async def test_the_poster_is_printed_from_the_draft_for_it_hangs_before_it_starts(office):

@@ -1,12 +1,12 @@
 """How soon a home is visited after a complaint about it
 
-Revision: 0019, after 0018
+Revision: 0020, after 0019
 """
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
