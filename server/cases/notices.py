@@ -4,7 +4,7 @@ A notice is printed from the event itself, so it says today what it said then.
 """
 
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,7 @@ from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
 from server.core.money import format_fen
 from server.core.printing import Notice, print_notice, say_date
+from server.core.wire import Answer
 from server.core.workdays import Length, day_of
 from server.models import audit
 from server.models.areas import Area, rule_values
@@ -26,15 +27,56 @@ from server.models.cases import Calculation, CaseEvent, CaseFile
 from server.models.households import Household
 
 NoticeKind = Literal["accepted", "papers", "refused", "confirmed", "calculation", "changed", "stopped"]
-_STEPS = {
-    "accepted": ("accepted",),
-    "papers": ("papers_missing",),
-    "refused": ("refused", "not_accepted"),
-    "confirmed": ("confirmed",),
-    "changed": ("amount_changed",),
-    "stopped": ("stopped",),
-}
+
+
+class _Sheet(NamedTuple):
+    """Printed from the latest step of its kind."""
+
+    step: str
+    kind: NoticeKind
+    zh: str
+    en: str
+
+
+_SHEETS = (
+    _Sheet("papers_missing", "papers", "补正材料告知书", "which papers are missing"),
+    _Sheet("accepted", "accepted", "受理通知书", "taken on"),
+    _Sheet("confirmed", "confirmed", "审核确认通知书", "granted"),
+    _Sheet("refused", "refused", "不予确认通知书", "refused, with reasons"),
+    _Sheet("not_accepted", "refused", "不予受理通知书", "not taken on, with reasons"),
+    _Sheet("amount_changed", "changed", "金额调整通知书", "the amount was changed"),
+    _Sheet("stopped", "stopped", "停发通知书", "the payment stops"),
+)
 _APPEAL = "如不服本决定，可以向本机关申诉，也可以依法申请行政复议或者提起行政诉讼。"
+
+
+class NoticeLine(Answer):
+    """A sheet that can be printed now, and the day it is of."""
+
+    kind: NoticeKind
+    zh: str
+    en: str
+    on: date
+
+
+async def list_notices(session: AsyncSession, caller: Caller, case: CaseFile) -> list[NoticeLine]:
+    """What `print_case_notice` would print for this caller: the latest of each kind, in the order they came."""
+    events = await session.scalars(
+        select(CaseEvent)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_([one.step for one in _SHEETS]))
+        .order_by(CaseEvent.at, CaseEvent.id)
+    )
+    sheets = {one.step: one for one in _SHEETS}
+    latest = {
+        sheet.kind: NoticeLine(kind=sheet.kind, zh=sheet.zh, en=sheet.en, on=day_of(one.at))
+        for one in events
+        for sheet in [sheets[one.step]]
+    }
+    calculated = await _latest_calculation(session, case, caller)
+    if calculated is not None:
+        on = day_of(calculated.made_at)
+        latest["calculation"] = NoticeLine(kind="calculation", zh="金额计算书", en="how the amount was reckoned", on=on)
+    return list(latest.values())
 
 
 async def print_case_notice(session: AsyncSession, caller: Caller, case_id: UUID, kind: NoticeKind) -> bytes:
@@ -46,7 +88,7 @@ async def print_case_notice(session: AsyncSession, caller: Caller, case_id: UUID
     else:
         event = await session.scalar(
             select(CaseEvent)
-            .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(_STEPS[kind]))
+            .where(CaseEvent.case_id == case.id, CaseEvent.step.in_([one.step for one in _SHEETS if one.kind == kind]))
             .order_by(CaseEvent.at.desc())
             .limit(1)
         )
@@ -145,14 +187,8 @@ def _stopped(case: CaseFile, event: CaseEvent) -> Told:
 
 
 async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to: str) -> Notice:
-    """The latest; for a resident once the town has opined on it."""
-    row = await session.scalar(
-        select(Calculation)
-        .where(Calculation.case_id == case.id)
-        .order_by(Calculation.made_at.desc(), Calculation.id.desc())
-        .limit(1)
-    )
-    if row is None or (caller.is_resident and case.amount_fen is None):
+    row = await _latest_calculation(session, case, caller)
+    if row is None:
         raise Problem("case.not_now", state=case.state)
     told = msgspec.convert(row.body, Reckoning)
     lines = [[one.zh, "" if one.amount_fen is None else format_fen(one.amount_fen), one.source] for one in told.lines]
@@ -168,6 +204,19 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
         office=await _office(session, case, "calculation"),
         date=_say(day_of(row.made_at)),
     )
+
+
+async def _latest_calculation(session: AsyncSession, case: CaseFile, caller: Caller) -> Calculation | None:
+    """For a resident once the town has opined on it."""
+    if caller.is_resident and case.amount_fen is None:
+        return None
+    latest: Calculation | None = await session.scalar(
+        select(Calculation)
+        .where(Calculation.case_id == case.id)
+        .order_by(Calculation.made_at.desc(), Calculation.id.desc())
+        .limit(1)
+    )
+    return latest
 
 
 async def _office(session: AsyncSession, case: CaseFile, kind: NoticeKind) -> str:

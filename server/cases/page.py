@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.acts import roles_over
 from server.cases.changes import ReportedChange, list_of_case
 from server.cases.deadlines import WORDS
+from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
 from server.core.access import Caller, Role, found, readable
@@ -91,6 +92,7 @@ class CasePage(Answer):
     papers: list[PaperLine]
     deadlines: list[DeadlineLine]
     timeline: list[EventLine]
+    notices: list[NoticeLine]
     visit_words: list[VisitWord]
     changes: list[ReportedChange]
 
@@ -143,6 +145,7 @@ async def open_case(session: AsyncSession, caller: Caller, case_id: UUID, now: d
         papers=await list_papers(session, case),
         deadlines=await list_deadlines(session, case, day_of(now)),
         timeline=timeline,
+        notices=await list_notices(session, caller, case),
         visit_words=[_word(one) for one in reversed(timeline) if one.step in _WORDS],
         changes=await list_of_case(session, case),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.acts import TakeStep, take_step
 from server.cases.calculations import CalculationLine, list_calculations
 from server.cases.changes import ReportedChange, list_of_case
+from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.procedure import MOVES, STANDINGS
 from server.core.access import Caller, found, readable
@@ -73,15 +74,6 @@ class Stage(Answer):
     state: Literal["done", "now", "to_come"]
 
 
-class OwnNotice(Answer):
-    """A sheet that can be opened at `/resident/v1/cases/{id}/notices/{kind}`."""
-
-    kind: str
-    zh: str
-    en: str
-    on: date
-
-
 class OwnPosting(Answer):
     """Where the household's line hangs now: the public page, until its last day."""
 
@@ -92,7 +84,10 @@ class OwnPosting(Answer):
 
 
 class OwnCase(Answer):
-    """One case on one screen. `may_withdraw` and `may_report` say what the resident can do now."""
+    """One case on one screen. `may_withdraw` and `may_report` say what the resident can do now.
+
+    Each of `notices` opens at `/resident/v1/cases/{id}/notices/{kind}`.
+    """
 
     status: CaseStatus
     stages: list[Stage]
@@ -101,7 +96,7 @@ class OwnCase(Answer):
     appointments: list[Appointment]
     calculation: CalculationLine | None
     postings: list[OwnPosting]
-    notices: list[OwnNotice]
+    notices: list[NoticeLine]
     changes: list[ReportedChange]
     may_withdraw: bool
     may_report: bool
@@ -193,7 +188,7 @@ async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
         appointments=await _appointments(session, case),
         calculation=calculations[0] if calculations else None,
         postings=await _postings(session, case),
-        notices=_notices(status, calculations[0] if calculations else None),
+        notices=await list_notices(session, caller, case),
         changes=await list_of_case(session, case),
         may_withdraw=_may(case, "withdrawn"),
         may_report=_may(case, "change_reported"),
@@ -227,31 +222,6 @@ def _standing(place: int, now: int) -> Literal["done", "now", "to_come"]:
     if place == now:
         return "now"
     return "done" if place < now else "to_come"
-
-
-_SHEETS = {
-    "papers_missing": ("papers", "补正材料告知书", "which papers are missing"),
-    "accepted": ("accepted", "受理通知书", "taken on"),
-    "confirmed": ("confirmed", "审核确认通知书", "granted"),
-    "refused": ("refused", "不予确认通知书", "refused, with reasons"),
-    "not_accepted": ("refused", "不予受理通知书", "not taken on, with reasons"),
-    "amount_changed": ("changed", "金额调整通知书", "the amount was changed"),
-    "stopped": ("stopped", "停发通知书", "the payment stops"),
-}
-
-
-def _notices(status: CaseStatus, calculation: CalculationLine | None) -> list[OwnNotice]:
-    """The latest of each kind, in the order they came."""
-    found = {
-        kind: OwnNotice(kind=kind, zh=zh, en=en, on=day_of(one.at))
-        for one in status.timeline
-        if one.step in _SHEETS
-        for kind, zh, en in [_SHEETS[one.step]]
-    }
-    if calculation is not None:
-        on = day_of(calculation.made_at)
-        found["calculation"] = OwnNotice(kind="calculation", zh="金额计算书", en="how the amount was reckoned", on=on)
-    return list(found.values())
 
 
 def _is_open(case: CaseFile) -> bool:

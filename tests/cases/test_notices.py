@@ -26,6 +26,7 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     path = f"/desk/v1/cases/{case_id}/notices"
     for kind in ("refused", "confirmed", "papers"):
         assert (await town.http.get(f"{path}/{kind}")).json()["code"] == "case.not_now"
+    assert [one["kind"] for one in case["notices"]] == ["accepted", "calculation"]
     accepted = await printed(town, f"{path}/accepted")
     assert "最低生活保障申请受理通知书" in accepted
     assert "3个工作日内开始入户调查，30个工作日内办结" in accepted
@@ -39,6 +40,7 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     await done(county, case_id, "confirmed")
     granted = await printed(county, f"{path}/confirmed")
     told = await look(county, case_id)
+    assert [one["kind"] for one in told["notices"]] == ["accepted", "confirmed", "calculation"]
     assert told["headName"] in granted
     assert told["applicationNumber"] in granted
     year, month, _ = told["paidFrom"].split("-")

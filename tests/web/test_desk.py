@@ -112,7 +112,7 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await expect(page.get_by_text("秒内可以撤销")).to_be_visible()
     assert (await _decision(phone, visit))["state"] == "accepted"
     await page.keyboard.press("z")
-    await expect(page.get_by_text("由你审核，")).to_be_visible()
+    await expect(page.get_by_text("由您审核，")).to_be_visible()
 
     # Returned: a question and the first photo, each with what to mend.
     await page.get_by_role("button", name="质疑: 理由和建议").click()
@@ -148,7 +148,7 @@ async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_c
 
     await page.keyboard.press("c")
     for key, name in (("s", "转抽查"), ("e", "上报")):
-        await expect(page.get_by_text("由你审核，")).to_be_visible()
+        await expect(page.get_by_text("由您审核，")).to_be_visible()
         await page.keyboard.press(key)
         dialog = page.get_by_role("dialog")
         await dialog.get_by_label("理由").fill("与邻里所说不一致，需再看一次。")
