@@ -42,10 +42,22 @@ def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True)
         connection.execute(statement.format(first=have[0], last=visits - 1, waiting=waiting))
     for statement in indexes:
         connection.execute(statement)
+    connection.execute(_COUNTS)
     connection.execute("SET session_replication_role = origin")
-    connection.execute("VACUUM (ANALYZE) visit, visit_investigator, review_item, visit_tally, finding, decision")
+    connection.execute(
+        "VACUUM (ANALYZE) queue_count, visit, visit_investigator, review_item, visit_tally, finding, decision"
+    )
     connection.execute("VACUUM (ANALYZE) seen_fix, household, caseload, assignment, area, staff, staff_role, device")
     return Filled(visits, time.perf_counter() - started)
+
+
+# What the trigger would have noted, had it been asked.
+_COUNTS = """
+WITH gone AS (DELETE FROM queue_count)
+INSERT INTO queue_count (county_code, kind, gravest, finding_codes, items)
+SELECT left(area_code, 6), kind, gravest, finding_codes, count(*) FROM review_item
+WHERE state IN ('waiting', 'claimed') GROUP BY 1, 2, 3, 4
+"""
 
 
 def _drop_indexes(connection: "psycopg.Connection") -> list[str]:

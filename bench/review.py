@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -36,6 +36,7 @@ def measure(seconds: float) -> Iterator[Row]:
             filled = fill(connection, MILLION)
         yield Row("a million visits awaiting review, written", f"{filled.seconds:.0f} s")
         yield from _page_rows(system, tokens[0], few, seconds)
+        yield from _count_rows(system, tokens[0])
         yield from _claim_rows(system, tokens, min(seconds, 10.0))
         with system.connect() as connection:
             settle(connection)
@@ -69,6 +70,34 @@ def _page_rows(system: System, token: str, few: dict[int, tuple[float, float]], 
         )
     empty = run_measured(system.url, token, partial(_asking, "/auth/v1/me"), 8, 3.0)
     yield Row("the same server saying only who is calling, 8 connections", f"{empty.rate:.0f}/s")
+
+
+COUNTED_BY_HAND = """SELECT kind, count(*), min(entered_at) FROM review_item
+WHERE state IN ('waiting', 'claimed') AND area_code LIKE '99%' GROUP BY kind"""
+COUNTS = {
+    "a province's": "",
+    "a province's, of one finding": "?finding=visit.too_short",
+    "a county's": f"?area={COUNTY}",
+    "a village's": f"?area={COUNTY}100200",
+}
+
+
+def _count_rows(system: System, token: str) -> Iterator[Row]:
+    with system.connect() as connection:
+        by_hand = min(_took_ms(connection, COUNTED_BY_HAND) for _ in range(3))
+    for name, query in COUNTS.items():
+        path = f"/desk/v1/queue/counts{query}"
+        loop = run_measured(system.url, token, partial(_asking, path), 1, 3.0, warm_up=1.0)
+        assert not loop.failed, loop.first_failure
+        beside = f"{by_hand:.0f} ms counted by kind alone" if not query else ""
+        told = f"{loop.percentile_ms(0.95):.0f} ms"
+        yield Row(f"counts of the queue p95 at {MILLION:,} waiting: {name}", told, beside, "", "< 100 ms")
+
+
+def _took_ms(connection: "psycopg.Connection[Any]", statement: str) -> float:
+    began = time.perf_counter()
+    connection.execute(statement)
+    return (time.perf_counter() - began) * 1000
 
 
 class Claimed(NamedTuple):
@@ -216,11 +245,7 @@ ASKED = {
 
 def _overview_rows(system: System, token: str) -> Iterator[Row]:
     with system.connect() as connection:
-        took: list[float] = []
-        for _ in range(3):
-            began = time.perf_counter()
-            connection.execute(COUNTED)
-            took.append((time.perf_counter() - began) * 1000)
+        took = [_took_ms(connection, COUNTED) for _ in range(3)]
     for name, query in ASKED.items():
         path = f"/desk/v1/overview/{query}"
         loop = run_measured(system.url, token, partial(_asking, path), 1, 4.0, warm_up=1.0)

@@ -10,10 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ColumnElement,
     Computed,
     ForeignKey,
+    Identity,
     Index,
     String,
     Text,
@@ -26,6 +28,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -74,6 +77,8 @@ class ReviewItem(Base):
             postgresql_where=text("state <> 'decided'"),
         ),
         Index("ix_review_item_changed", "changed_at"),
+        Index("ix_review_item_entered", "entered_at", postgresql_where=text("state <> 'decided'")),
+        Index("ix_review_item_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
     )
 
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
@@ -102,14 +107,29 @@ class ReviewItem(Base):
 
         Relatives are declared by name (近亲属备案), so a namesake is kept away too: there are other reviewers.
         """
+        own, relatives = cls._kept_from(caller)
+        return and_(cls.in_areas_of(caller), cls.visit_id.not_in(own), cls.visit_id.not_in(relatives))
+
+    @classmethod
+    def in_areas_of(cls, caller: Caller) -> ColumnElement[bool]:
+        areas = [cls.under(prefix) for prefix in caller.prefixes(REVIEW_ROLES)]
+        return or_(*areas) if areas else false()
+
+    @classmethod
+    def not_for(cls, caller: Caller) -> ColumnElement[bool]:
+        """What `in_scope` keeps from a caller in their own areas."""
+        own, relatives = cls._kept_from(caller)
+        return cls.visit_id.in_(union(own, relatives))
+
+    @classmethod
+    def _kept_from(cls, caller: Caller) -> tuple[Any, Any]:
         own: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
         relatives: Any = (
             select(ReviewItem.visit_id)
             .join(RelativeOnStaff, RelativeOnStaff.household_id == ReviewItem.household_id)
             .where(RelativeOnStaff.name == caller.name)
         )
-        areas = [cls.under(prefix) for prefix in caller.prefixes(REVIEW_ROLES)]
-        return and_(or_(*areas) if areas else false(), cls.visit_id.not_in(own), cls.visit_id.not_in(relatives))
+        return own, relatives
 
     @classmethod
     def under(cls, prefix: str) -> ColumnElement[bool]:
@@ -130,6 +150,36 @@ def written(text_: str) -> Any:
     prepared must guess how much of the queue it is, and sorts all of it; nor does it see that a partial index fits.
     """
     return literal(text_, literal_execute=True)
+
+
+class QueueCount(Base):
+    """How many visits of a county await a decision, by what the queue's counts ask: the sum over the rows of a kind.
+
+    A trigger on `review_item` adds a row for each that comes or goes, in its transaction, so that nobody waits for
+    another; `fold_counts` makes few of many.
+    """
+
+    __tablename__ = "queue_count"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    county_code: Mapped[str] = mapped_column(String(6), index=True)
+    kind: Mapped[str]
+    gravest: Mapped[int]
+    finding_codes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    items: Mapped[int]
+
+
+async def fold_counts(session: AsyncSession) -> None:
+    """Each row goes into one sum, whoever else folds at the same time."""
+    await session.execute(_FOLD)
+
+
+_FOLD = text("""
+WITH gone AS (DELETE FROM queue_count RETURNING county_code, kind, gravest, finding_codes, items)
+INSERT INTO queue_count (county_code, kind, gravest, finding_codes, items)
+SELECT county_code, kind, gravest, finding_codes, sum(items) FROM gone
+GROUP BY county_code, kind, gravest, finding_codes HAVING sum(items) <> 0
+""")
 
 
 class Finding(Base):
@@ -220,6 +270,13 @@ class VisitTally(Base):
             "ix_visit_tally_day",
             "visited_on",
             postgresql_include=["area_code", "author_id", "is_late", "is_returned", "decided_after_s"],
+        ),
+        # Each caseworker's, one after the other: nothing is left to sort.
+        Index(
+            "ix_visit_tally_author",
+            "author_id",
+            "visited_on",
+            postgresql_include=["area_code", "is_late", "is_returned", "decided_after_s"],
         ),
     )
 

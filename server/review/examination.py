@@ -23,7 +23,17 @@ from server.core.tokens import utc_now
 from server.models import audit
 from server.models.evidence import Evidence, Photo
 from server.models.feed import announce
-from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SeenFix, SeenPhoto, SpotCheck, tally
+from server.models.review import (
+    SEVERITIES,
+    Decision,
+    Finding,
+    ReviewItem,
+    SeenFix,
+    SeenPhoto,
+    SpotCheck,
+    fold_counts,
+    tally,
+)
 from server.models.visits import ARRIVING_STATES, Attestation, Visit
 from server.review.doubts import Facts
 from server.review.rules import Doubt, codes_reading, find_doubts
@@ -329,6 +339,13 @@ async def look_again(services: Services, *, visit_id: str, codes: list[str] | No
         view = await view_visit(session, visit)
         await _replace_findings(session, visit, list(find_doubts(view, codes)), codes, utc_now())
         await _enter_queue(session, visit, view.rule(FINDING_DAYS), utc_now())
+
+
+@jobs.task("review.fold_counts", cron="* * * * *")
+async def fold(services: Services) -> None:
+    """Sums of what came and went; nobody waits for it, and what is counted is right without it."""
+    async with open_session(services.sessions) as session:
+        await fold_counts(session)
 
 
 @jobs.task("review.rule_changed")

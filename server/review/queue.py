@@ -1,5 +1,6 @@
 """The review queue as one looks at it: filters, counts, keyset pages, and a reviewer's own saved views."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -7,18 +8,32 @@ from uuid import UUID
 
 from msgspec import Meta, convert, to_builtins
 from msgspec.structs import astuple
-from sqlalchemy import DateTime, Select, Uuid, and_, bindparam, delete, func, literal_column, or_, select, true, tuple_
+from sqlalchemy import (
+    DateTime,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, readable, require
+from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require
 from server.core.database import Kept, keep_statement, run_kept
 from server.core.paging import Page, cut_page, read_place
 from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import SEVERITIES, ReviewItem, SavedView, written
+from server.models.review import COUNTY, SEVERITIES, QueueCount, ReviewItem, SavedView, written
 from server.models.visits import Visit
 
 LONGEST_PAGE = 200
@@ -184,35 +199,65 @@ def in_state(state: State | None, now: Any) -> Any:
 
 
 async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, now: datetime) -> QueueCounts:
-    """Two queries, over what is not decided alone: what was decided only grows."""
+    """Three queries. Of counties and more from sums that are kept; of less, or by what is not in them, counted."""
     require(caller, REVIEW_ROLES)
-    open_items = filtered(readable(ReviewItem, caller), filters, now).subquery()
-    is_claimed = and_(open_items.c.state == "claimed", open_items.c.lease_until > now).label("is_claimed")
-    rows = (
-        await session.execute(
-            select(open_items.c.kind, is_claimed, func.count(), func.min(open_items.c.entered_at)).group_by(
-                open_items.c.kind, "is_claimed"
-            )
-        )
-    ).all()
-    code = func.unnest(open_items.c.finding_codes).table_valued("value", name="code").render_derived()
-    codes = await session.execute(
-        select(code.c.value, func.count())
-        .select_from(open_items)
-        .join(code, true())
-        .group_by(code.c.value)
-        .order_by(code.c.value)
-    )
-    kinds: dict[str, int] = {}
-    for kind, _, count, _ in rows:
-        kinds[kind] = kinds.get(kind, 0) + count
+    mine = filtered(readable(ReviewItem, caller), filters, NOW)
+    summed = _summed(caller, filters) if _is_kept(caller, filters) else _counted(mine)
+    kinds: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    for kind, finding_codes, items in await session.execute(summed, {"now": now}):
+        kinds[kind] += items
+        codes.update(dict.fromkeys(finding_codes, items))
+    claimed = await session.scalar(_only(mine.where(in_state("claimed", NOW)), func.count()), {"now": now})
+    entered = _only(mine, ReviewItem.entered_at).order_by(ReviewItem.entered_at).limit(so_many(1))
     return QueueCounts(
-        waiting=sum(count for _, claimed, count, _ in rows if not claimed),
-        claimed=sum(count for _, claimed, count, _ in rows if claimed),
-        oldest_entered_at=min((oldest for *_, oldest in rows), default=None),
-        by_kind=dict(sorted(kinds.items())),
-        by_finding=dict(codes.all()),
+        # A claim between two queries is no visit fewer than none.
+        waiting=max(0, kinds.total() - (claimed or 0)),
+        claimed=claimed or 0,
+        oldest_entered_at=await session.scalar(entered, {"now": now}),
+        by_kind={kind: items for kind, items in sorted(kinds.items()) if items},
+        by_finding={code: items for code, items in sorted(codes.items()) if items},
     )
+
+
+def _only(rows: Select[Any], column: Any) -> Select[Any]:
+    return rows.with_only_columns(column)
+
+
+def _is_kept(caller: Caller, filters: Filters) -> bool:
+    if filters.author_id is not None or filters.waited_h is not None:
+        return False
+    areas = [*caller.prefixes(REVIEW_ROLES), filters.area or ""]
+    return all(len(area) <= COUNTY for area in areas)
+
+
+def _counted(mine: Select[Any]) -> Select[Any]:
+    one = ReviewItem
+    return _only(mine, one.kind).add_columns(one.finding_codes, func.count()).group_by(one.kind, one.finding_codes)
+
+
+def _summed(caller: Caller, filters: Filters) -> Select[Any]:
+    """What is kept of the caller's counties, less what is not theirs to decide on."""
+    kept: Any = select(QueueCount.kind, QueueCount.finding_codes, QueueCount.items).where(
+        in_areas(QueueCount.county_code, caller, REVIEW_ROLES)
+    )
+    if filters.area:
+        kept = kept.where(QueueCount.county_code.startswith(filters.area))
+    each: Any = select(ReviewItem.kind, ReviewItem.finding_codes, literal(-1))
+    less = filtered(each, filters, NOW).where(ReviewItem.in_areas_of(caller), ReviewItem.not_for(caller))
+    parts = union_all(_by_what_is_asked(kept, filters), less).subquery("parts")
+    kind, finding_codes, items = parts.c
+    return select(kind, finding_codes, func.sum(items)).group_by(kind, finding_codes)
+
+
+def _by_what_is_asked(kept: Select[Any], filters: Filters) -> Select[Any]:
+    if filters.kind is not None:
+        kept = kept.where(QueueCount.kind == filters.kind)
+    if filters.finding is not None:
+        kept = kept.where(QueueCount.finding_codes.contains([filters.finding]))
+    if filters.severity is not None:
+        kept = kept.where(QueueCount.gravest >= SEVERITIES.index(filters.severity))
+    return kept
 
 
 async def list_views(session: AsyncSession, caller: Caller) -> list[NamedView]:

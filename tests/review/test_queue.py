@@ -11,9 +11,9 @@ from server.core.ids import new_id
 from server.models.areas import AreaRule
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
-from server.models.review import Decision, ReviewItem, SpotCheck
+from server.models.review import Decision, QueueCount, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
-from server.review.examination import examine_visit, on_rule_changed
+from server.review.examination import examine_visit, fold, on_rule_changed
 from tests.review.makers import MORNING
 
 QUEUE = "/desk/v1/queue"
@@ -61,6 +61,41 @@ async def test_filters_choose_and_counts_agree_with_them(ground, desk):
     assert (counts["waiting"], counts["claimed"]) == (3, 0)
     assert counts["byKind"] == {"neighbour": 1, "review": 2}
     assert counts["byFinding"] == {"visit.too_short": 1}
+
+
+async def test_counts_that_are_kept_are_what_counting_gives_whatever_happened(ground, desk, county_desk):
+    """Two counties' sums for a supervisor, of which one visit is their own; the town's officer counts by hand."""
+    visits = [await ground.examined(n, started_at=MORNING + n * DAY, minutes=35 - 30 * (n % 2)) for n in range(8)]
+    async with open_session(ground.services.sessions) as session:
+        session.add(VisitInvestigator(visit_id=visits[0], staff_id=desk.id))
+    for visit in visits[1:6]:
+        await claim(desk, visit)
+    await decide(desk, visits[1])
+    await decide(desk, visits[2], "returned", questioned=[{"questionId": "savings_fen", "reason": "存折?"}])
+    await decide(desk, visits[3])
+    await county_desk.http.post(f"/desk/v1/visits/{visits[3]}/reopen", json={"reason": "再看"})
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(ReviewItem, visits[4])).lease_until = MORNING
+        (await session.get_one(Visit, visits[2])).state = "submitted"
+        (await session.get_one(Visit, visits[7])).ended_at = MORNING + 7 * DAY + timedelta(minutes=20)
+    for visit in (visits[2], visits[7]):
+        await examine_visit(ground.services, visit_id=str(visit))
+
+    async def ask(**query):
+        told = (await desk.http.get(f"{QUEUE}/counts", params=query)).json()
+        by_hand = (await desk.http.get(f"{QUEUE}/counts", params={**query, "waitedH": 0})).json()
+        assert told == by_hand
+        return told
+
+    for _ in range(2):
+        told = await ask()
+        assert (told["waiting"], told["claimed"], told["byFinding"]) == (5, 1, {"visit.too_short": 2})
+        assert (await ask(finding="visit.too_short"))["waiting"] == 1
+        assert (await ask(severity="notice", kind="review", area="339901"))["claimed"] == 1
+        assert (await ask(kind="intake"))["oldestEnteredAt"] is None
+        await fold(ground.services)
+    async with ground.services.sessions() as session:
+        assert await session.scalar(select(func.sum(QueueCount.items))) == 7
 
 
 async def test_a_finding_counts_as_days_of_waiting_and_so_nothing_waits_for_ever(ground, desk, system):
