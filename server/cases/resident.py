@@ -206,15 +206,12 @@ _WAY: tuple[tuple[str, str, frozenset[str]], ...] = (
 
 
 def _stages(status: CaseStatus) -> list[Stage]:
-    """An application that ended without money has no stage to come: its last is where it ended."""
+    """An application that ended has no stage to come: those it went through, and last where it ended."""
     place = next((n for n, (_, _, states) in enumerate(_WAY) if status.state in states), None)
     if place is not None:
         return [Stage(zh=zh, en=en, state=_standing(n, place)) for n, (zh, en, _) in enumerate(_WAY)]
-    reached = max(
-        (n for one in status.timeline for n, (_, _, states) in enumerate(_WAY) if MOVES[one.step].to_state in states),
-        default=0,
-    )
-    past = [Stage(zh=zh, en=en, state="done") for zh, en, _ in _WAY[: reached + 1]]
+    reached = {MOVES[one.step].to_state for one in status.timeline}
+    past = [Stage(zh=zh, en=en, state="done") for zh, en, states in _WAY if states & reached]
     return [*past, Stage(zh=status.state_zh, en=status.state_en, state="now")]
 
 

@@ -98,10 +98,10 @@ async def shoot(page: Page, name: str, *, full_page: bool = True) -> None:
 
 async def find_faults(page: Page) -> list[str]:
     """What is wrong to look at: words cut off or outside the screen, English in the Chinese interface, axe's word."""
-    return [*await _overflows(page), *await _english(page), *await _axe(page)]
+    return [*await find_overflows(page), *await find_english(page), *await _axe(page)]
 
 
-async def _overflows(page: Page) -> list[str]:
+async def find_overflows(page: Page) -> list[str]:
     return await page.evaluate(
         """() => {
           const wide = document.documentElement.clientWidth, faults = [];
@@ -119,7 +119,7 @@ async def _overflows(page: Page) -> list[str]:
     )
 
 
-async def _english(page: Page) -> list[str]:
+async def find_english(page: Page) -> list[str]:
     text = await page.evaluate(
         """() => {
           const words = [];

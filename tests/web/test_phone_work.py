@@ -142,7 +142,8 @@ async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_i
     await page.locator("label.choice", has_text="全部").click()
     await expect(first).to_contain_text(quiet["headName"])
     await expect(first).to_contain_text("5 米")
-    await page.get_by_role("button", name="按期限").click()
+    await page.get_by_role("button", name="按远近").click()
+    await expect(page.get_by_role("button", name="按期限")).to_be_visible()
     late = [int(one.split()[1]) for one in await page.locator(".group").first.locator(".late").all_inner_texts()]
     assert len(late) > 1
     assert late == sorted(late, reverse=True)

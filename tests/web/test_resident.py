@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from playwright.async_api import Page, expect
 
+from server.core.database import open_session
+from server.demo.cases import load_cases
 from server.processes import LOOPBACK, free_port, spawn, stop
 from tests.live import PROJECT
 from tests.phones import make_kit
@@ -15,16 +17,26 @@ from tests.test_first_path import push_whole
 from tests.web.browser import Handset, find_faults, shoot
 
 
-@pytest.fixture
-def settings(settings, tmp_path):
+@pytest.fixture(scope="module")
+def shared_settings(shared_settings, tmp_path_factory):
     """The API signs residents in at a WeChat of its own, played beside it."""
     port = free_port()
     command = [sys.executable, "-m", "server", "wechat-stub", "--port", str(port)]
-    stub = spawn(command, log=tmp_path / "wechat.log", directory=PROJECT)
+    stub = spawn(command, log=tmp_path_factory.mktemp("wechat") / "wechat.log", directory=PROJECT)
     url = f"http://{LOOPBACK}:{port}"
     _wait_for(f"{url}/_stub/messages")
-    yield msgspec.structs.replace(settings, wechat_base_url=url)
+    yield msgspec.structs.replace(shared_settings, wechat_base_url=url)
     stop(stub)
+
+
+@pytest.fixture
+def settings(shared_settings):
+    return shared_settings
+
+
+@pytest.fixture
+def server(shared_server):
+    return shared_server
 
 
 @pytest.fixture
@@ -103,6 +115,76 @@ async def _dispute_the_visit(page: Page) -> list[str]:
     await visit.get_by_role("button", name="提交").click()
     await expect(visit.get_by_text("您提出了异议")).to_be_visible()
     return faults
+
+
+async def test_a_resident_confirms_a_visit_and_withdraws_the_application(system, county, handset: Handset):
+    due = [one for one in county.assignments if one.kind == "intake"][1]
+    phone = await system.sign_in(due.caseworker_login, "caseworker")
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id)
+    await push_whole(phone, partner, kit)
+    await system.run_jobs()
+    home = (await phone.pull("households"))[kit.visit["householdId"]]
+    number = next(one.application_number for one in county.assignments if one.household_number == home["number"])
+    resident = next(one for one in county.residents if one.application_number == number)
+    page = await handset.open(f"/r/?code=demo-{resident.wechat_suffix}-again")
+    await page.fill("input[name=number]", number)
+    await page.fill("input[name=idNumber]", resident.id_number)
+    await page.get_by_role("button", name="绑定", exact=True).click()
+    await page.locator(".case").click()
+    visit = page.locator(".visit")
+    await visit.get_by_role("button", name="相符").click()
+    await expect(visit.get_by_text("您已确认")).to_be_visible()
+    await expect(visit.get_by_role("button")).to_have_count(0)
+
+    await page.get_by_role("button", name="撤回申请").click()
+    await page.get_by_label("为什么撤回").fill("已找到工作")
+    await page.get_by_role("button", name="确认撤回").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("撤回")
+    await expect(page.get_by_role("button", name="撤回申请")).to_have_count(0)
+    assert await find_faults(page) == []
+    await shoot(page, "resident-withdrawn")
+
+
+# By the suffix of the demo's residents (server/demo/cases.py), what each reads of a case in its own state.
+STATES = {
+    "materials": ("resident10", ["尚缺", "还缺"]),
+    "hearing": ("resident13", ["将召开民主评议"]),
+    "paid": ("resident18", ["每月", "起发放", "请带出生证到村委会"]),
+    "stopped": ("resident19", ["起停发", "不服这个决定"]),
+    "refused": ("resident20", ["名下有营运车辆一辆", "行政复议", "投诉或申诉"]),
+    "posting": ("resident22", ["公示"]),
+}
+
+
+async def test_a_resident_reads_a_case_in_each_later_state(services, county, handset: Handset):
+    async with open_session(services.sessions) as session:
+        await load_cases(session, services, county)
+    faults = {}
+    page = await handset.open("/r/")
+    for state, (suffix, words) in STATES.items():
+        await page.goto(f"{handset.url}/r/?code=demo-{suffix}-x")
+        await page.locator(".case").click()
+        await expect(page.get_by_text("接下来")).to_be_visible()
+        await page.locator("summary", has_text="办理过程").click()
+        for word in words:
+            await expect(page.get_by_text(word).first).to_be_visible()
+        if state == "refused":  # which never came so far as to be posted
+            await expect(page.locator(".stages")).to_contain_text("县级审核确认")
+            await expect(page.locator(".stages")).not_to_contain_text("公示")
+        faults[state] = await find_faults(page)
+        await shoot(page, f"resident-{state}")
+        if state in {"paid", "refused"}:
+            async with page.expect_download() as saved:
+                await page.get_by_role("button", name="下载").first.click()
+            assert (await (await saved.value).path()).read_bytes().startswith(b"%PDF")
+        if state == "posting":
+            await page.get_by_role("link", name="第 1 轮").click()
+            await expect(page.get_by_role("button", name="提交异议")).to_be_visible()
+            break
+        await page.get_by_role("button", name="退出").click()
+        await expect(page.get_by_role("heading", name="查看您的低保申请")).to_be_visible()
+    assert {name: found for name, found in faults.items() if found} == {}
 
 
 def _wait_for(url: str) -> None:

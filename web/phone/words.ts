@@ -20,9 +20,9 @@ export const t = say({
   syncNow: ['立即同步', 'Sync now'],
   serverSays: ['服务器答复：{words}', 'The server says: {words}'],
   // plan
-  search: ['搜索姓名、编号、地址', 'Search name, number, address'],
-  nearMe: ['按远近', 'Nearest first'],
-  byDue: ['按期限', 'Most urgent first'],
+  search: ['搜索姓名、编号、地址', 'Name, number, address'],
+  nearMe: ['按远近', 'Nearest'],
+  byDue: ['按期限', 'Urgent'],
   locating: ['正在定位…', 'Finding where you are…'],
   due: ['到期 {n} 户', '{n} due'],
   all: ['全部 {n} 户', 'All {n}'],

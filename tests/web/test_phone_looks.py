@@ -1,0 +1,71 @@
+"""Every screen of the phone on a narrow one, in both languages, in large type: nothing cut off, all to be hit."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.web.browser import find_english, find_overflows, shoot
+
+NARROW = {"width": 360, "height": 740}
+LEAST_PX = 44
+
+
+@pytest.fixture
+def settings(shared_settings):
+    return shared_settings
+
+
+@pytest.fixture
+def server(shared_server):
+    return shared_server
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, phone, due, language):
+    home = next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
+    await handset.stand_at(home)
+    await handset.context.add_init_script(
+        f"localStorage['zoufang.language'] = '{language}'; localStorage['zoufang.largeType'] = '1'"
+    )
+    page = await handset.sign_in(due.caseworker_login)
+    await page.set_viewport_size(NARROW)
+    faults: dict[str, list[str]] = {}
+
+    async def look(name: str, *, full_page: bool = False) -> None:
+        english = await find_english(page) if language == "zh" else []
+        faults[name] = [*await find_overflows(page), *await _small_targets(page), *english]
+        await shoot(page, f"phone-large-{language}-{name}", full_page=full_page)
+
+    await expect(page.locator(".row").first).to_be_visible()
+    await expect(page.get_by_text(home["headName"])).to_be_visible()
+    await look("plan")
+    await page.get_by_text(home["headName"]).click()
+    await expect(page.locator(".button.primary")).to_be_visible()
+    await look("home")
+    await page.goto(f"{page.url}/propose")
+    await page.locator("summary").first.click()
+    await look("propose")
+    await page.go_back()
+    await page.locator(".button.primary").click()
+    await page.locator(".screen.visit .card").first.wait_for()
+    await look("arrival")
+    steps = page.locator(".steps button")
+    for place in range(1, await steps.count()):
+        await steps.nth(place).click()
+        await look(f"step-{place}", full_page=True)
+    for tab in ("outbox", "me", "attest"):
+        await page.goto(f"{handset.url}/m/{tab}")
+        await page.locator(".card").first.wait_for()
+        await look(tab)
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def _small_targets(page: Page) -> list[str]:
+    """What a thumb may miss. A choice's own input lies under its label, which is what is hit."""
+    return await page.evaluate(
+        """(least) => [...document.querySelectorAll('#app :is(a, button, input, select, textarea, summary)')].flatMap((one) => {
+          const target = one.closest('label.choice, label.option') ?? one, box = target.getBoundingClientRect();
+          if (!box.width || one.type === 'file' || (box.height >= least && box.width >= least)) return [];
+          return [`hard to hit, ${Math.round(box.width)}×${Math.round(box.height)}: ${one.innerText || one.outerHTML.slice(0, 60)}`];
+        })""",
+        LEAST_PX,
+    )
