@@ -6,6 +6,7 @@ import json
 import struct
 import zlib
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -53,6 +54,13 @@ async def test_an_expired_token_is_told_apart_so_that_the_phone_refreshes(system
     old = issue_access_token(services.token_keys, claims, now=utc_now() - timedelta(hours=1), minutes=15)
     answer = await system.client(Authorization=f"Bearer {old}").get("/auth/v1/me")
     assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_expired")
+
+
+async def test_a_token_opens_nothing_with_the_device_of_another_person(system, services, phone, partner):
+    claims = AccessClaims(partner.id, UUID(phone.signed_in["deviceId"]), is_resident=False)
+    token = issue_access_token(services.token_keys, claims, now=utc_now(), minutes=15)
+    answer = await system.client(Authorization=f"Bearer {token}").get("/auth/v1/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
 
 
 async def test_a_token_of_another_key_is_refused(system, services, phone):
@@ -278,6 +286,19 @@ async def refused_as(system, phone, content: bytes) -> str:
     told = (await phone.pull("evidence"))[evidence_id]["server"]
     assert told["state"] == "refused"
     return told["refusedCode"]
+
+
+async def test_a_visit_is_not_whole_with_other_bytes_than_its_list_sealed(system, phone, partner):
+    kit = await make_kit(phone, partner.id)
+    kit.visit["photos"][0]["sha256"] = "0" * 64
+    await phone.push("evidence", *kit.evidence)
+    await phone.push("visits", kit.visit)
+    await partner.push("attestations", kit.attestation)
+    for evidence_id, content in kit.photos.items():
+        await phone.upload(evidence_id, content)
+    await system.run_jobs()
+    held = (await phone.pull("visits"))[kit.visit["id"]]
+    assert (held["server"]["state"], held["server"]["complete"]) == ("submitted", False)
 
 
 async def test_a_text_file_called_jpg_is_refused_by_its_content(system, phone):

@@ -123,6 +123,9 @@ def _fit_to_household(walk: Walk, facts: Facts, answers: Document) -> None:
         row.clear()
         row.update(memberId=person, lives_here=True, health=health[person], **illness)
         row.update(_work_and_school(ages[person]))
+    if "staff_relative" in answers:
+        answers["staff_relative"] = False
+        answers.pop("staff_relative_note", None)
     earned_fen = sum(row.get("monthly_earnings_fen", 0) for row in answers.get("members", []))
     for row in answers.get("income", []):
         yearly = earned_fen * 12 if row["kind"] == "wages" else 0 if row["kind"] == "business" else row["declaredFen"]

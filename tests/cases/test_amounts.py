@@ -82,6 +82,12 @@ def test_an_income_at_the_standard_gets_nothing_and_the_calculation_says_why():
     assert answer.lines[-1].rule == "amount.single_person_percent"
 
 
+def test_an_uplift_is_for_those_who_are_paid_and_not_for_who_is_at_the_standard():
+    aged = people(1, born_on=date(1950, 1, 1))
+    assert told(aged, [income(260_00)], uplifts=UPLIFTS).covered == []
+    assert told(aged, [income(259_99)], uplifts=UPLIFTS).amount_fen == 1 + 26_00
+
+
 def test_some_incomes_are_not_counted_by_law_and_still_leave_a_line():
     answer = told(people(1), [income(500_00, "transfer", category="veteran_benefit")])
     assert answer.amount_fen == 260_00

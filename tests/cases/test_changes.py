@@ -18,7 +18,7 @@ from server.core.tokens import utc_now
 from server.core.workdays import day_of
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange
-from server.models.cases import Calculation, CaseFile, IncomeItem
+from server.models.cases import Calculation, CaseFile, IncomeItem, RelativeOnStaff
 from server.models.households import Assignment, Household
 from tests.cases.makers import VILLAGE, calculated, done, look, refused, step
 from tests.cases.test_household_word import visited
@@ -135,6 +135,21 @@ async def test_the_inbox_is_of_ones_own_area_and_pages_by_cursor(office, county)
     assert (await decide(stranger, ids[0], outcome="nothing", reply="收到")).json()["code"] == "thing.not_found"
     worker = await office.person("caseworker")
     assert (await decide(worker, ids[0], outcome="nothing", reply="收到")).json()["code"] == "auth.forbidden"
+
+
+async def test_a_relative_does_not_decide_what_a_reported_change_leads_to(office, services):
+    case_id, county = await in_force(office)
+    change_id = await report(await office.resident(), case_id)
+    household = await household_of(office, case_id)
+    async with open_session(services.sessions) as session:
+        session.add(
+            RelativeOnStaff(
+                household_id=household.id, name=county.signed_in["name"], office="县民政局", relation="表亲",
+                declared_on=day_of(utc_now()),
+            )
+        )  # fmt: skip
+    answer = await decide(county, change_id, outcome="nothing", reply="保障不变")
+    assert answer.json()["code"] == "case.own_relative"
 
 
 async def test_what_a_household_says_of_its_visit_stands_on_the_case_and_in_a_list(office, county):
@@ -317,6 +332,17 @@ async def test_arrears_are_counted_to_the_month_in_china(office):
     told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
     assert difference < 0
     assert told["arrearsFen"] == 2 * difference  # September and October
+
+
+async def test_another_town_reads_nothing_of_what_is_paid_here(office, county):
+    await in_force(office)
+    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    stranger, mine = await office.sign_in(other), await office.person("town_officer")
+    period = {"since": "2020-01-01", "until": "2040-01-01"}
+    for desk, granted in ((mine, 1), (stranger, 0)):
+        assert len((await desk.http.get("/desk/v1/benefit-changes")).json()["items"]) == granted
+        totals = (await desk.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
+        assert totals["netHouseholds"] == granted
 
 
 # --- the sums of a year

@@ -210,3 +210,14 @@ async def test_what_is_owned_is_held_against_what_was_declared_to_be(
     lines = (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json()
     found = [(one["found"], one["declared"]) for line in lines for one in line["differences"]]
     assert found == ([differs] if differs else [])
+
+
+async def test_another_town_neither_reads_a_batch_nor_answers_it(office, county):
+    await consenting(office)
+    _, body, made = await batch(office)
+    assert made.status_code == 201, made.text
+    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != TOWN)
+    stranger = await office.sign_in(other)
+    path = f"/desk/v1/cross-checks/{body['id']}"
+    for answer in (await stranger.http.get(f"{path}/file"), await import_(stranger, body["id"], b"")):
+        assert (answer.status_code, answer.json()["code"]) == (404, "thing.not_found")

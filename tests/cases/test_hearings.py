@@ -72,6 +72,7 @@ async def test_without_a_quorum_nothing_is_counted_and_every_one_who_came_votes(
     stranger = await count(town, case_id, hearing, 5, attended=[*seats[:4], str(new_id())])
     assert stranger.json()["code"] == "request.invalid"
     assert (await look(town, case_id))["state"] == "hearing"
+    assert (await count(town, case_id, hearing, 5)).json()["passed"]
 
 
 async def test_the_votes_on_a_case_that_was_withdrawn_are_not_counted(office):

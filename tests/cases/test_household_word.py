@@ -72,6 +72,17 @@ async def test_a_visit_early_on_the_day_of_the_application_is_shown(office, serv
     assert len((await resident.http.get(f"/resident/v1/cases/{case_id}/visits")).json()) == 1
 
 
+async def test_what_was_looked_into_behind_a_complaint_is_not_shown_to_the_household(office, services, county):
+    case_id, kit, resident = await visited(office, county)
+    path = f"/resident/v1/cases/{case_id}/visits"
+    for kind in ("complaint", "neighbour", "spot_check"):
+        async with open_session(services.sessions) as session:
+            (await session.get_one(Visit, kit.visit["id"])).kind = kind
+        assert (await resident.http.get(path)).json() == []
+        word = await resident.http.post(f"{path}/{kit.visit['id']}/word", json={"stance": "confirmed"})
+        assert word.json()["code"] == "thing.not_found"
+
+
 async def test_a_change_at_home_may_be_told_before_the_application_is_taken_on(office):
     case_id = await office.case(state="materials")
     resident = await office.resident()

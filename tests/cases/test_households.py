@@ -5,13 +5,15 @@ import json
 from datetime import date
 from uuid import uuid4
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from server.core.database import open_session
 from server.core.idnumbers import make_id_number
 from server.core.ids import new_id
+from server.core.tokens import utc_now
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
+from server.models.households import Caseload
 from tests.cases.makers import VILLAGE, calculated, done, look, refused
 
 
@@ -148,6 +150,29 @@ async def test_numbers_are_sealed_and_opening_one_is_logged_with_its_reason(offi
     }
 
 
+async def test_a_number_is_not_opened_for_an_officer_of_another_town_who_visits_the_home(office, services, county):
+    _, body = await apply(await office.person("town_officer"))
+    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    visitor = await office.sign_in(other)
+    async with open_session(services.sessions) as session:
+        session.add(Caseload(household_id=body["householdId"], staff_id=visitor.id))
+    path = f"/desk/v1/households/{body['householdId']}"
+    assert (await visitor.http.get(path)).status_code == 200
+    answer = await visitor.http.post(f"{path}/reveal", json={"what": "card", "reason": "发放核对"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "auth.forbidden")
+
+
+async def test_who_no_longer_holds_a_home_reads_nothing_of_it(office, services):
+    worker = await office.person("caseworker")
+    _, body = await apply(worker)
+    paths = [f"/desk/v1/households/{body['householdId']}", f"/desk/v1/cases/{body['id']}"]
+    assert [(await worker.http.get(path)).status_code for path in paths] == [200, 200]
+    async with open_session(services.sessions) as session:
+        held = Caseload.household_id == body["householdId"]
+        await session.execute(update(Caseload).where(held).values(revoked_at=utc_now()))
+    assert [(await worker.http.get(path)).json()["code"] for path in paths] == ["thing.not_found"] * 2
+
+
 async def change(desk, household_id, body, version, reason="更正"):
     return await desk.http.put(
         f"/desk/v1/households/{household_id}",
@@ -256,6 +281,14 @@ async def test_the_amount_is_calculated_from_the_household_and_kept(office, serv
     assert [one["amountFen"] for one in listed] == [300_00, 260_00]
     assert listed[1] == first
     assert all(one["source"] for one in later["lines"])
+
+
+async def test_what_was_verified_counts_before_what_was_declared(office):
+    await office.rule("amount.standard_fen", 36000)
+    town = await office.person("town_officer")
+    income = {"id": str(new_id()), "kind": "wage", "declaredFen": 100_00, "verifiedFen": 150_00}
+    _, made = await apply(town, household=household(incomes=[income]))
+    assert (await calculated(town, made["id"]))["amountFen"] == 360_00 - 150_00
 
 
 async def test_where_no_standard_holds_nothing_is_calculated(office):

@@ -4,7 +4,7 @@ import pytest
 
 from server.core.money import format_fen
 from server.core.printing import Notice, draw_qr, print_notice
-from tests.cases.makers import done, look
+from tests.cases.makers import calculated, done, look
 from tests.cases.test_hearings import at_hearing, call, count
 from tests.cases.test_households import apply
 from tests.cases.test_postings import drafted, to_posting
@@ -52,6 +52,16 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     stranger = await office.resident(1)
     assert (await stranger.http.get(f"{own}/confirmed")).json()["code"] == "thing.not_found"
     assert (await town.http.get(f"{path}/anything")).status_code == 400
+
+
+async def test_a_resident_reads_no_reckoning_before_the_town_has_opined(office):
+    case_id, town, resident = await office.case(), await office.person("town_officer"), await office.resident()
+    await office.rule("amount.standard_fen", 36000)
+    await calculated(town, case_id)
+    assert (await town.http.get(f"/desk/v1/cases/{case_id}/notices/calculation")).status_code == 200
+    own = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/calculation")
+    assert own.json()["code"] == "case.not_now"
+    assert (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()["calculation"] is None
 
 
 async def test_the_notice_of_acceptance_says_the_limits_that_run_in_their_own_unit(office):

@@ -6,10 +6,14 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
+from server.models.cases import CaseFile
 from server.models.evidence import MismatchedUpload
+from server.models.households import HouseholdMember
 from server.models.notifications import Notice
+from server.models.people import ResidentBinding
 from tests.cases.makers import look
 from tests.phones import tiny_photo
 from tests.uploads.tus import create, head, patch
@@ -127,6 +131,26 @@ async def test_only_the_applicant_announces_sends_and_looks(office, services):
     await office.system.run_jobs()
     link = await stranger.http.get(f"/resident/v1/cases/{case_id}/paper-photos/{photo_id}/link")
     assert link.json()["code"] == "thing.not_found"
+
+
+async def test_a_member_of_the_same_household_does_not_open_what_another_sent(office, services):
+    case_id = await office.case()
+    mine, other = await office.resident(0), await office.resident(1)
+    content = tiny_photo(8)
+    photo_id, _ = await announce(mine, case_id, content)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        members = list(
+            await session.scalars(select(HouseholdMember.id).where(HouseholdMember.household_id == case.household_id))
+        )
+        session.add(ResidentBinding(resident_id=other.id, household_id=case.household_id, member_id=members[-1]))
+    assert (await other.http.get(f"/resident/v1/cases/{case_id}")).status_code == 200
+    assert (await by_form(other, photo_id, content)).json()["code"] == "thing.not_found"
+    await by_form(mine, photo_id, content)
+    await office.system.run_jobs()
+    link = f"/resident/v1/cases/{case_id}/paper-photos/{photo_id}/link"
+    assert (await mine.http.get(link)).status_code == 200
+    assert (await other.http.get(link)).json()["code"] == "thing.not_found"
 
 
 async def test_what_may_not_be_announced_is_refused_and_the_same_again_is_once(office):

@@ -3,11 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
+from server.core.workdays import day_of
 from server.models.cases import CaseFile
 from server.models.postings import Objection, Posting
 from server.postings.lists import take_down
@@ -117,6 +118,30 @@ async def test_a_page_past_its_day_is_gone_even_before_the_hourly_job(office, se
         yesterday = (utc_now() - timedelta(days=2)).date()
         await session.execute(update(Posting).values(starts_on=yesterday, ends_on=yesterday))
     assert (await read(office, posting["key"])).status_code == 404
+
+
+async def test_on_its_last_day_a_list_still_hangs_and_is_objected_to(office, services):
+    await to_posting(office)
+    posting = await opened(office)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Posting).values(ends_on=day_of(utc_now())))
+    assert (await read(office, posting["key"])).status_code == 200
+    assert (await object_to(office, posting["key"])).status_code == 201
+
+
+async def test_a_case_somebody_objects_to_is_not_sent_on_with_the_list(office, services):
+    """Not even while the job that is to stop it has not run yet."""
+    await to_posting(office)
+    posting = await opened(office)
+    await object_to(office, posting["key"])
+    async with open_session(services.sessions) as session:
+        ends = await session.scalar(select(Posting.ends_on))
+        assert await take_down(session, datetime(ends.year, ends.month, ends.day, 16, 1, tzinfo=UTC)) == 1
+    async with services.sessions() as session:
+        waiting = set(await session.scalars(text("SELECT task_name FROM procrastinate_jobs WHERE status = 'todo'")))
+    assert "cases.objection_made" in waiting
+    assert "cases.posting_ended" not in waiting
+    assert posting["state"] == "open"
 
 
 async def test_three_places_are_needed_each_with_its_own_photo(office):

@@ -370,6 +370,20 @@ async def test_a_suspension_moves_every_deadline_and_an_extension_the_last_one(o
     assert await refused(town, case_id, "extended", reason="再次") == "case.extended_already"
 
 
+async def test_a_clock_that_stood_twice_is_moved_by_both_times(office, services):
+    case_id = await office.case()
+    town, paused = await office.person("town_officer"), []
+    for reason in ("申请人住院", "申请人外出"):
+        await done(town, case_id, "suspended", reason=reason)
+        async with open_session(services.sessions) as session:
+            total = CaseDeadline.case_id == case_id, CaseDeadline.kind == "total"
+            standing = (await session.scalars(select(CaseDeadline).where(*total))).one()
+            standing.paused_on = day_of(utc_now()) - timedelta(days=14)
+        await done(town, case_id, "resumed")
+        paused.append((await deadline(services, case_id, "total")).paused)
+    assert paused[1] == 2 * paused[0] > 0
+
+
 async def test_an_objection_stops_the_clock_of_the_decision_alone(office, services):
     case_id = await office.case()
     town = await office.person("town_officer")

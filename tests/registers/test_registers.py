@@ -2,6 +2,11 @@
 
 import pytest
 
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.audit import AuditEntry
+from server.models.people import Staff, StaffRole
+
 
 @pytest.fixture
 async def supervisor(system):
@@ -89,6 +94,24 @@ async def test_the_trail_is_for_the_county_and_reading_it_leaves_a_row(superviso
     worker = await system.sign_in("linhexi", "caseworker")
     assert (await worker.http.get("/desk/v1/audit")).json()["code"] == "auth.forbidden"
     assert (await worker.http.get("/desk/v1/staff")).json()["code"] == "auth.forbidden"
+
+
+async def test_the_trail_tells_nothing_of_what_staff_of_another_county_did(supervisor, services):
+    async with open_session(services.sessions) as session:
+        elsewhere = Staff(id=new_id(), login="elsewhere", name="外县人", password_hash=None)
+        session.add(elsewhere)
+        await session.flush()
+        session.add(StaffRole(staff_id=elsewhere.id, role="town_officer", area_code="110101001"))
+        for area_code in (None, "110101001"):
+            session.add(
+                AuditEntry(
+                    actor_kind="staff", actor_id=elsewhere.id, action="device.signed_in", thing_kind="device",
+                    thing_id="x", area_code=area_code, facts={},
+                )
+            )  # fmt: skip
+    seen = (await get(supervisor, "audit", limit=200))["items"]
+    assert seen
+    assert "外县人" not in {one["actorName"] for one in seen}
 
 
 async def test_a_map_has_no_ground_unless_a_setting_names_one(supervisor):
