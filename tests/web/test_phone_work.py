@@ -153,3 +153,45 @@ async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_i
     await page.locator(".row").click()
     await expect(page.get_by_text("这户目前没有走访任务")).to_be_visible()
     await expect(page.get_by_role("link", name="提出变更")).to_be_visible()
+
+
+# What came to Chrome after its version 86 of 2020, which is WeChat's on a five-year-old phone, and is not syntax.
+LATER = """
+for (const [kind, names] of [
+  [Array.prototype, ['at', 'findLast', 'findLastIndex', 'toSorted', 'toReversed', 'toSpliced', 'with']],
+  [String.prototype, ['at', 'isWellFormed', 'toWellFormed']],
+  [Uint8Array.prototype.__proto__, ['at', 'findLast', 'toSorted', 'toReversed', 'with']],
+  [Object, ['hasOwn', 'groupBy']], [Map, ['groupBy']], [Array, ['fromAsync']], [Promise, ['withResolvers', 'try']],
+  [Set.prototype, ['union', 'intersection', 'difference', 'isSubsetOf', 'isSupersetOf', 'isDisjointFrom']],
+  [AbortSignal, ['timeout', 'any', 'abort']], [AbortSignal.prototype, ['throwIfAborted', 'reason']],
+  [Crypto.prototype, ['randomUUID']], [Blob.prototype, ['bytes']], [Response, ['json']], [URL, ['canParse', 'parse']],
+  [globalThis, ['structuredClone', 'reportError', 'scheduler', 'navigation', 'Iterator', 'CompressionStream']],
+  [Navigator.prototype, ['userAgentData', 'scheduling', 'userActivation']],
+  [Document.prototype, ['startViewTransition']], [Element.prototype, ['checkVisibility', 'setHTMLUnsafe']],
+]) for (const name of names) delete kind[name];
+"""
+
+
+async def test_the_app_works_without_what_browsers_learned_since_2020(handset, phone, due, home, pictures):
+    await handset.context.add_init_script(LATER)
+    await handset.stand_at(home)
+    page = await handset.sign_in(due.caseworker_login)
+    assert await page.evaluate("[[].findLast, [].toSorted, AbortSignal.any].every((one) => one === undefined)")
+    await page.locator(".row", has_text="定期复核").first.click()
+    await page.get_by_role("button", name="开始走访").click()
+    await page.get_by_role("button", name="定位").click()
+    await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
+    await page.locator(".steps button", has_text="照片").click()
+    photo = page.locator(".question", has=page.locator("input[type=file]")).first
+    await photo.locator("input[type=file]").set_input_files(pictures[0])
+    await expect(photo.locator(".shots li")).to_have_count(1)
+    await page.locator(".steps button", has_text="离户提交").click()
+    await expect(page.locator(".qr").first).to_be_visible()
+    async with page.expect_response("**/visits/1/push"):
+        await page.locator("a", has_text="返回").click()
+    await page.reload()
+    await page.get_by_role("button", name="继续填写").click()
+    await expect(page.get_by_text("内容已填写完整").or_(page.get_by_text("处未填好"))).to_be_visible()
+    for screen in ("outbox", "me", "attest"):
+        await page.goto(f"{handset.url}/m/{screen}")
+        await page.locator(".card").first.wait_for()

@@ -1,0 +1,42 @@
+// The code of README.md is compiled as a newcomer would paste it, against the adapter and WeChat's own types.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { expect, test } from 'vitest';
+import { newId } from './ids.ts';
+
+const HERE = import.meta.dirname;
+
+/** The blocks by the file name in their first line, with what they import found where it lies in this repository. */
+function blocks(): Map<string, string> {
+  const found = readFileSync(join(HERE, 'README.md'), 'utf8').matchAll(/```ts\n\/\/ (\S+)\n([^]*?)```/g);
+  return new Map(
+    [...found].map(([, name, code]) => [
+      join(HERE, `guide-${name!.split('/').pop()!}`),
+      code!.replace(/'\.{1,2}\/zoufang\/(\w+)'/g, "'./$1.ts'").replace(/'\.{1,2}\/field'/g, "'./guide-field.ts'"),
+    ]),
+  );
+}
+
+test('every example of the guide compiles', () => {
+  const files = blocks();
+  expect(files.size).toBeGreaterThan(3);
+  const config = ts.readConfigFile(join(HERE, 'tsconfig.json'), ts.sys.readFile).config as { compilerOptions: object };
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, HERE);
+  const host = ts.createCompilerHost(options);
+  const { readFile, fileExists, getSourceFile } = host;
+  host.readFile = (name) => files.get(name) ?? readFile(name);
+  host.fileExists = (name) => files.has(name) || fileExists(name);
+  host.getSourceFile = (name, ...rest) =>
+    files.has(name) ? ts.createSourceFile(name, files.get(name)!, ts.ScriptTarget.ES2020) : getSourceFile(name, ...rest);
+  const program = ts.createProgram([...files.keys()], options, host);
+  const wrong = ts.getPreEmitDiagnostics(program).map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, ' ')}`);
+  expect(wrong).toEqual([]);
+}, 60_000);
+
+test('an id is of version 7, ordered by time, from WeChat’s randomness', async () => {
+  const wx = { getRandomValues: async () => ({ randomValues: new Uint8Array(16).fill(255).buffer, errMsg: 'ok' }) };
+  const [early, late] = [await newId(wx as never, 1_000_000), await newId(wx as never, 2_000_000_000_000)];
+  expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(early < late).toBe(true);
+});
