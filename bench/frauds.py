@@ -9,6 +9,7 @@ from bench.system import System, running_system
 from server.core import jobs
 from server.core.services import Services, open_services
 from server.core.settings import load_settings
+from tests.review.cunning import Caught, plant_tricks
 from tests.review.frauds import Score, plant
 from tests.review.makers import Ground
 
@@ -18,7 +19,7 @@ HONEST, EACH = 150, 6
 def measure(seconds: float) -> Iterator[Row]:
     del seconds  # the county is as large as it is
     with running_system(workers=0) as system:
-        scores = asyncio.run(_plant(system))
+        scores, tricks = asyncio.run(_plant(system))
     planted = [one for one in scores if one.planted or one.wrong]
     yield Row(
         f"frauds planted among {HONEST} honest visits: found",
@@ -27,6 +28,9 @@ def measure(seconds: float) -> Iterator[Row]:
     )
     for one in scores:
         yield Row(f"rule {one.code}", *_told(one))
+    for trick in tricks:
+        aim = trick.must or ""
+        yield Row(f"near the limit: {trick.name}", f"{trick.found} of {trick.planted} found", trick.code, "", aim)
 
 
 def _told(one: Score) -> tuple[str, str]:
@@ -37,10 +41,12 @@ def _told(one: Score) -> tuple[str, str]:
     return f"recall {recall}, precision {precision}", f"{one.planted} planted, {one.wrong} wrong"
 
 
-async def _plant(system: System) -> list[Score]:
+async def _plant(system: System) -> tuple[list[Score], list[Caught]]:
     settings = load_settings(system.environment)
     async with open_services(settings) as services:
-        return await plant(await Ground.open(services), honest=HONEST, each=EACH, run_jobs=lambda: _run_jobs(services))
+        ground = await Ground.open(services)
+        scores = await plant(ground, honest=HONEST, each=EACH, run_jobs=lambda: _run_jobs(services))
+        return scores, await plant_tricks(ground, each=EACH, run_jobs=lambda: _run_jobs(services))
 
 
 async def _run_jobs(services: Services) -> None:

@@ -74,6 +74,15 @@ RULES: tuple[Rule, ...] = (
         "The {moment:word} fix has the very coordinates of another visit's fix, {hoursApart:hours} apart",
     ),
     Rule(
+        "visit.same_spot",
+        "place",
+        "warning",
+        presence.same_spot,
+        ("visit.same_spot_m", "visit.same_spot_accuracies"),
+        "{moment:word}定位与另一户走访的定位仅相距 {distanceM:m}，而两户相距 {homesM:m}",
+        "The {moment:word} fix lies {distanceM:m} from that of a visit to another home, {homesM:m} away",
+    ),
+    Rule(
         "visit.partners_apart",
         "place",
         "warning",

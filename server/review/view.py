@@ -7,8 +7,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.core.location import Fix, Point
 from server.models.answers import asked_answers
@@ -26,6 +27,8 @@ CHINA = ZoneInfo("Asia/Shanghai")
 MOST_OTHERS = 20
 # Under this quality a fingerprint says nothing (a blank wall): the threshold of PDQ's authors.
 LEAST_QUALITY = 50
+# Of latitude: the length of a meridian's degree, to a few tenths of a percent.
+METRES_PER_DEGREE = 111_195
 
 
 class PhotoView(NamedTuple):
@@ -63,6 +66,13 @@ class PhotoView(NamedTuple):
         return Point(position["latitude"], position["longitude"]) if position else None
 
 
+class SpotView(NamedTuple):
+    """A fix of the author's at another home, and where that home is registered."""
+
+    fix: SeenFix
+    home: Fix
+
+
 class VisitView(NamedTuple):
     visit: Visit
     household: Household
@@ -79,6 +89,8 @@ class VisitView(NamedTuple):
     nearby: list[Visit]
     # Fixes of other visits with the very same coordinates.
     same_place: list[SeenFix]
+    # Fixes of the author's at other homes, within a few metres of one of this visit's.
+    same_spot: list[SpotView]
     # The author's latest fixes up to this visit's, newest first, these included.
     author_fixes: list[SeenFix]
     # Other staff signed in on the author's phone lately, and investigators whose WeChat is bound as a resident.
@@ -125,6 +137,7 @@ async def view_visit(session: AsyncSession, visit: Visit) -> VisitView:
         previous=await _previous(session, visit),
         nearby=await _nearby(session, visit),
         same_place=await _same_place(session, visit),
+        same_spot=await _same_spot(session, visit, rules["visit.same_spot_m"]),
         author_fixes=await _author_fixes(session, visit, rules["visit.same_accuracy_fixes"]),
         others_on_phone=await _others_on_phone(session, visit, own_devices, rules["visit.shared_phone_days"]),
         residents_too=await _residents_too(session, visit),
@@ -241,6 +254,31 @@ async def _same_place(session: AsyncSession, visit: Visit) -> list[SeenFix]:
             .limit(MOST_OTHERS)
         )
     )
+
+
+async def _same_spot(session: AsyncSession, visit: Visit, within_m: float) -> list[SpotView]:
+    """A square of so many metres each way, in one datum; the very same coordinates are another doubt."""
+    own, other = aliased(SeenFix), SeenFix
+    high = within_m / METRES_PER_DEGREE
+    wide = high / func.cos(func.radians(own.latitude))
+    rows = await session.execute(
+        select(other, Household)
+        .join(own, and_(own.visit_id == visit.id, own.staff_id == visit.author_id, own.datum == other.datum))
+        .join(Household, Household.id == other.household_id)
+        .where(
+            other.latitude.between(own.latitude - high, own.latitude + high),
+            other.longitude.between(own.longitude - wide, own.longitude + wide),
+            or_(other.latitude != own.latitude, other.longitude != own.longitude),
+            other.staff_id == visit.author_id,
+            other.household_id != visit.household_id,
+            Household.latitude.is_not(None),
+            Household.longitude.is_not(None),
+        )
+        .order_by(other.captured_at.desc(), other.visit_id, other.moment)
+        .limit(MOST_OTHERS)
+    )
+    told = [(one, _home(household, visit)) for one, household in rows]
+    return [SpotView(one, home) for one, home in told if home is not None]
 
 
 async def _author_fixes(session: AsyncSession, visit: Visit, count: int) -> list[SeenFix]:

@@ -104,6 +104,8 @@ KINDS: dict[str, Any] = {
     "visit.burst_minutes": Minutes,
     "visit.burst_most": Few,
     "visit.same_accuracy_fixes": Annotated[int, Meta(ge=3, le=40)],
+    "visit.same_spot_m": Annotated[int, Meta(ge=0, le=100)],
+    "visit.same_spot_accuracies": Annotated[float, Meta(ge=0.5, le=10)],
     "visit.earliest_hour": Hour,
     "visit.latest_hour": Annotated[int, Meta(ge=1, le=24)],
     "visit.fastest_kmh": Annotated[int, Meta(ge=10, le=1000)],

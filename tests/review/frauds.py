@@ -13,15 +13,18 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
+from server.core.access import Caller, Grant, Role
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.location import Point, distance_m
 from server.models.evidence import MismatchedUpload
 from server.models.households import Household
 from server.models.people import Resident, ResidentBinding, Staff, StaffRole
-from server.models.review import Finding
+from server.models.review import Finding, SpotCheck
 from server.models.visits import Visit
 from server.review.examination import examine_visit
 from server.review.rules import RULES
+from server.spotchecks.teams import Team, send_team
 from tests.review.makers import MORNING, Ground
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -78,6 +81,17 @@ class Fields:
         first = self.dice.randrange(len(fit) - number)
         return fit[first : first + number]
 
+    def neighbours_apart(self) -> list[int]:
+        """Two homes that each lie within the other's radius, so that no distance gives away from which one was seen."""
+        places = [Point(one.latitude, one.longitude) for one in self.ground.homes]
+        pairs = [
+            [one, other]
+            for one in range(len(places))
+            for other in range(one + 1, min(one + 40, len(places)))
+            if 80 < distance_m(places[one], places[other]) < 130
+        ]
+        return self.dice.choice(pairs)
+
     def team(self) -> Told:
         author, partner = self.dice.choice(self.teams)
         return {"author": author, "partner": partner}
@@ -118,7 +132,7 @@ class Fields:
 
 async def plant(ground: Ground, *, honest: int, each: int, run_jobs: Callable[[], Any], seed: int = 1) -> list[Score]:
     """Write the county, let every job run, and score each rule."""
-    fields = Fields(ground, await _teams(ground), seed)
+    fields = await start_fields(ground, seed)
     for _ in range(honest):
         await fields.visit(
             fields.homes(1)[0], Lie({**fields.team(), "started_at": _during_the_day(fields)}, frozenset())
@@ -133,6 +147,10 @@ async def plant(ground: Ground, *, honest: int, each: int, run_jobs: Callable[[]
             await group(fields)
     await run_jobs()
     return await _score(fields)
+
+
+async def start_fields(ground: Ground, seed: int) -> Fields:
+    return Fields(ground, await _teams(ground), seed)
 
 
 async def _teams(ground: Ground) -> list[tuple[str, str]]:
@@ -424,6 +442,45 @@ async def _speaks_for_a_family(fields: Fields) -> None:
         (await session.get_one(ResidentBinding, binding.id)).ended_at = MORNING
 
 
+async def _relative_kept_quiet(fields: Fields) -> None:
+    """The family names a relative on the staff; nobody has put it on file."""
+    told = {**fields.team(), "started_at": fields.free_day(), "answers": {"staff_relative": True}}
+    told |= {"kind": "intake", "checklist": "intake_standard"}
+    await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"visit.relative_not_declared"})))
+
+
+async def _made_up_answers(fields: Fields) -> None:
+    """Savings that a second team, sent without a word of the first, finds to be others. The order is a supervisor's."""
+    (author, partner), (again, other) = fields.dice.sample(fields.teams, 2)
+    home, ground = fields.homes(1)[0], fields.ground
+    told = {"author": author, "partner": partner, "started_at": fields.free_day(), "answers": {"savings_fen": 100_000}}
+    first = await fields.visit(home, Lie(told, frozenset({"visit.differs_at_spot_check"})))
+    async with open_session(ground.services.sessions) as session:
+        check = SpotCheck(id=new_id(), visit_id=first, why="ordered", stratum="", state="drawn",
+                          area_code=ground.homes[home].area_code)  # fmt: skip
+        session.add(check)
+        await session.flush()
+        supervisor = Caller(
+            id=ground.staff["zhuyanhui"], name="", device_id=new_id(), grants=(Grant(Role.SUPERVISOR, "339901"),)
+        )
+        team = Team(staff_id=ground.staff[again], partner_id=ground.staff[other], due_on=MORNING.date())
+        assignment = await send_team(session, supervisor, check.id, team, MORNING)
+    told = {"author": again, "partner": other, "started_at": fields.free_day(), "answers": {"savings_fen": 2_000_000}}
+    told |= {"kind": "spot_check", "checklist": "again_review_standard", "assignment_id": assignment}
+    await fields.visit(home, Lie(told, frozenset()))
+
+
+async def _one_spot_for_two(fields: Fields) -> None:
+    """Signed in for a home from its neighbour's, a metre or two beside where one stood before."""
+    team, homes = fields.team(), fields.neighbours_apart()
+    spot = fields.ground.homes[homes[0]]
+    for n, home in enumerate(homes):
+        fix = {"latitude": spot.latitude + n * 1e-5, "longitude": spot.longitude, "accuracyM": 8.0 + n}
+        end = {**fix, "latitude": fix["latitude"] + 2e-6}
+        told = {**team, "started_at": fields.free_day(), "start_fix": fix, "end_fix": end}
+        await fields.visit(home, Lie(told, frozenset({"visit.same_spot"})))
+
+
 async def _came_after_reassignment(fields: Fields) -> None:
     await _marked(fields, "visit.late_after_reassignment")
 
@@ -464,6 +521,9 @@ _GROUPS = [
     _somebody_left,
     _declared_relative,
     _speaks_for_a_family,
+    _relative_kept_quiet,
+    _made_up_answers,
+    _one_spot_for_two,
     _came_after_reassignment,
     _other_bytes,
 ]

@@ -267,6 +267,7 @@ export const FINDINGS: Words = {
   'visit.same_coordinates': ['坐标完全相同', 'Same coordinates'],
   'visit.partners_apart': ['两人相距过远', 'Investigators apart'],
   'visit.travelled_too_fast': ['行进过快', 'Travelled too fast'],
+  'visit.same_spot': ['两户同一点位', 'One spot for two homes'],
   'visit.too_short': ['走访过短', 'Too short'],
   'visit.at_night': ['夜间走访', 'At night'],
   'visit.burst': ['短时多次走访', 'Many in a row'],

@@ -72,6 +72,33 @@ def same_coordinates(view: VisitView) -> Doubts:
             )
 
 
+def same_spot(view: VisitView) -> Doubts:
+    """Two homes visited from one spot: a place set by a tool and moved by a few metres each time.
+
+    The homes lie further apart than so many times the accuracies of both fixes; one doubt for each other visit, of
+    which `same_coordinates` does not tell already.
+    """
+    within_m, times = view.rule("visit.same_spot_m"), view.rule("visit.same_spot_accuracies")
+    told = {one.visit_id for one in view.same_place}
+    for moment, fix in _fixes(view):
+        for other, home in view.same_spot:
+            apart_m = distance_m(fix, _as_fix(other))
+            if view.home is None or other.visit_id in told or not 0 < apart_m <= within_m:
+                continue
+            homes_m = distance_m(view.home, home)
+            if homes_m > times * ((fix.accuracy_m or 0) + (other.accuracy_m or 0)) + within_m:
+                told.add(other.visit_id)
+                yield (
+                    None,
+                    {
+                        "moment": moment,
+                        "distanceM": round(apart_m, 1),
+                        "homesM": round(homes_m),
+                        "visitId": str(other.visit_id),
+                    },
+                )
+
+
 def _by_visit(one: SeenFix) -> tuple[str, datetime]:
     return str(one.visit_id), one.captured_at
 
