@@ -6,7 +6,6 @@ speaks of more than one.
 """
 
 from collections.abc import Awaitable
-from datetime import date
 from html import escape
 from typing import Any, TypeVar
 
@@ -18,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import server.complaints.register as complaints
 from server.core.errors import Problem, problem_body
+from server.core.money import plain_yuan
+from server.core.printing import say_date
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.core.wire import Held, Session, address_of
@@ -132,7 +133,7 @@ async def _read(request: AnyRequest, kind: type[S], **more: str) -> S:
 
 
 def _posting_page(told: PublicPosting, key: str) -> str:
-    rows = [[one.position, one.name, one.members, _yuan(one.amount_fen)] for one in told.households]
+    rows = [[one.position, one.name, one.members, plain_yuan(one.amount_fen)] for one in told.households]
     choices = "".join(
         f'<option value="{one.position}">{one.position}. {escape(one.name)}</option>' for one in told.households
     )
@@ -146,7 +147,7 @@ def _posting_page(told: PublicPosting, key: str) -> str:
     return _whole(
         "最低生活保障审核公示",
         f"<p>{escape(told.area_name)} 第{told.round}轮</p>"
-        f"<p>公示期：{_say(told.starts_on)}至{_say(told.object_until)}</p>"
+        f"<p>公示期：{say_date(told.starts_on)}至{say_date(told.object_until)}</p>"
         + _table(["序号", "姓名", "人数", "拟保障金额（元/月）"], rows)
         + (form if rows else "<p>目前没有公示中的家庭。</p>")
         + _ask_for_answer("/answers/objection"),
@@ -154,10 +155,12 @@ def _posting_page(told: PublicPosting, key: str) -> str:
 
 
 def _disclosure_page(told: PublicDisclosure, key: str) -> str:
-    rows = [[place, one.name, one.members, _yuan(one.amount_fen)] for place, one in enumerate(told.households, start=1)]
+    rows = [
+        [place, one.name, one.members, plain_yuan(one.amount_fen)] for place, one in enumerate(told.households, start=1)
+    ]
     return _whole(
         "最低生活保障对象长期公示",
-        f"<p>{escape(told.area_name)}，截至{_say(told.as_of)}</p>"
+        f"<p>{escape(told.area_name)}，截至{say_date(told.as_of)}</p>"
         + _table(["序号", "姓名", "人数", "保障金额（元/月）"], rows)
         + f'<h2>反映情况</h2><form method="post" action="/l/{escape(key)}">'
         '<label>要反映的情况<textarea name="text" rows="4" minlength="5" maxlength="4000" required></textarea></label>'
@@ -217,14 +220,6 @@ def _whole(title: str, body: str) -> str:
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}"
         "</main></body></html>"
     )
-
-
-def _say(on: date) -> str:
-    return f"{on.year}年{on.month}月{on.day}日"
-
-
-def _yuan(amount_fen: int) -> str:
-    return f"{amount_fen // 100}.{amount_fen % 100:02d}"
 
 
 handlers = [show_posting, object_on_page, show_disclosure, report_on_page, show_answer]

@@ -125,7 +125,7 @@ async def _of_event(session: AsyncSession, case: CaseFile, event: CaseEvent, kin
         columns=columns,
         rows=rows,
         office=await _office(session, case, kind),
-        date=_say(day_of(event.at)),
+        date=say_date(day_of(event.at)),
         footer="本通知一式两份，申请人一份，存档一份",
     )
 
@@ -134,7 +134,7 @@ Told = tuple[str, list[str], list[str], list[list[str]]]
 
 
 def _accepted(case: CaseFile, event: CaseEvent) -> Told:
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，材料齐全，已于{_say(day_of(event.at))}受理。"
+    told = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，材料齐全，已于{say_date(day_of(event.at))}受理。"
     return "最低生活保障申请受理通知书", [told], [], []
 
 
@@ -150,19 +150,19 @@ def _say_length(length: Length) -> str:
 
 def _papers(case: CaseFile, event: CaseEvent) -> Told:
     del event
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，尚缺下列材料，现一次性告知，请补齐："
+    told = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，尚缺下列材料，现一次性告知，请补齐："
     return "补正材料一次性告知书", [told], ["序号", "材料"], []
 
 
 def _refused(case: CaseFile, event: CaseEvent) -> Told:
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，经审核不予确认。理由如下："
+    told = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审核不予确认。理由如下："
     return "最低生活保障不予确认通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
 
 
 def _confirmed(case: CaseFile, event: CaseEvent) -> Told:
     amount_fen = int(event.facts.get("amountFen", 0))
     since = case.paid_from or day_of(event.at)
-    told = f"您于{_say(case.applied_on)}提出的最低生活保障申请，经审核确认，予以保障。"
+    told = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审核确认，予以保障。"
     money = f"每月保障金{format_fen(amount_fen)}，自{since.year}年{since.month}月起发放。"
     return "最低生活保障确认通知书", [told, money, "家庭情况发生变化的，请及时报告。", _APPEAL], [], []
 
@@ -202,7 +202,7 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
         columns=["项目", "金额（每月）", "依据"],
         rows=lines,
         office=await _office(session, case, "calculation"),
-        date=_say(day_of(row.made_at)),
+        date=say_date(day_of(row.made_at)),
     )
 
 
@@ -226,10 +226,6 @@ async def _office(session: AsyncSession, case: CaseFile, kind: NoticeKind) -> st
     return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府（办事处）"
 
 
-def _say(on: date) -> str:
-    return say_date(on.year, on.month, on.day)
-
-
 async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID) -> bytes:
     """The minutes of a hearing: who sat, who came, and the count. Raises `case.not_now` before it."""
     require(caller, WRITERS)
@@ -243,7 +239,7 @@ async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, he
         number=f"编号：{case.number}",
         to="",
         paragraphs=[
-            f"时间：{_say(one.held_on)} 地点：{one.place}",
+            f"时间：{say_date(one.held_on)} 地点：{one.place}",
             f"介绍情况人：{one.presenter} 监督人：{one.observers or '无'}",
             f"应到{sum(seat.conflict is None for seat in one.panel)}人，实到{came}人，最低到会{one.quorum}人。",
             f"无记名投票，当场计票：同意{one.ayes}票，不同意{one.noes}票，弃权{one.blanks}票。",
@@ -252,6 +248,6 @@ async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, he
         columns=["评议小组成员", "到会", "回避事由", "签名"],
         rows=[[seat.name, "是" if seat.attended else "否", seat.conflict or "", ""] for seat in one.panel],
         office=await _office(session, case, "papers"),
-        date=_say(one.held_on),
+        date=say_date(one.held_on),
     )
     return await print_notice(notice)

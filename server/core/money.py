@@ -60,6 +60,11 @@ def format_fen(amount_fen: int) -> str:
     return f"{'-' if amount_fen < 0 else ''}¥{yuan:,}.{fen:02d}"
 
 
+def plain_yuan(amount_fen: int) -> str:
+    """`1234.56`, for a column whose heading says yuan; an amount that is paid is never below nothing."""
+    return f"{amount_fen // 100}.{amount_fen % 100:02d}"
+
+
 def parse_amount(entered: str) -> ParsedAmount:
     """Read an amount in yuan, in Arabic digits with or without 万, 亿 or 元. Never raises."""
     doubts: list[Doubt] = []

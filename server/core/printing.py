@@ -5,6 +5,7 @@ with the program; a sheet of the same facts is the same bytes.
 """
 
 import io
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -77,5 +78,5 @@ def _print(sheet: Literal["notice", "poster"], facts: Struct) -> bytes:
     return printed
 
 
-def say_date(year: int, month: int, day: int) -> str:
-    return f"{year}年{month}月{day}日"
+def say_date(on: date) -> str:
+    return f"{on.year}年{on.month}月{on.day}日"

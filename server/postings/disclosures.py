@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
+from server.core.money import plain_yuan
 from server.core.printing import Poster, draw_qr, print_poster, say_date
 from server.core.wire import Answer, Wire
 from server.core.workdays import day_of
@@ -190,14 +191,14 @@ async def print_disclosure(
     told = await read_disclosure(session, one.key, now)
     town = await session.get(Area, one.area_code[:9])
     audit.record(session, caller, "disclosure.printed", "disclosure", one.id, area_code=one.area_code)
-    today = say_date(told.as_of.year, told.as_of.month, told.as_of.day)
+    today = say_date(told.as_of)
     return await print_poster(
         Poster(
             title="最低生活保障对象长期公示",
             subtitle=told.area_name,
             intro=f"截至{today}，以下家庭正在享受最低生活保障，现予公示。",
             rows=[
-                [str(place), one.name, str(one.members), f"{one.amount_fen // 100}.{one.amount_fen % 100:02d}"]
+                [str(place), one.name, str(one.members), plain_yuan(one.amount_fen)]
                 for place, one in enumerate(told.households, start=1)
             ],
             objections="对名单有疑问或要反映情况的，请扫码，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",

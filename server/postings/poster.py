@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, found, readable, require
+from server.core.money import plain_yuan
 from server.core.printing import Poster, draw_qr, print_poster, say_date
 from server.core.workdays import day_of
 from server.models import audit
@@ -37,11 +38,11 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
             title="最低生活保障审核公示",
             subtitle=f"{names.get(posting.area_code, '')} 第{posting.round}轮",
             intro=_intro(posting),
-            rows=[[str(one.position), one.name, str(one.members), _yuan(one.amount_fen)] for one in entries],
+            rows=[[str(one.position), one.name, str(one.members), plain_yuan(one.amount_fen)] for one in entries],
             objections="对公示内容有异议的，请在公示期内扫码提出，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
             qr=draw_qr(f"{base_url.rstrip('/')}/p/{posting.key}"),
             office=f"{names.get(posting.area_code[:9], '')}人民政府（办事处）",
-            date=say_date(made.year, made.month, made.day),
+            date=say_date(made),
         )
     )
 
@@ -50,11 +51,4 @@ def _intro(posting: Posting) -> str:
     if posting.starts_on is None or posting.ends_on is None:
         return "以下家庭经初审拟纳入最低生活保障，现予公示。"
     start, end = posting.starts_on, posting.ends_on
-    return (
-        "以下家庭经初审拟纳入最低生活保障，现予公示。"
-        f"公示期：{say_date(start.year, start.month, start.day)}至{say_date(end.year, end.month, end.day)}。"
-    )
-
-
-def _yuan(amount_fen: int) -> str:
-    return f"{amount_fen // 100}.{amount_fen % 100:02d}"
+    return f"以下家庭经初审拟纳入最低生活保障，现予公示。公示期：{say_date(start)}至{say_date(end)}。"
