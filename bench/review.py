@@ -193,7 +193,7 @@ def _killed_row(system: System, tokens: list[str], killed: set[int], told: set[s
 
 
 CLAIM = """SELECT visit_id FROM review_item WHERE state = 'waiting' AND area_code LIKE '99%'
-ORDER BY priority DESC, entered_at, visit_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+ORDER BY waits_since, visit_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 
 
 def _bare_claims(system: System, seconds: float) -> list[float]:

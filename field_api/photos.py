@@ -38,6 +38,7 @@ from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.feed import announce
 from server.models.uploads import Upload, UploadChunk
+from server.models.visits import Visit
 
 JPEG = "image/jpeg"
 # What came is called nothing until it was examined.
@@ -142,6 +143,15 @@ async def _keep_aside(services: Services, arrival: Arrival, content: IO[bytes], 
         )
         audit.record(session, arrival.caller, "evidence.mismatched", "evidence", arrival.evidence_id, received=sha256)
         await _end_upload(session, arrival, "mismatched")
+        await _doubt_again(session, arrival.evidence_id)
+
+
+async def _doubt_again(session: AsyncSession, evidence_id: UUID) -> None:
+    """A visit that was whole before the other bytes came has been examined without them."""
+    rows = select(Visit.id).join(Evidence, Evidence.visit_id == Visit.id)
+    whole = await session.scalar(rows.where(Evidence.id == evidence_id, Visit.complete_at.is_not(None)))
+    if whole is not None:
+        await jobs.defer(session, "review.look_again", visit_id=str(whole), codes=["photo.swapped"])
 
 
 async def _end_upload(session: AsyncSession, arrival: Arrival, state: str) -> None:

@@ -56,6 +56,19 @@ async def test_a_visit_goes_from_the_phone_to_the_resident(system, services, cou
     assert [one["step"] for one in case["timeline"]] == ["applied", "accepted", "survey_done"]
 
 
+async def test_other_bytes_that_come_after_a_visit_was_whole_are_doubted_too(system, county, phone, desk):
+    due = next(one for one in county.assignments if one.kind == "intake")
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id)
+    await push_whole(phone, partner, kit)
+    await system.run_jobs()
+    answer = await phone.upload(kit.evidence[0]["id"], next(iter(kit.photos.values())) + b"other")
+    assert (answer.status_code, answer.json()["code"]) == (422, "photo.hash_mismatch")
+    await system.run_jobs()
+    page = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()
+    assert "photo.swapped" in {one["code"] for one in page["findings"]}
+
+
 async def resident_case(system, resident):
     signed_in = await system.client().post(
         "/auth/v1/resident/sign-in-wechat",

@@ -125,10 +125,12 @@ async def claim_next(
     services: Held,
     kind: FromQuery[str | None] = None,
     area: FromQuery[AreaPrefix | None] = None,
+    author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,
+    waited_h: WaitedH = None,
 ) -> Claim:
-    filters = Filters(kind=kind, area=area, finding=finding, severity=severity)
+    filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
     return await claims.claim_next(session, officer, filters, services.settings, utc_now())
 
 

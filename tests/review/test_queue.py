@@ -57,6 +57,11 @@ async def test_filters_choose_and_counts_agree_with_them(ground, desk):
     assert await ask(area=ground.homes[60].area_code) == {other}
     assert await ask(waitedH=24) == {plain}
     assert await ask(state="decided") == set()
+    next_of = await desk.http.post(f"{QUEUE}/claim", params={"authorId": str(ground.staff["wuyanqiu"])})
+    assert next_of.json()["visitId"] == str(other)
+    assert (await desk.http.post(f"{QUEUE}/claim", params={"waitedH": 24})).json()["visitId"] == str(plain)
+    for visit in (plain, other):
+        await desk.http.post(f"{QUEUE}/{visit}/release")
     counts = (await desk.http.get(f"{QUEUE}/counts")).json()
     assert (counts["waiting"], counts["claimed"]) == (3, 0)
     assert counts["byKind"] == {"neighbour": 1, "review": 2}
