@@ -20,7 +20,7 @@ from bench.rows import Row
 from bench.sync import households_of, people_of, publish_template
 from bench.system import System, running_system
 from bench.workload import make_visit, push
-from field_api.photos import examine_file
+from field_api.examination import examine_file
 from media.photo import hash_file
 from server.core.ids import new_id
 
@@ -58,7 +58,7 @@ def _visits(
     seconds: float,
 ) -> list[Row]:
     cpu_before, began = system.cpu_seconds(), time.perf_counter()
-    loop = asyncio.run(_run(system.url, token, households, people, photo, connections, seconds))
+    loop = asyncio.run(_run(system.urls, token, households, people, photo, connections, seconds))
     sent_s = time.perf_counter() - began
     drained_s = system.wait_for_jobs()
     cpu = system.cpu_seconds() - cpu_before
@@ -106,7 +106,13 @@ def _count(system: System) -> dict[str, int]:
 
 
 async def _run(
-    url: str, token: str, households: list[Json], people: list[str], photo: bytes, connections: int, seconds: float
+    urls: list[str],
+    token: str,
+    households: list[Json],
+    people: list[str],
+    photo: bytes,
+    connections: int,
+    seconds: float,
 ) -> Loop:
     """Each connection sends whole visits, one after the other: manifests, the visit, its four photos."""
     loop = Loop()
@@ -114,7 +120,7 @@ async def _run(
     until = counted_from + seconds
 
     async def send(number: int) -> None:
-        place = urlsplit(url)
+        place = urlsplit(urls[number % len(urls)])
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         chance = random.Random(number)
         while (now := time.perf_counter()) < until:

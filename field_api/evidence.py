@@ -6,19 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
 from field_api.documents import EvidenceDocument
+from field_api.photo_rows import announce
 from field_api.sync.rows import Applied, Conflict, Incoming, Verdict, judge
 from server.core.access import Caller, readable
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.models import audit
 from server.models.evidence import Evidence
-from server.models.feed import announce, withdraw
+from server.models.feed import withdraw
 
 
 async def apply_evidence(
@@ -70,41 +69,28 @@ async def _write(
     now: datetime,
 ) -> dict[UUID, str]:
     """Write the rows; returns the content hash of those where a twin came first at the same moment."""
-    for row in rows:
-        if (evidence := stored.get(row.document.id)) is not None:
-            for name, value in _columns(caller, row, now).items():
-                setattr(evidence, name, value)
-    fresh = [row for row in rows if row.document.id not in stored]
-    lost: dict[UUID, str] = {}
-    if fresh:
-        values = [{"id": row.document.id, "state": "announced", **_columns(caller, row, now)} for row in fresh]
-        inserted = await session.scalars(
-            insert(Evidence).values(values).on_conflict_do_nothing().returning(Evidence.id)
-        )
-        missing = {row.document.id for row in fresh} - set(inserted)
-        twins = await session.execute(select(Evidence.id, Evidence.content_hash).where(Evidence.id.in_(missing)))
-        lost = dict(twins.all()) if missing else {}
-    kept = [row.document.id for row in rows if row.document.id not in lost]
-    for one in kept:
-        audit.record(session, caller, "evidence.announced", "evidence", one)
-    await announce(session, "evidence", kept)
+    if not rows:
+        return {}
+    written = await announce(session, caller, [_columns(row) for row in rows], seen=stored, now=now)
     await withdraw(session, "evidence", [row.document.id for row in rows if row.document.deleted])
-    return lost
+    missing = {row.document.id for row in rows} - written
+    if not missing:
+        return {}
+    twins = await session.execute(select(Evidence.id, Evidence.content_hash).where(Evidence.id.in_(missing)))
+    return dict(twins.all())
 
 
-def _columns(caller: Caller, row: Incoming[EvidenceDocument], now: datetime) -> dict[str, Any]:
+def _columns(row: Incoming[EvidenceDocument]) -> dict[str, Any]:
     document = row.document
     return {
+        "id": document.id,
         "visit_id": document.visit_id,
-        "author_id": caller.id,
-        "device_id": caller.device_id,
         "question_id": document.question_id,
         "sha256": document.sha256,
         "size_bytes": document.size_bytes,
         "captured_at": document.captured_at,
         "document": row.told,
         "content_hash": row.content_hash,
-        "received_at": now,
     }
 
 

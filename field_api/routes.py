@@ -3,12 +3,12 @@
 from litestar import Router
 
 from field_api.sync.routes import sync_handlers
-from field_api.uploads.routes import photo_handlers
+from field_api.uploads.routes import photo_router
 from server.core.wire import BEARER
 
 router = Router(
     "/field/v1",
-    route_handlers=[*sync_handlers, *photo_handlers],
+    route_handlers=[*sync_handlers, photo_router],
     tags=["field"],
     security=BEARER,
 )

@@ -7,7 +7,7 @@ on numpy; the bits are our own and are compared only with each other.
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -139,10 +139,16 @@ def _inside(grey: NDArray[np.int16]) -> tuple[int, int, int, int] | None:
 def _depth(rows: NDArray[np.int16]) -> int:
     """How many rows from the edge on have the colour of the outermost ones."""
     colour = np.median(rows[:2])
-    like = (np.abs(rows - colour) <= _FRAME_STEPS).mean(axis=1) >= _FRAME_SHARE
     gap, depth = max(2, round(len(rows) * _FRAME_GAP)), 0
-    for row in np.flatnonzero(like):
+    if not _like(rows[: gap + 1], colour).any():
+        return 0  # as of most photos, which are then looked at no further
+    for row in np.flatnonzero(_like(rows, colour)):
         if row - depth > gap:
             break
         depth = int(row) + 1
     return depth
+
+
+def _like(rows: NDArray[np.int16], colour: np.floating[Any]) -> NDArray[np.bool_]:
+    like: NDArray[np.bool_] = (np.abs(rows - colour) <= _FRAME_STEPS).mean(axis=1) >= _FRAME_SHARE
+    return like

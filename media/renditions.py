@@ -119,9 +119,10 @@ def _size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
 
 
 def _fit(image: Image.Image, longest_side: int) -> Image.Image:
+    """Whole steps by the mean of each square, which costs a tenth; only what is left by a finer filter."""
     if max(image.size) <= longest_side:
         return image
-    return image.resize(_size_within(image.size, longest_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return image.resize(_size_within(image.size, longest_side), Image.Resampling.BICUBIC, reducing_gap=1.0)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -54,8 +54,8 @@ class ObjectFacts(msgspec.Struct, frozen=True):
     etag: str
 
 
-class StoredObject(msgspec.Struct, frozen=True):
-    """What was sent, measured on the way: compare it with what the phone announced."""
+class Joined(msgspec.Struct, frozen=True):
+    """What came out of the store, measured on the way."""
 
     size: int
     sha256: str
@@ -169,12 +169,12 @@ class ObjectStore:
 
     # -- in
 
-    async def put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> StoredObject:
+    async def put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> None:
         """Stores exactly `size` bytes, streamed, all or nothing; ValueError when the source holds fewer."""
-        return await self._run(self._put, key, source, size, media_type)
+        await self._run(self._put, key, source, size, media_type)
 
-    async def put_file(self, key: str, path: Path, media_type: str) -> StoredObject:
-        return await self._run(self._put_file, key, path, media_type)
+    async def put_file(self, key: str, path: Path, media_type: str) -> None:
+        await self._run(self._put_file, key, path, media_type)
 
     # -- out
 
@@ -182,7 +182,7 @@ class ObjectStore:
         """Into a file; returns its size. A cut transfer raises and leaves no half file behind."""
         return await self._run(self._download, key, path)
 
-    async def join(self, keys: Sequence[str], path: Path) -> StoredObject:
+    async def join(self, keys: Sequence[str], path: Path) -> Joined:
         """Several objects into one file, in the order given, hashed on the way; no half file stays behind."""
         return await self._run(self._join, keys, path)
 
@@ -249,33 +249,31 @@ class ObjectStore:
             if not self._prober.bucket_exists(self.bucket):
                 raise StoreRefused(f"no bucket named {self.bucket}")
 
-    def _put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> StoredObject:
+    def _put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> None:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        return self._send(key, iter(partial(stream.read, _PIECE_BYTES), b""), size, media_type)
+        self._send(key, iter(partial(stream.read, _PIECE_BYTES), b""), size, media_type)
 
-    def _put_file(self, key: str, path: Path, media_type: str) -> StoredObject:
+    def _put_file(self, key: str, path: Path, media_type: str) -> None:
         with path.open("rb") as file:
-            return self._put(key, file, path.stat().st_size, media_type)
+            self._put(key, file, path.stat().st_size, media_type)
 
     def _pieces_of(self, keys: Sequence[str]) -> Iterator[bytes]:
         for key in keys:
             with self._opened(key) as response:
                 yield from response.stream(_PIECE_BYTES)
 
-    def _send(self, key: str, pieces: Iterator[bytes], size: int, media_type: str) -> StoredObject:
+    def _send(self, key: str, pieces: Iterator[bytes], size: int, media_type: str) -> None:
         """One PUT with a signed URL: the SDK's own put signs the body's hash and so holds parts of it in
         memory.
 
         Not retried here, since the pieces are gone; the caller has the source and the patience.
         """
-        measured = _Measured(pieces, size)
         with _translated(key):
             url = self._client.get_presigned_url("PUT", self.bucket, key, _SEND_LINK_LIFETIME)
             headers = {"Content-Length": str(size), "Content-Type": media_type}
-            body = measured if size else b""
+            body = _exactly(pieces, size) if size else b""
             response = self._http.request("PUT", url, body=body, headers=headers, retries=False)
             _raise_for_status(response, key)
-        return StoredObject(size=size, sha256=measured.sha256.hexdigest())
 
     def _download(self, key: str, path: Path) -> int:
         try:
@@ -287,14 +285,14 @@ class ObjectStore:
             path.unlink(missing_ok=True)
             raise
 
-    def _join(self, keys: Sequence[str], path: Path) -> StoredObject:
+    def _join(self, keys: Sequence[str], path: Path) -> Joined:
         sha256 = hashlib.sha256()
         try:
             with path.open("wb") as file:
                 for piece in self._pieces_of(keys):
                     sha256.update(piece)
                     file.write(piece)
-                return StoredObject(size=file.tell(), sha256=sha256.hexdigest())
+                return Joined(size=file.tell(), sha256=sha256.hexdigest())
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -373,25 +371,17 @@ def _disposition(filename: str | None) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-class _Measured:
-    """An iterable body that hashes what passes and insists on the announced size."""
-
-    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
-        self._pieces = pieces
-        self._size = size
-        self.sha256 = hashlib.sha256()
-
-    def __iter__(self) -> Iterator[bytes]:
-        left = self._size
-        for whole in self._pieces:
-            piece = whole[:left]
-            self.sha256.update(piece)
-            left -= len(piece)
-            yield piece
-            if not left:
-                return
-        msg = f"the source ended {left} bytes early"
-        raise ValueError(msg)
+def _exactly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The first `size` bytes; ValueError when there are fewer."""
+    left = size
+    for whole in pieces:
+        piece = whole[:left]
+        left -= len(piece)
+        yield piece
+        if not left:
+            return
+    msg = f"the source ended {left} bytes early"
+    raise ValueError(msg)
 
 
 @contextmanager

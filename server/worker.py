@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 from datetime import timedelta
 
 import procrastinate
 import psycopg
 
-import field_api.photos
+import field_api.examination
 import field_api.uploads.sweep  # noqa: F401
 import server.cases.arrivals
 import server.cases.progress
@@ -30,6 +31,8 @@ from server.models import audit
 
 HEARTBEAT = timedelta(seconds=10)
 CONCURRENCY = 4
+# Where both share a machine, whoever holds a phone in hand comes before what can wait.
+NICENESS = 10
 
 
 @jobs.task("audit.seal", cron="*/5 * * * *")
@@ -43,6 +46,7 @@ async def seal_audit(services: Services) -> None:
 
 async def work(settings: Settings) -> None:
     """Runs until stopped; a job cut short is taken up again by whoever is there next."""
+    os.nice(NICENESS)
     set_up_logging(settings.log_format)
     async with open_services(settings) as services:
         await services.store.ensure_bucket()

@@ -30,11 +30,8 @@ async def receive_form(services: Services, caller: Caller, content_type: str, bo
     with Spool() as photo:
         form = _Form(photo, max_photo_bytes(services))
         await form.read(_boundary(content_type), body)
-        evidence_id = form.evidence_id()
-        async with services.sessions() as session:
-            claim = await find_claim(session, caller, evidence_id)
-        arrival = Arrival(evidence_id, caller.device_id, caller)
-        return await take_in(services, arrival, photo.file, photo.size, claim)
+        claim = await find_claim(services, caller, form.evidence_id())
+        return await take_in(services, Arrival(claim.id, caller.device_id, caller), claim, photo.content)
 
 
 def _boundary(content_type: str) -> str:

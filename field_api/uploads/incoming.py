@@ -15,11 +15,11 @@ from typing import IO, Any, Self
 from litestar import Request
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from field_api.photos import Content
 from server.core.errors import Problem
 from server.core.threads import in_thread
 
 IN_MEMORY_BYTES = 128 * 1024
-READ_BYTES = 256 * 1024
 # A sender that says nothing for so long has gone without a goodbye.
 SILENCE_SECONDS = 60.0
 # A refusal waits so long for the rest of a body, or for so much of it: see `linger`.
@@ -28,11 +28,12 @@ LINGER_BYTES = 8 * 1024 * 1024
 
 
 class Spool:
-    """Bytes between the phone and the store: a little in memory, the rest in an unnamed file."""
+    """Bytes between the phone and the store: a little in memory, the rest in an unnamed file; hashed as they come."""
 
-    def __init__(self) -> None:
-        self.file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  closed by __exit__
+    def __init__(self, *algorithms: str) -> None:
         self.size = 0
+        self._file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  closed by __exit__
+        self._digests = {name: hashlib.new(name) for name in ("sha256", *algorithms)}
 
     def __enter__(self) -> Self:
         return self
@@ -40,27 +41,28 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.file.close()
+        self._file.close()
 
     async def add(self, piece: bytes) -> None:
         self.size += len(piece)
         if self.size <= IN_MEMORY_BYTES:
-            self.file.write(piece)
+            self._take(piece)
         else:
-            await in_thread(self.file.write, piece)
+            await in_thread(self._take, piece)
 
-    async def digest(self, algorithm: str) -> bytes:
-        return await in_thread(hash_of, self.file, algorithm)
+    def _take(self, piece: bytes) -> None:
+        self._file.write(piece)
+        for digest in self._digests.values():
+            digest.update(piece)
 
+    def digest(self, algorithm: str) -> bytes:
+        return self._digests[algorithm].digest()
 
-def hash_of(file: IO[bytes], algorithm: str = "sha256") -> bytes:
-    """Of the whole file, which stands at its start again afterwards."""
-    digest = hashlib.new(algorithm)
-    file.seek(0)
-    while piece := file.read(READ_BYTES):
-        digest.update(piece)
-    file.seek(0)
-    return digest.digest()
+    @property
+    def content(self) -> Content:
+        """From its start."""
+        self._file.seek(0)
+        return Content(self._file, self.size, self.digest("sha256").hex())
 
 
 class Body:

@@ -18,13 +18,13 @@ from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from field_api.photos import OCTETS, Arrival, claim_stored, find_claim, has_same_photo, take_in
+from field_api.photos import OCTETS, Arrival, Content, claim_stored, find_claim, get_claim, has_same_photo, take_in
 from field_api.uploads.incoming import Body, Spool
 from field_api.uploads.protocol import Checksum, Creation
 from media.store import spool_key
 from server.core import jobs
 from server.core.access import Caller, found
-from server.core.database import open_session
+from server.core.database import open_glance, open_session
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
@@ -59,8 +59,7 @@ async def create_upload(services: Services, caller: Caller, wish: Creation) -> P
     Raises `thing.not_found`, `upload.size_differs`, `photo.too_many_bytes`.
     """
     check_size(services, wish.size_bytes)
-    async with open_session(services.sessions) as session:
-        evidence = await find_claim(session, caller, wish.evidence_id)
+    evidence = await find_claim(services, caller, wish.evidence_id)
     if wish.size_bytes != evidence.size_bytes:
         raise Problem("upload.size_differs", announced=evidence.size_bytes, received=wish.size_bytes)
     is_here = evidence.state != "announced" or await has_same_photo(services, caller, evidence.sha256)
@@ -242,13 +241,13 @@ async def _take_pieces(services: Services, held: _Held, body: Body) -> None:
 
 
 async def _take_checked(services: Services, held: _Held, body: Body, checksum: Checksum) -> None:
-    with Spool() as spool:
+    with Spool(checksum.algorithm) as spool:
         while not body.ended:
             before = spool.size
             await body.fill(spool, enough_bytes=held.size + 1, at_most_bytes=held.room, seconds=SEGMENT_SECONDS)
             if not body.ended and spool.size > before:
                 await _note(services, held)
-        if await spool.digest(checksum.algorithm) != checksum.digest:
+        if spool.digest(checksum.algorithm) != checksum.digest:
             raise Problem("upload.checksum_failed")
         await _keep(services, held, spool, is_last=True)
 
@@ -260,14 +259,13 @@ async def _keep(services: Services, held: _Held, spool: Spool, *, is_last: bool)
     """
     if spool.size == 0:
         return
-    spool.file.seek(0)
     if spool.size == held.size:
-        await take_in(services, held.arrival, spool.file, spool.size)
-        held.offset, held.is_done = held.size, True
+        await _take_in(services, held, spool.content)
+        held.offset = held.size
         return
     # The lease in the name: a request that lost it can't overwrite what its successor wrote.
     key = f"{spool_key(held.upload_id, held.offset)}-{held.lease.hex}"
-    await services.store.put(key, spool.file, spool.size, OCTETS)
+    await services.store.put(key, spool.content.file, spool.size, OCTETS)
     chunk = UploadChunk(upload_id=held.upload_id, start_at=held.offset, size_bytes=spool.size, object_key=key)
     await _note(services, held, chunk, frees=is_last and spool.size < held.room)
 
@@ -291,7 +289,7 @@ async def _note(services: Services, held: _Held, chunk: UploadChunk | None = Non
 
 async def _finish(services: Services, held: _Held) -> None:
     """Join the pieces and take the photo in. Safe to do again: nothing is changed before it is whole."""
-    async with open_session(services.sessions) as session:
+    async with open_glance(services.sessions) as session:
         keys = await session.scalars(
             select(UploadChunk.object_key).where(UploadChunk.upload_id == held.upload_id).order_by(UploadChunk.start_at)
         )
@@ -299,7 +297,13 @@ async def _finish(services: Services, held: _Held) -> None:
         path = Path(folder) / "photo"
         joined = await services.store.join(keys.all(), path)
         with path.open("rb") as file:
-            await take_in(services, held.arrival, file, joined.size)
+            await _take_in(services, held, Content(file, joined.size, joined.sha256))
+
+
+async def _take_in(services: Services, held: _Held, content: Content) -> None:
+    async with open_glance(services.sessions) as session:
+        announced = await get_claim(session, held.arrival.evidence_id)
+    await take_in(services, held.arrival, announced, content)
     held.is_done = True
 
 

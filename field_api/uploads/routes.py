@@ -4,12 +4,14 @@ Each handler ends the session that knew the caller before it listens: a slow pho
 the database. Errors have the one shape of all routes, with tus headers added.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, delete, head, patch, post
-from litestar.datastructures import ResponseHeader
+from litestar.datastructures import ResponseHeader, State
+from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
@@ -22,6 +24,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.photos import Received
 from field_api.uploads import protocol, resumable, straight
@@ -30,6 +33,7 @@ from field_api.uploads.incoming import Body, linger
 from field_api.uploads.resumable import Progress, max_photo_bytes
 from field_api.uploads.straight import PutLink
 from server.core.access import Caller
+from server.core.database import open_glance
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.wire import BEARER, Held, Sender, Session, problems
@@ -284,7 +288,7 @@ async def override_method(
 
 
 @post(
-    "/photos",
+    "/",
     middleware=[linger],
     operation_class=_Form,
     status_code=200,
@@ -310,7 +314,7 @@ async def upload_photo(request: AnyRequest, sender: Sender, session: Session, se
 
 
 @post(
-    "/photos/{evidence_id:uuid}/put-link",
+    "/{evidence_id:uuid}/put-link",
     status_code=200,
     responses=problems(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
     description="A link to PUT the photo straight to the store; afterwards call `put-done`.",
@@ -321,7 +325,7 @@ async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, session: Se
 
 
 @post(
-    "/photos/{evidence_id:uuid}/put-done",
+    "/{evidence_id:uuid}/put-done",
     status_code=200,
     responses=problems(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
     description="The photo was put: it is checked against its announced hash and received.",
@@ -329,6 +333,12 @@ async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, session: Se
 async def finish_put(evidence_id: FromPath[UUID], sender: Sender, session: Session, services: Held) -> Received:
     await session.close()
     return await straight.finish_put(services, sender, evidence_id)
+
+
+async def provide_glance(state: State) -> AsyncIterator[AsyncSession]:
+    """These handlers have a session only to know the caller by."""
+    async with open_glance(state.services.sessions) as session:
+        yield session
 
 
 router = Router(
@@ -342,9 +352,14 @@ router = Router(
         override_method,
     ],
     middleware=[protocol.speak_tus, linger],
+    dependencies={"session": Provide(provide_glance)},
     tags=["uploads"],
     security=BEARER,
 )
 
 # Beside sync, under /field/v1.
-photo_handlers = [upload_photo, make_put_link, finish_put]
+photo_router = Router(
+    "/photos",
+    route_handlers=[upload_photo, make_put_link, finish_put],
+    dependencies={"session": Provide(provide_glance)},
+)

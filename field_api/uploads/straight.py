@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from field_api.photos import Arrival, Claim, Received, claim_stored, find_claim, has_same_photo, take_in
+from field_api.photos import Arrival, Claim, Content, Received, claim_stored, find_claim, has_same_photo, take_in
 from field_api.uploads.resumable import check_size
 from media.store import ObjectMissing, spool_prefix
 from server.core.access import Caller
@@ -37,8 +37,7 @@ class PutLink(Answer):
 
 async def make_put_link(services: Services, caller: Caller, evidence_id: UUID) -> PutLink:
     """Raises `thing.not_found`, `photo.too_many_bytes`."""
-    async with open_session(services.sessions) as session:
-        evidence = await find_claim(session, caller, evidence_id)
+    evidence = await find_claim(services, caller, evidence_id)
     check_size(services, evidence.size_bytes)
     if evidence.state != "announced" or await has_same_photo(services, caller, evidence.sha256):
         async with open_session(services.sessions) as session:
@@ -84,26 +83,26 @@ async def finish_put(services: Services, caller: Caller, evidence_id: UUID) -> R
 
     Raises `thing.not_found`, `upload.nothing_put`, `photo.too_many_bytes`, `photo.hash_mismatch`.
     """
+    evidence = await find_claim(services, caller, evidence_id)
     async with open_session(services.sessions) as session:
-        evidence = await find_claim(session, caller, evidence_id)
-        arrival = Arrival(evidence_id, caller.device_id, caller)
+        upload = await _open_upload(session, caller, evidence_id)
+        arrival = Arrival(evidence_id, caller.device_id, caller, upload.id if upload else None)
         if evidence.state != "announced":
             return await claim_stored(session, arrival, evidence.sha256, evidence.size_bytes)
-        upload = await _open_upload(session, caller, evidence_id)
     if upload is None:
         raise Problem("upload.nothing_put")
     try:
-        return await _take_in(services, arrival._replace(upload_id=upload.id))
+        return await _take_in(services, arrival, evidence)
     except ObjectMissing:
         raise Problem("upload.nothing_put") from None
 
 
-async def _take_in(services: Services, arrival: Arrival) -> Received:
+async def _take_in(services: Services, arrival: Arrival, announced: Claim) -> Received:
     key = _key(str(arrival.upload_id))
     # A link bounds no size, so it is looked at before anything is read.
     check_size(services, (await services.store.stat(key)).size)
     with TemporaryDirectory(prefix="zoufang-") as folder:
         path = Path(folder) / "photo"
-        size = await services.store.download(key, path)
+        came = await services.store.join([key], path)
         with path.open("rb") as file:
-            return await take_in(services, arrival, file, size)
+            return await take_in(services, arrival, announced, Content(file, came.size, came.sha256))

@@ -160,6 +160,14 @@ async def run_kept(session: AsyncSession, kept: Kept, values: dict[str, Any]) ->
 
 
 @asynccontextmanager
+async def open_glance(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """For one statement that is whole by itself: it goes to the database and back once, with nothing around it."""
+    async with sessions() as session:
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+
+
+@asynccontextmanager
 async def open_once(url: str) -> AsyncIterator[AsyncSession]:
     """A unit of work of a command that does one thing and ends."""
     engine = create_engine(url, pool_size=2)

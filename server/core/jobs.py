@@ -57,16 +57,25 @@ _manager = manager.JobManager(procrastinate.PsycopgConnector())
 
 
 async def defer(
-    session: AsyncSession, name: str, *, once: str | None = None, after: timedelta | None = None, **arguments: Any
+    session: AsyncSession,
+    name: str,
+    *,
+    once: str | None = None,
+    in_turn: str | None = None,
+    after: timedelta | None = None,
+    **arguments: Any,
 ) -> None:
     """Queue a task in the session's transaction: it exists if and only if the rows do.
 
-    With `once`, a job of that key already waiting makes this one unneeded. With `after`, it waits so long.
+    With `once`, a job of that key already waiting makes this one unneeded. With `in_turn` so does one that is due,
+    and of those of one key no two run at the same time. With `after`, it waits so long.
     """
     if once is not None and await _is_waiting(session, once):
         return
+    if in_turn is not None and await _is_due(session, in_turn):
+        return
     job = procrastinate_jobs.Job(
-        id=None, queue=name, lock=None, queueing_lock=None, task_name=name, task_kwargs=arguments
+        id=None, queue=name, lock=in_turn, queueing_lock=None, task_name=name, task_kwargs=arguments
     )
     if once is not None:
         job = job.evolve(queueing_lock=once)
@@ -80,6 +89,17 @@ async def _is_waiting(session: AsyncSession, lock: str) -> bool:
     connection = await raw_connection(session)
     cursor = await connection.execute(
         "SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = %s AND status = 'todo'", (lock,)
+    )
+    return await cursor.fetchone() is not None
+
+
+async def _is_due(session: AsyncSession, lock: str) -> bool:
+    """Held until this transaction ends: the job begins when what it is to see is there."""
+    connection = await raw_connection(session)
+    cursor = await connection.execute(
+        """SELECT 1 FROM procrastinate_jobs
+        WHERE lock = %s AND status = 'todo' AND scheduled_at IS NULL LIMIT 1 FOR SHARE""",
+        (lock,),
     )
     return await cursor.fetchone() is not None
 

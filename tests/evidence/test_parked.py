@@ -49,6 +49,9 @@ async def test_bytes_that_the_store_altered_are_never_examined(system, county, s
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
     await services.store.put(original_key(kit.evidence[0]["sha256"]), b"other", 5, "image/jpeg")
+    await system.run_jobs()
+    states = [(await evidence_of(services, one["id"])).state for one in kit.evidence]
+    assert states == ["received", "verified", "verified", "verified"], "the others do not wait for it"
     await exhaust(system)
     parked = (await desk.http.get("/desk/v1/parked-photos")).json()["items"]
     assert [(one["evidenceId"], one["error"]) for one in parked] == [(kit.evidence[0]["id"], "RuntimeError")]

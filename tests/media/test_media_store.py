@@ -65,11 +65,10 @@ def test_spooled_chunks_sort_in_the_order_of_their_bytes():
 
 
 async def test_what_is_put_can_be_read_with_its_type_and_size(store):
-    stored = await store.put("photos/ab/cd/one", b"bytes of a photo", 16, "image/jpeg")
+    await store.put("photos/ab/cd/one", b"bytes of a photo", 16, "image/jpeg")
     facts = await store.stat("photos/ab/cd/one")
     assert await store.read("photos/ab/cd/one") == b"bytes of a photo"
     assert (facts.size, facts.media_type) == (16, "image/jpeg")
-    assert stored.sha256 == hashlib.sha256(b"bytes of a photo").hexdigest()
     assert facts.etag == hashlib.md5(b"bytes of a photo").hexdigest()
 
 
@@ -100,8 +99,8 @@ async def test_a_put_that_fails_half_way_leaves_the_object_that_was_there(store)
 async def test_a_file_goes_in_and_comes_out_unchanged(store, tmp_path):
     source = tmp_path / "in"
     source.write_bytes(bytes(range(256)) * 4096)
-    stored = await store.put_file("file", source, "image/jpeg")
-    assert await store.download("file", tmp_path / "out") == stored.size == 1_048_576
+    await store.put_file("file", source, "image/jpeg")
+    assert await store.download("file", tmp_path / "out") == 1_048_576
     assert (tmp_path / "out").read_bytes() == source.read_bytes()
 
 

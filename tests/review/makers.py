@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from field_api.photos import note_looks
+from field_api.examination import describe_looks
 from media.fingerprint import fingerprints
 from server.core.database import open_session
 from server.core.ids import new_id
@@ -248,11 +248,7 @@ class Ground:
 
 def _looks(picture) -> dict[str, Any]:
     """What the examination of this picture would note of how it looks."""
-    photo = Photo()
-    whole, inside = fingerprints(picture)
-    note_looks(photo, whole, inside)
-    names = ("fingerprint", "fingerprint_quality", "look", "inside_fingerprint", "inside_quality", "inside_look")
-    return {name: getattr(photo, name) for name in names}
+    return describe_looks(*fingerprints(picture))
 
 
 def _signed(signatures, evidence) -> dict[str, Any]:

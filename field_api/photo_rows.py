@@ -1,0 +1,157 @@
+"""The database side of photos, in three statements: some are announced, one came, some were examined.
+
+Photos come four to a visit and more, so what counts is the number of round trips. What these say of feed and
+audit is what `feed.announce` and `audit.record` say for one row at a time.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller
+
+
+class Noted(NamedTuple):
+    """A claim whose bytes came just now: its visit (None for a paper), and whether nobody had sent them before."""
+
+    visit_id: UUID | None
+    is_new: bool
+
+
+# A row that exists is written over only when the caller's rules saw it (`seen`), as with visits.
+ANNOUNCE = """
+WITH rows AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, visit_id uuid, question_id text, sha256 text,
+        size_bytes bigint, captured_at timestamptz, document jsonb, content_hash text)
+), written AS (
+    INSERT INTO evidence (id, visit_id, author_id, device_id, question_id, sha256, size_bytes, captured_at, document,
+        content_hash, state, received_at)
+    SELECT id, visit_id, %(caller)s, %(device)s, question_id, sha256, size_bytes, captured_at, document,
+        content_hash, 'announced', %(now)s FROM rows
+    ON CONFLICT (id) DO UPDATE SET visit_id = excluded.visit_id, author_id = excluded.author_id,
+        device_id = excluded.device_id, question_id = excluded.question_id, sha256 = excluded.sha256,
+        size_bytes = excluded.size_bytes, captured_at = excluded.captured_at, document = excluded.document,
+        content_hash = excluded.content_hash, received_at = excluded.received_at
+    WHERE evidence.id = ANY(%(seen)s)
+    RETURNING id
+), told AS (
+    INSERT INTO feed (staff_id, collection, doc_id)
+    SELECT %(caller)s, 'evidence', id::text FROM written ORDER BY id::text
+    ON CONFLICT (staff_id, collection, doc_id)
+    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
+), noted AS (
+    INSERT INTO audit_entry (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, facts)
+    SELECT 'staff', %(caller)s, %(device)s, %(request)s, 'evidence.announced', 'evidence', id::text, '{}' FROM written
+)
+SELECT id FROM written
+"""
+
+
+async def announce(
+    session: AsyncSession, caller: Caller, rows: Sequence[dict[str, Any]], *, seen: Collection[UUID], now: datetime
+) -> set[UUID]:
+    """Write manifests. One that is missing from what returns was written by someone else since it was looked up."""
+    connection = await session.connection()
+    told = {
+        "rows": Jsonb(rows, dumps=msgspec.json.encode),
+        "seen": list(seen),
+        "caller": caller.id,
+        "device": caller.device_id,
+        "now": now,
+        "request": _request_id(),
+    }
+    return set((await connection.exec_driver_sql(ANNOUNCE, told)).scalars())
+
+
+# No phone is to hear of a paper.
+RECEIVE = """
+WITH of_visit AS (
+    UPDATE evidence SET state = 'received', uploaded_at = %(now)s
+    WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' RETURNING id, visit_id, author_id
+), of_paper AS (
+    UPDATE paper_photo SET state = 'received', uploaded_at = %(now)s
+    WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' RETURNING id
+), claim AS (
+    SELECT id, visit_id, 'evidence' AS kind FROM of_visit UNION ALL SELECT id, NULL, 'paper_photo' FROM of_paper
+), fresh AS (
+    INSERT INTO photo (sha256, size_bytes, state) SELECT %(sha256)s, %(size)s, 'stored' FROM claim
+    ON CONFLICT DO NOTHING RETURNING sha256
+), told AS (
+    INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'evidence', id::text FROM of_visit
+    ON CONFLICT (staff_id, collection, doc_id)
+    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
+), noted AS (
+    INSERT INTO audit_entry (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, facts)
+    SELECT %(actor_kind)s, %(actor)s, %(device)s, %(request)s, 'evidence.received', kind, id::text,
+        jsonb_build_object('sha256', %(sha256)s::text) FROM claim
+)
+SELECT visit_id, EXISTS (SELECT FROM fresh) AS is_new FROM claim
+"""
+
+
+async def receive(
+    session: AsyncSession, caller: Caller | None, claim_id: UUID, sha256: str, size: int, now: datetime
+) -> Noted | None:
+    """The announced bytes are in the store. None when this claim awaits no such bytes (any more)."""
+    kind = "system" if caller is None else "resident" if caller.is_resident else "staff"
+    connection = await session.connection()
+    result = await connection.exec_driver_sql(
+        RECEIVE,
+        {
+            "id": claim_id,
+            "sha256": sha256,
+            "size": size,
+            "now": now,
+            "actor_kind": kind,
+            "actor": caller.id if caller else None,
+            "device": caller.device_id if caller else None,
+            "request": _request_id(),
+        },
+    )
+    row = result.first()
+    return Noted(row.visit_id, row.is_new) if row is not None else None
+
+
+# In one order, so that two that settle the same claims wait for each other and do not cross.
+SETTLE = """
+WITH looked AS (
+    SELECT sha256, state, refused_code FROM photo WHERE sha256 = ANY(%(hashes)s) AND state <> 'stored'
+), settled AS (
+    UPDATE evidence e SET state = l.state, refused_code = l.refused_code, settled_at = %(now)s
+    FROM looked l WHERE e.sha256 = l.sha256 AND e.state = 'received'
+    RETURNING e.id, e.visit_id, e.author_id, e.state, e.refused_code
+), papers AS (
+    UPDATE paper_photo p SET state = l.state, refused_code = l.refused_code, settled_at = %(now)s
+    FROM looked l WHERE p.sha256 = l.sha256 AND p.state = 'received'
+    RETURNING p.id, p.state, p.refused_code
+), told AS (
+    INSERT INTO feed (staff_id, collection, doc_id)
+    SELECT author_id, 'evidence', id::text FROM settled ORDER BY id::text, author_id
+    ON CONFLICT (staff_id, collection, doc_id)
+    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
+), noted AS (
+    INSERT INTO audit_entry (actor_kind, request_id, action, thing_kind, thing_id, facts)
+    SELECT 'system', %(request)s, 'evidence.' || state, kind, id::text, jsonb_build_object('code', refused_code)
+    FROM (SELECT 'evidence' AS kind, id, state, refused_code FROM settled
+          UNION ALL SELECT 'paper_photo', id, state, refused_code FROM papers) AS claim
+)
+SELECT DISTINCT visit_id FROM settled
+"""
+
+
+async def settle(session: AsyncSession, hashes: Collection[str], now: datetime) -> set[UUID]:
+    """Every claim that awaits what became of this content hears it. Returns the visits that did."""
+    connection = await session.connection()
+    told = {"hashes": list(hashes), "now": now, "request": _request_id()}
+    return set((await connection.exec_driver_sql(SETTLE, told)).scalars())
+
+
+def _request_id() -> str | None:
+    request_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return request_id
