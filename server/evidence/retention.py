@@ -6,31 +6,35 @@ whatever its age: everything of a household that receives aid or applies for it.
 stays, with the hash, the rule and the day; the claim itself stays too, and so does every word of the visit.
 """
 
-from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from msgspec import Struct
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_prefix
 from server.core.database import Sessions, open_session
+from server.core.errors import Fault, Problem
+from server.core.paging import Page, cut_page, read_cursor
 from server.core.services import Services
+from server.core.wire import Answer
 from server.models import audit
 from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo, PhotoTombstone
 from server.models.postings import PostingPlace
 from server.models.review import SeenPhoto
 
-_PAGE = 200
+PAGE, _AT_ONCE = 50, 200
+# Every area code begins so.
+EVERYWHERE = ("",)
 
 
 class Outdated(NamedTuple):
     """Content that no claim keeps any more. `rule` is the one that kept it longest."""
 
-    shelf: str
+    shelf: Literal["photos", "mismatched"]
     sha256: str
     size_bytes: int
     claims: int
@@ -40,8 +44,8 @@ class Outdated(NamedTuple):
     kept_since: datetime
 
 
-class RuleLine(Struct):
-    """What one rule would let go."""
+class RuleLine(Answer):
+    """What one rule would let go. `oldest` is the first day from which its days were counted."""
 
     rule: str
     kept_days: int
@@ -51,22 +55,63 @@ class RuleLine(Struct):
     oldest: datetime | None = None
 
 
+class OutdatedPhoto(Answer):
+    """One content that would go, by the rule that kept it longest, and how many claims have let go of it."""
+
+    shelf: Literal["photos", "mismatched"]
+    sha256: str
+    size_bytes: int
+    claims: int
+    rule: str
+    kept_days: int
+    kept_since: datetime
+    ended_at: datetime
+
+
 class Told(Protocol):
     """Told of each photo that was deleted."""
 
     def __call__(self, one: Outdated) -> None: ...
 
 
-async def preview(sessions: Sessions, now: datetime) -> list[RuleLine]:
-    """What a sweep would delete now, by rule. Changes nothing."""
+async def preview(sessions: Sessions, now: datetime, areas: Sequence[str] = EVERYWHERE) -> list[RuleLine]:
+    """What a sweep would delete at that time, by rule. Changes nothing.
+
+    With `areas`, content that is claimed under these alone; bytes without a visit belong to the whole country.
+    """
     lines: dict[tuple[str, int, str], RuleLine] = {}
-    async for one in _outdated(sessions, now):
+    async for one in _outdated(sessions, now, areas):
         key = (one.rule, one.kept_days, one.source)
-        line = lines.setdefault(key, RuleLine(*key))
+        line = lines.setdefault(key, RuleLine(rule=one.rule, kept_days=one.kept_days, source=one.source))
         line.photos += 1
         line.size_bytes += one.size_bytes
         line.oldest = min(line.oldest or one.kept_since, one.kept_since)
     return sorted(lines.values(), key=lambda line: (line.rule, line.kept_days))
+
+
+async def list_outdated(
+    session: AsyncSession, now: datetime, areas: Sequence[str], cursor: str | None
+) -> Page[OutdatedPhoto]:
+    """What `preview` counts, one by one, by the hash."""
+    last = read_cursor(cursor) or ["", ""]
+    if len(last) != len(("shelf", "sha256")):
+        raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")])
+    rows = await _page(session, now, areas, last, PAGE + 1)
+    page, next_cursor = cut_page(rows, PAGE, lambda one: [one.shelf, one.sha256])
+    items = [
+        OutdatedPhoto(
+            shelf=one.shelf,
+            sha256=one.sha256,
+            size_bytes=one.size_bytes,
+            claims=one.claims,
+            rule=one.rule,
+            kept_days=one.kept_days,
+            kept_since=one.kept_since,
+            ended_at=one.kept_since + timedelta(days=one.kept_days),
+        )
+        for one in page
+    ]
+    return Page(items=items, next_cursor=next_cursor)
 
 
 async def sweep(services: Services, now: datetime, told: Told) -> int:
@@ -85,18 +130,24 @@ async def sweep(services: Services, now: datetime, told: Told) -> int:
     return count
 
 
-async def _outdated(sessions: Sessions, now: datetime) -> AsyncIterator[Outdated]:
+async def _outdated(sessions: Sessions, now: datetime, areas: Sequence[str] = EVERYWHERE) -> AsyncIterator[Outdated]:
     """Page by page, each in a transaction of its own."""
-    last = ("", "")
+    last = ["", ""]
     while True:
         async with sessions() as session:
-            rows = await session.execute(_PAGE_OF, {"now": now, "shelf": last[0], "sha256": last[1], "page": _PAGE})
-            page = [Outdated(*row) for row in rows]
+            page = await _page(session, now, areas, last, _AT_ONCE)
         for one in page:
             yield one
-        if len(page) < _PAGE:
+        if len(page) < _AT_ONCE:
             return
-        last = (page[-1].shelf, page[-1].sha256)
+        last = [page[-1].shelf, page[-1].sha256]
+
+
+async def _page(
+    session: AsyncSession, now: datetime, areas: Sequence[str], last: list[str], limit: int
+) -> list[Outdated]:
+    told = {"now": now, "shelf": last[0], "sha256": last[1], "page": limit, "areas": list(areas)}
+    return [Outdated(*row) for row in await session.execute(_PAGE_OF, told)]
 
 
 async def _erase(sessions: Sessions, one: Outdated, now: datetime) -> UUID | None:
@@ -105,7 +156,11 @@ async def _erase(sessions: Sessions, one: Outdated, now: datetime) -> UUID | Non
         if one.shelf == "photos":
             # Whoever receives the same photo now waits here, and then finds it gone: it is taken in anew.
             await session.get(Photo, one.sha256, with_for_update=True)
-        still = (await session.execute(_ONE, {"now": now, "shelf": one.shelf, "sha256": one.sha256})).first()
+        still = (
+            await session.execute(
+                _ONE, {"now": now, "shelf": one.shelf, "sha256": one.sha256, "areas": list(EVERYWHERE)}
+            )
+        ).first()
         if still is None:
             return None
         tombstone = PhotoTombstone(
@@ -197,10 +252,11 @@ household_end AS (
   SELECT 'photos', l.sha256, 'retention.posting_photo_days', p.area_code, l.added_at
   FROM posting_place l JOIN posting p ON p.id = l.posting_id WHERE l.erased_at IS NULL
   UNION ALL
-  SELECT 'mismatched', m.sha256, 'retention.mismatched_days', '', m.received_at
-  FROM mismatched_upload m WHERE m.erased_at IS NULL
+  SELECT 'mismatched', m.sha256, 'retention.mismatched_days', coalesce(v.area_code, ''), m.received_at
+  FROM mismatched_upload m LEFT JOIN evidence e ON e.id = m.evidence_id LEFT JOIN visit v ON v.id = e.visit_id
+  WHERE m.erased_at IS NULL
 ), ruled AS (
-  SELECT claim.shelf, claim.sha256, claim.rule, claim.since, r.days, r.source,
+  SELECT claim.shelf, claim.sha256, claim.rule, claim.area_code, claim.since, r.days, r.source,
     since + make_interval(days => r.days) AS ends_at
   FROM claim LEFT JOIN LATERAL (
     SELECT (value #>> '{}')::integer AS days, source FROM area_rule
@@ -212,6 +268,7 @@ household_end AS (
     (array_agg(days ORDER BY ends_at DESC))[1] AS days, (array_agg(source ORDER BY ends_at DESC))[1] AS source,
     (array_agg(since ORDER BY ends_at DESC))[1] AS since
   FROM ruled GROUP BY shelf, sha256 HAVING bool_and(ends_at IS NOT NULL AND ends_at <= :now)
+    AND bool_and(area_code ^@ ANY(CAST(:areas AS text[])))
 )
 SELECT gone.shelf, gone.sha256, coalesce(p.size_bytes, m.size_bytes, 0), claims, rule, days, source, since
 FROM gone LEFT JOIN photo p ON p.sha256 = gone.sha256 AND shelf = 'photos'

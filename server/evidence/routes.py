@@ -1,23 +1,26 @@
-"""`/desk/v1`: the evidence of a visit as one file; photos that could not be examined."""
+"""`/desk/v1`: the evidence of a visit as one file; photos that could not be examined; those whose time is over."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Annotated
 from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
+from server.core.access import Caller, Role, require
 from server.core.paging import Page
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, Officer, Session, problems
-from server.evidence import parked
+from server.core.wire import BEARER, CallerDep, Held, Officer, Session, problems
+from server.evidence import parked, retention
 from server.evidence.bundle import export_bundle
 from server.evidence.dossier import SayFinding
 from server.evidence.parked import ParkedPhoto
+from server.evidence.retention import OutdatedPhoto, RuleLine
 
 _PIECE_BYTES = 256 * 1024
 
@@ -89,6 +92,37 @@ async def try_photo_again(evidence_id: FromPath[UUID], officer: Officer, session
     await parked.try_again(session, officer, evidence_id)
 
 
+Moment = Annotated[datetime | None, QueryParameter(name="at", description="What would go then; now unless told.")]
+
+
+@get(
+    "/retention",
+    responses=_SIGNED,
+    description="What `sweep-photos` would delete, by rule. For administrators, of their areas; changes nothing.",
+)
+async def preview_retention(caller: CallerDep, services: Held, at: Moment = None) -> list[RuleLine]:
+    return await retention.preview(services.sessions, at or utc_now(), _administered(caller))
+
+
+@get(
+    "/retention/photos",
+    responses=_SIGNED,
+    description="The same photo by photo, with the rule that kept each longest and when its time was over.",
+)
+async def list_outdated_photos(
+    caller: CallerDep, session: Session, at: Moment = None, cursor: FromQuery[str | None] = None
+) -> Page[OutdatedPhoto]:
+    return await retention.list_outdated(session, at or utc_now(), _administered(caller), cursor)
+
+
+def _administered(caller: Caller) -> list[str]:
+    require(caller, {Role.ADMIN})
+    return caller.prefixes({Role.ADMIN})
+
+
 router = Router(
-    "/desk/v1", route_handlers=[export_visit, list_parked_photos, try_photo_again], tags=["desk"], security=BEARER
+    "/desk/v1",
+    route_handlers=[export_visit, list_parked_photos, try_photo_again, preview_retention, list_outdated_photos],
+    tags=["desk"],
+    security=BEARER,
 )

@@ -22,6 +22,7 @@ from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
 from server.models.evidence import Evidence, Photo, PhotoTombstone
 from server.models.households import Household
+from server.models.people import StaffRole
 from server.models.review import Finding, SeenPhoto
 from tests.conftest import environment
 from tests.phones import make_kit, tiny_photo
@@ -194,3 +195,45 @@ async def test_the_command_shows_first_and_deletes_when_told_to(services, settin
     deleted = await asyncio.to_thread(run, "--delete")
     assert "4 photos deleted" in deleted.output
     assert await rows_of(services, Photo) == []
+
+
+@pytest.fixture
+async def admin(system, county):
+    return await system.sign_in_at_desk(next(one.login for one in county.staff if one.role == "admin"), "admin")
+
+
+async def shown(admin, path="", **query):
+    answer = await admin.http.get(f"/desk/v1/retention{path}", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_an_administrator_sees_what_would_go_by_rule_and_one_by_one(services, admin, ended, monkeypatch):
+    then = (utc_now() + YEARS).isoformat()
+    assert await shown(admin) == (await shown(admin, "/photos"))["items"] == []
+    (line,) = await shown(admin, at=then)
+    assert (line["rule"], line["keptDays"], line["photos"]) == ("retention.visit_photo_days", 1096, 4)
+    assert line["sizeBytes"] == sum(one["sizeBytes"] for one in ended.evidence)
+
+    monkeypatch.setattr("server.evidence.retention.PAGE", 3)
+    first = await shown(admin, "/photos", at=then)
+    rest = await shown(admin, "/photos", at=then, cursor=first["nextCursor"])
+    items = first["items"] + rest["items"]
+    assert (len(first["items"]), len(items), rest["nextCursor"]) == (3, 4, None)
+    assert {one["sha256"] for one in items} == {one["sha256"] for one in ended.evidence}
+    assert {(one["shelf"], one["claims"], one["rule"]) for one in items} == {
+        ("photos", 1, "retention.visit_photo_days")
+    }
+    assert all(one["keptSince"] < one["endedAt"] <= then for one in items)
+    assert len(await rows_of(services, Photo)) == 4, "looking changes nothing"
+
+
+async def test_what_would_go_is_shown_of_ones_own_areas_and_to_administrators_alone(services, admin, desk, ended):
+    then = (utc_now() + YEARS).isoformat()
+    async with open_session(services.sessions) as session:
+        (role,) = await session.scalars(select(StaffRole).where(StaffRole.staff_id == admin.id))
+        role.area_code = "339902"
+    assert await shown(admin, at=then) == (await shown(admin, "/photos", at=then))["items"] == []
+    for path in ("", "/photos"):
+        assert (await desk.http.get(f"/desk/v1/retention{path}")).status_code == 403
+    assert (await admin.http.get("/desk/v1/retention/photos", params={"cursor": "nonsense"})).status_code == 400
