@@ -31,7 +31,6 @@ async def settle_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
     for visit_id in complete:
         audit.record(session, None, "visit.complete", "visit", visit_id)
         await defer(session, "review.examine", visit_id=str(visit_id))
-        await defer(session, "evidence.watermark", visit_id=str(visit_id))
     await announce(session, "visits", complete)
 
 

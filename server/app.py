@@ -29,6 +29,7 @@ import server.cases.proposals
 import server.cases.routes
 import server.complaints.routes
 import server.evidence.routes
+import server.evidence.watermarks
 import server.identity.routes
 import server.notifications.routes
 import server.postings.routes
@@ -99,6 +100,11 @@ async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
 def provide_wording() -> Any:
     """How a finding is said: the words are review's, and others print them too."""
     return server.review.rules.sentence
+
+
+def provide_watermarks() -> Any:
+    """How a copy with its watermark comes to be: evidence draws it, and the page of a visit links to it."""
+    return server.evidence.watermarks.draw_watermark
 
 
 def provide_finding_codes() -> frozenset[str]:
@@ -201,6 +207,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "resident_caller": Provide(provide_resident),
             "finding_codes": Provide(provide_finding_codes, sync_to_thread=False),
             "say_finding": Provide(provide_wording, sync_to_thread=False),
+            "draw_watermark": Provide(provide_watermarks, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         middleware=[prometheus.middleware],

@@ -13,7 +13,6 @@ import field_api.uploads.sweep  # noqa: F401
 import server.cases.arrivals
 import server.cases.progress
 import server.complaints.reminders
-import server.evidence.watermarks
 import server.notifications.messages
 import server.notifications.telling
 import server.postings.lists

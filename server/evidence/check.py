@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import func, select, union
+from sqlalchemy import ARRAY, Uuid, and_, func, select, union
 
 from media.store import ObjectMissing, ObjectStore, original_key, rendition_key, watermarked_claim, watermarked_key
 from server.core.database import Sessions
@@ -23,6 +24,8 @@ from server.models.uploads import Upload
 
 _PAGE = 1000
 _AT_ONCE = 4
+
+_is_drawn = and_(Evidence.watermark_sha256.is_not(None), Evidence.erased_at.is_(None))
 
 Trouble = Literal["missing", "altered", "orphaned"]
 
@@ -83,7 +86,8 @@ async def _count_expected(sessions: Sessions, *, deep: bool) -> int:
         for prefix, statement in (("photos/", _originals()), ("mismatched/", _mismatched()))
     }
     verified = await _count(sessions, select(Photo.sha256).where(Photo.state == "verified"))
-    return (sum(counts.values()) + 2 * verified) * (2 if deep else 1)
+    drawn = await _count(sessions, select(Evidence.id).where(_is_drawn))
+    return (sum(counts.values()) + 2 * verified + drawn) * (2 if deep else 1)
 
 
 async def _count(sessions: Sessions, statement: Any) -> int:
@@ -161,9 +165,27 @@ async def _original_keys(sessions: Sessions) -> AsyncIterator[str]:
 
 
 async def _rendition_keys(sessions: Sessions) -> AsyncIterator[str]:
-    async for sha256 in _hashes(sessions, select(Photo.sha256).where(Photo.state == "verified")):
+    """Also the watermarked copies that were drawn."""
+    async for sha256, claims in _verified(sessions):
         yield rendition_key(sha256, "1280")  # before 320: the store sorts by letters
         yield rendition_key(sha256, "320")
+        for claim in claims:
+            yield watermarked_key(sha256, claim)
+
+
+async def _verified(sessions: Sessions) -> AsyncIterator[tuple[str, list[UUID]]]:
+    """Photos with the claims whose watermarked copy was drawn, both in order, page by page."""
+    drawn = select(Evidence.id).where(Evidence.sha256 == Photo.sha256, _is_drawn).order_by(Evidence.id)
+    rows = select(Photo.sha256, func.array(drawn.scalar_subquery(), type_=ARRAY(Uuid))).where(Photo.state == "verified")
+    last = ""
+    while True:
+        async with sessions() as session:
+            page = (await session.execute(rows.where(Photo.sha256 > last).order_by(Photo.sha256).limit(_PAGE))).all()
+        for sha256, claims in page:
+            yield sha256, claims
+        if len(page) < _PAGE:
+            return
+        last = page[-1][0]
 
 
 async def _mismatched_keys(sessions: Sessions) -> AsyncIterator[str]:
@@ -194,7 +216,7 @@ async def _look_at_spools(services: Services, report: StoreReport) -> None:
 
 
 async def _note_orphans(sessions: Sessions, keys: list[str], report: StoreReport) -> None:
-    """Those of the keys that no row accounts for. Watermarked copies are expected of nobody, but known."""
+    """Those of the keys that no row accounts for. A watermarked copy is known as long as its claim's photo is kept."""
     claims = {claim for key in keys if (claim := watermarked_claim(key))}
     uploads = {key.split("/")[1] for key in keys if key.startswith("spool/")}
     hashes = {key.rsplit("/", 1)[-1] for key in keys} | {key.split("/")[1] for key in keys if "/" in key}
@@ -250,7 +272,7 @@ async def _hash_again(services: Services, report: StoreReport, progress: Progres
 
 
 async def _known_hashes(sessions: Sessions) -> AsyncIterator[tuple[str, str]]:
-    """Originals are named by theirs; those of copies were noted when they were made. Watermarked ones have none."""
+    """Originals are named by theirs; those of copies were noted when they were made."""
     for shelf in (_original_keys, _mismatched_keys):
         async for key in shelf(sessions):
             yield key, key.rsplit("/", 1)[-1]
@@ -259,9 +281,13 @@ async def _known_hashes(sessions: Sessions) -> AsyncIterator[tuple[str, str]]:
         page = select(Photo.sha256, Photo.copies).where(Photo.sha256 > last, Photo.copies.is_not(None))
         async with sessions() as session:
             rows = (await session.execute(page.order_by(Photo.sha256).limit(_PAGE))).all()
+            of = {sha256 for sha256, _ in rows}
+            drawn = (await session.scalars(select(Evidence).where(_is_drawn, Evidence.sha256.in_(of)))).all()
         for sha256, copies in rows:
             for name, copy in (copies or {}).items():
                 yield rendition_key(sha256, name), copy
+        for one in drawn:
+            yield watermarked_key(one.sha256, one.id), one.watermark_sha256 or ""
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]

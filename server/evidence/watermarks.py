@@ -1,21 +1,22 @@
 """Copies that may leave the office: each carries on its face when, where, whose, by whom, and of which receipt.
 
-Made once a visit is complete. What is written differs by claim, not by content: the same bytes claimed by two
-visits give two copies, so a copy is named by its claim.
+Few are ever asked for, so each is drawn when it first is, and drawn anew when the visit has another receipt. What is
+written differs by claim, not by content: the same bytes claimed by two visits give two copies, so a copy is named by
+its claim. Its hash is noted, so that one that was shown can be told from one that was altered.
 """
 
+import hashlib
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import rendition_key, watermarked_key
 from media.watermark import watermark
-from server.core import jobs
 from server.core.database import open_session
+from server.core.errors import Problem
 from server.core.services import Services
 from server.core.threads import in_thread
 from server.core.tokens import receipt_short_code
@@ -30,38 +31,34 @@ CHINA = ZoneInfo("Asia/Shanghai")
 _JPEG = "image/jpeg"
 
 
-class _Copy(NamedTuple):
-    evidence_id: UUID
-    sha256: str
-    lines: list[str]
+async def draw_watermark(services: Services, claim_id: UUID) -> None:
+    """See that the copy of a verified photo is in the store. Safe to do again, and side by side.
 
-
-@jobs.task("evidence.watermark")
-async def watermark_visit(services: Services, *, visit_id: str) -> None:
-    """Make the watermarked copy of every verified photo of a visit. Run again, it makes the same ones again."""
+    Raises `photo.not_ready` while the visit is not whole, and StoreError.
+    """
     async with open_session(services.sessions) as session:
-        copies = await _plan(session, UUID(visit_id))
-    for one in copies:
-        large = await services.store.read(rendition_key(one.sha256, "1280"))
-        marked = await in_thread(watermark, large, one.lines)
-        await services.store.put(watermarked_key(one.sha256, one.evidence_id), marked, len(marked), _JPEG)
+        claim = await session.get_one(Evidence, claim_id)
+        visit = await session.get_one(Visit, claim.visit_id)
+        if visit.complete_at is None or visit.receipt is None:
+            raise Problem("photo.not_ready")
+        code = receipt_short_code(visit.receipt)
+        if claim.watermark_receipt == code:
+            return
+        lines = [_say_when(claim.captured_at), *await _say_of_visit(session, visit)]
+    large = await services.store.read(rendition_key(claim.sha256, "1280"))
+    marked = await in_thread(watermark, large, lines)
+    await services.store.put(watermarked_key(claim.sha256, claim_id), marked, len(marked), _JPEG)
+    async with open_session(services.sessions) as session:
+        noted = {"watermark_receipt": code, "watermark_sha256": hashlib.sha256(marked).hexdigest()}
+        await session.execute(update(Evidence).where(Evidence.id == claim_id).values(**noted))
 
 
-async def _plan(session: AsyncSession, visit_id: UUID) -> list[_Copy]:
-    visit = await session.get_one(Visit, visit_id)
-    common = [
+async def _say_of_visit(session: AsyncSession, visit: Visit) -> list[str]:
+    return [
         f"地点 {' '.join(await area_names(session, visit.area_code))}",
         await _say_whose(session, visit.household_id),
         f"调查员 {'、'.join(await _names(session, visit))}    回执 {receipt_short_code(visit.receipt or '')}",
     ]
-    listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
-    rows = await session.scalars(
-        select(Evidence)
-        .where(Evidence.id.in_(listed), Evidence.visit_id == visit_id)
-        .where(Evidence.state == "verified", Evidence.erased_at.is_(None))
-        .order_by(Evidence.id)
-    )
-    return [_Copy(one.id, one.sha256, [_say_when(one.captured_at), *common]) for one in rows]
 
 
 async def area_names(session: AsyncSession, code: str) -> list[str]:

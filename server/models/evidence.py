@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, or_, select, text
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, String, or_, select, text
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +22,7 @@ class Evidence(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {EVIDENCE_STATES}", name="state_is_known"),
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),
+        CheckConstraint("(watermark_sha256 IS NULL) = (watermark_receipt IS NULL)", name="watermark_has_a_receipt"),
         Index("ix_evidence_content", "sha256"),
     )
 
@@ -41,6 +42,9 @@ class Evidence(Base):
     received_at: Mapped[Time]
     uploaded_at: Mapped[OptionalTime]
     settled_at: Mapped[OptionalTime]
+    # Of the copy with the watermark, once it was drawn: its hash, and the short code of the receipt written on it.
+    watermark_sha256: Mapped[str | None] = mapped_column(String(64))
+    watermark_receipt: Mapped[str | None]
     # The bytes were deleted when their time was over; the claim stays. See PhotoTombstone.
     erased_at: Mapped[OptionalTime]
 

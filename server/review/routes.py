@@ -5,6 +5,7 @@ from uuid import UUID
 
 from litestar import Router, delete, get, post, put
 from litestar.datastructures import State as LitestarState
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
@@ -19,7 +20,7 @@ from server.review.claims import Claim, HandOver
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
 from server.review.live import QueueWatch
 from server.review.queue import Filters, NamedView, QueueCounts, QueueLine, Severity, State
-from server.review.visit_page import PastFinding, PhotoLink, Rendition, VisitPage
+from server.review.visit_page import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitPage
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _CLAIMING = _SIGNED | problems(
@@ -248,7 +249,9 @@ async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, sessi
 @get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
     responses=_SIGNED
-    | problems("thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased"),
+    | problems(
+        "thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased", "store.unavailable"
+    ),
 )
 async def link_photo(
     visit_id: FromPath[UUID],
@@ -256,9 +259,12 @@ async def link_photo(
     officer: Officer,
     session: Session,
     services: Held,
+    draw_watermark: NamedDependency[DrawWatermark],
     rendition: FromQuery[Rendition] = "1280",
 ) -> PhotoLink:
-    return await visit_page.link_photo(session, services, officer, visit_id, evidence_id, rendition, utc_now())
+    return await visit_page.link_photo(
+        session, services, officer, visit_id, evidence_id, rendition, draw_watermark, utc_now()
+    )
 
 
 router = Router(

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -24,6 +24,13 @@ from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVer
 from server.review.rules import sentence
 
 Rendition = Literal["320", "1280", "original", "watermarked"]
+
+
+@runtime_checkable  # a route asks for one, and Litestar looks at what it is given
+class DrawWatermark(Protocol):
+    """See that a photo's watermarked copy is there. How it is drawn belongs to the room of evidence."""
+
+    async def __call__(self, services: Services, claim_id: UUID) -> None: ...
 
 
 class FindingLine(Answer):
@@ -316,6 +323,7 @@ async def link_photo(
     visit_id: UUID,
     evidence_id: UUID,
     rendition: Rendition,
+    draw_watermark: DrawWatermark,
     now: datetime,
 ) -> PhotoLink:
     """A link of minutes to one rendition of one photo, logged. Raises `photo.not_ready`, `photo.erased`."""
@@ -332,8 +340,8 @@ async def link_photo(
         raise Problem("photo.not_ready")
     photo = await session.get_one(Photo, evidence.sha256)
     key = _key(photo.sha256, evidence_id, rendition)
-    if rendition == "watermarked" and not await services.store.exists(key):
-        raise Problem("photo.not_ready")  # it is made once the visit is complete
+    if rendition == "watermarked":
+        await draw_watermark(services, evidence_id)
     media_type = (photo.media_type or "image/jpeg") if rendition == "original" else "image/jpeg"
     lifetime = timedelta(minutes=services.settings.link_minutes)
     audit.record(

@@ -18,7 +18,7 @@ async def test_a_store_that_holds_all_it_should_has_no_findings(services, kit):
     report = await check_store(services, deep=True)
     assert report.found == []
     assert report.expected == 12
-    assert report.objects == 16
+    assert report.objects == 12
     assert report.hashed == 12
 
 
