@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, exists, select, update
@@ -112,7 +111,7 @@ async def read_progress(services: Services, caller: Caller, upload_id: str) -> P
 
     Raises `thing.not_found`, `upload.gone`; `upload.busy` while the last bytes are being looked at.
     """
-    async with open_session(services.sessions) as session:
+    async with open_glance(services.sessions) as session:
         upload = await _find(session, caller, upload_id)
     if upload.state == "open" and upload.received_bytes == upload.size_bytes:
         held = await _hold(services, caller, upload_id, upload.size_bytes)
@@ -123,7 +122,7 @@ async def read_progress(services: Services, caller: Caller, upload_id: str) -> P
 
 async def finish_for_nobody(services: Services, upload_id: str) -> None:
     """What a crash left with all its bytes and no end; the phone may never ask again."""
-    async with open_session(services.sessions) as session:
+    async with open_glance(services.sessions) as session:
         upload = await _find(session, None, upload_id)
     held = await _hold(services, None, upload_id, upload.size_bytes)
     async with _letting_go(services, held):
@@ -177,38 +176,51 @@ class _Held:
 
 
 async def _hold(services: Services, caller: Caller | None, upload_id: str, offset: int) -> _Held:
-    """Take the lease. Raises `upload.offset_differs` and `upload.busy`."""
-    now = utc_now()
-    async with open_session(services.sessions) as session:
-        upload = await _find(session, caller, upload_id, lock=True)
-        if upload.received_bytes != offset:
-            raise Problem(
-                "upload.offset_differs",
-                offset=upload.received_bytes,
-                headers={"Upload-Offset": str(upload.received_bytes)},
-            )
-        if upload.lease_until is not None and upload.lease_until > now:
-            raise Problem("upload.busy", headers={"Retry-After": "1"})
-        is_done = upload.state == "done"
-        lease = uuid4()
-        if not is_done:
-            upload.lease, upload.lease_until = lease, now + LEASE
-        return _Held(
-            arrival=_arrival(upload, caller),
-            upload_id=upload.id,
-            lease=lease,
-            offset=offset,
-            size=upload.size_bytes,
-            expires_at=upload.expires_at,
-            metadata_told=upload.metadata_told,
-            is_done=is_done,
+    """Take the lease, or find out what is in the way. Raises `upload.offset_differs` and `upload.busy`."""
+    now, lease = utc_now(), uuid4()
+    free = (*_of_caller(caller, upload_id), Upload.state == "open", Upload.received_bytes == offset)
+    taken = (
+        update(Upload)
+        .where(*free, Upload.expires_at > now, Upload.nobody_writes(now))
+        .values(lease=lease, lease_until=now + LEASE)
+        .returning(Upload)
+        .execution_options(synchronize_session=False)
+    )
+    async with open_glance(services.sessions) as session:
+        upload = await session.scalar(taken)
+        if upload is None:
+            upload = await _find(session, caller, upload_id)
+            _check_offset(upload, offset)
+            if upload.state != "done":
+                raise Problem("upload.busy", headers={"Retry-After": "1"})
+    return _Held(
+        arrival=_arrival(upload, caller),
+        upload_id=upload.id,
+        lease=lease,
+        offset=offset,
+        size=upload.size_bytes,
+        expires_at=upload.expires_at,
+        metadata_told=upload.metadata_told,
+        is_done=upload.state == "done",
+    )
+
+
+def _check_offset(upload: Upload, offset: int) -> None:
+    if upload.received_bytes != offset:
+        raise Problem(
+            "upload.offset_differs",
+            offset=upload.received_bytes,
+            headers={"Upload-Offset": str(upload.received_bytes)},
         )
 
 
+def _of_caller(caller: Caller | None, upload_id: str) -> list[ColumnElement[bool]]:
+    mine = [] if caller is None else [Upload.in_scope(caller)]
+    return [Upload.id == upload_id, Upload.way == "tus", *mine]
+
+
 async def _find(session: AsyncSession, caller: Caller | None, upload_id: str, *, lock: bool = False) -> Upload:
-    wanted = select(Upload).where(Upload.id == upload_id, Upload.way == "tus")
-    if caller is not None:
-        wanted = wanted.where(Upload.in_scope(caller))
+    wanted = select(Upload).where(*_of_caller(caller, upload_id))
     upload: Upload = found(await session.scalar(wanted.with_for_update() if lock else wanted))
     if upload.state == "mismatched" or upload.expires_at <= utc_now():
         raise Problem("upload.gone")
@@ -228,7 +240,7 @@ async def _letting_go(services: Services, held: _Held) -> AsyncIterator[None]:
 async def _let_go(services: Services, held: _Held) -> None:
     if held.is_done or held.is_free:
         return
-    async with open_session(services.sessions) as session:
+    async with open_glance(services.sessions) as session:
         mine = (Upload.id == held.upload_id, Upload.lease == held.lease)
         await session.execute(update(Upload).where(*mine).values(lease=None, lease_until=None))
 
@@ -266,25 +278,41 @@ async def _keep(services: Services, held: _Held, spool: Spool, *, is_last: bool)
     # The lease in the name: a request that lost it can't overwrite what its successor wrote.
     key = f"{spool_key(held.upload_id, held.offset)}-{held.lease.hex}"
     await services.store.put(key, spool.content.file, spool.size, OCTETS)
-    chunk = UploadChunk(upload_id=held.upload_id, start_at=held.offset, size_bytes=spool.size, object_key=key)
-    await _note(services, held, chunk, frees=is_last and spool.size < held.room)
+    await _note(services, held, spool.size, key, frees=is_last and spool.size < held.room)
 
 
-async def _note(services: Services, held: _Held, chunk: UploadChunk | None = None, *, frees: bool = False) -> None:
+async def _note(services: Services, held: _Held, size: int = 0, key: str = "", *, frees: bool = False) -> None:
     """Write down the piece, if there is one, and keep the lease or let go. Raises `upload.busy` when it was lost."""
     now = utc_now()
-    size = chunk.size_bytes if chunk is not None else 0
-    changes: dict[str, Any] = {"expires_at": now + LIFETIME, "received_bytes": Upload.received_bytes + size}
-    changes |= {"lease": None, "lease_until": None} if frees else {"lease_until": now + LEASE}
-    async with open_session(services.sessions) as session:
-        mine = update(Upload).where(Upload.id == held.upload_id, Upload.lease == held.lease).values(**changes)
-        if await session.scalar(mine.returning(Upload.id)) is None:
+    told = {
+        "id": held.upload_id,
+        "lease": held.lease,
+        "until": None if frees else now + LEASE,
+        "expires": now + LIFETIME,
+        "start": held.offset,
+        "size": size,
+        "key": key,
+    }
+    async with open_glance(services.sessions) as session:
+        connection = await session.connection()
+        if (await connection.exec_driver_sql(NOTE, told)).first() is None:
             raise Problem("upload.busy", headers={"Retry-After": "1"})
-        if chunk is not None:
-            session.add(chunk)
     held.expires_at = now + LIFETIME
     held.offset += size
     held.is_free = frees
+
+
+NOTE = """
+WITH mine AS (
+    UPDATE upload SET expires_at = %(expires)s, received_bytes = received_bytes + %(size)s,
+        lease_until = %(until)s, lease = CASE WHEN %(until)s::timestamptz IS NULL THEN NULL ELSE lease END
+    WHERE id = %(id)s AND lease = %(lease)s RETURNING id
+), piece AS (
+    INSERT INTO upload_chunk (upload_id, start_at, size_bytes, object_key)
+    SELECT id, %(start)s, %(size)s, %(key)s FROM mine WHERE %(size)s > 0
+)
+SELECT id FROM mine
+"""
 
 
 async def _finish(services: Services, held: _Held) -> None:
