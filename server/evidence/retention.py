@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_prefix
 from server.core.database import Sessions, open_session
-from server.core.errors import Fault, Problem
 from server.core.paging import Page, cut_page, read_cursor
 from server.core.services import Services
 from server.core.wire import Answer
@@ -29,6 +28,8 @@ from server.models.review import SeenPhoto
 PAGE, _AT_ONCE = 50, 200
 # Every area code begins so.
 EVERYWHERE = ("",)
+# Before the first shelf and hash.
+_START = ("", "")
 
 
 class Outdated(NamedTuple):
@@ -93,10 +94,7 @@ async def list_outdated(
     session: AsyncSession, now: datetime, areas: Sequence[str], cursor: str | None
 ) -> Page[OutdatedPhoto]:
     """What `preview` counts, one by one, by the hash."""
-    last = read_cursor(cursor) or ["", ""]
-    if len(last) != len(("shelf", "sha256")):
-        raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")])
-    rows = await _page(session, now, areas, last, PAGE + 1)
+    rows = await _page(session, now, areas, read_cursor(cursor, str, str) or _START, PAGE + 1)
     page, next_cursor = cut_page(rows, PAGE, lambda one: [one.shelf, one.sha256])
     items = [
         OutdatedPhoto(
@@ -132,7 +130,7 @@ async def sweep(services: Services, now: datetime, told: Told) -> int:
 
 async def _outdated(sessions: Sessions, now: datetime, areas: Sequence[str] = EVERYWHERE) -> AsyncIterator[Outdated]:
     """Page by page, each in a transaction of its own."""
-    last = ["", ""]
+    last: Sequence[str] = _START
     while True:
         async with sessions() as session:
             page = await _page(session, now, areas, last, _AT_ONCE)
@@ -140,11 +138,11 @@ async def _outdated(sessions: Sessions, now: datetime, areas: Sequence[str] = EV
             yield one
         if len(page) < _AT_ONCE:
             return
-        last = [page[-1].shelf, page[-1].sha256]
+        last = (page[-1].shelf, page[-1].sha256)
 
 
 async def _page(
-    session: AsyncSession, now: datetime, areas: Sequence[str], last: list[str], limit: int
+    session: AsyncSession, now: datetime, areas: Sequence[str], last: Sequence[str], limit: int
 ) -> list[Outdated]:
     told = {"now": now, "shelf": last[0], "sha256": last[1], "page": limit, "areas": list(areas)}
     return [Outdated(*row) for row in await session.execute(_PAGE_OF, told)]
