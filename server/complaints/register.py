@@ -416,24 +416,37 @@ async def register(
 ) -> ComplaintPage:
     """Take it on as its handler: the clock of the decision starts. Again by the handler is once.
 
+    From a handler who has left the service it is taken over, and its clock runs on.
     Raises `complaint.handled_by_other`, `complaint.not_now`. A household named makes the county's visit a must.
     """
     one = await _locked(session, caller, complaint_id)
     if one.state == "registered" and one.handler_id == caller.id:
         return await _page(session, services, caller, one, now)
-    if one.handler_id is not None:
+    is_orphan = await has_left(session, one.handler_id)
+    if one.handler_id is not None and not is_orphan:
         raise Problem("complaint.handled_by_other")
-    _must_be(one, "received")
+    _must_be(one, "registered" if is_orphan else "received")
     if asked.household_id is not None:
         found(await session.scalar(readable(Household, caller).where(Household.id == asked.household_id)))
         one.household_id = asked.household_id
     await _must_be_fit(session, services, one, caller.id, caller.name)
-    one.state, one.handler_id, one.registered_at = "registered", caller.id, now
-    one.due_on = await _end(session, one.area_code, day_of(one.received_at), "complaint.decide_days", since=day_of(now))
+    one.state, one.handler_id = "registered", caller.id
+    if not is_orphan:
+        one.registered_at = now
+        one.due_on = await _end(
+            session, one.area_code, day_of(one.received_at), "complaint.decide_days", since=day_of(now)
+        )
     audit.record(session, caller, "complaint.registered", "complaint", one.id, area_code=one.area_code)
-    if one.household_id is not None and one.kind == "complaint":
+    is_named_now = asked.household_id is not None or not is_orphan
+    if is_named_now and one.household_id is not None and one.kind == "complaint":
         await jobs.defer(session, "cases.complained", household_id=str(one.household_id))
     return await _page(session, services, caller, one, now)
+
+
+async def has_left(session: AsyncSession, handler_id: UUID | None) -> bool:
+    """Whether the handler can no longer sign in: then nobody would answer."""
+    left = select(Staff.id).where(Staff.id == handler_id, Staff.disabled_at.is_not(None))
+    return await session.scalar(left) is not None
 
 
 async def _must_be_fit(session: AsyncSession, services: Services, one: Complaint, staff_id: UUID, name: str) -> None:

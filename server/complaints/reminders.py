@@ -1,6 +1,7 @@
 """Whoever has to act on a complaint hears of it before its day, and again once it is past: 15, 60 or 90 days.
 
-Before it is registered that is every officer who may take it on, without those it is about.
+Before it is registered, or when its handler has left, that is every officer who may take it on, without those it is
+about.
 """
 
 from datetime import date, datetime, timedelta
@@ -9,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.complaints.register import HANDLERS, OPEN, index_of
+from server.complaints.register import HANDLERS, OPEN, has_left, index_of
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
@@ -45,7 +46,8 @@ async def tell_of_due(session: AsyncSession, services: Services, now: datetime) 
         rules = await rule_values(session, one.area_code, today, [_KEY])
         if one.due_on > today + timedelta(days=int(rules[_KEY])):
             continue
-        people = [one.handler_id] if one.handler_id else await _who_may_take_it(session, services, one)
+        is_handled = one.handler_id is not None and not await has_left(session, one.handler_id)
+        people = [one.handler_id] if is_handled else await _who_may_take_it(session, services, one)
         await jobs.defer(
             session,
             "notifications.tell",

@@ -203,6 +203,24 @@ async def test_a_complaint_is_not_handed_to_who_can_no_longer_sign_in(office, se
     assert (await ask(town, complaint_id, "decide", finding="unfounded", reply="查无此事。")).status_code == 200
 
 
+async def test_a_complaint_whose_handler_has_left_is_taken_over_in_its_time(office, services):
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await complain(office.system)
+    complaint_id = await only_id(services)
+    due_on = (await ask(town, complaint_id, "register")).json()["line"]["dueOn"]
+    assert (await ask(county, complaint_id, "register")).json()["code"] == "complaint.handled_by_other"
+    async with open_session(services.sessions) as session:
+        (await session.get_one(Staff, town.id)).disabled_at = utc_now()
+        (await session.get_one(Complaint, complaint_id)).due_on = day_of(utc_now()) + timedelta(days=1)
+    async with open_session(services.sessions) as session:
+        assert await tell_of_due(session, services, utc_now()) == 1
+    await office.system.run_jobs()
+    assert county.id in {person for person, _ in await notices(services)}
+    taken = (await ask(county, complaint_id, "register")).json()
+    assert (taken["text"], taken["line"]["handlerId"]) == (TEXT, str(county.id))
+    assert taken["line"]["dueOn"] < due_on
+
+
 async def test_an_appeal_is_not_handled_by_whoever_decided_nor_by_a_relative(office, services):
     case_id = await office.case()
     town, county = await office.person("town_officer"), await office.person("county_officer")
