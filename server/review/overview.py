@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
+    BigInteger,
     Double,
     Select,
     and_,
@@ -100,25 +101,29 @@ async def list_work(session: AsyncSession, caller: Caller, period: Period, by: B
     require(caller, REVIEW_ROLES)
     parts = (_done(caller, period, by), _on_the_way(caller, period, by), _due(caller, period, by, today))
     rows = union_all(*parts).subquery()
-    total = [func.sum(rows.c[name]).label(name) for name in ("due", "overdue", "done", "late", "returned")]
+    total = [
+        cast(func.sum(rows.c[name]), BigInteger).label(name) for name in ("due", "overdue", "done", "late", "returned")
+    ]
     summed = select(rows.c.key, *total, func.max(rows.c.median).label("median")).group_by(rows.c.key).subquery()
     named = (
         select(Area.code, Area.name, summed).join(summed, summed.c.key == Area.code)
         if by == "area"
-        else select(Staff.login, Staff.name, summed).join(summed, summed.c.key == Staff.login)
+        else select(Staff.login, Staff.name, summed).join(summed, summed.c.key == Staff.id)
     )
     return [
         WorkLine(
-            key=one[0],
-            name=one[1],
-            due=int(one.due),
-            overdue=int(one.overdue),
-            done=int(one.done),
-            late=int(one.late),
-            returned=int(one.returned),
-            median_hours_to_decision=round(float(one.median), 1) if one.median is not None else None,
+            key=key,
+            name=name,
+            due=due,
+            overdue=overdue,
+            done=done,
+            late=late,
+            returned=returned,
+            median_hours_to_decision=round(median, 1) if median is not None else None,
         )
-        for one in await session.execute(named.order_by(summed.c.overdue.desc(), summed.c.key).limit(5000))
+        for key, name, _, due, overdue, done, late, returned, median in await session.execute(
+            named.order_by(summed.c.overdue.desc(), named.selected_columns[0]).limit(5000)
+        )
     ]
 
 
@@ -142,7 +147,7 @@ def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
     )
     if len(period.area) >= COUNTY:
         rows = rows.where(VisitTally.county_code == period.area[:COUNTY])
-    return _line(rows, by)
+    return _line(rows)
 
 
 def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
@@ -169,16 +174,15 @@ def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
         )
         .group_by(key)
     )
-    return _line(rows, by)
+    return _line(rows)
 
 
-def _line(rows: Select[Any], by: By) -> Select[Any]:
-    """The columns of the union; people by their sign-in name."""
+def _line(rows: Select[Any]) -> Select[Any]:
+    """The columns of the union."""
     one = rows.subquery()
     zero = literal(0)
-    key = one.c.key if by == "area" else Staff.login
-    line = select(
-        key.label("key"),
+    return select(
+        one.c.key,
         zero.label("due"),
         zero.label("overdue"),
         one.c.done,
@@ -186,7 +190,6 @@ def _line(rows: Select[Any], by: By) -> Select[Any]:
         one.c.returned,
         one.c.median,
     )
-    return line if by == "area" else line.join(Staff, Staff.id == one.c.key)
 
 
 def _next_level(area: str) -> int:
@@ -208,7 +211,14 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
     if len(period.area or min(caller.prefixes(REVIEW_ROLES), key=len)) < COUNTY:
         home = select(Household.area_code).where(Household.id == Assignment.household_id).limit(1).lateral("home")
         on = true()
-    key: Any = func.left(home.c.area_code, _next_level(period.area)) if by == "area" else Staff.login
+    # Whoever holds the home has it to do; its partner has it in hand too.
+    held = (
+        select(Caseload.staff_id)
+        .where(Caseload.household_id == Assignment.household_id, Caseload.revoked_at.is_(None))
+        .offset(0)
+        .lateral("held")
+    )
+    key: Any = func.left(home.c.area_code, _next_level(period.area)) if by == "area" else held.c.staff_id
     zero = literal(0)
     rows = (
         select(
@@ -230,16 +240,7 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
         )
         .group_by(key)
     )
-    if by == "area":
-        return rows
-    # Whoever holds the home has it to do; its partner has it in hand too.
-    held = (
-        select(Caseload.staff_id)
-        .where(Caseload.household_id == Assignment.household_id, Caseload.revoked_at.is_(None))
-        .offset(0)
-        .lateral("held")
-    )
-    return rows.join(held, true()).join(Staff, Staff.id == held.c.staff_id)
+    return rows if by == "area" else rows.join(held, true())
 
 
 async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -> list[FindingRate]:
