@@ -17,7 +17,7 @@ from server.processes import LOOPBACK
 from tests.web.browser import Handset, find_faults, shoot
 
 # Chromium on Linux has no code reader: it is stood in for, what is read is real.
-_READER = "globalThis.BarcodeDetector = class { async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
+_READER = "globalThis.BarcodeDetector = class { static async getSupportedFormats() { return ['qr_code'] } async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
 
 
 @pytest.fixture
