@@ -132,6 +132,8 @@ async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_no
             lambda answer: "/visits/1/pull?id=&lwt=0" in answer.url and "digest" not in answer.url
         ) as pulled,
     ):
+        await page.reload()  # the digest goes with the second pull after opening, then not for ten minutes
+        await expect(page.get_by_role("button", name="继续填写")).to_be_visible()
         await page.evaluate("dispatchEvent(new Event('online'))")
     again = [row["newDocumentState"] for row in (await pushed.value).request.post_data_json]
     (draft,) = (await phone.pull("visits")).values()
@@ -183,7 +185,7 @@ async def test_a_new_version_waits_until_the_person_agrees(browser, tmp_path):
         await page.reload()
         assert await page.title() == "走访"  # not before the person says so
         await page.get_by_role("button", name="现在更新").click()
-        await expect(page).to_have_title("走访新版")
+        await expect(page).to_have_title("走访新版", timeout=15_000)
         await expect(page.get_by_text("有新版本")).to_have_count(0)
         await phone.context.close()
 

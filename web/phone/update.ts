@@ -4,6 +4,11 @@ import { ref } from 'vue';
 /** A new version is on this phone and waits. */
 export const updateReady = ref(false);
 
+export const updating = ref(false);
+
+/** The new version takes over within a moment; where it does not, the page is loaded anew all the same. */
+const PATIENCE_MS = 10_000;
+
 let waiting: ServiceWorker | null = null;
 let asked = false;
 
@@ -27,6 +32,7 @@ export function watchForUpdates(): void {
 
 export function updateNow(): void {
   asked = true;
-  if (waiting) waiting.postMessage('now');
-  else location.reload();
+  updating.value = true;
+  waiting?.postMessage('now');
+  setTimeout(() => location.reload(), waiting ? PATIENCE_MS : 0);
 }

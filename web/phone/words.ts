@@ -268,6 +268,7 @@ export const t = say({
   updateText: ['更新只需几秒，已填写的内容不受影响。', 'It takes seconds; nothing you wrote is affected.'],
   updateMust: ['当前版本过旧，服务器不再接受，请更新后继续同步。本机内容都还在。', 'This version is too old for the server. Update to go on syncing; everything on this phone stays.'],
   updateNow: ['现在更新', 'Update now'],
+  updating: ['正在更新…', 'Updating…'],
   later: ['稍后', 'Later'],
   elsewhereTitle: ['已在另一个窗口打开', 'Open in another window'],
   elsewhereText: ['为避免两处填写互相覆盖，同时只能用一个窗口。', 'Only one window at a time, so that two don’t overwrite each other.'],
