@@ -6,6 +6,7 @@ none of the others waiting, and parks with its error when it has failed as often
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +23,7 @@ from media.limits import Limits
 from media.photo import PhotoFacts, examine, hash_file
 from media.refusals import PhotoRefused
 from media.renditions import Renditions, make_renditions
-from media.store import original_key, rendition_key
+from media.store import StoreError, original_key, rendition_key
 from server.core import jobs
 from server.core.database import open_glance, open_session
 from server.core.log import log
@@ -69,6 +70,28 @@ async def examine_photo(services: Services, *, sha256: str) -> None:
     look = await _look_at(services, sha256)
     async with open_session(services.sessions) as session:
         await _note(session, [look])
+
+
+async def fill_in_looks(services: Services, progress: Callable[[int], None]) -> list[str]:
+    """Look again at photos examined before looks were kept, of which no crop is found. Safe to run again.
+
+    `progress` hears how many there are, once, and then 0 after each. Returns those that could not be read.
+    """
+    lacking = select(Photo.sha256).where(Photo.state == "verified", Photo.look.is_(None))
+    async with open_glance(services.sessions) as session:
+        hashes = (await session.scalars(lacking.order_by(Photo.sha256))).all()
+    progress(len(hashes))
+    failed: list[str] = []
+    for sha256 in hashes:
+        try:
+            look = await _look_at(services, sha256)
+        except (StoreError, RuntimeError):
+            failed.append(sha256)
+        else:
+            async with open_session(services.sessions) as session:
+                await session.execute(update(Photo), [look])
+        progress(0)
+    return failed
 
 
 async def _waiting(services: Services, visit_id: UUID) -> list[str]:

@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "draw": "draw a spot-check sample that anyone can draw again",
         "export-bundle": "all evidence of a visit in one file",
         "sweep-photos": "show the photos whose time is over, or delete them",
+        "fill-in-looks": "look again at photos from before crops were found",
     },
     "To prove things": {
         "verify-receipt": "check a visit's receipt offline",
@@ -366,6 +367,29 @@ def sweep_photos(is_meant: bool) -> None:
         click.echo("Nothing was changed; --delete deletes them." if lines else "Every photo is kept by its rule.")
     else:
         click.echo(f"{deleted} photos deleted; each left a tombstone with its hash.")
+
+
+@main.command("fill-in-looks")
+def fill_in_looks() -> None:
+    """Look again at photos examined before it was kept how each looks, so that crops of them are found."""
+    from field_api.examination import fill_in_looks as fill_in
+    from server.core.services import open_services
+
+    async def run() -> list[str]:
+        async with open_services(_settings()) as services:
+            with _progress() as bar:
+                task = bar.add_task("fill-in-looks", total=None)
+                return await fill_in(
+                    services,
+                    lambda count: bar.update(task, total=count) if count else bar.update(task, advance=1),
+                )
+
+    failed = asyncio.run(run())
+    for sha256 in failed:
+        click.echo(f"unreadable {sha256}")
+    if failed:
+        raise click.ClickException(f"{len(failed)} photos could not be read; check-store says more")
+    click.echo("Every verified photo has its look.")
 
 
 def _print_outdated(lines: Any) -> None:

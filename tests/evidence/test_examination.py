@@ -4,11 +4,14 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
 from media.store import ObjectStore, original_key, rendition_key
+from server.__main__ import main
 from server.core import jobs
 from server.core.database import open_session
+from tests.conftest import environment
 from tests.phones import make_kit
 from tests.uploads.tus import evidence_of
 
@@ -124,3 +127,21 @@ async def test_a_photo_that_fails_keeps_no_other_waiting_and_is_tried_by_itself(
     await system.run_jobs()
     assert await states(services, announced) == ["verified", "verified", "received", "verified"]
     assert (await waiting(services), await waiting(services, "evidence.examine")) == (0, 1)
+
+
+async def test_photos_from_before_looks_were_kept_get_theirs(system, services, settings, phone, announced):
+    def run():
+        return CliRunner().invoke(main, ["fill-in-looks"], env=environment(settings))
+
+    await send(phone, announced, 0, 1)
+    await system.run_jobs()
+    looks = text("SELECT sha256, look FROM photo WHERE state = 'verified'")
+    async with open_session(services.sessions) as session:
+        before = dict((await session.execute(looks)).all())
+        await session.execute(text("UPDATE photo SET look = NULL"))
+    await services.store.remove(original_key(announced.evidence[0]["sha256"]))
+    told = await asyncio.to_thread(run)
+    assert (told.exit_code, announced.evidence[0]["sha256"] in told.output) == (1, True), told.output
+    async with services.sessions() as session:
+        after = dict((await session.execute(looks)).all())
+    assert after == before | {announced.evidence[0]["sha256"]: None}
