@@ -7,7 +7,7 @@ export interface Place {
 export type Datum = 'wgs84' | 'gcj02' | 'bd09';
 
 const A = 6378245.0;
-const EE = 0.00669342162296594323;
+const EE = 0.006693421622965943;
 const BD = (Math.PI * 3000) / 180;
 
 export function toWgs84(place: Place, datum: string): Place {

@@ -255,6 +255,6 @@ const SOURCES: [RegExp, 'byDefault' | 'law' | 'practice' | 'demo' | 'notYet' | '
 export function saySource(source: string): string {
   const found = language.value === 'zh' && SOURCES.find(([fits]) => fits.test(source));
   if (!found) return source;
-  const named = /《[^》]+》[^;；]*/.exec(source)?.[0] ?? /: ([^\x00-\x7f][^;；]*)$/.exec(source)?.[1];
+  const named = /《[^》]+》[^;；]*/.exec(source)?.[0] ?? /: ([\u3400-\u9fff《][^;；]*)$/.exec(source)?.[1];
   return named ? `${t(found[1])}，${named}` : t(found[1]);
 }

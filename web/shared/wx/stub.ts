@@ -6,6 +6,23 @@ const AT_ONCE = 10;
 const STORAGE_BYTES = 10 * 1024 * 1024;
 const KEY_BYTES = 1024 * 1024;
 
+interface Outcome {
+  url: string;
+  success: (told: unknown) => void;
+  fail: (told: { errMsg: string }) => void;
+}
+interface Asked extends Outcome {
+  method: string;
+  header?: Record<string, string>;
+  data?: string | ArrayBuffer;
+}
+interface AskedUpload extends Outcome {
+  name: string;
+  filePath: string;
+  header?: Record<string, string>;
+  formData?: Record<string, unknown>;
+}
+
 export class StubWx {
   env: { USER_DATA_PATH: string };
   /** What the code under test did, for the test to look at. */
@@ -71,7 +88,7 @@ export class StubWx {
     statSync: (path: string) => ({ size: statSync(path).size }),
   });
 
-  request = (asked: any): void => {
+  request = (asked: Asked): void => {
     this.seen.methods.add(asked.method);
     if (!METHODS.has(asked.method)) return asked.fail({ errMsg: `request:fail invalid method ${asked.method}` });
     const body = ['GET', 'HEAD'].includes(asked.method) ? undefined : asked.data;
@@ -82,7 +99,7 @@ export class StubWx {
     }));
   };
 
-  uploadFile = (asked: any): void => {
+  uploadFile = (asked: AskedUpload): void => {
     const form = new FormData();
     for (const [key, value] of Object.entries(asked.formData ?? {})) form.append(key, String(value));
     form.append(asked.name, new Blob([readFileSync(asked.filePath)], { type: 'image/jpeg' }), 'tmp.jpg');
@@ -92,7 +109,7 @@ export class StubWx {
     }));
   };
 
-  private async send(asked: any, init: RequestInit, told: (answer: Response, text: string) => unknown): Promise<void> {
+  private async send(asked: Outcome, init: RequestInit, told: (answer: Response, text: string) => unknown): Promise<void> {
     if (this.open.size >= AT_ONCE) return asked.fail({ errMsg: 'request:fail exceed max task count' });
     const cutter = new AbortController();
     this.open.add(cutter);

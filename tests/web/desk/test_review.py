@@ -5,8 +5,6 @@ from playwright.async_api import Page, expect
 from sqlalchemy import update
 
 from server.core.database import open_session
-from server.demo.cases import load_cases
-from server.demo.county import DEMO_PASSWORDS
 from server.models.areas import AreaRule
 from tests.phones import make_kit
 from tests.sync.test_amendments import amend
@@ -60,31 +58,8 @@ async def amended(visit, system, phone, desk):
 
 
 @pytest.fixture
-async def cases(services, system, county):
-    """The demo's cases in every state, with their postings and complaints."""
-    async with open_session(services.sessions) as session:
-        await load_cases(session, services, county)
-    await system.run_jobs()
-
-
-@pytest.fixture
-async def page(browser, server):
-    """A desk's screen with a supervisor signed in; nothing may be complained of in its console."""
-    context = await browser.new_context(
-        viewport={"width": 1440, "height": 900}, locale="zh-CN", timezone_id="Asia/Shanghai"
-    )
-    context.set_default_timeout(15_000)
-    page = await context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
-    await page.goto(f"{server.url}/desk/")
-    await page.fill("input[name=login]", "zhuyanhui")
-    await page.fill("input[name=password]", DEMO_PASSWORDS["supervisor"])
-    await page.click("button[type=submit]")
-    await expect(page.get_by_role("heading", name="审核队列")).to_be_visible()
-    yield page
-    assert errors == []
+async def page(at_desk):
+    return await at_desk("zhuyanhui", "supervisor")
 
 
 async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(visit, page: Page, phone):
