@@ -66,6 +66,7 @@ const NAMES: Words = {
   'photo.screen_ratio': ['疑似截屏的长宽比', 'Ratio of a screen'],
   'photo.late_hours': ['照片最迟上传', 'Photo late after'],
   'photo.fewest': ['每次走访最少照片', 'Fewest photos'],
+  'review.finding_days': ['每条疑点相当于等候', 'A finding counts as waiting'],
   'review.undo_s': ['决定可撤销的时间', 'A decision can be undone for'],
   'review.bulk_tolerates': ['批量通过可容忍的疑点', 'Findings tolerated in bulk'],
   'review.interval_months': ['定期复核间隔', 'Months between reviews'],

@@ -1,0 +1,198 @@
+"""What a desk keeps: rules, households, what caseworkers propose, who holds which home, phones, the audit trail."""
+
+from playwright.async_api import expect
+from sqlalchemy import update
+
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.core.tokens import utc_now
+from server.models.households import Household
+from tests.sync.test_proposals import make_proposal
+from tests.web.browser import find_faults, shoot
+from tests.web.desk.conftest import dialog_of, open_door, said
+
+RULES = "/desk/v1/rules"
+
+
+async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(at_desk, office):
+    page = await at_desk("zhanxinglou", "admin")
+    await expect(page.get_by_role("heading", name="规则")).to_be_visible()
+    await expect(page.locator("tbody tr").first).to_be_visible()
+    faults = {"rules": await find_faults(page)}
+    await shoot(page, "desk-rules", full_page=False)
+    assert await page.get_by_text("其他规则").or_(page.get_by_text("：其他")).count() == 0
+
+    for name, fill in (("走访最短时长", _number), ("办结期限", _span), ("申请材料清单", _paper), ("疑点轻重：走访过短", _code)):
+        await page.get_by_label("规则名称").fill(name)
+        row = page.locator("tbody tr").first
+        await expect(row.get_by_text(name, exact=True)).to_be_visible()
+        await row.focus()
+        await page.keyboard.press("Enter")
+        dialog = dialog_of(page)
+        write = dialog.get_by_role("button", name="写入", exact=True)
+        await fill(dialog)
+        await expect(write).to_be_disabled()  # without its day and its paper
+        await dialog.get_by_label("生效日期", exact=True).fill("20270101")
+        await dialog.get_by_label("依据（").fill("县民政局 3 号文")
+        await shoot(page, f"desk-rule-{fill.__name__[1:]}", full_page=False)
+        await write.click()
+        await expect(dialog.get_by_text("尚未生效").first).to_be_visible()
+        faults[name] = await find_faults(page)
+        await page.keyboard.press("Escape")
+
+    admin = await office.sign_in("zhanxinglou")
+    later = {"area": "339901", "on": "2027-01-01"}
+    held = {one["key"]: one for one in (await admin.http.get(RULES, params=later)).json()}
+    assert held["visit.shortest_min"]["value"] == 12
+    assert held["case.decision_working_days"]["value"] == {"count": 25, "unit": "days"}
+    assert held["case.papers"]["value"][-1] == {"code": "lease", "zh": "租房合同", "en": "lease"}
+    assert held["finding.visit.too_short"]["value"] == "critical"
+    assert {held[key]["writtenBy"] for key in ("visit.shortest_min", "case.papers")} == {"占星楼"}
+    today = {one["key"]: one for one in (await admin.http.get(RULES, params={"area": "339901"})).json()}
+    assert today["visit.shortest_min"]["value"] == 8
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def _number(dialog):
+    await dialog.get_by_label("新值").fill("12")
+
+
+async def _span(dialog):
+    await dialog.get_by_label("填法").select_option(label="分开填写")
+    await dialog.get_by_label("数量").fill("25")
+    await dialog.get_by_label("单位").select_option(label="天")
+
+
+async def _paper(dialog):
+    await dialog.get_by_role("button", name="添加一项").press("Enter")
+    for label, text in (("代码", "lease"), ("中文名", "租房合同"), ("英文名", "lease")):
+        await dialog.get_by_label(label).last.fill(text)
+
+
+async def _code(dialog):
+    await dialog.get_by_label("新值").select_option(label="严重")
+
+
+async def test_an_officer_edits_a_household_and_every_version_says_what_changed(at_desk, office, server):
+    town = await office.sign_in("panhuaixu")
+    listed = (await town.http.get("/desk/v1/households", params={"limit": 5})).json()["items"]
+    home = (await town.http.get(f"/desk/v1/households/{listed[2]['id']}")).json()
+    page = await at_desk("panhuaixu", "town_officer")
+    await page.goto(f"{server.url}/desk/households/{home['id']}")
+    await page.get_by_role("button", name="修改", exact=True).click()
+    dialog = dialog_of(page)
+    await dialog.get_by_label("健康").first.select_option(label="慢性病")
+    await dialog.get_by_label("住址").fill("桐荫社区 77 号")
+    await dialog.get_by_label("纬度").fill("28.900001")
+    await dialog.get_by_role("button", name="添加收入或支出").press("Enter")
+    await dialog.get_by_label("申报（元）").last.fill("812.5")
+    await dialog.get_by_role("button", name="添加成员").press("Enter")
+    added = dialog.locator("fieldset").first.locator(".line").last
+    await added.get_by_label("姓名").fill("农小满")
+    await added.get_by_label("与户主关系").select_option(label="孙子")
+    await added.get_by_label("性别").select_option(label="男")
+    await added.get_by_label("出生", exact=True).fill("2018/6/1")
+    await expect(dialog.get_by_role("button", name="保存")).to_be_disabled()  # without a reason
+    await dialog.get_by_label("变更原因").fill("入户核实")
+    faults = await find_faults(page)
+    await shoot(page, "desk-household-edit", full_page=False)
+    await page.keyboard.press("Enter")
+    await said(page, "已保存为新的一版")
+    changes = page.locator(".versions li").first
+    await expect(changes.get_by_text("入户核实")).to_be_visible()
+    for text in ("慢性病", "桐荫社区 77 号", "农小满", "工资性收入"):
+        await expect(changes.get_by_text(text).first).to_be_visible()
+    await shoot(page, "desk-household-versions")
+
+    held = (await town.http.get(f"/desk/v1/households/{home['id']}")).json()
+    assert (held["address"], held["latitude"]) == ("桐荫社区 77 号", 28.900001)
+    assert [one["idNumberMask"] for one in held["members"][:-1]] == [one["idNumberMask"] for one in home["members"]]
+    assert (held["members"][-1]["name"], held["members"][-1]["bornOn"]) == ("农小满", "2018-06-01")
+    assert [one["declaredFen"] for one in held["incomes"]][-1:] == [81_250]
+    assert held["phoneMask"] == home["phoneMask"]
+    assert faults == [] == await find_faults(page)
+
+
+async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_desk, office, phone):
+    homes = list((await phone.pull("households")).values())[:2]
+    sick = {"members": [{"memberId": homes[1]["members"][0]["id"], "health": "disabled"}]}
+    told = [make_proposal(homes[0]), make_proposal(homes[1], changes=sick, note="有残疾证")]
+    assert await phone.push("proposals", *told) == []
+    page = await at_desk("panhuaixu", "town_officer")
+    await open_door(page, "更正建议")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await expect(page.get_by_text("残疾", exact=False).first).to_be_visible()
+    faults = await find_faults(page)
+    await shoot(page, "desk-proposals", full_page=False)
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await dialog_of(page).get_by_role("button", name="采纳", exact=True).press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    reject = dialog_of(page).get_by_role("button", name="不采纳")
+    await expect(reject).to_be_disabled()
+    await dialog_of(page).get_by_label("理由").fill("残疾证未提供")
+    await reject.press("Enter")
+    await expect(page.get_by_text("没有符合条件的内容")).to_be_visible()
+    held = await phone.pull("proposals")
+    assert sorted(held[one["id"]]["server"]["state"] for one in told) == ["accepted", "rejected"]
+    assert faults == []
+
+
+async def test_homes_are_given_handed_over_and_taken_back(at_desk, office):
+    page = await at_desk("wangzhusheng", "town_officer")
+    await open_door(page, "人员")
+    dialog = dialog_of(page)
+    worker = page.get_by_role("row", name="叶麦舟")
+    await worker.get_by_role("button", name="分派家庭").click()
+    await dialog.get_by_label("地区").select_option(label="柚溪社区")
+    await dialog.get_by_role("button", name="分派家庭").press("Enter")
+    await said(page, "已分派")
+    await expect(worker.locator("td.num")).not_to_have_text("37")
+    held = int(await worker.locator("td.num").inner_text())
+    faults = await find_faults(page)
+    await worker.get_by_role("button", name="收回").click()
+    await dialog.get_by_label("地区").select_option(label="柚溪社区")
+    await dialog.get_by_label("原因").fill("分派有误")
+    await page.keyboard.press("Enter")
+    await said(page, f"收回 {held - 37} 户")
+    await expect(worker.locator("td.num")).to_have_text("37")
+    await worker.get_by_role("button", name="移交全部家庭").click()
+    await dialog.get_by_label("移交给").select_option(label="许榆宁 · 苇塘村")
+    await dialog.get_by_label("原因").fill("产假")
+    await shoot(page, "desk-hand-over", full_page=False)
+    await page.keyboard.press("Enter")
+    await expect(worker.locator("td.num")).to_have_text("–")
+    staff = (await (await office.sign_in("wangzhusheng")).http.get("/desk/v1/staff", params={"limit": 50})).json()
+    assert {one["name"]: one["holds"] for one in staff["items"]}["许榆宁"] >= 74
+    assert faults == []
+
+
+async def test_what_phones_sent_in_vain_is_shown_as_it_was_sent(at_desk, phone):
+    lost = {"id": str(new_id()), "householdId": "nowhere", "_deleted": False}
+    await phone.push("proposals", lost)
+    page = await at_desk("zhuyanhui", "supervisor")
+    await open_door(page, "设备与同步")
+    row = page.get_by_role("row", name="无法入库").first
+    await row.focus()
+    await page.keyboard.press("Enter")
+    await expect(dialog_of(page).get_by_text("nowhere")).to_be_visible()
+    await page.keyboard.press("Escape")
+    assert await find_faults(page) == []
+
+
+async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office, services, server):
+    async with open_session(services.sessions) as session:
+        home = (await session.execute(update(Household).values(updated_at=utc_now()).returning(Household.id))).scalars().first()
+    officer = await office.sign_in("maohetang")
+    asked = {"what": "phone", "reason": "核对联系方式"}
+    await officer.http.post(f"/desk/v1/households/{home}/reveal", json=asked)
+    page = await at_desk("zhuyanhui", "supervisor")
+    await open_door(page, "审计")
+    await page.get_by_label("操作").select_option(label="查看完整号码")
+    row = page.locator("tbody tr").first
+    await expect(row.get_by_text("毛荷塘")).to_be_visible()
+    await expect(row.get_by_text("核对联系方式")).to_be_visible()
+    assert await find_faults(page) == []
+    await shoot(page, "desk-audit", full_page=False)
