@@ -37,6 +37,8 @@ class AssignHouseholds(Wire):
 
 
 class ReassignHouseholds(AssignHouseholds, kw_only=True):
+    """Neither `household_ids` nor `area_code`: everything the first one holds."""
+
     from_staff_id: UUID
     reason: Reason
 
@@ -76,7 +78,7 @@ async def reassign(session: AsyncSession, caller: Caller, told: ReassignHousehol
     """Hand over from one person to another, of the households named those that the first one holds."""
     require(caller, CASELOAD_ROLES)
     await _find_holder(session, caller, told.to_staff_id)
-    homes = await _lock(session, caller, told.household_ids, told.area_code)
+    homes = await _lock_named(session, caller, told)
     revoked = await _revoke(session, caller, homes, told.from_staff_id, told.reason, now)
     granted = await _grant(session, caller, revoked, told.to_staff_id, now)
     await _tell(session, revoked, told.reason)
@@ -87,10 +89,7 @@ async def reassign(session: AsyncSession, caller: Caller, told: ReassignHousehol
 async def revoke(session: AsyncSession, caller: Caller, told: RevokeHouseholds, now: datetime) -> CaseloadChanged:
     """Take households from a person; only that person's phones lose them, and are told the reason."""
     require(caller, CASELOAD_ROLES)
-    if told.household_ids is None and told.area_code is None:
-        homes = await _lock_held(session, caller, told.from_staff_id)
-    else:
-        homes = await _lock(session, caller, told.household_ids, told.area_code)
+    homes = await _lock_named(session, caller, told)
     revoked = await _revoke(session, caller, homes, told.from_staff_id, told.reason, now)
     await _tell(session, revoked, told.reason)
     return CaseloadChanged(granted=0, revoked=len(revoked))
@@ -125,6 +124,14 @@ async def _lock(
     if not homes or (ids is not None and len(homes) != len(set(ids))):
         raise Problem("thing.not_found")
     return homes
+
+
+async def _lock_named(
+    session: AsyncSession, caller: Caller, told: ReassignHouseholds | RevokeHouseholds
+) -> list[Household]:
+    if told.household_ids is None and told.area_code is None:
+        return await _lock_held(session, caller, told.from_staff_id)
+    return await _lock(session, caller, told.household_ids, told.area_code)
 
 
 async def _lock_held(session: AsyncSession, caller: Caller, staff_id: UUID) -> list[Household]:

@@ -6,7 +6,7 @@ Whoever lacks the link finds nothing, and afterwards nobody does: what is over a
 import hashlib
 import secrets
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta
@@ -82,7 +82,7 @@ class Followed(Answer):
 class AnswerObjection(Wire):
     """`upheld` takes the line down; the town then orders a new survey or a hearing."""
 
-    outcome: Annotated[str, Meta(pattern="^(dismissed|upheld)$")]
+    outcome: Literal["dismissed", "upheld"]
     answer: Annotated[str, Meta(min_length=5, max_length=4000)]
 
 

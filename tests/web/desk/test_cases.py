@@ -134,7 +134,7 @@ async def _hear(page: Page) -> list[str]:
     await _take(page, "召开民主评议", reason="群众有反映")
     await page.get_by_role("button", name="安排评议会").click()
     dialog = dialog_of(page)
-    await dialog.get_by_label("开会日期").fill("20261201")
+    await dialog.get_by_label("开会日期", exact=True).fill("20261201")
     await dialog.get_by_label("地点").fill("柚溪社区会议室")
     await dialog.get_by_label("主持人").fill("汪竹声")
     await page.keyboard.press("Enter")
@@ -170,6 +170,7 @@ async def _post(page: Page, tmp_path) -> list[str]:
         photo.write_bytes(_drawn(number))
         await dialog.get_by_label("地点").fill(place)
         await dialog.locator("input[type=file]").set_input_files(photo)
+        await expect(dialog.get_by_label("经度")).to_have_value("118.980000")  # as the photo says
         await dialog.get_by_role("button", name="登记张贴").press("Enter")
         await expect(dialog.get_by_role("button", name=place)).to_be_visible()
     faults = await find_faults(page)

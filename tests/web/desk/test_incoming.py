@@ -48,8 +48,7 @@ async def _renew(page: Page) -> list[str]:
     await page.get_by_role("button", name="更换网址").click()
     await page.get_by_role("dialog").get_by_role("button", name="更换网址").press("Enter")
     await said(page, "已记下")
-    await expect(page.get_by_role("dialog")).to_have_count(0)
-    assert await address.get_attribute("href") != before
+    await expect(address).not_to_have_attribute("href", before or "")
     async with page.expect_download() as kept:
         await page.get_by_role("button", name="打印张贴页").click()
     assert (await (await kept.value).path()).read_bytes().startswith(b"%PDF")
@@ -68,7 +67,7 @@ async def _stop(page: Page) -> str:
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("理由").fill("全家迁往外省")
     await dialog.get_by_label("停发原因").select_option(label="迁出")
-    await dialog.get_by_label("自哪个月起").fill("202701")
+    await dialog.get_by_label("自哪个月起", exact=True).fill("202701")
     await shoot(page, "desk-stop", full_page=False)
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_text("已停发").first).to_be_visible()
@@ -79,7 +78,7 @@ async def _compare(page: Page) -> list[str]:
     """What the office announced is held against the register, and only what differs is told."""
     await open_door(page, "案件")
     await page.get_by_role("tab", name="变动登记").press("Enter")
-    await page.get_by_label("从").fill("2020-01-01")
+    await page.get_by_label("从", exact=True).fill("2020-01-01")
     await page.get_by_label("到", exact=True).fill("20271231")
     await page.keyboard.press("Tab")
     stops = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="停发"))
@@ -105,7 +104,7 @@ async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_a
     await dialog.get_by_label("反映内容").fill("隔壁有新买的小汽车，仍在领取低保金。")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_role("status").get_by_text("只显示这一次")).to_be_visible()
-    number = (await page.get_by_role("status").inner_text()).split("编号 ")[1][:12].strip("，。 ")
+    number = (await page.get_by_role("status").inner_text()).split("编号 ")[1].split("，")[0]
 
     await page.get_by_role("row", name=number).focus()
     await page.keyboard.press("Enter")
@@ -131,7 +130,7 @@ async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_a
     await answer.get_by_role("button", name="答复", exact=True).press("Enter")
     await expect(answer.get_by_text("已答复").first).to_be_visible()
     desk = await office.sign_in("jiangmianyuan")
-    held = (await desk.http.get("/desk/v1/complaints", params={"limit": 50})).json()["items"]
+    held = (await desk.http.get("/desk/v1/complaints", params={"complaint_state": "decided"})).json()["items"]
     mine = next(one for one in held if one["number"] == number)
     assert (mine["state"], mine["finding"], mine["isExtended"]) == ("decided", "partly", True)
     assert faults == []

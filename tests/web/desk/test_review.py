@@ -1,5 +1,8 @@
 """A supervisor's session at the desk, in a real browser: claim, read, return with reasons, accept, undo; every screen."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import update
@@ -7,9 +10,11 @@ from sqlalchemy import update
 from server.core.database import open_session
 from server.models.areas import AreaRule
 from tests.phones import make_kit
+from tests.review.makers import MORNING, Ground
 from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
 from tests.web.browser import find_faults, shoot
+from tests.web.desk.conftest import dialog_of, said
 
 SCREENS = {
     "overview": ("/desk/overview", "各专干进度"),
@@ -158,3 +163,91 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county(cases, page: Pa
 async def _decision(phone, visit):
     """What the author's phone hears."""
     return (await phone.pull("visits"))[visit["id"]]["server"]
+
+
+async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accepted_together(page: Page, services, desk):
+    ground = await Ground.open(services)
+    clean = [await ground.examined(n, started_at=MORNING + timedelta(days=n)) for n in (20, 21)]
+    doubted = await ground.examined(22, started_at=MORNING + timedelta(days=22), minutes=3)
+    await page.reload()
+    await page.get_by_label("疑点", exact=True).select_option(label=re.compile("走访过短"))
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.get_by_role("button", name="保存筛选").press("Enter")
+    await dialog_of(page).get_by_label("名称").fill("走得太快")
+    await page.keyboard.press("Enter")
+    await said(page, "已保存")
+    await page.get_by_role("button", name="清除筛选").press("Enter")
+    await page.get_by_role("button", name="走得太快", exact=True).press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    saved = (await desk.http.get("/desk/v1/queue/views")).json()
+    assert [(one["name"], one["filters"]["finding"]) for one in saved] == [("走得太快", "visit.too_short")]
+    faults = await find_faults(page)
+    await shoot(page, "desk-queue-view", full_page=False)
+    await page.get_by_role("button", name="删除 走得太快").press("Enter")
+    await expect(page.get_by_text("常用筛选")).to_have_count(0)
+
+    await page.get_by_role("button", name="清除筛选").press("Enter")
+    await page.get_by_role("button", name=re.compile("^通过无疑点的")).press("Enter")
+    await dialog_of(page).get_by_role("button", name="通过", exact=True).press("Enter")
+    await said(page, "已通过")
+    states = {str(one): (await desk.http.get(f"/desk/v1/visits/{one}")).json()["visit"]["state"] for one in clean}
+    assert set(states.values()) == {"accepted"}
+    assert (await desk.http.get(f"/desk/v1/visits/{doubted}")).json()["visit"]["state"] == "under_review"
+    assert faults == []
+
+
+async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(page: Page, services, server, at_desk, desk):
+    ground = await Ground.open(services)
+    visit = await ground.examined(30, started_at=MORNING + timedelta(days=3), minutes=3)
+    address = f"{server.url}/desk/visits/{visit}"
+    await page.goto(address)
+    await page.get_by_role("button", name=re.compile("^领取审核")).wait_for()
+    await page.keyboard.press("c")
+    await page.get_by_role("button", name="放回队列").press("Enter")
+    await expect(page.get_by_role("heading", name="审核队列")).to_be_visible()
+    assert await _item(desk, visit) == ("waiting", None)
+
+    await page.goto(address)
+    await page.get_by_role("button", name=re.compile("^领取审核")).wait_for()
+    await page.keyboard.press("c")
+    await page.get_by_role("button", name="移交").press("Enter")
+    await dialog_of(page).get_by_label("移交给").select_option(label="毛荷塘 · 云栖县")
+    await dialog_of(page).get_by_role("button", name="移交").press("Enter")
+    await expect(page.get_by_role("heading", name="审核队列")).to_be_visible()
+    assert await _item(desk, visit) == ("claimed", "毛荷塘")
+
+    county = await at_desk("maohetang", "county_officer")
+    await county.goto(address)
+    await county.get_by_role("button", name=re.compile("^领取审核")).wait_for()
+    await county.keyboard.press("c")
+    await county.keyboard.press("a")
+    await dialog_of(county).get_by_role("button", name="通过").press("Enter")
+    await expect(county.get_by_text("秒内可以撤销")).to_be_visible()
+    await county.reload()
+    await county.get_by_role("button", name="重新打开").press("Enter")
+    await dialog_of(county).get_by_label("理由").fill("又收到举报")
+    await county.keyboard.press("Control+Enter")
+    await said(county, "已记下")
+    await county.get_by_role("button", name="历次疑点").press("Enter")
+    await expect(county.get_by_role("heading", name="历次疑点")).to_be_visible()
+    assert await _item(desk, visit) == ("waiting", None)
+    assert await find_faults(county) == []
+
+
+async def _item(desk, visit) -> tuple[str, str | None]:
+    lines = (await desk.http.get("/desk/v1/queue", params={"limit": 100})).json()["items"]
+    return next((one["state"], one["holderName"]) for one in lines if one["visitId"] == str(visit))
+
+
+async def test_a_visit_is_printed_whole_without_what_is_only_for_the_screen(visit, page: Page, server):
+    await page.goto(f"{server.url}/desk/visits/{visit['id']}")
+    await expect(page.locator(".photos .main img")).to_be_visible()
+    await page.emulate_media(media="print")
+    await expect(page.get_by_role("navigation")).to_be_hidden()
+    await expect(page.get_by_role("button", name="打印")).to_be_hidden()
+    await expect(page.get_by_role("heading", name="问卷答案")).to_be_visible()
+    await expect(page.get_by_role("img", name="位置图")).to_be_visible()
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 1
+    await page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dots an inch
+    await shoot(page, "desk-visit-printed")

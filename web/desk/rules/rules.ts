@@ -96,6 +96,7 @@ const NAMES: Words = {
   'complaint.register_days': ['投诉登记期限', 'Register within'],
   'complaint.decide_days': ['投诉办结期限', 'Decide within'],
   'complaint.extension_days': ['投诉可延长', 'Extension'],
+  'complaint.visit_days': ['投诉核查走访期限', 'Visit for a complaint within'],
   'complaint.remind_days_before': ['投诉到期前提醒', 'Remind before'],
   'change.death_months': ['死亡后处理期限', 'Death handled within'],
   'amount.standard_fen': ['低保标准（每人每月）', 'Standard a head and month'],
