@@ -93,7 +93,7 @@ async def _take(page: Page, name: str, *, reason: str = "按规定办理", deliv
     if delivery:
         await dialog.get_by_label("送达方式").fill(delivery)
     await page.keyboard.press("Control+Enter")
-    await expect(dialog.or_(page.locator(".t-message")).first).to_be_visible()
+    await expect(dialog.or_(page.locator("#told p")).first).to_be_visible()
     if name != "受理" or await page.get_by_role("button", name="已收", exact=True).count() == 0:
         await expect(dialog).to_have_count(0)
 

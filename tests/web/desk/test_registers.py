@@ -24,8 +24,7 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
 
     for name, fill in (("走访最短时长", _number), ("办结期限", _span), ("申请材料清单", _paper), ("疑点轻重：走访过短", _code)):
         await page.get_by_label("规则名称").fill(name)
-        row = page.locator("tbody tr").first
-        await expect(row.get_by_text(name, exact=True)).to_be_visible()
+        row = page.locator("tbody tr").filter(has=page.get_by_text(name, exact=True))
         await row.focus()
         await page.keyboard.press("Enter")
         dialog = dialog_of(page)

@@ -170,7 +170,7 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
     clean = [await ground.examined(n, started_at=MORNING + timedelta(days=n)) for n in (20, 21)]
     doubted = await ground.examined(22, started_at=MORNING + timedelta(days=22), minutes=3)
     await page.reload()
-    await page.get_by_label("疑点", exact=True).select_option(label=re.compile("走访过短"))
+    await page.get_by_label("疑点", exact=True).select_option("visit.too_short")
     await expect(page.locator("tbody tr")).to_have_count(1)
     await page.get_by_role("button", name="保存筛选").press("Enter")
     await dialog_of(page).get_by_label("名称").fill("走得太快")
@@ -220,6 +220,7 @@ async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(pa
     await county.goto(address)
     await county.get_by_role("button", name=re.compile("^领取审核")).wait_for()
     await county.keyboard.press("c")
+    await expect(county.get_by_text("由你审核，")).to_be_visible()
     await county.keyboard.press("a")
     await dialog_of(county).get_by_role("button", name="通过").press("Enter")
     await expect(county.get_by_text("秒内可以撤销")).to_be_visible()
@@ -239,8 +240,12 @@ async def _item(desk, visit) -> tuple[str, str | None]:
     return next((one["state"], one["holderName"]) for one in lines if one["visitId"] == str(visit))
 
 
-async def test_a_visit_is_printed_whole_without_what_is_only_for_the_screen(visit, page: Page, server):
-    await page.goto(f"{server.url}/desk/visits/{visit['id']}")
+async def test_a_visit_is_printed_whole_without_what_is_only_for_the_screen(system, phone, due, page: Page, server):
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id, kind="review", drawn=True)
+    await push_whole(phone, partner, kit)
+    await system.run_jobs()
+    await page.goto(f"{server.url}/desk/visits/{kit.visit['id']}")
     await expect(page.locator(".photos .main img")).to_be_visible()
     await page.emulate_media(media="print")
     await expect(page.get_by_role("navigation")).to_be_hidden()

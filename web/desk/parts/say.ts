@@ -1,13 +1,14 @@
-// A short word after an act, at the top of the screen.
-import { MessagePlugin } from 'tdesign-vue-next/es/message';
+// A short word after an act, at the top of the screen; over a dialog that is open, which lies above all else.
 import { sentence } from './load.ts';
 
+const stack = Object.assign(document.createElement('div'), { id: 'told' });
+
 export function done(text: string): void {
-  void MessagePlugin.success({ content: text, duration: 3000 });
+  tell(text, 'good', 'status', 3000);
 }
 
 export function failed(error: unknown): void {
-  void MessagePlugin.error({ content: sentence(error), duration: 6000 });
+  tell(sentence(error), 'bad', 'alert', 6000);
 }
 
 /** Do it, say how it went; true when it went well. */
@@ -20,4 +21,18 @@ export async function attempt(act: () => Promise<unknown>, told?: string): Promi
     failed(error);
     return false;
   }
+}
+
+/** Called when a dialog opens or goes, so that what was said stays to be read. */
+export function keepOnTop(closing?: Element): void {
+  const open = [...document.querySelectorAll('dialog[open]')].filter((one) => one !== closing);
+  (open[open.length - 1] ?? document.body).append(stack);
+}
+
+function tell(text: string, kind: 'good' | 'bad', role: string, forMs: number): void {
+  const note = Object.assign(document.createElement('p'), { className: kind, textContent: text });
+  note.setAttribute('role', role);
+  keepOnTop();
+  stack.append(note);
+  setTimeout(() => note.remove(), forMs);
 }
