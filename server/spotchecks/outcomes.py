@@ -143,7 +143,7 @@ async def _body(session: AsyncSession, visit: Visit) -> dict[str, Any]:
 
 
 async def agreement(session: AsyncSession, caller: Caller, by: By, plan_id: UUID | None) -> list[Agreement]:
-    """Rates of agreement, the lowest first. One query."""
+    """Rates of agreement, the lowest first. One query, and one for what the questions are called."""
     require(caller, REVIEW_ROLES)
     entry = (
         func.jsonb_to_recordset(SpotCheck.comparison)
@@ -170,10 +170,32 @@ async def agreement(session: AsyncSession, caller: Caller, by: By, plan_id: UUID
     )
     if plan_id is not None:
         rows = rows.where(SpotCheck.plan_id == plan_id)
+    names = await _question_names(session, caller) if by == "question" else {}
     return [
-        Agreement(key=key_, name=name_, compared=count, agreed=same, percent=round(100 * same / count, 1))
+        Agreement(
+            key=key_,
+            name=names.get(key_, name_),
+            compared=count,
+            agreed=same,
+            percent=round(100 * same / count, 1),
+        )
         for key_, name_, count, same in await session.execute(rows)
     ]
+
+
+async def _question_names(session: AsyncSession, caller: Caller) -> dict[str, str]:
+    """What the questions that were compared are called, by the checklists of the first visits."""
+    bodies = await session.scalars(
+        select(ChecklistTemplate.body)
+        .join(
+            Visit,
+            (ChecklistTemplate.code == Visit.checklist_code) & (ChecklistTemplate.version == Visit.checklist_version),
+        )
+        .join(SpotCheck, SpotCheck.visit_id == Visit.id)
+        .where(SpotCheck.state == "compared", in_areas(SpotCheck.area_code, caller, REVIEW_ROLES))
+        .distinct()
+    )
+    return {key: cell.label.zh for body in bodies for key, cell in name_cells(convert(body, Template)).items()}
 
 
 async def list_checks(

@@ -190,9 +190,9 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
     await page.get_by_role("button", name=re.compile("^通过无疑点的")).press("Enter")
     await dialog_of(page).get_by_role("button", name="通过", exact=True).press("Enter")
     await said(page, "已通过")
-    states = {str(one): (await desk.http.get(f"/desk/v1/visits/{one}")).json()["visit"]["state"] for one in clean}
+    states = {str(one): (await desk.http.get(f"/desk/v1/visits/{one}")).json()["state"] for one in clean}
     assert set(states.values()) == {"accepted"}
-    assert (await desk.http.get(f"/desk/v1/visits/{doubted}")).json()["visit"]["state"] == "under_review"
+    assert (await desk.http.get(f"/desk/v1/visits/{doubted}")).json()["state"] == "under_review"
     assert faults == []
 
 
@@ -220,7 +220,7 @@ async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(pa
     await county.goto(address)
     await county.get_by_role("button", name=re.compile("^领取审核")).wait_for()
     await county.keyboard.press("c")
-    await expect(county.get_by_text("由你审核，")).to_be_visible()
+    await expect(county.get_by_text("由您审核，")).to_be_visible()
     await county.keyboard.press("a")
     await dialog_of(county).get_by_role("button", name="通过").press("Enter")
     await expect(county.get_by_text("秒内可以撤销")).to_be_visible()

@@ -52,6 +52,8 @@ const NAMES: Words = {
   'visit.burst_minutes': ['短时多次走访的时段', 'Span of a burst'],
   'visit.burst_most': ['该时段内最多走访', 'Visits in that span at most'],
   'visit.same_accuracy_fixes': ['精度连续相同的定位次数', 'Fixes with one accuracy'],
+  'visit.same_spot_m': ['同一地点的范围', 'One spot is within'],
+  'visit.same_spot_accuracies': ['同一地点不同精度次数', 'Accuracies on one spot'],
   'visit.earliest_hour': ['走访最早钟点', 'Earliest hour'],
   'visit.latest_hour': ['走访最晚钟点', 'Latest hour'],
   'visit.fastest_kmh': ['两次走访间最快时速', 'Fastest between visits'],
