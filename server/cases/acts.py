@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.benefits import latest_calculation, note_change, note_grant, note_stop
-from server.cases.papers import ask_for_papers, missing_papers
+from server.cases.papers import ask_for_papers, list_papers, missing_papers
 from server.cases.procedure import ACTS, MOVES, judge
 from server.cases.progress import move
 from server.core.access import Caller, Role, found, readable
@@ -176,8 +176,10 @@ async def _name_missing_papers(session: AsyncSession, case: CaseFile, asking: _A
 
 async def _need_papers_and_consent(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
     del asking
-    if missing := await missing_papers(session, case):
-        raise Problem("case.papers_missing", papers=", ".join(missing))
+    missing = [one for one in await list_papers(session, case) if one.received_on is None]
+    if missing:
+        names, names_en = "、".join(one.zh for one in missing), ", ".join(one.en for one in missing)
+        raise Problem("case.papers_missing", papers=names, papers_en=names_en)
     if case.consented_on is None:
         raise Problem("case.consent_missing")
     return {}

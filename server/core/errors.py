@@ -408,7 +408,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "Leave it to another officer.",
     ),
     "case.reason_required": Entry(422, "请写明理由", "A reason is needed"),
-    "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺：{papers}。", "Missing: {papers}."),
+    "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺：{papers}。", "Missing: {papers_en}."),
     "case.papers_complete": Entry(409, "材料已齐，无需补正", "No papers are missing"),
     "case.paper_unknown": Entry(422, "此申请不需要该材料", "This application needs no such paper"),
     "case.paper_photos_full": Entry(

@@ -23,7 +23,7 @@ async def test_an_application_is_examined_heard_posted_and_granted(cases, at_des
 
     # Papers, then taken on: what is still missing is told by the server, in words.
     await _take(town, "受理")
-    await said(town, "材料")
+    await said(town, "户口簿")
     await dialog_of(town).get_by_role("button", name="取消").click()
     papers = town.get_by_role("button", name="已收", exact=True)
     for left in range(await papers.count(), 0, -1):
