@@ -70,8 +70,8 @@ async def take_step(
     )  # fmt: skip
     if code == "auth.forbidden":
         raise Problem(code, roles=", ".join(sorted(decided_by if r == "decides" else r for r in MOVES[asked.step].by)))
-    if not caller.is_resident and await is_relative(session, caller, case):
-        raise Problem("case.own_relative")
+    if not caller.is_resident:
+        await keep_relatives_out(session, caller, case)
     if version != case.version:
         raise await _told_who_was_first(session, case)
     if code is not None:
@@ -138,12 +138,16 @@ def roles_over(caller: Caller, case: CaseFile) -> frozenset[Role]:
     )
 
 
-async def is_relative(session: AsyncSession, caller: Caller, case: CaseFile) -> bool:
-    """Relatives are declared by name (近亲属备案): a namesake is kept away too, for there are other officers."""
+async def keep_relatives_out(session: AsyncSession, caller: Caller, case: CaseFile) -> None:
+    """Raises `case.own_relative`: whoever the household declared on the staff has no hand in its case.
+
+    Relatives are declared by name (近亲属备案): a namesake is kept away too, for there are other officers.
+    """
     declared = select(RelativeOnStaff.id).where(
         RelativeOnStaff.household_id == case.household_id, RelativeOnStaff.name == caller.name
     )
-    return await session.scalar(declared.limit(1)) is not None
+    if await session.scalar(declared.limit(1)) is not None:
+        raise Problem("case.own_relative")
 
 
 async def _told_who_was_first(session: AsyncSession, case: CaseFile) -> Problem:

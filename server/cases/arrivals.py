@@ -16,6 +16,7 @@ from server.core.workdays import day_of, end_of, length_of
 from server.models.areas import load_overrides, rule_values
 from server.models.cases import CLOSED_STATES, CaseFile
 from server.models.households import Household
+from server.models.postings import Objection
 
 _COMPLAINT_VISIT = "complaint.visit_days"
 
@@ -38,7 +39,14 @@ async def _end_round(session: AsyncSession, case: CaseFile, posting_id: str) -> 
 async def on_objection_made(services: Services, *, case_id: str, objection_id: str) -> None:
     async with open_session(services.sessions) as session:
         case = await _locked(session, case_id)
+        if await _is_dismissed(session, objection_id):
+            return
         await move(session, case, "objection_made", cause=f"objection:{objection_id}", actor_id=None, at=utc_now())
+
+
+async def _is_dismissed(session: AsyncSession, objection_id: str) -> bool:
+    """Answered before this job came to its turn: the posting simply goes on."""
+    return (await session.get_one(Objection, UUID(objection_id))).outcome == "dismissed"
 
 
 @jobs.task("cases.objection_answered")

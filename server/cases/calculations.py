@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.acts import keep_relatives_out
 from server.cases.amounts import (
     Counted,
     IncomeFacts,
@@ -57,12 +58,14 @@ async def calculate(
 ) -> CalculationLine:
     """Reckon the amount by the rules of the asked month. The earlier calculations stay as they are.
 
-    Raises `case.closed` after a refusal or withdrawal, `case.standard_missing` where no standard holds.
+    Raises `case.own_relative`, `case.closed` after a refusal or withdrawal, `case.standard_missing` where no
+    standard holds.
     """
     require(caller, _WHO)
     case: CaseFile = found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
+    await keep_relatives_out(session, caller, case)
     if case.state in {"refused", "withdrawn"}:
         raise Problem("case.closed", state=case.state)
     month = asked.month.replace(day=1)

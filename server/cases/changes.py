@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.acts import is_relative
+from server.cases.acts import keep_relatives_out
 from server.cases.benefits import month_after
 from server.cases.calculations import Calculate, calculate
 from server.cases.progress import move
@@ -185,8 +185,7 @@ async def decide_change(
         await session.scalar(readable(ChangeReport, caller).where(ChangeReport.id == change_id).with_for_update())
     )
     case = await session.get_one(CaseFile, one.case_id, with_for_update=True)
-    if await is_relative(session, caller, case):
-        raise Problem("case.own_relative")
+    await keep_relatives_out(session, caller, case)
     if (one.outcome, one.reply) != (asked.outcome, asked.reply):
         if one.outcome is not None:
             raise Problem("change.decided")

@@ -12,6 +12,7 @@ from msgspec import Meta
 from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.acts import keep_relatives_out
 from server.cases.progress import move
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
@@ -75,7 +76,7 @@ class HearingPage(Answer):
 async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, asked: CallHearing) -> HearingPage:
     """Set a date and draw the panel. The same id again is the same hearing.
 
-    Raises `case.not_now` unless the case stands at `hearing`, `hearing.panel_short`.
+    Raises `case.not_now` unless the case stands at `hearing`, `case.own_relative`, `hearing.panel_short`.
     """
     case = await _locked(session, caller, case_id)
     before = await session.scalar(select(Hearing).where(Hearing.id == asked.id, Hearing.case_id == case.id))
@@ -111,6 +112,7 @@ async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseF
     case: CaseFile = found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
+    await keep_relatives_out(session, caller, case)
     return case
 
 

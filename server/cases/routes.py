@@ -181,7 +181,10 @@ async def return_paper_photo(
     return await paper_photos.return_photo(session, worker, case_id, photo_id, data, utc_now())
 
 
-@post("/cases/{case_id:uuid}/calculations", responses=_FOUND | problems("case.closed", "case.standard_missing"))
+@post(
+    "/cases/{case_id:uuid}/calculations",
+    responses=_FOUND | problems("case.own_relative", "case.closed", "case.standard_missing"),
+)
 async def calculate_amount(
     case_id: FromPath[UUID], data: JSONBody[Calculate], worker: Worker, session: Session
 ) -> CalculationLine:
@@ -194,7 +197,10 @@ async def list_calculations(case_id: FromPath[UUID], worker: Worker, session: Se
     return await calculations.list_calculations(session, case)
 
 
-@post("/cases/{case_id:uuid}/hearings", responses=_FOUND | problems("case.not_now", "hearing.panel_short"))
+@post(
+    "/cases/{case_id:uuid}/hearings",
+    responses=_FOUND | problems("case.own_relative", "case.not_now", "hearing.panel_short"),
+)
 async def call_hearing(
     case_id: FromPath[UUID], data: JSONBody[CallHearing], worker: Worker, session: Session
 ) -> HearingPage:
@@ -209,7 +215,7 @@ async def list_hearings(case_id: FromPath[UUID], worker: Worker, session: Sessio
 @post(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/conflict",
     status_code=200,
-    responses=_FOUND | problems("hearing.counted"),
+    responses=_FOUND | problems("case.own_relative", "hearing.counted"),
 )
 async def declare_conflict(
     case_id: FromPath[UUID],
@@ -224,7 +230,9 @@ async def declare_conflict(
 @post(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/count",
     status_code=200,
-    responses=_FOUND | _NOT_NOW | problems("hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
+    responses=_FOUND
+    | _NOT_NOW
+    | problems("case.own_relative", "hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
 )
 async def count_votes(
     case_id: FromPath[UUID], hearing_id: FromPath[UUID], data: JSONBody[CountVotes], worker: Worker, session: Session

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, text, update
 
+from server.cases.arrivals import on_objection_answered, on_objection_made
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
@@ -201,6 +202,20 @@ async def test_an_objection_stops_the_decision_until_it_is_answered(office, serv
         row = (await session.scalars(select(Objection))).one()
         assert b"19900001111" not in row.contact_sealed
         assert told["code"].encode() not in row.code_hash
+
+
+async def test_an_objection_that_is_dismissed_before_the_case_heard_of_it_stops_nothing(office, services):
+    case_id, town = await to_posting(office)
+    posting = await opened(office)
+    await object_to(office, posting["key"])
+    (listed,) = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
+    answer = {"outcome": "dismissed", "answer": "经查车辆登记在他人名下"}
+    assert (await town.http.post(f"/desk/v1/objections/{listed['id']}/answer", json=answer)).status_code == 204
+    await on_objection_answered(
+        services, case_id=str(case_id), objection_id=listed["id"], actor_id=town.signed_in["personId"]
+    )
+    await on_objection_made(services, case_id=str(case_id), objection_id=listed["id"])
+    assert (await look(town, case_id))["state"] == "posting"
 
 
 async def test_an_objection_that_overturns_leads_to_a_new_survey_and_the_line_comes_down(office):

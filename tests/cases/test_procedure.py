@@ -14,6 +14,7 @@ from server.cases.progress import begin_payments
 from server.core.access import Role
 from server.core.database import open_session
 from server.core.errors import CATALOGUE
+from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.core.workdays import Length, day_of, end_of, length_of
 from server.models.areas import CalendarDay
@@ -266,6 +267,11 @@ async def test_nobody_takes_a_step_in_a_case_that_names_them_as_a_relative(offic
             )
         )
     assert await refused(town, case_id, "suspended", reason="试") == "case.own_relative"
+    reckoned = await town.http.post(f"/desk/v1/cases/{case_id}/calculations", json={"month": "2026-11-01"})
+    assert reckoned.json()["code"] == "case.own_relative"
+    hearing = {"id": str(new_id()), "heldOn": "2026-11-30", "place": "村委会", "presenter": "试", "observers": ""}
+    called = await town.http.post(f"/desk/v1/cases/{case_id}/hearings", json=hearing)
+    assert called.json()["code"] == "case.own_relative"
     assert (await done(county, case_id, "suspended", reason="试"))["isSuspended"]
 
 
