@@ -32,10 +32,15 @@ SCREENS = {
 
 
 @pytest.fixture
-async def visit(system, services, phone, due):
-    """A whole visit in the queue, drawn as the demo draws; and the usual minute for second thoughts."""
+async def second_thoughts(services):
+    """The usual minute, which other tests do without."""
     async with open_session(services.sessions) as session:
         await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+
+
+@pytest.fixture
+async def visit(system, second_thoughts, phone, due):
+    """A whole visit in the queue, drawn as the demo draws; and the usual minute for second thoughts."""
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id, drawn=True)
     await push_whole(phone, partner, kit)
@@ -196,7 +201,9 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
     assert faults == []
 
 
-async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(page: Page, services, server, at_desk, desk):
+async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(
+    page: Page, services, server, at_desk, desk, second_thoughts
+):
     ground = await Ground.open(services)
     visit = await ground.examined(30, started_at=MORNING + timedelta(days=3), minutes=3)
     address = f"{server.url}/desk/visits/{visit}"
