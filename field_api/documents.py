@@ -150,6 +150,8 @@ class HouseholdDocument(Struct, rename="camel", kw_only=True):
 
 
 class AssignmentDocument(Struct, rename="camel", kw_only=True):
+    """`plannedOn` and `planPosition` are this caseworker's own day plan; null: in none. The due day is what binds."""
+
     id: UUID
     household_id: UUID
     kind: str
@@ -158,6 +160,8 @@ class AssignmentDocument(Struct, rename="camel", kw_only=True):
     checklist_version: int
     partner_id: UUID | None
     partner_name: str | None
+    planned_on: date | None = None
+    plan_position: int | None = None
     deleted: bool = field(default=False, name="_deleted")
 
 

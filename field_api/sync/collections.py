@@ -29,6 +29,7 @@ from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Household
 from server.models.people import Staff
+from server.models.workload import DayPlanStop
 
 Loader = Callable[[AsyncSession, Caller, Sequence[UUID]], Awaitable[dict[str, Any]]]
 Applier = Callable[[AsyncSession, Services, Caller, Sequence[Incoming[Any]]], Awaitable[list[Verdict]]]
@@ -79,8 +80,9 @@ async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[
     partner = aliased(Staff)
     rows = await session.execute(
         readable(Assignment, caller)
-        .add_columns(partner.name)
+        .add_columns(partner.name, DayPlanStop.day, DayPlanStop.position)
         .outerjoin(partner, partner.id == Assignment.partner_id)
+        .outerjoin(DayPlanStop, (DayPlanStop.assignment_id == Assignment.id) & (DayPlanStop.staff_id == caller.id))
         .where(Assignment.id.in_(ids))
     )
     return {
@@ -93,8 +95,10 @@ async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[
             checklist_version=one.checklist_version,
             partner_id=one.partner_id,
             partner_name=partner_name,
+            planned_on=day,
+            plan_position=position,
         )
-        for one, partner_name in rows
+        for one, partner_name, day, position in rows
     }
 
 

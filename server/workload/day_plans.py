@@ -1,4 +1,8 @@
-"""A caseworker's day: the visits meant for it in order, which the caseworker may put in another."""
+"""A caseworker's day: the visits meant for it in order, which the caseworker may put in another.
+
+Each assignment on the phone carries its own place in the plan, so that the plan is there without a network; an
+order that is written here goes out to all of the person's phones with their next pull.
+"""
 
 from datetime import date
 from typing import Annotated
@@ -13,6 +17,7 @@ from server.core.access import Caller, readable
 from server.core.errors import Problem
 from server.core.wire import Answer, Wire
 from server.models import audit
+from server.models.feed import send_again
 from server.models.households import Assignment, Household
 from server.models.workload import DayPlanStop
 
@@ -86,18 +91,22 @@ async def plan_day(session: AsyncSession, caller: Caller, day: date, asked: Plan
                 index_elements=["staff_id", "assignment_id"], set_={"day": day, "position": position}
             )
         )
-    await _leave_others_behind(session, caller, day, wanted)
+    left = await _leave_others_behind(session, caller, day, wanted)
+    await send_again(session, caller.id, "assignments", [str(one) for one in (*wanted, *left)])
     audit.record(session, caller, "day_plan.ordered", "day_plan", day, stops=len(wanted))
     return await list_days(session, caller, day, day)
 
 
-async def _leave_others_behind(session: AsyncSession, caller: Caller, day: date, wanted: list[UUID]) -> None:
+async def _leave_others_behind(session: AsyncSession, caller: Caller, day: date, wanted: list[UUID]) -> list[UUID]:
     """Stops of that day that were not named stay on it, after the others: nothing due is lost by an order."""
     others = await session.scalars(
         select(DayPlanStop)
         .where(DayPlanStop.staff_id == caller.id, DayPlanStop.day == day, DayPlanStop.assignment_id.not_in(wanted))
-        .order_by(DayPlanStop.position)
+        .order_by(DayPlanStop.position, DayPlanStop.assignment_id)
     )
+    left = []
     for position, stop in enumerate(others, start=len(wanted)):
         stop.position = position
+        left.append(stop.assignment_id)
     await session.flush()  # the list that is answered reads the new order
+    return left

@@ -166,6 +166,21 @@ async def test_the_phone_gets_its_reviews_and_reorders_its_day(planned):
     assert {one["assignmentId"] for one in kept[0]["stops"]} == set(order[1:])
 
 
+async def test_the_plan_and_its_new_order_reach_the_phone_with_its_assignments(planned, system):
+    held = await planned.pull("assignments")
+    days = (await planned.http.get("/field/v1/day-plans")).json()
+    day = max(days, key=lambda one: len(one["stops"]))
+    order = [one["assignmentId"] for one in day["stops"]]
+    assert len(order) > 1
+    assert [(held[one]["plannedOn"], held[one]["planPosition"]) for one in order] == [
+        (day["day"], position) for position in range(len(order))
+    ]
+    assert any(one["plannedOn"] is None for one in held.values())
+    await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order[-1:]})
+    told = await planned.pull("assignments")
+    assert sorted(order, key=lambda one: told[one]["planPosition"]) == [order[-1], *order[:-1]]
+
+
 async def test_a_visit_of_another_is_not_put_into_ones_own_day(planned, services):
     held = await planned.pull("assignments")
     async with services.sessions() as session:
