@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import psycopg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.exceptions.http_exceptions import ClientException
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from media.store import StoreError
@@ -16,7 +17,7 @@ from server.core.errors import (
     preferred_language,
     problem_body,
 )
-from server.core.log import log
+from server.core.log import log, place_of
 
 # Serialization failures and deadlocks: the work was undone and may be asked for again.
 RETRYABLE_STATES = {"40001", "40P01", "55P03"}
@@ -71,14 +72,36 @@ def _faults(error: ValidationException) -> list[Fault]:
     ]
 
 
-def answer_database(request: Request[Any, Any, Any], error: DBAPIError) -> Response[Any]:
-    state = getattr(error.orig, "sqlstate", None)
-    if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
+def answer_database(request: Request[Any, Any, Any], error: DBAPIError | psycopg.Error) -> Response[Any]:
+    """From SQLAlchemy, or from a statement that goes past it."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    if isinstance(cause, psycopg.IntegrityError) or state in RETRYABLE_STATES:
         return answer_problem(request, Problem("server.conflict"))
-    if isinstance(error, OperationalError):
+    if isinstance(cause, psycopg.OperationalError):
         log.warning("database.unavailable", sqlstate=state)
         return answer_problem(request, Problem("server.busy", headers={"Retry-After": "5"}))
+    if isinstance(cause, psycopg.DataError):
+        return answer_beyond(request, error)
     return answer_unexpected(request, error)
+
+
+def answer_beyond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A value of the right kind that nothing here can hold: a number or day too far, a text with a NUL."""
+    log.warning("request.beyond", error=type(error).__name__, place=place_of(error))
+    return answer_problem(request, Problem("request.invalid"))
+
+
+def answer_too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+    """Lists in lists in lists: no body of ours is nested so deep."""
+    log.warning("request.too_deep", place=place_of(error)[-1:])
+    return answer_problem(request, Problem("request.invalid"))
+
+
+def refuse_nul(request: Request[Any, Any, Any]) -> None:
+    """Before anything is looked up: no address has a NUL, and PostgreSQL has no text with one."""
+    if b"\0" in request.scope["path"].encode("utf-8", "surrogateescape") or b"%00" in request.scope["query_string"]:
+        raise Problem("request.invalid")
 
 
 def answer_busy(request: Request[Any, Any, Any], error: PoolTimeout) -> Response[Any]:
@@ -92,8 +115,7 @@ def answer_store(request: Request[Any, Any, Any], error: StoreError) -> Response
 
 
 def answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    # The class and the place, not the message: messages of database errors hold what people typed.
-    log.error("request.failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+    log.error("request.failed", error=type(error).__name__, place=place_of(error))
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
     return answer_problem(request, Problem("server.error", request_id=request_id))
 
@@ -102,6 +124,9 @@ HANDLERS: dict[Any, Any] = {
     Problem: answer_problem,
     HTTPException: answer_http,
     DBAPIError: answer_database,
+    psycopg.Error: answer_database,
+    OverflowError: answer_beyond,
+    RecursionError: answer_too_deep,
     PoolTimeout: answer_busy,
     StoreError: answer_store,
     Exception: answer_unexpected,

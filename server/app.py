@@ -44,7 +44,7 @@ import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
 from server import health, pages, village_pages, well_known
-from server.answers import HANDLERS
+from server.answers import HANDLERS, refuse_nul
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
 from server.core.compression import compression_config
 from server.core.database import open_session
@@ -209,6 +209,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "say_finding": Provide(provide_wording, sync_to_thread=False),
             "draw_watermark": Provide(provide_watermarks, sync_to_thread=False),
         },
+        before_request=refuse_nul,
         exception_handlers=HANDLERS,
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,

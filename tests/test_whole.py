@@ -207,6 +207,16 @@ async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypa
     assert answer.json()["requestId"] in answer.json()["detail"]
 
 
+async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(system, services, monkeypatch, capfd):
+    monkeypatch.setattr("server.identity.signin.password_matches", lambda *_: int("11010519491231002X"))
+    body = {"login": "x", "password": "y", "device": {"label": "x"}}
+    assert (await system.client().post("/auth/v1/staff/sign-in", json=body)).status_code == 500
+    logged = next(line for line in capfd.readouterr().err.splitlines() if "request.failed" in line)
+    assert "ValueError" in logged
+    assert "signin.py" in logged
+    assert "11010519491231002X" not in logged
+
+
 # --- health ---
 
 

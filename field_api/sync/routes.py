@@ -8,7 +8,6 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
-from msgspec import Meta
 
 from field_api.sync import pull as pulling
 from field_api.sync import push as pushing
@@ -16,27 +15,31 @@ from field_api.sync.device import DeviceReport, note_device
 from field_api.sync.live import Watch
 from field_api.sync.pull import PAGE, Asked, PulledPage, served_collection
 from server.core.tokens import utc_now
-from server.core.wire import Held, Session, ShortText, Worker, problems
+from server.core.wire import Held, Session, Worker, problems
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 # Who asks decides what comes, and a cache asks again each time.
 _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
 
 AppVersion = Annotated[
-    ShortText | None, HeaderParameter(name="X-App-Version", description="Kept with the device, for the desk.")
+    str | None,
+    HeaderParameter(name="X-App-Version", max_length=200, description="Kept with the device, for the desk."),
 ]
 PendingRows = Annotated[
-    Annotated[int, Meta(ge=0, le=1_000_000)] | None,
-    HeaderParameter(name="X-Pending-Rows", description="How many rows the phone has yet to push."),
+    int | None,
+    HeaderParameter(
+        name="X-Pending-Rows", ge=0, le=2_147_483_647, description="How many rows the phone has yet to push."
+    ),
 ]
 DeviceTime = Annotated[
     datetime | None, HeaderParameter(name="X-Device-Time", description="The phone's clock as it asks, RFC 3339.")
 ]
 Digest = Annotated[
-    Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None,
+    str | None,
     QueryParameter(
+        pattern="^[0-9a-f]{64}$",
         description="What the phone holds: XOR over its documents of SHA-256(id, line feed, server.rev), in hex. "
-        "Compared when the page is empty."
+        "Compared when the page is empty.",
     ),
 ]
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta
 
 from server.cases import changes, exports, register
 from server.cases.changes import ChangeLine, DecideChange, HouseholdSaid
@@ -16,10 +15,9 @@ from server.core.paging import Page
 from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Officer, Session, Worker, problems
+from server.core.wire import BEARER, AreaFilter, Officer, Session, Worker, problems
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-AreaFilter = FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None]
 
 
 @get("/changes", responses=_SIGNED, description="What residents reported and nobody has answered; or what was.")

@@ -46,7 +46,7 @@ from server.core.paging import Page
 from server.core.printing import PDF
 from server.core.sheets import MEDIA_TYPES, Form
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, ResidentCaller, Session, Wire, Worker, address_of, problems
+from server.core.wire import BEARER, AreaFilter, Held, ResidentCaller, Session, Wire, Worker, address_of, problems
 from server.models.cases import CaseFile
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
@@ -73,7 +73,6 @@ _STEPS = (
 )
 Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
 Match = Annotated[str, HeaderParameter(name="If-Match", max_length=50)]
-AreaFilter = FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None]
 
 
 class ReceivePaper(Wire):

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta
 
 import server.complaints.reminders  # noqa: F401  registers its job
 from server.complaints import export, register
@@ -29,14 +28,13 @@ from server.core.paging import Page
 from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, Officer, ResidentCaller, Session, address_of, problems
+from server.core.wire import BEARER, AreaFilter, Held, Officer, ResidentCaller, Session, address_of, problems
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found")
 _HANDLING = _SIGNED | problems(
     "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
 )
-AreaFilter = FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None]
 _PUBLIC = problems("thing.not_found", "request.rate_limited")
 
 

@@ -15,11 +15,10 @@ import procrastinate
 import structlog
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import plain_url, raw_connection
-from server.core.log import log
+from server.core.log import log, place_of
 from server.core.services import Services
 
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds: a store that is away for minutes costs no job.
@@ -134,8 +133,7 @@ def _bound(registered: RegisteredTask, services: Services) -> TaskFunction:
             is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
             if is_last and registered.park is not None:
                 await registered.park(services, error=type(error).__name__, **arguments)
-            # The class alone: messages of database errors hold what people typed. The job itself keeps none.
-            log.error("job.failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+            log.error("job.failed", error=type(error).__name__, place=place_of(error))
             raise
 
     return run_with_services

@@ -5,6 +5,7 @@ No personal data is logged: routes are logged by their pattern, never with what 
 
 import logging
 import sys
+import traceback
 
 import structlog
 
@@ -27,3 +28,8 @@ def set_up_logging(log_format: str) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+
+
+def place_of(error: BaseException) -> list[str]:
+    """Where it happened, the innermost last. Never the message: that of many errors holds what people typed."""
+    return [f"{one.filename}:{one.lineno} {one.name}" for one in traceback.extract_tb(error.__traceback__)[-12:]]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from litestar import Request
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,6 +36,11 @@ Held = NamedDependency[Services]
 ShortText = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=4000)]
 HexSha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+# Of a parameter, Litestar holds nobody to what msgspec's Meta says: its limits stand in the parameter itself.
+AREA_DIGITS = "^[0-9]{0,12}$"
+AreaFilter = Annotated[str | None, QueryParameter(pattern=AREA_DIGITS, description="Areas whose code begins so.")]
+Words = Annotated[str | None, QueryParameter(max_length=60)]
 
 BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
 

@@ -104,7 +104,7 @@ async def sign_in_resident(
     "/resident/bind",
     status_code=200,
     security=BEARER,
-    responses=_SIGNED | problems("auth.binding_failed", "request.rate_limited"),
+    responses=_SIGNED | problems("auth.forbidden", "auth.binding_failed", "request.rate_limited"),
 )
 async def bind_resident(data: JSONBody[Binding], caller: CallerDep, session: Session, services: Held) -> signin.Bound:
     require(caller, {Role.RESIDENT})

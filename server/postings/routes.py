@@ -1,21 +1,20 @@
 """`/desk/v1/postings` for officers, `/public/v1/postings` for the village."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
-from msgspec import Meta
 
 from media.refusals import CODES
 from server.core.errors import Fault, Problem
 from server.core.paging import Page
 from server.core.printing import PDF
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, Session, Worker, address_of, problems
+from server.core.wire import BEARER, AreaFilter, Held, Session, Worker, address_of, problems
 from server.postings import disclosures, lists, poster, public
 from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
 from server.postings.lists import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
@@ -44,7 +43,7 @@ async def list_postings(
     worker: Worker,
     session: Session,
     posting_state: FromQuery[Literal["draft", "open", "ended"] | None] = None,
-    area: FromQuery[Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None] = None,
+    area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[PostingLine]:

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from litestar import Router, get
 from litestar.params import FromPath, FromQuery, QueryParameter
-from msgspec import Meta
 
 from server.core.access import require
 from server.core.paging import Page
-from server.core.wire import BEARER, Answer, CallerDep, Held, Officer, Session, problems
+from server.core.wire import BEARER, Answer, AreaFilter, CallerDep, Held, Officer, Session, Words, problems
 from server.registers import forms, homes, people, trail
 from server.registers.forms import ChecklistLine, ChecklistPage
 from server.registers.homes import HomeLine, HomeRecord, HouseholdClass
@@ -19,8 +18,6 @@ from server.registers.trail import TrailLine
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FINDING = _SIGNED | problems("thing.not_found")
 _LISTING = _SIGNED | problems("request.invalid")
-AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
-Words = Annotated[str, Meta(max_length=60)]
 ClassQuery = Annotated[HouseholdClass | None, QueryParameter(name="class")]
 
 
@@ -38,7 +35,7 @@ async def show_map_source(caller: CallerDep, services: Held) -> MapSource:
 
 
 @get("/areas", responses=_SIGNED)
-async def list_areas(caller: CallerDep, session: Session, under: FromQuery[AreaPrefix | None] = None) -> list[AreaLine]:
+async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await people.list_areas(session, caller, under)
 
 
@@ -46,8 +43,8 @@ async def list_areas(caller: CallerDep, session: Session, under: FromQuery[AreaP
 async def list_staff(
     caller: CallerDep,
     session: Session,
-    area: FromQuery[AreaPrefix | None] = None,
-    q: FromQuery[Words | None] = None,
+    area: AreaFilter = None,
+    q: Words = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[StaffLine]:
@@ -58,9 +55,9 @@ async def list_staff(
 async def list_households(
     officer: Officer,
     session: Session,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     household_class: ClassQuery = None,
-    q: FromQuery[Words | None] = None,
+    q: Words = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[HomeLine]:
@@ -89,7 +86,7 @@ async def list_audit_trail(
     caller: CallerDep,
     session: Session,
     actor_id: Annotated[UUID | None, QueryParameter(name="actorId")] = None,
-    action: FromQuery[Words | None] = None,
+    action: Words = None,
     thing_id: Annotated[str | None, QueryParameter(name="thingId")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,

@@ -7,12 +7,11 @@ from litestar import Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
-from msgspec import Meta
 
 from server.core.sheets import Form, answer_sheet
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Officer, Session, problems
+from server.core.wire import BEARER, AreaFilter, Officer, Session, problems
 from server.models import audit
 from server.review import overview, queue
 from server.review.overview import CHINA, By, FindingRate, MapPoint, Period, WorkLine
@@ -20,7 +19,6 @@ from server.review.queue import Filters, QueueLine
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
-AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
 FirstDay = Annotated[date | None, QueryParameter(name="from", description="China's day; 30 days back unless told.")]
 LastDay = Annotated[date | None, QueryParameter(name="to", description="China's day, counted; today unless told.")]
 MOST_ROWS = 20_000
@@ -36,7 +34,7 @@ async def list_work(
     officer: Officer,
     session: Session,
     by: FromQuery[By] = "area",
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     first: FirstDay = None,
     last: LastDay = None,
 ) -> list[WorkLine]:
@@ -51,7 +49,7 @@ def _today() -> date:
 async def rate_findings(
     officer: Officer,
     session: Session,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     first: FirstDay = None,
     last: LastDay = None,
 ) -> list[FindingRate]:
@@ -62,7 +60,7 @@ async def rate_findings(
 async def list_points(
     officer: Officer,
     session: Session,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     first: FirstDay = None,
     last: LastDay = None,
 ) -> list[MapPoint]:
@@ -82,7 +80,7 @@ async def export_list(
     officer: Officer,
     session: Session,
     form: Annotated[Form, QueryParameter(name="as")] = "csv",
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     first: FirstDay = None,
     last: LastDay = None,
 ) -> Response[bytes]:

@@ -6,15 +6,14 @@ from uuid import UUID
 from litestar import Router, delete, get, post, put
 from litestar.datastructures import State as LitestarState
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
-from msgspec import Meta
 
 from server.core.access import REVIEW_ROLES, require
 from server.core.errors import Fault, Problem
 from server.core.paging import Page
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Held, Officer, Session, problems
+from server.core.wire import BEARER, AreaFilter, Held, Officer, Session, problems
 from server.review import claims, decisions, queue, visit_page
 from server.review.claims import Claim, HandOver
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
@@ -33,14 +32,13 @@ _CLAIMING = _SIGNED | problems(
     "review.not_claimed",
 )
 Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
-AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
 QueueState = Annotated[State | None, QueryParameter(name="state")]
 AuthorId = Annotated[UUID | None, QueryParameter(name="authorId")]
 WaitedH = Annotated[
-    Annotated[int, Meta(ge=0, le=100_000)] | None,
-    QueryParameter(name="waitedH", description="In the queue for so many hours at least."),
+    int | None,
+    QueryParameter(name="waitedH", ge=0, le=100_000, description="In the queue for so many hours at least."),
 ]
-ViewName = Annotated[str, Meta(min_length=1, max_length=80)]
+ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
 
 @get("/queue", responses=_SIGNED | problems("request.invalid"))
@@ -49,7 +47,7 @@ async def list_queue(
     session: Session,
     queue_state: QueueState = None,
     kind: FromQuery[str | None] = None,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,
@@ -74,7 +72,7 @@ async def count_queue(
     officer: Officer,
     session: Session,
     kind: FromQuery[str | None] = None,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,
@@ -105,12 +103,12 @@ async def list_views(officer: Officer, session: Session) -> list[NamedView]:
 
 
 @put("/queue/views/{name:str}", responses=_SIGNED)
-async def save_view(name: FromPath[ViewName], data: JSONBody[Filters], officer: Officer, session: Session) -> NamedView:
+async def save_view(name: ViewName, data: JSONBody[Filters], officer: Officer, session: Session) -> NamedView:
     return await queue.save_view(session, officer, name, data, utc_now())
 
 
 @delete("/queue/views/{name:str}", responses=_SIGNED)
-async def forget_view(name: FromPath[ViewName], officer: Officer, session: Session) -> None:
+async def forget_view(name: ViewName, officer: Officer, session: Session) -> None:
     await queue.forget_view(session, officer, name)
 
 
@@ -125,7 +123,7 @@ async def claim_next(
     session: Session,
     services: Held,
     kind: FromQuery[str | None] = None,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,

@@ -24,14 +24,15 @@ from server.rulebook.kinds import describe, kind_of, refusal
 
 READERS = DESK_ROLES | {Role.ADMIN}
 LONGEST_HISTORY = 500
-AreaPrefix = Annotated[str, Meta(pattern="^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})?$")]
+# A whole level of the tree, or the country (empty).
+AREA_LEVEL = "^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})?$"
 
 
 class WriteRule(Wire):
     """From `effective_from` on, in the area (empty: the country) and below it. `reason` names the paper behind it."""
 
     key: Annotated[str, Meta(min_length=3, max_length=120)]
-    area_code: AreaPrefix
+    area_code: Annotated[str, Meta(pattern=AREA_LEVEL)]
     effective_from: date
     value: Any
     reason: Annotated[str, Meta(min_length=1, max_length=1000)]

@@ -5,16 +5,17 @@ from typing import Annotated
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, CallerDep, Session, problems
 from server.core.workdays import day_of
 from server.rulebook import book
-from server.rulebook.book import AreaPrefix, RuleKind, RuleLine, WriteRule
+from server.rulebook.book import AREA_LEVEL, RuleKind, RuleLine, WriteRule
 from server.rulebook.kinds import KINDS
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+Area = Annotated[str, QueryParameter(pattern=AREA_LEVEL)]
 Day = Annotated[date | None, QueryParameter(name="on", description="China's day; today unless told.")]
 KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="Keys that begin so: `visit.`")]
 # The codes of all findings, from the composition root: they are review's, and their severities are rules.
@@ -23,7 +24,7 @@ Findings = NamedDependency[frozenset[str]]
 
 @get("/rules", responses=_SIGNED)
 async def list_rules(
-    caller: CallerDep, session: Session, area: FromQuery[AreaPrefix] = "", on: Day = None, prefix: KeyPrefix = None
+    caller: CallerDep, session: Session, area: Area = "", on: Day = None, prefix: KeyPrefix = None
 ) -> list[RuleLine]:
     day = on or day_of(utc_now())
     return await book.list_effective(session, caller, area, day, prefix)
@@ -35,9 +36,7 @@ async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[Ru
 
 
 @get("/rules/{key:str}/history", responses=_SIGNED)
-async def list_rule_history(
-    key: FromPath[str], caller: CallerDep, session: Session, area: FromQuery[AreaPrefix] = ""
-) -> list[RuleLine]:
+async def list_rule_history(key: FromPath[str], caller: CallerDep, session: Session, area: Area = "") -> list[RuleLine]:
     return await book.list_history(session, caller, area, key)
 
 

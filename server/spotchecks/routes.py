@@ -6,7 +6,6 @@ from uuid import UUID
 from litestar import Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta
 
 from server.core.access import REVIEW_ROLES, require
 from server.core.paging import Page
@@ -26,7 +25,6 @@ _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", 
 _ONE = _SIGNED | problems("thing.not_found")
 _FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
 MOST_ROWS = 20_000
-Percent = Annotated[float, Meta(gt=0, lt=100)]
 
 
 class SampleSize(Answer):
@@ -131,11 +129,11 @@ async def list_agreement(
 )
 async def size_sample(
     officer: Officer,
-    population: FromQuery[Annotated[int, Meta(ge=0, le=100_000_000)]],
-    error_percent: Annotated[Percent, QueryParameter(name="errorPercent")] = 5,
-    confidence_percent: Annotated[Percent, QueryParameter(name="confidencePercent")] = 95,
-    expected_percent: Annotated[Percent, QueryParameter(name="expectedPercent")] = 50,
-    sample: FromQuery[Annotated[int, Meta(ge=0)] | None] = None,
+    population: Annotated[int, QueryParameter(ge=0, le=100_000_000)],
+    error_percent: Annotated[float, QueryParameter(name="errorPercent", gt=0, lt=100)] = 5,
+    confidence_percent: Annotated[float, QueryParameter(name="confidencePercent", gt=0, lt=100)] = 95,
+    expected_percent: Annotated[float, QueryParameter(name="expectedPercent", gt=0, lt=100)] = 50,
+    sample: Annotated[int | None, QueryParameter(ge=0, le=100_000_000)] = None,
 ) -> SampleSize:
     require(officer, REVIEW_ROLES)
     confidence, expected = confidence_percent / 100, expected_percent / 100

@@ -6,13 +6,12 @@ from typing import Annotated
 from litestar import Response, Router, get, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta
 
 from server.core.paging import Page
 from server.core.sheets import Form, answer_sheet
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Officer, Session, Worker, problems
+from server.core.wire import BEARER, AreaFilter, Officer, Session, Worker, problems
 from server.core.workdays import day_of
 from server.models import audit
 from server.workload import day_plans, due
@@ -22,7 +21,6 @@ from server.workload.due import DueLine, Which
 MOST_ROWS = 20_000
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
-AreaPrefix = Annotated[str, Meta(pattern="^[0-9]{0,12}$")]
 
 
 def _today() -> date:
@@ -50,7 +48,7 @@ async def list_due(
     officer: Officer,
     session: Session,
     which: FromQuery[Which | None] = None,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
     kind: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
@@ -66,7 +64,7 @@ async def export_due(
     session: Session,
     form: Annotated[Form, QueryParameter(name="as")] = "csv",
     which: FromQuery[Which | None] = None,
-    area: FromQuery[AreaPrefix | None] = None,
+    area: AreaFilter = None,
 ) -> Response[bytes]:
     lines: list[DueLine] = []
     cursor: str | None = None
