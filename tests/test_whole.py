@@ -1,5 +1,6 @@
 """Promises about the whole: layers of truth that no single feature owns."""
 
+import io
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from server.__main__ import SECTIONS, main
 from server.app import create_app
 from server.core.database import open_session
 from server.core.errors import CATALOGUE, Problem, preferred_language, problem_body
+from server.core.log import set_up_logging
 from server.core.settings import REQUIRED, SECRETS, Settings, SettingsError, load_settings, settings_table
 from server.core.tokens import verify_receipt
 from server.describe import write_openapi
@@ -207,11 +209,15 @@ async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypa
     assert answer.json()["requestId"] in answer.json()["detail"]
 
 
-async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(system, services, monkeypatch, capfd):
+async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(system, services, monkeypatch):
     monkeypatch.setattr("server.identity.signin.password_matches", lambda *_: int("11010519491231002X"))
     body = {"login": "x", "password": "y", "device": {"label": "x"}}
-    assert (await system.client().post("/auth/v1/staff/sign-in", json=body)).status_code == 500
-    logged = next(line for line in capfd.readouterr().err.splitlines() if "request.failed" in line)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", io.StringIO())
+        set_up_logging("json")
+        assert (await system.client().post("/auth/v1/staff/sign-in", json=body)).status_code == 500
+        logged = sys.stderr.getvalue()
+    set_up_logging("json")
     assert "ValueError" in logged
     assert "signin.py" in logged
     assert "11010519491231002X" not in logged
