@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.acts import TakeStep, take_step
@@ -31,9 +31,10 @@ from server.core.services import Services
 from server.demo import county as demo
 from server.demo.pictures import SCENES, draw_picture
 from server.demo.wechat_stub import openid_of
-from server.models.cases import CaseFile, IncomeItem
+from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.complaints import Complaint
-from server.models.households import Household, HouseholdMember
+from server.models.feed import announce
+from server.models.households import Assignment, Household, HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff, StaffRole
 from server.postings.disclosures import open_disclosure
 from server.postings.lists import MakePosting, PlaceBody, hang_up, make_posting, start_posting
@@ -195,6 +196,10 @@ async def _lead(office: _Office, case_id: UUID, end: str) -> None:
         await call_hearing(office.session, office.town, case_id, hearing)
         return
     if end == "refused":
+        refused = await _case(office, case_id)
+        office.session.add(
+            PropertyItem(household_id=refused.household_id, kind="vehicle", note="营运车辆", declared=0, verified=1)
+        )
         await _step(office, case_id, "opinion_refuse", began - 7, reason="名下有营运车辆一辆，家庭财产超出规定")
         await _step(
             office, case_id, "refused", began - 10, by=office.county, reason="名下有营运车辆一辆，家庭财产超出规定"
@@ -240,8 +245,21 @@ async def _step(
 async def _happens(office: _Office, case_id: UUID, step: str, days_ago: int) -> None:
     """What a job does when that which a case waits for has happened."""
     case = await _case(office, case_id)
+    if step == "survey_done":
+        await _close_visits(office.session, case_id)
     moved = await move(office.session, case, step, cause=f"demo:{step}", actor_id=None, at=_at(office, days_ago))
     assert moved, f"{step} does not follow {case.state}"
+
+
+async def _close_visits(session: AsyncSession, case_id: UUID) -> None:
+    """The survey is over: it is nobody's appointment any more."""
+    done = await session.scalars(
+        update(Assignment)
+        .where(Assignment.case_id == case_id, Assignment.state == "open")
+        .values(state="done")
+        .returning(Assignment.id)
+    )
+    await announce(session, "assignments", list(done))
 
 
 async def _post(office: _Office, posted: Sequence[UUID]) -> None:

@@ -12,6 +12,7 @@ from server.core.paging import Page, read_cursor, write_cursor
 from server.core.wire import Answer
 from server.models import audit
 from server.models.audit import AuditEntry
+from server.models.areas import Area
 from server.models.people import Staff, StaffRole
 
 LONGEST_PAGE = 200
@@ -30,6 +31,7 @@ class TrailLine(Answer):
     thing_kind: str
     thing_id: str
     area_code: str | None
+    area_name: str | None
     facts: dict[str, Any]
 
 
@@ -47,8 +49,9 @@ async def list_trail(
     require(caller, TRAIL_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
-        select(AuditEntry, Staff.name)
+        select(AuditEntry, Staff.name, Area.name)
         .outerjoin(Staff, Staff.id == AuditEntry.actor_id)
+        .outerjoin(Area, Area.code == AuditEntry.area_code)
         .where(_in_scope(caller))
         .order_by(AuditEntry.id.desc())
         .limit(limit + 1)
@@ -64,7 +67,7 @@ async def list_trail(
     else:
         audit.record(session, caller, "audit.read", "audit", caller.id, asked=action, thing=thing_id)
     found = (await session.execute(rows)).all()
-    items = [_line(entry, name) for entry, name in found[:limit]]
+    items = [_line(entry, name, area) for entry, name, area in found[:limit]]
     return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)
 
 
@@ -75,7 +78,7 @@ def _in_scope(caller: Caller) -> ColumnElement[bool]:
     return or_(own, *(AuditEntry.area_code.startswith(one, autoescape=True) for one in caller.prefixes(TRAIL_ROLES)))
 
 
-def _line(entry: AuditEntry, name: str | None) -> TrailLine:
+def _line(entry: AuditEntry, name: str | None, area: str | None) -> TrailLine:
     return TrailLine(
         id=entry.id,
         at=entry.at,
@@ -86,5 +89,6 @@ def _line(entry: AuditEntry, name: str | None) -> TrailLine:
         thing_kind=entry.thing_kind,
         thing_id=entry.thing_id,
         area_code=entry.area_code,
+        area_name=area,
         facts=entry.facts,
     )

@@ -1,13 +1,13 @@
 // The desk's screens. Each is loaded when it is first opened; the queue comes first.
 import { createRouter, createWebHistory } from 'vue-router';
 import { session } from '@shared/api/session.ts';
-import { has, REVIEWERS } from './frame/roles.ts';
+import { mayOpen } from './frame/roles.ts';
 import Queue from './queue/QueuePage.vue';
 
 export const router = createRouter({
   history: createWebHistory('/desk/'),
   routes: [
-    { path: '/', redirect: () => (session.person && !has(REVIEWERS) ? '/rules' : '/queue') },
+    { path: '/', redirect: () => (session.person && !mayOpen('/queue') ? '/rules' : '/queue') },
     { path: '/queue', component: Queue },
     { path: '/visits/:id', component: () => import('./visit/VisitPage.vue'), props: true },
     { path: '/overview', component: () => import('./overview/OverviewPage.vue') },
@@ -29,3 +29,5 @@ export const router = createRouter({
     { path: '/:rest(.*)', redirect: '/' },
   ],
 });
+// An address that was passed on, or kept, may be of a screen that is not for whoever follows it.
+router.beforeEach((to) => (session.person && !mayOpen(to.path) ? '/' : true));

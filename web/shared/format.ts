@@ -17,8 +17,9 @@ export function readYuan(text: string): number | null {
   return match[1] ? -fen : fen;
 }
 
+/** Year first in both languages: 11/12 is a day to one reader and a month to another. */
 export function day(at: When): string {
-  return format(at, { year: 'numeric', month: '2-digit', day: '2-digit' });
+  return new Intl.DateTimeFormat('zh-CN', { timeZone: ZONE, year: 'numeric', month: '2-digit', day: '2-digit' }).format(new Date(at));
 }
 
 export function monthDay(at: When): string {

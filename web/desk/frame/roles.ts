@@ -9,6 +9,32 @@ export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer']
 export const REGISTERS: readonly Role[] = [...REVIEWERS, 'admin'];
 export const TRAIL_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
 
+/** Who may open which screen. */
+export const SCREENS = {
+  '/queue': REVIEWERS,
+  '/visits': REVIEWERS,
+  '/overview': REVIEWERS,
+  '/due': REVIEWERS,
+  '/spot-checks': REVIEWERS,
+  '/households': REVIEWERS,
+  '/cases': REVIEWERS,
+  '/cross-checks': CASE_OFFICERS,
+  '/postings': REVIEWERS,
+  '/proposals': CASE_OFFICERS,
+  '/complaints': REVIEWERS,
+  '/checklists': REGISTERS,
+  '/rules': REGISTERS,
+  '/staff': REGISTERS,
+  '/devices': REVIEWERS,
+  '/audit': TRAIL_READERS,
+} as const;
+export type Screen = keyof typeof SCREENS;
+
+export function mayOpen(path: string): boolean {
+  const roles = SCREENS[`/${path.split('/')[1] ?? ''}` as Screen];
+  return !roles || has(roles);
+}
+
 export function has(roles: readonly Role[]): boolean {
   return (session.person?.roles ?? []).some((one) => roles.includes(one.role));
 }

@@ -22,12 +22,22 @@ export interface Template {
   sections: { id: string; title: Text; questions: Question[] }[];
 }
 
-/** One cell of one table row is a part of its own, so that a difference is marked where it is. */
+/** One cell of a table is a part of its own, so that a difference is marked where it is. */
 export interface Part {
-  label: string;
   now: string;
   before: string;
   differs: boolean;
+}
+/** A table answer: members or kinds of income down, what was asked of each across. */
+export interface Table {
+  columns: string[];
+  rows: TableRow[];
+}
+/** `only`: who is listed this time alone, or was last time alone; then no cell of it is a difference of its own. */
+export interface TableRow {
+  title: string;
+  only: 'now' | 'before' | null;
+  parts: Part[];
 }
 export interface Line {
   id: string;
@@ -36,7 +46,7 @@ export interface Line {
   now: string;
   before: string;
   differs: boolean;
-  parts: { title: string; parts: Part[] }[];
+  table: Table | null;
   isAnswered: boolean;
 }
 export interface Group {
@@ -72,10 +82,10 @@ export function groupsOf(template: Template, visit: VisitPage, members: readonly
 }
 
 function lineOf(question: Question, now: unknown, before: unknown, compares: boolean, members: readonly Member[]): Line {
-  const parts = partsOf(question, now, before, compares, members);
+  const table = tableOf(question, now, before, compares, members);
   const [nowSaid, beforeSaid] = [sayAnswer(question, now), sayAnswer(question, before)];
-  const differs = parts.length
-    ? parts.some((row) => row.parts.some((part) => part.differs))
+  const differs = table
+    ? table.rows.some((row) => row.only || row.parts.some((part) => part.differs))
     : compares && !ALWAYS_NEW.has(question.kind) && nowSaid !== beforeSaid;
   return {
     id: question.id,
@@ -84,30 +94,34 @@ function lineOf(question: Question, now: unknown, before: unknown, compares: boo
     now: nowSaid,
     before: beforeSaid,
     differs,
-    parts,
+    table,
     isAnswered: now !== undefined && now !== null,
   };
 }
 
 type Row = Record<string, unknown>;
 
-function partsOf(question: Question, now: unknown, before: unknown, compares: boolean, members: readonly Member[]): Line['parts'] {
-  if (question.kind !== 'member_table' && question.kind !== 'income_table') return [];
+function tableOf(question: Question, now: unknown, before: unknown, compares: boolean, members: readonly Member[]): Table | null {
+  if (question.kind !== 'member_table' && question.kind !== 'income_table') return null;
   const isMembers = question.kind === 'member_table';
   const key = isMembers ? 'memberId' : 'kind';
   const rows = (answer: unknown): Map<string, Row> =>
     new Map((Array.isArray(answer) ? (answer as Row[]) : []).map((row) => [String(row[key]), row]));
   const [here, there] = [rows(now), rows(before)];
-  const columns = isMembers ? (question.columns ?? []) : INCOME_COLUMNS;
-  return [...new Set([...here.keys(), ...there.keys()])].map((id) => ({
-    title: isMembers ? nameOf(id, members) : word(INCOMES, id),
-    parts: columns
-      .filter((column) => here.get(id)?.[column.id] !== undefined || there.get(id)?.[column.id] !== undefined)
-      .map((column) => {
-        const [said, was] = [sayAnswer(column, here.get(id)?.[column.id]), sayAnswer(column, there.get(id)?.[column.id])];
-        return { label: pick(column.label), now: said, before: was, differs: compares && column.kind !== 'period' && said !== was };
-      }),
-  }));
+  const ids = [...new Set([...here.keys(), ...there.keys()])];
+  const columns = (isMembers ? (question.columns ?? []) : INCOME_COLUMNS).filter((column) =>
+    ids.some((id) => here.get(id)?.[column.id] !== undefined || there.get(id)?.[column.id] !== undefined),
+  );
+  const onlyIn = (id: string): TableRow['only'] => (!compares || (here.has(id) && there.has(id)) ? null : here.has(id) ? 'now' : 'before');
+  const part = (column: Question, id: string): Part => {
+    const [said, was] = [sayAnswer(column, here.get(id)?.[column.id]), sayAnswer(column, there.get(id)?.[column.id])];
+    return { now: onlyIn(id) === 'before' ? was : said, before: was, differs: compares && !onlyIn(id) && column.kind !== 'period' && said !== was };
+  };
+  if (!ids.length) return null;
+  return {
+    columns: columns.map((column) => pick(column.label)),
+    rows: ids.map((id) => ({ title: isMembers ? nameOf(id, members) : word(INCOMES, id), only: onlyIn(id), parts: columns.map((column) => part(column, id)) })),
+  };
 }
 
 // Periods move on by themselves from visit to visit.

@@ -1,0 +1,93 @@
+// What an act left of facts beside it, as one reads it: names before values, codes by their words. Hashes and ids are cut
+// to what one tells them apart by.
+import { yuan } from '@shared/format.ts';
+import { pick, type Word } from '@shared/i18n.ts';
+import { CASE_STATES, CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, KINDS, OUTCOMES, STEPS, word } from '../words.ts';
+
+const NAMES: Record<string, Word> = {
+  about: ['关于', 'About'],
+  agreed: ['一致', 'Agreed'],
+  amount_fen: ['金额（元）', 'Amount (yuan)'],
+  answer: ['回答', 'Answer'],
+  asked: ['查询', 'Asked for'],
+  attestation: ['确认', 'Attestation'],
+  case_id: ['案件', 'Case'],
+  cases: ['件数', 'Cases'],
+  channel: ['来源', 'Channel'],
+  code: ['代码', 'Code'],
+  compared: ['对比', 'Compared'],
+  differing: ['不一致', 'Differing'],
+  dismissed: ['排除', 'Dismissed'],
+  doubts: ['疑点', 'Findings'],
+  drawn: ['抽中', 'Drawn'],
+  effective_from: ['生效日期', 'In force from'],
+  error: ['错误', 'Error'],
+  finding: ['结论', 'Finding'],
+  form: ['格式', 'Form'],
+  in_bulk: ['批量', 'In bulk'],
+  kind: ['类型', 'Kind'],
+  member_id: ['成员', 'Member'],
+  notices: ['条数', 'Notices'],
+  outcome: ['结果', 'Outcome'],
+  panel: ['小组人数', 'Panel'],
+  passed: ['通过', 'Passed'],
+  people: ['人数', 'People'],
+  population: ['总体', 'Population'],
+  population_sha256: ['总体指纹', 'Population hash'],
+  proposal: ['更正建议', 'Proposal'],
+  reason: ['理由', 'Reason'],
+  received: ['收到', 'Received'],
+  rendition: ['版本', 'Rendition'],
+  rule: ['规则', 'Rule'],
+  seed: ['种子', 'Seed'],
+  sha256: ['指纹', 'Hash'],
+  source: ['部门', 'Office'],
+  staff: ['人员', 'Staff'],
+  step: ['步骤', 'Step'],
+  stops: ['户数', 'Stops'],
+  strangers: ['名单外', 'Strangers'],
+  team: ['人员', 'Team'],
+  thing: ['对象', 'Thing'],
+  to: ['移交给', 'To'],
+  upheld: ['属实', 'Upheld'],
+  value: ['值', 'Value'],
+  version: ['版本', 'Version'],
+  visits: ['走访次数', 'Visits'],
+  what: ['内容', 'What'],
+  why: ['原因', 'Why'],
+};
+const VALUES: Record<string, Word> = {
+  yes: ['是', 'Yes'],
+  no: ['否', 'No'],
+  id_number: ['身份证号', 'ID number'],
+  phone: ['电话', 'Phone'],
+  card: ['卡号', 'Card'],
+  original: ['原图', 'Original'],
+  watermarked: ['水印版', 'Watermarked'],
+};
+const WORDS = { ...STEPS, ...CASE_STATES, ...CHECK_SOURCES, ...CHANNELS, ...COMPLAINT_FINDINGS, ...KINDS, ...OUTCOMES };
+const CODED = new Set(['outcome', 'step', 'source', 'channel', 'finding', 'kind']);
+
+export interface Fact {
+  name: string;
+  value: string;
+  /** Written by a machine: an id, a hash, a code that has no word. */
+  isCode: boolean;
+}
+
+export function sayFacts(facts: Record<string, unknown>): Fact[] {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([key, value]) => ({ name: pick(NAMES[key] ?? ['其他', key]), ...sayValue(key, value) }));
+}
+
+function sayValue(key: string, value: unknown): Omit<Fact, 'name'> {
+  if (typeof value === 'boolean') return { value: pick(VALUES[value ? 'yes' : 'no']!), isCode: false };
+  if (typeof value === 'number') return { value: key.endsWith('_fen') ? yuan(value) : String(value), isCode: false };
+  if (typeof value !== 'string') return { value: JSON.stringify(value), isCode: true };
+  if (CODED.has(key) && WORDS[value]) return { value: word(WORDS, value), isCode: false };
+  if (VALUES[value]) return { value: pick(VALUES[value]), isCode: false };
+  const isLong = /^[0-9a-f]{64}$/.test(value) || /[0-9a-f]{8}-[0-9a-f]{4}-/.test(value);
+  if (isLong) return { value: value.slice(-8), isCode: true };
+  return { value, isCode: /^[ -~]*$/.test(value) };
+}
