@@ -134,7 +134,7 @@ async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_d
     await expect(reject).to_be_disabled()
     await dialog_of(page).get_by_label("理由").fill("残疾证未提供")
     await reject.press("Enter")
-    await expect(page.get_by_text("没有符合条件的内容")).to_be_visible()
+    await expect(page.get_by_text("没有这样的更正建议")).to_be_visible()
     held = await phone.pull("proposals")
     assert sorted(held[one["id"]]["server"]["state"] for one in told) == ["accepted", "rejected"]
     assert faults == []
