@@ -11,8 +11,8 @@ from server.core.access import Caller, Role, in_areas, require
 from server.core.paging import Page, read_cursor, write_cursor
 from server.core.wire import Answer
 from server.models import audit
-from server.models.audit import AuditEntry
 from server.models.areas import Area
+from server.models.audit import AuditEntry
 from server.models.people import Staff, StaffRole
 
 LONGEST_PAGE = 200
