@@ -29,15 +29,21 @@ FLAGS = [
 PHONE = {"width": 393, "height": 780}
 # Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a code.
 LATIN = re.compile(r"^(A|B|C|KB|MB|GB|GPS|QR|Linux|Android|Chromium|x86_64|K|m|km|[A-Z]{1,4}[-0-9].*)$")
+# What slides in has arrived, what was just drawn is on the screen.
+_ARRIVED = """async () => {
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().iterations !== Infinity);
+  await Promise.allSettled(moving.map((one) => one.finished));
+}"""
 Json = dict[str, Any]
 
 
 @contextlib.asynccontextmanager
-async def start_browser() -> AsyncIterator[Browser]:
+async def start_browser(*flags: str) -> AsyncIterator[Browser]:
     if not CHROMIUM:
         pytest.fail("Chromium is not installed: deploy/system-packages.txt names it")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield browser
         await browser.close()
 
@@ -92,7 +98,7 @@ class Handset:
 
 async def shoot(page: Page, name: str, *, full_page: bool = True) -> None:
     ARTIFACTS.mkdir(exist_ok=True)
-    await page.wait_for_timeout(250)  # what slides in has arrived
+    await page.evaluate(_ARRIVED)
     await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=full_page)
 
 

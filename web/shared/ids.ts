@@ -11,6 +11,51 @@ export function newId(now: number = Date.now()): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
+const VISITS_SINCE = Date.UTC(2026, 0, 1) / 60_000;
+const LAST_MINUTE = 2 ** 23;
+const SHORT = 11;
+
+/**
+ * The id of a visit that begins now: UUIDv7 of this minute with 32 random bits, so that twelve characters say it to
+ * somebody who types. Two of a minute out of a hundred alike: once in a million such minutes; the server keeps both.
+ */
+export function newVisitId(now: number = Date.now()): string {
+  const minute = Math.floor(now / 60_000);
+  if (minute < VISITS_SINCE || minute >= VISITS_SINCE + LAST_MINUTE) return newId(now);
+  return visitId(minute, crypto.getRandomValues(new Uint32Array(1))[0]!);
+}
+
+function visitId(minute: number, random: number): string {
+  const at = (minute * 60_000).toString(16).padStart(12, '0');
+  return `${at.slice(0, 8)}-${at.slice(8)}-7000-8000-0000${random.toString(16).padStart(8, '0')}`;
+}
+
+/** A visit's id for typing: twelve characters with a check, or the whole id where it was made elsewhere. */
+export function visitCode(id: string): string {
+  const [minute, random] = [parseInt(id.slice(0, 8) + id.slice(9, 13), 16) / 60_000, parseInt(id.slice(-8), 16)];
+  if (!Number.isInteger(minute) || minute < VISITS_SINCE || visitId(minute, random) !== id) return typedCode(id);
+  let value = (BigInt(minute - VISITS_SINCE) << 32n) | BigInt(random);
+  let code = '';
+  for (let place = 0; place < SHORT; place++, value >>= 5n) code = ALPHABET[Number(value & 31n)] + code;
+  return (code + checkOf(code)).replace(/(.{4})(?=.)/g, '$1-');
+}
+
+/** The visit behind a code, short or whole; null when it is none, or was mistyped. */
+export function readVisitCode(typed: string): string | null {
+  const code = lettersOf(typed);
+  if (code.length !== SHORT + 1) return readTypedCode(typed);
+  if (checkOf(code.slice(0, SHORT)) !== code[SHORT]) return null;
+  const value = [...code.slice(0, SHORT)].reduce((sum, letter) => (sum << 5n) | BigInt(ALPHABET.indexOf(letter)), 0n);
+  return visitId(Number(value >> 32n) + VISITS_SINCE, Number(value & 0xffffffffn));
+}
+
+/** One letter mistyped, or two in the wrong order, gives another; null where a letter is none of ours. */
+function checkOf(code: string): string | null {
+  const places = [...code].map((letter) => ALPHABET.indexOf(letter));
+  if (places.includes(-1)) return null;
+  return ALPHABET[places.reduce((sum, value, index) => sum + value * (index + 1), 0) % 31]!;
+}
+
 export async function sha256(content: BufferSource): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', content));
 }
@@ -33,7 +78,7 @@ export function typedCode(id: string): string {
 
 /** The id behind a typed code; null when it is none. O is read as 0, I and L as 1. */
 export function readTypedCode(typed: string): string | null {
-  const code = typed.toUpperCase().replace(/[^0-9A-Z]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
+  const code = lettersOf(typed);
   if (code.length !== 26 || code[0]! > '7') return null;
   let value = 0n;
   for (const letter of code) {
@@ -43,6 +88,10 @@ export function readTypedCode(typed: string): string | null {
   }
   const hex = value.toString(16).padStart(32, '0');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+function lettersOf(typed: string): string {
+  return typed.toUpperCase().replace(/[^0-9A-Z]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
 }
 
 /** The ten characters of a receipt: the twin of `receipt_short_code` in server/core/tokens.py. */

@@ -1,10 +1,10 @@
 // What the QR codes say: an address of this app, so that any scanner (WeChat's too) opens the right screen, and a
 // code to type where nothing can be scanned.
-import { readTypedCode, typedCode } from '@shared/ids.ts';
+import { readTypedCode, readVisitCode, typedCode, visitCode } from '@shared/ids.ts';
 
 /** For the second investigator: attest this visit. */
 export function attestAddress(visitId: string): string {
-  return `${location.origin}/m/attest/${typedCode(visitId)}`;
+  return `${location.origin}/m/attest/${visitCode(visitId)}`;
 }
 
 /** For the first: name this person as investigator. */
@@ -13,9 +13,9 @@ export function colleagueAddress(personId: string, name: string): string {
 }
 
 /** The id of a scanned address or a typed code, whichever of the two it came from. */
-export function readVisitCode(text: string): string | null {
+export function readVisit(text: string): string | null {
   const scanned = /\/m\/attest\/([0-9A-Za-z-]+)/.exec(text);
-  return readTypedCode(scanned ? scanned[1]! : text);
+  return readVisitCode(scanned ? scanned[1]! : text);
 }
 
 export function readColleague(text: string): { id: string; name: string } | null {

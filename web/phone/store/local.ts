@@ -39,9 +39,19 @@ export interface Photo {
   failure: string | null;
 }
 
+/** A day in this caseworker's own order. */
+export interface DayPlan {
+  /** YYYY-MM-DD */
+  day: string;
+  assignmentIds: string[];
+  /** When it was changed on this phone; null once the server has it. */
+  changedAt: string | null;
+}
+
 export type Local = Dexie & {
   drafts: EntityTable<Draft, 'id'>;
   photos: EntityTable<Photo, 'id'>;
+  plans: EntityTable<DayPlan, 'day'>;
 };
 
 let opened: Local | null = null;
@@ -49,6 +59,7 @@ let opened: Local | null = null;
 export function openLocal(personId: string): Local {
   const local = new Dexie(`zoufang-local-${personId}`) as Local;
   local.version(1).stores({ drafts: 'id', photos: 'id, visitId, state' });
+  local.version(2).stores({ plans: 'day' });
   opened = local;
   return local;
 }

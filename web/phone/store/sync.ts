@@ -11,6 +11,7 @@ import { authorizedFetch } from '@shared/api/client.ts';
 import { Problem, readProblem, Unreachable } from '@shared/api/problems.ts';
 import { sha256, toHex } from '@shared/ids.ts';
 import { database, READ_ONLY, renewCollection, type Name } from './database.ts';
+import { exchangeDayPlans } from './dayplans.ts';
 import { countWaiting } from './outbox.ts';
 
 interface Checkpoint {
@@ -54,6 +55,7 @@ export function startSync(): void {
   const { signal } = stopped;
   for (const name of Object.keys(database.value!.collections) as Name[]) start(name);
   for (const name of STREAMED) void listen(name, signal);
+  exchangeQuietly();
   const looking = setInterval(() => document.visibilityState === 'visible' && syncNow(), LOOK_MS);
   signal.addEventListener('abort', () => clearInterval(looking));
   for (const [target, event] of [[window, 'online'], [document, 'visibilitychange']] as const) {
@@ -72,12 +74,12 @@ export async function stopSync(): Promise<void> {
 /** Push and pull everything now. */
 export function syncNow(): void {
   for (const subject of resync.values()) subject.next('RESYNC');
+  exchangeQuietly();
 }
 
-/** Until all that is pending went up and all that is new came down. */
-export async function inSync(): Promise<void> {
-  syncNow();
-  await Promise.all([...running.values()].map((one) => one.awaitInSync()));
+/** What goes wrong is on the line above every screen. */
+function exchangeQuietly(): void {
+  if (stopped) void noted(exchangeDayPlans()).catch(() => undefined);
 }
 
 function start(name: Name): void {

@@ -1,7 +1,7 @@
 // A visit from its first fix to its submission. It is a draft of this phone's own until then (store/local.ts); what
 // is submitted goes into the replicated store with the announcements of its photos.
 import { toRaw } from 'vue';
-import { newId, sha256Hex } from '@shared/ids.ts';
+import { newId, newVisitId, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
 import { database } from './database.ts';
 import { local, type Draft, type Photo } from './local.ts';
@@ -16,7 +16,7 @@ export async function beginVisit(
   if (known) return known;
   const partner = assignment.partnerId ? [assignment.partnerId] : [];
   const visit: Visit = {
-    id: newId(),
+    id: newVisitId(),
     householdId: assignment.householdId,
     assignmentId: assignment.id,
     kind: assignment.kind,
