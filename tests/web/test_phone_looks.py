@@ -36,6 +36,8 @@ async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, ph
         await shoot(page, f"phone-large-{language}-{name}", full_page=full_page)
 
     await expect(page.locator(".row").first).to_be_visible()
+    which = page.locator("label.choice:has(input[name=which])")
+    await which.nth(1).click()
     await expect(page.get_by_text(home["headName"])).to_be_visible()
     await look("plan")
     await page.get_by_text(home["headName"]).click()
@@ -56,6 +58,15 @@ async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, ph
         await page.goto(f"{handset.url}/m/{tab}")
         await page.locator(".card").first.wait_for()
         await look(tab)
+    await page.goto(f"{handset.url}/m/")
+    await which.nth(0).click()
+    change = page.locator(".change .button")
+    await change.click()
+    for _ in range(2):
+        await page.locator(".add").first.click()
+    await look("arranging", full_page=True)
+    await change.click()
+    await look("today")
     assert {name: found for name, found in faults.items() if found} == {}
 
 
