@@ -5,9 +5,11 @@ import '@shared/largeType.ts';
 import { openSession } from '@shared/api/session.ts';
 import { createApp } from 'vue';
 import App from './App.vue';
+import { watchForFullStorage } from './gates.ts';
 import { router } from './routes.ts';
 import { watchForUpdates } from './update.ts';
 
 openSession('phone');
+watchForFullStorage();
 createApp(App).use(router).mount('#app');
 watchForUpdates();

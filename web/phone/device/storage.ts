@@ -17,3 +17,8 @@ export async function room(): Promise<Room | null> {
 export async function keepForGood(): Promise<void> {
   await navigator.storage?.persist?.();
 }
+
+/** False where the browser may clear this phone's visits when it needs room, or does not say. */
+export async function isKeptForGood(): Promise<boolean> {
+  return (await navigator.storage?.persisted?.()) ?? false;
+}

@@ -13,5 +13,6 @@ export interface Line {
 
 export function dueWords(lateDays: number): string {
   if (lateDays > 0) return t('overdueDays', { n: lateDays });
-  return lateDays === 0 ? t('dueToday') : t('dueIn', { n: -lateDays });
+  if (lateDays === 0) return t('dueToday');
+  return lateDays === -1 ? t('dueTomorrow') : t('dueIn', { n: -lateDays });
 }

@@ -14,6 +14,8 @@ export interface Draft {
   names: Record<string, string>;
   /** Of a returned visit: what the reviewer questioned, and why. */
   amends: { questioned: Questioned[]; reason: string } | null;
+  /** Taken from the server's copy: its photos are not on this phone. */
+  recovered?: boolean;
 }
 
 export type PhotoState = 'kept' | 'sending' | 'paused' | 'sent' | 'failed';

@@ -15,6 +15,10 @@ export async function beginVisit(
   const known = await local().drafts.filter((one) => one.visit.assignmentId === assignment.id && !one.amends).first();
   if (known) return known;
   const partner = assignment.partnerId ? [assignment.partnerId] : [];
+  const names = { [author.personId]: author.name, ...(partner[0] ? { [partner[0]]: assignment.partnerName ?? '' } : {}) };
+  const copies = (await database.value!.collections.visits.find().exec()).map((one) => one.toJSON() as Visit);
+  const copy = copies.find((one) => one.assignmentId === assignment.id && isOwnDraft(one, author.personId));
+  if (copy) return recover(copy, names);
   const visit: Visit = {
     id: newVisitId(),
     householdId: assignment.householdId,
@@ -34,8 +38,27 @@ export async function beginVisit(
     answers: {},
     photos: [],
   };
-  const names = { [author.personId]: author.name, ...(partner[0] ? { [partner[0]]: assignment.partnerName ?? '' } : {}) };
   const draft: Draft = { id: visit.id, visit, names, updatedAt: new Date().toISOString(), step: 0, amends: null };
+  await local().drafts.put(draft);
+  return draft;
+}
+
+/** Begun by this person, here or on a phone that was lost, and not submitted. */
+export function isOwnDraft(visit: Visit, personId: string): boolean {
+  return visit.state === 'draft' && visit.investigatorIds[0] === personId;
+}
+
+/** The server's copy of a visit that this phone has no more: its words, without the photos, which are nowhere else. */
+async function recover(copy: Visit, names: Record<string, string>): Promise<Draft> {
+  const { server: _, ...said } = structuredClone(copy);
+  const here = new Set((await local().photos.where({ visitId: copy.id }).toArray()).map((one) => one.id));
+  const gone = new Set(evidenceIn(said.answers).filter((id) => !here.has(id)));
+  for (const [question, answer] of Object.entries(said.answers)) {
+    if (!Array.isArray(answer)) continue;
+    said.answers[question] = answer.filter((one) => !gone.has(evidenceOf(one) ?? ''));
+    if (answer.length && !(said.answers[question] as unknown[]).length) delete said.answers[question];
+  }
+  const draft: Draft = { id: copy.id, visit: said, names, updatedAt: new Date().toISOString(), step: 0, amends: null, recovered: gone.size > 0 };
   await local().drafts.put(draft);
   return draft;
 }
@@ -123,14 +146,19 @@ function announcement(photo: Photo): Evidence {
 /** Every photo and signature that the answers point at. */
 export function evidenceIn(answers: Visit['answers']): string[] {
   const found: string[] = [];
-  const photoId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
   for (const answer of Object.values(answers)) {
     for (const item of Array.isArray(answer) ? answer : []) {
-      const id = typeof item === 'string' ? item : (item as { evidenceId?: string } | null)?.evidenceId;
-      if (id && photoId.test(id)) found.push(id);
+      const id = evidenceOf(item);
+      if (id) found.push(id);
     }
   }
   return found;
+}
+
+/** The photo or signature that an item of an answer is. */
+function evidenceOf(item: unknown): string | null {
+  const id = typeof item === 'string' ? item : (item as { evidenceId?: string } | null)?.evidenceId;
+  return id && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : null;
 }
 
 /** A returned visit is open again, for what was questioned; what was recorded at the door stays as it was. */
