@@ -68,19 +68,19 @@ def template(postgres: EmbeddedPostgres, s3: EmbeddedS3) -> str:
     """The database every test starts from: migrated, with the demo county."""
     url = postgres.create_database("template_demo")
     upgrade(url)
-    assert asyncio.run(load_demo_county(_settings(url, s3), with_cases=False))
+    assert asyncio.run(load_demo_county(settings_of(url, s3), with_cases=False))
     return "template_demo"
 
 
-def _fresh_settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str) -> Iterator[Settings]:
+def fresh_settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str) -> Iterator[Settings]:
     name = f"test_{os.urandom(6).hex()}"
-    yield _settings(postgres.create_database(name, template=template), s3)
+    yield settings_of(postgres.create_database(name, template=template), s3)
     postgres.drop_database(name)
 
 
-settings = pytest.fixture(_fresh_settings)
+settings = pytest.fixture(fresh_settings)
 # For a file whose tests leave nothing behind that another would see: one database, one server for all of them.
-shared_settings = pytest.fixture(_fresh_settings, scope="module")
+shared_settings = pytest.fixture(fresh_settings, scope="module")
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -89,7 +89,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {f"ZOUFANG_{name.upper()}": str(value) for name, value in given.items() if value != ""}
 
 
-def _settings(url: str, s3: EmbeddedS3) -> Settings:
+def settings_of(url: str, s3: EmbeddedS3) -> Settings:
     return load_settings(
         {
             **SECRETS,
@@ -104,8 +104,7 @@ def _settings(url: str, s3: EmbeddedS3) -> Settings:
     )
 
 
-@pytest.fixture
-async def services(settings: Settings) -> AsyncIterator[Services]:
+async def hold_services(settings: Settings) -> AsyncIterator[Services]:
     async with open_services(settings) as opened:
         stub = httpx.ASGITransport(create_stub())
         wechat = Wechat(settings.wechat_base_url, "wx-demo", "demo", transport=stub, pauses_s=(0, 0))
@@ -114,10 +113,13 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         await wechat.aclose()
 
 
+services = pytest.fixture(hold_services)
+
+
 @pytest.fixture(scope="session")
 def app(s3: EmbeddedS3) -> Litestar:
     """Built once, since building takes a third of a second; each test gives it its own services."""
-    return create_app(_settings("postgresql://nowhere/none", s3))
+    return create_app(settings_of("postgresql://nowhere/none", s3))
 
 
 @pytest.fixture
@@ -132,17 +134,19 @@ def county() -> County:
     return build_county(today=date.today())  # noqa: DTZ011  only the dates follow the day, and no test reads them
 
 
-@pytest.fixture
-async def phone(system: System, county: County) -> Phone:
+async def unpack_phone(system: System, county: County) -> Phone:
     """The phone of a caseworker who has an intake visit due."""
     due = next(one for one in county.assignments if one.kind == "intake")
     return await system.sign_in(due.caseworker_login, "caseworker")
 
 
-@pytest.fixture
-async def desk(system: System, county: County) -> Desk:
+async def take_desk(system: System, county: County) -> Desk:
     login = next(one.login for one in county.staff if one.role == "supervisor")
     return await system.sign_in_at_desk(login, "supervisor")
+
+
+phone = pytest.fixture(unpack_phone)
+desk = pytest.fixture(take_desk)
 
 
 @pytest.fixture

@@ -141,7 +141,8 @@ async def find_english(page: Page) -> list[str]:
 
 
 async def _axe(page: Page) -> list[str]:
-    await page.evaluate(AXE.read_text())
+    if not await page.evaluate("() => 'axe' in window"):
+        await page.evaluate(AXE.read_text())
     told = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:120]}"

@@ -9,14 +9,14 @@ from server.core.idnumbers import make_id_number
 from server.demo.pictures import SCENES, draw_picture
 from tests.cases import offices
 from tests.cases.makers import look
-from tests.web.browser import find_faults, shoot
-from tests.web.desk.conftest import dialog_of, open_door, said
+from tests.web.browser import find_faults
+from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
 VILLAGE = "柚溪社区"
 HEAD_ID = make_id_number("339901", date(1961, 3, 8), 777)
 
 
-async def test_an_application_is_examined_heard_posted_and_granted(cases, at_desk, office, server, tmp_path):
+async def test_an_application_is_examined_heard_posted_and_granted(at_desk, office, server, tmp_path):
     town = await at_desk("wangzhusheng", "town_officer")
     case_id = await _apply(town)
     faults = {"case": await find_faults(town)}
@@ -52,7 +52,7 @@ async def test_an_application_is_examined_heard_posted_and_granted(cases, at_des
     async with county.expect_download() as kept:
         await county.get_by_role("button", name="确认通知").click()
     assert (await (await kept.value).path()).read_bytes().startswith(b"%PDF")
-    await shoot(county, "desk-case-granted")
+    await shoot(county, "desk-case-granted", full_page=True)
 
     held = await look(await office.sign_in("maohetang"), case_id)
     assert (held["state"], held["amountFen"]) == ("published", 26_000)
@@ -78,7 +78,7 @@ async def _apply(page: Page) -> str:
     await dialog.get_by_role("button", name="添加收入或支出").press("Enter")
     await dialog.get_by_label("申报（元）").fill("100")
     await dialog.get_by_label("核定（元）").fill("100.00")
-    await shoot(page, "desk-application", full_page=False)
+    await shoot(page, "desk-application")
     await page.keyboard.press("Control+Enter")
     await page.wait_for_url("**/desk/cases/*")
     await expect(page.get_by_role("heading", name="农知秋")).to_be_visible()
@@ -125,7 +125,7 @@ async def _check(page: Page, tmp_path) -> list[str]:
     await page.keyboard.press("Enter")
     await expect(dialog.get_by_text("已于上月离职")).to_be_visible()
     faults = await find_faults(page)
-    await shoot(page, "desk-cross-check", full_page=False)
+    await shoot(page, "desk-cross-check")
     await page.keyboard.press("Escape")
     return faults
 
@@ -151,7 +151,7 @@ async def _hear(page: Page) -> list[str]:
     for name, votes in (("赞成", "4"), ("反对", "2"), ("弃权", "1")):
         await dialog.get_by_label(name).fill(votes)
     await expect(dialog.get_by_text("票数 7，到会 7")).to_be_visible()
-    await shoot(page, "desk-hearing", full_page=False)
+    await shoot(page, "desk-hearing")
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("赞成 4，反对 2，弃权 1")).to_be_visible()
     return await find_faults(page)
@@ -176,7 +176,7 @@ async def _post(page: Page, tmp_path) -> list[str]:
     faults = await find_faults(page)
     await dialog.get_by_role("button", name="开始公示").press("Enter")
     await expect(dialog.get_by_role("heading", name="公示中")).to_be_visible()
-    await shoot(page, "desk-posting", full_page=False)
+    await shoot(page, "desk-posting")
     await page.keyboard.press("Escape")
     return faults
 

@@ -3,11 +3,11 @@
 from playwright.async_api import Page, expect
 
 from tests.cases.makers import look
-from tests.web.browser import find_faults, shoot
-from tests.web.desk.conftest import dialog_of, open_door, said
+from tests.web.browser import find_faults
+from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
 
-async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_and_stopped(cases, at_desk, office):
+async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_and_stopped(at_desk, office):
     county = await at_desk("maohetang", "county_officer")
     dialog = dialog_of(county)
 
@@ -70,7 +70,7 @@ async def _stop(page: Page) -> str:
     await dialog.get_by_label("理由").fill("全家迁往外省")
     await dialog.get_by_label("停发原因").select_option(label="迁出")
     await dialog.get_by_label("自哪个月起", exact=True).fill("202701")
-    await shoot(page, "desk-stop", full_page=False)
+    await shoot(page, "desk-stop")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_text("已停发").first).to_be_visible()
     return page.url.rsplit("/", 1)[1]
@@ -90,11 +90,11 @@ async def _compare(page: Page) -> list[str]:
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("停发人数：公布 18，登记")).to_be_visible()
     await expect(page.get_by_text("停发户数")).to_have_count(0)
-    await shoot(page, "desk-register", full_page=False)
+    await shoot(page, "desk-register")
     return await find_faults(page)
 
 
-async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_another_declined(cases, at_desk, office):
+async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_another_declined(at_desk, office):
     page = await at_desk("maohetang", "county_officer")
     dialog = dialog_of(page)
     await open_door(page, "投诉")
@@ -114,7 +114,7 @@ async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_a
     await dialog.get_by_role("button", name="登记并由我办理").press("Enter")
     await expect(dialog.get_by_text("新买的小汽车")).to_be_visible()
     faults = await find_faults(page)
-    await shoot(page, "desk-complaint", full_page=False)
+    await shoot(page, "desk-complaint")
     await dialog.get_by_label("答复内容").fill("需向车管部门核实。")
     await dialog.get_by_role("button", name="延期").press("Enter")
     await expect(dialog.get_by_role("button", name="延期")).to_be_disabled()

@@ -8,8 +8,8 @@ from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.households import Household
 from tests.sync.test_proposals import make_proposal
-from tests.web.browser import find_faults, shoot
-from tests.web.desk.conftest import dialog_of, open_door, said
+from tests.web.browser import find_faults
+from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
 RULES = "/desk/v1/rules"
 
@@ -19,7 +19,7 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
     await expect(page.get_by_role("heading", name="规则")).to_be_visible()
     await expect(page.locator("tbody tr").first).to_be_visible()
     faults = {"rules": await find_faults(page)}
-    await shoot(page, "desk-rules", full_page=False)
+    await shoot(page, "desk-rules")
     assert await page.get_by_text("其他规则").or_(page.get_by_text("：其他")).count() == 0
 
     await expect(page.get_by_text("现在没有到期的照片")).to_be_visible()
@@ -34,7 +34,7 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
         await expect(write).to_be_disabled()  # without its day and its paper
         await dialog.get_by_label("生效日期", exact=True).fill("20270101")
         await dialog.get_by_label("依据（").fill("县民政局 3 号文")
-        await shoot(page, f"desk-rule-{fill.__name__[1:]}", full_page=False)
+        await shoot(page, f"desk-rule-{fill.__name__[1:]}")
         await write.click()
         await expect(dialog.get_by_text("尚未生效").first).to_be_visible()
         faults[name] = await find_faults(page)
@@ -95,14 +95,14 @@ async def test_an_officer_edits_a_household_and_every_version_says_what_changed(
     await expect(dialog.get_by_role("button", name="保存")).to_be_disabled()  # without a reason
     await dialog.get_by_label("变更原因").fill("入户核实")
     faults = await find_faults(page)
-    await shoot(page, "desk-household-edit", full_page=False)
+    await shoot(page, "desk-household-edit")
     await page.keyboard.press("Enter")
     await said(page, "已保存为新的一版")
     changes = page.locator(".versions li").first
     await expect(changes.get_by_text("入户核实")).to_be_visible()
     for text in ("慢性病", "桐荫社区 77 号", "农小满", "工资性收入"):
         await expect(changes.get_by_text(text).first).to_be_visible()
-    await shoot(page, "desk-household-versions")
+    await shoot(page, "desk-household-versions", full_page=True)
 
     held = (await town.http.get(f"/desk/v1/households/{home['id']}")).json()
     assert (held["address"], held["latitude"]) == ("桐荫社区 77 号", 28.900001)
@@ -123,7 +123,7 @@ async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_d
     await expect(page.locator("tbody tr")).to_have_count(2)
     await expect(page.get_by_text("残疾", exact=False).first).to_be_visible()
     faults = await find_faults(page)
-    await shoot(page, "desk-proposals", full_page=False)
+    await shoot(page, "desk-proposals")
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
     await dialog_of(page).get_by_role("button", name="采纳", exact=True).press("Enter")
@@ -161,7 +161,7 @@ async def test_homes_are_given_handed_over_and_taken_back(at_desk, office):
     await worker.get_by_role("button", name="移交全部家庭").click()
     await dialog.get_by_label("移交给").select_option(label="许榆宁 · 苇塘村")
     await dialog.get_by_label("原因").fill("产假")
-    await shoot(page, "desk-hand-over", full_page=False)
+    await shoot(page, "desk-hand-over")
     await page.keyboard.press("Enter")
     await expect(worker.locator("td.num")).to_have_text("–")
     staff = (await (await office.sign_in("wangzhusheng")).http.get("/desk/v1/staff", params={"limit": 50})).json()
@@ -195,4 +195,4 @@ async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office
     await expect(row.get_by_text("毛荷塘")).to_be_visible()
     await expect(row.get_by_text("核对联系方式")).to_be_visible()
     assert await find_faults(page) == []
-    await shoot(page, "desk-audit", full_page=False)
+    await shoot(page, "desk-audit")

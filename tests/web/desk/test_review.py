@@ -13,8 +13,8 @@ from tests.phones import make_kit
 from tests.review.makers import MORNING, Ground
 from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
-from tests.web.browser import find_faults, shoot
-from tests.web.desk.conftest import dialog_of, said
+from tests.web.browser import find_faults
+from tests.web.desk.conftest import dialog_of, in_one_loop, said, shoot
 
 SCREENS = {
     "overview": ("/desk/overview", "各专干进度"),
@@ -31,14 +31,14 @@ SCREENS = {
 }
 
 
-@pytest.fixture
+@in_one_loop
 async def second_thoughts(services):
     """The usual minute, which other tests do without."""
     async with open_session(services.sessions) as session:
         await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
 
 
-@pytest.fixture
+@in_one_loop
 async def visit(system, second_thoughts, phone, due):
     """A whole visit in the queue, drawn as the demo draws; and the usual minute for second thoughts."""
     partner = await system.sign_in(due.partner_login, "caseworker")
@@ -48,7 +48,7 @@ async def visit(system, second_thoughts, phone, due):
     return kit.visit
 
 
-@pytest.fixture
+@in_one_loop
 async def amended(visit, system, phone, desk):
     """The same visit, returned for its opinion and mended by its author."""
     claim = (await desk.http.post(f"/desk/v1/queue/{visit['id']}/claim")).json()
@@ -67,16 +67,17 @@ async def amended(visit, system, phone, desk):
     return visit
 
 
-@pytest.fixture
+@in_one_loop
 async def page(at_desk):
     return await at_desk("zhuyanhui", "supervisor")
 
 
-async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(visit, page: Page, phone):
+async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(visit, at_desk, phone):
+    page = await at_desk("zhuyanhui", "supervisor", by_hand=True)
     row = page.locator("tbody tr").first
     await expect(row).to_be_visible()
     faults = {"queue": await find_faults(page)}
-    await shoot(page, "desk-queue", full_page=False)
+    await shoot(page, "desk-queue")
 
     await page.keyboard.press("n")
     await page.wait_for_url(f"**/desk/visits/{visit['id']}")
@@ -86,7 +87,7 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await expect(page.get_by_text("第 2 张，共 4 张")).to_be_visible()
     await expect(page.get_by_role("img", name="位置图")).to_be_visible()
     faults["visit"] = await find_faults(page)
-    await shoot(page, "desk-visit", full_page=False)
+    await shoot(page, "desk-visit")
 
     # A finding is settled by keys, then the visit accepted and, within the minute, taken back.
     await page.keyboard.press("j")
@@ -110,7 +111,7 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
         await field.fill("看不清，请补拍或写清楚")
     await dialog.get_by_label("给专干的说明").fill("两处需要补正。")
     faults["return"] = await find_faults(page)
-    await shoot(page, "desk-return", full_page=False)
+    await shoot(page, "desk-return")
     await dialog.get_by_role("button", name="退回", exact=True).click()
     await expect(page.get_by_text("退回。")).to_be_visible()
     told = await _decision(phone, visit)
@@ -129,7 +130,7 @@ async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_c
     await expect(changed.locator("del")).to_have_text(amended["answers"]["opinion"])
     await expect(changed.locator("ins")).to_have_text("核对流水后，建议纳入。")
     faults = await find_faults(page)
-    await shoot(page, "desk-visit-amended", full_page=False)
+    await shoot(page, "desk-visit-amended")
 
     await page.keyboard.press("c")
     for key, name in (("s", "转抽查"), ("e", "上报")):
@@ -145,7 +146,7 @@ async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_c
     assert faults == []
 
 
-async def test_every_screen_of_the_desk_opens_on_the_demo_county(cases, page: Page, server):
+async def test_every_screen_of_the_desk_opens_on_the_demo_county(page: Page, server):
     faults = {}
     for name, (path, told) in SCREENS.items():
         await page.goto(server.url + path)
@@ -153,7 +154,7 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county(cases, page: Pa
         if name == "overview":
             await expect(page.locator("section svg").first).to_be_visible()
         faults[name] = await find_faults(page)
-        await shoot(page, f"desk-{name}", full_page=False)
+        await shoot(page, f"desk-{name}")
     for name, path, told in (("household", "/desk/households", "家庭成员"), ("case", "/desk/cases", "办理过程")):
         await page.goto(server.url + path)
         await expect(page.locator("tbody tr").first).to_be_visible()
@@ -161,7 +162,7 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county(cases, page: Pa
         await page.keyboard.press("Enter")
         await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
         faults[name] = await find_faults(page)
-        await shoot(page, f"desk-{name}")
+        await shoot(page, f"desk-{name}", full_page=True)
     assert {name: found for name, found in faults.items() if found} == {}
 
 
@@ -187,7 +188,7 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
     saved = (await desk.http.get("/desk/v1/queue/views")).json()
     assert [(one["name"], one["filters"]["finding"]) for one in saved] == [("走得太快", "visit.too_short")]
     faults = await find_faults(page)
-    await shoot(page, "desk-queue-view", full_page=False)
+    await shoot(page, "desk-queue-view")
     await page.get_by_role("button", name="删除 走得太快").press("Enter")
     await expect(page.get_by_text("常用筛选")).to_have_count(0)
 
@@ -262,4 +263,4 @@ async def test_a_visit_is_printed_whole_without_what_is_only_for_the_screen(syst
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 1
     await page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dots an inch
-    await shoot(page, "desk-visit-printed")
+    await shoot(page, "desk-visit-printed", full_page=True)

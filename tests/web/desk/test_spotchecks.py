@@ -8,8 +8,8 @@ from playwright.async_api import expect
 from tests.phones import make_kit
 from tests.review.makers import Ground
 from tests.test_first_path import push_whole
-from tests.web.browser import find_faults, shoot
-from tests.web.desk.conftest import dialog_of, open_door, said
+from tests.web.browser import find_faults
+from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
 
 async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, services, system, desk):
@@ -27,7 +27,7 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
     await dialog.get_by_role("button", name="算样本量").press("Enter")
     await expect(dialog.get_by_text(re.compile("总体 2000 件抽 \\d+ 件"))).to_be_visible()
     faults = {"plan": await find_faults(page)}
-    await shoot(page, "desk-spot-plan", full_page=False)
+    await shoot(page, "desk-spot-plan")
     await dialog.get_by_role("button", name="保存").press("Enter")
     await said(page, "已记下")
 
@@ -60,7 +60,7 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
     assert not re.search(r"[a-z]+_[a-z]+|\{|null", told), told  # ids, codes or raw values
     assert "收入表 · 工资性收入" in told or "· 工资性收入" in told
     faults["comparison"] = await find_faults(page)
-    await shoot(page, "desk-spot-comparison", full_page=False)
+    await shoot(page, "desk-spot-comparison")
     await page.keyboard.press("Escape")
 
     for by in ("题目", "村（社区）", "专干"):
