@@ -175,6 +175,25 @@ export const PLATFORMS: Words = {
   test: ['测试', 'Test'],
 };
 
+/** What a message tells of. */
+export const NOTICE_KINDS: Words = {
+  assigned: ['新的走访任务', 'New visits'],
+  returned: ['走访被退回', 'Visit returned'],
+  due_tomorrow: ['走访明天到期', 'Due tomorrow'],
+  complaint_due: ['信访件将到期', 'Complaint due'],
+  papers: ['待补材料', 'Papers missing'],
+  accepted: ['申请已受理', 'Taken on'],
+  posted: ['已公示', 'Posted'],
+  decided: ['申请已决定', 'Decided'],
+  answered: ['已有答复', 'Answered'],
+  changed: ['待遇有变动', 'Payment changed'],
+};
+export const MESSAGE_STATES: Words = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
+/** Why a photo could not be examined, where it is known. */
+export const EXAMINATION_ERRORS: Words = {
+  StoreUnavailable: ['照片存储连不上', 'The store could not be reached'],
+};
+
 export const KEPT_AS: Words = { quarantined: ['无法入库', 'Quarantined'], lost_conflict: ['冲突中落选', 'Lost a conflict'] };
 export const COLLECTIONS: Words = {
   visits: ['走访', 'Visits'],

@@ -2,11 +2,14 @@
 
 import re
 from datetime import UTC, date, datetime
+from uuid import UUID
 
 from playwright.async_api import Page, expect
 
+from server.core.database import open_session
 from server.core.idnumbers import make_id_number
 from server.demo.pictures import SCENES, draw_picture
+from server.models.cases import CaseFile, IncomeItem
 from tests.cases import offices
 from tests.cases.makers import look
 from tests.web.browser import find_faults
@@ -22,9 +25,10 @@ async def test_an_application_is_examined_heard_posted_and_granted(at_desk, offi
     faults = {"case": await find_faults(town)}
 
     # Papers, then taken on: what is still missing is told by the server, in words.
-    await _take(town, "受理")
+    await _take(town, "受理", refused=True)
     await said(town, "户口簿")
-    await dialog_of(town).get_by_role("button", name="取消").click()
+    await town.keyboard.press("Escape")
+    await expect(dialog_of(town)).to_have_count(0)
     papers = town.get_by_role("button", name=re.compile("^已收 "))
     for left in range(await papers.count(), 0, -1):
         await papers.first.click()
@@ -63,6 +67,75 @@ async def test_an_application_is_examined_heard_posted_and_granted(at_desk, offi
     assert {name: found for name, found in faults.items() if found} == {}
 
 
+async def test_a_case_is_paused_resumed_extended_withdrawn_refused_and_what_is_paid_is_changed(
+    at_desk, office, services
+):
+    town = await at_desk("wangzhusheng", "town_officer", "/cases")
+    paused = await _open_case(town, "初审中")
+    for act, told in (("暂停计时", "已暂停计时"), ("恢复计时", ""), ("延长期限", "已延长")):
+        await _take(town, act, reason="等待外省核对结果")
+        if told:
+            await expect(town.locator("h1 ~ .tag", has_text=told)).to_be_visible()
+    await _take(town, "延长期限", reason="再等几天", refused=True)
+    await said(town, "延长")
+    await town.keyboard.press("Escape")
+    faults = {"paused": await find_faults(town)}
+
+    await open_door(town, "案件")
+    withdrawn = await _open_case(town, "调查中")
+    await _take(town, "撤回申请", reason="已找到工作，不再申请")
+    await expect(town.get_by_text("已撤回").first).to_be_visible()
+    await expect(town.get_by_text("现在没有可办的事项")).to_be_visible()
+
+    county = await at_desk("maohetang", "county_officer", "/cases")
+    refused = await _open_case(county, "县级审核中")
+    await _take(county, "审核确认：不予保障", reason="名下有两处住房")
+    await expect(county.get_by_text("未通过").first).to_be_visible()
+    async with county.expect_download() as kept:
+        await county.get_by_role("button", name=re.compile("^不予确认通知书")).press("Enter")
+    assert (await (await kept.value).path()).read_bytes().startswith(b"%PDF")
+
+    await open_door(county, "案件")
+    changed = await _open_case(county, "发放中")
+    before = (await look(await office.sign_in("maohetang"), changed))["amountFen"]
+    await _earn_more(services, changed)
+    await _take(county, "调整金额", reason="家庭收入增加", refused=True)
+    await said(county, "测算")
+    await county.keyboard.press("Escape")
+    await county.get_by_role("button", name="测算本月").press("Enter")
+    await said(county, "已办理")
+    await _take(county, "调整金额", reason="家庭收入增加")
+    faults["changed"] = await find_faults(county)
+    await shoot(county, "desk-case-changed", full_page=True)
+
+    desk = await office.sign_in("maohetang")
+    held = {name: await look(desk, one) for name, one in zip("pwrc", (paused, withdrawn, refused, changed), strict=True)}
+    assert (held["p"]["isSuspended"], held["p"]["isExtended"]) == (False, True)
+    assert [held[name]["state"] for name in "wr"] == ["withdrawn", "refused"]
+    assert held["r"]["timeline"][-1]["reason"] == "名下有两处住房"
+    assert held["c"]["amountFen"] == before - 5_000
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def _open_case(page: Page, state: str) -> str:
+    await page.get_by_role("tab", name="全部案件").press("Enter")
+    await page.get_by_label("状态").select_option(label=state)
+    row = page.locator("tbody tr").first
+    await expect(row.get_by_text(state)).to_be_visible()
+    await row.press("Enter")
+    await page.wait_for_url("**/desk/cases/*")
+    await expect(page.get_by_role("heading", name="办理过程")).to_be_visible()
+    return page.url.rsplit("/", 1)[1]
+
+
+async def _earn_more(services, case_id: str) -> None:
+    """Fifty yuan a month more."""
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, UUID(case_id))
+        income = {"kind": "wage", "category": "", "period": "month", "declared_fen": 5_000, "verified_fen": 5_000}
+        session.add(IncomeItem(household_id=case.household_id, **income))
+
+
 async def _apply(page: Page) -> str:
     """A household that is new, with its application, by the keyboard alone once the dialog is open."""
     await page.keyboard.press("g")
@@ -85,16 +158,19 @@ async def _apply(page: Page) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
-async def _take(page: Page, name: str, *, reason: str = "按规定办理", delivery: str = "") -> None:
-    acts = page.get_by_role("button", name=name, exact=True)
-    await acts.first.click()
+async def _take(
+    page: Page, name: str, *, reason: str = "按规定办理", delivery: str = "", refused: bool = False
+) -> None:
+    """By keyboard alone; what the server refuses leaves the dialog open."""
+    await page.get_by_role("button", name=name, exact=True).first.press("Enter")
     dialog = dialog_of(page)
-    await dialog.get_by_label("理由").fill(reason)
+    await dialog.get_by_label(re.compile("^(理由|说明)")).fill(reason)
     if delivery:
         await dialog.get_by_label("送达方式").fill(delivery)
     await page.keyboard.press("Control+Enter")
-    await expect(dialog.or_(page.locator("#told p")).first).to_be_visible()
-    if name != "受理" or await page.get_by_role("button", name=re.compile("^已收 ")).count() == 0:
+    if refused:
+        await expect(page.locator("#told .bad").last).to_be_visible()
+    else:
         await expect(dialog).to_have_count(0)
 
 

@@ -23,6 +23,7 @@ async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_a
     faults = {"objection": await find_faults(county)}
     await county.keyboard.press("Escape")
     faults["standing list"] = await _renew(county)
+    await _open_list(county, office)
 
     await open_door(county, "案件")
     await county.get_by_role("tab", name="家庭变化报告").press("Enter")
@@ -55,6 +56,21 @@ async def _renew(page: Page) -> list[str]:
         await page.get_by_role("button", name="打印张贴页").click()
     assert (await (await kept.value).path()).read_bytes().startswith(b"%PDF")
     return await find_faults(page)
+
+
+async def _open_list(page: Page, office) -> None:
+    """Of a village that had none."""
+    await page.get_by_role("button", name="开设长期公示").press("Enter")
+    dialog = dialog_of(page)
+    make = dialog.get_by_role("button", name="开设长期公示")
+    await dialog.get_by_label("地区").first.select_option(label="柚溪镇")
+    await expect(make).to_be_disabled()  # a town is no village
+    await dialog.get_by_label("地区").nth(1).select_option(label="苇塘村")
+    await make.press("Enter")
+    await said(page, "已记下")
+    await expect(page.get_by_role("row", name="苇塘村")).to_be_visible()
+    lists = (await (await office.sign_in("maohetang")).http.get("/desk/v1/disclosures")).json()
+    assert {one["areaName"] for one in lists} == {"柚溪社区", "苇塘村"}
 
 
 async def _stop(page: Page) -> str:
@@ -135,4 +151,25 @@ async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_a
     held = (await desk.http.get("/desk/v1/complaints", params={"complaint_state": "decided"})).json()["items"]
     mine = next(one for one in held if one["number"] == number)
     assert (mine["state"], mine["finding"], mine["isExtended"]) == ("decided", "partly", True)
-    assert faults == []
+    await _decline(other)
+    declined = (await desk.http.get("/desk/v1/complaints", params={"complaint_state": "declined"})).json()["items"]
+    assert [one["state"] for one in declined] == ["declined"]
+    assert faults == [] == await find_faults(other)
+
+
+async def _decline(page: Page) -> None:
+    """One that is no business of the office, which says so in writing."""
+    await page.keyboard.press("Escape")
+    await page.get_by_label("状态").select_option(label="待登记")
+    waiting = page.locator("tbody tr").first
+    await expect(waiting.get_by_text("待登记")).to_be_visible()
+    await waiting.press("Enter")
+    dialog = dialog_of(page)
+    await dialog.get_by_role("button", name="登记并由我办理").press("Enter")
+    decline = dialog.get_by_role("button", name="不予受理")
+    await expect(decline).to_be_disabled()  # without a word to whoever wrote
+    await dialog.get_by_label("答复内容").fill("所反映的是邻里纠纷，请向村人民调解委员会提出。")
+    await decline.press("Enter")
+    await said(page, "已记下")
+    await expect(dialog.get_by_text("邻里纠纷")).to_be_visible()
+    await expect(decline).to_have_count(0)

@@ -7,7 +7,13 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.households import Household
+from server.models.notifications import Notice
+from tests.cases.makers import VILLAGE
+from tests.evidence.test_parked import exhaust
+from tests.phones import make_kit
 from tests.sync.test_proposals import make_proposal
+from tests.test_first_path import push_whole
+from tests.uploads.tus import store_without
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
@@ -180,6 +186,35 @@ async def test_what_phones_sent_in_vain_is_shown_as_it_was_sent(at_desk, phone):
     await expect(dialog_of(page).get_by_text("nowhere")).to_be_visible()
     await page.keyboard.press("Escape")
     assert await find_faults(page) == []
+
+
+async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried_again(
+    at_desk, system, services, phone, due, desk
+):
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id)
+    await push_whole(phone, partner, kit)
+    with store_without(services, "download"):
+        await system.run_jobs()
+        await exhaust(system)
+    async with open_session(services.sessions) as session:
+        told = {"staff_id": phone.id, "kind": "assigned", "thing": "stuck", "facts": {}, "area_code": VILLAGE}
+        session.add(Notice(id=new_id(), **told, message="parked", message_why="bad_message 40037", tries=1))
+    page = await at_desk("zhuyanhui", "supervisor", "/devices")
+    photos = page.get_by_role("region", name="未能查验的照片")
+    await expect(photos.locator("tbody tr")).to_have_count(len(kit.evidence))
+    await expect(photos.get_by_text("照片存储连不上").first).to_be_visible()
+    messages = page.get_by_role("region", name="没有送达的微信消息")
+    await expect(messages.get_by_role("row", name="新的走访任务")).to_contain_text("桐荫社区")
+    faults = await find_faults(page)
+    await shoot(page, "desk-stuck", full_page=True)
+    for left in range(len(kit.evidence) - 1, -1, -1):
+        await photos.get_by_role("button", name="重新查验").first.press("Enter")
+        await (expect(photos.locator("tbody tr")).to_have_count(left) if left else expect(photos).to_have_count(0))
+    await system.run_jobs()
+    shown = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()["photos"]
+    assert {one["state"] for one in shown} == {"verified"}
+    assert faults == []
 
 
 async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office, services, server):
