@@ -4,31 +4,27 @@ Those of a visit come together and are looked at together. One that fails is tri
 none of the others waiting, and parks with its error when it has failed as often as it is tried.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
 from field_api.photo_rows import settle
 from media.fingerprint import Fingerprint
-from media.limits import Limits
-from media.photo import PhotoFacts, examine, hash_file
+from media.limits import DEFAULT_LIMITS, Limits
+from media.photo import PhotoFacts, examine
 from media.refusals import PhotoRefused
 from media.renditions import Renditions, make_renditions
-from media.store import StoreError, original_key, rendition_key
+from media.store import Held, StoreError, original_key, rendition_key
 from server.core import jobs
 from server.core.database import open_glance, open_session
 from server.core.log import log
 from server.core.services import Services
-from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.models import audit
 from server.models.evidence import Evidence, Photo
@@ -37,17 +33,27 @@ JPEG = "image/jpeg"
 Outcome = tuple[PhotoFacts, Renditions] | PhotoRefused
 
 
+class Waiting(NamedTuple):
+    """A photo to be looked at, and how many bytes came."""
+
+    sha256: str
+    size_bytes: int
+
+
 @jobs.task("evidence.examine_visit")
 async def examine_photos(services: Services, *, visit_id: str) -> None:
     """Look at those of a visit's photos that wait for it, and settle them in one transaction. Safe to run again."""
     looks: list[dict[str, Any]] = []
     failed: list[str] = []
-    for sha256 in await _waiting(services, UUID(visit_id)):
+    of_visit = select(Evidence.sha256).where(Evidence.visit_id == UUID(visit_id), Evidence.state == "received")
+    for photo in await _waiting(
+        services, Photo.sha256.in_(of_visit), Photo.state == "stored", Photo.parked_at.is_(None)
+    ):
         try:
-            looks.append(await _look_at(services, sha256))
+            looks.append(await _look_at(services, photo))
         except Exception as error:  # noqa: BLE001  whatever it is, it is this photo's own and is told when that is tried again
-            log.warning("photo.tried_again", sha256=sha256, error=type(error).__name__)
-            failed.append(sha256)
+            log.warning("photo.tried_again", sha256=photo.sha256, error=type(error).__name__)
+            failed.append(photo.sha256)
     async with open_session(services.sessions) as session:
         for sha256 in failed:
             await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
@@ -67,7 +73,8 @@ async def park_photo(services: Services, *, sha256: str, error: str) -> None:
 @jobs.task("evidence.examine", park=park_photo)
 async def examine_photo(services: Services, *, sha256: str) -> None:
     """Look at one photo. Safe to run again."""
-    look = await _look_at(services, sha256)
+    (photo,) = await _waiting(services, Photo.sha256 == sha256)
+    look = await _look_at(services, photo)
     async with open_session(services.sessions) as session:
         await _note(session, [look])
 
@@ -77,16 +84,14 @@ async def fill_in_looks(services: Services, progress: Callable[[int], None]) -> 
 
     `progress` hears how many there are, once, and then 0 after each. Returns those that could not be read.
     """
-    lacking = select(Photo.sha256).where(Photo.state == "verified", Photo.look.is_(None))
-    async with open_glance(services.sessions) as session:
-        hashes = (await session.scalars(lacking.order_by(Photo.sha256))).all()
-    progress(len(hashes))
+    lacking = await _waiting(services, Photo.state == "verified", Photo.look.is_(None))
+    progress(len(lacking))
     failed: list[str] = []
-    for sha256 in hashes:
+    for photo in lacking:
         try:
-            look = await _look_at(services, sha256)
-        except (StoreError, RuntimeError):
-            failed.append(sha256)
+            look = await _look_at(services, photo)
+        except (StoreError, OtherBytes):
+            failed.append(photo.sha256)
         else:
             async with open_session(services.sessions) as session:
                 await session.execute(update(Photo), [look])
@@ -94,25 +99,29 @@ async def fill_in_looks(services: Services, progress: Callable[[int], None]) -> 
     return failed
 
 
-async def _waiting(services: Services, visit_id: UUID) -> list[str]:
-    of_visit = select(Evidence.sha256).where(Evidence.visit_id == visit_id, Evidence.state == "received")
+async def _waiting(services: Services, *which: ColumnElement[bool]) -> list[Waiting]:
     async with open_glance(services.sessions) as session:
-        rows = await session.scalars(
-            select(Photo.sha256).where(Photo.sha256.in_(of_visit), Photo.state == "stored", Photo.parked_at.is_(None))
-        )
-        return list(rows)
+        rows = await session.execute(select(Photo.sha256, Photo.size_bytes).where(*which).order_by(Photo.sha256))
+        return [Waiting._make(row) for row in rows]
 
 
-async def _look_at(services: Services, sha256: str) -> dict[str, Any]:
+async def _look_at(services: Services, photo: Waiting) -> dict[str, Any]:
     """What there is to note of a photo; its copies are in the store when this returns."""
-    with TemporaryDirectory(prefix="zoufang-") as folder:
-        path = Path(folder) / "photo"
-        await services.store.download(original_key(sha256), path)
-        outcome = await in_thread(examine_file, path, sha256, services.settings.max_photo_mb)
+    return await services.store.work(lambda store: _look(store, photo, services.settings.max_photo_mb))
+
+
+def _look(store: Held, photo: Waiting, max_mb: int) -> dict[str, Any]:
+    limits = Limits(max_bytes=max_mb * 1024 * 1024)
+    try:
+        data = store.read(original_key(photo.sha256), photo.size_bytes)
+    except ValueError as error:
+        raise OtherBytes(photo.sha256) from error
+    outcome = examine_bytes(data, photo.sha256, limits)
     if not isinstance(outcome, PhotoRefused):
-        await _store_copies(services, sha256, outcome[1])
+        for name, jpeg in _copies(outcome[1]).items():
+            store.put(rendition_key(photo.sha256, name), jpeg, len(jpeg), JPEG)
     return {
-        "sha256": sha256,
+        "sha256": photo.sha256,
         **_describe(outcome),
         "examined_at": utc_now(),
         "parked_at": None,
@@ -120,24 +129,19 @@ async def _look_at(services: Services, sha256: str) -> dict[str, Any]:
     }
 
 
-def examine_file(path: Path, sha256: str, max_mb: int) -> Outcome:
+class OtherBytes(Exception):
+    """What the store gave back is not the photo of this hash."""
+
+
+def examine_bytes(data: bytes, sha256: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     try:
-        facts = examine(path, limits=Limits(max_bytes=max_mb * 1024 * 1024))
+        facts = examine(data, limits=limits)
         if facts.sha256 == sha256:
-            return facts, make_renditions(path, facts)
+            return facts, make_renditions(data, facts)
     except PhotoRefused as refused:
-        if hash_file(path) == sha256:
+        if hashlib.sha256(data).hexdigest() == sha256:
             return refused
-    raise RuntimeError(f"the store gave back other bytes for {sha256}")
-
-
-async def _store_copies(services: Services, sha256: str, pictures: Renditions) -> None:
-    await asyncio.gather(
-        *(
-            services.store.put(rendition_key(sha256, name), jpeg, len(jpeg), JPEG)
-            for name, jpeg in _copies(pictures).items()
-        )
-    )
+    raise OtherBytes(sha256)
 
 
 def _copies(pictures: Renditions) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Is this file a photo we can take, and what does it say about itself?
+"""Is this a photo we can take, and what does it say about itself?
 
 `examine` reads headers and EXIF and never decodes, so a bomb costs nothing; `media.renditions` then decodes
 once. Both are plain CPU work for a worker's thread. Several pictures in one file: a camera's extras (the
@@ -8,11 +8,8 @@ evidence.
 """
 
 import hashlib
-import mmap
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -51,48 +48,34 @@ class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
     position: Position | None = None
 
 
-def examine(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
-    """Raises PhotoRefused; OSError only when the file can't be read at all."""
-    size_bytes = path.stat().st_size
-    if not size_bytes:
+def examine(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
+    """Raises PhotoRefused."""
+    if not data:
         raise PhotoRefused(EMPTY)
-    if size_bytes > limits.max_bytes:
-        raise PhotoRefused(TOO_MANY_BYTES, size_bytes=size_bytes, max_bytes=limits.max_bytes)
-    container = read_container(path)
+    if len(data) > limits.max_bytes:
+        raise PhotoRefused(TOO_MANY_BYTES, size_bytes=len(data), max_bytes=limits.max_bytes)
+    container = _read_container(data)
     _check_limits(container, limits)
     exif = read_exif(container.exif) if container.exif is not None else None
-    return _gather(hash_file(path), size_bytes, container, exif)
+    return _gather(hashlib.sha256(data).hexdigest(), len(data), container, exif)
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 in hex, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _read_container(data: bytes) -> Container:
+    """The walked container with its size filled in for every type."""
+    container = walk(data)
+    return _read_heif(data) if container.media_type == HEIC else container
 
 
-def read_container(path: Path) -> Container:
-    """The walked container with its size filled in for every type; raises PhotoRefused."""
-    with _mapped(path) as data:
-        container = walk(data)
-    return _read_heif(path) if container.media_type == HEIC else container
-
-
-def _read_heif(path: Path) -> Container:
+def _read_heif(data: bytes) -> Container:
     """Asks libheif, which reads the boxes here and no pixel; it decodes on `.data` only."""
     try:
-        heif = pillow_heif.open_heif(path)
+        heif = pillow_heif.open_heif(io.BytesIO(data))
         width, height = heif.size
         return Container(
             media_type=HEIC, width=width, height=height, frames=len(heif), exif=heif.info.get("exif") or None
         )
     except Exception as error:  # libheif's errors reach Python as ValueError, EOFError, RuntimeError, SyntaxError…
         raise PhotoRefused(BROKEN, reason=type(error).__name__) from error
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        yield data
 
 
 def _check_limits(container: Container, limits: Limits) -> None:

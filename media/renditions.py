@@ -7,7 +7,6 @@ less its metadata: encoding it anew would cost most of the work and only blur it
 """
 
 import io
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -24,8 +23,6 @@ SMALL_SIDE: Final = 320
 LARGE_SIDE: Final = 1280
 _SMALL_QUALITY: Final = 80
 _LARGE_QUALITY: Final = 85
-# Enough for the small copy and the fingerprint.
-_WORKING_SIDE: Final = 640
 # What a camera writes at its best: anything heavier is too much for a desk on a slow line.
 _MOST_BYTES_PER_PIXEL: Final = 0.5
 _PILLOW_FORMATS: Final = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP"}
@@ -45,10 +42,11 @@ class Renditions(msgspec.Struct, frozen=True):
     inside: Fingerprint | None
 
 
-def make_renditions(path: Path, facts: PhotoFacts) -> Renditions:
-    """`facts` from `examine` of the same file. Raises PhotoRefused when the picture turns out unreadable."""
-    as_it_is = _read_plain(path, facts)
-    picture = load_upright(path, facts, longest_side=_WORKING_SIDE if as_it_is else LARGE_SIDE)
+def make_renditions(data: bytes, facts: PhotoFacts) -> Renditions:
+    """`facts` from `examine` of the same bytes. Raises PhotoRefused when the picture turns out unreadable."""
+    as_it_is = _read_plain(data, facts)
+    # The small copy is enough for a fingerprint too.
+    picture = load_upright(data, facts, longest_side=SMALL_SIDE if as_it_is else LARGE_SIDE)
     small = _fit(picture, SMALL_SIDE)
     whole, inside = fingerprints(picture)
     return Renditions(
@@ -59,23 +57,22 @@ def make_renditions(path: Path, facts: PhotoFacts) -> Renditions:
     )
 
 
-def _read_plain(path: Path, facts: PhotoFacts) -> Rendition | None:
+def _read_plain(data: bytes, facts: PhotoFacts) -> Rendition | None:
     """The picture alone of a JPEG that needs neither shrinking nor turning nor other colours."""
     pixels = facts.stored_width * facts.stored_height
     if facts.media_type != JPEG or facts.orientation != 1 or max(facts.width, facts.height) > LARGE_SIDE:
         return None
     if facts.size_bytes > pixels * _MOST_BYTES_PER_PIXEL:
         return None
-    data = path.read_bytes()
     jpeg = plain_jpeg(data)
     return Rendition(jpeg, facts.width, facts.height) if jpeg else None
 
 
-def load_upright(path: Path, facts: PhotoFacts, *, longest_side: int) -> Image.Image:
+def load_upright(data: bytes, facts: PhotoFacts, *, longest_side: int) -> Image.Image:
     """The picture as people see it, 8-bit sRGB, never enlarged, its longest side at most `longest_side`
     pixels.
     """
-    image = _decode(path, facts, longest_side)
+    image = _decode(data, facts, longest_side)
     image = _flatten(image)
     image = _fit(image, longest_side)
     image = _to_srgb(image)
@@ -83,9 +80,9 @@ def load_upright(path: Path, facts: PhotoFacts, *, longest_side: int) -> Image.I
     return image.transpose(turn) if turn is not None else image
 
 
-def _decode(path: Path, facts: PhotoFacts, longest_side: int) -> Image.Image:
+def _decode(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
     try:
-        return _decode_heif(path) if facts.media_type == HEIC else _decode_pillow(path, facts, longest_side)
+        return _decode_heif(data) if facts.media_type == HEIC else _decode_pillow(data, facts, longest_side)
     except PhotoRefused:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, EOFError…: no list is promised
@@ -93,12 +90,12 @@ def _decode(path: Path, facts: PhotoFacts, longest_side: int) -> Image.Image:
         raise PhotoRefused(code, **({} if code == TRUNCATED else {"reason": type(error).__name__})) from error
 
 
-def _decode_heif(path: Path) -> Image.Image:
-    return pillow_heif.open_heif(path).to_pillow()
+def _decode_heif(data: bytes) -> Image.Image:
+    return pillow_heif.open_heif(io.BytesIO(data)).to_pillow()
 
 
-def _decode_pillow(path: Path, facts: PhotoFacts, longest_side: int) -> Image.Image:
-    image = Image.open(io.BytesIO(_picture_bytes(path)), formats=[_PILLOW_FORMATS[facts.media_type]])
+def _decode_pillow(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
+    image = Image.open(io.BytesIO(_picture_bytes(data)), formats=[_PILLOW_FORMATS[facts.media_type]])
     if image.size != (facts.stored_width, facts.stored_height):
         # The decoder sees another size than the one held against the limits.
         raise PhotoRefused(BROKEN, reason="two sizes")
@@ -108,8 +105,7 @@ def _decode_pillow(path: Path, facts: PhotoFacts, longest_side: int) -> Image.Im
     return image
 
 
-def _picture_bytes(path: Path) -> bytes:
-    data = path.read_bytes()
+def _picture_bytes(data: bytes) -> bytes:
     return b"".join(data[start:end] for start, end in walk(data).picture_spans)
 
 
@@ -155,7 +151,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             converted = None
         if converted is not None:
             return converted
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _encode(image: Image.Image, quality: int) -> Rendition:

@@ -5,7 +5,6 @@ the size in pixels, the EXIF block and whether the end is there. `picture_spans`
 needs; all metadata but the colour profile is left out, so no decoder ever parses a stranger's metadata.
 """
 
-import mmap
 import re
 import struct
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ PNG = "image/png"
 WEBP = "image/webp"
 HEIC = "image/heic"
 
-Data = bytes | mmap.mmap
 Span = tuple[int, int]
 
 
@@ -35,7 +33,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     picture_spans: tuple[Span, ...] = ()
 
 
-def walk(data: Data) -> Container:
+def walk(data: bytes) -> Container:
     """Raises PhotoRefused: not an image, type not supported, truncated, broken."""
     media_type = sniff(data[:64])
     if media_type == JPEG:
@@ -131,7 +129,7 @@ _APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def _walk_jpeg(data: Data) -> Container:
+def _walk_jpeg(data: bytes) -> Container:
     """Also cuts off what phones append after the picture: motion-photo videos, gain maps, MPO siblings."""
     spans: list[Span] = [(0, 2)]
     exif = None
@@ -150,7 +148,7 @@ def _walk_jpeg(data: Data) -> Container:
     return Container(media_type=JPEG, width=size[0], height=size[1], scans=scans, exif=exif, picture_spans=tuple(spans))
 
 
-def _jpeg_segments(data: Data) -> Iterator[tuple[int, int, int]]:
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yields (marker, start, end) up to and with the end-of-image marker; refuses a file that never gets
     there.
     """
@@ -171,7 +169,7 @@ def _jpeg_segments(data: Data) -> Iterator[tuple[int, int, int]]:
             return
 
 
-def _jpeg_segment_end(data: Data, marker: int, start: int) -> int:
+def _jpeg_segment_end(data: bytes, marker: int, start: int) -> int:
     if start + 4 > len(data):
         raise PhotoRefused(TRUNCATED)
     end = start + 2 + int(struct.unpack(">H", data[start + 2 : start + 4])[0])
@@ -185,7 +183,7 @@ def _jpeg_segment_end(data: Data, marker: int, start: int) -> int:
     return found.start()
 
 
-def _read_jpeg_size(data: Data, start: int, end: int, *, earlier: tuple[int, int] | None) -> tuple[int, int]:
+def _read_jpeg_size(data: bytes, start: int, end: int, *, earlier: tuple[int, int] | None) -> tuple[int, int]:
     if earlier is not None or end - start < _FRAME_HEADER_BYTES:
         # Decoders disagree on which of two frame headers counts: that is how a bomb hides behind a small one.
         raise PhotoRefused(BROKEN, reason="frame header repeated or cut short")
@@ -195,7 +193,7 @@ def _read_jpeg_size(data: Data, start: int, end: int, *, earlier: tuple[int, int
     return width, height
 
 
-def _is_picture_segment(data: Data, marker: int, start: int) -> bool:
+def _is_picture_segment(data: bytes, marker: int, start: int) -> bool:
     if marker == _APP2:
         return data[start + 4 : start + 16] == b"ICC_PROFILE\x00"
     if _APP0 <= marker <= _APP15:
@@ -233,7 +231,7 @@ def _has_plain_colours(frame_header: bytes) -> bool:
 _PNG_PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
 
 
-def _walk_png(data: Data) -> Container:
+def _walk_png(data: bytes) -> Container:
     spans: list[Span] = [(0, 8)]
     exif = None
     frames = 1
@@ -251,7 +249,7 @@ def _walk_png(data: Data) -> Container:
     return Container(media_type=PNG, width=width, height=height, frames=frames, exif=exif, picture_spans=tuple(spans))
 
 
-def _png_chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack(">I4s", data[position : position + 8])
@@ -268,7 +266,7 @@ def _png_chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
 # --- WebP (RFC 9649) ----------------------------------------------------------------------------------------
 
 
-def _walk_webp(data: Data) -> Container:
+def _walk_webp(data: bytes) -> Container:
     riff_end = 8 + struct.unpack("<I", data[4:8])[0]
     if riff_end > len(data):
         raise PhotoRefused(TRUNCATED)
@@ -292,7 +290,7 @@ def _walk_webp(data: Data) -> Container:
     )
 
 
-def _riff_chunks(data: Data, riff_end: int) -> Iterator[tuple[bytes, int, int]]:
+def _riff_chunks(data: bytes, riff_end: int) -> Iterator[tuple[bytes, int, int]]:
     position = 12
     while position + 8 <= riff_end:
         kind, length = struct.unpack("<4sI", data[position : position + 8])
@@ -320,7 +318,7 @@ def _webp_size(kind: bytes, head: bytes) -> tuple[int, int] | None:
 # --- HEIF (ISO 23008-12) ------------------------------------------------------------------------------------
 
 
-def _walk_heif(data: Data) -> Container:
+def _walk_heif(data: bytes) -> Container:
     """Only the outermost boxes: each must end inside the file."""
     position = 0
     kinds: set[bytes] = set()

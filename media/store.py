@@ -1,7 +1,7 @@
 """The object store: where photos live. Any S3 will do; MinIO in production, `rclone serve s3` elsewhere.
 
 The SDK is synchronous, so each call runs in this store's own few threads and a slow store can't starve the
-rest of the process. Bodies are streamed in both directions: no photo is ever held whole. Only `StoreError`s
+rest of the process. Bodies are streamed in both directions, except of what is asked for whole. Only `StoreError`s
 leave here.
 """
 
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -114,6 +114,13 @@ def spool_key(upload_id: object, number: int) -> str:
     return f"{spool_prefix(upload_id)}{number:012d}"
 
 
+class Held(NamedTuple):
+    """The store for work in one of its threads: `read(key, at_most_bytes)` and `put(key, content, size, type)`."""
+
+    read: Callable[[str, int], bytes]
+    put: Callable[[str, bytes, int, str], None]
+
+
 class ObjectStore:
     """One bucket of one store. Make one per process and `close` it at the end."""
 
@@ -188,7 +195,11 @@ class ObjectStore:
 
     async def read(self, key: str) -> bytes:
         """Small things only: ValueError above 8 MiB."""
-        return await self._run(self._read, key)
+        return await self._run(self._read, key, _READ_AT_MOST_BYTES)
+
+    async def work(self, work: Callable[["Held"], T]) -> T:
+        """Some calls and what is done between them, in one thread: going back and forth costs as much as a call."""
+        return await self._run(work, Held(self._read, self._put))
 
     async def stat(self, key: str) -> ObjectFacts:
         return await self._run(self._stat, key)
@@ -297,9 +308,9 @@ class ObjectStore:
             path.unlink(missing_ok=True)
             raise
 
-    def _read(self, key: str) -> bytes:
+    def _read(self, key: str, at_most_bytes: int) -> bytes:
         with self._opened(key) as response:
-            if int(response.headers.get("Content-Length", 0)) > _READ_AT_MOST_BYTES:
+            if int(response.headers.get("Content-Length", 0)) > at_most_bytes:
                 msg = f"{key} is too large to be read whole"
                 raise ValueError(msg)
             return bytes(response.read())

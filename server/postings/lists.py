@@ -4,9 +4,7 @@ It starts once enough places are proven by a photo and a fix, and comes down by 
 """
 
 import secrets
-import tempfile
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -225,13 +223,10 @@ async def _have_examined(session: AsyncSession, sha256: str, size: int) -> None:
 
 
 def _examine(photo: bytes) -> tuple[str, str]:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(photo)
-        file.flush()
-        try:
-            facts = examine(Path(file.name))
-        except PhotoRefused as refused:
-            raise Problem(refused.code) from None
+    try:
+        facts = examine(photo)
+    except PhotoRefused as refused:
+        raise Problem(refused.code) from None
     return facts.sha256, facts.media_type
 
 

@@ -64,14 +64,14 @@ async def test_a_photo_that_comes_while_its_visit_is_looked_at_is_looked_at_next
 ):
     """The job under way has read what waits, and can't see it any more."""
     await send(phone, announced, 0)
-    whole, began, may_end = ObjectStore.download, asyncio.Event(), asyncio.Event()
+    whole, began, may_end = ObjectStore.work, asyncio.Event(), asyncio.Event()
 
-    async def slow(self, key, path):
+    async def slow(self, work):
         began.set()
         await may_end.wait()
-        return await whole(self, key, path)
+        return await whole(self, work)
 
-    monkeypatch.setattr(ObjectStore, "download", slow)
+    monkeypatch.setattr(ObjectStore, "work", slow)
     running = asyncio.create_task(system.run_jobs())
     await began.wait()
     await send(phone, announced, 1, 2)

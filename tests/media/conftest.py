@@ -15,26 +15,14 @@ PHOTOS = Path(__file__).parents[2] / ".." / "shared" / "data" / "photos"
 
 
 @pytest.fixture
-def write(tmp_path: Path):
-    """Writes bytes to a file and gives its path."""
-
-    def write(content: bytes, name: str = "photo.jpg") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def photo():
-    """Finds a shared photograph by name, or skips the test saying which one is missing."""
+    """Reads a shared photograph by name, or skips the test saying which one is missing."""
 
-    def find(name: str) -> Path:
+    def find(name: str) -> bytes:
         path = (PHOTOS / name).resolve()
         if not path.exists():
             pytest.skip(f"needs ../shared/data/photos/{name}")
-        return path
+        return path.read_bytes()
 
     return find
 
