@@ -13,8 +13,8 @@ from tests.phones import make_kit
 from tests.review.makers import MORNING, Ground
 from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
-from tests.web.browser import find_faults
-from tests.web.desk.conftest import dialog_of, in_one_loop, said, shoot
+from tests.web.browser import find_faults, find_overflows
+from tests.web.desk.conftest import DESK, dialog_of, in_one_loop, said, shoot
 
 SCREENS = {
     "overview": ("/desk/overview", "各专干进度"),
@@ -146,24 +146,73 @@ async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_c
     assert faults == []
 
 
-async def test_every_screen_of_the_desk_opens_on_the_demo_county(page: Page, server):
+async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languages(page: Page, server):
     faults = {}
     for name, (path, told) in SCREENS.items():
         await page.goto(server.url + path)
         await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
         if name == "overview":
             await expect(page.locator("section svg").first).to_be_visible()
-        faults[name] = await find_faults(page)
-        await shoot(page, f"desk-{name}")
+        await _look_at(page, name, faults)
     for name, path, told in (("household", "/desk/households", "家庭成员"), ("case", "/desk/cases", "办理过程")):
         await page.goto(server.url + path)
         await expect(page.locator("tbody tr").first).to_be_visible()
         await page.keyboard.press("j")
         await page.keyboard.press("Enter")
         await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
-        faults[name] = await find_faults(page)
-        await shoot(page, f"desk-{name}", full_page=True)
+        await _look_at(page, name, faults, full_page=True)
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def _look_at(page: Page, name: str, faults: dict[str, list[str]], *, full_page: bool = False) -> None:
+    """In Chinese on a wide screen, in English on a narrow one, where nothing may be called by its code."""
+    faults[name] = await find_faults(page)
+    await shoot(page, f"desk-{name}", full_page=full_page)
+    await page.set_viewport_size({"width": 1100, "height": 800})
+    await page.get_by_role("button", name="English", exact=True).press("Enter")
+    await shoot(page, f"desk-{name}-en", full_page=full_page)
+    faults[f"{name} in English"] = [*await find_overflows(page), *await _find_codes(page)]
+    await page.get_by_role("button", name="中文", exact=True).press("Enter")
+    await page.set_viewport_size(DESK)
+
+
+async def _find_codes(page: Page) -> list[str]:
+    """Words that only programs use: snake_case, camelCase, ids, braces left open."""
+    text = await page.evaluate(
+        """() => [...document.querySelectorAll('#app *')]
+          .filter((one) => !one.closest('.code, kbd, option'))
+          .flatMap((one) => [...one.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data)).join(' ')"""
+    )
+    return re.findall(r"\b[a-z]+_[a-z_]+\b|\b[a-z]+[A-Z][a-z]+\b|[0-9a-f]{8}-[0-9a-f]{4}-|[{}]|\bnull\b|undefined|NaN", text)
+
+
+async def test_dialogs_hold_the_focus_and_give_it_back_and_every_key_is_told(page: Page, server):
+    await page.goto(f"{server.url}/desk/postings")
+    row = page.locator("tbody tr").first
+    await row.focus()
+    await page.keyboard.press("Enter")
+    dialog = dialog_of(page)
+    await expect(dialog).to_be_visible()
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.closest('dialog') !== null || document.activeElement === document.body")
+    faults = await find_faults(page)
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(row).to_be_focused()
+    await page.keyboard.press("?")
+    await expect(dialog).to_be_visible()
+    told = set((await dialog.locator("kbd").all_inner_texts()))
+    assert told == {*"gqohcjk/nyxfarsez?", "←", "→", "Ctrl", "Enter", "Esc"}
+    faults += await find_faults(page)
+    await page.keyboard.press("Escape")
+    await expect(row).to_be_focused()
+    await page.keyboard.press("g")
+    await page.keyboard.press("h")
+    await expect(page).to_have_title("家庭 · 走访工作台")
+    await page.keyboard.press("/")
+    await expect(page.get_by_label("户主姓名或档案号")).to_be_focused()
+    assert faults == []
 
 
 async def _decision(phone, visit):

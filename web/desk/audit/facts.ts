@@ -2,7 +2,7 @@
 // to what one tells them apart by.
 import { yuan } from '@shared/format.ts';
 import { pick, type Word } from '@shared/i18n.ts';
-import { CASE_STATES, CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, KINDS, OUTCOMES, STEPS, word } from '../words.ts';
+import { CASE_STATES, CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, HAPPENED, KINDS, OUTCOMES, word } from '../words.ts';
 
 const NAMES: Record<string, Word> = {
   about: ['关于', 'About'],
@@ -65,7 +65,7 @@ const VALUES: Record<string, Word> = {
   original: ['原图', 'Original'],
   watermarked: ['水印版', 'Watermarked'],
 };
-const WORDS = { ...STEPS, ...CASE_STATES, ...CHECK_SOURCES, ...CHANNELS, ...COMPLAINT_FINDINGS, ...KINDS, ...OUTCOMES };
+const WORDS = { ...HAPPENED, ...CASE_STATES, ...CHECK_SOURCES, ...CHANNELS, ...COMPLAINT_FINDINGS, ...KINDS, ...OUTCOMES };
 const CODED = new Set(['outcome', 'step', 'source', 'channel', 'finding', 'kind']);
 
 export interface Fact {

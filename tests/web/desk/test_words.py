@@ -1,0 +1,65 @@
+"""The desk has a word for every code that the server may say: none of them is shown as it is, or as “other”."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from server.cases.procedure import ACTS, MOVES
+from server.core.access import Role
+from server.models.cases import CASE_STATES
+from server.models.notifications import NOTICE_KINDS
+from server.models.visits import VISIT_KINDS, VISIT_STATES
+from server.paths import ROOT
+from server.review.rules import RULES
+
+WORDS = (ROOT / "web" / "desk" / "words.ts").read_text()
+
+
+def table(name: str) -> set[str]:
+    body = re.search(rf"export const {name}: Words = {{(.*?)}};", WORDS, re.DOTALL)
+    assert body is not None, name
+    return set(re.findall(r"'?([\w.-]+)'?: \[", body[1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("HAPPENED", set(MOVES)),
+        ("STEPS", set(ACTS)),
+        ("CASE_STATES", set(CASE_STATES)),
+        ("FINDINGS", {one.code for one in RULES}),
+        ("NOTICE_KINDS", set(NOTICE_KINDS)),
+        ("KINDS", set(VISIT_KINDS)),
+        ("VISIT_STATES", set(VISIT_STATES)),
+        ("ROLES", {one.value for one in Role}),
+    ],
+)
+def test_every_code_has_a_word(name, codes):
+    assert codes - table(name) == set()
+
+
+def test_every_act_that_the_trail_keeps_has_a_word():
+    acts, things = set(), set()
+    for act, thing in recorded():
+        acts |= act
+        things |= thing
+    assert len(acts) > 60
+    assert {one for one in acts if "." in one and not one.endswith(".")} - table("ACTIONS") == set()
+    assert things - table("THINGS") == set()
+
+
+def recorded() -> Iterator[tuple[set[str], set[str]]]:
+    """What each `audit.record(session, caller, act, thing, …)` names in its own words."""
+    for room in ("server", "field_api"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.record":
+                    yield said(node.args[2]), said(node.args[3])
+
+
+def said(node: ast.expr) -> set[str]:
+    if isinstance(node, ast.JoinedStr):
+        return set()
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
