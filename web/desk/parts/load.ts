@@ -1,5 +1,6 @@
-// How a screen asks the server: one thing (`useLoad`), or page after page of a list (`usePages`).
-import { onMounted, ref, shallowRef, type Ref, type ShallowRef } from 'vue';
+// How a screen asks the server: one thing (`useLoad`), a list (`useList`), or a list page after page (`usePages`). What is
+// asked for may change: then it is asked anew, of what somebody types a moment later.
+import { computed, onMounted, ref, shallowRef, watch, type Ref, type ShallowRef, type WatchSource } from 'vue';
 import { Problem } from '@shared/api/problems.ts';
 import { say } from '@shared/i18n.ts';
 
@@ -19,7 +20,11 @@ interface Load<T> {
   again: () => Promise<void>;
 }
 
-export function useLoad<T>(load: () => Promise<T>): Load<T> {
+/** What the screen's filters say; `typed` where some of it is typed. */
+type Asked = WatchSource | object;
+const TYPING_MS = 250;
+
+export function useLoad<T>(load: () => Promise<T>, asked?: Asked, typed = false): Load<T> {
   const value = shallowRef<T | null>(null);
   const busy = ref(false);
   const wrong = ref('');
@@ -39,7 +44,29 @@ export function useLoad<T>(load: () => Promise<T>): Load<T> {
     }
   };
   onMounted(again);
+  let soon = 0;
+  if (asked) {
+    watch(asked, () => {
+      clearTimeout(soon);
+      if (typed) soon = window.setTimeout(() => void again(), TYPING_MS);
+      else void again();
+    });
+  }
   return { value, busy, wrong, again };
+}
+
+/** Rows as a table shows them. */
+export interface Listed<T> {
+  rows: Readonly<Ref<readonly T[]>>;
+  busy: Readonly<Ref<boolean>>;
+  wrong: Readonly<Ref<string>>;
+  hasMore?: Readonly<Ref<boolean>>;
+  more?: () => Promise<void>;
+}
+
+export function useList<T>(load: () => Promise<T[]>, asked?: Asked): Listed<T> & Pick<Load<T[]>, 'again'> {
+  const { value, ...rest } = useLoad(load, asked);
+  return { rows: computed(() => value.value ?? []), ...rest };
 }
 
 export interface Page<T> {
@@ -47,13 +74,11 @@ export interface Page<T> {
   nextCursor: string | null;
 }
 
-export interface Pages<T> extends Omit<Load<T[]>, 'value'> {
-  rows: ShallowRef<T[]>;
-  hasMore: Ref<boolean>;
-  more: () => Promise<void>;
+export interface Pages<T> extends Required<Listed<T>> {
+  again: () => Promise<void>;
 }
 
-export function usePages<T>(load: (cursor: string | undefined) => Promise<Page<T>>): Pages<T> {
+export function usePages<T>(load: (cursor: string | undefined) => Promise<Page<T>>, asked?: Asked, typed = false): Pages<T> {
   const rows = shallowRef<T[]>([]);
   const hasMore = ref(false);
   let cursor: string | null = null;
@@ -63,7 +88,7 @@ export function usePages<T>(load: (cursor: string | undefined) => Promise<Page<T
     cursor = page.nextCursor;
     hasMore.value = cursor !== null;
     return page.items;
-  });
+  }, asked, typed);
   const more = async (): Promise<void> => {
     if (cursor === null || first.busy.value) return;
     first.busy.value = true;
