@@ -1,13 +1,13 @@
 // The desk's screens. Each is loaded when it is first opened; the queue comes first.
 import { createRouter, createWebHistory } from 'vue-router';
 import { session } from '@shared/api/session.ts';
-import { mayOpen } from './frame/roles.ts';
+import { home, mayOpen } from './frame/roles.ts';
 import Queue from './queue/QueuePage.vue';
 
 export const router = createRouter({
   history: createWebHistory('/desk/'),
   routes: [
-    { path: '/', redirect: () => (session.person && !mayOpen('/queue') ? '/rules' : '/queue') },
+    { path: '/', redirect: () => home() ?? '/queue' },
     { path: '/queue', component: Queue },
     { path: '/visits/:id', component: () => import('./visit/VisitPage.vue'), props: true },
     { path: '/overview', component: () => import('./overview/OverviewPage.vue') },
@@ -30,4 +30,4 @@ export const router = createRouter({
   ],
 });
 // An address that was passed on, or kept, may be of a screen that is not for whoever follows it.
-router.beforeEach((to) => (session.person && !mayOpen(to.path) ? '/' : true));
+router.beforeEach((to) => (session.person && !mayOpen(to.path) && home()) || true);

@@ -91,7 +91,7 @@ async def at_desk(browser, server) -> AsyncIterator[OpenDesk]:
             await page.get_by_label("账号").fill(login)
             await page.get_by_label("密码").fill(DEMO_PASSWORDS[role])
             await page.keyboard.press("Enter")
-        await expect(page.get_by_role("navigation")).to_be_visible()
+        await expect(page.get_by_role("banner").get_by_role("button", name="退出")).to_be_visible()
         return page
 
     yield sit_down

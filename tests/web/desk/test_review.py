@@ -164,6 +164,18 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languag
     assert {name: found for name, found in faults.items() if found} == {}
 
 
+async def test_whoever_has_no_part_at_the_desk_is_told_so_and_others_land_where_they_may(at_desk, server):
+    worker = await at_desk("linhexi", "caseworker", "/cases")
+    await expect(worker.get_by_role("heading", name="没有工作台的权限")).to_be_visible()
+    await expect(worker.get_by_role("link", name="打开手机端")).to_have_attribute("href", "/m/")
+    faults = await find_faults(worker)
+    supervisor = await at_desk("zhuyanhui", "supervisor", "/cross-checks")  # officers' own
+    await supervisor.wait_for_url("**/desk/queue")
+    admin = await at_desk("zhanxinglou", "admin", by_hand=True)
+    await admin.wait_for_url("**/desk/rules")
+    assert faults == []
+
+
 async def _look_at(page: Page, name: str, faults: dict[str, list[str]], *, full_page: bool = False) -> None:
     """In Chinese on a wide screen, in English on a narrow one, where nothing may be called by its code."""
     faults[name] = await find_faults(page)

@@ -22,8 +22,8 @@ export const SCREENS = {
   '/postings': REVIEWERS,
   '/proposals': CASE_OFFICERS,
   '/complaints': REVIEWERS,
-  '/checklists': REGISTERS,
   '/rules': REGISTERS,
+  '/checklists': REGISTERS,
   '/staff': REGISTERS,
   '/devices': REVIEWERS,
   '/audit': TRAIL_READERS,
@@ -33,6 +33,11 @@ export type Screen = keyof typeof SCREENS;
 export function mayOpen(path: string): boolean {
   const roles = SCREENS[`/${path.split('/')[1] ?? ''}` as Screen];
   return !roles || has(roles);
+}
+
+/** The first of the screens that are open to whoever is signed in; none to those who only visit homes. */
+export function home(): Screen | undefined {
+  return (Object.keys(SCREENS) as Screen[]).find((path) => has(SCREENS[path]));
 }
 
 export function has(roles: readonly Role[]): boolean {
