@@ -2,7 +2,7 @@
 // to what one tells them apart by.
 import { yuan } from '@shared/format.ts';
 import { pick, type Word } from '@shared/i18n.ts';
-import { CASE_STATES, CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, HAPPENED, KINDS, OUTCOMES, word } from '../words.ts';
+import { CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, HAPPENED, NOTICE_KINDS, OUTCOMES } from '../words.ts';
 
 const NAMES: Record<string, Word> = {
   about: ['关于', 'About'],
@@ -65,8 +65,20 @@ const VALUES: Record<string, Word> = {
   original: ['原图', 'Original'],
   watermarked: ['水印版', 'Watermarked'],
 };
-const WORDS = { ...HAPPENED, ...CASE_STATES, ...CHECK_SOURCES, ...CHANNELS, ...COMPLAINT_FINDINGS, ...KINDS, ...OUTCOMES };
-const CODED = new Set(['outcome', 'step', 'source', 'channel', 'finding', 'kind']);
+const CHANGE_OUTCOMES: Record<string, Word> = {
+  visit: ['入户核实', 'Visit the home'],
+  recalculation: ['重新测算', 'Calculate anew'],
+  nothing: ['不影响', 'No effect'],
+  dismissed: ['不成立', 'Unfounded'],
+};
+const CODES: Record<string, Record<string, Word>> = {
+  outcome: { ...OUTCOMES, ...CHANGE_OUTCOMES, ...COMPLAINT_FINDINGS },
+  step: HAPPENED,
+  source: CHECK_SOURCES,
+  channel: CHANNELS,
+  finding: COMPLAINT_FINDINGS,
+  kind: NOTICE_KINDS,
+};
 
 export interface Fact {
   name: string;
@@ -85,8 +97,8 @@ function sayValue(key: string, value: unknown): Omit<Fact, 'name'> {
   if (typeof value === 'boolean') return { value: pick(VALUES[value ? 'yes' : 'no']!), isCode: false };
   if (typeof value === 'number') return { value: key.endsWith('_fen') ? yuan(value) : String(value), isCode: false };
   if (typeof value !== 'string') return { value: JSON.stringify(value), isCode: true };
-  if (CODED.has(key) && WORDS[value]) return { value: word(WORDS, value), isCode: false };
-  if (VALUES[value]) return { value: pick(VALUES[value]), isCode: false };
+  const said = CODES[key]?.[value] ?? VALUES[value];
+  if (said) return { value: pick(said), isCode: false };
   const isLong = /^[0-9a-f]{64}$/.test(value) || /[0-9a-f]{8}-[0-9a-f]{4}-/.test(value);
   if (isLong) return { value: value.slice(-8), isCode: true };
   return { value, isCode: /^[ -~]*$/.test(value) };

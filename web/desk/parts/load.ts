@@ -79,29 +79,23 @@ export interface Pages<T> extends Required<Listed<T>> {
 }
 
 export function usePages<T>(load: (cursor: string | undefined) => Promise<Page<T>>, asked?: Asked, typed = false): Pages<T> {
-  const rows = shallowRef<T[]>([]);
-  const hasMore = ref(false);
-  let cursor: string | null = null;
-  const first = useLoad(async () => {
-    const page = await load(undefined);
-    rows.value = page.items;
-    cursor = page.nextCursor;
-    hasMore.value = cursor !== null;
-    return page.items;
-  }, asked, typed);
+  const { value, busy, wrong, again } = useLoad(() => load(undefined), asked, typed);
+  const further = shallowRef<Page<T>[]>([]);
+  watch(value, () => (further.value = []), { flush: 'sync' });
+  const pages = computed(() => (value.value ? [value.value, ...further.value] : []));
+  const cursor = computed(() => pages.value[pages.value.length - 1]?.nextCursor ?? null);
   const more = async (): Promise<void> => {
-    if (cursor === null || first.busy.value) return;
-    first.busy.value = true;
+    if (cursor.value === null || busy.value) return;
+    const first = value.value;
+    busy.value = true;
     try {
-      const page = await load(cursor);
-      rows.value = [...rows.value, ...page.items];
-      cursor = page.nextCursor;
-      hasMore.value = cursor !== null;
+      const page = await load(cursor.value);
+      if (value.value === first) further.value = [...further.value, page]; // else they belong to what was asked before
     } catch (error) {
-      first.wrong.value = sentence(error);
+      wrong.value = sentence(error);
     } finally {
-      first.busy.value = false;
+      busy.value = false;
     }
   };
-  return { rows, busy: first.busy, wrong: first.wrong, again: first.again, hasMore, more };
+  return { rows: computed(() => pages.value.flatMap((one) => one.items)), hasMore: computed(() => cursor.value !== null), busy, wrong, again, more };
 }
