@@ -102,7 +102,9 @@ def name_cells(template: Template) -> dict[str, Column]:
             cells[f"{question.id}.{column.id}"] = replace(column, label=_under(question, column.label))
         if question.kind == "income_table":
             for kind in INCOME_KINDS:
-                cells[f"{question.id}.{kind}"] = Column(kind, "money", _under(question, say_income(kind)))
+                cells[f"{question.id}.{kind}"] = Column(
+                    kind, "money", _under(question, say_income(kind)), tolerance=question.tolerance
+                )
     return cells
 
 

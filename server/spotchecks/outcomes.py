@@ -61,12 +61,16 @@ class SpotCheckLine(Answer):
 
 
 class ComparedLine(Answer):
-    """`first` and `second` as recorded; `label` and the two sayings are for people, in both languages."""
+    """`first` and `second` as recorded; `label`, `tolerance` and the two sayings are for people, in both languages.
+
+    `tolerance` is how far the answers may lie apart and still agree: an amount, a share of the first, or the larger.
+    """
 
     question: str
     member_id: str | None
     member_name: str | None
     label: Words
+    tolerance: Words | None
     agrees: bool
     first: Any
     second: Any
@@ -264,9 +268,20 @@ def _worded(entry: dict[str, Any], cell: Column | None, names: dict[str, str]) -
         member_id=entry["memberId"],
         member_name=names.get(entry["memberId"] or ""),
         label=cell.label,
+        tolerance=_say_tolerance(cell),
         agrees=entry["agrees"],
         first=entry["first"],
         second=entry["second"],
         first_said=say_answer(cell, entry["first"]),
         second_said=say_answer(cell, entry["second"]),
     )
+
+
+def _say_tolerance(cell: Column) -> Words | None:
+    if cell.tolerance is None:
+        return None
+    amount, percent = cell.tolerance.absolute, cell.tolerance.percent
+    said = say_answer(cell, amount)
+    shares = [f"{percent}%"] if percent else []
+    zh, en = ([one, *shares] if amount else shares for one in (said.zh, said.en))
+    return Words(" 或 ".join(zh), " or ".join(en)) if zh else None

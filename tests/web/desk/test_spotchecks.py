@@ -59,6 +59,7 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
     told = await dialog.locator("tbody").inner_text()
     assert not re.search(r"[a-z]+_[a-z]+|\{|null", told), told  # ids, codes or raw values
     assert "收入表 · 工资性收入" in told or "· 工资性收入" in told
+    assert "相差 200.00 元 或 10% 以内算一致" in told
     faults["comparison"] = await find_faults(page)
     await shoot(page, "desk-spot-comparison")
     await page.keyboard.press("Escape")
