@@ -3,9 +3,11 @@ import { authorizedFetch } from '@shared/api/client.ts';
 import { readProblem } from '@shared/api/problems.ts';
 import { failed } from './say.ts';
 
-export async function saveFile(path: string, name: string): Promise<void> {
+export async function saveFile(path: string, name: string, asked: Record<string, string | number | null | undefined> = {}): Promise<void> {
   try {
-    const url = URL.createObjectURL(await fetchFile(path));
+    const words = new URLSearchParams();
+    for (const [key, value] of Object.entries(asked)) if (value) words.set(key, String(value));
+    const url = URL.createObjectURL(await fetchFile(String(words) ? `${path}?${words}` : path));
     const link = Object.assign(document.createElement('a'), { href: url, download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);

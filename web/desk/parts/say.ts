@@ -33,7 +33,6 @@ function tell(text: string, kind: 'good' | 'bad', role: string, forMs: number): 
   const note = Object.assign(document.createElement('p'), { className: kind, textContent: text });
   note.setAttribute('role', role);
   keepOnTop();
-  stack.querySelectorAll('.good').forEach((one) => one.remove()); // the last word is enough
-  stack.append(note);
+  stack.replaceChildren(note); // the last word is enough
   setTimeout(() => note.remove(), forMs);
 }
