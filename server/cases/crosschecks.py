@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
 from server.core.access import Caller, found, readable, require
+from server.core.database import take_turns
 from server.core.errors import Problem
 from server.core.idnumbers import normalise_id
 from server.core.money import parse_amount
@@ -140,6 +141,7 @@ async def make_batch(session: AsyncSession, caller: Caller, asked: MakeBatch, no
     require(caller, CHECKERS)
     if not caller.covers(asked.area_code, CHECKERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(CHECKERS)))
+    await take_turns(session, f"cross_check:{asked.source}:{asked.area_code[:6]}")  # nobody is asked about twice
     before = await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == asked.id))
     if before is not None:
         return await _page(session, before)

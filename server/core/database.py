@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
-from sqlalchemy import BigInteger, ClauseElement, CursorResult, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, ClauseElement, CursorResult, MetaData, TypeDecorator, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Dialect
@@ -134,6 +134,15 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     async with sessions() as session:
         yield session
         await session.commit()
+
+
+async def take_turns(session: AsyncSession, what: str) -> None:
+    """Whoever names the same waits here until this transaction ends: its next statement sees what the others wrote.
+
+    A lock of the rows alone is not enough where a list is made of rows that no other list holds: the one who waited
+    would still look for those lists as they were before.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(what))))
 
 
 class Kept(NamedTuple):

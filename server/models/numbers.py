@@ -5,9 +5,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core.database import take_turns
+
 
 async def next_number(session: AsyncSession, column: Any, prefix: str, digits: int) -> str:
     """The next number after the highest with this prefix; two at once wait for each other."""
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(prefix))))
+    await take_turns(session, prefix)
     last = await session.scalar(select(func.max(column)).where(column.like(prefix + "_" * digits)))
     return f"{prefix}{int(last[len(prefix) :]) + 1 if last else 1:0{digits}d}"

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, Role, found, readable, require
+from server.core.database import take_turns
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.money import plain_yuan
@@ -72,8 +73,7 @@ async def open_disclosure(session: AsyncSession, caller: Caller, area_code: str)
         raise Problem("auth.forbidden", roles=", ".join(sorted(KEEPERS)))
     if await session.get(Area, area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
-    # Two at once wait for each other: there is one address.
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"disclosure:{area_code}"))))
+    await take_turns(session, f"disclosure:{area_code}")  # there is one address
     standing = await session.scalar(
         readable(Disclosure, caller).where(Disclosure.area_code == area_code, Disclosure.ended_at.is_(None))
     )

@@ -18,7 +18,7 @@ from media.refusals import PhotoRefused
 from media.store import original_key, rendition_key
 from server.core import jobs
 from server.core.access import Caller, Role, found, readable, require
-from server.core.database import open_session
+from server.core.database import open_session, take_turns
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.location import Fix
@@ -128,6 +128,7 @@ async def make_posting(session: AsyncSession, caller: Caller, asked: MakePosting
     require(caller, WRITERS)
     if not caller.covers(asked.area_code, WRITERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(WRITERS)))
+    await take_turns(session, f"posting:{asked.area_code}")
     before = await session.scalar(readable(Posting, caller).where(Posting.id == asked.id))
     if before is not None:
         return await page_of(session, before)
@@ -157,7 +158,7 @@ async def make_posting(session: AsyncSession, caller: Caller, asked: MakePosting
 
 
 async def _waiting(session: AsyncSession, asked: MakePosting) -> list[tuple[CaseFile, str, int]]:
-    """Cases of the village that wait for this round and hang nowhere yet; locked, so that none is listed twice."""
+    """Cases of the village that wait for this round and hang nowhere yet; locked, so that none moves meanwhile."""
     hanging = (
         select(PostingEntry.case_id)
         .join(Posting, Posting.id == PostingEntry.posting_id)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, found, readable, require
@@ -11,19 +11,17 @@ from server.core.printing import Poster, draw_qr, print_poster, say_date
 from server.core.workdays import day_of
 from server.models import audit
 from server.models.areas import Area
+from server.models.cases import CaseFile
 from server.models.postings import Posting, PostingEntry
 from server.postings.lists import HANGERS
+from server.postings.public import shown
 
 
 async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID, base_url: str) -> bytes:
     """Printed from the draft too: it has to hang before the posting can start."""
     require(caller, HANGERS)
     posting: Posting = found(await session.scalar(readable(Posting, caller).where(Posting.id == posting_id)))
-    entries = await session.scalars(
-        select(PostingEntry)
-        .where(PostingEntry.posting_id == posting.id, PostingEntry.removed_at.is_(None))
-        .order_by(PostingEntry.position)
-    )
+    entries = await session.scalars(_printed(posting).order_by(PostingEntry.position))
     names = dict(
         (
             await session.execute(
@@ -44,6 +42,18 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
             office=f"{names.get(posting.area_code[:9], '')}人民政府（办事处）",
             date=say_date(made),
         )
+    )
+
+
+def _printed(posting: Posting) -> Select[PostingEntry]:
+    """What may hang now. Of a list that is over: what hung, for the archive, without whoever has withdrawn."""
+    if posting.state != "ended":
+        return shown(posting)
+    withdrawn = select(CaseFile.id).where(CaseFile.state == "withdrawn")
+    return select(PostingEntry).where(
+        PostingEntry.posting_id == posting.id,
+        PostingEntry.removed_at.is_(None),
+        PostingEntry.case_id.not_in(withdrawn),
     )
 
 

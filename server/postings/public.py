@@ -89,7 +89,7 @@ class AnswerObjection(Wire):
 async def read_posting(session: AsyncSession, key: str, now: datetime) -> PublicPosting:
     posting = await _hanging(session, key, now)
     area = await session.get_one(Area, posting.area_code)
-    entries = await session.scalars(_shown(posting).order_by(PostingEntry.position))
+    entries = await session.scalars(shown(posting).order_by(PostingEntry.position))
     assert posting.starts_on is not None
     assert posting.ends_on is not None
     return PublicPosting(
@@ -116,7 +116,7 @@ async def _hanging(session: AsyncSession, key: str, now: datetime) -> Posting:
     return posting
 
 
-def _shown(posting: Posting) -> Select[PostingEntry]:
+def shown(posting: Posting) -> Select[PostingEntry]:
     """Lines whose case still stands for posting: what was withdrawn meanwhile is shown to nobody."""
     return (
         select(PostingEntry)
@@ -135,7 +135,7 @@ async def object_to(
     """Take an objection: the decision stops until it is answered. Raises `request.rate_limited`."""
     await count_attempt(services.sessions, [f"objection:{address}"], _TRIES, now)
     posting = await _hanging(session, key, now)
-    entry = await session.scalar(_shown(posting).where(PostingEntry.position == asked.position))
+    entry = await session.scalar(shown(posting).where(PostingEntry.position == asked.position))
     if entry is None:
         raise Problem("thing.not_found", headers=NOT_INDEXED)
     code = secrets.token_hex(4).upper()

@@ -1,6 +1,8 @@
 """An office at work: its officers signed in, rules written, and a case led to where a test needs it."""
 
+import asyncio
 from datetime import date
+from pkgutil import resolve_name
 from typing import Any
 from uuid import UUID
 
@@ -124,3 +126,15 @@ async def calculated(desk: Desk, case_id: UUID, month: str = "2026-12-01") -> Js
     answer = await desk.http.post(f"/desk/v1/cases/{case_id}/calculations", json={"month": month})
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def with_both_waiting(monkeypatch, name):
+    """Holds what a request writes open for a moment after it has looked, so that another looks meanwhile."""
+    looked = resolve_name(name)
+
+    async def look_and_stay(*asked):
+        seen = await looked(*asked)
+        await asyncio.sleep(0.3)
+        return seen
+
+    monkeypatch.setattr(name, look_and_stay)

@@ -1,5 +1,6 @@
 """The cross-check by files: whole numbers out and logged, answers in and compared, nothing corrected by itself."""
 
+import asyncio
 import io
 import json
 from datetime import date
@@ -13,9 +14,10 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
+from server.models.crosschecks import CrossCheck
 from server.models.households import HouseholdMember
 from tests.cases import offices
-from tests.cases.makers import TOWN, look
+from tests.cases.makers import TOWN, look, with_both_waiting
 
 
 async def batch(office, source="tax", **changes):
@@ -66,6 +68,17 @@ async def test_each_office_is_asked_and_answers(office, county):
     }
     timeline = (await look(town, case_id))["timeline"]
     assert "cross_check_begun" in {one["step"] for one in timeline}
+
+
+async def test_two_officers_at_once_ask_an_office_about_a_person_once(office, services, monkeypatch):
+    await consenting(office)
+    await office.person("town_officer")
+    with_both_waiting(monkeypatch, "server.cases.crosschecks._unasked")
+    answers = [answer for _, _, answer in await asyncio.gather(batch(office), batch(office))]
+    assert sorted(one.status_code for one in answers) == [201, 409]
+    async with services.sessions() as session:
+        asked = list(await session.scalars(select(CrossCheck.member_id)))
+    assert len(asked) == len(set(asked)) > 0
 
 
 @pytest.mark.parametrize(("told", "differs"), [("1,500.00", False), ("1500.01", True), ("15、00", True)])

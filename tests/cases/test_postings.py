@@ -1,9 +1,10 @@
 """Postings: proven places, a page that shows what the law allows, gone on time; objections stop the decision."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from server.cases.arrivals import on_objection_answered, on_objection_made
 from server.core.database import open_session
@@ -11,9 +12,10 @@ from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.core.workdays import day_of
 from server.models.cases import CaseFile
-from server.models.postings import Objection, Posting
+from server.models.postings import Objection, Posting, PostingEntry
 from server.postings.lists import take_down
-from tests.cases.makers import VILLAGE, calculated, done, look, refused, step
+from tests.cases.makers import VILLAGE, calculated, done, look, refused, step, with_both_waiting
+from tests.pdf import words
 from tests.phones import tiny_photo
 
 
@@ -277,6 +279,35 @@ async def test_a_withdrawn_case_hangs_no_longer(office):
     assert (await step(town, case_id, "withdrawn", reason="本人要求")).status_code == 200
     assert (await read(office, posting["key"])).json()["households"] == []
     assert (await object_to(office, posting["key"])).status_code == 404
+
+
+async def test_a_withdrawn_case_is_not_printed_before_the_list_hangs_or_after(office):
+    case_id, town = await to_posting(office)
+    name = (await look(town, case_id))["headName"]
+    draft = await drafted(office)
+    poster = f"/desk/v1/postings/{draft['id']}/poster"
+    assert name in words((await town.http.get(poster)).content)
+    await done(town, case_id, "withdrawn", reason="本人撤回")
+    assert name not in words((await town.http.get(poster)).content)
+    async with open_session(office.services.sessions) as session:
+        day = {"starts_on": draft_day(), "ends_on": draft_day(), "state": "ended", "ended_at": utc_now()}
+        await session.execute(update(Posting).where(Posting.id == draft["id"]).values(**day))
+    assert name not in words((await town.http.get(poster)).content)
+
+
+def draft_day():
+    return day_of(utc_now()) - timedelta(days=1)
+
+
+async def test_two_officers_at_once_list_a_case_once(office, services, monkeypatch):
+    await to_posting(office)
+    town = await office.person("town_officer")
+    with_both_waiting(monkeypatch, "server.postings.lists._waiting")
+    bodies = [{"id": str(new_id()), "areaCode": VILLAGE, "round": 1} for _ in range(2)]
+    answers = await asyncio.gather(*(town.http.post("/desk/v1/postings", json=one) for one in bodies))
+    assert sorted(one.status_code for one in answers) == [201, 409]
+    async with services.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(PostingEntry)) == 1
 
 
 async def test_strangers_are_braked(office):
