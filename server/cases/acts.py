@@ -15,12 +15,13 @@ from server.cases.benefits import latest_calculation, note_change, note_grant, n
 from server.cases.papers import ask_for_papers, list_papers, missing_papers
 from server.cases.procedure import ACTS, MOVES, judge
 from server.cases.progress import move
+from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.wire import LongText, Wire
 from server.models.areas import rule_values
-from server.models.cases import CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
+from server.models.cases import CaseDeadline, CaseEvent, CaseFile
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
 
@@ -71,7 +72,7 @@ async def take_step(
     if code == "auth.forbidden":
         raise Problem(code, roles=", ".join(sorted(decided_by if r == "decides" else r for r in MOVES[asked.step].by)))
     if not caller.is_resident:
-        await keep_relatives_out(session, caller, case)
+        await keep_relatives_out(session, caller, case.household_id)
     if version != case.version:
         raise await _told_who_was_first(session, case)
     if code is not None:
@@ -136,18 +137,6 @@ def roles_over(caller: Caller, case: CaseFile) -> frozenset[Role]:
         for grant in caller.grants
         if grant.role is Role.CASEWORKER or case.area_code.startswith(grant.area_code)
     )
-
-
-async def keep_relatives_out(session: AsyncSession, caller: Caller, case: CaseFile) -> None:
-    """Raises `case.own_relative`: whoever the household declared on the staff has no hand in its case.
-
-    Relatives are declared by name (近亲属备案): a namesake is kept away too, for there are other officers.
-    """
-    declared = select(RelativeOnStaff.id).where(
-        RelativeOnStaff.household_id == case.household_id, RelativeOnStaff.name == caller.name
-    )
-    if await session.scalar(declared.limit(1)) is not None:
-        raise Problem("case.own_relative")
 
 
 async def _told_who_was_first(session: AsyncSession, case: CaseFile) -> Problem:

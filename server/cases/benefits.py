@@ -15,7 +15,7 @@ from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.workdays import day_of
 from server.models.benefits import BenefitChange
-from server.models.cases import Calculation, CaseFile
+from server.models.cases import Calculation, CaseEvent, CaseFile
 from server.models.feed import announce
 from server.models.households import Household
 
@@ -93,7 +93,10 @@ async def note_stop(
 
 
 async def _people(session: AsyncSession, case: CaseFile, kind: str) -> int:
-    """Whom the latest calculation pays for. A stop's own calculation may pay for nobody: it ends for whom was paid."""
+    """Whom the latest calculation pays for; of a grant the one that was opined on, whose amount it is.
+
+    A stop's own calculation may pay for nobody: it ends for whom was paid.
+    """
     if kind == "stopped":
         before: int | None = await session.scalar(
             select(BenefitChange.people)
@@ -103,8 +106,19 @@ async def _people(session: AsyncSession, case: CaseFile, kind: str) -> int:
         )
         if before is not None:
             return before
-    latest = await latest_calculation(session, case)
-    return len(latest.body["covered"]) if latest else 0
+    opined = await _opined_on(session, case) if kind == "granted" else None
+    told = opined or await latest_calculation(session, case)
+    return len(told.body["covered"]) if told else 0
+
+
+async def _opined_on(session: AsyncSession, case: CaseFile) -> Calculation | None:
+    facts = await session.scalar(
+        select(CaseEvent.facts)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step == "opinion_grant")
+        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
+        .limit(1)
+    )
+    return await session.get(Calculation, UUID(facts["calculationId"])) if facts and "calculationId" in facts else None
 
 
 async def _note(

@@ -7,7 +7,6 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.acts import keep_relatives_out
 from server.cases.amounts import (
     Counted,
     IncomeFacts,
@@ -19,6 +18,7 @@ from server.cases.amounts import (
     reckon,
     residence_of,
 )
+from server.cases.relatives import keep_relatives_out
 from server.cases.rules import rules_with_sources
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
@@ -65,7 +65,7 @@ async def calculate(
     case: CaseFile = found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
-    await keep_relatives_out(session, caller, case)
+    await keep_relatives_out(session, caller, case.household_id)
     if case.state in {"refused", "withdrawn"}:
         raise Problem("case.closed", state=case.state)
     month = asked.month.replace(day=1)
@@ -129,6 +129,14 @@ def _income(one: IncomeItem) -> IncomeFacts:
     )
 
 
+def _arrears(case: CaseFile, history: list[Counted], this: Counted, made_at: datetime) -> int:
+    """For the months that are paid: before the first of them nothing is owed."""
+    if case.paid_from is None:
+        return 0
+    since = msgspec.structs.replace(this, month=max(this.month, case.paid_from))
+    return arrears_fen(history, since, day_of(made_at).replace(day=1))
+
+
 async def list_calculations(session: AsyncSession, case: CaseFile) -> list[CalculationLine]:
     """All calculations of a case, the newest first."""
     rows = list(
@@ -140,8 +148,7 @@ async def list_calculations(session: AsyncSession, case: CaseFile) -> list[Calcu
     history: list[Counted] = []
     for row in rows:
         this = Counted(row.month, (row.made_at, row.id), row.amount_fen)
-        until = day_of(row.made_at).replace(day=1)
-        arrears = arrears_fen(history, this, until) if history else None
+        arrears = _arrears(case, history, this, row.made_at) if history else None
         history.append(this)
         told = msgspec.convert(row.body, Reckoning)
         lines.append(

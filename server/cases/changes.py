@@ -11,10 +11,10 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.acts import keep_relatives_out
 from server.cases.benefits import month_after
 from server.cases.calculations import Calculate, calculate
 from server.cases.progress import move
+from server.cases.relatives import keep_relatives_out
 from server.cases.visits_due import order_visit, soon
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
@@ -185,7 +185,7 @@ async def decide_change(
         await session.scalar(readable(ChangeReport, caller).where(ChangeReport.id == change_id).with_for_update())
     )
     case = await session.get_one(CaseFile, one.case_id, with_for_update=True)
-    await keep_relatives_out(session, caller, case)
+    await keep_relatives_out(session, caller, case.household_id)
     if (one.outcome, one.reply) != (asked.outcome, asked.reply):
         if one.outcome is not None:
             raise Problem("change.decided")

@@ -8,10 +8,12 @@ import csv
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
+from xml.etree.ElementTree import ParseError
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +43,11 @@ from server.models.households import Household, HouseholdMember
 SourceCode = Literal["public_security", "housing", "social_security", "tax", "market", "provident_fund", "finance"]
 MOST_ROWS = 20_000
 LONGEST_PAGE = 200
+# What openpyxl raises of files that are damaged on the way, cut short or locked by a password.
+_BROKEN = (
+    InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, RuntimeError,
+    AttributeError, IndexError, KeyError, TypeError, ValueError,
+)  # fmt: skip
 _OPEN = ("accepted", "survey", "preliminary")
 _NAME, _ID, _REF = "姓名", "身份证号", "序号"
 
@@ -282,7 +289,7 @@ def _read_xlsx(content: bytes) -> list[list[str]]:
         sheet = book.worksheets[0]
         rows = sheet.iter_rows(max_row=MOST_ROWS + 2, max_col=60, values_only=True)
         return [["" if cell is None else str(cell) for cell in row] for row in rows if any(row)]
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError):
+    except _BROKEN:
         raise Problem("case.check_unreadable", why="xlsx") from None
 
 
@@ -308,17 +315,26 @@ async def _compare(
     )
     by_index = {index: one for one, index in asked}
     declared = await _declared(session, [one.member_id for one in by_index.values()])
+    told: dict[bytes, list[dict[str, str]]] = {}
     for row in rows:
-        one = by_index.get(vault.index("id_number", normalise_id(row[_ID])))
-        if one is None:
+        index = vault.index("id_number", normalise_id(row[_ID]))
+        if index in by_index:
+            told.setdefault(index, []).append(row)
+        else:
             batch.strangers += 1
-            continue
-        one.answer = {column.key: row[column.heading] for column in source.columns}
-        one.differences = [
-            msgspec.to_builtins(difference)
-            for column in source.columns
-            if (difference := _difference(column, row[column.heading], declared.get((one.member_id, column.against))))
-        ]
+    for whose, own in told.items():
+        _answer(by_index[whose], source, own, declared)
+
+
+def _answer(one: CrossCheck, source: Source, rows: list[dict[str, str]], declared: "Declared") -> None:
+    """Some offices write a line for each home or account of a person: none of them is passed over."""
+    entered = {column: [row[column.heading] for row in rows] for column in source.columns}
+    one.answer = {column.key: "；".join(cells) for column, cells in entered.items()}
+    one.differences = [
+        msgspec.to_builtins(difference)
+        for column, cells in entered.items()
+        if (difference := _difference(column, cells, declared.get((one.member_id, column.against))))
+    ]
 
 
 Declared = dict[tuple[UUID, str], int]
@@ -358,18 +374,26 @@ async def _incomes(session: AsyncSession, households: Any) -> Declared:
     return declared
 
 
-def _difference(column: Column, entered: str, declared: int | None) -> CheckDifference | None:
+def _difference(column: Column, cells: list[str], declared: int | None) -> CheckDifference | None:
     """None where nothing was found, or no more than was declared. What can't be read is a difference too."""
-    if entered in {"", "无", "0", "/"}:
+    entered = [one for one in cells if one not in {"", "无", "0", "/"}]
+    if not entered:
         return None
-    parsed = parse_amount(entered)
-    doubts = [str(one) for one in parsed.doubts]
-    found_value = parsed.fen if column.kind == "money" or parsed.fen is None else parsed.fen // 100
+    parsed = [parse_amount(one) for one in entered]
+    doubts = list(dict.fromkeys(str(doubt) for one in parsed for doubt in one.doubts))
+    amounts = [one.fen for one in parsed if one.fen is not None]
+    found_fen = sum(amounts) if len(amounts) == len(parsed) else None
+    found_value = found_fen if column.kind == "money" or found_fen is None else found_fen // 100
     held = declared or 0
     if found_value is not None and not doubts and found_value <= held:
         return None
     return CheckDifference(
-        key=column.key, heading=column.heading, found=found_value, declared=held, entered=entered, doubts=doubts
+        key=column.key,
+        heading=column.heading,
+        found=found_value,
+        declared=held,
+        entered="；".join(entered),
+        doubts=doubts,
     )
 
 

@@ -12,8 +12,8 @@ from msgspec import Meta
 from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.acts import keep_relatives_out
 from server.cases.progress import move
+from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
 from server.core.wire import Answer, LongText, ShortText, Wire
@@ -112,7 +112,7 @@ async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseF
     case: CaseFile = found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
-    await keep_relatives_out(session, caller, case)
+    await keep_relatives_out(session, caller, case.household_id)
     return case
 
 
@@ -148,7 +148,9 @@ async def declare_conflict(
 ) -> HearingPage:
     """A drawn panelist gives up the seat; the next in the rotation takes it. Again is once."""
     case = await _locked(session, caller, case_id)
-    hearing = await _open_hearing(session, case, hearing_id)
+    hearing = await _found(session, case, hearing_id)
+    if hearing.counted_at is not None:
+        raise Problem("hearing.counted")
     seat = await session.get(PanelSeat, (hearing.id, asked.staff_id))
     if seat is None:
         raise Problem("request.invalid", faults=[Fault("/staffId", "seat.unknown", str(asked.staff_id))])
@@ -162,25 +164,25 @@ async def declare_conflict(
     return await _page(session, hearing)
 
 
-async def _open_hearing(session: AsyncSession, case: CaseFile, hearing_id: UUID) -> Hearing:
+async def _found(session: AsyncSession, case: CaseFile, hearing_id: UUID) -> Hearing:
     hearing: Hearing = found(
         await session.scalar(select(Hearing).where(Hearing.id == hearing_id, Hearing.case_id == case.id))
     )
-    if hearing.counted_at is not None:
-        raise Problem("hearing.counted")
     return hearing
 
 
 async def count_votes(
     session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID, asked: CountVotes, now: datetime
 ) -> HearingPage:
-    """Write the count, once; the case goes on. More than half of the votes passes (law).
+    """Write the count, once; the case goes on. More than half of the votes passes (law). The same again is once.
 
     Raises `hearing.no_quorum`, `hearing.count_differs`, `hearing.counted`, and `case.not_now` for a case that no
     longer waits for it.
     """
     case = await _locked(session, caller, case_id)
-    hearing = await _open_hearing(session, case, hearing_id)
+    hearing = await _found(session, case, hearing_id)
+    if hearing.counted_at is not None:
+        return await _same_count(session, hearing, asked)
     if case.state != "hearing":
         raise Problem("case.not_now", state=case.state)
     attended, votes = set(asked.attended), asked.ayes + asked.noes + asked.blanks
@@ -204,6 +206,14 @@ async def count_votes(
         session, case, step, cause=f"hearing:{hearing.id}", actor_id=caller.id, at=now, caller=caller, facts=facts
     )
     return await _page(session, hearing)
+
+
+async def _same_count(session: AsyncSession, hearing: Hearing, asked: CountVotes) -> HearingPage:
+    page = await _page(session, hearing)
+    attended = {one.staff_id for one in page.panel if one.attended}
+    if (page.ayes, page.noes, page.blanks, attended) != (asked.ayes, asked.noes, asked.blanks, set(asked.attended)):
+        raise Problem("hearing.counted")
+    return page
 
 
 async def list_hearings(session: AsyncSession, caller: Caller, case_id: UUID) -> list[HearingPage]:

@@ -240,11 +240,11 @@ async def report_change(session: AsyncSession, caller: Caller, case_id: UUID, as
 
 
 async def _due(session: AsyncSession, case: CaseFile, asked: Change, today: date) -> date | None:
-    """A death is handled within so many months, by the rules of the day it is told."""
+    """A death is handled within so many months, by the rules of the day it is told; a day to come is a slip."""
     if asked.kind != "death":
         return None
     rules = await rule_values(session, case.area_code, today, ["change.death_months"])
-    return months_after(asked.happened_on or today, int(rules["change.death_months"]))
+    return months_after(min(asked.happened_on or today, today), int(rules["change.death_months"]))
 
 
 def months_after(on: date, months: int) -> date:

@@ -11,10 +11,12 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable, require
+from server.core.database import take_turns
 from server.core.differences import Difference, differences
 from server.core.errors import Fault, Problem
 from server.core.idnumbers import IdCheck, check_id, mask_id, mask_phone
@@ -260,13 +262,14 @@ async def change_household(
 ) -> HouseholdPage:
     """Write the household anew from the version the caller saw; what it was before is kept.
 
-    Raises `household.changed` when somebody else was first, `household.member_bound` when a member who
-    signs in to follow the case would be left out.
+    Raises `case.own_relative`, `household.changed` when somebody else was first, `household.member_bound` when a
+    member who signs in to follow the case would be left out.
     """
     require(caller, WRITERS)
     household: Household = found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id).with_for_update())
     )
+    await keep_relatives_out(session, caller, household.id)
     last = await _last_version(session, household.id)
     if version != last:
         raise Problem("household.changed", version=last)
@@ -308,6 +311,7 @@ async def _write_members(
         one.id: one
         for one in await session.scalars(select(HouseholdMember).where(HouseholdMember.household_id == household.id))
     }
+    numbers: set[bytes | None] = set()
     await _leave_out(session, [one for one in known.values() if one.id not in {body.id for body in bodies}])
     for position, body in enumerate(bodies):
         where = f"/household/members/{position}"
@@ -322,6 +326,9 @@ async def _write_members(
             await _seal_id(session, vault, household, member, body, where, today)
         if member.sex is None or member.born_on is None:
             raise Problem("request.invalid", faults=[Fault(where, "member.incomplete", "idNumber, or sex and bornOn")])
+        if member.id_number_index is not None and member.id_number_index in numbers:
+            raise Problem("request.invalid", faults=[Fault(f"{where}/idNumber", "member.twice", "idNumber")])
+        numbers.add(member.id_number_index)
 
 
 def _fill(member: HouseholdMember, body: MemberBody, position: int) -> None:
@@ -348,18 +355,25 @@ async def _seal_id(
     member.id_number_sealed = vault.seal("household_member.id_number", read.number)
     member.id_number_mask = mask_id(read.number)
     with session.no_autoflush:
-        elsewhere = await session.scalar(
-            select(CaseFile.id)
-            .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
-            .where(
-                HouseholdMember.id_number_index == member.id_number_index,
-                HouseholdMember.household_id != household.id,
-                CaseFile.state.not_in(["refused", "withdrawn", "stopped"]),
-            )
-            .limit(1)
-        )
+        await take_turns(session, f"member:{member.id_number_index.hex()}")  # nobody joins two households at once
+        elsewhere = await session.scalar(_elsewhere(household, member.id_number_index))
     if elsewhere is not None:
         raise Problem("household.member_known", faults=[Fault(where, "member.known", read.number[-4:])])
+
+
+def _elsewhere(household: Household, id_number_index: bytes) -> Select[UUID]:
+    """A member of another household that applies or receives; who receives may have come without a case of its own."""
+    return (
+        select(HouseholdMember.id)
+        .join(Household, Household.id == HouseholdMember.household_id)
+        .outerjoin(CaseFile, CaseFile.household_id == Household.id)
+        .where(
+            HouseholdMember.id_number_index == id_number_index,
+            HouseholdMember.household_id != household.id,
+            or_(CaseFile.state.not_in(["refused", "withdrawn", "stopped"]), Household.monthly_amount_fen > 0),
+        )
+        .limit(1)
+    )
 
 
 def _hold_to_number(body: MemberBody, read: IdCheck, where: str) -> None:

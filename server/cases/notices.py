@@ -47,6 +47,7 @@ _SHEETS = (
     _Sheet("amount_changed", "changed", "金额调整通知书", "the amount was changed"),
     _Sheet("stopped", "stopped", "停发通知书", "the payment stops"),
 )
+_DECISIONS = frozenset({"refused", "confirmed", "amount_changed", "stopped"})
 _APPEAL = "如不服本决定，可以向本机关申诉，也可以依法申请行政复议或者提起行政诉讼。"
 
 
@@ -124,7 +125,7 @@ async def _of_event(session: AsyncSession, case: CaseFile, event: CaseEvent, kin
         paragraphs=paragraphs,
         columns=columns,
         rows=rows,
-        office=await _office(session, case, kind),
+        office=await _office(session, case, is_decision=event.step in _DECISIONS),
         date=say_date(day_of(event.at)),
         footer="本通知一式两份，申请人一份，存档一份",
     )
@@ -155,6 +156,9 @@ def _papers(case: CaseFile, event: CaseEvent) -> Told:
 
 
 def _refused(case: CaseFile, event: CaseEvent) -> Told:
+    if event.step == "not_accepted":
+        told = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审查不予受理。理由如下："
+        return "最低生活保障申请不予受理通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
     told = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审核不予确认。理由如下："
     return "最低生活保障不予确认通知书", [told, event.facts.get("reason", ""), _APPEAL], [], []
 
@@ -201,7 +205,7 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
         ],
         columns=["项目", "金额（每月）", "依据"],
         rows=lines,
-        office=await _office(session, case, "calculation"),
+        office=await _office(session, case),
         date=say_date(day_of(row.made_at)),
     )
 
@@ -219,9 +223,10 @@ async def _latest_calculation(session: AsyncSession, case: CaseFile, caller: Cal
     return latest
 
 
-async def _office(session: AsyncSession, case: CaseFile, kind: NoticeKind) -> str:
-    """The county for its decisions, the town for the rest."""
-    is_countys = kind in {"refused", "confirmed", "changed", "stopped"}
+async def _office(session: AsyncSession, case: CaseFile, *, is_decision: bool = False) -> str:
+    """The county for the decisions, unless it has delegated them; the town for the rest."""
+    rules = await rule_values(session, case.area_code, case.rules_on, ["case.decided_by"])
+    is_countys = is_decision and rules.get("case.decided_by") != "town"
     name = await session.scalar(select(Area.name).where(Area.code == case.area_code[: 6 if is_countys else 9]))
     return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府（办事处）"
 
@@ -247,7 +252,7 @@ async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, he
         ],
         columns=["评议小组成员", "到会", "回避事由", "签名"],
         rows=[[seat.name, "是" if seat.attended else "否", seat.conflict or "", ""] for seat in one.panel],
-        office=await _office(session, case, "papers"),
+        office=await _office(session, case),
         date=say_date(one.held_on),
     )
     return await print_notice(notice)

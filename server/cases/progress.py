@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +22,7 @@ from server.core.workdays import day_of
 from server.models import audit
 from server.models.cases import CLOSED_STATES, CaseEvent, CaseFile
 from server.models.feed import announce
-from server.models.households import Household
+from server.models.households import Assignment, Household
 from server.models.people import StaffRole
 from server.models.review import Decision
 from server.models.visits import Visit, VisitInvestigator
@@ -49,7 +49,7 @@ async def on_visit_decided(services: Services, *, decision_id: str) -> None:
         decision = await session.get_one(Decision, UUID(decision_id), with_for_update=True)
         visit = await session.get_one(Visit, decision.visit_id)
         case = await _open_case(session, visit.household_id)
-        if case is None or decision.undone_at is not None:
+        if case is None or decision.undone_at is not None or not await _is_of(session, visit, case):
             return
         step = _BY_OUTCOME.get(decision.outcome)
         if visit.kind == "intake" and step is not None:
@@ -81,6 +81,14 @@ async def _open_case(session: AsyncSession, household_id: UUID) -> CaseFile | No
     return case
 
 
+async def _is_of(session: AsyncSession, visit: Visit, case: CaseFile) -> bool:
+    """Not one that an earlier application asked for, and that is decided now that another is under way."""
+    ordered = await session.get(Assignment, visit.assignment_id) if visit.assignment_id else None
+    if ordered is not None and ordered.case_id is not None:
+        return ordered.case_id == case.id
+    return visit.started_at is None or day_of(visit.started_at) >= case.applied_on
+
+
 async def _county_was_there(session: AsyncSession, visit: Visit) -> bool:
     found = await session.scalar(
         select(StaffRole.id)
@@ -88,6 +96,7 @@ async def _county_was_there(session: AsyncSession, visit: Visit) -> bool:
         .where(
             VisitInvestigator.visit_id == visit.id,
             StaffRole.role == Role.COUNTY_OFFICER,
+            literal(visit.area_code).startswith(StaffRole.area_code),
             StaffRole.revoked_at.is_(None),
         )
         .limit(1)

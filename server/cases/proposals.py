@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.households import keep_first_version, keep_version
+from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.paging import Page, read_cursor, write_cursor
@@ -142,6 +143,7 @@ async def decide_proposal(
 
 async def _change_household(session: AsyncSession, caller: Caller, one: Proposal, now: datetime) -> None:
     household = await session.get_one(Household, one.household_id, with_for_update=True)
+    await keep_relatives_out(session, caller, household.id)
     await keep_first_version(session, household, now)
     told = one.document["changes"]
     if told.get("address"):

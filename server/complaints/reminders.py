@@ -4,10 +4,11 @@ Before it is registered, or when its handler has left, that is every officer who
 about.
 """
 
+from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import literal, select
+from sqlalchemy import literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.complaints.register import HANDLERS, OPEN, has_left, index_of
@@ -22,6 +23,7 @@ from server.models.people import Staff, StaffRole
 
 _KEY = "complaint.remind_days_before"
 # No rule reminds earlier than the shortest limit.
+PAGE = 500
 _EARLIEST = timedelta(days=15)
 
 
@@ -35,16 +37,12 @@ async def remind(services: Services) -> None:
 async def tell_of_due(session: AsyncSession, services: Services, now: datetime) -> int:
     """How many complaints somebody is told of. Each is told once before its day and once after."""
     today = day_of(now)
-    near = await session.scalars(
-        select(Complaint)
-        .where(Complaint.state.in_(OPEN), Complaint.due_on <= today + _EARLIEST)
-        .order_by(Complaint.due_on, Complaint.id)
-        .limit(2000)
-    )
     told = 0
-    for one in list(near):
-        rules = await rule_values(session, one.area_code, today, [_KEY])
-        if one.due_on > today + timedelta(days=int(rules[_KEY])):
+    days: dict[str, int] = {}
+    async for one in _near(session, today):
+        if one.area_code not in days:
+            days[one.area_code] = int((await rule_values(session, one.area_code, today, [_KEY]))[_KEY])
+        if one.due_on > today + timedelta(days=days[one.area_code]):
             continue
         is_handled = one.handler_id is not None and not await has_left(session, one.handler_id)
         people = [one.handler_id] if is_handled else await _who_may_take_it(session, services, one)
@@ -59,6 +57,29 @@ async def tell_of_due(session: AsyncSession, services: Services, now: datetime) 
         )
         told += 1
     return told
+
+
+async def _near(session: AsyncSession, today: date) -> AsyncIterator[Complaint]:
+    """All of them, page by page: those long past their day must not keep the others out."""
+    after = (date.min, UUID(int=0))
+    while True:
+        page = list(
+            await session.scalars(
+                select(Complaint)
+                .where(
+                    Complaint.state.in_(OPEN),
+                    Complaint.due_on <= today + _EARLIEST,
+                    tuple_(Complaint.due_on, Complaint.id) > after,
+                )
+                .order_by(Complaint.due_on, Complaint.id)
+                .limit(PAGE)
+            )
+        )
+        for one in page:
+            yield one
+        if len(page) < PAGE:
+            return
+        after = (page[-1].due_on, page[-1].id)
 
 
 def _thing(one: Complaint, today: date) -> str:

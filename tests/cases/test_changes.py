@@ -115,10 +115,15 @@ async def test_a_recalculation_is_made_with_the_reply(office):
 async def test_a_death_has_three_months_and_other_changes_no_day(office):
     case_id, county = await in_force(office)
     resident = await office.resident()
-    await report(resident, case_id, kind="death", text="母亲去世", happenedOn="2026-11-30")
+    await report(resident, case_id, kind="death", text="母亲去世", happenedOn="2026-10-31")
     await report(resident, case_id)
+    await report(resident, case_id, kind="death", text="父亲去世", happenedOn="9999-12-31")
     inbox = (await county.http.get("/desk/v1/changes")).json()["items"]
-    assert [one["change"]["dueOn"] for one in inbox] == ["2027-02-28", None]
+    assert [one["change"]["dueOn"] for one in inbox] == [
+        "2027-01-31",
+        None,
+        months_after(day_of(utc_now()), 3).isoformat(),
+    ]
     assert months_after(date(2026, 8, 31), 6) == date(2027, 2, 28)
 
 
@@ -318,7 +323,7 @@ async def test_a_stop_is_for_whom_was_paid_though_its_own_reckoning_pays_for_nob
 
 async def test_arrears_are_counted_to_the_month_in_china(office):
     """Made in the small hours of a first, when it is still the month before in Greenwich."""
-    case_id = await office.case()
+    case_id = await office.case(paid_from=date(2026, 8, 1))
     town = await office.person("town_officer")
     await office.rule("amount.standard_fen", 36000)
     await calculated(town, case_id, "2026-09-01")
@@ -332,6 +337,10 @@ async def test_arrears_are_counted_to_the_month_in_china(office):
     told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
     assert difference < 0
     assert told["arrearsFen"] == 2 * difference  # September and October
+    for paid_from, months in ((date(2026, 10, 1), 1), (date(2026, 12, 1), 0), (None, 0)):
+        await office.case(paid_from=paid_from)
+        told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
+        assert told["arrearsFen"] == months * difference, paid_from
 
 
 async def test_another_town_reads_nothing_of_what_is_paid_here(office, county):

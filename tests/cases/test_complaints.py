@@ -253,6 +253,14 @@ async def notices(services):
         return [(staff_id, facts["number"]) for staff_id, facts in rows]
 
 
+async def test_reminders_reach_the_last_of_many(office, services, monkeypatch):
+    monkeypatch.setattr("server.complaints.reminders.PAGE", 2)
+    for _ in range(5):
+        await complain(office.system)
+    async with open_session(services.sessions) as session:
+        assert await tell_of_due(session, services, utc_now() + timedelta(days=20)) == 5
+
+
 async def test_those_who_may_register_hear_before_day_15_and_the_handler_before_60_and_90(office, services):
     town, county = await office.person("town_officer"), await office.person("county_officer")
     taken = await complain(office.system, against=[county.signed_in["name"]])

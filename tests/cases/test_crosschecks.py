@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from datetime import date
+from random import Random
 
 import pytest
 from openpyxl import load_workbook
@@ -93,6 +94,34 @@ async def test_a_wage_is_held_against_what_was_declared_and_a_doubtful_number_is
     assert answer.json()["differing"] == int(differs)
     async with services.sessions() as session:
         assert list(await session.scalars(select(IncomeItem.verified_fen))) == [None]
+
+
+async def test_each_line_an_office_writes_of_a_person_counts(office, services, county):
+    await consenting(office)
+    head = county.residents[0].id_number
+    town, body, _ = await batch(office, "finance")
+    asked = await request_file(town, body["id"])
+    content = offices.answer("finance", asked, {head: "600.00"}, extra=[[head, "无"], [head, "500"]])
+    assert (await import_(town, body["id"], content)).json()["differing"] == 1
+    lines = (await town.http.get(f"/desk/v1/cross-checks/{body['id']}/lines")).json()
+    (difference,) = lines[0]["line"]["differences"]
+    assert (difference["found"], difference["entered"]) == (1_100_00, "600.00；500")
+
+
+async def test_a_damaged_file_is_told_as_such(office):
+    await consenting(office)
+    town, body, _ = await batch(office)
+    whole = offices.answer("tax", await request_file(town, body["id"]), {})
+    chance = Random(7)
+    for _ in range(40):
+        broken = bytearray(whole)
+        for _ in range(12):
+            broken[chance.randrange(30, len(broken))] ^= 1 + chance.randrange(255)
+        answer = await import_(town, body["id"], bytes(broken))
+        assert answer.status_code != 500
+        if answer.status_code == 200:  # what was hit does not matter to what is read
+            break
+        assert answer.json()["code"] == "case.check_unreadable"
 
 
 async def test_what_was_asked_of_whom_is_found_again_with_who_differs_first(office, county):

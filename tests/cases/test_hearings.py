@@ -57,7 +57,9 @@ async def test_more_than_half_of_the_votes_passes(office):
         if not passed:
             assert await refused(town, case_id, "opinion_grant") == "case.hearing_failed"
         again = await count(town, case_id, hearing, ayes, noes, blanks)
-        assert again.json()["code"] == "hearing.counted"
+        assert again.json() == answer.json()
+        other = await count(town, case_id, hearing, noes, ayes, blanks)
+        assert (other.json().get("code") == "hearing.counted") == (ayes != noes)
         await done(town, case_id, "hearing_called", reason="再议")
 
 

@@ -13,7 +13,7 @@ from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
-from server.models.households import Caseload
+from server.models.households import Caseload, Household
 from tests.cases.makers import VILLAGE, calculated, done, look, refused
 
 
@@ -72,6 +72,23 @@ async def test_whose_household_is_stopped_may_be_a_member_of_another(office, ser
             (await session.get_one(CaseFile, body["id"])).state = state
         answer, _ = await apply(worker, **elsewhere)
         assert answer.status_code == status, answer.text
+
+
+async def test_nobody_stands_twice_in_a_household_nor_in_one_that_receives_without_a_case(office, services, county):
+    town = await office.person("town_officer")
+    member = {"name": "农畦笠", "relation": "head", "idNumber": id_number(61)}
+    twice = [member | {"id": str(new_id())}, member | {"id": str(new_id()), "relation": "child"}]
+    answer, _ = await apply(town, household=household(members=twice))
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "member.twice")
+    async with services.sessions() as session:
+        without = select(CaseFile.household_id)
+        number = await session.scalar(
+            select(Household.number).where(Household.monthly_amount_fen > 0, Household.id.not_in(without)).limit(1)
+        )
+    receiving = next(one for one in county.households if one.number == number).members[0]
+    known = {"id": str(new_id()), "name": receiving.name, "relation": "head", "idNumber": receiving.id_number}
+    answer, _ = await apply(town, household=household(members=[known]))
+    assert (answer.status_code, answer.json()["code"]) == (409, "household.member_known")
 
 
 async def test_two_applications_at_once_get_two_numbers(office):

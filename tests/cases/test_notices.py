@@ -111,8 +111,20 @@ async def test_missing_papers_and_a_refusal_are_told_with_all_that_is_missing_an
         assert one["zh"] in asked
     await done(town, case_id, "not_accepted", reason="户籍不在本县，请向户籍地申请")
     refusal = await printed(town, f"{path}/refused")
-    assert "不予确认通知书" in refusal
+    assert "申请不予受理通知书" in refusal
+    assert "不予确认" not in refusal
+    assert "禾汀街道人民政府（办事处）" in refusal
     assert "户籍不在本县，请向户籍地申请" in refusal
+
+
+async def test_a_decision_is_signed_by_the_town_where_the_county_has_delegated_it(office, services):
+    await office.rule("case.decided_by", "town")
+    case_id, town = await to_posting(office)
+    await office.system_step(case_id, "posting_ended")
+    await done(town, case_id, "refused", reason="名下有车")
+    sheet = await printed(town, f"/desk/v1/cases/{case_id}/notices/refused")
+    assert "禾汀街道人民政府（办事处）" in sheet
+    assert "民政局" not in sheet
 
 
 @pytest.mark.parametrize("typed", ["#panic()", "$x", "*_`", '#read("/etc/passwd")', "<a> @b", "\\", "]"])

@@ -272,6 +272,15 @@ async def test_nobody_takes_a_step_in_a_case_that_names_them_as_a_relative(offic
     hearing = {"id": str(new_id()), "heldOn": "2026-11-30", "place": "村委会", "presenter": "试", "observers": ""}
     called = await town.http.post(f"/desk/v1/cases/{case_id}/hearings", json=hearing)
     assert called.json()["code"] == "case.own_relative"
+    household_id = (await look(county, case_id))["householdId"]
+    path = f"/desk/v1/households/{household_id}"
+    told = (await town.http.get(path)).json()
+    undeclared = {
+        "reason": "更正",
+        "household": {"address": told["address"], "members": [{"id": str(new_id()), "name": "试", "relation": "head"}]},
+    }
+    written = await town.http.put(path, json=undeclared, headers={"If-Match": f'"{told["version"]}"'})
+    assert written.json()["code"] == "case.own_relative"
     assert (await done(county, case_id, "suspended", reason="试"))["isSuspended"]
 
 

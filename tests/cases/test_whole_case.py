@@ -100,6 +100,24 @@ async def granted_opinion(office, case_id):
     return await opened(office)
 
 
+async def test_a_visit_of_an_application_before_moves_no_later_one(office, services):
+    """Taken back and made again while the visit still waits in the queue."""
+    made, _, _ = await accepted(office)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, made["id"])
+        case.state = "withdrawn"
+        await session.flush()
+        again = CaseFile(
+            id=new_id(), number="SQ-again", household_id=case.household_id, area_code=case.area_code, state="accepted",
+            applied_on=case.applied_on, rules_on=case.rules_on, version=1, situations=[], posting_round=0,
+            is_extended=False, needs_county_visit=False,
+        )  # fmt: skip
+        session.add(again)
+    await visit(office, made["id"])
+    async with services.sessions() as session:
+        assert (await session.get_one(CaseFile, again.id)).state == "accepted"
+
+
 async def test_a_relatives_application_from_the_desk_to_the_money(office, services):
     relative = [{"name": "甘穗垄", "office": "县民政局", "relation": "表叔"}]
     made, number, batch_id = await accepted(office, relatives=relative)
