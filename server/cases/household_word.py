@@ -22,11 +22,12 @@ from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Answer, LongText, Wire
 from server.core.workdays import CHINA, day_of
+from server.models.answers import asked_answers
 from server.models.areas import rule_values
 from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
-from server.models.households import HouseholdMember
+from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.visits import Visit, VisitInvestigator
 
@@ -110,14 +111,17 @@ async def list_recorded(session: AsyncSession, caller: Caller, case_id: UUID) ->
     ids = [visit.id for visit, _ in rows]
     names = await _visitors(session, ids)
     said = await _stances(session, case, caller)
+    household = await session.get_one(Household, case.household_id)
     members = await _members(session, case)
+    # The household's own names, for its own eyes.
+    called = {str(one.id): one.name for one in members}
     return [
         RecordedVisit(
             id=visit.id,
             kind=visit.kind,
             started_at=visit.started_at,
             visitors=names.get(visit.id, []),
-            answers=_answers(msgspec.convert(body, Template), visit.document.get("answers", {}), members),
+            answers=_answers(msgspec.convert(body, Template), asked_answers(visit, body, household, members), called),
             stance=said.get(str(visit.id)),
         )
         for visit, body in rows
@@ -146,12 +150,13 @@ async def _visitors(session: AsyncSession, visit_ids: list[UUID]) -> dict[UUID, 
     return names
 
 
-async def _members(session: AsyncSession, case: CaseFile) -> dict[str, str]:
-    """The household's own names, for its own eyes."""
-    rows = await session.execute(
-        select(HouseholdMember.id, HouseholdMember.name).where(HouseholdMember.household_id == case.household_id)
+async def _members(session: AsyncSession, case: CaseFile) -> list[HouseholdMember]:
+    rows = await session.scalars(
+        select(HouseholdMember)
+        .where(HouseholdMember.household_id == case.household_id)
+        .order_by(HouseholdMember.position)
     )
-    return {str(member_id): name for member_id, name in rows}
+    return list(rows)
 
 
 async def _stances(
@@ -169,7 +174,7 @@ async def _stances(
     }
 
 
-def _answers(template: Template, answers: dict[str, Any], members: dict[str, str]) -> list[RecordedAnswer]:
+def _answers(template: Template, answers: dict[str, Any], called: dict[str, str]) -> list[RecordedAnswer]:
     return [
         RecordedAnswer(
             question_id=one.id,
@@ -177,7 +182,7 @@ def _answers(template: Template, answers: dict[str, Any], members: dict[str, str
             zh=one.label.zh,
             en=one.label.en,
             value=_worded(one, answers[one.id]),
-            rows=[_row(row) for row in say_rows(one, answers[one.id], members)],
+            rows=[_row(row) for row in say_rows(one, answers[one.id], called)],
         )
         for one in questions_of(template)
         if one.id in answers and one.kind not in _NOT_SHOWN

@@ -26,6 +26,20 @@ async def visited(office, county):
     return case_id, kit, resident
 
 
+async def test_what_was_not_asked_or_is_not_of_its_kind_is_not_shown(office, services, county):
+    """Hidden answers are kept as the phone sent them, and nobody has looked at what they hold."""
+    case_id, kit, resident = await visited(office, county)
+    path = f"/resident/v1/cases/{case_id}/visits"
+    told = (await resident.http.get(path)).json()[0]["answers"]
+    table = next(one["questionId"] for one in told if one["kind"] == "income_table")
+    async with open_session(services.sessions) as session:
+        visit = await session.get_one(Visit, kit.visit["id"])
+        visit.document = visit.document | {"answers": visit.document["answers"] | {table: ["x", {"kind": []}]}}
+    answer = await resident.http.get(path)
+    assert answer.status_code == 200
+    assert {one["questionId"] for one in answer.json()[0]["answers"]} == {one["questionId"] for one in told} - {table}
+
+
 async def test_a_visit_is_read_confirmed_or_disputed_and_staff_read_that(office, county):
     case_id, kit, resident = await visited(office, county)
     path = f"/resident/v1/cases/{case_id}/visits"
