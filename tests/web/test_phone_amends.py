@@ -68,7 +68,7 @@ async def _pause_fail_and_retry(page, handset) -> None:
         sent.append(route.request.headers["upload-offset"])
         if broken:
             return await route.fulfill(
-                status=400, json={"code": "upload.checksum_mismatch", "title": "x", "status": 400}
+                status=400, json={"code": "upload.checksum_mismatch", "title": "传输中有损坏", "status": 400}
             )
         await asyncio.sleep(0.5)
         with contextlib.suppress(Error):  # paused meanwhile
@@ -97,6 +97,7 @@ async def _pause_fail_and_retry(page, handset) -> None:
     broken.append("yes")
     await photo.get_by_role("button", name="继续").click()
     await expect(photo).to_contain_text("上传失败")
+    await expect(photo).to_contain_text("传输中有损坏")  # in words, not by its code
     await shoot(page, "phone-upload-failed", full_page=False)
     assert await find_faults(page) == []
     broken.clear()

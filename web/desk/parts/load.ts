@@ -10,7 +10,7 @@ const t = say({
 
 /** What went wrong, as a sentence for a person. */
 export function sentence(error: unknown): string {
-  return error instanceof Problem ? [error.title, error.detail].filter(Boolean).join(' ') : t('noNetwork');
+  return error instanceof Problem ? error.sentence : t('noNetwork');
 }
 
 interface Load<T> {

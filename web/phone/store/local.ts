@@ -37,7 +37,7 @@ export interface Photo {
   sentBytes: number;
   /** Where a begun upload goes on. */
   uploadUrl: string | null;
-  /** The code of the last failure. */
+  /** What the server last said against it, in the person's words. */
   failure: string | null;
 }
 

@@ -2,7 +2,9 @@
 // A photo's bytes stay on the phone until the server says that it has stored them.
 import { Upload } from 'tus-js-client';
 import { reactive } from 'vue';
+import { Problem } from '@shared/api/problems.ts';
 import { accessToken } from '@shared/api/session.ts';
+import { tag } from '@shared/i18n.ts';
 import type { Evidence } from './documents.ts';
 import { database } from './database.ts';
 import { local, type Photo } from './local.ts';
@@ -95,7 +97,10 @@ function begin(photo: Photo): void {
     retryDelays: [1_000, 3_000, 10_000, 30_000],
     storeFingerprintForResuming: false,
     metadata: { evidenceId: photo.id },
-    onBeforeRequest: async (request) => request.setHeader('Authorization', `Bearer ${await accessToken()}`),
+    onBeforeRequest: async (request) => {
+      request.setHeader('Authorization', `Bearer ${await accessToken()}`);
+      request.setHeader('Accept-Language', tag());
+    },
     onUploadUrlAvailable: () => keep({ uploadUrl: upload.url }),
     onProgress: (sentBytes) => keep({ sentBytes }),
     onSuccess: () => {
@@ -108,7 +113,7 @@ function begin(photo: Photo): void {
     onError: (error) => {
       running.delete(photo.id);
       const offline = !('originalResponse' in error) || !error.originalResponse;
-      keep(offline ? { state: 'kept' } : { state: 'failed', failure: codeOf(error.originalResponse!.getBody()) });
+      keep(offline ? { state: 'kept' } : { state: 'failed', failure: wordsOf(error.originalResponse!) });
     },
   });
   running.set(photo.id, upload);
@@ -116,10 +121,13 @@ function begin(photo: Photo): void {
   upload.start();
 }
 
-function codeOf(body: string): string {
+/** What the server said against it, for the person; a proxy says nothing that reads. */
+function wordsOf(answer: { getBody(): string; getStatus(): number }): string {
+  let body: Record<string, unknown> = {};
   try {
-    return String((JSON.parse(body) as { code?: string }).code ?? 'server.error');
+    body = JSON.parse(answer.getBody()) as Record<string, unknown>;
   } catch {
-    return 'server.error';
+    // not the server's own word
   }
+  return new Problem(answer.getStatus(), body).sentence;
 }

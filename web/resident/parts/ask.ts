@@ -6,7 +6,7 @@ import { onMounted, ref, shallowRef, type Ref, type ShallowRef } from 'vue';
 const t = say({ noNetwork: ['现在连不上服务器，请稍后再试。', 'The server can’t be reached. Try again later.'] });
 
 export function sentence(error: unknown): string {
-  return error instanceof Problem ? [error.title, error.detail].filter(Boolean).join(' ') : t('noNetwork');
+  return error instanceof Problem ? error.sentence : t('noNetwork');
 }
 
 export interface Loaded<T> {
