@@ -2,10 +2,11 @@
 
 from collections import Counter
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.tokens import utc_now
 from server.models import Base
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
@@ -116,6 +117,16 @@ async def test_relatives_are_not_drawn_and_a_conflict_gives_the_seat_to_the_next
     assert sum(one["conflict"] is None for one in told["panel"]) == 7
     attended = [one["staffId"] for one in told["panel"]][:7]
     assert (await count(town, case_id, hearing, 7, attended=attended)).json()["code"] == "request.invalid"
+
+
+async def test_who_has_left_or_sits_elsewhere_is_not_drawn(office, services):
+    case_id, town = await at_hearing(office, people=9)
+    async with open_session(services.sessions) as session:
+        left, elsewhere = [await session.scalar(select(Staff).where(Staff.name == NAMES[n])) for n in (0, 1)]
+        left.disabled_at = utc_now()
+        await session.execute(update(StaffRole).where(StaffRole.staff_id == elsewhere.id).values(area_code="339902"))
+    drawn = {one["name"] for one in (await call(town, case_id)).json()["panel"]}
+    assert drawn == set(NAMES[2:9])
 
 
 async def test_a_short_panel_and_a_case_elsewhere_are_told(office):
