@@ -108,6 +108,27 @@ async def test_each_line_an_office_writes_of_a_person_counts(office, services, c
     assert (difference["found"], difference["entered"]) == (1_100_00, "600.00；500")
 
 
+async def test_a_years_wage_is_held_by_the_month_and_one_that_has_ended_by_nothing(office, services, county):
+    case_id = await consenting(office)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        wage = {"household_id": case.household_id, "kind": "wage", "category": ""}
+        session.add(IncomeItem(**wage, period="year", declared_fen=12_000_00))
+        session.add(IncomeItem(**wage, period="month", declared_fen=9_000_00, ended_on=date(2026, 1, 1)))
+    town, body, _ = await batch(office)
+    asked = await request_file(town, body["id"])
+    await import_(town, body["id"], offices.answer("tax", asked, {county.residents[0].id_number: "1000.01"}))
+    lines = (await town.http.get(f"/desk/v1/cross-checks/{body['id']}/lines")).json()
+    (difference,) = lines[0]["line"]["differences"]
+    assert (difference["declared"], difference["found"]) == (1_000_00, 1_000_01)
+
+
+async def test_nobody_is_asked_about_while_a_case_is_suspended(office):
+    await office.case(consented_on=date(2026, 11, 20), suspended_on=date(2026, 11, 21))
+    _, _, answer = await batch(office)
+    assert answer.json()["code"] == "case.nothing_to_check"
+
+
 async def test_a_damaged_file_is_told_as_such(office):
     await consenting(office)
     town, body, _ = await batch(office)

@@ -91,6 +91,27 @@ async def test_nobody_stands_twice_in_a_household_nor_in_one_that_receives_witho
     assert (answer.status_code, answer.json()["code"]) == (409, "household.member_known")
 
 
+async def test_a_number_is_opened_only_by_its_own_household(office):
+    town = await office.person("town_officer")
+    _, one = await apply(town)
+    member = {"id": str(new_id()), "name": "农穗声", "relation": "head", "idNumber": id_number(71)}
+    _, other = await apply(town, household=household(members=[member]))
+    asked = {"what": "id_number", "reason": "核对身份证号", "memberId": member["id"]}
+    wrong = await town.http.post(f"/desk/v1/households/{one['householdId']}/reveal", json=asked)
+    right = await town.http.post(f"/desk/v1/households/{other['householdId']}/reveal", json=asked)
+    assert (wrong.status_code, wrong.json()["code"]) == (404, "thing.not_found")
+    assert right.json() == {"value": member["idNumber"]}
+
+
+async def test_the_class_is_written_by_the_town_alone(office):
+    worker, town = await office.person("caseworker"), await office.person("town_officer")
+    for desk, number, written in ((worker, 81, None), (town, 91, "B")):
+        member = {"id": str(new_id()), "name": "农穗声", "relation": "head", "idNumber": id_number(number)}
+        body = household(members=[member]) | {"class": "B"}
+        _, made = await apply(desk, household=body)
+        assert (await desk.http.get(f"/desk/v1/households/{made['householdId']}")).json()["class"] == written
+
+
 async def test_two_applications_at_once_get_two_numbers(office):
     town = await office.person("town_officer")
 
