@@ -329,6 +329,22 @@ async def test_nobody_hangs_up_lists_of_another_town(office, county):
     assert (await desk.http.post("/desk/v1/postings", json=body)).json()["code"] == "auth.forbidden"
 
 
+async def test_another_towns_officer_sees_no_list_and_answers_no_objection(office, county):
+    await to_posting(office)
+    posting = await opened(office)
+    await object_to(office, posting["key"])
+    town = await office.person("town_officer")
+    (listed,) = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
+    other = next(
+        one.login for one in county.staff if one.role == "town_officer" and not VILLAGE.startswith(one.area_code)
+    )
+    stranger = await office.sign_in(other)
+    assert (await stranger.http.get("/desk/v1/postings")).json()["items"] == []
+    answer = {"outcome": "dismissed", "answer": "经查车辆登记在他人名下"}
+    told = await stranger.http.post(f"/desk/v1/objections/{listed['id']}/answer", json=answer)
+    assert (told.status_code, told.json()["code"]) == (404, "thing.not_found")
+
+
 async def test_a_case_that_is_not_to_be_posted_is_on_no_list(office, services):
     await office.case()
     town = await office.person("town_officer")
