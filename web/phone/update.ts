@@ -6,33 +6,62 @@ export const updateReady = ref(false);
 
 export const updating = ref(false);
 
-/** The new version takes over within a moment; where it does not, the page is loaded anew all the same. */
-const PATIENCE_MS = 10_000;
+/** Chromium at times leaves a worker waiting though it asked to take over (a request to the old one came between): a
+ * page loaded anew sets it free. How often that is tried, and after how long. */
+const TRIES = 3;
+const PATIENCE_MS = 3_000;
+
+/** How often this tab has asked the new version to take over; kept over the reloads in between. */
+const ASKED = 'zoufang.phone.update';
 
 let waiting: ServiceWorker | null = null;
-let asked = false;
 
 export function watchForUpdates(): void {
   if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
+  let served = !!navigator.serviceWorker.controller;
+  navigator.serviceWorker.addEventListener('controllerchange', () => {
+    if (asked()) finish();
+    else if (served) updateReady.value = true; // another tab agreed: this one still shows the version before
+    served = true;
+  });
   void navigator.serviceWorker.register('/m/sw.js', { scope: '/m/' }).then((registration) => {
     const noticeWaiting = (): void => {
       if (!registration.waiting || !navigator.serviceWorker.controller) return;
       waiting = registration.waiting;
-      updateReady.value = true;
+      if (asked()) updateNow();
+      else updateReady.value = true;
     };
     noticeWaiting();
+    if (asked() && !waiting) whenActive(registration.active, finish);
     registration.addEventListener('updatefound', () => {
       const coming = registration.installing;
       coming?.addEventListener('statechange', () => coming.state === 'installed' && noticeWaiting());
     });
     setInterval(() => void registration.update().catch(() => undefined), 60 * 60_000);
   });
-  navigator.serviceWorker.addEventListener('controllerchange', () => asked && location.reload());
 }
 
+/** Lets the version that waits take over, and shows it. */
 export function updateNow(): void {
-  asked = true;
+  if (!waiting || asked() === TRIES) {
+    finish();
+    return;
+  }
   updating.value = true;
-  waiting?.postMessage('now');
-  setTimeout(() => location.reload(), waiting ? PATIENCE_MS : 0);
+  sessionStorage.setItem(ASKED, String(asked() + 1));
+  waiting.postMessage('now');
+  setTimeout(() => location.reload(), PATIENCE_MS);
+}
+
+/** The new version took over while this page was on its way: what it shows was still sent by the version before. */
+function whenActive(worker: ServiceWorker | null, then: () => void): void {
+  if (!worker || worker.state === 'activated') then();
+  else worker.addEventListener('statechange', () => worker.state === 'activated' && then());
+}
+
+const asked = (): number => Number(sessionStorage.getItem(ASKED));
+
+function finish(): void {
+  sessionStorage.removeItem(ASKED);
+  location.reload();
 }
