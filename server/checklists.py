@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core import jobs
 from server.core.canonical import content_hash
 from server.core.checklists.faults import Fault
 from server.core.checklists.template import Template, check_template
@@ -66,6 +67,7 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
     session.add(row)
     await session.flush()  # announce reads it
     await announce(session, "checklists", [row.id])
+    await jobs.defer(session, "workload.place_blocked", kind=row.kind, area_code=row.area_code)
     audit.record(session, None, "checklist.published", "checklist", row.id, code=row.code, version=row.version)
     return Published(row.code, row.version, is_new=True)
 

@@ -79,7 +79,7 @@ async def on_complained(services: Services, *, household_id: str) -> None:
         if not case.needs_county_visit:
             case.needs_county_visit = True
             case.version += 1
-        await order_visit(session, case, "complaint", due)
+        await order_visit(session, case, "complaint", due, None)
 
 
 async def _complaint_visit_due(session: AsyncSession, area_code: str, today: date) -> date:

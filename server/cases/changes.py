@@ -206,7 +206,7 @@ async def decide_change(
 async def _open(session: AsyncSession, caller: Caller, case: CaseFile, asked: DecideChange, now: datetime) -> None:
     today = day_of(now)
     if asked.outcome == "visit":
-        await order_visit(session, case, "review", await soon(session, case, today))
+        await order_visit(session, case, "review", await soon(session, case, today), caller.id)
     elif asked.outcome == "recalculation":
         await calculate(session, caller, case.id, Calculate(month=asked.from_month or month_after(today)), now)
 

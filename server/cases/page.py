@@ -21,6 +21,7 @@ from server.models.areas import Area, rule_values
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
 from server.models.households import Household
 from server.models.people import Staff
+from server.models.workload import NO_CHECKLIST, BlockedVisit, say_blocked
 
 LONGEST_PAGE = 200
 SOON = timedelta(days=3)
@@ -61,6 +62,17 @@ class VisitWord(Answer):
     at: datetime
 
 
+class BlockedLine(Answer):
+    """A visit that was asked for and that nobody can make yet: `code` and why."""
+
+    code: str
+    zh: str
+    en: str
+    kind: str
+    due_on: date
+    ordered_at: datetime
+
+
 class CasePage(Answer):
     """`version` goes back as `If-Match`; `acts` are the steps open to the caller now.
 
@@ -95,6 +107,7 @@ class CasePage(Answer):
     notices: list[NoticeLine]
     visit_words: list[VisitWord]
     changes: list[ReportedChange]
+    blocked_visits: list[BlockedLine]
 
 
 class CaseLine(Answer):
@@ -148,7 +161,22 @@ async def open_case(session: AsyncSession, caller: Caller, case_id: UUID, now: d
         notices=await list_notices(session, caller, case),
         visit_words=[_word(one) for one in reversed(timeline) if one.step in _WORDS],
         changes=await list_of_case(session, case),
+        blocked_visits=await _list_blocked(session, case),
     )  # fmt: skip
+
+
+async def _list_blocked(session: AsyncSession, case: CaseFile) -> list[BlockedLine]:
+    rows = await session.scalars(
+        select(BlockedVisit)
+        .where(BlockedVisit.case_id == case.id, BlockedVisit.ended_at.is_(None))
+        .order_by(BlockedVisit.ordered_at, BlockedVisit.id)
+    )
+    return [
+        BlockedLine(
+            code=NO_CHECKLIST, **say_blocked(one.kind), kind=one.kind, due_on=one.due_on, ordered_at=one.ordered_at
+        )
+        for one in rows
+    ]
 
 
 _WORDS: dict[str, Literal["confirmed", "disputed"]] = {

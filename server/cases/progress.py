@@ -142,7 +142,7 @@ async def move(
     _mark(case, step, at)
     case.updated_at = func.now()
     await keep_deadlines(session, case, step, day_of(at))
-    await keep_visits(session, case, step, day_of(at))
+    await keep_visits(session, case, step, day_of(at), actor_id)
     audit.record(session, caller, "case.moved", "case", case.id, area_code=case.area_code, step=step)
     if step in _TOLD_AS:
         await jobs.defer(

@@ -17,6 +17,7 @@ NOTICE_KINDS = (
     "assigned",
     "returned",
     "due_tomorrow",
+    "visit_blocked",
     "complaint_due",
     "papers",
     "accepted",

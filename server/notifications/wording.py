@@ -21,6 +21,12 @@ KINDS: Mapping[str, Kind] = {
         "staff", "走访记录被退回", "您的一次走访被退回，请按说明补正", "A visit of yours was returned; see what to mend"
     ),
     "due_tomorrow": Kind("staff", "走访明天到期", "{count} 项走访于 {on} 到期", "{count} visits are due on {on}"),
+    "visit_blocked": Kind(
+        "staff",
+        "走访任务缺检查表",
+        "{count} 项“{what}”任务暂不能下达：本地区没有此类检查表，请发布",
+        "{count} visits ({whatEn}) wait: no checklist of their kind is published here",
+    ),
     "complaint_due": Kind("staff", "信访件即将到期", "信访件 {number} 的期限是 {on}", "{number} is due on {on}"),
     "papers": Kind(
         "resident", "请补交材料", "您的申请还缺材料，请打开查看", "Your application lacks papers; see which"

@@ -11,10 +11,11 @@ from server.core.paging import Page
 from server.core.sheets import Form, answer_sheet
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, AreaFilter, Officer, Session, Worker, problems
+from server.core.wire import BEARER, AreaFilter, CallerDep, Officer, Session, Worker, problems
 from server.core.workdays import day_of
 from server.models import audit
-from server.workload import day_plans, due
+from server.workload import blocked, day_plans, due
+from server.workload.blocked import BlockedLine
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueLine, Which
 
@@ -58,6 +59,19 @@ async def list_due(
     )
 
 
+@get("/blocked-visits", responses=_SIGNED | problems("request.invalid"))
+async def list_blocked_visits(
+    caller: CallerDep,
+    session: Session,
+    area: AreaFilter = None,
+    kind: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[BlockedLine]:
+    """Visits that were ordered and wait for a checklist of their kind."""
+    return await blocked.list_blocked(session, caller, area=area, kind=kind, cursor=cursor, limit=limit)
+
+
 @get("/due/export", responses=_SIGNED | _FILE)
 async def export_due(
     officer: Officer,
@@ -87,4 +101,6 @@ async def export_due(
 
 
 field_router = Router("/field/v1", route_handlers=[list_day_plans, plan_day], tags=["field"], security=BEARER)
-desk_router = Router("/desk/v1", route_handlers=[list_due, export_due], tags=["workload"], security=BEARER)
+desk_router = Router(
+    "/desk/v1", route_handlers=[list_due, export_due, list_blocked_visits], tags=["workload"], security=BEARER
+)

@@ -470,6 +470,8 @@ export const ACTIONS: Words = {
   'message.sent': ['已发微信消息', 'Message sent'],
   'message.unsure': ['微信消息结果不明', 'Message perhaps sent'],
   'message.waiting': ['微信消息待重发', 'Message waits'],
+  'visit.blocked': ['走访任务缺检查表', 'A visit waits for a checklist'],
+  'visit.unblocked': ['缺检查表的任务已下达', 'A visit that waited went out'],
   'notice.made': ['发出提醒', 'Made a notice'],
   'notice.read': ['阅读提醒', 'Read a notice'],
   'objection.answered': ['答复异议', 'Answered an objection'],

@@ -18,6 +18,14 @@ _INCOME_COLUMNS: Final = (
     Column("periodTo", "text", Text("止", "to")),
     Column("note", "text", Text("备注", "note")),
 )
+_VISITS: Final[Mapping[str, Text]] = {
+    "intake": Text("入户调查", "first survey"),
+    "review": Text("定期复核", "periodic review"),
+    "neighbour": Text("邻里走访", "visit to neighbours"),
+    "complaint": Text("举报核查", "look into a complaint"),
+    "spot_check": Text("抽查", "spot check"),
+    "care": Text("慰问走访", "care visit"),
+}
 Row = tuple[Text, list[tuple[Text, Text]]]
 
 
@@ -44,6 +52,10 @@ def say_rows(question: Question, value: Any, names: Mapping[str, str]) -> list[R
     if question.kind == "income_table":
         return [(say_income(row.get("kind")), _cells(_INCOME_COLUMNS, row)) for row in rows]
     return []
+
+
+def say_visit(kind: str) -> Text:
+    return _VISITS.get(kind, Text(kind, kind))
 
 
 def say_income(kind: Any) -> Text:
