@@ -15,7 +15,8 @@ from server.core.wire import BEARER, AreaFilter, Officer, Session, problems
 from server.models import audit
 from server.review import overview, queue
 from server.review.overview import CHINA, By, FindingRate, MapPoint, Period, WorkLine
-from server.review.queue import Filters, QueueLine
+from server.review.queue import Filters, QueueLine, Severity
+from server.review.routes import AuthorId, QueueState, WaitedH
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
@@ -73,7 +74,7 @@ async def list_points(
     response_headers=[
         ResponseHeader(name="Content-Disposition", description="The file's name.", documentation_only=True)
     ],
-    description="The same lists as a file. Saving one is written to the audit trail.",
+    description="The same lists as a file, the queue by its own filters. Saving one is written to the audit trail.",
 )
 async def export_list(
     name: FromPath[Literal["queue", "areas", "caseworkers", "findings", "points"]],
@@ -83,11 +84,26 @@ async def export_list(
     area: AreaFilter = None,
     first: FirstDay = None,
     last: LastDay = None,
+    queue_state: QueueState = None,
+    kind: FromQuery[str | None] = None,
+    author_id: AuthorId = None,
+    finding: FromQuery[str | None] = None,
+    severity: FromQuery[Severity | None] = None,
+    waited_h: WaitedH = None,
 ) -> Response[bytes]:
     period = _period(area, first, last)
     audit.record(session, officer, "list.exported", "list", name, area_code=area or None, form=form)
     if name == "queue":
-        return await in_thread(answer_sheet, name, QueueLine, await _whole_queue(session, officer, area), form)
+        filters = Filters(
+            state=queue_state,
+            kind=kind,
+            area=area,
+            author_id=author_id,
+            finding=finding,
+            severity=severity,
+            waited_h=waited_h,
+        )
+        return await in_thread(answer_sheet, name, QueueLine, await _whole_queue(session, officer, filters), form)
     if name == "findings":
         rates = await overview.rate_findings(session, officer, period)
         return await in_thread(answer_sheet, name, FindingRate, rates, form)
@@ -99,13 +115,11 @@ async def export_list(
     return await in_thread(answer_sheet, name, WorkLine, work, form)
 
 
-async def _whole_queue(session: Session, officer: Officer, area: str | None) -> list[QueueLine]:
+async def _whole_queue(session: Session, officer: Officer, filters: Filters) -> list[QueueLine]:
     lines: list[QueueLine] = []
     cursor: str | None = None
     while len(lines) < MOST_ROWS:
-        page = await queue.list_queue(
-            session, officer, Filters(area=area), cursor=cursor, limit=queue.LONGEST_PAGE, now=utc_now()
-        )
+        page = await queue.list_queue(session, officer, filters, cursor=cursor, limit=queue.LONGEST_PAGE, now=utc_now())
         lines += page.items
         if (cursor := page.next_cursor) is None:
             break

@@ -82,6 +82,30 @@ async def test_each_list_can_be_saved_as_csv_and_xlsx(desk, judged):
         assert book.headers["content-disposition"] == f'attachment; filename="{name}.xlsx"'
 
 
+async def test_the_queue_is_saved_by_the_filters_that_its_list_takes(ground, desk):
+    for n in range(3):
+        await ground.examined(n, started_at=MORNING + n * DAY, author="hesuian" if n == 2 else "linhexi")
+    held = (await desk.http.post("/desk/v1/queue/claim")).json()["visitId"]
+    for asked in (
+        {},
+        {"state": "claimed"},
+        {"state": "waiting"},
+        {"kind": "care"},
+        {"authorId": str(ground.staff["hesuian"])},
+        {"finding": "visit.too_short"},
+        {"severity": "critical"},
+        {"waitedH": 99_999},
+    ):
+        listed = (await desk.http.get("/desk/v1/queue", params=asked)).json()["items"]
+        saved = await desk.http.get("/desk/v1/exports/queue", params=asked)
+        rows = list(csv.DictReader(io.StringIO(saved.content.decode("utf-8-sig"))))
+        assert [one["visitId"] for one in rows] == [one["visitId"] for one in listed], asked
+        if asked.get("state") == "claimed":
+            assert [one["visitId"] for one in rows] == [held]
+        if "authorId" in asked:
+            assert len(rows) == 1
+
+
 def test_a_cell_is_never_a_formula():
     assert cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
     assert cell("+86 199") == "'+86 199"
