@@ -67,12 +67,8 @@ def provide_services(state: State) -> Services:
     return services
 
 
-async def provide_caller(
-    request: Request[Any, Any, Any],
-    session: NamedDependency[AsyncSession],
-    services: NamedDependency[Services],
-) -> Caller:
-    caller = await authenticate(session, services, request.headers.get("Authorization"))
+async def provide_caller(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Caller:
+    caller = await authenticate(services, request.headers.get("Authorization"))
     structlog.contextvars.bind_contextvars(caller_id=str(caller.id))
     return caller
 

@@ -19,7 +19,8 @@ from field_api.photos import Content
 from server.core.errors import Problem
 from server.core.threads import in_thread
 
-IN_MEMORY_BYTES = 128 * 1024
+# What WeChat makes of a photo fits: only larger ones cost a file and a thread. 32 at once hold 12 MB so.
+IN_MEMORY_BYTES = 384 * 1024
 # A sender that says nothing for so long has gone without a goodbye.
 SILENCE_SECONDS = 60.0
 # A refusal waits so long for the rest of a body, or for so much of it: see `linger`.

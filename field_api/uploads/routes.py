@@ -1,17 +1,14 @@
 """`/uploads` (tus 1.0.0), and under `/field/v1/photos` the form and the signed links.
 
-Each handler ends the session that knew the caller before it listens: a slow phone holds no connection to
-the database. Errors have the one shape of all routes, with tus headers added.
+No handler has a session: a slow phone holds no connection to the database. Errors have the one shape of all routes, with tus headers added.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, delete, head, patch, post
-from litestar.datastructures import ResponseHeader, State
-from litestar.di import Provide
+from litestar.datastructures import ResponseHeader
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
@@ -24,8 +21,6 @@ from litestar.openapi.spec import (
     Schema,
 )
 from litestar.params import FromPath
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from field_api.photos import Received
 from field_api.uploads import protocol, resumable, straight
 from field_api.uploads.form import EVIDENCE_FIELD, FILE_FIELD, FORM_TYPE, receive_form
@@ -33,10 +28,9 @@ from field_api.uploads.incoming import Body, linger
 from field_api.uploads.resumable import Progress, max_photo_bytes
 from field_api.uploads.straight import PutLink
 from server.core.access import Caller
-from server.core.database import open_glance
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.wire import BEARER, Held, Sender, Session, problems
+from server.core.wire import BEARER, Held, Sender, problems
 
 PREFIX = "/uploads"
 OVERRIDE = "X-HTTP-Method-Override"
@@ -172,8 +166,7 @@ async def describe_tus(services: Held) -> Response[None]:
     description="tus creation, with the first bytes or without. A photo the server has from the same person "
     "already is done at once: `Upload-Offset` is its length.",
 )
-async def create_upload(request: AnyRequest, sender: Sender, session: Session, services: Held) -> Response[None]:
-    await session.close()
+async def create_upload(request: AnyRequest, sender: Sender, services: Held) -> Response[None]:
     protocol.check_version(request.headers)
     progress = await resumable.create_upload(services, sender, protocol.read_creation(request.headers))
     headers = {"Location": f"{PREFIX}/{progress.upload_id}"}
@@ -208,10 +201,7 @@ def _stands(progress: Progress) -> dict[str, str]:
     response_headers=[*_STANDS, _told("Upload-Length", "The photo's size"), _told("Upload-Metadata", "As it was sent")],
     description="Where the upload stands; it still answers when all has arrived.",
 )
-async def read_upload(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
-) -> Response[None]:
-    await session.close()
+async def read_upload(request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held) -> Response[None]:
     return await _read(request, sender, services, upload_id)
 
 
@@ -232,9 +222,8 @@ async def _read(request: AnyRequest, sender: Caller, services: Services, upload_
     "announced hash and received.",
 )
 async def append_to_upload(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held
 ) -> Response[None]:
-    await session.close()
     return await _patch(request, sender, services, upload_id)
 
 
@@ -253,9 +242,8 @@ async def _patch(request: AnyRequest, sender: Caller, services: Services, upload
     description="Ends the upload. A photo that has arrived stays.",
 )
 async def terminate_upload(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held
 ) -> Response[None]:
-    await session.close()
     return await _delete(request, sender, services, upload_id)
 
 
@@ -278,9 +266,8 @@ _OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
     description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat.",
 )
 async def override_method(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, session: Session, services: Held
+    request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held
 ) -> Response[None]:
-    await session.close()
     act = _OVERRIDES.get(request.headers.get(OVERRIDE, "").upper())
     if act is None:
         raise Problem("request.method_not_allowed", headers={"Allow": "OPTIONS, HEAD, PATCH, DELETE"})
@@ -304,8 +291,7 @@ async def override_method(
     description="One photo in one form, for `wx.uploadFile`. The body of every answer says what happened, "
     "since WeChat calls every status a success.",
 )
-async def upload_photo(request: AnyRequest, sender: Sender, session: Session, services: Held) -> Received:
-    await session.close()
+async def upload_photo(request: AnyRequest, sender: Sender, services: Held) -> Received:
     body = Body(request)
     try:
         return await receive_form(services, sender, request.headers.get("Content-Type", ""), body)
@@ -319,8 +305,7 @@ async def upload_photo(request: AnyRequest, sender: Sender, session: Session, se
     responses=problems(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
     description="A link to PUT the photo straight to the store; afterwards call `put-done`.",
 )
-async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, session: Session, services: Held) -> PutLink:
-    await session.close()
+async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, services: Held) -> PutLink:
     return await straight.make_put_link(services, sender, evidence_id)
 
 
@@ -330,15 +315,8 @@ async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, session: Se
     responses=problems(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
     description="The photo was put: it is checked against its announced hash and received.",
 )
-async def finish_put(evidence_id: FromPath[UUID], sender: Sender, session: Session, services: Held) -> Received:
-    await session.close()
+async def finish_put(evidence_id: FromPath[UUID], sender: Sender, services: Held) -> Received:
     return await straight.finish_put(services, sender, evidence_id)
-
-
-async def provide_glance(state: State) -> AsyncIterator[AsyncSession]:
-    """These handlers have a session only to know the caller by."""
-    async with open_glance(state.services.sessions) as session:
-        yield session
 
 
 router = Router(
@@ -352,7 +330,6 @@ router = Router(
         override_method,
     ],
     middleware=[protocol.speak_tus, linger],
-    dependencies={"session": Provide(provide_glance)},
     tags=["uploads"],
     security=BEARER,
 )
@@ -361,5 +338,4 @@ router = Router(
 photo_router = Router(
     "/photos",
     route_handlers=[upload_photo, make_put_link, finish_put],
-    dependencies={"session": Provide(provide_glance)},
 )

@@ -20,6 +20,7 @@ class Services:
     settings: Settings
     engine: AsyncEngine
     sessions: database.Sessions
+    glances: database.Glances
     store: ObjectStore
     wechat: Wechat
     vault: Vault
@@ -29,7 +30,9 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    engine = database.create_engine(settings.database_url, pool_size=settings.database_pool)
+    glancing = max(1, settings.database_pool * 2 // 5)
+    engine = database.create_engine(settings.database_url, pool_size=settings.database_pool - glancing)
+    glances = database.Glances(settings.database_url, size=glancing)
     store = _open_store(settings)
     wechat = Wechat(settings.wechat_base_url, settings.wechat_app_id, settings.wechat_secret)
     try:
@@ -37,6 +40,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             engine=engine,
             sessions=database.session_maker(engine),
+            glances=glances,
             store=store,
             wechat=wechat,
             vault=build_vault(settings),
@@ -46,6 +50,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     finally:
         store.close()
         await wechat.aclose()
+        await glances.aclose()
         await engine.dispose()
 
 

@@ -5,7 +5,9 @@ repeat within seconds, whose answer was lost on the way, is answered anew as lon
 never used.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -152,22 +154,25 @@ async def _load_owner(session: AsyncSession, device: Device) -> _Owner:
     return _Owner(caller.id, caller.name, caller.grants, caller.is_resident)
 
 
-async def authenticate(session: AsyncSession, services: Services, authorization: str | None) -> Caller:
+async def authenticate(services: Services, authorization: str | None) -> Caller:
     """The caller behind an `Authorization: Bearer` header, with the roles held at this moment."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Problem("auth.required", headers={"WWW-Authenticate": "Bearer"})
     claims = read_access_token(services.token_keys, token)
-    caller = await load_caller(session, claims.device_id)
+    caller = _caller(claims.device_id, await services.glances.run(CALLER, {"device_id": claims.device_id}))
     if caller.id != claims.person_id:
         raise Problem("auth.token_invalid")
     return caller
 
 
 async def load_caller(session: AsyncSession, device_id: UUID) -> Caller:
-    """One query. Raises `auth.device_ended` when the device or the person is no longer welcome."""
+    """As this transaction sees it. Raises `auth.device_ended` when device or person is no longer welcome."""
     connection = await session.connection()
-    rows = (await connection.exec_driver_sql(CALLER, {"device_id": device_id})).all()
+    return _caller(device_id, (await connection.exec_driver_sql(CALLER, {"device_id": device_id})).all())
+
+
+def _caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
     if not rows or rows[0].ended_at is not None or rows[0].disabled_at is not None:
         raise Problem("auth.device_ended")
     first = rows[0]
