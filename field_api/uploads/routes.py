@@ -1,6 +1,7 @@
 """`/uploads` (tus 1.0.0), and under `/field/v1/photos` the form and the signed links.
 
-No handler has a session: a slow phone holds no connection to the database. Errors have the one shape of all routes, with tus headers added.
+No handler has a session: a slow phone holds no connection to the database. Errors have the one shape of all
+routes, with tus headers added.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 from litestar.params import FromPath
+
 from field_api.photos import Received
 from field_api.uploads import protocol, resumable, straight
 from field_api.uploads.form import EVIDENCE_FIELD, FILE_FIELD, FORM_TYPE, receive_form

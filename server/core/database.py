@@ -209,6 +209,14 @@ class Glances:
 
 
 @asynccontextmanager
+async def open_glance(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """As `Glances`, for a statement of SQLAlchemy's making."""
+    async with sessions() as session:
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+
+
+@asynccontextmanager
 async def open_once(url: str) -> AsyncIterator[AsyncSession]:
     """A unit of work of a command that does one thing and ends."""
     engine = create_engine(url, pool_size=2)
