@@ -11,7 +11,7 @@ from server.core.services import Services, open_services
 from server.core.settings import Settings
 from server.demo.county import County
 from server.embedded import EmbeddedPostgres, EmbeddedS3
-from tests.conftest import _settings
+from tests.conftest import settings_of
 from tests.live import LiveServer
 from tests.phones import Phone, System
 from tests.uploads.tus import KIB, fresh_bytes
@@ -20,7 +20,7 @@ from tests.uploads.tus import KIB, fresh_bytes
 @pytest.fixture(scope="module")
 def settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str) -> Iterator[Settings]:
     name = f"test_{os.urandom(6).hex()}"
-    yield _settings(postgres.create_database(name, template=template), s3)
+    yield settings_of(postgres.create_database(name, template=template), s3)
     postgres.drop_database(name)
 
 
