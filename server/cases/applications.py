@@ -15,7 +15,7 @@ from server.core.errors import Fault, Problem
 from server.core.pii import Vault
 from server.core.wire import Wire
 from server.core.workdays import day_of
-from server.models.cases import CLOSED_STATES, CaseFile
+from server.models.cases import CLOSED_STATES, GRANTED_STATES, CaseFile
 from server.models.households import Household
 from server.models.numbers import next_number
 
@@ -39,18 +39,15 @@ class Apply(Wire):
 async def apply(session: AsyncSession, vault: Vault, caller: Caller, asked: Apply, now: datetime) -> CaseFile:
     """Open a case in state `applied`, by the rules of today.
 
-    Raises `case.open_already` when the household has one, and what writing a household raises.
+    Raises `case.open_already` when the household has one, `case.granted_already` when it receives (what changes at home
+    then is a change of that case: two in force would be paid twice), and what writing a household raises.
     """
     require(caller, WRITERS)
     existing = await session.scalar(readable(CaseFile, caller).where(CaseFile.id == asked.id))
     if existing is not None:
         return existing
     household = await _household(session, vault, caller, asked, now)
-    open_one = await session.scalar(
-        select(CaseFile.number).where(CaseFile.household_id == household.id, CaseFile.state.not_in(CLOSED_STATES))
-    )
-    if open_one is not None:
-        raise Problem("case.open_already", number=open_one)
+    await _refuse_a_second(session, household)
     today = day_of(now)
     case = CaseFile(
         id=asked.id,
@@ -71,6 +68,19 @@ async def apply(session: AsyncSession, vault: Vault, caller: Caller, asked: Appl
     await session.flush()  # its events name it
     await move(session, case, "applied", cause="applied", actor_id=caller.id, at=now, caller=caller)
     return case
+
+
+async def _refuse_a_second(session: AsyncSession, household: Household) -> None:
+    is_open, is_granted = CaseFile.state.not_in(CLOSED_STATES), CaseFile.state.in_(GRANTED_STATES)
+    standing = (
+        await session.execute(
+            select(CaseFile.number, is_open.label("is_open"))
+            .where(CaseFile.household_id == household.id, is_open | is_granted)
+            .order_by(is_open.desc())
+        )
+    ).first()
+    if standing is not None:
+        raise Problem("case.open_already" if standing.is_open else "case.granted_already", number=standing.number)
 
 
 async def _household(session: AsyncSession, vault: Vault, caller: Caller, asked: Apply, now: datetime) -> Household:

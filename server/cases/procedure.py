@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from server.core.access import Role
-from server.models.cases import CASE_STATES, CLOSED_STATES
+from server.models.cases import CASE_STATES, CLOSED_STATES, GRANTED_STATES
 
 VILLAGE, TOWN, COUNTY, RESIDENT = Role.CASEWORKER, Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.RESIDENT
 DECIDES = "decides"  # the county, or the town where the county has delegated (rule `case.decided_by`)
@@ -17,7 +17,7 @@ _PAPERS = {"applied", "materials"}
 _BEFORE_OPINION = {"accepted", "survey", "preliminary"}
 _IN_PROCESS = _BEFORE_OPINION | {"hearing", "posting", "objection", "county"}
 _OPEN = set(CASE_STATES) - set(CLOSED_STATES)
-_GRANTED = {"confirmed", "published", "in_force"}
+_GRANTED = set(GRANTED_STATES)
 _DECIDED = _GRANTED | {"refused"}
 
 

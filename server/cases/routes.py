@@ -80,7 +80,7 @@ class ReceivePaper(Wire):
     received_on: date
 
 
-@post("/applications", responses=_FOUND | problems("case.open_already", *_HOUSEHOLD))
+@post("/applications", responses=_FOUND | problems("case.open_already", "case.granted_already", *_HOUSEHOLD))
 async def make_application(data: JSONBody[Apply], worker: Worker, session: Session, services: Held) -> CasePage:
     now = utc_now()
     case = await applications.apply(session, services.vault, worker, data, now)

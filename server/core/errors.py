@@ -441,6 +441,13 @@ CATALOGUE: Mapping[str, Entry] = {
     "case.open_already": Entry(
         409, "该户已有在办申请", "The household has an open application", "编号 {number}。", "Number {number}."
     ),
+    "case.granted_already": Entry(
+        409,
+        "该户正在享受低保",
+        "The household receives already",
+        "编号 {number}。家庭情况有变化的，请在原案件中变更；停发后可重新申请。",
+        "Number {number}. Changes at home belong to that case; it may apply again once the payment is stopped.",
+    ),
     "case.lookup_failed": Entry(
         404,
         "没有相符的申请",

@@ -42,6 +42,8 @@ CASE_STATES = (
     "withdrawn",
 )
 # An application that is over: the household may make another.
+# Decided in the household's favour, and not stopped: it receives, or soon will.
+GRANTED_STATES = ("confirmed", "published", "in_force")
 CLOSED_STATES = ("confirmed", "published", "in_force", "stopped", "refused", "withdrawn")
 DEADLINE_KINDS = ("survey", "cross_check", "total", "county_opinion", "notice")
 PROPERTY_KINDS = ("home", "vehicle", "deposit", "business", "other")

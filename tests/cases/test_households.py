@@ -62,6 +62,23 @@ async def test_an_application_is_made_with_its_archive_and_again_is_the_same(off
     assert body["householdId"] in pulled.text
 
 
+async def test_a_household_that_receives_changes_its_case_and_applies_anew_only_when_stopped(office, services):
+    worker = await office.person("caseworker")
+    _, body = await apply(worker)
+    again = {"householdId": body["householdId"], "household": None, "areaCode": None}
+    for state in ("confirmed", "published", "in_force"):
+        async with open_session(services.sessions) as session:
+            (await session.get_one(CaseFile, body["id"])).state = state
+        answer, _ = await apply(worker, **again)
+        assert (answer.status_code, answer.json()["code"]) == (409, "case.granted_already"), answer.text
+        assert body["id"] not in answer.text
+        assert "SQ339901" in answer.text
+    async with open_session(services.sessions) as session:
+        (await session.get_one(CaseFile, body["id"])).state = "stopped"
+    answer, _ = await apply(worker, **again)
+    assert answer.status_code == 201, answer.text
+
+
 async def test_whose_household_is_stopped_may_be_a_member_of_another(office, services):
     worker, number = await office.person("caseworker"), id_number(51)
     member = {"name": "农畦笠", "relation": "head", "idNumber": number}
