@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.cases import changes, exports, register
 from server.cases.changes import ChangeLine, DecideChange, HouseholdSaid
-from server.cases.exports import Name
+from server.cases.exports import Filters, Name
 from server.cases.register import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
 from server.core.paging import Page
 from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
@@ -104,8 +104,14 @@ async def export_case_list(
     session: Session,
     form: Annotated[Form, QueryParameter(name="as")] = "xlsx",
     area: AreaFilter = None,
+    case_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    urgency: FromQuery[Literal["overdue", "due", "soon"] | None] = None,
+    kind: FromQuery[Kind | None] = None,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
 ) -> Response[bytes]:
-    table = await exports.export(session, officer, name, area=area, form=form, now=utc_now())
+    asked = Filters(area, case_state, urgency, kind, since, until)
+    table = await exports.export(session, officer, name, asked, form=form, now=utc_now())
     return await in_thread(answer_table, table, form)
 
 

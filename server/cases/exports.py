@@ -4,9 +4,9 @@ Saving one is written to the audit trail. Money is in yuan with two decimals, ex
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,17 +41,34 @@ _BENEFIT_HEADINGS = [
 ]  # fmt: skip
 
 
+class Filters(NamedTuple):
+    """What the lists are asked with; each takes those that are its own."""
+
+    area: str | None = None
+    state: str | None = None
+    urgency: Literal["overdue", "due", "soon"] | None = None
+    kind: register.Kind | None = None
+    since: date | None = None
+    until: date | None = None
+
+
 async def export(
-    session: AsyncSession, caller: Caller, name: Name, *, area: str | None, form: str, now: datetime
+    session: AsyncSession, caller: Caller, name: Name, asked: Filters, *, form: str, now: datetime
 ) -> Table:
-    audit.record(session, caller, "list.exported", "list", name, area_code=area or None, form=form)
+    audit.record(session, caller, "list.exported", "list", name, area_code=asked.area or None, form=form)
     if name in {"cases", "due"}:
-        lines = await _whole(lambda cursor: _cases(session, caller, name, area, cursor, now))
+        lines = await _whole(lambda cursor: _cases(session, caller, name, asked, cursor, now))
         return Table(name, _CASE_HEADINGS, [_case_row(one) for one in lines])
-    kind: register.Kind | None = "stopped" if name == "stops" else None
     changes = await _whole(
         lambda cursor: register.list_benefit_changes(
-            session, caller, kind=kind, area=area, since=None, until=None, cursor=cursor, limit=register.LONGEST_PAGE
+            session,
+            caller,
+            kind="stopped" if name == "stops" else asked.kind,
+            area=asked.area,
+            since=asked.since,
+            until=asked.until,
+            cursor=cursor,
+            limit=register.LONGEST_PAGE,
         )
     )
     return Table(name, _BENEFIT_HEADINGS, [_benefit_row(one) for one in changes])
@@ -70,12 +87,14 @@ async def _whole(read: Callable[[str | None], Awaitable[Page[Any]]]) -> list[Any
 
 
 async def _cases(
-    session: AsyncSession, caller: Caller, name: str, area: str | None, cursor: str | None, now: datetime
+    session: AsyncSession, caller: Caller, name: str, asked: Filters, cursor: str | None, now: datetime
 ) -> Page[CaseLine]:
-    most = page.LONGEST_PAGE
+    most, area = page.LONGEST_PAGE, asked.area
     if name == "due":
-        return await page.list_due(session, caller, urgency=None, area=area, cursor=cursor, limit=most, now=now)
-    return await page.list_cases(session, caller, state=None, area=area, cursor=cursor, limit=most, now=now)
+        return await page.list_due(
+            session, caller, urgency=asked.urgency, area=area, cursor=cursor, limit=most, now=now
+        )
+    return await page.list_cases(session, caller, state=asked.state, area=area, cursor=cursor, limit=most, now=now)
 
 
 def _case_row(one: CaseLine) -> list[Any]:

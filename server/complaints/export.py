@@ -1,11 +1,11 @@
-"""Open complaints as a list for a spreadsheet: by when what must happen, and nothing of who said what."""
+"""Complaints as a list for a spreadsheet: by when what must happen, and nothing of who said what."""
 
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.complaints import register
-from server.complaints.register import STATES, ComplaintLine
+from server.complaints.register import STATES, ComplaintLine, Urgency
 from server.core.access import Caller
 from server.core.sheets import Table
 from server.core.workdays import day_of
@@ -25,15 +25,30 @@ _CHANNELS = {
 _URGENCY = {"overdue": "已超期", "due": "今天到期", "soon": "即将到期", "later": "未到期", "none": ""}
 
 
-async def open_complaints(
-    session: AsyncSession, caller: Caller, *, area: str | None, form: str, now: datetime
+async def complaints(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    state: str | None,
+    area: str | None,
+    urgency: Urgency | None,
+    form: str,
+    now: datetime,
 ) -> Table:
+    """What `list_complaints` shows with the same filters, all its pages."""
     audit.record(session, caller, "list.exported", "list", "complaints", area_code=area or None, form=form)
     lines: list[ComplaintLine] = []
     cursor: str | None = None
     while len(lines) < MOST_LINES:
         page = await register.list_complaints(
-            session, caller, state=None, area=area, urgency=None, cursor=cursor, limit=register.LONGEST_PAGE, now=now
+            session,
+            caller,
+            state=state,
+            area=area,
+            urgency=urgency,
+            cursor=cursor,
+            limit=register.LONGEST_PAGE,
+            now=now,
         )
         lines += page.items
         cursor = page.next_cursor

@@ -35,6 +35,7 @@ _FOUND = _SIGNED | problems("thing.not_found")
 _HANDLING = _SIGNED | problems(
     "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
 )
+State = Literal["received", "registered", "decided", "declined"]
 _PUBLIC = problems("thing.not_found", "request.rate_limited")
 
 
@@ -49,7 +50,7 @@ async def write_complaint(
 async def list_complaints(
     officer: Officer,
     session: Session,
-    complaint_state: FromQuery[Literal["received", "registered", "decided", "declined"] | None] = None,
+    complaint_state: FromQuery[State | None] = None,
     area: AreaFilter = None,
     urgency: FromQuery[Urgency | None] = None,
     cursor: FromQuery[str | None] = None,
@@ -64,15 +65,19 @@ async def list_complaints(
     "/complaint-export",
     responses=_SIGNED | FILE_ANSWER,
     response_headers=FILE_HEADERS,
-    description="Open complaints as a file with Chinese headings: numbers and days, nothing of who or what.",
+    description="The list as a file with Chinese headings: numbers and days, nothing of who or what.",
 )
 async def export_complaints(
     officer: Officer,
     session: Session,
     form: Annotated[Form, QueryParameter(name="as")] = "xlsx",
+    complaint_state: FromQuery[State | None] = None,
     area: AreaFilter = None,
+    urgency: FromQuery[Urgency | None] = None,
 ) -> Response[bytes]:
-    table = await export.open_complaints(session, officer, area=area, form=form, now=utc_now())
+    table = await export.complaints(
+        session, officer, state=complaint_state, area=area, urgency=urgency, form=form, now=utc_now()
+    )
     return await in_thread(answer_table, table, form)
 
 

@@ -91,6 +91,7 @@ async def export_spot_checks(
     session: Session,
     what: FromQuery[Literal["checks", "question", "caseworker", "village"]] = "checks",
     form: Annotated[Form, QueryParameter(name="as")] = "csv",
+    check_state: Annotated[str | None, QueryParameter(name="state")] = None,
     plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
 ) -> Response[bytes]:
     audit.record(session, officer, "list.exported", "list", f"spot-checks-{what}", form=form)
@@ -100,7 +101,9 @@ async def export_spot_checks(
     lines: list[SpotCheckLine] = []
     cursor: str | None = None
     while len(lines) < MOST_ROWS:
-        page = await outcomes.list_checks(session, officer, state=None, plan_id=plan_id, cursor=cursor, limit=200)
+        page = await outcomes.list_checks(
+            session, officer, state=check_state, plan_id=plan_id, cursor=cursor, limit=200
+        )
         lines += page.items
         if (cursor := page.next_cursor) is None:
             break

@@ -79,6 +79,7 @@ async def export_due(
     form: Annotated[Form, QueryParameter(name="as")] = "csv",
     which: FromQuery[Which | None] = None,
     area: AreaFilter = None,
+    kind: FromQuery[str | None] = None,
 ) -> Response[bytes]:
     lines: list[DueLine] = []
     cursor: str | None = None
@@ -88,7 +89,7 @@ async def export_due(
             officer,
             which=which,
             area=area,
-            kind=None,
+            kind=kind,
             cursor=cursor,
             limit=due.LONGEST_PAGE,
             today=_today(),

@@ -452,6 +452,28 @@ async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(of
         assert len(list(saved)) == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "listed", "asked"),
+    [
+        ("cases", "cases", {"state": "in_force"}),
+        ("cases", "cases", {"state": "stopped"}),
+        ("due", "cases/due", {"urgency": "overdue"}),
+        ("benefit-changes", "benefit-changes", {"kind": "granted"}),
+        ("benefit-changes", "benefit-changes", {"since": "2020-06-15", "until": "2020-07-31"}),
+    ],
+)
+async def test_a_saved_list_holds_what_the_list_shows_with_the_same_filters(
+    office, year_of_changes, name, listed, asked
+):
+    county = await office.person("county_officer")
+    saved = await county.http.get(f"/desk/v1/case-exports/{name}", params=asked | {"as": "csv"})
+    rows = _rows(saved.content, "csv")[1:]
+    shown = (await county.http.get(f"/desk/v1/{listed}", params=asked | {"limit": 200})).json()["items"]
+    every = (await county.http.get(f"/desk/v1/{listed}", params={"limit": 200})).json()["items"]
+    assert [row[0] for row in rows] == [one["applicationNumber"] for one in shown]
+    assert len(rows) < len(every)
+
+
 def _rows(content, form):
     if form == "csv":
         return list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))

@@ -310,6 +310,11 @@ async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(off
     assert len(rows) == 6
     assert "告状人甲" not in saved.text
     assert TEXT not in saved.text
+    town = await office.person("town_officer")
+    await ask(town, first["items"][0]["id"], "register")
+    for asked, count in (({"complaint_state": "registered"}, 1), ({"urgency": "overdue"}, 0)):
+        saved = await county.http.get("/desk/v1/complaint-export", params=asked | {"as": "csv"})
+        assert len(saved.content.decode("utf-8-sig").splitlines()) == 1 + count
 
 
 async def test_a_complaint_about_a_household_that_receives_is_looked_into_at_the_home(office, services):
