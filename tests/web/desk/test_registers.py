@@ -1,13 +1,16 @@
 """What a desk keeps: rules, households, what caseworkers propose, who holds which home, phones, the audit trail."""
 
+from datetime import date
+
 from playwright.async_api import expect
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.households import Household
 from server.models.notifications import Notice
+from server.models.workload import BlockedVisit, say_blocked
 from tests.cases.makers import VILLAGE
 from tests.evidence.test_parked import exhaust
 from tests.phones import make_kit
@@ -215,6 +218,23 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
     shown = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()["photos"]
     assert {one["state"] for one in shown} == {"verified"}
     assert faults == []
+
+
+async def test_a_visit_that_no_checklist_fits_stands_below_those_that_are_due(at_desk, services):
+    async with open_session(services.sessions) as session:
+        home = await session.scalar(select(Household).where(Household.area_code == VILLAGE).limit(1))
+        told = {"household_id": home.id, "area_code": VILLAGE, "kind": "care", "due_on": date(2026, 12, 1)}
+        session.add(BlockedVisit(id=new_id(), **told, ordered_at=utc_now()))
+        number = home.number
+    page = await at_desk("zhuyanhui", "supervisor", "/due")
+    row = page.get_by_role("region", name="无法派发的走访").locator("tbody tr")
+    await expect(row).to_contain_text(number)
+    await expect(row).to_contain_text("按程序")
+    await expect(row).to_contain_text(say_blocked("care")["zh"])
+    assert await find_faults(page) == []
+    await shoot(page, "desk-due-blocked", full_page=True)
+    await page.get_by_label("类型").select_option("intake")
+    await expect(row).to_have_count(0)
 
 
 async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office, services, server):
