@@ -220,7 +220,7 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
     assert faults == []
 
 
-async def test_a_visit_that_no_checklist_fits_stands_below_those_that_are_due(at_desk, services):
+async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at_desk, services):
     async with open_session(services.sessions) as session:
         home = await session.scalar(select(Household).where(Household.area_code == VILLAGE).limit(1))
         told = {"household_id": home.id, "area_code": VILLAGE, "kind": "care", "due_on": date(2026, 12, 1)}
