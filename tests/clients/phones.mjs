@@ -26,7 +26,8 @@ const schema = (properties, required = []) => ({
 const names = (...keys) => Object.fromEntries(keys.map((key) => [key, any]));
 
 const SCHEMAS = {
-  assignments: schema(names('householdId', 'kind', 'dueOn', 'checklistCode', 'checklistVersion', 'partnerId', 'partnerName')),
+  assignments: schema(names('householdId', 'kind', 'dueOn', 'checklistCode', 'checklistVersion', 'partnerId', 'partnerName',
+    'plannedOn', 'planPosition')),
   households: schema(names('number', 'areaCode', 'areaName', 'headName', 'address', 'phoneMask', 'latitude', 'longitude',
     'datum', 'class', 'monthlyAmountFen', 'members')),
   checklists: schema(names('code', 'version', 'kind', 'body')),

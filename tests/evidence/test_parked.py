@@ -24,7 +24,7 @@ async def test_a_photo_parks_with_its_error_and_is_tried_again_from_the_desk(sys
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
     first = kit.evidence[0]["id"]
-    with store_without(services, "download"):
+    with store_without(services, "work"):
         await system.run_jobs()
         assert (await desk.http.get("/desk/v1/parked-photos")).json()["items"] == [], "it will be tried again"
         await exhaust(system)
@@ -54,5 +54,5 @@ async def test_bytes_that_the_store_altered_are_never_examined(system, county, s
     assert states == ["received", "verified", "verified", "verified"], "the others do not wait for it"
     await exhaust(system)
     parked = (await desk.http.get("/desk/v1/parked-photos")).json()["items"]
-    assert [(one["evidenceId"], one["error"]) for one in parked] == [(kit.evidence[0]["id"], "RuntimeError")]
+    assert [(one["evidenceId"], one["error"]) for one in parked] == [(kit.evidence[0]["id"], "OtherBytes")]
     assert (await phone.http.get("/desk/v1/parked-photos")).status_code == 403

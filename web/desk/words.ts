@@ -218,6 +218,7 @@ export const PLATFORMS: Words = {
 /** What a message tells of. */
 export const NOTICE_KINDS: Words = {
   assigned: ['新的走访任务', 'New visits'],
+  visit_blocked: ['走访无法派发', 'Visit without a checklist'],
   returned: ['走访被退回', 'Visit returned'],
   due_tomorrow: ['走访明天到期', 'Due tomorrow'],
   complaint_due: ['信访件将到期', 'Complaint due'],
@@ -232,6 +233,7 @@ export const MESSAGE_STATES: Words = { parked: ['未送达', 'Not taken'], unsur
 /** Why a photo could not be examined, where it is known. */
 export const EXAMINATION_ERRORS: Words = {
   StoreUnavailable: ['照片存储连不上', 'The store could not be reached'],
+  OtherBytes: ['存储中的内容与照片不符', 'The store holds other bytes'],
 };
 
 export const KEPT_AS: Words = { quarantined: ['无法入库', 'Quarantined'], lost_conflict: ['冲突中落选', 'Lost a conflict'] };
@@ -520,6 +522,7 @@ export const ACTIONS: Words = {
 export const THINGS: Words = {
   notice: ['提醒', 'Notice'],
   photo: ['照片', 'Photo'],
+  blocked_visit: ['待派发的走访', 'Waiting visit'],
   spot_check: ['抽查', 'Spot check'],
   spot_check_plan: ['抽查计划', 'Plan'],
   hearing: ['评议', 'Hearing'],

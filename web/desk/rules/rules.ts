@@ -124,6 +124,7 @@ const TEMPLATES: Words = {
   papers: ['补材料', 'papers'],
   posted: ['公示', 'posted'],
   returned: ['退回', 'returned'],
+  visit_blocked: ['走访无法派发', 'visit without a checklist'],
 };
 
 /** Fields and codes inside a rule's value. */
