@@ -1,7 +1,7 @@
 """PostgreSQL: one engine a process, one session a request, one transaction a session.
 
 Only `open_session` commits (and the job runner through it), before the answer is built, so an
-acknowledgement is always true. A statement that is whole by itself may go by `Glances`, without a transaction around it.
+acknowledgement is always true. A statement that is whole by itself may go by `Glances`, with nothing around it.
 PostgreSQL 18 or newer.
 """
 
