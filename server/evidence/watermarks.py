@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import rendition_key, watermarked_key
@@ -37,7 +37,8 @@ async def draw_watermark(services: Services, claim_id: UUID) -> None:
     Raises `photo.not_ready` while the visit is not whole, and StoreError.
     """
     async with open_session(services.sessions) as session:
-        claim = await session.get_one(Evidence, claim_id)
+        # Who asks second waits: of two drawings at once the object could be one's and the noted hash the other's.
+        claim = await session.get_one(Evidence, claim_id, with_for_update=True)
         visit = await session.get_one(Visit, claim.visit_id)
         if visit.complete_at is None or visit.receipt is None:
             raise Problem("photo.not_ready")
@@ -45,12 +46,10 @@ async def draw_watermark(services: Services, claim_id: UUID) -> None:
         if claim.watermark_receipt == code:
             return
         lines = [_say_when(claim.captured_at), *await _say_of_visit(session, visit)]
-    large = await services.store.read(rendition_key(claim.sha256, "1280"))
-    marked = await in_thread(watermark, large, lines)
-    await services.store.put(watermarked_key(claim.sha256, claim_id), marked, len(marked), _JPEG)
-    async with open_session(services.sessions) as session:
-        noted = {"watermark_receipt": code, "watermark_sha256": hashlib.sha256(marked).hexdigest()}
-        await session.execute(update(Evidence).where(Evidence.id == claim_id).values(**noted))
+        large = await services.store.read(rendition_key(claim.sha256, "1280"))
+        marked = await in_thread(watermark, large, lines)
+        await services.store.put(watermarked_key(claim.sha256, claim_id), marked, len(marked), _JPEG)
+        claim.watermark_receipt, claim.watermark_sha256 = code, hashlib.sha256(marked).hexdigest()
 
 
 async def _say_of_visit(session: AsyncSession, visit: Visit) -> list[str]:

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import io
 
@@ -47,6 +48,17 @@ async def test_a_copy_is_drawn_once_and_its_hash_tells_it_from_an_altered_one(se
     assert (await check_store(services, deep=True)).keys("altered") == [key]
     bucket.remove_object(settings.s3_bucket, key)
     assert (await check_store(services)).keys("missing") == [key]
+
+
+async def test_a_copy_that_several_ask_for_at_once_is_drawn_once(services, desk, kit, monkeypatch):
+    drawings = iter(range(9))
+    monkeypatch.setattr("server.evidence.watermarks.watermark", lambda jpeg, _: jpeg + bytes([next(drawings)]))
+    one = kit.evidence[0]
+    answers = await asyncio.gather(*(link(desk, kit, 0) for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {200}
+    held = await services.store.read(watermarked_key(one["sha256"], one["id"]))
+    assert (await evidence_of(services, one["id"])).watermark_sha256 == hashlib.sha256(held).hexdigest()
+    assert next(drawings) == 1
 
 
 async def test_the_copy_says_when_where_whose_by_whom_and_of_which_receipt(phone, desk, kit, monkeypatch):
