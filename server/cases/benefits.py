@@ -17,7 +17,8 @@ from server.core.workdays import day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import Calculation, CaseEvent, CaseFile
 from server.models.feed import announce
-from server.models.households import Household
+from server.models.households import Assignment, Household
+from server.models.workload import BlockedVisit, end_blocked
 
 
 def month_after(on: date) -> date:
@@ -185,6 +186,7 @@ async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | N
     )
     rows = (await session.execute(due if case_id is None else due.where(BenefitChange.case_id == case_id))).all()
     changed: list[UUID] = []
+    stopped: list[UUID] = []
     for one, is_over in rows:
         one.in_effect_at = now
         if is_over:
@@ -195,9 +197,26 @@ async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | N
         household.class_ = None if is_stop else household.class_
         household.updated_at = func.now()
         changed.append(household.id)
+        if is_stop:
+            stopped.append(household.id)
     await session.flush()  # announce reads the households
     await announce(session, "households", changed)
+    await _take_back_reviews(session, stopped)
     return len(changed)
+
+
+async def _take_back_reviews(session: AsyncSession, household_ids: list[UUID]) -> None:
+    """What the timetable asked for, not what a case did. A visit that was begun is taken all the same."""
+    of_timetable = (
+        Assignment.household_id.in_(household_ids),
+        Assignment.kind == "review",
+        Assignment.case_id.is_(None),
+        Assignment.state == "open",
+    )
+    ended = update(Assignment).where(*of_timetable).values(state="cancelled").returning(Assignment.id)
+    ids: list[UUID] = list(await session.scalars(ended))
+    await announce(session, "assignments", ids, reason="payment_stopped")
+    await end_blocked(session, BlockedVisit.household_id.in_(household_ids), BlockedVisit.kind == "review")
 
 
 def _overruled() -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from server.core.workdays import day_of
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange
 from server.models.cases import Calculation, CaseFile, IncomeItem, RelativeOnStaff
+from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Household
 from tests.cases.makers import VILLAGE, calculated, done, look, refused, step
 from tests.cases.test_household_word import visited
@@ -199,6 +200,14 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
     case_id, county = await in_force(office)
     town = await office.person("town_officer")
     before = (await look(county, case_id))["amountFen"]
+    household = await household_of(office, case_id)
+    async with open_session(services.sessions) as session:
+        one = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.kind == "review").limit(1))
+        checklist = {"checklist_code": one.code, "checklist_version": one.version}
+        visits = {"household_id": household.id, "state": "open"} | checklist
+        timetable = Assignment(id=new_id(), kind="review", due_on=day_of(utc_now()), **visits)
+        complaint = Assignment(id=new_id(), kind="complaint", due_on=day_of(utc_now()), **visits)
+        session.add_all([timetable, complaint])
     assert await refused(town, case_id, "stopped", reason="试") == "auth.forbidden"
     early = await refused(county, case_id, "stopped", reason="去世", fromMonth="2020-01-01")
     assert early == "request.invalid"
@@ -208,6 +217,9 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
     assert (told["state"], told["stoppedFrom"]) == ("stopped", this_month)
     household = await household_of(office, case_id)
     assert (household.monthly_amount_fen, household.class_) == (None, None)
+    async with services.sessions() as session:
+        states = [(await session.get_one(Assignment, one.id)).state for one in (timetable, complaint)]
+    assert states == ["cancelled", "open"]
 
     register = (await town.http.get("/desk/v1/benefit-changes", params={"kind": "stopped"})).json()["items"]
     assert [(one["applicationNumber"], one["beforeFen"], one["ground"], one["reason"]) for one in register] == [
