@@ -3,12 +3,10 @@
 Revision: 0019, after 0018
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0019"
 down_revision = "0018"
@@ -16,8 +14,12 @@ branch_labels = None
 depends_on = None
 
 OPEN = sa.text("state <> 'decided'")
-KEY = "review.finding_days"
-DAYS = {"info": 0, "notice": 1, "warning": 5, "critical": 25}
+RULES = {
+    "review.finding_days": (
+        {"info": 0, "notice": 1, "warning": 5, "critical": 25},
+        "project default: in the queue a finding counts as so many days of waiting, by its severity",
+    )
+}
 PLACE = "((entered_at AT TIME ZONE 'UTC') - priority * interval '1 day') AT TIME ZONE 'UTC'"
 
 
@@ -27,18 +29,7 @@ def upgrade() -> None:
         sa.Column("waits_since", sa.DateTime(timezone=True), sa.Computed(PLACE, persisted=True), nullable=False),
     )
     _index("waits_since", "visit_id")
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    source = "project default: in the queue a finding counts as so many days of waiting, by its severity"
-    row = {"id": uuid4(), "key": KEY, "area_code": "", "effective_from": date(2020, 1, 1), "value": DAYS}
-    op.bulk_insert(table, [row | {"source": source}])
+    write_rules(RULES)
 
 
 def _index(*order: str) -> None:
@@ -55,6 +46,6 @@ def _index(*order: str) -> None:
 
 
 def downgrade() -> None:
-    op.execute(sa.text("DELETE FROM area_rule WHERE key = :key").bindparams(key=KEY))
+    drop_rules(RULES)
     _index("priority DESC", "entered_at", "visit_id")
     op.drop_column("review_item", "waits_since")

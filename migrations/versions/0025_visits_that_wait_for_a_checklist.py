@@ -3,12 +3,10 @@
 Revision: 0025, after 0024
 """
 
-from datetime import date
-from uuid import uuid4
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from migrations.area_rules import drop_rules, write_rules
 
 revision = "0025"
 down_revision = "0024"
@@ -29,8 +27,8 @@ OLD_KINDS = (
 )
 KINDS = (*OLD_KINDS[:3], "visit_blocked", *OLD_KINDS[3:])
 VISITS = ("intake", "review", "neighbour", "complaint", "spot_check", "care")
-TEMPLATE = "notice.template.visit_blocked"
 NO_TEMPLATE = {"templateId": "", "page": "", "fields": {"thing1": "what", "time2": "when"}}
+RULES = {"notice.template.visit_blocked": (NO_TEMPLATE, "none until the mini-program has one")}
 
 
 def upgrade() -> None:
@@ -71,17 +69,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
     )
     _know(KINDS)
-    table = sa.table(
-        "area_rule",
-        sa.column("id", sa.Uuid),
-        sa.column("key", sa.String),
-        sa.column("area_code", sa.String),
-        sa.column("effective_from", sa.Date),
-        sa.column("value", postgresql.JSONB),
-        sa.column("source", sa.String),
-    )
-    row = {"id": uuid4(), "key": TEMPLATE, "area_code": "", "effective_from": date(2020, 1, 1), "value": NO_TEMPLATE}
-    op.bulk_insert(table, [row | {"source": "none until the mini-program has one"}])
+    write_rules(RULES)
 
 
 def _know(kinds: tuple[str, ...]) -> None:
@@ -94,7 +82,7 @@ def downgrade() -> None:
     waiting = op.get_bind().scalar(sa.text("SELECT count(*) FROM blocked_visit WHERE ended_at IS NULL"))
     if waiting:
         raise RuntimeError(f"{waiting} visits wait for a checklist: publish one before going back")
-    op.execute(sa.text("DELETE FROM area_rule WHERE key = :key").bindparams(key=TEMPLATE))
+    drop_rules(RULES)
     op.execute("DELETE FROM notice WHERE kind = 'visit_blocked'")
     _know(OLD_KINDS)
     op.drop_table("blocked_visit")

@@ -201,7 +201,8 @@ async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | N
             stopped.append(household.id)
     await session.flush()  # announce reads the households
     await announce(session, "households", changed)
-    await _take_back_reviews(session, stopped)
+    if stopped:
+        await _take_back_reviews(session, stopped)
     return len(changed)
 
 
@@ -216,7 +217,12 @@ async def _take_back_reviews(session: AsyncSession, household_ids: list[UUID]) -
     ended = update(Assignment).where(*of_timetable).values(state="cancelled").returning(Assignment.id)
     ids: list[UUID] = list(await session.scalars(ended))
     await announce(session, "assignments", ids, reason="payment_stopped")
-    await end_blocked(session, BlockedVisit.household_id.in_(household_ids), BlockedVisit.kind == "review")
+    await end_blocked(
+        session,
+        BlockedVisit.household_id.in_(household_ids),
+        BlockedVisit.kind == "review",
+        BlockedVisit.case_id.is_(None),
+    )
 
 
 def _overruled() -> ColumnElement[bool]:

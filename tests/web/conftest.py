@@ -85,3 +85,8 @@ def pictures(tmp_path):
         )
         paths.append(path)
     return paths
+
+
+@pytest.fixture
+async def home(phone, due):
+    return next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)

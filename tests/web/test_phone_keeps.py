@@ -27,11 +27,6 @@ def server(shared_server):
     return shared_server
 
 
-@pytest.fixture
-async def home(phone, due):
-    return next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
-
-
 async def begin_visit(handset, due, home, *, button="开始走访"):
     await handset.stand_at(home)
     page = await handset.sign_in(due.caseworker_login)

@@ -20,11 +20,6 @@ def server(shared_server):
 
 
 @pytest.fixture
-async def home(phone, due):
-    return next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
-
-
-@pytest.fixture
 async def officer(system, county):
     login = next(one.login for one in county.staff if one.role == "county_officer")
     return await system.sign_in_at_desk(login, "county_officer")

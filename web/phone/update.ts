@@ -28,8 +28,8 @@ export function watchForUpdates(): void {
     const noticeWaiting = (): void => {
       if (!registration.waiting || !navigator.serviceWorker.controller) return;
       waiting = registration.waiting;
+      updateReady.value = true;
       if (asked()) updateNow();
-      else updateReady.value = true;
     };
     noticeWaiting();
     if (asked() && !waiting) whenActive(registration.active, finish);
