@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, found, readable, require
-from server.core.database import Kept, keep_statement, run_kept
+from server.core.database import Kept, keep_statement
 from server.core.errors import Problem
+from server.core.services import Services
 from server.core.settings import Settings
 from server.core.wire import Answer, Wire
 from server.models import audit
@@ -39,19 +40,22 @@ class HandOver(Wire):
     to_staff_id: UUID
 
 
-async def claim_next(
-    session: AsyncSession, caller: Caller, filters: Filters, settings: Settings, now: datetime
-) -> Claim:
-    """Lease the first visit that nobody holds, of those that fit the filters. Raises `review.queue_empty`."""
+async def claim_next(services: Services, caller: Caller, filters: Filters, now: datetime) -> Claim:
+    """Lease the first visit that nobody holds, of those that fit the filters. Raises `review.queue_empty`.
+
+    The lease is committed when this returns, by one trip to the database: of many who ask in the same instant
+    the last waits for all the others.
+    """
     require(caller, REVIEW_ROLES)
     filters.state = "waiting"
-    until = now + timedelta(minutes=settings.claim_minutes)
+    until = now + timedelta(minutes=services.settings.claim_minutes)
     told = {"now": now, "until": until, "caller": caller.id, "device": caller.device_id}
     told["request"] = structlog.contextvars.get_contextvars().get("request_id")
-    claimed = (await run_kept(session, _claim_first(caller, astuple(filters)), told)).one_or_none()
-    if claimed is None:
+    statement = _claim_first(caller, astuple(filters))
+    claimed = await services.glances.run(statement.sql, statement.values | told)
+    if not claimed:
         raise Problem("review.queue_empty")
-    return Claim(visit_id=claimed.visit_id, lease_until=until, version=claimed.version)
+    return Claim(visit_id=claimed[0].visit_id, lease_until=until, version=claimed[0].version)
 
 
 @lru_cache(maxsize=500)

@@ -120,7 +120,6 @@ async def forget_view(name: ViewName, officer: Officer, session: Session) -> Non
 )
 async def claim_next(
     officer: Officer,
-    session: Session,
     services: Held,
     kind: FromQuery[str | None] = None,
     area: AreaFilter = None,
@@ -130,7 +129,7 @@ async def claim_next(
     waited_h: WaitedH = None,
 ) -> Claim:
     filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
-    return await claims.claim_next(session, officer, filters, services.settings, utc_now())
+    return await claims.claim_next(services, officer, filters, utc_now())
 
 
 @post(

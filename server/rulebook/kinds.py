@@ -128,6 +128,7 @@ KINDS: dict[str, Any] = {
     "review.bulk_tolerates": Annotated[list[Code], Meta(max_length=50)],
     "review.interval_months": Intervals,
     "review.homes_per_day": Few,
+    "review.round_days": Annotated[int, Meta(ge=0, le=400)],
     "review.schedule_ahead_days": Annotated[int, Meta(ge=1, le=400)],
     "notice.quiet_hours": QuietHours,
     **{f"notice.template.{kind}": Template for kind in NOTICE_KINDS},

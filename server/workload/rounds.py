@@ -21,8 +21,6 @@ from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff, StaffRole
 from server.models.workload import DayPlanStop
 
-# Visits whose due days lie so near each other may share a round.
-ROUND_DAYS = 14
 T = TypeVar("T")
 
 
@@ -31,6 +29,13 @@ class Round(NamedTuple, Generic[T]):
 
     day: date
     visits: list[tuple[T, date]]
+
+
+class Habit(NamedTuple):
+    """How an area goes on its rounds: so many homes a day, and how far apart their due days may lie."""
+
+    per_day: int
+    round_days: int
 
 
 class _Stop(NamedTuple):
@@ -56,11 +61,11 @@ async def plan_days(session: AsyncSession, county_code: str, today: date) -> int
     for (staff_id, village), due in (await _unplanned(session, county_code, today)).items():
         if staff_id not in plans:
             plans[staff_id] = await _plans(session, staff_id, today)
-        rules = await rule_values(session, village, today, ["review.homes_per_day"])
-        per_day = int(rules["review.homes_per_day"])
-        joining, left = _join(staff_id, village, plans[staff_id], due, per_day, today)
+        rules = await rule_values(session, village, today, ["review.homes_per_day", "review.round_days"])
+        habit = Habit(int(rules["review.homes_per_day"]), int(rules["review.round_days"]))
+        joining, left = _join(staff_id, village, plans[staff_id], due, habit, today)
         stops += joining
-        for one in plan_rounds(left, per_day, today, overrides, plans[staff_id]):
+        for one in plan_rounds(left, habit, today, overrides, plans[staff_id]):
             stops += [_Stop(staff_id, visit, one.day, position) for position, (visit, _) in enumerate(one.visits)]
             plans[staff_id][one.day] = _Planned(village, len(one.visits), len(one.visits) - 1)
     await _write(session, stops)
@@ -163,15 +168,15 @@ def _join(
     village: str,
     plans: dict[date, _Planned],
     due: Sequence[tuple[UUID, date]],
-    per_day: int,
+    habit: Habit,
     today: date,
 ) -> tuple[list[_Stop], list[tuple[UUID, date]]]:
     """Stops in rounds that go to the village anyway, in time and with room, and the visits for which none does."""
     stops: list[_Stop] = []
     left = []
     for assignment_id, due_on in due:
-        begin = max(today, due_on - timedelta(days=ROUND_DAYS))
-        days = [day for day, one in plans.items() if one.village == village and one.stops < per_day]
+        begin = max(today, due_on - timedelta(days=habit.round_days))
+        days = [day for day, one in plans.items() if one.village == village and one.stops < habit.per_day]
         fits = [day for day in days if begin <= day <= due_on]
         if not fits:
             left.append((assignment_id, due_on))
@@ -186,7 +191,7 @@ def _join(
 
 def plan_rounds(
     due: Sequence[tuple[T, date]],
-    per_day: int,
+    habit: Habit,
     today: date,
     overrides: Mapping[date, bool],
     taken: Iterable[date] = (),
@@ -197,19 +202,19 @@ def plan_rounds(
     """
     used = set(taken)
     rounds: list[Round[T]] = []
-    for visits in _near_each_other(due, per_day):
+    for visits in _near_each_other(due, habit):
         day = _free_day(visits[0][1], today, overrides, used)
         used.add(day)
         rounds.append(Round(day, visits))
     return rounds
 
 
-def _near_each_other(due: Sequence[tuple[T, date]], per_day: int) -> list[list[tuple[T, date]]]:
+def _near_each_other(due: Sequence[tuple[T, date]], habit: Habit) -> list[list[tuple[T, date]]]:
     groups: list[list[tuple[T, date]]] = []
     for one in due:
-        fits = groups and len(groups[-1]) < per_day and (one[1] - groups[-1][0][1]).days <= ROUND_DAYS
-        if fits:
-            groups[-1].append(one)
+        last = groups[-1] if groups else []
+        if last and len(last) < habit.per_day and (one[1] - last[0][1]).days <= habit.round_days:
+            last.append(one)
         else:
             groups.append([one])
     return groups

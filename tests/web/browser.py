@@ -93,6 +93,8 @@ class Handset:
         await self.context.set_geolocation(place)
 
     async def offline(self, *, is_offline: bool = True) -> None:
+        if is_offline:  # a page opens without a network from the moment that its worker holds it, and not before
+            await self.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         await self.context.set_offline(is_offline)
 
 

@@ -33,7 +33,7 @@ async def slowly(route):
         await route.continue_()
 
 
-async def test_a_caseworkers_day(system, browser, server, handset, desk, due, given, pictures):  # noqa: PLR0915  a day is long
+async def test_a_caseworkers_day(system, browser, server, handset, desk, due, given, pictures):
     home, checklist = given["home"], given["checklist"]
     await handset.stand_at(home, metres_north=800)
     page = await handset.sign_in(due.caseworker_login)

@@ -1,5 +1,6 @@
 """What may stand in the way on a phone: each has a screen that says what it is and what to do."""
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -8,6 +9,7 @@ import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -118,29 +120,33 @@ async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_no
     async with page.expect_response("**/visits/1/push"):
         await page.locator("a", has_text="返回").click()  # the draft is kept at the server, too
     await expect(page.get_by_role("button", name="继续填写")).to_be_visible()
-    told = []
+    opened, told, pulled = asyncio.Event(), [], asyncio.Queue()
 
-    async def mismatch(route):
-        if told:
-            return await route.continue_()
-        told.append(route.request.url)
-        body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
-        return await route.fulfill(status=412, body=json.dumps(body))
+    async def answer(route):
+        """412 to the first digest; of what is then asked for from the beginning, what the server gave."""
+        query = parse_qs(urlsplit(route.request.url).query)
+        if opened.is_set() and "digest" in query and not told:
+            told.append(query["digest"])
+            body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
+            return await route.fulfill(status=412, body=json.dumps(body))
+        if told and query["lwt"] == ["0"] and "digest" not in query:
+            response = await route.fetch()
+            pulled.put_nowait(await response.json())
+            return await route.fulfill(response=response)
+        return await route.continue_()
 
-    await page.route("**/visits/1/pull?*digest=*", mismatch)
-    async with (
-        page.expect_response("**/visits/1/push") as pushed,
-        page.expect_response(
-            lambda answer: "/visits/1/pull?id=&lwt=0" in answer.url and "digest" not in answer.url
-        ) as pulled,
-    ):
-        await page.reload()  # the digest goes with the second pull after opening, then not for ten minutes
+    await page.route("**/visits/1/pull?*", answer)
+    async with page.expect_response("**/visits/1/pull?*"):
+        await page.reload(wait_until="commit")
+        opened.set()  # the digest goes with the second pull after opening
+    async with page.expect_response("**/visits/1/push") as pushed:
         await expect(page.get_by_role("button", name="继续填写")).to_be_visible()
         await page.evaluate("dispatchEvent(new Event('online'))")
     again = [row["newDocumentState"] for row in (await pushed.value).request.post_data_json]
     (draft,) = (await phone.pull("visits")).values()
     assert [(one["id"], one["startFix"]) for one in again] == [(draft["id"], draft["startFix"])]
-    assert [one["id"] for one in (await (await pulled.value).json())["documents"]] == [draft["id"]]
+    everything = await asyncio.wait_for(pulled.get(), 15)
+    assert [one["id"] for one in everything["documents"]] == [draft["id"]]
     await page.reload()
     await page.get_by_role("button", name="继续填写").click()
     await expect(page.get_by_text("精度 ±5 米")).to_be_visible()
@@ -195,9 +201,8 @@ async def test_a_new_version_waits_until_the_person_agrees(browser, tmp_path):
 async def test_the_app_opens_with_no_network_and_is_installable(handset, due, server):
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()
-    await page.evaluate("navigator.serviceWorker.ready")
-    await page.close()
     await handset.offline()
+    await page.close()
     page = await handset.open()
     await expect(page.locator(".row").first).to_be_visible()
     await expect(page.get_by_text("没有网络")).to_be_visible()

@@ -55,7 +55,9 @@ async def test_what_cannot_be_kept_is_said_at_once_and_kept_when_there_is_room(h
     await expect(page.get_by_text("手机存储快满了")).to_be_visible()
     await page.evaluate("globalThis.isFull = false")
     await page.get_by_role("button", name="重试").click()
-    await expect(page.locator("#q-photo_outside .shots li")).to_have_count(0)  # a photo that was not kept does not count
+    await expect(page.locator("#q-photo_outside .shots li")).to_have_count(
+        0
+    )  # a photo that was not kept does not count
     await page.locator("#q-photo_outside input[type=file]").set_input_files(pictures[0])
     await expect(page.locator("#q-photo_outside .shots li")).to_have_count(1)
     await expect(page.get_by_text("已保存")).to_be_visible()

@@ -16,13 +16,14 @@ from server.models.areas import AreaRule
 from server.models.households import Assignment, Household
 from server.models.people import Staff
 from server.models.workload import DayPlanStop
-from server.workload.rounds import plan_rounds
+from server.workload.rounds import Habit, plan_rounds
 from server.workload.schedule import Home, add_months, due_days, schedule
 
 TODAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
 MONTHS = {"A": 12, "B": 12, "C": 6}
 DAY = timedelta(days=1)
+HABIT = Habit(per_day=6, round_days=14)
 
 
 def homes(count, class_="C", last=None):
@@ -57,7 +58,7 @@ def test_homes_never_visited_are_spread_over_the_whole_cycle_in_groups_and_the_s
 
 def test_rounds_fall_on_working_days_of_their_own_before_anyone_is_overdue():
     due = [(one, date(2027, 2, 10) + n // 3 * DAY) for n, one in enumerate(homes(20))]
-    rounds = plan_rounds(due, 6, TODAY, {}, taken=[date(2027, 2, 9)])
+    rounds = plan_rounds(due, HABIT, TODAY, {}, taken=[date(2027, 2, 9)])
     assert [len(one.visits) for one in rounds] == [6, 6, 6, 2]
     assert len({one.day for one in rounds}) == 4
     for one in rounds:
@@ -68,14 +69,19 @@ def test_rounds_fall_on_working_days_of_their_own_before_anyone_is_overdue():
 
 def test_an_overdue_round_gets_the_next_working_day_and_a_decreed_holiday_is_none():
     holiday = {TODAY: False, TODAY + DAY: False}
-    rounds = plan_rounds([(one, TODAY) for one in homes(7)], 6, TODAY, holiday)
+    rounds = plan_rounds([(one, TODAY) for one in homes(7)], HABIT, TODAY, holiday)
     assert [one.day for one in rounds] == [TODAY + 2 * DAY, TODAY + 3 * DAY]
 
 
 def test_homes_whose_days_lie_far_apart_share_no_round():
     near, far = homes(2)
-    rounds = plan_rounds([(near, TODAY + 20 * DAY), (far, TODAY + 50 * DAY)], 6, TODAY, {})
-    assert [len(one.visits) for one in rounds] == [1, 1]
+    due = [(near, TODAY + 20 * DAY), (far, TODAY + 50 * DAY)]
+    by_days = {days: plan_rounds(due, Habit(6, days), TODAY, {}) for days in (14, 29, 30)}
+    assert {days: [len(one.visits) for one in rounds] for days, rounds in by_days.items()} == {
+        14: [1, 1],
+        29: [1, 1],
+        30: [2],
+    }
 
 
 # --- in the county ---
@@ -114,7 +120,8 @@ async def test_a_night_writes_each_due_review_once_and_plans_its_day(services, s
     assert max(Counter((stop.staff_id, stop.day) for *_, stop in rows).values()) <= 6
 
 
-async def test_a_home_that_was_visited_waits_for_its_interval_by_class_and_area(ground, services):
+@pytest.mark.parametrize(("round_days", "days"), [(14, 1), (0, 3)])
+async def test_a_home_that_was_visited_waits_for_its_interval_by_class_and_area(ground, services, round_days, days):
     async with open_session(services.sessions) as session:
         await session.execute(update(Assignment).where(Assignment.kind == "review").values(state="cancelled"))
         await session.execute(update(Household).where(Household.class_.is_not(None)).values(class_="C"))
@@ -135,17 +142,18 @@ async def test_a_home_that_was_visited_waits_for_its_interval_by_class_and_area(
     assert await due() == {}
     async with open_session(services.sessions) as session:
         village = ground.homes[0].area_code
-        session.add(
-            AreaRule(
-                key="review.interval_months",
-                area_code=village,
-                effective_from=TODAY,
-                value={"A": 1, "B": 1, "C": 1},
-                source="test",
-            )
-        )
+        own = {"interval_months": {"A": 1, "B": 1, "C": 1}, "homes_per_day": 99, "round_days": round_days}
+        for key, value in own.items():
+            rule = {"key": f"review.{key}", "value": value, "effective_from": TODAY, "source": "test"}
+            session.add(AreaRule(area_code=village, **rule))
     await run(services)
     assert await due() == {one: date(2026, 12, 10) + n * DAY for n, one in enumerate(ids)}
+    async with services.sessions() as session:
+        of_these = Assignment.household_id.in_(ids), Assignment.state == "open"
+        planned_on = await session.scalars(
+            select(DayPlanStop.day).join(Assignment, Assignment.id == DayPlanStop.assignment_id).where(*of_these)
+        )
+    assert len(set(planned_on)) == days
 
 
 @pytest.fixture

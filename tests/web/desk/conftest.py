@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pytest_asyncio import is_async_test
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from pytest_asyncio import is_async_test
 
 from server.core.database import open_session
 from server.core.services import open_services

@@ -109,7 +109,9 @@ async def test_a_case_is_paused_resumed_extended_withdrawn_refused_and_what_is_p
     await shoot(county, "desk-case-changed", full_page=True)
 
     desk = await office.sign_in("maohetang")
-    held = {name: await look(desk, one) for name, one in zip("pwrc", (paused, withdrawn, refused, changed), strict=True)}
+    held = {
+        name: await look(desk, one) for name, one in zip("pwrc", (paused, withdrawn, refused, changed), strict=True)
+    }
     assert (held["p"]["isSuspended"], held["p"]["isExtended"]) == (False, True)
     assert [held[name]["state"] for name in "wr"] == ["withdrawn", "refused"]
     assert held["r"]["timeline"][-1]["reason"] == "名下有两处住房"

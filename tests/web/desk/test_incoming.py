@@ -12,7 +12,7 @@ async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_a
     dialog = dialog_of(county)
 
     await open_door(county, "公示")
-    await expect(county.locator("tbody tr").first).to_be_visible()
+    await expect(county.get_by_role("table", name="公示", exact=True).locator("tbody tr").first).to_be_visible()
     await county.keyboard.press("j")
     await county.keyboard.press("Enter")
     await expect(dialog.get_by_text("收入没有算进去")).to_be_visible()

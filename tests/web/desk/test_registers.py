@@ -32,7 +32,12 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
     assert await page.get_by_text("其他规则").or_(page.get_by_text("：其他")).count() == 0
 
     await expect(page.get_by_text("现在没有到期的照片")).to_be_visible()
-    for name, fill in (("走访最短时长", _number), ("办结期限", _span), ("申请材料清单", _paper), ("疑点轻重：走访过短", _code)):
+    for name, fill in (
+        ("走访最短时长", _number),
+        ("办结期限", _span),
+        ("申请材料清单", _paper),
+        ("疑点轻重：走访过短", _code),
+    ):
         await page.get_by_label("规则名称").fill(name)
         row = page.locator("tbody tr").filter(has=page.get_by_text(name, exact=True))
         await row.focus()
@@ -239,7 +244,11 @@ async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at
 
 async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office, services, server):
     async with open_session(services.sessions) as session:
-        home = (await session.execute(update(Household).values(updated_at=utc_now()).returning(Household.id))).scalars().first()
+        home = (
+            (await session.execute(update(Household).values(updated_at=utc_now()).returning(Household.id)))
+            .scalars()
+            .first()
+        )
     officer = await office.sign_in("maohetang")
     asked = {"what": "phone", "reason": "核对联系方式"}
     await officer.http.post(f"/desk/v1/households/{home}/reveal", json=asked)

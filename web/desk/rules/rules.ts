@@ -73,6 +73,7 @@ const NAMES: Words = {
   'review.bulk_tolerates': ['批量通过可容忍的疑点', 'Findings tolerated in bulk'],
   'review.interval_months': ['定期复核间隔（月）', 'Months between reviews'],
   'review.homes_per_day': ['每组每天走访户数', 'Homes a day'],
+  'review.round_days': ['同日走访的到期日最多相差', 'Due days of a round at most apart'],
   'review.schedule_ahead_days': ['提前排定复核', 'Schedule ahead'],
   'notice.quiet_hours': ['免打扰时段', 'Quiet hours'],
   'case.survey_start_working_days': ['开始入户调查期限', 'Survey begins within'],
