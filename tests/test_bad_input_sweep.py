@@ -75,8 +75,6 @@ async def known(system, services, county) -> Known:
             {
                 "/public/v1/disclosures/{key}": {"key": await one(Disclosure.key)},
                 "/desk/v1/rules/{key}/history": {"key": "visit.shortest_min"},
-                "/desk/v1/case-exports/{name}": {"name": "cases"},
-                "/desk/v1/exports/{name}": {"name": "work"},
             },
         )
 

@@ -1,21 +1,20 @@
 """`/desk/v1`: what residents report, what is paid from when, and officers' lists as files."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from litestar import Response, Router, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar import Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from server.cases import changes, exports, register
+from server.cases import changes, register
 from server.cases.changes import ChangeLine, DecideChange, HouseholdSaid
-from server.cases.exports import Filters, Name
+from server.cases.exports import BENEFIT_COLUMNS
 from server.cases.register import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
 from server.core.paging import Page
-from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
-from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Officer, Session, Worker, problems
+from server.models.exports import export_of, yuan
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 
@@ -30,6 +29,28 @@ async def list_changes(
     limit: FromQuery[int] = 50,
 ) -> Page[ChangeLine]:
     return await changes.list_changes(session, worker, decided=decided, area=area, cursor=cursor, limit=limit)
+
+
+export_changes = export_of(
+    list_changes,
+    "/changes/export",
+    "changes",
+    {
+        "申请编号": lambda one: one.application_number,
+        "户主": lambda one: one.head_name,
+        "行政区划代码": lambda one: one.area_code,
+        "变化": lambda one: one.change.kind_zh,
+        "发生日期": lambda one: one.change.happened_on,
+        "居民所述": lambda one: one.change.text,
+        "报告时间": lambda one: one.change.reported_at,
+        "应答复日期": lambda one: one.change.due_on,
+        "处理": lambda one: one.change.outcome_zh,
+        "答复": lambda one: one.change.reply,
+        "答复时间": lambda one: one.change.decided_at,
+        "经办": lambda one: one.decided_by_name,
+        "月保障金额（元）": lambda one: yuan(one.monthly_amount_fen),
+    },
+)
 
 
 @post(
@@ -53,6 +74,22 @@ async def list_household_words(
     limit: FromQuery[int] = 50,
 ) -> Page[HouseholdSaid]:
     return await changes.list_said(session, worker, stance=stance, cursor=cursor, limit=limit)
+
+
+export_household_words = export_of(
+    list_household_words,
+    "/household-words/export",
+    "household-words",
+    {
+        "申请编号": lambda one: one.application_number,
+        "户主": lambda one: one.head_name,
+        "行政区划代码": lambda one: one.area_code,
+        "走访编号": lambda one: one.visit_id,
+        "意见": lambda one: {"confirmed": "属实", "disputed": "有异议"}[one.stance],
+        "居民所述": lambda one: one.text,
+        "时间": lambda one: one.at,
+    },
+)
 
 
 @get(
@@ -92,39 +129,26 @@ async def compare_announced(data: JSONBody[CompareAnnounced], officer: Officer, 
     return await register.compare_announced(session, officer, data)
 
 
-@get(
-    "/case-exports/{name:str}",
-    responses=_SIGNED | FILE_ANSWER,
-    response_headers=FILE_HEADERS,
-    description="The same lists as a file, with Chinese headings. Saving one is written to the audit trail.",
+export_benefit_changes = export_of(
+    list_benefit_changes, "/case-exports/benefit-changes", "benefit-changes", BENEFIT_COLUMNS, form="xlsx"
 )
-async def export_case_list(
-    name: FromPath[Name],
-    officer: Officer,
-    session: Session,
-    form: Annotated[Form, QueryParameter(name="as")] = "xlsx",
-    area: AreaFilter = None,
-    case_state: Annotated[str | None, QueryParameter(name="state")] = None,
-    urgency: FromQuery[Literal["overdue", "due", "soon"] | None] = None,
-    kind: FromQuery[Kind | None] = None,
-    since: FromQuery[date | None] = None,
-    until: FromQuery[date | None] = None,
-) -> Response[bytes]:
-    asked = Filters(area, case_state, urgency, kind, since, until)
-    table = await exports.export(session, officer, name, asked, form=form, now=utc_now())
-    return await in_thread(answer_table, table, form)
-
+export_stops = export_of(
+    list_benefit_changes, "/case-exports/stops", "stops", BENEFIT_COLUMNS, form="xlsx", kind="stopped"
+)
 
 router = Router(
     "/desk/v1",
     route_handlers=[
         list_changes,
+        export_changes,
         decide_change,
         list_household_words,
+        export_household_words,
         list_benefit_changes,
         sum_up_benefit_changes,
         compare_announced,
-        export_case_list,
+        export_benefit_changes,
+        export_stops,
     ],
     tags=["cases"],
     security=BEARER,

@@ -17,6 +17,7 @@ from server.core.paging import Page, read_cursor, write_cursor
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Answer, LongText, Officer, Session, Wire, problems
 from server.models import audit
+from server.models.exports import export_of, in_words
 from server.models.feed import announce
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
@@ -183,6 +184,35 @@ async def list_household_proposals(
     return await list_proposals(session, officer, state=decided, cursor=cursor, limit=limit)
 
 
+export_proposals = export_of(
+    list_household_proposals,
+    "/proposals/export",
+    "proposals",
+    {
+        "户编号": lambda one: one.household_number,
+        "户主": lambda one: one.head_name,
+        "提出人": lambda one: one.author_name,
+        "提出时间": lambda one: one.received_at,
+        "状态": lambda one: {"proposed": "待处理", "accepted": "已采纳", "rejected": "未采纳"}[one.state],
+        "内容": lambda one: [_say_change(change) for change in one.changes],
+        "说明": lambda one: one.note,
+    },
+)
+
+
+def _say_change(one: Change) -> str:
+    what = {
+        "address": "地址",
+        "place": "位置",
+        "health": "健康",
+        "labourAbility": "劳动能力",
+        "school": "就学",
+        "work": "就业",
+    }
+    whose = f"{one.member} " if one.member else ""
+    return f"{whose}{what[one.what]}：{in_words(one.stands) or '（无）'} → {in_words(one.proposed)}"
+
+
 @post(
     "/proposals/{proposal_id:uuid}/decision",
     status_code=204,
@@ -197,7 +227,7 @@ async def decide_household_proposal(
 
 router = Router(
     "/desk/v1",
-    route_handlers=[list_household_proposals, decide_household_proposal],
+    route_handlers=[list_household_proposals, export_proposals, decide_household_proposal],
     tags=["desk"],
     security=BEARER,
 )

@@ -31,6 +31,7 @@ from server.cases.acts import TakeStep
 from server.cases.applications import Apply
 from server.cases.calculations import Calculate, CalculationLine
 from server.cases.crosschecks import BatchCheck, BatchPage, CheckLine, MakeBatch, ObjectToCheck
+from server.cases.exports import CASE_COLUMNS
 from server.cases.hearings import CallHearing, CountVotes, DeclareConflict, HearingPage
 from server.cases.household_word import Change, RecordedVisit, Word
 from server.cases.households import ChangeHousehold, HouseholdPage, Reveal, Revealed, VersionLine
@@ -48,6 +49,7 @@ from server.core.sheets import MEDIA_TYPES, Form
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Held, ResidentCaller, Session, Wire, Worker, address_of, problems
 from server.models.cases import CaseFile
+from server.models.exports import export_of
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found", "auth.forbidden")
@@ -111,6 +113,10 @@ async def list_due_cases(
     limit: FromQuery[int] = 50,
 ) -> Page[CaseLine]:
     return await page.list_due(session, worker, urgency=urgency, area=area, cursor=cursor, limit=limit, now=utc_now())
+
+
+export_cases = export_of(list_cases, "/case-exports/cases", "cases", CASE_COLUMNS, form="xlsx")
+export_due_cases = export_of(list_due_cases, "/case-exports/due", "cases-due", CASE_COLUMNS, form="xlsx")
 
 
 @get("/cases/{case_id:uuid}", responses=_FOUND)
@@ -271,6 +277,24 @@ async def list_cross_check_batches(
     limit: FromQuery[int] = 50,
 ) -> Page[BatchPage]:
     return await crosschecks.list_batches(session, worker, area=area, cursor=cursor, limit=limit)
+
+
+export_cross_check_batches = export_of(
+    list_cross_check_batches,
+    "/cross-checks/export",
+    "cross-checks",
+    {
+        "单位": lambda one: one.source_zh,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "送出时间": lambda one: one.made_at,
+        "人数": lambda one: one.people,
+        "答复时间": lambda one: one.answered_at,
+        "未答复人数": lambda one: one.unanswered,
+        "名单外人数": lambda one: one.strangers,
+        "有出入人数": lambda one: one.differing,
+    },
+)
 
 
 @get("/cross-checks/{batch_id:uuid}/lines", responses=_FOUND)
@@ -461,7 +485,9 @@ desk_router = Router(
     route_handlers=[
         make_application,
         list_cases,
+        export_cases,
         list_due_cases,
+        export_due_cases,
         open_case,
         take_case_step,
         receive_paper,
@@ -477,6 +503,7 @@ desk_router = Router(
         print_notice,
         make_cross_check,
         list_cross_check_batches,
+        export_cross_check_batches,
         list_cross_check_batch,
         export_cross_check,
         import_cross_check,

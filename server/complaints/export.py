@@ -1,18 +1,9 @@
-"""Complaints as a list for a spreadsheet: by when what must happen, and nothing of who said what."""
+"""What stands in a file of complaints: by when what must happen, and nothing of who said what."""
 
-from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from server.complaints import register
-from server.complaints.register import STATES, ComplaintLine, Urgency
-from server.core.access import Caller
-from server.core.sheets import Table
+from server.complaints.register import STATES
 from server.core.workdays import day_of
-from server.models import audit
+from server.models.exports import Columns
 
-MOST_LINES = 20_000
-_HEADINGS = ["编号", "类别", "渠道", "所在地", "状态", "是否实名", "承办人", "收到日期", "期限", "紧急程度", "是否延期"]
 _KINDS = {"complaint": "举报", "appeal": "申诉"}
 _CHANNELS = {
     "letter": "来信",
@@ -23,51 +14,16 @@ _CHANNELS = {
     "proposal": "代表建议",
 }
 _URGENCY = {"overdue": "已超期", "due": "今天到期", "soon": "即将到期", "later": "未到期", "none": ""}
-
-
-async def complaints(
-    session: AsyncSession,
-    caller: Caller,
-    *,
-    state: str | None,
-    area: str | None,
-    urgency: Urgency | None,
-    form: str,
-    now: datetime,
-) -> Table:
-    """What `list_complaints` shows with the same filters, all its pages."""
-    audit.record(session, caller, "list.exported", "list", "complaints", area_code=area or None, form=form)
-    lines: list[ComplaintLine] = []
-    cursor: str | None = None
-    while len(lines) < MOST_LINES:
-        page = await register.list_complaints(
-            session,
-            caller,
-            state=state,
-            area=area,
-            urgency=urgency,
-            cursor=cursor,
-            limit=register.LONGEST_PAGE,
-            now=now,
-        )
-        lines += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return Table("complaints", _HEADINGS, [_row(one) for one in lines])
-
-
-def _row(one: ComplaintLine) -> list[str]:
-    return [
-        one.number,
-        _KINDS[one.kind],
-        _CHANNELS[one.channel],
-        one.area_name,
-        STATES[one.state][0],
-        "实名" if one.is_named else "匿名",
-        one.handler_name or "",
-        day_of(one.received_at).isoformat(),
-        one.due_on.isoformat() if one.due_on else "",
-        _URGENCY[one.urgency],
-        "是" if one.is_extended else "否",
-    ]
+COMPLAINT_COLUMNS: Columns = {
+    "编号": lambda one: one.number,
+    "类别": lambda one: _KINDS[one.kind],
+    "渠道": lambda one: _CHANNELS[one.channel],
+    "所在地": lambda one: one.area_name,
+    "状态": lambda one: STATES[one.state][0],
+    "是否实名": lambda one: "实名" if one.is_named else "匿名",
+    "承办人": lambda one: one.handler_name,
+    "收到日期": lambda one: day_of(one.received_at),
+    "期限": lambda one: one.due_on,
+    "紧急程度": lambda one: _URGENCY[one.urgency],
+    "是否延期": lambda one: one.is_extended,
+}

@@ -1,13 +1,14 @@
 """Complaints: `/desk/v1` for officers, `/resident/v1` for one's own, `/public/v1` for anybody."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar import Request, Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 import server.complaints.reminders  # noqa: F401  registers its job
-from server.complaints import export, register
+from server.complaints import register
+from server.complaints.export import COMPLAINT_COLUMNS
 from server.complaints.register import (
     ComplaintLine,
     ComplaintPage,
@@ -25,10 +26,9 @@ from server.complaints.register import (
     WrittenComplaint,
 )
 from server.core.paging import Page
-from server.core.sheets import FILE_ANSWER, FILE_HEADERS, Form, answer_table
-from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Held, Officer, ResidentCaller, Session, address_of, problems
+from server.models.exports import export_of
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found")
@@ -61,24 +61,7 @@ async def list_complaints(
     )
 
 
-@get(
-    "/complaint-export",
-    responses=_SIGNED | FILE_ANSWER,
-    response_headers=FILE_HEADERS,
-    description="The list as a file with Chinese headings: numbers and days, nothing of who or what.",
-)
-async def export_complaints(
-    officer: Officer,
-    session: Session,
-    form: Annotated[Form, QueryParameter(name="as")] = "xlsx",
-    complaint_state: FromQuery[State | None] = None,
-    area: AreaFilter = None,
-    urgency: FromQuery[Urgency | None] = None,
-) -> Response[bytes]:
-    table = await export.complaints(
-        session, officer, state=complaint_state, area=area, urgency=urgency, form=form, now=utc_now()
-    )
-    return await in_thread(answer_table, table, form)
+export_complaints = export_of(list_complaints, "/complaint-export", "complaints", COMPLAINT_COLUMNS, form="xlsx")
 
 
 @get("/complaints/{complaint_id:uuid}", responses=_FOUND)

@@ -45,6 +45,13 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "request.method_not_allowed": Entry(405, "此地址不支持该方法", "Method not allowed here"),
     "request.not_found": Entry(404, "没有找到", "Not found"),
+    "export.too_long": Entry(
+        422,
+        "列表太长，无法存为 Excel",
+        "The list is too long for Excel",
+        "最多 {most} 行；请存为 CSV，或缩小范围。",
+        "At most {most} rows: save it as CSV, or narrow it down.",
+    ),
     "request.rate_limited": Entry(
         429,
         "请求过于频繁",

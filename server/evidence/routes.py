@@ -21,6 +21,7 @@ from server.evidence.bundle import export_bundle
 from server.evidence.dossier import SayFinding
 from server.evidence.parked import ParkedPhoto
 from server.evidence.retention import OutdatedPhoto, RuleLine
+from server.models.exports import Columns, export_of
 
 _PIECE_BYTES = 256 * 1024
 
@@ -82,6 +83,21 @@ async def list_parked_photos(
     return await parked.list_parked(session, officer, cursor)
 
 
+export_parked_photos = export_of(
+    list_parked_photos,
+    "/parked-photos/export",
+    "parked-photos",
+    {
+        "照片编号": lambda one: one.evidence_id,
+        "走访编号": lambda one: one.visit_id,
+        "SHA-256": lambda one: one.sha256,
+        "字节": lambda one: one.size_bytes,
+        "原因": lambda one: one.error,
+        "停放时间": lambda one: one.parked_at,
+    },
+)
+
+
 @post(
     "/parked-photos/{evidence_id:uuid}/again",
     status_code=204,
@@ -115,6 +131,38 @@ async def list_outdated_photos(
     return await retention.list_outdated(session, at or utc_now(), _administered(caller), cursor)
 
 
+_RETAINED: Columns = {
+    "规则": lambda one: one.rule,
+    "保存天数": lambda one: one.kept_days,
+}
+export_retention = export_of(
+    preview_retention,
+    "/retention/export",
+    "retention",
+    {
+        **_RETAINED,
+        "来源": lambda one: one.source,
+        "照片数": lambda one: one.photos,
+        "字节": lambda one: one.size_bytes,
+        "最早": lambda one: one.oldest,
+    },
+)
+export_outdated_photos = export_of(
+    list_outdated_photos,
+    "/retention/photos/export",
+    "outdated-photos",
+    {
+        "SHA-256": lambda one: one.sha256,
+        "类别": lambda one: {"photos": "照片", "mismatched": "与清单不符"}[one.shelf],
+        "字节": lambda one: one.size_bytes,
+        "引用数": lambda one: one.claims,
+        **_RETAINED,
+        "起算": lambda one: one.kept_since,
+        "到期": lambda one: one.ended_at,
+    },
+)
+
+
 def _administered(caller: Caller) -> list[str]:
     require(caller, {Role.ADMIN})
     return caller.prefixes({Role.ADMIN})
@@ -122,7 +170,16 @@ def _administered(caller: Caller) -> list[str]:
 
 router = Router(
     "/desk/v1",
-    route_handlers=[export_visit, list_parked_photos, try_photo_again, preview_retention, list_outdated_photos],
+    route_handlers=[
+        export_visit,
+        list_parked_photos,
+        export_parked_photos,
+        try_photo_again,
+        preview_retention,
+        export_retention,
+        list_outdated_photos,
+        export_outdated_photos,
+    ],
     tags=["desk"],
     security=BEARER,
 )

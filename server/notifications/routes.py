@@ -5,6 +5,7 @@ from litestar.params import FromQuery, JSONBody
 
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, CallerDep, Officer, Session, problems
+from server.models.exports import export_of
 from server.notifications import consents, notices
 from server.notifications.consents import Consents, ReportConsents
 from server.notifications.notices import NoticePage, ParkedMessage, ReadNotices, Unread
@@ -50,5 +51,21 @@ async def list_parked_messages(officer: Officer, session: Session) -> list[Parke
     return await notices.list_parked(session, officer)
 
 
-_parked = Router("/desk/v1", route_handlers=[list_parked_messages], tags=["notices"], security=BEARER)
+export_parked_messages = export_of(
+    list_parked_messages,
+    "/messages/parked/export",
+    "parked-messages",
+    {
+        "消息编号": lambda one: one.notice_id,
+        "类别": lambda one: one.kind,
+        "行政区划代码": lambda one: one.area_code,
+        "状态": lambda one: one.message,
+        "微信代码": lambda one: one.why,
+        "次数": lambda one: one.tries,
+        "时间": lambda one: one.made_at,
+    },
+)
+_parked = Router(
+    "/desk/v1", route_handlers=[list_parked_messages, export_parked_messages], tags=["notices"], security=BEARER
+)
 routers = [*(_router(place) for place in ("field", "desk", "resident")), _parked]

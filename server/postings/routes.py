@@ -15,6 +15,7 @@ from server.core.paging import Page
 from server.core.printing import PDF
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Held, Session, Worker, address_of, problems
+from server.models.exports import export_of
 from server.postings import disclosures, lists, poster, public
 from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
 from server.postings.lists import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
@@ -48,6 +49,25 @@ async def list_postings(
     limit: FromQuery[int] = 50,
 ) -> Page[PostingLine]:
     return await lists.list_postings(session, worker, state=posting_state, area=area, cursor=cursor, limit=limit)
+
+
+# The address of a village's page is for who hangs it up, not for a file that goes round.
+export_postings = export_of(
+    list_postings,
+    "/postings/export",
+    "postings",
+    {
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "轮次": lambda one: one.round,
+        "状态": lambda one: {"draft": "待张贴", "open": "公示中", "ended": "已结束"}[one.state],
+        "开始": lambda one: one.starts_on,
+        "结束": lambda one: one.ends_on,
+        "户数": lambda one: one.households,
+        "张贴处": lambda one: one.places,
+        "待答复异议": lambda one: one.objections_waiting,
+    },
+)
 
 
 @get("/postings/{posting_id:uuid}", responses=_FOUND)
@@ -113,6 +133,19 @@ async def list_disclosures(worker: Worker, session: Session) -> list[DisclosureP
     return await disclosures.list_disclosures(session, worker)
 
 
+export_disclosures = export_of(
+    list_disclosures,
+    "/disclosures/export",
+    "disclosures",
+    {
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "户数": lambda one: one.households,
+        "设立时间": lambda one: one.made_at,
+    },
+)
+
+
 @post(
     "/disclosures/{disclosure_id:uuid}/renew",
     status_code=200,
@@ -159,6 +192,7 @@ desk_router = Router(
     route_handlers=[
         make_posting,
         list_postings,
+        export_postings,
         open_posting,
         hang_up_posting,
         link_posting_place,
@@ -167,6 +201,7 @@ desk_router = Router(
         answer_objection,
         open_disclosure,
         list_disclosures,
+        export_disclosures,
         renew_disclosure,
         print_disclosure,
     ],

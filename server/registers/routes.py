@@ -7,8 +7,10 @@ from litestar import Router, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from server.core.access import require
+from server.core.checklists.wording import say_visit
 from server.core.paging import Page
 from server.core.wire import BEARER, Answer, AreaFilter, CallerDep, Held, Officer, Session, Words, problems
+from server.models.exports import ROLE_WORDS, export_of, in_words, yuan
 from server.registers import forms, homes, people, trail
 from server.registers.forms import ChecklistLine, ChecklistPage
 from server.registers.homes import HomeLine, HomeRecord, HouseholdClass
@@ -64,6 +66,36 @@ async def list_households(
     return await homes.list_homes(session, officer, area=area, class_=household_class, q=q, cursor=cursor, limit=limit)
 
 
+export_staff = export_of(
+    list_staff,
+    "/staff/export",
+    "staff",
+    {
+        "登录名": lambda one: one.login,
+        "姓名": lambda one: one.name,
+        "电话": lambda one: one.phone_mask,
+        "角色": lambda one: [f"{ROLE_WORDS[role.role]}（{role.area_name or '全国'}）" for role in one.roles],
+        "负责户数": lambda one: one.holds,
+        "停用时间": lambda one: one.disabled_at,
+    },
+)
+export_households = export_of(
+    list_households,
+    "/households/export",
+    "households",
+    {
+        "户编号": lambda one: one.number,
+        "户主": lambda one: one.head_name,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "类别": lambda one: one.class_,
+        "人数": lambda one: one.members,
+        "月保障金额（元）": lambda one: yuan(one.monthly_amount_fen),
+        "包户人员": lambda one: one.held_by,
+    },
+)
+
+
 @get("/households/{household_id:uuid}/record", responses=_FINDING)
 async def open_household_record(household_id: FromPath[UUID], officer: Officer, session: Session) -> HomeRecord:
     return await homes.open_record(session, officer, household_id)
@@ -72,6 +104,23 @@ async def open_household_record(household_id: FromPath[UUID], officer: Officer, 
 @get("/checklists", responses=_SIGNED)
 async def list_checklists(caller: CallerDep, session: Session) -> list[ChecklistLine]:
     return await forms.list_checklists(session, caller)
+
+
+export_checklists = export_of(
+    list_checklists,
+    "/checklists/export",
+    "checklists",
+    {
+        "代码": lambda one: one.code,
+        "版本": lambda one: one.version,
+        "走访类型": lambda one: say_visit(one.kind).zh,
+        "名称": lambda one: one.title["zh"],
+        "适用地区": lambda one: one.area_code or "全国",
+        "问题数": lambda one: one.questions,
+        "发布时间": lambda one: one.published_at,
+        "停用时间": lambda one: one.retired_at,
+    },
+)
 
 
 @get("/checklists/{code:str}/{version:int}", responses=_FINDING)
@@ -96,17 +145,41 @@ async def list_audit_trail(
     )
 
 
+export_audit_trail = export_of(
+    list_audit_trail,
+    "/audit/export",
+    "audit",
+    {
+        "编号": lambda one: one.id,
+        "时间": lambda one: one.at,
+        "操作者类别": lambda one: {"staff": "工作人员", "resident": "居民", "system": "系统"}[one.actor_kind],
+        "操作者": lambda one: one.actor_name,
+        "操作者编号": lambda one: one.actor_id,
+        "动作": lambda one: one.action,
+        "对象类别": lambda one: one.thing_kind,
+        "对象编号": lambda one: one.thing_id,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "说明": lambda one: in_words(one.facts),
+    },
+)
+
+
 router = Router(
     "/desk/v1",
     route_handlers=[
         show_map_source,
         list_areas,
         list_staff,
+        export_staff,
         list_households,
+        export_households,
         open_household_record,
         list_checklists,
+        export_checklists,
         open_checklist,
         list_audit_trail,
+        export_audit_trail,
     ],
     tags=["registers"],
     security=BEARER,

@@ -1,28 +1,20 @@
 """`/desk/v1/overview` and `/desk/v1/exports`: a supervisor's figures, and lists to save."""
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
-from litestar import Response, Router, get
-from litestar.datastructures import ResponseHeader
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar import Router, get
+from litestar.params import FromQuery, QueryParameter
 
-from server.core.sheets import Form, answer_sheet
-from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Officer, Session, problems
-from server.models import audit
-from server.review import overview, queue
+from server.models.exports import Columns, export_of
+from server.review import overview
 from server.review.overview import CHINA, By, FindingRate, MapPoint, Period, WorkLine
-from server.review.queue import Filters, QueueLine, Severity
-from server.review.routes import AuthorId, QueueState, WaitedH
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
 FirstDay = Annotated[date | None, QueryParameter(name="from", description="China's day; 30 days back unless told.")]
 LastDay = Annotated[date | None, QueryParameter(name="to", description="China's day, counted; today unless told.")]
-MOST_ROWS = 20_000
 
 
 def _period(area: str | None, first: date | None, last: date | None) -> Period:
@@ -68,67 +60,58 @@ async def list_points(
     return await overview.map_points(session, officer, _period(area, first, last))
 
 
-@get(
-    "/exports/{name:str}",
-    responses=_SIGNED | _FILE,
-    response_headers=[
-        ResponseHeader(name="Content-Disposition", description="The file's name.", documentation_only=True)
-    ],
-    description="The same lists as a file, the queue by its own filters. Saving one is written to the audit trail.",
+def _work_columns(of: str) -> Columns:
+    return {
+        "代码": lambda one: one.key,
+        of: lambda one: one.name,
+        "应访": lambda one: one.due,
+        "超期": lambda one: one.overdue,
+        "已访": lambda one: one.done,
+        "迟访": lambda one: one.late,
+        "退回": lambda one: one.returned,
+        "审结时长中位数（小时）": lambda one: one.median_hours_to_decision,
+    }
+
+
+export_areas = export_of(list_work, "/exports/areas", "areas", _work_columns("地区"), by="area")
+export_caseworkers = export_of(list_work, "/exports/caseworkers", "caseworkers", _work_columns("人员"), by="caseworker")
+export_findings = export_of(
+    rate_findings,
+    "/exports/findings",
+    "findings",
+    {
+        "疑点": lambda one: one.code,
+        "次数": lambda one: one.found,
+        "属实": lambda one: one.upheld,
+        "排除": lambda one: one.dismissed,
+        "属实率（%）": lambda one: one.upheld_percent,
+    },
 )
-async def export_list(
-    name: FromPath[Literal["queue", "areas", "caseworkers", "findings", "points"]],
-    officer: Officer,
-    session: Session,
-    form: Annotated[Form, QueryParameter(name="as")] = "csv",
-    area: AreaFilter = None,
-    first: FirstDay = None,
-    last: LastDay = None,
-    queue_state: QueueState = None,
-    kind: FromQuery[str | None] = None,
-    author_id: AuthorId = None,
-    finding: FromQuery[str | None] = None,
-    severity: FromQuery[Severity | None] = None,
-    waited_h: WaitedH = None,
-) -> Response[bytes]:
-    period = _period(area, first, last)
-    audit.record(session, officer, "list.exported", "list", name, area_code=area or None, form=form)
-    if name == "queue":
-        filters = Filters(
-            state=queue_state,
-            kind=kind,
-            area=area,
-            author_id=author_id,
-            finding=finding,
-            severity=severity,
-            waited_h=waited_h,
-        )
-        return await in_thread(answer_sheet, name, QueueLine, await _whole_queue(session, officer, filters), form)
-    if name == "findings":
-        rates = await overview.rate_findings(session, officer, period)
-        return await in_thread(answer_sheet, name, FindingRate, rates, form)
-    if name == "points":
-        points = await overview.map_points(session, officer, period)
-        return await in_thread(answer_sheet, name, MapPoint, points, form)
-    by: By = "area" if name == "areas" else "caseworker"
-    work = await overview.list_work(session, officer, period, by, _today())
-    return await in_thread(answer_sheet, name, WorkLine, work, form)
-
-
-async def _whole_queue(session: Session, officer: Officer, filters: Filters) -> list[QueueLine]:
-    lines: list[QueueLine] = []
-    cursor: str | None = None
-    while len(lines) < MOST_ROWS:
-        page = await queue.list_queue(session, officer, filters, cursor=cursor, limit=queue.LONGEST_PAGE, now=utc_now())
-        lines += page.items
-        if (cursor := page.next_cursor) is None:
-            break
-    return lines
-
+export_points = export_of(
+    list_points,
+    "/exports/points",
+    "points",
+    {
+        "走访编号": lambda one: one.visit_id,
+        "纬度（WGS-84）": lambda one: one.latitude,
+        "经度（WGS-84）": lambda one: one.longitude,
+        "时间": lambda one: one.at,
+        "人员编号": lambda one: one.staff_id,
+        "疑点等级": lambda one: one.severity_rank,
+    },
+)
 
 router = Router(
     "/desk/v1",
-    route_handlers=[list_work, rate_findings, list_points, export_list],
+    route_handlers=[
+        list_work,
+        export_areas,
+        export_caseworkers,
+        rate_findings,
+        export_findings,
+        list_points,
+        export_points,
+    ],
     tags=["overview"],
     security=BEARER,
 )

@@ -10,10 +10,12 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Path
 from litestar.response import Stream
 
 from server.core.access import REVIEW_ROLES, require
+from server.core.checklists.wording import say_visit
 from server.core.errors import Fault, Problem
 from server.core.paging import Page
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Held, Officer, Session, problems
+from server.models.exports import export_of
 from server.review import claims, decisions, queue, visit_page
 from server.review.claims import Claim, HandOver
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
@@ -65,6 +67,28 @@ async def list_queue(
         waited_h=waited_h,
     )
     return await queue.list_queue(session, officer, filters, cursor=cursor, limit=limit, now=utc_now())
+
+
+export_queue = export_of(
+    list_queue,
+    "/exports/queue",
+    "queue",
+    {
+        "走访编号": lambda one: one.visit_id,
+        "走访类型": lambda one: say_visit(one.kind).zh,
+        "户主": lambda one: one.head_name,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "走访人": lambda one: one.author_name,
+        "走访时间": lambda one: one.started_at,
+        "进入队列": lambda one: one.entered_at,
+        "优先级": lambda one: one.priority,
+        "状态": lambda one: {"waiting": "待审", "claimed": "审核中", "decided": "已决定"}[one.state],
+        "审核人": lambda one: one.holder_name,
+        "领取至": lambda one: one.lease_until,
+        "疑点": lambda one: one.finding_codes,
+    },
+)
 
 
 @get("/queue/counts", responses=_SIGNED)
@@ -268,6 +292,7 @@ router = Router(
     "/desk/v1",
     route_handlers=[
         list_queue,
+        export_queue,
         count_queue,
         stream_queue,
         list_views,

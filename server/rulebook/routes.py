@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, CallerDep, Session, problems
 from server.core.workdays import day_of
+from server.models.exports import export_of, in_words
 from server.rulebook import book
 from server.rulebook.book import AREA_LEVEL, RuleKind, RuleLine, WriteRule
 from server.rulebook.kinds import KINDS
@@ -28,6 +29,23 @@ async def list_rules(
 ) -> list[RuleLine]:
     day = on or day_of(utc_now())
     return await book.list_effective(session, caller, area, day, prefix)
+
+
+export_rules = export_of(
+    list_rules,
+    "/rules/export",
+    "rules",
+    {
+        "设置": lambda one: one.key,
+        "值": lambda one: in_words(one.value),
+        "适用地区": lambda one: one.area_name or "全国",
+        "行政区划代码": lambda one: one.area_code,
+        "生效日期": lambda one: one.effective_from,
+        "来源": lambda one: one.source,
+        "录入人": lambda one: one.written_by,
+        "录入时间": lambda one: one.written_at,
+    },
+)
 
 
 @get("/rules/kinds", responses=_SIGNED)
@@ -49,7 +67,7 @@ async def write_rule(
 
 router = Router(
     "/desk/v1",
-    route_handlers=[list_rules, list_rule_kinds, list_rule_history, write_rule],
+    route_handlers=[list_rules, export_rules, list_rule_kinds, list_rule_history, write_rule],
     tags=["rules"],
     security=BEARER,
 )

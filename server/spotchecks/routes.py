@@ -1,19 +1,16 @@
 """`/desk/v1`: plans of spot checks, their draws, the teams, and what came of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, Router, get, post
-from litestar.openapi.datastructures import ResponseSpec
+from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.access import REVIEW_ROLES, require
 from server.core.paging import Page
-from server.core.sheets import Form, answer_sheet
-from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, Answer, Officer, Session, problems
-from server.models import audit
+from server.models.exports import export_of, in_words
 from server.spotchecks import outcomes, plans, teams
 from server.spotchecks.draw import PlanFile
 from server.spotchecks.outcomes import Agreement, By, ComparedLine, SpotCheckLine
@@ -23,8 +20,6 @@ from server.spotchecks.teams import Team
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _ONE = _SIGNED | problems("thing.not_found")
-_FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
-MOST_ROWS = 20_000
 
 
 class SampleSize(Answer):
@@ -43,6 +38,27 @@ class Sent(Answer):
 @get("/spot-check-plans", responses=_SIGNED)
 async def list_plans(officer: Officer, session: Session) -> list[PlanLine]:
     return await plans.list_plans(session, officer)
+
+
+export_plans = export_of(
+    list_plans,
+    "/spot-check-plans/export",
+    "spot-check-plans",
+    {
+        "名称": lambda one: one.name,
+        "行政区划代码": lambda one: one.area_code,
+        "起": lambda one: one.period_from,
+        "止": lambda one: one.period_to,
+        "方案": lambda one: in_words(one.design),
+        "制定时间": lambda one: one.written_at,
+        "抽取时间": lambda one: one.drawn_at,
+        "种子": lambda one: one.seed,
+        "方法": lambda one: one.method,
+        "总体": lambda one: one.population,
+        "总体 SHA-256": lambda one: one.population_sha256,
+        "抽取数": lambda one: one.drawn,
+    },
+)
 
 
 @post("/spot-check-plans", responses=_ONE)
@@ -85,29 +101,23 @@ async def send_team(spot_check_id: FromPath[UUID], data: JSONBody[Team], officer
     return Sent(assignment_id=await teams.send_team(session, officer, spot_check_id, data, utc_now()))
 
 
-@get("/spot-checks/export", responses=_SIGNED | _FILE, description="The list, or the rates of agreement, as a file.")
-async def export_spot_checks(
-    officer: Officer,
-    session: Session,
-    what: FromQuery[Literal["checks", "question", "caseworker", "village"]] = "checks",
-    form: Annotated[Form, QueryParameter(name="as")] = "csv",
-    check_state: Annotated[str | None, QueryParameter(name="state")] = None,
-    plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
-) -> Response[bytes]:
-    audit.record(session, officer, "list.exported", "list", f"spot-checks-{what}", form=form)
-    if what != "checks":
-        rates = await outcomes.agreement(session, officer, what, plan_id)
-        return await in_thread(answer_sheet, f"agreement-{what}", Agreement, rates, form)
-    lines: list[SpotCheckLine] = []
-    cursor: str | None = None
-    while len(lines) < MOST_ROWS:
-        page = await outcomes.list_checks(
-            session, officer, state=check_state, plan_id=plan_id, cursor=cursor, limit=200
-        )
-        lines += page.items
-        if (cursor := page.next_cursor) is None:
-            break
-    return await in_thread(answer_sheet, "spot-checks", SpotCheckLine, lines, form)
+export_spot_checks = export_of(
+    list_spot_checks,
+    "/spot-checks/export",
+    "spot-checks",
+    {
+        "编号": lambda one: one.id,
+        "走访编号": lambda one: one.visit_id,
+        "户主": lambda one: one.head_name,
+        "行政区划代码": lambda one: one.area_code,
+        "抽取原因": lambda one: one.why,
+        "层": lambda one: one.stratum,
+        "状态": lambda one: one.state,
+        "比对时间": lambda one: one.compared_at,
+        "比对项": lambda one: one.compared,
+        "一致项": lambda one: one.agreed,
+    },
+)
 
 
 @get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE)
@@ -123,6 +133,20 @@ async def list_agreement(
     plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
 ) -> list[Agreement]:
     return await outcomes.agreement(session, officer, by, plan_id)
+
+
+export_agreement = export_of(
+    list_agreement,
+    "/spot-checks/agreement/export",
+    "agreement",
+    {
+        "代码": lambda one: one.key,
+        "名称": lambda one: one.name,
+        "比对项": lambda one: one.compared,
+        "一致项": lambda one: one.agreed,
+        "一致率（%）": lambda one: one.percent,
+    },
+)
 
 
 @get(
@@ -156,6 +180,7 @@ router = Router(
     "/desk/v1",
     route_handlers=[
         list_plans,
+        export_plans,
         write_plan,
         publish_plan,
         draw_plan,
@@ -164,6 +189,7 @@ router = Router(
         open_comparison,
         list_agreement,
         export_spot_checks,
+        export_agreement,
         size_sample,
     ],
     tags=["spot checks"],

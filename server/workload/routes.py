@@ -3,25 +3,21 @@
 from datetime import date, timedelta
 from typing import Annotated
 
-from litestar import Response, Router, get, put
-from litestar.openapi.datastructures import ResponseSpec
+from litestar import Router, get, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from server.core.checklists.wording import say_visit
 from server.core.paging import Page
-from server.core.sheets import Form, answer_sheet
-from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, CallerDep, Officer, Session, Worker, problems
 from server.core.workdays import day_of
-from server.models import audit
+from server.models.exports import export_of
 from server.workload import blocked, day_plans, due
 from server.workload.blocked import BlockedLine
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueLine, Which
 
-MOST_ROWS = 20_000
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_FILE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
 
 
 def _today() -> date:
@@ -72,36 +68,44 @@ async def list_blocked_visits(
     return await blocked.list_blocked(session, caller, area=area, kind=kind, cursor=cursor, limit=limit)
 
 
-@get("/due/export", responses=_SIGNED | _FILE)
-async def export_due(
-    officer: Officer,
-    session: Session,
-    form: Annotated[Form, QueryParameter(name="as")] = "csv",
-    which: FromQuery[Which | None] = None,
-    area: AreaFilter = None,
-    kind: FromQuery[str | None] = None,
-) -> Response[bytes]:
-    lines: list[DueLine] = []
-    cursor: str | None = None
-    while len(lines) < MOST_ROWS:
-        page = await due.list_due(
-            session,
-            officer,
-            which=which,
-            area=area,
-            kind=kind,
-            cursor=cursor,
-            limit=due.LONGEST_PAGE,
-            today=_today(),
-        )
-        lines += page.items
-        if (cursor := page.next_cursor) is None:
-            break
-    audit.record(session, officer, "list.exported", "list", "due", area_code=area or None, form=form)
-    return await in_thread(answer_sheet, "due", DueLine, lines, form)
+export_due = export_of(
+    list_due,
+    "/due/export",
+    "due",
+    {
+        "户编号": lambda one: one.household_number,
+        "户主": lambda one: one.head_name,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "走访类型": lambda one: say_visit(one.kind).zh,
+        "到期日": lambda one: one.due_on,
+        "超期天数": lambda one: one.days_over,
+        "超期工作日": lambda one: one.working_days_over,
+        "工作日已公布": lambda one: one.certain,
+        "包户人员": lambda one: one.held_by,
+    },
+)
+export_blocked_visits = export_of(
+    list_blocked_visits,
+    "/blocked-visits/export",
+    "blocked-visits",
+    {
+        "户编号": lambda one: one.household_number,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "走访类型": lambda one: say_visit(one.kind).zh,
+        "到期日": lambda one: one.due_on,
+        "原因": lambda one: one.zh,
+        "安排时间": lambda one: one.ordered_at,
+        "安排人": lambda one: one.ordered_by_name,
+    },
+)
 
 
 field_router = Router("/field/v1", route_handlers=[list_day_plans, plan_day], tags=["field"], security=BEARER)
 desk_router = Router(
-    "/desk/v1", route_handlers=[list_due, export_due, list_blocked_visits], tags=["workload"], security=BEARER
+    "/desk/v1",
+    route_handlers=[list_due, export_due, list_blocked_visits, export_blocked_visits],
+    tags=["workload"],
+    security=BEARER,
 )

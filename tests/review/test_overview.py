@@ -99,9 +99,9 @@ async def test_the_queue_is_saved_by_the_filters_that_its_list_takes(ground, des
         listed = (await desk.http.get("/desk/v1/queue", params=asked)).json()["items"]
         saved = await desk.http.get("/desk/v1/exports/queue", params=asked)
         rows = list(csv.DictReader(io.StringIO(saved.content.decode("utf-8-sig"))))
-        assert [one["visitId"] for one in rows] == [one["visitId"] for one in listed], asked
+        assert [one["走访编号"] for one in rows] == [one["visitId"] for one in listed], asked
         if asked.get("state") == "claimed":
-            assert [one["visitId"] for one in rows] == [held]
+            assert [one["走访编号"] for one in rows] == [held]
         if "authorId" in asked:
             assert len(rows) == 1
 

@@ -157,8 +157,8 @@ async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_coun
     await examine_visit(ground.services, visit_id=str(again))
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement")).json()
     assert {one["percent"] for one in rates} == {100.0}
-    for what, first_column in (("checks", "id"), ("caseworker", "key")):
-        file = await desk.http.get("/desk/v1/spot-checks/export", params={"what": what})
+    for path, first_column in (("export", "编号"), ("agreement/export?by=caseworker", "代码")):
+        file = await desk.http.get(f"/desk/v1/spot-checks/{path}")
         rows = file.text.lstrip("\ufeff").splitlines()
         assert rows[0].startswith(first_column)
         assert len(rows) == 2

@@ -29,7 +29,9 @@ FLAGS = [
 PHONE = {"width": 393, "height": 780}
 # Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a number, and the
 # drawn code of a complaint, which may begin or end with as many letters as it likes.
-LATIN = re.compile(r"^(A|B|C|KB|MB|GB|GPS|QR|Linux|Android|Chromium|x86_64|K|m|km|[A-Z]{1,4}[-0-9].*|[0-9A-F]{1,10})$")
+LATIN = re.compile(
+    r"^(A|B|C|KB|MB|GB|GPS|QR|Excel|CSV|Linux|Android|Chromium|x86_64|K|m|km|[A-Z]{1,4}[-0-9].*|[0-9A-F]{1,10})$"
+)
 # What slides in has arrived, what was just drawn is on the screen.
 _ARRIVED = """async () => {
   await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));

@@ -260,3 +260,28 @@ async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office
     await expect(row.get_by_text("核对联系方式")).to_be_visible()
     assert await find_faults(page) == []
     await shoot(page, "desk-audit")
+
+
+async def test_lists_are_saved_from_the_screens_that_show_them(at_desk):
+    page = await at_desk("zhuyanhui", "supervisor", "/households")
+    for screen, heading in (
+        ("households", "户编号,户主"),
+        ("staff", "登录名,姓名"),
+        ("devices", "使用人,设备"),
+        ("audit", "编号,时间"),
+        ("due", "户编号,户主"),
+        ("cases", "申请编号,户主"),
+        ("postings", "所在地,行政区划代码"),
+        ("complaints", "编号,类别"),
+        ("checklists", "代码,版本"),
+    ):
+        await page.goto(f"{page.url.split('/desk/')[0]}/desk/{screen}")
+        async with page.expect_download() as kept:
+            await page.get_by_role("button", name="存为 CSV").first.click()
+        told = (await (await kept.value).path()).read_text("utf-8-sig")
+        assert told.startswith(heading), screen
+        assert told.count("\n") > 1, screen
+    await page.goto(f"{page.url.split('/desk/')[0]}/desk/households")
+    await page.get_by_placeholder("户主姓名或档案号").fill("查无此户")
+    await expect(page.get_by_text("没有符合条件的内容")).to_be_visible()
+    await expect(page.get_by_role("button", name="存为 CSV")).to_have_count(0)

@@ -255,7 +255,7 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
     await expect(page.get_by_label("地区").first.locator("option:checked")).to_have_text("禾汀街道")
     await expect(page.locator("tbody tr")).to_have_count(1)
     async with page.expect_download() as kept:
-        await page.get_by_role("button", name="导出").press("Enter")
+        await page.get_by_role("button", name="存为 Excel").press("Enter")
     assert (await (await kept.value).path()).read_bytes().startswith(b"PK")
     saved = (await desk.http.get("/desk/v1/queue/views")).json()
     assert [(one["name"], one["filters"]["finding"]) for one in saved] == [("走得太快", "visit.too_short")]
