@@ -13,6 +13,7 @@ from server.paths import ROOT
 from tests.phones import make_kit
 
 NODE = Path(sys.executable).parent / "node"
+CLOCK_AHEAD_MS = 15 * 60_000  # as long as a token lives: to a phone that believed its clock each would be over at once
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ async def test_a_mini_program_syncs_and_uploads_within_wechats_limits(
     system, phone, server, due, large_photo, pictures, tmp_path
 ):
     partner = await system.sign_in(due.partner_login, "caseworker")
-    photos = [large_photo, pictures[1].read_bytes()]
+    photos = [large_photo, *(one.read_bytes() for one in pictures[1:4])]
     kit = await make_kit(phone, partner.id, photos=photos)
-    paths = [tmp_path / f"wx-{number}.jpg" for number in range(2)]
+    paths = [tmp_path / f"wx-{number}.jpg" for number in range(len(photos))]
     for path, content in zip(paths, photos, strict=True):
         path.write_bytes(content)
 
@@ -36,6 +37,7 @@ async def test_a_mini_program_syncs_and_uploads_within_wechats_limits(
         "folder": str(tmp_path / "wx"),
         "login": due.caseworker_login,
         "password": DEMO_PASSWORDS["caseworker"],
+        "clockAheadMs": CLOCK_AHEAD_MS,
         "visit": kit.visit,
         "evidence": kit.evidence,
         "paths": [str(one) for one in paths],
@@ -43,15 +45,26 @@ async def test_a_mini_program_syncs_and_uploads_within_wechats_limits(
     told = await drive(given)
 
     assert told["homes"] == len(await phone.pull("households"))
-    assert told["waiting"] == told["kept"] == 3  # the visit and two manifests outlive the app
+    assert told["waiting"] == told["kept"] == 5  # the visit and four manifests outlive the app
+    assert told["counted"] == 1  # two syncs at once count one change as done once
     assert told["visit"]["receipt"]
-    assert set(told["evidence"]) <= {"received", "verified"}
-    assert told["left"] == 0
-    assert len(told["progress"]) > 3  # in pieces
-    assert told["cut"] >= 1  # the app was hidden in the middle of one
-    assert told["refusal"] == "photo.hash_mismatch"  # by the body, for WeChat calls every status a success
+
+    # In the background requests were cut, none was begun, and all were taken up again when the app was shown.
+    assert min(told["cut"].values()) >= 1, told["cut"]
+    assert told["refused"] == 0
     assert told["most"] <= 10
     assert "PATCH" not in told["methods"]
+    assert len(told["progress"]) > 3  # in pieces
+    assert told["progress"] == sorted(told["progress"])  # and none from the beginning again
+    assert told["left"] == 0
+
+    # For all the wrong clock no token was asked for too early; then once for two requests, and again since it was cut.
+    assert told["refreshes"] == [0, 2]
+
+    # By the body, for WeChat calls every status a success; the refused photo waits, the one after it went.
+    assert told["told"] == ["upload.size_differs", "photo.hash_mismatch"]
+    assert told["stuck"] == [kit.evidence[2]["id"]]
+    assert {told["evidence"][at] for at in (0, 1, 3)} <= {"received", "verified"}
     held = {one.name for one in (tmp_path / "wx").iterdir()}
     assert {"zoufang-visits.json", "zoufang-households.json", "zoufang-uploads.json"} <= held  # files, not storage keys
 

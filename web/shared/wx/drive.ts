@@ -1,5 +1,5 @@
 // A mini-program's day against a real server, for tests/web/test_wx.py: reads what to do as JSON from its argument,
-// prints what happened as JSON.
+// prints what happened as JSON. The app is hidden in the middle of everything that takes long.
 import { openFiles } from './files.ts';
 import { openHttp, type Wx } from './http.ts';
 import { StubWx } from './stub.ts';
@@ -11,22 +11,48 @@ const given = JSON.parse(process.argv[2]!) as {
   folder: string;
   login: string;
   password: string;
+  clockAheadMs: number;
   visit: { id: string };
   evidence: { id: string }[];
   paths: string[];
 };
 const NAMES = ['assignments', 'households', 'checklists', 'visits', 'evidence', 'attestations'];
+const TOKENS = 'zoufang.tokens';
+const pause = (forMs: number) => new Promise((resolve) => setTimeout(resolve, forMs));
+
+const realNow = Date.now;
+Date.now = () => realNow() + given.clockAheadMs;
 
 const stub = new StubWx(given.folder);
-stub.graceMs = 50;
+stub.graceMs = 100;
 const wx = stub as unknown as Wx;
-const http = openHttp(wx, given.url, { label: 'mini-program', appVersion: 'test' });
+const openAll = () => openHttp(wx, given.url, { label: 'mini-program', appVersion: 'test' });
+let http = openAll();
 await http.signIn(given.login, given.password);
 const files = openFiles(wx);
 const open = () => Object.fromEntries(NAMES.map((name) => [name, openCollection(http, files, name)]));
+const syncAll = () => Promise.all(NAMES.map((name) => store[name]!.sync()));
+
+/** What was cut of `act`, with the app hidden soon after it began, and shown again long after. */
+async function hiddenDuring(act: () => Promise<unknown>, slow: { delayMs?: number; holdMs?: number; times?: number }): Promise<number> {
+  const { delayMs = 0, holdMs = 0, times = 1 } = slow;
+  const before = stub.seen.cut;
+  Object.assign(stub, { delayMs, holdMs });
+  void (async () => {
+    for (let time = 0; time < times; time++) {
+      await pause(30);
+      stub.hideApp();
+      await pause(500);
+      if (time === times - 1) Object.assign(stub, { delayMs: 0, holdMs: 0 });
+      stub.showApp();
+    }
+  })();
+  await act();
+  return stub.seen.cut - before;
+}
 
 let store = open();
-await Promise.all(NAMES.map((name) => store[name]!.sync()));
+const cut = { pull: await hiddenDuring(syncAll, { delayMs: 400, times: 4 }), push: 0, refresh: 0, piece: 0, answer: 0, form: 0 };
 const homes = store['households']!.all().length;
 
 store['visits']!.put(given.visit);
@@ -34,31 +60,50 @@ given.evidence.forEach((one) => store['evidence']!.put(one));
 const waiting = store['visits']!.waiting() + store['evidence']!.waiting();
 store = open(); // the app was killed: what was put is in its files
 const kept = store['visits']!.waiting() + store['evidence']!.waiting();
+// The server has them, its answer is lost; and a page that is shown again syncs once more meanwhile.
+cut.push = await hiddenDuring(() => Promise.all([store['evidence']!.sync(), store['evidence']!.sync()]), { holdMs: 400 });
+store['evidence']!.put(given.evidence[0]!);
+const counted = store['evidence']!.waiting();
 await store['evidence']!.sync();
 await store['visits']!.sync();
 
 // Many at once: the queue keeps to what WeChat allows.
 await Promise.all(Array.from({ length: 30 }, () => http.ask('/auth/v1/me')));
+const refreshes = () => stub.seen.paths.filter((one) => one.endsWith('/refresh')).length;
+const early = refreshes();
 
-// The first photo in pieces, the app hidden in the middle of one; the second whole.
+// On another day the token is too old, and the answer to its refresh is lost.
+stub.setStorageSync(TOKENS, { ...(stub.getStorageSync(TOKENS) as object), goodUntilMs: 0 });
+http = openAll();
+cut.refresh = await hiddenDuring(() => Promise.all([http.ask('/auth/v1/me'), http.ask('/auth/v1/me')]), { holdMs: 400 });
+store = open();
+
+// The first photo in pieces: a piece that never left, then one that arrived and whose answer did not; two runs at once.
 const uploads = openUploads(wx, http, files);
 uploads.queue(given.evidence[0]!.id, given.paths[0]!);
-stub.delayMs = 150;
-let hidden = false;
 const progress: number[] = [];
-await uploads.run((photo) => {
-  progress.push(photo.sentBytes);
-  if (hidden) return;
-  hidden = true;
-  setTimeout(() => stub.hideApp(), 20);
-  setTimeout(() => stub.showApp(), 400);
-});
-stub.delayMs = 0;
-await uploads.sendWhole(given.evidence[1]!.id, given.paths[1]!);
-let refusal = '';
-await uploads.sendWhole(given.evidence[1]!.id, given.paths[0]!).catch((error) => (refusal = error.code));
+const run = () => uploads.run((photo) => progress.push(photo.sentBytes));
+cut.piece = await hiddenDuring(
+  () =>
+    new Promise<void>((done) => {
+      void run();
+      void uploads.run(({ sentBytes }) => sentBytes > 0 && done());
+    }),
+  { delayMs: 400 },
+);
+cut.answer = await hiddenDuring(run, { holdMs: 400 });
+const left = uploads.waiting().length;
 
-await new Promise((resolve) => setTimeout(resolve, 1000));
+// The second whole; and what is not what was announced is refused, and keeps no other photo waiting.
+cut.form = await hiddenDuring(() => uploads.sendWhole(given.evidence[1]!.id, given.paths[1]!), { holdMs: 400 });
+uploads.queue(given.evidence[2]!.id, given.paths[0]!);
+uploads.queue(given.evidence[3]!.id, given.paths[3]!);
+const told: string[] = [];
+await uploads.run().catch((error) => told.push(error.code));
+await uploads.sendWhole(given.evidence[2]!.id, given.paths[0]!).catch((error) => told.push(error.code));
+const stuck = uploads.waiting().map((one) => one.evidenceId);
+
+await pause(1000);
 await store['evidence']!.sync();
 await store['visits']!.sync();
 console.log(
@@ -66,12 +111,16 @@ console.log(
     homes,
     waiting,
     kept,
+    counted,
+    cut,
+    refreshes: [early, refreshes() - early],
     progress,
-    refusal,
+    left,
+    told,
+    stuck,
     most: stub.seen.most,
-    cut: stub.seen.cut,
+    refused: stub.seen.refused,
     methods: [...stub.seen.methods],
-    left: uploads.waiting().length,
     visit: store['visits']!.get(given.visit.id)?.server,
     evidence: given.evidence.map((one) => store['evidence']!.get(one.id)?.server?.['state']),
   }),

@@ -26,16 +26,19 @@ interface AskedUpload extends Outcome {
 export class StubWx {
   env: { USER_DATA_PATH: string };
   /** What the code under test did, for the test to look at. */
-  seen = { most: 0, methods: new Set<string>(), cut: 0, requests: 0 };
+  seen = { most: 0, methods: new Set<string>(), cut: 0, refused: 0, paths: [] as string[] };
   /** How long a request may stay open in the background: five seconds on a phone. */
   graceMs = 5_000;
   /** Kept back before sending, so that a test can hide the app in between. */
   delayMs = 0;
+  /** An answer kept back so long, so that the server did what was asked and nobody hears of it. */
+  holdMs = 0;
   private storage = new Map<string, string>();
   private hide: (() => void)[] = [];
   private show: (() => void)[] = [];
   private open = new Set<AbortController>();
   private background = false;
+  private cutting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
@@ -48,16 +51,14 @@ export class StubWx {
   hideApp(): void {
     this.background = true;
     this.hide.forEach((one) => one());
-    setTimeout(() => {
-      if (!this.background) return;
-      for (const one of this.open) {
-        this.seen.cut += 1;
-        one.abort();
-      }
+    this.cutting = setTimeout(() => {
+      this.seen.cut += this.open.size;
+      this.open.forEach((one) => one.abort());
     }, this.graceMs);
   }
 
   showApp(): void {
+    clearTimeout(this.cutting);
     this.background = false;
     this.show.forEach((one) => one());
   }
@@ -66,10 +67,11 @@ export class StubWx {
 
   setStorageSync = (key: string, value: unknown): void => {
     const text = JSON.stringify(value);
-    if (text.length > KEY_BYTES) throw new Error('setStorageSync:fail entry size limit');
-    this.storage.set(key, text);
-    const total = [...this.storage.values()].reduce((sum, one) => sum + one.length, 0);
+    if (Buffer.byteLength(text) > KEY_BYTES) throw new Error('setStorageSync:fail entry size limit');
+    const others = [...this.storage].filter(([name]) => name !== key).map(([, held]) => held);
+    const total = [...others, text].reduce((sum, one) => sum + Buffer.byteLength(one), 0);
     if (total > STORAGE_BYTES) throw new Error('setStorageSync:fail exceed storage max size 10Mb');
+    this.storage.set(key, text);
   };
 
   arrayBufferToBase64 = (bytes: ArrayBuffer): string => Buffer.from(bytes).toString('base64');
@@ -92,7 +94,8 @@ export class StubWx {
     this.seen.methods.add(asked.method);
     if (!METHODS.has(asked.method)) return asked.fail({ errMsg: `request:fail invalid method ${asked.method}` });
     const body = ['GET', 'HEAD'].includes(asked.method) ? undefined : asked.data;
-    void this.send(asked, { method: asked.method, headers: { 'Content-Type': 'application/json', ...asked.header }, body }, (answer, text) => ({
+    const headers = { 'Content-Type': 'application/json', ...asked.header };
+    void this.send('request', asked, { method: asked.method, headers, body }, (answer, text) => ({
       statusCode: answer.status,
       data: text,
       header: Object.fromEntries(answer.headers),
@@ -103,27 +106,42 @@ export class StubWx {
     const form = new FormData();
     for (const [key, value] of Object.entries(asked.formData ?? {})) form.append(key, String(value));
     form.append(asked.name, new Blob([readFileSync(asked.filePath)], { type: 'image/jpeg' }), 'tmp.jpg');
-    void this.send(asked, { method: 'POST', headers: asked.header, body: form }, (answer, text) => ({
+    void this.send('uploadFile', asked, { method: 'POST', headers: asked.header, body: form }, (answer, text) => ({
       statusCode: answer.status,
       data: text,
     }));
   };
 
-  private async send(asked: Outcome, init: RequestInit, told: (answer: Response, text: string) => unknown): Promise<void> {
-    if (this.open.size >= AT_ONCE) return asked.fail({ errMsg: 'request:fail exceed max task count' });
+  private async send(
+    name: string,
+    asked: Outcome,
+    init: RequestInit,
+    told: (answer: Response, text: string) => unknown,
+  ): Promise<void> {
+    const refusal = this.background ? 'interrupted' : this.open.size >= AT_ONCE ? 'exceed max task count' : '';
+    if (refusal) {
+      this.seen.refused += 1;
+      return asked.fail({ errMsg: `${name}:fail ${refusal}` });
+    }
     const cutter = new AbortController();
     this.open.add(cutter);
-    this.seen.requests += 1;
+    this.seen.paths.push(new URL(asked.url).pathname);
     this.seen.most = Math.max(this.seen.most, this.open.size);
     try {
-      if (this.delayMs) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+      await pause(this.delayMs);
       const answer = await fetch(asked.url, { ...init, signal: cutter.signal });
       const text = await answer.text();
+      await pause(this.holdMs);
+      cutter.signal.throwIfAborted();
       asked.success(told(answer, text));
     } catch (error) {
-      asked.fail({ errMsg: cutter.signal.aborted ? 'request:fail interrupted' : `request:fail ${String(error)}` });
+      asked.fail({ errMsg: `${name}:fail ${cutter.signal.aborted ? 'interrupted' : String(error)}` });
     } finally {
       this.open.delete(cutter);
     }
   }
+}
+
+function pause(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs));
 }

@@ -39,6 +39,7 @@ export function openCollection(http: Http, files: Files, name: string, schemaVer
   const kept: Kept = files.read<Kept>(name) ?? { checkpoint: { id: '', lwt: 0 }, held: {} };
   const address = `/field/v1/sync/${name}/${schemaVersion}`;
   const waiting = (): Held[] => Object.values(kept.held).filter((one) => one.changes > 0);
+  let running: Promise<void> | null = null;
 
   return {
     all: () => Object.values(kept.held).map((one) => one.document).filter((one) => !one._deleted),
@@ -51,11 +52,20 @@ export function openCollection(http: Http, files: Files, name: string, schemaVer
       kept.held[document.id] = { document: mine, master: held?.master ?? null, changes: (held?.changes ?? 0) + 1 };
       files.write(name, kept);
     },
-    async sync() {
-      while (waiting().length) await push(waiting().slice(0, BATCH));
-      while ((await pull()) === PAGE);
-    },
+    sync: () => (running ??= all()),
   };
+
+  /** One at a time: a page that syncs when it is shown again meets the one that waited for that. */
+  async function all(): Promise<void> {
+    try {
+      do {
+        while (waiting().length) await push(waiting().slice(0, BATCH));
+        while ((await pull()) === PAGE);
+      } while (waiting().length);
+    } finally {
+      running = null;
+    }
+  }
 
   async function push(batch: Held[]): Promise<void> {
     const sent = batch.map((one) => ({ id: one.document.id, changes: one.changes, document: one.document }));

@@ -2,7 +2,7 @@
 // a weak network or a visit to another app costs at most one piece; or whole by `wx.uploadFile`, where every HTTP
 // status counts as success and only the body says what happened.
 import type { Files } from './files.ts';
-import { NoAnswer, Refused, type Http, type Wx } from './http.ts';
+import { Refused, type Http, type Wx } from './http.ts';
 
 export interface Queued {
   evidenceId: string;
@@ -16,12 +16,15 @@ export interface Queued {
 export interface Uploads {
   queue(evidenceId: string, path: string): void;
   waiting(): Queued[];
-  /** Sends all that waits; throws what stops it, and goes on from there when called again. */
+  /** Sends all that waits, and goes on where it stopped when called again. Throws `NoAnswer`; at the end, with all the
+   * others sent, the first `Refused` of a photo that the server did not take. */
   run(onProgress?: (photo: Queued) => void): Promise<void>;
   sendWhole(evidenceId: string, path: string): Promise<void>;
 }
 
 const PIECE_BYTES = 256 * 1024;
+const BUSY_MS = 1_000;
+const BUSY_TRIES = 10;
 const NAME = 'uploads';
 // The type is always said: `wx.request` would say application/json by itself.
 const TUS = { 'Tus-Resumable': '1.0.0', 'Content-Type': 'application/offset+octet-stream' };
@@ -30,57 +33,70 @@ export function openUploads(wx: Wx, http: Http, files: Files): Uploads {
   const manager = wx.getFileSystemManager();
   let photos = files.read<Queued[]>(NAME) ?? [];
   const keep = (): void => files.write(NAME, photos);
+  const watching = new Set<(photo: Queued) => void>();
+  let running: Promise<void> | null = null;
 
   return {
     waiting: () => photos,
     queue(evidenceId, path) {
+      if (photos.some((one) => one.evidenceId === evidenceId)) return;
       const { size } = manager.statSync(path) as WechatMiniprogram.Stats;
       photos.push({ evidenceId, path, sizeBytes: size, sentBytes: 0, url: null });
       keep();
     },
     async run(onProgress) {
-      while (photos[0]) {
-        await send(photos[0], onProgress);
-        photos = photos.slice(1);
-        keep();
+      if (onProgress) watching.add(onProgress);
+      try {
+        await (running ??= all());
+      } finally {
+        if (onProgress) watching.delete(onProgress);
       }
     },
     async sendWhole(evidenceId, path) {
-      const header = { Authorization: `Bearer ${await http.token()}`, 'Accept-Language': 'zh-CN' };
-      await http.foreground();
-      const { statusCode, data } = await new Promise<WechatMiniprogram.UploadFileSuccessCallbackResult>(
-        (success, reject) =>
-          wx.uploadFile({
-            url: http.url('/field/v1/photos'),
-            filePath: path,
-            name: 'file',
-            formData: { evidenceId },
-            header,
-            success,
-            fail: ({ errMsg }) => reject(new NoAnswer(errMsg)),
-          }),
-      );
-      const body = JSON.parse(data) as { code?: string };
-      if (statusCode >= 400 || body.code) throw new Refused(statusCode, body);
+      await http.ask('/field/v1/photos', { file: { path, form: { evidenceId } } });
     },
   };
 
-  async function send(photo: Queued, onProgress?: (photo: Queued) => void): Promise<void> {
-    if (photo.url) await findOffset(photo);
-    photo.url ??= await create(photo);
-    keep();
-    while (photo.sentBytes < photo.sizeBytes) {
+  /** One photo after the other, and one run at a time: a second one joins it. */
+  async function all(): Promise<void> {
+    const tried = new Set<Queued>();
+    let refusal: Refused | null = null;
+    try {
+      for (let photo; (photo = photos.find((one) => !tried.has(one))); tried.add(photo)) {
+        try {
+          await send(photo);
+          photos = photos.filter((one) => one !== photo);
+          keep();
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          refusal ??= error;
+        }
+      }
+    } finally {
+      running = null;
+    }
+    if (refusal) throw refusal;
+  }
+
+  async function send(photo: Queued): Promise<void> {
+    let isKnown = !photo.url; // how far one is that was begun earlier, the server says
+    let busy = 0;
+    while (!isKnown || photo.sentBytes < photo.sizeBytes) {
       try {
-        await sendPiece(photo);
+        photo.url ??= await create(photo);
+        if (isKnown) await sendPiece(photo);
+        else await findOffset(photo);
+        isKnown = true;
+        busy = 0;
       } catch (error) {
-        // Cut in the background, or another piece arrived after all: the server knows where it stands.
-        const lost = error instanceof NoAnswer && http.inBackground();
-        if (!lost && !(error instanceof Refused && error.code === 'upload.offset_differs')) throw error;
-        await http.foreground();
-        await findOffset(photo);
+        // A piece that was cut may have arrived after all, or be arriving still.
+        const cut = error instanceof Refused && ['upload.offset_differs', 'upload.busy'].includes(error.code);
+        if (!cut || busy++ === BUSY_TRIES) throw error;
+        if (error.code === 'upload.busy') await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+        isKnown = false;
       }
       keep();
-      onProgress?.(photo);
+      watching.forEach((told) => told(photo));
     }
   }
 
