@@ -26,8 +26,10 @@ async def settle_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
         return
     connection = await session.connection()
     # Locked first: of two last parts that arrive together the second must see the first.
-    await connection.exec_driver_sql(LOCK, {"ids": list(ids)})
-    complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": list(ids)})).scalars())
+    here = list((await connection.exec_driver_sql(LOCK, {"ids": list(ids)})).scalars())
+    if not here:
+        return  # as of photos announced before their visit
+    complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": here})).scalars())
     for visit_id in complete:
         audit.record(session, None, "visit.complete", "visit", visit_id)
         await defer(session, "review.examine", visit_id=str(visit_id))

@@ -1,4 +1,4 @@
-"""The database side of photos, in three statements: some are announced, one came, some were examined.
+"""The database side of photos, in four statements: some are announced, one came, new or again, some were examined.
 
 Photos come four to a visit and more, so what counts is the number of round trips. What these say of feed and
 audit is what `feed.announce` and `audit.record` say for one row at a time.
@@ -6,7 +6,7 @@ audit is what `feed.announce` and `audit.record` say for one row at a time.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,13 +15,11 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
+from server.core.database import Glances
+from server.core.jobs import DEFER_IN_TURN
 
-
-class Noted(NamedTuple):
-    """A claim whose bytes came just now: its visit (None for a paper), and whether nobody had sent them before."""
-
-    visit_id: UUID | None
-    is_new: bool
+# What these statements ask for by name, as everyone asks for the jobs of other rooms.
+EXAMINE_VISIT, CLEAR_SPOOL = "evidence.examine_visit", "uploads.clear"
 
 
 # A row that exists is written over only when the caller's rules saw it (`seen`), as with visits.
@@ -69,19 +67,78 @@ async def announce(
     return set((await connection.exec_driver_sql(ANNOUNCE, told)).scalars())
 
 
+# Of what nobody has sent before, as of nearly every photo, all that its coming means in one statement. The claim is
+# locked before it is judged: of two who bring the same bytes the second finds nothing left to do.
+RECEIVE_NEW = f"""
+WITH awaited AS (
+    SELECT id, visit_id, author_id FROM evidence
+    WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' FOR UPDATE
+), fresh AS (
+    INSERT INTO photo (sha256, size_bytes, state) SELECT %(sha256)s, %(size)s, 'stored' FROM awaited
+    ON CONFLICT DO NOTHING RETURNING sha256
+), moved AS (
+    UPDATE evidence e SET state = 'received', uploaded_at = %(now)s FROM awaited a, fresh
+    WHERE e.id = a.id RETURNING e.id, e.visit_id, e.author_id
+), ended AS (
+    UPDATE upload SET state = 'done', lease = NULL, lease_until = NULL, received_bytes = size_bytes
+    WHERE id = %(upload)s AND EXISTS (SELECT FROM moved) RETURNING id, way
+), told AS (
+    INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'evidence', id::text FROM moved
+    ON CONFLICT (staff_id, collection, doc_id)
+    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
+), noted AS (
+    INSERT INTO audit_entry (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, facts)
+    SELECT %(actor_kind)s, %(actor)s, %(device)s, %(request)s, 'evidence.received', 'evidence', id::text,
+        jsonb_build_object('sha256', %(sha256)s::text) FROM moved
+), wanted AS (
+    SELECT '{EXAMINE_VISIT}' AS task, 'photos:' || visit_id AS turn, jsonb_build_object('visit_id', visit_id) AS args
+    FROM moved
+    UNION ALL
+    SELECT '{CLEAR_SPOOL}', 'spool:' || id, jsonb_build_object('upload_id', id)
+    FROM ended WHERE way = 'put' OR EXISTS (SELECT FROM upload_chunk c WHERE c.upload_id = ended.id)
+), {DEFER_IN_TURN}
+SELECT (SELECT ids FROM queued) AS jobs FROM moved
+"""  # noqa: S608  the names are constants
+
+
+async def receive_new(
+    glances: Glances,
+    caller: Caller | None,
+    claim_id: UUID,
+    upload_id: str | None,
+    sha256: str,
+    size: int,
+    now: datetime,
+) -> bool:
+    """The announced bytes are in the store, and no photo has been the same: it is received, to be examined with the
+    others of its visit, and its upload is done. False when it is not so simple, and then nothing was done.
+    """
+    told = {"id": claim_id, "sha256": sha256, "size": size, "upload": upload_id, "now": now, **_actor(caller)}
+    return bool(await glances.run(RECEIVE_NEW, told))
+
+
+def _actor(caller: Caller | None) -> dict[str, Any]:
+    return {
+        "actor_kind": "system" if caller is None else "resident" if caller.is_resident else "staff",
+        "actor": caller.id if caller else None,
+        "device": caller.device_id if caller else None,
+        "request": _request_id(),
+    }
+
+
 # No phone is to hear of a paper.
 RECEIVE = """
 WITH of_visit AS (
     UPDATE evidence SET state = 'received', uploaded_at = %(now)s
-    WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' RETURNING id, visit_id, author_id
+    WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' RETURNING id, author_id
 ), of_paper AS (
     UPDATE paper_photo SET state = 'received', uploaded_at = %(now)s
     WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' RETURNING id
 ), claim AS (
-    SELECT id, visit_id, 'evidence' AS kind FROM of_visit UNION ALL SELECT id, NULL, 'paper_photo' FROM of_paper
+    SELECT id, 'evidence' AS kind FROM of_visit UNION ALL SELECT id, 'paper_photo' FROM of_paper
 ), fresh AS (
     INSERT INTO photo (sha256, size_bytes, state) SELECT %(sha256)s, %(size)s, 'stored' FROM claim
-    ON CONFLICT DO NOTHING RETURNING sha256
+    ON CONFLICT DO NOTHING
 ), told AS (
     INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'evidence', id::text FROM of_visit
     ON CONFLICT (staff_id, collection, doc_id)
@@ -91,31 +148,17 @@ WITH of_visit AS (
     SELECT %(actor_kind)s, %(actor)s, %(device)s, %(request)s, 'evidence.received', kind, id::text,
         jsonb_build_object('sha256', %(sha256)s::text) FROM claim
 )
-SELECT visit_id, EXISTS (SELECT FROM fresh) AS is_new FROM claim
+SELECT id FROM claim
 """
 
 
 async def receive(
     session: AsyncSession, caller: Caller | None, claim_id: UUID, sha256: str, size: int, now: datetime
-) -> Noted | None:
-    """The announced bytes are in the store. None when this claim awaits no such bytes (any more)."""
-    kind = "system" if caller is None else "resident" if caller.is_resident else "staff"
+) -> bool:
+    """The announced bytes are in the store. False when this claim awaits no such bytes (any more)."""
     connection = await session.connection()
-    result = await connection.exec_driver_sql(
-        RECEIVE,
-        {
-            "id": claim_id,
-            "sha256": sha256,
-            "size": size,
-            "now": now,
-            "actor_kind": kind,
-            "actor": caller.id if caller else None,
-            "device": caller.device_id if caller else None,
-            "request": _request_id(),
-        },
-    )
-    row = result.first()
-    return Noted(row.visit_id, row.is_new) if row is not None else None
+    told = {"id": claim_id, "sha256": sha256, "size": size, "now": now, **_actor(caller)}
+    return (await connection.exec_driver_sql(RECEIVE, told)).first() is not None
 
 
 # In one order, so that two that settle the same claims wait for each other and do not cross.

@@ -11,7 +11,7 @@ from sqlalchemy import exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
-from field_api.photo_rows import receive, settle
+from field_api.photo_rows import CLEAR_SPOOL, receive, receive_new, settle
 from media.store import original_key
 from server.core import jobs
 from server.core.access import Caller, found, readable
@@ -109,6 +109,9 @@ async def take_in(services: Services, arrival: Arrival, announced: Claim, conten
         raise Problem("photo.hash_mismatch", expected=announced.sha256[:12], received=sha256[:12])
     if announced.state == "announced":
         await services.store.put(original_key(sha256), content.file, content.size, OCTETS)
+        told = (arrival.caller, arrival.evidence_id, arrival.upload_id, sha256, content.size, utc_now())
+        if await receive_new(services.glances, *told):
+            return Received(evidence_id=arrival.evidence_id, state="received", sha256=sha256)
     async with open_session(services.sessions) as session:
         return await claim_stored(session, arrival, sha256, content.size)
 
@@ -124,15 +127,10 @@ async def claim_stored(session: AsyncSession, arrival: Arrival, sha256: str, siz
 
 
 async def _receive(session: AsyncSession, arrival: Arrival, sha256: str, size: int) -> State | None:
-    """Note it, and have it examined unless it was: with its visit's other photos where it is new. None: not awaited."""
+    """Note it, and have it examined unless it was. None: not awaited."""
     now = utc_now()
-    noted = await receive(session, arrival.caller, arrival.evidence_id, sha256, size, now)
-    if noted is None:
+    if not await receive(session, arrival.caller, arrival.evidence_id, sha256, size, now):
         return None
-    if noted.is_new and noted.visit_id is not None:
-        turn = f"photos:{noted.visit_id}"
-        await jobs.defer(session, "evidence.examine_visit", in_turn=turn, visit_id=str(noted.visit_id))
-        return "received"
     # Whoever examines or erases the same content at this moment is waited for.
     photo = await session.get_one(Photo, sha256, with_for_update=True)
     if photo.state == "stored":
@@ -190,4 +188,4 @@ async def _end_upload(session: AsyncSession, arrival: Arrival, state: str) -> No
     has_pieces = or_(Upload.way == "put", exists().where(UploadChunk.upload_id == Upload.id))
     ended = update(Upload).where(Upload.id == arrival.upload_id).values(**changes).returning(has_pieces)
     if await session.scalar(ended.execution_options(synchronize_session=False)):
-        await jobs.defer(session, "uploads.clear", upload_id=arrival.upload_id)
+        await jobs.defer(session, CLEAR_SPOOL, upload_id=arrival.upload_id)

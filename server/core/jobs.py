@@ -15,6 +15,7 @@ import procrastinate
 import structlog
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
+from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import plain_url, raw_connection
@@ -49,6 +50,20 @@ def task(
         return run
 
     return register
+
+
+# The part of a statement that is whole by itself which does what `defer` does with `in_turn`: before it stands a
+# `wanted` (task, turn, args), and what comes after must read `queued`, or it is left undone.
+DEFER_IN_TURN = """
+due AS (
+    SELECT lock FROM procrastinate_jobs
+    WHERE lock IN (SELECT turn FROM wanted) AND status = 'todo' AND scheduled_at IS NULL FOR SHARE
+), queued AS (
+    SELECT procrastinate_defer_jobs_v1(array_agg(
+        ROW(task, task, 0, turn, NULL, args, NULL)::procrastinate_job_to_defer_v1)) AS ids
+    FROM wanted WHERE turn NOT IN (SELECT lock FROM due)
+)
+"""
 
 
 # Only its SQL is used: jobs are deferred on the session's own connection, never on a pool of this.
@@ -106,13 +121,20 @@ async def _is_due(session: AsyncSession, lock: str) -> bool:
 def build_worker(services: Services) -> procrastinate.App:
     """The app that runs the registered tasks. Import the rooms first, so that their tasks are known."""
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=plain_url(services.settings.database_url))
+        connector=procrastinate.PsycopgConnector(
+            conninfo=plain_url(services.settings.database_url), configure=_commit_by_itself
+        )
     )
     for name, registered in TASKS.items():
         runner = app.task(name=name, queue=name, retry=RETRY, pass_context=True)(_bound(registered, services))
         if registered.cron:
             app.periodic(cron=registered.cron)(runner)
     return app
+
+
+async def _commit_by_itself(connection: AsyncConnection[Any]) -> None:
+    """All that procrastinate asks is a statement whole by itself: a transaction around each is two trips more."""
+    await connection.set_autocommit(True)
 
 
 def known_queues() -> list[str]:
