@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.completion import settle_visits
-from field_api.photo_rows import settle
+from field_api.photo_rows import note_looks
 from media.fingerprint import Fingerprint
 from media.limits import DEFAULT_LIMITS, Limits
 from media.photo import PhotoFacts, examine
@@ -120,13 +120,7 @@ def _look(store: Held, photo: Waiting, max_mb: int) -> dict[str, Any]:
     if not isinstance(outcome, PhotoRefused):
         for name, jpeg in _copies(outcome[1]).items():
             store.put(rendition_key(photo.sha256, name), jpeg, len(jpeg), JPEG)
-    return {
-        "sha256": photo.sha256,
-        **_describe(outcome),
-        "examined_at": utc_now(),
-        "parked_at": None,
-        "parked_error": None,
-    }
+    return {"sha256": photo.sha256, **_describe(outcome), "examined_at": utc_now()}
 
 
 class OtherBytes(Exception):
@@ -183,6 +177,4 @@ def _as_bits(fingerprint: Fingerprint) -> str:
 async def _note(session: AsyncSession, looks: list[dict[str, Any]]) -> None:
     """Write down what was seen; every claim gets its outcome, and the visits that waited for it may be whole."""
     if looks:
-        await session.execute(update(Photo), sorted(looks, key=lambda one: one["sha256"]))
-        settled = await settle(session, [one["sha256"] for one in looks], utc_now())
-        await settle_visits(session, settled)
+        await settle_visits(session, await note_looks(session, looks, utc_now()))

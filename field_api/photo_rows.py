@@ -1,4 +1,4 @@
-"""The database side of photos, in four statements: some are announced, one came, new or again, some were examined.
+"""The database side of photos, in a few statements: some are announced, one came, new or again, some were seen.
 
 Photos come four to a visit and more, so what counts is the number of round trips. What these say of feed and
 audit is what `feed.announce` and `audit.record` say for one row at a time.
@@ -161,11 +161,28 @@ async def receive(
     return (await connection.exec_driver_sql(RECEIVE, told)).first() is not None
 
 
-# In one order, so that two that settle the same claims wait for each other and do not cross.
-SETTLE = """
-WITH looked AS (
-    SELECT sha256, state, refused_code FROM photo WHERE sha256 = ANY(%(hashes)s) AND state <> 'stored'
-), settled AS (
+LOOK_COLUMNS = {
+    "sha256": "text",
+    "state": "text",
+    "refused_code": "text",
+    "media_type": "text",
+    "facts": "jsonb",
+    "fingerprint": "bit(256)",
+    "fingerprint_quality": "int",
+    "look": "bytea",
+    "inside_fingerprint": "bit(256)",
+    "inside_quality": "int",
+    "inside_look": "bytea",
+    "copies": "jsonb",
+    "examined_at": "timestamptz",
+}
+_TYPED = ", ".join(f"{name} {kind}" for name, kind in LOOK_COLUMNS.items())
+_SEEN = ", ".join(f"{name} = l.{name}" for name in LOOK_COLUMNS if name != "sha256")
+
+# Every claim that awaits what became of the contents in `looked`. In one order, so that two that settle the same
+# claims wait for each other and do not cross.
+_SETTLED = """
+settled AS (
     UPDATE evidence e SET state = l.state, refused_code = l.refused_code, settled_at = %(now)s
     FROM looked l WHERE e.sha256 = l.sha256 AND e.state = 'received'
     RETURNING e.id, e.visit_id, e.author_id, e.state, e.refused_code
@@ -187,12 +204,51 @@ WITH looked AS (
 SELECT DISTINCT visit_id FROM settled
 """
 
+SETTLE = f"""
+WITH looked AS (
+    SELECT sha256, state, refused_code FROM photo WHERE sha256 = ANY(%(hashes)s) AND state <> 'stored'
+), {_SETTLED}
+"""  # noqa: S608  the names are the constants above
+
 
 async def settle(session: AsyncSession, hashes: Collection[str], now: datetime) -> set[UUID]:
-    """Every claim that awaits what became of this content hears it. Returns the visits that did."""
+    """Every claim that awaits what became of these contents hears it. Returns the visits that did."""
     connection = await session.connection()
     told = {"hashes": list(hashes), "now": now, "request": _request_id()}
     return set((await connection.exec_driver_sql(SETTLE, told)).scalars())
+
+
+# The photos are locked first and in one order. A claim of the same content that comes meanwhile waits for them, or
+# was before this and has asked for a look of its own.
+NOTE_LOOKS = f"""
+WITH held AS (
+    SELECT sha256 FROM photo WHERE sha256 = ANY(%(hashes)s) ORDER BY sha256 FOR UPDATE
+), looked AS (
+    UPDATE photo p SET {_SEEN}, parked_at = NULL, parked_error = NULL
+    FROM held JOIN jsonb_to_recordset(%(looks)s) AS l({_TYPED}) USING (sha256) WHERE p.sha256 = l.sha256
+    RETURNING p.sha256, p.state, p.refused_code
+), {_SETTLED}
+"""  # noqa: S608  the names are the constants above
+
+
+async def note_looks(session: AsyncSession, looks: Sequence[dict[str, Any]], now: datetime) -> set[UUID]:
+    """Write down what was seen, and settle every claim of it. Returns the visits that heard.
+
+    `looks` hold columns of LOOK_COLUMNS; one that a look leaves out is emptied.
+    """
+    connection = await session.connection()
+    told = {
+        "hashes": [one["sha256"] for one in looks],
+        "looks": Jsonb([_spelt(one) for one in looks], dumps=msgspec.json.encode),
+        "now": now,
+        "request": _request_id(),
+    }
+    return set((await connection.exec_driver_sql(NOTE_LOOKS, told)).scalars())
+
+
+def _spelt(look: dict[str, Any]) -> dict[str, Any]:
+    """Bytes as PostgreSQL reads them out of a text."""
+    return {name: f"\\x{value.hex()}" if isinstance(value, bytes) else value for name, value in look.items()}
 
 
 def _request_id() -> str | None:

@@ -102,7 +102,7 @@ async def test_a_job_does_not_begin_before_what_it_is_to_see_is_there(services, 
 async def test_a_look_cut_short_is_begun_again_with_the_same_result(system, services, phone, announced, monkeypatch):
     await send(phone, announced, 0, 1, 2, 3)
     with monkeypatch.context() as cut:
-        cut.setattr("field_api.examination.settle", _fail)
+        cut.setattr("field_api.examination.note_looks", _fail)
         await system.run_jobs()
     assert await states(services, announced) == ["received"] * 4, "nothing is noted by halves"
     async with open_session(services.sessions) as session:
