@@ -34,6 +34,7 @@ class System:
     url: str
     environment: dict[str, str]
     postgres: EmbeddedPostgres
+    s3: EmbeddedS3
     api: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     # More API processes beside the first, as docker-compose.yml runs them.
@@ -48,8 +49,9 @@ class System:
         return psycopg.connect(self.database, autocommit=True)
 
     def cpu_seconds(self) -> float:
-        """User and system time of the server's, the worker's and the database's process trees."""
-        return sum(_tree_cpu(one.pid) for one in (self.api, *self.replicas, *self.workers, self.postgres.process))
+        """User and system time of the server's, the worker's, the database's and the store's process trees."""
+        parts = (self.api, *self.replicas, *self.workers, self.postgres.process, self.s3.process)
+        return sum(_tree_cpu(one.pid) for one in parts if one is not None)
 
     def api_memory_mb(self) -> float:
         """Of all API processes together."""
@@ -116,7 +118,7 @@ def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
             others = [_start("api", {**environment, "ZOUFANG_PORT": str(port)}, folder) for port in ports[1:]]
             running = [_start("worker", environment, folder) for _ in range(workers)]
             urls = [f"http://127.0.0.1:{port}" for port in ports]
-            system = System(urls[0], environment, postgres, api, running, others, urls)
+            system = System(urls[0], environment, postgres, s3, api, running, others, urls)
             try:
                 for url in urls:
                     _wait_until_ready(url)
