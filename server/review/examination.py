@@ -36,7 +36,7 @@ from server.models.review import (
 )
 from server.models.visits import ARRIVING_STATES, Attestation, Visit
 from server.review.doubts import Facts
-from server.review.rules import Doubt, codes_reading, find_doubts
+from server.review.rules import Doubt, codes_reading, find_doubts, look_at_photos
 from server.review.view import LEAST_QUALITY, read_fix, view_visit, visited_on
 
 # Days of waiting that a finding counts for, by severity.
@@ -60,7 +60,7 @@ async def examine_visit(services: Services, *, visit_id: str, codes: list[str] |
         visit = await _lock(session, UUID(visit_id))
         if _is_on_its_way(visit):
             return
-        view = await view_visit(session, visit)
+        view = await view_visit(session, visit, with_photos=look_at_photos(codes))
         fresh = await _replace_findings(session, visit, list(find_doubts(view, codes)), codes, utc_now())
         await _enter_queue(session, visit, view.rule(FINDING_DAYS), utc_now())
         await session.flush()  # the tally reads the rows
@@ -336,7 +336,7 @@ async def look_again(services: Services, *, visit_id: str, codes: list[str] | No
         visit = await _lock(session, UUID(visit_id))
         if _is_on_its_way(visit):
             return
-        view = await view_visit(session, visit)
+        view = await view_visit(session, visit, with_photos=look_at_photos(codes))
         await _replace_findings(session, visit, list(find_doubts(view, codes)), codes, utc_now())
         await _enter_queue(session, visit, view.rule(FINDING_DAYS), utc_now())
 

@@ -439,6 +439,11 @@ def find_doubts(view: VisitView, codes: Collection[str] | None = None) -> Iterat
             yield Doubt(rule.code, severity, evidence_id, facts)
 
 
+def look_at_photos(codes: Collection[str] | None) -> bool:
+    """Whether any of these rules does, or of all."""
+    return any(rule.looks_at == "photos" for rule in RULES if codes is None or rule.code in codes)
+
+
 def codes_reading(setting: str) -> list[str]:
     """The rules that a change of this setting may change."""
     return [one.code for one in RULES if setting in one.settings or setting == f"finding.{one.code}"]

@@ -1,6 +1,6 @@
 """All that the rules may look at when they doubt a visit, read once in a fixed number of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -66,6 +66,16 @@ class PhotoView(NamedTuple):
         return Point(position["latitude"], position["longitude"]) if position else None
 
 
+class NotRead(list[PhotoView]):
+    """In the place of photos that nobody said they would look at: a rule that does is caught."""
+
+    def __iter__(self) -> Iterator[PhotoView]:
+        raise LookupError("this rule looks at photos, and its row does not say so")
+
+    def __len__(self) -> int:
+        raise LookupError("this rule counts photos, and its row does not say so")
+
+
 class SpotView(NamedTuple):
     """A fix of the author's at another home, and where that home is registered."""
 
@@ -107,8 +117,8 @@ class VisitView(NamedTuple):
         return self.rules[key]
 
 
-async def view_visit(session: AsyncSession, visit: Visit) -> VisitView:
-    """Reads what `remember` wrote of this visit too, so that comes first."""
+async def view_visit(session: AsyncSession, visit: Visit, *, with_photos: bool = True) -> VisitView:
+    """Reads what `remember` wrote of this visit too, so that comes first. Photos are the dearest part of it."""
     household = await session.get_one(Household, visit.household_id)
     rules = await rule_values(session, visit.area_code, visited_on(visit))
     members = list(
@@ -131,7 +141,7 @@ async def view_visit(session: AsyncSession, visit: Visit) -> VisitView:
         home=_home(household, visit),
         start=read_fix(visit.document.get("startFix")),
         end=read_fix(visit.document.get("endFix")),
-        photos=await _photos(session, visit, rules),
+        photos=await _photos(session, visit, rules) if with_photos else NotRead(),
         attestations=attestations,
         devices=own_devices,
         previous=await _previous(session, visit),

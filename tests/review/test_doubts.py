@@ -18,7 +18,8 @@ from server.models.visits import Visit
 from server.review import rules
 from server.review.examination import examine_visit, look_again, on_rule_changed
 from server.review.neighbours import find_alike
-from server.review.rules import RULES, sentence
+from server.review.rules import RULES, look_at_photos, sentence
+from server.review.view import view_visit
 from tests.media.media_makers import make_scene
 from tests.review.makers import MORNING
 
@@ -383,6 +384,26 @@ def test_each_row_declares_the_settings_that_its_function_reads(rule):
     read = set(re.findall(r'view\.rule\("([^"]+)"\)', inspect.getsource(rule.find)))
     assert read <= set(rule.settings)
     assert set(rules.codes_reading(f"finding.{rule.code}")) == {rule.code}
+
+
+async def test_photos_are_read_for_the_rules_that_look_at_them_alone(ground):
+    """One that looked without its row saying so would find that they were not read."""
+    visit = await ground.examined()
+    async with ground.services.sessions() as session:
+        view = await view_visit(session, await session.get_one(Visit, visit), with_photos=False)
+    unread = {rule.code for rule in RULES if _asks_for_photos(rule, view)}
+    assert unread == {rule.code for rule in RULES if rule.looks_at == "photos"}
+    assert look_at_photos(None)
+    assert look_at_photos(["visit.too_short", "photo.reused"])
+    assert not look_at_photos(["visit.too_short", "visit.at_night"])
+
+
+def _asks_for_photos(rule, view):
+    try:
+        list(rule.find(view))
+    except LookupError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
