@@ -43,6 +43,7 @@ def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True)
     for statement in indexes:
         connection.execute(statement)
     connection.execute(_COUNTS)
+    _sum_months(connection)
     connection.execute("SET session_replication_role = origin")
     connection.execute(
         "VACUUM (ANALYZE) queue_count, visit, visit_investigator, review_item, visit_tally, finding, decision"
@@ -51,7 +52,20 @@ def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True)
     return Filled(visits, time.perf_counter() - started)
 
 
-# What the trigger would have noted, had it been asked.
+def _sum_months(connection: "psycopg.Connection") -> None:
+    connection.execute("TRUNCATE visit_month")
+    connection.execute(_MONTHS)
+    connection.execute("VACUUM (ANALYZE) visit_month")
+
+
+_MONTHS = """
+INSERT INTO visit_month (level, month, area_code, bucket, visits, late, returned)
+SELECT level, date_trunc('month', visited_on), left(county_code, level), decided_bucket(decided_after_s),
+    count(*), sum(is_late::int), sum(is_returned::int)
+FROM visit_tally CROSS JOIN (VALUES (4), (6)) levels (level) GROUP BY 1, 2, 3, 4
+"""
+
+# What the triggers would have noted, had they been asked.
 _COUNTS = """
 WITH gone AS (DELETE FROM queue_count)
 INSERT INTO queue_count (county_code, kind, gravest, finding_codes, items)
@@ -120,9 +134,9 @@ _PLACES = [
         {CASEWORKERS})::uuid
     FROM generate_series(0, {HOMES - 1}) n""",
     # Reviews of the next two months, and some overdue: a sixth of the homes.
-    f"""INSERT INTO assignment (id, household_id, kind, due_on, checklist_code, checklist_version, state)
-    SELECT uuidv7(), md5('home' || n)::uuid, 'review', date '2026-11-10' + n / 6 % 70, c.code, c.version, 'open'
-    FROM generate_series(0, {HOMES - 1}, 6) n,
+    f"""INSERT INTO assignment (id, household_id, area_code, kind, due_on, checklist_code, checklist_version, state)
+    SELECT uuidv7(), h.id, h.area_code, 'review', date '2026-11-10' + n / 6 % 70, c.code, c.version, 'open'
+    FROM generate_series(0, {HOMES - 1}, 6) n JOIN household h ON h.id = md5('home' || n)::uuid,
         (SELECT code, version FROM checklist_template WHERE kind = 'review' LIMIT 1) c""",
 ]
 
@@ -191,6 +205,7 @@ def settle(connection: "psycopg.Connection") -> None:
         connection.execute(statement)
     for statement in indexes:
         connection.execute(statement)
+    _sum_months(connection)
     connection.execute("SET session_replication_role = origin")
     connection.execute("VACUUM (ANALYZE) visit_tally, finding, decision")
 

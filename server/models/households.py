@@ -7,10 +7,12 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     LargeBinary,
+    String,
     and_,
     or_,
     select,
@@ -127,7 +129,7 @@ class Assignment(Base):
         Index(
             "ix_assignment_due",
             "due_on",
-            postgresql_include=["household_id", "kind"],
+            postgresql_include=["household_id", "kind", "area_code"],
             postgresql_where=text("state = 'open'"),
         ),
         ForeignKeyConstraint(
@@ -138,6 +140,8 @@ class Assignment(Base):
 
     id: Mapped[Id]
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
+    # Of the home: copied by a trigger, so that what is due is counted without it.
+    area_code: Mapped[str] = mapped_column(String(12), FetchedValue())
     kind: Mapped[str]
     due_on: Mapped[date]
     checklist_code: Mapped[str]

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -62,6 +63,8 @@ class ReviewItem(Base):
             name="claimed_has_a_holder",
         ),
         Index("ix_review_item_queue", "waits_since", "visit_id", postgresql_where=text("state <> 'decided'")),
+        # Those that nobody has claimed: whoever claims the next does not walk past all that are claimed before it.
+        Index("ix_review_item_waiting", "waits_since", "visit_id", postgresql_where=text("state = 'waiting'")),
         # A county's own queue, in order: without it a county's reviewer walks through the whole province's.
         Index(
             "ix_review_item_county_queue",
@@ -317,6 +320,54 @@ ON CONFLICT (visit_id) DO UPDATE SET
     county_code = excluded.county_code, area_code = excluded.area_code, author_id = excluded.author_id,
     visited_on = excluded.visited_on, is_late = excluded.is_late, is_returned = excluded.is_returned,
     decided_after_s = excluded.decided_after_s
+""")
+
+
+class VisitMonth(Base):
+    """The tallies of a calendar month, summed: of a prefecture (level 4) and of a county (6).
+
+    `bucket`: how long after it came a visit was first decided; -1: not yet. The database's `decided_bucket` gives it
+    and `decided_at_bucket` the seconds it stands for. What a tally changes is noted in `visit_month_change` by a
+    trigger, so that nobody waits for another, and counts from there until `fold_months` adds it up.
+    """
+
+    __tablename__ = "visit_month"
+
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    area_code: Mapped[str] = mapped_column(String(6), primary_key=True)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    visits: Mapped[int]
+    late: Mapped[int]
+    returned: Mapped[int]
+
+
+class VisitMonthChange(Base):
+    __tablename__ = "visit_month_change"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    county_code: Mapped[str] = mapped_column(String(6))
+    month: Mapped[date]
+    bucket: Mapped[int] = mapped_column(SmallInteger)
+    visits: Mapped[int]
+    late: Mapped[int]
+    returned: Mapped[int]
+
+
+async def fold_months(session: AsyncSession) -> None:
+    """Each change goes into its sums once, whoever else folds at the same time."""
+    await session.execute(_FOLD_MONTHS)
+
+
+_FOLD_MONTHS = text("""
+WITH gone AS (DELETE FROM visit_month_change RETURNING county_code, month, bucket, visits, late, returned)
+INSERT INTO visit_month (level, month, area_code, bucket, visits, late, returned)
+SELECT level, month, left(county_code, level), bucket, sum(visits), sum(late), sum(returned)
+FROM gone CROSS JOIN (VALUES (4), (6)) levels (level)
+GROUP BY 1, 2, 3, 4 HAVING (sum(visits), sum(late), sum(returned)) <> (0, 0, 0)
+ORDER BY 1, 2, 3, 4
+ON CONFLICT (level, month, area_code, bucket) DO UPDATE SET visits = visit_month.visits + excluded.visits,
+    late = visit_month.late + excluded.late, returned = visit_month.returned + excluded.returned
 """)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, exists, func, literal, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, found, readable, require
@@ -23,9 +23,9 @@ from server.core.wire import Answer, Wire
 from server.models import audit
 from server.models.cases import RelativeOnStaff
 from server.models.people import Staff, StaffRole
-from server.models.review import Decision, ReviewItem
+from server.models.review import Decision, ReviewItem, written
 from server.models.visits import VisitInvestigator
-from server.review.queue import NOW, ORDER, Filters, filtered, filters_of, so_many
+from server.review.queue import NOW, ORDER, Filters, filters_of, narrowed, so_many
 
 
 class Claim(Answer):
@@ -47,7 +47,6 @@ async def claim_next(services: Services, caller: Caller, filters: Filters, now: 
     the last waits for all the others.
     """
     require(caller, REVIEW_ROLES)
-    filters.state = "waiting"
     until = now + timedelta(minutes=services.settings.claim_minutes)
     told = {"now": now, "until": until, "caller": caller.id, "device": caller.device_id}
     told["request"] = structlog.contextvars.get_contextvars().get("request_id")
@@ -61,15 +60,23 @@ async def claim_next(services: Services, caller: Caller, filters: Filters, now: 
 @lru_cache(maxsize=500)
 def _claim_first(caller: Caller, asked: tuple[Any, ...]) -> Kept:
     """Kept, as the page's query is: whoever claims once claims again."""
-    rows = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
-    free = keep_statement(rows.order_by(*ORDER).limit(so_many(1)).with_for_update(skip_locked=True))
-    return Kept(_CLAIM_FIRST.replace("FREE", free.sql), free.values)
+    rows = narrowed(readable(ReviewItem, caller), filters_of(asked), NOW).order_by(*ORDER).limit(so_many(1))
+    waiting, claimed = ReviewItem.state == written("waiting"), ReviewItem.state == written("claimed")
+    fresh, lapsed = (
+        keep_statement(rows.where(is_free).with_for_update(skip_locked=True))
+        for is_free in (waiting, and_(claimed, ReviewItem.lease_until <= NOW))
+    )
+    sql = _CLAIM_FIRST.replace("FRESH", fresh.sql).replace("LAPSED", lapsed.sql)
+    return Kept(sql, fresh.values | lapsed.values)
 
 
-# What `lease` does and notes for one item that is locked already, in a single statement: a lapsed claim of one's own
-# is only renewed.
+# The first of those that nobody claimed and of those whose claim has lapsed, each found by its own index: looked for
+# together they are found behind all that are claimed. Then what `lease` does and notes, in the same statement: a
+# lapsed claim of one's own is only renewed.
 _CLAIM_FIRST = """
-WITH free AS (FREE), taken AS (
+WITH fresh AS (FRESH), lapsed AS (LAPSED), free AS (
+    SELECT * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM lapsed) one ORDER BY waits_since, visit_id LIMIT 1
+), taken AS (
     UPDATE review_item item SET state = 'claimed', holder_id = %(caller)s, lease_until = %(until)s,
         version = item.version + (free.holder_id IS DISTINCT FROM %(caller)s)::int,
         changed_at = CASE WHEN free.holder_id = %(caller)s THEN item.changed_at ELSE now() END

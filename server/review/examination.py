@@ -32,6 +32,7 @@ from server.models.review import (
     SeenPhoto,
     SpotCheck,
     fold_counts,
+    fold_months,
     tally,
 )
 from server.models.visits import ARRIVING_STATES, Attestation, Visit
@@ -346,6 +347,7 @@ async def fold(services: Services) -> None:
     """Sums of what came and went; nobody waits for it, and what is counted is right without it."""
     async with open_session(services.sessions) as session:
         await fold_counts(session)
+        await fold_months(session)
 
 
 @jobs.task("review.rule_changed")

@@ -2,7 +2,8 @@
 
 Each answer is one query, over indexes by area and time, so that it costs what the area and the period hold and
 not what the table does. What it counts stands in narrow rows (`visit_tally`, and area and day on each finding) that
-are written in the transaction of what they say; a test holds them to the direct count.
+are written in the transaction of what they say, and whole months of a province in sums of those; tests hold both to
+the direct count.
 """
 
 from datetime import date, datetime, time, timedelta
@@ -32,14 +33,19 @@ from server.core.access import REVIEW_ROLES, Caller, in_areas, require
 from server.core.location import Datum, Fix, to_wgs84
 from server.core.wire import Answer
 from server.models.areas import LEVELS, Area
-from server.models.households import Assignment, Caseload, Household
+from server.models.households import Assignment, Caseload
 from server.models.people import Staff
-from server.models.review import COUNTY, Finding, ReviewItem, SeenFix, VisitTally
+from server.models.review import COUNTY, Finding, ReviewItem, SeenFix, VisitMonth, VisitMonthChange, VisitTally
 from server.models.visits import Visit
+from server.review import months
+from server.review.months import Months
 
 CHINA = ZoneInfo("Asia/Shanghai")
 MOST_POINTS = 2000
+# Of the sums of whole months: prefectures, counties.
+SUMMED_LEVELS = (4, 6)
 SECONDS = 3600
+DAY = timedelta(days=1)
 By = Literal["area", "caseworker"]
 
 
@@ -62,7 +68,8 @@ class Period(Answer):
 class WorkLine(Answer):
     """`due`: open and due by the period's end; `overdue`: of those, due before today. `late`: done after the day due.
 
-    The median runs from the visit's arrival to its first decision.
+    The median runs from the visit's arrival to its first decision. Where whole months are read from their sums, it is
+    right to the width of a bucket: six minutes in the first day, an hour in the first week, then six hours.
     """
 
     key: str
@@ -128,7 +135,13 @@ async def list_work(session: AsyncSession, caller: Caller, period: Period, by: B
 
 
 def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
-    """Of whole visits, from their tallies alone."""
+    """Of whole visits, from their tallies alone, or from the sums of whole months of more than one county."""
+    if (
+        by == "area"
+        and (level := _summed_level(caller, period))
+        and (whole := months.within(period.first, period.last))
+    ):
+        return _line(_done_by_months(caller, period, level, whole))
     key: Any = func.left(VisitTally.area_code, _next_level(period.area)) if by == "area" else VisitTally.author_id
     median = func.percentile_cont(0.5).within_group(VisitTally.decided_after_s) / SECONDS
     rows = (
@@ -148,6 +161,34 @@ def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
     if len(period.area) >= COUNTY:
         rows = rows.where(VisitTally.county_code == period.area[:COUNTY])
     return _line(rows)
+
+
+def _summed_level(caller: Caller, period: Period) -> int | None:
+    """At which level months are summed that hold all which this caller asks for, and no more."""
+    if len(period.area) >= COUNTY:
+        return None
+    asked = [period.area] if caller.covers(period.area, REVIEW_ROLES) else caller.prefixes(REVIEW_ROLES)
+    finest = max(len(one) for one in (*asked, "9" * _next_level(period.area)))
+    return next((level for level in SUMMED_LEVELS if level >= finest), None)
+
+
+def _done_by_months(caller: Caller, period: Period, level: int, whole: Months) -> Select[Any]:
+    """Whole months from their sums, and the days before and after them one by one."""
+    length = _next_level(period.area)
+    days = [
+        months.count_days(length).where(
+            _within(VisitTally.area_code, caller, period), VisitTally.visited_on.between(first, last)
+        )
+        for first, last in ((period.first, whole.begin - DAY), (whole.end, period.last))
+        if first <= last
+    ]
+    summed = months.count_months(VisitMonth, VisitMonth.area_code, length, whole).where(
+        _within(VisitMonth.area_code, caller, period), VisitMonth.level == level
+    )
+    changed = months.count_months(VisitMonthChange, VisitMonthChange.county_code, length, whole).where(
+        _within(VisitMonthChange.county_code, caller, period)
+    )
+    return months.find_medians(union_all(*days, summed, changed))
 
 
 def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
@@ -205,12 +246,7 @@ def _within(column: Any, caller: Caller, period: Period) -> Any:
 
 
 def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
-    """Of open visits: a county's by its homes; a province's by their day, each with its home looked up."""
-    home: Any = Household.__table__.alias("home")
-    on = home.c.id == Assignment.household_id
-    if len(period.area or min(caller.prefixes(REVIEW_ROLES), key=len)) < COUNTY:
-        home = select(Household.area_code).where(Household.id == Assignment.household_id).limit(1).lateral("home")
-        on = true()
+    """Of open visits, from the index of those that are due."""
     # Whoever holds the home has it to do; its partner has it in hand too.
     held = (
         select(Caseload.staff_id)
@@ -218,7 +254,7 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
         .offset(0)
         .lateral("held")
     )
-    key: Any = func.left(home.c.area_code, _next_level(period.area)) if by == "area" else held.c.staff_id
+    key: Any = func.left(Assignment.area_code, _next_level(period.area)) if by == "area" else held.c.staff_id
     zero = literal(0)
     rows = (
         select(
@@ -231,9 +267,8 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
             cast(null(), Double).label("median"),
         )
         .select_from(Assignment)
-        .join(home, on)
         .where(
-            _within(home.c.area_code, caller, period),
+            _within(Assignment.area_code, caller, period),
             Assignment.state == literal_column("'open'"),
             Assignment.kind != "spot_check",
             Assignment.due_on <= period.last,

@@ -167,7 +167,11 @@ _AFTER = tuple_(*ORDER) > tuple_(
 
 
 def filtered(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
-    rows = rows.where(in_state(filters.state, now))
+    return narrowed(rows.where(in_state(filters.state, now)), filters, now)
+
+
+def narrowed(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
+    """By all of the filters but the state."""
     if filters.kind is not None:
         rows = rows.where(ReviewItem.kind == filters.kind)
     if filters.area is not None:

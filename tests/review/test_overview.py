@@ -2,7 +2,8 @@
 
 import csv
 import io
-from datetime import timedelta
+import random
+from datetime import date, timedelta
 
 import openpyxl
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import event, select, text, update
 from server.core.database import open_session
 from server.core.sheets import cell
 from server.models.areas import AreaRule
-from server.models.households import Assignment
-from server.models.review import Decision, tally
+from server.models.households import Assignment, Household
+from server.models.people import StaffRole
+from server.models.review import Decision, fold_months, tally
 from server.models.visits import Visit
 from server.review.examination import examine_visit
 from tests.review.makers import MORNING
@@ -194,3 +196,107 @@ async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, co
     await system.run_jobs()
     towns = (await desk.http.get("/desk/v1/overview/work", params={"area": county.code, **NOVEMBER})).json()
     assert sum(one["done"] for one in towns) == 11
+
+
+TALLIED = text("""
+INSERT INTO visit_tally (visit_id, county_code, area_code, author_id, visited_on, is_late, is_returned, decided_after_s)
+SELECT v.id, left(:area, 6), :area, v.author_id, :day, :late, :returned, :after FROM visit v WHERE v.id = :id
+""")
+SUMMED = text("""
+SELECT level, month, area_code, bucket, sum(visits) AS visits, sum(late) AS late, sum(returned) AS returned FROM (
+    SELECT level, month, area_code, bucket, visits, late, returned FROM visit_month
+    UNION ALL SELECT level, month, left(county_code, level), bucket, visits, late, returned
+    FROM visit_month_change CROSS JOIN (VALUES (4), (6)) levels (level)) one
+GROUP BY 1, 2, 3, 4 HAVING (sum(visits), sum(late), sum(returned)) <> (0, 0, 0) ORDER BY 1, 2, 3, 4
+""")
+TALLIES_COUNTED = text("""
+SELECT level, date_trunc('month', visited_on)::date AS month, left(area_code, level), decided_bucket(decided_after_s),
+    count(*), sum(is_late::int), sum(is_returned::int)
+FROM visit_tally CROSS JOIN (VALUES (4), (6)) levels (level) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+""")
+
+
+async def test_months_summed_are_what_counting_their_tallies_gives(ground, services):
+    """Whatever is written, changed and taken away, by whom and folded when ever."""
+    dice = random.Random(5)
+    visits = [await ground.visit(n) for n in range(12)]
+    for turn in range(80):
+        visit = dice.choice(visits)
+        told = {
+            "id": visit,
+            "area": dice.choice(["339901100200", "339901101200", "339902100200", "338801100200"]),
+            "day": date(2026, 1, 1) + timedelta(days=dice.randrange(120)),
+            "late": dice.random() < 0.3,
+            "returned": dice.random() < 0.3,
+            "after": dice.choice([None, dice.uniform(0, 9e6), dice.uniform(0, 9e4)]),
+        }
+        async with open_session(services.sessions) as session:
+            if dice.random() < 0.7:
+                await session.execute(text("DELETE FROM visit_tally WHERE visit_id = :id"), {"id": visit})
+                await session.execute(TALLIED, told)
+            else:
+                await session.execute(
+                    text("UPDATE visit_tally SET decided_after_s = :after, is_late = :late WHERE visit_id = :id"), told
+                )
+        if turn % 9 == 0:
+            async with open_session(services.sessions) as session:
+                await fold_months(session)
+        async with services.sessions() as session:
+            summed = [tuple(one) for one in await session.execute(SUMMED)]
+            assert summed == [tuple(one) for one in await session.execute(TALLIES_COUNTED)]
+    async with services.sessions() as session:
+        assert await session.scalar(text("SELECT count(*) FROM visit_month")) > 20
+
+
+@pytest.mark.parametrize("seconds", [0, 359, 360, 86_399, 86_400, 604_799, 604_800, 5_183_999, 5_184_000, 9e7])
+async def test_a_bucket_says_when_to_its_own_width(services, seconds):
+    async with services.sessions() as session:
+        said = text("SELECT decided_at_bucket(decided_bucket(:s), 0), decided_at_bucket(decided_bucket(:s), 1)")
+        begins, ends = (await session.execute(said, {"s": seconds})).one()
+    assert begins <= seconds < ends
+    assert ends - begins <= max(360, seconds / 24)
+
+
+async def test_a_provinces_months_and_the_days_around_them_are_counted_once(ground, services, system, desk):
+    """Asked as a province's supervisor: the same, but for the median's bucket, as from the tallies one by one."""
+    dice = random.Random(8)
+    visits = [await ground.visit(n) for n in range(40)]
+    async with open_session(services.sessions) as session:
+        await session.execute(update(StaffRole).where(StaffRole.role == "supervisor").values(area_code="33"))
+        for n, visit in enumerate(visits):
+            day = date(2026, 1, 1) + timedelta(days=dice.randrange(150))
+            told = {"id": visit, "area": "339901100200", "day": day, "late": n % 3 == 0, "returned": n % 4 == 0}
+            await session.execute(TALLIED, told | {"after": None if n % 5 == 0 else dice.uniform(0, 3e5)})
+    for folded in (False, True):
+        if folded:
+            async with open_session(services.sessions) as session:
+                await fold_months(session)
+        for first, last in (
+            (date(2026, 1, 1), date(2026, 5, 30)),
+            (date(2026, 1, 17), date(2026, 4, 3)),
+            (date(2026, 2, 1), date(2026, 2, 28)),
+            (date(2026, 1, 31), date(2026, 3, 1)),
+            (date(2026, 2, 2), date(2026, 3, 30)),
+            (date(2026, 1, 31), date(2026, 1, 31)),
+        ):
+            asked = {"from": first.isoformat(), "to": last.isoformat()}
+            by_area = (await desk.http.get("/desk/v1/overview/work", params={"area": "33", **asked})).json()
+            by_person = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **asked})).json()
+            for name in ("done", "late", "returned"):
+                assert sum(one[name] for one in by_area) == sum(one[name] for one in by_person), (first, last, name)
+            exact = next((one["medianHoursToDecision"] for one in by_person if one["done"]), None)
+            told = next((one["medianHoursToDecision"] for one in by_area if one["done"]), None)
+            assert told == (exact and pytest.approx(exact, abs=max(0.2, exact / 20))), (first, last)
+
+
+async def test_a_visit_that_is_due_follows_its_home_to_another_area(services, desk):
+    async with open_session(services.sessions) as session:
+        due = await session.scalar(select(Assignment).where(Assignment.state == "open").limit(1))
+        home = await session.get_one(Household, due.household_id)
+        assert due.area_code == home.area_code
+        home.area_code = await session.scalar(
+            select(Household.area_code).where(Household.area_code != home.area_code).limit(1)
+        )
+        await session.flush()
+        await session.refresh(due)
+        assert due.area_code == home.area_code

@@ -141,6 +141,19 @@ async def test_whoever_claims_the_next_leaves_one_trace_and_renews_what_had_laps
     assert noted.request_id is not None
 
 
+async def test_the_next_is_the_first_in_order_whether_it_was_never_claimed_or_its_claim_has_lapsed(
+    ground, desk, county_desk
+):
+    visits = [await ground.examined(n, started_at=MORNING + n * DAY) for n in range(5)]
+    for visit in visits[1], visits[3], visits[4]:
+        await claim(desk, visit)
+    async with open_session(ground.services.sessions) as session:
+        lapsed = ReviewItem.visit_id.in_([visits[1], visits[3]])
+        await session.execute(update(ReviewItem).where(lapsed).values(lease_until=MORNING))
+    taken = [(await county_desk.http.post(f"{QUEUE}/claim")).json().get("visitId") for _ in range(5)]
+    assert taken == [*map(str, visits[:4]), None]
+
+
 async def test_pages_neither_repeat_nor_skip_while_visits_come_in(ground, desk):
     first = [await ground.examined(n, started_at=MORNING + n * DAY, minutes=35 - 30 * (n % 2)) for n in range(5)]
     page = (await desk.http.get(QUEUE, params={"limit": 2})).json()
