@@ -11,6 +11,7 @@ from server.core.services import Services, open_services
 from server.core.settings import load_settings
 from tests.review.cunning import Caught, plant_tricks
 from tests.review.frauds import Score, plant
+from tests.review.honest import Heard, plant_honest
 from tests.review.makers import Ground
 
 HONEST, EACH = 150, 6
@@ -19,7 +20,7 @@ HONEST, EACH = 150, 6
 def measure(seconds: float) -> Iterator[Row]:
     del seconds  # the county is as large as it is
     with running_system(workers=0) as system:
-        scores, tricks = asyncio.run(_plant(system))
+        scores, tricks, honest = asyncio.run(_plant(system))
     planted = [one for one in scores if one.planted or one.wrong]
     yield Row(
         f"frauds planted among {HONEST} honest visits: found",
@@ -31,6 +32,10 @@ def measure(seconds: float) -> Iterator[Row]:
     for trick in tricks:
         aim = trick.must or ""
         yield Row(f"near the limit: {trick.name}", f"{trick.found} of {trick.planted} found", trick.code, "", aim)
+    for one in honest:
+        raised = ", ".join(f"{code} {count}" for code, count in sorted(one.raised.items())) or "nothing"
+        asked = "all asked for" if one.raised and not one.wrong else ""
+        yield Row(f"honest: {one.name}", f"{raised} in {one.visits} visits", asked, "", "what the domain asks for")
 
 
 def _told(one: Score) -> tuple[str, str]:
@@ -41,12 +46,13 @@ def _told(one: Score) -> tuple[str, str]:
     return f"recall {recall}, precision {precision}", f"{one.planted} planted, {one.wrong} wrong"
 
 
-async def _plant(system: System) -> tuple[list[Score], list[Caught]]:
+async def _plant(system: System) -> tuple[list[Score], list[Caught], list[Heard]]:
     settings = load_settings(system.environment)
     async with open_services(settings) as services:
         ground = await Ground.open(services)
         scores = await plant(ground, honest=HONEST, each=EACH, run_jobs=lambda: _run_jobs(services))
-        return scores, await plant_tricks(ground, each=EACH, run_jobs=lambda: _run_jobs(services))
+        tricks = await plant_tricks(ground, each=EACH, run_jobs=lambda: _run_jobs(services))
+        return scores, tricks, await plant_honest(ground, each=EACH, run_jobs=lambda: _run_jobs(services))
 
 
 async def _run_jobs(services: Services) -> None:

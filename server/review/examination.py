@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -295,22 +295,15 @@ def _record_entry(session: AsyncSession, visit: Visit, standing: Iterable[Any], 
 async def _pass_on(session: AsyncSession, visit: Visit, fresh: list[Finding]) -> None:
     """Have those visits looked at again whose findings may follow from this one.
 
-    Those that a new finding names, by the same rules, since it holds for both sides; and the next visit of the
-    same author, to which this one may now be the one before. A second look passes nothing on, so this ends.
+    Those that a new finding names, by the same rules, since it holds for both sides; and each investigator's next
+    visit, to which this one may now be the one before. A second look passes nothing on, so this ends.
     A second visit's own outcome is for the spot checks to work out.
     """
     codes: dict[UUID, set[str]] = {}
     for finding in fresh:
         for one in _named_visits(finding.facts):
             codes.setdefault(one, set()).update(_BOTH_SIDES.get(finding.code, (finding.code,)))
-    following = await session.scalar(
-        select(Visit.id)
-        .where(Visit.author_id == visit.author_id, Visit.id != visit.id, Visit.started_at > visit.started_at)
-        .where(Visit.complete_at.is_not(None))
-        .order_by(Visit.started_at)
-        .limit(1)
-    )
-    if following is not None:
+    for following in await _following(session, visit):
         codes.setdefault(following, set()).add("visit.travelled_too_fast")
     # One that has no item yet is being examined at this moment, and may have missed this one.
     decided = exists().where(ReviewItem.visit_id == Visit.id, ReviewItem.state == "decided")
@@ -319,6 +312,24 @@ async def _pass_on(session: AsyncSession, visit: Visit, fresh: list[Finding]) ->
         await jobs.defer(session, "review.look_again", visit_id=str(one), codes=sorted(codes[one]))
     if visit.kind == "spot_check":
         await jobs.defer(session, "spotchecks.compare", visit_id=str(visit.id))
+
+
+async def _following(session: AsyncSession, visit: Visit) -> list[UUID]:
+    """Where each investigator's phone was next, of visits that were examined: the others will see this one."""
+    own = (
+        select(SeenFix.staff_id, func.max(SeenFix.captured_at).label("last"))
+        .where(SeenFix.visit_id == visit.id)
+        .group_by(SeenFix.staff_id)
+        .subquery()
+    )
+    after = (
+        select(SeenFix.visit_id)
+        .where(SeenFix.staff_id == own.c.staff_id, SeenFix.captured_at > own.c.last, SeenFix.visit_id != visit.id)
+        .order_by(SeenFix.captured_at)
+        .limit(1)
+        .lateral()
+    )
+    return list(await session.scalars(select(after.c.visit_id).distinct().select_from(own).join(after, true())))
 
 
 # The same bytes may be a photo in one visit and a signature in the other.

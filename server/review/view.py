@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -83,6 +83,13 @@ class SpotView(NamedTuple):
     home: Fix
 
 
+class Journey(NamedTuple):
+    """Of one investigator: where their phone was last before this visit, and where it first was in it."""
+
+    before: SeenFix
+    here: SeenFix
+
+
 class VisitView(NamedTuple):
     visit: Visit
     household: Household
@@ -93,10 +100,12 @@ class VisitView(NamedTuple):
     photos: list[PhotoView]
     attestations: list[Attestation]
     devices: dict[UUID, Device]
-    # The visit that the same author ended last before this one began.
-    previous: Visit | None
+    # The author's first.
+    journeys: list[Journey]
     # Visits that name one of the same investigators, begun within a day of this one.
     nearby: list[Visit]
+    # How far the clocks of their phones were ahead of the server's when they last told.
+    clocks: dict[UUID, timedelta]
     # Fixes of other visits with the very same coordinates.
     same_place: list[SeenFix]
     # Fixes of the author's at other homes, within a few metres of one of this visit's.
@@ -116,6 +125,9 @@ class VisitView(NamedTuple):
     def rule(self, key: str) -> Any:
         return self.rules[key]
 
+    def clock_off(self, visit: Visit) -> timedelta:
+        return self.clocks.get(visit.device_id, timedelta())
+
 
 async def view_visit(session: AsyncSession, visit: Visit, *, with_photos: bool = True) -> VisitView:
     """Reads what `remember` wrote of this visit too, so that comes first. Photos are the dearest part of it."""
@@ -134,6 +146,7 @@ async def view_visit(session: AsyncSession, visit: Visit, *, with_photos: bool =
     )
     own_devices = {one.id: one for one in devices}
     last_visit = await _last_visit(session, visit)
+    nearby = await _nearby(session, visit)
     return VisitView(
         visit=visit,
         household=household,
@@ -144,8 +157,9 @@ async def view_visit(session: AsyncSession, visit: Visit, *, with_photos: bool =
         photos=await _photos(session, visit, rules) if with_photos else NotRead(),
         attestations=attestations,
         devices=own_devices,
-        previous=await _previous(session, visit),
-        nearby=await _nearby(session, visit),
+        journeys=await _journeys(session, visit),
+        nearby=nearby,
+        clocks=await _clocks(session, [visit, *nearby]),
         same_place=await _same_place(session, visit),
         same_spot=await _same_spot(session, visit, rules["visit.same_spot_m"]),
         author_fixes=await _author_fixes(session, visit, rules["visit.same_accuracy_fixes"]),
@@ -216,21 +230,35 @@ async def _used_elsewhere(session: AsyncSession, visit: Visit, hashes: list[str]
     return uses
 
 
-async def _previous(session: AsyncSession, visit: Visit) -> Visit | None:
-    if visit.started_at is None:
-        return None
-    found: Visit | None = await session.scalar(
-        select(Visit)
+async def _journeys(session: AsyncSession, visit: Visit) -> list[Journey]:
+    here = aliased(SeenFix)
+    last = (
+        select(SeenFix)
         .where(
-            Visit.author_id == visit.author_id,
-            Visit.id != visit.id,
-            Visit.submitted_at.is_not(None),
-            Visit.started_at <= visit.started_at,
+            SeenFix.staff_id == here.staff_id,
+            SeenFix.captured_at <= here.captured_at,
+            SeenFix.visit_id != visit.id,
         )
-        .order_by(Visit.started_at.desc())
+        .order_by(SeenFix.captured_at.desc())
         .limit(1)
+        .lateral()
     )
-    return found
+    rows = await session.execute(
+        select(aliased(SeenFix, last), here)
+        .join(last, true())
+        .where(here.visit_id == visit.id, here.moment != "end")
+        .order_by(here.staff_id != visit.author_id, here.staff_id)
+    )
+    return [Journey(*one) for one in rows]
+
+
+async def _clocks(session: AsyncSession, visits: list[Visit]) -> dict[UUID, timedelta]:
+    rows = await session.execute(
+        select(Device.id, Device.clock_offset_ms).where(
+            Device.id.in_({one.device_id for one in visits}), Device.clock_offset_ms.is_not(None)
+        )
+    )
+    return {device_id: timedelta(milliseconds=offset_ms or 0) for device_id, offset_ms in rows}
 
 
 async def _nearby(session: AsyncSession, visit: Visit) -> list[Visit]:

@@ -371,13 +371,26 @@ async def _again_the_photo(fields: Fields) -> None:
 async def _nearly_the_photo(fields: Fields) -> None:
     """The same scene saved anew: some bits of the fingerprint differ; a photo of another day differs in many more."""
     bits = [fields.dice.getrandbits(1) for _ in range(256)]
-    for flipped, truth in ((0, True), (fields.dice.randint(4, 28), True), (fields.dice.randint(48, 70), False)):
-        changed = list(bits)
-        for place in fields.dice.sample(range(256), flipped):
-            changed[place] ^= 1
-        photos: list[Told] = [{"bits": "".join(map(str, changed))}, {}, {}]
-        told = {**fields.team(), "started_at": fields.free_day(), "photos": photos}
-        await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"photo.near_duplicate"} if truth else ())))
+    flipped = (0, True), (fields.dice.randint(4, 28), True), (fields.dice.randint(48, 70), False)
+    for home, (some, truth) in zip(fields.homes(3), flipped, strict=True):
+        await _with_photo(fields, home, _flip(fields, bits, some), {"photo.near_duplicate"} if truth else set())
+
+
+async def _last_years_photo(fields: Fields) -> None:
+    """The photo of the visit before to the same home, saved anew."""
+    bits, home = [fields.dice.getrandbits(1) for _ in range(256)], fields.homes(1)[0]
+    for some in (0, fields.dice.randint(4, 28)):
+        await _with_photo(fields, home, _flip(fields, bits, some), {"photo.like_earlier"})
+
+
+async def _with_photo(fields: Fields, home: int, bits: str, truth: set[str]) -> None:
+    told = {**fields.team(), "started_at": fields.free_day(), "photos": [{"bits": bits}, {}, {}]}
+    await fields.visit(home, Lie(told, frozenset(truth)))
+
+
+def _flip(fields: Fields, bits: list[int], some: int) -> str:
+    places = set(fields.dice.sample(range(256), some))
+    return "".join(str(bit ^ (place in places)) for place, bit in enumerate(bits))
 
 
 async def _disability_gone(fields: Fields) -> None:
@@ -517,6 +530,7 @@ _GROUPS = [
     _one_accuracy,
     _again_the_photo,
     _nearly_the_photo,
+    _last_years_photo,
     _disability_gone,
     _somebody_left,
     _declared_relative,

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.areas import AreaRule
-from server.models.people import Resident, ResidentBinding, Staff
+from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import Finding, SeenPhoto
 from server.models.visits import Visit
 from server.review import rules
@@ -219,6 +219,63 @@ async def test_travel_beyond_any_road(ground):
     far = {"latitude": 30.9, "longitude": 118.9}
     visit = await ground.examined(1, started_at=MORNING + timedelta(minutes=50), start_fix=far)
     assert set(await ground.codes(visit)) == {"visit.far_from_home", "visit.partners_apart", "visit.travelled_too_fast"}
+
+
+async def test_the_second_investigator_cannot_fly_either(ground, system):
+    """Made with one colleague here, attested for another there; whichever of the two visits comes first."""
+    far = {"latitude": 30.9, "longitude": 118.9}
+    own = {"start_fix": far, "end_fix": far, "partner_fix": far}
+    here = await ground.examined(0, author="linhexi", partner="zhoutonglan")
+    there = await ground.examined(
+        1, author="hesuian", partner="zhoutonglan", started_at=MORNING + timedelta(minutes=50), **own
+    )
+    assert "visit.travelled_too_fast" in await ground.codes(there)
+    found = next(one for one in await ground.findings(there) if one.code == "visit.travelled_too_fast")
+    assert found.facts["staffId"] == str(ground.staff["zhoutonglan"])
+    assert found.facts["previousVisitId"] == str(here)
+    next_day = {"started_at": MORNING + DAY + timedelta(minutes=50), "author": "hesuian", "partner": "zhoutonglan"}
+    later = await ground.examined(1, **next_day, **own)
+    assert "visit.travelled_too_fast" not in await ground.codes(later)
+    await ground.examined(0, author="linhexi", partner="zhoutonglan", started_at=MORNING + DAY)
+    await system.run_jobs()
+    assert "visit.travelled_too_fast" in await ground.codes(later)
+
+
+async def test_of_a_pair_that_flew_together_one_doubt_is_enough(ground):
+    far = {"latitude": 30.9, "longitude": 118.9}
+    await ground.examined(0)
+    both = {"start_fix": far, "end_fix": far, "partner_fix": far}
+    visit = await ground.examined(1, started_at=MORNING + timedelta(minutes=50), **both)
+    assert (await ground.codes(visit)).count("visit.travelled_too_fast") == 1
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "doubted"), [((0, 0), True), ((100, -110), False), ((-100, 110), True), ((100, 100), True)]
+)
+async def test_an_overlap_that_the_two_clocks_explain_is_none(ground, ahead_s, doubted):
+    """The second begins two minutes before the first ends, by two phones of which one may be ahead."""
+    for login, seconds in zip(("linhexi", "zhoutonglan"), ahead_s, strict=True):
+        async with open_session(ground.services.sessions) as session:
+            device_id = await ground.device_of(session, ground.staff[login])
+            (await session.get_one(Device, device_id)).clock_offset_ms = seconds * 1000
+    await ground.examined(0)
+    begun = MORNING + timedelta(minutes=33)
+    two = await ground.examined(1, author="zhoutonglan", partner="linhexi", started_at=begun)
+    assert ("visit.overlaps" in await ground.codes(two)) is doubted
+
+
+async def test_a_wall_photographed_again_is_worth_a_glance_and_another_homes_more(ground, system):
+    bits = f"{ground.dice.getrandbits(256):0256b}"
+    nearly = "".join("10"[int(bit)] if n % 10 == 0 else bit for n, bit in enumerate(bits))
+    one = await ground.examined(0, photos=[{"bits": bits}, {}])
+    again = await ground.examined(0, started_at=MORNING + DAY, photos=[{"bits": nearly}, {}])
+    assert [(found.code, found.severity) for found in await ground.findings(again)] == [("photo.like_earlier", "info")]
+    await system.run_jobs()
+    assert await ground.codes(one) == ["photo.like_earlier"]
+    other = await ground.examined(1, started_at=MORNING + 2 * DAY, photos=[{"bits": bits}, {}])
+    assert await ground.codes(other) == ["photo.near_duplicate"]
+    await system.run_jobs()
+    assert await ground.codes(one) == ["photo.like_earlier", "photo.near_duplicate"]
 
 
 async def test_a_visit_that_comes_late_changes_what_was_found_of_the_next(ground, system):

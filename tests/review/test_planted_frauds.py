@@ -3,6 +3,7 @@
 from server.review.rules import RULES
 from tests.review.cunning import ALL, plant_tricks
 from tests.review.frauds import plant
+from tests.review.honest import SCENARIOS, plant_honest
 
 
 async def test_every_planted_fraud_is_found_and_honest_visits_are_left_alone(ground, system):
@@ -18,3 +19,11 @@ async def test_what_lies_just_beyond_a_limit_is_found_and_what_lies_just_within_
     tricks = await plant_tricks(ground, each=1, run_jobs=system.run_jobs)
     expected = {one.name: one.planted if one.must == ALL else 0 for one in tricks if one.must is not None}
     assert {one.name: one.found for one in tricks if one.must is not None} == expected
+
+
+async def test_honest_visits_near_the_limits_are_left_alone_but_for_what_the_domain_asks(ground, system):
+    heard = await plant_honest(ground, each=3, run_jobs=system.run_jobs)
+    # Each of them says what the domain asks for: a scenario that raises nothing any more measures nothing.
+    expected = {one.name for one in SCENARIOS if one.may}
+    assert {one.name for one in heard if one.raised} == expected
+    assert {one.name: dict(one.wrong) for one in heard if one.wrong} == {}

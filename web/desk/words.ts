@@ -356,6 +356,7 @@ export const FINDINGS: Words = {
   'photo.abroad': ['照片摄于境外', 'Photo abroad'],
   'photo.reused': ['照片重复使用', 'Photo reused'],
   'photo.near_duplicate': ['照片几乎相同', 'Near duplicate'],
+  'photo.like_earlier': ['与此户先前照片相似', 'Like an earlier photo'],
   'signature.twice': ['签名图片重复', 'Signature twice'],
   'photo.edited': ['照片经过处理', 'Edited photo'],
   'photo.like_a_screenshot': ['疑似截屏', 'Like a screenshot'],

@@ -14,11 +14,6 @@ AT_SCHOOL = frozenset({"compulsory", "upper", "college"})
 AT_WORK = frozenset({"employed", "casual", "business", "away"})
 DISABLED = frozenset({"disabled_severe", "disabled_other"})
 REGISTERED_DISABLED = frozenset({"disabled", "severely_disabled"})
-# Compulsory schooling begins at six and lasts nine years (义务教育法 §11, with room for late starters).
-COMPULSORY_AGES = range(5, 19)
-
-# 民法典 §17 and 劳动法 §15.
-GROWN_UP, MAY_WORK = 18, 16
 
 Row = dict[str, Any]
 
@@ -76,9 +71,10 @@ def _rows(view: VisitView) -> Iterator[Row]:
 def school_against_age(view: VisitView) -> Doubts:
     """Compulsory school at forty, or at three."""
     ages = _ages(view)
+    first, last = view.rule("answers.school_from_age"), view.rule("answers.school_until_age")
     for row in _rows(view):
         age = ages.get(row["memberId"])
-        if row.get("school") == "compulsory" and age is not None and age not in COMPULSORY_AGES:
+        if row.get("school") == "compulsory" and age is not None and not first <= age <= last:
             yield None, {"memberId": row["memberId"], "age": age}
 
 
@@ -93,9 +89,10 @@ def _ages(view: VisitView) -> dict[str, int]:
 def labour_against_age(view: VisitView) -> Doubts:
     """A grown-up said to be a minor, or a child said to be fully able to work."""
     ages = _ages(view)
+    grown_up, may_work = view.rule("answers.grown_up_age"), view.rule("answers.work_from_age")
     for row in _rows(view):
         age, labour = ages.get(row["memberId"]), row.get("labour")
-        if age is not None and ((labour == "minor" and age >= GROWN_UP) or (labour == "full" and age < MAY_WORK)):
+        if age is not None and ((labour == "minor" and age >= grown_up) or (labour == "full" and age < may_work)):
             yield None, {"memberId": row["memberId"], "age": age}
 
 

@@ -1,15 +1,16 @@
 """Whether the photos are what they are said to be: of this home, of this hour, taken once, and as taken."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 from server.core.location import country_hint, distance_beyond
 from server.review.doubts import Doubts
 from server.review.doubts.answers import pictures, signatures
+from server.review.neighbours import NearDuplicate
 from server.review.view import PhotoView, VisitView
 
 HOUR = timedelta(hours=1)
-CLOCKS_APART = timedelta(minutes=5)
 
 
 def time_off(view: VisitView) -> Doubts:
@@ -34,8 +35,9 @@ def time_off(view: VisitView) -> Doubts:
 def after_receipt(view: VisitView) -> Doubts:
     # An amendment may bring photos of its own, and has a receipt of its own.
     receipt_at = view.visit.submitted_at or view.visit.received_at
+    clocks_apart = timedelta(minutes=view.rule("photo.after_receipt_min"))
     for photo in view.photos:
-        if photo.taken_at is not None and photo.taken_at > receipt_at + CLOCKS_APART:
+        if photo.taken_at is not None and photo.taken_at > receipt_at + clocks_apart:
             yield photo.evidence.id, {"takenAt": photo.taken_at.isoformat()}
 
 
@@ -76,20 +78,24 @@ def reused(view: VisitView) -> Doubts:
 
 
 def near_duplicate(view: VisitView) -> Doubts:
-    """The nearest twin alone: another picture of another visit that looks the same."""
+    """The nearest twin alone: another picture, of a visit to another home, that looks the same."""
+    yield from _nearest_twins(view, lambda one: one.household_id != view.visit.household_id)
+
+
+def like_earlier(view: VisitView) -> Doubts:
+    """As `near_duplicate`, of the same home. A wall photographed again looks so too: worth a glance, and no more."""
+    yield from _nearest_twins(view, lambda one: one.household_id == view.visit.household_id)
+
+
+def _nearest_twins(view: VisitView, is_meant: Callable[[NearDuplicate], bool]) -> Doubts:
     limit = view.rule("photo.near_duplicate_bits")
     for photo in view.photos:
-        if photo.near_duplicates:
-            nearest = photo.near_duplicates[0]
+        nearest = next((one for one in photo.near_duplicates if is_meant(one)), None)
+        if nearest is not None:
+            crop = {"crop": True} if nearest.is_crop else {}
             yield (
                 photo.evidence.id,
-                {
-                    "bits": nearest.bits,
-                    "limitBits": limit,
-                    "visitId": str(nearest.visit_id),
-                    "otherHousehold": nearest.household_id != view.visit.household_id,
-                    **({"crop": True} if nearest.is_crop else {}),
-                },
+                {"bits": nearest.bits, "limitBits": limit, "visitId": str(nearest.visit_id), **crop},
             )
 
 

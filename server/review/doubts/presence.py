@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
+from uuid import UUID
 
 import msgspec
 
@@ -55,9 +56,13 @@ def same_accuracy(view: VisitView) -> Doubts:
 
 def same_coordinates(view: VisitView) -> Doubts:
     """One doubt for each other visit. WeChat hands out a fix again for 30 s: within a minute it is normal."""
+    repeat_s = view.rule("visit.repeated_fix_s")
     for visit_id, group in groupby(sorted(view.same_place, key=_by_visit), key=lambda one: one.visit_id):
         pairs = [
-            (moment, fix, other) for other in group for moment, fix in _fixes(view) if same_fix(fix, _as_fix(other))
+            (moment, fix, other)
+            for other in group
+            for moment, fix in _fixes(view)
+            if same_fix(fix, _as_fix(other), repeat_s=repeat_s)
         ]
         if pairs:
             moment, fix, other = pairs[0]
@@ -75,10 +80,11 @@ def same_coordinates(view: VisitView) -> Doubts:
 def same_spot(view: VisitView) -> Doubts:
     """Two homes visited from one spot: a place set by a tool and moved by a few metres each time.
 
-    The homes lie further apart than so many times the accuracies of both fixes; one doubt for each other visit, of
-    which `same_coordinates` does not tell already.
+    The homes lie further apart than so many times the accuracies of both fixes, and than two homes behind one gate may
+    be registered; one doubt for each other visit, of which `same_coordinates` does not tell already.
     """
     within_m, times = view.rule("visit.same_spot_m"), view.rule("visit.same_spot_accuracies")
+    least_m = view.rule("visit.same_spot_homes_m")
     told = {one.visit_id for one in view.same_place}
     for moment, fix in _fixes(view):
         for other, home in view.same_spot:
@@ -86,7 +92,8 @@ def same_spot(view: VisitView) -> Doubts:
             if view.home is None or other.visit_id in told or not 0 < apart_m <= within_m:
                 continue
             homes_m = distance_m(view.home, home)
-            if homes_m > times * ((fix.accuracy_m or 0) + (other.accuracy_m or 0)) + within_m:
+            explained_m = times * ((fix.accuracy_m or 0) + (other.accuracy_m or 0)) + within_m
+            if homes_m > max(explained_m, least_m):
                 told.add(other.visit_id)
                 yield (
                     None,
@@ -132,21 +139,24 @@ def partners_apart(view: VisitView) -> Doubts:
 
 
 def travelled_too_fast(view: VisitView) -> Doubts:
-    if view.previous is None or view.start is None or not view.previous.document.get("endFix"):
-        return
-    before = msgspec.convert(view.previous.document["endFix"], Fix)
-    speed_kmh = least_speed_mps(before, view.start) * 3.6
+    """Each investigator from wherever their own phone was last, the author first; one doubt for each visit before."""
     limit_kmh = view.rule("visit.fastest_kmh")
-    if speed_kmh > limit_kmh:
-        yield (
-            None,
-            {
-                "speedKmh": round(min(speed_kmh, 99_999)),
-                "limitKmh": limit_kmh,
-                "distanceM": round(distance_m(before, view.start)),
-                "previousVisitId": str(view.previous.id),
-            },
-        )
+    told: set[UUID] = set()
+    for one in view.journeys:
+        before, here = _as_fix(one.before), _as_fix(one.here)
+        speed_kmh = least_speed_mps(before, here) * 3.6
+        if speed_kmh > limit_kmh and one.before.visit_id not in told:
+            told.add(one.before.visit_id)
+            yield (
+                None,
+                {
+                    "speedKmh": round(min(speed_kmh, 99_999)),
+                    "limitKmh": limit_kmh,
+                    "distanceM": round(distance_m(before, here)),
+                    "previousVisitId": str(one.before.visit_id),
+                    "staffId": str(one.here.staff_id),
+                },
+            )
 
 
 def too_short(view: VisitView) -> Doubts:
@@ -189,13 +199,20 @@ def burst(view: VisitView) -> Doubts:
 
 
 def overlaps(view: VisitView) -> Doubts:
-    """Another visit that names one of the same people was under way at the same time."""
+    """Another visit that names one of the same people was under way at the same time.
+
+    Neither by the two phones' clocks nor by the server's, as far as it knows how those are off.
+    """
     least_min = view.rule("visit.overlap_min")
     begun, ended = view.visit.started_at, view.visit.ended_at
     for other in view.nearby:
         if begun is None or ended is None or other.started_at is None or other.ended_at is None:
             continue
-        shared_min = (min(ended, other.ended_at) - max(begun, other.started_at)) / MINUTE
+        off = view.clock_off(view.visit) - view.clock_off(other)
+        shared_min = min(
+            (min(ended - shift, other.ended_at) - max(begun - shift, other.started_at)) / MINUTE
+            for shift in (timedelta(), off)
+        )
         if shared_min > least_min:
             yield None, {"sharedMinutes": round(shared_min, 1), "visitId": str(other.id)}
 

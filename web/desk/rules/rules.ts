@@ -39,6 +39,7 @@ export const GROUPS: Words = {
   change: ['变化', 'Changes'],
   notice: ['提醒', 'Notices'],
   retention: ['照片保存', 'Keeping photos'],
+  answers: ['答案', 'Answers'],
   finding: ['疑点轻重', 'Severity of findings'],
 };
 
@@ -54,6 +55,13 @@ const NAMES: Words = {
   'visit.same_accuracy_fixes': ['精度连续相同的定位次数', 'Fixes with one accuracy'],
   'visit.same_spot_m': ['同一地点的范围', 'One spot is within'],
   'visit.same_spot_accuracies': ['同一地点不同精度次数', 'Accuracies on one spot'],
+  'visit.same_spot_homes_m': ['同一地点两户至少相距', 'One spot: homes at least apart'],
+  'visit.repeated_fix_s': ['定位允许重复的时间', 'A fix may repeat within'],
+  'photo.after_receipt_min': ['照片可晚于接收', 'Photo after receipt within'],
+  'answers.school_from_age': ['义务教育最小年龄', 'Compulsory school from age'],
+  'answers.school_until_age': ['义务教育最大年龄', 'Compulsory school until age'],
+  'answers.grown_up_age': ['成年年龄', 'Grown up from age'],
+  'answers.work_from_age': ['可就业年龄', 'May work from age'],
   'visit.earliest_hour': ['走访最早钟点', 'Earliest hour'],
   'visit.latest_hour': ['走访最晚钟点', 'Latest hour'],
   'visit.fastest_kmh': ['两次走访间最快时速', 'Fastest between visits'],
