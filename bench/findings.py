@@ -11,15 +11,16 @@ import io
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
 
+from bench.changes import CHANGES, screenshot
 from bench.load import Ask
 from bench.photos import form_of
 from bench.rows import Row
@@ -174,7 +175,7 @@ def _lie(rest: Iterator[Plan], chance: random.Random) -> None:
         plan.shots[0] = Shot(plan.draw(0, software=EDITORS[number]), {"photo.edited"})
         plan.shots[1] = Shot(plan.draw(1, software=CAMERAS[number]))
         plan = next(rest)
-        plan.shots[0] = Shot(_jpeg(_screenshot(_open(plan.shots[0].content), SCREENS[number])), {BARE, SCREEN})
+        plan.shots[0] = Shot(_jpeg(screenshot(_open(plan.shots[0].content), SCREENS[number])), {BARE, SCREEN})
         plan.shots[1] = Shot(_jpeg(ImageOps.fit(_open(plan.shots[1].content), (1920, 1080))), {BARE})
         next(rest).shots[0].wrong = os.urandom(50_000)
         _use_again(next(rest), next(rest), number)
@@ -199,13 +200,14 @@ def _use_again(original: Plan, copy: Plan, number: int) -> None:
 
 def _copy_nearly(rest: Iterator[Plan]) -> None:
     """Each change to the three photos of a visit, in another home."""
-    for name, change in CHANGES.items():
+    chance = random.Random(20261127)
+    for name, (change, quality) in CHANGES.items():
         original, copy = next(rest), next(rest)
         for place in range(3):
             shot = original.strip(place)
             shot.truth.add(NEAR)
-            changed = _jpeg(change(_open(shot.content)), 30 if name == "recompressed" else 82)
-            copy.shots[place] = Shot(changed, {BARE, NEAR} | ({SCREEN} if name == "screenshot" else set()), name)
+            changed = _jpeg(change(_open(shot.content), chance), quality)
+            copy.shots[place] = Shot(changed, {BARE, NEAR} | ({SCREEN} if "screenshot" in name else set()), name)
 
 
 def _look_guilty(plan: Plan, chance: random.Random) -> None:
@@ -215,38 +217,6 @@ def _look_guilty(plan: Plan, chance: random.Random) -> None:
         cut = place * chance.uniform(0.004, 0.01)
         box = (int(cut * SIZE[0]), int(cut * SIZE[1]), int((1 - cut) * SIZE[0]), int((1 - cut) * SIZE[1]))
         plan.shots[place] = Shot(_jpeg(picture.crop(box)), {BARE})
-
-
-def _cut(left: float, top: float, right: float, bottom: float) -> Callable[[Image.Image], Image.Image]:
-    def cut(image: Image.Image) -> Image.Image:
-        width, height = image.size
-        return image.crop((int(left * width), int(top * height), int((1 - right) * width), int((1 - bottom) * height)))
-
-    return cut
-
-
-def _screenshot(image: Image.Image, screen: tuple[int, int] = (1080, 2400)) -> Image.Image:
-    """As the phone shows a photo: black above and below, the clock and the bar to swipe on it."""
-    shown = Image.new("RGB", screen)
-    fitted = image.resize((screen[0], screen[0] * image.height // image.width))
-    shown.paste(fitted, (0, (screen[1] - fitted.height) // 2))
-    pen = ImageDraw.Draw(shown)
-    pen.text((screen[0] // 20, 24), "18:42      5G 87%", font_size=screen[0] // 26, fill=(240, 240, 240))
-    pen.rectangle((screen[0] * 2 // 5, screen[1] - 28, screen[0] * 3 // 5, screen[1] - 18), fill=(240, 240, 240))
-    return shown
-
-
-CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "recompressed": lambda image: image,
-    "half the size": lambda image: image.resize((640, 480)),
-    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.25),
-    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.75),
-    "cut by 3 % all round": _cut(0.03, 0.03, 0.03, 0.03),
-    "cut by 5 % below": _cut(0, 0, 0, 0.05),
-    "cut by 4 % at the left": _cut(0.04, 0, 0, 0),
-    "white border": lambda image: ImageOps.expand(image, 36, (255, 255, 255)),
-    "screenshot": _screenshot,
-}
 
 
 def _open(jpeg: bytes) -> Image.Image:

@@ -115,11 +115,10 @@ _MOST_FRAME: Final = 0.85
 def _inside_frame(luma: Image.Image) -> tuple[int, int, int, int] | None:
     """The box (left, top, right, bottom) of what a frame surrounds; None without one."""
     factor = max(1, max(luma.size) // _FRAME_SIDE)
-    box = _inside(np.asarray(luma.reduce(factor), dtype=np.int16))
-    if box is None:
+    if _inside(np.asarray(luma.reduce(factor), dtype=np.int16)) is None:
         return None
-    left, top, right, bottom = (edge * factor for edge in box)
-    return left, top, min(right, luma.width), min(bottom, luma.height)
+    # Few photos have one: of those its edges are worth finding to the point.
+    return _inside(np.asarray(luma, dtype=np.int16))
 
 
 def _inside(grey: NDArray[np.int16]) -> tuple[int, int, int, int] | None:

@@ -49,7 +49,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "draw": "draw a spot-check sample that anyone can draw again",
         "export-bundle": "all evidence of a visit in one file",
         "sweep-photos": "show the photos whose time is over, or delete them",
-        "fill-in-looks": "look again at photos from before crops were found",
+        "fill-in-looks": "look again at photos from before parts of them were found",
     },
     "To prove things": {
         "verify-receipt": "check a visit's receipt offline",
@@ -374,25 +374,28 @@ def sweep_photos(is_meant: bool) -> None:
 
 @main.command("fill-in-looks")
 def fill_in_looks() -> None:
-    """Look again at photos examined before it was kept how each looks, so that crops of them are found."""
+    """Look again at photos from before it was kept how each looks and what marks it has, so that parts are found."""
     from field_api.examination import fill_in_looks as fill_in
     from server.core.services import open_services
+    from server.review.neighbours import fill_in_marks
 
     async def run() -> list[str]:
         async with open_services(_settings()) as services:
             with _progress() as bar:
-                task = bar.add_task("fill-in-looks", total=None)
-                return await fill_in(
+                task, marks = bar.add_task("fill-in-looks", total=None), bar.add_task("marks", total=None)
+                failed = await fill_in(
                     services,
                     lambda count: bar.update(task, total=count) if count else bar.update(task, advance=1),
                 )
+                await fill_in_marks(services, lambda done, total: bar.update(marks, completed=done, total=total))
+                return failed
 
     failed = asyncio.run(run())
     for sha256 in failed:
         click.echo(f"unreadable {sha256}")
     if failed:
         raise click.ClickException(f"{len(failed)} photos could not be read; check-store says more")
-    click.echo("Every verified photo has its look.")
+    click.echo("Every verified photo has its look and its marks.")
 
 
 def _print_outdated(lines: Any) -> None:

@@ -12,15 +12,20 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
     ColumnElement,
     Computed,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
     SmallInteger,
     String,
+    Table,
     Text,
     UniqueConstraint,
+    Uuid,
     and_,
     false,
     func,
@@ -406,16 +411,16 @@ class SeenFix(Base):
     captured_at: Mapped[Time]
 
 
-# The 64 lowest frequencies, eight by eight, are bands 0 to 3.
-COARSE_BANDS = 4
+# Bands 0 to 3 are the 64 lowest frequencies, eight by eight.
+_COARSE_BANDS = 4
 
 
 def _band(number: int) -> str:
     """Sixteen of the 16 x 16 bits as a number."""
-    if number >= 2 * COARSE_BANDS:
+    if number >= 2 * _COARSE_BANDS:
         bits = f"substring(fingerprint, {number * 16 + 1}, 16)"
     else:
-        first = number * 32 + 1 if number < COARSE_BANDS else (number - COARSE_BANDS) * 32 + 9
+        first = number * 32 + 1 if number < _COARSE_BANDS else (number - _COARSE_BANDS) * 32 + 9
         bits = f"substring(fingerprint, {first}, 8) || substring(fingerprint, {first + 16}, 8)"
     return f"(({bits})::bit(16))::integer"
 
@@ -453,6 +458,28 @@ class SeenPhoto(Base):
     county_code: Mapped[str] = mapped_column(String(6))
     sha256: Mapped[Sha256]
     fingerprint: Mapped[str] = mapped_column(BIT(256))
+
+
+# Places of those photos that stand out, by which parts of them are found (`media.marks`): in ten-thousandths of the
+# sides. It has no key of its own: rows come and go with their photo's. The index holds all that the look-up reads.
+SEEN_MARK = Table(
+    "seen_mark",
+    Base.metadata,
+    Column("evidence_id", Uuid, nullable=False),
+    Column("part", String, nullable=False),
+    Column("county_code", String(6), nullable=False),
+    Column("key", Integer, nullable=False),
+    Column("bits", BigInteger, nullable=False),
+    *(Column(name, SmallInteger, nullable=False) for name in ("x", "y", "across", "down")),
+    ForeignKeyConstraint(["evidence_id", "part"], ["seen_photo.evidence_id", "seen_photo.part"], ondelete="CASCADE"),
+    Index("ix_seen_mark_photo", "evidence_id"),
+    Index(
+        "ix_seen_mark_key",
+        "county_code",
+        "key",
+        postgresql_include=["bits", "x", "y", "across", "down", "evidence_id", "part"],
+    ),
+)
 
 
 class SpotCheckPlan(Base):

@@ -37,6 +37,7 @@ from server.models.review import (
 )
 from server.models.visits import ARRIVING_STATES, Attestation, Visit
 from server.review.doubts import Facts
+from server.review.neighbours import remember_marks
 from server.review.rules import Doubt, codes_reading, find_doubts, look_at_photos
 from server.review.view import LEAST_QUALITY, read_fix, view_visit, visited_on
 
@@ -129,7 +130,10 @@ async def _remember_photos(session: AsyncSession, visit: Visit) -> None:
             }
             for evidence_id, part, sha256, fingerprint in told
         ]
-        await session.execute(insert(SeenPhoto).values(rows).on_conflict_do_nothing())
+        fresh = await session.execute(
+            insert(SeenPhoto).values(rows).on_conflict_do_nothing().returning(SeenPhoto.evidence_id, SeenPhoto.part)
+        )
+        await remember_marks(session, [(evidence_id, part) for evidence_id, part in fresh])
 
 
 def _seen(visit: Visit, moment: str, person: UUID, fix: Fix) -> SeenFix:

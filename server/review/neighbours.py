@@ -1,41 +1,60 @@
-"""Photos of other visits that look the same: found by fingerprint among millions, or by laying crops over each other.
+"""Photos of other visits that look the same: found by fingerprint among millions, or by marks when they were changed.
 
-The look-up is exact. Two fingerprints within the limit of the area agree in one of sixteen bands of 16 bits, but
-for a bit or two, so every band is looked up with its neighbours, and whoever turns up is compared whole. A crop
-changes many bits: it is looked for under the views that it may be of, in the four bands of lowest frequencies.
+The look-up by fingerprint is exact. Two fingerprints within the limit of the area agree in one of sixteen bands of 16
+bits, but for a bit or two, so every band is looked up with its neighbours, and whoever turns up is compared whole. A
+picture that was cut, mirrored or turned changes many bits: it is looked for by its marks (`media.marks`), and those
+that share some, lying so that one may be a part of the other, are laid over it (`media.crops`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, String, bindparam, select, text
+import numpy as np
+from sqlalchemy import ARRAY, BigInteger, Boolean, Float, Integer, String, Uuid, bindparam, exists, select, text, tuple_
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.crops import align, coarse_views
+from media.crops import LEAST_LEFT, Laid, lay_over, mirror
+from media.marks import Marks, find_marks
+from server.core.database import open_session
+from server.core.services import Services
 from server.core.threads import in_thread
 from server.models.evidence import Photo
-from server.models.review import BANDS, COARSE_BANDS, SeenPhoto
+from server.models.review import BANDS, SEEN_MARK, SeenPhoto
 from server.models.visits import Visit
 
-# Of the 64 lowest frequencies a view and its picture differ in few: up to 7 are found for certain, since one of
-# four bands then differs in at most one, and 10 nearly always. Unrelated photos differ in 32, and a photo from its
-# crop, seen as it is, in up to about 20.
-_VIEW_BITS, _CROP_BITS = 10, 20
-# Aligning takes tens of milliseconds: so many candidates a photo, the nearest ones.
-_MOST_ALIGNED = 8
+# A mark is looked up under so many keys, each as it is and mirrored: of a picture and its part, cut to nine tenths,
+# three in four then still share two marks or more. Of the 64 bits of a mark it shares, few differ.
+_PROBES, _MARK_BITS = 16, 12
+# Where a mark lies in the one and in the other says where their edges would be, give or take so much of a side.
+_EDGES_OFF = 0.06
+# Marks find more than is alike: so many are laid over, those with most marks in common, at a few milliseconds each.
+_MOST_LAID = 8
+# Laid over each other exactly, a part differs from its whole in fewer bits than a copy from its original that nobody
+# moved: so much of what the area allows.
+_PART_SHARE = 2 / 3
 _MOST_FOUND = 60
+# What a frame surrounds has a shape that nobody kept: that of the whole, or of a camera's pictures, is tried.
+_CAMERAS = (4 / 3, 3 / 4)
+_SCALE = 10_000
 
 
 class NearDuplicate(NamedTuple):
     visit_id: UUID
     household_id: UUID
     bits: int
-    # Alike only where the two overlap: one is a part of the other.
-    is_crop: bool
+    most_bits: int
+    # One is a part of the other, mirrored, or turned; None where the two are alike as they are.
+    changed: "Changed | None" = None
+
+
+class Changed(NamedTuple):
+    shown_percent: int
+    is_mirrored: bool
+    turned_degrees: float
 
 
 class Alike(NamedTuple):
@@ -46,6 +65,28 @@ class Alike(NamedTuple):
     bits: int
 
 
+class Marked(NamedTuple):
+    """One picture that has marks in common with another, so many; and where the likest of them is in each."""
+
+    evidence_id: UUID
+    part: str
+    is_mirrored: bool
+    marks: int
+    own_place: tuple[float, ...]
+    place: tuple[float, ...]
+
+
+class Looked(NamedTuple):
+    """A picture with what is needed to find parts of it: its look, and the shapes it may have."""
+
+    look: bytes
+    ratios: tuple[float, ...]
+
+    def marks(self) -> Marks:
+        found = [find_marks(self.look, ratio) for ratio in self.ratios]
+        return Marks(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
 class _Seen(NamedTuple):
     evidence_id: UUID
     part: str
@@ -53,7 +94,9 @@ class _Seen(NamedTuple):
     fingerprint: str
     visit_id: UUID
     household_id: UUID
-    look: bytes | None
+    county_code: str
+    # None of a photo examined before looks were kept.
+    looked: Looked | None
 
 
 async def find_near_duplicates(
@@ -64,52 +107,70 @@ async def find_near_duplicates(
     for own in await _seen(session, SeenPhoto.visit_id == visit.id):
         alike = await find_alike(session, county, own.fingerprint, most_bits)
         twins = [
-            NearDuplicate(one.visit_id, one.household_id, bits, is_crop=False)
+            NearDuplicate(one.visit_id, one.household_id, bits, most_bits)
             for one, bits in await _others(session, own, alike)
         ]
-        found.setdefault(own.evidence_id, []).extend(twins or await _find_crops(session, county, own, most_bits))
+        if all(one.household_id == own.household_id for one in twins):  # of its own home it may be an honest one
+            twins += await _find_changed(session, county, own, most_bits)
+        found.setdefault(own.evidence_id, []).extend(twins)
     return {one: sorted(twins, key=lambda twin: twin.bits) for one, twins in found.items() if twins}
 
 
 async def find_alike(session: AsyncSession, county_code: str, fingerprint: str, most_bits: int) -> list[Alike]:
     """Every fingerprint of the county that differs in at most `most_bits`; the nearest ones where they are many."""
     masks = _masks(most_bits // len(BANDS))
-    bands = {f"band_{number}": _probes([_band(fingerprint, number)], masks) for number in range(len(BANDS))}
+    bands = {f"band_{number}": _probes(_band(fingerprint, number), masks) for number in range(len(BANDS))}
     told = {"county": county_code, "fingerprint": fingerprint, "most": most_bits, **bands}
     return [Alike(evidence_id, part, int(bits)) for evidence_id, part, bits in await session.execute(_ALIKE, told)]
 
 
-async def find_alike_when_cropped(
-    session: AsyncSession, county_code: str, fingerprint: str, look: bytes
-) -> list[Alike]:
-    """Those that may show a part of this one, or of which this one may be a part; of 64 bits they differ in `bits`."""
-    views = await in_thread(coarse_views, look)
-    bands = {
-        f"band_{number}": _probes([view >> (48 - 16 * number) & 0xFFFF for view in views], _masks(1))
-        for number in range(COARSE_BANDS)
-    }
-    told = {"county": county_code, "fingerprint": fingerprint, "most": _CROP_BITS, **bands}
+async def find_marked(session: AsyncSession, county_code: str, marks: Marks, but: Sequence[UUID] = ()) -> list[Marked]:
+    """Those that may show a part of this one, or of which this one may be a part; most marks in common come first."""
+    told = {"county": county_code, "but": list(but), **await in_thread(_ask_for, marks)}
+    rows = await session.execute(_MARKED, told)
     return [
-        Alike(evidence_id, part, bits)
-        for evidence_id, part, found, bits in await session.execute(_CROPS, told)
-        if min((_coarse(found) ^ view).bit_count() for view in views) <= _VIEW_BITS
+        Marked(evidence_id, part, is_mirrored, count, _shares(nearest[1:5]), _shares(nearest[5:]))
+        for evidence_id, part, is_mirrored, count, nearest in rows
     ]
+
+
+def _shares(steps: list[int]) -> tuple[float, ...]:
+    return tuple(one / _SCALE for one in steps)
+
+
+def _ask_for(marks: Marks) -> dict[str, list[Any]]:
+    """Each probe, and each mark it is of: as it is, and mirrored."""
+    told: dict[str, list[Any]] = {name: [] for name in ("keys", "of", "bits", "mirrored", *_PLACE)}
+    for is_mirrored, one in ((False, marks), (True, marks.mirrored())):
+        for keys, bits, place in zip(one.probes(_PROBES), one.bits(), _in_steps(one), strict=True):
+            told["keys"] += keys
+            told["of"] += [len(told["bits"])] * len(keys)
+            told["bits"].append(bits)
+            told["mirrored"].append(is_mirrored)
+            for name, value in zip(_PLACE, place, strict=True):
+                told[name].append(value)
+    return told
+
+
+_PLACE = ("x", "y", "across", "down")
+
+
+def _in_steps(marks: Marks) -> list[list[int]]:
+    steps: list[list[int]] = np.rint(marks.places * _SCALE).astype(int).tolist()
+    return steps
 
 
 def _band(fingerprint: str, number: int) -> int:
     """As `BANDS` computes it in the database."""
-    if number >= 2 * COARSE_BANDS:
+    half, block = divmod(number, 4)
+    if half > 1:
         return int(fingerprint[number * 16 :][:16], 2)
-    first = number * 32 if number < COARSE_BANDS else (number - COARSE_BANDS) * 32 + 8
+    first = block * 32 + half * 8
     return int(fingerprint[first : first + 8] + fingerprint[first + 16 : first + 24], 2)
 
 
-def _coarse(fingerprint: str) -> int:
-    return int("".join(fingerprint[row * 16 : row * 16 + 8] for row in range(8)), 2)
-
-
-def _probes(values: Iterable[int], masks: list[int]) -> list[int]:
-    return sorted({value ^ mask for value in values for mask in masks})
+def _probes(value: int, masks: list[int]) -> list[int]:
+    return [value ^ mask for mask in masks]
 
 
 @cache
@@ -118,33 +179,66 @@ def _masks(reach: int) -> list[int]:
     return [sum(1 << bit for bit in bits) for count in range(reach + 1) for bits in combinations(range(16), count)]
 
 
-def _look_up(columns: str, distance: str, bands: Sequence[str]) -> Any:
+def _look_up_bands() -> Any:
     """One index-only scan a band. As text, since the planner has to see the very words of each index."""
-    seen = f"SELECT {columns}, {distance} AS bits FROM seen_photo WHERE county_code = :county"  # noqa: S608  no input
+    distance = "fingerprint <~> :fingerprint"
+    seen = f"SELECT evidence_id, part, {distance} AS bits FROM seen_photo WHERE county_code = :county"  # noqa: S608  no input
     scans = " UNION ALL ".join(
-        f"{seen} AND {band} = ANY(:band_{number}) AND {distance} <= :most" for number, band in enumerate(bands)
+        f"{seen} AND {band} = ANY(:band_{number}) AND {distance} <= :most" for number, band in enumerate(BANDS)
     )
     return text(
-        f"SELECT DISTINCT {columns}, bits FROM ({scans}) AS found ORDER BY bits LIMIT {_MOST_FOUND}"  # noqa: S608  no input
+        f"SELECT DISTINCT evidence_id, part, bits FROM ({scans}) AS found ORDER BY bits LIMIT {_MOST_FOUND}"  # noqa: S608  no input
     ).bindparams(
-        *(bindparam(f"band_{number}", type_=ARRAY(Integer)) for number in range(len(bands))),
+        *(bindparam(f"band_{number}", type_=ARRAY(Integer)) for number in range(len(BANDS))),
         bindparam("fingerprint", type_=BIT(256)),
         bindparam("county", type_=String),
     )
 
 
-_MASK = "".join("1" if row < 8 and column < 8 else "0" for row in range(16) for column in range(16))  # noqa: PLR2004
-_ALIKE = _look_up("evidence_id, part", "fingerprint <~> :fingerprint", BANDS)
-_CROPS = _look_up(
-    "evidence_id, part, fingerprint",
-    f"bit_count((fingerprint # :fingerprint) & B'{_MASK}')",
-    BANDS[:COARSE_BANDS],
+_ALIKE = _look_up_bands()
+
+
+def _contains(whole: str, part: str) -> str:
+    """One picture may be a part of the other, when these two marks are the same: it reaches beyond no edge of it."""
+    return " AND ".join(
+        f"{whole}.{size}::float8 >= {LEAST_LEFT - _EDGES_OFF} * {part}.{size}"
+        f" AND {whole}.{at} - {whole}.{size}::float8 / {part}.{size} * {part}.{at} >= -:off"
+        f" AND {whole}.{at} + {whole}.{size}::float8 / {part}.{size} * ({_SCALE} - {part}.{at}) <= {_SCALE} + :off"
+        for at, size in (("x", "across"), ("y", "down"))
+    )
+
+
+_MARKED = text(
+    f"""
+    WITH own AS (
+      SELECT * FROM unnest(:bits, :mirrored, :x, :y, :across, :down) WITH ORDINALITY
+        AS own (bits, mirrored, x, y, across, down, number)
+    )
+    SELECT seen.evidence_id, seen.part, own.mirrored, count(*) AS marks, min(ARRAY[
+      bit_count((seen.bits # own.bits)::bit(64)),
+      own.x, own.y, own.across, own.down, seen.x, seen.y, seen.across, seen.down
+    ]) AS nearest
+    FROM unnest(:keys, :of) AS probe (key, of)
+    JOIN own ON own.number = probe.of + 1
+    JOIN seen_mark AS seen ON seen.county_code = :county AND seen.key = probe.key
+    WHERE bit_count((seen.bits # own.bits)::bit(64)) <= {_MARK_BITS} AND seen.evidence_id <> ALL (:but)
+      AND (({_contains("own", "seen")}) OR ({_contains("seen", "own")}))
+    GROUP BY seen.evidence_id, seen.part, own.mirrored
+    ORDER BY marks DESC, nearest LIMIT {_MOST_FOUND}
+    """  # noqa: S608  no input
+).bindparams(
+    *(bindparam(name, type_=ARRAY(Integer)) for name in ("keys", "of", *_PLACE)),
+    bindparam("bits", type_=ARRAY(BigInteger)),
+    bindparam("mirrored", type_=ARRAY(Boolean)),
+    bindparam("but", type_=ARRAY(Uuid)),
+    bindparam("county", type_=String),
+    bindparam("off", round(_EDGES_OFF * _SCALE), type_=Float),
 )
 
 
 async def _seen(session: AsyncSession, *which: Any) -> list[_Seen]:
     rows = await session.execute(
-        select(SeenPhoto, Photo.look, Photo.inside_look)
+        select(SeenPhoto, Photo.look, Photo.inside_look, Photo.facts)
         .outerjoin(Photo, Photo.sha256 == SeenPhoto.sha256)
         .where(*which)
         .order_by(SeenPhoto.evidence_id, SeenPhoto.part)
@@ -157,33 +251,117 @@ async def _seen(session: AsyncSession, *which: Any) -> list[_Seen]:
             fingerprint=one.fingerprint,
             visit_id=one.visit_id,
             household_id=one.household_id,
-            look=look if one.part == "whole" else inside_look,
+            county_code=one.county_code,
+            looked=_looked(one.part, look if one.part == "whole" else inside_look, facts or {}),
         )
-        for one, look, inside_look in rows
+        for one, look, inside_look, facts in rows
     ]
 
 
-async def _others(session: AsyncSession, own: _Seen, alike: list[Alike]) -> list[tuple[_Seen, int]]:
+def _looked(part: str, look: bytes | None, facts: dict[str, Any]) -> Looked | None:
+    if look is None:
+        return None
+    ratio = facts.get("width", 4) / facts.get("height", 3)
+    return Looked(look, (ratio,) if part == "whole" else (ratio, *_CAMERAS))
+
+
+async def _others(session: AsyncSession, own: _Seen, alike: Iterable[Alike]) -> list[tuple[_Seen, int]]:
     """The nearest first, none of the same visit and none of the same bytes: that is another finding."""
     bits = {(one.evidence_id, one.part): one.bits for one in alike}
     rows = await _seen(
         session,
-        SeenPhoto.evidence_id.in_({one for one, _ in bits}),
+        tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_(bits),
         SeenPhoto.visit_id != own.visit_id,
         SeenPhoto.sha256 != own.sha256,
     )
-    others = [(row, bits[row.evidence_id, row.part]) for row in rows if (row.evidence_id, row.part) in bits]
-    return sorted(others, key=lambda pair: pair[1])
+    return sorted(((row, bits[row.evidence_id, row.part]) for row in rows), key=lambda pair: pair[1])
 
 
-async def _find_crops(session: AsyncSession, county_code: str, own: _Seen, most_bits: int) -> list[NearDuplicate]:
-    if own.look is None:
-        return []  # examined before looks were kept
-    alike = await find_alike_when_cropped(session, county_code, own.fingerprint, own.look)
-    twins = []
-    for one, _ in (await _others(session, own, alike))[:_MOST_ALIGNED]:
-        if one.look is not None:
-            aligned = await in_thread(align, own.look, one.look)
-            if aligned.bits <= most_bits:
-                twins.append(NearDuplicate(one.visit_id, one.household_id, aligned.bits, is_crop=True))
+async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, most_bits: int) -> list[NearDuplicate]:
+    if own.looked is None:
+        return []
+    siblings = list(await session.scalars(select(SeenPhoto.evidence_id).where(SeenPhoto.visit_id == own.visit_id)))
+    marked = await find_marked(session, county_code, await in_thread(own.looked.marks), siblings)
+    rows = await _seen(
+        session,
+        tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_([(one.evidence_id, one.part) for one in marked]),
+        SeenPhoto.sha256 != own.sha256,
+    )
+    others = {(row.evidence_id, row.part): row for row in rows}
+    pairs = [(one, others[one.evidence_id, one.part]) for one in marked if (one.evidence_id, one.part) in others]
+    twins, most = [], int(most_bits * _PART_SHARE)
+    for one, other in pairs[:_MOST_LAID]:
+        laid = await in_thread(_lay, own.looked, other.looked, one) if other.looked else None
+        if laid is not None and laid.bits <= most:
+            changed = Changed(round(laid.shown * 100), one.is_mirrored, laid.turned)
+            twins.append(NearDuplicate(other.visit_id, other.household_id, laid.bits, most, changed))
     return twins
+
+
+def _lay(own: Looked, other: Looked, marked: Marked) -> Laid | None:
+    look = mirror(own.look) if marked.is_mirrored else own.look
+    start = np.array(marked.own_place), np.array(marked.place)
+    return lay_over(look, other.look, (own.ratios, other.ratios), start)
+
+
+# -- what is left for others to find
+
+
+async def remember_marks(session: AsyncSession, photos: Sequence[tuple[UUID, str]]) -> None:
+    """Of these photos and parts, which have none yet."""
+    seen = await _seen(session, tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_(photos))
+    rows = await in_thread(_rows_of, [one for one in seen if one.looked is not None])
+    if rows["key"]:
+        await session.execute(_REMEMBER, rows)
+
+
+def _rows_of(seen: list[_Seen]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: [] for name in ("evidence_id", "part", "county_code", "key", "bits", *_PLACE)}
+    for one in seen:
+        marks = one.looked.marks() if one.looked else None
+        if marks is None:
+            continue
+        count = len(marks.places)
+        told = {"evidence_id": one.evidence_id, "part": one.part, "county_code": one.county_code}
+        for name, value in told.items():
+            rows[name] += [value] * count
+        rows["key"] += marks.keys()
+        rows["bits"] += marks.bits()
+        for name, values in zip(_PLACE, zip(*_in_steps(marks), strict=True), strict=bool(count)):
+            rows[name] += values
+    return rows
+
+
+_REMEMBER = text(
+    "INSERT INTO seen_mark (evidence_id, part, county_code, key, bits, x, y, across, down) SELECT * FROM unnest("
+    ":evidence_id, :part, :county_code, :key, :bits, :x, :y, :across, :down)"
+).bindparams(
+    bindparam("evidence_id", type_=ARRAY(Uuid)),
+    *(bindparam(name, type_=ARRAY(String)) for name in ("part", "county_code")),
+    *(bindparam(name, type_=ARRAY(Integer)) for name in ("key", *_PLACE)),
+    bindparam("bits", type_=ARRAY(BigInteger)),
+)
+
+
+async def fill_in_marks(services: Services, progress: Callable[[int, int], None]) -> None:
+    """Of photos examined before marks were kept, so that parts of them are found. Safe to run again.
+
+    `progress` hears how many are done, of how many.
+    """
+    lacking = (
+        select(SeenPhoto.evidence_id, SeenPhoto.part)
+        .join(Photo, Photo.sha256 == SeenPhoto.sha256)
+        .where(~exists().where(SEEN_MARK.c.evidence_id == SeenPhoto.evidence_id), Photo.look.is_not(None))
+        .order_by(SeenPhoto.evidence_id)
+    )
+    async with open_session(services.sessions) as session:
+        photos = [(evidence_id, part) for evidence_id, part in await session.execute(lacking)]
+    progress(0, len(photos))
+    for start in range(0, len(photos), _BATCH):
+        some = photos[start : start + _BATCH]
+        async with open_session(services.sessions) as session:
+            await remember_marks(session, some)
+        progress(start + len(some), len(photos))
+
+
+_BATCH = 100

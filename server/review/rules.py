@@ -340,8 +340,9 @@ RULES: tuple[Rule, ...] = (
         "warning",
         photos.near_duplicate,
         ("photo.near_duplicate_bits",),
-        "照片与另一户走访的照片几乎相同（指纹相差 {bits} 位，不超过 {limitBits} 位）",
-        "The photo looks like one from another home ({bits} bits of the fingerprint differ, at most {limitBits})",
+        "照片与另一户走访的照片几乎相同（改动：{changes:words}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
+        "The photo looks like one from another home "
+        "(changed: {changes:words}; {bits} bits of the fingerprint differ, at most {limitBits})",
     ),
     Rule(
         "photo.like_earlier",
@@ -349,8 +350,9 @@ RULES: tuple[Rule, ...] = (
         "info",
         photos.like_earlier,
         ("photo.near_duplicate_bits",),
-        "照片与此户另一次走访的照片几乎相同（指纹相差 {bits} 位，不超过 {limitBits} 位）",
-        "The photo looks like one of another visit here ({bits} bits of the fingerprint differ, at most {limitBits})",
+        "照片与此户另一次走访的照片几乎相同（改动：{changes:words}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
+        "The photo looks like one of another visit here "
+        "(changed: {changes:words}; {bits} bits of the fingerprint differ, at most {limitBits})",
     ),
     Rule(
         "signature.twice",

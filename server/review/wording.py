@@ -18,6 +18,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "transfer": ("转移净收入", "net transfer income"),
     "last_visit": ("上次走访", "the last visit"),
     "register": ("登记", "the register"),
+    "none": ("无", "nothing"),
+    "cut": ("裁剪", "cut"),
+    "mirrored": ("镜像翻转", "mirrored"),
+    "turned": ("旋转", "turned"),
 }
 
 
@@ -81,6 +85,10 @@ def _word(value: str, language: Language) -> str:
     return WORDS.get(value, (value, value))[language == "en"]
 
 
+def _words(values: list[str], language: Language) -> str:
+    return ("、" if language == "zh" else ", ").join(_word(one, language) for one in values)
+
+
 _KINDS: dict[str, Callable[[Any, Language], str]] = {
     "m": distance,
     "hours": span,
@@ -88,4 +96,5 @@ _KINDS: dict[str, Callable[[Any, Language], str]] = {
     "minutes": lambda value, language: span(value / 60, language),
     "yuan": _yuan,
     "word": _word,
+    "words": _words,
 }

@@ -255,6 +255,21 @@ def _cut(share: float) -> Callable[[Image.Image], Image.Image]:
     return cut
 
 
+def _shift(share: float) -> Callable[[Image.Image], Image.Image]:
+    """The wall goes on: what is seen of it begins further right and ends further right."""
+
+    def shift(one: Image.Image) -> Image.Image:
+        width, height = one.size
+        beside = make_scene(one.getpixel((0, 0))[0])
+        wide = Image.new("RGB", (width * 2, height))
+        wide.paste(one, (0, 0))
+        wide.paste(beside, (width, 0))
+        left = round(width * share)
+        return wide.crop((left, 0, left + width, height))
+
+    return shift
+
+
 def _turn(degrees: float) -> Callable[[Image.Image], Image.Image]:
     def turn(one: Image.Image) -> Image.Image:
         width, height = one.size
@@ -287,11 +302,13 @@ TRICKS = (
     Trick("two accuracies in turn", "visit.same_accuracy", None, _accuracies((12.5, 17.5))),
     Trick("one spot for two neighbours, moved by under 3 m", "visit.same_spot", None, _wandering(3)),
     Trick("one spot for two neighbours, moved by under 15 m", "visit.same_spot", None, _wandering(15)),
-    Trick("photo made brighter", "photo.near_duplicate", None, _picture(lambda one: ImageEnhance.Brightness(one).enhance(1.3))),
-    Trick("photo cut to 90 %", "photo.near_duplicate", None, _picture(_cut(0.9))),
+    Trick("photo made brighter", "photo.near_duplicate", ALL, _picture(lambda one: ImageEnhance.Brightness(one).enhance(1.3))),
+    Trick("photo cut to 95 %", "photo.near_duplicate", ALL, _picture(_cut(0.95))),
+    Trick("photo cut to 90 %", "photo.near_duplicate", ALL, _picture(_cut(0.9))),
+    Trick("photo cut to 85 %", "photo.near_duplicate", ALL, _picture(_cut(0.85))),
     Trick("photo cut to 75 %", "photo.near_duplicate", None, _picture(_cut(0.75))),
-    Trick("photo cut to 95 %", "photo.near_duplicate", None, _picture(_cut(0.95))),
     Trick("photo turned by 2 degrees", "photo.near_duplicate", None, _picture(_turn(2))),
-    Trick("photo mirrored", "photo.near_duplicate", None,
+    Trick("photo mirrored", "photo.near_duplicate", ALL,
           _picture(lambda one: one.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
+    Trick("the same place from a little further right", "photo.near_duplicate", NONE, _picture(_shift(0.06))),
 )  # fmt: skip

@@ -206,8 +206,7 @@ class Ground:
         facts = {
             "exif": "read",
             "cameraModel": "Demo 1",
-            "width": 1440,
-            "height": 1080,
+            **dict(zip(("width", "height"), told["picture"].size if "picture" in told else (1440, 1080), strict=True)),
             "capturedAt": (started_at + timedelta(minutes=5)).isoformat(),
             "capturedAtSource": "offset",
         } | told.get("facts", {})

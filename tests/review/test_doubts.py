@@ -7,17 +7,17 @@ from datetime import date, timedelta
 
 import pytest
 from PIL import Image, ImageDraw, ImageOps
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.areas import AreaRule
 from server.models.people import Device, Resident, ResidentBinding, Staff
-from server.models.review import Finding, SeenPhoto
+from server.models.review import SEEN_MARK, Finding, SeenPhoto
 from server.models.visits import Visit
 from server.review import rules
 from server.review.examination import examine_visit, look_again, on_rule_changed
-from server.review.neighbours import find_alike
+from server.review.neighbours import fill_in_marks, find_alike
 from server.review.rules import RULES, look_at_photos, sentence
 from server.review.view import view_visit
 from tests.media.media_makers import make_scene
@@ -322,25 +322,75 @@ def screenshot(picture):
 
 
 @pytest.mark.parametrize(
-    ("change", "is_crop"),
+    ("change", "changes", "shown_percent"),
     [
-        (lambda i: i.crop((0, 0, i.width, int(i.height * 0.95))), True),
-        (lambda i: i.crop((36, 27, i.width - 36, i.height - 27)), True),
-        (screenshot, False),
-        (lambda i: ImageOps.expand(i, 40, (255, 255, 255)), False),
+        (lambda i: i.crop((0, 0, i.width, int(i.height * 0.95))), ["cut"], 95),
+        (lambda i: i.crop((36, 27, i.width - 36, i.height - 27)), ["cut"], 88),
+        (lambda i: i.crop((96, 0, i.width - 24, i.height - 90)), ["cut"], 81),
+        (ImageOps.mirror, ["mirrored"], None),
+        (lambda i: ImageOps.mirror(i).crop((0, 90, i.width, i.height)), ["cut", "mirrored"], 90),
+        (lambda i: i.rotate(2, Image.Resampling.BICUBIC).crop((48, 36, 1152, 864)), ["cut", "turned"], 85),
+        (screenshot, ["none"], None),
+        (lambda i: ImageOps.expand(i, 40, (255, 255, 255)), ["none"], None),
     ],
-    ids=["bottom cut", "cut all round", "screenshot", "white border"],
+    ids=["bottom cut", "cut all round", "cut askew", "mirrored", "mirrored and cut", "turned", "screenshot", "border"],
 )
 @pytest.mark.parametrize("changed_first", [False, True], ids=["later", "earlier"])
-async def test_a_picture_cut_or_framed_is_found_whichever_was_first(ground, change, is_crop, changed_first):
+async def test_a_picture_changed_or_framed_is_found_whichever_was_first(
+    ground, change, changes, shown_percent, changed_first
+):
     picture = make_scene(5)
     first, second = (change(picture), picture) if changed_first else (picture, change(picture))
     await ground.examined(0, photos=[{"picture": first}, {"picture": make_scene(6)}])
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"picture": second}, {"picture": make_scene(7)}])
     assert await ground.codes(two) == ["photo.near_duplicate"]
     facts = (await ground.findings(two))[0].facts
-    assert facts["bits"] <= 31
-    assert facts.get("crop", False) is is_crop
+    assert facts["bits"] <= facts["limitBits"] == (20 if changes != ["none"] else 31)
+    assert facts["changes"] == changes
+    assert facts.get("shownPercent") == (None if shown_percent is None else pytest.approx(shown_percent, abs=2))
+    told = sentence("photo.near_duplicate", facts)
+    words = {"cut": "裁剪", "mirrored": "镜像翻转", "turned": "旋转", "none": "无"}
+    assert f"改动：{'、'.join(words[one] for one in changes)}；" in told["zh"]
+    assert f"changed: {', '.join('nothing' if one == 'none' else one for one in changes)};" in told["en"]
+
+
+async def test_the_same_place_photographed_anew_is_no_copy(ground):
+    """Honest people come again: the wall is the same, the camera is held a little further to the right, or nearer."""
+    wall = make_scene(5)
+    await ground.examined(0, photos=[{"picture": wall.crop((0, 0, 1110, 900))}, {"picture": make_scene(6)}])
+    anew = wall.crop((90, 0, 1200, 900))
+    beside = wall.transform(wall.size, Image.Transform.QUAD, (90, 0, 10, 900, 1190, 880, 1120, 60))
+    for day, picture in enumerate((anew, beside), 1):
+        again = await ground.examined(
+            0, started_at=MORNING + day * DAY, photos=[{"picture": picture}, {"picture": make_scene(10 + day)}]
+        )
+        assert await ground.codes(again) == []
+
+
+async def test_photos_of_one_scene_in_one_visit_hide_no_copy_in_another(ground):
+    """Each of four shots of one thing is a part of the others: that is no finding, and takes no other's place."""
+    scene = make_scene(5)
+    await ground.examined(0, photos=[{"picture": scene}, {}])
+    parts = [{"picture": scene.crop((n, n, 1120 + n, 840 + n))} for n in (0, 20, 40, 60)]
+    two = await ground.examined(1, started_at=MORNING + DAY, photos=parts)
+    assert await ground.codes(two) == ["photo.near_duplicate"] * 4
+
+
+async def test_marks_of_photos_from_before_they_were_kept_are_filled_in(ground):
+    scene = make_scene(5)
+    one = await ground.examined(0, photos=[{"picture": scene}, {}])
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(delete(SEEN_MARK))
+    heard = []
+    for _ in range(2):
+        await fill_in_marks(ground.services, lambda done, total: heard.append((done, total)))
+    assert heard == [(0, 1), (1, 1), (0, 0)]
+    two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"picture": ImageOps.mirror(scene)}, {}])
+    assert await ground.codes(two) == ["photo.near_duplicate"]
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == one))
+        kept = await session.execute(select(SEEN_MARK.c.evidence_id).distinct())
+        assert len(kept.all()) == 1  # of the other visit's: marks go with their photo
 
 
 async def test_two_visits_examined_at_the_same_moment_see_each_others_photos(ground, system):

@@ -399,6 +399,7 @@ export const FACTS: Words = {
   earnedFen: ['成员月收入（元）', 'Earned (yuan)'],
   bits: ['指纹相差位数', 'Bits'],
   limitBits: ['位数上限', 'Limit'],
+  shownPercent: ['只有原图的（%）', 'Of the other (%)'],
   width: ['宽', 'Width'],
   height: ['高', 'Height'],
   latitude: ['纬度', 'Latitude'],

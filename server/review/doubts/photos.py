@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from server.core.location import country_hint, distance_beyond
-from server.review.doubts import Doubts
+from server.review.doubts import Doubts, Facts
 from server.review.doubts.answers import pictures, signatures
-from server.review.neighbours import NearDuplicate
+from server.review.neighbours import Changed, NearDuplicate
 from server.review.view import PhotoView, VisitView
 
 HOUR = timedelta(hours=1)
+# From here on a difference is no slip of finding the edges.
+_WHOLE_PERCENT, _STRAIGHT_DEGREES = 98, 0.5
 
 
 def time_off(view: VisitView) -> Doubts:
@@ -78,7 +80,7 @@ def reused(view: VisitView) -> Doubts:
 
 
 def near_duplicate(view: VisitView) -> Doubts:
-    """The nearest twin alone: another picture, of a visit to another home, that looks the same."""
+    """The nearest twin alone: a picture of a visit to another home that looks the same, or of which one is a part."""
     yield from _nearest_twins(view, lambda one: one.household_id != view.visit.household_id)
 
 
@@ -88,15 +90,33 @@ def like_earlier(view: VisitView) -> Doubts:
 
 
 def _nearest_twins(view: VisitView, is_meant: Callable[[NearDuplicate], bool]) -> Doubts:
-    limit = view.rule("photo.near_duplicate_bits")
     for photo in view.photos:
         nearest = next((one for one in photo.near_duplicates if is_meant(one)), None)
         if nearest is not None:
-            crop = {"crop": True} if nearest.is_crop else {}
             yield (
                 photo.evidence.id,
-                {"bits": nearest.bits, "limitBits": limit, "visitId": str(nearest.visit_id), **crop},
+                {
+                    "bits": nearest.bits,
+                    "limitBits": nearest.most_bits,
+                    **_changes(nearest.changed),
+                    "visitId": str(nearest.visit_id),
+                },
             )
+
+
+def _changes(changed: Changed | None) -> Facts:
+    """What was done to the one to make the other: it is read aloud, so it is told also when it is nothing."""
+    if changed is None:
+        return {"changes": ["none"]}
+    done = {
+        "cut": changed.shown_percent < _WHOLE_PERCENT,
+        "mirrored": changed.is_mirrored,
+        "turned": abs(changed.turned_degrees) >= _STRAIGHT_DEGREES,
+    }
+    told: Facts = {"changes": [one for one, is_so in done.items() if is_so] or ["none"]}
+    if done["cut"]:
+        told["shownPercent"] = changed.shown_percent
+    return told
 
 
 def without_camera(view: VisitView) -> Doubts:
