@@ -79,8 +79,6 @@ def fresh_settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str) ->
 
 
 settings = pytest.fixture(fresh_settings)
-# For a file whose tests leave nothing behind that another would see: one database, one server for all of them.
-shared_settings = pytest.fixture(fresh_settings, scope="module")
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -35,11 +35,15 @@ PHONE = {"width": 393, "height": 780}
 LATIN = re.compile(
     r"^(A|B|C|KB|MB|GB|GPS|QR|Excel|CSV|Linux|Android|Chromium|x86_64|K|m|km|[A-Z]{1,4}[-0-9].*|[0-9A-F]{1,10})$"
 )
-# What slides in has arrived, what was just drawn is on the screen.
+# What slides in has arrived, what was just drawn is on the screen. A page just made wider or narrower is at times not
+# drawn by itself until it is photographed: nobody waits for that longer than for what moves.
 _ARRIVED = """async () => {
-  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-  const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().iterations !== Infinity);
-  await Promise.allSettled(moving.map((one) => one.finished));
+  const drawn = new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const arrived = drawn.then(() => {
+    const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().iterations !== Infinity);
+    return Promise.allSettled(moving.map((one) => one.finished));
+  });
+  await Promise.race([arrived, new Promise((late) => setTimeout(late, 1000))]);
 }"""
 Json = dict[str, Any]
 
@@ -162,7 +166,7 @@ async def find_english(page: Page) -> list[str]:
 async def _axe(page: Page) -> list[str]:
     if not await page.evaluate("() => 'axe' in window"):
         await page.evaluate(AXE.read_text())
-    told = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    told = await page.evaluate("() => axe.run(document, {resultTypes: ['violations'], preload: false})")
     return [
         f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:120]}"
         for one in told["violations"]

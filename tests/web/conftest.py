@@ -1,58 +1,68 @@
-"""The web apps against the real server: API and worker as processes, Chromium as the system has it."""
+"""The web apps against the real server: API and worker as processes, Chromium as the system has it.
 
-import contextlib
+One Chromium for all files, one database with its API and worker for each file, whose tests work on homes of their own.
+What a browser is spoken to with belongs to one event loop, so all of these tests and what they hold share one.
+"""
+
+import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
+from pytest_asyncio import is_async_test
+from sqlalchemy import text
 
-from server.core.settings import Settings
+from server.core.database import open_session
 from server.demo.pictures import SCENES, draw_picture
 from server.paths import WEB
-from server.processes import spawn, stop
-from tests.live import PROJECT, LiveServer
+from server.processes import stop
+from tests.conftest import fresh_settings, hold_services, take_desk, unpack_phone
+from tests.live import LiveServer
+from tests.phones import System
 from tests.web.browser import Handset, start_browser
 
+HERE = Path(__file__).parent
+in_one_loop = pytest_asyncio.fixture(loop_scope="session")
+services, phone, desk = in_one_loop(hold_services), in_one_loop(unpack_phone), in_one_loop(take_desk)
+settings = pytest.fixture(fresh_settings, scope="module")
 
-@contextlib.contextmanager
-def serve(settings: Settings, logs: Path) -> Iterator[LiveServer]:
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="module")
+def server(settings, tmp_path_factory) -> Iterator[LiveServer]:
     """The API as a process, with the built apps; and the worker beside it."""
     assert (WEB / "m" / "index.html").exists(), "the web apps are not built: run `make set-up-dev`"
-    with LiveServer(settings, logs / "api.log") as running:
-        command = [sys.executable, "-m", "server", "worker"]
-        worker = spawn(command, log=logs / "worker.log", environ=running._environ(), directory=PROJECT)
+    logs = tmp_path_factory.mktemp("logs")
+    with LiveServer(settings, logs / "api.log", warm=True) as running:
+        worker = running.run("worker", logs / "worker.log")
         yield running
         stop(worker)
 
 
-@pytest.fixture
-def server(settings, tmp_path) -> Iterator[LiveServer]:
-    with serve(settings, tmp_path) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shared_server(shared_settings, tmp_path_factory) -> Iterator[LiveServer]:
-    """One for a whole file, whose `settings` and `server` then are these."""
-    with serve(shared_settings, tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-@pytest.fixture
-async def browser(server) -> AsyncIterator[Browser]:
-    """Ends before the server does, which else would wait for the live streams of open pages."""
-    del server
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
     async with start_browser() as running:
         yield running
 
 
-@pytest.fixture
+@in_one_loop
 async def handset(browser, server) -> AsyncIterator[Handset]:
+    """A phone that was never used. With it go all that its test unpacked beside it, since an API that is to stop waits
+    for the live streams of open pages.
+    """
     phone = await Handset.unpack(browser, server.url)
     yield phone
+    for context in browser.contexts:
+        await context.close()
     assert phone.errors == []
 
 
@@ -62,31 +72,48 @@ def due(county):
     return next(one for one in county.assignments if one.kind == "intake")
 
 
-@pytest.fixture
-def pictures(tmp_path):
-    """As many photos as a visit can want, each its own."""
-    from datetime import UTC, datetime
-
-    paths = []
-    for number in range(8):
-        path = tmp_path / f"photo-{number}.jpg"
-        noise = os.urandom(1_500_000 if number == 7 else 0)  # one goes up in several pieces
-        path.write_bytes(
-            draw_picture(
-                scene=SCENES[number % len(SCENES)],
-                seed=number,
-                captured_at=datetime.now(UTC),
-                latitude=30.0,
-                longitude=120.0,
-                accuracy_m=8.0,
-                size=(640, 480),
-            )
-            + noise
+@pytest.fixture(scope="session")
+def drawn() -> list[bytes]:
+    """As many photos as a visit can want."""
+    return [
+        draw_picture(
+            scene=SCENES[number % len(SCENES)],
+            seed=number,
+            captured_at=datetime.now(UTC),
+            latitude=30.0,
+            longitude=120.0,
+            accuracy_m=8.0,
+            size=(640, 480),
         )
+        for number in range(8)
+    ]
+
+
+@pytest.fixture
+def pictures(drawn, tmp_path):
+    """Those photos as files, none with the bytes of another test's."""
+    paths = []
+    for number, content in enumerate(drawn):
+        path = tmp_path / f"photo-{number}.jpg"
+        path.write_bytes(content + os.urandom(1_500_000 if number == 7 else 8))  # one goes up in several pieces
         paths.append(path)
     return paths
 
 
-@pytest.fixture
+@in_one_loop
 async def home(phone, due):
     return next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
+
+
+async def jobs_done(system: System) -> None:
+    """Until the worker, which is a process of its own here, has nothing left to do."""
+    left = text(
+        "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') "
+        "AND coalesce(scheduled_at, now()) <= now()"
+    )
+    async with asyncio.timeout(30):
+        while True:
+            async with open_session(system.services.sessions) as session:
+                if not await session.scalar(left):
+                    return
+            await asyncio.sleep(0.05)

@@ -3,21 +3,21 @@
 import asyncio
 import contextlib
 
-import pytest
 from playwright.async_api import Error, expect
 
 from tests.phones import make_kit, tiny_photo
 from tests.test_first_path import push_whole
 from tests.web.browser import fill_question, find_faults, shoot
+from tests.web.conftest import in_one_loop, jobs_done
 
 
-@pytest.fixture
+@in_one_loop
 async def returned(system, phone, desk, due):
     """A visit made from another device of the same caseworker, and returned by a supervisor."""
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id, photos=[tiny_photo(1), tiny_photo(2)])
     await push_whole(phone, partner, kit)
-    await system.run_jobs()
+    await jobs_done(system)
     claim = (await desk.http.post(f"/desk/v1/queue/{kit.visit['id']}/claim")).json()
     asked = {
         "outcome": "returned",

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import re
 
-import pytest
 from playwright.async_api import Error, expect
 
 from tests.phones import answers_for
 from tests.web.browser import Handset, fill_checklist, find_faults, shoot
+from tests.web.conftest import in_one_loop
 
 
-@pytest.fixture
+@in_one_loop
 async def given(system, due):
     """What the caseworker's phone will hold, read beforehand so that the test knows what to write."""
     phone = await system.sign_in(due.caseworker_login, "caseworker")
@@ -110,6 +110,7 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     await handset.offline()
     await shoot(page, "phone-upload-cut", full_page=False)
     await expect(page.get_by_text("没有网络")).to_be_visible()
+    await page.unroute("**/uploads/**")
     await handset.offline(is_offline=False)
     await expect(page.get_by_text("全部已上传")).to_be_visible(timeout=60_000)
     await expect(page.locator(".receipt .code")).to_have_text(re.compile(r"^[0-9A-Z]{10}$"))

@@ -12,7 +12,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-import pytest
 from playwright.async_api import expect
 
 from server.paths import WEB
@@ -21,16 +20,6 @@ from tests.web.browser import Handset, find_faults, shoot
 
 # Chromium on Linux has no code reader: it is stood in for, what is read is real.
 _READER = "globalThis.BarcodeDetector = class { static async getSupportedFormats() { return ['qr_code'] } async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
-
-
-@pytest.fixture
-def settings(shared_settings):
-    return shared_settings
-
-
-@pytest.fixture
-def server(shared_server):
-    return shared_server
 
 
 async def test_a_phone_without_room_says_so_before_a_photo_is_taken(handset, due):

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.async_api import expect
 
 from tests.web.browser import Handset, find_faults, shoot
@@ -15,16 +14,6 @@ IDBObjectStore.prototype.put = function (...given) {
   return put.apply(this, given);
 };
 """
-
-
-@pytest.fixture
-def settings(shared_settings):
-    return shared_settings
-
-
-@pytest.fixture
-def server(shared_server):
-    return shared_server
 
 
 async def begin_visit(handset, due, home, *, button="开始走访"):

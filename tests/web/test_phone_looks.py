@@ -9,16 +9,6 @@ NARROW = {"width": 360, "height": 740}
 LEAST_PX = 44
 
 
-@pytest.fixture
-def settings(shared_settings):
-    return shared_settings
-
-
-@pytest.fixture
-def server(shared_server):
-    return shared_server
-
-
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, phone, due, language):
     home = next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)

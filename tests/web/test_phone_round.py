@@ -4,23 +4,12 @@ import io
 import re
 from datetime import timedelta
 
-import pytest
 from PIL import Image
 from playwright.async_api import expect
 
 from server.core.tokens import utc_now
 from server.core.workdays import day_of
 from tests.web.browser import Handset, find_faults, shoot, start_browser
-
-
-@pytest.fixture
-def settings(shared_settings):
-    return shared_settings
-
-
-@pytest.fixture
-def server(shared_server):
-    return shared_server
 
 
 async def plan_of(phone, ahead_days: int = 0) -> list[str]:

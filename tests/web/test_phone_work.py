@@ -2,24 +2,14 @@
 
 from datetime import datetime
 
-import pytest
 from playwright.async_api import expect
 
 from tests.phones import CHINA, answers_for
 from tests.web.browser import fill_checklist, find_faults, shoot
+from tests.web.conftest import in_one_loop
 
 
-@pytest.fixture
-def settings(shared_settings):
-    return shared_settings
-
-
-@pytest.fixture
-def server(shared_server):
-    return shared_server
-
-
-@pytest.fixture
+@in_one_loop
 async def officer(system, county):
     login = next(one.login for one in county.staff if one.role == "county_officer")
     return await system.sign_in_at_desk(login, "county_officer")

@@ -1,6 +1,6 @@
 """A resident's session on their own phone: sign in, bind, send a paper, confirm, complain, follow; large type."""
 
-import sys
+import os
 import time
 
 import httpx
@@ -10,41 +10,35 @@ from playwright.async_api import Page, expect
 
 from server.core.database import open_session
 from server.demo.cases import load_cases
-from server.processes import LOOPBACK, free_port, spawn, stop
-from tests.live import PROJECT
+from server.processes import LOOPBACK, free_port, stop
+from tests.conftest import fresh_settings
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
+from tests.warm import Warm
 from tests.web.browser import Handset, find_faults, shoot
+from tests.web.conftest import in_one_loop, jobs_done
 
 
 @pytest.fixture(scope="module")
-def shared_settings(shared_settings, tmp_path_factory):
+def settings(postgres, s3, template, tmp_path_factory):
     """The API signs residents in at a WeChat of its own, played beside it."""
     port = free_port()
-    command = [sys.executable, "-m", "server", "wechat-stub", "--port", str(port)]
-    stub = spawn(command, log=tmp_path_factory.mktemp("wechat") / "wechat.log", directory=PROJECT)
+    stub = Warm(
+        ["wechat-stub", "--port", str(port)], log=tmp_path_factory.mktemp("wechat") / "wechat.log", environ=os.environ
+    )
     url = f"http://{LOOPBACK}:{port}"
     _wait_for(f"{url}/_stub/messages")
-    yield msgspec.structs.replace(shared_settings, wechat_base_url=url)
+    for plain in fresh_settings(postgres, s3, template):
+        yield msgspec.structs.replace(plain, wechat_base_url=url)
     stop(stub)
 
 
-@pytest.fixture
-def settings(shared_settings):
-    return shared_settings
-
-
-@pytest.fixture
-def server(shared_server):
-    return shared_server
-
-
-@pytest.fixture
+@in_one_loop
 async def resident(system, county, phone, due):
     """Whose home was visited."""
     partner = await system.sign_in(due.partner_login, "caseworker")
     await push_whole(phone, partner, await make_kit(phone, partner.id))
-    await system.run_jobs()
+    await jobs_done(system)
     return next(one for one in county.residents if one.application_number == due.application_number)
 
 
@@ -123,7 +117,7 @@ async def test_a_resident_confirms_a_visit_and_withdraws_the_application(system,
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
-    await system.run_jobs()
+    await jobs_done(system)
     home = (await phone.pull("households"))[kit.visit["householdId"]]
     number = next(one.application_number for one in county.assignments if one.household_number == home["number"])
     resident = next(one for one in county.residents if one.application_number == number)

@@ -1,18 +1,13 @@
-"""Desks in a browser: one Chromium for all files, one API and one database for each, whose tests work on cases and
-homes of their own.
-
-What a browser is spoken to with belongs to one event loop, so all of these tests and what they hold share one.
-"""
+"""Desks in a browser: one API and one database for each file, whose tests work on cases and homes of their own."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
-from pytest_asyncio import is_async_test
+from playwright.async_api import Browser, Locator, Page, expect
 
 from server.core.database import open_session
 from server.core.services import open_services
@@ -20,23 +15,13 @@ from server.demo.cases import load_cases
 from server.demo.county import DEMO_PASSWORDS
 from server.paths import WEB
 from tests.cases.makers import Office
-from tests.conftest import fresh_settings, hold_services, settings_of, take_desk, unpack_phone
+from tests.conftest import fresh_settings, settings_of
 from tests.live import LiveServer
 from tests.web import browser as browsing
+from tests.web.conftest import in_one_loop
 
 OpenDesk = Callable[..., Awaitable[Page]]
 DESK = {"width": 1440, "height": 900}
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == HERE and is_async_test(item):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-
-
-in_one_loop = pytest_asyncio.fixture(loop_scope="session")
-services, phone, desk = in_one_loop(hold_services), in_one_loop(unpack_phone), in_one_loop(take_desk)
 
 
 @pytest.fixture(scope="session")
@@ -61,32 +46,33 @@ def settings(postgres, s3, template_with_cases):
 def server(settings, tmp_path_factory) -> Iterator[LiveServer]:
     """Without a worker: jobs run when a test says so, and not beside it."""
     assert (WEB / "desk" / "index.html").exists(), "the web apps are not built: run `make set-up-dev`"
-    with LiveServer(settings, tmp_path_factory.mktemp("api") / "api.log") as running:
+    with LiveServer(settings, tmp_path_factory.mktemp("api") / "api.log", warm=True) as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing.start_browser() as running:
-        yield running
+@dataclass
+class _Room:
+    """The desks of one file's office: whoever sits down again finds the same browser. A new one for each test would
+    cost more than what most of them do in it.
+    """
 
+    browser: Browser
+    url: str
+    desks: dict[str, Page] = field(default_factory=dict)
+    strangers: list[Page] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
-@in_one_loop
-async def at_desk(browser, server) -> AsyncIterator[OpenDesk]:
-    """Seats somebody at a browser of their own, before a screen. Nothing may be complained of in a console."""
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
-
-    async def sit_down(login: str, role: str, path: str = "/", *, by_hand: bool = False) -> Page:
-        context = await browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
-        contexts.append(context)
-        context.set_default_timeout(15_000)
-        page = await context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
-        if not by_hand:
-            await sign_in(page, server.url, login, role)
-        await page.goto(f"{server.url}/desk{path}")
+    async def sit_down(self, login: str, role: str, path: str = "/", *, by_hand: bool = False) -> Page:
+        page = None if by_hand else self.desks.get(login)
+        if page is None:
+            page = await self._carry_in()
+            if by_hand:
+                self.strangers.append(page)
+            else:
+                self.desks[login] = page
+                await sign_in(page, self.url, login, role)
+        await page.set_viewport_size(DESK)
+        await page.goto(f"{self.url}/desk{path}")
         if by_hand:
             await page.get_by_label("账号").fill(login)
             await page.get_by_label("密码").fill(DEMO_PASSWORDS[role])
@@ -94,9 +80,35 @@ async def at_desk(browser, server) -> AsyncIterator[OpenDesk]:
         await expect(page.get_by_role("banner").get_by_role("button", name="退出")).to_be_visible()
         return page
 
-    yield sit_down
-    for context in contexts:
-        await context.close()
+    async def _carry_in(self) -> Page:
+        context = await self.browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
+        context.set_default_timeout(15_000)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if "Content Security" in said.text else None)
+        return page
+
+    async def close(self, pages: list[Page]) -> None:
+        for page in pages:
+            await page.context.close()
+        pages.clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def room(browser, server) -> AsyncIterator[_Room]:
+    held = _Room(browser, server.url)
+    yield held
+    await held.close(list(held.desks.values()))
+
+
+@in_one_loop
+async def at_desk(room) -> AsyncIterator[OpenDesk]:
+    """Seats somebody before a screen of their own. Nothing may be complained of in a console."""
+    yield room.sit_down
+    await room.close(room.strangers)
+    for page in room.desks.values():
+        await page.emulate_media(media="null")
+    errors, room.errors = room.errors, []
     assert errors == []
 
 
