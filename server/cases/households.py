@@ -15,6 +15,7 @@ from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.relatives import keep_relatives_out
+from server.core import jobs
 from server.core.access import Caller, Role, found, readable, require
 from server.core.database import take_turns
 from server.core.differences import Difference, differences
@@ -529,6 +530,7 @@ async def keep_version(
         )
     )
     await session.flush()  # the next version is counted from it
+    await jobs.defer(session, "review.home_changed", household_id=str(household.id))
 
 
 async def list_versions(session: AsyncSession, caller: Caller, household_id: UUID) -> list[VersionLine]:

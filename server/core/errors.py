@@ -390,8 +390,8 @@ CATALOGUE: Mapping[str, Entry] = {
         422,
         "不能指派此组",
         "This team can't be sent",
-        "须为两名不同的在岗人员，负责此区域，且未参加首次走访。",
-        "Two different people who work in the area, are active, and were not at the first visit.",
+        "须为两名不同的在岗人员，负责此区域，未参加也未查看首次走访，且不是该户的近亲属。",
+        "Two different people who work in the area, neither saw nor made the first visit, and are no relatives.",
     ),
     "spot_check.not_open": Entry(409, "此抽查已指派或已完成", "The spot check is assigned or done"),
     # cases

@@ -357,6 +357,19 @@ async def look_again(services: Services, *, visit_id: str, codes: list[str] | No
         await _enter_queue(session, visit, view.rule(FINDING_DAYS), utc_now())
 
 
+@jobs.task("review.home_changed")
+async def on_home_changed(services: Services, *, household_id: str) -> None:
+    """The register says something else of a home or its people: what is undecided there is looked at again."""
+    async with open_session(services.sessions) as session:
+        undecided = await session.scalars(
+            select(ReviewItem.visit_id)
+            .where(ReviewItem.household_id == UUID(household_id), ReviewItem.state != "decided")
+            .order_by(ReviewItem.visit_id)
+        )
+        for visit_id in undecided:
+            await jobs.defer(session, "review.look_again", visit_id=str(visit_id))
+
+
 @jobs.task("review.fold_counts", cron="* * * * *")
 async def fold(services: Services) -> None:
     """Sums of what came and went; nobody waits for it, and what is counted is right without it."""

@@ -16,6 +16,8 @@ from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.wire import Wire
 from server.models import audit
+from server.models.audit import AuditEntry
+from server.models.cases import RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
 from server.models.feed import announce, announce_to
 from server.models.households import Assignment, Caseload
@@ -23,6 +25,9 @@ from server.models.people import Staff, StaffRole
 from server.models.review import SpotCheck
 from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.plans import PLANNING_ROLES
+
+# What the trail says of somebody who has seen the answers of a visit.
+READING = ("visit.opened", "visit.bundled")
 
 
 class Team(Wire):
@@ -83,8 +88,22 @@ async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, 
 
 
 async def _fit(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> set[UUID]:
-    """Of these people, those who work in the field of this area, are active, and were not there."""
+    """Of these people, those who work in the field of this area, are active, and come without knowing or favour.
+
+    Who was there, who has read the first visit at a desk, and whom the household names as a relative are none of them.
+    """
     there = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == check.visit_id)
+    read = select(AuditEntry.actor_id).where(
+        AuditEntry.thing_kind == "visit",
+        AuditEntry.thing_id == str(check.visit_id),
+        AuditEntry.action.in_(READING),
+        AuditEntry.actor_id.is_not(None),
+    )
+    relatives = (
+        select(RelativeOnStaff.name)
+        .join(Visit, Visit.household_id == RelativeOnStaff.household_id)
+        .where(Visit.id == check.visit_id)
+    )
     # A caseworker's own area is a village: anyone of the same county may be sent.
     near = literal(check.area_code).startswith(func.left(StaffRole.area_code, 6))
     return set(
@@ -94,6 +113,8 @@ async def _fit(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> se
             .where(
                 Staff.id.in_(people),
                 Staff.id.not_in(there),
+                Staff.id.not_in(read),
+                Staff.name.not_in(relatives),
                 Staff.disabled_at.is_(None),
                 StaffRole.revoked_at.is_(None),
                 StaffRole.role.in_(FIELD_ROLES),

@@ -22,6 +22,7 @@ from server.review.rules import RULES, look_at_photos, sentence
 from server.review.view import view_visit
 from tests.media.media_makers import make_scene
 from tests.review.makers import MORNING
+from tests.sync.test_proposals import make_proposal
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -459,6 +460,28 @@ async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the
         "visit.clock_off": True,
         "visit.too_short": False,
     }
+
+
+async def test_a_home_whose_place_was_registered_wrongly_accuses_nobody_once_it_is_mended(ground, system):
+    """The caseworker proposes the place, an officer accepts it: what is undecided is looked at again."""
+    home = ground.homes[0]
+    there = {"latitude": home.latitude + 0.02, "longitude": home.longitude}
+    fixes = {"start_fix": there, "end_fix": {**there, "longitude": home.longitude + 1e-6}, "partner_fix": there}
+    visit = await ground.examined(0, **fixes)
+    assert await ground.codes(visit) == ["visit.far_from_home", "visit.far_from_home"]
+    phone = await system.sign_in("linhexi", "caseworker")
+    proposal = make_proposal(
+        (await phone.pull("households"))[str(home.id)], changes={"place": there | {"datum": "wgs84"}}
+    )
+    await phone.push("proposals", proposal)
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    accepted = await officer.http.post(f"/desk/v1/proposals/{proposal['id']}/decision", json={"outcome": "accepted"})
+    assert accepted.status_code == 204, accepted.text
+    await system.run_jobs()
+    assert await ground.codes(visit) == []
+    assert (await ground.item(visit)).finding_codes == []
+    past = (await officer.http.get(f"/desk/v1/visits/{visit}/findings/history")).json()
+    assert [one["supersededAt"] is not None for one in past] == [True, True]
 
 
 async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system):

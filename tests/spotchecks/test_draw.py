@@ -60,9 +60,10 @@ def test_the_order_of_the_population_and_the_process_do_not_matter(tmp_path):
     path = tmp_path / "plan.json"
     path.write_bytes(msgspec.json.encode(plan))
     assert read_plan(path) == plan
-    code = "import sys,pathlib;from server.spotchecks.draw import *;print(*print_draw(read_plan(pathlib.Path(sys.argv[1])),'seed'),sep='\\n')"
-    printed = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert printed.stdout.splitlines() == list(print_draw(plan, "seed"))
+    elsewhere = {"PATH": "", "LC_ALL": "C", "TZ": "America/New_York", "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-m", "server", "draw", "--plan", str(path), "--seed", "双色球 11"]
+    printed = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=elsewhere, check=True)
+    assert printed.stdout.splitlines() == list(print_draw(plan, "双色球 11"))
     assert population_sha256(plan) in printed.stdout
 
 
@@ -91,7 +92,22 @@ def test_a_small_stratum_still_gets_its_least_and_never_more_than_it_has():
     design = Design(share_percent=1, least_per_stratum=5)
     assert [share_of(design, count) for count in (3, 100, 1000)] == [3, 5, 10]
     assert share_of(Design(share_percent=10), 30) == 3
+    assert share_of(Design(share_percent=10), 31) == 4
+    assert share_of(Design(share_percent=1.1), 1000) == 11  # 12 by floats
     assert share_of(Design(share_percent=0), 30) == 0
+
+
+def test_what_stands_in_two_whole_populations_is_drawn_once_and_for_the_first_reason():
+    both = units(1, relative=True, complaint=True)
+    drawn = draw(PlanFile(design=Design(whole=["complaint", "relative"]), population=both), "seed")
+    assert [(one.id, one.why) for one in drawn] == [("visit-0000", "complaint")]
+
+
+def test_strata_are_drawn_in_the_order_of_their_names_whichever_visit_ranks_first():
+    for seed in ("a", "b", "c", "d"):
+        plan = PlanFile(design=Design(share_percent=50, strata=["village"]), population=units(40))
+        names = [one.stratum for one in draw(plan, seed)]
+        assert names == sorted(names)
 
 
 def test_every_visit_is_as_likely_as_any_other():

@@ -5,10 +5,14 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.models.areas import Area
+from server.models.cases import RelativeOnStaff
+from server.models.evidence import Evidence
+from server.models.people import Staff, StaffRole
 from server.models.review import ReviewItem, SpotCheck
 from server.models.visits import Visit
 from server.review.examination import examine_visit
@@ -83,6 +87,81 @@ async def test_who_was_there_or_alone_or_no_field_worker_is_not_sent(ground, des
     assert answer.json()["code"] == "spot_check.team_unfit"
 
 
+async def _disabled(session, ground, officer):
+    (await session.get_one(Staff, ground.staff["hesuian"])).disabled_at = MORNING
+
+
+async def _without_a_role(session, ground, officer):
+    await session.execute(
+        update(StaffRole).where(StaffRole.staff_id == ground.staff["hesuian"]).values(revoked_at=MORNING)
+    )
+
+
+async def _no_field_worker(session, ground, officer):
+    await session.execute(
+        update(StaffRole).where(StaffRole.staff_id == ground.staff["hesuian"]).values(role="panelist")
+    )
+
+
+async def _of_another_county(session, ground, officer):
+    session.add(Area(code="339902", name="邻县", parent_code=None))
+    await session.flush()
+    moved = update(StaffRole).where(StaffRole.staff_id == ground.staff["hesuian"])
+    await session.execute(moved.values(area_code="339902"))
+
+
+async def _named_as_a_relative(session, ground, officer):
+    name = (await session.get_one(Staff, ground.staff["hesuian"])).name
+    session.add(
+        RelativeOnStaff(
+            household_id=ground.homes[0].id, name=name, office="街道", relation="侄", declared_on=MORNING.date()
+        )
+    )
+
+
+async def _nothing(session, ground, officer):
+    pass
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_nothing, _disabled, _without_a_role, _no_field_worker, _of_another_county, _named_as_a_relative],
+    ids=lambda one: one.__name__.strip("_"),
+)
+async def test_a_team_works_there_and_comes_without_favour(ground, desk, spoil):
+    check = await drawn_check(ground, await ground.examined())
+    async with open_session(ground.services.sessions) as session:
+        await spoil(session, ground, desk)
+    answer = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "xuyuning", "hesuian"))
+    assert answer.status_code == (200 if spoil is _nothing else 422)
+    if spoil is not _nothing:
+        assert answer.json()["code"] == "spot_check.team_unfit"
+        return
+    again = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "xuyuning", "hesuian"))
+    assert again.json()["code"] == "spot_check.not_open"
+
+
+async def test_who_has_read_the_first_visit_at_a_desk_is_not_sent_to_repeat_it(ground, desk, system):
+    first = await ground.examined()
+    check = await drawn_check(ground, first)
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    assert (await officer.http.get(f"/desk/v1/visits/{first}")).status_code == 200
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "panhuaixu", "hesuian"))
+    assert sent.json()["code"] == "spot_check.team_unfit"
+    assert (await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json={})).status_code in {400, 403}
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "xuyuning", "hesuian"))
+    assert sent.status_code == 200, sent.text
+
+
+async def test_only_who_plans_spot_checks_sends_a_team(ground, desk, system):
+    check = await drawn_check(ground, await ground.examined())
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    asked = team(ground, "xuyuning", "hesuian")
+    assert (await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json=asked)).json()[
+        "code"
+    ] == "auth.forbidden"
+
+
 async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as_a_finding(ground, desk, system):
     first = await ground.examined()
     await desk.http.post(f"/desk/v1/queue/{first}/claim")
@@ -120,10 +199,15 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
 async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(ground, desk, system):
     first = await ground.examined()
     check = await drawn_check(ground, first)
-    await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "panhuaixu", "hesuian"))
+    await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "panhuaixu"))
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
-    assert (await officer.http.get(f"/desk/v1/visits/{first}")).json()["code"] == "review.blind"
+    async with ground.services.sessions() as session:
+        photo = await session.scalar(select(Evidence.id).where(Evidence.visit_id == first).limit(1))
+    for path in ("", "/findings/history", f"/photos/{photo}/link", "/bundle"):
+        answer = await officer.http.get(f"/desk/v1/visits/{first}{path}")
+        assert answer.json()["code"] == "review.blind", path
     assert (await desk.http.get(f"/desk/v1/visits/{first}")).status_code == 200
+    assert (await officer.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json() == []
 
 
 async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_counts_for_nothing(ground, desk, system):
