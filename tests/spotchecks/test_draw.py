@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from server.core.checklists.shipped import load_shipped
+from server.core.checklists.template import questions_of
 from server.paths import ROOT
 from server.spotchecks.comparison import compare
 from server.spotchecks.draw import (
@@ -110,6 +111,21 @@ def test_strata_are_drawn_in_the_order_of_their_names_whichever_visit_ranks_firs
         assert names == sorted(names)
 
 
+def test_what_is_promised_before_the_draw_is_the_design_too():
+    designs = Design(share_percent=10), Design(share_percent=10, whole=["relative"])
+    promised = {population_sha256(PlanFile(design=one, population=units(5))) for one in designs}
+    assert len(promised) == 2
+
+
+@pytest.mark.parametrize(
+    ("stratum", "value"), [("class", "B"), ("caseworker", "worker2"), ("village", "339901001201"), ("finding", "yes")]
+)
+def test_each_stratum_is_read_from_its_own_place(stratum, value):
+    plan = PlanFile(design=Design(quotas=[Quota(stratum, value, 3)]), population=units(60))
+    known = {one.id: msgspec.to_builtins(one) for one in plan.population}
+    assert [known[one.id][stratum] for one in draw(plan, "seed")] == [value] * 3
+
+
 def test_every_visit_is_as_likely_as_any_other():
     plan = PlanFile(design=Design(share_percent=10), population=units(100))
     hits: dict[str, int] = {}
@@ -160,6 +176,30 @@ def test_tolerances_are_the_checklists_own_and_the_larger_counts():
     assert differing({"vehicles": ["car", "truck"]}, {"vehicles": ["truck", "car"]}) == []
     assert differing({"other_housing": False}, {}) == ["other_housing"]
     assert differing({"talk_record": "甲"}, {"talk_record": "乙"}) == []
+    assert differing({"electricity_kwh": 100}, {"electricity_kwh": 130}) == []
+    assert differing({"electricity_kwh": 100}, {"electricity_kwh": 131}) == ["electricity_kwh"]
+    assert differing({"savings_fen": 0}, {}) == ["savings_fen"]
+    assert differing({}, {"vehicles": []}) == ["vehicles"]
+
+
+def test_what_two_honest_teams_never_give_alike_is_not_compared():
+    kinds = {one.id: one.kind for one in questions_of(REVIEW)}
+    pictures = [one for one, kind in kinds.items() if kind in {"photo", "signature", "geopoint"}]
+    assert {kinds[one] for one in pictures} >= {"photo", "signature"}
+    assert compare(REVIEW, dict.fromkeys(pictures, ("a",)), dict.fromkeys(pictures, ("b",))) == []
+    ill = [{"members": [{"memberId": "a", "illness": words}]} for words in ("腰痛", "腰不好")]
+    assert compare(REVIEW, *ill) == []
+
+
+def test_incomes_of_one_kind_are_summed_and_reckoned_a_month():
+    def row(found, first, last, declared=None):
+        return {"kind": "wages", "declaredFen": declared, "foundFen": found, "periodFrom": first, "periodTo": last}
+
+    rows = [row(1_200_000, "2025-11", "2026-10"), row(50_000, "2026-03", "2026-03")]
+    other = [row(None, "2026-01", "2026-02", declared=180_000), row(0, "2026-01", "2026-01", declared=99_000)]
+    assert [(one.question, one.first, one.second) for one in compare(REVIEW, {"income": rows}, {"income": other})] == [
+        ("income.wages", 150_000, 90_000)
+    ]
 
 
 def test_members_are_compared_one_by_one_and_incomes_a_month():
