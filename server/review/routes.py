@@ -16,7 +16,8 @@ from server.core.paging import Page
 from server.core.tokens import utc_now
 from server.core.wire import BEARER, AreaFilter, Held, Officer, Session, problems
 from server.models.exports import export_of
-from server.review import claims, decisions, queue, visit_page
+from server.review import arriving, claims, decisions, queue, visit_page
+from server.review.arriving import ArrivingLine
 from server.review.claims import Claim, HandOver
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
 from server.review.live import QueueWatch
@@ -39,6 +40,9 @@ AuthorId = Annotated[UUID | None, QueryParameter(name="authorId")]
 WaitedH = Annotated[
     int | None,
     QueryParameter(name="waitedH", ge=0, le=100_000, description="In the queue for so many hours at least."),
+]
+WaitedDays = Annotated[
+    int, QueryParameter(name="waitedDays", ge=0, le=3650, description="Submitted so many days ago at least.")
 ]
 ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
@@ -119,6 +123,44 @@ async def stream_queue(officer: Officer, services: Held, state: LitestarState) -
     state.queue_watch = watch
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return Stream(watch.stream(officer), media_type="text/event-stream", headers=headers)
+
+
+@get(
+    "/arriving-visits",
+    responses=_SIGNED | problems("request.invalid"),
+    description="Submitted visits that are not whole: who has not attested, how many photos have not come.",
+)
+async def list_arriving_visits(
+    officer: Officer,
+    session: Session,
+    area: AreaFilter = None,
+    waited_days: WaitedDays = 0,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[ArrivingLine]:
+    return await arriving.list_arriving(
+        session, officer, area=area, waited_days=waited_days, cursor=cursor, limit=limit, now=utc_now()
+    )
+
+
+export_arriving_visits = export_of(
+    list_arriving_visits,
+    "/arriving-visits/export",
+    "arriving-visits",
+    {
+        "走访编号": lambda one: one.visit_id,
+        "走访类型": lambda one: say_visit(one.kind).zh,
+        "户主": lambda one: one.head_name,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "走访人": lambda one: one.author_name,
+        "提交时间": lambda one: one.submitted_at,
+        "已等天数": lambda one: one.waited_days,
+        "未确认的调查人员": lambda one: one.unattested,
+        "照片": lambda one: one.photos,
+        "未收到的照片": lambda one: one.missing_photos,
+    },
+)
 
 
 @get("/queue/views", responses=_SIGNED)
@@ -295,6 +337,8 @@ router = Router(
         export_queue,
         count_queue,
         stream_queue,
+        list_arriving_visits,
+        export_arriving_visits,
         list_views,
         save_view,
         forget_view,

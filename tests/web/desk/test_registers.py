@@ -1,6 +1,8 @@
 """What a desk keeps: rules, households, what caseworkers propose, who holds which home, phones, the audit trail."""
 
-from datetime import date
+import re
+from datetime import date, timedelta
+from uuid import UUID
 
 from playwright.async_api import expect
 from sqlalchemy import select, update
@@ -10,6 +12,8 @@ from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.households import Household
 from server.models.notifications import Notice
+from server.models.people import Staff
+from server.models.visits import Visit
 from server.models.workload import BlockedVisit, say_blocked
 from tests.cases.makers import VILLAGE
 from tests.evidence.test_parked import exhaust
@@ -194,6 +198,28 @@ async def test_what_phones_sent_in_vain_is_shown_as_it_was_sent(at_desk, phone):
     await expect(dialog_of(page).get_by_text("nowhere")).to_be_visible()
     await page.keyboard.press("Escape")
     assert await find_faults(page) == []
+
+
+async def test_a_visit_that_lacks_a_photo_and_a_word_is_not_forgotten(at_desk, system, services, phone, due):
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id)
+    assert await phone.push("evidence", *kit.evidence) == []
+    assert await phone.push("visits", kit.visit) == []
+    async with open_session(services.sessions) as session:
+        visit = await session.get_one(Visit, UUID(kit.visit["id"]))
+        visit.submitted_at = utc_now() - timedelta(days=5)
+    page = await at_desk("zhuyanhui", "supervisor", "/devices")
+    table = page.get_by_role("region", name="一天以上还没有收齐的走访")
+    row = table.locator("tbody tr")
+    await expect(row).to_have_count(1)
+    await expect(row).to_contain_text(f"{len(kit.evidence)} 张照片")
+    async with services.sessions() as session:
+        await expect(row).to_contain_text(f"{(await session.get_one(Staff, partner.id)).name} 的确认")
+    assert await find_faults(page) == []
+    await shoot(page, "desk-arriving", full_page=True)
+    await row.focus()
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile(kit.visit["id"]))
 
 
 async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried_again(
