@@ -181,13 +181,12 @@ def _masks(reach: int) -> list[int]:
 
 def _look_up_bands() -> Any:
     """One index-only scan a band. As text, since the planner has to see the very words of each index."""
-    distance = "fingerprint <~> :fingerprint"
-    seen = f"SELECT evidence_id, part, {distance} AS bits FROM seen_photo WHERE county_code = :county"  # noqa: S608  no input
-    scans = " UNION ALL ".join(
-        f"{seen} AND {band} = ANY(:band_{number}) AND {distance} <= :most" for number, band in enumerate(BANDS)
-    )
+    seen = "SELECT evidence_id, part, fingerprint FROM seen_photo WHERE county_code = :county"
+    scans = " UNION ALL ".join(f"{seen} AND {band} = ANY(:band_{number})" for number, band in enumerate(BANDS))
     return text(
-        f"SELECT DISTINCT evidence_id, part, bits FROM ({scans}) AS found ORDER BY bits LIMIT {_MOST_FOUND}"  # noqa: S608  no input
+        "SELECT DISTINCT evidence_id, part, bits FROM"  # noqa: S608  no input
+        f" (SELECT evidence_id, part, fingerprint <~> :fingerprint AS bits FROM ({scans}) AS turned_up) AS found"
+        f" WHERE bits <= :most ORDER BY bits LIMIT {_MOST_FOUND}"
     ).bindparams(
         *(bindparam(f"band_{number}", type_=ARRAY(Integer)) for number in range(len(BANDS))),
         bindparam("fingerprint", type_=BIT(256)),
@@ -268,6 +267,8 @@ def _looked(part: str, look: bytes | None, facts: dict[str, Any]) -> Looked | No
 async def _others(session: AsyncSession, own: _Seen, alike: Iterable[Alike]) -> list[tuple[_Seen, int]]:
     """The nearest first, none of the same visit and none of the same bytes: that is another finding."""
     bits = {(one.evidence_id, one.part): one.bits for one in alike}
+    if not bits:
+        return []
     rows = await _seen(
         session,
         tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_(bits),
@@ -282,6 +283,8 @@ async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, mos
         return []
     siblings = list(await session.scalars(select(SeenPhoto.evidence_id).where(SeenPhoto.visit_id == own.visit_id)))
     marked = await find_marked(session, county_code, await in_thread(own.looked.marks), siblings)
+    if not marked:
+        return []
     rows = await _seen(
         session,
         tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_([(one.evidence_id, one.part) for one in marked]),

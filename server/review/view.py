@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import and_, func, or_, select, true, tuple_
+from sqlalchemy import Float, Select, Uuid, and_, bindparam, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -231,25 +231,33 @@ async def _used_elsewhere(session: AsyncSession, visit: Visit, hashes: list[str]
 
 
 async def _journeys(session: AsyncSession, visit: Visit) -> list[Journey]:
+    rows = await session.execute(_JOURNEYS, {"visit": visit.id, "author": visit.author_id})
+    return [Journey(*one) for one in rows]
+
+
+def _select_journeys() -> Select[SeenFix, SeenFix]:
+    """Made once, as making it takes longer than asking."""
     here = aliased(SeenFix)
     last = (
         select(SeenFix)
         .where(
             SeenFix.staff_id == here.staff_id,
             SeenFix.captured_at <= here.captured_at,
-            SeenFix.visit_id != visit.id,
+            SeenFix.visit_id != bindparam("visit"),
         )
         .order_by(SeenFix.captured_at.desc())
         .limit(1)
         .lateral()
     )
-    rows = await session.execute(
+    return (
         select(aliased(SeenFix, last), here)
         .join(last, true())
-        .where(here.visit_id == visit.id, here.moment != "end")
-        .order_by(here.staff_id != visit.author_id, here.staff_id)
+        .where(here.visit_id == bindparam("visit"), here.moment != "end")
+        .order_by(here.staff_id != bindparam("author"), here.staff_id)
     )
-    return [Journey(*one) for one in rows]
+
+
+_JOURNEYS = _select_journeys()
 
 
 async def _clocks(session: AsyncSession, visits: list[Visit]) -> dict[UUID, timedelta]:
@@ -295,28 +303,36 @@ async def _same_place(session: AsyncSession, visit: Visit) -> list[SeenFix]:
 
 
 async def _same_spot(session: AsyncSession, visit: Visit, within_m: float) -> list[SpotView]:
+    told = {"visit": visit.id, "author": visit.author_id, "home": visit.household_id, "within_m": within_m}
+    found = [(one, _home(household, visit)) for one, household in await session.execute(_SAME_SPOT, told)]
+    return [SpotView(one, home) for one, home in found if home is not None]
+
+
+def _select_same_spot() -> Select[SeenFix, Household]:
     """A square of so many metres each way, in one datum; the very same coordinates are another doubt."""
     own, other = aliased(SeenFix), SeenFix
-    high = within_m / METRES_PER_DEGREE
+    author: Any = bindparam("author", type_=Uuid)
+    high = bindparam("within_m", type_=Float) / METRES_PER_DEGREE
     wide = high / func.cos(func.radians(own.latitude))
-    rows = await session.execute(
+    return (
         select(other, Household)
-        .join(own, and_(own.visit_id == visit.id, own.staff_id == visit.author_id, own.datum == other.datum))
+        .join(own, and_(own.visit_id == bindparam("visit"), own.staff_id == author, own.datum == other.datum))
         .join(Household, Household.id == other.household_id)
         .where(
             other.latitude.between(own.latitude - high, own.latitude + high),
             other.longitude.between(own.longitude - wide, own.longitude + wide),
             or_(other.latitude != own.latitude, other.longitude != own.longitude),
-            other.staff_id == visit.author_id,
-            other.household_id != visit.household_id,
+            other.staff_id == author,
+            other.household_id != bindparam("home"),
             Household.latitude.is_not(None),
             Household.longitude.is_not(None),
         )
         .order_by(other.captured_at.desc(), other.visit_id, other.moment)
         .limit(MOST_OTHERS)
     )
-    told = [(one, _home(household, visit)) for one, household in rows]
-    return [SpotView(one, home) for one, home in told if home is not None]
+
+
+_SAME_SPOT = _select_same_spot()
 
 
 async def _author_fixes(session: AsyncSession, visit: Visit, count: int) -> list[SeenFix]:
