@@ -1,3 +1,3 @@
-from tests.review.conftest import ground
+from tests.review.conftest import county_desk, ground
 
-__all__ = ["ground"]
+__all__ = ["county_desk", "ground"]

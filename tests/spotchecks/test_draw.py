@@ -159,6 +159,7 @@ def test_the_error_that_a_sample_sees_is_the_one_it_was_sized_for():
         assert 0.0495 < seen_error(population, size, confidence=0.95) <= 0.0501
     assert seen_error(10, 10, confidence=0.95) == 0
     assert seen_error(10, 0, confidence=0.95) == 1
+    assert seen_error(100_000, 1, confidence=0.999) == 1
 
 
 REVIEW = next(one for one in load_shipped() if one.kind == "review")

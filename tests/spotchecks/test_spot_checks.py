@@ -1,6 +1,6 @@
 """A spot check from its plan to the finding, with phones and desks that know only what they should."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ from server.core.ids import new_id
 from server.models.areas import Area
 from server.models.cases import RelativeOnStaff
 from server.models.evidence import Evidence
+from server.models.households import Household
 from server.models.people import Staff, StaffRole
 from server.models.review import ReviewItem, SpotCheck
 from server.models.visits import Visit
@@ -25,11 +26,11 @@ PLANS = "/desk/v1/spot-check-plans"
 DAY = timedelta(days=1)
 
 
-async def written_plan(desk, **design):
+async def written_plan(desk, area="339901", **design):
     answer = await desk.http.post(
         PLANS,
         json={
-            "areaCode": "339901",
+            "areaCode": area,
             "name": "十一月抽查",
             "periodFrom": "2026-11-01",
             "periodTo": "2026-11-30",
@@ -54,6 +55,61 @@ async def test_a_plan_is_drawn_from_once_and_anyone_can_draw_it_again(ground, de
     listed = (await desk.http.get("/desk/v1/spot-checks", params={"planId": plan})).json()["items"]
     assert {one["visitId"] for one in listed} == sample
     assert (await desk.http.get(PLANS)).json()[0]["populationSha256"] == drawn["populationSha256"]
+
+
+async def test_the_population_is_every_whole_visit_of_the_period_and_what_the_strata_need_of_it(ground, desk):
+    """China's days, the last counted; spot checks, other towns and what is not whole are left out."""
+    begin, end = datetime(2026, 10, 31, 16, tzinfo=UTC), datetime(2026, 11, 30, 16, tzinfo=UTC)
+    second, night = timedelta(seconds=1), {"minutes": 20}
+    first = await ground.examined(0, started_at=begin, **night)
+    last = await ground.examined(1, started_at=end - second, **night)
+    await ground.examined(2, started_at=begin - second, **night)
+    await ground.examined(3, started_at=end, **night)
+    await ground.visit(4, started_at=MORNING + 6 * DAY)
+    complaint = await ground.examined(5, kind="complaint", started_at=MORNING)
+    await ground.examined(6, kind="spot_check", started_at=MORNING + DAY)
+    stripped = [{"facts": {"exif": "none"}}, {}, {}]
+    hinted = await ground.examined(7, started_at=MORNING + 2 * DAY, photos=stripped)
+    related = await ground.examined(8, started_at=MORNING + 3 * DAY)
+    await ground.examined(260, author="shaoquanshi", partner="jiangluting", started_at=MORNING + 4 * DAY)
+    async with open_session(ground.services.sessions) as session:
+        await session.execute(
+            update(Household).where(Household.id == ground.homes[8].id).values(relative_on_staff=True, class_="A")
+        )
+    plan = await written_plan(desk, area=ground.homes[0].area_code[:9])
+    file = (await desk.http.get(f"{PLANS}/{plan}/file")).json()
+    told = {one["id"]: one for one in file["population"]}
+    assert set(told) == {str(one) for one in (first, last, complaint, hinted, related)}
+    assert [told[str(one)]["finding"] for one in (first, complaint, hinted)] == ["yes", "no", "no"]
+    assert [one for one in told if told[one]["relative"]] == [str(related)]
+    assert [one for one in told if told[one]["complaint"]] == [str(complaint)]
+    assert told[str(related)] | {"id": ""} == {
+        "id": "",
+        "village": ground.homes[8].area_code,
+        "class": "A",
+        "caseworker": "linhexi",
+        "finding": "no",
+        "relative": True,
+        "complaint": False,
+    }
+    assert "linhexi" in str(file)
+    assert ground.homes[0].head_name not in str(file)
+
+
+async def test_only_who_plans_spot_checks_draws(ground, desk, system):
+    plan = await written_plan(desk, sharePercent=50)
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    assert (await officer.http.post(f"{PLANS}/{plan}/draw", json={"seed": "1"})).json()["code"] == "auth.forbidden"
+
+
+async def test_a_county_officer_plans_for_a_town_and_not_for_the_next_county(county_desk, services):
+    async with open_session(services.sessions) as session:
+        session.add(Area(code="339902", name="邻县", parent_code=None))
+    asked = {"name": "x", "periodFrom": "2026-11-01", "periodTo": "2026-11-30", "design": {}}
+    assert (await county_desk.http.post(PLANS, json={"areaCode": "339901001", **asked})).status_code == 201
+    assert (await county_desk.http.post(PLANS, json={"areaCode": "339902", **asked})).json()[
+        "code"
+    ] == "thing.not_found"
 
 
 async def test_a_plan_of_another_area_is_not_the_callers_to_write(system):
