@@ -89,7 +89,7 @@ async def sign_in_staff_with_wechat(
 )
 async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: Held) -> None:
     require(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
-    await signin.link_wechat(session, services, caller, data.code)
+    await signin.link_wechat(session, services, caller, data.code, utc_now())
 
 
 @post("/resident/sign-in-wechat", status_code=200, responses=_WECHAT)

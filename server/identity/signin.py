@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
+from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.idnumbers import normalise_id
 from server.core.ids import new_id
@@ -21,7 +22,7 @@ from server.models import audit
 from server.models.attempts import check_failures, count_failure
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
-from server.models.people import Resident, ResidentBinding, Staff
+from server.models.people import Resident, ResidentBinding, Staff, WechatUse
 
 
 async def sign_in_with_password(
@@ -51,18 +52,30 @@ async def sign_in_staff_with_wechat(
     staff = await session.scalar(select(Staff).where(Staff.wechat_openid == openid, Staff.disabled_at.is_(None)))
     if staff is None:
         raise Problem("auth.wechat_not_linked")
+    await _note_use(session, openid, staff.id, now)
     return await open_device(session, services, staff, intro, now)
 
 
-async def link_wechat(session: AsyncSession, services: Services, caller: Caller, code: str) -> None:
-    """Link the caller's staff account to their WeChat, which signs them in from then on."""
+async def link_wechat(session: AsyncSession, services: Services, caller: Caller, code: str, now: datetime) -> None:
+    """Link the caller's staff account to their WeChat, which signs them in from then on.
+
+    Raises `auth.wechat_linked_elsewhere`; who tried it with a colleague's is written down all the same.
+    """
     openid = await _openid(services, code)
     holder = await session.scalar(select(Staff.id).where(Staff.wechat_openid == openid))
     if holder not in {None, caller.id}:
+        async with open_session(services.sessions) as own:
+            await _note_use(own, openid, caller.id, now)
         raise Problem("auth.wechat_linked_elsewhere")
+    await _note_use(session, openid, caller.id, now)
     staff = await session.get_one(Staff, caller.id)
     staff.wechat_openid = openid
     audit.record(session, caller, "staff.wechat_linked", "staff", caller.id)
+
+
+async def _note_use(session: AsyncSession, openid: str, staff_id: UUID, now: datetime) -> None:
+    row = insert(WechatUse).values(openid=openid, staff_id=staff_id, used_at=now)
+    await session.execute(row.on_conflict_do_update(index_elements=["openid", "staff_id"], set_={"used_at": now}))
 
 
 async def sign_in_resident(

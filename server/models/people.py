@@ -53,6 +53,17 @@ class StaffRole(Base):
     staff: Mapped[Staff] = relationship(lazy="raise", back_populates="roles")
 
 
+class WechatUse(Base):
+    """A member of staff signed in by this WeChat account, linked it, or tried to: one that serves several shows."""
+
+    __tablename__ = "wechat_use"
+
+    openid: Mapped[str] = mapped_column(primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True, index=True)
+    # The last time.
+    used_at: Mapped[Time]
+
+
 class Resident(Base):
     """A person of the public, known by WeChat, and by nothing else until bound."""
 

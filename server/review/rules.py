@@ -182,6 +182,15 @@ RULES: tuple[Rule, ...] = (
         "{people} members of staff used the author's phone within {days} days",
     ),
     Rule(
+        "visit.wechat_shared",
+        "people",
+        "warning",
+        people.wechat_shared,
+        ("visit.shared_phone_days",),
+        "{days} 天内有 {people} 名工作人员使用同一微信",
+        "{people} members of staff used one WeChat account within {days} days",
+    ),
+    Rule(
         "visit.wechat_also_resident",
         "people",
         "warning",

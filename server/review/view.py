@@ -17,7 +17,7 @@ from server.models.areas import rule_values
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.households import Household, HouseholdMember
-from server.models.people import Device, Resident, ResidentBinding, Staff
+from server.models.people import Device, Resident, ResidentBinding, Staff, WechatUse
 from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
 from server.review.neighbours import NearDuplicate, find_near_duplicates
@@ -115,6 +115,8 @@ class VisitView(NamedTuple):
     # Other staff signed in on the author's phone lately, and investigators whose WeChat is bound as a resident.
     others_on_phone: list[UUID]
     residents_too: list[UUID]
+    # Who lately came by a WeChat account that an investigator came by too, they included; empty: each has their own.
+    on_one_wechat: list[UUID]
     answers: dict[str, Any]
     # The visit to this home that was begun last before this one, and its answers.
     last_visit: Visit | None
@@ -165,6 +167,7 @@ async def view_visit(session: AsyncSession, visit: Visit, *, with_photos: bool =
         author_fixes=await _author_fixes(session, visit, rules["visit.same_accuracy_fixes"]),
         others_on_phone=await _others_on_phone(session, visit, own_devices, rules["visit.shared_phone_days"]),
         residents_too=await _residents_too(session, visit),
+        on_one_wechat=await _on_one_wechat(session, visit, rules["visit.shared_phone_days"]),
         answers=await _answers(session, visit, household, members),
         last_visit=last_visit,
         last_answers=await _answers(session, last_visit, household, members) if last_visit else {},
@@ -366,6 +369,18 @@ async def _others_on_phone(session: AsyncSession, visit: Visit, devices: dict[UU
             .order_by(Device.staff_id)
         )
     )
+
+
+async def _on_one_wechat(session: AsyncSession, visit: Visit, days: int) -> list[UUID]:
+    own, other = aliased(WechatUse), aliased(WechatUse)
+    since = visit.received_at - timedelta(days=days)
+    rows = await session.execute(
+        select(own.staff_id, other.staff_id)
+        .join(other, (other.openid == own.openid) & (other.staff_id != own.staff_id))
+        .join(VisitInvestigator, VisitInvestigator.staff_id == own.staff_id)
+        .where(VisitInvestigator.visit_id == visit.id, own.used_at >= since, other.used_at >= since)
+    )
+    return sorted({person for pair in rows for person in pair})
 
 
 async def _residents_too(session: AsyncSession, visit: Visit) -> list[UUID]:

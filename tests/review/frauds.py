@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from server.core.access import Caller, Grant, Role
 from server.core.database import open_session
@@ -19,7 +19,7 @@ from server.core.ids import new_id
 from server.core.location import Point, distance_m
 from server.models.evidence import MismatchedUpload
 from server.models.households import Household
-from server.models.people import Resident, ResidentBinding, Staff, StaffRole
+from server.models.people import Resident, ResidentBinding, Staff, StaffRole, WechatUse
 from server.models.review import Finding, SpotCheck
 from server.models.visits import Visit
 from server.review.examination import examine_visit
@@ -455,6 +455,20 @@ async def _speaks_for_a_family(fields: Fields) -> None:
         (await session.get_one(ResidentBinding, binding.id)).ended_at = MORNING
 
 
+async def _lent_account(fields: Fields) -> None:
+    """One WeChat account that two workers came by; what either makes then is doubted."""
+    one, other = fields.dice.sample(fields.teams, 2)
+    people = [fields.ground.staff[team[0]] for team in (one, other)]
+    async with open_session(fields.ground.services.sessions) as session:
+        at, openid = fields.free_day(), f"o{new_id()}"
+        session.add_all(WechatUse(openid=openid, staff_id=person, used_at=at) for person in people)
+    for author, partner in (one, other):
+        told = {"author": author, "partner": partner, "started_at": fields.free_day()}
+        await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"visit.wechat_shared"})))
+    async with open_session(fields.ground.services.sessions) as session:
+        await session.execute(delete(WechatUse).where(WechatUse.openid == openid))
+
+
 async def _relative_kept_quiet(fields: Fields) -> None:
     """The family names a relative on the staff; nobody has put it on file."""
     told = {**fields.team(), "started_at": fields.free_day(), "answers": {"staff_relative": True}}
@@ -535,6 +549,7 @@ _GROUPS = [
     _somebody_left,
     _declared_relative,
     _speaks_for_a_family,
+    _lent_account,
     _relative_kept_quiet,
     _made_up_answers,
     _one_spot_for_two,

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.tokens import utc_now
 from server.models.areas import AreaRule
 from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import SEEN_MARK, Finding, SeenPhoto
@@ -197,6 +198,30 @@ async def test_a_worker_whose_wechat_account_speaks_for_a_family(ground):
         session.add(ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=home.members[0].id))
     visit = await ground.examined(0)
     assert await ground.codes(visit) == ["visit.wechat_also_resident"]
+
+
+async def test_a_wechat_account_that_was_passed_on_or_tried_for_another_is_doubted(ground, system):
+    """Linked by one, then by the next once the first had another; a third is refused it, and has tried."""
+
+    async def link(login, code):
+        phone = await system.sign_in(login, "caseworker")
+        return await phone.http.post("/auth/v1/staff/link-wechat", json={"code": code})
+
+    today = utc_now() - HOUR
+    assert (await link("linhexi", "demo-lent-1")).status_code == 204
+    honest = await ground.examined(0, started_at=today)
+    assert "visit.wechat_shared" not in await ground.codes(honest)
+    assert (await link("linhexi", "demo-new-1")).status_code == 204
+    assert (await link("hesuian", "demo-lent-2")).status_code == 204
+    assert (await link("xuyuning", "demo-lent-3")).json()["code"] == "auth.wechat_linked_elsewhere"
+    for home, author in ((1, "linhexi"), (2, "hesuian"), (3, "xuyuning")):
+        visit = await ground.examined(home, author=author, partner="wuyanqiu", started_at=today + home * DAY)
+        found = next(one for one in await ground.findings(visit) if one.code == "visit.wechat_shared")
+        assert found.facts["people"] == 3
+    visit = await ground.examined(4, author="wuyanqiu", partner="zhengtangye", started_at=today + 4 * DAY)
+    assert "visit.wechat_shared" not in await ground.codes(visit)
+    later = await ground.examined(5, author="hesuian", partner="wuyanqiu", started_at=today + 90 * DAY)
+    assert "visit.wechat_shared" not in await ground.codes(later)
 
 
 async def test_visits_that_overlap_mark_each_other(ground, system):

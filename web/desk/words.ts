@@ -338,6 +338,7 @@ export const FINDINGS: Words = {
   'visit.late_after_reassignment': ['改派后才收到', 'Late after reassignment'],
   'visit.one_phone_for_two': ['两人同一手机', 'One phone for two'],
   'visit.phone_shared': ['手机多人登录', 'Shared phone'],
+  'visit.wechat_shared': ['多人共用微信', 'WeChat shared'],
   'visit.wechat_also_resident': ['微信又是居民', 'WeChat also a resident'],
   'visit.relative_on_staff': ['有近亲属备案', 'Relative on staff'],
   'visit.relative_not_declared': ['近亲属未备案', 'Relative not declared'],

@@ -38,8 +38,21 @@ def phone_shared(view: VisitView) -> Doubts:
         )
 
 
+def wechat_shared(view: VisitView) -> Doubts:
+    """An account stands for one worker at a time; one that was passed on, or tried for another, has served several."""
+    if view.on_one_wechat:
+        yield (
+            None,
+            {
+                "people": len(view.on_one_wechat),
+                "days": view.rule("visit.shared_phone_days"),
+                "staffIds": [str(one) for one in view.on_one_wechat],
+            },
+        )
+
+
 def wechat_also_resident(view: VisitView) -> Doubts:
-    """An account stands for one worker alone by constraint; what can be is one that also speaks for a family."""
+    """A worker's account that also speaks for a family."""
     for staff_id in view.residents_too:
         yield None, {"staffId": str(staff_id)}
 
