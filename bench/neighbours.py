@@ -1,7 +1,7 @@
 """Near-duplicates: the look-ups among a million photos, and what they find and leave alone of photos of known truth.
 
 The look-up by fingerprint stands beside an exact scan of the same table. Parts are looked for by the marks of a million
-photos: marks of drawn homes with a quarter of their bits changed, so that some crowd as those of real ones do.
+photos: marks of drawn homes with an eighth of their bits changed, so that they crowd, as those of one county's do.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ FILL_MARKS = f"""
 INSERT INTO seen_mark (evidence_id, part, county_code, key, bits, x, y, across, down)
 SELECT evidence_id, part, county_code, ((bits >> 36) & 268435455)::integer, bits, x, y, across, down FROM (
   SELECT seen.evidence_id, part, county_code, x, y, across, down,
-    known.bits # (({RANDOM}) & ({RANDOM})) AS bits
+    known.bits # (({RANDOM}) & ({RANDOM}) & ({RANDOM})) AS bits
   FROM (SELECT evidence_id, part, county_code, floor(random() * %(known)s)::integer AS pick
         FROM seen_photo, generate_series(1, 16)) AS seen
   JOIN known_mark AS known ON known.number = seen.pick

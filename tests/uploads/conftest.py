@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from litestar import Litestar
+from litestar.datastructures import State
 
-from server.app import create_app
 from server.core.services import Services, open_services
 from server.core.settings import Settings
 from server.demo.county import County
@@ -31,8 +32,9 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 
 
 @pytest.fixture(scope="module")
-def system(services: Services) -> System:
-    return System(create_app(services.settings, services=services), services)
+def system(app: Litestar, services: Services) -> System:
+    app.state = State({"services": services})
+    return System(app, services)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
