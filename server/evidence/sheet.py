@@ -90,7 +90,7 @@ def _tell(dossier: Dossier, now: datetime) -> Told:
         "fixes": [_fix(one, told) for one in told["fixes"]],
         "sections": list(_sections(told, dossier.member_names, numbers)),
         "photos": [_photo(one, numbers, told) for one in told["photos"]],
-        "findings": [_finding(one, numbers) for one in told["findings"] if one["supersededAt"] is None],
+        "findings": [_finding(one, numbers) for one in _standing(told["findings"])],
         "decisions": [_decision(one) for one in told["decisions"]],
         "amendments": _amendments(told),
         "entries": len(told["audit"]["entries"]),
@@ -178,6 +178,15 @@ def _what_it_shows(one: Told, told: Told) -> str:
 def _questions(told: Told) -> Iterator[Question]:
     for section in msgspec.convert(told["checklist"], Template).sections:
         yield from section.questions
+
+
+def _standing(findings: list[Told]) -> list[Told]:
+    """Those that still hold, the gravest first, as the desk shows them."""
+    order = list(SEVERITIES)
+    return sorted(
+        (one for one in findings if one["supersededAt"] is None),
+        key=lambda one: (-order.index(one["severity"]), one["code"]),
+    )
 
 
 def _finding(one: Told, numbers: dict[str, int]) -> list[str]:

@@ -3,23 +3,28 @@
 import asyncio
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import zipfile
+from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from media.store import original_key
 from server.__main__ import main
 from server.core import keys
 from server.core.canonical import canonical_json
 from server.core.database import open_session
+from server.core.ids import new_id
 from server.core.tokens import ReceiptSigner
 from server.evidence.verify import BundleReport, _check_earlier, verify_bundle
 from server.models.audit import AuditEntry
+from server.models.review import Finding
 from tests.conftest import environment
 from tests.evidence.conftest import drawn
 from tests.phones import make_kit
@@ -222,11 +227,9 @@ async def test_a_visit_that_waits_for_photos_can_be_taken_as_it_stands(system, c
 
 @drawn
 def test_the_printed_sheet_has_the_visit_in_chinese_with_its_pictures(bundle, kit, tmp_path):
-    if shutil.which("pdftotext") is None:
-        pytest.skip("needs pdftotext (poppler-utils)")
     sheet = tmp_path / "visit.pdf"
     sheet.write_bytes(members(bundle)["visit.pdf"])
-    said = subprocess.run(["pdftotext", "-layout", sheet, "-"], capture_output=True, text=True, check=True).stdout
+    said = _read(sheet)
     for word in (
         "走访证据材料",
         "调查人员",
@@ -240,6 +243,31 @@ def test_the_printed_sheet_has_the_visit_in_chinese_with_its_pictures(bundle, ki
     assert "None" not in said
     pictures = subprocess.run(["pdfimages", "-list", sheet], capture_output=True, text=True, check=True).stdout
     assert pictures.count("jpeg") == 4
+
+
+async def test_the_printed_sheet_names_the_gravest_doubt_first_and_none_that_no_longer_holds(
+    services, desk, kit, tmp_path
+):
+    visit_id = UUID(kit.visit["id"])
+    now = datetime.now(UTC)
+    codes = {"photo.edited": "warning", "photo.late": "notice", "photo.abroad": "critical", "visit.burst": "critical"}
+    async with open_session(services.sessions) as session:
+        await session.execute(delete(Finding).where(Finding.visit_id == visit_id))
+        for code, severity in codes.items():
+            gone = now if code == "visit.burst" else None
+            told = {"visit_id": visit_id, "area_code": "339901001001", "facts": {}, "superseded_at": gone}
+            session.add(Finding(id=new_id(), code=code, severity=severity, **told))
+    answer = await desk.http.get(f"/desk/v1/visits/{visit_id}/bundle")
+    printed = tmp_path / "visit.pdf"
+    printed.write_bytes(zipfile.ZipFile(io.BytesIO(answer.content)).read("visit.pdf"))
+    said = _read(printed).partition("疑点")[2].partition("问卷")[0]
+    assert re.findall("严重|警示|提示|信息", said) == ["严重", "警示", "提示"]
+
+
+def _read(sheet):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("needs pdftotext (poppler-utils)")
+    return subprocess.run(["pdftotext", "-layout", sheet, "-"], capture_output=True, text=True, check=True).stdout
 
 
 async def test_the_commands_export_and_verify(system, services, settings, kit, tmp_path):
