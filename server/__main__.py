@@ -314,9 +314,10 @@ def verify_audit() -> None:
 @main.command("check-store")
 @click.option("--deep", is_flag=True, help="Read every photo and copy again and compare its hash.")
 def check_store(deep: bool) -> None:
-    """Compare photo rows with the store, both ways; exit 1 when something is missing or altered."""
+    """Compare photo rows with the store, both ways; exit 1 when something is missing, altered or unreadable."""
     from media.store import StoreError
     from server.core.services import open_services
+    from server.evidence.check import TROUBLES
     from server.evidence.check import check_store as check
 
     async def run() -> Any:
@@ -332,10 +333,10 @@ def check_store(deep: bool) -> None:
     except StoreError as error:
         raise click.ClickException(f"The store can't be asked: {type(error).__name__}") from None
     for one in report.found:
-        click.echo(f"{one.trouble:9} {one.key}")
-    counts: dict[str, Any] = {trouble: len(report.keys(trouble)) for trouble in ("missing", "altered", "orphaned")}
+        click.echo(f"{one.trouble:10} {one.key}")
+    counts: dict[str, Any] = {trouble: len(report.keys(trouble)) for trouble in TROUBLES}
     if not deep:
-        counts["altered"] = "not looked for; --deep does"
+        counts |= dict.fromkeys(("altered", "unreadable"), "not looked for; --deep does")
     told = {"expected": report.expected, "in the store": report.objects, "hashed again": report.hashed} | counts
     _print_table("The store has losses" if report.has_losses else "The store holds all it should", told)
     if report.has_losses:

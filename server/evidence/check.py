@@ -9,13 +9,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import ARRAY, Uuid, and_, func, select, union
 
-from media.store import ObjectMissing, ObjectStore, original_key, rendition_key, watermarked_claim, watermarked_key
+from media.store import (
+    ObjectMissing,
+    ObjectStore,
+    StoreError,
+    StoreUnavailable,
+    original_key,
+    rendition_key,
+    watermarked_claim,
+    watermarked_key,
+)
 from server.core.database import Sessions
 from server.core.services import Services
 from server.models.evidence import Evidence, MismatchedUpload, Photo
@@ -27,11 +36,16 @@ _AT_ONCE = 4
 
 _is_drawn = and_(Evidence.watermark_sha256.is_not(None), Evidence.erased_at.is_(None))
 
-Trouble = Literal["missing", "altered", "orphaned"]
+Trouble = Literal["missing", "altered", "unreadable", "orphaned"]
+TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
+# So many objects in a row that the store lists and does not give: then it is down, and nothing is said of the rest.
+_MOST_UNREADABLE = 20
 
 
 class Found(NamedTuple):
-    """`missing` and `altered` are losses; `orphaned` objects belong to no row and cost only room."""
+    """`missing` and `altered` are losses. `unreadable` is listed, yet the store breaks off or fails when asked for it.
+    `orphaned` objects belong to no row and cost only room.
+    """
 
     trouble: Trouble
     key: str
@@ -254,21 +268,38 @@ async def _hash_again(services: Services, report: StoreReport, progress: Progres
     missing = set(report.keys("missing"))
     free = asyncio.Semaphore(_AT_ONCE)
     with TemporaryDirectory(prefix="zoufang-") as folder:
+        in_a_row = 0
 
         async def look(key: str, sha256: str) -> None:
+            nonlocal in_a_row
             try:
                 if not await _is_whole(services.store, key, sha256, Path(folder)):
                     report.found.append(Found("altered", key))
                 report.hashed += 1
-                progress(done=1, of=of)
+                in_a_row = 0
+            except StoreUnavailable:
+                report.found.append(Found("unreadable", key))
+                in_a_row += 1
+                if in_a_row >= _MOST_UNREADABLE:
+                    raise
             finally:
+                progress(done=1, of=of)
                 free.release()
 
-        async with asyncio.TaskGroup() as running:
-            async for key, sha256 in _known_hashes(services.sessions):
-                if key not in missing:
-                    await free.acquire()
-                    running.create_task(look(key, sha256))
+        try:
+            async with asyncio.TaskGroup() as running:
+                async for key, sha256 in _known_hashes(services.sessions):
+                    if key not in missing:
+                        await free.acquire()
+                        running.create_task(look(key, sha256))
+        except* StoreError as errors:
+            raise _first(errors) from None
+
+
+def _first(errors: BaseExceptionGroup[StoreError]) -> StoreError:
+    """One of those that several tasks met at once: they say the same."""
+    one = errors.exceptions[0]
+    return one if isinstance(one, StoreError) else _first(one)
 
 
 async def _known_hashes(sessions: Sessions) -> AsyncIterator[tuple[str, str]]:

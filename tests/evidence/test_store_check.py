@@ -1,10 +1,14 @@
+import asyncio
 import io
 
+import msgspec
+import pytest
 from click.testing import CliRunner
 
-from media.store import original_key, rendition_key
+from media.store import StoreUnavailable, original_key, rendition_key
 from server.__main__ import main
 from server.core.database import open_session
+from server.evidence import check
 from server.evidence.check import check_store
 from server.models.uploads import Upload
 from tests.conftest import environment
@@ -88,9 +92,41 @@ async def test_bytes_kept_aside_and_pieces_under_way_are_no_orphans(system, serv
     assert (await check_store(services, deep=True)).found == []
 
 
-async def test_the_command_reports_and_fails_on_losses(services, settings, bucket, kit):
-    import asyncio
+def break_off(services, monkeypatch, keys):
+    """The store lists these objects, and breaks off when it is to give them."""
+    join = services.store.join
 
+    async def fail(asked, path):
+        if keys(asked[0]):
+            raise StoreUnavailable("ProtocolError", asked[0])
+        return await join(asked, path)
+
+    monkeypatch.setattr(services.store, "join", fail)
+
+
+async def test_what_the_store_lists_and_does_not_give_is_named_and_the_rest_is_looked_at(services, kit, monkeypatch):
+    key = original_key(kit.evidence[1]["sha256"])
+    break_off(services, monkeypatch, lambda asked: asked == key)
+    report = await check_store(services, deep=True)
+    assert (report.keys("unreadable"), report.hashed, report.has_losses) == ([key], 11, True)
+
+
+async def test_a_store_that_gives_nothing_any_more_ends_the_check_with_one_error(services, kit, monkeypatch):
+    monkeypatch.setattr(check, "_MOST_UNREADABLE", 3)
+    break_off(services, monkeypatch, lambda asked: True)
+    with pytest.raises(StoreUnavailable):
+        await check_store(services, deep=True)
+
+
+async def test_the_command_says_in_one_line_that_the_store_is_down(settings, kit):
+    down = msgspec.structs.replace(settings, s3_endpoint="http://127.0.0.1:1")
+    done = await asyncio.to_thread(lambda: CliRunner().invoke(main, ["check-store"], env=environment(down)))
+    assert done.exit_code == 1
+    assert "The store can't be asked: StoreUnavailable" in done.output
+    assert "Traceback" not in done.output
+
+
+async def test_the_command_reports_and_fails_on_losses(services, settings, bucket, kit):
     def run(*arguments):
         return CliRunner().invoke(main, ["check-store", *arguments], env=environment(settings))
 
@@ -100,4 +136,4 @@ async def test_the_command_reports_and_fails_on_losses(services, settings, bucke
     bucket.remove_object(settings.s3_bucket, key)
     lossy = await asyncio.to_thread(run)
     assert lossy.exit_code == 1
-    assert f"missing   {key}" in lossy.output
+    assert f"missing    {key}" in lossy.output
