@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.crops import LEAST_LEFT, Laid, lay_over, mirror
-from media.marks import Marks, find_marks
+from media.marks import Floats, Marks, find_marks
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.threads import in_thread
@@ -32,10 +32,10 @@ _PROBES, _MARK_BITS = 16, 12
 # Where a mark lies in the one and in the other says where their edges would be, give or take so much of a side.
 _EDGES_OFF = 0.06
 # Marks find more than is alike: so many are laid over, those with most marks in common, at a few milliseconds each.
-_MOST_LAID = 8
+_MOST_LAID, _STARTS = 10, 2
 # Laid over each other exactly, a part differs from its whole in fewer bits than a copy from its original that nobody
 # moved: so much of what the area allows.
-_PART_SHARE = 2 / 3
+_PART_SHARE = 3 / 4
 _MOST_FOUND = 60
 # What a frame surrounds has a shape that nobody kept: that of the whole, or of a camera's pictures, is tried.
 _CAMERAS = (4 / 3, 3 / 4)
@@ -66,14 +66,13 @@ class Alike(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """One picture that has marks in common with another, so many; and where the likest of them is in each."""
+    """One picture that has marks in common with another, so many; and where the likest of them are in each."""
 
     evidence_id: UUID
     part: str
     is_mirrored: bool
     marks: int
-    own_place: tuple[float, ...]
-    place: tuple[float, ...]
+    places: list[tuple[Floats, Floats]]
 
 
 class Looked(NamedTuple):
@@ -129,13 +128,14 @@ async def find_marked(session: AsyncSession, county_code: str, marks: Marks, but
     told = {"county": county_code, "but": list(but), **await in_thread(_ask_for, marks)}
     rows = await session.execute(_MARKED, told)
     return [
-        Marked(evidence_id, part, is_mirrored, count, _shares(nearest[1:5]), _shares(nearest[5:]))
+        Marked(evidence_id, part, is_mirrored, count, [_places(one) for one in nearest])
         for evidence_id, part, is_mirrored, count, nearest in rows
     ]
 
 
-def _shares(steps: list[int]) -> tuple[float, ...]:
-    return tuple(one / _SCALE for one in steps)
+def _places(steps: list[int]) -> tuple[Floats, Floats]:
+    shares = np.array(steps[1:]) / _SCALE
+    return shares[:4], shares[4:]
 
 
 def _ask_for(marks: Marks) -> dict[str, list[Any]]:
@@ -213,10 +213,10 @@ _MARKED = text(
       SELECT * FROM unnest(:bits, :mirrored, :x, :y, :across, :down) WITH ORDINALITY
         AS own (bits, mirrored, x, y, across, down, number)
     )
-    SELECT seen.evidence_id, seen.part, own.mirrored, count(*) AS marks, min(ARRAY[
+    SELECT seen.evidence_id, seen.part, own.mirrored, count(*) AS marks, (array_agg(ARRAY[
       bit_count((seen.bits # own.bits)::bit(64)),
       own.x, own.y, own.across, own.down, seen.x, seen.y, seen.across, seen.down
-    ]) AS nearest
+    ] ORDER BY bit_count((seen.bits # own.bits)::bit(64))))[1:{_STARTS}] AS nearest
     FROM unnest(:keys, :of) AS probe (key, of)
     JOIN own ON own.number = probe.of + 1
     JOIN seen_mark AS seen ON seen.county_code = :county AND seen.key = probe.key
@@ -302,9 +302,10 @@ async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, mos
 
 
 def _lay(own: Looked, other: Looked, marked: Marked) -> Laid | None:
+    """From the likest mark, and from the next where that leads nowhere."""
     look = mirror(own.look) if marked.is_mirrored else own.look
-    start = np.array(marked.own_place), np.array(marked.place)
-    return lay_over(look, other.look, (own.ratios, other.ratios), start)
+    tried = (lay_over(look, other.look, (own.ratios, other.ratios), places) for places in marked.places)
+    return next((laid for laid in tried if laid is not None), None)
 
 
 # -- what is left for others to find

@@ -371,7 +371,7 @@ async def test_a_picture_changed_or_framed_is_found_whichever_was_first(
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"picture": second}, {"picture": make_scene(7)}])
     assert await ground.codes(two) == ["photo.near_duplicate"]
     facts = (await ground.findings(two))[0].facts
-    assert facts["bits"] <= facts["limitBits"] == (20 if changes != ["none"] else 31)
+    assert facts["bits"] <= facts["limitBits"] == (23 if changes != ["none"] else 31)
     assert facts["changes"] == changes
     assert facts.get("shownPercent") == (None if shown_percent is None else pytest.approx(shown_percent, abs=2))
     told = sentence("photo.near_duplicate", facts)
