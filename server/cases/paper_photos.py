@@ -127,7 +127,8 @@ async def link_photo(
     key = original_key(one.sha256) if is_original else rendition_key(one.sha256, rendition)
     media_type = (photo.media_type or "image/jpeg") if is_original else "image/jpeg"
     lifetime = timedelta(minutes=services.settings.link_minutes)
-    audit.record(session, caller, "photo.linked", "paper_photo", one.id, rendition=rendition, case_id=str(case_id))
+    told = {"rendition": rendition, "case_id": str(case_id), "why": "case"}
+    audit.record(session, caller, "photo.linked", "paper_photo", one.id, **told)
     return PaperPhotoLink(
         url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime
     )

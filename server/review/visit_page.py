@@ -19,7 +19,7 @@ from server.models.areas import Area
 from server.models.evidence import Evidence, Photo
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import Decision, Finding, SpotCheck
+from server.models.review import Decision, Finding, ReviewItem, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 from server.review.rules import sentence
 
@@ -326,7 +326,10 @@ async def link_photo(
     draw_watermark: DrawWatermark,
     now: datetime,
 ) -> PhotoLink:
-    """A link of minutes to one rendition of one photo, logged. Raises `photo.not_ready`, `photo.erased`."""
+    """A link of minutes to one rendition of one photo; who had it, and why, is logged.
+
+    Raises `photo.not_ready`, `photo.erased`.
+    """
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await _keep_blind(session, caller, visit_id)
     evidence: Evidence = found(
@@ -352,8 +355,18 @@ async def link_photo(
         evidence_id,
         area_code=visit.area_code,
         rendition=rendition,
+        why=await _why(session, caller, visit_id, now),
     )
     return PhotoLink(url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime)
+
+
+async def _why(session: AsyncSession, caller: Caller, visit_id: UUID, now: datetime) -> str:
+    """By how the caller stands to the visit: nobody types a reason for each picture, and typed ones prove little."""
+    item = await session.get(ReviewItem, visit_id)
+    if item is None or item.state == "decided":
+        return "oversight" if item is None else "decided"
+    holds = item.holder_id == caller.id and item.lease_until is not None and item.lease_until > now
+    return "review" if holds else "oversight"
 
 
 def _key(sha256: str, evidence_id: UUID, rendition: Rendition) -> str:

@@ -78,6 +78,7 @@ const CODES: Record<string, Record<string, Word>> = {
   channel: CHANNELS,
   finding: COMPLAINT_FINDINGS,
   kind: NOTICE_KINDS,
+  why: { review: ['审核本次走访', 'Reviewing it'], decided: ['查看已审走访', 'It is decided'], oversight: ['查看', 'Oversight'], case: ['审查材料', 'Papers of a case'] },
 };
 
 export interface Fact {
