@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ARRAY, BigInteger, Boolean, Float, Integer, String, Uuid, bindparam, exists, select, text, tuple_
+from sqlalchemy import Float, String, bindparam, exists, select, text, tuple_
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -118,14 +118,14 @@ async def find_near_duplicates(
 async def find_alike(session: AsyncSession, county_code: str, fingerprint: str, most_bits: int) -> list[Alike]:
     """Every fingerprint of the county that differs in at most `most_bits`; the nearest ones where they are many."""
     masks = _masks(most_bits // len(BANDS))
-    bands = {f"band_{number}": _probes(_band(fingerprint, number), masks) for number in range(len(BANDS))}
+    bands = {f"band_{number}": _array(_probes(_band(fingerprint, number), masks)) for number in range(len(BANDS))}
     told = {"county": county_code, "fingerprint": fingerprint, "most": most_bits, **bands}
     return [Alike(evidence_id, part, int(bits)) for evidence_id, part, bits in await session.execute(_ALIKE, told)]
 
 
 async def find_marked(session: AsyncSession, county_code: str, marks: Marks, but: Sequence[UUID] = ()) -> list[Marked]:
     """Those that may show a part of this one, or of which this one may be a part; most marks in common come first."""
-    told = {"county": county_code, "but": list(but), **await in_thread(_ask_for, marks)}
+    told = {"county": county_code, "but": _array(but), **await in_thread(_ask_for, marks)}
     rows = await session.execute(_MARKED, told)
     return [
         Marked(evidence_id, part, is_mirrored, count, [_places(one) for one in nearest])
@@ -138,7 +138,12 @@ def _places(steps: list[int]) -> tuple[Floats, Floats]:
     return shares[:4], shares[4:]
 
 
-def _ask_for(marks: Marks) -> dict[str, list[Any]]:
+def _array(values: Iterable[Any]) -> str:
+    """As PostgreSQL writes one: the driver would take each of the hundreds of numbers in its hand."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def _ask_for(marks: Marks) -> dict[str, str]:
     """Each probe, and each mark it is of: as it is, and mirrored."""
     told: dict[str, list[Any]] = {name: [] for name in ("keys", "of", "bits", "mirrored", *_PLACE)}
     for is_mirrored, one in ((False, marks), (True, marks.mirrored())):
@@ -149,7 +154,7 @@ def _ask_for(marks: Marks) -> dict[str, list[Any]]:
             told["mirrored"].append(is_mirrored)
             for name, value in zip(_PLACE, place, strict=True):
                 told[name].append(value)
-    return told
+    return {name: _array(values) for name, values in told.items()}
 
 
 _PLACE = ("x", "y", "across", "down")
@@ -182,13 +187,14 @@ def _masks(reach: int) -> list[int]:
 def _look_up_bands() -> Any:
     """One index-only scan a band. As text, since the planner has to see the very words of each index."""
     seen = "SELECT evidence_id, part, fingerprint FROM seen_photo WHERE county_code = :county"
-    scans = " UNION ALL ".join(f"{seen} AND {band} = ANY(:band_{number})" for number, band in enumerate(BANDS))
+    scans = " UNION ALL ".join(
+        f"{seen} AND {band} = ANY(CAST(:band_{number} AS integer[]))" for number, band in enumerate(BANDS)
+    )
     return text(
         "SELECT DISTINCT evidence_id, part, bits FROM"  # noqa: S608  no input
         f" (SELECT evidence_id, part, fingerprint <~> :fingerprint AS bits FROM ({scans}) AS turned_up) AS found"
         f" WHERE bits <= :most ORDER BY bits LIMIT {_MOST_FOUND}"
     ).bindparams(
-        *(bindparam(f"band_{number}", type_=ARRAY(Integer)) for number in range(len(BANDS))),
         bindparam("fingerprint", type_=BIT(256)),
         bindparam("county", type_=String),
     )
@@ -210,26 +216,25 @@ def _contains(whole: str, part: str) -> str:
 _MARKED = text(
     f"""
     WITH own AS (
-      SELECT * FROM unnest(:bits, :mirrored, :x, :y, :across, :down) WITH ORDINALITY
+      SELECT * FROM unnest(
+        CAST(:bits AS bigint[]), CAST(:mirrored AS boolean[]),
+        {", ".join(f"CAST(:{name} AS integer[])" for name in _PLACE)}
+      ) WITH ORDINALITY
         AS own (bits, mirrored, x, y, across, down, number)
     )
     SELECT seen.evidence_id, seen.part, own.mirrored, count(*) AS marks, (array_agg(ARRAY[
       bit_count((seen.bits # own.bits)::bit(64)),
       own.x, own.y, own.across, own.down, seen.x, seen.y, seen.across, seen.down
     ] ORDER BY bit_count((seen.bits # own.bits)::bit(64))))[1:{_STARTS}] AS nearest
-    FROM unnest(:keys, :of) AS probe (key, of)
+    FROM unnest(CAST(:keys AS integer[]), CAST(:of AS integer[])) AS probe (key, of)
     JOIN own ON own.number = probe.of + 1
     JOIN seen_mark AS seen ON seen.county_code = :county AND seen.key = probe.key
-    WHERE bit_count((seen.bits # own.bits)::bit(64)) <= {_MARK_BITS} AND seen.evidence_id <> ALL (:but)
+    WHERE bit_count((seen.bits # own.bits)::bit(64)) <= {_MARK_BITS} AND seen.evidence_id <> ALL (CAST(:but AS uuid[]))
       AND (({_contains("own", "seen")}) OR ({_contains("seen", "own")}))
     GROUP BY seen.evidence_id, seen.part, own.mirrored
     ORDER BY marks DESC, nearest LIMIT {_MOST_FOUND}
     """  # noqa: S608  no input
 ).bindparams(
-    *(bindparam(name, type_=ARRAY(Integer)) for name in ("keys", "of", *_PLACE)),
-    bindparam("bits", type_=ARRAY(BigInteger)),
-    bindparam("mirrored", type_=ARRAY(Boolean)),
-    bindparam("but", type_=ARRAY(Uuid)),
     bindparam("county", type_=String),
     bindparam("off", round(_EDGES_OFF * _SCALE), type_=Float),
 )
@@ -316,7 +321,7 @@ async def remember_marks(session: AsyncSession, photos: Sequence[tuple[UUID, str
     seen = await _seen(session, tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_(photos))
     rows = await in_thread(_rows_of, [one for one in seen if one.looked is not None])
     if rows["key"]:
-        await session.execute(_REMEMBER, rows)
+        await session.execute(_REMEMBER, {name: _array(values) for name, values in rows.items()})
 
 
 def _rows_of(seen: list[_Seen]) -> dict[str, list[Any]]:
@@ -338,12 +343,9 @@ def _rows_of(seen: list[_Seen]) -> dict[str, list[Any]]:
 
 _REMEMBER = text(
     "INSERT INTO seen_mark (evidence_id, part, county_code, key, bits, x, y, across, down) SELECT * FROM unnest("
-    ":evidence_id, :part, :county_code, :key, :bits, :x, :y, :across, :down)"
-).bindparams(
-    bindparam("evidence_id", type_=ARRAY(Uuid)),
-    *(bindparam(name, type_=ARRAY(String)) for name in ("part", "county_code")),
-    *(bindparam(name, type_=ARRAY(Integer)) for name in ("key", *_PLACE)),
-    bindparam("bits", type_=ARRAY(BigInteger)),
+    "CAST(:evidence_id AS uuid[]), CAST(:part AS text[]), CAST(:county_code AS text[]), CAST(:key AS integer[]),"
+    " CAST(:bits AS bigint[]), CAST(:x AS integer[]), CAST(:y AS integer[]), CAST(:across AS integer[]),"
+    " CAST(:down AS integer[]))"
 )
 
 
