@@ -185,6 +185,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             *server.notifications.routes.routers,
             server.rulebook.routes.router,
             server.registers.routes.router,
+            server.registers.routes.public_router,
             health.router,
             well_known.router,
             health.get_metrics,

@@ -38,7 +38,8 @@ _STYLE = (
     "body{font:18px/1.6 system-ui,sans-serif;margin:0 auto;max-width:40rem;padding:1rem;color:#1a1a1a}"
     "h1{font-size:1.4rem}h2{font-size:1.2rem;margin-top:2rem}"
     "table{width:100%;border-collapse:collapse}th,td{padding:.4rem;border-bottom:1px solid #bbb;text-align:left}"
-    "td:nth-child(n+3),th:nth-child(n+3){text-align:right}textarea,input,button,select{font:inherit;width:100%;"
+    "td:nth-child(n+3),th:nth-child(n+3){text-align:right}td:nth-child(-n+3),th:nth-child(-n+3){white-space:nowrap}"
+    "textarea,input,button,select{font:inherit;width:100%;"
     "box-sizing:border-box;margin:.2rem 0 .8rem;padding:.5rem}button{background:#0b5cad;color:#fff;border:0;"
     "border-radius:.3rem;min-height:3rem}.big{font-size:1.4rem;font-weight:bold}"
 )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, Role, in_areas, require
@@ -58,6 +58,16 @@ async def list_areas(session: AsyncSession, caller: Caller, under: str | None) -
         rows = rows.where(Area.parent_code.is_(None) if "" in own else Area.code.in_(own))
     else:
         rows = rows.where(Area.parent_code == under)
+    return await _lines(session, rows)
+
+
+async def list_public_areas(session: AsyncSession, under: str | None) -> list[AreaLine]:
+    """For anybody, who knows the name of their village and not its code: those right below `under`, or the first."""
+    below = Area.parent_code.is_(None) if under is None else Area.parent_code == under
+    return await _lines(session, select(Area).where(below, Area.valid_until.is_(None)))
+
+
+async def _lines(session: AsyncSession, rows: Select[Area]) -> list[AreaLine]:
     return [
         AreaLine(code=one.code, name=one.name, level=one.level, parent_code=one.parent_code)
         for one in await session.scalars(rows.order_by(Area.code))

@@ -1,4 +1,6 @@
-"""`/desk/v1`: the registers a desk looks things up in: areas, staff, homes, checklists, the audit trail."""
+"""`/desk/v1`: the registers a desk looks things up in: areas, staff, homes, checklists, the audit trail. `/public/v1`:
+the names of areas, for anybody.
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -39,6 +41,11 @@ async def show_map_source(caller: CallerDep, services: Held) -> MapSource:
 @get("/areas", responses=_SIGNED)
 async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await people.list_areas(session, caller, under)
+
+
+@get("/areas")
+async def list_public_areas(session: Session, under: AreaFilter = None) -> list[AreaLine]:
+    return await people.list_public_areas(session, under)
 
 
 @get("/staff", responses=_LISTING)
@@ -184,3 +191,4 @@ router = Router(
     tags=["registers"],
     security=BEARER,
 )
+public_router = Router("/public/v1", route_handlers=[list_public_areas], tags=["registers"])

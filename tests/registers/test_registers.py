@@ -32,6 +32,17 @@ async def test_areas_are_walked_level_by_level_and_end_at_the_callers_own(superv
     assert await get(town, "areas", under="339901100") == []
 
 
+async def test_anybody_finds_their_village_by_its_name(system):
+    async with system.client() as anybody:
+        named: list[str] = []
+        code: str | None = None
+        while found := (await anybody.get("/public/v1/areas", params={"under": code} if code else {})).json():
+            assert set(found[0]) == {"code", "name", "level", "parentCode"}
+            named.append(found[0]["name"])
+            code = found[0]["code"]
+    assert named == ["浙江省", "砚州市", "云栖县", "禾汀街道", "桐荫社区"]
+
+
 async def test_staff_are_found_with_their_roles_and_how_many_homes_they_hold(supervisor, town):
     page = await get(supervisor, "staff", q="林禾溪")
     assert [one["login"] for one in page["items"]] == ["linhexi"]

@@ -30,6 +30,8 @@ FLAGS = [
     "--use-fake-device-for-media-stream",  # a camera that shows a test picture, once it is allowed
 ]
 PHONE = {"width": 393, "height": 780}
+NARROW = {"width": 360, "height": 740}
+LEAST_PX = 44
 # Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a number, and the
 # drawn code of a complaint, which may begin or end with as many letters as it likes.
 LATIN = re.compile(
@@ -120,14 +122,27 @@ class Handset:
 
 
 async def shoot(page: Page, name: str, *, full_page: bool = True) -> None:
+    """As it is seen, or whole: on a screen so long that what sticks to its edges does not lie over the middle."""
     ARTIFACTS.mkdir(exist_ok=True)
+    size = page.viewport_size
+    assert size is not None
+    if full_page:
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        await page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
     await page.evaluate(_ARRIVED)
-    await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=full_page)
+    await page.screenshot(path=ARTIFACTS / f"{name}.png")
+    if full_page:
+        await page.set_viewport_size(size)
 
 
 async def find_faults(page: Page) -> list[str]:
     """What is wrong to look at: words cut off or outside the screen, English in the Chinese interface, axe's word."""
     return [*await find_overflows(page), *await find_english(page), *await _axe(page)]
+
+
+async def find_faults_in_english(page: Page) -> list[str]:
+    """The same of the English interface, where nothing may be called by its code."""
+    return [*await find_overflows(page), *await find_codes(page), *await _axe(page)]
 
 
 async def find_overflows(page: Page) -> list[str]:
@@ -161,6 +176,30 @@ async def find_english(page: Page) -> list[str]:
     )
     found = re.findall(r"[A-Za-z][A-Za-z0-9_.-]*", text)
     return [f"English: {one}" for one in found if not LATIN.match(one)]
+
+
+async def find_codes(page: Page) -> list[str]:
+    """Words that only programs use: snake_case, camelCase, ids, braces left open."""
+    text = await page.evaluate(
+        """() => [...document.querySelectorAll('#app *')]
+          .filter((one) => !one.closest('.code, kbd, option'))
+          .flatMap((one) => [...one.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data)).join(' ')"""
+    )
+    return re.findall(
+        r"\b[a-z]+_[a-z_]+\b|\b(?!kWh\b)[a-z]+[A-Z][a-z]+\b|[0-9a-f]{8}-[0-9a-f]{4}-|[{}]|\bnull\b|undefined|NaN", text
+    )
+
+
+async def find_small_targets(page: Page) -> list[str]:
+    """What a thumb may miss. A choice's own input lies under its label, which is what is hit."""
+    return await page.evaluate(
+        """(least) => [...document.querySelectorAll('#app :is(a, button, input, select, textarea, summary)')].flatMap((one) => {
+          const target = one.closest('label.choice, label.option, label.check') ?? one, box = target.getBoundingClientRect();
+          if (!box.width || one.type === 'file' || (box.height >= least && box.width >= least)) return [];
+          return [`hard to hit, ${Math.round(box.width)}×${Math.round(box.height)}: ${one.innerText || one.outerHTML.slice(0, 60)}`];
+        })""",
+        LEAST_PX,
+    )
 
 
 async def _axe(page: Page) -> list[str]:

@@ -78,7 +78,7 @@ async def test_an_app_too_old_for_the_server_asks_to_be_updated(handset, due):
     await page.route("**/pull?*", lambda route: route.fulfill(status=426, body=json.dumps(gone)))
     # Sent as an event: a pull of the phone's own may have been told already, and the notice lies over the button.
     await page.get_by_role("button", name="立即同步").dispatch_event("click")
-    await expect(page.get_by_text("当前版本过旧")).to_be_visible()
+    await expect(page.get_by_text("版本过旧，请更新")).to_be_visible()
     await _look_at(page, "update")
 
 

@@ -4,6 +4,9 @@ from datetime import datetime
 
 from playwright.async_api import expect
 
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.models.notifications import Notice
 from tests.phones import CHINA, answers_for
 from tests.web.browser import fill_checklist, find_faults, shoot
 from tests.web.conftest import in_one_loop
@@ -115,6 +118,23 @@ async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_pl
     made = next(one for one in (await phone.pull("visits")).values() if one["householdId"] == home["id"])
     assert (made["mode"], made["startFix"], made["server"]["state"]) == ("phone", None, "submitted")
     assert made["modeReason"].startswith("山洪")
+
+
+async def test_what_a_caseworker_is_told_of_stands_under_me_until_it_was_read(handset, phone, services, due):
+    async with open_session(services.sessions) as session:
+        told = {"staff_id": phone.id, "area_code": "339901001001", "facts": {}, "message": "none"}
+        session.add_all(Notice(id=new_id(), kind="assigned", thing=thing, **told) for thing in ("one", "two"))
+    page = await handset.sign_in(due.caseworker_login)
+    tab = page.locator(".tabs .t-tab-bar-item", has_text="我的")
+    await expect(tab.locator(".tally")).to_have_text("2")
+    await tab.click()
+    notices = page.locator(".group", has=page.get_by_role("heading", name="提醒"))
+    await expect(notices).to_contain_text("2 条未读")
+    assert await find_faults(page) == []
+    await shoot(page, "phone-me")
+    await notices.get_by_role("button", name="全部已读").click()
+    await expect(tab.locator(".tally")).to_have_count(0)
+    await expect(notices.locator(".unread")).to_have_count(0)
 
 
 async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_is_found(handset, phone, due):

@@ -6,16 +6,18 @@ import time
 import httpx
 import msgspec
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from server.core.database import open_session
+from server.core.services import open_services
 from server.demo.cases import load_cases
 from server.processes import LOOPBACK, free_port, stop
 from tests.conftest import fresh_settings
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
 from tests.warm import Warm
-from tests.web.browser import Handset, find_faults, shoot
+from tests.web.browser import NARROW, Handset, find_faults, find_faults_in_english, find_small_targets, shoot
 from tests.web.conftest import in_one_loop, jobs_done
 
 
@@ -59,9 +61,14 @@ async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_fol
     paper = page.locator(".paper").first
     await expect(paper.get_by_text("尚缺")).to_be_visible()
     await paper.locator("input[type=file]").set_input_files(pictures[0])
-    await expect(paper.locator(".tag.good")).to_be_visible()
+    await expect(paper.locator(".state.good")).to_be_visible()
+    async with page.context.expect_page() as seen:
+        await paper.get_by_role("button", name="上传的照片").click()
+    await (await seen.value).wait_for_url("**/zoufang/**")  # by a link of minutes, straight from the store
+    await (await seen.value).close()
 
     faults["visit"] = await _dispute_the_visit(page)
+    await page.get_by_role("button", name="报告变化").click()
     await page.get_by_label("什么变化").select_option("job_lost")
     await page.get_by_label("说一说").fill("上个月工地停工，没有收入了。")
     await page.get_by_role("button", name="提交").click()
@@ -151,9 +158,14 @@ STATES = {
 }
 
 
-async def test_a_resident_reads_a_case_in_each_later_state(services, county, handset: Handset):
-    async with open_session(services.sessions) as session:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cases(settings, county) -> None:
+    """The demo's, in every state."""
+    async with open_services(settings) as services, open_session(services.sessions) as session:
         await load_cases(session, services, county)
+
+
+async def test_a_resident_reads_a_case_in_each_later_state(cases, handset: Handset):
     faults = {}
     page = await handset.open("/r/")
     for state, (suffix, words) in STATES.items():
@@ -175,9 +187,67 @@ async def test_a_resident_reads_a_case_in_each_later_state(services, county, han
         if state == "posting":
             await page.get_by_role("link", name="第 1 轮").click()
             await expect(page.get_by_role("button", name="提交异议")).to_be_visible()
+            await shoot(page, "resident-public-posting")
             break
         await page.get_by_role("button", name="退出").click()
         await expect(page.get_by_role("heading", name="查看您的低保申请")).to_be_visible()
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(cases, handset: Handset, language):
+    await handset.context.add_init_script(
+        f"localStorage['zoufang.language'] = '{language}'; localStorage['zoufang.largeType'] = '1'"
+    )
+    page = await handset.open("/r/")
+    await page.set_viewport_size(NARROW)
+    faults: dict[str, list[str]] = {}
+
+    async def look(name: str) -> None:
+        found = await find_faults(page) if language == "zh" else await find_faults_in_english(page)
+        faults[name] = [*found, *await find_small_targets(page)]
+        await shoot(page, f"resident-large-{language}-{name}")
+
+    await expect(page.locator("form")).to_be_visible()
+    await look("door")
+    await page.goto(f"{handset.url}/r/complain")
+    area = page.locator("fieldset select")
+    await area.select_option(label="柚溪镇")
+    await area.nth(1).select_option(label="柚溪社区")
+    await page.locator("input[type=checkbox]").check()
+    await look("complain")
+    await page.fill("textarea[name=text]", "公示栏的名单被雨淋坏了。")
+    await page.locator("form button").click()
+    told = page.locator("section[role=status] strong.code")
+    await expect(told).to_have_count(2)
+    number, code = await told.all_inner_texts()
+    assert number.startswith("XF339901")
+    await look("complained")
+    await page.goto(f"{handset.url}/r/follow")
+    await page.fill("input[name=number]", number)
+    await page.fill("input[name=code]", code)
+    await page.locator("form button").click()
+    await expect(page.locator("section[role=status]")).to_contain_text(number)
+    await look("followed")
+
+    for state in ("materials", "paid", "stopped", "posting"):
+        await page.goto(f"{handset.url}/r/?code=demo-{STATES[state][0]}-{language}")
+        await expect(page.locator(".case")).to_be_visible()
+        if state == "paid":
+            await expect(page.locator("section li").first).to_be_visible()  # what they are told of
+            await look("home")
+            if language == "en":  # the last who looks
+                await page.get_by_role("button", name="Got it").click()
+                await expect(page.get_by_role("heading", name="News")).to_have_count(0)
+        await page.locator(".case").click()
+        await expect(page.locator(".stages")).to_be_visible()
+        for closed in await page.locator("summary").all():
+            await closed.click()
+        if state == "materials":
+            await page.locator("button:not([disabled])").last.click()  # to withdraw: why?
+        await look(state)
+        await page.locator("header button").last.click()
+        await expect(page.locator(".stages")).to_have_count(0)
     assert {name: found for name, found in faults.items() if found} == {}
 
 

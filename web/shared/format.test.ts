@@ -1,7 +1,8 @@
 import { expect, test, vi } from 'vitest';
 
-vi.mock('./i18n.ts', () => ({ tag: () => 'zh-CN' }));
-const { distance, readYuan, today, yuan } = await import('./format.ts');
+vi.stubGlobal('localStorage', { getItem: () => null });
+vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
+const { bytes, distance, readYuan, today, yuan } = await import('./format.ts');
 
 test('an amount is read as whole fen or not at all', () => {
   expect(readYuan('364.5')).toBe(36450);
@@ -14,6 +15,10 @@ test('fen are written as yuan', () => expect(yuan(123456)).toBe('1,234.56'));
 
 test('today is the county’s day, wherever the phone believes it is', () => {
   expect(today(new Date('2026-11-23T17:00:00Z'))).toBe('2026-11-24');
+});
+
+test('a size is said in its own unit', () => {
+  expect([1, 2_000_000, 11_000_000_000].map(bytes)).toEqual(['1 KB', '1.9 MB', '10.2 GB']);
 });
 
 test('a distance says its unit', () => {

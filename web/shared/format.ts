@@ -1,5 +1,5 @@
 // How numbers, money and times are written. Money is whole fen, times are the county's: Asia/Shanghai.
-import { tag } from './i18n.ts';
+import { pick, tag } from './i18n.ts';
 
 const ZONE = 'Asia/Shanghai';
 type When = string | number | Date;
@@ -43,12 +43,13 @@ export function today(now: Date = new Date()): string {
 export function distance(meters: number): string {
   const far = meters >= 1000;
   const value = far ? (meters / 1000).toFixed(1) : String(Math.round(meters));
-  if (tag() === 'en') return `${value} ${far ? 'km' : 'm'}`;
-  return `${value} ${far ? '公里' : '米'}`;
+  return `${value} ${pick(far ? ['公里', 'km'] : ['米', 'm'])}`;
 }
 
 export function bytes(count: number): string {
-  return count < 1024 * 1024 ? `${Math.ceil(count / 1024)} KB` : `${(count / 1024 / 1024).toFixed(1)} MB`;
+  const kb = count / 1024;
+  if (kb < 1024) return `${Math.ceil(kb)} KB`;
+  return kb < 1024 * 1024 ? `${(kb / 1024).toFixed(1)} MB` : `${(kb / 1024 / 1024).toFixed(1)} GB`;
 }
 
 function format(at: When, parts: Intl.DateTimeFormatOptions): string {

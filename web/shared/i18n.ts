@@ -33,6 +33,27 @@ export function pick(word: Word | { zh: string; en?: string | null }): string {
   return language.value === 'en' ? en || zh : zh;
 }
 
+/** “甲、乙” or “A, B”. */
+export function listed(words: readonly string[]): string {
+  return words.join(language.value === 'zh' ? '、' : ', ');
+}
+
+/** What something is called, before the thing: “办理人：” or “Handler: ”. */
+export function colon(label: string): string {
+  return language.value === 'zh' ? `${label}：` : `${label}: `;
+}
+
+/** Said by the way, after the thing: “（上次）” or “ (before)”. */
+export function aside(text: string): string {
+  return language.value === 'zh' ? `（${text}）` : ` (${text})`;
+}
+
+/** Of the server's words, which begin small in English to fit into a sentence, as they stand alone. */
+export function alone(word: Parameters<typeof pick>[0]): string {
+  const text = pick(word);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function fill(text: string, values: Values = {}): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }

@@ -12,7 +12,7 @@ from tests.phones import make_kit
 from tests.review.makers import MORNING, Ground
 from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
-from tests.web.browser import find_faults, find_overflows
+from tests.web.browser import find_codes, find_faults, find_overflows
 from tests.web.desk.conftest import DESK, dialog_of, in_one_loop, said, shoot
 
 SCREENS = {
@@ -100,7 +100,7 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await expect(page.get_by_text("由您审核，")).to_be_visible()
 
     # Returned: a question and the first photo, each with what to mend.
-    await page.get_by_role("button", name="质疑: 理由和建议").click()
+    await page.get_by_role("button", name="质疑：理由和建议").click()
     await page.keyboard.press("ArrowLeft")
     await page.get_by_role("button", name="质疑这张").click()
     await page.keyboard.press("r")
@@ -182,21 +182,9 @@ async def _look_at(page: Page, name: str, faults: dict[str, list[str]], *, full_
     await page.set_viewport_size({"width": 1100, "height": 800})
     await page.get_by_role("button", name="English", exact=True).press("Enter")
     await shoot(page, f"desk-{name}-en", full_page=full_page)
-    faults[f"{name} in English"] = [*await find_overflows(page), *await _find_codes(page)]
+    faults[f"{name} in English"] = [*await find_overflows(page), *await find_codes(page)]
     await page.get_by_role("button", name="中文", exact=True).press("Enter")
     await page.set_viewport_size(DESK)
-
-
-async def _find_codes(page: Page) -> list[str]:
-    """Words that only programs use: snake_case, camelCase, ids, braces left open."""
-    text = await page.evaluate(
-        """() => [...document.querySelectorAll('#app *')]
-          .filter((one) => !one.closest('.code, kbd, option'))
-          .flatMap((one) => [...one.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data)).join(' ')"""
-    )
-    return re.findall(
-        r"\b[a-z]+_[a-z_]+\b|\b[a-z]+[A-Z][a-z]+\b|[0-9a-f]{8}-[0-9a-f]{4}-|[{}]|\bnull\b|undefined|NaN", text
-    )
 
 
 async def test_dialogs_hold_the_focus_and_give_it_back_and_every_key_is_told(page: Page, server):

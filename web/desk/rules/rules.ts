@@ -19,6 +19,7 @@ const t = say({
   separator: ['、', ', '],
   semicolon: ['；', '; '],
   byDefault: ['项目默认', 'Project default'],
+  wechat: ['微信的做法', 'What WeChat does'],
   law: ['法律法规', 'Law'],
   practice: ['部分单位的做法', 'Practice of offices'],
   demo: ['演示数据', 'Demo'],
@@ -262,19 +263,23 @@ function sayObject(value: Record<string, unknown>): string {
   return parts.join(t('separator')) || t('none');
 }
 
-const SOURCES: [RegExp, 'byDefault' | 'law' | 'practice' | 'demo' | 'notYet' | 'authors'][] = [
+const SOURCES: [RegExp, 'byDefault' | 'law' | 'practice' | 'demo' | 'notYet' | 'authors' | 'wechat'][] = [
   [/^project default/, 'byDefault'],
   [/^law/, 'law'],
   [/^practice/, 'practice'],
   [/^demo/, 'demo'],
   [/^none until/, 'notYet'],
   [/authors:/, 'authors'],
+  [/^WeChat/, 'wechat'],
 ];
+
+/** A law by its own name, before what English says of it. */
+const LAW = /^[\u3400-\u9fff]+ §\d+( and §\d+)*/;
 
 /** What a row rests on. The rows of the program itself are written in English, and said in a word in Chinese. */
 export function saySource(source: string): string {
   const found = language.value === 'zh' && SOURCES.find(([fits]) => fits.test(source));
-  if (!found) return source;
+  if (!found) return language.value === 'zh' && LAW.test(source) ? LAW.exec(source)![0].replace(' and ', '、') : source;
   const named = /《[^》]+》[^;；]*/.exec(source)?.[0] ?? /: ([\u3400-\u9fff《][^;；]*)$/.exec(source)?.[1];
   return named ? `${t(found[1])}，${named}` : t(found[1]);
 }

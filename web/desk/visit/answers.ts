@@ -1,7 +1,7 @@
 // A visit's answers as lines to read: the question in words, what was said now, what was said last time.
 import type { components } from '@shared/api/wire.d.ts';
 import { dayAndTime, yuan } from '@shared/format.ts';
-import { pick, say } from '@shared/i18n.ts';
+import { listed, pick, say } from '@shared/i18n.ts';
 import { INCOMES, word } from '../words.ts';
 
 export type VisitPage = components['schemas']['VisitPage'];
@@ -66,7 +66,6 @@ const t = say({
   during: ['期间', 'During'],
   someone: ['成员', 'Member'],
   gone: ['（名单外成员）', '(no longer listed)'],
-  separator: ['、', ', '],
 });
 // Taken anew at every visit: to differ says nothing.
 const ALWAYS_NEW = new Set(['photo', 'signature', 'geopoint']);
@@ -145,14 +144,17 @@ export function sayAnswer(question: Question, answer: unknown): string {
       return answer ? t('yes') : t('no');
     case 'money':
       return t('yuan', { n: yuan(Number(answer)) });
+    case 'date':
+    case 'period':
+      return String(answer).replace(/-/g, '/'); // as days are written everywhere else
     case 'choice':
       return sayChoice(question, answer);
     case 'multi_choice':
-      return (answer as unknown[]).map((one) => sayChoice(question, one)).join(t('separator')) || '–';
+      return listed((answer as unknown[]).map((one) => sayChoice(question, one))) || '–';
     case 'photo':
       return t('photos', { n: (answer as unknown[]).length });
     case 'signature':
-      return (answer as { signerName: string }[]).map((one) => one.signerName).join(t('separator'));
+      return listed((answer as { signerName: string }[]).map((one) => one.signerName));
     case 'geopoint': {
       const { latitude, longitude } = answer as { latitude: number; longitude: number };
       return `${latitude.toFixed(6)}, ${longitude.toFixed(6)}`;

@@ -11,6 +11,7 @@ import { authorizedFetch } from '@shared/api/client.ts';
 import { Problem, readProblem, Unreachable } from '@shared/api/problems.ts';
 import { sha256, toHex } from '@shared/ids.ts';
 import { database, READ_ONLY, renewCollection, type Name } from './database.ts';
+import { notices } from '../notices.ts';
 import { exchangeDayPlans } from './dayplans.ts';
 import { countWaiting } from './outbox.ts';
 
@@ -69,6 +70,7 @@ export async function stopSync(): Promise<void> {
   await Promise.all([...running.values()].map((one) => one.cancel()));
   running.clear();
   sync.active = 0;
+  Object.assign(notices, { items: [], unread: 0 }); // who comes next is told of other things
 }
 
 /** Push and pull everything now. */
@@ -79,7 +81,9 @@ export function syncNow(): void {
 
 /** What goes wrong is on the line above every screen. */
 function exchangeQuietly(): void {
-  if (stopped) void noted(exchangeDayPlans()).catch(() => undefined);
+  if (!stopped) return;
+  void noted(exchangeDayPlans()).catch(() => undefined);
+  void notices.load();
 }
 
 function start(name: Name): void {

@@ -1,6 +1,6 @@
 // What can go wrong on the wire, as errors: a `Problem` is the server's word (RFC 9457, a stable `code`, a sentence in
 // the reader's language), `Unreachable` is no answer at all.
-import { say } from '../i18n.ts';
+import { pick, say } from '../i18n.ts';
 import { faultSentence, type Fault } from './faults.ts';
 
 const t = say({ unavailable: ['服务器暂时不可用（{status}）', 'The server is not available just now ({status})'] });
@@ -27,7 +27,7 @@ export class Problem extends Error {
 
   /** All of it for a person: what happened, what to do, and each field that was refused, with the reason. */
   get sentence(): string {
-    return [this.title, this.detail, this.faults.map(faultSentence).join('；')].filter(Boolean).join(' ');
+    return [this.title, this.detail, this.faults.map(faultSentence).join(pick(['；', '; ']))].filter(Boolean).join(' ');
   }
 }
 

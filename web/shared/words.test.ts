@@ -1,0 +1,25 @@
+// Every word of the interface stands in a pair, Chinese and English: what is written straight into a template, or only
+// once, would be shown to readers of the other language too.
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const WEB = join(import.meta.dirname, '..');
+const FILES = globSync('{desk,phone,resident,shared}/**/*.{vue,ts}', { cwd: WEB }).filter((one) => !/test\.ts$|^shared\/wx/.test(one));
+const HAN = /\p{Script=Han}/u;
+const QUOTED = `('[^']*'|"[^"]*"|\`[^\`]*\`)`;
+// The second may be a code of the server's that has no word here: told as it is rather than not at all.
+const PAIR = new RegExp(`\\[${QUOTED}, (${QUOTED}|[^\\]]+)\\]|zh: ${QUOTED}, en: ${QUOTED}|replace\\(/[^/]*/`, 'g');
+
+test('every Chinese word has its English one beside it', () => {
+  expect(FILES.length).toBeGreaterThan(100);
+  const alone = FILES.flatMap((file) =>
+    readFileSync(join(WEB, file), 'utf8')
+      .replace(/<!--[^]*?-->|\/\*[^]*?\*\//g, '')
+      .split('\n')
+      .map((line) => line.replace(/(^|\s)\/\/ .*/, '').replace(PAIR, ''))
+      .filter((line) => HAN.test(line))
+      .map((line) => `${file}: ${line.trim()}`),
+  );
+  expect(alone).toEqual([]);
+});
