@@ -14,6 +14,7 @@ from media.store import StoreUnavailable, original_key
 from server.__main__ import main
 from server.core.database import open_session
 from server.core.tokens import utc_now
+from server.evidence import retention
 from server.evidence.check import check_store
 from server.evidence.retention import preview, sweep
 from server.evidence.verify import verify_bundle
@@ -118,6 +119,23 @@ async def test_a_photo_that_another_home_claims_too_stays(system, services, phon
     assert {
         one.erased_at for one in await rows_of(services, Evidence, Evidence.sha256 == other.evidence[0]["sha256"])
     } == {None}
+
+
+async def test_photos_that_are_needed_again_while_a_sweep_runs_stay(services, ended, monkeypatch):
+    """The household applies anew after the sweep has listed its photos, and before it deletes the first."""
+    erase = retention._erase
+
+    async def apply_and_erase(sessions, one, now):
+        async with open_session(services.sessions) as session:
+            cases = update(CaseFile).where(CaseFile.household_id == ended.visit["householdId"])
+            await session.execute(cases.values(state="preliminary"))
+        return await erase(sessions, one, now)
+
+    monkeypatch.setattr(retention, "_erase", apply_and_erase)
+    assert await sweep(services, utc_now() + YEARS, ignore) == 0
+    assert await rows_of(services, PhotoTombstone) == []
+    for one in ended.evidence:
+        assert await services.store.exists(original_key(one["sha256"]))
 
 
 async def test_bytes_that_come_again_after_their_deletion_are_taken_in_anew(system, services, phone, county, ended):
