@@ -35,10 +35,12 @@ from server.demo.pictures import draw_picture
 
 Json = dict[str, Any]
 BARE, SCREEN, NEAR = "photo.without_camera_facts", "photo.like_a_screenshot", "photo.near_duplicate"
+EARLIER = "photo.like_earlier"
 CODES = (
     "photo.swapped",
     "photo.reused",
     NEAR,
+    EARLIER,
     "signature.twice",
     "photo.time_off",
     "photo.after_receipt",
@@ -114,8 +116,11 @@ def _plan(households: list[Json], people: list[str]) -> list[Plan]:
     """Pictures are drawn in as many processes as there are cores; all else follows from one seed."""
     chance = random.Random(20261123)
     plans = []
-    for number in range(7 * OF_EACH + 2 * OF_EACH + 2 * len(CHANGES) + OF_EACH):
-        document = make_visit(chance.choice(households), people, chance, []) | {"checklistCode": "truth"}
+    # The first ones are pairs of visits to one home; all others go to another home than the one before.
+    homes = [households[number // 2] for number in range(2 * OF_EACH)]
+    homes += [households[number % len(households)] for number in range(10 * OF_EACH + 2 * len(CHANGES))]
+    for number, home in enumerate(homes):
+        document = make_visit(home, people, chance, []) | {"checklistCode": "truth"}
         start = datetime.fromisoformat(document["startedAt"])
         at = [start + timedelta(minutes=chance.uniform(1, 14)) for _ in SCENES]
         plans.append(Plan(document, at, [], [f"签名人{number}"]))
@@ -129,7 +134,9 @@ def _plan(households: list[Json], people: list[str]) -> list[Plan]:
     for plan in plans:
         plan.shots = [Shot(next(drawn)) for _ in SCENES]
         plan.strip(3)
-    _lie(iter(plans), chance)
+    for earlier, later in zip(plans[: 2 * OF_EACH : 2], plans[1 : 2 * OF_EACH : 2], strict=True):
+        _come_again(earlier, later)
+    _lie(iter(plans[2 * OF_EACH :]), chance)
     return plans
 
 
@@ -196,6 +203,13 @@ def _use_again(original: Plan, copy: Plan, number: int) -> None:
         copy.signers.append("另一人")
         copy.shots[3].truth.add("signature.twice")
         copy.shots.append(Shot(copy.shots[3].content, {BARE}))
+
+
+def _come_again(earlier: Plan, later: Plan) -> None:
+    """The same home, and a photo that looks the same: perhaps the wall photographed again."""
+    shot = earlier.strip(0)
+    shot.truth.add(EARLIER)
+    later.shots[0] = Shot(_jpeg(_open(shot.content), 60), {BARE, EARLIER})
 
 
 def _copy_nearly(rest: Iterator[Plan]) -> None:

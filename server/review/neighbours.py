@@ -206,7 +206,7 @@ _ALIKE = _look_up_bands()
 def _contains(whole: str, part: str) -> str:
     """One picture may be a part of the other, when these two marks are the same: it reaches beyond no edge of it."""
     return " AND ".join(
-        f"{whole}.{size}::float8 >= {LEAST_LEFT - _EDGES_OFF} * {part}.{size}"
+        f"{whole}.{size}::float8 >= {LEAST_LEFT - _EDGES_OFF:.2f}::float8 * {part}.{size}"
         f" AND {whole}.{at} - {whole}.{size}::float8 / {part}.{size} * {part}.{at} >= -:off"
         f" AND {whole}.{at} + {whole}.{size}::float8 / {part}.{size} * ({_SCALE} - {part}.{at}) <= {_SCALE} + :off"
         for at, size in (("x", "across"), ("y", "down"))
