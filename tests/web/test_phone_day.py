@@ -66,12 +66,15 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     faults["members"] = await find_faults(page)
     await shoot(page, "phone-members")
 
-    # The tab is killed in mid-visit; what was written is there again, down to the last letter.
-    await page.fill("#in-support_fen", "12.3") if await page.locator("#in-support_fen").count() else None
+    # The tab is killed in mid-visit, in mid-word; what was written is there again, down to the last letter.
+    await page.locator(".steps button", has_text="声明和谈话").click()
+    await page.locator("#in-opinion").press_sequentially("家中有两")
+    await page.locator("#in-opinion").press_sequentially("名")
     address = page.url
     await page.close()
     page = await handset.open(address.removeprefix(server.url))
-    await expect(page.locator(".steps [aria-current]")).to_contain_text(sections[1]["title"]["zh"])
+    await expect(page.locator(".steps [aria-current]")).to_contain_text("声明和谈话")
+    await expect(page.locator("#in-opinion")).to_have_value("家中有两名")
     await fill_checklist(page, rest, answers, pictures)
     faults["evidence"] = await find_faults(page)
     await shoot(page, "phone-evidence")
@@ -79,6 +82,7 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     await page.locator(".steps button", has_text="离户提交").click()
     await page.locator("label.choice:has(input[type=checkbox])").first.click()
     await page.get_by_role("button", name="定位").click()
+    await expect(page.locator(".card", has=page.get_by_role("heading", name="离户定位"))).to_contain_text("精度 ±9 米")
     await expect(page.get_by_text("内容已填写完整")).to_be_visible()
     faults["finish"] = await find_faults(page)
     await shoot(page, "phone-finish")

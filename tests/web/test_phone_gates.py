@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from playwright.async_api import expect
 
+from server.demo.county import DEMO_PASSWORDS
 from server.paths import WEB
 from server.processes import LOOPBACK
 from tests.web.browser import Handset, find_faults, shoot
@@ -41,6 +42,50 @@ async def test_a_phone_that_may_not_locate_says_how_to_allow_it(handset, due):
     await handset.context.set_geolocation({"latitude": 28.9, "longitude": 118.9, "accuracy": 5})
     await page.get_by_role("button", name="重试").click()
     await expect(page.get_by_text("公里").or_(page.get_by_text("米", exact=False)).first).to_be_visible()
+
+
+async def test_a_phone_that_finds_no_place_says_to_step_outside(handset, due):
+    page = await _begin_visit(handset, due)
+    await handset.context.set_geolocation(None)
+    await page.get_by_role("button", name=re.compile("定位$")).first.click()
+    await expect(page.get_by_text("暂时定不了位")).to_be_visible()
+    await _look_at(page, "no-place")
+    await handset.context.set_geolocation({"latitude": 28.9, "longitude": 118.9, "accuracy": 5})
+    await page.get_by_role("button", name="重试").click()
+    await expect(page.get_by_text("精度 ±5 米")).to_be_visible()
+
+
+async def test_a_phone_that_keeps_nothing_says_so_where_it_is_written(handset, due):
+    await handset.context.add_init_script(
+        "const put = IDBObjectStore.prototype.put;"
+        "IDBObjectStore.prototype.put = function (...given) {"
+        "if (globalThis.isBroken) throw new DOMException('Internal error', 'UnknownError'); return put.apply(this, given) }"
+    )
+    page = await _begin_visit(handset, due)
+    by_telephone = page.locator("label.choice", has_text="电话")
+    await expect(by_telephone).to_be_visible()
+    await page.evaluate("globalThis.isBroken = true")
+    await by_telephone.click()
+    await expect(page.get_by_text("刚才的内容没有存上")).to_be_visible()
+    await _look_at(page, "not-kept")
+    await page.evaluate("globalThis.isBroken = false")
+    await page.get_by_role("button", name="重试").click()
+    await expect(page.get_by_text("已保存")).to_be_visible()
+    await page.locator("label.choice", has_text="入户").click()
+
+
+async def test_a_browser_that_keeps_nothing_at_all_says_so_at_the_door(handset, due):
+    await handset.context.add_init_script(
+        "IDBFactory.prototype.open = () => { throw new DOMException('', 'SecurityError') }"
+    )
+    page = await handset.open()
+    await page.fill("input[name=login]", due.caseworker_login)
+    await page.fill("input[name=password]", DEMO_PASSWORDS["caseworker"])
+    await shoot(page, "phone-sign-in", full_page=False)
+    assert await find_faults(page) == []
+    await page.click("button[type=submit]")
+    await expect(page.get_by_text("打不开本机数据")).to_be_visible()
+    await _look_at(page, "not-opened")
 
 
 async def test_a_wrong_clock_is_shown_beside_the_right_one(handset, due):
@@ -82,11 +127,8 @@ async def test_an_app_too_old_for_the_server_asks_to_be_updated(handset, due):
     await _look_at(page, "update")
 
 
-async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(handset, due):
-    page = await handset.sign_in(due.caseworker_login)
-    await expect(page.locator(".row").first).to_be_visible()
-    before = await page.locator(".choice").nth(1).inner_text()
-    told = []
+async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(handset, phone, due):
+    told, pulled = [], asyncio.Event()
 
     async def mismatch(route):
         if told:
@@ -95,11 +137,18 @@ async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(han
         body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
         return await route.fulfill(status=412, body=json.dumps(body))
 
-    await page.route("**/households/1/pull?*digest=*", mismatch)
-    async with page.expect_response(lambda answer: "/households/1/pull?id=&lwt=0" in answer.url):
-        await page.get_by_role("button", name="立即同步").click()
-    await expect(page.locator(".choice").nth(1)).to_have_text(before)
-    assert told
+    def hear(answer) -> None:
+        if told and "/households/1/pull?id=&lwt=0" in answer.url:
+            pulled.set()
+
+    await handset.context.route("**/households/1/pull?*digest=*", mismatch)
+    handset.context.on("response", hear)
+    page = await handset.sign_in(due.caseworker_login)
+    await expect(page.locator(".row").first).to_be_visible()
+    await page.get_by_role("button", name="立即同步").click()
+    await asyncio.wait_for(pulled.wait(), 15)
+    homes = await phone.pull("households")
+    await expect(page.locator(".choice").nth(2)).to_have_text(f"全部 {len(homes)} 户")
 
 
 async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_none(handset, phone, due):

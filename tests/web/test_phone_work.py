@@ -8,7 +8,7 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.notifications import Notice
 from tests.phones import CHINA, answers_for
-from tests.web.browser import fill_checklist, find_faults, shoot
+from tests.web.browser import fill_checklist, find_faults, shoot, sign
 from tests.web.conftest import in_one_loop
 
 
@@ -118,6 +118,46 @@ async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_pl
     made = next(one for one in (await phone.pull("visits")).values() if one["householdId"] == home["id"])
     assert (made["mode"], made["startFix"], made["server"]["state"]) == ("phone", None, "submitted")
     assert made["modeReason"].startswith("山洪")
+
+
+async def test_what_is_asked_follows_what_is_answered_and_slots_count_as_they_fill(handset, due, home, pictures):
+    await handset.stand_at(home)
+    page = await handset.sign_in(due.caseworker_login)
+    await page.locator(".row", has_text="定期复核").nth(1).click()
+    await page.get_by_role("button", name="开始走访").click()
+    steps = page.locator(".steps button")
+    await steps.filter(has_text="家庭成员").click()
+    why, same = page.locator("#q-register_difference"), page.locator("#q-register_matches label.choice")
+    await expect(why).to_have_count(0)
+    await same.nth(1).click()
+    await expect(why).to_be_visible()
+    open_before = await steps.filter(has_text="家庭成员").locator(".mark").inner_text()
+    await why.locator("textarea").fill("户口簿上多一人。")
+    await expect(steps.filter(has_text="家庭成员").locator(".mark")).to_have_text(str(int(open_before) - 1))
+    # Of a member, too: an illness is asked for where there is one.
+    member = page.locator(".member").first
+    illness = member.get_by_text("病种或残疾类别")
+    await member.locator("label.choice", has_text="健康").click()
+    await expect(illness).to_have_count(0)
+    await member.locator("label.choice", has_text="慢性病").click()
+    await expect(illness).to_be_visible()
+
+    await steps.filter(has_text="照片和签名").click()
+    outside, signed = page.locator("#q-photo_outside"), page.locator("#q-sign_family")
+    await expect(outside).to_contain_text("已拍 0 张，要求 1–4")
+    await outside.locator("input[type=file]").set_input_files(pictures[0])
+    await expect(outside).to_contain_text("已拍 1 张，要求 1–4")
+    assert (
+        await outside.locator("input[type=file]").get_attribute("capture") == "environment"
+    )  # the camera, not the album
+    await expect(signed).to_contain_text("已签 0 个")
+    await signed.get_by_role("button", name="签名", exact=True).click()
+    await expect(signed.locator("canvas")).to_be_visible()
+    await shoot(page, "phone-signature")
+    assert await find_faults(page) == []
+    await signed.get_by_role("button", name="取消").click()
+    await sign(signed)
+    await expect(signed).to_contain_text("已签 1 个")
 
 
 async def test_what_a_caseworker_is_told_of_stands_under_me_until_it_was_read(handset, phone, services, due):

@@ -75,6 +75,8 @@ class _Room:
         await page.goto(f"{self.url}/desk{path}")
         if by_hand:
             await page.get_by_label("账号").fill(login)
+            assert await browsing.find_faults(page) == []
+            await shoot(page, "desk-sign-in")
             await page.get_by_label("密码").fill(DEMO_PASSWORDS[role])
             await page.keyboard.press("Enter")
         await expect(page.get_by_role("banner").get_by_role("button", name="退出")).to_be_visible()

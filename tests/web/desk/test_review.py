@@ -1,13 +1,22 @@
 """A supervisor's session at the desk, in a real browser: claim, read, return with reasons, accept, undo; every screen."""
 
+import io
 import re
+import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
+import msgspec
+import pytest
+from PIL import Image
 from playwright.async_api import Page, expect
 from sqlalchemy import update
 
 from server.core.database import open_session
 from server.models.areas import AreaRule
+from server.processes import LOOPBACK
+from tests.conftest import fresh_settings
 from tests.phones import make_kit
 from tests.review.makers import MORNING, Ground
 from tests.sync.test_amendments import amend
@@ -15,6 +24,7 @@ from tests.test_first_path import push_whole
 from tests.web.browser import find_codes, find_faults, find_overflows
 from tests.web.desk.conftest import DESK, dialog_of, in_one_loop, said, shoot
 
+A4 = {"width": 794, "height": 1123}  # at 96 dots an inch
 SCREENS = {
     "overview": ("/desk/overview", "各专干进度"),
     "due": ("/desk/due", "到期走访"),
@@ -28,6 +38,39 @@ SCREENS = {
     "devices": ("/desk/devices", "未能入库的记录"),
     "audit": ("/desk/audit", "设备登录"),
 }
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """A server of map tiles, each the same field of green. What it was asked for is in `asked`."""
+    picture = io.BytesIO()
+    Image.new("RGB", (256, 256), (214, 228, 205)).save(picture, "PNG")
+
+    class Tiles(BaseHTTPRequestHandler):
+        asked: ClassVar[list[str]] = []
+
+        def do_GET(self) -> None:
+            self.asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            self.wfile.write(picture.getvalue())
+
+        def log_message(self, *_said) -> None:
+            """Nothing of each request."""
+
+    with ThreadingHTTPServer((LOOPBACK, 0), Tiles) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield served
+        served.shutdown()
+
+
+@pytest.fixture(scope="module")
+def settings(postgres, s3, template_with_cases, tiles):
+    """Here a map has a ground; everywhere else it does without."""
+    ground = f"http://{LOOPBACK}:{tiles.server_port}/{{z}}/{{x}}/{{y}}.png"
+    for plain in fresh_settings(postgres, s3, template_with_cases):
+        yield msgspec.structs.replace(plain, map_tiles=ground, map_datum="gcj02")
 
 
 @in_one_loop
@@ -71,12 +114,12 @@ async def page(at_desk):
     return await at_desk("zhuyanhui", "supervisor")
 
 
-async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(visit, at_desk, phone):
+async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_reasons(visit, at_desk, phone, tiles):
     page = await at_desk("zhuyanhui", "supervisor", by_hand=True)
     row = page.locator("tbody tr").first
     await expect(row).to_be_visible()
-    faults = {"queue": await find_faults(page)}
-    await shoot(page, "desk-queue")
+    faults: dict[str, list[str]] = {}
+    await _look_at(page, "queue", faults)
 
     await page.keyboard.press("n")
     await page.wait_for_url(f"**/desk/visits/{visit['id']}")
@@ -84,9 +127,30 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await expect(page.locator(".photos .main img")).to_be_visible()
     await page.keyboard.press("ArrowRight")
     await expect(page.get_by_text("第 2 张，共 4 张")).to_be_visible()
+    await page.keyboard.press("f")
+    await page.keyboard.press("ArrowRight")
+    large = page.locator(".photos .main img")
+    await expect(page.get_by_text("第 3 张，共 4 张")).to_be_visible()
+    await expect(large).to_have_js_property("complete", value=True)
+    box = await large.bounding_box()
+    assert box is not None
+    assert (box["width"] > DESK["width"] - 10, box["height"] > 600) == (True, True)
+    covered = await page.evaluate("""() => {
+      const photo = document.querySelector('.photos .main'), box = photo.getBoundingClientRect();
+      const spots = [0.02, 0.25, 0.5, 0.75, 0.98].flatMap((x) => [0.02, 0.25, 0.5, 0.75, 0.98].map((y) => [x, y]));
+      return spots.filter(([x, y]) => !photo.contains(document.elementFromPoint(box.left + x * box.width, box.top + y * box.height)));
+    }""")
+    assert covered == []
+    faults["photo"] = await find_faults(page)
+    await shoot(page, "desk-photo-large")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator(".photos.large")).to_have_count(0)
     await expect(page.get_by_role("img", name="位置图")).to_be_visible()
-    faults["visit"] = await find_faults(page)
-    await shoot(page, "desk-visit")
+    zooms = {int(one.split("/")[1]) for one in tiles.RequestHandlerClass.asked}
+    assert len(zooms) == 1
+    assert max(zooms) in range(14, 19)
+    await _look_at(page, "visit", faults)
 
     # A finding is settled by keys, then the visit accepted and, within the minute, taken back.
     await page.keyboard.press("j")
@@ -145,6 +209,54 @@ async def test_an_amendment_is_read_beside_what_it_changed_then_sent_to_a_spot_c
     assert faults == []
 
 
+async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(page: Page, services, server):
+    ground = await Ground.open(services)
+    ground.dice.seed(35)  # else its photos look like those of the next test's
+    home = ground.homes[35]
+    head, other = home.members[:2]
+    told = {
+        "talk_record": "问：近况如何？答：和上次一样。",
+        "savings_fen": 200_000,
+        "income": [
+            {
+                "kind": "wages",
+                "declaredFen": 600_000,
+                "foundFen": 600_000,
+                "periodFrom": "2025-11",
+                "periodTo": "2026-10",
+            }
+        ],
+    }
+    await ground.examined(35, answers=told)
+    later = told | {
+        "savings_fen": 1_500_000,
+        "members": [ground.member(head, health="disabled_other"), ground.member(other)],
+        "income": [told["income"][0] | {"foundFen": 900_000, "periodFrom": "2025-12", "periodTo": "2026-11"}],
+    }
+    visit = await ground.examined(35, started_at=MORNING + timedelta(days=5), answers=later)
+    await page.goto(f"{server.url}/desk/visits/{visit}")
+    answers = page.locator(".answers")
+    await expect(answers.get_by_role("columnheader", name="上次 2026/11/10")).to_be_visible()
+    money = answers.get_by_role("row").filter(has_text="15,000.00 元")
+    await expect(money.get_by_text("不同")).to_be_visible()
+    await expect(money).to_contain_text("2,000.00 元")
+    await expect(answers.get_by_role("row").filter(has_text="和上次一样").locator(".tag")).to_have_count(0)
+    # In a table the cell that differs is marked, with what stood there.
+    await expect(answers.locator("td.differs").filter(has_text="上次").first).to_be_visible()
+    wages = answers.locator(".inner tr").filter(has_text="工资性收入")
+    await expect(wages.locator("td.differs")).to_have_text(
+        "9,000.00 元上次 6,000.00 元"
+    )  # and no period: it moves on by itself
+    if len(home.members) > 2:
+        await expect(answers.locator("tr.gone").first).to_contain_text("本次没有")
+    faults = await find_faults(page)
+    await shoot(page, "desk-visit-compared")
+    await page.get_by_role("button", name="只看不同").press("Enter")
+    await expect(answers.get_by_text("和上次一样")).to_have_count(0)
+    await expect(money).to_be_visible()
+    assert faults == []
+
+
 async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languages(page: Page, server):
     faults = {}
     for name, (path, told) in SCREENS.items():
@@ -153,6 +265,11 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languag
         if name == "overview":
             await expect(page.locator("section svg").first).to_be_visible()
         await _look_at(page, name, faults)
+    await page.goto(f"{server.url}/desk/checklists")
+    await page.get_by_role("row", name="入户调查表").press("Enter")
+    await expect(dialog_of(page).get_by_text("有条件").first).to_be_visible()
+    faults["checklist"] = await find_faults(page)
+    await shoot(page, "desk-checklist")
     for name, path, told in (("household", "/desk/households", "家庭成员"), ("case", "/desk/cases", "办理过程")):
         await page.goto(server.url + path)
         await expect(page.locator("tbody tr").first).to_be_visible()
@@ -289,8 +406,16 @@ async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(
     await county.get_by_role("button", name=re.compile("^领取审核")).wait_for()
     await county.keyboard.press("c")
     await expect(county.get_by_text("由您审核，")).to_be_visible()
+
+    async def lose_the_answer(route):
+        await route.fetch()
+        await route.abort()
+
+    await county.route("**/decision", lose_the_answer, times=1)
     await county.keyboard.press("a")
     await dialog_of(county).get_by_role("button", name="通过").press("Enter")
+    await said(county, "连不上服务器")
+    await dialog_of(county).get_by_role("button", name="通过").press("Enter")  # the same act: decided once
     await expect(county.get_by_text("秒内可以撤销")).to_be_visible()
     await county.reload()
     await county.get_by_role("button", name="重新打开").press("Enter")
@@ -322,5 +447,26 @@ async def test_a_visit_is_printed_whole_without_what_is_only_for_the_screen(syst
     await expect(page.get_by_role("img", name="位置图")).to_be_visible()
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 1
-    await page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dots an inch
+    await page.set_viewport_size(A4)
     await shoot(page, "desk-visit-printed", full_page=True)
+
+
+async def test_a_household_a_case_and_the_overview_are_printed_on_one_page_wide(page: Page, server):
+    await page.set_viewport_size(A4)
+    for name, path, told in (
+        ("overview", "/desk/overview", "各专干进度"),
+        ("household", "/desk/households", "家庭成员"),
+        ("case", "/desk/cases", "办理过程"),
+    ):
+        await page.emulate_media(media="screen")
+        await page.goto(server.url + path)
+        if name != "overview":
+            await page.locator("tbody tr").first.press("Enter")
+        await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
+        await page.emulate_media(media="print")
+        await expect(page.get_by_role("navigation")).to_be_hidden()
+        await expect(page.get_by_role("button", name="打印")).to_be_hidden()
+        await expect(page.get_by_text("祝雁回 于")).to_be_visible()  # who took it out of the archive, and when
+        wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert (name, wide) == (name, 0)
+        await shoot(page, f"desk-{name}-printed", full_page=True)

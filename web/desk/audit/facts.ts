@@ -64,6 +64,8 @@ const VALUES: Record<string, Word> = {
   card: ['卡号', 'Card'],
   original: ['原图', 'Original'],
   watermarked: ['水印版', 'Watermarked'],
+  '320': ['缩略图', 'Small'],
+  '1280': ['大图', 'Large'],
 };
 const CHANGE_OUTCOMES: Record<string, Word> = {
   visit: ['入户核实', 'Visit the home'],
@@ -71,7 +73,16 @@ const CHANGE_OUTCOMES: Record<string, Word> = {
   nothing: ['不影响', 'No effect'],
   dismissed: ['不成立', 'Unfounded'],
 };
+/** The usual ones: an area's own are told by their code. */
+const PAPERS: Record<string, Word> = {
+  application_form: ['低保申请书', 'Application form'],
+  household_register: ['户口簿', 'Household register'],
+  id_cards: ['身份证', 'Identity cards'],
+  means_declared: ['家庭收入财产声明', 'Declaration of income and property'],
+  consent: ['核对授权书', 'Consent to the cross-check'],
+};
 const CODES: Record<string, Record<string, Word>> = {
+  code: PAPERS,
   outcome: { ...OUTCOMES, ...CHANGE_OUTCOMES, ...COMPLAINT_FINDINGS },
   step: HAPPENED,
   source: CHECK_SOURCES,
