@@ -26,7 +26,7 @@ SAMPLE = {
 }
 OLDEST = (3, 11)
 # What the built web apps are made of; their stamp is a hash of all of it.
-WEB_BUILT_FROM = ("package.json", "package-lock.json", "build.mjs", "vite.config.ts", "build", "phone", "resident")
+WEB_BUILT_FROM = ("package.json", "package-lock.json", "build.mjs", "vite.config.ts", "phone", "resident")
 WEB_BUILT_FROM += ("desk", "shared")
 # Lies in the environment while it is made; found at the start, everything starts over.
 BUSY = ".set-up-not-finished"

@@ -247,6 +247,10 @@ async def test_the_app_opens_with_no_network_and_is_installable(handset, due, se
     manifest = await page.evaluate("fetch('/m/manifest.webmanifest').then((answer) => answer.json())")
     assert manifest["start_url"] == manifest["scope"] == "/m/"
     assert {one["sizes"] for one in manifest["icons"]} == {"192x192", "512x512"}
+    session = await page.context.new_cdp_session(page)
+    told = await session.send("Page.getInstallabilityErrors")
+    # A browser profile of a test is a private one, and that alone stands in the way.
+    assert [one["errorId"] for one in told["installabilityErrors"]] == ["in-incognito"]
 
 
 async def test_the_refresh_token_is_out_of_reach_of_scripts_and_survives_a_reload(handset, due):

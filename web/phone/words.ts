@@ -130,7 +130,6 @@ export const t = say({
   startRemote: ['开始时间', 'When it began'],
   startClock: ['开始走访', 'Begin'],
   startedAt: ['{time} 开始', 'Began {time}'],
-  beginFirst: ['请先完成“到户”', 'First take the fix on arrival'],
   investigators: ['调查人（至少两人）', 'Investigators, at least two'],
   you: ['{name}（本人）', '{name} (you)'],
   addColleague: ['添加同行人', 'Add a colleague'],
@@ -216,7 +215,6 @@ export const t = say({
   attestedWaiting: ['确认待上传', 'A confirmation waits to be sent'],
   badCode: ['代码不对，请核对后再输', 'That is no valid code'],
   // scanning
-  scan: ['扫一扫', 'Scan'],
   scanAim: ['对准同事手机上的二维码', 'Aim at the code on your colleague’s phone'],
   scanUnsupported: ['相机打不开：可以拍下二维码来识别，或输入代码，也可以用微信“扫一扫”', 'The camera can’t be used here: take a photo of the code, type it, or use WeChat’s scanner'],
   scanPhoto: ['拍下或选一张二维码照片', 'Use a photo of the code'],

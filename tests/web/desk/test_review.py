@@ -280,11 +280,18 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languag
     assert {name: found for name, found in faults.items() if found} == {}
 
 
-async def test_whoever_has_no_part_at_the_desk_is_told_so_and_others_land_where_they_may(at_desk, server):
+async def test_whoever_has_no_part_at_the_desk_is_told_so_and_others_land_where_they_may(at_desk, system, server):
+    ended = await system.sign_in_at_desk("yusonggu", "town_officer")
     worker = await at_desk("linhexi", "caseworker", "/cases")
     await expect(worker.get_by_role("heading", name="没有工作台的权限")).to_be_visible()
     await expect(worker.get_by_role("link", name="打开手机端")).to_have_attribute("href", "/m/")
     faults = await find_faults(worker)
+    # Whose devices were ended elsewhere stands at the door at the next request, and reads why.
+    officer = await at_desk("yusonggu", "town_officer")
+    for device in (await ended.http.get("/auth/v1/devices")).json():
+        await ended.http.delete(f"/auth/v1/devices/{device['id']}")
+    await officer.reload()
+    await expect(officer.get_by_text("这次登录已经结束")).to_be_visible()
     supervisor = await at_desk("zhuyanhui", "supervisor", "/cross-checks")  # officers' own
     await supervisor.wait_for_url("**/desk/queue")
     admin = await at_desk("zhanxinglou", "admin", by_hand=True)
@@ -426,6 +433,29 @@ async def test_a_visit_is_put_back_handed_over_decided_elsewhere_and_reopened(
     await expect(county.get_by_role("heading", name="历次疑点")).to_be_visible()
     assert await _item(desk, visit) == ("waiting", None)
     assert await find_faults(county) == []
+
+
+async def test_a_claim_outlives_a_broken_line_and_ends_when_the_server_says_so(page: Page, services, server, desk):
+    ground = await Ground.open(services)
+    visit = await ground.examined(31, started_at=MORNING + timedelta(days=6), minutes=3)
+    await page.clock.install()
+    await page.goto(f"{server.url}/desk/visits/{visit}")
+    await page.get_by_role("button", name=re.compile("^领取审核")).wait_for()
+    await page.keyboard.press("c")
+    mine = page.get_by_text("由您审核，")
+    await expect(mine).to_be_visible()
+    await page.route("**/heartbeat", lambda route: route.abort(), times=1)
+    async with page.expect_event("requestfailed"):
+        await page.clock.fast_forward(61_000)
+    await expect(mine).to_be_visible()
+    item = {
+        one["visitId"]: one for one in (await desk.http.get("/desk/v1/queue", params={"limit": 100})).json()["items"]
+    }
+    assert item[str(visit)]["state"] == "claimed"
+    await desk.http.post(f"/desk/v1/queue/{visit}/release")
+    await page.clock.fast_forward(61_000)
+    await said(page, "请先领取")
+    await expect(mine).to_have_count(0)
 
 
 async def _item(desk, visit) -> tuple[str, str | None]:

@@ -1,6 +1,7 @@
 // The visits this desk holds, with the version each was claimed at: a decision says which one it was made on.
 import { reactive } from 'vue';
 import { ask, api } from '@shared/api/client.ts';
+import { Problem } from '@shared/api/problems.ts';
 import type { components } from '@shared/api/wire.d.ts';
 
 export type Claim = components['schemas']['Claim'];
@@ -19,7 +20,7 @@ export async function heartbeat(visitId: string): Promise<void> {
   try {
     keep(await ask(api.POST('/desk/v1/queue/{visit_id}/heartbeat', { params: { path: { visit_id: visitId } } })));
   } catch (error) {
-    claims.delete(visitId);
+    if (error instanceof Problem) claims.delete(visitId); // without an answer it is ours for as long as it was
     throw error;
   }
 }

@@ -60,10 +60,6 @@ const t = say({
   no: ['否', 'No'],
   yuan: ['{n} 元', '{n} yuan'],
   photos: ['{n} 张照片', '{n} photos'],
-  declared: ['申报', 'Declared'],
-  found: ['查实', 'Found'],
-  note: ['备注', 'Note'],
-  during: ['期间', 'During'],
   someone: ['成员', 'Member'],
   gone: ['（名单外成员）', '(no longer listed)'],
 });
