@@ -1,6 +1,6 @@
 """All that the rules may look at when they doubt a visit, read once in a fixed number of queries."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -160,8 +160,8 @@ async def view_visit(session: AsyncSession, visit: Visit, *, with_photos: bool =
         attestations=attestations,
         devices=own_devices,
         journeys=await _journeys(session, visit),
-        nearby=nearby,
-        clocks=await _clocks(session, [visit, *nearby]),
+        nearby=[one for one, _ in nearby],
+        clocks=_clocks(nearby, own_devices.values()),
         same_place=await _same_place(session, visit),
         same_spot=await _same_spot(session, visit, rules["visit.same_spot_m"]),
         author_fixes=await _author_fixes(session, visit, rules["visit.same_accuracy_fixes"]),
@@ -263,34 +263,31 @@ def _select_journeys() -> Select[SeenFix, SeenFix]:
 _JOURNEYS = _select_journeys()
 
 
-async def _clocks(session: AsyncSession, visits: list[Visit]) -> dict[UUID, timedelta]:
-    rows = await session.execute(
-        select(Device.id, Device.clock_offset_ms).where(
-            Device.id.in_({one.device_id for one in visits}), Device.clock_offset_ms.is_not(None)
-        )
-    )
-    return {device_id: timedelta(milliseconds=offset_ms or 0) for device_id, offset_ms in rows}
-
-
-async def _nearby(session: AsyncSession, visit: Visit) -> list[Visit]:
+async def _nearby(session: AsyncSession, visit: Visit) -> list[tuple[Visit, int | None]]:
+    """With the clock of the phone that each was made on."""
     if visit.started_at is None:
         return []
     people = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == visit.id)
     shared = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id.in_(people))
     day = timedelta(days=1)
-    return list(
-        await session.scalars(
-            select(Visit)
-            .where(
-                Visit.id.in_(shared),
-                Visit.id != visit.id,
-                Visit.submitted_at.is_not(None),
-                Visit.started_at.between(visit.started_at - day, visit.started_at + day),
-            )
-            .order_by(Visit.started_at, Visit.id)
-            .limit(200)
+    rows = await session.execute(
+        select(Visit, Device.clock_offset_ms)
+        .join(Device, Device.id == Visit.device_id)
+        .where(
+            Visit.id.in_(shared),
+            Visit.id != visit.id,
+            Visit.submitted_at.is_not(None),
+            Visit.started_at.between(visit.started_at - day, visit.started_at + day),
         )
+        .order_by(Visit.started_at, Visit.id)
+        .limit(200)
     )
+    return [(one, offset_ms) for one, offset_ms in rows]
+
+
+def _clocks(nearby: list[tuple[Visit, int | None]], own: Iterable[Device]) -> dict[UUID, timedelta]:
+    told = {one.device_id: offset_ms for one, offset_ms in nearby} | {one.id: one.clock_offset_ms for one in own}
+    return {device_id: timedelta(milliseconds=offset_ms) for device_id, offset_ms in told.items() if offset_ms}
 
 
 async def _same_place(session: AsyncSession, visit: Visit) -> list[SeenFix]:
