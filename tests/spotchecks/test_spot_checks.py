@@ -11,8 +11,9 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.areas import Area
 from server.models.cases import RelativeOnStaff
+from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence
-from server.models.households import Household
+from server.models.households import Assignment, Household
 from server.models.people import Staff, StaffRole
 from server.models.review import ReviewItem, SpotCheck
 from server.models.visits import Visit
@@ -197,11 +198,12 @@ async def test_a_team_works_there_and_comes_without_favour(ground, desk, spoil):
     assert again.json()["code"] == "spot_check.not_open"
 
 
-async def test_who_has_read_the_first_visit_at_a_desk_is_not_sent_to_repeat_it(ground, desk, system):
+@pytest.mark.parametrize("reading", ["", "/bundle"])
+async def test_who_has_read_the_first_visit_at_a_desk_is_not_sent_to_repeat_it(ground, desk, system, reading):
     first = await ground.examined()
     check = await drawn_check(ground, first)
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
-    assert (await officer.http.get(f"/desk/v1/visits/{first}")).status_code == 200
+    assert (await officer.http.get(f"/desk/v1/visits/{first}{reading}")).status_code == 200
     sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "panhuaixu", "hesuian"))
     assert sent.json()["code"] == "spot_check.team_unfit"
     assert (await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json={})).status_code in {400, 403}
@@ -234,6 +236,9 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
     assert await phone.pull("visits") == {}
     assert str(ground.homes[0].id) in await phone.pull("households")
     assert sent.json()["assignmentId"] not in await holder.pull("assignments")
+    assert due["partnerId"] == str(partner.id)
+    assert sent.json()["assignmentId"] in await partner.pull("assignments")
+    assert str(ground.homes[0].id) in await partner.pull("households")
 
     kit = await make_kit(phone, partner.id, kind="spot_check")
     await push_whole(phone, partner, kit)
@@ -242,6 +247,8 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
     item = await ground.item(first)
     assert item.state == "waiting"
     assert str(ground.homes[0].id) not in await phone.pull("households")
+    assert str(ground.homes[0].id) not in await partner.pull("households")
+    assert str(ground.homes[0].id) in await holder.pull("households")
     compared = (await desk.http.get(f"/desk/v1/spot-checks/{check['id']}/comparison")).json()
     assert compared[0]["agrees"] is False
     named = {one["question"]: one["label"]["zh"] for one in compared}
@@ -250,6 +257,46 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
     assert {one["firstSaid"]["zh"][-1:] for one in compared if one["question"].endswith(".wages")} == {"元"}
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json()
     assert (rates[0]["key"], rates[0]["compared"]) == ("linhexi", len(compared))
+
+
+async def test_who_holds_the_home_and_was_not_there_may_check_it_and_holds_it_still(ground, desk, system):
+    first = await ground.examined(author="hesuian", partner="xuyuning", answers={"savings_fen": 100_000})
+    check = await drawn_check(ground, first)
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "linhexi", "yemaizhou"))
+    assert sent.status_code == 200, sent.text
+    holder, partner = await system.sign_in("linhexi", "caseworker"), await system.sign_in("yemaizhou", "caseworker")
+    home = str(ground.homes[0].id)
+    assert home in await partner.pull("households")
+    await ground.examined(
+        kind="spot_check", checklist="again_review_standard", assignment_id=UUID(sent.json()["assignmentId"]),
+        author="linhexi", partner="yemaizhou", started_at=MORNING + 9 * DAY,
+    )  # fmt: skip
+    await system.run_jobs()
+    assert home in await holder.pull("households")
+    assert home not in await partner.pull("households")
+
+
+async def test_the_second_visit_asks_by_the_first_ones_version_whatever_was_published_since(ground, desk):
+    first = await ground.examined()
+    async with open_session(ground.services.sessions) as session:
+        one = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.code == "review_standard"))
+        for version in (2, 3):
+            again = {
+                "code": one.code,
+                "kind": one.kind,
+                "area_code": one.area_code,
+                "body": one.body | {"version": version},
+            }
+            session.add(ChecklistTemplate(id=new_id(), version=version, **again))
+        await session.flush()
+        (await session.get_one(Visit, first)).checklist_version = 2
+    check = await drawn_check(ground, first)
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "xuyuning"))
+    async with ground.services.sessions() as session:
+        due = await session.get_one(Assignment, UUID(sent.json()["assignmentId"]))
+        asked = await session.scalar(select(ChecklistTemplate.body).where(ChecklistTemplate.code == due.checklist_code))
+    assert (due.checklist_code, due.checklist_version) == ("again_review_standard", 2)
+    assert (asked["kind"], asked["version"]) == ("spot_check", 2)
 
 
 async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(ground, desk, system):
