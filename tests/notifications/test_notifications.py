@@ -12,7 +12,9 @@ from server.core.ids import new_id
 from server.core.wechat import Wechat
 from server.demo.wechat_stub import create_stub, openid_of
 from server.models.areas import AreaRule
+from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
+from server.models.feed import Feed
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, ResidentBinding, Staff
@@ -34,9 +36,12 @@ class Wire:
     def __init__(self) -> None:
         self.stub = httpx.ASGITransport(create_stub())
         self.before: list[httpx.Response | Exception] = []
+        self.token: list[httpx.Response] = []
         self.asked = 0
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
+        if "stable_token" in request.url.path and self.token:
+            return self.token.pop(0)
         if "subscribe/send" in request.url.path:
             self.asked += 1
             if self.before:
@@ -143,6 +148,157 @@ async def test_a_consent_is_spent_by_one_message_and_nobody_is_told_twice(system
     assert [one["message"] for one in page["items"]] == ["no_consent", "sent"]
     assert page["unread"] == 2
     assert wire.asked == 1
+    async with system.services.sessions() as session:
+        made = select(func.count()).where(AuditEntry.action == "notice.made")
+        assert await session.scalar(made) == 2
+        sent_at = list(await session.scalars(select(Notice.sent_at).order_by(Notice.made_at)))
+    assert sent_at == [NOON, None]
+
+
+async def test_a_consent_is_spent_by_its_own_template_and_its_own_person(system, services, worker, wire, county):
+    """Others' consents, and one's own for another message, stay what they are."""
+    await set_rule(
+        services, "notice.template.returned", {"templateId": "other", "page": "", "fields": {}}, county.code + "001"
+    )
+    colleague = await system.sign_in("hesuian", "caseworker")
+    await consent(colleague)
+    async with open_session(services.sessions) as session:
+        session.add(MessageConsent(report_id=new_id(), template_id="other", staff_id=worker.id, answer="accept"))
+    await tell(system, worker)
+    assert (await only_notice(services)).message == "no_consent"
+    assert (await left(services), wire.asked) == (2, 0)
+
+
+async def test_the_consent_given_first_is_spent_first(system, services, worker, wire):
+    reports = [new_id(), new_id()]
+    for report in reports:
+        await consent(worker, report_id=report)
+    await tell(system, worker)
+    async with services.sessions() as session:
+        spent = await session.scalar(select(MessageConsent.report_id).where(MessageConsent.notice_id.is_not(None)))
+    assert spent == reports[0]
+
+
+async def test_43101_voids_the_consents_of_that_person_for_that_template_alone(system, services, worker, wire):
+    colleague = await system.sign_in("hesuian", "caseworker")
+    await consent(colleague)
+    await consent(worker)
+    await consent(worker)
+    async with open_session(services.sessions) as session:
+        session.add(MessageConsent(report_id=new_id(), template_id="other", staff_id=worker.id, answer="accept"))
+    wire.before = [httpx.Response(200, json={"errcode": 43101, "errmsg": "user refuse to accept the msg"})]
+    await tell(system, worker)
+    async with services.sessions() as session:
+        rows = await session.execute(
+            select(MessageConsent.staff_id, MessageConsent.template_id).where(MessageConsent.is_left())
+        )
+        assert {tuple(one) for one in rows} == {(colleague.id, TEMPLATE), (worker.id, "other")}
+
+
+async def test_what_was_certainly_not_sent_gives_back_its_own_consent_and_no_other(system, services, worker, wire):
+    await consent(worker)
+    await tell(system, worker, "caseload:1")
+    await consent(worker)
+    wire.before = [httpx.Response(200, json={"errcode": 40037, "errmsg": "invalid"})]
+    await tell(system, worker, "caseload:2")
+    assert await left(services) == 1
+
+
+async def test_wechats_words_for_yes_are_a_consent_and_ones_for_no_are_none(worker, services):
+    for n, answer in enumerate(("accept", "acceptWithAudio", "acceptWithForce"), start=1):
+        assert (await consent(worker, **{TEMPLATE: answer}))["assigned"] == n
+    for answer in ("reject", "ban", "filter"):
+        assert (await consent(worker, **{TEMPLATE: answer}))["assigned"] == 3
+    assert await left(services) == 3
+
+
+async def test_a_token_that_wechat_refuses_sends_nothing_and_keeps_the_consent(system, services, worker, wire):
+    await consent(worker)
+    wire.token = [httpx.Response(200, json={"errcode": -1}), httpx.Response(200, json={"errcode": 40125})]
+    await tell(system, worker)
+    notice = await only_notice(services)
+    assert (notice.message, notice.message_why, wire.asked) == ("waiting", "busy -1", 0)
+    await messages.send(services, notice_id=str(notice.id))
+    notice = await only_notice(services)
+    assert (notice.message, wire.asked) == ("parked", 0)
+    assert await left(services) == 1
+
+
+async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
+    system, services, worker, wire, monkeypatch
+):
+    night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)
+    for change in ({"wechat_openid": None}, {"disabled_at": NOON}):
+        for module in (telling, messages):
+            monkeypatch.setattr(module, "utc_now", lambda: night)
+        await consent(worker)
+        await tell(system, worker, f"caseload:{change}")
+        async with open_session(services.sessions) as session:
+            await session.execute(update(Staff).where(Staff.id == worker.id).values(**change))
+            latest = await session.scalar(select(Notice.id).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(1))
+        monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
+        await messages.send(services, notice_id=str(latest))
+        async with open_session(services.sessions) as session:
+            assert (await session.get_one(Notice, latest)).message == "none"
+            restored = {"wechat_openid": openid_of("linhexi"), "disabled_at": None}
+            await session.execute(update(Staff).where(Staff.id == worker.id).values(**restored))
+    assert wire.asked == 0
+
+
+async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
+    system, services, worker, wire, monkeypatch, county
+):
+    night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)
+    for module in (telling, messages):
+        monkeypatch.setattr(module, "utc_now", lambda: night)
+    await consent(worker)
+    await tell(system, worker)
+    none = {"templateId": "", "page": "", "fields": {}}
+    async with open_session(services.sessions) as session:
+        await session.execute(update(AreaRule).where(AreaRule.key == "notice.template.assigned").values(value=none))
+    monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
+    await messages.send(services, notice_id=str((await only_notice(services)).id))
+    assert (await only_notice(services)).message == "none"
+    assert (await left(services), wire.asked) == (1, 0)
+
+
+async def test_only_whose_phones_have_a_visit_and_who_still_work_hear_of_it(system, services, worker, wire):
+    held = next(iter(await worker.pull("assignments")))
+    async with services.sessions() as session:
+        having = set(
+            await session.scalars(select(Feed.staff_id).where(Feed.collection == "assignments", Feed.doc_id == held))
+        )
+    assert len(having) > 1
+    gone = next(one for one in having if one != worker.id)
+    async with open_session(services.sessions) as session:
+        feed = (Feed.collection == "assignments", Feed.doc_id == held, Feed.staff_id == gone)
+        await session.execute(update(Feed).where(*feed).values(is_deleted=True))
+    told = {"kind": "assigned", "area_code": "339901001", "assignment_id": held, "facts": {"count": 1}}
+
+    async def readers(thing):
+        await telling.tell(services, thing=thing, **told)
+        async with services.sessions() as session:
+            return set(await session.scalars(select(Notice.staff_id).where(Notice.thing == thing)))
+
+    assert await readers("one") == having - {gone}
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Staff).where(Staff.id == worker.id).values(disabled_at=NOON))
+    assert await readers("two") == having - {gone, worker.id}
+
+
+async def test_who_is_no_longer_bound_to_a_household_hears_nothing_of_it(services):
+    async with open_session(services.sessions) as session:
+        home = await session.scalar(select(Household).order_by(Household.number).limit(1))
+        member = await session.scalar(select(HouseholdMember).where(HouseholdMember.household_id == home.id).limit(1))
+        people = [Resident(id=new_id(), wechat_openid=openid_of(f"resident-{n}")) for n in range(2)]
+        session.add_all(people)
+        await session.flush()
+        for one, ended in zip(people, (None, NOON), strict=True):
+            binding = {"resident_id": one.id, "household_id": home.id, "member_id": member.id, "ended_at": ended}
+            session.add(ResidentBinding(**binding))
+    await telling.tell(services, kind="posted", thing="p", area_code=home.area_code, household_id=str(home.id))
+    async with services.sessions() as session:
+        assert list(await session.scalars(select(Notice.resident_id))) == [people[0].id]
 
 
 async def test_43101_ends_the_consents_and_is_not_tried_again(system, services, worker, wire):
@@ -247,6 +403,7 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
     notice = await only_notice(services)
     await messages.send(services, notice_id=str(notice.id))
     assert (notice.message, wire.asked) == ("waiting", 0)
+    assert await due_in_minutes(services) == 8 * 60 + 30
     monkeypatch.setattr(messages, "utc_now", lambda: night + timedelta(hours=8, minutes=31))
     await messages.send(services, notice_id=str(notice.id))
     assert wire.asked == 1
@@ -260,6 +417,8 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
         ({"from": 21, "to": 8}, datetime(2026, 11, 9, 23, 0, tzinfo=UTC), timedelta(hours=1)),
         ({"from": 21, "to": 8}, datetime(2026, 11, 10, 0, 0, tzinfo=UTC), None),
         ({"from": 12, "to": 14}, datetime(2026, 11, 10, 5, 0, tzinfo=UTC), timedelta(hours=1)),
+        ({"from": 12, "to": 14}, datetime(2026, 11, 10, 4, 0, tzinfo=UTC), timedelta(hours=2)),
+        ({"from": 12, "to": 14}, datetime(2026, 11, 10, 6, 0, tzinfo=UTC), None),
         ({"from": 0, "to": 0}, datetime(2026, 11, 10, 5, 0, tzinfo=UTC), None),
     ],
 )

@@ -353,6 +353,76 @@ async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_coun
         assert (await session.get_one(ReviewItem, first)).state == "waiting"
 
 
+async def compared(ground, desk, home, first, second, *, author="linhexi", plan=None):
+    """A spot check of one home, made and compared: what the first team and what the second answered."""
+    day = MORNING + home * DAY
+    partner = "zhoutonglan" if author == "linhexi" else "zhengtangye"
+    visit = await ground.examined(home, author=author, partner=partner, started_at=day, answers=first)
+    check = await drawn_check(ground, visit)
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(SpotCheck, check)).plan_id = plan
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "xuyuning"))
+    again = await ground.examined(
+        home, author="hesuian", partner="xuyuning", started_at=day + 30 * DAY, answers=second, kind="spot_check",
+        checklist="again_review_standard", assignment_id=UUID(sent.json()["assignmentId"]),
+    )  # fmt: skip
+    return check, again
+
+
+async def test_rates_are_of_the_callers_area_and_of_one_plan_where_asked_the_lowest_first(ground, desk, system):
+    plan = UUID(await written_plan(desk))
+    same, other = {"savings_fen": 100_000, "other_housing": False}, {"savings_fen": 900_000, "other_housing": False}
+    await compared(ground, desk, 0, same, same, plan=plan)
+    await compared(ground, desk, 1, same, other, author="wuyanqiu")
+    await system.run_jobs()
+    rates = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json()
+    assert [one["key"] for one in rates] == ["wuyanqiu", "linhexi"]
+    assert rates[0]["percent"] < rates[1]["percent"] == 100.0
+    by_question = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "question"})).json()
+    assert [one["key"] for one in by_question if one["percent"] < 100] == [by_question[0]["key"]] == ["savings_fen"]
+    asked = {"by": "caseworker", "planId": str(plan)}
+    of_the_plan = (await desk.http.get("/desk/v1/spot-checks/agreement", params=asked)).json()
+    assert [one["key"] for one in of_the_plan] == ["linhexi"]
+    elsewhere = await system.sign_in_at_desk("yusonggu", "town_officer")
+    assert (await elsewhere.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json() == []
+
+
+async def test_what_differs_stands_first_in_a_comparison(ground, desk, system):
+    first = {"housing_tenure": "owned", "savings_fen": 100_000, "other_housing": False, "vehicles": ["none"]}
+    check, _ = await compared(ground, desk, 0, first, first | {"other_housing": True})
+    await system.run_jobs()
+    lines = (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json()
+    assert [one["agrees"] for one in lines] == sorted(one["agrees"] for one in lines)
+    assert [one["question"] for one in lines if not one["agrees"]] == ["other_housing"]
+
+
+async def test_a_second_visit_on_a_checklist_of_its_own_is_compared_by_what_both_ask(ground, desk, system):
+    answers = {"savings_fen": 100_000, "other_housing": False}
+    check, again = await compared(ground, desk, 0, answers, answers)
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(Visit, again)).checklist_code = "spot_check_standard"
+        own = await session.scalar(
+            select(ChecklistTemplate.body).where(ChecklistTemplate.code == "spot_check_standard")
+        )
+    await system.run_jobs()
+    both = {one["id"] for section in own["sections"] for one in section["questions"]}
+    lines = (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json()
+    assert {one["question"].partition(".")[0] for one in lines} <= both
+    assert "members" in both
+    assert lines
+
+
+async def test_a_second_visit_that_nobody_ordered_touches_no_spot_check(ground, desk, system):
+    check = await drawn_check(ground, await ground.examined())
+    await ground.examined(
+        kind="spot_check", checklist="spot_check_standard", author="hesuian", partner="xuyuning",
+        started_at=MORNING + DAY,
+    )  # fmt: skip
+    await system.run_jobs()
+    async with ground.services.sessions() as session:
+        assert (await session.get_one(SpotCheck, check)).state == "drawn"
+
+
 async def test_the_calculator_answers_at_the_desk(desk):
     query = {"population": 23_626, "errorPercent": 5}
     told = (await desk.http.get("/desk/v1/spot-checks/sample-size", params=query)).json()
