@@ -94,7 +94,7 @@ def test_a_small_stratum_still_gets_its_least_and_never_more_than_it_has():
     assert [share_of(design, count) for count in (3, 100, 1000)] == [3, 5, 10]
     assert share_of(Design(share_percent=10), 30) == 3
     assert share_of(Design(share_percent=10), 31) == 4
-    assert share_of(Design(share_percent=1.1), 1000) == 11  # 12 by floats
+    assert share_of(Design(share_percent=2.2), 1500) == 33  # 34 by floats
     assert share_of(Design(share_percent=0), 30) == 0
 
 
