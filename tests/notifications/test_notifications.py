@@ -167,6 +167,15 @@ async def test_a_consent_is_spent_by_its_own_template_and_its_own_person(system,
     await tell(system, worker)
     assert (await only_notice(services)).message == "no_consent"
     assert (await left(services), wire.asked) == (2, 0)
+    own = {one["kind"]: one["left"] for one in (await worker.http.get("/field/v1/notices/consents")).json()}
+    assert (own["assigned"], own["returned"]) == (0, 1)
+
+
+async def test_each_is_asked_for_the_messages_that_people_like_them_get(system, services, worker, county):
+    fields = {"templateId": "t-accepted", "page": "", "fields": {}}
+    await set_rule(services, "notice.template.accepted", fields, county.code)
+    kinds = {one["kind"] for one in (await worker.http.get("/field/v1/notices/consents")).json()}
+    assert kinds == {"assigned", "due_tomorrow", "returned"}
 
 
 async def test_the_consent_given_first_is_spent_first(system, services, worker, wire):
@@ -201,6 +210,19 @@ async def test_what_was_certainly_not_sent_gives_back_its_own_consent_and_no_oth
     await consent(worker)
     wire.before = [httpx.Response(200, json={"errcode": 40037, "errmsg": "invalid"})]
     await tell(system, worker, "caseload:2")
+    assert await left(services) == 1
+
+
+async def test_words_that_do_not_fit_a_field_are_never_sent_and_cost_no_consent(system, services, worker, wire):
+    longest = {"phrase1": "what"}  # five characters at most
+    told = {"templateId": TEMPLATE, "page": "", "fields": longest}
+    async with open_session(services.sessions) as session:
+        await session.execute(update(AreaRule).where(AreaRule.key == "notice.template.assigned").values(value=told))
+    await consent(worker)
+    await tell(system, worker)
+    notice = await only_notice(services)
+    assert (notice.message, wire.asked) == ("parked", 0)
+    assert "phrase1" in notice.message_why
     assert await left(services) == 1
 
 
@@ -365,6 +387,8 @@ async def test_another_refusal_is_parked_with_its_reason_and_keeps_the_consent(
     notice = await only_notice(services)
     assert (notice.message, notice.message_why) == ("parked", why)
     [parked] = (await desk.http.get("/desk/v1/messages/parked")).json()
+    elsewhere = await system.sign_in_at_desk("yusonggu", "town_officer")
+    assert (await elsewhere.http.get("/desk/v1/messages/parked")).json() == []
     assert (parked["noticeId"], parked["why"]) == (str(notice.id), why)
     assert await left(services) == 1
 
@@ -477,6 +501,8 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
     async with open_session(services.sessions) as session:
         due = list(await worker.pull("assignments"))
         await session.execute(update(Assignment).where(Assignment.id.in_(due)).values(due_on=on))
+        gone = update(Feed).where(Feed.staff_id == worker.id, Feed.doc_id == due[0]).values(is_deleted=True)
+        await session.execute(gone)
     for _ in range(2):
         async with open_session(services.sessions) as session:
             assert await remind(session, on) >= 1
@@ -485,7 +511,7 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
         one for one in (await worker.http.get("/field/v1/notices")).json()["items"] if one["kind"] == "due_tomorrow"
     ]
     assert [(one["zh"], one["en"]) for one in tomorrow] == [
-        (f"{len(due)} 项走访于 2027-03-01 到期", f"{len(due)} visits are due on 2027-03-01")
+        (f"{len(due) - 1} 项走访于 2027-03-01 到期", f"{len(due) - 1} visits are due on 2027-03-01")
     ]
 
 
