@@ -43,7 +43,7 @@ async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = No
     return await people.list_areas(session, caller, under)
 
 
-@get("/areas")
+@get("/areas", responses=problems("request.invalid"))
 async def list_public_areas(session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await people.list_public_areas(session, under)
 

@@ -4,6 +4,7 @@ import asyncio
 from datetime import date, timedelta
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select, text, update
 
 from server.core.database import open_session
@@ -11,6 +12,7 @@ from server.core.ids import new_id
 from server.models.areas import AreaRule
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
+from server.models.people import Staff, StaffRole
 from server.models.review import Decision, QueueCount, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
 from server.review.examination import examine_visit, fold, on_rule_changed
@@ -202,6 +204,37 @@ async def test_a_claim_is_not_handed_to_whom_could_not_make_it(ground, desk, sys
     for person in (elsewhere, caseworker):
         await claim(desk, visit)
         answer = await desk.http.post(f"{QUEUE}/{visit}/hand-over", json={"toStaffId": str(person)})
+        assert answer.json()["code"] == "review.holder_unfit"
+
+
+async def _takes_part(session, visit, person):
+    session.add(VisitInvestigator(visit_id=visit, staff_id=person.id))
+
+
+async def _is_named_as_a_relative(session, visit, person):
+    household_id = (await session.get_one(Visit, visit)).household_id
+    told = {"name": person.name, "office": "县民政局", "relation": "侄", "declared_on": MORNING.date()}
+    session.add(RelativeOnStaff(household_id=household_id, **told))
+
+
+async def _has_no_role_any_more(session, visit, person):
+    await session.execute(update(StaffRole).where(StaffRole.staff_id == person.id).values(revoked_at=MORNING))
+
+
+async def _has_left(session, visit, person):
+    person.disabled_at = MORNING
+
+
+@pytest.mark.parametrize("spoil", [None, _takes_part, _is_named_as_a_relative, _has_no_role_any_more, _has_left])
+async def test_a_colleague_who_may_not_decide_is_handed_nothing(ground, desk, spoil):
+    visit, colleague = await ground.examined(), ground.staff["maohetang"]
+    await claim(desk, visit)
+    async with open_session(ground.services.sessions) as session:
+        if spoil:
+            await spoil(session, visit, await session.get_one(Staff, colleague))
+    answer = await desk.http.post(f"{QUEUE}/{visit}/hand-over", json={"toStaffId": str(colleague)})
+    assert (answer.status_code == 200) is (spoil is None)
+    if spoil:
         assert answer.json()["code"] == "review.holder_unfit"
 
 
