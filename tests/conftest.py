@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import date
 from pathlib import Path
 
 import httpx
@@ -24,7 +23,9 @@ from server.core import keys, passwords
 from server.core.log import set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings, load_settings
+from server.core.tokens import utc_now
 from server.core.wechat import Wechat
+from server.core.workdays import day_of
 from server.demo.county import County, build_county
 from server.demo.wechat_stub import create_stub
 from server.embedded import EmbeddedPostgres, EmbeddedS3
@@ -129,7 +130,7 @@ async def system(app: Litestar, services: Services) -> System:
 
 @pytest.fixture(scope="session")
 def county() -> County:
-    return build_county(today=date.today())  # noqa: DTZ011  only the dates follow the day, and no test reads them
+    return build_county(today=day_of(utc_now()))
 
 
 async def unpack_phone(system: System, county: County) -> Phone:

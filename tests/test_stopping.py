@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-SOON_S = 2.0
+SOON_S = 2.0  # far below the 10 s after which a server process that does not end is killed
 
 
 @pytest.mark.parametrize("path", ["/field/v1/sync/visits/1/pullStream", "/desk/v1/queue/stream"])
@@ -19,5 +19,4 @@ async def test_a_server_with_an_open_stream_stops_within_two_seconds(live, phone
         live.process.terminate()
         live.process.wait(15)
         assert time.monotonic() - started < SOON_S
-        assert "Killing worker" not in live.log.read_text()
         assert [line async for line in lines if line.startswith("event: error")] == []
