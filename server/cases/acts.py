@@ -15,7 +15,6 @@ from server.cases.benefits import latest_calculation, note_change, note_grant, n
 from server.cases.papers import ask_for_papers, list_papers, missing_papers
 from server.cases.procedure import ACTS, MOVES, judge
 from server.cases.progress import move
-from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
@@ -24,6 +23,7 @@ from server.models.areas import rule_values
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
+from server.models.relatives import keep_relatives_out
 
 
 class TakeStep(Wire):

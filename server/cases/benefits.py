@@ -36,6 +36,30 @@ async def latest_calculation(session: AsyncSession, case: CaseFile) -> Calculati
     return latest
 
 
+async def told_calculation(session: AsyncSession, case: CaseFile) -> Calculation | None:
+    """What the household is told: the one that was last opined or decided on, never one that waits for a decision.
+
+    Where no step says which (a case that came from elsewhere), the latest of the amount that stands.
+    """
+    if case.amount_fen is None:
+        return None
+    facts = await session.scalar(
+        select(CaseEvent.facts)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(["opinion_grant", "amount_changed"]))
+        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
+        .limit(1)
+    )
+    if facts and "calculationId" in facts:
+        return await session.get(Calculation, UUID(facts["calculationId"]))
+    latest: Calculation | None = await session.scalar(
+        select(Calculation)
+        .where(Calculation.case_id == case.id, Calculation.amount_fen == case.amount_fen)
+        .order_by(Calculation.made_at.desc(), Calculation.id.desc())
+        .limit(1)
+    )
+    return latest
+
+
 async def note_grant(session: AsyncSession, case: CaseFile, actor_id: UUID, now: datetime) -> None:
     assert case.amount_fen is not None
     await _note(

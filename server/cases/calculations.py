@@ -18,7 +18,6 @@ from server.cases.amounts import (
     reckon,
     residence_of,
 )
-from server.cases.relatives import keep_relatives_out
 from server.cases.rules import rules_with_sources
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
@@ -28,6 +27,7 @@ from server.core.workdays import day_of
 from server.models import audit
 from server.models.cases import Calculation, CaseFile, IncomeItem
 from server.models.households import HouseholdMember
+from server.models.relatives import keep_relatives_out
 
 _WHO = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.benefits import month_after
 from server.cases.calculations import Calculate, calculate
 from server.cases.progress import move
-from server.cases.relatives import keep_relatives_out
 from server.cases.visits_due import order_visit, soon
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
@@ -26,6 +25,7 @@ from server.models.benefits import ChangeReport
 from server.models.cases import CaseEvent, CaseFile
 from server.models.households import Household
 from server.models.people import Staff
+from server.models.relatives import keep_relatives_out
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 LONGEST_PAGE = 200

@@ -6,7 +6,7 @@ units after its start, so what a pause moved can be told from what an extension 
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,8 +34,19 @@ WORDS = {
 }
 
 
+class _Standing(NamedTuple):
+    """What stops clocks: of the case as it is, or as it was after a step."""
+
+    state: str
+    is_suspended: bool
+
+
 async def keep_deadlines(session: AsyncSession, case: CaseFile, step: str, on: date) -> None:
     """After a step: start what it starts, end what it meets, and stop or restart the clocks."""
+    await _keep(session, case, step, on, _Standing(case.state, case.suspended_on is not None))
+
+
+async def _keep(session: AsyncSession, case: CaseFile, step: str, on: date, standing: _Standing) -> None:
     running = {one.kind: one for one in await session.scalars(_running(case))}
     overrides = await load_overrides(session)
     for kind in MOVES[step].meets:
@@ -49,7 +60,7 @@ async def keep_deadlines(session: AsyncSession, case: CaseFile, step: str, on: d
         if step == "extended" and "total" in running:
             _set_length(running["total"], length_of(rules, _EXTENDED), overrides)
     for kind, one in running.items():
-        _pause_or_go_on(one, should_stand=_stands_still(case, kind), on=on, overrides=overrides)
+        _pause_or_go_on(one, should_stand=_stands_still(standing, kind), on=on, overrides=overrides)
 
 
 def length_for(rules: Mapping[str, Any], kind: str) -> Length:
@@ -93,9 +104,9 @@ def _reckon(one: CaseDeadline, overrides: Overrides) -> None:
     one.due_on, one.certain = due.on, due.certain
 
 
-def _stands_still(case: CaseFile, kind: str) -> bool:
+def _stands_still(standing: _Standing, kind: str) -> bool:
     """Everything while the case is suspended; the decision while an objection is open (law)."""
-    return case.suspended_on is not None or (kind == "total" and case.state in CLOCK_STOPS)
+    return standing.is_suspended or (kind == "total" and standing.state in CLOCK_STOPS)
 
 
 def _pause_or_go_on(one: CaseDeadline, *, should_stand: bool, on: date, overrides: Overrides) -> None:
@@ -115,27 +126,29 @@ def _pause_or_go_on(one: CaseDeadline, *, should_stand: bool, on: date, override
 async def restore_deadlines(session: AsyncSession) -> int:
     """Give deadlines to open cases that came without any (loaded or imported), from the steps they took."""
     started = {step for step, move in MOVES.items() if move.starts}
-    bare = await session.execute(
-        select(CaseFile, CaseEvent)
-        .join(CaseEvent, CaseEvent.case_id == CaseFile.id)
+    bare = await session.scalars(
+        select(CaseFile)
         .where(
             CaseFile.state.not_in(CLOSED_STATES),
-            CaseEvent.step.in_(started),
+            select(CaseEvent.id).where(CaseEvent.case_id == CaseFile.id, CaseEvent.step.in_(started)).exists(),
             ~select(CaseDeadline.id).where(CaseDeadline.case_id == CaseFile.id).exists(),
         )
-        .order_by(CaseFile.id, CaseEvent.at)
-        .with_for_update(of=CaseFile, skip_locked=True)
+        .order_by(CaseFile.id)
+        .with_for_update(skip_locked=True)
         .limit(500)
     )
-    return sum([await _replay(session, case, event) for case, event in bare.all()])
+    return sum([await _replay(session, case) for case in bare.all()])
 
 
-async def _replay(session: AsyncSession, case: CaseFile, start: CaseEvent) -> int:
-    await keep_deadlines(session, case, start.step, day_of(start.at))
-    later = await session.scalars(
-        select(CaseEvent).where(CaseEvent.case_id == case.id, CaseEvent.at > start.at).order_by(CaseEvent.at)
+async def _replay(session: AsyncSession, case: CaseFile) -> int:
+    """Each step as the case stood then: one that is suspended today was not when it was taken on."""
+    is_suspended = False
+    events = await session.scalars(
+        select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(CaseEvent.at, CaseEvent.id)
     )
-    for event in later:
-        if MOVES[event.step].meets:
-            await keep_deadlines(session, case, event.step, day_of(event.at))
+    for event in events:
+        is_suspended = event.step == "suspended" or (is_suspended and event.step != "resumed")
+        await _keep(session, case, event.step, day_of(event.at), _Standing(event.state, is_suspended))
+    if case.suspended_on is not None and not is_suspended:  # it came suspended, without the step that says so
+        await _keep(session, case, "suspended", case.suspended_on, _Standing(case.state, is_suspended=True))
     return 1

@@ -13,7 +13,6 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.progress import move
-from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
 from server.core.wire import Answer, LongText, ShortText, Wire
@@ -22,6 +21,7 @@ from server.models.areas import rule_values
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.hearings import Hearing, PanelSeat
 from server.models.people import Staff, StaffRole
+from server.models.relatives import keep_relatives_out
 
 WRITERS = frozenset({Role.TOWN_OFFICER})
 Votes = Annotated[int, Meta(ge=0, le=200)]

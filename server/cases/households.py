@@ -14,7 +14,6 @@ from msgspec import Meta
 from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.relatives import keep_relatives_out
 from server.core import jobs
 from server.core.access import Caller, Role, found, readable, require
 from server.core.database import take_turns
@@ -39,6 +38,7 @@ from server.models.feed import announce
 from server.models.households import Caseload, Household, HouseholdMember
 from server.models.numbers import next_number
 from server.models.people import ResidentBinding, Staff
+from server.models.relatives import keep_relatives_out
 
 WRITERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 VERIFIERS = frozenset({Role.TOWN_OFFICER})

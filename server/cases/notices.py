@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.amounts import Reckoning
+from server.cases.benefits import latest_calculation, told_calculation
 from server.cases.deadlines import length_for
 from server.cases.hearings import WRITERS, list_hearings
 from server.cases.papers import list_papers
@@ -73,7 +74,7 @@ async def list_notices(session: AsyncSession, caller: Caller, case: CaseFile) ->
         for one in events
         for sheet in [sheets[one.step]]
     }
-    calculated = await _latest_calculation(session, case, caller)
+    calculated = await _calculation_for(session, case, caller)
     if calculated is not None:
         on = day_of(calculated.made_at)
         latest["calculation"] = NoticeLine(kind="calculation", zh="金额计算书", en="how the amount was reckoned", on=on)
@@ -191,7 +192,7 @@ def _stopped(case: CaseFile, event: CaseEvent) -> Told:
 
 
 async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to: str) -> Notice:
-    row = await _latest_calculation(session, case, caller)
+    row = await _calculation_for(session, case, caller)
     if row is None:
         raise Problem("case.not_now", state=case.state)
     told = msgspec.convert(row.body, Reckoning)
@@ -210,17 +211,9 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
     )
 
 
-async def _latest_calculation(session: AsyncSession, case: CaseFile, caller: Caller) -> Calculation | None:
-    """For a resident once the town has opined on it."""
-    if caller.is_resident and case.amount_fen is None:
-        return None
-    latest: Calculation | None = await session.scalar(
-        select(Calculation)
-        .where(Calculation.case_id == case.id)
-        .order_by(Calculation.made_at.desc(), Calculation.id.desc())
-        .limit(1)
-    )
-    return latest
+async def _calculation_for(session: AsyncSession, case: CaseFile, caller: Caller) -> Calculation | None:
+    """An officer's is the latest; a resident reads the one that was opined or decided on."""
+    return await (told_calculation if caller.is_resident else latest_calculation)(session, case)
 
 
 async def _office(session: AsyncSession, case: CaseFile, *, is_decision: bool = False) -> str:

@@ -127,8 +127,11 @@ async def link_photo(
     key = original_key(one.sha256) if is_original else rendition_key(one.sha256, rendition)
     media_type = (photo.media_type or "image/jpeg") if is_original else "image/jpeg"
     lifetime = timedelta(minutes=services.settings.link_minutes)
-    told = {"rendition": rendition, "case_id": str(case_id), "why": "case"}
-    audit.record(session, caller, "photo.linked", "paper_photo", one.id, **told)
+    case = await session.get_one(CaseFile, case_id)
+    audit.record(
+        session, caller, "photo.linked", "paper_photo", one.id, area_code=case.area_code,
+        rendition=rendition, case_id=str(case_id), why="case",
+    )  # fmt: skip
     return PaperPhotoLink(
         url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime
     )

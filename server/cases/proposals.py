@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.households import keep_first_version, keep_version
-from server.cases.relatives import keep_relatives_out
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.paging import Page, read_cursor, write_cursor
@@ -22,6 +21,7 @@ from server.models.feed import announce
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.proposals import Proposal
+from server.models.relatives import keep_relatives_out
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 LONGEST_PAGE = 200

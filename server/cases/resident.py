@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.acts import TakeStep, take_step
+from server.cases.benefits import told_calculation
 from server.cases.calculations import CalculationLine, list_calculations
 from server.cases.changes import ReportedChange, list_of_case
 from server.cases.notices import NoticeLine, list_notices
@@ -175,9 +176,10 @@ def _paid_until(case: CaseFile, today: date) -> tuple[str, str] | None:
 
 
 async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> OwnCase:
-    """One case whole: papers, who will come, and the written calculation once the town has opined."""
+    """One case whole: papers, who will come, and the written calculation that was opined or decided on."""
     case = await _own(session, caller, case_id)
-    calculations = await list_calculations(session, case) if case.amount_fen is not None else []
+    told = await told_calculation(session, case)
+    calculations = await list_calculations(session, case) if told else []
     status = (await statuses(session, [case], day_of(now)))[0]
     papers = await list_papers(session, case)
     return OwnCase(
@@ -186,7 +188,7 @@ async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
         papers=papers,
         missing_papers=sum(one.state in {"missing", "returned"} for one in papers) if _is_open(case) else 0,
         appointments=await _appointments(session, case),
-        calculation=calculations[0] if calculations else None,
+        calculation=next((one for one in calculations if told and one.id == told.id), None),
         postings=await _postings(session, case),
         notices=await list_notices(session, caller, case),
         changes=await list_of_case(session, case),

@@ -81,14 +81,21 @@ class _FairQueue(AsyncAdaptedQueue[Any]):
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
         super().__init__(maxsize, use_lifo)
         self._turn = asyncio.Lock()
+        # The lock alone doesn't tell: between one who leaves and the next, woken but not yet running, it is free.
+        self._waiting = 0
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        if not block or not (self._turn.locked() or self.empty()):
+        if not (self._waiting or self.empty()):
             return self.get_nowait()
+        if not block:
+            raise Empty
+        self._waiting += 1
         try:
             return await_only(asyncio.wait_for(self._in_turn(), timeout))
         except TimeoutError as error:
             raise Empty from error
+        finally:
+            self._waiting -= 1
 
     async def _in_turn(self) -> Any:
         async with self._turn:

@@ -5,6 +5,7 @@ Whoever lacks the address finds nothing, and no search engine keeps a page.
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from server.core.database import take_turns
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.money import plain_yuan
+from server.core.paging import Page, cut_page, read_cursor
 from server.core.printing import Poster, draw_qr, print_poster, say_date
 from server.core.wire import Answer, Wire
 from server.core.workdays import day_of
@@ -26,7 +28,7 @@ from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Disclosure
-from server.postings.lists import HANGERS
+from server.postings.lists import HANGERS, LONGEST_PAGE
 from server.postings.public import NOT_INDEXED
 
 KEEPERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
@@ -102,14 +104,22 @@ async def renew_disclosure(session: AsyncSession, caller: Caller, disclosure_id:
     return await open_disclosure(session, caller, one.area_code)
 
 
-async def list_disclosures(session: AsyncSession, caller: Caller) -> list[DisclosurePage]:
-    """Those of the caller's areas that stand, by area. Two queries."""
+async def list_disclosures(
+    session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int
+) -> Page[DisclosurePage]:
+    """Those of the caller's areas that stand, by area. Two queries for any page."""
     require(caller, _LOOKERS)
-    rows = readable(Disclosure, caller).where(Disclosure.ended_at.is_(None)).order_by(Disclosure.area_code).limit(500)
-    return await _pages(session, list(await session.scalars(rows)))
+    limit = max(1, min(limit, LONGEST_PAGE))
+    rows = readable(Disclosure, caller).where(Disclosure.ended_at.is_(None)).order_by(Disclosure.area_code)
+    # A village has one that stands, so its code is a place in the list.
+    if (after := read_cursor(cursor, str)) is not None:
+        rows = rows.where(Disclosure.area_code > after[0])
+    standing = list(await session.scalars(rows.limit(limit + 1)))
+    page, next_cursor = cut_page(standing, limit, lambda one: [one.area_code])
+    return Page(items=await _pages(session, page), next_cursor=next_cursor)
 
 
-async def _pages(session: AsyncSession, standing: list[Disclosure]) -> list[DisclosurePage]:
+async def _pages(session: AsyncSession, standing: Sequence[Disclosure]) -> list[DisclosurePage]:
     disclosed = _disclosed()
     counted = (
         select(Area.code, Area.name, func.count(Household.id))

@@ -34,6 +34,7 @@ from server.models.cases import CaseFile
 from server.models.evidence import Photo
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
+from server.models.relatives import keep_relatives_out_of_cases
 
 WRITERS = frozenset({Role.TOWN_OFFICER})
 HANGERS = frozenset({Role.TOWN_OFFICER, Role.CASEWORKER})
@@ -232,13 +233,20 @@ def _examine(photo: bytes) -> tuple[str, str]:
 
 
 async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID, now: datetime) -> PostingPage:
-    """Open the list from today. Again is once. Raises `posting.places_missing`, `posting.ended`."""
+    """Open the list from today. Again is once.
+
+    Raises `posting.places_missing`, `posting.ended`, and `case.own_relative` where a line is a relative's.
+    """
     require(caller, WRITERS)
     posting = await _found(session, caller, posting_id)
     if posting.state == "ended":
         raise Problem("posting.ended")
     if posting.state == "open":
         return await page_of(session, posting)
+    hanging = select(PostingEntry.case_id).where(
+        PostingEntry.posting_id == posting.id, PostingEntry.removed_at.is_(None)
+    )
+    await keep_relatives_out_of_cases(session, caller, list(await session.scalars(hanging)))
     today = day_of(now)
     least = await _least_places(session, posting)
     hung = await session.scalar(
@@ -346,7 +354,7 @@ def _posting_line(one: Posting, area_name: str, hanging: int, places: int, waiti
 async def link_place(
     session: AsyncSession, services: Services, caller: Caller, posting_id: UUID, place_id: UUID, now: datetime
 ) -> PlaceLink:
-    """A link of minutes to the photo of one place; the look is logged."""
+    """A link of minutes to the photo of one place; who had it, and why, is logged."""
     require(caller, HANGERS | {Role.COUNTY_OFFICER, Role.SUPERVISOR})
     posting = await _found(session, caller, posting_id, lock=False)
     place: PostingPlace = found(
@@ -356,9 +364,13 @@ async def link_place(
     )
     photo = await session.get(Photo, place.sha256)
     is_ready = photo is not None and photo.state == "verified"
+    rendition = "1280" if is_ready else "original"
     key = rendition_key(place.sha256, "1280") if is_ready else original_key(place.sha256)
     lifetime = timedelta(minutes=services.settings.link_minutes)
-    audit.record(session, caller, "photo.linked", "posting_place", place.id, area_code=posting.area_code)
+    audit.record(
+        session, caller, "photo.linked", "posting_place", place.id, area_code=posting.area_code,
+        posting_id=str(posting.id), rendition=rendition, why="posting",
+    )  # fmt: skip
     link = services.store.link(key, lifetime=lifetime, media_type="image/jpeg")
     return PlaceLink(url=link, expires_at=now + lifetime)
 

@@ -26,6 +26,7 @@ from server.models.attempts import count_attempt
 from server.models.cases import CaseFile
 from server.models.numbers import next_number
 from server.models.postings import Objection, Posting, PostingEntry
+from server.models.relatives import keep_relatives_out_of_cases
 
 ANSWERERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 NOT_INDEXED = {"X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet", "Cache-Control": "no-store"}
@@ -179,6 +180,8 @@ async def answer_objection(
 ) -> None:
     """Answer an objection in writing. The same answer again is once; another is `objection.answered`.
 
+    Raises `case.own_relative`: whose relative is objected to doesn't dismiss it.
+
     Once none is open the case goes on: back to its posting, and on from there when that has ended.
     """
     require(caller, ANSWERERS)
@@ -196,6 +199,7 @@ async def answer_objection(
         if (objection.outcome, objection.answer) != (asked.outcome, asked.answer):
             raise Problem("objection.answered")
         return
+    await keep_relatives_out_of_cases(session, caller, [objection.case_id])
     objection.answered_at, objection.answered_by = now, caller.id
     objection.outcome, objection.answer = asked.outcome, asked.answer
     if asked.outcome == "upheld":

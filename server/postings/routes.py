@@ -110,13 +110,17 @@ async def print_posting(
 @post(
     "/postings/{posting_id:uuid}/start",
     status_code=200,
-    responses=_FOUND | problems("posting.places_missing", "posting.ended"),
+    responses=_FOUND | problems("posting.places_missing", "posting.ended", "case.own_relative"),
 )
 async def start_posting(posting_id: FromPath[UUID], worker: Worker, session: Session) -> PostingPage:
     return await lists.start_posting(session, worker, posting_id, utc_now())
 
 
-@post("/objections/{objection_id:uuid}/answer", status_code=204, responses=_FOUND | problems("objection.answered"))
+@post(
+    "/objections/{objection_id:uuid}/answer",
+    status_code=204,
+    responses=_FOUND | problems("objection.answered", "case.own_relative"),
+)
 async def answer_objection(
     objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], worker: Worker, session: Session
 ) -> None:
@@ -129,8 +133,10 @@ async def open_disclosure(data: JSONBody[OpenDisclosure], worker: Worker, sessio
 
 
 @get("/disclosures", responses=_SIGNED)
-async def list_disclosures(worker: Worker, session: Session) -> list[DisclosurePage]:
-    return await disclosures.list_disclosures(session, worker)
+async def list_disclosures(
+    worker: Worker, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+) -> Page[DisclosurePage]:
+    return await disclosures.list_disclosures(session, worker, cursor=cursor, limit=limit)
 
 
 export_disclosures = export_of(

@@ -14,6 +14,7 @@ from server.cases.progress import begin_payments
 from server.cases.resident import statuses
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.money import format_fen
 from server.core.tokens import utc_now
 from server.core.workdays import day_of
 from server.models.audit import AuditEntry
@@ -111,6 +112,23 @@ async def test_a_recalculation_is_made_with_the_reply(office):
     newest = (await county.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
     assert newest["month"] == "2026-12-01"
     assert newest["amountFen"] < (await look(county, case_id))["amountFen"]
+
+
+async def test_the_household_reads_what_was_decided_not_what_somebody_reckoned_since(office, services):
+    case_id, county = await in_force(office)
+    resident = await office.resident()
+    before = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()["calculation"]
+    await earns(office, case_id, 10000)
+    reckoned = await calculated(county, case_id, "2026-12-01")
+    assert reckoned["amountFen"] != before["amountFen"]
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert own["calculation"] == before
+    sheet = f"/resident/v1/cases/{case_id}/notices/calculation"
+    assert format_fen(before["amountFen"]) in words((await resident.http.get(sheet)).content)
+    await done(county, case_id, "amount_changed", reason="收入增加")
+    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
+    assert own["calculation"]["id"] == reckoned["id"]
+    assert format_fen(reckoned["amountFen"]) in words((await resident.http.get(sheet)).content)
 
 
 async def test_a_death_has_three_months_and_other_changes_no_day(office):

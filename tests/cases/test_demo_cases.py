@@ -31,7 +31,7 @@ async def test_the_demo_has_a_case_in_every_state_and_its_people_read_it(office,
     complaints = (await desk.http.get("/desk/v1/complaints")).json()["items"]
     assert sorted(one["state"] for one in complaints) == ["received", "registered"]
     assert (await desk.http.get("/desk/v1/benefit-changes", params={"kind": "stopped"})).json()["items"]
-    assert (await desk.http.get("/desk/v1/disclosures")).json()[0]["households"] > 0
+    assert (await desk.http.get("/desk/v1/disclosures")).json()["items"][0]["households"] > 0
 
     for place, end in enumerate(ENDS):
         code = {"code": f"demo-resident{9 + place}-t", "device": {"label": "t"}}

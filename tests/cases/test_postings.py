@@ -11,7 +11,7 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.core.workdays import day_of
-from server.models.cases import CaseFile
+from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.postings import Objection, Posting, PostingEntry
 from server.postings.lists import take_down
 from tests.cases.makers import VILLAGE, calculated, done, look, refused, step, with_both_waiting
@@ -258,6 +258,41 @@ async def test_an_opinion_anew_takes_down_the_line_that_still_hangs_from_the_one
     second = await opened(office)
     await end(office, second["id"])
     assert (await look(town, case_id))["state"] == "county"
+
+
+async def declare_relative(office, case_id, name):
+    async with open_session(office.services.sessions) as session:
+        case = await session.get_one(CaseFile, case_id)
+        session.add(
+            RelativeOnStaff(
+                household_id=case.household_id, name=name, office="街道", relation="表亲", declared_on=case.applied_on
+            )
+        )
+
+
+async def test_a_relative_starts_no_list_with_the_household_and_answers_no_objection_to_it(office, services):
+    case_id, town = await to_posting(office)
+    posting = await drafted(office)
+    for number in range(3):
+        await hang_up(town, posting["id"], number)
+    start = f"/desk/v1/postings/{posting['id']}/start"
+    await declare_relative(office, case_id, town.signed_in["name"])
+    refusal = await town.http.post(start)
+    assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
+    assert (await read(office, posting["key"])).status_code == 404
+    async with open_session(services.sessions) as session:
+        await session.execute(update(RelativeOnStaff).values(name="别人"))
+    assert (await town.http.post(start)).json()["state"] == "open"
+
+    await object_to(office, posting["key"])
+    await office.system.run_jobs()
+    await declare_relative(office, case_id, town.signed_in["name"])
+    listed = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
+    answer = {"outcome": "dismissed", "answer": "经查车辆登记在他人名下"}
+    path = f"/desk/v1/objections/{listed[0]['id']}/answer"
+    refusal = await town.http.post(path, json=answer)
+    assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
+    assert (await look(town, case_id))["state"] == "objection"
 
 
 async def test_two_rounds_where_an_area_posts_twice(office):

@@ -1,7 +1,7 @@
 """The procedure: a table that is read by people, and cases led through it by officers."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -441,6 +441,58 @@ async def test_cases_are_loaded_with_deadlines_and_those_without_get_them_once(o
         assert await restore_deadlines(session) == 8
     async with open_session(services.sessions) as session:
         assert await restore_deadlines(session) == 0
+
+
+async def bring_in(services, case_id, *steps, **case):
+    """As another system's export has it: the steps with their days, and no deadlines."""
+    async with open_session(services.sessions) as session:
+        await session.execute(delete(CaseEvent).where(CaseEvent.case_id == case_id))
+        await session.execute(delete(CaseDeadline).where(CaseDeadline.case_id == case_id))
+        for step, state, on in steps:
+            at = datetime.fromisoformat(f"{on}T10:00+08:00")
+            session.add(
+                CaseEvent(id=new_id(), case_id=case_id, at=at, step=step, state=state, cause=f"import:{on}", facts={})
+            )
+        await session.execute(update(CaseFile).where(CaseFile.id == case_id).values(**case))
+    async with open_session(services.sessions) as session:
+        assert await restore_deadlines(session) == 1
+    async with services.sessions() as session:
+        rows = await session.scalars(select(CaseDeadline).where(CaseDeadline.case_id == case_id))
+        return {one.kind: one for one in rows}
+
+
+async def test_an_imported_case_has_stood_still_on_the_days_it_was_suspended_and_on_no_others(office, services):
+    """Suspended today, it was not when it was taken on; and what a pause of long ago moved is moved."""
+    case_id = await office.case()
+    taken_on = ("accepted", "accepted", "2026-09-01")
+    stood = [("suspended", "accepted", "2026-09-07"), ("resumed", "accepted", "2026-09-14")]
+    plain = await bring_in(services, case_id, taken_on, state="accepted", suspended_on=None)
+    moved = await bring_in(services, case_id, taken_on, *stood, state="accepted", suspended_on=None)
+    assert (moved["total"].paused, moved["total"].paused_on) == (5, None)
+    assert moved["total"].due_on > plain["total"].due_on
+    again = ("suspended", "accepted", "2026-09-21")
+    still = await bring_in(services, case_id, taken_on, *stood, again, state="accepted", suspended_on=date(2026, 9, 21))
+    assert (still["total"].paused, still["total"].paused_on) == (5, date(2026, 9, 21))
+    unsaid = await bring_in(services, case_id, taken_on, state="accepted", suspended_on=date(2026, 9, 8))
+    assert (unsaid["total"].paused, unsaid["total"].paused_on) == (0, date(2026, 9, 8))
+
+
+async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objection(office, services):
+    case_id = await office.case()
+    way = [
+        ("accepted", "accepted", "2026-09-01"),
+        ("survey_done", "preliminary", "2026-09-04"),
+        ("opinion_grant", "posting", "2026-09-07"),
+        ("objection_made", "objection", "2026-09-09"),
+    ]
+    told = await bring_in(services, case_id, *way, state="objection", suspended_on=None)
+    assert told["total"].paused_on == date(2026, 9, 9)
+    assert told["survey"].met_on == date(2026, 9, 4)
+    assert told["cross_check"].paused_on is None
+    way += [("objection_answered", "posting", "2026-09-11"), ("posting_ended", "county", "2026-09-15")]
+    told = await bring_in(services, case_id, *way, state="county", suspended_on=None)
+    assert (told["total"].paused, told["total"].paused_on) == (2, None)
+    assert told["county_opinion"].started_on == date(2026, 9, 15)
 
 
 @pytest.mark.parametrize(

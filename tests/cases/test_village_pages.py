@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from server.core.database import open_session
 from server.core.tokens import utc_now
 from server.core.workdays import day_of
+from server.models.audit import AuditEntry
 from server.models.households import Household
 from server.models.postings import Posting
 from tests.cases.makers import VILLAGE, done, look
@@ -126,7 +127,7 @@ async def test_a_renewed_address_ends_the_old_one(office, browser):
     gone, never = await read_list(office, first["key"]), await read_list(office, "x" * 43)
     assert {**gone.json(), "requestId": ""} == {**never.json(), "requestId": ""}
     assert (await browser.get(f"/l/{first['key']}")).status_code == 404
-    assert [one["key"] for one in (await town.http.get("/desk/v1/disclosures")).json()] == [second["key"]]
+    assert [one["key"] for one in (await town.http.get("/desk/v1/disclosures")).json()["items"]] == [second["key"]]
 
 
 async def test_a_report_from_the_list_is_a_complaint_with_number_and_code(office, browser):
@@ -153,7 +154,7 @@ async def test_nobody_opens_the_list_of_another_town_and_its_poster_is_printed(o
     answer = await stranger.http.post("/desk/v1/disclosures", json={"areaCode": VILLAGE})
     assert answer.json()["code"] == "auth.forbidden"
     assert (await stranger.http.post(f"/desk/v1/disclosures/{listed['id']}/renew")).status_code == 404
-    assert (await stranger.http.get("/desk/v1/disclosures")).json() == []
+    assert (await stranger.http.get("/desk/v1/disclosures")).json() == {"items": [], "nextCursor": None}
     async with open_session(services.sessions) as session:
         await session.execute(update(Household).where(Household.number == "YQ-0002").values(monthly_amount_fen=123_45))
     poster = words((await town.http.get(f"/desk/v1/disclosures/{listed['id']}/poster")).content)
@@ -178,6 +179,15 @@ async def test_the_photo_of_a_place_is_seen_at_the_desk_by_a_logged_link(office,
         small = await client.get((await desk.http.get(path)).json()["url"])
     assert small.status_code == 200
     assert small.content != photo
+    async with services.sessions() as session:
+        looks = list(await session.scalars(select(AuditEntry).where(AuditEntry.action == "photo.linked")))
+    assert [(str(one.actor_id), one.thing_id, one.area_code) for one in looks] == [
+        (desk.signed_in["personId"], place["id"], VILLAGE)
+    ] * 2
+    assert [(one.facts["why"], one.facts["rendition"], one.facts["posting_id"]) for one in looks] == [
+        ("posting", "original", posting["id"]),
+        ("posting", "1280", posting["id"]),
+    ]
     elsewhere = f"/desk/v1/postings/{posting['id']}/places/{posting['id']}/link"
     assert (await desk.http.get(elsewhere)).json()["code"] == "thing.not_found"
 
@@ -213,7 +223,26 @@ async def test_the_lists_of_a_county_take_as_many_queries_as_that_of_one_village
         for village in some:
             assert (await county.http.post("/desk/v1/disclosures", json={"areaCode": village})).status_code == 201
         with counted(services) as statements:
-            listed = (await county.http.get("/desk/v1/disclosures")).json()
+            listed = (await county.http.get("/desk/v1/disclosures")).json()["items"]
         taken.append(len(statements))
     assert {one["areaCode"]: one["areaName"] for one in listed}.keys() == set(villages)
     assert taken[0] == taken[1]
+
+
+async def test_standing_lists_are_read_page_after_page_to_the_last_village(office):
+    county = await office.person("county_officer")
+    villages = sorted({one.code for one in office.county.areas if one.level == "village"})
+    for village in villages[::-1]:
+        assert (await county.http.post("/desk/v1/disclosures", json={"areaCode": village})).status_code == 201
+    told, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        asked = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await county.http.get("/desk/v1/disclosures", params=asked)).json()
+        told += [one["areaCode"] for one in page["items"]]
+        cursor, pages = page["nextCursor"], pages + 1
+    assert told == villages
+    assert pages == -(-len(villages) // 2)
+    file = (await county.http.get("/desk/v1/disclosures/export")).text
+    assert all(village in file for village in villages)
+    bad = await county.http.get("/desk/v1/disclosures", params={"cursor": "WzFd"})
+    assert (bad.status_code, bad.json()["code"]) == (400, "request.invalid")

@@ -69,7 +69,7 @@ async def _open_list(page: Page, office) -> None:
     await make.press("Enter")
     await said(page, "已记下")
     await expect(page.get_by_role("row", name="苇塘村")).to_be_visible()
-    lists = (await (await office.sign_in("maohetang")).http.get("/desk/v1/disclosures")).json()
+    lists = (await (await office.sign_in("maohetang")).http.get("/desk/v1/disclosures")).json()["items"]
     assert {one["areaName"] for one in lists} == {"柚溪社区", "苇塘村"}
 
 
