@@ -251,10 +251,14 @@ def _overview_rows(system: System, token: str) -> Iterator[Row]:
     with system.connect() as connection:
         took = [_took_ms(connection, COUNTED) for _ in range(3)]
     for name, query in ASKED.items():
-        path = f"/desk/v1/overview/{query}"
-        loop = run_measured(system.url, token, partial(_asking, path), 1, 4.0, warm_up=1.0)
+        asking = partial(_asking, f"/desk/v1/overview/{query}")
+        run_measured(system.url, token, asking, 1, 1.0, warm_up=0)
+        before = system.cpu_seconds()
+        loop = run_measured(system.url, token, asking, 1, 4.0, warm_up=0)
         assert not loop.failed, loop.first_failure
-        beside = f"{min(took):.0f} ms counted from the visits" if name == "work by area, a province's month" else ""
-        aim = "< 100 ms"
+        # Beside it, since others' work on the same machine makes an answer wait, and costs it nothing.
+        beside = f"{1000 * (system.cpu_seconds() - before) / loop.done:.0f} ms of CPU, the database's included"
+        if name == "work by area, a province's month":
+            beside += f"; {min(took):.0f} ms counted from the visits"
         p95 = loop.percentile_ms(0.95)
-        yield Row(f"overview p95 at {MILLION:,} visits: {name}", f"{p95:.0f} ms", beside, "", aim)
+        yield Row(f"overview p95 at {MILLION:,} visits: {name}", f"{p95:.0f} ms", beside, "", "< 100 ms")

@@ -153,11 +153,11 @@ class ReviewItem(Base):
         return and_(county, below) if len(prefix) > COUNTY else below
 
 
-def written(text_: str) -> Any:
-    """A text that stands in the statement itself. Of one it is not told, the planner of a statement that was
-    prepared must guess how much of the queue it is, and sorts all of it; nor does it see that a partial index fits.
+def written(told: str | date) -> Any:
+    """A text or a day that stands in the statement itself. Of one it is not told, the planner of a statement that was
+    prepared must guess how much of a table it is, and sorts all of it; nor does it see that a partial index fits.
     """
-    return literal(text_, literal_execute=True)
+    return literal(told, literal_execute=True)
 
 
 class QueueCount(Base):

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, CompoundSelect, Double, Integer, Select, cast
 from server.models.review import VisitMonth, VisitMonthChange, VisitTally
 
 HOUR_S = 3600
+DAY = timedelta(days=1)
 COUNTED = ("visits", "late", "returned")
 
 
@@ -27,6 +28,14 @@ def within(first: date, last: date) -> Months | None:
     begin = first if first.day == 1 else (first.replace(day=28) + timedelta(days=4)).replace(day=1)
     end = (last + timedelta(days=1)).replace(day=1)
     return Months(begin, end) if begin < end else None
+
+
+def around(first: date, last: date, whole: Months | None) -> list[tuple[date, date]]:
+    """The days of these that lie in no whole month, from and to, both counted."""
+    if whole is None:
+        return [(first, last)]
+    parts = (first, whole.begin - DAY), (whole.end, last)
+    return [(begin, end) for begin, end in parts if begin <= end]
 
 
 def count_days(length: int) -> Select[Any]:

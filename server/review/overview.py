@@ -14,10 +14,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import (
     BigInteger,
     Double,
+    Integer,
     Select,
     and_,
     cast,
     exists,
+    false,
     func,
     literal,
     literal_column,
@@ -27,25 +29,33 @@ from sqlalchemy import (
     true,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.access import REVIEW_ROLES, Caller, require
 from server.core.location import Datum, Fix, to_wgs84
 from server.core.wire import Answer
 from server.models.areas import LEVELS, Area
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff
-from server.models.review import COUNTY, Finding, ReviewItem, SeenFix, VisitMonth, VisitMonthChange, VisitTally
+from server.models.review import (
+    COUNTY,
+    Finding,
+    ReviewItem,
+    SeenFix,
+    VisitMonth,
+    VisitMonthChange,
+    VisitTally,
+    written,
+)
 from server.models.visits import Visit
 from server.review import months
-from server.review.months import Months
 
 CHINA = ZoneInfo("Asia/Shanghai")
 MOST_POINTS = 2000
 # Of the sums of whole months: prefectures, counties.
 SUMMED_LEVELS = (4, 6)
 SECONDS = 3600
-DAY = timedelta(days=1)
 By = Literal["area", "caseworker"]
 
 
@@ -68,8 +78,8 @@ class Period(Answer):
 class WorkLine(Answer):
     """`due`: open and due by the period's end; `overdue`: of those, due before today. `late`: done after the day due.
 
-    The median runs from the visit's arrival to its first decision. Where whole months are read from their sums, it is
-    right to the width of a bucket: six minutes in the first day, an hour in the first week, then six hours.
+    The median runs from the visit's arrival to its first decision. By areas of more than one county it is right to the
+    width of a bucket: six minutes in the first day, an hour in the first week, then six hours.
     """
 
     key: str
@@ -112,55 +122,54 @@ async def list_work(session: AsyncSession, caller: Caller, period: Period, by: B
         cast(func.sum(rows.c[name]), BigInteger).label(name) for name in ("due", "overdue", "done", "late", "returned")
     ]
     summed = select(rows.c.key, *total, func.max(rows.c.median).label("median")).group_by(rows.c.key).subquery()
+    counted = [summed.c[name] for name in ("due", "overdue", "done", "late", "returned", "median")]
     named = (
-        select(Area.code, Area.name, summed).join(summed, summed.c.key == Area.code)
+        select(Area.code, Area.name, *counted).join(summed, summed.c.key == Area.code)
         if by == "area"
-        else select(Staff.login, Staff.name, summed).join(summed, summed.c.key == Staff.id)
+        else select(Staff.login, Staff.name, *counted).join(summed, summed.c.key == Staff.id)
     )
-    return [
-        WorkLine(
-            key=key,
-            name=name,
-            due=due,
-            overdue=overdue,
-            done=done,
-            late=late,
-            returned=returned,
-            median_hours_to_decision=round(median, 1) if median is not None else None,
-        )
-        for key, name, _, due, overdue, done, late, returned, median in await session.execute(
-            named.order_by(summed.c.overdue.desc(), named.selected_columns[0]).limit(5000)
-        )
-    ]
+    lines = named.order_by(summed.c.overdue.desc(), named.selected_columns[0]).limit(5000)
+    # Past the ORM, which takes longer over thousands of rows than the database over a month.
+    connection = await session.connection()
+    return [WorkLine(*(*told, hours and round(hours, 1))) for *told, hours in await connection.execute(lines)]
 
 
 def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
-    """Of whole visits, from their tallies alone, or from the sums of whole months of more than one county."""
-    if (
-        by == "area"
-        and (level := _summed_level(caller, period))
-        and (whole := months.within(period.first, period.last))
-    ):
-        return _line(_done_by_months(caller, period, level, whole))
+    """Of whole visits, from their tallies alone; by areas of more than one county into buckets, with whole months
+    from their sums.
+    """
+    if by == "area" and (level := _summed_level(caller, period)):
+        return _line(_done_by_buckets(caller, period, level))
     key: Any = func.left(VisitTally.area_code, _next_level(period.area)) if by == "area" else VisitTally.author_id
-    median = func.percentile_cont(0.5).within_group(VisitTally.decided_after_s) / SECONDS
     rows = (
         select(
             key.label("key"),
             func.count().label("done"),
             func.count().filter(VisitTally.is_late).label("late"),
             func.count().filter(VisitTally.is_returned).label("returned"),
-            median.label("median"),
+            _in_order(VisitTally.decided_after_s).label("decided"),
         )
         .where(
             _within(VisitTally.area_code, caller, period),
-            VisitTally.visited_on.between(period.first, period.last),
+            VisitTally.visited_on.between(written(period.first), written(period.last)),
         )
         .group_by(key)
     )
     if len(period.area) >= COUNTY:
         rows = rows.where(VisitTally.county_code == period.area[:COUNTY])
-    return _line(rows)
+    one = rows.subquery()
+    return _line(select(one.c.key, one.c.done, one.c.late, one.c.returned, _middle(one.c.decided).label("median")))
+
+
+def _in_order(seconds: Any) -> Any:
+    """`percentile_cont` has all rows sorted by whom they are of before it sorts each one's: this takes half as long."""
+    return func.array_sort(func.array_agg(seconds).filter(seconds.is_not(None)), type_=ARRAY(Double))
+
+
+def _middle(ordered: Any) -> Any:
+    """Hours: of an even number between the middle two. Null of none."""
+    size = func.cardinality(ordered, type_=Integer)
+    return (ordered[(size + 1) // 2] + ordered[(size + 2) // 2]) / 2 / SECONDS
 
 
 def _summed_level(caller: Caller, period: Period) -> int | None:
@@ -172,16 +181,19 @@ def _summed_level(caller: Caller, period: Period) -> int | None:
     return next((level for level in SUMMED_LEVELS if level >= finest), None)
 
 
-def _done_by_months(caller: Caller, period: Period, level: int, whole: Months) -> Select[Any]:
-    """Whole months from their sums, and the days before and after them one by one."""
+def _done_by_buckets(caller: Caller, period: Period, level: int) -> Select[Any]:
+    """Whole months from their sums, and the days before and after them, or all, one by one."""
     length = _next_level(period.area)
+    whole = months.within(period.first, period.last)
     days = [
         months.count_days(length).where(
-            _within(VisitTally.area_code, caller, period), VisitTally.visited_on.between(first, last)
+            _within(VisitTally.area_code, caller, period),
+            VisitTally.visited_on.between(written(first), written(last)),
         )
-        for first, last in ((period.first, whole.begin - DAY), (whole.end, period.last))
-        if first <= last
+        for first, last in months.around(period.first, period.last, whole)
     ]
+    if whole is None:
+        return months.find_medians(union_all(*days))
     summed = months.count_months(VisitMonth, VisitMonth.area_code, length, whole).where(
         _within(VisitMonth.area_code, caller, period), VisitMonth.level == level
     )
@@ -239,10 +251,11 @@ def _next_level(area: str) -> int:
 
 def _within(column: Any, caller: Caller, period: Period) -> Any:
     """The area asked for, and no more of it than is the caller's; nothing is said twice, for each row is asked."""
+    under = column.startswith(written(period.area))
     if period.area and caller.covers(period.area, REVIEW_ROLES):
-        return column.startswith(period.area, autoescape=True)
-    own = in_areas(column, caller, REVIEW_ROLES)
-    return and_(own, column.startswith(period.area, autoescape=True)) if period.area else own
+        return under
+    own = or_(false(), *(column.startswith(written(prefix)) for prefix in caller.prefixes(REVIEW_ROLES)))
+    return and_(own, under) if period.area else own
 
 
 def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
