@@ -1,5 +1,7 @@
 """The web apps as files: who serves them, with which headers, and how a browser stays signed in."""
 
+import re
+
 import httpx
 import pytest
 from litestar import Litestar
@@ -59,6 +61,21 @@ async def test_pages_run_no_script_but_ours_and_stand_in_no_frame(browser):
     assert "unsafe" not in policy["style-src"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "address", ["/m/", "/r/", "/desk/", "/desk/visits/0192", "/p/unknown", "/l/unknown", "/schema"]
+)
+async def test_whatever_is_a_page_has_a_policy_and_names_no_other_host(system, address):
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(system.app), base_url="http://zoufang.test")
+    answer = await client.get(address)
+    if not answer.headers["content-type"].startswith("text/html"):
+        assert answer.json()["openapi"]
+        return
+    policy = dict(one.strip().split(" ", 1) for one in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy.get("script-src", "'self'") == "'self'"
+    assert re.findall(r"https?://[^\s\"'<]+", answer.text) == []
 
 
 async def test_an_unknown_desk_address_of_the_api_is_a_problem_and_not_a_page(system):

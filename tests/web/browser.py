@@ -146,17 +146,21 @@ async def find_faults_in_english(page: Page) -> list[str]:
 
 
 async def find_overflows(page: Page) -> list[str]:
+    """Words cut off or outside the screen; and what scrolls sideways, but for tables and strips of photos."""
     return await page.evaluate(
         """() => {
           const wide = document.documentElement.clientWidth, faults = [];
+          const tell = (what, one) => faults.push(`${what}: ${one.textContent.trim().slice(0, 40)}`);
           if (document.documentElement.scrollWidth > wide + 1) faults.push('the page scrolls sideways');
           for (const one of document.querySelectorAll('#app *')) {
-            if (!one.childNodes.length || ![...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
             const style = getComputedStyle(one), box = one.getBoundingClientRect();
             if (!box.width || style.visibility === 'hidden' || one.closest('.steps')) continue;
-            if (box.right > wide + 1 || box.left < -1) faults.push(`outside the screen: ${one.innerText.slice(0, 40)}`);
-            const cut = style.overflow !== 'visible' && one.scrollWidth > one.clientWidth + 1;
-            if (cut && one.tagName !== 'TEXTAREA') faults.push(`cut off: ${one.innerText.slice(0, 40)}`);
+            const isWider = style.overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1;
+            const scrolls = ['auto', 'scroll'].includes(style.overflowX);
+            if (isWider && scrolls && !one.closest('.scroll, .strip, textarea')) tell('scrolls sideways', one);
+            if (![...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+            if (!one.closest('.scroll, .strip') && (box.right > wide + 1 || box.left < -1)) tell('outside the screen', one);
+            if (isWider && one.tagName !== 'TEXTAREA') tell('cut off', one);
           }
           return faults;
         }"""

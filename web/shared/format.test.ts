@@ -24,4 +24,5 @@ test('a size is said in its own unit', () => {
 test('a distance says its unit', () => {
   expect(distance(849.6)).toBe('850 米');
   expect(distance(12_400)).toBe('12.4 公里');
+  expect(distance(9_073_900)).toBe('9,074 公里');
 });

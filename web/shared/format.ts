@@ -39,10 +39,11 @@ export function today(now: Date = new Date()): string {
   return new Intl.DateTimeFormat('sv-SE', { timeZone: ZONE }).format(now);
 }
 
-/** 850 → “850 m”/“850 米”, 12400 → “12.4 km”/“12.4 公里”. */
+/** 850 → “850 m”/“850 米”, 12400 → “12.4 km”/“12.4 公里”, 9073900 → “9,074 公里”. */
 export function distance(meters: number): string {
   const far = meters >= 1000;
-  const value = far ? (meters / 1000).toFixed(1) : String(Math.round(meters));
+  const km = meters / 1000;
+  const value = !far ? String(Math.round(meters)) : km < 100 ? km.toFixed(1) : new Intl.NumberFormat(tag(), { maximumFractionDigits: 0 }).format(km);
   return `${value} ${pick(far ? ['公里', 'km'] : ['米', 'm'])}`;
 }
 

@@ -22,7 +22,7 @@ export function tag(): string {
 
 export type Values = Record<string, string | number>;
 
-/** `say(words)('key', {n: 3})`: `{n}` in the text is replaced. */
+/** `say(words)('key', {n: 3})`: `{n}` in the text is replaced; `{n:day|days}` by the number and the word that goes with it. */
 export function say<Words extends Record<string, Word>>(words: Words): (key: keyof Words, values?: Values) => string {
   return (key, values) => fill(pick(words[key]!), values);
 }
@@ -48,6 +48,12 @@ export function aside(text: string): string {
   return language.value === 'zh' ? `（${text}）` : ` (${text})`;
 }
 
+/** Of “day|days” the one that goes with a number; a word that has only one form goes with any. */
+export function counted(words: string, count: string | number): string {
+  const [one, many] = words.split('|');
+  return Number(count) === 1 ? one! : (many ?? one!);
+}
+
 /** Of the server's words, which begin small in English to fit into a sentence, as they stand alone. */
 export function alone(word: Parameters<typeof pick>[0]): string {
   const text = pick(word);
@@ -55,5 +61,9 @@ export function alone(word: Parameters<typeof pick>[0]): string {
 }
 
 function fill(text: string, values: Values = {}): string {
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  return text.replace(/\{(\w+)(?::([^|}]+\|[^|}]+))?\}/g, (whole, name: string, words: string | undefined) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return words ? `${value} ${counted(words, value)}` : String(value);
+  });
 }

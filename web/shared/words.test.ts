@@ -23,3 +23,8 @@ test('every Chinese word has its English one beside it', () => {
   );
   expect(alone).toEqual([]);
 });
+
+test('a number in English stands before a word in both its forms', () => {
+  const wrong = FILES.flatMap((file) => readFileSync(join(WEB, file), 'utf8').match(/\{n\} [a-z]+s\b[^']*/g) ?? []);
+  expect(wrong).toEqual([]);
+});

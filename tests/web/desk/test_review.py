@@ -34,6 +34,7 @@ SCREENS = {
     "postings": ("/desk/postings", "公示"),
     "complaints": ("/desk/complaints", "XF339901"),
     "checklists": ("/desk/checklists", "入户调查表"),
+    "rules": ("/desk/rules", "定位距住址允许半径"),
     "staff": ("/desk/staff", "林禾溪"),
     "devices": ("/desk/devices", "未能入库的记录"),
     "audit": ("/desk/audit", "设备登录"),
@@ -300,9 +301,12 @@ async def test_whoever_has_no_part_at_the_desk_is_told_so_and_others_land_where_
 
 
 async def _look_at(page: Page, name: str, faults: dict[str, list[str]], *, full_page: bool = False) -> None:
-    """In Chinese on a wide screen, in English on a narrow one, where nothing may be called by its code."""
+    """In Chinese on a wide screen and in large type, in English on a narrow one, where nothing may be called by its code."""
     faults[name] = await find_faults(page)
     await shoot(page, f"desk-{name}", full_page=full_page)
+    await page.get_by_role("button", name="大字", exact=True).press("Enter")
+    faults[f"{name} in large type"] = await find_overflows(page)
+    await page.get_by_role("button", name="标准字", exact=True).press("Enter")
     await page.set_viewport_size({"width": 1100, "height": 800})
     await page.get_by_role("button", name="English", exact=True).press("Enter")
     await shoot(page, f"desk-{name}-en", full_page=full_page)
@@ -463,13 +467,19 @@ async def _item(desk, visit) -> tuple[str, str | None]:
     return next((one["state"], one["holderName"]) for one in lines if one["visitId"] == str(visit))
 
 
-async def test_a_visit_is_printed_whole_without_what_is_only_for_the_screen(system, phone, due, page: Page, server):
+async def test_a_visit_of_many_photos_from_elsewhere_fits_the_screen_and_is_printed_whole(
+    system, phone, due, page: Page, server, drawn
+):
     partner = await system.sign_in(due.partner_login, "caseworker")
-    kit = await make_kit(phone, partner.id, kind="review", drawn=True)
+    kit = await make_kit(phone, partner.id, kind="review", photos=drawn)
     await push_whole(phone, partner, kit)
     await system.run_jobs()
     await page.goto(f"{server.url}/desk/visits/{kit.visit['id']}")
     await expect(page.locator(".photos .main img")).to_be_visible()
+    await expect(page.get_by_text(re.compile("图外有 8 张照片，最远 1\\d\\d(\\.\\d)? 公里"))).to_be_visible()
+    faults: dict[str, list[str]] = {}
+    await _look_at(page, "visit-many", faults)
+    assert {name: found for name, found in faults.items() if found} == {}
     await page.emulate_media(media="print")
     await expect(page.get_by_role("navigation")).to_be_hidden()
     await expect(page.get_by_role("button", name="打印")).to_be_hidden()

@@ -50,13 +50,34 @@ def test_every_act_that_the_trail_keeps_has_a_word():
     assert things - table("THINGS") == set()
 
 
+def test_every_code_that_the_trail_keeps_as_a_fact_has_a_word():
+    """Why a sign-in ended, which sheet was printed: what a program calls it is nothing to read."""
+    known = set(re.findall(r"'?([\w.-]+)'?: \[", (ROOT / "web" / "desk" / "audit" / "facts.ts").read_text() + WORDS))
+    told = set()
+    for call in calls("audit.record", "devices.end_device"):
+        places = [one.value for one in call.keywords if one.arg != "area_code"]
+        for place in places + (call.args[4:] if ast.unparse(call.func) == "devices.end_device" else []):
+            told |= said(place)
+    told = {one for one in told if re.fullmatch(r"[a-z_]+", one)}
+    assert len(told) >= 3
+    assert told - known == set()
+    sheets = set(re.findall(r'_Sheet\("\w+", "(\w+)"', (ROOT / "server" / "cases" / "notices.py").read_text()))
+    assert len(sheets) > 3
+    assert sheets - known == set()
+
+
 def recorded() -> Iterator[tuple[set[str], set[str]]]:
     """What each `audit.record(session, caller, act, thing, …)` names in its own words."""
+    for call in calls("audit.record"):
+        yield said(call.args[2]), said(call.args[3])
+
+
+def calls(*names: str) -> Iterator[ast.Call]:
     for room in ("server", "field_api"):
         for path in (ROOT / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.record":
-                    yield said(node.args[2]), said(node.args[3])
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in names:
+                    yield node
 
 
 def said(node: ast.expr) -> set[str]:

@@ -2,7 +2,7 @@
 // to what one tells them apart by.
 import { yuan } from '@shared/format.ts';
 import { pick, type Word } from '@shared/i18n.ts';
-import { CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, HAPPENED, NOTICE_KINDS, OUTCOMES } from '../words.ts';
+import { CHANNELS, CHECK_SOURCES, COMPLAINT_FINDINGS, HAPPENED, KINDS, NOTICE_KINDS, OUTCOMES } from '../words.ts';
 
 const NAMES: Record<string, Word> = {
   about: ['关于', 'About'],
@@ -81,6 +81,21 @@ const PAPERS: Record<string, Word> = {
   means_declared: ['家庭收入财产声明', 'Declaration of income and property'],
   consent: ['核对授权书', 'Consent to the cross-check'],
 };
+const SHEETS: Record<string, Word> = {
+  accepted: ['受理通知书', 'Notice of acceptance'],
+  papers: ['补正材料告知书', 'Notice of missing papers'],
+  refused: ['不予保障告知书', 'Notice of refusal'],
+  confirmed: ['确认通知书', 'Notice of confirmation'],
+  changed: ['变更通知书', 'Notice of change'],
+  stopped: ['停保通知书', 'Notice of the stop'],
+  calculation: ['金额计算书', 'How the amount was reckoned'],
+};
+/** Why a device's sign-in ended. */
+const ENDINGS: Record<string, Word> = {
+  signed_out: ['本人退出', 'Signed out'],
+  ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
+  refresh_reused: ['令牌被重复使用', 'A token used twice'],
+};
 const CODES: Record<string, Record<string, Word>> = {
   code: PAPERS,
   outcome: { ...OUTCOMES, ...CHANGE_OUTCOMES, ...COMPLAINT_FINDINGS },
@@ -88,7 +103,8 @@ const CODES: Record<string, Record<string, Word>> = {
   source: CHECK_SOURCES,
   channel: CHANNELS,
   finding: COMPLAINT_FINDINGS,
-  kind: NOTICE_KINDS,
+  kind: { ...NOTICE_KINDS, ...KINDS, ...SHEETS },
+  reason: ENDINGS,
   why: { review: ['审核本次走访', 'Reviewing it'], decided: ['查看已审走访', 'It is decided'], oversight: ['查看', 'Oversight'], case: ['审查材料', 'Papers of a case'] },
 };
 

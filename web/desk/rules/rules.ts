@@ -1,7 +1,7 @@
 // The rules in words: what each is called, how its value is said. The keys are those of server/rulebook/kinds.py, and a
 // browser test looks for any that has no name here.
 import { yuan } from '@shared/format.ts';
-import { language, pick, say, type Word } from '@shared/i18n.ts';
+import { counted, language, pick, say, type Word } from '@shared/i18n.ts';
 import { FINDINGS } from '../words.ts';
 
 type Words = Record<string, Word>;
@@ -14,7 +14,7 @@ const t = say({
   no: ['否', 'No'],
   none: ['无', 'None'],
   nothing: ['未设', 'Not set'],
-  items: ['{n} 项', '{n} entries'],
+  items: ['{n} 项', '{n:entry|entries}'],
   noLimit: ['不限', 'No limit'],
   separator: ['、', ', '],
   semicolon: ['；', '; '],
@@ -141,8 +141,8 @@ const TEMPLATES: Words = {
 const PARTS: Words = {
   count: ['数量', 'Count'],
   unit: ['单位', 'Unit'],
-  days: ['天', 'days'],
-  working_days: ['工作日', 'working days'],
+  days: ['天', 'day|days'],
+  working_days: ['工作日', 'working day|working days'],
   A: ['A 类', 'Class A'],
   B: ['B 类', 'Class B'],
   C: ['C 类', 'Class C'],
@@ -194,22 +194,22 @@ const PARTS: Words = {
 
 const UNITS: [RegExp, Word][] = [
   [/_kmh$/, ['公里/小时', 'km/h']],
-  [/_working_days$/, ['个工作日', 'working days']],
-  [/_days$|_days_before$|_days_max$/, ['天', 'days']],
-  [/_months$/, ['个月', 'months']],
-  [/_hours$/, ['小时', 'hours']],
+  [/_working_days$/, ['个工作日', 'working day|working days']],
+  [/_days$|_days_before$|_days_max$/, ['天', 'day|days']],
+  [/_months$/, ['个月', 'month|months']],
+  [/_hours$/, ['小时', 'hour|hours']],
   [/_hour$/, ['点', 'o’clock']],
-  [/_min$|_minutes$/, ['分钟', 'minutes']],
+  [/_min$|_minutes$/, ['分钟', 'minute|minutes']],
   [/_m$/, ['米', 'm']],
   [/_s$/, ['秒', 's']],
   [/_percent$/, ['%', '%']],
-  [/_bits$/, ['位', 'bits']],
-  [/_most$|_fixes$|_accuracies$/, ['次', 'times']],
-  [/\.fewest$/, ['张', 'photos']],
-  [/\.homes_per_day$/, ['户', 'homes']],
-  [/_rounds$/, ['轮', 'rounds']],
-  [/panel_size$/, ['人', 'people']],
-  [/places_least$/, ['处', 'places']],
+  [/_bits$/, ['位', 'bit|bits']],
+  [/_most$|_fixes$|_accuracies$/, ['次', 'time|times']],
+  [/\.fewest$/, ['张', 'photo|photos']],
+  [/\.homes_per_day$/, ['户', 'home|homes']],
+  [/_rounds$/, ['轮', 'round|rounds']],
+  [/panel_size$/, ['人', 'person|people']],
+  [/places_least$/, ['处', 'place|places']],
   [/_fen$|Fen$|^fen$|^urban$|^rural$/, ['元', 'yuan']],
 ];
 
@@ -224,13 +224,14 @@ export function nameOf(key: string): string {
 }
 
 /** A field or a code inside a value; one that an area made up stands as it is. */
-export function partOf(code: string): string {
-  return PARTS[code] ? pick(PARTS[code]) : code;
+export function partOf(code: string, count = 2): string {
+  return PARTS[code] ? counted(pick(PARTS[code]), count) : code;
 }
 
-export function unitOf(key: string): string {
+/** The word that goes with that many; with many, where none are counted. */
+export function unitOf(key: string, count = 2): string {
   const found = UNITS.find(([fits]) => fits.test(key));
-  return found ? pick(found[1]) : '';
+  return found ? counted(pick(found[1]), count) : '';
 }
 
 export function isMoney(key: string): boolean {
@@ -241,7 +242,7 @@ export function isMoney(key: string): boolean {
 export function sayValue(key: string, value: unknown): string {
   if (value === null || value === undefined) return key === 'untilFen' ? t('noLimit') : t('nothing');
   if (typeof value === 'boolean') return value ? t('yes') : t('no');
-  if (typeof value === 'number') return `${isMoney(key) ? yuan(value) : value} ${unitOf(key)}`.trim();
+  if (typeof value === 'number') return `${isMoney(key) ? yuan(value) : value} ${unitOf(key, value)}`.trim();
   if (typeof value === 'string') return value === '' ? t('nothing') : partOf(value);
   if (Array.isArray(value)) return sayList(key, value);
   return sayObject(value as Record<string, unknown>);
@@ -257,7 +258,7 @@ function sayList(key: string, value: unknown[]): string {
 }
 
 function sayObject(value: Record<string, unknown>): string {
-  if ('count' in value && 'unit' in value) return `${String(value['count'])} ${partOf(String(value['unit']))}`;
+  if ('count' in value && 'unit' in value) return `${String(value['count'])} ${partOf(String(value['unit']), Number(value['count']))}`;
   if ('templateId' in value) return value['templateId'] ? String(value['templateId']) : t('none');
   const parts = Object.entries(value).map(([name, one]) => `${partOf(name)} ${sayValue(name, one).replace(/ 元$| yuan$/, '')}`);
   return parts.join(t('separator')) || t('none');

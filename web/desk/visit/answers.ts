@@ -59,7 +59,7 @@ const t = say({
   yes: ['是', 'Yes'],
   no: ['否', 'No'],
   yuan: ['{n} 元', '{n} yuan'],
-  photos: ['{n} 张照片', '{n} photos'],
+  photos: ['{n} 张照片', '{n:photo|photos}'],
   someone: ['成员', 'Member'],
   gone: ['（名单外成员）', '(no longer listed)'],
 });

@@ -11,8 +11,8 @@ export interface Fault {
 const t = say({
   missing: ['没有填写', 'is missing'],
   unknownField: ['服务器不认识这一项', 'is not known to the server'],
-  tooLong: ['最多 {n} 个字', 'at most {n} characters'],
-  tooShort: ['至少 {n} 个字', 'at least {n} characters'],
+  tooLong: ['最多 {n} 个字', 'at most {n:character|characters}'],
+  tooShort: ['至少 {n} 个字', 'at least {n:character|characters}'],
   tooMany: ['最多 {n} 项', 'at most {n}'],
   tooFew: ['至少 {n} 项', 'at least {n}'],
   atMost: ['不能大于 {n}', 'no more than {n}'],

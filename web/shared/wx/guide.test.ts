@@ -1,15 +1,20 @@
 // The code of README.md is compiled as a newcomer would paste it, against the adapter and WeChat's own types.
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
 import { newId } from './ids.ts';
 
 const HERE = import.meta.dirname;
+const WEB = join(HERE, '../..');
+const GUIDE = readFileSync(join(HERE, 'README.md'), 'utf8');
 
 /** The blocks by the file name in their first line, with what they import found where it lies in this repository. */
 function blocks(): Map<string, string> {
-  const found = readFileSync(join(HERE, 'README.md'), 'utf8').matchAll(/```ts\n\/\/ (\S+)\n([^]*?)```/g);
+  const found = GUIDE.matchAll(/```ts\n\/\/ (\S+)\n([^]*?)```/g);
   return new Map(
     [...found].map(([, name, code]) => [
       join(HERE, `guide-${name!.split('/').pop()!}`),
@@ -33,6 +38,21 @@ test('every example of the guide compiles', () => {
   const wrong = ts.getPreEmitDiagnostics(program).map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, ' ')}`);
   expect(wrong).toEqual([]);
 }, 60_000);
+
+test('the adapter becomes plain JavaScript by the command that the guide names', () => {
+  const { scripts } = JSON.parse(readFileSync(join(WEB, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+  expect(GUIDE).toContain('npm run build:wx');
+  const folder = mkdtempSync(join(tmpdir(), 'zoufang-wx-'));
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', ...scripts['build:wx']!.split(' ').slice(1), '--outDir', folder], { cwd: WEB });
+  expect(Object.keys(createRequire(import.meta.url)(join(folder, 'uploads.js')) as object)).toEqual(['openUploads']);
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+test('what the guide points to is there', () => {
+  const places = [...GUIDE.matchAll(/`((?:\.\.\/)+[^`]+|\w+\.ts)`/g)].map(([, place]) => place!);
+  expect(places.length).toBeGreaterThan(5);
+  expect(places.filter((one) => !existsSync(join(HERE, one)))).toEqual([]);
+});
 
 test('an id is of version 7, ordered by time, from WeChat’s randomness', async () => {
   const wx = { getRandomValues: async () => ({ randomValues: new Uint8Array(16).fill(255).buffer, errMsg: 'ok' }) };
