@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile can't be run here: schema, linter and the house rules hold them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -114,6 +115,22 @@ def test_every_name_the_env_example_and_the_proxy_use_is_the_same():
     caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text()
     assert set(re.findall(r"\{\$([A-Z_]+)\}", caddyfile)) == set(SERVICES["proxy"]["environment"])
     assert caddyfile.count("{") == caddyfile.count("}")
+
+
+def test_the_proxy_writes_down_no_secret_and_nobodys_name():
+    """What is typed to find a person, what signs a link, what signs in; and no route asks for more of that kind."""
+    caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text()
+    queried = set(re.findall(r"^\t+delete (\S+)$", caddyfile, re.MULTILINE))
+    headers = set(re.findall(r"request>headers>(\S+) delete", caddyfile))
+    assert queried >= {"X-Amz-Signature", "X-Amz-Credential"}
+    assert headers >= {"Authorization", "Cookie", "Referer"}
+    routes = json.loads((PROJECT / "openapi" / "openapi.json").read_text())["paths"].values()
+    asked = {
+        one["name"] for route in routes for verb in route.values() for one in verb.get("parameters", [])
+        if one["in"] == "query"
+    }  # fmt: skip
+    assert not asked & {"name", "phone", "idNumber", "id_number", "number", "address", "text"}
+    assert queried & asked == {"q"}
 
 
 def test_the_image_holds_what_the_program_needs_and_nothing_of_the_development():

@@ -1,13 +1,19 @@
 """Signing in and out: passwords, WeChat, rotating tokens, devices, bindings, and the brake on guessing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
+import jwt
 import pytest
 from sqlalchemy import select, update
 
-from server.core.tokens import utc_now
+from server.core.database import open_session
+from server.core.errors import Problem
+from server.core.tokens import AccessClaims, issue_access_token, utc_now
+from server.identity import devices
+from server.models.attempts import WINDOW, check_failures, count_failure
 from server.models.audit import AuditEntry
-from server.models.people import RefreshToken, Staff, StaffRole
+from server.models.people import AttemptWindow, Device, RefreshToken, Staff, StaffRole
 from tests.phones import DEMO_PASSWORDS
 
 DEVICE = {"label": "test phone"}
@@ -46,6 +52,47 @@ async def test_guessing_is_braked_for_the_name_even_with_the_right_password(syst
     braked = await sign_in(system, login)
     assert (braked.status_code, braked.json()["code"]) == (429, "request.rate_limited")
     assert 0 < int(braked.headers["Retry-After"]) <= 15 * 60 + 1
+
+
+async def test_a_name_is_braked_however_it_is_written_and_so_is_an_address_that_tries_many(system, services, login):
+    for number in range(services.settings.sign_in_attempts):
+        await sign_in(system, login.upper() if number % 2 else login, "guess")
+        await count_failure(services.sessions, ["address:203.0.113.9"], utc_now())
+    async with open_session(services.sessions) as session:
+        for subject in (f"login:{login}", "address:203.0.113.9"):
+            with pytest.raises(Problem) as raised:
+                await check_failures(session, [subject], services.settings.sign_in_attempts, utc_now())
+            assert raised.value.code == "request.rate_limited"
+    other = await sign_in(system, "another", "guess")  # the same address, which has tried too often by now
+    assert other.status_code == 429
+
+
+async def test_all_tries_but_the_last_leave_the_right_password_right_and_the_next_window_begins_anew(
+    system, services, login
+):
+    for _ in range(services.settings.sign_in_attempts - 1):
+        await sign_in(system, login, "guess")
+    assert (await sign_in(system, login)).status_code == 200
+    await sign_in(system, login, "guess")
+    assert (await sign_in(system, login)).status_code == 429
+    async with open_session(services.sessions) as session:
+        await session.execute(update(AttemptWindow).values(window_start=AttemptWindow.window_start - WINDOW))
+    assert (await sign_in(system, login)).status_code == 200
+
+
+async def test_guessing_who_has_applied_is_braked_for_the_guesser_and_for_the_application(system, services, county):
+    first, second = county.residents[:2]
+    client, _ = await bind(system, first, idNumber=second.id_number)
+    for _ in range(services.settings.sign_in_attempts - 1):
+        body = {"idNumber": second.id_number, "applicationNumber": first.application_number}
+        assert (await client.post("/auth/v1/resident/bind", json=body)).status_code == 404
+    right = {"idNumber": first.id_number, "applicationNumber": first.application_number}
+    assert (await client.post("/auth/v1/resident/bind", json=right)).json()["code"] == "request.rate_limited"
+    own = {"idNumber": second.id_number, "applicationNumber": second.application_number}
+    # The guesser is braked for other applications too, and others for this one.
+    assert (await client.post("/auth/v1/resident/bind", json=own)).json()["code"] == "request.rate_limited"
+    stranger, _ = await bind(system, second)
+    assert (await stranger.post("/auth/v1/resident/bind", json=right)).json()["code"] == "request.rate_limited"
 
 
 async def test_refresh_tokens_rotate_and_are_stored_hashed(system, services, login):
@@ -89,6 +136,93 @@ async def test_a_used_token_ends_the_device_at_once_when_its_successor_was_used(
     assert (await refresh(system, first["refreshToken"])).json()["code"] == "auth.refresh_reused"
 
 
+async def test_tokens_live_as_long_as_the_settings_say(system, services, login):
+    before = utc_now()
+    signed_in = (await sign_in(system, login)).json()
+    lives = jwt.decode(signed_in["accessToken"], options={"verify_signature": False})
+    assert lives["exp"] - lives["iat"] == services.settings.access_token_minutes * 60
+    told = datetime.fromisoformat(signed_in["expiresAt"])
+    assert abs(told - before - timedelta(minutes=services.settings.access_token_minutes)) < timedelta(seconds=30)
+    async with services.sessions() as session:
+        (row,) = await session.scalars(select(RefreshToken))
+    assert row.expires_at - row.issued_at == timedelta(days=services.settings.refresh_token_days)
+
+
+async def test_an_unused_refresh_token_ends_with_its_day(system, services, login):
+    signed_in = (await sign_in(system, login)).json()
+    async with open_session(services.sessions) as session:
+        device = await session.get_one(Device, signed_in["deviceId"])
+        (row,) = await session.scalars(select(RefreshToken))
+    with pytest.raises(Problem) as raised:
+        async with open_session(services.sessions) as session:
+            await devices.refresh(session, services, signed_in["refreshToken"], row.expires_at)
+    assert raised.value.code == "auth.refresh_invalid"
+    almost = row.expires_at - timedelta(seconds=1)
+    async with open_session(services.sessions) as session:
+        told = await devices.refresh(session, services, signed_in["refreshToken"], almost)
+    assert (told.device_id, device.ended_at) == (UUID(signed_in["deviceId"]), None)
+
+
+@pytest.mark.parametrize(("late_s", "code"), [(0, None), (1, "auth.refresh_reused")])
+async def test_a_lost_answer_is_believed_for_so_many_seconds_and_not_one_more(system, services, login, late_s, code):
+    signed_in = (await sign_in(system, login)).json()
+    used_at = utc_now()
+    async with open_session(services.sessions) as session:
+        await devices.refresh(session, services, signed_in["refreshToken"], used_at)
+    then = used_at + timedelta(seconds=services.settings.refresh_grace_seconds + late_s)
+    said = None
+    try:
+        async with open_session(services.sessions) as session:
+            await devices.refresh(session, services, signed_in["refreshToken"], then)
+    except Problem as problem:
+        said = problem.code
+    assert said == code
+
+
+async def test_a_lost_answer_is_believed_from_the_first_use_on_and_no_repeat_makes_it_longer(system, services, login):
+    signed_in = (await sign_in(system, login)).json()
+    first, grace = utc_now(), services.settings.refresh_grace_seconds
+    for after_s in (0, grace - 1):
+        async with open_session(services.sessions) as session:
+            await devices.refresh(session, services, signed_in["refreshToken"], first + timedelta(seconds=after_s))
+    with pytest.raises(Problem) as raised:
+        async with open_session(services.sessions) as session:
+            await devices.refresh(session, services, signed_in["refreshToken"], first + timedelta(seconds=grace + 1))
+    assert raised.value.code == "auth.refresh_reused"
+
+
+async def test_a_token_is_of_one_person_on_one_device(system, services, county, login):
+    mine = (await sign_in(system, login)).json()
+    other = next(one.login for one in county.staff if one.role == "caseworker" and one.login != login)
+    theirs = (await sign_in(system, other)).json()
+    crossed = AccessClaims(UUID(mine["personId"]), UUID(theirs["deviceId"]), is_resident=False)
+    token = issue_access_token(services.token_keys, crossed, now=utc_now(), minutes=5)
+    answer = await system.client(Authorization=f"Bearer {token}").get("/auth/v1/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
+    basic = await system.client(Authorization=f"Basic {mine['accessToken']}").get("/auth/v1/me")
+    assert (basic.status_code, basic.json()["code"]) == (401, "auth.required")
+
+
+async def test_a_device_that_was_ended_is_not_listed(system, login):
+    lost = (await sign_in(system, login)).json()
+    mine = (await sign_in(system, login)).json()
+    client = system.client(Authorization=f"Bearer {mine['accessToken']}")
+    await client.delete(f"/auth/v1/devices/{lost['deviceId']}")
+    assert [one["id"] for one in (await client.get("/auth/v1/devices")).json()] == [mine["deviceId"]]
+
+
+async def test_a_resident_sees_and_ends_their_own_devices_alone(system, county, phone):
+    first, second = [
+        (await wechat(system, f"demo-{one.wechat_suffix}-d", "resident")).json() for one in county.residents[:2]
+    ]
+    client = system.client(Authorization=f"Bearer {first['accessToken']}")
+    assert [one["id"] for one in (await client.get("/auth/v1/devices")).json()] == [first["deviceId"]]
+    for theirs in (second["deviceId"], phone.signed_in["deviceId"]):
+        assert (await client.delete(f"/auth/v1/devices/{theirs}")).json()["code"] == "thing.not_found"
+    assert (await client.delete(f"/auth/v1/devices/{first['deviceId']}")).status_code == 204
+    assert (await client.get("/auth/v1/me")).json()["code"] == "auth.device_ended"
+
+
 async def test_devices_are_listed_and_another_can_be_ended(system, login):
     lost = (await sign_in(system, login)).json()
     mine = (await sign_in(system, login)).json()
@@ -126,6 +260,13 @@ async def test_a_disabled_person_is_signed_out_and_stays_out(system, services, l
         await session.execute(update(Staff).where(Staff.id == phone.id).values(disabled_at=utc_now()))
         await session.commit()
     assert (await phone.http.get("/auth/v1/me")).json()["code"] == "auth.device_ended"
+    assert (await refresh(system, phone.signed_in["refreshToken"])).json()["code"] == "auth.device_ended"
+    assert (await sign_in(system, login)).json()["code"] == "auth.sign_in_failed"
+    async with services.sessions() as session:
+        openid = await session.scalar(select(Staff.wechat_openid).where(Staff.id == phone.id))
+    assert openid is not None
+    answer = await wechat(system, f"demo-{openid.removeprefix('oZFdemo-')}-9")
+    assert (answer.status_code, answer.json()["code"]) == (404, "auth.wechat_not_linked")
 
 
 async def wechat(system, code, who="staff"):

@@ -10,19 +10,23 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller
+from server.core.access import REVIEW_ROLES, Caller, Grant, Role
 from server.core.log import log
 from server.core.services import Services
 from server.core.wire import Answer
-from server.models.people import Device, Staff
+from server.models.cases import RelativeOnStaff
+from server.models.people import Device, Staff, StaffRole
 from server.models.review import ReviewItem
+from server.models.visits import VisitInvestigator
 
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 20.0
@@ -57,7 +61,7 @@ class QueueWatch:
         self._looking: asyncio.Task[None] | None = None
 
     async def stream(self, caller: Caller) -> AsyncIterator[bytes]:
-        """Server-sent events `changed` of the caller's areas, until the desk goes or its device is ended."""
+        """Server-sent events `changed` of the caller's areas, until the desk goes or may no longer hear them."""
         listener = _Listener(caller, asyncio.Queue(MOST_CHANGES))
         self._listeners.add(listener)
         if self._looking is None or self._looking.done():
@@ -72,7 +76,8 @@ class QueueWatch:
     def end(self) -> None:
         """The process is to stop: every stream ends now, and its desk comes back to whoever answers then."""
         for one in self._listeners:
-            _tell(one, [], is_welcome=False)
+            with contextlib.suppress(asyncio.QueueFull):
+                one.news.put_nowait(None)
 
     async def _look(self) -> None:
         is_first = True
@@ -94,33 +99,67 @@ class QueueWatch:
                     .limit(MOST_CHANGES)
                 )
             )
-            welcome = set(
-                await session.scalars(
-                    select(Device.id)
-                    .join(Staff, Staff.id == Device.staff_id)
-                    .where(
-                        Device.id.in_({one.caller.device_id for one in self._listeners}),
-                        Device.ended_at.is_(None),
-                        Staff.disabled_at.is_(None),
-                    )
-                )
-            )
-        fresh = [one for one in items if _mark(one) not in self._told]
+            grants = await self._grants(session)
+            fresh = [] if is_first else [one for one in items if _mark(one) not in self._told]
+            kept_from = await _kept_from(session, fresh)
         self._told = {_mark(one) for one in items}
         for listener in self._listeners:
-            _tell(listener, [] if is_first else fresh, is_welcome=listener.caller.device_id in welcome)
+            now = grants.get(listener.caller.device_id, ())
+            _tell(listener, fresh, msgspec.structs.replace(listener.caller, grants=now), kept_from)
+
+    async def _grants(self, session: AsyncSession) -> dict[UUID, tuple[Grant, ...]]:
+        """What each listener may see at this moment, by device: a stream is open far longer than a token lives."""
+        rows = await session.execute(
+            select(Device.id, StaffRole.role, StaffRole.area_code)
+            .join(Staff, Staff.id == Device.staff_id)
+            .join(StaffRole, StaffRole.staff_id == Staff.id)
+            .where(
+                Device.id.in_({one.caller.device_id for one in self._listeners}),
+                Device.ended_at.is_(None),
+                Staff.disabled_at.is_(None),
+                StaffRole.revoked_at.is_(None),
+                StaffRole.role.in_(REVIEW_ROLES),
+            )
+        )
+        held: dict[UUID, tuple[Grant, ...]] = {}
+        for device_id, role, area_code in rows:
+            held[device_id] = (*held.get(device_id, ()), Grant(Role(role), area_code))
+        return held
+
+
+class _KeptFrom(NamedTuple):
+    """Who is told nothing of a visit, as the queue shows it to them nowhere: who was there, and declared relatives."""
+
+    people: set[tuple[UUID, UUID]]
+    names: set[tuple[UUID, str]]
+
+
+async def _kept_from(session: AsyncSession, items: list[ReviewItem]) -> _KeptFrom:
+    if not items:
+        return _KeptFrom(set(), set())
+    ids = [one.visit_id for one in items]
+    there = select(VisitInvestigator.visit_id, VisitInvestigator.staff_id).where(VisitInvestigator.visit_id.in_(ids))
+    declared = (
+        select(ReviewItem.visit_id, RelativeOnStaff.name)
+        .join(RelativeOnStaff, RelativeOnStaff.household_id == ReviewItem.household_id)
+        .where(ReviewItem.visit_id.in_(ids))
+    )
+    people = {(visit_id, staff_id) for visit_id, staff_id in await session.execute(there)}
+    return _KeptFrom(people, {(visit_id, name) for visit_id, name in await session.execute(declared)})
 
 
 def _mark(item: ReviewItem) -> tuple[UUID, int, int]:
     return item.visit_id, item.version, item.priority
 
 
-def _tell(listener: _Listener, items: list[ReviewItem], *, is_welcome: bool) -> None:
+def _tell(listener: _Listener, items: list[ReviewItem], caller: Caller, kept_from: _KeptFrom) -> None:
+    """Of what the caller may see now; the stream of one who may see nothing any more ends."""
     with contextlib.suppress(asyncio.QueueFull):  # a desk that reads nothing will ask the queue when it comes back
         for one in items:
-            if listener.caller.covers(one.area_code, REVIEW_ROLES):
+            is_kept = (one.visit_id, caller.id) in kept_from.people or (one.visit_id, caller.name) in kept_from.names
+            if caller.covers(one.area_code, REVIEW_ROLES) and not is_kept:
                 listener.news.put_nowait(_event(one))
-        if not is_welcome:
+        if not caller.grants:
             listener.news.put_nowait(None)
 
 

@@ -255,7 +255,11 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
     rows = await session.execute(
         select(Evidence, Photo.facts)
         .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
-        .where(Evidence.id.in_([UUID(one["id"]) for one in visit.document.get("photos", [])]))
+        # A manifest may name any id: what a photo of another visit shows is not told here.
+        .where(
+            Evidence.id.in_([UUID(one["id"]) for one in visit.document.get("photos", [])]),
+            Evidence.visit_id == visit.id,
+        )
         .order_by(Evidence.id)
     )
     return [

@@ -2,22 +2,36 @@
 
 import asyncio
 import json
+from datetime import date
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from server.core.access import Caller, Grant, Role
 from server.core.database import open_session
 from server.core.tokens import utc_now
-from server.models.people import Device
+from server.models.cases import RelativeOnStaff
+from server.models.people import Device, StaffRole
+from server.models.review import ReviewItem
+from server.models.visits import Visit, VisitInvestigator
 from server.review.live import QueueWatch
 from tests.review.test_queue import claim
 
+TODAY = date(2026, 11, 20)
 
-def listener(desk, prefix):
+
+def listener(desk):
     return Caller(
-        id=desk.id, name="x", device_id=UUID(desk.signed_in["deviceId"]), grants=(Grant(Role.SUPERVISOR, prefix),)
+        id=desk.id,
+        name=desk.signed_in["name"],
+        device_id=UUID(desk.signed_in["deviceId"]),
+        grants=tuple(Grant(Role(one["role"]), one["area_code"]) for one in desk.signed_in["roles"]),
     )
+
+
+async def of_another_town(system, county):
+    login = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    return await system.sign_in_at_desk(login, "town_officer")
 
 
 async def next_change(stream):
@@ -28,11 +42,12 @@ async def next_change(stream):
     return None
 
 
-async def test_a_claim_is_heard_once_and_only_where_it_concerns(ground, desk, services, monkeypatch):
+async def test_a_claim_is_heard_once_and_only_where_it_concerns(ground, desk, services, system, county, monkeypatch):
     monkeypatch.setattr("server.review.live.LOOK_EVERY_S", 0.05)
     visit = await ground.examined()
     watch = QueueWatch(services)
-    here, elsewhere = watch.stream(listener(desk, "339901")), watch.stream(listener(desk, "110101"))
+    other = await of_another_town(system, county)
+    here, elsewhere = watch.stream(listener(desk)), watch.stream(listener(other))
     assert await anext(here) == await anext(elsewhere)
     silent = asyncio.create_task(anext(elsewhere))
     heard = asyncio.create_task(next_change(here))
@@ -49,3 +64,36 @@ async def test_a_claim_is_heard_once_and_only_where_it_concerns(ground, desk, se
         await session.execute(update(Device).values(ended_at=utc_now()))
     assert await again is None
     silent.cancel()
+
+
+async def test_a_stream_that_is_open_hears_no_more_than_its_desk_may_see_by_now(ground, desk, services, monkeypatch):
+    """A role that is taken away, a visit one took part in, a home that names one as a relative."""
+    monkeypatch.setattr("server.review.live.LOOK_EVERY_S", 0.05)
+    own, of_relative, other, later = [await ground.examined(home=number) for number in range(4)]
+    async with open_session(services.sessions) as session:
+        session.add(VisitInvestigator(visit_id=own, staff_id=desk.id))
+        household_id = await session.scalar(select(Visit.household_id).where(Visit.id == of_relative))
+        session.add(
+            RelativeOnStaff(
+                household_id=household_id, name=desk.signed_in["name"], office="局", relation="兄", declared_on=TODAY
+            )
+        )
+    stream = QueueWatch(services).stream(listener(desk))
+    await anext(stream)
+    await asyncio.sleep(0.3)
+    for visit in (own, of_relative, other):
+        async with open_session(services.sessions) as session:
+            await session.execute(
+                update(ReviewItem)
+                .where(ReviewItem.visit_id == visit)
+                .values(version=ReviewItem.version + 1, changed_at=func.now())
+            )
+    assert (await next_change(stream))["visitId"] == str(other)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(StaffRole).where(StaffRole.staff_id == desk.id).values(revoked_at=utc_now()))
+        await session.execute(
+            update(ReviewItem)
+            .where(ReviewItem.visit_id == later)
+            .values(version=ReviewItem.version + 1, changed_at=func.now())
+        )
+    assert await next_change(stream) is None
