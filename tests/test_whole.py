@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from server.__main__ import SECTIONS, main
@@ -24,6 +24,7 @@ from server.maintenance import check_audit
 from server.migrating import alembic_config, upgrade
 from server.models import Base, audit
 from server.models.areas import rule_values
+from server.models.audit import AuditEntry, AuditSeal
 from server.paths import OPENAPI, ROOT
 from server.review.rules import RULES
 
@@ -62,24 +63,88 @@ def test_every_constraint_has_a_name_that_says_the_rule():
 
 
 async def test_audit_rows_cannot_be_changed_or_removed(services, phone):
-    for statement in ("UPDATE audit_entry SET action = 'x'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"):
+    async with open_session(services.sessions) as session:
+        assert await audit.seal(session)
+    for statement in (
+        "UPDATE audit_entry SET action = 'x'",
+        "DELETE FROM audit_entry",
+        "TRUNCATE audit_entry",
+        "UPDATE audit_seal SET hash = repeat('0', 64)",
+        "DELETE FROM audit_seal",
+        "TRUNCATE audit_seal",
+    ):
         async with services.sessions() as session:
             with pytest.raises(DBAPIError, match="written once"):
                 await session.execute(text(statement))
 
 
-async def test_the_audit_chain_holds_and_breaks_when_a_row_is_altered(system, services, settings, phone):
+ALTERED = [
+    *(
+        f"UPDATE audit_entry SET {change} WHERE id = (SELECT min(id) FROM audit_entry WHERE action = 'device.signed_in')"
+        for change in (
+            "at = at + interval '1 microsecond'",
+            "actor_kind = 'system'",
+            "actor_id = gen_random_uuid()",
+            "actor_id = NULL",
+            "device_id = NULL",
+            "request_id = 'another'",
+            "action = 'nothing.happened'",
+            "thing_kind = 'another'",
+            "thing_id = 'another'",
+            "area_code = '339901'",
+            """facts = '{"more": 1}'""",
+            "xid = '1', id = DEFAULT",
+        )
+    ),
+    "DELETE FROM audit_entry WHERE id = (SELECT min(id) FROM audit_entry)",
+    "DELETE FROM audit_entry WHERE id = (SELECT max(id) FROM audit_entry)",
+    (
+        "INSERT INTO audit_entry (actor_kind, action, thing_kind, thing_id, facts, xid)"
+        " SELECT actor_kind, action, thing_kind, thing_id, facts, xid FROM audit_entry ORDER BY id LIMIT 1"
+    ),
+    "DELETE FROM audit_seal WHERE position = 1",
+    "UPDATE audit_seal SET hash = repeat('0', 64) WHERE position = 1",
+    "UPDATE audit_seal SET entries = entries - 1 WHERE position = 1",
+    "UPDATE audit_seal SET form = 1",
+]
+
+
+async def test_the_audit_chain_holds_and_breaks_wherever_it_is_altered(system, services, settings, phone):
+    """By someone who may do anything to the tables, and undone again, one alteration after the other."""
+    for login in ("linhexi", "zhoutonglan"):
+        async with open_session(services.sessions) as session:
+            assert await audit.seal(session) >= 1
+        await system.sign_in(login, "caseworker")
     async with open_session(services.sessions) as session:
-        assert await audit.seal(session) >= 2
-    told = await check_audit(settings)
-    assert told.seals == 1
-    assert told.entries >= 2
-    assert told.broken_at is None
-    async with services.sessions() as session:
-        await session.execute(text("ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_is_append_only"))
-        await session.execute(text("UPDATE audit_entry SET action = 'nothing.happened' WHERE id = 1"))
-        await session.commit()
-    assert (await check_audit(settings)).broken_at == 1
+        assert await audit.seal(session) >= 1
+        entries = await session.scalar(select(func.count()).select_from(AuditEntry))
+    assert await check_audit(settings) == (3, entries, None)
+    for statement in ALTERED:
+        async with services.sessions() as session:
+            for table in ("audit_entry", "audit_seal"):
+                await session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {table}_is_append_only"))
+            await session.execute(text("ALTER TABLE audit_seal DROP CONSTRAINT fk_audit_seal_previous_id_audit_seal"))
+            changed = await session.execute(text(statement))
+            assert changed.rowcount, statement
+            assert await audit.broken_seal(session) is not None, statement
+            await session.rollback()
+    assert await check_audit(settings) == (3, entries, None)
+
+
+async def test_seals_from_before_requests_were_sealed_still_hold(services, settings, phone):
+    async with open_session(services.sessions) as session:
+        entries = list(await session.scalars(select(AuditEntry).order_by(AuditEntry.xid, AuditEntry.id)))
+        session.add(
+            AuditSeal(
+                position=1,
+                last_xid=entries[-1].xid,
+                last_entry_id=entries[-1].id,
+                entries=len(entries),
+                form=1,
+                hash=audit._chain(audit.GENESIS, entries, 1),
+            )
+        )
+    assert await check_audit(settings) == (1, len(entries), None)
 
 
 async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):

@@ -33,6 +33,8 @@ from server.models.columns import Id, Json, Sha256, WrittenAt
 
 SEAL_BATCH = 5000
 GENESIS = "0" * 64
+# Of the seals that are made now; what an earlier one left out is told in `_chain`.
+FORM = 2
 
 
 class AuditEntry(Base):
@@ -72,6 +74,8 @@ class AuditSeal(Base):
     last_xid: Mapped[int] = mapped_column(Xid8)
     last_entry_id: Mapped[int] = mapped_column(BigInteger)
     entries: Mapped[int]
+    # What of a row is sealed: from 2 on also to which request it belongs.
+    form: Mapped[int] = mapped_column(server_default=text("1"))
     hash: Mapped[Sha256]
     sealed_at: Mapped[WrittenAt]
 
@@ -117,7 +121,8 @@ async def seal(session: AsyncSession) -> int:
                 last_xid=entries[-1].xid,
                 last_entry_id=entries[-1].id,
                 entries=len(entries),
-                hash=_chain(last.hash if last else GENESIS, entries),
+                form=FORM,
+                hash=_chain(last.hash if last else GENESIS, entries, FORM),
             )
         )
     return len(entries)
@@ -140,7 +145,7 @@ def _entries_after(last: AuditSeal | None) -> Any:
     )
 
 
-def _chain(previous: str, entries: list[AuditEntry]) -> str:
+def _chain(previous: str, entries: list[AuditEntry], form: int) -> str:
     told = [
         [
             e.id,
@@ -153,6 +158,7 @@ def _chain(previous: str, entries: list[AuditEntry]) -> str:
             e.thing_id,
             e.area_code,
             e.facts,
+            *([e.request_id] if form > 1 else []),
         ]
         for e in entries
     ]
@@ -164,7 +170,7 @@ async def broken_seal(session: AsyncSession) -> AuditSeal | None:
     previous: AuditSeal | None = None
     for one in await session.scalars(select(AuditSeal).order_by(AuditSeal.position)):
         entries = list(await session.scalars(_entries_after(previous).limit(one.entries)))
-        if _chain(previous.hash if previous else GENESIS, entries) != one.hash:
+        if _chain(previous.hash if previous else GENESIS, entries, one.form) != one.hash:
             return one
         previous = one
     return None
