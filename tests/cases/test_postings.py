@@ -349,7 +349,7 @@ async def test_strangers_are_braked(office):
     await to_posting(office)
     posting = await opened(office)
     for _ in range(20):
-        await object_to(office, posting["key"], position=99)
+        assert (await object_to(office, posting["key"], position=99)).status_code == 404
     braked = await object_to(office, posting["key"])
     assert (braked.status_code, braked.json()["code"]) == (429, "request.rate_limited")
 
