@@ -338,7 +338,9 @@ CATALOGUE: Mapping[str, Entry] = {
         409, "已由他人领取", "Another reviewer holds it", "{holder} 正在审核。", "{holder} is reviewing it."
     ),
     "review.not_claimed": Entry(409, "请先领取", "Claim it first"),
-    "review.own_visit": Entry(403, "不能审核自己参与的走访", "Nobody decides on a visit they made"),
+    "review.own_visit": Entry(
+        403, "不能审核自己参与的走访或对它的抽查", "Nobody decides on a visit they made, nor on the check of it"
+    ),
     "review.amended": Entry(
         409,
         "走访正在补正",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, found, readable
@@ -20,7 +20,7 @@ from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, Photo, PhotoTombstone
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
-from server.models.review import Decision, Finding, SpotCheck
+from server.models.review import Decision, Finding, keep_blind
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 
 Told = dict[str, Any]
@@ -94,21 +94,9 @@ async def open_dossier(session: AsyncSession, caller: Caller | None, visit_id: U
 async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UUID) -> Visit:
     rows = select(Visit) if caller is None else readable(Visit, caller)
     visit: Visit = found(await session.scalar(rows.where(Visit.id == visit_id)))
-    if caller is not None and await _is_on_the_way(session, caller, visit_id):
-        raise Problem("review.blind")
+    if caller is not None:
+        await keep_blind(session, caller, visit_id)
     return visit
-
-
-async def _is_on_the_way(session: AsyncSession, caller: Caller, visit_id: UUID) -> bool:
-    """Whoever goes to check a visit does not read it first."""
-    check = await session.scalar(
-        select(SpotCheck.id).where(
-            SpotCheck.visit_id == visit_id,
-            SpotCheck.state == "assigned",
-            or_(SpotCheck.staff_id == caller.id, SpotCheck.partner_id == caller.id),
-        )
-    )
-    return check is not None
 
 
 def _tell_visit(visit: Visit) -> Told:

@@ -42,6 +42,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas
 from server.core.database import Base
+from server.core.errors import Problem
 from server.models.cases import RelativeOnStaff
 from server.models.columns import AreaCode, Id, Json, JsonList, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.visits import Visit, VisitInvestigator
@@ -111,12 +112,9 @@ class ReviewItem(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """By area, and never a visit the caller took part in, nor one to a home that names them as a relative.
-
-        Relatives are declared by name (近亲属备案), so a namesake is kept away too: there are other reviewers.
-        """
-        own, relatives = cls._kept_from(caller)
-        return and_(cls.in_areas_of(caller), cls.visit_id.not_in(own), cls.visit_id.not_in(relatives))
+        """By area, and nothing that `barred` tells of."""
+        barred = (cls.visit_id.not_in(visits) for visits in cls.barred(caller.id, caller.name).values())
+        return and_(cls.in_areas_of(caller), *barred)
 
     @classmethod
     def in_areas_of(cls, caller: Caller) -> ColumnElement[bool]:
@@ -126,18 +124,33 @@ class ReviewItem(Base):
     @classmethod
     def not_for(cls, caller: Caller) -> ColumnElement[bool]:
         """What `in_scope` keeps from a caller in their own areas."""
-        own, relatives = cls._kept_from(caller)
-        return cls.visit_id.in_(union(own, relatives))
+        return cls.visit_id.in_(union(*cls.barred(caller.id, caller.name).values()))
 
     @classmethod
-    def _kept_from(cls, caller: Caller) -> tuple[Any, Any]:
-        own: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
-        relatives: Any = (
+    def barred(cls, staff_id: Any, name: Any) -> dict[str, Any]:
+        """The visits that a person may not decide on, by the code of why.
+
+        Their own, and the second look at one; one to a home that names them as a relative: those are declared by name
+        (近亲属备案), so a namesake is kept away too, for there are other reviewers; and one that they are on the way to
+        check blindly.
+        """
+        own = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == staff_id)
+        second_looks = (
+            select(Visit.id)
+            .join(SpotCheck, SpotCheck.assignment_id == Visit.assignment_id)
+            .join(VisitInvestigator, VisitInvestigator.visit_id == SpotCheck.visit_id)
+            .where(VisitInvestigator.staff_id == staff_id)
+        )
+        relatives = (
             select(ReviewItem.visit_id)
             .join(RelativeOnStaff, RelativeOnStaff.household_id == ReviewItem.household_id)
-            .where(RelativeOnStaff.name == caller.name)
+            .where(RelativeOnStaff.name == name)
         )
-        return own, relatives
+        return {
+            "review.own_visit": union(own, second_looks),
+            "review.relative": relatives,
+            "review.blind": SpotCheck.hidden_from(staff_id),
+        }
 
     @classmethod
     def under(cls, prefix: str) -> ColumnElement[bool]:
@@ -523,6 +536,8 @@ class SpotCheck(Base):
         UniqueConstraint("plan_id", "visit_id"),
         Index("ix_spot_check_first", "visit_id"),
         Index("ix_spot_check_second", "second_visit_id"),
+        # Those whose team is on the way: few, and asked for whenever someone looks at the queue.
+        Index("ix_spot_check_assigned", "staff_id", "partner_id", postgresql_where=text("state = 'assigned'")),
     )
 
     id: Mapped[Id]
@@ -547,3 +562,15 @@ class SpotCheck(Base):
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         return in_areas(cls.area_code, caller, REVIEW_ROLES)
+
+    @classmethod
+    def hidden_from(cls, staff_id: Any) -> Any:
+        """The visits that a person is on the way to check: until they have been there they see nothing of them."""
+        is_assigned = cls.state == literal_column("'assigned'")
+        return select(cls.visit_id).where(is_assigned, or_(cls.staff_id == staff_id, cls.partner_id == staff_id))
+
+
+async def keep_blind(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
+    """Whoever is on the way to check a visit does not read it first. Raises `review.blind`."""
+    if await session.scalar(select(literal(visit_id).in_(SpotCheck.hidden_from(caller.id)))):
+        raise Problem("review.blind")

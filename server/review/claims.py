@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, and_, exists, func, literal, select
+from sqlalchemy import and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, found, readable, require
@@ -21,10 +21,8 @@ from server.core.services import Services
 from server.core.settings import Settings
 from server.core.wire import Answer, Wire
 from server.models import audit
-from server.models.cases import RelativeOnStaff
 from server.models.people import Staff, StaffRole
 from server.models.review import Decision, ReviewItem, written
-from server.models.visits import VisitInvestigator
 from server.review.queue import NOW, ORDER, Filters, filters_of, narrowed, so_many
 
 
@@ -95,7 +93,7 @@ SELECT visit_id, version FROM taken
 async def claim(session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime) -> Claim:
     """Lease a given visit, or renew one's own lease.
 
-    Raises `review.claimed_by_other`, `review.decided`, `review.own_visit`, `review.relative`.
+    Raises `review.claimed_by_other`, `review.decided`, `review.own_visit`, `review.relative`, `review.blind`.
     """
     item = await lock_item(session, caller, visit_id)
     await refuse_closed(session, item)
@@ -131,7 +129,7 @@ async def hand_over(
         raise Problem("review.not_claimed")
     if not await _may_review(session, to_staff_id, item):
         raise Problem("review.holder_unfit")
-    item.holder_id = to_staff_id
+    item.holder_id, item.changed_at = to_staff_id, func.now()
     item.version += 1
     audit.record(
         session, caller, "review.handed_over", "visit", visit_id, area_code=item.area_code, to=str(to_staff_id)
@@ -141,7 +139,7 @@ async def hand_over(
 
 async def _may_review(session: AsyncSession, staff_id: UUID, item: ReviewItem) -> bool:
     may = (
-        select(Staff.id)
+        select(Staff.name)
         .join(StaffRole, StaffRole.staff_id == Staff.id)
         .where(
             Staff.id == staff_id,
@@ -149,37 +147,25 @@ async def _may_review(session: AsyncSession, staff_id: UUID, item: ReviewItem) -
             StaffRole.role.in_(REVIEW_ROLES),
             StaffRole.revoked_at.is_(None),
             literal(item.area_code).startswith(StaffRole.area_code),
-            ~_took_part(item.visit_id, staff_id),
-            ~exists().where(RelativeOnStaff.household_id == item.household_id, RelativeOnStaff.name == Staff.name),
         )
         .limit(1)
     )
-    return await session.scalar(may) is not None
+    name = await session.scalar(may)
+    return name is not None and await _why_barred(session, item.visit_id, staff_id, name) is None
 
 
-def _took_part(visit_id: UUID, staff_id: UUID) -> ColumnElement[bool]:
-    return exists().where(VisitInvestigator.visit_id == visit_id, VisitInvestigator.staff_id == staff_id)
+async def _why_barred(session: AsyncSession, visit_id: UUID, staff_id: UUID, name: str) -> str | None:
+    """The code of why this person may not decide on it."""
+    barred = ReviewItem.barred(staff_id, name)
+    told = (await session.execute(select(*(literal(visit_id).in_(visits) for visits in barred.values())))).one()
+    return next((code for code, is_so in zip(barred, told, strict=True) if is_so), None)
 
 
 async def lock_item(session: AsyncSession, caller: Caller, visit_id: UUID) -> ReviewItem:
-    """The item, locked, if the caller may decide on it. Raises why not: own, a relative's, or not found."""
+    """The item, locked, if the caller may decide on it. Raises why not: own, a relative's, blind, or not found."""
     require(caller, REVIEW_ROLES)
-    own, relative = (
-        await session.execute(
-            select(
-                _took_part(visit_id, caller.id),
-                exists()
-                .where(
-                    ReviewItem.visit_id == visit_id,
-                    RelativeOnStaff.household_id == ReviewItem.household_id,
-                    RelativeOnStaff.name == caller.name,
-                )
-                .correlate(None),
-            )
-        )
-    ).one()
-    if own or relative:
-        raise Problem("review.own_visit" if own else "review.relative")
+    if (why := await _why_barred(session, visit_id, caller.id, caller.name)) is not None:
+        raise Problem(why)
     item: ReviewItem = found(
         await session.scalar(readable(ReviewItem, caller).where(ReviewItem.visit_id == visit_id).with_for_update())
     )

@@ -1,4 +1,4 @@
-"""The queue's live stream: which visits came, were claimed, decided or put back, soon after it happened.
+"""The queue's live stream: which visits came, were claimed, decided, put back or lapsed, soon after it happened.
 
 Each process with open streams asks the database once a second for all of them together, as the phones' stream
 does and for the same reasons. A change is told by its commit's own time, and a commit may come late: so the
@@ -9,24 +9,22 @@ queue anew.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from typing import NamedTuple
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, Grant, Role
 from server.core.log import log
 from server.core.services import Services
+from server.core.tokens import utc_now
 from server.core.wire import Answer
-from server.models.cases import RelativeOnStaff
 from server.models.people import Device, Staff, StaffRole
-from server.models.review import ReviewItem
-from server.models.visits import VisitInvestigator
+from server.models.review import ReviewItem, written
 
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 20.0
@@ -42,7 +40,6 @@ class QueueChange(Answer):
     area_code: str
     kind: str
     state: str
-    priority: int
     version: int
 
 
@@ -57,7 +54,7 @@ class QueueWatch:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._listeners: set[_Listener] = set()
-        self._told: set[tuple[UUID, int, int]] = set()
+        self._told: set[tuple[UUID, int, int, str]] = set()
         self._looking: asyncio.Task[None] | None = None
 
     async def stream(self, caller: Caller) -> AsyncIterator[bytes]:
@@ -90,22 +87,23 @@ class QueueWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look_once(self, *, is_first: bool) -> None:
+        now = utc_now()
         async with self._services.sessions() as session:
             items = list(
                 await session.scalars(
                     select(ReviewItem)
-                    .where(ReviewItem.changed_at > func.now() - OVERLAP)
+                    .where(or_(ReviewItem.changed_at > func.now() - OVERLAP, _has_just_lapsed(now)))
                     .order_by(ReviewItem.changed_at)
                     .limit(MOST_CHANGES)
                 )
             )
             grants = await self._grants(session)
-            fresh = [] if is_first else [one for one in items if _mark(one) not in self._told]
-            kept_from = await _kept_from(session, fresh)
-        self._told = {_mark(one) for one in items}
+            fresh = [] if is_first else [one for one in items if _mark(one, now) not in self._told]
+            barred = await _barred(session, fresh, {one.caller for one in self._listeners})
+        self._told = {_mark(one, now) for one in items}
         for listener in self._listeners:
-            now = grants.get(listener.caller.device_id, ())
-            _tell(listener, fresh, msgspec.structs.replace(listener.caller, grants=now), kept_from)
+            caller = msgspec.structs.replace(listener.caller, grants=grants.get(listener.caller.device_id, ()))
+            _tell(listener, [one for one in fresh if (caller.id, one.visit_id) not in barred], caller, now)
 
     async def _grants(self, session: AsyncSession) -> dict[UUID, tuple[Grant, ...]]:
         """What each listener may see at this moment, by device: a stream is open far longer than a token lives."""
@@ -127,49 +125,48 @@ class QueueWatch:
         return held
 
 
-class _KeptFrom(NamedTuple):
-    """Who is told nothing of a visit, as the queue shows it to them nowhere: who was there, and declared relatives."""
-
-    people: set[tuple[UUID, UUID]]
-    names: set[tuple[UUID, str]]
-
-
-async def _kept_from(session: AsyncSession, items: list[ReviewItem]) -> _KeptFrom:
-    if not items:
-        return _KeptFrom(set(), set())
+async def _barred(session: AsyncSession, items: list[ReviewItem], callers: set[Caller]) -> set[tuple[UUID, UUID]]:
+    """Whom (a person) is told nothing of which visit, as the queue shows it to them nowhere."""
+    if not items or not callers:
+        return set()
     ids = [one.visit_id for one in items]
-    there = select(VisitInvestigator.visit_id, VisitInvestigator.staff_id).where(VisitInvestigator.visit_id.in_(ids))
-    declared = (
-        select(ReviewItem.visit_id, RelativeOnStaff.name)
-        .join(RelativeOnStaff, RelativeOnStaff.household_id == ReviewItem.household_id)
-        .where(ReviewItem.visit_id.in_(ids))
+    rows = (
+        select(literal(one.id), ReviewItem.visit_id).where(ReviewItem.visit_id.in_(ids), ReviewItem.not_for(one))
+        for one in callers
     )
-    people = {(visit_id, staff_id) for visit_id, staff_id in await session.execute(there)}
-    return _KeptFrom(people, {(visit_id, name) for visit_id, name in await session.execute(declared)})
+    return {(person, visit_id) for person, visit_id in await session.execute(union_all(*rows))}
 
 
-def _mark(item: ReviewItem) -> tuple[UUID, int, int]:
-    return item.visit_id, item.version, item.priority
+def _has_just_lapsed(now: datetime) -> ColumnElement[bool]:
+    """Nothing is written when a lease ends: the time alone says so."""
+    return and_(ReviewItem.state == written("claimed"), ReviewItem.lease_until.between(now - OVERLAP, now))
 
 
-def _tell(listener: _Listener, items: list[ReviewItem], caller: Caller, kept_from: _KeptFrom) -> None:
+def _mark(item: ReviewItem, now: datetime) -> tuple[UUID, int, int, str]:
+    return item.visit_id, item.version, item.priority, _state(item, now)
+
+
+def _state(item: ReviewItem, now: datetime) -> str:
+    has_lapsed = item.lease_until is not None and item.lease_until <= now
+    return "waiting" if has_lapsed else item.state
+
+
+def _tell(listener: _Listener, items: list[ReviewItem], caller: Caller, now: datetime) -> None:
     """Of what the caller may see now; the stream of one who may see nothing any more ends."""
     with contextlib.suppress(asyncio.QueueFull):  # a desk that reads nothing will ask the queue when it comes back
         for one in items:
-            is_kept = (one.visit_id, caller.id) in kept_from.people or (one.visit_id, caller.name) in kept_from.names
-            if caller.covers(one.area_code, REVIEW_ROLES) and not is_kept:
-                listener.news.put_nowait(_event(one))
+            if caller.covers(one.area_code, REVIEW_ROLES):
+                listener.news.put_nowait(_event(one, now))
         if not caller.grants:
             listener.news.put_nowait(None)
 
 
-def _event(item: ReviewItem) -> bytes:
+def _event(item: ReviewItem, now: datetime) -> bytes:
     change = QueueChange(
         visit_id=item.visit_id,
         area_code=item.area_code,
         kind=item.kind,
-        state=item.state,
-        priority=item.priority,
+        state=_state(item, now),
         version=item.version,
     )
     return b"event: changed\ndata: " + msgspec.json.encode(change) + b"\n\n"

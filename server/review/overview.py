@@ -43,6 +43,7 @@ from server.models.review import (
     Finding,
     ReviewItem,
     SeenFix,
+    SpotCheck,
     VisitMonth,
     VisitMonthChange,
     VisitTally,
@@ -319,7 +320,7 @@ async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -
 
 
 async def map_points(session: AsyncSession, caller: Caller, period: Period) -> list[MapPoint]:
-    """Where visits began, the latest first, MOST_POINTS at most."""
+    """Where visits began, the latest first, MOST_POINTS at most; none that the caller is on the way to check."""
     require(caller, REVIEW_ROLES)
     rows = await session.execute(
         select(
@@ -337,6 +338,7 @@ async def map_points(session: AsyncSession, caller: Caller, period: Period) -> l
             SeenFix.moment == "start",
             SeenFix.captured_at >= period.begin,
             SeenFix.captured_at < period.end,
+            SeenFix.visit_id.not_in(SpotCheck.hidden_from(caller.id)),
         )
         .order_by(SeenFix.captured_at.desc())
         .limit(MOST_POINTS)

@@ -30,6 +30,7 @@ _CLAIMING = _SIGNED | problems(
     "auth.forbidden",
     "review.own_visit",
     "review.relative",
+    "review.blind",
     "review.claimed_by_other",
     "review.decided",
     "review.not_claimed",
@@ -241,6 +242,7 @@ async def hand_over_visit(
         "auth.forbidden",
         "review.own_visit",
         "review.relative",
+        "review.blind",
         "review.not_claimed",
         "review.claimed_by_other",
         "review.decided",
@@ -290,7 +292,9 @@ async def undo_decision(visit_id: FromPath[UUID], officer: Officer, session: Ses
     "/visits/{visit_id:uuid}/reopen",
     status_code=204,
     responses=_SIGNED
-    | problems("thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.not_decided"),
+    | problems(
+        "thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.blind", "review.not_decided"
+    ),
 )
 async def reopen_visit(visit_id: FromPath[UUID], data: JSONBody[Reason], officer: Officer, session: Session) -> None:
     await decisions.reopen_visit(session, officer, visit_id, data.reason, utc_now())

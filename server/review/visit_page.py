@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
@@ -19,7 +19,7 @@ from server.models.areas import Area
 from server.models.evidence import Evidence, Photo
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import Decision, Finding, ReviewItem, SpotCheck
+from server.models.review import Decision, Finding, ReviewItem, SpotCheck, keep_blind
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 from server.review.rules import sentence
 
@@ -125,7 +125,7 @@ class PhotoLink(Answer):
 async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitPage:
     """Raises `thing.not_found` for a visit that isn't there or isn't in the caller's area; `review.blind`."""
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
-    await _keep_blind(session, caller, visit_id)
+    await keep_blind(session, caller, visit_id)
     household = await session.get_one(Household, visit.household_id)
     area = await session.get_one(Area, visit.area_code)
     decision = await session.scalar(select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)))
@@ -155,19 +155,6 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         amendments=await _amendments(session, visit),
         previous=await _previous(session, caller, visit),
     )
-
-
-async def _keep_blind(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
-    """Whoever is on the way to check a visit does not read it first. Raises `review.blind`."""
-    on_the_way = await session.scalar(
-        select(SpotCheck.id).where(
-            SpotCheck.visit_id == visit_id,
-            SpotCheck.state == "assigned",
-            or_(SpotCheck.staff_id == caller.id, SpotCheck.partner_id == caller.id),
-        )
-    )
-    if on_the_way is not None:
-        raise Problem("review.blind")
 
 
 async def _amendments(session: AsyncSession, visit: Visit) -> list[AmendmentLine]:
@@ -202,12 +189,14 @@ async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> Prev
             Visit.started_at < visit.started_at,
             Visit.submitted_at.is_not(None),
             Visit.id != visit.id,
+            Visit.id.not_in(SpotCheck.hidden_from(caller.id)),
         )
         .order_by(Visit.started_at.desc())
         .limit(1)
     )
     if before is None or before.started_at is None:
         return None
+    audit.record(session, caller, "visit.opened", "visit", before.id, area_code=before.area_code, beside=str(visit.id))
     return PreviousVisit(
         visit_id=before.id,
         kind=before.kind,
@@ -296,7 +285,8 @@ async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: 
     """All that was ever doubted about a visit, the latest first: what stands, and what no longer holds."""
     require(caller, DESK_ROLES)
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
-    await _keep_blind(session, caller, visit_id)
+    await keep_blind(session, caller, visit_id)
+    audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code, part="findings")
     rows = await session.execute(
         select(Finding, Staff.name)
         .outerjoin(Staff, Staff.id == Finding.settled_by)
@@ -335,7 +325,7 @@ async def link_photo(
     Raises `photo.not_ready`, `photo.erased`.
     """
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
-    await _keep_blind(session, caller, visit_id)
+    await keep_blind(session, caller, visit_id)
     evidence: Evidence = found(
         await session.scalar(
             readable(Evidence, caller).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)

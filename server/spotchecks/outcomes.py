@@ -25,7 +25,7 @@ from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
-from server.models.review import SpotCheck
+from server.models.review import SpotCheck, keep_blind
 from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.comparison import compare, name_cells
 from server.spotchecks.teams import end_grants
@@ -82,14 +82,17 @@ class ComparedLine(Answer):
 async def compare_visits(services: Services, *, visit_id: str) -> None:
     """A visit of kind `spot_check` is whole: compare it with the first. Safe to run again.
 
-    A visit that anyone of the first team took part in is no second look, and is left alone.
+    A visit that anyone of the first team took part in is no second look, and is left alone. What was compared stays:
+    whoever corrects the second visit afterwards may have read the first by then.
     """
     async with open_session(services.sessions) as session:
         second = await session.get_one(Visit, UUID(visit_id))
         check = await session.scalar(
             select(SpotCheck).where(SpotCheck.assignment_id == second.assignment_id).with_for_update()
         )
-        if second.assignment_id is None or check is None or await _were_there(session, check.visit_id, second.id):
+        if second.assignment_id is None or check is None or check.state != "assigned":
+            return
+        if await _were_there(session, check.visit_id, second.id):
             return
         first = await session.get_one(Visit, check.visit_id)
         now = utc_now()
@@ -248,8 +251,13 @@ def _line(check: SpotCheck, head_name: str) -> SpotCheckLine:
 
 
 async def open_comparison(session: AsyncSession, caller: Caller, spot_check_id: UUID) -> list[ComparedLine]:
-    """Both teams' answers side by side, what differs first; empty until there are both."""
+    """Both teams' answers side by side, what differs first; empty until there are both.
+
+    Raises `review.blind` for who is on the way to check the same visit once more.
+    """
     check: SpotCheck = found(await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id)))
+    if check.comparison:
+        await keep_blind(session, caller, check.visit_id)
     audit.record(session, caller, "spot_check.opened", "spot_check", check.id, area_code=check.area_code)
     first = await session.get_one(Visit, check.visit_id)
     cells = name_cells(convert(await _body(session, first), Template))

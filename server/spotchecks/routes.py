@@ -120,7 +120,7 @@ export_spot_checks = export_of(
 )
 
 
-@get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE)
+@get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE | problems("review.blind"))
 async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, session: Session) -> list[ComparedLine]:
     return await outcomes.open_comparison(session, officer, spot_check_id)
 

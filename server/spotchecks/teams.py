@@ -7,7 +7,7 @@ the kind `spot_check`. The assignment goes to these two alone: the home's own ca
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import Text, cast, func, literal, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
@@ -19,6 +19,7 @@ from server.models import audit
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
+from server.models.evidence import Evidence
 from server.models.feed import announce, announce_to
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff, StaffRole
@@ -27,7 +28,7 @@ from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.plans import PLANNING_ROLES
 
 # What the trail says of somebody who has seen the answers of a visit.
-READING = ("visit.opened", "visit.bundled")
+READING = ("visit.opened", "visit.bundled", "photo.linked", "spot_check.opened")
 
 
 class Team(Wire):
@@ -93,9 +94,13 @@ async def _fit(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> se
     Who was there, who has read the first visit at a desk, and whom the household names as a relative are none of them.
     """
     there = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == check.visit_id)
+    things = union(
+        select(literal("visit"), literal(str(check.visit_id))),
+        select(literal("evidence"), cast(Evidence.id, Text)).where(Evidence.visit_id == check.visit_id),
+        select(literal("spot_check"), cast(SpotCheck.id, Text)).where(SpotCheck.visit_id == check.visit_id),
+    )
     read = select(AuditEntry.actor_id).where(
-        AuditEntry.thing_kind == "visit",
-        AuditEntry.thing_id == str(check.visit_id),
+        tuple_(AuditEntry.thing_kind, AuditEntry.thing_id).in_(things),
         AuditEntry.action.in_(READING),
         AuditEntry.actor_id.is_not(None),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -15,6 +15,7 @@ from server.models.people import Device, StaffRole
 from server.models.review import ReviewItem
 from server.models.visits import Visit, VisitInvestigator
 from server.review.live import QueueWatch
+from tests.review.makers import MORNING
 from tests.review.test_queue import claim
 
 TODAY = date(2026, 11, 20)
@@ -97,3 +98,30 @@ async def test_a_stream_that_is_open_hears_no_more_than_its_desk_may_see_by_now(
             .values(version=ReviewItem.version + 1, changed_at=func.now())
         )
     assert await next_change(stream) is None
+
+
+async def test_who_watches_the_queue_hears_of_a_claim_handed_over_and_of_one_that_lapsed(
+    ground, desk, county_desk, services, monkeypatch
+):
+    """Long after the claim, whose own news are over by then; nothing is written when a lease ends."""
+    monkeypatch.setattr("server.review.live.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("server.review.live.OVERLAP", timedelta(seconds=3))
+    visit, other = await ground.examined(0), await ground.examined(1, started_at=MORNING + timedelta(days=1))
+    for one in (visit, other):
+        await claim(desk, one)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(ReviewItem).values(changed_at=MORNING))
+    stream = QueueWatch(services).stream(listener(desk))
+    await anext(stream)
+    heard = asyncio.create_task(next_change(stream))
+    await asyncio.sleep(0.3)
+    await desk.http.post(f"/desk/v1/queue/{visit}/hand-over", json={"toStaffId": str(county_desk.id)})
+    change = await heard
+    assert (change["visitId"], change["state"]) == (str(visit), "claimed")
+    heard = asyncio.create_task(next_change(stream))
+    async with open_session(services.sessions) as session:
+        lapsing = update(ReviewItem).where(ReviewItem.visit_id == other)
+        await session.execute(lapsing.values(lease_until=utc_now() + timedelta(seconds=0.3)))
+    change = await heard
+    assert (change["visitId"], change["state"]) == (str(other), "waiting")
+    await stream.aclose()

@@ -198,12 +198,22 @@ async def test_a_team_works_there_and_comes_without_favour(ground, desk, spoil):
     assert again.json()["code"] == "spot_check.not_open"
 
 
-@pytest.mark.parametrize("reading", ["", "/bundle"])
+READINGS = ("visits/{first}", "visits/{first}/findings/history", "visits/{first}/bundle", "visits/{first}/photos/{photo}/link",
+            "visits/{later}", "spot-checks/{other}/comparison")  # fmt: skip
+
+
+@pytest.mark.parametrize("reading", READINGS)
 async def test_who_has_read_the_first_visit_at_a_desk_is_not_sent_to_repeat_it(ground, desk, system, reading):
+    """Also beside a later visit, or in the comparison of another check."""
     first = await ground.examined()
-    check = await drawn_check(ground, first)
+    later = await ground.examined(started_at=MORNING + DAY, author="wuyanqiu", partner="zhengtangye")
+    check, other = await drawn_check(ground, first), await drawn_check(ground, first)
+    async with open_session(ground.services.sessions) as session:
+        photo = await session.scalar(select(Evidence.id).where(Evidence.visit_id == first).limit(1))
+        (await session.get_one(SpotCheck, other)).state = "compared"
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
-    assert (await officer.http.get(f"/desk/v1/visits/{first}{reading}")).status_code == 200
+    path = reading.format(first=first, later=later, photo=photo, other=other)
+    assert (await officer.http.get(f"/desk/v1/{path}")).status_code == 200
     sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "panhuaixu", "hesuian"))
     assert sent.json()["code"] == "spot_check.team_unfit"
     assert (await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json={})).status_code in {400, 403}
@@ -311,6 +321,95 @@ async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(gr
         assert answer.json()["code"] == "review.blind", path
     assert (await desk.http.get(f"/desk/v1/visits/{first}")).status_code == 200
     assert (await officer.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json() == []
+
+
+async def test_nothing_at_the_desk_tells_the_team_of_the_first_visit(ground, desk, system):
+    """Not the queue, whose lines show doubts, nor the map, nor a later visit's page, nor another check's comparison."""
+    first = await ground.examined(minutes=5)
+    later = await ground.examined(started_at=MORNING + DAY, author="wuyanqiu", partner="zhengtangye")
+    check, other = await drawn_check(ground, first), await drawn_check(ground, first)
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(SpotCheck, other)).comparison = [
+            {"question": "savings_fen", "memberId": None, "agrees": True, "first": 100, "second": 100}
+        ]
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    november = {"from": "2026-11-01", "to": "2026-11-30"}
+
+    async def shown():
+        listed = (await officer.http.get("/desk/v1/queue")).json()["items"]
+        saved = (await officer.http.get("/desk/v1/exports/queue")).text
+        points = (await officer.http.get("/desk/v1/overview/points", params=november)).json()
+        beside = (await officer.http.get(f"/desk/v1/visits/{later}")).json()["previous"]
+        compared = await officer.http.get(f"/desk/v1/spot-checks/{other}/comparison")
+        counts = (await officer.http.get("/desk/v1/queue/counts")).json()
+        return [
+            str(first) in {one["visitId"] for one in listed},
+            str(first) in saved,
+            str(first) in {one["visitId"] for one in points},
+            beside is not None,
+            compared.status_code == 200,
+            "visit.too_short" in counts["byFinding"],
+        ]
+
+    assert (await desk.http.get("/desk/v1/queue/counts")).json()["byFinding"] == {"visit.too_short": 1}
+    await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "panhuaixu"))
+    assert await shown() == [False] * 6
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(SpotCheck, check)).state = "compared"
+    assert await shown() == [True] * 6
+
+
+async def test_the_team_decides_nothing_about_the_first_visit_while_it_is_on_the_way(ground, desk, system):
+    first = await ground.examined()
+    check = await drawn_check(ground, first)
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "panhuaixu"))
+    for act, told in (
+        (f"queue/{first}/claim", {}),
+        (f"visits/{first}/decision", {"outcome": "accepted"}),
+        (f"visits/{first}/decision/undo", {}),
+    ):
+        assert (await officer.http.post(f"/desk/v1/{act}", json=told)).json()["code"] == "review.blind", act
+    assert (await officer.http.post("/desk/v1/queue/claim")).json()["code"] == "review.queue_empty"
+    bulk = await officer.http.post("/desk/v1/queue/accept", json={"visitIds": [str(first)]})
+    assert bulk.json()[0]["code"] == "thing.not_found"
+    await desk.http.post(f"/desk/v1/queue/{first}/claim")
+    handed = await desk.http.post(f"/desk/v1/queue/{first}/hand-over", json={"toStaffId": str(officer.id)})
+    assert handed.json()["code"] == "review.holder_unfit"
+
+
+async def test_whose_visit_was_checked_decides_nothing_about_the_check(ground, desk, system):
+    first = await ground.examined(partner="panhuaixu")
+    check = await drawn_check(ground, first)
+    sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "xuyuning"))
+    second = await ground.examined(
+        kind="spot_check", checklist="again_review_standard", assignment_id=UUID(sent.json()["assignmentId"]),
+        author="hesuian", partner="xuyuning", started_at=MORNING + 9 * DAY,
+    )  # fmt: skip
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    assert (await officer.http.get("/desk/v1/queue")).json()["items"] == []
+    assert (await officer.http.post(f"/desk/v1/queue/{second}/claim")).json()["code"] == "review.own_visit"
+    assert (await officer.http.post("/desk/v1/queue/claim")).json()["code"] == "review.queue_empty"
+    bulk = await officer.http.post("/desk/v1/queue/accept", json={"visitIds": [str(second)]})
+    assert bulk.json()[0]["code"] == "thing.not_found"
+    await desk.http.post(f"/desk/v1/queue/{second}/claim")
+    handed = await desk.http.post(f"/desk/v1/queue/{second}/hand-over", json={"toStaffId": str(officer.id)})
+    assert handed.json()["code"] == "review.holder_unfit"
+
+
+async def test_what_the_second_team_corrects_once_it_may_read_the_first_visit_changes_no_comparison(
+    ground, desk, system
+):
+    check, second = await compared(ground, desk, 0, {"housing_tenure": "owned"}, {"housing_tenure": "rented"})
+    await system.run_jobs()
+    before = (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json()
+    assert before[0]["agrees"] is False
+    async with open_session(ground.services.sessions) as session:
+        visit = await session.get_one(Visit, second)
+        visit.document = visit.document | {"answers": visit.document["answers"] | {"housing_tenure": "owned"}}
+    await examine_visit(ground.services, visit_id=str(second))
+    await system.run_jobs()
+    assert (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json() == before
 
 
 async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_counts_for_nothing(ground, desk, system):
