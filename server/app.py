@@ -140,6 +140,22 @@ def note_requests(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
+def keep_out_of_caches(app: ASGIApp) -> ASGIApp:
+    """What says nothing else of it is stored nowhere: names, numbers and tokens stay off an office's shared disks."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", []))
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    message["headers"] = [*headers, (b"cache-control", b"no-store")]
+            await send(message)
+
+        await app(scope, receive, marked_send)
+
+    return middleware
+
+
 def _request_id(scope: Scope) -> str:
     """The caller's own id where it is a UUID (a proxy's or a phone's), else one of ours."""
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
@@ -217,7 +233,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         logging_config=None,
     )
     # Around everything, so that an address nobody serves is noted and numbered like the others.
-    app.asgi_handler = note_requests(app.asgi_handler)
+    app.asgi_handler = note_requests(keep_out_of_caches(app.asgi_handler))
     return app
 
 

@@ -16,11 +16,14 @@ _ROUTES = [
 _VALIDATORS: dict[str, Any] = {}
 # What the framework itself answers anywhere: it has the one error shape, and no route lists it.
 ANYWHERE = {400, 404, 405, 413, 415, 500, 503}
+# Or asked for again each time, as what a phone pulls is.
+KEPT_NOWHERE = {"no-store", "no-cache", "private, no-cache"}
 
 
 async def hold_to_contract(response: httpx.Response) -> None:
-    """Fails the test when an answer's status or body is not what openapi.json says."""
+    """Fails the test when an answer's status or body is not what openapi.json says, or a cache might keep it."""
     await response.aread()
+    assert response.headers.get("cache-control") in KEPT_NOWHERE, f"{response.request.url.path} may be kept on a disk"
     path = response.request.url.path
     method = response.request.method.lower()
     operation = next((item[method] for pattern, _, item in _ROUTES if pattern.match(path) and method in item), None)
