@@ -305,7 +305,7 @@ export const t = say({
   elsewhereTitle: ['已在另一个窗口打开', 'Open in another window'],
   elsewhereText: ['为避免两处填写互相覆盖，同时只能用一个窗口。', 'Only one window at a time, so that two don’t overwrite each other.'],
   useHere: ['在这里使用', 'Use it here'],
-  oldBrowser: ['本机浏览器不支持离线保存，请更新微信或换用新版浏览器', 'This browser can’t keep visits offline: update it'],
+  oldBrowser: ['本机浏览器不支持离线保存，请更新微信或换用新版浏览器。', 'This browser can’t keep visits offline: update it.'],
   openFailed: ['打不开本机数据', 'The data on this phone can’t be opened'],
 });
 

@@ -281,6 +281,17 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languag
     assert {name: found for name, found in faults.items() if found} == {}
 
 
+async def test_the_screens_of_officers_open_in_both_languages(at_desk):
+    page = await at_desk("panhuaixu", "town_officer", "/cross-checks")
+    faults: dict[str, list[str]] = {}
+    await expect(page.get_by_role("heading", name="经济状况核对")).to_be_visible()
+    await _look_at(page, "cross-checks", faults)
+    await page.get_by_role("navigation").get_by_role("link", name="更正建议").press("Enter")
+    await expect(page.get_by_role("heading", name="更正建议")).to_be_visible()
+    await _look_at(page, "proposals-none", faults)
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
 async def test_whoever_has_no_part_at_the_desk_is_told_so_and_others_land_where_they_may(at_desk, system, server):
     ended = await system.sign_in_at_desk("yusonggu", "town_officer")
     worker = await at_desk("linhexi", "caseworker", "/cases")

@@ -7,10 +7,10 @@ export type Role = components['schemas']['Role'];
 export const REVIEWERS: readonly Role[] = ['town_officer', 'county_officer', 'supervisor'];
 export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer'];
 export const REGISTERS: readonly Role[] = [...REVIEWERS, 'admin'];
-export const TRAIL_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
+const TRAIL_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
 
 /** Who may open which screen. */
-export const SCREENS = {
+const SCREENS = {
   '/queue': REVIEWERS,
   '/visits': REVIEWERS,
   '/overview': REVIEWERS,

@@ -60,7 +60,6 @@ const t = say({
   no: ['否', 'No'],
   yuan: ['{n} 元', '{n} yuan'],
   photos: ['{n} 张照片', '{n:photo|photos}'],
-  someone: ['成员', 'Member'],
   gone: ['（名单外成员）', '(no longer listed)'],
 });
 // Taken anew at every visit: to differ says nothing.
@@ -133,7 +132,7 @@ function nameOf(id: string, members: readonly Member[]): string {
 }
 
 /** An answer as one would say it; a table is said by its parts. */
-export function sayAnswer(question: Question, answer: unknown): string {
+function sayAnswer(question: Question, answer: unknown): string {
   if (answer === undefined || answer === null || answer === '') return '–';
   switch (question.kind) {
     case 'yes_no':

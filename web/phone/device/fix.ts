@@ -1,8 +1,9 @@
 // Where this phone is, as the browser says it (WGS-84), and what stands in the way when it does not.
-import { distance as words } from '@shared/format.ts';
+import { ref, type Ref } from 'vue';
+import { block } from '../gates.ts';
 import type { Fix } from '../store/documents.ts';
 
-export type FixRefusal = 'denied' | 'unavailable' | 'timeout';
+type FixRefusal = 'denied' | 'unavailable' | 'timeout';
 
 export class NoFix extends Error {
   readonly reason: FixRefusal;
@@ -10,6 +11,25 @@ export class NoFix extends Error {
     super(reason);
     this.reason = reason;
   }
+}
+
+/** A button's own: takes a fix, tells how good it is so far, and shows the gate where there is none to be had. */
+export function useFix(taken: (fix: Fix) => void): { busy: Ref<boolean>; accuracyM: Ref<number | null>; take: () => Promise<void> } {
+  const busy = ref(false);
+  const accuracyM = ref<number | null>(null);
+  const take = async (): Promise<void> => {
+    busy.value = true;
+    accuracyM.value = null;
+    try {
+      taken(await takeFix((better) => (accuracyM.value = better.accuracyM)));
+    } catch (error) {
+      if (!(error instanceof NoFix)) throw error;
+      block(error.reason === 'denied' ? 'location-denied' : 'location-off', () => void take());
+    } finally {
+      busy.value = false;
+    }
+  };
+  return { busy, accuracyM, take };
 }
 
 const REASONS: Record<number, FixRefusal> = { 1: 'denied', 2: 'unavailable', 3: 'timeout' };
@@ -57,22 +77,4 @@ function toFix({ coords }: GeolocationPosition): Fix {
     speedMps: coords.speed,
     source: 'browser',
   };
-}
-
-export interface Place {
-  latitude: number;
-  longitude: number;
-}
-
-/** Great-circle metres; homes kept in another datum are up to some hundred metres off, enough to order a day. */
-export function metresBetween(a: Place, b: Place): number {
-  const radians = Math.PI / 180;
-  const north = Math.sin(((b.latitude - a.latitude) * radians) / 2);
-  const east = Math.sin(((b.longitude - a.longitude) * radians) / 2);
-  const chord = north * north + Math.cos(a.latitude * radians) * Math.cos(b.latitude * radians) * east * east;
-  return 2 * 6_371_008.8 * Math.asin(Math.sqrt(Math.min(1, chord)));
-}
-
-export function apart(a: Place | null, b: Place | null): string {
-  return a && b ? words(metresBetween(a, b)) : '';
 }
