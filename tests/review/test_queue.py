@@ -156,16 +156,77 @@ async def test_the_next_is_the_first_in_order_whether_it_was_never_claimed_or_it
     assert taken == [*map(str, visits[:4]), None]
 
 
-async def test_pages_neither_repeat_nor_skip_while_visits_come_in(ground, desk):
-    first = [await ground.examined(n, started_at=MORNING + n * DAY, minutes=35 - 30 * (n % 2)) for n in range(5)]
-    page = (await desk.http.get(QUEUE, params={"limit": 2})).json()
-    await ground.examined(7, started_at=MORNING + 20 * DAY, minutes=5)
-    seen = [one["visitId"] for one in page["items"]]
-    while page["nextCursor"]:
-        page = (await desk.http.get(QUEUE, params={"limit": 2, "cursor": page["nextCursor"]})).json()
-        seen += [one["visitId"] for one in page["items"]]
+async def queued(ground, number, priority, hours):
+    """A visit in the queue that came `hours` after the first morning; its findings count as `priority` days."""
+    visit = await ground.visit(number, started_at=MORNING)
+    async with open_session(ground.services.sessions) as session:
+        copied = await session.get_one(Visit, visit)
+        session.add(
+            ReviewItem(
+                visit_id=visit,
+                area_code=copied.area_code,
+                kind=copied.kind,
+                household_id=copied.household_id,
+                author_id=copied.author_id,
+                priority=priority,
+                entered_at=MORNING + timedelta(hours=hours),
+            )
+        )
+    return visit
+
+
+async def test_pages_keep_the_order_and_neither_repeat_nor_skip_while_visits_come_and_go(ground, desk, county_desk):
+    """Findings first, a day each, then waiting, then the number of the visit; five have the very same place."""
+    places = [(0, 30), (2, 78), (0, 0), (1, 24), (9, 200), (0, 0), (3, 72), (0, 5), (2, 48), (0, 100), (5, 140)]
+    at = {await queued(ground, n, priority, hours): hours - 24 * priority for n, (priority, hours) in enumerate(places)}
+    in_order = sorted(at, key=lambda visit: (at[visit], visit))
+    assert sorted(at.values()).count(0) == 5
+    assert in_order not in (sorted(at), sorted(at, reverse=True))
+
+    async def read(limit, between=None):
+        page = {"nextCursor": None}
+        seen = []
+        while True:
+            asked = {"limit": limit, "cursor": page["nextCursor"]} if page["nextCursor"] else {"limit": limit}
+            page = (await desk.http.get(QUEUE, params=asked)).json()
+            seen += [UUID(one["visitId"]) for one in page["items"]]
+            assert len(seen) < 50, "the pages go round"
+            if not page["nextCursor"]:
+                return seen
+            if between:
+                await between(seen)
+
+    for limit in (1, 2, 3, 4, 11, 50):
+        assert await read(limit) == in_order, limit
+    gone, doubted, come = [], [], []
+
+    async def others_work(seen):
+        """Of what was read the last is decided; of what was not the last is doubted more; two come, before and after."""
+        left = [one for one in in_order if one not in {*seen, *gone, *doubted}]
+        await claim(county_desk, seen[-1])
+        await decide(county_desk, seen[-1])
+        if len(left) > 2:
+            await claim(county_desk, left[1])
+            await decide(county_desk, left[1])
+            gone.append(left[1])
+            doubted.append(left[-1])
+            async with open_session(ground.services.sessions) as session:
+                (await session.get_one(ReviewItem, left[-1])).priority += 100
+        come.append(await queued(ground, 11 + len(come), 50, 0))
+        come.append(await queued(ground, 11 + len(come), 0, 500 + len(come)))
+
+    seen = await read(3, others_work)
     assert len(seen) == len(set(seen))
-    assert set(map(str, first)) <= set(seen)
+    assert [one for one in seen if one in at] == [one for one in in_order if one not in {*gone, *doubted}]
+    assert [one for one in seen if one in come] == come[1::2]
+
+
+async def test_whoever_claims_again_and_again_gets_them_in_the_order_of_the_pages(ground, desk):
+    for number, (priority, hours) in enumerate([(0, 30), (2, 78), (0, 0), (1, 24), (9, 200)]):
+        await queued(ground, number, priority, hours)
+    listed = shown(await desk.http.get(QUEUE))
+    taken = [UUID((await desk.http.post(f"{QUEUE}/claim")).json()["visitId"]) for _ in range(5)]
+    assert taken == listed
 
 
 async def test_a_view_is_saved_under_a_name_changed_and_forgotten(desk):
