@@ -17,13 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.core import jobs
 from server.core.access import REVIEW_ROLES, Caller, Role, readable, require
 from server.core.database import open_session
-from server.core.errors import Problem
+from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.settings import Settings
 from server.core.wire import Answer, LongText, ShortText, Wire
 from server.models import audit
 from server.models.areas import rule_values
+from server.models.checklists import ChecklistTemplate
 from server.models.feed import announce
 from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck, tally
 from server.models.visits import ARRIVING_STATES, Visit
@@ -97,7 +98,7 @@ async def decide(
     """Decide a visit that the caller holds. The same key and content again gives the same answer.
 
     Raises `review.not_claimed`, `review.claimed_by_other` and `review.decided` (with who and what),
-    `review.reason_required`.
+    `review.reason_required`, and `request.invalid` for a question or a photo that the visit does not have.
     """
     item = await lock_item(session, caller, visit_id)
     undo = timedelta(seconds=await _undo_s(session, item, now))
@@ -110,6 +111,7 @@ async def decide(
         raise Problem("review.not_claimed")
     if asked.outcome != "accepted" and not asked.reason.strip():
         raise Problem("review.reason_required")
+    await _refuse_unknown(session, visit_id, asked.questioned)
     await _settle_findings(session, caller, visit_id, asked)
     decision = await _write(session, caller, item, asked, idempotency_key, undo, now)
     return _told(decision, undo)
@@ -128,15 +130,38 @@ async def _same_act(
     before = await session.scalar(select(Decision).where(Decision.idempotency_key == key))
     if before is None:
         return None
-    same = (before.visit_id, before.reviewer_id, before.outcome, before.reason) == (
+    same = (before.visit_id, before.reviewer_id, before.outcome, before.reason, before.questioned) == (
         visit_id,
         caller.id,
         asked.outcome,
         asked.reason,
+        [_questioned(one) for one in asked.questioned],
     )
     if not same:
         raise Problem("request.idempotency_key_reused")
     return before
+
+
+async def _refuse_unknown(session: AsyncSession, visit_id: UUID, questioned: list[Questioned]) -> None:
+    """The phone opens at each question and photo that a return names: they are the visit's own.
+
+    Raises `request.invalid`.
+    """
+    if not questioned:
+        return
+    visit = await session.get_one(Visit, visit_id)
+    asked_by = ChecklistTemplate.code == visit.checklist_code, ChecklistTemplate.version == visit.checklist_version
+    body: dict[str, Any] = (await session.scalars(select(ChecklistTemplate.body).where(*asked_by))).one()
+    questions = {one["id"] for section in body["sections"] for one in section["questions"]}
+    photos = {UUID(one["id"]) for one in visit.document.get("photos", [])}
+    faults = []
+    for place, one in enumerate(questioned):
+        if one.question_id not in questions:
+            faults.append(Fault(f"/questioned/{place}/questionId", "question.unknown", one.question_id[:40]))
+        if one.evidence_id is not None and one.evidence_id not in photos:
+            faults.append(Fault(f"/questioned/{place}/evidenceId", "photo.unknown", str(one.evidence_id)))
+    if faults:
+        raise Problem("request.invalid", faults=faults)
 
 
 async def _settle_findings(session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide) -> None:

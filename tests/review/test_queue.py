@@ -12,6 +12,7 @@ from server.core.ids import new_id
 from server.models.areas import AreaRule
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
+from server.models.evidence import Evidence
 from server.models.people import Staff, StaffRole
 from server.models.review import Decision, QueueCount, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
@@ -297,6 +298,28 @@ async def test_a_colleague_who_may_not_decide_is_handed_nothing(ground, desk, sp
     assert (answer.status_code == 200) is (spoil is None)
     if spoil:
         assert answer.json()["code"] == "review.holder_unfit"
+
+
+async def test_a_return_names_questions_and_photos_of_the_visit_alone_and_the_same_key_the_same_ones(ground, desk):
+    """The phone opens at exactly these: one that is not its own would be asked for, and shown nowhere."""
+    visit, other = await ground.examined(), await ground.examined(1, started_at=MORNING + DAY)
+    async with ground.services.sessions() as session:
+        photos = [await session.scalar(select(Evidence.id).where(Evidence.visit_id == one)) for one in (visit, other)]
+    own, foreign = ({"questionId": "photo_outside", "evidenceId": str(one), "reason": "看不清"} for one in photos)
+    savings = {"questionId": "savings_fen", "reason": "存折？"}
+    await claim(desk, visit)
+    refused = await decide(desk, visit, "returned", questioned=[savings, {**savings, "questionId": "no_such"}, foreign])
+    assert refused.json()["code"] == "request.invalid"
+    assert [one["pointer"] for one in refused.json()["errors"]] == [
+        "/questioned/1/questionId",
+        "/questioned/2/evidenceId",
+    ]
+    key = {"headers": {"Idempotency-Key": "one-act"}}
+    done = await decide(desk, visit, "returned", questioned=[savings, own], **key)
+    again = await decide(desk, visit, "returned", questioned=[savings, own], **key)
+    assert (done.status_code, again.json()) == (200, done.json())
+    less = await decide(desk, visit, "returned", questioned=[savings], **key)
+    assert less.json()["code"] == "request.idempotency_key_reused"
 
 
 async def test_a_lapsed_claim_goes_to_the_next_and_may_be_used_while_nobody_took_it(ground, desk, county_desk):
