@@ -64,6 +64,9 @@ def test_every_code_that_the_trail_keeps_as_a_fact_has_a_word():
     sheets = set(re.findall(r'_Sheet\("\w+", "(\w+)"', (ROOT / "server" / "cases" / "notices.py").read_text()))
     assert len(sheets) > 3
     assert sheets - known == set()
+    called = {one.arg for call in calls("audit.record") for one in call.keywords if one.arg not in {None, "area_code"}}
+    assert len(called) > 20
+    assert called - known == set()
 
 
 def recorded() -> Iterator[tuple[set[str], set[str]]]:

@@ -10,7 +10,9 @@ const NAMES: Record<string, Word> = {
   amount_fen: ['金额（元）', 'Amount (yuan)'],
   answer: ['回答', 'Answer'],
   asked: ['查询', 'Asked for'],
+  assignment: ['任务', 'Task'],
   attestation: ['确认', 'Attestation'],
+  beside: ['对照的走访', 'Beside the visit'],
   case_id: ['案件', 'Case'],
   cases: ['件数', 'Cases'],
   channel: ['来源', 'Channel'],
@@ -30,10 +32,12 @@ const NAMES: Record<string, Word> = {
   notices: ['条数', 'Notices'],
   outcome: ['结果', 'Outcome'],
   panel: ['小组人数', 'Panel'],
+  part: ['部分', 'Part'],
   passed: ['通过', 'Passed'],
   people: ['人数', 'People'],
   population: ['总体', 'Population'],
   population_sha256: ['总体指纹', 'Population hash'],
+  posting_id: ['公示', 'Posting'],
   proposal: ['更正建议', 'Proposal'],
   reason: ['理由', 'Reason'],
   received: ['收到', 'Received'],
@@ -105,7 +109,8 @@ const CODES: Record<string, Record<string, Word>> = {
   finding: COMPLAINT_FINDINGS,
   kind: { ...NOTICE_KINDS, ...KINDS, ...SHEETS },
   reason: ENDINGS,
-  why: { review: ['审核本次走访', 'Reviewing it'], decided: ['查看已审走访', 'It is decided'], oversight: ['查看', 'Oversight'], case: ['审查材料', 'Papers of a case'] },
+  part: { findings: ['历次疑点', 'Earlier findings'] },
+  why: { review: ['审核本次走访', 'Reviewing it'], decided: ['查看已审走访', 'It is decided'], oversight: ['查看', 'Oversight'], case: ['审查材料', 'Papers of a case'], posting: ['公示张贴', 'A posting hung up'] },
 };
 
 export interface Fact {
