@@ -26,7 +26,8 @@ MEDIA_TYPES: dict[Form, str] = {
 }
 # A workbook lies in memory and on disk until it is whole, at a second for ten thousand rows. CSV has no end.
 MOST_XLSX_ROWS = 50_000
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The wide ones are typed by a Chinese keyboard, and a spreadsheet takes them for the narrow.
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 # What a route that answers a file says of it.

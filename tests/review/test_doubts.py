@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import re
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageOps
@@ -17,9 +18,10 @@ from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import SEEN_MARK, Finding, SeenPhoto
 from server.models.visits import Visit
 from server.review import rules
+from server.review.doubts import presence
 from server.review.examination import examine_visit, look_again, on_rule_changed
 from server.review.neighbours import fill_in_marks, find_alike
-from server.review.rules import RULES, look_at_photos, sentence
+from server.review.rules import RULES, Rule, look_at_photos, sentence
 from server.review.view import view_visit
 from tests.media.media_makers import make_scene
 from tests.review.makers import MORNING
@@ -539,6 +541,13 @@ def test_each_row_declares_the_settings_that_its_function_reads(rule):
     read = set(re.findall(r'view\.rule\("([^"]+)"\)', inspect.getsource(rule.find)))
     assert read <= set(rule.settings)
     assert set(rules.codes_reading(f"finding.{rule.code}")) == {rule.code}
+
+
+def test_the_rule_that_the_architecture_shows_as_an_example_is_the_rule():
+    shown = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    function, row = shown.partition("## To add a rule")[2].split("```python\n")[1].split("```")[0].split("\n\n\n")
+    assert function + "\n" == inspect.getsource(presence.too_short)
+    assert eval(row, {"Rule": Rule, "presence": presence}) in RULES
 
 
 async def test_photos_are_read_for_the_rules_that_look_at_them_alone(ground):

@@ -114,6 +114,9 @@ async def test_the_queue_is_saved_by_the_filters_that_its_list_takes(ground, des
 def test_a_cell_is_never_a_formula():
     assert cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
     assert cell("+86 199") == "'+86 199"
+    for begin in ("-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"):
+        assert cell(f"{begin}SUM(A1)").startswith("'"), begin
+        assert cell([f"{begin}SUM(A1)", "b"]).startswith("'"), begin
     assert cell("甲\x00乙") == "甲乙"
     assert cell(["a", "b"]) == "a; b"
     assert cell(-3) == -3
