@@ -23,8 +23,6 @@ from tests.review.makers import MORNING, Ground
 METRES_PER_DEGREE = 111_195
 # So far from the limit, in metres: less than any accuracy of a phone.
 A_LITTLE_M = 10.0
-# The days before are those of `plant`.
-AFTER_THE_OTHERS = 700
 Rules = dict[str, Any]
 # Of how many of them the rule has to tell.
 ALL, NONE = "all", "none"
@@ -50,7 +48,6 @@ class Caught(NamedTuple):
 async def plant_tricks(ground: Ground, *, each: int, run_jobs: Callable[[], Any], seed: int = 2) -> list[Caught]:
     """Plant each trick so many times, let every job run, and tell how many visits were doubted for it."""
     fields = await start_fields(ground, seed)
-    fields.days = AFTER_THE_OTHERS
     async with ground.services.sessions() as session:
         rules = await rule_values(session, ground.homes[0].area_code, MORNING.date())
     visits = {trick.name: [one for _ in range(each) for one in await trick.plant(fields, rules)] for trick in TRICKS}

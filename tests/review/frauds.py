@@ -66,14 +66,12 @@ class Fields:
         self.ground, self.teams, self.dice = ground, teams, random.Random(seed)
         self.truth: dict[UUID, set[str]] = {}
         self.maybe: dict[UUID, set[str]] = {}
-        self.days = 0
-        # Homes of which something untrue was told: what is told next differs from it.
-        self.untrue: set[int] = set()
 
     def free_day(self) -> datetime:
         """Nine in the morning of a day on which nobody has been anywhere."""
-        self.days += 1
-        return MORNING.replace(hour=1, minute=0) + (self.days - LONG_AGO) * DAY
+        self.ground.days += 1
+        assert self.ground.days < LONG_AGO, "the county has begun too late for so many days"
+        return MORNING.replace(hour=1, minute=0) + (self.ground.days - LONG_AGO) * DAY
 
     def homes(self, number: int, *, members: int = 1) -> list[int]:
         """Neighbouring homes, so that the walk between them is one."""
@@ -100,9 +98,9 @@ class Fields:
         told, stripped = self.untidy(home, lie.told)
         visit_id = await self.ground.visit(home, **told)
         self.truth[visit_id] = set(lie.truth) | ({STRIPPED} if stripped else set())
-        self.maybe[visit_id] = set(lie.maybe) | (_DIFFERS if home in self.untrue else set())
+        self.maybe[visit_id] = set(lie.maybe) | (_DIFFERS if home in self.ground.untrue else set())
         if "answers" in lie.told:
-            self.untrue.add(home)
+            self.ground.untrue.add(home)
         await examine_visit(self.ground.services, visit_id=str(visit_id))
         return visit_id
 

@@ -40,6 +40,10 @@ class Ground:
         self.homes = homes
         self.devices: dict[UUID, UUID] = {}
         self.dice = random.Random(7)
+        # Of those who plant a county here one after the other: the days that somebody has been anywhere, and the homes
+        # of which something untrue was told, for what is told next differs from it.
+        self.days = 0
+        self.untrue: set[int] = set()
 
     @classmethod
     async def open(cls, services):
