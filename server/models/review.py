@@ -561,7 +561,10 @@ class SpotCheck(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        return in_areas(cls.area_code, caller, REVIEW_ROLES)
+        """By area; of a check of their own visit a caller hears once it is over, and sends nobody to make it."""
+        of_own: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
+        is_over = or_(cls.state == "compared", cls.visit_id.not_in(of_own))
+        return and_(in_areas(cls.area_code, caller, REVIEW_ROLES), is_over)
 
     @classmethod
     def hidden_from(cls, staff_id: Any) -> Any:

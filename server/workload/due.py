@@ -14,6 +14,8 @@ from server.core.workdays import working_days_between
 from server.models.areas import Area, load_overrides
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff
+from server.models.review import SpotCheck
+from server.models.visits import VisitInvestigator
 
 Which = Literal["due", "overdue"]
 LONGEST_PAGE = 200
@@ -50,7 +52,7 @@ async def list_due(
     limit: int,
     today: date,
 ) -> Page[DueLine]:
-    """Open visits in order of their due days. Two queries for any page."""
+    """Open visits in order of their due days, without checks of what the caller did. Two queries for any page."""
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     holders = (
@@ -59,11 +61,17 @@ async def list_due(
         .where(Caseload.household_id == Household.id, Caseload.revoked_at.is_(None))
         .scalar_subquery()
     )
+    of_own = (
+        select(SpotCheck.assignment_id)
+        .join(VisitInvestigator, VisitInvestigator.visit_id == SpotCheck.visit_id)
+        .where(VisitInvestigator.staff_id == caller.id, SpotCheck.assignment_id.is_not(None))
+    )
     rows = (
         select(Assignment, Household, Area.name, holders)
         .join(Household, Household.id == Assignment.household_id)
         .join(Area, Area.code == Household.area_code)
         .where(Assignment.state == "open", in_areas(Household.area_code, caller, REVIEW_ROLES))
+        .where(or_(Assignment.kind != "spot_check", Assignment.id.not_in(of_own)))
         .order_by(Assignment.due_on, Assignment.id)
         .limit(limit + 1)
     )

@@ -397,6 +397,30 @@ async def test_whose_visit_was_checked_decides_nothing_about_the_check(ground, d
     assert handed.json()["code"] == "review.holder_unfit"
 
 
+async def test_whose_visit_is_to_be_checked_hears_of_it_when_it_is_over_and_sends_nobody(ground, desk, system):
+    first = await ground.examined(partner="panhuaixu")
+    check = await drawn_check(ground, first)
+    async with open_session(ground.services.sessions) as session:
+        role = {"role": "county_officer", "area_code": "339901"}
+        session.add(StaffRole(id=new_id(), staff_id=ground.staff["panhuaixu"], **role))
+    officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    asked = team(ground, "hesuian", "xuyuning")
+    sent = await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json=asked)
+    assert sent.json()["code"] == "thing.not_found"
+    assert (await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=asked)).status_code == 200
+
+    async def told(caller):
+        due = (await caller.http.get("/desk/v1/due", params={"kind": "spot_check"})).json()["items"]
+        listed = (await caller.http.get("/desk/v1/spot-checks")).json()["items"]
+        return [len(due), len(listed)]
+
+    assert await told(desk) == [1, 1]
+    assert await told(officer) == [0, 0]
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(SpotCheck, check)).state = "compared"
+    assert (await told(officer))[1] == 1
+
+
 async def test_what_the_second_team_corrects_once_it_may_read_the_first_visit_changes_no_comparison(
     ground, desk, system
 ):
