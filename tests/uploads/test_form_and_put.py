@@ -1,14 +1,19 @@
 """The other two ways in: one form, as WeChat sends it, and a PUT straight to the store."""
 
 import asyncio
+import hashlib
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from field_api.photo_rows import receive_new
+from field_api.photos import Arrival, claim_stored
 from field_api.uploads.incoming import LINGER_BYTES
 from field_api.uploads.sweep import sweep_uploads
+from server.core.database import open_session
+from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.evidence import MismatchedUpload
@@ -43,6 +48,24 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 async def post(phone, *parts: bytes, **headers: str) -> httpx.Response:
     return await phone.http.post("/field/v1/photos", headers=FORM | headers, content=b"".join(parts))
+
+
+async def test_bytes_are_not_taken_for_a_claim_that_came_to_name_others_meanwhile(services, phone, content):
+    """The manifest was changed while they were on their way: nothing is noted, whichever way they came."""
+    old, new = content, fresh_bytes(9 * KIB)
+    evidence_id = UUID(await announce(phone, new))
+    sha256 = hashlib.sha256(old).hexdigest()
+    assert not await receive_new(services.glances, None, evidence_id, None, sha256, len(old), utc_now())
+    arrival = Arrival(evidence_id, UUID(phone.signed_in["deviceId"]), None)
+    for state in ("announced", "received"):
+        with pytest.raises(Problem) as raised:
+            async with open_session(services.sessions) as session:
+                await claim_stored(session, arrival, sha256, len(old))
+        assert raised.value.code == "server.conflict"
+        assert (await evidence_of(services, str(evidence_id))).state == state
+        # And no more so when the right ones have come.
+        assert (await post(phone, value("evidenceId", str(evidence_id)), file(new), END)).status_code == 200
+    assert (await evidence_of(services, str(evidence_id))).sha256 == hashlib.sha256(new).hexdigest()
 
 
 # --- the form ---
