@@ -13,7 +13,7 @@ from server.core.tokens import AccessClaims, issue_access_token, utc_now
 from server.identity import devices
 from server.models.attempts import WINDOW, check_failures, count_failure
 from server.models.audit import AuditEntry
-from server.models.people import AttemptWindow, Device, RefreshToken, Staff, StaffRole
+from server.models.people import AttemptWindow, Device, RefreshToken, ResidentBinding, Staff, StaffRole
 from tests.phones import DEMO_PASSWORDS
 
 DEVICE = {"label": "test phone"}
@@ -311,13 +311,19 @@ async def bind(system, resident, **changes):
     return client, await client.post("/auth/v1/resident/bind", json=body)
 
 
-async def test_a_resident_binds_by_both_numbers_and_sees_only_their_own_case(system, county):
+async def test_a_resident_binds_by_both_numbers_and_sees_only_their_own_case_while_bound(system, services, county):
     first, second = county.residents[:2]
     client, bound = await bind(system, first, idNumber=first.id_number.lower())
     assert bound.status_code == 200
     cases = (await client.get("/resident/v1/cases")).json()
     assert [one["applicationNumber"] for one in cases] == [first.application_number]
     assert second.application_number not in str(cases)
+    path = f"/resident/v1/cases/{cases[0]['id']}"
+    assert (await client.get(path)).status_code == 200
+    async with open_session(services.sessions) as session:
+        await session.execute(update(ResidentBinding).values(ended_at=utc_now()))
+    assert (await client.get("/resident/v1/cases")).json() == []
+    assert (await client.get(path)).json()["code"] == "thing.not_found"
 
 
 async def test_a_wrong_id_and_a_wrong_application_get_the_same_answer(system, county):
