@@ -3,10 +3,14 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import select, update
 
-from server.cases.look_up import ANSWER_AFTER_S
+from server.cases.look_up import ANSWER_AFTER_S, LookUp
+from server.cases.look_up import look_up as look_up_case
 from server.core.database import open_session
+from server.core.errors import Problem
+from server.core.tokens import utc_now
 from server.models.cases import CaseEvent, CaseFile
 
 
@@ -62,3 +66,9 @@ async def test_guessing_an_ending_is_braked_for_the_number_and_for_the_address(s
     assert took_s >= 0.05
     other, _ = await look_up(system, second.application_number, second.id_number[-4:])
     assert other.status_code == 429
+    # Who comes from elsewhere is let in, but not to the number that was guessed at.
+    told = [LookUp(application_number=one.application_number, id_ending=one.id_number[-4:]) for one in (first, second)]
+    with pytest.raises(Problem) as raised:
+        await look_up_case(services, told[0], address="203.0.113.9", now=utc_now())
+    assert raised.value.code == "request.rate_limited"
+    assert (await look_up_case(services, told[1], address="203.0.113.9", now=utc_now())).state_zh

@@ -14,7 +14,7 @@ from server.models.evidence import MismatchedUpload
 from server.models.households import HouseholdMember
 from server.models.notifications import Notice
 from server.models.people import ResidentBinding
-from tests.cases.makers import look
+from tests.cases.makers import VILLAGE, look
 from tests.phones import tiny_photo
 from tests.uploads.tus import create, head, patch
 
@@ -78,8 +78,16 @@ async def test_a_paper_is_sent_as_a_photo_examined_seen_by_an_officer_and_receiv
         async with httpx.AsyncClient() as client:
             assert (await client.get(link.json()["url"])).content == content
     async with services.sessions() as session:
-        looks = await session.scalars(select(AuditEntry.actor_id).where(AuditEntry.thing_id == photo_id))
-        assert {town.id, resident.id} <= set(looks)
+        looks = list(
+            await session.scalars(
+                select(AuditEntry).where(AuditEntry.thing_id == photo_id, AuditEntry.action == "photo.linked")
+            )
+        )
+    assert [one.actor_id for one in looks] == [town.id, resident.id]
+    # Of the case's area, so that whoever watches over it reads who looked.
+    assert {(one.area_code, one.facts["why"], one.facts["rendition"]) for one in looks} == {
+        (VILLAGE, "case", "original")
+    }
 
     on = {"code": PAPER, "receivedOn": "2026-11-23"}
     received = (await town.http.post(f"/desk/v1/cases/{case_id}/papers", json=on)).json()

@@ -5,12 +5,14 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.core.database import open_session
 from server.models.audit import AuditEntry
+from server.models.evidence import Evidence
 from tests.evidence.conftest import drawn
 
 
@@ -50,6 +52,18 @@ async def test_a_link_to_one_rendition_opens_no_other(desk, kit):
         assert other != url
         with pytest.raises(urllib.error.HTTPError, match="403"):
             await asyncio.to_thread(fetch, other)
+
+
+async def test_no_link_is_given_to_a_photo_nobody_has_looked_at_or_whose_bytes_are_gone(services, desk, kit):
+    first = UUID(kit.evidence[0]["id"])
+    for change, code in (
+        ({"state": "received"}, "photo.not_ready"),
+        ({"erased_at": datetime.now(UTC)}, "photo.erased"),
+    ):
+        async with open_session(services.sessions) as session:
+            await session.execute(update(Evidence).where(Evidence.id == first).values(**change))
+        for rendition in ("320", "1280", "original", "watermarked"):
+            assert (await ask(desk, kit, rendition)).json()["code"] == code
 
 
 async def test_who_had_a_link_and_why_is_logged(services, desk, kit):
