@@ -132,6 +132,10 @@ async def test_a_resident_appeals_about_their_own_case_and_reads_the_reply(offic
     taken = (await mine.http.post("/resident/v1/complaints", json=body)).json()
     county = await office.person("county_officer")
     complaint_id = await only_id(services)
+    # The trail is read by many: it says that a complaint came, and not from whom.
+    async with services.sessions() as session:
+        (came,) = await session.scalars(select(AuditEntry).where(AuditEntry.action == "complaint.received"))
+    assert (came.actor_kind, came.actor_id, came.device_id) == ("system", None, None)
     await ask(county, complaint_id, "register")
     await ask(county, complaint_id, "decide", finding="upheld", reply="已重新核算。")
     own = (await mine.http.get("/resident/v1/complaints")).json()
