@@ -470,8 +470,11 @@ async def test_an_imported_case_has_stood_still_on_the_days_it_was_suspended_and
     moved = await bring_in(services, case_id, taken_on, *stood, state="accepted", suspended_on=None)
     assert (moved["total"].paused, moved["total"].paused_on) == (5, None)
     assert moved["total"].due_on > plain["total"].due_on
-    again = ("suspended", "accepted", "2026-09-21")
-    still = await bring_in(services, case_id, taken_on, *stood, again, state="accepted", suspended_on=date(2026, 9, 21))
+    # What a household says meanwhile makes no clock go on.
+    again = ("suspended", "accepted", "2026-09-21"), ("change_reported", "accepted", "2026-09-23")
+    still = await bring_in(
+        services, case_id, taken_on, *stood, *again, state="accepted", suspended_on=date(2026, 9, 21)
+    )
     assert (still["total"].paused, still["total"].paused_on) == (5, date(2026, 9, 21))
     unsaid = await bring_in(services, case_id, taken_on, state="accepted", suspended_on=date(2026, 9, 8))
     assert (unsaid["total"].paused, unsaid["total"].paused_on) == (0, date(2026, 9, 8))
