@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import pytest
 from playwright.async_api import expect
 
 from server.demo.county import DEMO_PASSWORDS
@@ -21,6 +22,22 @@ from tests.web.browser import Handset, find_faults, shoot
 
 # Chromium on Linux has no code reader: it is stood in for, what is read is real.
 _READER = "globalThis.BarcodeDetector = class { static async getSupportedFormats() { return ['qr_code'] } async detect() { return globalThis.seen ? [{rawValue: globalThis.seen}] : [] } };"
+
+
+# An element, an attribute, a text made code, a call and a picture that would carry something out.
+_SLIPPED_IN = """async () => {
+  const blocked = [];
+  addEventListener('securitypolicyviolation', (told) => blocked.push(told.effectiveDirective));
+  const add = (words) => document.head.append(Object.assign(document.createElement('script'), words));
+  add({ textContent: 'window.ran = 1' });
+  add({ src: 'https://elsewhere.example/x.js' });
+  document.body.insertAdjacentHTML('beforeend', '<img src="data:image/png," onerror="window.ran = 2">');
+  setTimeout(() => eval('window.ran = 3'), 50); // by itself: a debugger's own eval is let through
+  fetch('https://elsewhere.example/').catch(() => undefined);
+  new Image().src = 'https://elsewhere.example/x.png';
+  await new Promise((soon) => setTimeout(soon, 300));
+  return [window.ran ?? null, blocked];
+}"""
 
 
 async def test_a_phone_without_room_says_so_before_a_photo_is_taken(handset, due):
@@ -265,6 +282,17 @@ async def test_the_refresh_token_is_out_of_reach_of_scripts_and_survives_a_reloa
         await page.reload()
     assert (await refreshed.value).status == 200
     await expect(page.get_by_text("已同步")).to_be_visible()
+
+
+@pytest.mark.parametrize("app", ["m", "r", "desk"])
+async def test_a_script_that_was_slipped_in_does_not_run_and_nothing_goes_elsewhere(handset, app):
+    page = await handset.open(f"/{app}/")
+    await expect(page.locator("#app > *").first).to_be_visible()
+    ran, blocked = await page.evaluate(_SLIPPED_IN)
+    assert ran is None
+    assert set(blocked) == {"script-src-elem", "script-src-attr", "script-src", "connect-src", "img-src"}
+    assert handset.errors != []  # the browser's own word on it
+    handset.errors.clear()
 
 
 async def test_large_type_english_and_signing_out(handset, due):
