@@ -285,6 +285,7 @@ async def _decisions(session: AsyncSession, visit_id: UUID) -> list[Told]:
             "outcome": one.outcome,
             "reason": one.reason,
             "questioned": one.questioned,
+            "judged": one.judged,
             "decidedAt": one.decided_at,
             "undoneAt": one.undone_at,
             "undoneWhy": one.undone_why,

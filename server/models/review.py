@@ -257,6 +257,8 @@ class Decision(Base):
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     # For a return: which questions and photos, and why each.
     questioned: Mapped[JsonList]
+    # What it said of which finding, and what had been said of it before.
+    judged: Mapped[JsonList] = mapped_column(server_default="[]")
     decided_at: Mapped[Time]
     # When it ceased to stand: taken back by whoever made it, or the visit came before a reviewer again.
     undone_at: Mapped[OptionalTime]

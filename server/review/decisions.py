@@ -5,6 +5,7 @@ minute (`review.undo_s`, by area). Until that is over the case does not move: it
 resident never reads a step that is then taken away. The phone sees a decision, and its undoing, at once.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -112,8 +113,8 @@ async def decide(
     if asked.outcome != "accepted" and not asked.reason.strip():
         raise Problem("review.reason_required")
     await _refuse_unknown(session, visit_id, asked.questioned)
-    await _settle_findings(session, caller, visit_id, asked)
-    decision = await _write(session, caller, item, asked, idempotency_key, undo, now)
+    judged = await _settle_findings(session, caller, visit_id, asked)
+    decision = await _write(session, caller, item, asked, idempotency_key, undo, now, judged=judged)
     return _told(decision, undo)
 
 
@@ -164,18 +165,35 @@ async def _refuse_unknown(session: AsyncSession, visit_id: UUID, questioned: lis
         raise Problem("request.invalid", faults=faults)
 
 
-async def _settle_findings(session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide) -> None:
-    for settled_as, ids in (("upheld", asked.upheld), ("dismissed", asked.dismissed)):
-        if not ids:
-            continue
-        settled = await session.scalars(
-            update(Finding)
-            .where(Finding.id.in_(ids), Finding.visit_id == visit_id)
-            .values(settled_as=settled_as, settled_by=caller.id)
-            .returning(Finding.id)
-        )
-        if len(settled.all()) != len(set(ids)):
-            raise Problem("review.finding_unknown")
+async def _settle_findings(
+    session: AsyncSession, caller: Caller, visit_id: UUID, asked: Decide
+) -> list[dict[str, str | None]]:
+    """Each finding says how it was judged. Returns what was said of it, and what of it before: an undoing needs both.
+
+    Raises `review.finding_unknown`, and `request.invalid` for one that is upheld and dismissed.
+    """
+    said = dict.fromkeys(asked.upheld, "upheld") | dict.fromkeys(asked.dismissed, "dismissed")
+    if both := set(asked.upheld) & set(asked.dismissed):
+        raise Problem("request.invalid", faults=[Fault("/dismissed", "field.invalid", str(min(both)))])
+    if not said:
+        return []
+    judged = select(Finding).where(Finding.id.in_(said), Finding.visit_id == visit_id).order_by(Finding.id)
+    findings = (await session.scalars(judged.with_for_update())).all()
+    if len(findings) != len(said):
+        raise Problem("review.finding_unknown")
+    told = [_judged(one, said[one.id]) for one in findings]
+    for one in findings:
+        one.settled_as, one.settled_by = said[one.id], caller.id
+    return told
+
+
+def _judged(finding: Finding, settled_as: str) -> dict[str, str | None]:
+    return {
+        "findingId": str(finding.id),
+        "settledAs": settled_as,
+        "wasSettledAs": finding.settled_as,
+        "wasSettledBy": str(finding.settled_by) if finding.settled_by else None,
+    }
 
 
 async def _write(
@@ -187,6 +205,7 @@ async def _write(
     undo: timedelta,
     now: datetime,
     *,
+    judged: Sequence[dict[str, str | None]] = (),
     in_bulk: bool = False,
 ) -> Decision:
     decision = Decision(
@@ -197,6 +216,7 @@ async def _write(
         reason=asked.reason,
         idempotency_key=key,
         questioned=[_questioned(one) for one in asked.questioned],
+        judged=list(judged),
         decided_at=now,
     )
     session.add(decision)
@@ -293,7 +313,7 @@ async def undo_decision(
     if now > decision.decided_at + timedelta(seconds=seconds):
         raise Problem("review.undo_too_late", seconds=round(seconds))
     decision.undone_at, decision.undone_why = now, "undone"
-    await _unsettle(session, caller, visit_id, decision)
+    await _unsettle(session, visit_id, decision)
     visit.state = "under_review"
     item.state = "waiting"
     claimed = lease(session, caller, item, settings, now)
@@ -306,13 +326,12 @@ async def undo_decision(
     return claimed
 
 
-async def _unsettle(session: AsyncSession, caller: Caller, visit_id: UUID, decision: Decision) -> None:
-    """What the decision said of the findings goes with it, and the spot check it ordered."""
-    await session.execute(
-        update(Finding)
-        .where(Finding.visit_id == visit_id, Finding.settled_by == caller.id, Finding.superseded_at.is_(None))
-        .values(settled_as=None, settled_by=None)
-    )
+async def _unsettle(session: AsyncSession, visit_id: UUID, decision: Decision) -> None:
+    """What the decision said of the findings goes with it, to what was said before, and the spot check it ordered."""
+    for one in decision.judged:
+        finding = await session.get_one(Finding, UUID(one["findingId"]))
+        finding.settled_as = one["wasSettledAs"]
+        finding.settled_by = UUID(one["wasSettledBy"]) if one["wasSettledBy"] else None
     await session.execute(
         update(SpotCheck)
         .where(

@@ -387,6 +387,38 @@ async def test_a_decision_can_be_taken_back_within_the_minute_and_the_case_has_n
     assert (await decide(desk, visit)).status_code == 200
 
 
+async def test_a_decision_taken_back_leaves_what_an_earlier_one_said_of_the_same_doubts(ground, desk, county_desk):
+    await minute_to_undo(ground)
+    visit = await ground.examined(minutes=5, photos=[{"facts": {"exif": "none"}}, {}])
+    short, bare = sorted(await ground.findings(visit), key=lambda one: one.code, reverse=True)
+    await claim(desk, visit)
+    assert (await decide(desk, visit, upheld=[str(short.id)], dismissed=[str(bare.id)])).status_code == 200
+    await county_desk.http.post(f"/desk/v1/visits/{visit}/reopen", json={"reason": "举报"})
+    await claim(desk, visit)
+    assert (await decide(desk, visit, "escalated", dismissed=[str(short.id)])).status_code == 200
+    assert {one.id: one.settled_as for one in await ground.findings(visit)} == {
+        short.id: "dismissed",
+        bare.id: "dismissed",
+    }
+    assert (await desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")).status_code == 200
+    assert {one.id: one.settled_as for one in await ground.findings(visit)} == {
+        short.id: "upheld",
+        bare.id: "dismissed",
+    }
+    assert {one.settled_by for one in await ground.findings(visit)} == {desk.id}
+
+
+async def test_a_doubt_is_not_upheld_and_dismissed_at_once(ground, desk):
+    visit = await ground.examined(minutes=5)
+    await claim(desk, visit)
+    finding = str((await ground.findings(visit))[0].id)
+    both = await decide(desk, visit, "escalated", upheld=[finding], dismissed=[finding])
+    assert (both.status_code, both.json()["code"]) == (400, "request.invalid")
+    strange = await decide(desk, visit, "escalated", upheld=[finding], dismissed=[str(new_id())])
+    assert strange.json()["code"] == "review.finding_unknown"
+    assert (await ground.findings(visit))[0].settled_as is None
+
+
 async def test_after_the_minute_a_decision_stays_and_another_persons_always(ground, desk, county_desk):
     visit = await ground.examined()
     await claim(desk, visit)
