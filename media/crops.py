@@ -124,7 +124,7 @@ def _may_be_a_part(places: Floats) -> bool:
 
 def _beyond(places: Floats) -> float:
     corners = _CORNERS @ places[:, :2].T + places[:, 2]
-    return float(max(0.0, (-corners).max(), (corners - 1).max()))
+    return max(0.0, -float(np.min(corners)), float(np.max(corners)) - 1)
 
 
 _CORNERS: Final = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], dtype=np.float64)
