@@ -275,7 +275,7 @@ async def _post(office: _Office, posted: Sequence[UUID]) -> None:
         await hang_up(session, services, office.town, posting.id, PlaceBody(name=name, fix=fix), photo)
     started = await start_posting(session, office.town, posting.id, now)
     line = next(one for one in started.entries if one.case_id == posted[-1])
-    asked = Object(position=line.position, text="该户儿子在县城有工作，收入没有算进去")
+    asked = Object(position=line.position, text="该户儿子在县城有工作，收入没有算进去", contact="傍晚在家，19900007733")
     taken = await object_to(session, services, started.key, asked, address="demo", now=_at(office, 0))
     await move(
         session, await _case(office, line.case_id), "objection_made", cause=f"demo:{taken.number}", actor_id=None,

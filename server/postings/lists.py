@@ -125,7 +125,10 @@ class PostingPage(Answer):
 
 
 async def make_posting(session: AsyncSession, caller: Caller, asked: MakePosting) -> PostingPage:
-    """Draft the list of a village. The same id again is the same draft. Raises `posting.not_now` with no case."""
+    """Draft the list of a village. The same id again is the same draft.
+
+    Raises `posting.not_now` with no case, and `case.own_relative` where a line would be a relative's.
+    """
     require(caller, WRITERS)
     if not caller.covers(asked.area_code, WRITERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(WRITERS)))
@@ -136,6 +139,7 @@ async def make_posting(session: AsyncSession, caller: Caller, asked: MakePosting
     cases = await _waiting(session, asked)
     if not cases:
         raise Problem("posting.not_now", state="–")
+    await keep_relatives_out_of_cases(session, caller, [case.id for case, _, _ in cases])
     posting = Posting(
         id=asked.id, area_code=asked.area_code, round=asked.round, key=secrets.token_urlsafe(32), made_by=caller.id,
         state="draft", ends_certain=True,
@@ -191,12 +195,13 @@ async def hang_up(
 ) -> PostingPage:
     """One place with its photo, kept under its hash. The same photo again is the same place.
 
-    Raises `posting.ended` and the `photo.*` codes.
+    Raises `posting.ended`, `case.own_relative` where a line is a relative's, and the `photo.*` codes.
     """
     require(caller, HANGERS)
     posting = await _found(session, caller, posting_id)
     if posting.state == "ended":
         raise Problem("posting.ended")
+    await _keep_relatives_out(session, caller, posting)
     sha256, media_type = await in_thread(_examine, photo)
     await services.store.put(original_key(sha256), photo, len(photo), media_type)
     await _have_examined(session, sha256, len(photo))
@@ -243,10 +248,7 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
         raise Problem("posting.ended")
     if posting.state == "open":
         return await page_of(session, posting)
-    hanging = select(PostingEntry.case_id).where(
-        PostingEntry.posting_id == posting.id, PostingEntry.removed_at.is_(None)
-    )
-    await keep_relatives_out_of_cases(session, caller, list(await session.scalars(hanging)))
+    await _keep_relatives_out(session, caller, posting)
     today = day_of(now)
     least = await _least_places(session, posting)
     hung = await session.scalar(
@@ -259,6 +261,13 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
     audit.record(session, caller, "posting.started", "posting", posting.id, area_code=posting.area_code)
     await _tell_households(session, posting)
     return await page_of(session, posting)
+
+
+async def _keep_relatives_out(session: AsyncSession, caller: Caller, posting: Posting) -> None:
+    hanging = select(PostingEntry.case_id).where(
+        PostingEntry.posting_id == posting.id, PostingEntry.removed_at.is_(None)
+    )
+    await keep_relatives_out_of_cases(session, caller, list(await session.scalars(hanging)))
 
 
 async def _tell_households(session: AsyncSession, posting: Posting) -> None:

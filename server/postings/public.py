@@ -14,7 +14,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
-from server.core.access import Caller, Role, found, require
+from server.core.access import Caller, Role, found, in_areas, require
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.services import Services
@@ -78,6 +78,16 @@ class Followed(Answer):
     answered_at: datetime | None
     outcome: str | None
     answer: str | None
+
+
+class RevealContact(Wire):
+    """The reason is kept."""
+
+    reason: Annotated[str, Meta(min_length=4, max_length=500)]
+
+
+class Contact(Answer):
+    value: str
 
 
 class AnswerObjection(Wire):
@@ -184,17 +194,8 @@ async def answer_objection(
 
     Once none is open the case goes on: back to its posting, and on from there when that has ended.
     """
-    require(caller, ANSWERERS)
-    row = (
-        await session.execute(
-            select(Objection, PostingEntry, Posting)
-            .join(PostingEntry, PostingEntry.id == Objection.entry_id)
-            .join(Posting, Posting.id == PostingEntry.posting_id)
-            .where(Objection.id == objection_id, Posting.in_scope(caller))
-            .with_for_update(of=[Objection, Posting])
-        )
-    ).first()
-    objection, entry, posting = found(row)
+    rows = _to_answer(caller, objection_id).with_for_update(of=[Objection, Posting])
+    objection, entry, posting = found((await session.execute(rows)).first())
     if objection.answered_at is not None:
         if (objection.outcome, objection.answer) != (asked.outcome, asked.answer):
             raise Problem("objection.answered")
@@ -221,3 +222,32 @@ async def answer_objection(
             actor_id=str(caller.id),
             ended_posting_id=str(posting.id) if posting.state == "ended" else None,
         )
+
+
+async def reveal_contact(
+    session: AsyncSession, services: Services, caller: Caller, objection_id: UUID, asked: RevealContact, now: datetime
+) -> Contact:
+    """How to reach who objected, for whoever may answer it. Who looked and why is kept; the contact is not.
+
+    Raises `case.own_relative`: who objects to a relative's household stays unknown to the relative.
+    """
+    objection, _, posting = found((await session.execute(_to_answer(caller, objection_id))).first())
+    await keep_relatives_out_of_cases(session, caller, [objection.case_id])
+    sealed: bytes = found(objection.contact_sealed)
+    await count_attempt(services.sessions, [f"objection-contact:{caller.id}"], _TRIES, now)
+    audit.record(
+        session, caller, "objection.contact_revealed", "objection", objection.id, area_code=posting.area_code,
+        reason=asked.reason,
+    )  # fmt: skip
+    return Contact(value=services.vault.open("objection.contact", sealed))
+
+
+def _to_answer(caller: Caller, objection_id: UUID) -> Select[Objection, PostingEntry, Posting]:
+    """An objection of an area where the caller answers them; raises `auth.forbidden` for who answers none."""
+    require(caller, ANSWERERS)
+    return (
+        select(Objection, PostingEntry, Posting)
+        .join(PostingEntry, PostingEntry.id == Objection.entry_id)
+        .join(Posting, Posting.id == PostingEntry.posting_id)
+        .where(Objection.id == objection_id, in_areas(Posting.area_code, caller, ANSWERERS))
+    )

@@ -19,7 +19,17 @@ from server.models.exports import export_of
 from server.postings import disclosures, lists, poster, public
 from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
 from server.postings.lists import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
-from server.postings.public import NOT_INDEXED, AnswerObjection, Followed, FollowUp, Object, Objected, PublicPosting
+from server.postings.public import (
+    NOT_INDEXED,
+    AnswerObjection,
+    Contact,
+    Followed,
+    FollowUp,
+    Object,
+    Objected,
+    PublicPosting,
+    RevealContact,
+)
 
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _FOUND = _SIGNED | problems("thing.not_found")
@@ -34,7 +44,7 @@ class PlaceForm:
     file: UploadFile
 
 
-@post("/postings", responses=_FOUND | problems("posting.not_now"))
+@post("/postings", responses=_FOUND | problems("posting.not_now", "case.own_relative"))
 async def make_posting(data: JSONBody[MakePosting], worker: Worker, session: Session) -> PostingPage:
     return await lists.make_posting(session, worker, data)
 
@@ -77,7 +87,7 @@ async def open_posting(posting_id: FromPath[UUID], worker: Worker, session: Sess
 
 @post(
     "/postings/{posting_id:uuid}/places",
-    responses=_FOUND | problems("posting.ended", "store.unavailable", *sorted(CODES)),
+    responses=_FOUND | problems("posting.ended", "case.own_relative", "store.unavailable", *sorted(CODES)),
 )
 async def hang_up_posting(
     posting_id: FromPath[UUID], data: MultipartBody[PlaceForm], worker: Worker, session: Session, services: Held
@@ -125,6 +135,18 @@ async def answer_objection(
     objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], worker: Worker, session: Session
 ) -> None:
     await public.answer_objection(session, worker, objection_id, data, utc_now())
+
+
+@post(
+    "/objections/{objection_id:uuid}/reveal",
+    status_code=200,
+    responses=_FOUND | problems("case.own_relative", "request.rate_limited"),
+    description="The contact its author left; who looked and why is logged.",
+)
+async def reveal_contact(
+    objection_id: FromPath[UUID], data: JSONBody[RevealContact], worker: Worker, session: Session, services: Held
+) -> Contact:
+    return await public.reveal_contact(session, services, worker, objection_id, data, utc_now())
 
 
 @post("/disclosures", responses=_SIGNED, description="The standing list of a village; made when there is none.")
@@ -205,6 +227,7 @@ desk_router = Router(
         print_posting,
         start_posting,
         answer_objection,
+        reveal_contact,
         open_disclosure,
         list_disclosures,
         export_disclosures,

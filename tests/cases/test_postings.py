@@ -11,6 +11,7 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.core.workdays import day_of
+from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.postings import Objection, Posting, PostingEntry
 from server.postings.lists import take_down
@@ -293,6 +294,79 @@ async def test_a_relative_starts_no_list_with_the_household_and_answers_no_objec
     refusal = await town.http.post(path, json=answer)
     assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
     assert (await look(town, case_id))["state"] == "objection"
+
+
+async def test_a_relative_drafts_no_list_with_the_household_and_hangs_it_up_nowhere(office, services):
+    case_id, town = await to_posting(office)
+    await declare_relative(office, case_id, town.signed_in["name"])
+    asked = {"id": str(new_id()), "areaCode": VILLAGE, "round": 1}
+    refusal = await town.http.post("/desk/v1/postings", json=asked)
+    assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
+    async with open_session(services.sessions) as session:
+        assert await session.scalar(select(func.count(Posting.id))) == 0
+        await session.execute(update(RelativeOnStaff).values(name="别人"))
+    posting = (await town.http.post("/desk/v1/postings", json=asked)).json()
+    worker = await office.person("caseworker")
+    await declare_relative(office, case_id, worker.signed_in["name"])
+    refusal = await hang_up(worker, posting["id"], 0)
+    assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
+    assert len((await hang_up(town, posting["id"], 0)).json()["places"]) == 1
+
+
+async def objected(office, **more):
+    case_id, town = await to_posting(office)
+    posting = await opened(office)
+    await object_to(office, posting["key"], **more)
+    (listed,) = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
+    return case_id, f"/desk/v1/objections/{listed['id']}/reveal"
+
+
+LOOK = {"reason": "电话核实车辆归属"}
+
+
+async def test_who_answers_an_objection_opens_the_contact_with_a_reason_that_is_kept(office, services):
+    _, path = await objected(office)
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    assert (await town.http.post(path, json={"reason": "看"})).status_code == 400
+    for who in (town, county):
+        assert (await who.http.post(path, json=LOOK)).json() == {"value": "19900001111"}
+    async with services.sessions() as session:
+        rows = list(
+            await session.scalars(
+                select(AuditEntry).where(AuditEntry.action == "objection.contact_revealed").order_by(AuditEntry.id)
+            )
+        )
+    assert [(one.actor_id, one.area_code, one.facts) for one in rows] == [
+        (who.id, VILLAGE, LOOK) for who in (town, county)
+    ]
+
+
+async def test_a_contact_is_opened_for_nobody_else_and_for_no_relative(office, county, services):
+    case_id, path = await objected(office)
+    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code not in VILLAGE)
+    roles = [await office.person(role) for role in ("caseworker", "supervisor")]
+    told = [await who.http.post(path, json=LOOK) for who in [*roles, await office.sign_in(other)]]
+    assert [one.json()["code"] for one in told] == ["auth.forbidden", "auth.forbidden", "thing.not_found"]
+    town = await office.person("town_officer")
+    await declare_relative(office, case_id, town.signed_in["name"])
+    refusal = await town.http.post(path, json=LOOK)
+    assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
+    async with services.sessions() as session:
+        kept = select(func.count(AuditEntry.id)).where(AuditEntry.action == "objection.contact_revealed")
+        assert await session.scalar(kept) == 0
+
+
+async def test_where_no_contact_was_left_there_is_none_to_open(office):
+    _, path = await objected(office, contact=None)
+    town = await office.person("town_officer")
+    assert (await town.http.post(path, json=LOOK)).json()["code"] == "thing.not_found"
+
+
+async def test_whoever_opens_contacts_by_the_dozen_is_braked(office):
+    _, path = await objected(office)
+    town = await office.person("town_officer")
+    told = [(await town.http.post(path, json=LOOK)).status_code for _ in range(21)]
+    assert told == [200] * 20 + [429]
 
 
 async def test_two_rounds_where_an_area_posts_twice(office):

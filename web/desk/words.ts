@@ -480,6 +480,7 @@ export const ACTIONS: Words = {
   'notice.made': ['发出提醒', 'Made a notice'],
   'notice.read': ['阅读提醒', 'Read a notice'],
   'objection.answered': ['答复异议', 'Answered an objection'],
+  'objection.contact_revealed': ['查看异议人联系方式', 'Opened an objector’s contact'],
   'objection.made': ['提出异议', 'Objected'],
   'photo.erased': ['按期删除照片', 'Erased a photo'],
   'photo.linked': ['查看照片', 'Opened a photo'],
