@@ -179,6 +179,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
     app = Litestar(
         route_handlers=[
             server.identity.routes.router,
+            server.identity.routes.desk_router,
             field_api.routes.router,
             field_api.uploads.routes.router,
             server.review.routes.router,

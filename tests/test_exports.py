@@ -31,6 +31,7 @@ NO_FILE = {
     "/desk/v1/cases/{case_id}/calculations": "of one case, on its page",
     "/desk/v1/cases/{case_id}/cross-checks": "of one case, on its page",
     "/desk/v1/cases/{case_id}/hearings": "of one case, on its page",
+    "/desk/v1/households/{household_id}/bindings": "of one home, on its page",
     "/desk/v1/households/{household_id}/versions": "of one home, on its page",
     "/desk/v1/visits/{visit_id}/findings/history": "of one visit, in its bundle",
     "/desk/v1/spot-checks/{spot_check_id}/comparison": "of one visit, on its page",

@@ -386,9 +386,11 @@ def _hold_to_number(body: MemberBody, read: IdCheck, where: str) -> None:
 
 async def _leave_out(session: AsyncSession, members: list[HouseholdMember]) -> None:
     ids = [one.id for one in members]
-    bound = await session.scalar(select(ResidentBinding.id).where(ResidentBinding.member_id.in_(ids)).limit(1))
-    if bound is not None:
+    bound = ResidentBinding.member_id.in_(ids)
+    if await session.scalar(select(ResidentBinding.id).where(bound, ResidentBinding.ended_at.is_(None)).limit(1)):
         raise Problem("household.member_bound")
+    # What ended stays in the trail.
+    await session.execute(delete(ResidentBinding).where(bound))
     for one in members:
         await session.delete(one)
 

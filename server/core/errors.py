@@ -466,7 +466,11 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "household.changed": Entry(412, "家庭信息已被他人更改", "Someone else changed the household", "请刷新后再改。"),
     "household.member_bound": Entry(
-        409, "该成员已绑定账号，不能移除", "A member who follows the case by WeChat can't be left out"
+        409,
+        "该成员已绑定账号，不能移除",
+        "A member who follows the case by WeChat can't be left out",
+        "请先解除绑定。",
+        "End the binding first.",
     ),
     "household.member_known": Entry(409, "该成员已在另一户申请", "A member stands in another household's application"),
     "case.nothing_to_check": Entry(

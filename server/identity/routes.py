@@ -1,4 +1,4 @@
-"""`/auth/v1`: signing in and out, for staff and residents alike."""
+"""`/auth/v1`: signing in and out, for staff and residents alike. `/desk/v1`: who follows a household by WeChat."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,8 +9,9 @@ from msgspec import Meta
 
 from server.core.access import FIELD_ROLES, Grant, Role, require
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, address_of, problems
-from server.identity import devices, signin
+from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, Worker, address_of, problems
+from server.identity import bindings, devices, signin
+from server.identity.bindings import BindingLine, EndBinding
 from server.identity.cookies import WebApp, answer_with_tokens, read_refresh_token
 from server.identity.devices import DeviceIntro, DeviceLine, SignedIn
 
@@ -21,6 +22,7 @@ _WECHAT = problems(
     "wechat.code_invalid", "wechat.blocked", "auth.wechat_not_linked", "wechat.too_many", "wechat.unavailable"
 )
 _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended")
+_HOUSEHOLD = _SIGNED | problems("auth.forbidden", "thing.not_found", "case.own_relative")
 
 
 class StaffSignIn(Wire):
@@ -47,6 +49,10 @@ class WechatCode(Wire):
 class Binding(Wire):
     id_number: ShortText
     application_number: ShortText
+
+
+class Unbinding(Wire):
+    case_id: UUID
 
 
 class RefreshRequest(Wire):
@@ -112,6 +118,18 @@ async def bind_resident(data: JSONBody[Binding], caller: CallerDep, session: Ses
 
 
 @post(
+    "/resident/unbind",
+    status_code=204,
+    security=BEARER,
+    responses=_SIGNED | problems("auth.forbidden", "thing.not_found"),
+    description="End one's own binding to the household of a case: nothing of it is seen until bound anew.",
+)
+async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session: Session) -> None:
+    require(caller, {Role.RESIDENT})
+    await bindings.unbind(session, caller, data.case_id, utc_now())
+
+
+@post(
     "/refresh",
     status_code=200,
     responses=problems("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
@@ -153,6 +171,22 @@ async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Sess
     await devices.end_device(session, caller, device_id, utc_now(), "ended_by_owner")
 
 
+@get("/households/{household_id:uuid}/bindings", responses=_HOUSEHOLD)
+async def list_bindings(household_id: FromPath[UUID], worker: Worker, session: Session) -> list[BindingLine]:
+    return await bindings.list_bindings(session, worker, household_id)
+
+
+@post("/households/{household_id:uuid}/bindings/{binding_id:uuid}/end", status_code=200, responses=_HOUSEHOLD)
+async def end_binding(
+    household_id: FromPath[UUID],
+    binding_id: FromPath[UUID],
+    data: JSONBody[EndBinding],
+    worker: Worker,
+    session: Session,
+) -> list[BindingLine]:
+    return await bindings.end_binding(session, worker, household_id, binding_id, data, utc_now())
+
+
 router = Router(
     "/auth/v1",
     route_handlers=[
@@ -161,6 +195,7 @@ router = Router(
         link_wechat,
         sign_in_resident,
         bind_resident,
+        unbind_resident,
         refresh_tokens,
         sign_out,
         who_am_i,
@@ -169,3 +204,4 @@ router = Router(
     ],
     tags=["sign-in"],
 )
+desk_router = Router("/desk/v1", route_handlers=[list_bindings, end_binding], tags=["cases"], security=BEARER)

@@ -6,12 +6,25 @@ A WeChat user consents to each message beforehand, one consent a message; `messa
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    cast,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import Caller
 from server.core.database import Base
+from server.models.cases import CaseFile
 from server.models.columns import AreaCode, Id, Json, OptionalTime, WrittenAt
+from server.models.people import ResidentBinding
 
 NOTICE_KINDS = (
     "assigned",
@@ -62,7 +75,19 @@ class Notice(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        return belongs_to(cls, caller)
+        own = belongs_to(cls, caller)
+        return own & cls.of_bound_household(caller.id) if caller.is_resident else own
+
+    @classmethod
+    def of_bound_household(cls, resident_id: UUID | None) -> ColumnElement[bool]:
+        """What was told of a case goes with the binding to its household."""
+        cases: Any = (
+            select(cast(CaseFile.id, Text))
+            .join(ResidentBinding, ResidentBinding.household_id == CaseFile.household_id)
+            .where(ResidentBinding.resident_id == resident_id, ResidentBinding.ended_at.is_(None))
+        )
+        case_id = cls.facts["caseId"].astext
+        return or_(case_id.is_(None), case_id.in_(cases))
 
 
 class MessageConsent(Base):

@@ -86,6 +86,9 @@ class ResidentBinding(Base):
             unique=True,
             postgresql_where=text("ended_at IS NULL"),
         ),
+        CheckConstraint(
+            "ended_by IS NULL OR (ended_at IS NOT NULL AND end_reason IS NOT NULL)", name="officers_say_why"
+        ),
     )
 
     id: Mapped[Id]
@@ -94,6 +97,9 @@ class ResidentBinding(Base):
     member_id: Mapped[UUID] = mapped_column(ForeignKey("household_member.id"))
     bound_at: Mapped[WrittenAt]
     ended_at: Mapped[OptionalTime]
+    # The officer; nobody where the resident ended it.
+    ended_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    end_reason: Mapped[str | None]
 
 
 class Device(Base):

@@ -97,7 +97,9 @@ async def _openid(session: AsyncSession, notice: Notice) -> str | None:
     who: Any = (
         select(Staff.wechat_openid).where(Staff.id == notice.staff_id, Staff.disabled_at.is_(None))
         if notice.staff_id is not None
-        else select(Resident.wechat_openid).where(Resident.id == notice.resident_id)
+        else select(Resident.wechat_openid)
+        .join(Notice, Notice.resident_id == Resident.id)
+        .where(Notice.id == notice.id, Notice.of_bound_household(notice.resident_id))
     )
     found: str | None = await session.scalar(who)
     return found

@@ -381,6 +381,9 @@ async def _on_one_wechat(session: AsyncSession, visit: Visit, days: int) -> list
 
 
 async def _residents_too(session: AsyncSession, visit: Visit) -> list[UUID]:
+    """Whose account is bound, or was when the visit began: a resident ends a binding at will."""
+    since = visit.started_at or visit.received_at
+    was_bound = or_(ResidentBinding.ended_at.is_(None), ResidentBinding.ended_at > since)
     return list(
         await session.scalars(
             select(Staff.id)
@@ -388,7 +391,7 @@ async def _residents_too(session: AsyncSession, visit: Visit) -> list[UUID]:
             .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
             .join(Resident, Resident.wechat_openid == Staff.wechat_openid)
             .join(ResidentBinding, ResidentBinding.resident_id == Resident.id)
-            .where(VisitInvestigator.visit_id == visit.id, ResidentBinding.ended_at.is_(None))
+            .where(VisitInvestigator.visit_id == visit.id, was_bound)
             .order_by(Staff.id)
         )
     )

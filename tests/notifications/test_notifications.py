@@ -24,6 +24,7 @@ from server.notifications.wording import KINDS
 from server.workload.reminders import remind
 from tests.cases.makers import Office, done
 from tests.cases.test_postings import end, opened, to_posting
+from tests.phones import Desk
 from tests.review.makers import MORNING, Ground
 
 TEMPLATE = "template-assigned"
@@ -515,7 +516,9 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
     ]
 
 
-async def test_a_resident_hears_of_the_household_and_nobody_elses(system, services, wire, county):
+@pytest.fixture
+async def follower(system, services, wire, county):
+    """A resident bound to a household that applies, in a county that has a template; who they are, and the case."""
     fields = {"thing1": "what", "date2": "when"}
     await set_rule(
         services, "notice.template.accepted", {"templateId": "t-accepted", "page": "", "fields": fields}, county.code
@@ -525,27 +528,50 @@ async def test_a_resident_hears_of_the_household_and_nobody_elses(system, servic
         "/auth/v1/resident/sign-in-wechat", json={"code": code, "device": {"label": "test", "platform": "test"}}
     )
     assert answer.status_code == 200, answer.text
-    http = system.client(Authorization=f"Bearer {answer.json()['accessToken']}")
+    follower = Desk(system, answer.json())
     async with open_session(services.sessions) as session:
-        resident = await session.scalar(select(Resident))
-        home = await session.scalar(select(Household).order_by(Household.number).limit(1))
-        member = await session.scalar(select(HouseholdMember).where(HouseholdMember.household_id == home.id).limit(1))
-        session.add(ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=member.id))
-    told = await http.post(
-        "/resident/v1/notices/consents", json={"id": str(new_id()), "results": {"t-accepted": "accept"}}
-    )
-    assert told.json() == [{"kind": "accepted", "templateId": "t-accepted", "left": 1}]
+        case = await session.scalar(select(CaseFile).order_by(CaseFile.number).limit(1))
+        of_case = HouseholdMember.household_id == case.household_id
+        member = await session.scalar(select(HouseholdMember).where(of_case).limit(1))
+        binding = {"household_id": case.household_id, "member_id": member.id}
+        session.add(ResidentBinding(resident_id=follower.id, **binding))
+    return follower, case
+
+
+def accepted(case):
+    return {
+        "kind": "accepted", "thing": "event:1", "area_code": case.area_code, "household_id": str(case.household_id),
+        "facts": {"caseId": str(case.id)},
+    }  # fmt: skip
+
+
+async def test_a_resident_hears_of_the_household_and_nobody_elses(system, services, wire, follower):
+    resident, case = follower
+    assert await consent(resident, place="resident", **{"t-accepted": "accept"}) == {"accepted": 1}
     async with open_session(services.sessions) as session:
-        await jobs.defer(
-            session, "notifications.tell", kind="accepted", thing="event:1", area_code=home.area_code,
-            household_id=str(home.id), facts={"caseId": str(new_id())},
-        )  # fmt: skip
+        await jobs.defer(session, "notifications.tell", **accepted(case))
+        home = await session.get_one(Household, case.household_id)
     await system.run_jobs()
     [sent] = await wire.messages()
     assert sent["data"]["thing1"]["value"] == "申请已受理"
-    [line] = (await http.get("/resident/v1/notices")).json()["items"]
+    [line] = (await resident.http.get("/resident/v1/notices")).json()["items"]
     assert (line["zh"], line["message"]) == ("您的申请已受理", "sent")
     assert home.head_name not in str(sent)
+
+
+async def test_a_message_that_waits_is_not_sent_once_the_binding_has_ended_and_costs_no_consent(
+    system, services, wire, follower
+):
+    resident, case = follower
+    await consent(resident, place="resident", **{"t-accepted": "accept"})
+    await telling.tell(services, **accepted(case))
+    assert (await only_notice(services)).message == "waiting"
+    answer = await resident.http.post("/auth/v1/resident/unbind", json={"caseId": str(case.id)})
+    assert answer.status_code == 204
+    await system.run_jobs()
+    assert (await wire.messages(), (await only_notice(services)).message) == ([], "none")
+    async with services.sessions() as session:
+        assert await session.scalar(select(MessageConsent.notice_id)) is None
 
 
 async def httpx_code(wire, suffix):

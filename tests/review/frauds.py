@@ -450,7 +450,7 @@ async def _speaks_for_a_family(fields: Fields) -> None:
     told = {**team, "started_at": fields.free_day()}
     await fields.visit(home, Lie(told, frozenset({"visit.wechat_also_resident"})))
     async with open_session(fields.ground.services.sessions) as session:
-        (await session.get_one(ResidentBinding, binding.id)).ended_at = MORNING
+        (await session.get_one(ResidentBinding, binding.id)).ended_at = told["started_at"] + DAY / 2
 
 
 async def _lent_account(fields: Fields) -> None:

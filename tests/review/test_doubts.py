@@ -197,9 +197,15 @@ async def test_a_worker_whose_wechat_account_speaks_for_a_family(ground):
         session.add(resident)
         await session.flush()
         home = ground.homes[5]
-        session.add(ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=home.members[0].id))
+        binding = ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=home.members[0].id)
+        session.add(binding)
     visit = await ground.examined(0)
     assert await ground.codes(visit) == ["visit.wechat_also_resident"]
+    async with open_session(ground.services.sessions) as session:
+        (await session.get_one(ResidentBinding, binding.id)).ended_at = MORNING + DAY + HOUR
+    ended_after, free = [await ground.examined(n, started_at=MORNING + n * DAY) for n in (1, 2)]
+    assert await ground.codes(ended_after) == ["visit.wechat_also_resident"]
+    assert await ground.codes(free) == []
 
 
 async def test_a_wechat_account_that_was_passed_on_or_tried_for_another_is_doubted(ground, system):

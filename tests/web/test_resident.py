@@ -146,6 +146,14 @@ async def test_a_resident_confirms_a_visit_and_withdraws_the_application(system,
     assert await find_faults(page) == []
     await shoot(page, "resident-withdrawn")
 
+    await page.get_by_role("button", name="不再绑定这个申请").click()
+    await expect(page.get_by_text("这个微信号看不到这一户的任何情况")).to_be_visible()
+    assert await find_faults(page) == []
+    await shoot(page, "resident-unbind")
+    await page.get_by_role("button", name="确认解除绑定").click()
+    await expect(page.get_by_role("heading", name="绑定申请")).to_be_visible()
+    await expect(page.locator(".case")).to_have_count(0)
+
 
 # By the suffix of the demo's residents (server/demo/cases.py), what each reads of a case in its own state.
 STATES = {

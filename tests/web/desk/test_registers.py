@@ -12,7 +12,7 @@ from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.households import Household
 from server.models.notifications import Notice
-from server.models.people import Staff
+from server.models.people import ResidentBinding, Staff
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit, say_blocked
 from tests.cases.makers import VILLAGE
@@ -266,6 +266,29 @@ async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at
     await shoot(page, "desk-due-blocked", full_page=True)
     await page.get_by_label("类型").select_option("intake")
     await expect(row).to_have_count(0)
+
+
+async def test_an_officer_sees_who_is_bound_to_a_household_and_ends_it_with_a_reason(at_desk, services):
+    async with open_session(services.sessions) as session:
+        rows = select(ResidentBinding.household_id).where(ResidentBinding.ended_at.is_(None)).limit(1)
+        home = await session.scalar(rows)
+    page = await at_desk("maohetang", "county_officer", f"/households/{home}")
+    bound = page.get_by_role("region", name="微信绑定")
+    await expect(bound.get_by_text("已绑定")).to_be_visible()
+    await bound.get_by_role("button", name="解除绑定").press("Enter")
+    dialog = dialog_of(page)
+    await expect(dialog.get_by_role("button", name="解除绑定")).to_be_disabled()  # without a reason
+    await dialog.get_by_label("为什么解除").fill("手机遗失，本人来所申请")
+    faults = await find_faults(page)
+    await shoot(page, "desk-binding-end")
+    await dialog.get_by_role("button", name="解除绑定").press("Enter")
+    await said(page, "已解除")
+    row = bound.locator("tbody tr").first
+    await expect(row).to_contain_text("手机遗失，本人来所申请")
+    await expect(row).to_contain_text("毛荷塘")
+    await expect(bound.get_by_role("button")).to_have_count(0)
+    await shoot(page, "desk-binding-ended", full_page=True)
+    assert faults == [] == await find_faults(page)
 
 
 async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office, services, server):
