@@ -20,7 +20,9 @@ from server.processes import LOOPBACK, free_port
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLEAN = {
-    name: value for name, value in os.environ.items() if not name.startswith(("ZOUFANG_", "MAKE", "MFLAGS", "READY"))
+    name: value
+    for name, value in os.environ.items()
+    if not (name == "PYTHON" or name.startswith(("ZOUFANG_", "MAKE", "MFLAGS", "READY")))
 }
 
 # Stands in for the program, so that starting, watching and stopping are tested without its commands.
