@@ -131,12 +131,14 @@ async def _same_act(
     before = await session.scalar(select(Decision).where(Decision.idempotency_key == key))
     if before is None:
         return None
-    same = (before.visit_id, before.reviewer_id, before.outcome, before.reason, before.questioned) == (
+    judged = {UUID(one["findingId"]): one["settledAs"] for one in before.judged}
+    same = (before.visit_id, before.reviewer_id, before.outcome, before.reason, before.questioned, judged) == (
         visit_id,
         caller.id,
         asked.outcome,
         asked.reason,
         [_questioned(one) for one in asked.questioned],
+        _said(asked),
     )
     if not same:
         raise Problem("request.idempotency_key_reused")
@@ -172,7 +174,7 @@ async def _settle_findings(
 
     Raises `review.finding_unknown`, and `request.invalid` for one that is upheld and dismissed.
     """
-    said = dict.fromkeys(asked.upheld, "upheld") | dict.fromkeys(asked.dismissed, "dismissed")
+    said = _said(asked)
     if both := set(asked.upheld) & set(asked.dismissed):
         raise Problem("request.invalid", faults=[Fault("/dismissed", "field.invalid", str(min(both)))])
     if not said:
@@ -185,6 +187,10 @@ async def _settle_findings(
     for one in findings:
         one.settled_as, one.settled_by = said[one.id], caller.id
     return told
+
+
+def _said(asked: Decide) -> dict[UUID, str]:
+    return dict.fromkeys(asked.upheld, "upheld") | dict.fromkeys(asked.dismissed, "dismissed")
 
 
 def _judged(finding: Finding, settled_as: str) -> dict[str, str | None]:

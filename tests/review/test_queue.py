@@ -419,6 +419,19 @@ async def test_a_doubt_is_not_upheld_and_dismissed_at_once(ground, desk):
     assert (await ground.findings(visit))[0].settled_as is None
 
 
+async def test_the_same_key_with_other_judgements_is_another_act(ground, desk):
+    visit = await ground.examined(minutes=5)
+    await claim(desk, visit)
+    finding = str((await ground.findings(visit))[0].id)
+    key = {"headers": {"Idempotency-Key": "one-act"}}
+    done = await decide(desk, visit, "escalated", upheld=[finding], **key)
+    again = await decide(desk, visit, "escalated", upheld=[finding], **key)
+    assert (done.status_code, again.json()) == (200, done.json())
+    other = await decide(desk, visit, "escalated", dismissed=[finding], **key)
+    assert other.json()["code"] == "request.idempotency_key_reused"
+    assert (await ground.findings(visit))[0].settled_as == "upheld"
+
+
 async def test_after_the_minute_a_decision_stays_and_another_persons_always(ground, desk, county_desk):
     visit = await ground.examined()
     await claim(desk, visit)
