@@ -49,9 +49,9 @@ types: set-up-dev
 	$(call step,'types')
 	@$(VENV)/mypy
 
-web: set-up-dev ## check the web apps: lint, types against openapi.json, unit tests (the set-up built them)
+web: set-up-dev ## check the web apps: format, lint, types against openapi.json, unit tests (the set-up built them)
 	$(call step,'web')
-	@cd web && PATH="$$PWD/../$(VENV):$$PATH" && npm run --silent types && npm run --silent lint && npm run --silent check && npm run --silent test
+	@cd web && PATH="$$PWD/../$(VENV):$$PATH" && npm run --silent types && npm run --silent format:check && npm run --silent lint && npm run --silent check && npm run --silent test
 
 openapi-drift: set-up-dev
 	$(call step,'OpenAPI drift')
@@ -64,6 +64,7 @@ tests: set-up-dev
 format: set-up-dev ## format the code and mend what can be mended
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
+	@cd web && PATH="$$PWD/../$(VENV):$$PATH" && npm run --silent format
 
 openapi: set-up ## write openapi/openapi.json from the code
 	@$(VENV)/python -m server openapi

@@ -90,7 +90,11 @@ function precache(app: string): { url: string; revision: string | null }[] {
     .sort()
     .map((name) => ({
       url: APPS[app]!.base + name,
-      revision: name.startsWith('assets/') ? null : createHash('sha256').update(readFileSync(join(folder, name))).digest('hex'),
+      revision: name.startsWith('assets/')
+        ? null
+        : createHash('sha256')
+            .update(readFileSync(join(folder, name)))
+            .digest('hex'),
     }));
 }
 
@@ -117,7 +121,9 @@ function budget(app: string, limitKb: number): Plugin {
       const totalKb = sizes.reduce((sum, [, size]) => sum + size, 0) / 1024;
       console.log(`${app}: ${totalKb.toFixed(0)} KB compressed at first load (budget ${limitKb} KB)`);
       if (totalKb > limitKb) {
-        const worst = sizes.sort((a, b) => b[1] - a[1]).map(([name, size]) => `  ${(size / 1024).toFixed(1)} KB ${name}`);
+        const worst = sizes
+          .sort((a, b) => b[1] - a[1])
+          .map(([name, size]) => `  ${(size / 1024).toFixed(1)} KB ${name}`);
         this.error(`${app} is over its budget:\n${worst.join('\n')}`);
       }
     },

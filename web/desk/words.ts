@@ -236,7 +236,10 @@ export const EXAMINATION_ERRORS: Words = {
   OtherBytes: ['存储中的内容与照片不符', 'The store holds other bytes'],
 };
 
-export const KEPT_AS: Words = { quarantined: ['无法入库', 'Quarantined'], lost_conflict: ['冲突中落选', 'Lost a conflict'] };
+export const KEPT_AS: Words = {
+  quarantined: ['无法入库', 'Quarantined'],
+  lost_conflict: ['冲突中落选', 'Lost a conflict'],
+};
 export const COLLECTIONS: Words = {
   visits: ['走访', 'Visits'],
   evidence: ['照片登记', 'Evidence'],
@@ -564,4 +567,8 @@ export const THINGS: Words = {
   attestations: ['同行确认', 'Attestation'],
 };
 
-export const ACTORS: Words = { staff: ['工作人员', 'Staff'], resident: ['居民', 'Resident'], system: ['系统', 'System'] };
+export const ACTORS: Words = {
+  staff: ['工作人员', 'Staff'],
+  resident: ['居民', 'Resident'],
+  system: ['系统', 'System'],
+};

@@ -8,7 +8,12 @@ export const router = createRouter({
   routes: [
     { path: '/', component: () => import('./screens/HomeScreen.vue') },
     { path: '/cases/:id', component: () => import('./screens/CaseScreen.vue'), props: true, meta: { signedIn: true } },
-    { path: '/cases/:id/complain', component: () => import('./screens/ComplainScreen.vue'), props: true, meta: { signedIn: true } },
+    {
+      path: '/cases/:id/complain',
+      component: () => import('./screens/ComplainScreen.vue'),
+      props: true,
+      meta: { signedIn: true },
+    },
     { path: '/complain', component: () => import('./screens/ComplainScreen.vue') },
     { path: '/look-up', component: () => import('./screens/LookUpScreen.vue') },
     { path: '/follow', component: () => import('./screens/FollowScreen.vue') },

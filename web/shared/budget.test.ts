@@ -6,7 +6,13 @@ import { APPS, config } from '../vite.config.ts';
 
 /** What the build says of a page whose entry imports `nowKb` at once and `laterKb` when it is asked for. */
 function build(app: string, nowKb: number, laterKb: number): string {
-  const chunk = (fileName: string, kb: number, more: object): object => ({ type: 'chunk', fileName, code: randomBytes(kb * 768).toString('base64'), imports: [], ...more });
+  const chunk = (fileName: string, kb: number, more: object): object => ({
+    type: 'chunk',
+    fileName,
+    code: randomBytes(kb * 768).toString('base64'),
+    imports: [],
+    ...more,
+  });
   const bundle = {
     'entry.js': chunk('entry.js', 1, { isEntry: true, imports: ['now.js'], dynamicImports: ['later.js'] }),
     'now.js': chunk('now.js', nowKb, {}),

@@ -19,7 +19,9 @@ export function readYuan(text: string): number | null {
 
 /** Year first in both languages: 11/12 is a day to one reader and a month to another. */
 export function day(at: When): string {
-  return new Intl.DateTimeFormat('zh-CN', { timeZone: ZONE, year: 'numeric', month: '2-digit', day: '2-digit' }).format(new Date(at));
+  return new Intl.DateTimeFormat('zh-CN', { timeZone: ZONE, year: 'numeric', month: '2-digit', day: '2-digit' }).format(
+    new Date(at),
+  );
 }
 
 export function monthDay(at: When): string {
@@ -43,7 +45,11 @@ export function today(now: Date = new Date()): string {
 export function distance(meters: number): string {
   const far = meters >= 1000;
   const km = meters / 1000;
-  const value = !far ? String(Math.round(meters)) : km < 100 ? km.toFixed(1) : new Intl.NumberFormat(tag(), { maximumFractionDigits: 0 }).format(km);
+  const value = !far
+    ? String(Math.round(meters))
+    : km < 100
+      ? km.toFixed(1)
+      : new Intl.NumberFormat(tag(), { maximumFractionDigits: 0 }).format(km);
   return `${value} ${pick(far ? ['公里', 'km'] : ['米', 'm'])}`;
 }
 

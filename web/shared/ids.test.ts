@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { newId, newVisitId, readTypedCode, readVisitCode, receiptCode, sha256Hex, typedCode, visitCode } from './ids.ts';
+import {
+  newId,
+  newVisitId,
+  readTypedCode,
+  readVisitCode,
+  receiptCode,
+  sha256Hex,
+  typedCode,
+  visitCode,
+} from './ids.ts';
 
 test('an id is of version 7 and ordered by time', () => {
   const [early, late] = [newId(1_000_000), newId(2_000_000_000_000)];
@@ -35,7 +44,8 @@ test('a mistyped visit code is noticed', () => {
     expect(readVisitCode(code.slice(0, place) + other + code.slice(place + 1))).toBeNull();
     const [a, b] = [code[place]!, code[place + 1]!];
     const swapped = code.slice(0, place) + b + a + code.slice(place + 2);
-    if (place < 10 && a !== b && Math.abs('0Z'.indexOf(a) - '0Z'.indexOf(b)) !== 1) expect(readVisitCode(swapped)).toBeNull();
+    if (place < 10 && a !== b && Math.abs('0Z'.indexOf(a) - '0Z'.indexOf(b)) !== 1)
+      expect(readVisitCode(swapped)).toBeNull();
   }
   expect(readVisitCode(code.slice(1))).toBeNull();
 });

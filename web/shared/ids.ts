@@ -61,7 +61,9 @@ export async function sha256(content: BufferSource): Promise<Uint8Array> {
 }
 
 export async function sha256Hex(content: Blob | string): Promise<string> {
-  return toHex(await sha256(typeof content === 'string' ? new TextEncoder().encode(content) : await content.arrayBuffer()));
+  return toHex(
+    await sha256(typeof content === 'string' ? new TextEncoder().encode(content) : await content.arrayBuffer()),
+  );
 }
 
 export function toHex(bytes: Uint8Array): string {
@@ -91,7 +93,11 @@ export function readTypedCode(typed: string): string | null {
 }
 
 function lettersOf(typed: string): string {
-  return typed.toUpperCase().replace(/[^0-9A-Z]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
+  return typed
+    .toUpperCase()
+    .replace(/[^0-9A-Z]/g, '')
+    .replace(/O/g, '0')
+    .replace(/[IL]/g, '1');
 }
 
 /** The ten characters of a receipt: the twin of `receipt_short_code` in server/core/tokens.py. */

@@ -32,7 +32,9 @@ export function metersBetween(one: Place, other: Place): number {
   const rad = Math.PI / 180;
   const half =
     Math.sin(((other.latitude - one.latitude) * rad) / 2) ** 2 +
-    Math.cos(one.latitude * rad) * Math.cos(other.latitude * rad) * Math.sin(((other.longitude - one.longitude) * rad) / 2) ** 2;
+    Math.cos(one.latitude * rad) *
+      Math.cos(other.latitude * rad) *
+      Math.sin(((other.longitude - one.longitude) * rad) / 2) ** 2;
   return 2 * 6371008.8 * Math.asin(Math.sqrt(Math.min(1, half)));
 }
 

@@ -110,7 +110,13 @@ const CODES: Record<string, Record<string, Word>> = {
   kind: { ...NOTICE_KINDS, ...KINDS, ...SHEETS },
   reason: ENDINGS,
   part: { findings: ['历次疑点', 'Earlier findings'] },
-  why: { review: ['审核本次走访', 'Reviewing it'], decided: ['查看已审走访', 'It is decided'], oversight: ['查看', 'Oversight'], case: ['审查材料', 'Papers of a case'], posting: ['公示张贴', 'A posting hung up'] },
+  why: {
+    review: ['审核本次走访', 'Reviewing it'],
+    decided: ['查看已审走访', 'It is decided'],
+    oversight: ['查看', 'Oversight'],
+    case: ['审查材料', 'Papers of a case'],
+    posting: ['公示张贴', 'A posting hung up'],
+  },
 };
 
 export interface Fact {

@@ -14,5 +14,9 @@ export function readAnnounced(typed: Typed): Announced[] {
 
 function read(cells: Cells): { households: number | null; people: number | null; changeFen: number | null } {
   const count = (text: string): number | null => (/^\s*\d{1,9}\s*$/.test(text) ? Number(text) : null);
-  return { households: count(cells.households), people: count(cells.people), changeFen: cells.changeFen.trim() ? readYuan(cells.changeFen) : null };
+  return {
+    households: count(cells.households),
+    people: count(cells.people),
+    changeFen: cells.changeFen.trim() ? readYuan(cells.changeFen) : null,
+  };
 }

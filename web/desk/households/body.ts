@@ -55,10 +55,32 @@ export interface Draft {
 }
 
 export function newMember(relation = ''): MemberDraft {
-  return { id: newId(), name: '', relation, idNumber: '', mask: '', sex: '', bornOn: '', health: '', labourAbility: '', school: '', work: '' };
+  return {
+    id: newId(),
+    name: '',
+    relation,
+    idNumber: '',
+    mask: '',
+    sex: '',
+    bornOn: '',
+    health: '',
+    labourAbility: '',
+    school: '',
+    work: '',
+  };
 }
 export function newIncome(): IncomeDraft {
-  return { id: newId(), kind: 'wage', category: '', period: 'month', memberId: '', declared: '', verified: '', startedOn: null, endedOn: null };
+  return {
+    id: newId(),
+    kind: 'wage',
+    category: '',
+    period: 'month',
+    memberId: '',
+    declared: '',
+    verified: '',
+    startedOn: null,
+    endedOn: null,
+  };
 }
 export function newProperty(): PropertyDraft {
   return { id: newId(), kind: 'home', note: '', memberId: '', declared: '', verified: '' };
@@ -66,8 +88,16 @@ export function newProperty(): PropertyDraft {
 
 export function emptyDraft(): Draft {
   return {
-    address: '', phone: '', phoneMask: '', class: '', place: { latitude: '', longitude: '', datum: 'wgs84' }, members: [newMember('head')],
-    incomes: [], properties: [], relatives: [], bank: { holderName: '', bankName: '', card: '', mask: '' },
+    address: '',
+    phone: '',
+    phoneMask: '',
+    class: '',
+    place: { latitude: '', longitude: '', datum: 'wgs84' },
+    members: [newMember('head')],
+    incomes: [],
+    properties: [],
+    relatives: [],
+    bank: { holderName: '', bankName: '', card: '', mask: '' },
   };
 }
 
@@ -77,20 +107,46 @@ export function draftOf(home: Page): Draft {
     phone: '',
     phoneMask: home.phoneMask ?? '',
     class: (home.class ?? '') as Draft['class'],
-    place: { latitude: text(home.latitude), longitude: text(home.longitude), datum: home.datum as Schemas['Place']['datum'] },
+    place: {
+      latitude: text(home.latitude),
+      longitude: text(home.longitude),
+      datum: home.datum as Schemas['Place']['datum'],
+    },
     members: home.members.map((one) => ({
-      id: one.id, name: one.name, relation: one.relation, idNumber: '', mask: one.idNumberMask ?? '', sex: one.sex as MemberDraft['sex'], bornOn: one.bornOn,
-      health: (one.health ?? '') as MemberDraft['health'], labourAbility: (one.labourAbility ?? '') as MemberDraft['labourAbility'],
-      school: (one.school ?? '') as MemberDraft['school'], work: (one.work ?? '') as MemberDraft['work'],
+      id: one.id,
+      name: one.name,
+      relation: one.relation,
+      idNumber: '',
+      mask: one.idNumberMask ?? '',
+      sex: one.sex as MemberDraft['sex'],
+      bornOn: one.bornOn,
+      health: (one.health ?? '') as MemberDraft['health'],
+      labourAbility: (one.labourAbility ?? '') as MemberDraft['labourAbility'],
+      school: (one.school ?? '') as MemberDraft['school'],
+      work: (one.work ?? '') as MemberDraft['work'],
     })),
     incomes: home.incomes.map((one) => ({
-      id: one.id, kind: one.kind as IncomeDraft['kind'], category: one.category, period: one.period as IncomeDraft['period'], memberId: one.memberId ?? '',
-      declared: typed(one.declaredFen), verified: typed(one.verifiedFen), startedOn: one.startedOn, endedOn: one.endedOn,
+      id: one.id,
+      kind: one.kind as IncomeDraft['kind'],
+      category: one.category,
+      period: one.period as IncomeDraft['period'],
+      memberId: one.memberId ?? '',
+      declared: typed(one.declaredFen),
+      verified: typed(one.verifiedFen),
+      startedOn: one.startedOn,
+      endedOn: one.endedOn,
     })),
     properties: home.properties.map((one) => {
       const kind = one.kind as PropertyDraft['kind'];
       const say = kind === 'deposit' ? typed : text;
-      return { id: one.id, kind, note: one.note, memberId: one.memberId ?? '', declared: say(one.declared), verified: say(one.verified) };
+      return {
+        id: one.id,
+        kind,
+        note: one.note,
+        memberId: one.memberId ?? '',
+        declared: say(one.declared),
+        verified: say(one.verified),
+      };
     }),
     relatives: home.relatives.map(({ name, office, relation }) => ({ name, office, relation })),
     bank: { holderName: home.bankHolder ?? '', bankName: home.bankName ?? '', card: '', mask: home.cardMask ?? '' },
@@ -108,20 +164,49 @@ export function bodyOf(draft: Draft): Body {
       // Sex and birth follow a number that is typed; what stood before may be what was wrong.
       const follows = Boolean(one.idNumber.trim());
       return {
-        id: one.id, name: one.name.trim(), relation: one.relation, idNumber: one.idNumber.trim() || null, sex: follows ? null : one.sex || null,
-        bornOn: follows ? null : one.bornOn || null, health: one.health || null, labourAbility: one.labourAbility || null, school: one.school || null, work: one.work || null,
+        id: one.id,
+        name: one.name.trim(),
+        relation: one.relation,
+        idNumber: one.idNumber.trim() || null,
+        sex: follows ? null : one.sex || null,
+        bornOn: follows ? null : one.bornOn || null,
+        health: one.health || null,
+        labourAbility: one.labourAbility || null,
+        school: one.school || null,
+        work: one.work || null,
       };
     }),
     incomes: draft.incomes.map((one) => ({
-      id: one.id, kind: one.kind, category: one.category.trim(), period: one.period, memberId: one.memberId || null, declaredFen: readYuan(one.declared) ?? 0,
-      verifiedFen: readYuan(one.verified), startedOn: one.startedOn, endedOn: one.endedOn,
+      id: one.id,
+      kind: one.kind,
+      category: one.category.trim(),
+      period: one.period,
+      memberId: one.memberId || null,
+      declaredFen: readYuan(one.declared) ?? 0,
+      verifiedFen: readYuan(one.verified),
+      startedOn: one.startedOn,
+      endedOn: one.endedOn,
     })),
     properties: draft.properties.map((one) => {
       const read = one.kind === 'deposit' ? readYuan : readCount;
-      return { id: one.id, kind: one.kind, note: one.note.trim(), memberId: one.memberId || null, declared: read(one.declared) ?? 0, verified: read(one.verified) };
+      return {
+        id: one.id,
+        kind: one.kind,
+        note: one.note.trim(),
+        memberId: one.memberId || null,
+        declared: read(one.declared) ?? 0,
+        verified: read(one.verified),
+      };
     }),
     relatives: draft.relatives,
-    bank: draft.bank.holderName.trim() && draft.bank.bankName.trim() ? { holderName: draft.bank.holderName.trim(), bankName: draft.bank.bankName.trim(), card: draft.bank.card.trim() || null } : null,
+    bank:
+      draft.bank.holderName.trim() && draft.bank.bankName.trim()
+        ? {
+            holderName: draft.bank.holderName.trim(),
+            bankName: draft.bank.bankName.trim(),
+            card: draft.bank.card.trim() || null,
+          }
+        : null,
   };
 }
 
@@ -132,7 +217,9 @@ export function isWhole(draft: Draft): boolean {
     draft.address.trim() !== '' &&
     draft.members.length > 0 &&
     draft.members.every((one) => one.name.trim() && one.relation && (one.idNumber.trim() || (one.sex && one.bornOn))) &&
-    amounts.every((one) => readYuan(one.declared) !== null && (one.verified === '' || readYuan(one.verified) !== null)) &&
+    amounts.every(
+      (one) => readYuan(one.declared) !== null && (one.verified === '' || readYuan(one.verified) !== null),
+    ) &&
     draft.properties.every((one) => one.kind === 'deposit' || readCount(one.declared) !== null)
   );
 }

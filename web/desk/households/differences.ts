@@ -59,7 +59,9 @@ export interface Said {
 export function sayDifference({ pointer, before, after }: Difference, home: Home): Said {
   const [, part = '', id = '', field = ''] = pointer.split('/');
   const list = ['members', 'incomes', 'properties'].includes(part);
-  const label = list ? [nameOf(part, id, before ?? after, home), field && named(field)].filter(Boolean).join(' ') : named(part);
+  const label = list
+    ? [nameOf(part, id, before ?? after, home), field && named(field)].filter(Boolean).join(' ')
+    : named(part);
   const key = list ? field : part;
   return { key: pointer, label, before: value(key, before), after: value(key, after) };
 }
@@ -80,14 +82,53 @@ function value(key: string, said: unknown): string {
   if (typeof said === 'boolean') return said ? t('yes') : t('no');
   if (typeof said === 'number') return key.endsWith('Fen') ? yuan(said) : String(said);
   if (typeof said === 'object') return whole(said as Record<string, unknown>);
-  const words = MEMBER[key] ?? (key === 'period' ? PERIODS : key === 'kind' ? { ...INCOMES, ...PROPERTIES } : undefined);
+  const words =
+    MEMBER[key] ?? (key === 'period' ? PERIODS : key === 'kind' ? { ...INCOMES, ...PROPERTIES } : undefined);
   return words?.[String(said)] ? word(words, String(said)) : String(said);
 }
 
 /** A member, an income or a list that came or went as a whole. */
 function whole(row: Record<string, unknown>): string {
-  const parts = Object.entries(row).filter(([key, one]) => one !== null && one !== '' && !['id', 'memberId', 'declaredOn'].includes(key));
+  const parts = Object.entries(row).filter(
+    ([key, one]) => one !== null && one !== '' && !['id', 'memberId', 'declaredOn'].includes(key),
+  );
   return parts.map(([key, one]) => (Array.isArray(row) ? value('', one) : value(key, one))).join(' ') || '–';
 }
 
-const KEYS = new Set(['members', 'incomes', 'properties', 'relatives', 'address', 'phoneMask', 'latitude', 'longitude', 'datum', 'class', 'monthlyAmountFen', 'relativeOnStaff', 'bankHolder', 'bankName', 'cardMask', 'name', 'relation', 'sex', 'bornOn', 'idNumberMask', 'health', 'labourAbility', 'school', 'work', 'declaredFen', 'verifiedFen', 'declared', 'verified', 'category', 'period', 'kind', 'note', 'memberId', 'startedOn', 'endedOn']);
+const KEYS = new Set([
+  'members',
+  'incomes',
+  'properties',
+  'relatives',
+  'address',
+  'phoneMask',
+  'latitude',
+  'longitude',
+  'datum',
+  'class',
+  'monthlyAmountFen',
+  'relativeOnStaff',
+  'bankHolder',
+  'bankName',
+  'cardMask',
+  'name',
+  'relation',
+  'sex',
+  'bornOn',
+  'idNumberMask',
+  'health',
+  'labourAbility',
+  'school',
+  'work',
+  'declaredFen',
+  'verifiedFen',
+  'declared',
+  'verified',
+  'category',
+  'period',
+  'kind',
+  'note',
+  'memberId',
+  'startedOn',
+  'endedOn',
+]);

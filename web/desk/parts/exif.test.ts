@@ -6,7 +6,8 @@ function photo(): ArrayBuffer {
   const bytes: number[] = [];
   const short = (value: number): number => bytes.push(value >> 8, value & 255);
   const long = (value: number): void => void (short(value >>> 16), short(value & 0xffff));
-  const entry = (tag: number, type: number, count: number, value: number): void => void (short(tag), short(type), long(count), long(value));
+  const entry = (tag: number, type: number, count: number, value: number): void =>
+    void (short(tag), short(type), long(count), long(value));
   const letters = (text: string): void => void bytes.push(...[...text].map((one) => one.charCodeAt(0)));
   letters('MM');
   short(42);
@@ -27,13 +28,33 @@ function photo(): ArrayBuffer {
   entry(3, 2, 2, 0x45000000);
   entry(4, 5, 3, 168);
   long(0);
-  for (const [over, under] of [[28, 1], [55, 1], [1200, 100], [118, 1], [58, 1], [48, 1]] as const) {
+  for (const [over, under] of [
+    [28, 1],
+    [55, 1],
+    [1200, 100],
+    [118, 1],
+    [58, 1],
+    [48, 1],
+  ] as const) {
     long(over);
     long(under);
   }
   while (bytes.length < 200) bytes.push(0);
   letters('+09:00\0');
-  const head = [0xff, 0xd8, 0xff, 0xe1, (bytes.length + 8) >> 8, (bytes.length + 8) & 255, 0x45, 0x78, 0x69, 0x66, 0, 0];
+  const head = [
+    0xff,
+    0xd8,
+    0xff,
+    0xe1,
+    (bytes.length + 8) >> 8,
+    (bytes.length + 8) & 255,
+    0x45,
+    0x78,
+    0x69,
+    0x66,
+    0,
+    0,
+  ];
   return new Uint8Array([...head, ...bytes]).buffer;
 }
 

@@ -22,7 +22,7 @@ export function readTaken(content: ArrayBuffer): Taken | null {
 
 function findTiff(view: DataView): DataView | null {
   if (view.byteLength < 4 || view.getUint16(0) !== 0xffd8) return null;
-  for (let at = 2; at + 4 <= view.byteLength && view.getUint8(at) === 0xff; ) {
+  for (let at = 2; at + 4 <= view.byteLength && view.getUint8(at) === 0xff;) {
     const [marker, length] = [view.getUint8(at + 1), view.getUint16(at + 2)];
     if (marker === 0xda) return null;
     if (marker === 0xe1 && view.getUint32(at + 4) === 0x45786966) return new DataView(view.buffer, at + 10, length - 8);
@@ -39,7 +39,11 @@ function read(view: DataView): Taken | null {
       const place = at + 2 + 12 * n;
       const [type, count] = [view.getUint16(place + 2, little), view.getUint32(place + 4, little)];
       const inline = (SIZES[type] ?? 1) * count <= 4;
-      found.set(view.getUint16(place, little), { type, count, at: inline ? place + 8 : view.getUint32(place + 8, little) });
+      found.set(view.getUint16(place, little), {
+        type,
+        count,
+        at: inline ? place + 8 : view.getUint32(place + 8, little),
+      });
     }
     return found;
   };
@@ -53,7 +57,8 @@ function read(view: DataView): Taken | null {
     return said.replace(/\0.*$/, '').trim();
   };
   const degrees = (entry: Entry, ref: string): number => {
-    const part = (n: number): number => view.getUint32(entry.at + 8 * n, little) / view.getUint32(entry.at + 8 * n + 4, little);
+    const part = (n: number): number =>
+      view.getUint32(entry.at + 8 * n, little) / view.getUint32(entry.at + 8 * n + 4, little);
     const value = part(0) + part(1) / 60 + part(2) / 3600;
     return 'SW'.includes(ref) && ref ? -value : value;
   };

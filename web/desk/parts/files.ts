@@ -3,7 +3,11 @@ import { authorizedFetch } from '@shared/api/client.ts';
 import { readProblem } from '@shared/api/problems.ts';
 import { failed } from './say.ts';
 
-export async function saveFile(path: string, name: string, asked: Record<string, string | number | boolean | null | undefined> = {}): Promise<void> {
+export async function saveFile(
+  path: string,
+  name: string,
+  asked: Record<string, string | number | boolean | null | undefined> = {},
+): Promise<void> {
   try {
     const words = new URLSearchParams();
     for (const [key, value] of Object.entries(asked)) if (value) words.set(key, String(value));

@@ -78,7 +78,11 @@ export interface Pages<T> extends Required<Listed<T>> {
   again: () => Promise<void>;
 }
 
-export function usePages<T>(load: (cursor: string | undefined) => Promise<Page<T>>, asked?: Asked, typed = false): Pages<T> {
+export function usePages<T>(
+  load: (cursor: string | undefined) => Promise<Page<T>>,
+  asked?: Asked,
+  typed = false,
+): Pages<T> {
   const { value, busy, wrong, again } = useLoad(() => load(undefined), asked, typed);
   const further = shallowRef<Page<T>[]>([]);
   watch(value, () => (further.value = []), { flush: 'sync' });
@@ -97,5 +101,12 @@ export function usePages<T>(load: (cursor: string | undefined) => Promise<Page<T
       busy.value = false;
     }
   };
-  return { rows: computed(() => pages.value.flatMap((one) => one.items)), hasMore: computed(() => cursor.value !== null), busy, wrong, again, more };
+  return {
+    rows: computed(() => pages.value.flatMap((one) => one.items)),
+    hasMore: computed(() => cursor.value !== null),
+    busy,
+    wrong,
+    again,
+    more,
+  };
 }

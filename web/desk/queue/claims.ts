@@ -31,6 +31,8 @@ export async function release(visitId: string): Promise<void> {
 }
 
 export async function handOver(visitId: string, toStaffId: string): Promise<void> {
-  await ask(api.POST('/desk/v1/queue/{visit_id}/hand-over', { params: { path: { visit_id: visitId } }, body: { toStaffId } }));
+  await ask(
+    api.POST('/desk/v1/queue/{visit_id}/hand-over', { params: { path: { visit_id: visitId } }, body: { toStaffId } }),
+  );
   claims.delete(visitId);
 }

@@ -219,7 +219,8 @@ export function group(key: string): string {
 
 export function nameOf(key: string): string {
   if (key.startsWith('finding.')) return t('severityOf', { name: pick(FINDINGS[key.slice(8)] ?? ['其他', key]) });
-  if (key.startsWith('notice.template.')) return t('template', { name: pick(TEMPLATES[key.slice(16)] ?? ['其他', key]) });
+  if (key.startsWith('notice.template.'))
+    return t('template', { name: pick(TEMPLATES[key.slice(16)] ?? ['其他', key]) });
   return NAMES[key] ? pick(NAMES[key]) : t('other');
 }
 
@@ -250,7 +251,9 @@ export function sayValue(key: string, value: unknown): string {
 
 function sayList(key: string, value: unknown[]): string {
   if (!value.length) return t('none');
-  const names = value.map((one) => (typeof one === 'object' && one ? ((one as { zh?: string; en?: string })[language.value] ?? '') : sayValue(key, one)));
+  const names = value.map((one) =>
+    typeof one === 'object' && one ? ((one as { zh?: string; en?: string })[language.value] ?? '') : sayValue(key, one),
+  );
   if (key === 'case.papers') return names.join(t('separator'));
   if (typeof value[0] === 'object' && key !== 'amount.steps') return t('items', { n: value.length });
   if (key === 'amount.steps') return value.map((one) => sayObject(one as Record<string, unknown>)).join(t('semicolon'));
@@ -258,9 +261,12 @@ function sayList(key: string, value: unknown[]): string {
 }
 
 function sayObject(value: Record<string, unknown>): string {
-  if ('count' in value && 'unit' in value) return `${String(value['count'])} ${partOf(String(value['unit']), Number(value['count']))}`;
+  if ('count' in value && 'unit' in value)
+    return `${String(value['count'])} ${partOf(String(value['unit']), Number(value['count']))}`;
   if ('templateId' in value) return value['templateId'] ? String(value['templateId']) : t('none');
-  const parts = Object.entries(value).map(([name, one]) => `${partOf(name)} ${sayValue(name, one).replace(/ 元$| yuan$/, '')}`);
+  const parts = Object.entries(value).map(
+    ([name, one]) => `${partOf(name)} ${sayValue(name, one).replace(/ 元$| yuan$/, '')}`,
+  );
   return parts.join(t('separator')) || t('none');
 }
 

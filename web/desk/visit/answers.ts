@@ -71,11 +71,19 @@ export function groupsOf(template: Template, visit: VisitPage, members: readonly
   return template.sections.map((section) => ({
     id: section.id,
     title: pick(section.title),
-    lines: section.questions.map((question) => lineOf(question, now[question.id], before?.[question.id], Boolean(before), members)),
+    lines: section.questions.map((question) =>
+      lineOf(question, now[question.id], before?.[question.id], Boolean(before), members),
+    ),
   }));
 }
 
-function lineOf(question: Question, now: unknown, before: unknown, compares: boolean, members: readonly Member[]): Line {
+function lineOf(
+  question: Question,
+  now: unknown,
+  before: unknown,
+  compares: boolean,
+  members: readonly Member[],
+): Line {
   const table = tableOf(question, now, before, compares, members);
   const [nowSaid, beforeSaid] = [sayAnswer(question, now), sayAnswer(question, before)];
   const differs = table
@@ -95,7 +103,13 @@ function lineOf(question: Question, now: unknown, before: unknown, compares: boo
 
 type Row = Record<string, unknown>;
 
-function tableOf(question: Question, now: unknown, before: unknown, compares: boolean, members: readonly Member[]): Table | null {
+function tableOf(
+  question: Question,
+  now: unknown,
+  before: unknown,
+  compares: boolean,
+  members: readonly Member[],
+): Table | null {
   if (question.kind !== 'member_table' && question.kind !== 'income_table') return null;
   const isMembers = question.kind === 'member_table';
   const key = isMembers ? 'memberId' : 'kind';
@@ -106,15 +120,24 @@ function tableOf(question: Question, now: unknown, before: unknown, compares: bo
   const columns = (isMembers ? (question.columns ?? []) : INCOME_COLUMNS).filter((column) =>
     ids.some((id) => here.get(id)?.[column.id] !== undefined || there.get(id)?.[column.id] !== undefined),
   );
-  const onlyIn = (id: string): TableRow['only'] => (!compares || (here.has(id) && there.has(id)) ? null : here.has(id) ? 'now' : 'before');
+  const onlyIn = (id: string): TableRow['only'] =>
+    !compares || (here.has(id) && there.has(id)) ? null : here.has(id) ? 'now' : 'before';
   const part = (column: Question, id: string): Part => {
     const [said, was] = [sayAnswer(column, here.get(id)?.[column.id]), sayAnswer(column, there.get(id)?.[column.id])];
-    return { now: onlyIn(id) === 'before' ? was : said, before: was, differs: compares && !onlyIn(id) && column.kind !== 'period' && said !== was };
+    return {
+      now: onlyIn(id) === 'before' ? was : said,
+      before: was,
+      differs: compares && !onlyIn(id) && column.kind !== 'period' && said !== was,
+    };
   };
   if (!ids.length) return null;
   return {
     columns: columns.map((column) => pick(column.label)),
-    rows: ids.map((id) => ({ title: isMembers ? nameOf(id, members) : word(INCOMES, id), only: onlyIn(id), parts: columns.map((column) => part(column, id)) })),
+    rows: ids.map((id) => ({
+      title: isMembers ? nameOf(id, members) : word(INCOMES, id),
+      only: onlyIn(id),
+      parts: columns.map((column) => part(column, id)),
+    })),
   };
 }
 
@@ -192,6 +215,9 @@ export function sayValue(question: Question | null, value: unknown): string {
   if (question && typeof value !== 'object') return sayAnswer(question, value);
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) return dayAndTime(value);
   if (typeof value === 'boolean') return value ? t('yes') : t('no');
-  if (typeof value === 'object') return Object.values(value as object).filter((one) => typeof one !== 'object').join(', ');
+  if (typeof value === 'object')
+    return Object.values(value as object)
+      .filter((one) => typeof one !== 'object')
+      .join(', ');
   return String(value);
 }

@@ -34,7 +34,10 @@ export function photoLinks(visitId: string): Links {
       const held = links.get(key);
       if ((!held || held.until < Date.now()) && !asking.has(key)) {
         asking.add(key); // and stays so when it fails: what can't be seen is not asked for in a circle
-        void fetchLink(evidenceId, rendition).then(() => asking.delete(key), () => undefined);
+        void fetchLink(evidenceId, rendition).then(
+          () => asking.delete(key),
+          () => undefined,
+        );
       }
       return held?.url ?? '';
     },

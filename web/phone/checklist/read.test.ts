@@ -17,7 +17,13 @@ const facts: Facts = {
 
 function template(...questions: Partial<Question>[]): Template {
   const full = questions.map((one) => ({ label: words(one.id!), ...one }) as Question);
-  return { code: 'c', kind: 'intake', version: 1, title: words('c'), sections: [{ id: 's', title: words('s'), questions: full }] };
+  return {
+    code: 'c',
+    kind: 'intake',
+    version: 1,
+    title: words('c'),
+    sections: [{ id: 's', title: words('s'), questions: full }],
+  };
 }
 
 const lacks = (made: Template, answers: Record<string, unknown>) =>
@@ -66,7 +72,13 @@ test('a notice never blocks, an error of a constraint does', () => {
 });
 
 test('a member table has a row for everybody, and asks each what concerns them', () => {
-  const works = { id: 'works', kind: 'yes_no' as const, label: words('w'), required: true, visibleIf: { '>=': [{ var: 'member.age' }, 16] } };
+  const works = {
+    id: 'works',
+    kind: 'yes_no' as const,
+    label: words('w'),
+    required: true,
+    visibleIf: { '>=': [{ var: 'member.age' }, 16] },
+  };
   const made = template({ id: 'people', kind: 'member_table', required: true, columns: [works] });
   expect(columnShown(works, { memberId: 'm1' }, {}, facts)).toBe(true);
   expect(columnShown(works, { memberId: 'm2' }, {}, facts)).toBe(false);

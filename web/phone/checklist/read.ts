@@ -159,7 +159,11 @@ function* cellLacks(cell: Column, answer: unknown, scope: Scope, pointer: string
     yield* incomeLacks(cell, answer as IncomeRow[], pointer, questionId);
   }
   if (cell.constraint && !holds(cell.constraint, { ...scope, value: answer })) {
-    yield lack('answer.constraint', { severity: cell.constraintSeverity ?? 'error' }, { words: cell.constraintMessage });
+    yield lack(
+      'answer.constraint',
+      { severity: cell.constraintSeverity ?? 'error' },
+      { words: cell.constraintMessage },
+    );
   }
 }
 

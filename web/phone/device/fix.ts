@@ -14,7 +14,11 @@ export class NoFix extends Error {
 }
 
 /** A button's own: takes a fix, tells how good it is so far, and shows the gate where there is none to be had. */
-export function useFix(taken: (fix: Fix) => void): { busy: Ref<boolean>; accuracyM: Ref<number | null>; take: () => Promise<void> } {
+export function useFix(taken: (fix: Fix) => void): {
+  busy: Ref<boolean>;
+  accuracyM: Ref<number | null>;
+  take: () => Promise<void>;
+} {
   const busy = ref(false);
   const accuracyM = ref<number | null>(null);
   const take = async (): Promise<void> => {
@@ -58,10 +62,7 @@ export function takeFix(onBetter?: (fix: Fix) => void, patienceMs = 20_000, good
       },
       { enableHighAccuracy: true, timeout: patienceMs, maximumAge: 0 },
     );
-    const patience = setTimeout(
-      () => end(() => (best ? resolve(best) : reject(new NoFix('timeout')))),
-      patienceMs,
-    );
+    const patience = setTimeout(() => end(() => (best ? resolve(best) : reject(new NoFix('timeout')))), patienceMs);
   });
 }
 

@@ -59,7 +59,8 @@ async function fetchedReader(): Promise<QrReader> {
   };
 
   function draw(source: Source, longestPx: number): ImageData {
-    const [width, height] = source instanceof HTMLVideoElement ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
+    const [width, height] =
+      source instanceof HTMLVideoElement ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
     const scale = Math.min(1, longestPx / Math.max(width, height));
     canvas.width = Math.max(1, Math.round(width * scale));
     canvas.height = Math.max(1, Math.round(height * scale));

@@ -32,7 +32,11 @@ export function useDays(): ComputedRef<Days | null> {
     const now = today();
     const byDay = new Map(kept.value.map((one) => [one.day, one.assignmentIds]));
     const before = kept.value.filter((one) => one.day < now).flatMap((one) => one.assignmentIds);
-    return { byDay, stops: [...(byDay.get(now) ?? []), ...before], waits: kept.value.some((one) => one.changedAt !== null) };
+    return {
+      byDay,
+      stops: [...(byDay.get(now) ?? []), ...before],
+      waits: kept.value.some((one) => one.changedAt !== null),
+    };
   });
 }
 
@@ -90,7 +94,10 @@ async function fetchDays(): Promise<void> {
   const { plans } = local();
   await local().transaction('rw', plans, async () => {
     const changed = new Set((await plans.toArray()).filter((one) => one.changedAt !== null).map((one) => one.day));
-    await plans.where('day').noneOf([...changed]).delete();
+    await plans
+      .where('day')
+      .noneOf([...changed])
+      .delete();
     const fresh = days.filter((one) => !changed.has(one.day));
     await plans.bulkPut(
       fresh.map(({ day, stops }) => ({ day, assignmentIds: stops.map((one) => one.assignmentId), changedAt: null })),

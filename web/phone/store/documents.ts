@@ -124,7 +124,13 @@ export interface Evidence {
   capturedAt: string | null;
   fix: Fix | null;
   note: string;
-  server?: { state: string; rev?: string; refusedCode?: string | null; uploadedAt?: string | null; problem?: ServerProblem };
+  server?: {
+    state: string;
+    rev?: string;
+    refusedCode?: string | null;
+    uploadedAt?: string | null;
+    problem?: ServerProblem;
+  };
 }
 
 export interface Attestation {

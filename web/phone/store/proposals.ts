@@ -6,7 +6,9 @@ import { local } from './local.ts';
 import { syncNow } from './sync.ts';
 
 export async function propose(household: Household, changes: Changes, note: string): Promise<void> {
-  const draft = await local().drafts.filter((one) => one.visit.householdId === household.id).first();
+  const draft = await local()
+    .drafts.filter((one) => one.visit.householdId === household.id)
+    .first();
   await database.value!.collections.proposals.insert({
     id: newId(),
     householdId: household.id,

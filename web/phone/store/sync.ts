@@ -59,7 +59,10 @@ export function startSync(): void {
   exchangeQuietly();
   const looking = setInterval(() => document.visibilityState === 'visible' && syncNow(), LOOK_MS);
   signal.addEventListener('abort', () => clearInterval(looking));
-  for (const [target, event] of [[window, 'online'], [document, 'visibilitychange']] as const) {
+  for (const [target, event] of [
+    [window, 'online'],
+    [document, 'visibilitychange'],
+  ] as const) {
     target.addEventListener(event, () => document.visibilityState === 'visible' && syncNow(), { signal });
   }
 }
@@ -100,9 +103,7 @@ function start(name: Name): void {
       stream$: stream.asObservable() as never,
       handler: (checkpoint, limit) => noted(pull(name, checkpoint, limit)),
     },
-    ...(READ_ONLY.has(name)
-      ? {}
-      : { push: { batchSize: 50, handler: (rows: unknown[]) => noted(push(name, rows)) } }),
+    ...(READ_ONLY.has(name) ? {} : { push: { batchSize: 50, handler: (rows: unknown[]) => noted(push(name, rows)) } }),
   }) as unknown as Replication;
   let was = false;
   replication.active$.subscribe((is) => {

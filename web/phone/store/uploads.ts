@@ -72,7 +72,8 @@ export async function look(): Promise<void> {
   }
   for (const photo of await local().photos.where('state').notEqual('sent').toArray()) {
     const state = announced.get(photo.id)?.server?.state;
-    if (state && IN_STORE.has(state)) await local().photos.update(photo.id, { state: 'sent', blob: null, failure: null });
+    if (state && IN_STORE.has(state))
+      await local().photos.update(photo.id, { state: 'sent', blob: null, failure: null });
     else if (state === 'announced' && mayBegin(photo)) begin(photo);
   }
 }

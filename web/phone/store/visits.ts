@@ -8,14 +8,16 @@ import { local, type Draft, type Photo } from './local.ts';
 import { syncNow } from './sync.ts';
 import { shrink } from '../device/pictures.ts';
 
-export async function beginVisit(
-  assignment: Assignment,
-  author: { personId: string; name: string },
-): Promise<Draft> {
-  const known = await local().drafts.filter((one) => one.visit.assignmentId === assignment.id && !one.amends).first();
+export async function beginVisit(assignment: Assignment, author: { personId: string; name: string }): Promise<Draft> {
+  const known = await local()
+    .drafts.filter((one) => one.visit.assignmentId === assignment.id && !one.amends)
+    .first();
   if (known) return known;
   const partner = assignment.partnerId ? [assignment.partnerId] : [];
-  const names = { [author.personId]: author.name, ...(partner[0] ? { [partner[0]]: assignment.partnerName ?? '' } : {}) };
+  const names = {
+    [author.personId]: author.name,
+    ...(partner[0] ? { [partner[0]]: assignment.partnerName ?? '' } : {}),
+  };
   const copies = (await database.value!.collections.visits.find().exec()).map((one) => one.toJSON() as Visit);
   const copy = copies.find((one) => one.assignmentId === assignment.id && isOwnDraft(one, author.personId));
   if (copy) return recover(copy, names);
@@ -58,7 +60,15 @@ async function recover(copy: Visit, names: Record<string, string>): Promise<Draf
     said.answers[question] = answer.filter((one) => !gone.has(evidenceOf(one) ?? ''));
     if (answer.length && !(said.answers[question] as unknown[]).length) delete said.answers[question];
   }
-  const draft: Draft = { id: copy.id, visit: said, names, updatedAt: new Date().toISOString(), step: 0, amends: null, recovered: gone.size > 0 };
+  const draft: Draft = {
+    id: copy.id,
+    visit: said,
+    names,
+    updatedAt: new Date().toISOString(),
+    step: 0,
+    amends: null,
+    recovered: gone.size > 0,
+  };
   await local().drafts.put(draft);
   return draft;
 }
@@ -88,12 +98,7 @@ export async function discardDraft(draft: Draft): Promise<void> {
   await local().drafts.delete(draft.id);
 }
 
-export async function addPhoto(
-  draft: Draft,
-  questionId: string,
-  file: Blob,
-  fix: Fix | null,
-): Promise<Photo> {
+export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix: Fix | null): Promise<Photo> {
   const photo: Photo = {
     id: newId(),
     visitId: draft.id,

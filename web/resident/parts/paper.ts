@@ -8,11 +8,20 @@ const LONGEST_SIDE_PX = 2000;
 const QUALITY = 0.85;
 
 /** The papers as they stand once the photo is with the server. */
-export async function sendPaper(caseId: string, code: string, picture: File): Promise<components['schemas']['PaperLine'][]> {
+export async function sendPaper(
+  caseId: string,
+  code: string,
+  picture: File,
+): Promise<components['schemas']['PaperLine'][]> {
   const photo = await shrink(picture);
   const id = newId();
   const body = { id, sha256: await sha256Hex(photo), sizeBytes: photo.size };
-  const papers = await ask(api.POST('/resident/v1/cases/{case_id}/papers/{code}/photos', { params: { path: { case_id: caseId, code } }, body }));
+  const papers = await ask(
+    api.POST('/resident/v1/cases/{case_id}/papers/{code}/photos', {
+      params: { path: { case_id: caseId, code } },
+      body,
+    }),
+  );
   const form = new FormData();
   form.set('evidenceId', id);
   form.set('file', photo, 'paper.jpg');

@@ -103,7 +103,9 @@ export function faultSentence(fault: Fault): string {
 /** The innermost named step of the pointer, with its place in a list: “家庭成员 第 2 项 身份证号”. */
 function fieldWords({ pointer, detail }: Fault): string {
   const missing = /missing required field `(\w+)`|unknown field `(\w+)`/.exec(detail);
-  const steps = [...pointer.split('/'), missing?.[1] ?? missing?.[2] ?? ''].filter((one) => one && one !== 'data' && one !== '$');
+  const steps = [...pointer.split('/'), missing?.[1] ?? missing?.[2] ?? ''].filter(
+    (one) => one && one !== 'data' && one !== '$',
+  );
   return steps
     .map((one) => (/^\d+$/.test(one) ? t('place', { n: Number(one) + 1 }) : one in FIELDS ? fields(one) : `“${one}”`))
     .slice(-3)

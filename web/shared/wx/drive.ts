@@ -34,7 +34,10 @@ const open = () => Object.fromEntries(NAMES.map((name) => [name, openCollection(
 const syncAll = () => Promise.all(NAMES.map((name) => store[name]!.sync()));
 
 /** What was cut of `act`, with the app hidden soon after it began, and shown again long after. */
-async function hiddenDuring(act: () => Promise<unknown>, slow: { delayMs?: number; holdMs?: number; times?: number }): Promise<number> {
+async function hiddenDuring(
+  act: () => Promise<unknown>,
+  slow: { delayMs?: number; holdMs?: number; times?: number },
+): Promise<number> {
   const { delayMs = 0, holdMs = 0, times = 1 } = slow;
   const before = stub.seen.cut;
   Object.assign(stub, { delayMs, holdMs });
@@ -52,7 +55,14 @@ async function hiddenDuring(act: () => Promise<unknown>, slow: { delayMs?: numbe
 }
 
 let store = open();
-const cut = { pull: await hiddenDuring(syncAll, { delayMs: 400, times: 4 }), push: 0, refresh: 0, piece: 0, answer: 0, form: 0 };
+const cut = {
+  pull: await hiddenDuring(syncAll, { delayMs: 400, times: 4 }),
+  push: 0,
+  refresh: 0,
+  piece: 0,
+  answer: 0,
+  form: 0,
+};
 const homes = store['households']!.all().length;
 
 store['visits']!.put(given.visit);
@@ -61,7 +71,9 @@ const waiting = store['visits']!.waiting() + store['evidence']!.waiting();
 store = open(); // the app was killed: what was put is in its files
 const kept = store['visits']!.waiting() + store['evidence']!.waiting();
 // The server has them, its answer is lost; and a page that is shown again syncs once more meanwhile.
-cut.push = await hiddenDuring(() => Promise.all([store['evidence']!.sync(), store['evidence']!.sync()]), { holdMs: 400 });
+cut.push = await hiddenDuring(() => Promise.all([store['evidence']!.sync(), store['evidence']!.sync()]), {
+  holdMs: 400,
+});
 store['evidence']!.put(given.evidence[0]!);
 const counted = store['evidence']!.waiting();
 await store['evidence']!.sync();
@@ -75,7 +87,9 @@ const early = refreshes();
 // On another day the token is too old, and the answer to its refresh is lost.
 stub.setStorageSync(TOKENS, { ...(stub.getStorageSync(TOKENS) as object), goodUntilMs: 0 });
 http = openAll();
-cut.refresh = await hiddenDuring(() => Promise.all([http.ask('/auth/v1/me'), http.ask('/auth/v1/me')]), { holdMs: 400 });
+cut.refresh = await hiddenDuring(() => Promise.all([http.ask('/auth/v1/me'), http.ask('/auth/v1/me')]), {
+  holdMs: 400,
+});
 store = open();
 
 // The first photo in pieces: a piece that never left, then one that arrived and whose answer did not; two runs at once.

@@ -33,17 +33,27 @@ test('every example of the guide compiles', () => {
   host.readFile = (name) => files.get(name) ?? readFile(name);
   host.fileExists = (name) => files.has(name) || fileExists(name);
   host.getSourceFile = (name, ...rest) =>
-    files.has(name) ? ts.createSourceFile(name, files.get(name)!, ts.ScriptTarget.ES2020) : getSourceFile(name, ...rest);
+    files.has(name)
+      ? ts.createSourceFile(name, files.get(name)!, ts.ScriptTarget.ES2020)
+      : getSourceFile(name, ...rest);
   const program = ts.createProgram([...files.keys()], options, host);
-  const wrong = ts.getPreEmitDiagnostics(program).map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, ' ')}`);
+  const wrong = ts
+    .getPreEmitDiagnostics(program)
+    .map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, ' ')}`);
   expect(wrong).toEqual([]);
 }, 60_000);
 
 test('the adapter becomes plain JavaScript by the command that the guide names', () => {
-  const { scripts } = JSON.parse(readFileSync(join(WEB, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(readFileSync(join(WEB, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
   expect(GUIDE).toContain('npm run build:wx');
   const folder = mkdtempSync(join(tmpdir(), 'zoufang-wx-'));
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', ...scripts['build:wx']!.split(' ').slice(1), '--outDir', folder], { cwd: WEB });
+  execFileSync(
+    process.execPath,
+    ['node_modules/typescript/bin/tsc', ...scripts['build:wx']!.split(' ').slice(1), '--outDir', folder],
+    { cwd: WEB },
+  );
   expect(Object.keys(createRequire(import.meta.url)(join(folder, 'uploads.js')) as object)).toEqual(['openUploads']);
   rmSync(folder, { recursive: true });
 }, 60_000);

@@ -42,7 +42,10 @@ export function openCollection(http: Http, files: Files, name: string, schemaVer
   let running: Promise<void> | null = null;
 
   return {
-    all: () => Object.values(kept.held).map((one) => one.document).filter((one) => !one._deleted),
+    all: () =>
+      Object.values(kept.held)
+        .map((one) => one.document)
+        .filter((one) => !one._deleted),
     get: (id) => kept.held[id]?.document ?? null,
     waiting: () => waiting().length,
     put(document) {
