@@ -1,33 +1,33 @@
 // The desk's screens. Each is loaded when it is first opened; the queue comes first.
 import { createRouter, createWebHistory } from 'vue-router';
 import { session } from '@shared/api/session.ts';
-import { home, mayOpen } from './frame/roles.ts';
+import { findLandingScreen, canOpen } from './permissions.ts';
 import Queue from './queue/QueuePage.vue';
 
 export const router = createRouter({
   history: createWebHistory('/desk/'),
   routes: [
-    { path: '/', redirect: () => home() ?? '/queue' },
+    { path: '/', redirect: () => findLandingScreen() ?? '/queue' },
     { path: '/queue', component: Queue },
-    { path: '/visits/:id', component: () => import('./visit/VisitPage.vue'), props: true },
+    { path: '/visits/:id', component: () => import('./visits/VisitPage.vue'), props: true },
     { path: '/overview', component: () => import('./overview/OverviewPage.vue') },
-    { path: '/due', component: () => import('./overview/DuePage.vue') },
+    { path: '/due', component: () => import('./overview/DueVisitsPage.vue') },
     { path: '/spot-checks', component: () => import('./spotchecks/SpotChecksPage.vue') },
     { path: '/households', component: () => import('./households/HouseholdsPage.vue') },
     { path: '/households/:id', component: () => import('./households/HouseholdPage.vue'), props: true },
     { path: '/cases', component: () => import('./cases/CasesPage.vue') },
     { path: '/cases/:id', component: () => import('./cases/CasePage.vue'), props: true },
-    { path: '/postings', component: () => import('./cases/PostingsPage.vue') },
+    { path: '/postings', component: () => import('./postings/PostingsPage.vue') },
     { path: '/proposals', component: () => import('./households/ProposalsPage.vue') },
     { path: '/cross-checks', component: () => import('./crosschecks/CrossChecksPage.vue') },
-    { path: '/rules', component: () => import('./rules/RulesPage.vue') },
+    { path: '/rules', component: () => import('./policy/PolicyPage.vue') },
     { path: '/complaints', component: () => import('./complaints/ComplaintsPage.vue') },
     { path: '/checklists', component: () => import('./checklists/ChecklistsPage.vue') },
-    { path: '/staff', component: () => import('./people/StaffPage.vue') },
-    { path: '/devices', component: () => import('./people/DevicesPage.vue') },
+    { path: '/staff', component: () => import('./staff/StaffPage.vue') },
+    { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
     { path: '/audit', component: () => import('./audit/AuditPage.vue') },
     { path: '/:rest(.*)', redirect: '/' },
   ],
 });
 // An address that was passed on, or kept, may be of a screen that is not for whoever follows it.
-router.beforeEach((to) => (session.person && !mayOpen(to.path) && home()) || true);
+router.beforeEach((to) => (session.person && !canOpen(to.path) && findLandingScreen()) || true);

@@ -1,7 +1,7 @@
 // Every word of the phone app, Chinese first.
-import { say } from '@shared/i18n.ts';
+import { defineMessages } from '@shared/i18n.ts';
 
-export const t = say({
+export const t = defineMessages({
   app: ['走访', 'Home visits'],
   subtitle: ['低保入户走访', 'Dibao home visits'],
   plan: ['待走访', 'To visit'],
@@ -417,7 +417,7 @@ const PEOPLE: Record<string, readonly [string, string]> = {
   unemployed: ['无业', 'out of work'],
   retired: ['退休', 'retired'],
 };
-const spoken = say(PEOPLE);
+const spoken = defineMessages(PEOPLE);
 
 /** What a record may say of a member's state, by its field. */
 export const MEMBER_STATES = {

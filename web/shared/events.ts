@@ -4,7 +4,12 @@ import { authorizedFetch } from './api/client.ts';
 const AGAIN_MS = 3000;
 
 /** Calls `heard` with the data of each event of that name; the function returned stops it. */
-export function listen(path: string, name: string, heard: (data: unknown) => void, opened?: () => void): () => void {
+export function subscribeToEvents(
+  path: string,
+  name: string,
+  heard: (data: unknown) => void,
+  opened?: () => void,
+): () => void {
   const stop = new AbortController();
   void (async () => {
     while (!stop.signal.aborted) {

@@ -1,16 +1,16 @@
 // How numbers, money and times are written. Money is whole fen, times are the county's: Asia/Shanghai.
-import { pick, tag } from './i18n.ts';
+import { localize, languageTag } from './i18n.ts';
 
 const ZONE = 'Asia/Shanghai';
 type When = string | number | Date;
 
 /** 36450 → “364.50”; the unit is the label's to say. */
-export function yuan(fen: number): string {
-  return new Intl.NumberFormat(tag(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(fen / 100);
+export function formatYuan(fen: number): string {
+  return new Intl.NumberFormat(languageTag(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(fen / 100);
 }
 
 /** “364.5” → 36450; null when it is no amount of whole fen. */
-export function readYuan(text: string): number | null {
+export function parseYuan(text: string): number | null {
   const match = /^\s*(-?)(\d{1,9})(?:\.(\d{1,2}))?\s*$/.exec(text);
   if (!match) return null;
   const fen = Number(match[2]) * 100 + Number((match[3] ?? '').padEnd(2, '0'));
@@ -18,22 +18,22 @@ export function readYuan(text: string): number | null {
 }
 
 /** Year first in both languages: 11/12 is a day to one reader and a month to another. */
-export function day(at: When): string {
+export function formatDay(at: When): string {
   return new Intl.DateTimeFormat('zh-CN', { timeZone: ZONE, year: 'numeric', month: '2-digit', day: '2-digit' }).format(
     new Date(at),
   );
 }
 
-export function monthDay(at: When): string {
+export function formatMonthDay(at: When): string {
   return format(at, { month: 'long', day: 'numeric' });
 }
 
-export function time(at: When): string {
+export function formatTime(at: When): string {
   return format(at, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 }
 
-export function dayAndTime(at: When): string {
-  return `${day(at)} ${time(at)}`;
+export function formatDayAndTime(at: When): string {
+  return `${formatDay(at)} ${formatTime(at)}`;
 }
 
 /** Today in the county, as YYYY-MM-DD. */
@@ -42,23 +42,23 @@ export function today(now: Date = new Date()): string {
 }
 
 /** 850 → “850 m”/“850 米”, 12400 → “12.4 km”/“12.4 公里”, 9073900 → “9,074 公里”. */
-export function distance(meters: number): string {
+export function formatDistance(meters: number): string {
   const far = meters >= 1000;
   const km = meters / 1000;
   const value = !far
     ? String(Math.round(meters))
     : km < 100
       ? km.toFixed(1)
-      : new Intl.NumberFormat(tag(), { maximumFractionDigits: 0 }).format(km);
-  return `${value} ${pick(far ? ['公里', 'km'] : ['米', 'm'])}`;
+      : new Intl.NumberFormat(languageTag(), { maximumFractionDigits: 0 }).format(km);
+  return `${value} ${localize(far ? ['公里', 'km'] : ['米', 'm'])}`;
 }
 
-export function bytes(count: number): string {
+export function formatBytes(count: number): string {
   const kb = count / 1024;
   if (kb < 1024) return `${Math.ceil(kb)} KB`;
   return kb < 1024 * 1024 ? `${(kb / 1024).toFixed(1)} MB` : `${(kb / 1024 / 1024).toFixed(1)} GB`;
 }
 
 function format(at: When, parts: Intl.DateTimeFormatOptions): string {
-  return new Intl.DateTimeFormat(tag(), { timeZone: ZONE, ...parts }).format(new Date(at));
+  return new Intl.DateTimeFormat(languageTag(), { timeZone: ZONE, ...parts }).format(new Date(at));
 }

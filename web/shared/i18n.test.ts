@@ -2,14 +2,14 @@ import { expect, test, vi } from 'vitest';
 
 vi.stubGlobal('localStorage', { getItem: () => 'en', setItem: () => undefined });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
-const { counted, say, setLanguage } = await import('./i18n.ts');
-const t = say({ left: ['还有 {n} 处，{who}', '{n:place|places} left, {who}'] });
+const { pluralize, defineMessages, setLanguage } = await import('./i18n.ts');
+const t = defineMessages({ left: ['还有 {n} 处，{who}', '{n:place|places} left, {who}'] });
 
 test('a word in English goes with its number', () => {
   expect(t('left', { n: 1, who: 'A' })).toBe('1 place left, A');
   expect(t('left', { n: 0, who: 'A' })).toBe('0 places left, A');
   expect(t('left', {})).toBe('{n:place|places} left, {who}');
-  expect([counted('km', 1), counted('day|days', 2)]).toEqual(['km', 'days']);
+  expect([pluralize('km', 1), pluralize('day|days', 2)]).toEqual(['km', 'days']);
 });
 
 test('a Chinese word has one form', () => {

@@ -3,67 +3,69 @@
 import { ref } from 'vue';
 
 export type Language = 'zh' | 'en';
-export type Word = readonly [zh: string, en: string];
+export type Message = readonly [zh: string, en: string];
 
 const KEY = 'zoufang.language';
 export const language = ref<Language>(localStorage.getItem(KEY) === 'en' ? 'en' : 'zh');
-document.documentElement.lang = tag();
+document.documentElement.lang = languageTag();
 
 export function setLanguage(chosen: Language): void {
   language.value = chosen;
   localStorage.setItem(KEY, chosen);
-  document.documentElement.lang = tag();
+  document.documentElement.lang = languageTag();
 }
 
 /** As BCP 47: for `Intl`, `lang` and `Accept-Language`. */
-export function tag(): string {
+export function languageTag(): string {
   return language.value === 'zh' ? 'zh-CN' : 'en';
 }
 
 export type Values = Record<string, string | number>;
 
-/** `say(words)('key', {n: 3})`: `{n}` in the text is replaced; `{n:day|days}` by the number and the word that goes with it. */
-export function say<Words extends Record<string, Word>>(words: Words): (key: keyof Words, values?: Values) => string {
-  return (key, values) => fill(pick(words[key]!), values);
+/** `defineMessages(messages)('key', {n: 3})`: `{n}` in the text is replaced; `{n:day|days}` by the number and the word that goes with it. */
+export function defineMessages<Words extends Record<string, Message>>(
+  words: Words,
+): (key: keyof Words, values?: Values) => string {
+  return (key, values) => interpolate(localize(words[key]!), values);
 }
 
 /** Of a pair that comes from elsewhere (a checklist's labels) the one in the chosen language. */
-export function pick(word: Word | { zh: string; en?: string | null }): string {
+export function localize(word: Message | { zh: string; en?: string | null }): string {
   const [zh, en] = 'zh' in word ? [word.zh, word.en] : word;
   return language.value === 'en' ? en || zh : zh;
 }
 
 /** “甲、乙” or “A, B”. */
-export function listed(words: readonly string[]): string {
+export function joinList(words: readonly string[]): string {
   return words.join(language.value === 'zh' ? '、' : ', ');
 }
 
 /** What something is called, before the thing: “办理人：” or “Handler: ”. */
-export function colon(label: string): string {
+export function withColon(label: string): string {
   return language.value === 'zh' ? `${label}：` : `${label}: `;
 }
 
 /** Said by the way, after the thing: “（上次）” or “ (before)”. */
-export function aside(text: string): string {
+export function inParentheses(text: string): string {
   return language.value === 'zh' ? `（${text}）` : ` (${text})`;
 }
 
 /** Of “day|days” the one that goes with a number; a word that has only one form goes with any. */
-export function counted(words: string, count: string | number): string {
+export function pluralize(words: string, count: string | number): string {
   const [one, many] = words.split('|');
   return Number(count) === 1 ? one! : (many ?? one!);
 }
 
 /** Of the server's words, which begin small in English to fit into a sentence, as they stand alone. */
-export function alone(word: Parameters<typeof pick>[0]): string {
-  const text = pick(word);
+export function localizeCapitalized(word: Parameters<typeof localize>[0]): string {
+  const text = localize(word);
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function fill(text: string, values: Values = {}): string {
+function interpolate(text: string, values: Values = {}): string {
   return text.replace(/\{(\w+)(?::([^|}]+\|[^|}]+))?\}/g, (whole, name: string, words: string | undefined) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return words ? `${value} ${counted(words, value)}` : String(value);
+    return words ? `${value} ${pluralize(words, value)}` : String(value);
   });
 }

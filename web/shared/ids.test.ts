@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import {
   newId,
   newVisitId,
-  readTypedCode,
-  readVisitCode,
-  receiptCode,
+  parseTypedCode,
+  parseVisitCode,
+  computeReceiptCode,
   sha256Hex,
-  typedCode,
-  visitCode,
+  formatTypedCode,
+  formatVisitCode,
 } from './ids.ts';
 
 test('an id is of version 7 and ordered by time', () => {
@@ -18,11 +18,11 @@ test('an id is of version 7 and ordered by time', () => {
 
 test('a typed code is read back, with the slips that a hand makes', () => {
   const id = newId();
-  const code = typedCode(id);
-  expect(readTypedCode(code)).toBe(id);
-  expect(readTypedCode(code.toLowerCase().replace(/-/g, ' ').replace(/0/g, 'o').replace(/1/g, 'l'))).toBe(id);
-  expect(readTypedCode(code.slice(1))).toBeNull();
-  expect(readTypedCode('U'.repeat(26))).toBeNull();
+  const code = formatTypedCode(id);
+  expect(parseTypedCode(code)).toBe(id);
+  expect(parseTypedCode(code.toLowerCase().replace(/-/g, ' ').replace(/0/g, 'o').replace(/1/g, 'l'))).toBe(id);
+  expect(parseTypedCode(code.slice(1))).toBeNull();
+  expect(parseTypedCode('U'.repeat(26))).toBeNull();
 });
 
 test('a visit is said in twelve characters, with the slips that a hand makes', () => {
@@ -30,35 +30,35 @@ test('a visit is said in twelve characters, with the slips that a hand makes', (
   expect(ids.size).toBe(200);
   for (const id of ids) {
     expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    const code = visitCode(id);
+    const code = formatVisitCode(id);
     expect(code).toMatch(/^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$/);
-    expect(readVisitCode(code)).toBe(id);
-    expect(readVisitCode(code.toLowerCase().replace(/-/g, '').replace(/0/g, 'o').replace(/1/g, 'i'))).toBe(id);
+    expect(parseVisitCode(code)).toBe(id);
+    expect(parseVisitCode(code.toLowerCase().replace(/-/g, '').replace(/0/g, 'o').replace(/1/g, 'i'))).toBe(id);
   }
 });
 
 test('a mistyped visit code is noticed', () => {
-  const code = visitCode(newVisitId()).replace(/-/g, '');
+  const code = formatVisitCode(newVisitId()).replace(/-/g, '');
   for (let place = 0; place < 11; place++) {
     const other = code[place] === '7' ? '8' : '7';
-    expect(readVisitCode(code.slice(0, place) + other + code.slice(place + 1))).toBeNull();
+    expect(parseVisitCode(code.slice(0, place) + other + code.slice(place + 1))).toBeNull();
     const [a, b] = [code[place]!, code[place + 1]!];
     const swapped = code.slice(0, place) + b + a + code.slice(place + 2);
     if (place < 10 && a !== b && Math.abs('0Z'.indexOf(a) - '0Z'.indexOf(b)) !== 1)
-      expect(readVisitCode(swapped)).toBeNull();
+      expect(parseVisitCode(swapped)).toBeNull();
   }
-  expect(readVisitCode(code.slice(1))).toBeNull();
+  expect(parseVisitCode(code.slice(1))).toBeNull();
 });
 
 test('a visit of a clock gone wrong, or of another program, is said by its whole id', () => {
   for (const id of [newVisitId(Date.UTC(2019, 0, 1)), newVisitId(Date.UTC(2050, 0, 1)), newId()]) {
-    expect(visitCode(id)).toBe(typedCode(id));
-    expect(readVisitCode(visitCode(id))).toBe(id);
+    expect(formatVisitCode(id)).toBe(formatTypedCode(id));
+    expect(parseVisitCode(formatVisitCode(id))).toBe(id);
   }
 });
 
 test('hashes and receipt codes are the server’s', async () => {
   expect(await sha256Hex('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   // server.core.tokens.receipt_short_code("abc")
-  expect(await receiptCode('abc')).toBe('Q9W1DFWF07');
+  expect(await computeReceiptCode('abc')).toBe('Q9W1DFWF07');
 });

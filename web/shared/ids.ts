@@ -31,9 +31,9 @@ function visitId(minute: number, random: number): string {
 }
 
 /** A visit's id for typing: twelve characters with a check, or the whole id where it was made elsewhere. */
-export function visitCode(id: string): string {
+export function formatVisitCode(id: string): string {
   const [minute, random] = [parseInt(id.slice(0, 8) + id.slice(9, 13), 16) / 60_000, parseInt(id.slice(-8), 16)];
-  if (!Number.isInteger(minute) || minute < VISITS_SINCE || visitId(minute, random) !== id) return typedCode(id);
+  if (!Number.isInteger(minute) || minute < VISITS_SINCE || visitId(minute, random) !== id) return formatTypedCode(id);
   let value = (BigInt(minute - VISITS_SINCE) << 32n) | BigInt(random);
   let code = '';
   for (let place = 0; place < SHORT; place++, value >>= 5n) code = ALPHABET[Number(value & 31n)] + code;
@@ -41,9 +41,9 @@ export function visitCode(id: string): string {
 }
 
 /** The visit behind a code, short or whole; null when it is none, or was mistyped. */
-export function readVisitCode(typed: string): string | null {
+export function parseVisitCode(typed: string): string | null {
   const code = lettersOf(typed);
-  if (code.length !== SHORT + 1) return readTypedCode(typed);
+  if (code.length !== SHORT + 1) return parseTypedCode(typed);
   if (checkOf(code.slice(0, SHORT)) !== code[SHORT]) return null;
   const value = [...code.slice(0, SHORT)].reduce((sum, letter) => (sum << 5n) | BigInt(ALPHABET.indexOf(letter)), 0n);
   return visitId(Number(value >> 32n) + VISITS_SINCE, Number(value & 0xffffffffn));
@@ -71,7 +71,7 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 /** A UUID as 26 characters to type where nothing can be scanned; in groups, without letters that look alike. */
-export function typedCode(id: string): string {
+export function formatTypedCode(id: string): string {
   let value = BigInt(`0x${id.replace(/-/g, '')}`);
   let code = '';
   for (let place = 0; place < 26; place++, value >>= 5n) code = ALPHABET[Number(value & 31n)] + code;
@@ -79,7 +79,7 @@ export function typedCode(id: string): string {
 }
 
 /** The id behind a typed code; null when it is none. O is read as 0, I and L as 1. */
-export function readTypedCode(typed: string): string | null {
+export function parseTypedCode(typed: string): string | null {
   const code = lettersOf(typed);
   if (code.length !== 26 || code[0]! > '7') return null;
   let value = 0n;
@@ -101,7 +101,7 @@ function lettersOf(typed: string): string {
 }
 
 /** The ten characters of a receipt: the twin of `receipt_short_code` in server/core/tokens.py. */
-export async function receiptCode(receipt: string): Promise<string> {
+export async function computeReceiptCode(receipt: string): Promise<string> {
   const start = (await sha256(new TextEncoder().encode(receipt))).slice(0, 8);
   const value = BigInt(`0x${toHex(start)}`) >> 14n;
   let code = '';

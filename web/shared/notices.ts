@@ -1,6 +1,6 @@
 // What this person is told of, whichever app they are in: the same words that WeChat carries where it may.
 import { reactive } from 'vue';
-import { api, ask } from './api/client.ts';
+import { api, unwrap } from './api/client.ts';
 
 export interface Notice {
   id: string;
@@ -23,11 +23,13 @@ export function openNotices(place: 'field' | 'desk' | 'resident'): Notices {
     items: [],
     unread: 0,
     async load() {
-      const told = await ask(api.GET(`/${place}/v1/notices`, { params: { query: { limit: 20 } } })).catch(() => null);
+      const told = await unwrap(api.GET(`/${place}/v1/notices`, { params: { query: { limit: 20 } } })).catch(
+        () => null,
+      );
       if (told) Object.assign(notices, { items: told.items, unread: told.unread });
     },
     async readAll() {
-      await ask(api.POST(`/${place}/v1/notices/read`, { body: {} })).catch(() => null);
+      await unwrap(api.POST(`/${place}/v1/notices/read`, { body: {} })).catch(() => null);
       await notices.load();
     },
   });

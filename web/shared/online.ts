@@ -6,10 +6,10 @@ export const online = ref(navigator.onLine);
 addEventListener('online', () => (online.value = true));
 addEventListener('offline', () => (online.value = false));
 
-export function reached(): void {
+export function markReachable(): void {
   online.value = true;
 }
 
-export function unreachable(): void {
+export function markUnreachable(): void {
   online.value = false;
 }

@@ -1,13 +1,13 @@
 // What one version of a household changed, in words: whose, what, from what to what.
 import type { components } from '@shared/api/wire.d.ts';
-import { yuan } from '@shared/format.ts';
-import { say } from '@shared/i18n.ts';
-import { INCOMES, MEMBER, PERIODS, PROPERTIES, word } from '../words.ts';
+import { formatYuan } from '@shared/format.ts';
+import { defineMessages } from '@shared/i18n.ts';
+import { INCOME_KINDS, MEMBER_FIELDS, INCOME_PERIODS, PROPERTY_KINDS, getLabel } from '../labels.ts';
 
 type Difference = components['schemas']['Difference'];
-type Home = components['schemas']['HouseholdPage'];
+type HouseholdDetail = components['schemas']['HouseholdPage'];
 
-const t = say({
+const t = defineMessages({
   members: ['成员', 'Member'],
   incomes: ['收入与支出', 'Income'],
   properties: ['财产', 'Property'],
@@ -49,50 +49,52 @@ const t = say({
 });
 type Key = Parameters<typeof t>[0];
 
-export interface Said {
+export interface DescribedDifference {
   key: string;
   label: string;
   before: string;
   after: string;
 }
 
-export function sayDifference({ pointer, before, after }: Difference, home: Home): Said {
+export function describeDifference({ pointer, before, after }: Difference, home: HouseholdDetail): DescribedDifference {
   const [, part = '', id = '', field = ''] = pointer.split('/');
   const list = ['members', 'incomes', 'properties'].includes(part);
   const label = list
-    ? [nameOf(part, id, before ?? after, home), field && named(field)].filter(Boolean).join(' ')
-    : named(part);
+    ? [getEntryName(part, id, before ?? after, home), field && getFieldLabel(field)].filter(Boolean).join(' ')
+    : getFieldLabel(part);
   const key = list ? field : part;
   return { key: pointer, label, before: value(key, before), after: value(key, after) };
 }
 
-function named(code: string): string {
+function getFieldLabel(code: string): string {
   return KEYS.has(code) ? t(code as Key) : t('other');
 }
 
-function nameOf(part: string, id: string, whole: unknown, home: Home): string {
+function getEntryName(part: string, id: string, whole: unknown, home: HouseholdDetail): string {
   const row = (typeof whole === 'object' && whole ? whole : {}) as { name?: string; kind?: string };
-  if (part === 'members') return home.members.find((one) => one.id === id)?.name ?? row.name ?? t('members');
-  const found = (part === 'incomes' ? home.incomes : home.properties).find((one) => one.id === id)?.kind ?? row.kind;
-  return found ? word(part === 'incomes' ? INCOMES : PROPERTIES, found) : t(part as Key);
+  if (part === 'members') return home.members.find((member) => member.id === id)?.name ?? row.name ?? t('members');
+  const found =
+    (part === 'incomes' ? home.incomes : home.properties).find((entry) => entry.id === id)?.kind ?? row.kind;
+  return found ? getLabel(part === 'incomes' ? INCOME_KINDS : PROPERTY_KINDS, found) : t(part as Key);
 }
 
-function value(key: string, said: unknown): string {
-  if (said === null || said === undefined || said === '') return '–';
-  if (typeof said === 'boolean') return said ? t('yes') : t('no');
-  if (typeof said === 'number') return key.endsWith('Fen') ? yuan(said) : String(said);
-  if (typeof said === 'object') return whole(said as Record<string, unknown>);
+function value(key: string, content: unknown): string {
+  if (content === null || content === undefined || content === '') return '–';
+  if (typeof content === 'boolean') return content ? t('yes') : t('no');
+  if (typeof content === 'number') return key.endsWith('Fen') ? formatYuan(content) : String(content);
+  if (typeof content === 'object') return whole(content as Record<string, unknown>);
   const words =
-    MEMBER[key] ?? (key === 'period' ? PERIODS : key === 'kind' ? { ...INCOMES, ...PROPERTIES } : undefined);
-  return words?.[String(said)] ? word(words, String(said)) : String(said);
+    MEMBER_FIELDS[key] ??
+    (key === 'period' ? INCOME_PERIODS : key === 'kind' ? { ...INCOME_KINDS, ...PROPERTY_KINDS } : undefined);
+  return words?.[String(content)] ? getLabel(words, String(content)) : String(content);
 }
 
 /** A member, an income or a list that came or went as a whole. */
 function whole(row: Record<string, unknown>): string {
   const parts = Object.entries(row).filter(
-    ([key, one]) => one !== null && one !== '' && !['id', 'memberId', 'declaredOn'].includes(key),
+    ([key, field]) => field !== null && field !== '' && !['id', 'memberId', 'declaredOn'].includes(key),
   );
-  return parts.map(([key, one]) => (Array.isArray(row) ? value('', one) : value(key, one))).join(' ') || '–';
+  return parts.map(([key, field]) => (Array.isArray(row) ? value('', field) : value(key, field))).join(' ') || '–';
 }
 
 const KEYS = new Set([

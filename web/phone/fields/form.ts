@@ -4,8 +4,8 @@ import type { Facts, Lack } from '../checklist/read.ts';
 import { t } from '../words.ts';
 import type { Household, Visit } from '../store/documents.ts';
 import type { Draft } from '../store/local.ts';
-import { pick } from '@shared/i18n.ts';
-import { yuan } from '@shared/format.ts';
+import { localize } from '@shared/i18n.ts';
+import { formatYuan } from '@shared/format.ts';
 
 export interface Form {
   visit(): Visit;
@@ -24,10 +24,11 @@ export function useForm(): Form {
 }
 
 export function faultWords(lack: Lack, kind = ''): string {
-  if (lack.words) return pick(lack.words);
+  if (lack.words) return localize(lack.words);
   if (lack.code === 'answer.out_of_range') {
     const [least, most] = [Number(lack.params['minimum']), Number(lack.params['maximum'])];
-    const say = (bound: number): string => (kind === 'money' || kind === 'income_table' ? yuan(bound) : String(bound));
+    const say = (bound: number): string =>
+      kind === 'money' || kind === 'income_table' ? formatYuan(bound) : String(bound);
     const bounds = [
       least > -Number.MAX_SAFE_INTEGER ? `≥ ${say(least)}` : '',
       most < Number.MAX_SAFE_INTEGER ? `≤ ${say(most)}` : '',

@@ -2,7 +2,7 @@
 // another order, also with no network: what was changed here is kept, goes up first, and only then the server's days
 // come down. Of two phones of one person the later word holds.
 import { computed, type ComputedRef } from 'vue';
-import { api, ask } from '@shared/api/client.ts';
+import { api, unwrap } from '@shared/api/client.ts';
 import { Problem } from '@shared/api/problems.ts';
 import { today } from '@shared/format.ts';
 import { database } from './database.ts';
@@ -80,7 +80,7 @@ async function exchange(): Promise<void> {
 async function send({ day, assignmentIds, changedAt }: DayPlan): Promise<void> {
   const held = await database.value!.collections.assignments.findByIds(assignmentIds).exec();
   const body = { assignmentIds: assignmentIds.filter((id) => held.has(id)) };
-  await ask(api.PUT('/field/v1/day-plans/{day}', { params: { path: { day } }, body }));
+  await unwrap(api.PUT('/field/v1/day-plans/{day}', { params: { path: { day } }, body }));
   await local()
     .plans.where({ day })
     .modify((one) => {
@@ -90,7 +90,7 @@ async function send({ day, assignmentIds, changedAt }: DayPlan): Promise<void> {
 
 async function fetchDays(): Promise<void> {
   const query = { from: dayAfter(today(), -BACK_DAYS), to: dayAfter(today(), AHEAD_DAYS) };
-  const days = await ask(api.GET('/field/v1/day-plans', { params: { query } }));
+  const days = await unwrap(api.GET('/field/v1/day-plans', { params: { query } }));
   const { plans } = local();
   await local().transaction('rw', plans, async () => {
     const changed = new Set((await plans.toArray()).filter((one) => one.changedAt !== null).map((one) => one.day));

@@ -4,7 +4,7 @@ import { Upload } from 'tus-js-client';
 import { reactive } from 'vue';
 import { Problem } from '@shared/api/problems.ts';
 import { accessToken } from '@shared/api/session.ts';
-import { tag } from '@shared/i18n.ts';
+import { languageTag } from '@shared/i18n.ts';
 import type { Evidence } from './documents.ts';
 import { database } from './database.ts';
 import { local, type Photo } from './local.ts';
@@ -100,7 +100,7 @@ function begin(photo: Photo): void {
     metadata: { evidenceId: photo.id },
     onBeforeRequest: async (request) => {
       request.setHeader('Authorization', `Bearer ${await accessToken()}`);
-      request.setHeader('Accept-Language', tag());
+      request.setHeader('Accept-Language', languageTag());
     },
     onUploadUrlAvailable: () => keep({ uploadUrl: upload.url }),
     onProgress: (sentBytes) => keep({ sentBytes }),

@@ -1,10 +1,10 @@
 // The API with the types of openapi/openapi.json. `ask(api.GET('/desk/v1/…'))` gives the body or throws: a `Problem`
 // for what the server refused, `Unreachable` when there was no answer.
 import createClient, { type Middleware } from 'openapi-fetch';
-import { tag } from '../i18n.ts';
-import { unreachable } from '../online.ts';
+import { languageTag } from '../i18n.ts';
+import { markUnreachable } from '../online.ts';
 import { Problem, readProblem, Unreachable } from './problems.ts';
-import { accessToken, dropAccess, endSession, heard } from './session.ts';
+import { accessToken, discardAccessToken, endSession, recordResponse } from './session.ts';
 import type { paths } from './wire.d.ts';
 
 /** `fetch` as the signed-in person; once more with a fresh token when the first was no longer good. */
@@ -21,23 +21,23 @@ async function send(input: string | Request, init: RequestInit = {}): Promise<Re
   const token = await accessToken();
   const headers = new Headers(input instanceof Request ? input.headers : init.headers);
   headers.set('Authorization', `Bearer ${token}`);
-  headers.set('Accept-Language', tag());
+  headers.set('Accept-Language', languageTag());
   let answer: Response;
   try {
     answer = await fetch(input, { ...init, headers });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    unreachable();
+    markUnreachable();
     throw new Unreachable();
   }
-  heard(answer);
-  if (answer.status === 401) dropAccess(token);
+  recordResponse(answer);
+  if (answer.status === 401) discardAccessToken(token);
   return answer;
 }
 
 const language: Middleware = {
   onRequest({ request }) {
-    request.headers.set('Accept-Language', tag());
+    request.headers.set('Accept-Language', languageTag());
     return request;
   },
 };
@@ -46,8 +46,8 @@ const language: Middleware = {
 export const api = createClient<paths>({ baseUrl: location.origin, fetch: authorizedFetch });
 
 /** For anyone: public postings and look-ups. */
-export const open = createClient<paths>({ baseUrl: location.origin });
-open.use(language);
+export const publicApi = createClient<paths>({ baseUrl: location.origin });
+publicApi.use(language);
 
 interface Told<Data> {
   data?: Data;
@@ -56,7 +56,7 @@ interface Told<Data> {
 }
 
 /** The body of an answer, or its problem thrown. */
-export async function ask<Data>(asked: Promise<Told<Data>>): Promise<Data> {
+export async function unwrap<Data>(asked: Promise<Told<Data>>): Promise<Data> {
   const { data, error, response } = await asked;
   if (!response.ok) throw new Problem(response.status, (error ?? {}) as Record<string, unknown>);
   return data as Data;

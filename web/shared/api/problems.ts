@@ -1,16 +1,18 @@
 // What can go wrong on the wire, as errors: a `Problem` is the server's word (RFC 9457, a stable `code`, a sentence in
 // the reader's language), `Unreachable` is no answer at all.
-import { pick, say } from '../i18n.ts';
-import { faultSentence, type Fault } from './faults.ts';
+import { localize, defineMessages } from '../i18n.ts';
+import { describeFieldError, type FieldError } from './fieldErrors.ts';
 
-const t = say({ unavailable: ['服务器暂时不可用（{status}）', 'The server is not available just now ({status})'] });
+const t = defineMessages({
+  unavailable: ['服务器暂时不可用（{status}）', 'The server is not available just now ({status})'],
+});
 
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
   readonly title: string;
   readonly detail: string;
-  readonly faults: Fault[];
+  readonly faults: FieldError[];
   readonly body: Record<string, unknown>;
 
   constructor(status: number, body: Record<string, unknown>) {
@@ -21,13 +23,15 @@ export class Problem extends Error {
     this.code = String(body['code'] ?? 'server.error');
     this.title = title;
     this.detail = detail;
-    this.faults = (body['errors'] ?? []) as Fault[];
+    this.faults = (body['errors'] ?? []) as FieldError[];
     this.body = body;
   }
 
   /** All of it for a person: what happened, what to do, and each field that was refused, with the reason. */
   get sentence(): string {
-    return [this.title, this.detail, this.faults.map(faultSentence).join(pick(['；', '; ']))].filter(Boolean).join(' ');
+    return [this.title, this.detail, this.faults.map(describeFieldError).join(localize(['；', '; ']))]
+      .filter(Boolean)
+      .join(' ');
   }
 }
 

@@ -2,8 +2,8 @@
 // that only /auth/v1/refresh ever sees, so no script on the page can read it. The person's name and roles are kept in
 // localStorage (no secret), so that a phone without a network still opens what it holds.
 import { reactive, readonly } from 'vue';
-import { tag } from '../i18n.ts';
-import { reached, unreachable } from '../online.ts';
+import { languageTag } from '../i18n.ts';
+import { markReachable, markUnreachable } from '../online.ts';
 import { Problem, readProblem, Unreachable } from './problems.ts';
 import type { components } from './wire.d.ts';
 
@@ -54,10 +54,10 @@ export async function signOut(): Promise<void> {
   } catch {
     // Without a network the refresh cookie dies of age, and this device no longer uses it.
   }
-  forget();
+  clearSession();
 }
 
-export function forget(): void {
+export function clearSession(): void {
   access = null;
   state.person = null;
   state.endedBy = null;
@@ -79,7 +79,7 @@ export async function accessToken(): Promise<string> {
 let alone: Promise<string> | null = null;
 
 /** The server said that this token is no longer good: ask for another next time. */
-export function dropAccess(token: string): void {
+export function discardAccessToken(token: string): void {
   if (access?.token === token) access = null;
 }
 
@@ -109,7 +109,7 @@ function keep(signedIn: SignedIn): void {
 }
 
 async function post(path: string, body: unknown, token?: string): Promise<unknown> {
-  const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Accept-Language': tag() };
+  const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Accept-Language': languageTag() };
   if (token) headers['Authorization'] = `Bearer ${token}`;
   let answer: Response;
   try {
@@ -119,17 +119,17 @@ async function post(path: string, body: unknown, token?: string): Promise<unknow
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch {
-    unreachable();
+    markUnreachable();
     throw new Unreachable();
   }
-  heard(answer);
+  recordResponse(answer);
   if (!answer.ok) throw await readProblem(answer);
   return answer.status === 204 ? null : answer.json();
 }
 
 /** Every answer tells two things more: the server is there, and what time it is. */
-export function heard(answer: Response): void {
-  reached();
+export function recordResponse(answer: Response): void {
+  markReachable();
   const date = Date.parse(answer.headers.get('Date') ?? '');
   if (!Number.isNaN(date)) state.clockAheadMs = date - Date.now();
 }

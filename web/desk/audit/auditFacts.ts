@@ -1,0 +1,153 @@
+// What an act left of facts beside it, as one reads it: names before values, codes by their words. Hashes and ids are cut
+// to what one tells them apart by.
+import { formatYuan } from '@shared/format.ts';
+import { localize, type Message } from '@shared/i18n.ts';
+import {
+  COMPLAINT_CHANNELS,
+  CHECK_SOURCES,
+  COMPLAINT_FINDINGS,
+  CASE_EVENTS,
+  VISIT_KINDS,
+  NOTICE_KINDS,
+  REVIEW_OUTCOMES,
+} from '../labels.ts';
+
+const FACT_NAMES: Record<string, Message> = {
+  about: ['关于', 'About'],
+  agreed: ['一致', 'Agreed'],
+  amount_fen: ['金额（元）', 'Amount (yuan)'],
+  answer: ['回答', 'Answer'],
+  ['asked']: ['查询', 'Asked for'],
+  assignment: ['任务', 'Task'],
+  attestation: ['确认', 'Attestation'],
+  beside: ['对照的走访', 'Beside the visit'],
+  case_id: ['案件', 'Case'],
+  cases: ['件数', 'Cases'],
+  channel: ['来源', 'Channel'],
+  code: ['代码', 'Code'],
+  compared: ['对比', 'Compared'],
+  differing: ['不一致', 'Differing'],
+  dismissed: ['排除', 'Dismissed'],
+  doubts: ['疑点', 'Findings'],
+  drawn: ['抽中', 'Drawn'],
+  effective_from: ['生效日期', 'In force from'],
+  error: ['错误', 'Error'],
+  finding: ['结论', 'Finding'],
+  form: ['格式', 'Form'],
+  in_bulk: ['批量', 'In bulk'],
+  kind: ['类型', 'Kind'],
+  member_id: ['成员', 'Member'],
+  notices: ['条数', 'Notices'],
+  outcome: ['结果', 'Outcome'],
+  panel: ['小组人数', 'Panel'],
+  part: ['部分', 'Part'],
+  passed: ['通过', 'Passed'],
+  people: ['人数', 'People'],
+  population: ['总体', 'Population'],
+  population_sha256: ['总体指纹', 'Population hash'],
+  posting_id: ['公示', 'Posting'],
+  proposal: ['更正建议', 'Proposal'],
+  reason: ['理由', 'Reason'],
+  received: ['收到', 'Received'],
+  rendition: ['版本', 'Rendition'],
+  rule: ['规则', 'Rule'],
+  seed: ['种子', 'Seed'],
+  sha256: ['指纹', 'Hash'],
+  source: ['部门', 'Office'],
+  staff: ['人员', 'Staff'],
+  step: ['步骤', 'Step'],
+  stops: ['户数', 'Stops'],
+  strangers: ['名单外', 'Strangers'],
+  team: ['人员', 'Team'],
+  thing: ['对象', 'Thing'],
+  to: ['移交给', 'To'],
+  upheld: ['属实', 'Upheld'],
+  value: ['值', 'Value'],
+  version: ['版本', 'Version'],
+  visits: ['走访次数', 'Visits'],
+  what: ['内容', 'What'],
+  why: ['原因', 'Why'],
+};
+const FACT_VALUES: Record<string, Message> = {
+  yes: ['是', 'Yes'],
+  no: ['否', 'No'],
+  id_number: ['身份证号', 'ID number'],
+  phone: ['电话', 'Phone'],
+  card: ['卡号', 'Card'],
+  original: ['原图', 'Original'],
+  watermarked: ['水印版', 'Watermarked'],
+  '320': ['缩略图', 'Small'],
+  '1280': ['大图', 'Large'],
+};
+const CHANGE_OUTCOMES: Record<string, Message> = {
+  visit: ['入户核实', 'Visit the home'],
+  recalculation: ['重新测算', 'Calculate anew'],
+  nothing: ['不影响', 'No effect'],
+  dismissed: ['不成立', 'Unfounded'],
+};
+/** The usual ones: an area's own are told by their code. */
+const PAPERS: Record<string, Message> = {
+  application_form: ['低保申请书', 'Application form'],
+  household_register: ['户口簿', 'Household register'],
+  id_cards: ['身份证', 'Identity cards'],
+  means_declared: ['家庭收入财产声明', 'Declaration of income and property'],
+  consent: ['核对授权书', 'Consent to the cross-check'],
+};
+const NOTICE_SHEETS: Record<string, Message> = {
+  accepted: ['受理通知书', 'Notice of acceptance'],
+  papers: ['补正材料告知书', 'Notice of missing papers'],
+  refused: ['不予保障告知书', 'Notice of refusal'],
+  confirmed: ['确认通知书', 'Notice of confirmation'],
+  changed: ['变更通知书', 'Notice of change'],
+  stopped: ['停保通知书', 'Notice of the stop'],
+  calculation: ['金额计算书', 'How the amount was reckoned'],
+};
+/** Why a device's sign-in ended. */
+const SIGN_OUT_REASONS: Record<string, Message> = {
+  signed_out: ['本人退出', 'Signed out'],
+  ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
+  refresh_reused: ['令牌被重复使用', 'A token used twice'],
+};
+const FACT_CODES: Record<string, Record<string, Message>> = {
+  code: PAPERS,
+  outcome: { ...REVIEW_OUTCOMES, ...CHANGE_OUTCOMES, ...COMPLAINT_FINDINGS },
+  step: CASE_EVENTS,
+  source: CHECK_SOURCES,
+  channel: COMPLAINT_CHANNELS,
+  finding: COMPLAINT_FINDINGS,
+  kind: { ...NOTICE_KINDS, ...VISIT_KINDS, ...NOTICE_SHEETS },
+  reason: SIGN_OUT_REASONS,
+  part: { findings: ['历次疑点', 'Earlier findings'] },
+  why: {
+    review: ['审核本次走访', 'Reviewing it'],
+    decided: ['查看已审走访', 'It is decided'],
+    oversight: ['查看', 'Oversight'],
+    case: ['审查材料', 'Papers of a case'],
+    posting: ['公示张贴', 'A posting hung up'],
+  },
+};
+
+export interface Fact {
+  name: string;
+  value: string;
+  /** Written by a machine: an id, a hash, a code that has no word. */
+  isCode: boolean;
+}
+
+export function describeFacts(facts: Record<string, unknown>): Fact[] {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([key, value]) => ({ name: localize(FACT_NAMES[key] ?? ['其他', key]), ...formatValue(key, value) }));
+}
+
+function formatValue(key: string, value: unknown): Omit<Fact, 'name'> {
+  if (typeof value === 'boolean') return { value: localize(FACT_VALUES[value ? 'yes' : 'no']!), isCode: false };
+  if (typeof value === 'number')
+    return { value: key.endsWith('_fen') ? formatYuan(value) : String(value), isCode: false };
+  if (typeof value !== 'string') return { value: JSON.stringify(value), isCode: true };
+  const label = FACT_CODES[key]?.[value] ?? FACT_VALUES[value];
+  if (label) return { value: localize(label), isCode: false };
+  const isLong = /^[0-9a-f]{64}$/.test(value) || /[0-9a-f]{8}-[0-9a-f]{4}-/.test(value);
+  if (isLong) return { value: value.slice(-8), isCode: true };
+  return { value, isCode: /^[ -~]*$/.test(value) };
+}

@@ -1,0 +1,11 @@
+// What the open page is about, for the tab: a household's name. Empty: the screen's own name is enough.
+import { ref, watchEffect } from 'vue';
+
+export const pageTitle = ref('');
+
+export function usePageTitle(getTitle: () => string | undefined): void {
+  watchEffect(() => {
+    const title = getTitle();
+    if (title) pageTitle.value = title;
+  });
+}

@@ -1,0 +1,237 @@
+// A household as the desk edits it: what is on the page, as text one can type into, and back as the API takes it. A
+// number that is sealed is not there to edit: left empty it stays.
+import type { components } from '@shared/api/wire.d.ts';
+import { parseYuan } from '@shared/format.ts';
+import { newId } from '@shared/ids.ts';
+
+type Schemas = components['schemas'];
+type Page = Schemas['HouseholdPage'];
+export type Body = Schemas['HouseholdBody'];
+type Choice<Key extends keyof Schemas['MemberBody']> = NonNullable<Schemas['MemberBody'][Key]> | '';
+
+export interface MemberDraft {
+  id: string;
+  name: string;
+  relation: string;
+  idNumber: string;
+  mask: string;
+  sex: Choice<'sex'>;
+  bornOn: string;
+  health: Choice<'health'>;
+  labourAbility: Choice<'labourAbility'>;
+  school: Choice<'school'>;
+  work: Choice<'work'>;
+}
+export interface IncomeDraft {
+  id: string;
+  kind: Schemas['IncomeBody']['kind'];
+  category: string;
+  period: NonNullable<Schemas['IncomeBody']['period']>;
+  memberId: string;
+  declared: string;
+  verified: string;
+  startedOn: string | null;
+  endedOn: string | null;
+}
+export interface PropertyDraft {
+  id: string;
+  kind: Schemas['PropertyBody']['kind'];
+  note: string;
+  memberId: string;
+  declared: string;
+  verified: string;
+}
+export interface Draft {
+  address: string;
+  phone: string;
+  phoneMask: string;
+  class: 'A' | 'B' | 'C' | '';
+  place: { latitude: string; longitude: string; datum: Schemas['Place']['datum'] };
+  members: MemberDraft[];
+  incomes: IncomeDraft[];
+  properties: PropertyDraft[];
+  relatives: Schemas['RelativeBody'][];
+  bank: { holderName: string; bankName: string; card: string; mask: string };
+}
+
+export function newMember(relation = ''): MemberDraft {
+  return {
+    id: newId(),
+    name: '',
+    relation,
+    idNumber: '',
+    mask: '',
+    sex: '',
+    bornOn: '',
+    health: '',
+    labourAbility: '',
+    school: '',
+    work: '',
+  };
+}
+export function newIncome(): IncomeDraft {
+  return {
+    id: newId(),
+    kind: 'wage',
+    category: '',
+    period: 'month',
+    memberId: '',
+    declared: '',
+    verified: '',
+    startedOn: null,
+    endedOn: null,
+  };
+}
+export function newProperty(): PropertyDraft {
+  return { id: newId(), kind: 'home', note: '', memberId: '', declared: '', verified: '' };
+}
+
+export function emptyDraft(): Draft {
+  return {
+    address: '',
+    phone: '',
+    phoneMask: '',
+    class: '',
+    place: { latitude: '', longitude: '', datum: 'wgs84' },
+    members: [newMember('head')],
+    incomes: [],
+    properties: [],
+    relatives: [],
+    bank: { holderName: '', bankName: '', card: '', mask: '' },
+  };
+}
+
+export function toDraft(home: Page): Draft {
+  return {
+    address: home.address,
+    phone: '',
+    phoneMask: home.phoneMask ?? '',
+    class: (home.class ?? '') as Draft['class'],
+    place: {
+      latitude: formatNumber(home.latitude),
+      longitude: formatNumber(home.longitude),
+      datum: home.datum as Schemas['Place']['datum'],
+    },
+    members: home.members.map((member) => ({
+      id: member.id,
+      name: member.name,
+      relation: member.relation,
+      idNumber: '',
+      mask: member.idNumberMask ?? '',
+      sex: member.sex as MemberDraft['sex'],
+      bornOn: member.bornOn,
+      health: (member.health ?? '') as MemberDraft['health'],
+      labourAbility: (member.labourAbility ?? '') as MemberDraft['labourAbility'],
+      school: (member.school ?? '') as MemberDraft['school'],
+      work: (member.work ?? '') as MemberDraft['work'],
+    })),
+    incomes: home.incomes.map((income) => ({
+      id: income.id,
+      kind: income.kind as IncomeDraft['kind'],
+      category: income.category,
+      period: income.period as IncomeDraft['period'],
+      memberId: income.memberId ?? '',
+      declared: formatFen(income.declaredFen),
+      verified: formatFen(income.verifiedFen),
+      startedOn: income.startedOn,
+      endedOn: income.endedOn,
+    })),
+    properties: home.properties.map((property) => {
+      const kind = property.kind as PropertyDraft['kind'];
+      const format = kind === 'deposit' ? formatFen : formatNumber;
+      return {
+        id: property.id,
+        kind,
+        note: property.note,
+        memberId: property.memberId ?? '',
+        declared: format(property.declared),
+        verified: format(property.verified),
+      };
+    }),
+    relatives: home.relatives.map(({ name, office, relation }) => ({ name, office, relation })),
+    bank: { holderName: home.bankHolder ?? '', bankName: home.bankName ?? '', card: '', mask: home.cardMask ?? '' },
+  };
+}
+
+export function toBody(draft: Draft): Body {
+  const { latitude, longitude, datum } = draft.place;
+  return {
+    address: draft.address.trim(),
+    phone: draft.phone.trim() || null,
+    class: draft.class || null,
+    place: latitude && longitude ? { latitude: Number(latitude), longitude: Number(longitude), datum } : null,
+    members: draft.members.map((member) => {
+      // Sex and birth follow a number that is typed; what stood before may be what was wrong.
+      const follows = Boolean(member.idNumber.trim());
+      return {
+        id: member.id,
+        name: member.name.trim(),
+        relation: member.relation,
+        idNumber: member.idNumber.trim() || null,
+        sex: follows ? null : member.sex || null,
+        bornOn: follows ? null : member.bornOn || null,
+        health: member.health || null,
+        labourAbility: member.labourAbility || null,
+        school: member.school || null,
+        work: member.work || null,
+      };
+    }),
+    incomes: draft.incomes.map((income) => ({
+      id: income.id,
+      kind: income.kind,
+      category: income.category.trim(),
+      period: income.period,
+      memberId: income.memberId || null,
+      declaredFen: parseYuan(income.declared) ?? 0,
+      verifiedFen: parseYuan(income.verified),
+      startedOn: income.startedOn,
+      endedOn: income.endedOn,
+    })),
+    properties: draft.properties.map((property) => {
+      const read = property.kind === 'deposit' ? parseYuan : readCount;
+      return {
+        id: property.id,
+        kind: property.kind,
+        note: property.note.trim(),
+        memberId: property.memberId || null,
+        declared: read(property.declared) ?? 0,
+        verified: read(property.verified),
+      };
+    }),
+    relatives: draft.relatives,
+    bank:
+      draft.bank.holderName.trim() && draft.bank.bankName.trim()
+        ? {
+            holderName: draft.bank.holderName.trim(),
+            bankName: draft.bank.bankName.trim(),
+            card: draft.bank.card.trim() || null,
+          }
+        : null,
+  };
+}
+
+/** What can't be sent as it stands: amounts that are none, members without a name. */
+export function isComplete(draft: Draft): boolean {
+  const amounts = [...draft.incomes, ...draft.properties.filter((property) => property.kind === 'deposit')];
+  return (
+    draft.address.trim() !== '' &&
+    draft.members.length > 0 &&
+    draft.members.every(
+      (member) => member.name.trim() && member.relation && (member.idNumber.trim() || (member.sex && member.bornOn)),
+    ) &&
+    amounts.every(
+      (entry) => parseYuan(entry.declared) !== null && (entry.verified === '' || parseYuan(entry.verified) !== null),
+    ) &&
+    draft.properties.every((property) => property.kind === 'deposit' || readCount(property.declared) !== null)
+  );
+}
+
+function formatFen(fen: number | null): string {
+  return fen === null ? '' : (fen / 100).toFixed(2);
+}
+function formatNumber(value: number | null): string {
+  return value === null ? '' : String(value);
+}
+function readCount(value: string): number | null {
+  return /^\s*\d{1,6}\s*$/.test(value) ? Number(value) : null;
+}

@@ -1,0 +1,51 @@
+// What the signed-in person may open. The server decides again at every request; this only spares useless doors.
+import { session } from '@shared/api/session.ts';
+import type { components } from '@shared/api/wire.d.ts';
+
+export type Role = components['schemas']['Role'];
+
+export const REVIEWERS: readonly Role[] = ['town_officer', 'county_officer', 'supervisor'];
+export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer'];
+export const DIRECTORY_READERS: readonly Role[] = [...REVIEWERS, 'admin'];
+const AUDIT_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
+
+/** Who may open which screen. */
+const SCREENS = {
+  '/queue': REVIEWERS,
+  '/visits': REVIEWERS,
+  '/overview': REVIEWERS,
+  '/due': REVIEWERS,
+  '/spot-checks': REVIEWERS,
+  '/households': REVIEWERS,
+  '/cases': REVIEWERS,
+  '/cross-checks': CASE_OFFICERS,
+  '/postings': REVIEWERS,
+  '/proposals': CASE_OFFICERS,
+  '/complaints': REVIEWERS,
+  '/rules': DIRECTORY_READERS,
+  '/checklists': DIRECTORY_READERS,
+  '/staff': DIRECTORY_READERS,
+  '/devices': REVIEWERS,
+  '/audit': AUDIT_READERS,
+} as const;
+export type Screen = keyof typeof SCREENS;
+
+export function canOpen(path: string): boolean {
+  const roles = SCREENS[`/${path.split('/')[1] ?? ''}` as Screen];
+  return !roles || hasRole(roles);
+}
+
+/** The first of the screens that are open to whoever is signed in; none to those who only visit homes. */
+export function findLandingScreen(): Screen | undefined {
+  return (Object.keys(SCREENS) as Screen[]).find((path) => hasRole(SCREENS[path]));
+}
+
+export function hasRole(roles: readonly Role[]): boolean {
+  return (session.person?.roles ?? []).some((assignment) => roles.includes(assignment.role));
+}
+
+/** The widest area that the person holds: what lists and overviews begin with. */
+export function getOwnArea(): string {
+  const codes = (session.person?.roles ?? []).map((assignment) => assignment.area_code);
+  return codes.sort((a, b) => a.length - b.length)[0] ?? '';
+}

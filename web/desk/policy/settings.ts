@@ -1,0 +1,295 @@
+// The rules in words: what each is called, how its value is said. The keys are those of server/rulebook/kinds.py, and a
+// browser test looks for any that has no name here.
+import { formatYuan } from '@shared/format.ts';
+import { pluralize, language, localize, defineMessages, type Message } from '@shared/i18n.ts';
+import { FINDINGS } from '../labels.ts';
+
+type Labels = Record<string, Message>;
+
+const t = defineMessages({
+  severityOf: ['疑点轻重：{name}', 'Severity: {name}'],
+  template: ['订阅消息：{name}', 'Subscribe message: {name}'],
+  other: ['其他规则', 'Another rule'],
+  yes: ['是', 'Yes'],
+  no: ['否', 'No'],
+  none: ['无', 'None'],
+  nothing: ['未设', 'Not set'],
+  items: ['{n} 项', '{n:entry|entries}'],
+  noLimit: ['不限', 'No limit'],
+  separator: ['、', ', '],
+  semicolon: ['；', '; '],
+  byDefault: ['项目默认', 'Project default'],
+  wechat: ['微信的做法', 'What WeChat does'],
+  law: ['法律法规', 'Law'],
+  practice: ['部分单位的做法', 'Practice of offices'],
+  demo: ['演示数据', 'Demo'],
+  notYet: ['地区未制定', 'None until an area writes its own'],
+  authors: ['算法作者建议', 'The method’s authors'],
+});
+
+export const SETTING_GROUPS: Labels = {
+  visit: ['走访', 'Visits'],
+  photo: ['照片', 'Photos'],
+  income: ['收入', 'Income'],
+  review: ['审核', 'Review'],
+  case: ['办理程序', 'Procedure'],
+  amount: ['金额', 'Amounts'],
+  hearing: ['评议', 'Hearings'],
+  posting: ['公示', 'Postings'],
+  complaint: ['投诉', 'Complaints'],
+  change: ['变化', 'Changes'],
+  notice: ['提醒', 'Notices'],
+  retention: ['照片保存', 'Keeping photos'],
+  answers: ['答案', 'Answers'],
+  finding: ['疑点轻重', 'Severity of findings'],
+};
+
+const SETTING_NAMES: Labels = {
+  'visit.home_radius_m': ['定位距住址允许半径', 'Radius around the home'],
+  'visit.partner_distance_m': ['两名调查人员允许相距', 'Investigators apart at most'],
+  'visit.photo_distance_m': ['照片距走访地点允许', 'Photo from the visit at most'],
+  'visit.photo_time_margin_min': ['照片时间允许偏差', 'Photo time off at most'],
+  'visit.shortest_min': ['走访最短时长', 'Shortest visit'],
+  'visit.overlap_min': ['走访时间允许重叠', 'Overlap of visits at most'],
+  'visit.burst_minutes': ['短时多次走访的时段', 'Span of a burst'],
+  'visit.burst_most': ['该时段内最多走访', 'Visits in that span at most'],
+  'visit.same_accuracy_fixes': ['精度连续相同的定位次数', 'Fixes with one accuracy'],
+  'visit.same_spot_m': ['同一地点的范围', 'One spot is within'],
+  'visit.same_spot_accuracies': ['同一地点不同精度次数', 'Accuracies on one spot'],
+  'visit.same_spot_homes_m': ['同一地点两户至少相距', 'One spot: homes at least apart'],
+  'visit.repeated_fix_s': ['定位允许重复的时间', 'A fix may repeat within'],
+  'photo.after_receipt_min': ['照片可晚于接收', 'Photo after receipt within'],
+  'answers.school_from_age': ['义务教育最小年龄', 'Compulsory school from age'],
+  'answers.school_until_age': ['义务教育最大年龄', 'Compulsory school until age'],
+  'answers.grown_up_age': ['成年年龄', 'Grown up from age'],
+  'answers.work_from_age': ['可就业年龄', 'May work from age'],
+  'visit.earliest_hour': ['走访最早钟点', 'Earliest hour'],
+  'visit.latest_hour': ['走访最晚钟点', 'Latest hour'],
+  'visit.fastest_kmh': ['两次走访间最快时速', 'Fastest between visits'],
+  'visit.clock_offset_max_s': ['手机时钟允许偏差', 'Clock off at most'],
+  'visit.offline_days_max': ['手机最长离线', 'Longest offline'],
+  'visit.shared_phone_days': ['多人共用手机的回看天数', 'Look back for shared phones'],
+  'income.differs_percent': ['收入申报与查实允许相差（比例）', 'Income differs by share'],
+  'income.differs_fen': ['收入申报与查实允许相差（金额）', 'Income differs by amount'],
+  'photo.near_duplicate_bits': ['近似照片指纹允许相差', 'Near duplicate within'],
+  'photo.editors': ['修图软件名单', 'Editing programs'],
+  'photo.screen_sizes': ['常见屏幕尺寸', 'Screen sizes'],
+  'photo.screen_ratio': ['疑似截屏的长宽比', 'Ratio of a screen'],
+  'photo.late_hours': ['照片最迟上传', 'Photo late after'],
+  'photo.fewest': ['每次走访最少照片', 'Fewest photos'],
+  'review.finding_days': ['每条疑点相当于等候（天）', 'A finding counts as waiting (days)'],
+  'review.undo_s': ['决定可撤销的时间', 'A decision can be undone for'],
+  'review.bulk_tolerates': ['批量通过可容忍的疑点', 'Findings tolerated in bulk'],
+  'review.interval_months': ['定期复核间隔（月）', 'Months between reviews'],
+  'review.homes_per_day': ['每组每天走访户数', 'Homes a day'],
+  'review.round_days': ['同日走访的到期日最多相差', 'Due days of a round at most apart'],
+  'review.schedule_ahead_days': ['提前排定复核', 'Schedule ahead'],
+  'notice.quiet_hours': ['免打扰时段', 'Quiet hours'],
+  'case.survey_start_working_days': ['开始入户调查期限', 'Survey begins within'],
+  'case.decision_working_days': ['办结期限', 'Decision within'],
+  'case.decision_extended_working_days': ['延长后的办结期限', 'Extended decision within'],
+  'case.decision_delegated_working_days': ['委托乡镇时的办结期限', 'Delegated decision within'],
+  'case.cross_check_start_working_days': ['开始核对期限', 'Cross-check begins within'],
+  'case.county_opinion_working_days': ['县级审核期限', 'County opinion within'],
+  'case.refusal_notice_working_days': ['不予保障告知期限', 'Refusal told within'],
+  'case.posting_days': ['公示天数', 'Posting lasts'],
+  'case.posting_rounds': ['公示轮次', 'Rounds of posting'],
+  'case.decided_by': ['审核确认机关', 'Decided by'],
+  'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
+  'case.papers': ['申请材料清单', 'Papers of an application'],
+  'posting.places_least': ['每村最少张贴处', 'Places at least'],
+  'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
+  'retention.posting_photo_days': ['公示照片：张贴之后', 'Posting photos: after hanging up'],
+  'retention.unsubmitted_photo_days': ['未提交走访的照片', 'Photos of visits never submitted'],
+  'retention.returned_paper_days': ['退回的材料照片', 'Papers sent back'],
+  'retention.mismatched_days': ['与登记不符的文件', 'Bytes nobody announced'],
+  'hearing.quorum_percent': ['评议到会比例', 'Quorum'],
+  'hearing.panel_size': ['评议小组人数', 'Size of the panel'],
+  'complaint.register_days': ['投诉登记期限', 'Register within'],
+  'complaint.decide_days': ['投诉办结期限', 'Decide within'],
+  'complaint.extension_days': ['投诉可延长', 'Extension'],
+  'complaint.visit_days': ['投诉核查走访期限', 'Visit for a complaint within'],
+  'complaint.remind_days_before': ['投诉到期前提醒', 'Remind before'],
+  'change.death_months': ['死亡后处理期限', 'Death handled within'],
+  'amount.standard_fen': ['低保标准（每人每月）', 'Standard a head and month'],
+  'amount.method': ['计算方法', 'Method'],
+  'amount.steps': ['分档标准', 'Steps'],
+  'amount.uplifts': ['分类施保上浮', 'Uplifts'],
+  'amount.uplifts_combine': ['多项上浮时', 'Several uplifts'],
+  'amount.gradual_exit_months': ['渐退期', 'Gradual exit'],
+  'amount.single_person_percent': ['单人保收入上限（标准的比例）', 'Single person, of the standard'],
+  'amount.rounding': ['金额取整', 'Rounding'],
+  'amount.least_fen': ['最低发放金额', 'Least amount'],
+  'amount.not_counted': ['不计入的收入', 'Income not counted'],
+};
+
+const TEMPLATES: Labels = {
+  accepted: ['受理', 'accepted'],
+  answered: ['答复', 'answered'],
+  assigned: ['派单', 'assigned'],
+  changed: ['变更', 'changed'],
+  complaint_due: ['投诉到期', 'complaint due'],
+  decided: ['决定', 'decided'],
+  due_tomorrow: ['明日到期', 'due tomorrow'],
+  papers: ['补材料', 'papers'],
+  posted: ['公示', 'posted'],
+  returned: ['退回', 'returned'],
+  visit_blocked: ['走访无法派发', 'visit without a checklist'],
+};
+
+/** Fields and codes inside a rule's value. */
+const PARTS: Labels = {
+  count: ['数量', 'Count'],
+  unit: ['单位', 'Unit'],
+  days: ['天', 'day|days'],
+  working_days: ['工作日', 'working day|working days'],
+  A: ['A 类', 'Class A'],
+  B: ['B 类', 'Class B'],
+  C: ['C 类', 'Class C'],
+  from: ['从（点）', 'From (hour)'],
+  to: ['到（点）', 'To (hour)'],
+  templateId: ['模板编号', 'Template id'],
+  page: ['小程序页面', 'Page'],
+  fields: ['字段', 'Fields'],
+  what: ['事项', 'What'],
+  when: ['时间', 'When'],
+  where: ['地点', 'Where'],
+  code: ['代码', 'Code'],
+  zh: ['中文名', 'Chinese'],
+  en: ['英文名', 'English'],
+  situation: ['情形', 'Situation'],
+  untilFen: ['人均收入至（元）', 'Income a head up to (yuan)'],
+  perHeadFen: ['每人每月（元）', 'A head and month (yuan)'],
+  urban: ['城市（元）', 'Town (yuan)'],
+  rural: ['农村（元）', 'Country (yuan)'],
+  toFen: ['取整到（分）', 'To (fen)'],
+  mode: ['方式', 'How'],
+  half_up: ['四舍五入', 'Half up'],
+  up: ['向上', 'Up'],
+  percent: ['比例(%)', 'Percent'],
+  fen: ['金额（元）', 'Amount (yuan)'],
+  county: ['县级', 'County'],
+  town: ['乡镇', 'Town'],
+  differential: ['差额', 'Differential'],
+  stepped: ['分档', 'Stepped'],
+  highest: ['取最高一项', 'The highest'],
+  sum: ['相加', 'The sum'],
+  info: ['信息', 'Info'],
+  notice: ['提示', 'Notice'],
+  warning: ['警示', 'Warning'],
+  critical: ['严重', 'Critical'],
+  off: ['不检查', 'Off'],
+  veteran_benefit: ['优抚', 'Veterans’ benefit'],
+  family_planning: ['计生奖扶', 'Family planning award'],
+  scholarship: ['奖学金', 'Scholarship'],
+  bravery: ['见义勇为', 'Bravery award'],
+  disability: ['残疾', 'Disability'],
+  illness: ['疾病', 'Illness'],
+  school: ['就学', 'School'],
+  divorce: ['离异', 'Divorce'],
+  employment: ['就业', 'Employment'],
+  key: ['名称', 'Name'],
+  value: ['值', 'Value'],
+};
+
+const UNITS: [RegExp, Message][] = [
+  [/_kmh$/, ['公里/小时', 'km/h']],
+  [/_working_days$/, ['个工作日', 'working day|working days']],
+  [/_days$|_days_before$|_days_max$/, ['天', 'day|days']],
+  [/_months$/, ['个月', 'month|months']],
+  [/_hours$/, ['小时', 'hour|hours']],
+  [/_hour$/, ['点', 'o’clock']],
+  [/_min$|_minutes$/, ['分钟', 'minute|minutes']],
+  [/_m$/, ['米', 'm']],
+  [/_s$/, ['秒', 's']],
+  [/_percent$/, ['%', '%']],
+  [/_bits$/, ['位', 'bit|bits']],
+  [/_most$|_fixes$|_accuracies$/, ['次', 'time|times']],
+  [/\.fewest$/, ['张', 'photo|photos']],
+  [/\.homes_per_day$/, ['户', 'home|homes']],
+  [/_rounds$/, ['轮', 'round|rounds']],
+  [/panel_size$/, ['人', 'person|people']],
+  [/places_least$/, ['处', 'place|places']],
+  [/_fen$|Fen$|^fen$|^urban$|^rural$/, ['元', 'yuan']],
+];
+
+export function getSettingGroup(key: string): string {
+  return key.split('.')[0]!;
+}
+
+export function getSettingName(key: string): string {
+  if (key.startsWith('finding.')) return t('severityOf', { name: localize(FINDINGS[key.slice(8)] ?? ['其他', key]) });
+  if (key.startsWith('notice.template.'))
+    return t('template', { name: localize(TEMPLATES[key.slice(16)] ?? ['其他', key]) });
+  return SETTING_NAMES[key] ? localize(SETTING_NAMES[key]) : t('other');
+}
+
+/** A field or a code inside a value; one that an area made up stands as it is. */
+export function getPartLabel(code: string, count = 2): string {
+  return PARTS[code] ? pluralize(localize(PARTS[code]), count) : code;
+}
+
+/** The word that goes with that many; with many, where none are counted. */
+export function getUnit(key: string, count = 2): string {
+  const found = UNITS.find(([fits]) => fits.test(key));
+  return found ? pluralize(localize(found[1]), count) : '';
+}
+
+export function isMoney(key: string): boolean {
+  return /(_fen|Fen)$|^(fen|urban|rural)$/.test(key) && key !== 'toFen';
+}
+
+/** A value in one line. */
+export function formatSetting(key: string, value: unknown): string {
+  if (value === null || value === undefined) return key === 'untilFen' ? t('noLimit') : t('nothing');
+  if (typeof value === 'boolean') return value ? t('yes') : t('no');
+  if (typeof value === 'number') return `${isMoney(key) ? formatYuan(value) : value} ${getUnit(key, value)}`.trim();
+  if (typeof value === 'string') return value === '' ? t('nothing') : getPartLabel(value);
+  if (Array.isArray(value)) return formatList(key, value);
+  return formatObject(value as Record<string, unknown>);
+}
+
+function formatList(key: string, value: unknown[]): string {
+  if (!value.length) return t('none');
+  const names = value.map((item) =>
+    typeof item === 'object' && item
+      ? ((item as { zh?: string; en?: string })[language.value] ?? '')
+      : formatSetting(key, item),
+  );
+  if (key === 'case.papers') return names.join(t('separator'));
+  if (typeof value[0] === 'object' && key !== 'amount.steps') return t('items', { n: value.length });
+  if (key === 'amount.steps')
+    return value.map((item) => formatObject(item as Record<string, unknown>)).join(t('semicolon'));
+  return value.length > 8 ? t('items', { n: value.length }) : names.join(t('separator'));
+}
+
+function formatObject(value: Record<string, unknown>): string {
+  if ('count' in value && 'unit' in value)
+    return `${String(value['count'])} ${getPartLabel(String(value['unit']), Number(value['count']))}`;
+  if ('templateId' in value) return value['templateId'] ? String(value['templateId']) : t('none');
+  const parts = Object.entries(value).map(
+    ([name, item]) => `${getPartLabel(name)} ${formatSetting(name, item).replace(/ 元$| yuan$/, '')}`,
+  );
+  return parts.join(t('separator')) || t('none');
+}
+
+const SOURCES: [RegExp, 'byDefault' | 'law' | 'practice' | 'demo' | 'notYet' | 'authors' | 'wechat'][] = [
+  [/^project default/, 'byDefault'],
+  [/^law/, 'law'],
+  [/^practice/, 'practice'],
+  [/^demo/, 'demo'],
+  [/^none until/, 'notYet'],
+  [/authors:/, 'authors'],
+  [/^WeChat/, 'wechat'],
+];
+
+/** A law by its own name, before what English says of it. */
+const LAW = /^[\u3400-\u9fff]+ §\d+( and §\d+)*/;
+
+/** What a row rests on. The rows of the program itself are written in English, and said in a word in Chinese. */
+export function describeSource(source: string): string {
+  const found = language.value === 'zh' && SOURCES.find(([fits]) => fits.test(source));
+  if (!found) return language.value === 'zh' && LAW.test(source) ? LAW.exec(source)![0].replace(' and ', '、') : source;
+  const named = /《[^》]+》[^;；]*/.exec(source)?.[0] ?? /: ([\u3400-\u9fff《][^;；]*)$/.exec(source)?.[1];
+  return named ? `${t(found[1])}，${named}` : t(found[1]);
+}

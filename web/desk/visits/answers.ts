@@ -1,0 +1,230 @@
+// A visit's answers as lines to read: the question in words, what was said now, what was said last time.
+import type { components } from '@shared/api/wire.d.ts';
+import { formatDayAndTime, formatYuan } from '@shared/format.ts';
+import { joinList, localize, defineMessages } from '@shared/i18n.ts';
+import { INCOME_KINDS, getLabel } from '../labels.ts';
+
+export type VisitDetail = components['schemas']['VisitPage'];
+export type Member = components['schemas']['MemberPage'];
+interface Text {
+  zh: string;
+  en: string;
+}
+export interface Question {
+  id: string;
+  kind: string;
+  label: Text;
+  choices?: { code: string; label: Text }[];
+  columns?: Question[];
+}
+export interface Template {
+  title: Text;
+  sections: { id: string; title: Text; questions: Question[] }[];
+}
+
+/** One cell of a table is a part of its own, so that a difference is marked where it is. */
+export interface AnswerCell {
+  now: string;
+  before: string;
+  differs: boolean;
+}
+/** A table answer: members or kinds of income down, what was asked of each across. */
+export interface AnswerTable {
+  columns: string[];
+  rows: AnswerRow[];
+}
+/** `only`: who is listed this time alone, or was last time alone; then no cell of it is a difference of its own. */
+export interface AnswerRow {
+  title: string;
+  only: 'now' | 'before' | null;
+  parts: AnswerCell[];
+}
+export interface AnswerLine {
+  id: string;
+  label: string;
+  kind: string;
+  now: string;
+  before: string;
+  differs: boolean;
+  table: AnswerTable | null;
+  isAnswered: boolean;
+}
+export interface AnswerGroup {
+  id: string;
+  title: string;
+  lines: AnswerLine[];
+}
+
+const t = defineMessages({
+  yes: ['是', 'Yes'],
+  no: ['否', 'No'],
+  yuan: ['{n} 元', '{n} yuan'],
+  photos: ['{n} 张照片', '{n:photo|photos}'],
+  gone: ['（名单外成员）', '(no longer listed)'],
+});
+// Taken anew at every visit: to differ says nothing.
+const ALWAYS_NEW = new Set(['photo', 'signature', 'geopoint']);
+
+export function groupAnswers(template: Template, visit: VisitDetail, members: readonly Member[]): AnswerGroup[] {
+  const now = (visit.document['answers'] ?? {}) as Record<string, unknown>;
+  const before = visit.previous?.answers as Record<string, unknown> | undefined;
+  return template.sections.map((section) => ({
+    id: section.id,
+    title: localize(section.title),
+    lines: section.questions.map((question) =>
+      buildLine(question, now[question.id], before?.[question.id], Boolean(before), members),
+    ),
+  }));
+}
+
+function buildLine(
+  question: Question,
+  now: unknown,
+  before: unknown,
+  compares: boolean,
+  members: readonly Member[],
+): AnswerLine {
+  const table = buildTable(question, now, before, compares, members);
+  const [nowText, beforeText] = [formatAnswer(question, now), formatAnswer(question, before)];
+  const differs = table
+    ? table.rows.some((row) => row.only || row.parts.some((buildCell) => buildCell.differs))
+    : compares && !ALWAYS_NEW.has(question.kind) && nowText !== beforeText;
+  return {
+    id: question.id,
+    label: localize(question.label),
+    kind: question.kind,
+    now: nowText,
+    before: beforeText,
+    differs,
+    table,
+    isAnswered: now !== undefined && now !== null,
+  };
+}
+
+type RawRow = Record<string, unknown>;
+
+function buildTable(
+  question: Question,
+  now: unknown,
+  before: unknown,
+  compares: boolean,
+  members: readonly Member[],
+): AnswerTable | null {
+  if (question.kind !== 'member_table' && question.kind !== 'income_table') return null;
+  const isMembers = question.kind === 'member_table';
+  const key = isMembers ? 'memberId' : 'kind';
+  const indexRows = (answer: unknown): Map<string, RawRow> =>
+    new Map((Array.isArray(answer) ? (answer as RawRow[]) : []).map((row) => [String(row[key]), row]));
+  const [nowById, beforeById] = [indexRows(now), indexRows(before)];
+  const ids = [...new Set([...nowById.keys(), ...beforeById.keys()])];
+  const columns = (isMembers ? (question.columns ?? []) : INCOME_COLUMNS).filter((column) =>
+    ids.some((id) => nowById.get(id)?.[column.id] !== undefined || beforeById.get(id)?.[column.id] !== undefined),
+  );
+  const findOnlySide = (id: string): AnswerRow['only'] =>
+    !compares || (nowById.has(id) && beforeById.has(id)) ? null : nowById.has(id) ? 'now' : 'before';
+  const buildCell = (column: Question, id: string): AnswerCell => {
+    const [current, previous] = [
+      formatAnswer(column, nowById.get(id)?.[column.id]),
+      formatAnswer(column, beforeById.get(id)?.[column.id]),
+    ];
+    return {
+      now: findOnlySide(id) === 'before' ? previous : current,
+      before: previous,
+      differs: compares && !findOnlySide(id) && column.kind !== 'period' && current !== previous,
+    };
+  };
+  if (!ids.length) return null;
+  return {
+    columns: columns.map((column) => localize(column.label)),
+    rows: ids.map((id) => ({
+      title: isMembers ? getMemberName(id, members) : getLabel(INCOME_KINDS, id),
+      only: findOnlySide(id),
+      parts: columns.map((column) => buildCell(column, id)),
+    })),
+  };
+}
+
+// Periods move on by themselves from visit to visit.
+const INCOME_COLUMNS: Question[] = [
+  { id: 'declaredFen', kind: 'money', label: { zh: '申报', en: 'Declared' } },
+  { id: 'foundFen', kind: 'money', label: { zh: '查实', en: 'Found' } },
+  { id: 'periodFrom', kind: 'period', label: { zh: '起', en: 'From' } },
+  { id: 'periodTo', kind: 'period', label: { zh: '止', en: 'To' } },
+  { id: 'note', kind: 'text', label: { zh: '备注', en: 'Note' } },
+];
+
+function getMemberName(id: string, members: readonly Member[]): string {
+  return members.find((member) => member.id === id)?.name ?? t('gone');
+}
+
+/** An answer as one would say it; a table is said by its parts. */
+function formatAnswer(question: Question, answer: unknown): string {
+  if (answer === undefined || answer === null || answer === '') return '–';
+  switch (question.kind) {
+    case 'yes_no':
+      return answer ? t('yes') : t('no');
+    case 'money':
+      return t('yuan', { n: formatYuan(Number(answer)) });
+    case 'date':
+    case 'period':
+      return String(answer).replace(/-/g, '/'); // as days are written everywhere else
+    case 'choice':
+      return formatChoice(question, answer);
+    case 'multi_choice':
+      return joinList((answer as unknown[]).map((code) => formatChoice(question, code))) || '–';
+    case 'photo':
+      return t('photos', { n: (answer as unknown[]).length });
+    case 'signature':
+      return joinList((answer as { signerName: string }[]).map((signature) => signature.signerName));
+    case 'geopoint': {
+      const { latitude, longitude } = answer as { latitude: number; longitude: number };
+      return `${latitude.toFixed(6)}, ${longitude.toFixed(6)}`;
+    }
+    case 'member_table':
+    case 'income_table':
+      return '';
+    default:
+      return String(answer);
+  }
+}
+
+function formatChoice(question: Question, code: unknown): string {
+  const choice = question.choices?.find((choice) => choice.code === code);
+  return choice ? localize(choice.label) : String(code);
+}
+
+/** What an amendment's pointer points at, in words. */
+export function describePointer(
+  pointer: string,
+  template: Template | null,
+): { label: string; question: Question | null } {
+  const [, head = '', id = ''] = pointer.split('/');
+  const question =
+    template?.sections.flatMap((section) => section.questions).find((candidate) => candidate.id === id) ?? null;
+  if (head === 'answers') return { label: question ? localize(question.label) : id, question };
+  return { label: getLabel(DOCUMENT_PARTS, head), question: null };
+}
+
+const DOCUMENT_PARTS: Record<string, [string, string]> = {
+  startFix: ['开始定位', 'Start fix'],
+  endFix: ['结束定位', 'End fix'],
+  startedAt: ['开始时间', 'Started'],
+  endedAt: ['结束时间', 'Ended'],
+  photos: ['照片清单', 'Photos'],
+  familyPresent: ['在场家属', 'Family present'],
+  investigatorIds: ['调查人员', 'Investigators'],
+  mode: ['方式', 'Mode'],
+};
+
+/** A value of a document that no question explains. */
+export function formatValue(question: Question | null, value: unknown): string {
+  if (value === null || value === undefined) return '–';
+  if (question && typeof value !== 'object') return formatAnswer(question, value);
+  if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) return formatDayAndTime(value);
+  if (typeof value === 'boolean') return value ? t('yes') : t('no');
+  if (typeof value === 'object')
+    return Object.values(value as object)
+      .filter((buildCell) => typeof buildCell !== 'object')
+      .join(', ');
+  return String(value);
+}

@@ -1,0 +1,27 @@
+// What a reviewer has noted of a visit and not decided yet. It is kept while they look elsewhere, as long as the visit
+// is theirs.
+import { ref, type Ref } from 'vue';
+
+export type Verdicts = Record<string, 'upheld' | 'dismissed'>;
+export interface QuestionedItem {
+  key: string;
+  label: string;
+  questionId: string;
+  evidenceId: string | null;
+  reason: string;
+}
+interface ReviewDraft {
+  settled: Ref<Verdicts>;
+  questioned: Ref<QuestionedItem[]>;
+}
+const drafts = new Map<string, ReviewDraft>();
+
+export function openReviewDraft(visitId: string): ReviewDraft {
+  const draft = drafts.get(visitId) ?? { settled: ref({}), questioned: ref([]) };
+  drafts.set(visitId, draft);
+  return draft;
+}
+
+export function discardReviewDraft(visitId: string): void {
+  drafts.delete(visitId);
+}

@@ -1,0 +1,45 @@
+// Links to photos live for minutes: one is asked for when it is first needed and again when it has run out.
+import { unwrap, api } from '@shared/api/client.ts';
+import { reactive } from 'vue';
+
+export type Rendition = '320' | '1280' | 'original' | 'watermarked';
+interface Link {
+  url: string;
+  until: number;
+}
+const EARLY_MS = 20_000;
+
+export interface PhotoLinks {
+  /** The link, or an empty string until it is there. */
+  of: (evidenceId: string, rendition: Rendition) => string;
+  fetch: (evidenceId: string, rendition: Rendition) => Promise<string>;
+}
+
+export function usePhotoLinks(visitId: string): PhotoLinks {
+  const links = reactive(new Map<string, Link>());
+  const asking = new Set<string>();
+  const fetchLink = async (evidenceId: string, rendition: Rendition): Promise<string> => {
+    const link = await unwrap(
+      api.GET('/desk/v1/visits/{visit_id}/photos/{evidence_id}/link', {
+        params: { path: { visit_id: visitId, evidence_id: evidenceId }, query: { rendition } },
+      }),
+    );
+    links.set(`${evidenceId}/${rendition}`, { url: link.url, until: Date.parse(link.expiresAt) - EARLY_MS });
+    return link.url;
+  };
+  return {
+    fetch: fetchLink,
+    of(evidenceId, rendition) {
+      const key = `${evidenceId}/${rendition}`;
+      const cached = links.get(key);
+      if ((!cached || cached.until < Date.now()) && !asking.has(key)) {
+        asking.add(key); // and stays so when it fails: what can't be seen is not asked for in a circle
+        void fetchLink(evidenceId, rendition).then(
+          () => asking.delete(key),
+          () => undefined,
+        );
+      }
+      return cached?.url ?? '';
+    },
+  };
+}

@@ -1,0 +1,54 @@
+// A photo of a paper on its way: made small enough for a village's network, announced by its hash, then sent.
+import { api, unwrap, authorizedFetch } from '@shared/api/client.ts';
+import { readProblem } from '@shared/api/problems.ts';
+import type { components } from '@shared/api/wire.d.ts';
+import { newId, sha256Hex } from '@shared/ids.ts';
+
+const LONGEST_SIDE_PX = 2000;
+const QUALITY = 0.85;
+
+/** The papers as they stand once the photo is with the server. */
+export async function uploadPaperPhoto(
+  caseId: string,
+  code: string,
+  picture: File,
+): Promise<components['schemas']['PaperLine'][]> {
+  const photo = await shrink(picture);
+  const id = newId();
+  const body = { id, sha256: await sha256Hex(photo), sizeBytes: photo.size };
+  const papers = await unwrap(
+    api.POST('/resident/v1/cases/{case_id}/papers/{code}/photos', {
+      params: { path: { case_id: caseId, code } },
+      body,
+    }),
+  );
+  const form = new FormData();
+  form.set('evidenceId', id);
+  form.set('file', photo, 'paper.jpg');
+  const response = await authorizedFetch(`${location.origin}/field/v1/photos`, { method: 'POST', body: form });
+  if (!response.ok) throw await readProblem(response);
+  return papers;
+}
+
+/** As JPEG with a longest side that still reads; the file itself where this browser can't draw it. */
+async function shrink(picture: File): Promise<Blob> {
+  const url = URL.createObjectURL(picture);
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const scale = Math.min(1, LONGEST_SIDE_PX / Math.max(image.naturalWidth, image.naturalHeight));
+    if (scale === 1 && picture.type === 'image/jpeg') return picture;
+    const canvas = document.createElement('canvas');
+    canvas.width = Math.round(image.naturalWidth * scale);
+    canvas.height = Math.round(image.naturalHeight * scale);
+    canvas.getContext('2d')!.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise<Blob>((resolve) =>
+      canvas.toBlob((blob) => resolve(blob ?? picture), 'image/jpeg', QUALITY),
+    );
+  } catch {
+    return picture;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
