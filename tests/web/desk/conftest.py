@@ -145,4 +145,4 @@ def dialog_of(page: Page) -> Locator:
 
 async def said(page: Page, text: str) -> None:
     """The desk says at the top how it went."""
-    await expect(page.locator("#told p", has_text=text).last).to_be_visible()
+    await expect(page.locator("#messages p", has_text=text).last).to_be_visible()

@@ -171,7 +171,7 @@ async def _take(
         await dialog.get_by_label("送达方式").fill(delivery)
     await page.keyboard.press("Control+Enter")
     if refused:
-        await expect(page.locator("#told .bad").last).to_be_visible()
+        await expect(page.locator("#messages .bad").last).to_be_visible()
     else:
         await expect(dialog).to_have_count(0)
 

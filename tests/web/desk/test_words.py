@@ -14,24 +14,24 @@ from server.models.visits import VISIT_KINDS, VISIT_STATES
 from server.paths import ROOT
 from server.review.rules import RULES
 
-WORDS = (ROOT / "web" / "desk" / "words.ts").read_text()
+LABELS = (ROOT / "web" / "desk" / "labels.ts").read_text()
 
 
 def table(name: str) -> set[str]:
-    body = re.search(rf"export const {name}: Words = {{(.*?)}};", WORDS, re.DOTALL)
+    body = re.search(rf"export const {name}: Labels = {{(.*?)}};", LABELS, re.DOTALL)
     assert body is not None, name
-    return set(re.findall(r"'?([\w.-]+)'?: \[", body[1]))
+    return set(re.findall(r"'?([\w.-]+)'?\]?: \[", body[1]))
 
 
 @pytest.mark.parametrize(
     ("name", "codes"),
     [
-        ("HAPPENED", set(MOVES)),
-        ("STEPS", set(ACTS)),
+        ("CASE_EVENTS", set(MOVES)),
+        ("CASE_STEPS", set(ACTS)),
         ("CASE_STATES", set(CASE_STATES)),
         ("FINDINGS", {one.code for one in RULES}),
         ("NOTICE_KINDS", set(NOTICE_KINDS)),
-        ("KINDS", set(VISIT_KINDS)),
+        ("VISIT_KINDS", set(VISIT_KINDS)),
         ("VISIT_STATES", set(VISIT_STATES)),
         ("ROLES", {one.value for one in Role}),
     ],
@@ -46,13 +46,15 @@ def test_every_act_that_the_trail_keeps_has_a_word():
         acts |= act
         things |= thing
     assert len(acts) > 60
-    assert {one for one in acts if "." in one and not one.endswith(".")} - table("ACTIONS") == set()
-    assert things - table("THINGS") == set()
+    assert {one for one in acts if "." in one and not one.endswith(".")} - table("AUDIT_ACTIONS") == set()
+    assert things - table("AUDIT_SUBJECTS") == set()
 
 
 def test_every_code_that_the_trail_keeps_as_a_fact_has_a_word():
     """Why a sign-in ended, which sheet was printed: what a program calls it is nothing to read."""
-    known = set(re.findall(r"'?([\w.-]+)'?: \[", (ROOT / "web" / "desk" / "audit" / "facts.ts").read_text() + WORDS))
+    known = set(
+        re.findall(r"'?([\w.-]+)'?\]?: \[", (ROOT / "web" / "desk" / "audit" / "auditFacts.ts").read_text() + LABELS)
+    )
     told = set()
     for call in calls("audit.record", "devices.end_device"):
         places = [one.value for one in call.keywords if one.arg != "area_code"]

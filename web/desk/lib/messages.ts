@@ -1,5 +1,5 @@
 // A short word after an act, at the top of the screen; over a dialog that is open, which lies above all else.
-import { describeError } from '../composables/useFetch.ts';
+import { describeError } from './errors.ts';
 
 const stack = Object.assign(document.createElement('div'), { id: 'messages' });
 
