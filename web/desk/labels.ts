@@ -26,7 +26,7 @@ export const FINDING_SEVERITIES: Labels = {
 };
 
 export const QUEUE_STATES: Labels = {
-  waiting: ['待审', 'Waiting'],
+  waiting: ['待审核', 'Waiting'],
   claimed: ['审核中', 'Being read'],
   decided: ['已决定', 'Decided'],
 };
@@ -104,7 +104,7 @@ export const CASE_STEPS: Labels = {
 /** What happened to a case: as a step it was taken, or it came about. */
 export const CASE_EVENTS: Labels = {
   applied: ['申请已提交', 'Application made'],
-  papers_missing: ['告知补齐材料', 'Papers asked for'],
+  papers_missing: ['告知补正材料', 'Papers asked for'],
   accepted: ['申请已受理', 'Taken on'],
   not_accepted: ['申请未予受理', 'Not taken on'],
   survey_begun: ['开始入户调查', 'Survey began'],
@@ -142,11 +142,11 @@ export const CASE_EVENTS: Labels = {
 };
 
 export const DEADLINE_URGENCIES: Labels = {
-  overdue: ['已超期', 'Overdue'],
+  overdue: ['已逾期', 'Overdue'],
   due: ['今天到期', 'Due today'],
   soon: ['即将到期', 'Due soon'],
   later: ['未到期', 'Later'],
-  paused: ['已停表', 'Paused'],
+  paused: ['暂停计时', 'Paused'],
   none: ['无期限', 'None'],
 };
 
@@ -200,7 +200,7 @@ export const POSTING_STATES: Labels = {
 };
 
 export const PROPOSAL_STATES: Labels = {
-  proposed: ['待决定', 'Proposed'],
+  proposed: ['待审核', 'Proposed'],
   withdrawn: ['已撤回', 'Withdrawn'],
   accepted: ['已采纳', 'Accepted'],
   rejected: ['未采纳', 'Rejected'],
@@ -238,7 +238,7 @@ export const PHOTO_ERRORS: Labels = {
 
 export const QUARANTINE_REASONS: Labels = {
   quarantined: ['无法入库', 'Quarantined'],
-  lost_conflict: ['冲突中落选', 'Lost a conflict'],
+  lost_conflict: ['版本冲突，未采用', 'Lost a conflict'],
 };
 export const SYNC_COLLECTIONS: Labels = {
   visits: ['走访', 'Visits'],
@@ -246,9 +246,9 @@ export const SYNC_COLLECTIONS: Labels = {
   attestations: ['同行确认', 'Attestations'],
   households: ['家庭', 'Households'],
   assignments: ['任务', 'Assignments'],
-  proposals: ['更正建议', 'Proposals'],
-  'household-proposals': ['更正建议', 'Proposals'],
-  checklists: ['问卷', 'Checklists'],
+  proposals: ['更正申请', 'Proposals'],
+  'household-proposals': ['更正申请', 'Proposals'],
+  checklists: ['走访表', 'Checklists'],
 };
 
 export const PHOTO_STATES: Labels = {
@@ -326,7 +326,7 @@ export const INCOME_PERIODS: Labels = { month: ['每月', 'a month'], year: ['�
 
 export const FINDINGS: Labels = {
   'visit.far_from_home': ['定位远离住址', 'Far from home'],
-  'visit.accuracy_doubtful': ['定位精度可疑', 'Doubtful accuracy'],
+  ['visit.accuracy_doubtful']: ['定位精度可疑', 'Doubtful accuracy'],
   'visit.same_accuracy': ['定位精度总相同', 'Same accuracy each time'],
   'visit.same_coordinates': ['坐标完全相同', 'Same coordinates'],
   'visit.partners_apart': ['两人相距过远', 'Investigators apart'],
@@ -365,7 +365,7 @@ export const FINDINGS: Labels = {
   'photo.edited': ['照片经过处理', 'Edited photo'],
   'photo.like_a_screenshot': ['疑似截屏', 'Like a screenshot'],
   'photo.too_few': ['照片过少', 'Too few photos'],
-  'photo.not_listed': ['照片不在清单中', 'Photo not listed'],
+  'photo.not_listed': ['照片未登记', 'Photo not listed'],
   'photo.late': ['照片上传过晚', 'Photo late'],
   'photo.without_camera_facts': ['无相机信息', 'No camera facts'],
   'photo.refused': ['照片不能作证据', 'Photo refused'],
@@ -437,7 +437,7 @@ export const AUDIT_ACTIONS: Labels = {
   'caseload.granted': ['分派家庭', 'Granted homes'],
   'caseload.revoked': ['收回家庭', 'Revoked homes'],
   'change.decided': ['处理变化报告', 'Decided on a reported change'],
-  'checklist.published': ['发布问卷', 'Published a checklist'],
+  'checklist.published': ['发布走访表', 'Published a checklist'],
   'complaint.decided': ['答复投诉', 'Decided a complaint'],
   'complaint.declined': ['不予受理投诉', 'Declined a complaint'],
   'complaint.extended': ['延长投诉期限', 'Extended a complaint'],
@@ -478,8 +478,8 @@ export const AUDIT_ACTIONS: Labels = {
   'message.sent': ['已发微信消息', 'Message sent'],
   'message.unsure': ['微信消息结果不明', 'Message perhaps sent'],
   'message.waiting': ['微信消息待重发', 'Message waits'],
-  'visit.blocked': ['走访任务缺检查表', 'A visit waits for a checklist'],
-  'visit.unblocked': ['缺检查表的任务已下达', 'A visit that waited went out'],
+  'visit.blocked': ['走访任务缺走访表', 'A visit waits for a checklist'],
+  'visit.unblocked': ['缺走访表的任务已下达', 'A visit that waited went out'],
   'notice.made': ['发出提醒', 'Made a notice'],
   'notice.read': ['阅读提醒', 'Read a notice'],
   'objection.answered': ['答复异议', 'Answered an objection'],
@@ -487,10 +487,10 @@ export const AUDIT_ACTIONS: Labels = {
   'objection.made': ['提出异议', 'Objected'],
   'photo.erased': ['按期删除照片', 'Erased a photo'],
   'photo.linked': ['查看照片', 'Opened a photo'],
-  'proposal.proposed': ['提出更正建议', 'Proposed a correction'],
-  'proposal.accepted': ['采纳更正建议', 'Accepted a proposal'],
-  'proposal.rejected': ['不采纳更正建议', 'Rejected a proposal'],
-  'proposal.withdrawn': ['撤回更正建议', 'Withdrew a proposal'],
+  'proposal.proposed': ['提出更正申请', 'Proposed a correction'],
+  'proposal.accepted': ['采纳更正申请', 'Accepted a proposal'],
+  'proposal.rejected': ['不采纳更正申请', 'Rejected a proposal'],
+  'proposal.withdrawn': ['撤回更正申请', 'Withdrew a proposal'],
   'posting.ended': ['公示结束', 'Posting ended'],
   'posting.hung_up': ['张贴公示', 'Hung up a posting'],
   'posting.made': ['生成公示', 'Made a posting'],
@@ -536,8 +536,8 @@ export const AUDIT_SUBJECTS: Labels = {
   spot_check_plan: ['抽查计划', 'Plan'],
   hearing: ['评议', 'Hearing'],
   paper_photo: ['材料照片', 'Paper'],
-  proposal: ['更正建议', 'Proposal'],
-  checklist: ['问卷', 'Checklist'],
+  proposal: ['更正申请', 'Proposal'],
+  checklist: ['走访表', 'Checklist'],
   visit: ['走访', 'Visit'],
   household: ['家庭', 'Household'],
   case: ['案件', 'Case'],
@@ -562,7 +562,7 @@ export const AUDIT_SUBJECTS: Labels = {
   posting_place: ['张贴处', 'Place of a posting'],
   template: ['消息模板', 'Message template'],
   upload: ['上传', 'Upload'],
-  proposals: ['更正建议', 'Proposal'],
+  proposals: ['更正申请', 'Proposal'],
   visits: ['走访', 'Visit'],
   attestations: ['同行确认', 'Attestation'],
 };

@@ -46,6 +46,6 @@ export function hasRole(roles: readonly Role[]): boolean {
 
 /** The widest area that the person holds: what lists and overviews begin with. */
 export function getOwnArea(): string {
-  const codes = (session.person?.roles ?? []).map((assignment) => assignment.area_code);
-  return codes.sort((a, b) => a.length - b.length)[0] ?? '';
+  const areaCodes = (session.person?.roles ?? []).map((assignment) => assignment.area_code);
+  return areaCodes.sort((a, b) => a.length - b.length)[0] ?? '';
 }

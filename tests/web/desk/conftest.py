@@ -10,13 +10,13 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from server.core.database import open_session
+from server.core.paths import WEB
 from server.core.services import open_services
 from server.demo.cases import load_cases
 from server.demo.county import DEMO_PASSWORDS
-from server.paths import WEB
-from tests.cases.makers import Office
 from tests.conftest import fresh_settings, settings_of
 from tests.live import LiveServer
+from tests.makers.cases import Office
 from tests.web import browser as browsing
 from tests.web.conftest import in_one_loop
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from playwright.async_api import Page, expect
 
 from server.core.database import open_session
-from server.core.idnumbers import make_id_number
+from server.core.id_numbers import make_id_number
 from server.demo.pictures import SCENES, draw_picture
 from server.models.cases import CaseFile, IncomeItem
-from tests.cases import offices
-from tests.cases.makers import look
+from tests.makers import offices
+from tests.makers.cases import look
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Page, expect
 
-from tests.cases.makers import look
+from tests.makers.cases import look
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 

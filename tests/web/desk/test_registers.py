@@ -14,11 +14,12 @@ from server.models.households import Household
 from server.models.notifications import Notice
 from server.models.people import ResidentBinding, Staff
 from server.models.visits import Visit
-from server.models.workload import BlockedVisit, say_blocked
-from tests.cases.makers import VILLAGE
-from tests.evidence.test_parked import exhaust
+from server.models.workload import BlockedVisit
+from server.workload.unfulfilled_orders import unfulfilled_reason
+from tests.households.test_proposals import make_proposal
+from tests.makers.cases import VILLAGE
 from tests.phones import make_kit
-from tests.sync.test_proposals import make_proposal
+from tests.photos.test_failed import exhaust
 from tests.test_first_path import push_whole
 from tests.uploads.tus import store_without
 from tests.web.browser import find_faults
@@ -39,7 +40,7 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
     for name, fill in (
         ("走访最短时长", _number),
         ("办结期限", _span),
-        ("申请材料清单", _paper),
+        ("申请所需材料", _paper),
         ("疑点轻重：走访过短", _code),
     ):
         await page.get_by_label("规则名称").fill(name)
@@ -137,7 +138,7 @@ async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_d
     told = [make_proposal(homes[0]), make_proposal(homes[1], changes=sick, note="有残疾证")]
     assert await phone.push("proposals", *told) == []
     page = await at_desk("panhuaixu", "town_officer")
-    await open_door(page, "更正建议")
+    await open_door(page, "更正申请")
     await expect(page.locator("tbody tr")).to_have_count(2)
     await expect(page.get_by_text("残疾", exact=False).first).to_be_visible()
     faults = await find_faults(page)
@@ -152,7 +153,7 @@ async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_d
     await expect(reject).to_be_disabled()
     await dialog_of(page).get_by_label("理由").fill("残疾证未提供")
     await reject.press("Enter")
-    await expect(page.get_by_text("没有这样的更正建议")).to_be_visible()
+    await expect(page.get_by_text("暂无更正申请")).to_be_visible()
     held = await phone.pull("proposals")
     assert sorted(held[one["id"]]["server"]["state"] for one in told) == ["accepted", "rejected"]
     assert faults == []
@@ -261,7 +262,7 @@ async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at
     row = page.get_by_role("region", name="无法派发的走访").locator("tbody tr")
     await expect(row).to_contain_text(number)
     await expect(row).to_contain_text("按程序")
-    await expect(row).to_contain_text(say_blocked("care")["zh"])
+    await expect(row).to_contain_text(unfulfilled_reason("care")["zh"])
     assert await find_faults(page) == []
     await shoot(page, "desk-due-blocked", full_page=True)
     await page.get_by_label("类型").select_option("intake")

@@ -16,13 +16,13 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sqlalchemy import update
 
 from server.core.database import open_session
+from server.devserver.processes import LOOPBACK
 from server.models.areas import AreaRule
-from server.processes import LOOPBACK
 from tests.conftest import fresh_settings
+from tests.makers.visits import MORNING, Ground
 from tests.phones import make_kit
-from tests.review.makers import MORNING, Ground
-from tests.sync.test_amendments import amend
 from tests.test_first_path import push_whole
+from tests.visits.test_amendments import amend
 from tests.web.browser import find_codes, find_faults, find_overflows
 from tests.web.desk.conftest import DESK, dialog_of, in_one_loop, said, shoot
 
@@ -126,7 +126,7 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
 
     await page.keyboard.press("n")
     await page.wait_for_url(f"**/desk/visits/{visit['id']}")
-    await expect(page.get_by_role("heading", name="问卷答案")).to_be_visible()
+    await expect(page.get_by_role("heading", name="走访表答案")).to_be_visible()
     await expect(page.locator(".photos .main img")).to_be_visible()
     await page.keyboard.press("ArrowRight")
     await expect(page.get_by_text("第 2 张，共 4 张")).to_be_visible()
@@ -288,8 +288,8 @@ async def test_the_screens_of_officers_open_in_both_languages(at_desk):
     faults: dict[str, list[str]] = {}
     await expect(page.get_by_role("heading", name="经济状况核对")).to_be_visible()
     await _look_at(page, "cross-checks", faults)
-    await page.get_by_role("navigation").get_by_role("link", name="更正建议").press("Enter")
-    await expect(page.get_by_role("heading", name="更正建议")).to_be_visible()
+    await page.get_by_role("navigation").get_by_role("link", name="更正申请").press("Enter")
+    await expect(page.get_by_role("heading", name="更正申请")).to_be_visible()
     await _look_at(page, "proposals-none", faults)
     assert {name: found for name, found in faults.items() if found} == {}
 
@@ -501,7 +501,7 @@ async def test_a_visit_of_many_photos_from_elsewhere_fits_the_screen_and_is_prin
     await page.emulate_media(media="print")
     await expect(page.get_by_role("navigation")).to_be_hidden()
     await expect(page.get_by_role("button", name="打印")).to_be_hidden()
-    await expect(page.get_by_role("heading", name="问卷答案")).to_be_visible()
+    await expect(page.get_by_role("heading", name="走访表答案")).to_be_visible()
     await expect(page.get_by_role("img", name="位置图")).to_be_visible()
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 1

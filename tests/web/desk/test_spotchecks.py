@@ -5,8 +5,8 @@ import re
 
 from playwright.async_api import expect
 
+from tests.makers.visits import Ground
 from tests.phones import make_kit
-from tests.review.makers import Ground
 from tests.test_first_path import push_whole
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, open_door, said, shoot
@@ -36,7 +36,7 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("03 11 17 20 26")).to_be_visible()
     async with page.expect_download() as kept:
-        await page.get_by_role("button", name="下载清单").click()
+        await page.get_by_role("button", name="下载总体名单").click()
     assert len(json.loads((await (await kept.value).path()).read_bytes())["population"]) == 1
 
     await page.get_by_role("button", name="派人").press("Enter")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.cases.procedure import ACTS, MOVES
+from server.cases.workflow import ACTS, MOVES
 from server.core.access import Role
+from server.core.paths import ROOT
 from server.models.cases import CASE_STATES
 from server.models.notifications import NOTICE_KINDS
 from server.models.visits import VISIT_KINDS, VISIT_STATES
-from server.paths import ROOT
-from server.review.rules import RULES
+from server.review.checks.registry import CHECKS
 
 LABELS = (ROOT / "web" / "desk" / "labels.ts").read_text()
 
@@ -29,7 +29,7 @@ def table(name: str) -> set[str]:
         ("CASE_EVENTS", set(MOVES)),
         ("CASE_STEPS", set(ACTS)),
         ("CASE_STATES", set(CASE_STATES)),
-        ("FINDINGS", {one.code for one in RULES}),
+        ("FINDINGS", {one.code for one in CHECKS}),
         ("NOTICE_KINDS", set(NOTICE_KINDS)),
         ("VISIT_KINDS", set(VISIT_KINDS)),
         ("VISIT_STATES", set(VISIT_STATES)),

@@ -63,26 +63,25 @@ export function describeDifference({ pointer, before, after }: Difference, home:
     ? [getEntryName(part, id, before ?? after, home), field && getFieldLabel(field)].filter(Boolean).join(' ')
     : getFieldLabel(part);
   const key = list ? field : part;
-  return { key: pointer, label, before: value(key, before), after: value(key, after) };
+  return { key: pointer, label, before: formatValue(key, before), after: formatValue(key, after) };
 }
 
 function getFieldLabel(code: string): string {
   return KEYS.has(code) ? t(code as Key) : t('other');
 }
 
-function getEntryName(part: string, id: string, whole: unknown, home: HouseholdDetail): string {
-  const row = (typeof whole === 'object' && whole ? whole : {}) as { name?: string; kind?: string };
+function getEntryName(part: string, id: string, formatRow: unknown, home: HouseholdDetail): string {
+  const row = (typeof formatRow === 'object' && formatRow ? formatRow : {}) as { name?: string; kind?: string };
   if (part === 'members') return home.members.find((member) => member.id === id)?.name ?? row.name ?? t('members');
-  const found =
-    (part === 'incomes' ? home.incomes : home.properties).find((entry) => entry.id === id)?.kind ?? row.kind;
-  return found ? getLabel(part === 'incomes' ? INCOME_KINDS : PROPERTY_KINDS, found) : t(part as Key);
+  const kind = (part === 'incomes' ? home.incomes : home.properties).find((entry) => entry.id === id)?.kind ?? row.kind;
+  return kind ? getLabel(part === 'incomes' ? INCOME_KINDS : PROPERTY_KINDS, kind) : t(part as Key);
 }
 
-function value(key: string, content: unknown): string {
+function formatValue(key: string, content: unknown): string {
   if (content === null || content === undefined || content === '') return '–';
   if (typeof content === 'boolean') return content ? t('yes') : t('no');
   if (typeof content === 'number') return key.endsWith('Fen') ? formatYuan(content) : String(content);
-  if (typeof content === 'object') return whole(content as Record<string, unknown>);
+  if (typeof content === 'object') return formatRow(content as Record<string, unknown>);
   const words =
     MEMBER_FIELDS[key] ??
     (key === 'period' ? INCOME_PERIODS : key === 'kind' ? { ...INCOME_KINDS, ...PROPERTY_KINDS } : undefined);
@@ -90,11 +89,14 @@ function value(key: string, content: unknown): string {
 }
 
 /** A member, an income or a list that came or went as a whole. */
-function whole(row: Record<string, unknown>): string {
+function formatRow(row: Record<string, unknown>): string {
   const parts = Object.entries(row).filter(
     ([key, field]) => field !== null && field !== '' && !['id', 'memberId', 'declaredOn'].includes(key),
   );
-  return parts.map(([key, field]) => (Array.isArray(row) ? value('', field) : value(key, field))).join(' ') || '–';
+  return (
+    parts.map(([key, field]) => (Array.isArray(row) ? formatValue('', field) : formatValue(key, field))).join(' ') ||
+    '–'
+  );
 }
 
 const KEYS = new Set([

@@ -96,7 +96,7 @@ const SETTING_NAMES: Labels = {
   'case.posting_rounds': ['公示轮次', 'Rounds of posting'],
   'case.decided_by': ['审核确认机关', 'Decided by'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
-  'case.papers': ['申请材料清单', 'Papers of an application'],
+  'case.papers': ['申请所需材料', 'Papers of an application'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
   'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
   'retention.posting_photo_days': ['公示照片：张贴之后', 'Posting photos: after hanging up'],

@@ -210,7 +210,7 @@ const DOCUMENT_PARTS: Record<string, [string, string]> = {
   endFix: ['结束定位', 'End fix'],
   startedAt: ['开始时间', 'Started'],
   endedAt: ['结束时间', 'Ended'],
-  photos: ['照片清单', 'Photos'],
+  photos: ['照片列表', 'Photos'],
   familyPresent: ['在场家属', 'Family present'],
   investigatorIds: ['调查人员', 'Investigators'],
   mode: ['方式', 'Mode'],

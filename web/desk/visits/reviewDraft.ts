@@ -11,13 +11,13 @@ export interface QuestionedItem {
   reason: string;
 }
 interface ReviewDraft {
-  settled: Ref<Verdicts>;
+  verdicts: Ref<Verdicts>;
   questioned: Ref<QuestionedItem[]>;
 }
 const drafts = new Map<string, ReviewDraft>();
 
 export function openReviewDraft(visitId: string): ReviewDraft {
-  const draft = drafts.get(visitId) ?? { settled: ref({}), questioned: ref([]) };
+  const draft = drafts.get(visitId) ?? { verdicts: ref({}), questioned: ref([]) };
   drafts.set(visitId, draft);
   return draft;
 }
