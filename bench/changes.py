@@ -12,7 +12,7 @@ from media.photo import examine
 from media.refusals import PhotoRefused
 from media.renditions import LARGE_SIDE, load_upright
 from server.demo.pictures import draw_picture
-from tests.media.media_makers import make_scene
+from tests.makers.photos import make_scene
 
 Picture = Image.Image
 Change = Callable[[Picture, random.Random], Picture]

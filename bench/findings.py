@@ -27,7 +27,7 @@ from bench.rows import Row
 from bench.sync import households_of
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, push, template
-from server.checklists import publish
+from server.checklists.publishing import publish
 from server.core.database import open_once
 from server.core.ids import new_id
 from server.demo.county import DEMO_PASSWORDS, build_county

@@ -9,10 +9,10 @@ from bench.system import System, running_system
 from server.core import jobs
 from server.core.services import Services, open_services
 from server.core.settings import load_settings
-from tests.review.cunning import Caught, plant_tricks
-from tests.review.frauds import Score, plant
-from tests.review.honest import Heard, plant_honest
-from tests.review.makers import Ground
+from tests.makers.cunning_frauds import Caught, plant_tricks
+from tests.makers.frauds import Score, plant
+from tests.makers.honest_visits import Heard, plant_honest
+from tests.makers.visits import Ground
 
 HONEST, EACH = 150, 6
 

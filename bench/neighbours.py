@@ -19,17 +19,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.changes import CHANGES, INSIDE, OUTSIDE, PAPERS, Picture, again, beside, draw, scenes, sent
 from bench.rows import Row
-from field_api.examination import describe_looks
 from media.fingerprint import fingerprint, fingerprints
-from media.marks import Marks, find_marks
+from media.keypoints import Marks, find_marks
+from server.cli.migrate import upgrade
 from server.core.database import open_once, plain_url
 from server.core.ids import new_id
-from server.embedded import EmbeddedPostgres
-from server.migrating import upgrade
+from server.devserver.embedded import EmbeddedPostgres
 from server.models.evidence import Photo
 from server.models.review import SeenPhoto
 from server.models.visits import Visit
-from server.review.neighbours import find_alike, find_marked, find_near_duplicates, remember_marks
+from server.photos.near_duplicates import find_alike, find_marked, find_near_duplicates, remember_marks
+from server.photos.process import describe_looks
 
 MILLION = 1_000_000
 LIMIT_BITS, LOOK_UPS, SCANS = 31, 300, 100

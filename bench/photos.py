@@ -21,9 +21,9 @@ from bench.rows import Row
 from bench.sync import households_of, publish_template
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, push
-from field_api.examination import examine_bytes
 from server.core.ids import new_id
 from server.demo.county import DEMO_PASSWORDS, build_county
+from server.photos.process import process_bytes
 
 Json = dict[str, Any]
 PHOTO_BYTES, PHOTOS = 200_000, 4
@@ -301,7 +301,7 @@ def _examinations() -> Iterator[Row]:
         ("12 megapixels", large.getvalue(), 12),
     ):
         sha256 = hashlib.sha256(photo).hexdigest()
-        ours, bare = _side_by_side(lambda: examine_bytes(photo, sha256), lambda: _bare(photo), count)  # noqa: B023
+        ours, bare = _side_by_side(lambda: process_bytes(photo, sha256), lambda: _bare(photo), count)  # noqa: B023
         yield Row(
             f"photos verified/s on one core, {name} ({len(photo) / 1e6:.1f} MB)",
             f"{1 / ours:.0f}",

@@ -15,7 +15,7 @@ from bench.load import Ask, Loop, run_loop
 from bench.rows import Row
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, pushes, template
-from server.checklists import publish
+from server.checklists.publishing import publish
 from server.core.database import open_once
 from server.demo.county import DEMO_PASSWORDS, build_county
 

@@ -18,13 +18,13 @@ import msgspec
 import psutil
 import psycopg
 
+from server.cli.maintenance import load_demo_county
+from server.cli.migrate import upgrade
 from server.core import keys
 from server.core.database import plain_url
 from server.core.settings import load_settings
-from server.embedded import EmbeddedPostgres, EmbeddedS3
-from server.maintenance import load_demo_county
-from server.migrating import upgrade
-from server.processes import free_port
+from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
+from server.devserver.processes import free_port
 
 S3_KEY, S3_SECRET = "zoufangbench", "zoufang-bench-secret"
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.load import Ask
-from server.core.checklists.template import Template
+from server.checklists.template import Template
 from server.core.ids import new_id
 
 TEXTS = 12  # 8 texts and 4 photo names

@@ -4,7 +4,7 @@ from litestar import Router
 
 from field_api.sync.routes import sync_handlers
 from field_api.uploads.routes import photo_router
-from server.core.wire import BEARER
+from server.core.http import BEARER
 
 router = Router(
     "/field/v1",

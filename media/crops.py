@@ -1,6 +1,6 @@
 """Whether one picture is a part of another: cut at an edge to hide a stamp, a little nearer on all sides, turned.
 
-Marks say where the two may lie over each other (`media.marks`). From there one is moved, scaled and turned until it
+Marks say where the two may lie over each other (`media.keypoints`). From there one is moved, scaled and turned until it
 differs least from the other (Lucas and Kanade, 1981), and what they share is compared like any two fingerprints.
 Whoever cuts a picture stretches nothing and adds nothing at its edges; someone who photographs the same wall a
 second time does both, and is not accused.
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.fingerprint import LOOK_SIDE, above_median
-from media.marks import Floats, smoothing
+from media.keypoints import Floats, smoothing
 
 # A part may reach beyond the whole by so much of a side, may be stretched one way by so much, and may be turned by so
 # many degrees: what comes of finding the edges from 64 points a side, and of a picture held askew.

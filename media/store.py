@@ -114,7 +114,7 @@ def spool_key(upload_id: object, number: int) -> str:
     return f"{spool_prefix(upload_id)}{number:012d}"
 
 
-class Held(NamedTuple):
+class StoreHandle(NamedTuple):
     """The store for work in one of its threads: `read(key, at_most_bytes)` and `put(key, content, size, type)`."""
 
     read: Callable[[str, int], bytes]
@@ -197,9 +197,9 @@ class ObjectStore:
         """Small things only: ValueError above 8 MiB."""
         return await self._run(self._read, key, _READ_AT_MOST_BYTES)
 
-    async def work(self, work: Callable[["Held"], T]) -> T:
+    async def work(self, work: Callable[["StoreHandle"], T]) -> T:
         """Some calls and what is done between them, in one thread: going back and forth costs as much as a call."""
-        return await self._run(work, Held(self._read, self._put))
+        return await self._run(work, StoreHandle(self._read, self._put))
 
     async def stat(self, key: str) -> ObjectFacts:
         return await self._run(self._stat, key)

@@ -21,7 +21,7 @@ def _settings() -> Settings:
 
 def _environment() -> dict[str, str]:
     """The environment; where it names no database, that of a `make run` on this machine."""
-    from server.run import saved_environment
+    from server.devserver.run import saved_environment
 
     return (
         dict(os.environ) if os.environ.get("ZOUFANG_DATABASE_URL") else {**saved_environment(os.environ), **os.environ}
@@ -87,7 +87,7 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Everything on this machine: embedded PostgreSQL and S3, API, worker. Ctrl-C stops all of it."""
-    from server.run import run as run_everything
+    from server.devserver.run import run as run_everything
 
     sys.exit(run_everything(os.environ))
 
@@ -138,7 +138,7 @@ def check_worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to this version. Safe to run again; never loses data."""
-    from server.migrating import upgrade
+    from server.cli.migrate import upgrade
 
     upgrade(_settings().database_url)
     click.echo("The database is up to date.")
@@ -147,7 +147,7 @@ def migrate() -> None:
 @main.command("load-demo")
 def load_demo() -> None:
     """Load the invented demo county, once."""
-    from server.maintenance import load_demo_county
+    from server.cli.maintenance import load_demo_county
 
     loaded = asyncio.run(load_demo_county(_settings()))
     click.echo("Demo county loaded." if loaded else "The demo county is there already.")
@@ -157,7 +157,7 @@ def load_demo() -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def import_areas(folder: Path) -> None:
     """Import statistical divisions from FOLDER: provinces.csv, cities.csv, areas.csv, streets.csv."""
-    from server.areas_import import AreasUnreadable, import_folder
+    from server.directory.areas_import import AreasUnreadable, import_folder
 
     try:
         told = asyncio.run(import_folder(_settings(), folder))
@@ -172,8 +172,8 @@ def import_areas(folder: Path) -> None:
 @click.option("--version", type=int, help="By default the newest.")
 def export_checklist(code: str, file: Path, version: int | None) -> None:
     """Write a published checklist to FILE, an Excel workbook to change and import again."""
-    from server.checklists import ChecklistRefused
-    from server.checklists import export_checklist as export
+    from server.checklists.publishing import ChecklistRefused
+    from server.checklists.publishing import export_checklist as export
 
     try:
         file.write_bytes(asyncio.run(export(_settings(), code, version)))
@@ -186,9 +186,9 @@ def export_checklist(code: str, file: Path, version: int | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_checklist(file: Path) -> None:
     """Publish a checklist from FILE, an Excel workbook; each bad cell is named by sheet, row and column."""
-    from server.checklists import ChecklistRefused
-    from server.checklists import import_checklist as publish
-    from server.core.checklists.workbook import WorkbookFaults
+    from server.checklists.publishing import ChecklistRefused
+    from server.checklists.publishing import import_checklist as publish
+    from server.checklists.workbook import WorkbookFaults
 
     try:
         told = asyncio.run(publish(_settings(), file.read_bytes()))
@@ -237,7 +237,7 @@ def demo_visit(photos: Path | None, url: str | None) -> None:
 
 
 def _demo_url() -> str:
-    from server.run import address
+    from server.devserver.run import address
 
     return address(load_settings(_environment(), complete=False))
 
@@ -264,7 +264,7 @@ def wechat_stub(port: int) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when the committed file differs.")
 def openapi(check: bool) -> None:
     """Write openapi/openapi.json from the routes."""
-    from server.describe import write_openapi
+    from server.cli.openapi import write_openapi
 
     if not write_openapi(check=check):
         raise click.ClickException("openapi/openapi.json differs from the routes; run `make openapi`")
@@ -303,7 +303,7 @@ def verify_receipt(file: Path, keys: Path) -> None:
 @main.command("verify-audit")
 def verify_audit() -> None:
     """Recompute the hash chain of the audit trail."""
-    from server.maintenance import check_audit
+    from server.cli.maintenance import check_audit
 
     told = asyncio.run(check_audit(_settings()))
     if told.broken_at is not None:
@@ -317,8 +317,8 @@ def check_store(deep: bool) -> None:
     """Compare photo rows with the store, both ways; exit 1 when something is missing, altered or unreadable."""
     from media.store import StoreError
     from server.core.services import open_services
-    from server.evidence.check import TROUBLES
-    from server.evidence.check import check_store as check
+    from server.photos.store_check import TROUBLES
+    from server.photos.store_check import check_store as check
 
     async def run() -> Any:
         async with open_services(_settings()) as services:
@@ -350,7 +350,7 @@ def sweep_photos(is_meant: bool) -> None:
     from media.store import StoreError
     from server.core.services import open_services
     from server.core.tokens import utc_now
-    from server.evidence.retention import preview, sweep
+    from server.photos.retention import preview, sweep
 
     async def run() -> tuple[Any, int | None]:
         now = utc_now()
@@ -374,11 +374,11 @@ def sweep_photos(is_meant: bool) -> None:
 
 
 @main.command("fill-in-looks")
-def fill_in_looks() -> None:
+def backfill_photo_features() -> None:
     """Look again at photos from before it was kept how each looks and what marks it has, so that parts are found."""
-    from field_api.examination import fill_in_looks as fill_in
     from server.core.services import open_services
-    from server.review.neighbours import fill_in_marks
+    from server.photos.near_duplicates import fill_in_marks
+    from server.photos.process import backfill_photo_features as fill_in
 
     async def run() -> list[str]:
         async with open_services(_settings()) as services:
@@ -430,7 +430,7 @@ def export_bundle(visit_id: UUID, file: Path) -> None:
     from server.core.services import open_services
     from server.core.tokens import utc_now
     from server.evidence.bundle import export_bundle as export
-    from server.review.rules import sentence
+    from server.review.checks.registry import sentence
 
     async def run() -> None:
         async with open_services(_settings()) as services:

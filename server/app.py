@@ -21,36 +21,43 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import field_api.routes
-import field_api.uploads.protocol
 import field_api.uploads.routes
-import server.caseload.routes
-import server.cases.change_routes
-import server.cases.proposals
+import field_api.uploads.tus
+import server.benefits.routes
+import server.cases.change_report_routes
+import server.cases.event_handlers
 import server.cases.routes
 import server.complaints.routes
+import server.crosschecks.routes
+import server.directory.routes
 import server.evidence.routes
-import server.evidence.watermarks
+import server.households.caseload_routes
+import server.households.proposals
+import server.households.routes
 import server.identity.routes
 import server.notifications.routes
+import server.photos.watermarks
+import server.policy.routes
 import server.postings.routes
-import server.registers.routes
-import server.review.examination
+import server.public_site.routes
+import server.residents.desk_routes
+import server.residents.routes
+import server.review.checks.registry
 import server.review.overview_routes
 import server.review.routes
-import server.review.rules
-import server.rulebook.routes
+import server.review.run_checks
 import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
-from server import health, pages, village_pages, well_known
-from server.answers import HANDLERS, refuse_nul
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
-from server.core.compression import compression_config
 from server.core.database import open_session
 from server.core.log import log
 from server.core.services import Services, open_services
 from server.core.settings import Settings
+from server.http import health, web_apps, well_known
+from server.http.compression import compression_config
+from server.http.error_handlers import HANDLERS, refuse_nul
 from server.identity.devices import authenticate
 
 VERSION = "0.1.0"
@@ -73,12 +80,12 @@ async def provide_caller(request: Request[Any, Any, Any], services: NamedDepende
     return caller
 
 
-async def provide_worker(caller: NamedDependency[Caller]) -> Caller:
+async def provide_field_staff(caller: NamedDependency[Caller]) -> Caller:
     require(caller, FIELD_ROLES)
     return caller
 
 
-async def provide_sender(caller: NamedDependency[Caller]) -> Caller:
+async def provide_uploader(caller: NamedDependency[Caller]) -> Caller:
     require(caller, FIELD_ROLES | {Role.RESIDENT})
     return caller
 
@@ -95,17 +102,17 @@ async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
 
 def provide_wording() -> Any:
     """How a finding is said: the words are review's, and others print them too."""
-    return server.review.rules.sentence
+    return server.review.checks.registry.sentence
 
 
 def provide_watermarks() -> Any:
     """How a copy with its watermark comes to be: evidence draws it, and the page of a visit links to it."""
-    return server.evidence.watermarks.draw_watermark
+    return server.photos.watermarks.draw_watermark
 
 
 def provide_finding_codes() -> frozenset[str]:
     """Which findings there are: their severities are rules of an area."""
-    return frozenset(rule.code for rule in server.review.rules.RULES)
+    return frozenset(rule.code for rule in server.review.checks.registry.CHECKS)
 
 
 def note_requests(app: ASGIApp) -> ASGIApp:
@@ -188,26 +195,31 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.spotchecks.routes.router,
             server.workload.routes.field_router,
             server.workload.routes.desk_router,
-            server.caseload.routes.router,
+            server.households.routes.router,
+            server.households.caseload_routes.router,
+            server.households.proposals.router,
             server.cases.routes.router,
-            server.cases.proposals.router,
-            server.cases.change_routes.router,
-            server.cases.routes.desk_router,
-            server.cases.routes.public_router,
+            server.cases.change_report_routes.router,
+            server.benefits.routes.router,
+            server.crosschecks.routes.router,
+            server.residents.routes.router,
+            server.residents.routes.public_router,
+            server.residents.desk_routes.router,
             server.complaints.routes.desk_router,
             server.complaints.routes.resident_router,
             server.complaints.routes.public_router,
             server.postings.routes.desk_router,
             server.postings.routes.public_router,
             *server.notifications.routes.routers,
-            server.rulebook.routes.router,
-            server.registers.routes.router,
-            server.registers.routes.public_router,
+            server.policy.routes.router,
+            server.directory.routes.router,
+            server.directory.routes.desk_router,
+            server.directory.routes.public_router,
             health.router,
             well_known.router,
             health.get_metrics,
-            *village_pages.handlers,
-            *pages.build_pages(settings),
+            *server.public_site.routes.handlers,
+            *web_apps.build_pages(settings),
         ],
         lifespan=[] if services else [lifespan],
         state=State({"services": services}),
@@ -215,8 +227,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "session": Provide(provide_session),
             "services": Provide(provide_services, sync_to_thread=False),
             "caller": Provide(provide_caller),
-            "worker": Provide(provide_worker),
-            "sender": Provide(provide_sender),
+            "field_staff": Provide(provide_field_staff),
+            "uploader": Provide(provide_uploader),
             "officer": Provide(provide_officer),
             "resident_caller": Provide(provide_resident),
             "finding_codes": Provide(provide_finding_codes, sync_to_thread=False),
@@ -258,7 +270,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
     origins = [one.strip() for one in settings.allowed_origins.split(",") if one.strip()]
     if not origins:
         return None
-    shown = [*field_api.uploads.protocol.ANSWER_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
+    shown = [*field_api.uploads.tus.ANSWER_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
     return CORSConfig(allow_origins=origins, allow_credentials=False, expose_headers=shown)
 
 

@@ -8,25 +8,25 @@ from datetime import timedelta
 import procrastinate
 import psycopg
 
-import field_api.examination
-import field_api.uploads.sweep  # noqa: F401
-import server.cases.arrivals
-import server.cases.progress
+import field_api.uploads.cleanup  # noqa: F401
+import server.cases.event_handlers
+import server.cases.transitions
 import server.complaints.reminders
+import server.notifications.dispatch
 import server.notifications.messages
-import server.notifications.telling
-import server.postings.lists
+import server.photos.process
+import server.postings.postings
 import server.review.decisions
-import server.review.examination
+import server.review.run_checks
 import server.spotchecks.outcomes
 import server.workload.reminders
 import server.workload.schedule  # noqa: F401
+from server import audit
 from server.core import jobs
 from server.core.database import open_session, plain_url
 from server.core.log import log, set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings
-from server.models import audit
 
 HEARTBEAT = timedelta(seconds=10)
 CONCURRENCY = 4

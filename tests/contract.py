@@ -7,7 +7,7 @@ import httpx
 import jsonschema_rs
 import msgspec
 
-from server.paths import OPENAPI
+from server.core.paths import OPENAPI
 
 _SCHEMA: dict[str, Any] = msgspec.json.decode(OPENAPI.read_bytes())
 _ROUTES = [

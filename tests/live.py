@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from server.core.settings import Settings
-from server.processes import LOOPBACK, Process, free_port, spawn, stop
+from server.devserver.processes import LOOPBACK, Process, free_port, spawn, stop
 from tests.warm import Warm
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -17,10 +17,10 @@ from litestar import Litestar
 from PIL import Image
 from sqlalchemy import select
 
+from server.checklists.answers import Facts, HouseholdFacts, MemberFacts
+from server.checklists.examples import answers_example
+from server.checklists.template import Template
 from server.core import jobs
-from server.core.checklists.answers import Facts, HouseholdFacts, MemberFacts
-from server.core.checklists.examples import answers_example
-from server.core.checklists.template import Template
 from server.core.ids import new_id
 from server.core.services import Services
 from server.demo.county import DEMO_PASSWORDS

@@ -20,7 +20,7 @@ _PDEATHSIG = 1
 
 
 class Warm:
-    """What `server.processes.stop` needs of a process."""
+    """What `server.devserver.processes.stop` needs of a process."""
 
     def __init__(self, command: Sequence[str], *, log: Path, environ: Mapping[str, str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, selectinload
 
-from field_api import attestations, evidence, proposals, visits
-from field_api.documents import (
+from server.core.access import Caller, readable
+from server.core.services import Services
+from server.households import proposal_submission
+from server.models.areas import Area
+from server.models.checklists import ChecklistTemplate
+from server.models.households import Assignment, Household
+from server.models.people import Staff
+from server.models.workload import DayPlanStop
+from server.photos import expected
+from server.sync_feed.documents import (
     AssignmentDocument,
     AttestationDocument,
     ChecklistDocument,
@@ -22,14 +30,8 @@ from field_api.documents import (
     ProposalDocument,
     VisitDocument,
 )
-from field_api.sync.rows import Incoming, Verdict
-from server.core.access import Caller, readable
-from server.core.services import Services
-from server.models.areas import Area
-from server.models.checklists import ChecklistTemplate
-from server.models.households import Assignment, Household
-from server.models.people import Staff
-from server.models.workload import DayPlanStop
+from server.sync_feed.verdicts import Incoming, Verdict
+from server.visits import attestations, submission
 
 Loader = Callable[[AsyncSession, Caller, Sequence[UUID]], Awaitable[dict[str, Any]]]
 Applier = Callable[[AsyncSession, Services, Caller, Sequence[Incoming[Any]]], Awaitable[list[Verdict]]]
@@ -116,8 +118,10 @@ COLLECTIONS: dict[str, Collection] = {
     "assignments": Collection(1, load_assignments),
     "households": Collection(1, load_households),
     "checklists": Collection(1, load_checklists),
-    "visits": Collection(1, visits.load_visits, VisitDocument, visits.apply_visits),
-    "evidence": Collection(1, evidence.load_evidence, EvidenceDocument, evidence.apply_evidence),
-    "proposals": Collection(1, proposals.load_proposals, ProposalDocument, proposals.apply_proposals),
+    "visits": Collection(1, submission.load_visits, VisitDocument, submission.apply_visits),
+    "evidence": Collection(1, expected.load_evidence, EvidenceDocument, expected.apply_evidence),
+    "proposals": Collection(
+        1, proposal_submission.load_proposals, ProposalDocument, proposal_submission.apply_proposals
+    ),
     "attestations": Collection(1, attestations.load_attestations, AttestationDocument, attestations.apply_attestations),
 }

@@ -17,15 +17,15 @@ from field_api.sync.digest import held_digest
 from server.core.access import Caller
 from server.core.database import Xid8
 from server.core.errors import Problem
-from server.core.wire import Answer
+from server.core.http import ResponseBody
 from server.models.feed import Feed
-from server.models.installation import standing
+from server.sync_feed.restore_detection import database_epoch
 
 PAGE = 200
 LARGEST_PAGE = 1000
 
 
-class Checkpoint(Answer):
+class Checkpoint(ResponseBody):
     """Where a phone stands. `lwt` is a transaction number; `id` is opaque."""
 
     id: str
@@ -37,7 +37,7 @@ class Checkpoint(Answer):
         return f'"{self.lwt}:{self.id}"'
 
 
-class PulledPage(Answer):
+class PulledPage(ResponseBody):
     documents: list[dict[str, Any]]
     checkpoint: Checkpoint
 
@@ -73,7 +73,7 @@ async def pull(session: AsyncSession, caller: Caller, name: str, version: int, a
     collection = served_collection(name, version)
     if not 1 <= asked.limit <= LARGEST_PAGE:
         raise Problem("sync.page_too_long", limit=LARGEST_PAGE)
-    here = await standing(session)
+    here = await database_epoch(session)
     after = _position(here, asked)
     lines = (await session.execute(_lines_after(caller, name, after).limit(asked.limit))).all()
     if not lines:

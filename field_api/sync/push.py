@@ -18,10 +18,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from field_api.documents import client_part
 from field_api.sync.collections import Collection
 from field_api.sync.pull import Quarantined, marked, masters, open_quarantines, quarantined_document, served_collection
-from field_api.sync.rows import Applied, Conflict, Incoming, Quarantine, Verdict
+from server import audit
 from server.core.access import Caller
 from server.core.canonical import NotCanonical, content_hash
 from server.core.errors import Fault, Problem, problem_body
@@ -30,8 +29,10 @@ from server.core.log import log
 from server.core.pointers import pointer_of
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.models import audit
-from server.models.feed import Feed, KeptRow, announce_to, send_again
+from server.models.feed import Feed, QuarantinedRow
+from server.sync_feed.documents import client_part
+from server.sync_feed.publish import publish_to, republish
+from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, Verdict
 
 LONGEST_BATCH = 200
 LONGEST_ID = 200
@@ -105,10 +106,10 @@ async def _take(
     overtaken = [row.doc_id for row in rows if isinstance(row.verdict, Conflict) and row.doc_id in quarantined]
     mended = [row.doc_id for row in rows if isinstance(row.verdict, Applied) and row.doc_id in quarantined]
     await _resolve(session, caller, name, mended + overtaken)
-    await announce_to(session, caller.id, name, overtaken)
+    await publish_to(session, caller.id, name, overtaken)
     # A phone that lost our answer takes no news of a document until it has pushed it again: it may have missed some.
     repeated = [row.doc_id for row in rows if isinstance(row.verdict, Applied) and row.verdict.again]
-    await send_again(session, caller.id, name, repeated)
+    await republish(session, caller.id, name, repeated)
 
 
 def _see_through_quarantine(row: _Row, kept: Quarantined | None) -> None:
@@ -232,36 +233,36 @@ async def _keep_what_failed(session: AsyncSession, caller: Caller, name: str, ro
 
 async def _keep_loser(session: AsyncSession, caller: Caller, name: str, row: _Row, problem: Problem | None) -> None:
     """Keep the row unless the very same was kept before: a phone repeats a push whose answer it lost."""
-    again = and_(_is_kept(caller, name, [row.doc_id], "lost_conflict"), KeptRow.body == row.body)
+    again = and_(_is_kept(caller, name, [row.doc_id], "lost_conflict"), QuarantinedRow.body == row.body)
     if await session.scalar(select(exists().where(again))):
         return
-    await session.execute(insert(KeptRow).values(_kept(caller, name, row, "lost_conflict", problem)))
+    await session.execute(insert(QuarantinedRow).values(_kept(caller, name, row, "lost_conflict", problem)))
     audit.record(session, caller, "sync.conflict_kept", name, row.doc_id, code=problem and problem.code)
 
 
 async def _quarantine(session: AsyncSession, caller: Caller, name: str, row: _Row, problem: Problem) -> None:
     """Keep the row; one before it of the same document is closed, unless it is the very same come again."""
     await session.execute(
-        update(KeptRow)
-        .where(_is_open(caller, name, [row.doc_id]), KeptRow.body != row.body)
+        update(QuarantinedRow)
+        .where(_is_open(caller, name, [row.doc_id]), QuarantinedRow.body != row.body)
         .values(resolved_at=utc_now())
     )
-    fresh = insert(KeptRow).values(_kept(caller, name, row, "quarantined", problem))
+    fresh = insert(QuarantinedRow).values(_kept(caller, name, row, "quarantined", problem))
     await session.execute(fresh.on_conflict_do_nothing())
     audit.record(session, caller, "sync.quarantined", name, row.doc_id, code=problem.code)
-    await announce_to(session, caller.id, name, [row.doc_id])
+    await publish_to(session, caller.id, name, [row.doc_id])
 
 
 def _is_open(caller: Caller, name: str, doc_ids: list[str]) -> ColumnElement[bool]:
-    return and_(_is_kept(caller, name, doc_ids, "quarantined"), KeptRow.resolved_at.is_(None))
+    return and_(_is_kept(caller, name, doc_ids, "quarantined"), QuarantinedRow.resolved_at.is_(None))
 
 
 def _is_kept(caller: Caller, name: str, doc_ids: list[str], kept_as: str) -> ColumnElement[bool]:
     return and_(
-        KeptRow.collection == name,
-        KeptRow.doc_id.in_(doc_ids),
-        KeptRow.staff_id == caller.id,
-        KeptRow.kept_as == kept_as,
+        QuarantinedRow.collection == name,
+        QuarantinedRow.doc_id.in_(doc_ids),
+        QuarantinedRow.staff_id == caller.id,
+        QuarantinedRow.kept_as == kept_as,
     )
 
 
@@ -287,7 +288,9 @@ def _kept(caller: Caller, name: str, row: _Row, kept_as: str, problem: Problem |
 
 async def _resolve(session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]) -> None:
     if doc_ids:
-        await session.execute(update(KeptRow).where(_is_open(caller, name, doc_ids)).values(resolved_at=utc_now()))
+        await session.execute(
+            update(QuarantinedRow).where(_is_open(caller, name, doc_ids)).values(resolved_at=utc_now())
+        )
 
 
 async def _answer(

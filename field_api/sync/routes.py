@@ -14,10 +14,9 @@ from field_api.sync import push as pushing
 from field_api.sync.device import DeviceReport, note_device
 from field_api.sync.live import Watch
 from field_api.sync.pull import PAGE, Asked, PulledPage, served_collection
+from server.core.http import SIGNED, FieldStaff, ServicesDep, Session, problems
 from server.core.tokens import utc_now
-from server.core.wire import Held, Session, Worker, problems
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 # Who asks decides what comes, and a cache asks again each time.
 _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
 
@@ -46,7 +45,7 @@ Digest = Annotated[
 
 @get(
     "/sync/{collection:str}/{schema_version:int}/pull",
-    responses=_SIGNED
+    responses=SIGNED
     | problems("sync.collection_unknown", "sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch")
     | {304: ResponseSpec(None, description="Still nothing after this checkpoint.", generate_examples=False)},
     description="RxDB replication pull: what changed for this person since the checkpoint, oldest first. "
@@ -55,7 +54,7 @@ Digest = Annotated[
 async def pull_documents(
     collection: FromPath[str],
     schema_version: FromPath[int],
-    worker: Worker,
+    field_staff: FieldStaff,
     session: Session,
     lwt: FromQuery[int] = 0,
     after_id: Annotated[str, QueryParameter(name="id")] = "",
@@ -67,8 +66,8 @@ async def pull_documents(
     device_time: DeviceTime = None,
 ) -> Response[PulledPage]:
     asked = Asked(lwt=lwt, after_id=after_id, limit=limit, digest=digest)
-    page = await pulling.pull(session, worker, collection, schema_version, asked)
-    await note_device(session, worker, DeviceReport(app_version, pending_rows, device_time), utc_now())
+    page = await pulling.pull(session, field_staff, collection, schema_version, asked)
+    await note_device(session, field_staff, DeviceReport(app_version, pending_rows, device_time), utc_now())
     if page.documents:
         return Response(page, headers=_CACHING)
     headers = {**_CACHING, "ETag": page.checkpoint.etag}
@@ -80,7 +79,7 @@ async def pull_documents(
 @post(
     "/sync/{collection:str}/{schema_version:int}/push",
     status_code=200,
-    responses=_SIGNED
+    responses=SIGNED
     | problems(
         "request.not_json",
         "request.invalid",
@@ -97,29 +96,33 @@ async def push_documents(
     collection: FromPath[str],
     schema_version: FromPath[int],
     request: Request[Any, Any, Any],
-    worker: Worker,
+    field_staff: FieldStaff,
     session: Session,
-    services: Held,
+    services: ServicesDep,
 ) -> list[dict[str, Any]]:
     body = await request.body()
-    return await pushing.push(session, services, worker, collection, schema_version, body)
+    return await pushing.push(session, services, field_staff, collection, schema_version, body)
 
 
 @get(
     "/sync/{collection:str}/{schema_version:int}/pullStream",
     media_type="text/event-stream",
-    responses=_SIGNED | problems("sync.collection_unknown", "sync.schema_version_gone"),
+    responses=SIGNED | problems("sync.collection_unknown", "sync.schema_version_gone"),
     description="Server-sent events for RxDB's live replication. An event `open` means: pull now. It comes when "
     "there is something new and when the server is unsure. A comment every 20 seconds keeps the line open.",
 )
 async def stream_changes(
-    collection: FromPath[str], schema_version: FromPath[int], worker: Worker, services: Held, state: State
+    collection: FromPath[str],
+    schema_version: FromPath[int],
+    field_staff: FieldStaff,
+    services: ServicesDep,
+    state: State,
 ) -> Stream:
     served_collection(collection, schema_version)
     watch: Watch = state.setdefault("sync_watch", None) or Watch(services)
     state.sync_watch = watch
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return Stream(watch.stream(worker, collection), media_type="text/event-stream", headers=headers)
+    return Stream(watch.stream(field_staff, collection), media_type="text/event-stream", headers=headers)
 
 
 sync_handlers = [pull_documents, push_documents, stream_changes]

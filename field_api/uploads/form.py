@@ -6,12 +6,12 @@ from uuid import UUID
 
 import multipart  # type: ignore[import-untyped]
 
-from field_api.photos import Arrival, Received, find_claim, take_in
-from field_api.uploads.incoming import Body, Spool
+from field_api.uploads.body import Body, Spool
 from field_api.uploads.resumable import max_photo_bytes
 from server.core.access import Caller
 from server.core.errors import Fault, Problem
 from server.core.services import Services
+from server.photos.receive import Received, UploadContext, find_expected, receive_photo
 
 FILE_FIELD, EVIDENCE_FIELD = "file", "evidenceId"
 FORM_TYPE = "multipart/form-data"
@@ -23,15 +23,15 @@ _PARTS = 20
 
 async def receive_form(services: Services, caller: Caller, content_type: str, body: Body) -> Received:
     """Raises `request.invalid`, `thing.not_found`, `photo.too_many_bytes` as soon as it is known to be, and
-    what `take_in` raises.
+    what `receive_photo` raises.
     """
     if (body.announced_bytes or 0) > max_photo_bytes(services) + BESIDES_BYTES:
         raise Problem("photo.too_many_bytes")
     with Spool() as photo:
         form = _Form(photo, max_photo_bytes(services))
         await form.read(_boundary(content_type), body)
-        claim = await find_claim(services, caller, form.evidence_id())
-        return await take_in(services, Arrival(claim.id, caller.device_id, caller), claim, photo.content)
+        claim = await find_expected(services, caller, form.evidence_id())
+        return await receive_photo(services, UploadContext(claim.id, caller.device_id, caller), claim, photo.content)
 
 
 def _boundary(content_type: str) -> str:

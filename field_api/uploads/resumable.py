@@ -17,20 +17,29 @@ from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from field_api.photos import OCTETS, Arrival, Content, claim_stored, find_claim, get_claim, has_same_photo, take_in
-from field_api.uploads.incoming import Body, Spool
-from field_api.uploads.protocol import Checksum, Creation
+from field_api.uploads.body import Body, Spool
+from field_api.uploads.tus import Checksum, Creation
 from media.store import spool_key
+from server import audit
 from server.core import jobs
 from server.core.access import Caller, found
-from server.core.database import open_glance, open_session
+from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.models import audit
 from server.models.evidence import Evidence
 from server.models.uploads import Upload, UploadChunk, new_upload_id
 from server.models.visits import Visit
+from server.photos.receive import (
+    OCTETS,
+    Content,
+    UploadContext,
+    find_expected,
+    get_expected,
+    has_same_photo,
+    mark_received,
+    receive_photo,
+)
 
 # A phone may be a week without a network.
 LIFETIME = timedelta(days=7)
@@ -58,7 +67,7 @@ async def create_upload(services: Services, caller: Caller, wish: Creation) -> P
     Raises `thing.not_found`, `upload.size_differs`, `photo.too_many_bytes`.
     """
     check_size(services, wish.size_bytes)
-    evidence = await find_claim(services, caller, wish.evidence_id)
+    evidence = await find_expected(services, caller, wish.evidence_id)
     if wish.size_bytes != evidence.size_bytes:
         raise Problem("upload.size_differs", announced=evidence.size_bytes, received=wish.size_bytes)
     is_here = evidence.state != "announced" or await has_same_photo(services, caller, evidence.sha256)
@@ -77,7 +86,7 @@ async def create_upload(services: Services, caller: Caller, wish: Creation) -> P
         session.add(upload)
         await session.flush()  # it is ended by a statement where the photo is here already
         if is_here:
-            await claim_stored(session, _arrival(upload, caller), evidence.sha256, evidence.size_bytes)
+            await mark_received(session, _arrival(upload, caller), evidence.sha256, evidence.size_bytes)
             await session.refresh(upload)
         return _progress(upload)
 
@@ -98,8 +107,8 @@ async def _end_forgotten(session: AsyncSession, evidence_id: UUID) -> None:
     await session.execute(update(Upload).where(*forgotten, Upload.nobody_writes(now)).values(expires_at=now))
 
 
-def _arrival(upload: Upload, caller: Caller | None) -> Arrival:
-    return Arrival(upload.evidence_id, upload.device_id, caller, upload.id)
+def _arrival(upload: Upload, caller: Caller | None) -> UploadContext:
+    return UploadContext(upload.evidence_id, upload.device_id, caller, upload.id)
 
 
 def _progress(upload: Upload) -> Progress:
@@ -111,7 +120,7 @@ async def read_progress(services: Services, caller: Caller, upload_id: str) -> P
 
     Raises `thing.not_found`, `upload.gone`; `upload.busy` while the last bytes are being looked at.
     """
-    async with open_glance(services.sessions) as session:
+    async with open_autocommit(services.sessions) as session:
         upload = await _find(session, caller, upload_id)
     if upload.state == "open" and upload.received_bytes == upload.size_bytes:
         held = await _hold(services, caller, upload_id, upload.size_bytes)
@@ -122,7 +131,7 @@ async def read_progress(services: Services, caller: Caller, upload_id: str) -> P
 
 async def finish_for_nobody(services: Services, upload_id: str) -> None:
     """What a crash left with all its bytes and no end; the phone may never ask again."""
-    async with open_glance(services.sessions) as session:
+    async with open_autocommit(services.sessions) as session:
         upload = await _find(session, None, upload_id)
     held = await _hold(services, None, upload_id, upload.size_bytes)
     async with _letting_go(services, held):
@@ -135,7 +144,7 @@ async def append(
     """Take the bytes that follow `offset`. When the connection is cut, what came is kept.
 
     With a checksum the piece is kept whole or not at all. Raises `upload.offset_differs`, `upload.busy`,
-    `upload.too_long`, `upload.checksum_failed`, and with the last byte what `take_in` raises.
+    `upload.too_long`, `upload.checksum_failed`, and with the last byte what `receive_photo` raises.
     """
     held = await _hold(services, caller, upload_id, offset)
     if held.is_done:
@@ -157,7 +166,7 @@ async def append(
 class _Held:
     """An upload that this request alone may write to, and how far it has come."""
 
-    arrival: Arrival
+    arrival: UploadContext
     upload_id: str
     lease: UUID
     offset: int
@@ -186,7 +195,7 @@ async def _hold(services: Services, caller: Caller | None, upload_id: str, offse
         .returning(Upload)
         .execution_options(synchronize_session=False)
     )
-    async with open_glance(services.sessions) as session:
+    async with open_autocommit(services.sessions) as session:
         upload = await session.scalar(taken)
         if upload is None:
             upload = await _find(session, caller, upload_id)
@@ -240,7 +249,7 @@ async def _letting_go(services: Services, held: _Held) -> AsyncIterator[None]:
 async def _let_go(services: Services, held: _Held) -> None:
     if held.is_done or held.is_free:
         return
-    async with open_glance(services.sessions) as session:
+    async with open_autocommit(services.sessions) as session:
         mine = (Upload.id == held.upload_id, Upload.lease == held.lease)
         await session.execute(update(Upload).where(*mine).values(lease=None, lease_until=None))
 
@@ -293,7 +302,7 @@ async def _note(services: Services, held: _Held, size: int = 0, key: str = "", *
         "size": size,
         "key": key,
     }
-    async with open_glance(services.sessions) as session:
+    async with open_autocommit(services.sessions) as session:
         connection = await session.connection()
         if (await connection.exec_driver_sql(NOTE, told)).first() is None:
             raise Problem("upload.busy", headers={"Retry-After": "1"})
@@ -317,7 +326,7 @@ SELECT id FROM mine
 
 async def _finish(services: Services, held: _Held) -> None:
     """Join the pieces and take the photo in. Safe to do again: nothing is changed before it is whole."""
-    async with open_glance(services.sessions) as session:
+    async with open_autocommit(services.sessions) as session:
         keys = await session.scalars(
             select(UploadChunk.object_key).where(UploadChunk.upload_id == held.upload_id).order_by(UploadChunk.start_at)
         )
@@ -329,9 +338,9 @@ async def _finish(services: Services, held: _Held) -> None:
 
 
 async def _take_in(services: Services, held: _Held, content: Content) -> None:
-    async with open_glance(services.sessions) as session:
-        announced = await get_claim(session, held.arrival.evidence_id)
-    await take_in(services, held.arrival, announced, content)
+    async with open_autocommit(services.sessions) as session:
+        announced = await get_expected(session, held.arrival.evidence_id)
+    await receive_photo(services, held.arrival, announced, content)
     held.is_done = True
 
 

@@ -23,16 +23,16 @@ from litestar.openapi.spec import (
 )
 from litestar.params import FromPath
 
-from field_api.photos import Received
-from field_api.uploads import protocol, resumable, straight
+from field_api.uploads import presigned, resumable, tus
+from field_api.uploads.body import Body, linger
 from field_api.uploads.form import EVIDENCE_FIELD, FILE_FIELD, FORM_TYPE, receive_form
-from field_api.uploads.incoming import Body, linger
+from field_api.uploads.presigned import PutLink
 from field_api.uploads.resumable import Progress, max_photo_bytes
-from field_api.uploads.straight import PutLink
 from server.core.access import Caller
 from server.core.errors import Problem
+from server.core.http import BEARER, PhotoUploader, ServicesDep, problems
 from server.core.services import Services
-from server.core.wire import BEARER, Held, Sender, problems
+from server.photos.receive import Received
 
 PREFIX = "/uploads"
 OVERRIDE = "X-HTTP-Method-Override"
@@ -124,7 +124,7 @@ class _Form(Operation):
 
 
 def _octets(description: str) -> RequestBody:
-    return RequestBody(content={protocol.OFFSET_STREAM: OpenAPIMediaType()}, description=description)
+    return RequestBody(content={tus.OFFSET_STREAM: OpenAPIMediaType()}, description=description)
 
 
 def _told(name: str, description: str) -> ResponseHeader:
@@ -148,11 +148,11 @@ _STANDS = [_told("Upload-Offset", "How many bytes have arrived"), _told("Upload-
     ],
     description="What of tus is spoken here; asks for no token.",
 )
-async def describe_tus(services: Held) -> Response[None]:
+async def describe_tus(services: ServicesDep) -> Response[None]:
     headers = {
-        "Tus-Version": protocol.VERSION,
-        "Tus-Extension": ",".join(protocol.EXTENSIONS),
-        "Tus-Checksum-Algorithm": ",".join(protocol.ALGORITHMS),
+        "Tus-Version": tus.VERSION,
+        "Tus-Extension": ",".join(tus.EXTENSIONS),
+        "Tus-Checksum-Algorithm": ",".join(tus.ALGORITHMS),
         "Tus-Max-Size": str(max_photo_bytes(services)),
         "Allow": "OPTIONS, POST",
     }
@@ -168,31 +168,31 @@ async def describe_tus(services: Held) -> Response[None]:
     description="tus creation, with the first bytes or without. A photo the server has from the same person "
     "already is done at once: `Upload-Offset` is its length.",
 )
-async def create_upload(request: AnyRequest, sender: Sender, services: Held) -> Response[None]:
-    protocol.check_version(request.headers)
-    progress = await resumable.create_upload(services, sender, protocol.read_creation(request.headers))
+async def create_upload(request: AnyRequest, uploader: PhotoUploader, services: ServicesDep) -> Response[None]:
+    tus.check_version(request.headers)
+    progress = await resumable.create_upload(services, uploader, tus.read_creation(request.headers))
     headers = {"Location": f"{PREFIX}/{progress.upload_id}"}
     if "Content-Type" in request.headers and progress.offset == 0:
-        progress = await _append_first(request, sender, services, progress.upload_id)
+        progress = await _append_first(request, uploader, services, progress.upload_id)
     return Response(None, status_code=201, headers=headers | _stands(progress))
 
 
-async def _append_first(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Progress:
-    protocol.check_content_type(request.headers)
-    return await _append(request, sender, services, upload_id, 0)
+async def _append_first(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Progress:
+    tus.check_content_type(request.headers)
+    return await _append(request, uploader, services, upload_id, 0)
 
 
-async def _append(request: AnyRequest, sender: Caller, services: Services, upload_id: str, offset: int) -> Progress:
-    checksum = protocol.read_checksum(request.headers)
+async def _append(request: AnyRequest, uploader: Caller, services: Services, upload_id: str, offset: int) -> Progress:
+    checksum = tus.read_checksum(request.headers)
     body = Body(request)
     try:
-        return await resumable.append(services, sender, upload_id, offset, body, checksum)
+        return await resumable.append(services, uploader, upload_id, offset, body, checksum)
     finally:
         await body.aclose()
 
 
 def _stands(progress: Progress) -> dict[str, str]:
-    expires = {"Upload-Expires": protocol.http_date(progress.expires_at)} if progress.offset < progress.size else {}
+    expires = {"Upload-Expires": tus.http_date(progress.expires_at)} if progress.offset < progress.size else {}
     return {"Upload-Offset": str(progress.offset)} | expires
 
 
@@ -203,13 +203,15 @@ def _stands(progress: Progress) -> dict[str, str]:
     response_headers=[*_STANDS, _told("Upload-Length", "The photo's size"), _told("Upload-Metadata", "As it was sent")],
     description="Where the upload stands; it still answers when all has arrived.",
 )
-async def read_upload(request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held) -> Response[None]:
-    return await _read(request, sender, services, upload_id)
+async def read_upload(
+    request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
+) -> Response[None]:
+    return await _read(request, uploader, services, upload_id)
 
 
-async def _read(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Response[None]:
-    protocol.check_version(request.headers)
-    progress = await resumable.read_progress(services, sender, upload_id)
+async def _read(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
+    tus.check_version(request.headers)
+    progress = await resumable.read_progress(services, uploader, upload_id)
     headers = {"Upload-Length": str(progress.size), "Upload-Metadata": progress.metadata_told}
     return Response(None, status_code=200, headers=headers | _stands(progress))
 
@@ -224,15 +226,15 @@ async def _read(request: AnyRequest, sender: Caller, services: Services, upload_
     "announced hash and received.",
 )
 async def append_to_upload(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held
+    request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
-    return await _patch(request, sender, services, upload_id)
+    return await _patch(request, uploader, services, upload_id)
 
 
-async def _patch(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Response[None]:
-    protocol.check_version(request.headers)
-    offset = protocol.read_offset(request.headers)
-    progress = await _append(request, sender, services, upload_id, offset)
+async def _patch(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
+    tus.check_version(request.headers)
+    offset = tus.read_offset(request.headers)
+    progress = await _append(request, uploader, services, upload_id, offset)
     return Response(None, status_code=204, headers=_stands(progress))
 
 
@@ -244,14 +246,14 @@ async def _patch(request: AnyRequest, sender: Caller, services: Services, upload
     description="Ends the upload. A photo that has arrived stays.",
 )
 async def terminate_upload(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held
+    request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
-    return await _delete(request, sender, services, upload_id)
+    return await _delete(request, uploader, services, upload_id)
 
 
-async def _delete(request: AnyRequest, sender: Caller, services: Services, upload_id: str) -> Response[None]:
-    protocol.check_version(request.headers)
-    await resumable.terminate(services, sender, upload_id)
+async def _delete(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
+    tus.check_version(request.headers)
+    await resumable.terminate(services, uploader, upload_id)
     return Response(None, status_code=204)
 
 
@@ -268,12 +270,12 @@ _OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
     description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat.",
 )
 async def override_method(
-    request: AnyRequest, upload_id: FromPath[str], sender: Sender, services: Held
+    request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
     act = _OVERRIDES.get(request.headers.get(OVERRIDE, "").upper())
     if act is None:
         raise Problem("request.method_not_allowed", headers={"Allow": "OPTIONS, HEAD, PATCH, DELETE"})
-    return await act(request, sender, services, upload_id)
+    return await act(request, uploader, services, upload_id)
 
 
 @post(
@@ -293,10 +295,10 @@ async def override_method(
     description="One photo in one form, for `wx.uploadFile`. The body of every answer says what happened, "
     "since WeChat calls every status a success.",
 )
-async def upload_photo(request: AnyRequest, sender: Sender, services: Held) -> Received:
+async def upload_photo(request: AnyRequest, uploader: PhotoUploader, services: ServicesDep) -> Received:
     body = Body(request)
     try:
-        return await receive_form(services, sender, request.headers.get("Content-Type", ""), body)
+        return await receive_form(services, uploader, request.headers.get("Content-Type", ""), body)
     finally:
         await body.aclose()
 
@@ -307,8 +309,8 @@ async def upload_photo(request: AnyRequest, sender: Sender, services: Held) -> R
     responses=problems(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
     description="A link to PUT the photo straight to the store; afterwards call `put-done`.",
 )
-async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, services: Held) -> PutLink:
-    return await straight.make_put_link(services, sender, evidence_id)
+async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> PutLink:
+    return await presigned.make_put_link(services, uploader, evidence_id)
 
 
 @post(
@@ -317,8 +319,8 @@ async def make_put_link(evidence_id: FromPath[UUID], sender: Sender, services: H
     responses=problems(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
     description="The photo was put: it is checked against its announced hash and received.",
 )
-async def finish_put(evidence_id: FromPath[UUID], sender: Sender, services: Held) -> Received:
-    return await straight.finish_put(services, sender, evidence_id)
+async def finish_put(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> Received:
+    return await presigned.finish_put(services, uploader, evidence_id)
 
 
 router = Router(
@@ -331,7 +333,7 @@ router = Router(
         terminate_upload,
         override_method,
     ],
-    middleware=[protocol.speak_tus, linger],
+    middleware=[tus.speak_tus, linger],
     tags=["uploads"],
     security=BEARER,
 )

@@ -8,21 +8,21 @@ from msgspec import Meta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.households import WRITERS, HouseholdBody, create_household
-from server.cases.progress import move
+from server.cases.transitions import move
 from server.core.access import Caller, found, readable, require
+from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
-from server.core.pii import Vault
-from server.core.wire import Wire
-from server.core.workdays import day_of
+from server.core.http import RequestBody
+from server.core.sequences import next_number
+from server.core.working_days import day_of
+from server.households.register import WRITERS, HouseholdBody, create_household
 from server.models.cases import CLOSED_STATES, GRANTED_STATES, CaseFile
 from server.models.households import Household
-from server.models.numbers import next_number
 
 Situation = Literal["disability", "illness", "school", "divorce", "employment"]
 
 
-class Apply(Wire):
+class Apply(RequestBody):
     """`id` is the application's, made by the desk: the same again is the same application.
 
     `household` is written when there is no archive under `household_id` yet.
@@ -36,7 +36,7 @@ class Apply(Wire):
     consented_on: date | None = None
 
 
-async def apply(session: AsyncSession, vault: Vault, caller: Caller, asked: Apply, now: datetime) -> CaseFile:
+async def apply(session: AsyncSession, vault: Encryption, caller: Caller, asked: Apply, now: datetime) -> CaseFile:
     """Open a case in state `applied`, by the rules of today.
 
     Raises `case.open_already` when the household has one, `case.granted_already` when it receives (what changes at home
@@ -83,7 +83,9 @@ async def _refuse_a_second(session: AsyncSession, household: Household) -> None:
         raise Problem("case.open_already" if standing.is_open else "case.granted_already", number=standing.number)
 
 
-async def _household(session: AsyncSession, vault: Vault, caller: Caller, asked: Apply, now: datetime) -> Household:
+async def _household(
+    session: AsyncSession, vault: Encryption, caller: Caller, asked: Apply, now: datetime
+) -> Household:
     if asked.household is not None and asked.area_code is not None:
         if await session.get(Household, asked.household_id) is None:
             return await create_household(

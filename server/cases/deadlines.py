@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.procedure import CLOCK_STOPS, MOVES
+from server.cases.workflow import CLOCK_STOPS, MOVES
 from server.core.ids import new_id
-from server.core.workdays import Length, Overrides, Unit, day_of, end_of, length_of, working_days_between
-from server.models.areas import load_overrides, rule_values
+from server.core.working_days import Length, Overrides, Unit, day_of, end_of, length_of, working_days_between
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
+from server.policy.resolver import load_overrides, policy_values
 
 _RULES = {
     "survey": "case.survey_start_working_days",
@@ -41,7 +41,7 @@ class _Standing(NamedTuple):
     is_suspended: bool
 
 
-async def keep_deadlines(session: AsyncSession, case: CaseFile, step: str, on: date) -> None:
+async def update_deadlines(session: AsyncSession, case: CaseFile, step: str, on: date) -> None:
     """After a step: start what it starts, end what it meets, and stop or restart the clocks."""
     await _keep(session, case, step, on, _Standing(case.state, case.suspended_on is not None))
 
@@ -54,7 +54,7 @@ async def _keep(session: AsyncSession, case: CaseFile, step: str, on: date, stan
             one.met_on = on
     missing = [kind for kind in MOVES[step].starts if kind not in running]
     if missing or step == "extended":
-        rules = await rule_values(session, case.area_code, case.rules_on)
+        rules = await policy_values(session, case.area_code, case.rules_on)
         for kind in missing:
             running[kind] = _start(session, case, kind, rules, on, overrides)
         if step == "extended" and "total" in running:

@@ -1,20 +1,9 @@
-"""What stands in an officer's files of cases and of changes in pay. Money is in yuan with two decimals, exact."""
+"""Columns of the exported lists of cases."""
 
-from server.cases.procedure import STANDINGS
-from server.models.exports import Columns, yuan
+from server.cases.workflow import STANDINGS
+from server.http.exports import Columns
 
 _URGENCY = {"overdue": "已超期", "due": "今天到期", "soon": "即将到期", "later": "未到期", "paused": "暂停"}
-_KINDS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发"}
-_GROUNDS = {
-    "income": "收入超标",
-    "property": "财产超标",
-    "death": "死亡",
-    "moved": "迁出",
-    "own_wish": "自愿退出",
-    "not_reported": "未如实申报",
-    "other": "其他",
-    None: "",
-}
 CASE_COLUMNS: Columns = {
     "申请编号": lambda one: one.application_number,
     "户主": lambda one: one.head_name,
@@ -25,19 +14,4 @@ CASE_COLUMNS: Columns = {
     "最近期限": lambda one: one.deadline.zh if one.deadline else "",
     "到期日": lambda one: one.deadline.due_on if one.deadline else "",
     "紧急程度": lambda one: _URGENCY[one.deadline.urgency] if one.deadline else "",
-}
-BENEFIT_COLUMNS: Columns = {
-    "申请编号": lambda one: one.application_number,
-    "户编号": lambda one: one.household_number,
-    "户主": lambda one: one.head_name,
-    "所在地": lambda one: one.area_name,
-    "变动": lambda one: _KINDS[one.kind],
-    "起始月份": lambda one: f"{one.month:%Y-%m}",
-    "原月金额（元）": lambda one: yuan(one.before_fen),
-    "新月金额（元）": lambda one: yuan(one.amount_fen),
-    "人数": lambda one: one.people,
-    "事由类别": lambda one: _GROUNDS[one.ground],
-    "理由": lambda one: one.reason,
-    "决定日期": lambda one: one.decided_on,
-    "经办": lambda one: one.decided_by_name,
 }

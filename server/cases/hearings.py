@@ -12,22 +12,22 @@ from msgspec import Meta
 from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.progress import move
+from server import audit
+from server.cases.transitions import move
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Fault, Problem
-from server.core.wire import Answer, LongText, ShortText, Wire
-from server.models import audit
-from server.models.areas import rule_values
+from server.core.http import LongText, RequestBody, ResponseBody, ShortText
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.hearings import Hearing, PanelSeat
 from server.models.people import Staff, StaffRole
-from server.models.relatives import keep_relatives_out
+from server.policy.resolver import policy_values
 
 WRITERS = frozenset({Role.TOWN_OFFICER})
 Votes = Annotated[int, Meta(ge=0, le=200)]
 
 
-class CallHearing(Wire):
+class CallHearing(RequestBody):
     id: UUID
     held_on: date
     place: ShortText
@@ -35,12 +35,12 @@ class CallHearing(Wire):
     observers: LongText = ""
 
 
-class DeclareConflict(Wire):
+class DeclareConflict(RequestBody):
     staff_id: UUID
     conflict: ShortText
 
 
-class CountVotes(Wire):
+class CountVotes(RequestBody):
     """Who came, and how the votes fell. Every one who came votes, blank ballots too."""
 
     attended: Annotated[list[UUID], Meta(max_length=200)]
@@ -49,14 +49,14 @@ class CountVotes(Wire):
     blanks: Votes
 
 
-class Seat(Answer):
+class Seat(ResponseBody):
     staff_id: UUID
     name: str
     conflict: str | None
     attended: bool
 
 
-class HearingPage(Answer):
+class HearingPage(ResponseBody):
     """The minutes. `passed` is null until the votes are counted."""
 
     id: UUID
@@ -84,7 +84,7 @@ async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, ask
         return await _page(session, before)
     if case.state != "hearing":
         raise Problem("case.not_now", state=case.state)
-    rules = await rule_values(session, case.area_code, case.rules_on)
+    rules = await policy_values(session, case.area_code, case.rules_on)
     size = int(rules["hearing.panel_size"])
     drawn = await _draw(session, case, size, leaving_out=[])
     if len(drawn) < size:
@@ -112,7 +112,7 @@ async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseF
     case: CaseFile = found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
-    await keep_relatives_out(session, caller, case.household_id)
+    await require_no_conflict_of_interest(session, caller, case.household_id)
     return case
 
 

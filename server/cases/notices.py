@@ -11,21 +11,22 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.amounts import Reckoning
-from server.cases.benefits import latest_calculation, told_calculation
+from server import audit
+from server.benefits.amounts import Calculated
+from server.benefits.changes import latest_calculation, told_calculation
 from server.cases.deadlines import length_for
 from server.cases.hearings import WRITERS, list_hearings
 from server.cases.papers import list_papers
 from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
+from server.core.http import ResponseBody
 from server.core.money import format_fen
-from server.core.printing import Notice, print_notice, say_date
-from server.core.wire import Answer
-from server.core.workdays import Length, day_of
-from server.models import audit
-from server.models.areas import Area, rule_values
+from server.core.pdf import Notice, print_notice, say_date
+from server.core.working_days import Length, day_of
+from server.models.areas import Area
 from server.models.cases import Calculation, CaseEvent, CaseFile
 from server.models.households import Household
+from server.policy.resolver import policy_values
 
 NoticeKind = Literal["accepted", "papers", "refused", "confirmed", "calculation", "changed", "stopped"]
 
@@ -52,7 +53,7 @@ _DECISIONS = frozenset({"refused", "confirmed", "amount_changed", "stopped"})
 _APPEAL = "如不服本决定，可以向本机关申诉，也可以依法申请行政复议或者提起行政诉讼。"
 
 
-class NoticeLine(Answer):
+class NoticeLine(ResponseBody):
     """A sheet that can be printed now, and the day it is of."""
 
     kind: NoticeKind
@@ -141,7 +142,7 @@ def _accepted(case: CaseFile, event: CaseEvent) -> Told:
 
 
 async def _within(session: AsyncSession, case: CaseFile) -> str:
-    rules = await rule_values(session, case.area_code, case.rules_on)
+    rules = await policy_values(session, case.area_code, case.rules_on)
     survey, total = (_say_length(length_for(rules, kind)) for kind in ("survey", "total"))
     return f"我们将自受理之日起{survey}内开始入户调查，{total}内办结。"
 
@@ -195,7 +196,7 @@ async def _calculation(session: AsyncSession, case: CaseFile, caller: Caller, to
     row = await _calculation_for(session, case, caller)
     if row is None:
         raise Problem("case.not_now", state=case.state)
-    told = msgspec.convert(row.body, Reckoning)
+    told = msgspec.convert(row.body, Calculated)
     lines = [[one.zh, "" if one.amount_fen is None else format_fen(one.amount_fen), one.source] for one in told.lines]
     return Notice(
         title="最低生活保障金额计算书",
@@ -218,7 +219,7 @@ async def _calculation_for(session: AsyncSession, case: CaseFile, caller: Caller
 
 async def _office(session: AsyncSession, case: CaseFile, *, is_decision: bool = False) -> str:
     """The county for the decisions, unless it has delegated them; the town for the rest."""
-    rules = await rule_values(session, case.area_code, case.rules_on, ["case.decided_by"])
+    rules = await policy_values(session, case.area_code, case.rules_on, ["case.decided_by"])
     is_countys = is_decision and rules.get("case.decided_by") != "town"
     name = await session.scalar(select(Area.name).where(Area.code == case.area_code[: 6 if is_countys else 9]))
     return f"{name or ''}民政局" if is_countys else f"{name or ''}人民政府（办事处）"

@@ -13,13 +13,13 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key
+from server import audit
 from server.cases.papers import RECEIVERS, PaperLine, list_papers
 from server.core import jobs
 from server.core.access import Caller, found, readable, require
 from server.core.errors import Problem
+from server.core.http import HexSha256, RequestBody, ResponseBody
 from server.core.services import Services
-from server.core.wire import Answer, HexSha256, Wire
-from server.models import audit
 from server.models.cases import CLOSED_STATES, CaseFile, PaperPhoto
 from server.models.evidence import Photo
 
@@ -28,7 +28,7 @@ MOST_PHOTOS = 12
 Rendition = Literal["320", "1280", "original"]
 
 
-class AnnouncePhoto(Wire):
+class AnnouncePhoto(RequestBody):
     """`id` is the phone's: it is the `evidenceId` of the upload. The bytes must have this hash and size."""
 
     id: UUID
@@ -36,13 +36,13 @@ class AnnouncePhoto(Wire):
     size_bytes: Annotated[int, Meta(ge=1)]
 
 
-class ReturnPhoto(Wire):
+class ReturnPhoto(RequestBody):
     """Why it can't be used, for the resident to read."""
 
     reason: Annotated[str, Meta(min_length=2, max_length=500)]
 
 
-class PaperPhotoLink(Answer):
+class PaperPhotoLink(ResponseBody):
     url: str
     expires_at: datetime
 

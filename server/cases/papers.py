@@ -13,13 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
+from server.core.http import ResponseBody
 from server.core.ids import new_id
-from server.core.wire import Answer
-from server.models import audit
-from server.models.areas import rule_values
 from server.models.cases import CLOSED_STATES, CaseFile, Paper, PaperPhoto
+from server.policy.resolver import policy_values
 
 RECEIVERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 
@@ -33,7 +33,7 @@ class PaperRule(Struct):
     situation: str | None = None
 
 
-class PaperPhotoLine(Answer):
+class PaperPhotoLine(ResponseBody):
     """A photo that a resident announced; `return_reason` says why an officer could not use it."""
 
     id: UUID
@@ -44,7 +44,7 @@ class PaperPhotoLine(Answer):
     return_reason: str | None
 
 
-class PaperLine(Answer):
+class PaperLine(ResponseBody):
     """`state_zh` and `state_en` say in words what the resident is to do about it."""
 
     code: str
@@ -74,7 +74,7 @@ async def list_papers(session: AsyncSession, case: CaseFile) -> list[PaperLine]:
         select(PaperPhoto).where(PaperPhoto.case_id == case.id).order_by(PaperPhoto.announced_at, PaperPhoto.id)
     ):
         photos.setdefault(photo.code, []).append(photo)
-    wanted = needed(await rule_values(session, case.area_code, case.rules_on, ["case.papers"]), case.situations)
+    wanted = needed(await policy_values(session, case.area_code, case.rules_on, ["case.papers"]), case.situations)
     return [_line(one, rows.get(one.code), photos.get(one.code, [])) for one in wanted]
 
 

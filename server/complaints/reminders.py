@@ -11,15 +11,15 @@ from uuid import UUID
 from sqlalchemy import literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.complaints.register import HANDLERS, OPEN, has_left, index_of
+from server.complaints.service import HANDLERS, OPEN, has_left, index_of
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.workdays import day_of
-from server.models.areas import rule_values
+from server.core.working_days import day_of
 from server.models.complaints import Complaint
 from server.models.people import Staff, StaffRole
+from server.policy.resolver import policy_values
 
 _KEY = "complaint.remind_days_before"
 # No rule reminds earlier than the shortest limit.
@@ -41,7 +41,7 @@ async def tell_of_due(session: AsyncSession, services: Services, now: datetime) 
     days: dict[str, int] = {}
     async for one in _near(session, today):
         if one.area_code not in days:
-            days[one.area_code] = int((await rule_values(session, one.area_code, today, [_KEY]))[_KEY])
+            days[one.area_code] = int((await policy_values(session, one.area_code, today, [_KEY]))[_KEY])
         if one.due_on > today + timedelta(days=days[one.area_code]):
             continue
         is_handled = one.handler_id is not None and not await has_left(session, one.handler_id)

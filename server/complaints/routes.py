@@ -7,9 +7,9 @@ from litestar import Request, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 import server.complaints.reminders  # noqa: F401  registers its job
-from server.complaints import register
-from server.complaints.export import COMPLAINT_COLUMNS
-from server.complaints.register import (
+from server.complaints import service
+from server.complaints.columns import COMPLAINT_COLUMNS
+from server.complaints.service import (
     ComplaintLine,
     ComplaintPage,
     Decide,
@@ -25,28 +25,37 @@ from server.complaints.register import (
     Urgency,
     WrittenComplaint,
 )
+from server.core.http import (
+    BEARER,
+    FOUND,
+    SIGNED,
+    AreaFilter,
+    Officer,
+    ResidentCaller,
+    ServicesDep,
+    Session,
+    address_of,
+    problems,
+)
 from server.core.paging import Page
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, AreaFilter, Held, Officer, ResidentCaller, Session, address_of, problems
-from server.models.exports import export_of
+from server.http.exports import export_of
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_FOUND = _SIGNED | problems("thing.not_found")
-_HANDLING = _SIGNED | problems(
+_HANDLING = SIGNED | problems(
     "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
 )
 State = Literal["received", "registered", "decided", "declined"]
 _PUBLIC = problems("thing.not_found", "request.rate_limited")
 
 
-@post("/complaints", responses=_FOUND)
+@post("/complaints", responses=FOUND)
 async def write_complaint(
-    data: JSONBody[WrittenComplaint], officer: Officer, session: Session, services: Held
+    data: JSONBody[WrittenComplaint], officer: Officer, session: Session, services: ServicesDep
 ) -> Taken:
-    return await register.take_written(session, services, officer, data, utc_now())
+    return await service.take_written(session, services, officer, data, utc_now())
 
 
-@get("/complaints", responses=_SIGNED)
+@get("/complaints", responses=SIGNED)
 async def list_complaints(
     officer: Officer,
     session: Session,
@@ -56,7 +65,7 @@ async def list_complaints(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[ComplaintLine]:
-    return await register.list_complaints(
+    return await service.list_complaints(
         session, officer, state=complaint_state, area=area, urgency=urgency, cursor=cursor, limit=limit, now=utc_now()
     )
 
@@ -64,72 +73,72 @@ async def list_complaints(
 export_complaints = export_of(list_complaints, "/complaint-export", "complaints", COMPLAINT_COLUMNS, form="xlsx")
 
 
-@get("/complaints/{complaint_id:uuid}", responses=_FOUND)
+@get("/complaints/{complaint_id:uuid}", responses=FOUND)
 async def open_complaint(
-    complaint_id: FromPath[UUID], officer: Officer, session: Session, services: Held
+    complaint_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintPage:
-    return await register.open_complaint(session, services, officer, complaint_id, utc_now())
+    return await service.open_complaint(session, services, officer, complaint_id, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/register", status_code=200, responses=_HANDLING)
 async def register_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Register], officer: Officer, session: Session, services: Held
+    complaint_id: FromPath[UUID], data: JSONBody[Register], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintPage:
-    return await register.register(session, services, officer, complaint_id, data, utc_now())
+    return await service.register(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/extend", status_code=200, responses=_HANDLING)
 async def extend_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Extend], officer: Officer, session: Session, services: Held
+    complaint_id: FromPath[UUID], data: JSONBody[Extend], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintPage:
-    return await register.extend(session, services, officer, complaint_id, data, utc_now())
+    return await service.extend(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/decide", status_code=200, responses=_HANDLING)
 async def decide_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Decide], officer: Officer, session: Session, services: Held
+    complaint_id: FromPath[UUID], data: JSONBody[Decide], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintPage:
-    return await register.decide(session, services, officer, complaint_id, data, utc_now())
+    return await service.decide(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/decline", status_code=200, responses=_HANDLING)
 async def decline_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Decline], officer: Officer, session: Session, services: Held
+    complaint_id: FromPath[UUID], data: JSONBody[Decline], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintPage:
-    return await register.decline(session, services, officer, complaint_id, data, utc_now())
+    return await service.decline(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/hand-over", status_code=200, responses=_HANDLING)
 async def hand_over_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: Held
+    complaint_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintPage:
-    return await register.hand_over(session, services, officer, complaint_id, data, utc_now())
+    return await service.hand_over(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints", responses=_FOUND | problems("request.rate_limited"))
+@post("/complaints", responses=FOUND | problems("request.rate_limited"))
 async def make_own_complaint(
-    data: JSONBody[OwnComplaint], resident_caller: ResidentCaller, session: Session, services: Held
+    data: JSONBody[OwnComplaint], resident_caller: ResidentCaller, session: Session, services: ServicesDep
 ) -> Taken:
-    return await register.take_own(session, services, resident_caller, data, utc_now())
+    return await service.take_own(session, services, resident_caller, data, utc_now())
 
 
-@get("/complaints", responses=_SIGNED)
+@get("/complaints", responses=SIGNED)
 async def list_own_complaints(resident_caller: ResidentCaller, session: Session) -> list[Followed]:
-    return await register.list_own(session, resident_caller)
+    return await service.list_own(session, resident_caller)
 
 
 @post("/complaints", responses=_PUBLIC)
 async def make_public_complaint(
-    data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: Held
+    data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> Taken:
-    return await register.take_public(session, services, data, address=address_of(request), now=utc_now())
+    return await service.take_public(session, services, data, address=address_of(request), now=utc_now())
 
 
 @post("/complaints/look-up", status_code=200, responses=_PUBLIC)
 async def follow_complaint(
-    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: Held
+    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> Followed:
-    return await register.follow_up(session, services, data, address=address_of(request), now=utc_now())
+    return await service.follow_up(session, services, data, address=address_of(request), now=utc_now())
 
 
 desk_router = Router(

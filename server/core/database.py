@@ -1,19 +1,29 @@
 """PostgreSQL: one engine a process, one session a request, one transaction a session.
 
 Only `open_session` commits (and the job runner through it), before the answer is built, so an
-acknowledgement is always true. A statement that is whole by itself may go by `Glances`, with nothing around it.
+acknowledgement is always true. A statement that is whole by itself may go by `AutocommitPool`, with nothing around it.
 PostgreSQL 18 or newer.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import BigInteger, ClauseElement, CursorResult, MetaData, TypeDecorator, func, select
+from sqlalchemy import (
+    BigInteger,
+    ClauseElement,
+    CursorResult,
+    MetaData,
+    TypeDecorator,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Dialect
@@ -146,7 +156,7 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
         await session.commit()
 
 
-async def take_turns(session: AsyncSession, what: str) -> None:
+async def advisory_lock(session: AsyncSession, what: str) -> None:
     """Whoever names the same waits here until this transaction ends: its next statement sees what the others wrote.
 
     A lock of the rows alone is not enough where a list is made of rows that no other list holds: the one who waited
@@ -155,30 +165,30 @@ async def take_turns(session: AsyncSession, what: str) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(what))))
 
 
-class Kept(NamedTuple):
+class CompiledQuery(NamedTuple):
     """A statement as it goes to the database, for those that are run so often that its making shows."""
 
     sql: str
     values: dict[str, Any]
 
 
-def keep_statement(statement: ClauseElement) -> Kept:
+def compile_query(statement: ClauseElement) -> CompiledQuery:
     """A bound parameter that has a name and stands as None is given its value with each run; all else stands."""
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    return Kept(str(compiled), dict(compiled.params))
+    return CompiledQuery(str(compiled), dict(compiled.params))
 
 
 # Its parameters are psycopg's own, so that what SQLAlchemy would do to each before it is sent is not missed.
 _DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's has no types
 
 
-async def run_kept(session: AsyncSession, kept: Kept, values: dict[str, Any]) -> CursorResult[Any]:
+async def run_compiled(session: AsyncSession, kept: CompiledQuery, values: dict[str, Any]) -> CursorResult[Any]:
     """In the session's transaction. What the session holds and has not flushed yet is not written first."""
     connection = await session.connection()
     return await connection.exec_driver_sql(kept.sql, kept.values | values)
 
 
-class Glances:
+class AutocommitPool:
     """Statements that are whole by themselves: each goes to the database and back once, with nothing around it.
 
     What one writes is committed when it returns. They reach psycopg as they stand, on a few connections of their
@@ -216,8 +226,8 @@ class Glances:
 
 
 @asynccontextmanager
-async def open_glance(sessions: Sessions) -> AsyncIterator[AsyncSession]:
-    """As `Glances`, for a statement of SQLAlchemy's making."""
+async def open_autocommit(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """As `AutocommitPool`, for a statement of SQLAlchemy's making."""
     async with sessions() as session:
         await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         yield session
@@ -241,3 +251,10 @@ async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)
     return driver
+
+
+def inline_literal(told: str | date) -> Any:
+    """A text or a day that stands in the statement itself. Of one it is not told, the planner of a statement that was
+    prepared must guess how much of a table it is, and sorts all of it; nor does it see that a partial index fits.
+    """
+    return literal(told, literal_execute=True)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from server.core.wire import Answer
+from server.core.http import ResponseBody
 
 
-class Difference(Answer):
+class Difference(ResponseBody):
     """One place where a version differs from the one before: a JSON pointer (RFC 6901), and both values."""
 
     pointer: str

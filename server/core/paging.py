@@ -9,13 +9,13 @@ from uuid import UUID
 import msgspec
 
 from server.core.errors import Fault, Problem
-from server.core.wire import Answer
+from server.core.http import ResponseBody
 
 T = TypeVar("T")
 Cursor = list[str]
 
 
-class Page(Answer, Generic[T]):
+class Page(ResponseBody, Generic[T]):
     """`next_cursor` is null on the last page."""
 
     items: list[T]

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from media.store import ObjectStore
 from server.core import database
+from server.core.encryption import Encryption
 from server.core.keys import KeyRing, read_key, read_ring
-from server.core.pii import Vault
 from server.core.settings import Settings
 from server.core.tokens import ReceiptSigner
 from server.core.wechat import Wechat
@@ -20,10 +20,10 @@ class Services:
     settings: Settings
     engine: AsyncEngine
     sessions: database.Sessions
-    glances: database.Glances
+    autocommit: database.AutocommitPool
     store: ObjectStore
     wechat: Wechat
-    vault: Vault
+    vault: Encryption
     token_keys: KeyRing
     receipts: ReceiptSigner
 
@@ -32,7 +32,7 @@ class Services:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     glancing = max(1, settings.database_pool * 2 // 5)
     engine = database.create_engine(settings.database_url, pool_size=settings.database_pool - glancing)
-    glances = database.Glances(settings.database_url, size=glancing)
+    autocommit = database.AutocommitPool(settings.database_url, size=glancing)
     store = _open_store(settings)
     wechat = Wechat(settings.wechat_base_url, settings.wechat_app_id, settings.wechat_secret)
     try:
@@ -40,7 +40,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             engine=engine,
             sessions=database.session_maker(engine),
-            glances=glances,
+            autocommit=autocommit,
             store=store,
             wechat=wechat,
             vault=build_vault(settings),
@@ -50,7 +50,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     finally:
         store.close()
         await wechat.aclose()
-        await glances.aclose()
+        await autocommit.aclose()
         await engine.dispose()
 
 
@@ -65,8 +65,8 @@ def _open_store(settings: Settings) -> ObjectStore:
     )
 
 
-def build_vault(settings: Settings) -> Vault:
-    return Vault(
+def build_vault(settings: Settings) -> Encryption:
+    return Encryption(
         read_ring("ZOUFANG_PII_KEYS", settings.pii_keys),
         read_key("ZOUFANG_BLIND_INDEX_KEY", settings.blind_index_key),
     )

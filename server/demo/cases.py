@@ -14,16 +14,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.acts import TakeStep, take_step
+from server.benefits.calculations import Calculate, calculate
+from server.benefits.changes import month_after
+from server.cases.actions import TakeStep, take_step
 from server.cases.applications import Apply, apply
-from server.cases.benefits import month_after
-from server.cases.calculations import Calculate, calculate
-from server.cases.changes import DecideChange, decide_change
+from server.cases.change_reports import DecideChange, decide_change
 from server.cases.hearings import CallHearing, call_hearing
-from server.cases.household_word import Change, report_change
 from server.cases.papers import list_papers, receive_paper
-from server.cases.progress import begin_payments, move
-from server.complaints import register
+from server.cases.transitions import begin_payments, move
+from server.complaints import service
 from server.core.access import Caller, Grant, Role
 from server.core.ids import new_id
 from server.core.location import Fix
@@ -33,12 +32,13 @@ from server.demo.pictures import SCENES, draw_picture
 from server.demo.wechat_stub import openid_of
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.complaints import Complaint
-from server.models.feed import announce
 from server.models.households import Assignment, Household, HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff, StaffRole
 from server.postings.disclosures import open_disclosure
-from server.postings.lists import MakePosting, PlaceBody, hang_up, make_posting, start_posting
+from server.postings.postings import MakePosting, PlaceBody, hang_up, make_posting, start_posting
 from server.postings.public import Object, object_to
+from server.residents.feedback import Change, report_change
+from server.sync_feed.publish import publish_change
 
 CHINA = ZoneInfo("Asia/Shanghai")
 VILLAGE = "339901100001"
@@ -259,7 +259,7 @@ async def _close_visits(session: AsyncSession, case_id: UUID) -> None:
         .values(state="done")
         .returning(Assignment.id)
     )
-    await announce(session, "assignments", list(done))
+    await publish_change(session, "assignments", list(done))
 
 
 async def _post(office: _Office, posted: Sequence[UUID]) -> None:
@@ -326,19 +326,19 @@ async def _complain(office: _Office) -> None:
     session, services = office.session, office.services
     for text, reporter, days_ago in (
         ("村里有一户家里开着小超市还在领低保，请查一查", None, 1),
-        ("经办人员上门时态度不好，材料退了三次", register.Reporter(name="甘晚舟", contact="见村委会"), 58),
-        ("低保金没有按时到账，已经晚了半个月", register.Reporter(name="甘早渡"), 20),
+        ("经办人员上门时态度不好，材料退了三次", service.Reporter(name="甘晚舟", contact="见村委会"), 58),
+        ("低保金没有按时到账，已经晚了半个月", service.Reporter(name="甘早渡"), 20),
     ):
         came = _at(office, days_ago)
-        asked = register.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
-        taken = await register.take_public(session, services, asked, address="demo", now=came)
+        asked = service.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
+        taken = await service.take_public(session, services, asked, address="demo", now=came)
         one = (await session.scalars(select(Complaint).where(Complaint.number == taken.number))).one()
         if reporter is None:
             continue
-        await register.register(session, services, office.county, one.id, register.Register(), came)
+        await service.register(session, services, office.county, one.id, service.Register(), came)
         if days_ago < _NEARLY_DUE:
-            decided = register.Decide(finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。")
-            await register.decide(session, services, office.county, one.id, decided, _at(office, 2))
+            decided = service.Decide(finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。")
+            await service.decide(session, services, office.county, one.id, decided, _at(office, 2))
 
 
 _NEARLY_DUE = 50

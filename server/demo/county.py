@@ -13,9 +13,9 @@ from datetime import date, timedelta
 from random import Random
 from typing import Literal, NamedTuple
 
-from server.core.idnumbers import luhn_ok, make_id_number
+from server.core.id_numbers import luhn_ok, make_id_number
 from server.core.location import Point, distance_m
-from server.core.workdays import add_working_days, working_day
+from server.core.working_days import add_working_days, working_day
 
 SEED = 20261123
 CODE = "339901"

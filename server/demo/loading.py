@@ -10,27 +10,27 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.cases.deadlines import restore_deadlines
-from server.core.checklists.shipped import load_shipped
-from server.core.idnumbers import mask_id, mask_phone
+from server.checklists.shipped import load_shipped
+from server.core.encryption import Encryption
+from server.core.id_numbers import mask_id, mask_phone
 from server.core.ids import new_id
 from server.core.passwords import hash_password
-from server.core.pii import Vault
 from server.demo import county as demo
 from server.demo.wechat_stub import openid_of
-from server.models import audit
 from server.models.areas import Area, AreaRule
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
-from server.models.feed import announce
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.people import Staff, StaffRole
+from server.sync_feed.publish import publish_change
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Keyed = dict[str, Any]
 
 
-async def load_demo(session: AsyncSession, vault: Vault, *, today: date) -> bool:
+async def load_demo(session: AsyncSession, vault: Encryption, *, today: date) -> bool:
     """Load the county with all that hangs on it. False, and nothing written, when it is there already."""
     county = demo.build_county(today=today)
     if await session.scalar(select(Staff.id).where(Staff.login == county.staff[0].login)) is not None:
@@ -97,11 +97,11 @@ async def _load_checklists(session: AsyncSession) -> Keyed:
     ]
     session.add_all(rows)
     await session.flush()  # announce reads them
-    await announce(session, "checklists", [one.id for one in rows])
+    await publish_change(session, "checklists", [one.id for one in rows])
     return {one.kind: one for one in rows}
 
 
-async def _load_households(session: AsyncSession, vault: Vault, county: demo.County) -> Keyed:
+async def _load_households(session: AsyncSession, vault: Encryption, county: demo.County) -> Keyed:
     households: Keyed = {}
     for one in county.households:
         row = Household(
@@ -126,7 +126,7 @@ async def _load_households(session: AsyncSession, vault: Vault, county: demo.Cou
     return households
 
 
-def _member(vault: Vault, position: int, one: demo.Member) -> HouseholdMember:
+def _member(vault: Encryption, position: int, one: demo.Member) -> HouseholdMember:
     return HouseholdMember(
         id=new_id(),
         position=position,
@@ -213,5 +213,5 @@ async def _load_caseload(
     )
     session.add_all(assignments)
     await session.flush()  # announce reads who holds what
-    await announce(session, "households", [one.id for one in households.values()])
-    await announce(session, "assignments", [one.id for one in assignments])
+    await publish_change(session, "households", [one.id for one in households.values()])
+    await publish_change(session, "assignments", [one.id for one in assignments])

@@ -15,15 +15,15 @@ import msgspec
 from PIL import Image
 from rich.console import Console
 
+from server.checklists.template import Template
 from server.core.canonical import content_hash
-from server.core.checklists.template import Template
 from server.core.ids import new_id
 from server.core.location import wgs84_to_gcj02
 from server.core.tokens import receipt_short_code, verify_receipt
 from server.demo import county as demo
+from server.demo.console import Step, StepSkipped, walk_all
 from server.demo.device import Device, Document, StepFailed, open_client, read_answer, wait_for
 from server.demo.recording import IMAGE_TYPES, PHOTOS, fill_in, fix_at, moved, say_time, take_pictures
-from server.demo.telling import Step, StepSkipped, walk_all
 from server.demo.walk import Walk, first_of
 
 LONGEST_SIDE_PX = 1280

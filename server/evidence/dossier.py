@@ -11,17 +11,18 @@ from msgspec import Struct
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, found, readable
 from server.core.errors import Problem
-from server.evidence.watermarks import area_names, case_number
-from server.models import audit
 from server.models.audit import AuditEntry, AuditSeal
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, Photo, PhotoTombstone
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
-from server.models.review import Decision, Finding, keep_blind
+from server.models.review import Decision, Finding
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
+from server.photos.watermarks import area_names, case_number
+from server.spotchecks.blinding import require_not_blinded
 
 Told = dict[str, Any]
 
@@ -95,7 +96,7 @@ async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UU
     rows = select(Visit) if caller is None else readable(Visit, caller)
     visit: Visit = found(await session.scalar(rows.where(Visit.id == visit_id)))
     if caller is not None:
-        await keep_blind(session, caller, visit_id)
+        await require_not_blinded(session, caller, visit_id)
     return visit
 
 

@@ -12,16 +12,16 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from server.core.access import Caller, Role, require
+from server.core.http import BEARER, SIGNED, CallerDep, Officer, ServicesDep, Session, problems
 from server.core.paging import Page
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, CallerDep, Held, Officer, Session, problems
-from server.evidence import parked, retention
 from server.evidence.bundle import export_bundle
 from server.evidence.dossier import SayFinding
-from server.evidence.parked import ParkedPhoto
-from server.evidence.retention import OutdatedPhoto, RuleLine
-from server.models.exports import Columns, export_of
+from server.http.exports import Columns, export_of
+from server.photos import failed, retention
+from server.photos.failed import ParkedPhoto
+from server.photos.retention import OutdatedPhoto, RuleLine
 
 _PIECE_BYTES = 256 * 1024
 
@@ -47,7 +47,7 @@ async def export_visit(
     visit_id: FromPath[UUID],
     officer: Officer,
     session: Session,
-    services: Held,
+    services: ServicesDep,
     say_finding: NamedDependency[SayFinding],
 ) -> Stream:
     await session.close()  # photos are fetched with no transaction open
@@ -73,14 +73,11 @@ async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
             yield piece
 
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-
-
-@get("/parked-photos", responses=_SIGNED, description="Photos whose examination failed for good, and why.")
+@get("/parked-photos", responses=SIGNED, description="Photos whose examination failed for good, and why.")
 async def list_parked_photos(
     officer: Officer, session: Session, cursor: FromQuery[str | None] = None
 ) -> Page[ParkedPhoto]:
-    return await parked.list_parked(session, officer, cursor)
+    return await failed.list_parked(session, officer, cursor)
 
 
 export_parked_photos = export_of(
@@ -101,11 +98,11 @@ export_parked_photos = export_of(
 @post(
     "/parked-photos/{evidence_id:uuid}/again",
     status_code=204,
-    responses=_SIGNED | problems("thing.not_found"),
+    responses=SIGNED | problems("thing.not_found"),
     description="Have a parked photo examined again.",
 )
 async def try_photo_again(evidence_id: FromPath[UUID], officer: Officer, session: Session) -> None:
-    await parked.try_again(session, officer, evidence_id)
+    await failed.try_again(session, officer, evidence_id)
 
 
 Moment = Annotated[datetime | None, QueryParameter(name="at", description="What would go then; now unless told.")]
@@ -113,16 +110,16 @@ Moment = Annotated[datetime | None, QueryParameter(name="at", description="What 
 
 @get(
     "/retention",
-    responses=_SIGNED,
+    responses=SIGNED,
     description="What `sweep-photos` would delete, by rule. For administrators, of their areas; changes nothing.",
 )
-async def preview_retention(caller: CallerDep, services: Held, at: Moment = None) -> list[RuleLine]:
+async def preview_retention(caller: CallerDep, services: ServicesDep, at: Moment = None) -> list[RuleLine]:
     return await retention.preview(services.sessions, at or utc_now(), _administered(caller))
 
 
 @get(
     "/retention/photos",
-    responses=_SIGNED,
+    responses=SIGNED,
     description="The same photo by photo, with the rule that kept each longest and when its time was over.",
 )
 async def list_outdated_photos(

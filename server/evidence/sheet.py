@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import typst
 
-from server.core.checklists.template import INCOME_KINDS, Column, Question, Template
+from server.checklists.template import INCOME_KINDS, Column, Question, Template
 from server.core.tokens import receipt_short_code
 from server.evidence.dossier import Dossier, Told
-from server.evidence.watermarks import CHINA
+from server.photos.watermarks import CHINA
 
 _SHEETS = Path(__file__).parent / "sheets"
 _FEN = 100

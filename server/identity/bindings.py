@@ -11,23 +11,23 @@ from msgspec import Meta
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
-from server.core.wire import Answer, Wire
-from server.models import audit
+from server.core.http import RequestBody, ResponseBody
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.people import ResidentBinding, Staff
-from server.models.relatives import keep_relatives_out
 
 ENDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
-class EndBinding(Wire):
+class EndBinding(RequestBody):
     reason: Annotated[str, Meta(min_length=4, max_length=500)]
 
 
-class BindingLine(Answer):
+class BindingLine(ResponseBody):
     """As which member somebody follows the household by WeChat. Ended without a name: by the resident."""
 
     id: UUID
@@ -95,7 +95,7 @@ async def _household(session: AsyncSession, caller: Caller, household_id: UUID) 
     household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
     if not caller.covers(household.area_code, ENDERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(ENDERS)))
-    await keep_relatives_out(session, caller, household.id)
+    await require_no_conflict_of_interest(session, caller, household.id)
     return household
 
 

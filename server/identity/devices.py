@@ -14,8 +14,10 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, Grant, Role, found
 from server.core.errors import Problem
+from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.settings import Settings
@@ -26,12 +28,10 @@ from server.core.tokens import (
     new_refresh_token,
     read_access_token,
 )
-from server.core.wire import Answer, ShortText, Wire
-from server.models import audit
 from server.models.people import Device, RefreshToken, Resident, Staff
 
 
-class DeviceIntro(Wire):
+class DeviceIntro(RequestBody):
     """What a device says of itself when it signs in."""
 
     label: ShortText
@@ -41,7 +41,7 @@ class DeviceIntro(Wire):
     hardware_id: ShortText | None = None
 
 
-class SignedIn(Answer):
+class SignedIn(ResponseBody):
     access_token: str
     expires_at: datetime
     # None where it is in a cookie instead.
@@ -160,7 +160,7 @@ async def authenticate(services: Services, authorization: str | None) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise Problem("auth.required", headers={"WWW-Authenticate": "Bearer"})
     claims = read_access_token(services.token_keys, token)
-    caller = _caller(claims.device_id, await services.glances.run(CALLER, {"device_id": claims.device_id}))
+    caller = _caller(claims.device_id, await services.autocommit.run(CALLER, {"device_id": claims.device_id}))
     if caller.id != claims.person_id:
         raise Problem("auth.token_invalid")
     return caller
@@ -192,7 +192,7 @@ WHERE d.id = %(device_id)s
 """
 
 
-class DeviceLine(Answer):
+class DeviceLine(ResponseBody):
     id: UUID
     label: str
     platform: str

@@ -8,8 +8,19 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from server.core.access import FIELD_ROLES, Grant, Role, require
+from server.core.http import (
+    BEARER,
+    CallerDep,
+    FieldStaff,
+    RequestBody,
+    ResponseBody,
+    ServicesDep,
+    Session,
+    ShortText,
+    address_of,
+    problems,
+)
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Answer, CallerDep, Held, Session, ShortText, Wire, Worker, address_of, problems
 from server.identity import bindings, devices, signin
 from server.identity.bindings import BindingLine, EndBinding
 from server.identity.cookies import WebApp, answer_with_tokens, read_refresh_token
@@ -25,7 +36,7 @@ _SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", 
 _HOUSEHOLD = _SIGNED | problems("auth.forbidden", "thing.not_found", "case.own_relative")
 
 
-class StaffSignIn(Wire):
+class StaffSignIn(RequestBody):
     """With `webApp`, the refresh token comes as a cookie that no script can read, and not in the answer."""
 
     login: ShortText
@@ -34,7 +45,7 @@ class StaffSignIn(Wire):
     web_app: WebApp | None = None
 
 
-class WechatSignIn(Wire):
+class WechatSignIn(RequestBody):
     """`code` is what `wx.login` gave; it lives five minutes and works once."""
 
     code: ShortText
@@ -42,27 +53,27 @@ class WechatSignIn(Wire):
     web_app: WebApp | None = None
 
 
-class WechatCode(Wire):
+class WechatCode(RequestBody):
     code: ShortText
 
 
-class Binding(Wire):
+class Binding(RequestBody):
     id_number: ShortText
     application_number: ShortText
 
 
-class Unbinding(Wire):
+class Unbinding(RequestBody):
     case_id: UUID
 
 
-class RefreshRequest(Wire):
+class RefreshRequest(RequestBody):
     """One of the two: the token itself, or the web app whose cookie holds it."""
 
     refresh_token: ShortText | None = None
     web_app: WebApp | None = None
 
 
-class Me(Answer):
+class Me(ResponseBody):
     person_id: UUID
     device_id: UUID
     name: str
@@ -71,7 +82,7 @@ class Me(Answer):
 
 @post("/staff/sign-in", status_code=200, responses=_SIGN_IN)
 async def sign_in_staff(
-    data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: Held
+    data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     signed_in = await signin.sign_in_with_password(
         session, services, data.login, data.password, data.device, address=address_of(request), now=utc_now()
@@ -81,7 +92,7 @@ async def sign_in_staff(
 
 @post("/staff/sign-in-wechat", status_code=200, responses=_WECHAT)
 async def sign_in_staff_with_wechat(
-    data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: Held
+    data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     signed_in = await signin.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
     return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
@@ -93,14 +104,14 @@ async def sign_in_staff_with_wechat(
     security=BEARER,
     responses=_WECHAT | _SIGNED | problems("auth.wechat_linked_elsewhere"),
 )
-async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: Held) -> None:
+async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: ServicesDep) -> None:
     require(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
     await signin.link_wechat(session, services, caller, data.code, utc_now())
 
 
 @post("/resident/sign-in-wechat", status_code=200, responses=_WECHAT)
 async def sign_in_resident(
-    data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: Held
+    data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     signed_in = await signin.sign_in_resident(session, services, data.code, data.device, utc_now())
     return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
@@ -112,7 +123,9 @@ async def sign_in_resident(
     security=BEARER,
     responses=_SIGNED | problems("auth.forbidden", "auth.binding_failed", "request.rate_limited"),
 )
-async def bind_resident(data: JSONBody[Binding], caller: CallerDep, session: Session, services: Held) -> signin.Bound:
+async def bind_resident(
+    data: JSONBody[Binding], caller: CallerDep, session: Session, services: ServicesDep
+) -> signin.Bound:
     require(caller, {Role.RESIDENT})
     return await signin.bind_resident(session, services, caller, data.id_number, data.application_number, now=utc_now())
 
@@ -135,7 +148,7 @@ async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session:
     responses=problems("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
 )
 async def refresh_tokens(
-    data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: Held
+    data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     token = read_refresh_token(data.refresh_token, data.web_app, request.cookies)
     signed_in = await devices.refresh(session, services, token, utc_now())
@@ -172,8 +185,8 @@ async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Sess
 
 
 @get("/households/{household_id:uuid}/bindings", responses=_HOUSEHOLD)
-async def list_bindings(household_id: FromPath[UUID], worker: Worker, session: Session) -> list[BindingLine]:
-    return await bindings.list_bindings(session, worker, household_id)
+async def list_bindings(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[BindingLine]:
+    return await bindings.list_bindings(session, field_staff, household_id)
 
 
 @post("/households/{household_id:uuid}/bindings/{binding_id:uuid}/end", status_code=200, responses=_HOUSEHOLD)
@@ -181,10 +194,10 @@ async def end_binding(
     household_id: FromPath[UUID],
     binding_id: FromPath[UUID],
     data: JSONBody[EndBinding],
-    worker: Worker,
+    field_staff: FieldStaff,
     session: Session,
 ) -> list[BindingLine]:
-    return await bindings.end_binding(session, worker, household_id, binding_id, data, utc_now())
+    return await bindings.end_binding(session, field_staff, household_id, binding_id, data, utc_now())
 
 
 router = Router(

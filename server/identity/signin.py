@@ -8,18 +8,18 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller
 from server.core.database import open_session
 from server.core.errors import Problem
-from server.core.idnumbers import normalise_id
+from server.core.http import ResponseBody
+from server.core.id_numbers import normalise_id
 from server.core.ids import new_id
 from server.core.passwords import password_matches
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
-from server.core.wire import Answer
+from server.http.rate_limit import check_failures, count_failure
 from server.identity.devices import DeviceIntro, SignedIn, open_device
-from server.models import audit
-from server.models.attempts import check_failures, count_failure
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff, WechatUse
@@ -88,7 +88,7 @@ async def sign_in_resident(
     return await open_device(session, services, resident, intro, now)
 
 
-class Bound(Answer):
+class Bound(ResponseBody):
     case_id: UUID
     application_number: str
 

@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.database import Base
@@ -29,22 +28,3 @@ class ChecklistTemplate(Base):
     published_at: Mapped[WrittenAt]
     published_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     retired_at: Mapped[OptionalTime]
-
-
-async def newest_checklist(session: AsyncSession, area_code: str, kind: str) -> ChecklistTemplate | None:
-    """What a visit of a kind is made on in an area: of the nearest area that has one the latest published."""
-    newest: ChecklistTemplate | None = await session.scalar(
-        select(ChecklistTemplate)
-        .where(
-            ChecklistTemplate.kind == kind,
-            ChecklistTemplate.retired_at.is_(None),
-            literal(area_code).startswith(ChecklistTemplate.area_code),
-        )
-        .order_by(
-            func.length(ChecklistTemplate.area_code).desc(),
-            ChecklistTemplate.published_at.desc(),
-            ChecklistTemplate.version.desc(),
-        )
-        .limit(1)
-    )
-    return newest

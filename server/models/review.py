@@ -4,7 +4,6 @@ Beside them stands what the examination of one visit leaves for that of another:
 of its photos; and the spot checks, a second look at homes that were drawn, or that someone doubts.
 """
 
-from collections.abc import Collection
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,6 @@ from sqlalchemy import (
     and_,
     false,
     func,
-    literal,
     literal_column,
     or_,
     select,
@@ -37,12 +35,10 @@ from sqlalchemy import (
     union,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas
-from server.core.database import Base
-from server.core.errors import Problem
+from server.core.database import Base, inline_literal
 from server.models.cases import RelativeOnStaff
 from server.models.columns import AreaCode, Id, Json, JsonList, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.visits import Visit, VisitInvestigator
@@ -159,18 +155,13 @@ class ReviewItem(Base):
         A prefix of more than one county is said by LIKE alone, and nothing is said twice: the planner would
         take two sayings of one thing for two independent ones, and expect no rows.
         """
-        county: ColumnElement[bool] = func.left(cls.area_code, literal_column(str(COUNTY))) == written(prefix[:COUNTY])
-        below = cls.area_code.startswith(written(prefix))
+        county: ColumnElement[bool] = func.left(cls.area_code, literal_column(str(COUNTY))) == inline_literal(
+            prefix[:COUNTY]
+        )
+        below = cls.area_code.startswith(inline_literal(prefix))
         if len(prefix) == COUNTY:
             return county
         return and_(county, below) if len(prefix) > COUNTY else below
-
-
-def written(told: str | date) -> Any:
-    """A text or a day that stands in the statement itself. Of one it is not told, the planner of a statement that was
-    prepared must guess how much of a table it is, and sorts all of it; nor does it see that a partial index fits.
-    """
-    return literal(told, literal_execute=True)
 
 
 class QueueCount(Base):
@@ -188,19 +179,6 @@ class QueueCount(Base):
     gravest: Mapped[int]
     finding_codes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     items: Mapped[int]
-
-
-async def fold_counts(session: AsyncSession) -> None:
-    """Each row goes into one sum, whoever else folds at the same time."""
-    await session.execute(_FOLD)
-
-
-_FOLD = text("""
-WITH gone AS (DELETE FROM queue_count RETURNING county_code, kind, gravest, finding_codes, items)
-INSERT INTO queue_count (county_code, kind, gravest, finding_codes, items)
-SELECT county_code, kind, gravest, finding_codes, sum(items) FROM gone
-GROUP BY county_code, kind, gravest, finding_codes HAVING sum(items) <> 0
-""")
 
 
 class Finding(Base):
@@ -317,32 +295,6 @@ class VisitTally(Base):
     decided_after_s: Mapped[float | None]
 
 
-async def tally(session: AsyncSession, visit_ids: Collection[UUID]) -> None:
-    """Bring these visits' lines up to date with visit, assignment and decisions, which must be flushed. One query."""
-    if visit_ids:
-        await session.execute(_TALLY, {"ids": list(visit_ids)})
-
-
-_TALLY = text("""
-INSERT INTO visit_tally
-    (visit_id, county_code, area_code, author_id, visited_on, is_late, is_returned, decided_after_s)
-SELECT v.id, left(v.area_code, 6), v.area_code, v.author_id, d.visited_on, coalesce(d.visited_on > a.due_on, false),
-    coalesce(first.returned, false), extract(epoch FROM first.at - v.received_at)
-FROM visit v
-CROSS JOIN LATERAL (SELECT (v.started_at AT TIME ZONE 'Asia/Shanghai')::date AS visited_on) d
-LEFT JOIN assignment a ON a.id = v.assignment_id
-LEFT JOIN LATERAL (
-    SELECT min(decided_at) AS at, bool_or(outcome = 'returned') AS returned
-    FROM decision WHERE visit_id = v.id AND undone_why IS DISTINCT FROM 'undone'
-) first ON true
-WHERE v.id = ANY(:ids) AND v.started_at IS NOT NULL AND v.submitted_at IS NOT NULL
-ON CONFLICT (visit_id) DO UPDATE SET
-    county_code = excluded.county_code, area_code = excluded.area_code, author_id = excluded.author_id,
-    visited_on = excluded.visited_on, is_late = excluded.is_late, is_returned = excluded.is_returned,
-    decided_after_s = excluded.decided_after_s
-""")
-
-
 class VisitMonth(Base):
     """The tallies of a calendar month, summed: of a prefecture (level 4) and of a county (6).
 
@@ -372,23 +324,6 @@ class VisitMonthChange(Base):
     visits: Mapped[int]
     late: Mapped[int]
     returned: Mapped[int]
-
-
-async def fold_months(session: AsyncSession) -> None:
-    """Each change goes into its sums once, whoever else folds at the same time."""
-    await session.execute(_FOLD_MONTHS)
-
-
-_FOLD_MONTHS = text("""
-WITH gone AS (DELETE FROM visit_month_change RETURNING county_code, month, bucket, visits, late, returned)
-INSERT INTO visit_month (level, month, area_code, bucket, visits, late, returned)
-SELECT level, month, left(county_code, level), bucket, sum(visits), sum(late), sum(returned)
-FROM gone CROSS JOIN (VALUES (4), (6)) levels (level)
-GROUP BY 1, 2, 3, 4 HAVING (sum(visits), sum(late), sum(returned)) <> (0, 0, 0)
-ORDER BY 1, 2, 3, 4
-ON CONFLICT (level, month, area_code, bucket) DO UPDATE SET visits = visit_month.visits + excluded.visits,
-    late = visit_month.late + excluded.late, returned = visit_month.returned + excluded.returned
-""")
 
 
 class SavedView(Base):
@@ -475,7 +410,7 @@ class SeenPhoto(Base):
     fingerprint: Mapped[str] = mapped_column(BIT(256))
 
 
-# Places of those photos that stand out, by which parts of them are found (`media.marks`): in ten-thousandths of the
+# Places of those photos that stand out, by which parts of them are found (`media.keypoints`): in ten-thousandths of the
 # sides. It has no key of its own: rows come and go with their photo's. The index holds all that the look-up reads.
 SEEN_MARK = Table(
     "seen_mark",
@@ -573,9 +508,3 @@ class SpotCheck(Base):
         """The visits that a person is on the way to check: until they have been there they see nothing of them."""
         is_assigned = cls.state == literal_column("'assigned'")
         return select(cls.visit_id).where(is_assigned, or_(cls.staff_id == staff_id, cls.partner_id == staff_id))
-
-
-async def keep_blind(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
-    """Whoever is on the way to check a visit does not read it first. Raises `review.blind`."""
-    if await session.scalar(select(literal(visit_id).in_(SpotCheck.hidden_from(caller.id)))):
-        raise Problem("review.blind")

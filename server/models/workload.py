@@ -1,23 +1,15 @@
 """What is to be visited when: the day plans, and the visits that were ordered and that nobody can make yet."""
 
-from collections.abc import Collection
 from datetime import date
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import DESK_ROLES, Caller, Role, in_areas
-from server.core.checklists.wording import say_visit
 from server.core.database import Base
-from server.core.ids import new_id
-from server.models import audit
 from server.models.columns import AreaCode, Id, OptionalTime, WrittenAt
 from server.models.households import VISIT_KINDS
-from server.models.people import Staff, StaffRole
 
 
 class DayPlanStop(Base):
@@ -67,63 +59,3 @@ class BlockedVisit(Base):
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         """Of the desks, and of the administrators, who publish checklists."""
         return in_areas(cls.area_code, caller, DESK_ROLES | {Role.ADMIN})
-
-
-NO_CHECKLIST = "visit.no_checklist"
-
-
-def say_blocked(kind: str) -> dict[str, str]:
-    what = say_visit(kind)
-    return {
-        "zh": f"“{what.zh}”任务暂不能下达：本地区没有已发布的此类检查表；发布后自动下达。",
-        "en": f"This visit ({what.en}) waits: no checklist of its kind is published here; it goes out once one is.",
-    }
-
-
-async def keep_blocked(
-    session: AsyncSession,
-    *,
-    household_id: UUID,
-    area_code: str,
-    kind: str,
-    due_on: date,
-    case_id: UUID | None = None,
-    ordered_by: UUID | None = None,
-) -> UUID | None:
-    """Keep an order that no checklist fits; None where one of that kind is kept for the home already."""
-    row = insert(BlockedVisit).values(
-        id=new_id(),
-        household_id=household_id,
-        case_id=case_id,
-        area_code=area_code,
-        kind=kind,
-        due_on=due_on,
-        ordered_by=ordered_by,
-    )
-    kept: UUID | None = await session.scalar(row.on_conflict_do_nothing().returning(BlockedVisit.id))
-    if kept is not None:
-        audit.record(session, None, "visit.blocked", "blocked_visit", kept, area_code=area_code, kind=kind)
-    return kept
-
-
-async def end_blocked(session: AsyncSession, *conditions: Any) -> None:
-    """What asked for these visits has ended, or has been answered otherwise."""
-    await session.execute(
-        update(BlockedVisit).where(BlockedVisit.ended_at.is_(None), *conditions).values(ended_at=func.now())
-    )
-
-
-async def who_mends_blocked(session: AsyncSession, area_code: str, also: Collection[UUID] = ()) -> list[str]:
-    """The administrators of an area, who publish its checklists, its county's officers, and whoever ordered."""
-    rows = await session.scalars(
-        select(StaffRole.staff_id)
-        .distinct()
-        .join(Staff, Staff.id == StaffRole.staff_id)
-        .where(
-            StaffRole.role.in_([Role.ADMIN, Role.COUNTY_OFFICER]),
-            StaffRole.revoked_at.is_(None),
-            Staff.disabled_at.is_(None),
-            literal(area_code).startswith(StaffRole.area_code),
-        )
-    )
-    return sorted({*(str(one) for one in rows), *(str(one) for one in also)})

@@ -8,29 +8,29 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller
+from server.core.http import RequestBody, ResponseBody
 from server.core.tokens import utc_now
-from server.core.wire import Answer, Wire
-from server.core.workdays import day_of
-from server.models import audit
-from server.models.areas import rule_values
+from server.core.working_days import day_of
 from server.models.households import Household
 from server.models.notifications import MessageConsent
 from server.models.people import ResidentBinding
 from server.notifications.wording import KINDS
+from server.policy.resolver import policy_values
 
 # As WeChat's client says them; those with a sound or a push are accepted all the same.
 AnswerGiven = Literal["accept", "acceptWithAudio", "acceptWithForce", "reject", "ban", "filter"]
 
 
-class ReportConsents(Wire):
+class ReportConsents(RequestBody):
     """`id` is made by the client for each answer of WeChat's: the same report again counts once."""
 
     id: UUID
     results: Annotated[dict[Annotated[str, Meta(max_length=64)], AnswerGiven], Meta(min_length=1, max_length=10)]
 
 
-class Consents(Answer):
+class Consents(ResponseBody):
     """What to ask for: `wx.requestSubscribeMessage` takes the template's id. `left`: messages still consented to."""
 
     kind: str
@@ -54,7 +54,7 @@ async def _templates(session: AsyncSession, caller: Caller) -> dict[str, str]:
     """By kind; empty where the person's area sends none."""
     audience = "resident" if caller.is_resident else "staff"
     keys = {f"notice.template.{kind}": kind for kind, told in KINDS.items() if told.audience == audience}
-    rules = await rule_values(session, await _area(session, caller), day_of(utc_now()), list(keys))
+    rules = await policy_values(session, await _area(session, caller), day_of(utc_now()), list(keys))
     return {kind: rules[key]["templateId"] for key, kind in keys.items() if rules.get(key, {}).get("templateId")}
 
 

@@ -12,18 +12,19 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.core.wechat import MessageUnfit, WechatRefused, WechatUnavailable
-from server.core.workdays import CHINA, day_of
-from server.models import audit
-from server.models.areas import Area, rule_values
+from server.core.working_days import CHINA, day_of
+from server.models.areas import Area
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, Staff
-from server.notifications.telling import QUIET, quiet_for
+from server.notifications.dispatch import QUIET, quiet_for
 from server.notifications.wording import KINDS
+from server.policy.resolver import policy_values
 
 # WeChat is busy or not to be reached: again after so many minutes, then not any more.
 BACKOFF_MIN = (1, 5, 15, 60, 240)
@@ -66,7 +67,7 @@ async def _take(session: AsyncSession, notice_id: UUID, now: datetime) -> Letter
     if notice.message != "waiting":
         return None
     key = f"notice.template.{notice.kind}"
-    rules = await rule_values(session, notice.area_code, day_of(now), [key, QUIET])
+    rules = await policy_values(session, notice.area_code, day_of(now), [key, QUIET])
     if (wait := quiet_for(rules[QUIET], now)) is not None:
         await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
         return None

@@ -8,17 +8,17 @@ from msgspec import Meta
 from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import DESK_ROLES, Caller, in_areas, readable, require
+from server.core.http import RequestBody, ResponseBody
 from server.core.paging import Page, cut_page, read_place
-from server.core.wire import Answer, Wire
-from server.models import audit
 from server.models.notifications import Notice
 from server.notifications.wording import sentence
 
 LONGEST_PAGE = 200
 
 
-class NoticeLine(Answer):
+class NoticeLine(ResponseBody):
     """`facts` name what to open: `visitId`, `caseId`. `message` says whether WeChat carried it too."""
 
     id: UUID
@@ -37,7 +37,7 @@ class NoticePage(Page[NoticeLine], kw_only=True):
     unread: int
 
 
-class ParkedMessage(Answer):
+class ParkedMessage(ResponseBody):
     """A message that WeChat would not take, or of which nobody knows: `why` is its code."""
 
     notice_id: UUID
@@ -49,13 +49,13 @@ class ParkedMessage(Answer):
     made_at: datetime
 
 
-class ReadNotices(Wire):
+class ReadNotices(RequestBody):
     """Without `ids`: all there are."""
 
     ids: Annotated[list[UUID], Meta(max_length=200)] | None = None
 
 
-class Unread(Answer):
+class Unread(ResponseBody):
     unread: int
 
 

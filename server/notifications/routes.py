@@ -3,28 +3,26 @@
 from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
 
+from server.core.http import BEARER, SIGNED, CallerDep, Officer, Session
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, CallerDep, Officer, Session, problems
-from server.models.exports import export_of
+from server.http.exports import export_of
 from server.notifications import consents, notices
 from server.notifications.consents import Consents, ReportConsents
 from server.notifications.notices import NoticePage, ParkedMessage, ReadNotices, Unread
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-
 
 def _router(place: str) -> Router:
-    @get("/notices", operation_id=f"list_{place}_notices", responses=_SIGNED)
+    @get("/notices", operation_id=f"list_{place}_notices", responses=SIGNED)
     async def list_notices(
         caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
     ) -> NoticePage:
         return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
 
-    @post("/notices/read", operation_id=f"read_{place}_notices", status_code=200, responses=_SIGNED)
+    @post("/notices/read", operation_id=f"read_{place}_notices", status_code=200, responses=SIGNED)
     async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> Unread:
         return await notices.read_notices(session, caller, data, utc_now())
 
-    @get("/notices/consents", operation_id=f"list_{place}_consents", responses=_SIGNED)
+    @get("/notices/consents", operation_id=f"list_{place}_consents", responses=SIGNED)
     async def list_consents(caller: CallerDep, session: Session) -> list[Consents]:
         return await consents.list_consents(session, caller)
 
@@ -32,7 +30,7 @@ def _router(place: str) -> Router:
         "/notices/consents",
         operation_id=f"report_{place}_consents",
         status_code=200,
-        responses=_SIGNED,
+        responses=SIGNED,
         description="What `wx.requestSubscribeMessage` answered, by template: each `accept` is good for one message.",
     )
     async def report_consents(data: JSONBody[ReportConsents], caller: CallerDep, session: Session) -> list[Consents]:
@@ -44,7 +42,7 @@ def _router(place: str) -> Router:
 
 @get(
     "/messages/parked",
-    responses=_SIGNED,
+    responses=SIGNED,
     description="WeChat messages of the caller's areas that were not taken, with WeChat's code.",
 )
 async def list_parked_messages(officer: Officer, session: Session) -> list[ParkedMessage]:

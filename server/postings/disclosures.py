@@ -14,32 +14,32 @@ from msgspec import Meta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, Role, found, readable, require
-from server.core.database import take_turns
+from server.core.database import advisory_lock
 from server.core.errors import Fault, Problem
+from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.money import plain_yuan
 from server.core.paging import Page, cut_page, read_cursor
-from server.core.printing import Poster, draw_qr, print_poster, say_date
-from server.core.wire import Answer, Wire
-from server.core.workdays import day_of
-from server.models import audit
+from server.core.pdf import Poster, draw_qr, print_poster, say_date
+from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Disclosure
-from server.postings.lists import HANGERS, LONGEST_PAGE
+from server.postings.postings import HANGERS, LONGEST_PAGE
 from server.postings.public import NOT_INDEXED
 
 KEEPERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 _LOOKERS = HANGERS | KEEPERS | {Role.SUPERVISOR}
 
 
-class OpenDisclosure(Wire):
+class OpenDisclosure(RequestBody):
     area_code: Annotated[str, Meta(pattern="^[0-9]{12}$")]
 
 
-class DisclosurePage(Answer):
+class DisclosurePage(ResponseBody):
     """`page` is for the village, `key` for programs: `/public/v1/disclosures/{key}`."""
 
     id: UUID
@@ -51,7 +51,7 @@ class DisclosurePage(Answer):
     households: int
 
 
-class PublicHousehold(Answer):
+class PublicHousehold(ResponseBody):
     """The law allows name, number of members and amount, and no more."""
 
     name: str
@@ -59,7 +59,7 @@ class PublicHousehold(Answer):
     amount_fen: int
 
 
-class PublicDisclosure(Answer):
+class PublicDisclosure(ResponseBody):
     """`area_code` is what a report at `/public/v1/complaints` names."""
 
     area_name: str
@@ -75,7 +75,7 @@ async def open_disclosure(session: AsyncSession, caller: Caller, area_code: str)
         raise Problem("auth.forbidden", roles=", ".join(sorted(KEEPERS)))
     if await session.get(Area, area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
-    await take_turns(session, f"disclosure:{area_code}")  # there is one address
+    await advisory_lock(session, f"disclosure:{area_code}")  # there is one address
     standing = await session.scalar(
         readable(Disclosure, caller).where(Disclosure.area_code == area_code, Disclosure.ended_at.is_(None))
     )

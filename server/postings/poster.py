@@ -5,15 +5,15 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, found, readable, require
 from server.core.money import plain_yuan
-from server.core.printing import Poster, draw_qr, print_poster, say_date
-from server.core.workdays import day_of
-from server.models import audit
+from server.core.pdf import Poster, draw_qr, print_poster, say_date
+from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.postings import Posting, PostingEntry
-from server.postings.lists import HANGERS
+from server.postings.postings import HANGERS
 from server.postings.public import shown
 
 

@@ -13,27 +13,27 @@ from msgspec import Meta
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core import jobs
 from server.core.access import Caller, Role, found, in_areas, require
 from server.core.errors import Problem
+from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
+from server.core.sequences import next_number
 from server.core.services import Services
-from server.core.wire import Answer, Wire
-from server.core.workdays import day_of
-from server.models import audit
+from server.core.working_days import day_of
+from server.households.conflicts import require_no_conflict_of_interest_in_cases
+from server.http.rate_limit import count_attempt
 from server.models.areas import Area
-from server.models.attempts import count_attempt
 from server.models.cases import CaseFile
-from server.models.numbers import next_number
 from server.models.postings import Objection, Posting, PostingEntry
-from server.models.relatives import keep_relatives_out_of_cases
 
 ANSWERERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 NOT_INDEXED = {"X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet", "Cache-Control": "no-store"}
 _TRIES = 20
 
 
-class PublicEntry(Answer):
+class PublicEntry(ResponseBody):
     """The law allows name, number of members and amount, and no more."""
 
     position: int
@@ -42,7 +42,7 @@ class PublicEntry(Answer):
     amount_fen: int
 
 
-class PublicPosting(Answer):
+class PublicPosting(ResponseBody):
     """`object_until` is the last day on which an objection is taken."""
 
     area_name: str
@@ -52,7 +52,7 @@ class PublicPosting(Answer):
     households: list[PublicEntry]
 
 
-class Object(Wire):
+class Object(RequestBody):
     """Which line, what is wrong; a way to be reached only if one likes to give it."""
 
     position: Annotated[int, Meta(ge=1)]
@@ -60,19 +60,19 @@ class Object(Wire):
     contact: Annotated[str, Meta(max_length=100)] | None = None
 
 
-class Objected(Answer):
+class Objected(ResponseBody):
     """The code is told once: with the number it opens the answer."""
 
     number: str
     code: str
 
 
-class FollowUp(Wire):
+class FollowUp(RequestBody):
     number: Annotated[str, Meta(max_length=40)]
     code: Annotated[str, Meta(max_length=40)]
 
 
-class Followed(Answer):
+class Followed(ResponseBody):
     number: str
     made_at: datetime
     answered_at: datetime | None
@@ -80,17 +80,17 @@ class Followed(Answer):
     answer: str | None
 
 
-class RevealContact(Wire):
+class RevealContact(RequestBody):
     """The reason is kept."""
 
     reason: Annotated[str, Meta(min_length=4, max_length=500)]
 
 
-class Contact(Answer):
+class Contact(ResponseBody):
     value: str
 
 
-class AnswerObjection(Wire):
+class AnswerObjection(RequestBody):
     """`upheld` takes the line down; the town then orders a new survey or a hearing."""
 
     outcome: Literal["dismissed", "upheld"]
@@ -200,7 +200,7 @@ async def answer_objection(
         if (objection.outcome, objection.answer) != (asked.outcome, asked.answer):
             raise Problem("objection.answered")
         return
-    await keep_relatives_out_of_cases(session, caller, [objection.case_id])
+    await require_no_conflict_of_interest_in_cases(session, caller, [objection.case_id])
     objection.answered_at, objection.answered_by = now, caller.id
     objection.outcome, objection.answer = asked.outcome, asked.answer
     if asked.outcome == "upheld":
@@ -232,7 +232,7 @@ async def reveal_contact(
     Raises `case.own_relative`: who objects to a relative's household stays unknown to the relative.
     """
     objection, _, posting = found((await session.execute(_to_answer(caller, objection_id))).first())
-    await keep_relatives_out_of_cases(session, caller, [objection.case_id])
+    await require_no_conflict_of_interest_in_cases(session, caller, [objection.case_id])
     sealed: bytes = found(objection.contact_sealed)
     await count_attempt(services.sessions, [f"objection-contact:{caller.id}"], _TRIES, now)
     audit.record(

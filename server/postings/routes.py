@@ -11,14 +11,14 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
 
 from media.refusals import CODES
 from server.core.errors import Fault, Problem
+from server.core.http import BEARER, FOUND, SIGNED, AreaFilter, FieldStaff, ServicesDep, Session, address_of, problems
 from server.core.paging import Page
-from server.core.printing import PDF
+from server.core.pdf import PDF
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, AreaFilter, Held, Session, Worker, address_of, problems
-from server.models.exports import export_of
-from server.postings import disclosures, lists, poster, public
+from server.http.exports import export_of
+from server.postings import disclosures, poster, postings, public
 from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
-from server.postings.lists import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
+from server.postings.postings import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
 from server.postings.public import (
     NOT_INDEXED,
     AnswerObjection,
@@ -31,8 +31,6 @@ from server.postings.public import (
     RevealContact,
 )
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_FOUND = _SIGNED | problems("thing.not_found")
 _PUBLIC = problems("thing.not_found", "request.rate_limited")
 
 
@@ -44,21 +42,23 @@ class PlaceForm:
     file: UploadFile
 
 
-@post("/postings", responses=_FOUND | problems("posting.not_now", "case.own_relative"))
-async def make_posting(data: JSONBody[MakePosting], worker: Worker, session: Session) -> PostingPage:
-    return await lists.make_posting(session, worker, data)
+@post("/postings", responses=FOUND | problems("posting.not_now", "case.own_relative"))
+async def make_posting(data: JSONBody[MakePosting], field_staff: FieldStaff, session: Session) -> PostingPage:
+    return await postings.make_posting(session, field_staff, data)
 
 
-@get("/postings", responses=_SIGNED)
+@get("/postings", responses=SIGNED)
 async def list_postings(
-    worker: Worker,
+    field_staff: FieldStaff,
     session: Session,
     posting_state: FromQuery[Literal["draft", "open", "ended"] | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[PostingLine]:
-    return await lists.list_postings(session, worker, state=posting_state, area=area, cursor=cursor, limit=limit)
+    return await postings.list_postings(
+        session, field_staff, state=posting_state, area=area, cursor=cursor, limit=limit
+    )
 
 
 # The address of a village's page is for who hangs it up, not for a file that goes round.
@@ -80,85 +80,97 @@ export_postings = export_of(
 )
 
 
-@get("/postings/{posting_id:uuid}", responses=_FOUND)
-async def open_posting(posting_id: FromPath[UUID], worker: Worker, session: Session) -> PostingPage:
-    return await lists.open_posting(session, worker, posting_id)
+@get("/postings/{posting_id:uuid}", responses=FOUND)
+async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingPage:
+    return await postings.open_posting(session, field_staff, posting_id)
 
 
 @post(
     "/postings/{posting_id:uuid}/places",
-    responses=_FOUND | problems("posting.ended", "case.own_relative", "store.unavailable", *sorted(CODES)),
+    responses=FOUND | problems("posting.ended", "case.own_relative", "store.unavailable", *sorted(CODES)),
 )
 async def hang_up_posting(
-    posting_id: FromPath[UUID], data: MultipartBody[PlaceForm], worker: Worker, session: Session, services: Held
+    posting_id: FromPath[UUID],
+    data: MultipartBody[PlaceForm],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
 ) -> PostingPage:
     try:
         place = msgspec.json.decode(data.place, type=PlaceBody)
     except msgspec.MsgspecError as error:
         raise Problem("request.invalid", faults=[Fault("/place", "field.invalid", str(error))]) from None
-    return await lists.hang_up(session, services, worker, posting_id, place, await data.file.read())
+    return await postings.hang_up(session, services, field_staff, posting_id, place, await data.file.read())
 
 
 @get(
     "/postings/{posting_id:uuid}/places/{place_id:uuid}/link",
-    responses=_FOUND,
+    responses=FOUND,
     description="A link of minutes to the photo of one place; the look is logged.",
 )
 async def link_posting_place(
-    posting_id: FromPath[UUID], place_id: FromPath[UUID], worker: Worker, session: Session, services: Held
+    posting_id: FromPath[UUID],
+    place_id: FromPath[UUID],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
 ) -> PlaceLink:
-    return await lists.link_place(session, services, worker, posting_id, place_id, utc_now())
+    return await postings.link_place(session, services, field_staff, posting_id, place_id, utc_now())
 
 
-@get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=_FOUND)
+@get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=FOUND)
 async def print_posting(
-    posting_id: FromPath[UUID], worker: Worker, request: Request[Any, Any, Any], session: Session
+    posting_id: FromPath[UUID], field_staff: FieldStaff, request: Request[Any, Any, Any], session: Session
 ) -> bytes:
-    return await poster.print_posting(session, worker, posting_id, str(request.base_url))
+    return await poster.print_posting(session, field_staff, posting_id, str(request.base_url))
 
 
 @post(
     "/postings/{posting_id:uuid}/start",
     status_code=200,
-    responses=_FOUND | problems("posting.places_missing", "posting.ended", "case.own_relative"),
+    responses=FOUND | problems("posting.places_missing", "posting.ended", "case.own_relative"),
 )
-async def start_posting(posting_id: FromPath[UUID], worker: Worker, session: Session) -> PostingPage:
-    return await lists.start_posting(session, worker, posting_id, utc_now())
+async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingPage:
+    return await postings.start_posting(session, field_staff, posting_id, utc_now())
 
 
 @post(
     "/objections/{objection_id:uuid}/answer",
     status_code=204,
-    responses=_FOUND | problems("objection.answered", "case.own_relative"),
+    responses=FOUND | problems("objection.answered", "case.own_relative"),
 )
 async def answer_objection(
-    objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], worker: Worker, session: Session
+    objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], field_staff: FieldStaff, session: Session
 ) -> None:
-    await public.answer_objection(session, worker, objection_id, data, utc_now())
+    await public.answer_objection(session, field_staff, objection_id, data, utc_now())
 
 
 @post(
     "/objections/{objection_id:uuid}/reveal",
     status_code=200,
-    responses=_FOUND | problems("case.own_relative", "request.rate_limited"),
+    responses=FOUND | problems("case.own_relative", "request.rate_limited"),
     description="The contact its author left; who looked and why is logged.",
 )
 async def reveal_contact(
-    objection_id: FromPath[UUID], data: JSONBody[RevealContact], worker: Worker, session: Session, services: Held
+    objection_id: FromPath[UUID],
+    data: JSONBody[RevealContact],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
 ) -> Contact:
-    return await public.reveal_contact(session, services, worker, objection_id, data, utc_now())
+    return await public.reveal_contact(session, services, field_staff, objection_id, data, utc_now())
 
 
-@post("/disclosures", responses=_SIGNED, description="The standing list of a village; made when there is none.")
-async def open_disclosure(data: JSONBody[OpenDisclosure], worker: Worker, session: Session) -> DisclosurePage:
-    return await disclosures.open_disclosure(session, worker, data.area_code)
+@post("/disclosures", responses=SIGNED, description="The standing list of a village; made when there is none.")
+async def open_disclosure(data: JSONBody[OpenDisclosure], field_staff: FieldStaff, session: Session) -> DisclosurePage:
+    return await disclosures.open_disclosure(session, field_staff, data.area_code)
 
 
-@get("/disclosures", responses=_SIGNED)
+@get("/disclosures", responses=SIGNED)
 async def list_disclosures(
-    worker: Worker, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+    field_staff: FieldStaff, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
 ) -> Page[DisclosurePage]:
-    return await disclosures.list_disclosures(session, worker, cursor=cursor, limit=limit)
+    return await disclosures.list_disclosures(session, field_staff, cursor=cursor, limit=limit)
 
 
 export_disclosures = export_of(
@@ -177,18 +189,18 @@ export_disclosures = export_of(
 @post(
     "/disclosures/{disclosure_id:uuid}/renew",
     status_code=200,
-    responses=_FOUND,
+    responses=FOUND,
     description="A new address; the old one is gone at once.",
 )
-async def renew_disclosure(disclosure_id: FromPath[UUID], worker: Worker, session: Session) -> DisclosurePage:
-    return await disclosures.renew_disclosure(session, worker, disclosure_id, utc_now())
+async def renew_disclosure(disclosure_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> DisclosurePage:
+    return await disclosures.renew_disclosure(session, field_staff, disclosure_id, utc_now())
 
 
-@get("/disclosures/{disclosure_id:uuid}/poster", media_type=PDF, responses=_FOUND)
+@get("/disclosures/{disclosure_id:uuid}/poster", media_type=PDF, responses=FOUND)
 async def print_disclosure(
-    disclosure_id: FromPath[UUID], worker: Worker, request: Request[Any, Any, Any], session: Session
+    disclosure_id: FromPath[UUID], field_staff: FieldStaff, request: Request[Any, Any, Any], session: Session
 ) -> bytes:
-    return await disclosures.print_disclosure(session, worker, disclosure_id, str(request.base_url), utc_now())
+    return await disclosures.print_disclosure(session, field_staff, disclosure_id, str(request.base_url), utc_now())
 
 
 @get("/disclosures/{key:str}", responses=problems("thing.not_found"))
@@ -203,14 +215,14 @@ async def read_posting(key: FromPath[str], session: Session) -> Response[PublicP
 
 @post("/postings/{key:str}/objections", responses=_PUBLIC)
 async def object_to_posting(
-    key: FromPath[str], data: JSONBody[Object], request: Request[Any, Any, Any], session: Session, services: Held
+    key: FromPath[str], data: JSONBody[Object], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> Objected:
     return await public.object_to(session, services, key, data, address=address_of(request), now=utc_now())
 
 
 @post("/objections/look-up", status_code=200, responses=_PUBLIC)
 async def follow_objection(
-    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: Held
+    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> Followed:
     return await public.follow_up(session, services, data, address=address_of(request), now=utc_now())
 

@@ -15,21 +15,22 @@ from msgspec import Meta
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core import jobs
 from server.core.access import REVIEW_ROLES, Caller, Role, readable, require
 from server.core.database import open_session
 from server.core.errors import Fault, Problem
+from server.core.http import LongText, RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.settings import Settings
-from server.core.wire import Answer, LongText, ShortText, Wire
-from server.models import audit
-from server.models.areas import rule_values
 from server.models.checklists import ChecklistTemplate
-from server.models.feed import announce
-from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck, tally
+from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck
 from server.models.visits import ARRIVING_STATES, Visit
-from server.review.claims import Claim, lease, lock_item, put_back, refuse_closed, refuse_held
+from server.policy.resolver import policy_values
+from server.review.leases import ReviewLease, lease, lock_item, put_back, refuse_closed, refuse_held
+from server.review.tallies import tally
+from server.sync_feed.publish import publish_change
 
 CHINA = ZoneInfo("Asia/Shanghai")
 VISIT_STATE = {
@@ -43,7 +44,7 @@ UNDO, TOLERATES = "review.undo_s", "review.bulk_tolerates"
 UNDO_MARGIN = timedelta(seconds=5)
 
 
-class Questioned(Wire):
+class Questioned(RequestBody):
     """One question or photo that a return asks to mend."""
 
     question_id: ShortText
@@ -51,7 +52,7 @@ class Questioned(Wire):
     evidence_id: UUID | None = None
 
 
-class Decide(Wire):
+class Decide(RequestBody):
     outcome: Literal["accepted", "returned", "spot_check", "escalated"]
     reason: LongText = ""
     upheld: Annotated[list[UUID], Meta(max_length=200)] = []
@@ -59,7 +60,7 @@ class Decide(Wire):
     questioned: Annotated[list[Questioned], Meta(max_length=200)] = []
 
 
-class Decided(Answer):
+class Decided(ResponseBody):
     """`undo_until`: when it becomes final."""
 
     id: UUID
@@ -70,11 +71,11 @@ class Decided(Answer):
     undo_until: datetime
 
 
-class AcceptMany(Wire):
+class AcceptMany(RequestBody):
     visit_ids: Annotated[list[UUID], Meta(min_length=1, max_length=100)]
 
 
-class Bulk(Answer):
+class Bulk(ResponseBody):
     """Of one visit: the decision, or the code of what stood against it."""
 
     visit_id: UUID
@@ -82,7 +83,7 @@ class Bulk(Answer):
     code: str | None
 
 
-class Reason(Wire):
+class Reason(RequestBody):
     reason: Annotated[str, Meta(min_length=1, max_length=4000)]
 
 
@@ -119,7 +120,7 @@ async def decide(
 
 
 async def _undo_s(session: AsyncSession, item: ReviewItem, now: datetime) -> float:
-    rules = await rule_values(session, item.area_code, now.astimezone(CHINA).date(), [UNDO])
+    rules = await policy_values(session, item.area_code, now.astimezone(CHINA).date(), [UNDO])
     return float(rules[UNDO])
 
 
@@ -246,7 +247,7 @@ async def _write(
         in_bulk=in_bulk,
     )
     await tally(session, [visit.id])
-    await announce(session, "visits", [visit.id])
+    await publish_change(session, "visits", [visit.id])
     wait = undo + UNDO_MARGIN if undo else None
     await jobs.defer(session, "cases.visit_decided", after=wait, decision_id=str(decision.id))
     if asked.outcome == "returned":
@@ -298,7 +299,7 @@ def _told(decision: Decision, undo: timedelta) -> Decided:
 
 async def undo_decision(
     session: AsyncSession, caller: Caller, visit_id: UUID, settings: Settings, now: datetime
-) -> Claim:
+) -> ReviewLease:
     """Take one's own decision back while it is not final; the visit is then claimed again.
 
     Raises `review.not_decided` (also for another's decision), `review.undo_too_late`, and `review.amended` when the
@@ -328,7 +329,7 @@ async def undo_decision(
     audit.record(
         session, caller, "review.undone", "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
     )
-    await announce(session, "visits", [visit_id])
+    await publish_change(session, "visits", [visit_id])
     return claimed
 
 
@@ -367,7 +368,7 @@ async def accept_many(session: AsyncSession, caller: Caller, visit_ids: list[UUI
     done: list[Bulk] = []
     rules: dict[str, dict[str, Any]] = {}
     for area_code in sorted({one.area_code for one in items.values()}):
-        rules[area_code] = await rule_values(session, area_code, now.astimezone(CHINA).date(), [UNDO, TOLERATES])
+        rules[area_code] = await policy_values(session, area_code, now.astimezone(CHINA).date(), [UNDO, TOLERATES])
     for visit_id in dict.fromkeys(visit_ids):
         item = items.get(visit_id)
         code = _against_bulk(item, caller, rules, now)
@@ -418,4 +419,4 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     visit.state = "under_review"
     await session.flush()  # announce reads the new state
     audit.record(session, caller, "review.reopened", "visit", visit_id, area_code=item.area_code, reason=reason)
-    await announce(session, "visits", [visit_id])
+    await publish_change(session, "visits", [visit_id])

@@ -19,12 +19,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, Grant, Role
+from server.core.database import inline_literal
+from server.core.http import ResponseBody
 from server.core.log import log
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.wire import Answer
 from server.models.people import Device, Staff, StaffRole
-from server.models.review import ReviewItem, written
+from server.models.review import ReviewItem
 
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 20.0
@@ -35,7 +36,7 @@ HEARTBEAT = b": still here\n\n"
 FIRST = b"retry: 3000\n\n"
 
 
-class QueueChange(Answer):
+class QueueChange(ResponseBody):
     visit_id: UUID
     area_code: str
     kind: str
@@ -139,7 +140,7 @@ async def _barred(session: AsyncSession, items: list[ReviewItem], callers: set[C
 
 def _has_just_lapsed(now: datetime) -> ColumnElement[bool]:
     """Nothing is written when a lease ends: the time alone says so."""
-    return and_(ReviewItem.state == written("claimed"), ReviewItem.lease_until.between(now - OVERLAP, now))
+    return and_(ReviewItem.state == inline_literal("claimed"), ReviewItem.lease_until.between(now - OVERLAP, now))
 
 
 def _mark(item: ReviewItem, now: datetime) -> tuple[UUID, int, int, str]:

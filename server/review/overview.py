@@ -33,8 +33,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, require
+from server.core.database import inline_literal
+from server.core.http import ResponseBody
 from server.core.location import Datum, Fix, to_wgs84
-from server.core.wire import Answer
 from server.models.areas import LEVELS, Area
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff
@@ -47,10 +48,9 @@ from server.models.review import (
     VisitMonth,
     VisitMonthChange,
     VisitTally,
-    written,
 )
 from server.models.visits import Visit
-from server.review import months
+from server.review import monthly_rollup
 
 CHINA = ZoneInfo("Asia/Shanghai")
 MOST_POINTS = 2000
@@ -60,7 +60,7 @@ SECONDS = 3600
 By = Literal["area", "caseworker"]
 
 
-class Period(Answer):
+class Period(ResponseBody):
     """An area (empty: all that the caller may see) and days, both counted."""
 
     area: str
@@ -76,7 +76,7 @@ class Period(Answer):
         return datetime.combine(self.last + timedelta(days=1), time(), tzinfo=CHINA)
 
 
-class WorkLine(Answer):
+class WorkLine(ResponseBody):
     """`due`: open and due by the period's end; `overdue`: of those, due before today. `late`: done after the day due.
 
     The median runs from the visit's arrival to its first decision. By areas of more than one county it is right to the
@@ -93,7 +93,7 @@ class WorkLine(Answer):
     median_hours_to_decision: float | None
 
 
-class FindingRate(Answer):
+class FindingRate(ResponseBody):
     """How often a rule doubted, and how often a person agreed: a rule that is never upheld is of no use."""
 
     code: str
@@ -103,7 +103,7 @@ class FindingRate(Answer):
     upheld_percent: float | None
 
 
-class MapPoint(Answer):
+class MapPoint(ResponseBody):
     """Where a visit began, in WGS-84."""
 
     visit_id: UUID
@@ -152,7 +152,7 @@ def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
         )
         .where(
             _within(VisitTally.area_code, caller, period),
-            VisitTally.visited_on.between(written(period.first), written(period.last)),
+            VisitTally.visited_on.between(inline_literal(period.first), inline_literal(period.last)),
         )
         .group_by(key)
     )
@@ -185,23 +185,23 @@ def _summed_level(caller: Caller, period: Period) -> int | None:
 def _done_by_buckets(caller: Caller, period: Period, level: int) -> Select[Any]:
     """Whole months from their sums, and the days before and after them, or all, one by one."""
     length = _next_level(period.area)
-    whole = months.within(period.first, period.last)
+    whole = monthly_rollup.within(period.first, period.last)
     days = [
-        months.count_days(length).where(
+        monthly_rollup.count_days(length).where(
             _within(VisitTally.area_code, caller, period),
-            VisitTally.visited_on.between(written(first), written(last)),
+            VisitTally.visited_on.between(inline_literal(first), inline_literal(last)),
         )
-        for first, last in months.around(period.first, period.last, whole)
+        for first, last in monthly_rollup.around(period.first, period.last, whole)
     ]
     if whole is None:
-        return months.find_medians(union_all(*days))
-    summed = months.count_months(VisitMonth, VisitMonth.area_code, length, whole).where(
+        return monthly_rollup.find_medians(union_all(*days))
+    summed = monthly_rollup.count_months(VisitMonth, VisitMonth.area_code, length, whole).where(
         _within(VisitMonth.area_code, caller, period), VisitMonth.level == level
     )
-    changed = months.count_months(VisitMonthChange, VisitMonthChange.county_code, length, whole).where(
+    changed = monthly_rollup.count_months(VisitMonthChange, VisitMonthChange.county_code, length, whole).where(
         _within(VisitMonthChange.county_code, caller, period)
     )
-    return months.find_medians(union_all(*days, summed, changed))
+    return monthly_rollup.find_medians(union_all(*days, summed, changed))
 
 
 def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
@@ -252,10 +252,10 @@ def _next_level(area: str) -> int:
 
 def _within(column: Any, caller: Caller, period: Period) -> Any:
     """The area asked for, and no more of it than is the caller's; nothing is said twice, for each row is asked."""
-    under = column.startswith(written(period.area))
+    under = column.startswith(inline_literal(period.area))
     if period.area and caller.covers(period.area, REVIEW_ROLES):
         return under
-    own = or_(false(), *(column.startswith(written(prefix)) for prefix in caller.prefixes(REVIEW_ROLES)))
+    own = or_(false(), *(column.startswith(inline_literal(prefix)) for prefix in caller.prefixes(REVIEW_ROLES)))
     return and_(own, under) if period.area else own
 
 

@@ -6,13 +6,12 @@ from typing import Annotated
 from litestar import Router, get
 from litestar.params import FromQuery, QueryParameter
 
+from server.core.http import BEARER, SIGNED, AreaFilter, Officer, Session
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, AreaFilter, Officer, Session, problems
-from server.models.exports import Columns, export_of
+from server.http.exports import Columns, export_of
 from server.review import overview
 from server.review.overview import CHINA, By, FindingRate, MapPoint, Period, WorkLine
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 FirstDay = Annotated[date | None, QueryParameter(name="from", description="China's day; 30 days back unless told.")]
 LastDay = Annotated[date | None, QueryParameter(name="to", description="China's day, counted; today unless told.")]
 
@@ -22,7 +21,7 @@ def _period(area: str | None, first: date | None, last: date | None) -> Period:
     return Period(area=area or "", first=first or until - timedelta(days=30), last=until)
 
 
-@get("/overview/work", responses=_SIGNED)
+@get("/overview/work", responses=SIGNED)
 async def list_work(
     officer: Officer,
     session: Session,
@@ -38,7 +37,7 @@ def _today() -> date:
     return utc_now().astimezone(CHINA).date()
 
 
-@get("/overview/findings", responses=_SIGNED)
+@get("/overview/findings", responses=SIGNED)
 async def rate_findings(
     officer: Officer,
     session: Session,
@@ -49,7 +48,7 @@ async def rate_findings(
     return await overview.rate_findings(session, officer, _period(area, first, last))
 
 
-@get("/overview/points", responses=_SIGNED)
+@get("/overview/points", responses=SIGNED)
 async def list_points(
     officer: Officer,
     session: Session,

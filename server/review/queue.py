@@ -27,13 +27,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require
-from server.core.database import Kept, keep_statement, run_kept
+from server.core.database import CompiledQuery, compile_query, inline_literal, run_compiled
+from server.core.http import RequestBody, ResponseBody
 from server.core.paging import Page, cut_page, read_place
-from server.core.wire import Answer, Wire
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import COUNTY, SEVERITIES, QueueCount, ReviewItem, SavedView, written
+from server.models.review import COUNTY, SEVERITIES, QueueCount, ReviewItem, SavedView
 from server.models.visits import Visit
 
 LONGEST_PAGE = 200
@@ -41,7 +41,7 @@ State = Literal["waiting", "claimed", "decided"]
 Severity = Literal["info", "notice", "warning", "critical"]
 
 
-class QueueLine(Answer):
+class QueueLine(ResponseBody):
     """One visit in the queue, enough to choose by."""
 
     visit_id: UUID
@@ -59,7 +59,7 @@ class QueueLine(Answer):
     finding_codes: list[str]
 
 
-class Filters(Wire):
+class Filters(RequestBody):
     """Which visits of the queue. Without a state: all that is not decided."""
 
     state: State | None = None
@@ -73,7 +73,7 @@ class Filters(Wire):
     waited_h: Annotated[int, Meta(ge=0, le=100_000)] | None = None
 
 
-class QueueCounts(Answer):
+class QueueCounts(ResponseBody):
     """Of what is not decided and fits the filters."""
 
     waiting: int
@@ -83,7 +83,7 @@ class QueueCounts(Answer):
     by_finding: dict[str, int]
 
 
-class NamedView(Answer):
+class NamedView(ResponseBody):
     name: str
     filters: Filters
     saved_at: datetime
@@ -100,7 +100,7 @@ async def list_queue(
     if after is not None:
         values |= {"after_since": after[0], "after_visit_id": after[1]}
     page = _page(caller, astuple(filters), limit + 1, is_first=after is None)
-    rows, following = cut_page((await run_kept(session, page, values)).all(), limit, _place)
+    rows, following = cut_page((await run_compiled(session, page, values)).all(), limit, _place)
     return Page(items=[_line(*one[:-1]) for one in rows], next_cursor=following)
 
 
@@ -114,14 +114,14 @@ def _place(row: Any) -> list[str]:
 
 
 @lru_cache(maxsize=500)
-def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) -> Kept:
+def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) -> CompiledQuery:
     """The page's query, kept for when the same person asks the same again: to build it takes longer than to answer."""
     items = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
     if not is_first:
         items = items.where(_AFTER)
     # The page alone first: what is looked up for its lines must not count in how it is found.
-    one = items.order_by(*ORDER).limit(so_many(most)).subquery()
-    return keep_statement(
+    one = items.order_by(*ORDER).limit(inline_limit(most)).subquery()
+    return compile_query(
         select(
             one.c.visit_id,
             one.c.kind,
@@ -148,7 +148,7 @@ def _name(column: Any, condition: Any) -> Any:
     return select(column).where(condition).scalar_subquery()
 
 
-def so_many(most: int) -> Any:
+def inline_limit(most: int) -> Any:
     """A limit that the planner reads. One it does not know it takes for a tenth of the queue, and sorts all of it."""
     return literal_column(str(most))
 
@@ -167,10 +167,10 @@ _AFTER = tuple_(*ORDER) > tuple_(
 
 
 def filtered(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
-    return narrowed(rows.where(in_state(filters.state, now)), filters, now)
+    return apply_filters(rows.where(in_state(filters.state, now)), filters, now)
 
 
-def narrowed(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
+def apply_filters(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
     """By all of the filters but the state."""
     if filters.kind is not None:
         rows = rows.where(ReviewItem.kind == filters.kind)
@@ -189,7 +189,7 @@ def narrowed(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
 
 def in_state(state: State | None, now: Any) -> Any:
     """A claim whose lease has ended counts as waiting, since it is."""
-    waiting, claimed, decided, amended = map(written, ("waiting", "claimed", "decided", "amended"))
+    waiting, claimed, decided, amended = map(inline_literal, ("waiting", "claimed", "decided", "amended"))
     is_claimed = ReviewItem.state == claimed
     is_open = ReviewItem.state != decided
     free = and_(is_open, or_(ReviewItem.state == waiting, and_(is_claimed, ReviewItem.lease_until <= now)))
@@ -213,7 +213,7 @@ async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, n
         kinds[kind] += items
         codes.update(dict.fromkeys(finding_codes, items))
     claimed = await session.scalar(_only(mine.where(in_state("claimed", NOW)), func.count()), {"now": now})
-    entered = _only(mine, ReviewItem.entered_at).order_by(ReviewItem.entered_at).limit(so_many(1))
+    entered = _only(mine, ReviewItem.entered_at).order_by(ReviewItem.entered_at).limit(inline_limit(1))
     return QueueCounts(
         # A claim between two queries is no visit fewer than none.
         waiting=max(0, kinds.total() - (claimed or 0)),

@@ -9,23 +9,22 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
+from server.checklists.wording import say_visit
 from server.core.access import REVIEW_ROLES, require
-from server.core.checklists.wording import say_visit
 from server.core.errors import Fault, Problem
+from server.core.http import BEARER, SIGNED, AreaFilter, Officer, ServicesDep, Session, problems
 from server.core.paging import Page
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, AreaFilter, Held, Officer, Session, problems
-from server.models.exports import export_of
-from server.review import arriving, claims, decisions, queue, visit_page
-from server.review.arriving import ArrivingLine
-from server.review.claims import Claim, HandOver
+from server.http.exports import export_of
+from server.review import decisions, incomplete_visits, leases, queue, visit_detail
 from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
+from server.review.incomplete_visits import ArrivingLine
+from server.review.leases import HandOver, ReviewLease
 from server.review.live import QueueWatch
 from server.review.queue import Filters, NamedView, QueueCounts, QueueLine, Severity, State
-from server.review.visit_page import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitPage
+from server.review.visit_detail import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitPage
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_CLAIMING = _SIGNED | problems(
+_CLAIMING = SIGNED | problems(
     "thing.not_found",
     "auth.forbidden",
     "review.own_visit",
@@ -48,7 +47,7 @@ WaitedDays = Annotated[
 ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
 
-@get("/queue", responses=_SIGNED | problems("request.invalid"))
+@get("/queue", responses=SIGNED | problems("request.invalid"))
 async def list_queue(
     officer: Officer,
     session: Session,
@@ -96,7 +95,7 @@ export_queue = export_of(
 )
 
 
-@get("/queue/counts", responses=_SIGNED)
+@get("/queue/counts", responses=SIGNED)
 async def count_queue(
     officer: Officer,
     session: Session,
@@ -114,11 +113,11 @@ async def count_queue(
 @get(
     "/queue/stream",
     media_type="text/event-stream",
-    responses=_SIGNED,
+    responses=SIGNED,
     description="Server-sent events `changed`: what happened to a visit of the queue, in the caller's areas. "
     "A comment every 20 seconds keeps the line open.",
 )
-async def stream_queue(officer: Officer, services: Held, state: LitestarState) -> Stream:
+async def stream_queue(officer: Officer, services: ServicesDep, state: LitestarState) -> Stream:
     require(officer, REVIEW_ROLES)
     watch: QueueWatch = state.setdefault("queue_watch", None) or QueueWatch(services)
     state.queue_watch = watch
@@ -128,7 +127,7 @@ async def stream_queue(officer: Officer, services: Held, state: LitestarState) -
 
 @get(
     "/arriving-visits",
-    responses=_SIGNED | problems("request.invalid"),
+    responses=SIGNED | problems("request.invalid"),
     description="Submitted visits that are not whole: who has not attested, how many photos have not come.",
 )
 async def list_arriving_visits(
@@ -139,7 +138,7 @@ async def list_arriving_visits(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[ArrivingLine]:
-    return await arriving.list_arriving(
+    return await incomplete_visits.list_arriving(
         session, officer, area=area, waited_days=waited_days, cursor=cursor, limit=limit, now=utc_now()
     )
 
@@ -164,17 +163,17 @@ export_arriving_visits = export_of(
 )
 
 
-@get("/queue/views", responses=_SIGNED)
+@get("/queue/views", responses=SIGNED)
 async def list_views(officer: Officer, session: Session) -> list[NamedView]:
     return await queue.list_views(session, officer)
 
 
-@put("/queue/views/{name:str}", responses=_SIGNED)
+@put("/queue/views/{name:str}", responses=SIGNED)
 async def save_view(name: ViewName, data: JSONBody[Filters], officer: Officer, session: Session) -> NamedView:
     return await queue.save_view(session, officer, name, data, utc_now())
 
 
-@delete("/queue/views/{name:str}", responses=_SIGNED)
+@delete("/queue/views/{name:str}", responses=SIGNED)
 async def forget_view(name: ViewName, officer: Officer, session: Session) -> None:
     await queue.forget_view(session, officer, name)
 
@@ -182,27 +181,27 @@ async def forget_view(name: ViewName, officer: Officer, session: Session) -> Non
 @post(
     "/queue/claim",
     status_code=200,
-    responses=_SIGNED | problems("review.queue_empty"),
+    responses=SIGNED | problems("review.queue_empty"),
     description="Lease the first visit that fits and that nobody holds.",
 )
 async def claim_next(
     officer: Officer,
-    services: Held,
+    services: ServicesDep,
     kind: FromQuery[str | None] = None,
     area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,
     waited_h: WaitedH = None,
-) -> Claim:
+) -> ReviewLease:
     filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
-    return await claims.claim_next(services, officer, filters, utc_now())
+    return await leases.claim_next(services, officer, filters, utc_now())
 
 
 @post(
     "/queue/accept",
     status_code=200,
-    responses=_SIGNED,
+    responses=SIGNED,
     description="Accept visits without findings (but those that `review.bulk_tolerates` of their area names); "
     "each answers for itself.",
 )
@@ -211,31 +210,35 @@ async def accept_many(data: JSONBody[AcceptMany], officer: Officer, session: Ses
 
 
 @post("/queue/{visit_id:uuid}/claim", status_code=200, responses=_CLAIMING)
-async def claim_visit(visit_id: FromPath[UUID], officer: Officer, session: Session, services: Held) -> Claim:
-    return await claims.claim(session, officer, visit_id, services.settings, utc_now())
+async def claim_visit(
+    visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
+) -> ReviewLease:
+    return await leases.claim_visit_lease(session, officer, visit_id, services.settings, utc_now())
 
 
 @post("/queue/{visit_id:uuid}/heartbeat", status_code=200, responses=_CLAIMING)
-async def keep_claim(visit_id: FromPath[UUID], officer: Officer, session: Session, services: Held) -> Claim:
-    return await claims.keep(session, officer, visit_id, services.settings, utc_now())
+async def keep_claim(
+    visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
+) -> ReviewLease:
+    return await leases.renew_lease(session, officer, visit_id, services.settings, utc_now())
 
 
 @post("/queue/{visit_id:uuid}/release", status_code=204, responses=_CLAIMING)
 async def release_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> None:
-    await claims.release(session, officer, visit_id)
+    await leases.release_lease(session, officer, visit_id)
 
 
 @post("/queue/{visit_id:uuid}/hand-over", status_code=200, responses=_CLAIMING | problems("review.holder_unfit"))
 async def hand_over_visit(
-    visit_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: Held
-) -> Claim:
-    return await claims.hand_over(session, officer, visit_id, data.to_staff_id, services.settings, utc_now())
+    visit_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: ServicesDep
+) -> ReviewLease:
+    return await leases.hand_over(session, officer, visit_id, data.to_staff_id, services.settings, utc_now())
 
 
 @post(
     "/visits/{visit_id:uuid}/decision",
     status_code=200,
-    responses=_SIGNED
+    responses=SIGNED
     | problems(
         "thing.not_found",
         "request.invalid",
@@ -284,14 +287,16 @@ def _version(if_match: str | None) -> int | None:
     status_code=200,
     responses=_CLAIMING | problems("review.own_visit", "review.not_decided", "review.undo_too_late"),
 )
-async def undo_decision(visit_id: FromPath[UUID], officer: Officer, session: Session, services: Held) -> Claim:
+async def undo_decision(
+    visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
+) -> ReviewLease:
     return await decisions.undo_decision(session, officer, visit_id, services.settings, utc_now())
 
 
 @post(
     "/visits/{visit_id:uuid}/reopen",
     status_code=204,
-    responses=_SIGNED
+    responses=SIGNED
     | problems(
         "thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.blind", "review.not_decided"
     ),
@@ -300,22 +305,22 @@ async def reopen_visit(visit_id: FromPath[UUID], data: JSONBody[Reason], officer
     await decisions.reopen_visit(session, officer, visit_id, data.reason, utc_now())
 
 
-@get("/visits/{visit_id:uuid}", responses=_SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"))
+@get("/visits/{visit_id:uuid}", responses=SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"))
 async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitPage:
-    return await visit_page.open_visit(session, officer, visit_id)
+    return await visit_detail.open_visit(session, officer, visit_id)
 
 
 @get(
     "/visits/{visit_id:uuid}/findings/history",
-    responses=_SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"),
+    responses=SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"),
 )
 async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, session: Session) -> list[PastFinding]:
-    return await visit_page.list_finding_history(session, officer, visit_id)
+    return await visit_detail.list_finding_history(session, officer, visit_id)
 
 
 @get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
-    responses=_SIGNED
+    responses=SIGNED
     | problems(
         "thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased", "store.unavailable"
     ),
@@ -325,11 +330,11 @@ async def link_photo(
     evidence_id: FromPath[UUID],
     officer: Officer,
     session: Session,
-    services: Held,
+    services: ServicesDep,
     draw_watermark: NamedDependency[DrawWatermark],
     rendition: FromQuery[Rendition] = "1280",
 ) -> PhotoLink:
-    return await visit_page.link_photo(
+    return await visit_detail.link_photo(
         session, services, officer, visit_id, evidence_id, rendition, draw_watermark, utc_now()
     )
 

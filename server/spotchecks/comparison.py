@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server.core.checklists.template import INCOME_KINDS, Column, Template, Text, Tolerance, questions_of
-from server.core.checklists.wording import say_income
+from server.checklists.template import INCOME_KINDS, Column, Template, Text, Tolerance, questions_of
+from server.checklists.wording import say_income
 
 NOT_COMPARED = frozenset({"text", "photo", "signature", "geopoint"})
 Answers = dict[str, Any]

@@ -9,31 +9,32 @@ from sqlalchemy import Boolean, Text, column, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from server import audit
+from server.checklists.template import Column, Template
+from server.checklists.template import Text as Words
+from server.checklists.wording import say_answer
 from server.core import jobs
 from server.core.access import REVIEW_ROLES, Caller, found, in_areas, readable, require
-from server.core.checklists.template import Column, Template
-from server.core.checklists.template import Text as Words
-from server.core.checklists.wording import say_answer
 from server.core.database import open_session
+from server.core.http import ResponseBody
 from server.core.paging import Page, read_cursor, write_cursor
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.wire import Answer
-from server.models import audit
-from server.models.answers import asked_answers
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
-from server.models.review import SpotCheck, keep_blind
+from server.models.review import SpotCheck
 from server.models.visits import Visit, VisitInvestigator
+from server.spotchecks.blinding import require_not_blinded
 from server.spotchecks.comparison import compare, name_cells
 from server.spotchecks.teams import end_grants
+from server.visits.answers import read_asked_answers
 
 By = Literal["question", "caseworker", "village"]
 
 
-class Agreement(Answer):
+class Agreement(ResponseBody):
     """Of one question, caseworker or village: how many answers were compared, and how many agreed."""
 
     key: str
@@ -43,7 +44,7 @@ class Agreement(Answer):
     percent: float
 
 
-class SpotCheckLine(Answer):
+class SpotCheckLine(ResponseBody):
     id: UUID
     plan_id: UUID | None
     visit_id: UUID
@@ -60,7 +61,7 @@ class SpotCheckLine(Answer):
     agreed: int
 
 
-class ComparedLine(Answer):
+class ComparedLine(ResponseBody):
     """`first` and `second` as recorded; `label`, `tolerance` and the two sayings are for people, in both languages.
 
     `tolerance` is how far the answers may lie apart and still agree: an amount, a share of the first, or the larger.
@@ -129,7 +130,7 @@ async def _compare(session: AsyncSession, first: Visit, second: Visit) -> list[d
     )
     body, other = await _body(session, first), await _body(session, second)
     answers = [
-        asked_answers(one, asked, household, household.members) for one, asked in ((first, body), (second, other))
+        read_asked_answers(one, asked, household, household.members) for one, asked in ((first, body), (second, other))
     ]
     shared = {one["id"] for section in other["sections"] for one in section["questions"]}
     return [
@@ -257,7 +258,7 @@ async def open_comparison(session: AsyncSession, caller: Caller, spot_check_id: 
     """
     check: SpotCheck = found(await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id)))
     if check.comparison:
-        await keep_blind(session, caller, check.visit_id)
+        await require_not_blinded(session, caller, check.visit_id)
     audit.record(session, caller, "spot_check.opened", "spot_check", check.id, area_code=check.area_code)
     first = await session.get_one(Visit, check.visit_id)
     cells = name_cells(convert(await _body(session, first), Template))

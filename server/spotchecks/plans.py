@@ -9,11 +9,11 @@ from msgspec import Meta, convert, to_builtins
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
+from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
-from server.core.wire import Answer, ShortText, Wire
-from server.models import audit
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
@@ -25,7 +25,7 @@ CHINA = ZoneInfo("Asia/Shanghai")
 PLANNING_ROLES = frozenset({Role.COUNTY_OFFICER, Role.SUPERVISOR})
 
 
-class WritePlan(Wire):
+class WritePlan(RequestBody):
     area_code: Annotated[str, Meta(pattern="^[0-9]{2,12}$")]
     name: ShortText
     period_from: date
@@ -33,13 +33,13 @@ class WritePlan(Wire):
     design: Design
 
 
-class Seed(Wire):
+class Seed(RequestBody):
     """Something nobody could choose: the numbers of a public lottery drawn after the plan was published."""
 
     seed: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class PlanLine(Answer):
+class PlanLine(ResponseBody):
     id: UUID
     area_code: str
     name: str

@@ -7,10 +7,10 @@ from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.access import REVIEW_ROLES, require
+from server.core.http import BEARER, SIGNED, Officer, ResponseBody, Session, problems
 from server.core.paging import Page
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, Answer, Officer, Session, problems
-from server.models.exports import export_of, in_words
+from server.http.exports import export_of, in_words
 from server.spotchecks import outcomes, plans, teams
 from server.spotchecks.draw import PlanFile
 from server.spotchecks.outcomes import Agreement, By, ComparedLine, SpotCheckLine
@@ -18,11 +18,10 @@ from server.spotchecks.plans import PlanLine, Seed, WritePlan
 from server.spotchecks.sample_size import sample_size, seen_error
 from server.spotchecks.teams import Team
 
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-_ONE = _SIGNED | problems("thing.not_found")
+_ONE = SIGNED | problems("thing.not_found")
 
 
-class SampleSize(Answer):
+class SampleSize(ResponseBody):
     """`sees_error_percent`: what a sample of `sample` visits can tell, ± in percent points."""
 
     population: int
@@ -31,11 +30,11 @@ class SampleSize(Answer):
     confidence_percent: float
 
 
-class Sent(Answer):
+class Sent(ResponseBody):
     assignment_id: UUID
 
 
-@get("/spot-check-plans", responses=_SIGNED)
+@get("/spot-check-plans", responses=SIGNED)
 async def list_plans(officer: Officer, session: Session) -> list[PlanLine]:
     return await plans.list_plans(session, officer)
 
@@ -80,7 +79,7 @@ async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[Seed], officer: Offi
     return await plans.draw_plan(session, officer, plan_id, data.seed, utc_now())
 
 
-@get("/spot-checks", responses=_SIGNED)
+@get("/spot-checks", responses=SIGNED)
 async def list_spot_checks(
     officer: Officer,
     session: Session,
@@ -125,7 +124,7 @@ async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, sessi
     return await outcomes.open_comparison(session, officer, spot_check_id)
 
 
-@get("/spot-checks/agreement", responses=_SIGNED)
+@get("/spot-checks/agreement", responses=SIGNED)
 async def list_agreement(
     officer: Officer,
     session: Session,
@@ -151,7 +150,7 @@ export_agreement = export_of(
 
 @get(
     "/spot-checks/sample-size",
-    responses=_SIGNED,
+    responses=SIGNED,
     description="How many visits to draw (Cochran, finite population); with `sample`, what error that many see.",
 )
 async def size_sample(

@@ -10,28 +10,28 @@ from uuid import UUID
 from sqlalchemy import Text, cast, func, literal, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core import jobs
 from server.core.access import FIELD_ROLES, Caller, found, readable, require
 from server.core.errors import Problem
+from server.core.http import RequestBody
 from server.core.ids import new_id
-from server.core.wire import Wire
-from server.models import audit
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence
-from server.models.feed import announce, announce_to
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff, StaffRole
 from server.models.review import SpotCheck
 from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.plans import PLANNING_ROLES
+from server.sync_feed.publish import publish_change, publish_to
 
 # What the trail says of somebody who has seen the answers of a visit.
 READING = ("visit.opened", "visit.bundled", "photo.linked", "spot_check.opened")
 
 
-class Team(Wire):
+class Team(RequestBody):
     staff_id: UUID
     partner_id: UUID
     due_on: date
@@ -64,9 +64,9 @@ async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, 
     check.state, check.staff_id, check.partner_id = "assigned", team.staff_id, team.partner_id
     check.assignment_id = assignment.id
     check.grants = await _grant(session, caller, first.household_id, people, now)
-    await announce(session, "households", [first.household_id])
+    await publish_change(session, "households", [first.household_id])
     for person in sorted(people):
-        await announce_to(session, person, "assignments", [str(assignment.id)])
+        await publish_to(session, person, "assignments", [str(assignment.id)])
     await jobs.defer(
         session,
         "notifications.tell",
@@ -154,7 +154,7 @@ async def _blind_checklist(session: AsyncSession, first: Visit) -> ChecklistTemp
         )
         session.add(again)
         await session.flush()  # announce reads it
-        await announce(session, "checklists", [again.id])
+        await publish_change(session, "checklists", [again.id])
     return again
 
 
@@ -182,4 +182,4 @@ async def end_grants(session: AsyncSession, check: SpotCheck, household_id: UUID
         .where(Caseload.id.in_([UUID(one) for one in check.grants]), Caseload.revoked_at.is_(None))
         .values(revoked_at=now, revoke_reason="spot_check")
     )
-    await announce(session, "households", [household_id], reason="spot_check")
+    await publish_change(session, "households", [household_id], reason="spot_check")

@@ -13,16 +13,16 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
 from server.core.access import Caller, readable
 from server.core.errors import Problem
-from server.core.wire import Answer, Wire
-from server.models import audit
-from server.models.feed import send_again
+from server.core.http import RequestBody, ResponseBody
 from server.models.households import Assignment, Household
 from server.models.workload import DayPlanStop
+from server.sync_feed.publish import republish
 
 
-class Stop(Answer):
+class Stop(ResponseBody):
     assignment_id: UUID
     household_id: UUID
     head_name: str
@@ -32,12 +32,12 @@ class Stop(Answer):
     is_done: bool
 
 
-class DayPlan(Answer):
+class DayPlan(ResponseBody):
     day: date
     stops: list[Stop]
 
 
-class PlanDay(Wire):
+class PlanDay(RequestBody):
     """The day's visits in their order; those planned for another day move here."""
 
     assignment_ids: Annotated[list[UUID], Meta(max_length=100)]
@@ -92,7 +92,7 @@ async def plan_day(session: AsyncSession, caller: Caller, day: date, asked: Plan
             )
         )
     left = await _leave_others_behind(session, caller, day, wanted)
-    await send_again(session, caller.id, "assignments", [str(one) for one in (*wanted, *left)])
+    await republish(session, caller.id, "assignments", [str(one) for one in (*wanted, *left)])
     audit.record(session, caller, "day_plan.ordered", "day_plan", day, stops=len(wanted))
     return await list_days(session, caller, day, day)
 

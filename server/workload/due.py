@@ -8,20 +8,21 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.http import ResponseBody
 from server.core.paging import Page, cut_page, read_place
-from server.core.wire import Answer
-from server.core.workdays import working_days_between
-from server.models.areas import Area, load_overrides
+from server.core.working_days import working_days_between
+from server.models.areas import Area
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff
 from server.models.review import SpotCheck
 from server.models.visits import VisitInvestigator
+from server.policy.resolver import load_overrides
 
 Which = Literal["due", "overdue"]
 LONGEST_PAGE = 200
 
 
-class DueLine(Answer):
+class DueLine(ResponseBody):
     """`days_over` and `working_days_over` are negative while there is time.
 
     `certain` is false where a working day on the way is in no published calendar.

@@ -10,7 +10,7 @@ from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.workdays import day_of
+from server.core.working_days import day_of
 from server.models.feed import Feed
 from server.models.households import Assignment, Household
 

@@ -6,41 +6,41 @@ from typing import Annotated
 from litestar import Router, get, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from server.core.checklists.wording import say_visit
+from server.checklists.wording import say_visit
+from server.core.http import BEARER, SIGNED, AreaFilter, CallerDep, FieldStaff, Officer, Session, problems
 from server.core.paging import Page
 from server.core.tokens import utc_now
-from server.core.wire import BEARER, AreaFilter, CallerDep, Officer, Session, Worker, problems
-from server.core.workdays import day_of
-from server.models.exports import export_of
-from server.workload import blocked, day_plans, due
-from server.workload.blocked import BlockedLine
+from server.core.working_days import day_of
+from server.http.exports import export_of
+from server.workload import day_plans, due, unfulfilled_orders
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueLine, Which
-
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
+from server.workload.unfulfilled_orders import BlockedLine
 
 
 def _today() -> date:
     return day_of(utc_now())
 
 
-@get("/day-plans", responses=_SIGNED)
+@get("/day-plans", responses=SIGNED)
 async def list_day_plans(
-    worker: Worker,
+    field_staff: FieldStaff,
     session: Session,
     first: Annotated[date | None, QueryParameter(name="from")] = None,
     last: Annotated[date | None, QueryParameter(name="to")] = None,
 ) -> list[DayPlan]:
     begin = first or _today()
-    return await day_plans.list_days(session, worker, begin, last or begin + timedelta(days=60))
+    return await day_plans.list_days(session, field_staff, begin, last or begin + timedelta(days=60))
 
 
-@put("/day-plans/{day:date}", responses=_SIGNED | problems("thing.not_found"))
-async def plan_day(day: FromPath[date], data: JSONBody[PlanDay], worker: Worker, session: Session) -> list[DayPlan]:
-    return await day_plans.plan_day(session, worker, day, data)
+@put("/day-plans/{day:date}", responses=SIGNED | problems("thing.not_found"))
+async def plan_day(
+    day: FromPath[date], data: JSONBody[PlanDay], field_staff: FieldStaff, session: Session
+) -> list[DayPlan]:
+    return await day_plans.plan_day(session, field_staff, day, data)
 
 
-@get("/due", responses=_SIGNED)
+@get("/due", responses=SIGNED)
 async def list_due(
     officer: Officer,
     session: Session,
@@ -55,7 +55,7 @@ async def list_due(
     )
 
 
-@get("/blocked-visits", responses=_SIGNED | problems("request.invalid"))
+@get("/blocked-visits", responses=SIGNED | problems("request.invalid"))
 async def list_blocked_visits(
     caller: CallerDep,
     session: Session,
@@ -65,7 +65,7 @@ async def list_blocked_visits(
     limit: FromQuery[int] = 50,
 ) -> Page[BlockedLine]:
     """Visits that were ordered and wait for a checklist of their kind."""
-    return await blocked.list_blocked(session, caller, area=area, kind=kind, cursor=cursor, limit=limit)
+    return await unfulfilled_orders.list_blocked(session, caller, area=area, kind=kind, cursor=cursor, limit=limit)
 
 
 export_due = export_of(

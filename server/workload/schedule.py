@@ -15,22 +15,24 @@ from uuid import UUID
 from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
+from server.checklists.publishing import newest_checklist
+from server.checklists.wording import say_visit
 from server.core import jobs
-from server.core.checklists.wording import say_visit
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
 from server.core.tokens import utc_now
-from server.core.workdays import day_of
-from server.models import audit
-from server.models.areas import rule_values
-from server.models.checklists import ChecklistTemplate, newest_checklist
-from server.models.feed import Feed, announce
+from server.core.working_days import day_of
+from server.models.checklists import ChecklistTemplate
+from server.models.feed import Feed
 from server.models.households import Assignment, Household
 from server.models.visits import Visit
-from server.models.workload import BlockedVisit, keep_blocked, who_mends_blocked
-from server.workload.blocked import place_blocked
-from server.workload.rounds import plan_days
+from server.models.workload import BlockedVisit
+from server.policy.resolver import policy_values
+from server.sync_feed.publish import publish_change
+from server.workload.route_planning import plan_days
+from server.workload.unfulfilled_orders import place_blocked, record_unfulfilled_order, who_can_fulfil
 
 MONTHS_IN_YEAR = 12
 COUNTS_AS_REVIEW = ("intake", "review")
@@ -72,7 +74,7 @@ async def schedule(session: AsyncSession, county_code: str, now: datetime) -> in
     written: list[UUID] = []
     blocked = 0
     for village, homes in (await _homes(session, county_code)).items():
-        rules = await rule_values(session, village, today)
+        rules = await policy_values(session, village, today)
         soon = due_soon(village, homes, rules, today)
         checklist = await newest_checklist(session, village, "review") if soon else None
         if checklist is not None:
@@ -80,7 +82,7 @@ async def schedule(session: AsyncSession, county_code: str, now: datetime) -> in
         else:
             blocked += await _keep(session, village, soon)
     await session.flush()  # announce reads them
-    await announce(session, "assignments", written)
+    await publish_change(session, "assignments", written)
     await plan_days(session, county_code, today)
     if written:
         audit.record(
@@ -111,7 +113,9 @@ def _write(session: AsyncSession, soon: list[tuple[Home, date]], checklist: Chec
 async def _keep(session: AsyncSession, village: str, soon: list[tuple[Home, date]]) -> int:
     """No checklist is published for reviews here: they are kept, and somebody hears of it."""
     kept = [
-        await keep_blocked(session, household_id=home.household_id, area_code=village, kind="review", due_on=on)
+        await record_unfulfilled_order(
+            session, household_id=home.household_id, area_code=village, kind="review", due_on=on
+        )
         for home, on in soon
     ]
     return sum(one is not None for one in kept)
@@ -125,7 +129,7 @@ async def _tell_blocked(session: AsyncSession, county_code: str, count: int, tod
         kind="visit_blocked",
         thing=f"scheduled:{county_code}:{today}",
         area_code=county_code,
-        staff_ids=await who_mends_blocked(session, county_code),
+        staff_ids=await who_can_fulfil(session, county_code),
         facts={"count": count, "what": what.zh, "whatEn": what.en},
     )
 

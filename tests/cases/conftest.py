@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases.makers import Office
+from tests.makers.cases import Office
 
 
 @pytest.fixture

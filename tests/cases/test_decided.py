@@ -4,20 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
-from server.cases.benefits import take_effect
-from server.cases.progress import _county_was_there
+from server.benefits.changes import take_effect
+from server.cases.transitions import _county_was_there
 from server.core.database import open_session
 from server.core.tokens import utc_now
-from server.core.workdays import CHINA, day_of
+from server.core.working_days import CHINA, day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
 from server.models.households import Assignment, Household, HouseholdMember
 from server.models.people import StaffRole
 from server.models.visits import Visit
-from tests.cases.makers import calculated, done, look
-from tests.cases.test_changes import earns, household_of, in_force
+from tests.benefits.test_changes import earns, household_of, in_force
 from tests.cases.test_procedure import to_county
 from tests.cases.test_whole_case import accepted, visit
+from tests.makers.cases import calculated, done, look
 
 
 async def test_a_stop_holds_from_the_first_minute_of_its_month_and_ends_the_class(office, services):

@@ -6,8 +6,8 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine, text
 
+from server.cli.migrate import alembic_config, upgrade
 from server.core.database import async_url
-from server.migrating import alembic_config, upgrade
 
 CASE = "(SELECT id FROM case_file ORDER BY number LIMIT 1)"
 HOUSEHOLD = "(SELECT household_id FROM case_file ORDER BY number LIMIT 1)"

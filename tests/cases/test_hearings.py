@@ -11,7 +11,7 @@ from server.models import Base
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.people import Staff, StaffRole
-from tests.cases.makers import VILLAGE, done, look, refused
+from tests.makers.cases import VILLAGE, done, look, refused
 
 NAMES = [f"评议员{n:02d}" for n in range(10)]
 

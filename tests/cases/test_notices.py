@@ -3,12 +3,12 @@
 import pytest
 
 from server.core.money import format_fen
-from server.core.printing import Notice, draw_qr, print_notice
-from tests.cases.makers import calculated, done, look
+from server.core.pdf import Notice, draw_qr, print_notice
 from tests.cases.test_hearings import at_hearing, call, count
-from tests.cases.test_households import apply
-from tests.cases.test_postings import drafted, to_posting
+from tests.households.test_register import apply
+from tests.makers.cases import calculated, done, look
 from tests.pdf import words
+from tests.postings.test_postings import drafted, to_posting
 
 
 async def printed(desk, path):

@@ -14,7 +14,7 @@ from server.models.evidence import MismatchedUpload
 from server.models.households import HouseholdMember
 from server.models.notifications import Notice
 from server.models.people import ResidentBinding
-from tests.cases.makers import VILLAGE, look
+from tests.makers.cases import VILLAGE, look
 from tests.phones import tiny_photo
 from tests.uploads.tus import create, head, patch
 

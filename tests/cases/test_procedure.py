@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from server.cases.benefits import month_after
+from server.benefits.changes import month_after
 from server.cases.deadlines import restore_deadlines
-from server.cases.procedure import ACTS, MOVES, STANDINGS, judge
-from server.cases.progress import begin_payments
+from server.cases.transitions import begin_payments
+from server.cases.workflow import ACTS, MOVES, STANDINGS, judge
 from server.core.access import Role
 from server.core.database import open_session
 from server.core.errors import CATALOGUE
 from server.core.ids import new_id
 from server.core.tokens import utc_now
-from server.core.workdays import Length, day_of, end_of, length_of
+from server.core.working_days import Length, day_of, end_of, length_of
 from server.models.areas import CalendarDay
 from server.models.audit import AuditEntry
 from server.models.cases import CASE_STATES, CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
 from server.models.households import Assignment, Household
-from tests.cases.makers import calculated, done, look, refused, step
+from tests.makers.cases import calculated, done, look, refused, step
 
 TABLE = Path(__file__).parent / "who_may_do_what.txt"
 SHORT = {"auth.forbidden": "·", "case.not_now": "-", "case.closed": "x", "case.suspended": "s"}

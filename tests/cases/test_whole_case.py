@@ -4,20 +4,20 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from server.cases.progress import begin_payments
+from server.cases.transitions import begin_payments
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.cases import CaseFile
-from server.models.feed import announce
 from server.models.households import Assignment, Household
-from tests.cases import offices
-from tests.cases.makers import TOWN, VILLAGE, calculated, done, look, refused
-from tests.cases.test_crosschecks import import_, request_file
-from tests.cases.test_households import household
-from tests.cases.test_postings import end, opened
+from server.sync_feed.publish import publish_change
+from tests.crosschecks.test_crosschecks import import_, request_file
+from tests.households.test_register import household
+from tests.makers import offices
+from tests.makers.cases import TOWN, VILLAGE, calculated, done, look, refused
 from tests.pdf import words
 from tests.phones import Desk, make_kit
+from tests.postings.test_postings import end, opened
 from tests.test_first_path import push_whole
 
 SIGN_IN = "/auth/v1/resident/sign-in-wechat"
@@ -31,7 +31,7 @@ async def clear_desk(office):
         for one in rows:
             one.state = "cancelled"
         await session.flush()
-        await announce(session, "assignments", [one.id for one in rows])
+        await publish_change(session, "assignments", [one.id for one in rows])
 
 
 async def visit(office, case_id):

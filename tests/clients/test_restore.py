@@ -7,13 +7,13 @@ import subprocess
 import msgspec
 from sqlalchemy import select, text
 
+from server import audit
 from server.app import create_app
+from server.cli.maintenance import check_audit
+from server.cli.migrate import upgrade
 from server.core.ids import new_id
 from server.core.services import open_services
-from server.embedded import EmbeddedPostgres, _postgres_binaries
-from server.maintenance import check_audit
-from server.migrating import upgrade
-from server.models import audit
+from server.devserver.embedded import EmbeddedPostgres, _postgres_binaries
 from server.models.visits import Visit
 from tests.clients.test_rxdb import alive
 from tests.phones import Phone, System, make_kit

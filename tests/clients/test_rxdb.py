@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from server.core.ids import new_id
-from server.models.feed import KeptRow, announce
+from server.models.feed import QuarantinedRow
 from server.models.households import Household
 from server.models.visits import Visit
+from server.sync_feed.publish import publish_change
 from tests.clients.proxy import Proxy
 from tests.phones import make_kit, tiny_photo
 from tests.test_first_path import push_whole
@@ -56,7 +57,7 @@ async def pull_to_the_end(person, collection, digest):
 
 async def kept(services, kept_as):
     async with services.sessions() as session:
-        return list(await session.scalars(select(KeptRow).where(KeptRow.kept_as == kept_as)))
+        return list(await session.scalars(select(QuarantinedRow).where(QuarantinedRow.kept_as == kept_as)))
 
 
 async def count_receipts(services):
@@ -234,7 +235,7 @@ async def test_the_live_stream_brings_a_change_without_anyone_asking(phones, liv
     one = next(iter(await a.documents("households")))
     async with services.sessions.begin() as session:
         await session.execute(update(Household).where(Household.id == one).values(address="moved"))
-        await announce(session, "households", [one])
+        await publish_change(session, "households", [one])
     for _ in range(60):
         if (await a.documents("households"))[one]["address"] == "moved":
             break

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, insert, select, true
 
 from server.core.ids import new_id
-from server.models.feed import announce
 from server.models.households import Caseload, Household
+from server.sync_feed.publish import publish_change
 from tests.clients.test_rxdb import alive, assert_agree, count_receipts, open_phone
 from tests.phones import make_kit
 
@@ -67,7 +67,7 @@ async def test_a_phone_carries_2000_households(phones, live, phone, services):
         ids = list(await session.scalars(select(Household.id).where(Household.id.not_in(held))))
         session.add_all(Caseload(household_id=one, staff_id=phone.id) for one in ids)
         await session.flush()
-        await announce(session, "households", ids)
+        await publish_change(session, "households", ids)
     a = await open_phone(phones, "a", live, phone, batch=500, collections=["households"])
     await a.sync()
     held = await a.documents("households")

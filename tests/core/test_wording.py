@@ -2,8 +2,8 @@
 
 import pytest
 
-from server.core.checklists.template import Choice, Column, Question, Text
-from server.core.checklists.wording import say_answer, say_rows
+from server.checklists.template import Choice, Column, Question, Text
+from server.checklists.wording import say_answer, say_rows
 
 LABEL = Text("题", "question")
 WORK = (Choice("casual", Text("零工", "casual work")), Choice("farming", Text("务农", "farming")))

@@ -5,12 +5,12 @@ import itertools
 
 import numpy as np
 import pytest
-from media_makers import encode, make_scene
 from PIL import Image, ImageDraw, ImageOps
 
 from media.crops import lay_over, mirror
 from media.fingerprint import distance, fingerprint, fingerprints
-from media.marks import BITS, KEY_BITS, MOST, find_marks, key_of
+from media.keypoints import BITS, KEY_BITS, MOST, find_marks, key_of
+from tests.makers.photos import encode, make_scene
 
 NEAR = 31
 # Shares of the left, top, right and bottom side.

@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from media_makers import encode, make_picture, make_scene
 from PIL import Image, ImageEnhance
 
 from media.fingerprint import BITS, distance, fingerprint
 from media.photo import examine
 from media.renditions import make_renditions
+from tests.makers.photos import encode, make_picture, make_scene
 
 NEAR = 31  # the distance PDQ's authors advise for "the same picture"
 

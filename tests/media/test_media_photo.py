@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pillow_heif
 import pytest
-from media_makers import (
+from PIL import Image, ImageFile
+
+from media import refusals
+from media.limits import Limits
+from media.photo import PhotoFacts, examine
+from media.renditions import make_renditions
+from tests.makers.photos import (
     encode,
     make_exif,
     make_jpeg,
@@ -18,12 +24,6 @@ from media_makers import (
     png_chunk,
     with_app1,
 )
-from PIL import Image, ImageFile
-
-from media import refusals
-from media.limits import Limits
-from media.photo import PhotoFacts, examine
-from media.renditions import make_renditions
 
 
 def clock(*parts):

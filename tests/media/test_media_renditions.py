@@ -5,12 +5,12 @@ import io
 import numpy as np
 import pillow_heif
 import pytest
-from media_makers import encode, make_exif, make_jpeg, make_picture
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from media import refusals
 from media.photo import examine
 from media.renditions import load_upright, make_renditions
+from tests.makers.photos import encode, make_exif, make_jpeg, make_picture
 
 
 def render(content):

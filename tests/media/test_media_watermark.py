@@ -3,10 +3,10 @@
 import io
 
 import pytest
-from media_makers import encode, make_jpeg
 from PIL import Image
 
 from media.watermark import _load_font, _margin, _set_text, watermark
+from tests.makers.photos import encode, make_jpeg
 
 LINES = [
     "2026-11-23 09:42:10 +08:00  示例县青山镇柳树村民委员会",

@@ -18,14 +18,14 @@ from server.models.feed import Feed
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, ResidentBinding, Staff
-from server.notifications import messages, telling
-from server.notifications.telling import quiet_for
+from server.notifications import dispatch, messages
+from server.notifications.dispatch import quiet_for
 from server.notifications.wording import KINDS
 from server.workload.reminders import remind
-from tests.cases.makers import Office, done
-from tests.cases.test_postings import end, opened, to_posting
+from tests.makers.cases import Office, done
+from tests.makers.visits import MORNING, Ground
 from tests.phones import Desk
-from tests.review.makers import MORNING, Ground
+from tests.postings.test_postings import end, opened, to_posting
 
 TEMPLATE = "template-assigned"
 NOON = datetime(2026, 11, 10, 4, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Wire:
 async def wire(services, monkeypatch):
     """Day in China, whatever the clock says, and WeChat at the other end."""
     played = Wire()
-    for module in (telling, messages):
+    for module in (dispatch, messages):
         monkeypatch.setattr(module, "utc_now", lambda: NOON)
     wechat = Wechat("http://wechat.test", "wx-demo", "demo", transport=httpx.MockTransport(played.handle), pauses_s=())
     object.__setattr__(services, "wechat", wechat)
@@ -252,7 +252,7 @@ async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
 ):
     night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)
     for change in ({"wechat_openid": None}, {"disabled_at": NOON}):
-        for module in (telling, messages):
+        for module in (dispatch, messages):
             monkeypatch.setattr(module, "utc_now", lambda: night)
         await consent(worker)
         await tell(system, worker, f"caseload:{change}")
@@ -272,7 +272,7 @@ async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
     system, services, worker, wire, monkeypatch, county
 ):
     night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)
-    for module in (telling, messages):
+    for module in (dispatch, messages):
         monkeypatch.setattr(module, "utc_now", lambda: night)
     await consent(worker)
     await tell(system, worker)
@@ -299,7 +299,7 @@ async def test_only_whose_phones_have_a_visit_and_who_still_work_hear_of_it(syst
     told = {"kind": "assigned", "area_code": "339901001", "assignment_id": held, "facts": {"count": 1}}
 
     async def readers(thing):
-        await telling.tell(services, thing=thing, **told)
+        await dispatch.notify(services, thing=thing, **told)
         async with services.sessions() as session:
             return set(await session.scalars(select(Notice.staff_id).where(Notice.thing == thing)))
 
@@ -319,7 +319,7 @@ async def test_who_is_no_longer_bound_to_a_household_hears_nothing_of_it(service
         for one, ended in zip(people, (None, NOON), strict=True):
             binding = {"resident_id": one.id, "household_id": home.id, "member_id": member.id, "ended_at": ended}
             session.add(ResidentBinding(**binding))
-    await telling.tell(services, kind="posted", thing="p", area_code=home.area_code, household_id=str(home.id))
+    await dispatch.notify(services, kind="posted", thing="p", area_code=home.area_code, household_id=str(home.id))
     async with services.sessions() as session:
         assert list(await session.scalars(select(Notice.resident_id))) == [people[0].id]
 
@@ -420,7 +420,7 @@ async def test_a_worker_killed_while_asking_does_not_ask_again(system, services,
 async def test_a_message_of_the_night_waits_until_morning(system, services, worker, wire, monkeypatch):
     await consent(worker)
     night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)  # 23:30 in China
-    for module in (telling, messages):
+    for module in (dispatch, messages):
         monkeypatch.setattr(module, "utc_now", lambda: night)
     await tell(system, worker)
     assert (await worker.http.get("/field/v1/notices")).json()["unread"] == 1
@@ -564,7 +564,7 @@ async def test_a_message_that_waits_is_not_sent_once_the_binding_has_ended_and_c
 ):
     resident, case = follower
     await consent(resident, place="resident", **{"t-accepted": "accept"})
-    await telling.tell(services, **accepted(case))
+    await dispatch.notify(services, **accepted(case))
     assert (await only_notice(services)).message == "waiting"
     answer = await resident.http.post("/auth/v1/resident/unbind", json={"caseId": str(case.id)})
     assert answer.status_code == 204

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.review.makers import Ground
+from tests.makers.visits import Ground
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from server.models.people import Device, StaffRole
 from server.models.review import ReviewItem
 from server.models.visits import Visit, VisitInvestigator
 from server.review.live import QueueWatch
-from tests.review.makers import MORNING
+from tests.makers.visits import MORNING
 from tests.review.test_queue import claim
 
 TODAY = date(2026, 11, 20)

@@ -10,16 +10,17 @@ import pytest
 from sqlalchemy import event, select, text, update
 
 from server.core.database import open_session
-from server.core.sheets import cell
+from server.core.spreadsheets import cell
 from server.core.tokens import utc_now
-from server.core.workdays import day_of
+from server.core.working_days import day_of
 from server.models.areas import AreaRule
 from server.models.households import Assignment, Household
 from server.models.people import StaffRole
-from server.models.review import Decision, fold_months, tally
+from server.models.review import Decision
 from server.models.visits import Visit
-from server.review.examination import examine_visit
-from tests.review.makers import MORNING
+from server.review.run_checks import check_visit
+from server.review.tallies import fold_months, tally
+from tests.makers.visits import MORNING
 from tests.review.test_queue import claim, decide
 
 DAY = timedelta(days=1)
@@ -184,7 +185,7 @@ async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, co
     async with open_session(ground.services.sessions) as session:
         (await session.get_one(Visit, visits[3])).state = "submitted"
     for visit in (*visits[3:5], visits[3]):
-        await examine_visit(ground.services, visit_id=str(visit))
+        await check_visit(ground.services, visit_id=str(visit))
     async with ground.services.sessions() as session:
         counted = [tuple(one) for one in await session.execute(COUNTED)]
     lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **NOVEMBER})).json()

@@ -1,15 +1,15 @@
 """Frauds of known truth in a small county; `make bench` prints the same for a larger one."""
 
-from server.review.rules import RULES
-from tests.review.cunning import ALL, plant_tricks
-from tests.review.frauds import plant
-from tests.review.honest import SCENARIOS, plant_honest
+from server.review.checks.registry import CHECKS
+from tests.makers.cunning_frauds import ALL, plant_tricks
+from tests.makers.frauds import plant
+from tests.makers.honest_visits import SCENARIOS, plant_honest
 
 
 async def test_every_planted_fraud_is_found_and_honest_visits_are_left_alone(ground, system):
     scores = {one.code: one for one in await plant(ground, honest=12, each=1, run_jobs=system.run_jobs)}
     assert [code for code, one in scores.items() if not one.planted] == []
-    assert scores.keys() == {rule.code for rule in RULES}
+    assert scores.keys() == {rule.code for rule in CHECKS}
     missed = {code: (one.found, one.planted) for code, one in scores.items() if one.found < one.planted}
     assert missed == {}
     assert {code: one.wrong for code, one in scores.items() if one.wrong} == {}

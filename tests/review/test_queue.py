@@ -16,8 +16,8 @@ from server.models.evidence import Evidence
 from server.models.people import Staff, StaffRole
 from server.models.review import Decision, QueueCount, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
-from server.review.examination import examine_visit, fold, on_rule_changed
-from tests.review.makers import MORNING
+from server.review.run_checks import check_visit, fold, on_rule_changed
+from tests.makers.visits import MORNING
 
 QUEUE = "/desk/v1/queue"
 DAY = timedelta(days=1)
@@ -87,7 +87,7 @@ async def test_counts_that_are_kept_are_what_counting_gives_whatever_happened(gr
         (await session.get_one(Visit, visits[2])).state = "submitted"
         (await session.get_one(Visit, visits[7])).ended_at = MORNING + 7 * DAY + timedelta(minutes=20)
     for visit in (visits[2], visits[7]):
-        await examine_visit(ground.services, visit_id=str(visit))
+        await check_visit(ground.services, visit_id=str(visit))
 
     async def ask(**query):
         told = (await desk.http.get(f"{QUEUE}/counts", params=query)).json()
@@ -485,7 +485,7 @@ async def test_an_amended_visit_is_to_be_decided_again(ground, desk):
     await decide(desk, visit, "returned", questioned=[{"questionId": "savings_fen", "reason": "存折？"}])
     async with open_session(ground.services.sessions) as session:
         (await session.get_one(Visit, visit)).state = "submitted"
-    await examine_visit(ground.services, visit_id=str(visit))
+    await check_visit(ground.services, visit_id=str(visit))
     assert (await ground.item(visit)).state == "waiting"
     async with ground.services.sessions() as session:
         assert (await session.get_one(Visit, visit)).state == "under_review"
@@ -559,7 +559,7 @@ async def test_a_decision_and_an_examination_that_cross_wait_for_each_other(grou
     visits = [await ground.examined(n, started_at=MORNING + n * DAY) for n in range(4)]
     for visit in visits:
         await claim(desk, visit)
-    looks = [examine_visit(ground.services, visit_id=str(visit)) for visit in visits]
+    looks = [check_visit(ground.services, visit_id=str(visit)) for visit in visits]
     answers = await asyncio.gather(*looks, *(decide(desk, visit) for visit in visits))
     assert [one.status_code for one in answers[4:]] == [200] * 4
     assert {(await ground.item(visit)).state for visit in visits} == {"decided"}

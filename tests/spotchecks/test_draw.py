@@ -6,9 +6,9 @@ import sys
 import msgspec
 import pytest
 
-from server.core.checklists.shipped import load_shipped
-from server.core.checklists.template import questions_of
-from server.paths import ROOT
+from server.checklists.shipped import load_shipped
+from server.checklists.template import questions_of
+from server.core.paths import ROOT
 from server.spotchecks.comparison import compare
 from server.spotchecks.draw import (
     Design,

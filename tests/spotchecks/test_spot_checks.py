@@ -17,10 +17,10 @@ from server.models.households import Assignment, Household
 from server.models.people import Staff, StaffRole
 from server.models.review import ReviewItem, SpotCheck
 from server.models.visits import Visit
-from server.review.examination import examine_visit
+from server.review.run_checks import check_visit
 from server.spotchecks.draw import PlanFile, draw
+from tests.makers.visits import MORNING
 from tests.phones import make_kit
-from tests.review.makers import MORNING
 from tests.test_first_path import push_whole
 
 PLANS = "/desk/v1/spot-check-plans"
@@ -431,7 +431,7 @@ async def test_what_the_second_team_corrects_once_it_may_read_the_first_visit_ch
     async with open_session(ground.services.sessions) as session:
         visit = await session.get_one(Visit, second)
         visit.document = visit.document | {"answers": visit.document["answers"] | {"housing_tenure": "owned"}}
-    await examine_visit(ground.services, visit_id=str(second))
+    await check_visit(ground.services, visit_id=str(second))
     await system.run_jobs()
     assert (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json() == before
 
@@ -464,7 +464,7 @@ async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_coun
     await system.run_jobs()
     assert await state() == "compared"
     assert await ground.codes(first) == []
-    await examine_visit(ground.services, visit_id=str(again))
+    await check_visit(ground.services, visit_id=str(again))
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement")).json()
     assert {one["percent"] for one in rates} == {100.0}
     for path, first_column in (("export", "编号"), ("agreement/export?by=caseworker", "代码")):

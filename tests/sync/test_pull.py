@@ -10,8 +10,9 @@ from sqlalchemy import event, select, update
 from field_api.sync.pull import Asked, pull
 from server.core.access import Caller, Grant, Role
 from server.core.ids import new_id
-from server.models.feed import Feed, announce
+from server.models.feed import Feed
 from server.models.households import Caseload, Household
+from server.sync_feed.publish import publish_change
 
 
 @contextlib.contextmanager
@@ -33,7 +34,7 @@ async def give_everything(services, phone):
         ids = list(await session.scalars(select(Household.id).where(Household.id.not_in(held))))
         session.add_all(Caseload(household_id=one, staff_id=phone.id) for one in ids)
         await session.flush()
-        await announce(session, "households", ids)
+        await publish_change(session, "households", ids)
 
 
 async def test_a_page_takes_as_many_queries_for_300_households_as_for_10(services, phone):
@@ -59,7 +60,7 @@ async def test_an_empty_page_has_a_tag_and_costs_nothing_when_it_is_still_empty(
 
     one = first["documents"][0]["id"]
     async with services.sessions.begin() as session:
-        await announce(session, "households", [one])
+        await publish_change(session, "households", [one])
     news = await phone.http.get(
         "/field/v1/sync/households/1/pull", params=asked, headers={"If-None-Match": empty.headers["ETag"]}
     )
@@ -118,7 +119,7 @@ async def write(services, homes, address, pause_s=0.0, *, fails=False):
     async with services.sessions() as session:
         for one in sorted(homes):
             await session.execute(update(Household).where(Household.id == one).values(address=address))
-        await announce(session, "households", homes)
+        await publish_change(session, "households", homes)
         await asyncio.sleep(pause_s)
         await (session.rollback() if fails else session.commit())
 
@@ -135,7 +136,7 @@ async def test_a_row_whose_transaction_began_first_and_commits_last_is_not_passe
     await puller.pull_all()
     async with services.sessions() as slow:
         await slow.execute(update(Household).where(Household.id == homes[0]).values(address="slow"))
-        await announce(slow, "households", [homes[0]])
+        await publish_change(slow, "households", [homes[0]])
         await write(services, [homes[1]], "quick")
         assert await puller.pull(100) == 0
         await slow.commit()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import func, select
 
-from server.models.feed import KeptRow
+from server.models.feed import QuarantinedRow
 from server.models.visits import Visit
 from tests.phones import make_kit
 
@@ -26,7 +26,7 @@ async def test_the_same_push_eight_times_at_once_is_one_row_with_one_receipt(pho
     answers = await asyncio.gather(*(phone.push("visits", kit.visit) for _ in range(8)))
     assert answers == [[]] * 8
     assert await count(services, Visit) == 1
-    assert await count(services, KeptRow) == 0
+    assert await count(services, QuarantinedRow) == 0
     before = (await phone.pull("visits"))[kit.visit["id"]]["server"]["receipt"]
     assert await phone.push("visits", kit.visit) == []
     assert (await phone.pull("visits"))[kit.visit["id"]]["server"]["receipt"] == before
@@ -41,21 +41,21 @@ async def test_eight_changes_of_one_draft_at_once_have_one_winner_and_seven_kept
     winner = (await phone.pull("visits"))[draft["id"]]["modeReason"]
     assert [one == [] for one in answers].count(True) == 1
     assert {one[0]["modeReason"] for one in answers if one} == {winner}
-    assert await count(services, KeptRow, KeptRow.kept_as == "lost_conflict") == 7
+    assert await count(services, QuarantinedRow, QuarantinedRow.kept_as == "lost_conflict") == 7
 
 
 async def test_a_losing_push_repeated_is_kept_once(phone, kit, services):
     await phone.push("visits", kit.visit | {"state": "draft"})
     for _ in range(3):
         assert await phone.push("visits", kit.visit | {"state": "draft", "modeReason": "other"})
-    assert await count(services, KeptRow) == 1
+    assert await count(services, QuarantinedRow) == 1
 
 
 async def test_two_rows_of_one_document_in_one_batch_are_taken_in_their_order(phone, kit, services):
     draft = kit.visit | {"state": "draft"}
     [returned] = await phone.push("visits", draft, draft | {"modeReason": "second"})
     assert "modeReason" not in returned
-    assert await count(services, KeptRow, KeptRow.kept_as == "lost_conflict") == 1
+    assert await count(services, QuarantinedRow, QuarantinedRow.kept_as == "lost_conflict") == 1
 
 
 async def test_what_a_storage_adds_for_itself_is_no_part_of_the_row(phone, kit):
@@ -73,7 +73,7 @@ async def test_a_row_that_is_no_document_is_kept_and_holds_up_no_other(phone, ki
     assert answer.status_code == 200, answer.text
     assert [one["server"]["state"] for one in answer.json()] == ["quarantined"]
     assert await count(services, Visit) == 1
-    assert await count(services, KeptRow) == 1
+    assert await count(services, QuarantinedRow) == 1
 
 
 async def test_a_version_no_longer_served_and_an_unknown_collection_say_so(phone):

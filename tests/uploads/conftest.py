@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from server.core.services import Services, open_services
 from server.core.settings import Settings
 from server.demo.county import County
-from server.embedded import EmbeddedPostgres, EmbeddedS3
+from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from tests.conftest import settings_of
 from tests.live import LiveServer
 from tests.phones import Phone, System

@@ -8,16 +8,16 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from field_api.photo_rows import receive_new
-from field_api.photos import Arrival, claim_stored
-from field_api.uploads.incoming import LINGER_BYTES
-from field_api.uploads.sweep import sweep_uploads
+from field_api.uploads.body import LINGER_BYTES
+from field_api.uploads.cleanup import sweep_uploads
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.evidence import MismatchedUpload
 from server.models.uploads import Upload
+from server.photos.receive import UploadContext, mark_received
+from server.photos.statements import receive_new
 from tests.uploads.tus import (
     KIB,
     announce,
@@ -55,12 +55,12 @@ async def test_bytes_are_not_taken_for_a_claim_that_came_to_name_others_meanwhil
     old, new = content, fresh_bytes(9 * KIB)
     evidence_id = UUID(await announce(phone, new))
     sha256 = hashlib.sha256(old).hexdigest()
-    assert not await receive_new(services.glances, None, evidence_id, None, sha256, len(old), utc_now())
-    arrival = Arrival(evidence_id, UUID(phone.signed_in["deviceId"]), None)
+    assert not await receive_new(services.autocommit, None, evidence_id, None, sha256, len(old), utc_now())
+    arrival = UploadContext(evidence_id, UUID(phone.signed_in["deviceId"]), None)
     for state in ("announced", "received"):
         with pytest.raises(Problem) as raised:
             async with open_session(services.sessions) as session:
-                await claim_stored(session, arrival, sha256, len(old))
+                await mark_received(session, arrival, sha256, len(old))
         assert raised.value.code == "server.conflict"
         assert (await evidence_of(services, str(evidence_id))).state == state
         # And no more so when the right ones have come.

@@ -12,7 +12,7 @@ import pytest_asyncio
 from sqlalchemy import select, update
 
 from field_api.uploads import resumable
-from field_api.uploads.sweep import sweep_uploads
+from field_api.uploads.cleanup import sweep_uploads
 from server.app import create_app
 from server.core.ids import new_id
 from server.core.services import open_services

@@ -13,8 +13,8 @@ from typing import Any, Self
 import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
+from server.core.paths import ROOT
 from server.demo.county import DEMO_PASSWORDS
-from server.paths import ROOT
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"

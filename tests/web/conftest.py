@@ -17,9 +17,9 @@ from pytest_asyncio import is_async_test
 from sqlalchemy import text
 
 from server.core.database import open_session
+from server.core.paths import WEB
 from server.demo.pictures import SCENES, draw_picture
-from server.paths import WEB
-from server.processes import stop
+from server.devserver.processes import stop
 from tests.conftest import fresh_settings, hold_services, take_desk, unpack_phone
 from tests.live import LiveServer
 from tests.phones import System

@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import expect
 
+from server.core.paths import WEB
 from server.demo.county import DEMO_PASSWORDS
-from server.paths import WEB
-from server.processes import LOOPBACK
+from server.devserver.processes import LOOPBACK
 from tests.web.browser import Handset, find_faults, shoot
 
 # Chromium on Linux has no code reader: it is stood in for, what is read is real.

@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.async_api import expect
 
 from server.core.tokens import utc_now
-from server.core.workdays import day_of
+from server.core.working_days import day_of
 from tests.web.browser import Handset, find_faults, shoot, start_browser
 
 

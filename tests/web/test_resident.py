@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from server.core.database import open_session
 from server.core.services import open_services
 from server.demo.cases import load_cases
-from server.processes import LOOPBACK, free_port, stop
+from server.devserver.processes import LOOPBACK, free_port, stop
 from tests.conftest import fresh_settings
 from tests.phones import make_kit
 from tests.test_first_path import push_whole

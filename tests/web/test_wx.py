@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from server.core.paths import ROOT
 from server.demo.county import DEMO_PASSWORDS
-from server.paths import ROOT
 from tests.phones import make_kit
 
 NODE = Path(sys.executable).parent / "node"

@@ -11,12 +11,12 @@ from sqlalchemy import select, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.workdays import working_day
+from server.core.working_days import working_day
 from server.models.areas import AreaRule
 from server.models.households import Assignment, Household
 from server.models.people import Staff
 from server.models.workload import DayPlanStop
-from server.workload.rounds import Habit, plan_rounds
+from server.workload.route_planning import Habit, plan_rounds
 from server.workload.schedule import Home, add_months, due_days, schedule
 
 TODAY = date(2026, 11, 23)

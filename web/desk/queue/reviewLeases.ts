@@ -1,15 +1,16 @@
-// The visits this desk holds, with the version each was claimed at: a decision says which one it was made on.
+// Review leases of this desk by visit. Each holds the version that was claimed, which a decision sends as If-Match.
 import { reactive } from 'vue';
 import { unwrap, api } from '@shared/api/client.ts';
 import { Problem } from '@shared/api/problems.ts';
-import type { components } from '@shared/api/wire.d.ts';
+import type { paths } from '@shared/api/wire.d.ts';
 
-export type ReviewLease = components['schemas']['Claim'];
+export type ReviewLease =
+  paths['/desk/v1/queue/{visit_id}/claim']['post']['responses'][200]['content']['application/json'];
 export const reviewLeases = reactive(new Map<string, ReviewLease>());
 
-export function storeLease(claim: ReviewLease): ReviewLease {
-  reviewLeases.set(claim.visitId, claim);
-  return claim;
+export function storeLease(lease: ReviewLease): ReviewLease {
+  reviewLeases.set(lease.visitId, lease);
+  return lease;
 }
 
 export async function acquireLease(visitId: string): Promise<ReviewLease> {
@@ -24,7 +25,7 @@ export async function renewLease(visitId: string): Promise<void> {
       await unwrap(api.POST('/desk/v1/queue/{visit_id}/heartbeat', { params: { path: { visit_id: visitId } } })),
     );
   } catch (error) {
-    if (error instanceof Problem) reviewLeases.delete(visitId); // without an answer it is ours for as long as it was
+    if (error instanceof Problem) reviewLeases.delete(visitId); // without a response the lease lasts until it expires
     throw error;
   }
 }

@@ -1,0 +1,74 @@
+"""`/desk/v1/benefit-changes`: what was granted, raised, cut and stopped."""
+
+from datetime import date
+
+from litestar import Router, get, post
+from litestar.params import FromQuery, JSONBody
+
+from server.benefits import ledger
+from server.benefits.columns import BENEFIT_COLUMNS
+from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
+from server.core.http import BEARER, SIGNED, AreaFilter, Officer, Session
+from server.core.paging import Page
+from server.http.exports import export_of
+
+
+@get(
+    "/benefit-changes",
+    responses=SIGNED,
+    description="What was granted, raised, cut and stopped. With `kind=stopped`: the register of stops.",
+)
+async def list_benefit_changes(
+    officer: Officer,
+    session: Session,
+    kind: FromQuery[Kind | None] = None,
+    area: AreaFilter = None,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[BenefitLine]:
+    return await ledger.list_benefit_changes(
+        session, officer, kind=kind, area=area, since=since, until=until, cursor=cursor, limit=limit
+    )
+
+
+@get("/benefit-changes/totals", responses=SIGNED, description="The sums of a period, by kind and net.")
+async def sum_up_benefit_changes(
+    officer: Officer, session: Session, since: FromQuery[date], until: FromQuery[date], area: AreaFilter = None
+) -> Totals:
+    return await ledger.sum_up(session, officer, area=area, since=since, until=until)
+
+
+@post(
+    "/benefit-changes/comparison",
+    status_code=200,
+    responses=SIGNED,
+    description="Where what an office announced is not what the register counts; nothing is corrected.",
+)
+async def compare_announced(data: JSONBody[CompareAnnounced], officer: Officer, session: Session) -> list[Mismatch]:
+    return await ledger.compare_announced(session, officer, data)
+
+
+export_benefit_changes = export_of(
+    list_benefit_changes, "/case-exports/benefit-changes", "benefit-changes", BENEFIT_COLUMNS, form="xlsx"
+)
+
+
+export_stops = export_of(
+    list_benefit_changes, "/case-exports/stops", "stops", BENEFIT_COLUMNS, form="xlsx", kind="stopped"
+)
+
+
+router = Router(
+    "/desk/v1",
+    route_handlers=[
+        list_benefit_changes,
+        sum_up_benefit_changes,
+        compare_announced,
+        export_benefit_changes,
+        export_stops,
+    ],
+    tags=["cases"],
+    security=BEARER,
+)

@@ -1,0 +1,66 @@
+"""`/desk/v1/changes`: what residents reported, and what an officer answered."""
+
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from server.cases import change_reports
+from server.cases.change_reports import ChangeLine, DecideChange
+from server.core.http import BEARER, SIGNED, AreaFilter, FieldStaff, Session, problems
+from server.core.paging import Page
+from server.core.tokens import utc_now
+from server.http.exports import export_of, yuan
+
+
+@get("/changes", responses=SIGNED, description="What residents reported and nobody has answered; or what was.")
+async def list_changes(
+    field_staff: FieldStaff,
+    session: Session,
+    decided: FromQuery[bool] = False,
+    area: AreaFilter = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[ChangeLine]:
+    return await change_reports.list_changes(
+        session, field_staff, decided=decided, area=area, cursor=cursor, limit=limit
+    )
+
+
+export_changes = export_of(
+    list_changes,
+    "/changes/export",
+    "changes",
+    {
+        "申请编号": lambda one: one.application_number,
+        "户主": lambda one: one.head_name,
+        "行政区划代码": lambda one: one.area_code,
+        "变化": lambda one: one.change.kind_zh,
+        "发生日期": lambda one: one.change.happened_on,
+        "居民所述": lambda one: one.change.text,
+        "报告时间": lambda one: one.change.reported_at,
+        "应答复日期": lambda one: one.change.due_on,
+        "处理": lambda one: one.change.outcome_zh,
+        "答复": lambda one: one.change.reply,
+        "答复时间": lambda one: one.change.decided_at,
+        "经办": lambda one: one.decided_by_name,
+        "月保障金额（元）": lambda one: yuan(one.monthly_amount_fen),
+    },
+)
+
+
+@post(
+    "/changes/{change_id:uuid}/decision",
+    status_code=200,
+    responses=SIGNED
+    | problems("thing.not_found", "change.decided", "case.own_relative", "case.closed", "case.standard_missing"),
+)
+async def decide_change(
+    change_id: FromPath[UUID], data: JSONBody[DecideChange], field_staff: FieldStaff, session: Session
+) -> ChangeLine:
+    return await change_reports.decide_change(session, field_staff, change_id, data, utc_now())
+
+
+router = Router(
+    "/desk/v1", route_handlers=[list_changes, export_changes, decide_change], tags=["cases"], security=BEARER
+)

@@ -1,0 +1,188 @@
+"""Answers made up for a checklist: complete, valid, and the same for the same seed.
+
+The demo county and the tests fill their visits with them. Nothing here describes a real household.
+"""
+
+import random
+import uuid
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from server.checklists.answers import Facts, read_answers
+from server.checklists.logic import is_true
+from server.checklists.template import INCOME_KINDS, Column, Question, Template, questions_of
+
+_TRIES: Final = 60
+
+
+def answers_example(
+    template: Template,
+    member_ids: Collection[str],
+    seed: int,
+    *,
+    facts: Facts | None = None,
+    evidence_ids: Iterator[str] | None = None,
+) -> dict[str, Any]:
+    """Every question that is asked, answered so that a submission has no fault, notices included.
+
+    Without `facts` the day is 2026-06-15; without `evidence_ids` photos and signatures get ids made from the
+    seed. Raises ValueError when a constraint of the template holds for none of the answers tried.
+    """
+    facts = facts or Facts(today=date(2026, 6, 15))
+    dice = random.Random(seed)  # noqa: S311 - invented data, reproducible on purpose
+    maker = _Maker(dice, facts, sorted(member_ids), evidence_ids or _made_up_ids(dice))
+    answers: dict[str, Any] = {}
+    for question in questions_of(template):
+        _answer(template, question, answers, maker)
+    return answers
+
+
+def _made_up_ids(dice: random.Random) -> Iterator[str]:
+    while True:
+        yield str(uuid.UUID(int=dice.getrandbits(128), version=4))
+
+
+def _answer(template: Template, question: Question, answers: dict[str, Any], maker: "_Maker") -> None:
+    """Tries answers until the whole has no fault at this question; a hidden question stays empty."""
+    at = f"/answers/{question.id}"
+    for _ in range(_TRIES):
+        answers[question.id] = maker.make(question)
+        reading = read_answers(template, answers, member_ids=maker.member_ids, facts=maker.facts, stage="submitted")
+        faults = [one for one in reading.faults if one.pointer == at or one.pointer.startswith(at + "/")]
+        if any(one.code == "answer.hidden" and one.pointer == at for one in faults):
+            del answers[question.id]
+            return
+        if not faults:
+            return
+    raise ValueError(f"no answer found for {question.id}: {faults[0].code}")
+
+
+class _Maker:
+    def __init__(self, dice: random.Random, facts: Facts, member_ids: list[str], evidence_ids: Iterator[str]) -> None:
+        self.dice = dice
+        self.facts = facts
+        self.member_ids = member_ids
+        self.evidence_ids = evidence_ids
+
+    def make(self, cell: Column) -> Any:
+        if isinstance(cell, Question) and cell.kind == "member_table":
+            return [self._row(cell, member_id) for member_id in self.member_ids]
+        return getattr(self, f"_{cell.kind}")(cell)
+
+    def _row(self, table: Question, member_id: str) -> dict[str, Any]:
+        row: dict[str, Any] = {"memberId": member_id}
+        known = {one.member_id: one for one in self.facts.members}
+        age = known[member_id].age if member_id in known else None
+        for column in table.columns:
+            scope = {
+                "row": row,
+                "member": {"memberId": member_id, "age": age},
+                "visit": {"remote": self.facts.remote},
+            }
+            if column.visible_if is None or is_true(column.visible_if, scope):
+                row[column.id] = getattr(self, f"_{column.kind}")(column)
+        return row
+
+    def _text(self, cell: Column) -> str:
+        choices = _SENTENCES.get(cell.id, _PLAIN_SENTENCES)
+        return self.dice.choice(choices)[: cell.max_length]
+
+    def _integer(self, cell: Column) -> int:
+        least = cell.minimum if cell.minimum is not None else 0
+        most = cell.maximum if cell.maximum is not None else least + 200
+        return self.dice.randint(least, min(most, least + 199))
+
+    def _money(self, cell: Column) -> int:
+        least = cell.minimum if cell.minimum is not None else 0
+        most = cell.maximum if cell.maximum is not None else 200_000
+        return max(least, min(most, self.dice.choice([0, 0, 5_000, 12_000, 20_000, 36_500, 80_000])))
+
+    def _date(self, _cell: Column) -> str:
+        return (self.facts.today - timedelta(days=self.dice.randint(0, 150))).isoformat()
+
+    def _choice(self, cell: Column) -> str:
+        return self.dice.choice(cell.choices).code
+
+    def _multi_choice(self, cell: Column) -> list[str]:
+        codes = [choice.code for choice in cell.choices]
+        least = max(1, cell.minimum or 0)
+        most = max(least, min(2, cell.maximum or len(codes)))
+        return sorted(self.dice.sample(codes, min(len(codes), self.dice.randint(least, most))))
+
+    def _yes_no(self, _cell: Column) -> bool:
+        return self.dice.random() < 0.5  # noqa: PLR2004 - a coin
+
+    def _geopoint(self, _cell: Column) -> dict[str, Any]:
+        return {
+            "latitude": round(34.2 + self.dice.random() / 10, 6),
+            "longitude": round(108.9 + self.dice.random() / 10, 6),
+            "datum": "gcj02",
+            "accuracyM": self.dice.choice([8, 15, 22, 30]),
+            "capturedAt": self._moment(),
+        }
+
+    def _moment(self) -> str:
+        # Two in the morning UTC is ten o'clock in China.
+        start = datetime.combine(self.facts.today, time(2), tzinfo=UTC)
+        return (start + timedelta(minutes=self.dice.randint(0, 90))).isoformat()
+
+    def _photo(self, cell: Column) -> list[str]:
+        return [next(self.evidence_ids) for _ in range(max(1, cell.minimum or 0))]
+
+    def _signature(self, cell: Column) -> list[dict[str, Any]]:
+        names = self.dice.sample(_SIGNERS, max(1, cell.minimum or 0))
+        return [
+            {"evidenceId": next(self.evidence_ids), "signerName": name, "signedAt": self._moment()} for name in names
+        ]
+
+    def _income_table(self, cell: Column) -> list[dict[str, Any]]:
+        end = self.facts.today.replace(day=1) - timedelta(days=1)
+        start = end.replace(year=end.year - 1, day=1) + timedelta(days=31)
+        months = {"periodFrom": start.isoformat()[:7], "periodTo": end.isoformat()[:7]}
+        return [self._income_row(kind, cell) | months for kind in INCOME_KINDS]
+
+    def _income_row(self, kind: str, cell: Column) -> dict[str, Any]:
+        declared = self._money(cell) * 12
+        return {
+            "kind": kind,
+            "declaredFen": declared,
+            "foundFen": declared + self.dice.choice([0, 0, 0, 30_000]),
+        }
+
+
+_SIGNERS: Final = (
+    "林小满",
+    "周立秋",
+    "许谷雨",
+    "沈白露",
+    "何清明",
+    "唐惊蛰",
+    "陆冬至",
+    "程夏至",
+    "柳春分",
+    "方大寒",
+)
+_PLAIN_SENTENCES: Final = (
+    "情况与申报一致，未发现异常。",
+    "经现场查看属实。",
+    "已向本人和邻居了解，情况属实。",
+)
+_SENTENCES: Final[dict[str, tuple[str, ...]]] = {
+    "person_met_name": _SIGNERS,
+    "neighbour_name": _SIGNERS,
+    "illness": ("高血压", "糖尿病", "腰椎间盘突出", "肢体残疾", "脑梗死后遗症"),
+    "complaint_number": ("举报〔2026〕0017号", "举报〔2026〕0042号"),
+    "talk_record": (
+        "问：家里现在几口人？答：和户口簿上一样。问：收入靠什么？答：打零工，再加养老金。问：有什么困难？答：看病花钱多。",
+        "问：孩子在哪里上学？答：镇上中学，住校。问：地还种吗？答：种两亩，够吃。问：钱都按月到账吗？答：按月到账。",
+    ),
+    "opinion": (
+        "家庭收入低于标准，建议按规定办理。",
+        "情况与上次一致，建议维持。",
+        "部分收入待核对，建议补充材料。",
+    ),
+    "obligors": ("长子在邻县打工，已成家，有两个孩子上学。", "女儿出嫁外地，务农，生活一般。"),
+    "vehicle_note": ("旧面包车一辆，2012 年购买，登记在户主名下。",),
+    "given_goods": ("大米 2 袋、食用油 1 桶", "棉被 1 床、面粉 1 袋"),
+}

@@ -1,0 +1,116 @@
+"""入户调查: the first visit after an application was accepted; everything on which the decision will rest."""
+
+from server.checklists.shipped import bank as b
+from server.checklists.shipped.words import ask, checklist, section
+from server.checklists.template import Template
+
+
+def template() -> Template:
+    return checklist(
+        "intake",
+        "入户调查表",
+        "Intake home visit",
+        section(
+            "met",
+            "走访情况",
+            "The visit",
+            b.PERSON_MET,
+            b.PERSON_MET_NAME,
+            b.NOBODY_REASON,
+            b.IDENTITY_CHECKED,
+            b.HOME_LOCATION,
+        ),
+        section(
+            "household",
+            "家庭成员",
+            "The household",
+            b.REGISTER_MATCHES,
+            b.REGISTER_DIFFERENCE,
+            b.MEMBERS,
+            b.HAS_OBLIGORS,
+            b.OBLIGORS,
+            b.SUPPORT,
+        ),
+        section("housing", "住房", "Housing", b.TENURE, b.RENT, b.STRUCTURE, b.AREA, b.CONDITION),
+        section(
+            "property",
+            "财产",
+            "Property",
+            b.OTHER_HOUSING,
+            b.OTHER_HOUSING_NOTE,
+            b.VEHICLES,
+            b.VEHICLE_NOTE,
+            b.SAVINGS,
+            b.BUSINESS_REGISTERED,
+            b.BUSINESS_NOTE,
+            b.LAND,
+            b.LIVESTOCK,
+        ),
+        section("income", "收入", "Income", b.INCOME, b.INCOME_EVIDENCE, b.UNCOUNTED, b.NEW_JOB, b.NEW_JOB_START),
+        section(
+            "spending",
+            "必要支出和债务",
+            "Necessary costs and debts",
+            b.MEDICAL,
+            b.CARE_COST,
+            b.EDUCATION,
+            b.WORK_COST,
+            b.HAS_DEBT,
+            b.DEBT,
+            b.DEBT_REASON,
+        ),
+        section(
+            "living",
+            "生活状况",
+            "Living standard",
+            _HARDSHIP,
+            b.LIVING_STANDARD,
+            b.HIGH_SPENDING,
+            b.HIGH_SPENDING_NOTE,
+            b.ELECTRICITY,
+            b.PHONE_COST,
+        ),
+        section(
+            "statement",
+            "声明和谈话",
+            "Declarations and talk",
+            b.STAFF_RELATIVE,
+            b.STAFF_RELATIVE_NOTE,
+            b.CONSENT,
+            b.TALK_RECORD,
+            b.READ_BACK,
+            b.CONCLUSION,
+            b.OPINION,
+        ),
+        section(
+            "evidence",
+            "照片和签名",
+            "Photos and signatures",
+            b.PHOTO_OUTSIDE,
+            b.PHOTO_INSIDE,
+            b.PHOTO_REGISTER,
+            b.PHOTO_DOCUMENTS,
+            b.PHOTO_PERSON,
+            b.SIGN_FAMILY,
+            b.SIGN_INVESTIGATORS,
+        ),
+    )
+
+
+_HARDSHIP = ask(
+    "multi_choice",
+    "hardship",
+    "致贫原因（可多选）",
+    "What made the household poor",
+    minimum=1,
+    choices={
+        "illness": ("因病", "Illness"),
+        "disability": ("因残", "Disability"),
+        "school": ("因学", "Schooling"),
+        "unemployment": ("失业、无稳定工作", "No steady work"),
+        "age": ("年老体弱", "Old age"),
+        "single_parent": ("单亲、缺劳力", "Single parent or nobody able to work"),
+        "disaster": ("灾害、意外事故", "Disaster or accident"),
+        "other": ("其他", "Other"),
+    },
+)

@@ -1,0 +1,138 @@
+"""`/desk/v1/cross-checks`: batches of questions to other offices, and their answers."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
+
+from server.core.errors import Fault, Problem
+from server.core.http import (
+    BEARER,
+    FOUND,
+    SIGNED,
+    FieldStaff,
+    ServicesDep,
+    Session,
+    problems,
+)
+from server.core.paging import Page
+from server.core.spreadsheets import MEDIA_TYPES, Form
+from server.core.tokens import utc_now
+from server.crosschecks import batches
+from server.crosschecks.batches import BatchCheck, BatchPage, CheckLine, MakeBatch, ObjectToCheck
+from server.http.exports import export_of
+
+
+@dataclass
+class AnswerForm:
+    """`mapping` is JSON: our heading to theirs, where they differ."""
+
+    file: UploadFile
+    mapping: str = "{}"
+
+
+@post("/cross-checks", responses=FOUND | problems("case.nothing_to_check"))
+async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, session: Session) -> BatchPage:
+    return await batches.make_batch(session, field_staff, data, utc_now())
+
+
+@get("/cross-checks", responses=SIGNED)
+async def list_cross_check_batches(
+    field_staff: FieldStaff,
+    session: Session,
+    area: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[BatchPage]:
+    return await batches.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
+
+
+export_cross_check_batches = export_of(
+    list_cross_check_batches,
+    "/cross-checks/export",
+    "cross-checks",
+    {
+        "单位": lambda one: one.source_zh,
+        "所在地": lambda one: one.area_name,
+        "行政区划代码": lambda one: one.area_code,
+        "送出时间": lambda one: one.made_at,
+        "人数": lambda one: one.people,
+        "答复时间": lambda one: one.answered_at,
+        "未答复人数": lambda one: one.unanswered,
+        "名单外人数": lambda one: one.strangers,
+        "有出入人数": lambda one: one.differing,
+    },
+)
+
+
+@get("/cross-checks/{batch_id:uuid}/lines", responses=FOUND)
+async def list_cross_check_batch(
+    batch_id: FromPath[UUID], field_staff: FieldStaff, session: Session
+) -> list[BatchCheck]:
+    """Everybody asked about, who differs first."""
+    return await batches.list_batch(session, field_staff, batch_id)
+
+
+@get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=FOUND)
+async def export_cross_check(
+    batch_id: FromPath[UUID],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+    form: FromQuery[Form] = "xlsx",
+) -> Response[bytes]:
+    content = await batches.export_batch(session, services.vault, field_staff, batch_id, form)
+    headers = {"Content-Disposition": f'attachment; filename="{batch_id}.{form}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+@post(
+    "/cross-checks/{batch_id:uuid}/answers",
+    status_code=200,
+    responses=FOUND | problems("case.check_answered", "case.check_unreadable"),
+)
+async def import_cross_check(
+    batch_id: FromPath[UUID],
+    data: MultipartBody[AnswerForm],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+) -> BatchPage:
+    try:
+        mapping = msgspec.json.decode(data.mapping, type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise Problem("request.invalid", faults=[Fault("/mapping", "field.invalid", str(error))]) from None
+    content = await data.file.read()
+    return await batches.import_answers(session, services.vault, field_staff, batch_id, content, mapping, utc_now())
+
+
+@get("/cases/{case_id:uuid}/cross-checks", responses=FOUND)
+async def list_cross_checks(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[CheckLine]:
+    return await batches.list_checks(session, field_staff, case_id)
+
+
+@post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=FOUND)
+async def object_to_cross_check(
+    check_id: FromPath[UUID], data: JSONBody[ObjectToCheck], field_staff: FieldStaff, session: Session
+) -> CheckLine:
+    return await batches.object_to_check(session, field_staff, check_id, data, utc_now())
+
+
+router = Router(
+    "/desk/v1",
+    route_handlers=[
+        make_cross_check,
+        list_cross_check_batches,
+        export_cross_check_batches,
+        list_cross_check_batch,
+        export_cross_check,
+        import_cross_check,
+        list_cross_checks,
+        object_to_cross_check,
+    ],
+    tags=["cases"],
+    security=BEARER,
+)

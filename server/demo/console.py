@@ -1,0 +1,141 @@
+"""What the demo visit prints: each step as it ends, what the server doubts, what the resident reads."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.core.tokens import ReceiptError
+from server.core.working_days import CHINA
+from server.demo.device import StepFailed
+from server.demo.recording import PHOTOS
+from server.demo.walk import Walk
+
+OF_THE_PHOTO = ("photo.abroad", "photo.place_off", "photo.time_off", "photo.after_receipt", "photo.reused")
+
+
+class StepSkipped(Exception):
+    """There is nothing true to show at this step, and why."""
+
+
+Step = Callable[[Walk], Awaitable[str]]
+
+
+async def walk_all(walk: Walk, steps: Sequence[tuple[str, Step]], screen: Console) -> int:
+    """Rows are printed as the steps end, so that a slow one can be seen waiting."""
+    screen.print(f"\nOne home visit through {walk.url}, from the phone to the resident\n", markup=False)
+    _print_row(screen, "", "", "step", "ms", "result", style="bold")
+    started = time.monotonic()
+    skipped = 0
+    failed: str | None = None
+    for number, (name, step) in enumerate(steps, start=1):
+        mark, took_ms, result = await _take_step(walk, screen, name, step)
+        _print_row(screen, mark, str(number), name, f"{took_ms:,.0f}", result)
+        skipped += mark == "–"
+        if mark == "✗":
+            failed = f"Step {number} failed and the rest was not run: {result}"
+            break
+    _print_findings(walk, screen)
+    _print_timeline(walk, screen)
+    took_s = time.monotonic() - started
+    if failed is not None:
+        screen.print(Text(f"\n✗ {failed}", style="bold red"))
+        return 1
+    told = f"✓ From the phone to the {'decision' if skipped else 'resident'} in {took_s:.1f} s."
+    screen.print(Text(f"\n{told}", style="bold green"))
+    return 0
+
+
+async def _take_step(walk: Walk, screen: Console, name: str, step: Step) -> tuple[str, float, str]:
+    started = time.perf_counter()
+    mark = "✗"
+    try:
+        with screen.status(f"{name} …"):
+            result = await step(walk)
+        mark = "✓"
+    except StepSkipped as skipped:
+        mark, result = "–", f"skipped: {skipped}"
+    except StepFailed as failed:
+        result = str(failed)
+    except ReceiptError as error:
+        result = f"the receipt does not hold: {error}"
+    except httpx.HTTPError as error:
+        result = f"no answer: {type(error).__name__} {error}".strip()
+    except (LookupError, TypeError, msgspec.ValidationError) as error:
+        result = f"the answer is not what was agreed: {type(error).__name__} {error}"
+    return mark, (time.perf_counter() - started) * 1000, result
+
+
+_MARK_STYLES = {"✓": "green", "✗": "bold red", "–": "yellow"}
+
+
+def _print_row(screen: Console, mark: str, number: str, name: str, ms: str, result: str, style: str = "") -> None:
+    """One table a row, all of one shape: a table that grows as the walk goes on, on a terminal and in a file."""
+    row = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    row.add_column(width=1)
+    row.add_column(width=2, justify="right")
+    row.add_column(width=21)
+    row.add_column(width=6, justify="right")
+    row.add_column(ratio=1, overflow="fold")
+    outcome = style or ("red" if mark == "✗" else "yellow" if mark == "–" else "")
+    row.add_row(
+        Text(mark, _MARK_STYLES.get(mark, "")),
+        Text(number, "dim"),
+        Text(name, style),
+        Text(ms, style or "cyan"),
+        Text(result, outcome),
+    )
+    screen.print(row)
+
+
+_SEVERITY_STYLES = {"critical": "bold red", "warning": "yellow", "notice": "cyan", "info": "dim"}
+
+
+def _print_findings(walk: Walk, screen: Console) -> None:
+    if not hasattr(walk, "page"):
+        return
+    names = {one.id: one.name for one in walk.pictures}
+    table = Table(title="What the server doubts, for the supervisor to judge", title_justify="left", expand=True)
+    table.add_column("severity", no_wrap=True)
+    table.add_column("code", overflow="fold", max_width=24)
+    table.add_column("photo", overflow="fold", max_width=12)
+    table.add_column("说明", ratio=1, overflow="fold", min_width=28)
+    for one in walk.page["findings"]:
+        style = _SEVERITY_STYLES[one["severity"]]
+        photo = names.get(one["evidenceId"], "")
+        table.add_row(Text(one["severity"], style), Text(one["code"]), Text(photo), Text(one["zh"], style))
+    screen.print()
+    screen.print(table)
+    if walk.files:
+        _print_verdict_on_files(walk, screen)
+
+
+def _print_verdict_on_files(walk: Walk, screen: Console) -> None:
+    """What the real photos gave away, in one line."""
+    ours = {one.id for one in walk.pictures[:PHOTOS]}
+    counts = {
+        code: len({one["evidenceId"] for one in walk.page["findings"] if one["code"] == code} & ours)
+        for code in OF_THE_PHOTO
+    }
+    told = ", ".join(f"{code} on {count} of {PHOTOS}" for code, count in counts.items() if count)
+    line = f"These photos: {told}." if told else "These photos: nothing speaks against them."
+    screen.print(Text(line, "bold red" if told else "green"))
+
+
+def _print_timeline(walk: Walk, screen: Console) -> None:
+    if not walk.timeline:
+        return
+    table = Table(title="What the resident reads", title_justify="left")
+    table.add_column("when", no_wrap=True)
+    table.add_column("step", no_wrap=True)
+    table.add_column("进度", overflow="fold")
+    for one in walk.timeline:
+        at = datetime.fromisoformat(one["at"]).astimezone(CHINA)
+        table.add_row(at.strftime("%Y-%m-%d %H:%M"), one["step"], one["zh"])
+    screen.print()
+    screen.print(table)

@@ -1,0 +1,340 @@
+"""What `make run` does: the whole system on one machine, from nothing, stopped by one Ctrl-C.
+
+Parts that a setting names elsewhere are not started. Everything kept lies in one directory (`.data`):
+`postgres/`, `s3/`, `secrets/` and `logs/`; lose the secrets, and the personal data in the database can no
+longer be read. While it runs, `environment` in it holds the settings for other commands of the program.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import secrets
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+import httpx
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from server.core import keys
+from server.core.settings import PREFIX, Settings, SettingsError, load_settings
+from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
+from server.devserver.processes import (
+    LOOPBACK,
+    Process,
+    StartError,
+    check_port,
+    hold_directory,
+    last_line,
+    reachable,
+    spawn,
+    stop,
+)
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "-m", "server")
+DATABASE = "zoufang"
+DATA_FORMAT = "1"
+READY_SECONDS = 60
+STUB_WECHAT = {f"{PREFIX}WECHAT_APP_ID": "wx-demo", f"{PREFIX}WECHAT_SECRET": "demo"}
+
+
+class Part(NamedTuple):
+    """A process that must stay alive while the system runs."""
+
+    name: str
+    process: Process
+    log: Path
+
+
+class _StopAsked(BaseException):
+    """Ctrl-C, or a signal that means the same."""
+
+
+def run(environ: Mapping[str, str], *, program: Sequence[str] = PROGRAM, console: Console | None = None) -> int:
+    """Start everything, tell where it is, wait for Ctrl-C, stop everything; the exit code.
+
+    What goes wrong is printed as one line and makes the code 1.
+    """
+    screen = console or Console(highlight=False)
+    try:
+        with _signals_raise(), contextlib.ExitStack() as parts:
+            try:
+                _run(parts, environ, program, screen)
+            except _StopAsked:
+                screen.print("\nStopping …", style="dim")
+                raise
+            finally:
+                _ignore_signals()
+    except _StopAsked:
+        screen.print("Stopped. `make run` continues where this left off.")
+        return 0
+    except (StartError, SettingsError) as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename or 'this machine'}: {error.strerror}"
+    Console(stderr=True, highlight=False).print(f"zoufang: {reason}", markup=False, soft_wrap=True)
+    return 1
+
+
+def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Sequence[str], screen: Console) -> NoReturn:
+    settings = load_settings(environ, complete=False)
+    data_dir = (PROJECT / settings.data_dir).resolve()
+    logs = data_dir / "logs"
+    parts.enter_context(hold_directory(data_dir))
+    _check_format(data_dir)
+    _check_ports(settings)
+    complete, running = _start_embedded(parts, settings, {**environ, **_secrets(data_dir, settings)}, screen)
+
+    def start(name: str, *words: str) -> None:
+        log = logs / f"{name}.log"
+        process = spawn([*program, *words], log=log, environ=complete, directory=PROJECT)
+        parts.callback(stop, process)
+        running.append(Part(name, process, log))
+
+    def finish(name: str) -> None:
+        with _step(screen, name):
+            _finish(name, [*program, name], complete, logs / f"{name}.log")
+
+    if not settings.wechat_base_url:
+        start("wechat-stub", "wechat-stub", "--port", str(settings.wechat_stub_port))
+    finish("migrate")
+    finish("load-demo")
+    with _step(screen, "API and worker"):
+        start("worker", "worker")
+        start("api", "api")
+        _wait_until_ready(settings, running)
+    parts.enter_context(_environment_file(data_dir, complete))
+    _tell(screen, settings, complete, logs)
+    _watch(running)
+
+
+def _check_format(data_dir: Path) -> None:
+    mark = data_dir / "format"
+    if not mark.exists():
+        mark.write_text(DATA_FORMAT + "\n")
+    elif (found := mark.read_text().strip()) != DATA_FORMAT:
+        raise StartError(
+            f"{data_dir} was made by another version (format {found}, this one reads {DATA_FORMAT}): "
+            f"move it away or set {PREFIX}DATA_DIR"
+        )
+
+
+def _check_ports(settings: Settings) -> None:
+    """All of them before anything is started, so that the one line comes at once."""
+    check_port(settings.host, settings.port, f"{PREFIX}PORT")
+    if not settings.database_url:
+        check_port(LOOPBACK, settings.postgres_port, f"{PREFIX}POSTGRES_PORT")
+    if not settings.s3_endpoint:
+        check_port(LOOPBACK, settings.s3_port, f"{PREFIX}S3_PORT")
+    if not settings.wechat_base_url:
+        check_port(LOOPBACK, settings.wechat_stub_port, f"{PREFIX}WECHAT_STUB_PORT")
+
+
+def _secrets(data_dir: Path, settings: Settings) -> dict[str, str]:
+    """The secrets of this directory, drawn at the first start; those that a setting gives are left out."""
+    folder = data_dir / "secrets"
+    if not folder.exists() and (data_dir / "postgres" / "cluster").exists():
+        raise StartError(
+            f"{folder} is missing, and without its keys the personal data in {data_dir}/postgres can't be "
+            "read: put it back, or remove both to start empty"
+        )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    fresh = keys.generate() | {
+        f"{PREFIX}S3_ACCESS_KEY": "zoufang-" + secrets.token_hex(4),
+        f"{PREFIX}S3_SECRET_KEY": secrets.token_urlsafe(30),
+    }
+    given = {name for name in fresh if getattr(settings, name.removeprefix(PREFIX).lower())}
+    return {name: _keep(folder / name, value) for name, value in fresh.items() if name not in given}
+
+
+def _keep(file: Path, value: str) -> str:
+    """What the file says; when there is none, `value`, from now on."""
+    if not file.exists():
+        draft = file.with_name(file.name + ".new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as text:
+            text.write(value)
+        draft.rename(file)
+    return file.read_text()
+
+
+def _start_embedded(
+    parts: contextlib.ExitStack, settings: Settings, environ: dict[str, str], screen: Console
+) -> tuple[dict[str, str], list[Part]]:
+    """Start what no setting names; the environment that names everything, and the parts to watch."""
+    data_dir = (PROJECT / settings.data_dir).resolve()
+    logs = data_dir / "logs"
+    logs.mkdir(mode=0o700, exist_ok=True)
+    running: list[Part] = []
+    if not settings.database_url:
+        postgres = EmbeddedPostgres(data_dir / "postgres", settings.postgres_port, log=logs / "postgres.log")
+        with _step(screen, "PostgreSQL"):
+            parts.enter_context(postgres)
+            environ[f"{PREFIX}DATABASE_URL"] = postgres.create_database(DATABASE)
+        running.append(_part("PostgreSQL", postgres))
+    if not settings.s3_endpoint:
+        access = settings.s3_access_key or environ[f"{PREFIX}S3_ACCESS_KEY"]
+        secret = settings.s3_secret_key or environ[f"{PREFIX}S3_SECRET_KEY"]
+        store = EmbeddedS3(data_dir / "s3", settings.s3_port, access, secret, log=logs / "s3.log")
+        with _step(screen, "S3 server"):
+            parts.enter_context(store)
+            store.create_bucket(settings.s3_bucket)
+        environ[f"{PREFIX}S3_ENDPOINT"] = store.url
+        running.append(_part("the S3 server", store))
+    if not settings.wechat_base_url:
+        environ[f"{PREFIX}WECHAT_BASE_URL"] = f"http://{LOOPBACK}:{settings.wechat_stub_port}"
+        environ.update({name: value for name, value in STUB_WECHAT.items() if not environ.get(name)})
+    environ["PYTHONUNBUFFERED"] = "1"
+    return environ, running
+
+
+def _part(name: str, server: EmbeddedPostgres | EmbeddedS3) -> Part:
+    assert server.process is not None
+    return Part(name, server.process, server.log)
+
+
+def _finish(name: str, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
+    """Run a command to its end; StartError with its last words when it fails."""
+    start = log.stat().st_size if log.exists() else 0
+    process = spawn(command, log=log, environ=environ, directory=PROJECT)
+    try:
+        code = process.wait()
+    finally:
+        stop(process)
+    if code:
+        raise StartError(f"{name} failed: {last_line(log, start=start)} (see {log})")
+
+
+def _wait_until_ready(settings: Settings, running: Sequence[Part]) -> None:
+    url = f"{address(settings)}/health/ready"
+    deadline = time.monotonic() + READY_SECONDS
+    answer = "no answer"
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        while time.monotonic() < deadline:
+            _check_alive(running)
+            with contextlib.suppress(httpx.HTTPError):
+                response = client.get(url)
+                if response.is_success:
+                    return
+                answer = " ".join(response.text.split())[:300]
+            time.sleep(0.1)
+    raise StartError(f"the API is not ready after {READY_SECONDS} s: {answer} (see {running[-1].log})")
+
+
+def address(settings: Settings) -> str:
+    host = reachable(settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _check_alive(running: Sequence[Part]) -> None:
+    for part in running:
+        if (code := part.process.poll()) is not None:
+            words = last_line(part.log)
+            raise StartError(f"{part.name} stopped by itself (exit code {code}): {words} (see {part.log})")
+
+
+def _watch(running: Sequence[Part]) -> NoReturn:
+    while True:
+        _check_alive(running)
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _environment_file(data_dir: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """For other commands against the running system: `set -a; . .data/environment; set +a`."""
+    file = data_dir / "environment"
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in environ.items() if name.startswith(PREFIX)]
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as text:
+        text.writelines(sorted(lines))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _step(screen: Console, name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    screen.print(f"  [green]✓[/] {name} [dim]{time.monotonic() - started:.1f} s[/]")
+
+
+def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
+    addresses = Table(title="走访 zoufang is running", title_justify="left", show_header=False, box=None)
+    addresses.add_row("Phone app", f"{address(settings)}/m/")
+    addresses.add_row("Desk", f"{address(settings)}/desk/")
+    addresses.add_row("API", address(settings))
+    addresses.add_row("Its description", f"{address(settings)}/schema")
+    addresses.add_row("Photos (S3)", environ[f"{PREFIX}S3_ENDPOINT"])
+    addresses.add_row("WeChat", environ[f"{PREFIX}WECHAT_BASE_URL"])
+    if not settings.database_url:
+        addresses.add_row("PostgreSQL", f"{LOOPBACK}:{settings.postgres_port}, database {DATABASE}")
+    addresses.add_row("Logs", str(logs))
+    screen.print()
+    screen.print(addresses)
+    if sign_ins := _demo_sign_ins():
+        screen.print()
+        screen.print(_sign_in_table(sign_ins))
+    screen.print("\nTry it in another terminal:  [bold]make demo-visit[/]     Stop: Ctrl-C")
+
+
+def _sign_in_table(sign_ins: Sequence[Sequence[str]]) -> Table:
+    """Fits 80 columns: roles and notes wrap, and what has to be typed is never cut."""
+    table = Table(title="Demo sign-ins", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    table.show_edge = table.pad_edge = False
+    table.add_column("role", overflow="fold", width=16)
+    for heading, place in (("login", 2), ("password", 3)):
+        longest = max(len(row[place]) for row in sign_ins)
+        table.add_column(heading, no_wrap=True, overflow="fold", width=longest)
+    table.add_column("note", overflow="fold")
+    for role_zh, role_en, login, password, note in sign_ins:
+        table.add_row(f"{role_zh} {role_en}", login, password, note)
+    return table
+
+
+def _demo_sign_ins() -> Sequence[Sequence[str]]:
+    listed = getattr(importlib.import_module("server.demo"), "sign_ins", None)
+    return listed() if listed else ()
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Within the block Ctrl-C, a polite kill and a closed terminal raise _StopAsked, once."""
+
+    def ask(_number: int, _frame: FrameType | None) -> NoReturn:
+        _ignore_signals()
+        raise _StopAsked
+
+    before = {number: signal.signal(number, ask) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _ignore_signals() -> None:
+    """A second Ctrl-C must not keep the parts from being stopped."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def saved_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a `make run` that is running on this machine; empty when none is."""
+    file = PROJECT / environ.get(f"{PREFIX}DATA_DIR", ".data") / "environment"
+    if not file.exists():
+        return {}
+    return dict(part.split("=", 1) for part in shlex.split(file.read_text()))

@@ -1,0 +1,80 @@
+"""What phones recorded and the server could not apply, for the desk: nothing of it goes unseen."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import DESK_ROLES, Caller, in_areas, require
+from server.core.http import ResponseBody
+from server.core.paging import Page, read_cursor, write_cursor
+from server.models.feed import QuarantinedRow
+from server.models.people import Staff, StaffRole
+
+LONGEST_PAGE = 100
+KeptAs = Literal["quarantined", "lost_conflict"]
+
+
+class KeptLine(ResponseBody):
+    """`content` is the row as the phone sent it; null when it is no JSON."""
+
+    id: UUID
+    kept_as: KeptAs
+    collection: str
+    doc_id: str
+    staff_id: UUID
+    staff_name: str
+    device_id: UUID
+    code: str | None
+    content: Any
+    received_at: datetime
+    resolved_at: datetime | None
+
+
+async def list_kept_rows(
+    session: AsyncSession, caller: Caller, *, kept_as: KeptAs | None, cursor: str | None, limit: int
+) -> Page[KeptLine]:
+    """Rows of staff of the caller's area, newest first; of quarantined ones those still open. One query."""
+    require(caller, DESK_ROLES)
+    limit = max(1, min(limit, LONGEST_PAGE))
+    of_area = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, DESK_ROLES))
+    rows = (
+        select(QuarantinedRow, Staff.name)
+        .join(Staff, Staff.id == QuarantinedRow.staff_id)
+        .where(QuarantinedRow.staff_id.in_(of_area), QuarantinedRow.resolved_at.is_(None))
+        .order_by(QuarantinedRow.id.desc())
+        .limit(limit + 1)
+    )
+    if kept_as is not None:
+        rows = rows.where(QuarantinedRow.kept_as == kept_as)
+    if (after := read_cursor(cursor, UUID)) is not None:
+        rows = rows.where(QuarantinedRow.id < after[0])
+    found = (await session.execute(rows)).all()
+    items = [_line(row, name) for row, name in found[:limit]]
+    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)
+
+
+def _line(row: QuarantinedRow, name: str) -> KeptLine:
+    return KeptLine(
+        id=row.id,
+        kept_as=row.kept_as,  # type: ignore[arg-type]  # one of the two
+        collection=row.collection,
+        doc_id=row.doc_id,
+        staff_id=row.staff_id,
+        staff_name=name,
+        device_id=row.device_id,
+        code=row.code,
+        content=_content(row.body),
+        received_at=row.received_at,
+        resolved_at=row.resolved_at,
+    )
+
+
+def _content(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

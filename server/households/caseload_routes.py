@@ -1,0 +1,40 @@
+"""`/desk/v1`: caseloads, the phones of the office, and what their sync left over."""
+
+from litestar import Router, post
+from litestar.params import JSONBody
+
+from server.core.http import BEARER, SIGNED, Officer, Session, problems
+from server.core.tokens import utc_now
+from server.households import caseload
+from server.households.caseload import AssignHouseholds, CaseloadChanged, ReassignHouseholds, RevokeHouseholds
+
+_CHANGING = SIGNED | problems("thing.not_found", "caseload.nothing_named", "request.invalid", "server.conflict")
+
+
+@post("/caseload/assign", status_code=200, responses=_CHANGING)
+async def assign_households(data: JSONBody[AssignHouseholds], officer: Officer, session: Session) -> CaseloadChanged:
+    return await caseload.assign(session, officer, data, utc_now())
+
+
+@post("/caseload/reassign", status_code=200, responses=_CHANGING)
+async def reassign_households(
+    data: JSONBody[ReassignHouseholds], officer: Officer, session: Session
+) -> CaseloadChanged:
+    return await caseload.reassign(session, officer, data, utc_now())
+
+
+@post("/caseload/revoke", status_code=200, responses=_CHANGING)
+async def revoke_households(data: JSONBody[RevokeHouseholds], officer: Officer, session: Session) -> CaseloadChanged:
+    return await caseload.revoke(session, officer, data, utc_now())
+
+
+router = Router(
+    "/desk/v1",
+    route_handlers=[
+        assign_households,
+        reassign_households,
+        revoke_households,
+    ],
+    tags=["desk"],
+    security=BEARER,
+)

@@ -1,0 +1,112 @@
+"""Proposals: what a caseworker would change about a household. It changes nothing until an officer accepts it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.core.access import DESK_ROLES, Caller, in_areas, readable
+from server.core.errors import Problem
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models.households import Caseload, Household
+from server.models.proposals import Proposal
+from server.sync_feed.documents import ProposalDocument
+from server.sync_feed.publish import publish_change
+from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, Verdict, judge
+
+
+async def apply_proposals(
+    session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[ProposalDocument]]
+) -> list[Verdict]:
+    """Until it is decided its author may change or withdraw it (`_deleted`); then it stands as it is."""
+    del services
+    now = utc_now()
+    stored = {
+        one.id: one
+        for one in await session.scalars(
+            select(Proposal)
+            .where(Proposal.id.in_([row.document.id for row in rows]))
+            .order_by(Proposal.id)
+            .with_for_update()
+        )
+    }
+    known = await _households(session, caller, {row.document.household_id for row in rows})
+    verdicts = []
+    for row in rows:
+        verdict = _judge(stored.get(row.document.id), known, caller, row)
+        verdicts.append(verdict or await _write(session, caller, stored.get(row.document.id), row, now))
+    return verdicts
+
+
+async def _households(session: AsyncSession, caller: Caller, ids: set[UUID]) -> set[UUID]:
+    """Those the caller holds, once held (the phone may come late), or covers by area."""
+    held = select(Caseload.household_id).where(Caseload.staff_id == caller.id)
+    mine = or_(Household.id.in_(held), in_areas(Household.area_code, caller, DESK_ROLES))
+    return set(await session.scalars(select(Household.id).where(Household.id.in_(ids), mine)))
+
+
+def _judge(
+    stored: Proposal | None, known: set[UUID], caller: Caller, row: Incoming[ProposalDocument]
+) -> Verdict | None:
+    if stored is not None:
+        if stored.author_id != caller.id:
+            return Conflict()
+        verdict = judge(row, stored.content_hash)
+        if verdict is not None:
+            return verdict
+        if stored.decided_at is not None:
+            return Conflict(Problem("proposal.decided"))
+    if row.document.household_id not in known:
+        return Quarantine(Problem("visit.household_unknown"))
+    return None
+
+
+async def _write(
+    session: AsyncSession, caller: Caller, stored: Proposal | None, row: Incoming[ProposalDocument], now: datetime
+) -> Verdict:
+    columns = {
+        "household_id": row.document.household_id,
+        "author_id": caller.id,
+        "device_id": caller.device_id,
+        "state": "withdrawn" if row.document.deleted else "proposed",
+        "document": row.told,
+        "content_hash": row.content_hash,
+        "received_at": now,
+    }
+    if stored is not None:
+        for name, value in columns.items():
+            setattr(stored, name, value)
+    else:
+        fresh = insert(Proposal).values(id=row.document.id, **columns).on_conflict_do_nothing().returning(Proposal.id)
+        if await session.scalar(fresh) is None:
+            twin = await session.get_one(Proposal, row.document.id)
+            return judge(row, twin.content_hash) or Conflict()
+    audit.record(session, caller, f"proposal.{columns['state']}", "proposal", row.document.id)
+    await session.flush()  # announce reads it
+    await publish_change(session, "proposals", [row.document.id])
+    return Applied()
+
+
+async def load_proposals(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+    rows = await session.scalars(
+        readable(Proposal, caller).where(Proposal.id.in_(ids), Proposal.author_id == caller.id)
+    )
+    return {
+        str(one.id): {
+            "_deleted": False,
+            **one.document,
+            "server": {
+                "state": one.state,
+                "reason": one.reason,
+                "receivedAt": one.received_at.isoformat(),
+                "decidedAt": one.decided_at.isoformat() if one.decided_at else None,
+            },
+        }
+        for one in rows
+    }

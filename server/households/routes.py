@@ -1,0 +1,65 @@
+"""`/desk/v1/households`: one household, its versions, and the logged reveal of a sealed number."""
+
+from uuid import UUID
+
+from litestar import Router, get, post, put
+from litestar.params import FromPath, JSONBody
+
+from server.core.http import (
+    BEARER,
+    FOUND,
+    FieldStaff,
+    IfMatch,
+    ServicesDep,
+    Session,
+    problems,
+    version_of,
+)
+from server.core.tokens import utc_now
+from server.households import register
+from server.households.register import MEMBER_CONFLICTS, ChangeHousehold, HouseholdPage, Reveal, Revealed, VersionLine
+
+
+@get("/households/{household_id:uuid}", responses=FOUND)
+async def open_household(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> HouseholdPage:
+    return await register.open_household(session, field_staff, household_id)
+
+
+@put("/households/{household_id:uuid}", responses=FOUND | problems("household.changed", *MEMBER_CONFLICTS))
+async def change_household(
+    household_id: FromPath[UUID],
+    data: JSONBody[ChangeHousehold],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+    if_match: IfMatch,
+) -> HouseholdPage:
+    return await register.change_household(
+        session, services.vault, field_staff, household_id, data, version=version_of(if_match), now=utc_now()
+    )
+
+
+@get("/households/{household_id:uuid}/versions", responses=FOUND)
+async def list_household_versions(
+    household_id: FromPath[UUID], field_staff: FieldStaff, session: Session
+) -> list[VersionLine]:
+    return await register.list_versions(session, field_staff, household_id)
+
+
+@post("/households/{household_id:uuid}/reveal", status_code=200, responses=FOUND)
+async def reveal_number(
+    household_id: FromPath[UUID],
+    data: JSONBody[Reveal],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+) -> Revealed:
+    return await register.reveal(session, services.vault, field_staff, household_id, data)
+
+
+router = Router(
+    "/desk/v1",
+    route_handlers=[open_household, change_household, list_household_versions, reveal_number],
+    tags=["cases"],
+    security=BEARER,
+)

@@ -1,0 +1,184 @@
+"""A list as a file: all that `GET /desk/v1/…` shows page after page, for a spreadsheet, with headings for people.
+
+An export is made from the list's own handler: who may ask, what they see of it, what is masked and which filters
+there are can't be other than the list's. Saving one is written to the audit trail. Pages are read one after the other,
+each in a transaction of its own, so that a long list holds neither memory nor a connection while it goes out.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import IO, Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import QueryParameter
+from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.core.access import Caller
+from server.core.database import Sessions
+from server.core.errors import Problem
+from server.core.http import CallerDep, ServicesDep, Session, problems
+from server.core.paging import Page
+from server.core.spreadsheets import (
+    CSV_MARK,
+    FILE_ANSWER,
+    FILE_HEADERS,
+    MEDIA_TYPES,
+    MOST_XLSX_ROWS,
+    Form,
+    cell,
+    csv_piece,
+    write_book,
+)
+from server.core.threads import in_thread
+
+# A column's heading, and what of a line stands under it.
+Columns = Mapping[str, Callable[[Any], Any]]
+# One page of a list, or the whole of a list that has no pages.
+Read = Callable[[AsyncSession, str | None], Awaitable[Page[Any] | Sequence[Any]]]
+Row = list[Any]
+As = Annotated[Form, QueryParameter(name="as", description="The form of the file.")]
+LONGEST_PAGE = 200
+ROLE_WORDS = {
+    "caseworker": "村（社区）专干",
+    "panelist": "评议小组成员",
+    "town_officer": "乡镇民政助理",
+    "county_officer": "县民政局",
+    "supervisor": "督查",
+    "admin": "系统管理员",
+    "resident": "居民",
+}
+_PIECE_BYTES = 256 * 1024
+_PAGING = {"cursor", "limit"}
+# What somebody typed to find a person by is personal, and the trail holds nothing that is.
+_UNTOLD = {"q"}
+
+
+def export_of(
+    listing: HTTPRouteHandler, path: str, name: str, columns: Columns, *, form: Form = "csv", **fixed: Any
+) -> HTTPRouteHandler:
+    """A route that answers the list of another route as a file named so, asked with the same filters.
+
+    `form` is that of a file nobody named a form for; `fixed` are filters that this file always has.
+    """
+    told = inspect.signature(listing.fn).parameters
+    filters = {key: one for key, one in told.items() if key not in _PAGING | set(fixed)}
+    paged = {key: LONGEST_PAGE for key in told if key == "limit"}
+
+    async def export(**given: Any) -> Stream:
+        asked = {key: given[key] for key in filters} | fixed
+
+        async def read(session: AsyncSession, cursor: str | None) -> Page[Any] | Sequence[Any]:
+            at = ({"session": session} if "session" in filters else {}) | (
+                {"cursor": cursor} if "cursor" in told else {}
+            )
+            page: Page[Any] | Sequence[Any] = await listing.fn(**asked | at | paged)
+            return page
+
+        said = {key: value for key, value in asked.items() if isinstance(value, str | int | date | UUID)}
+        return await answer_list(
+            given["services"].sessions,
+            given["session"],
+            given["caller"],
+            name,
+            columns,
+            given["form"],
+            read,
+            {key: str(value) for key, value in said.items() if key not in _UNTOLD},
+        )
+
+    own = {"caller": CallerDep, "session": Session, "services": ServicesDep, "form": As}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    taken = [one.replace(kind=keyword) for key, one in filters.items() if key not in own]
+    taken += [
+        inspect.Parameter(key, keyword, annotation=kind, default=form if key == "form" else inspect.Parameter.empty)
+        for key, kind in own.items()
+    ]
+    export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}"
+    export.__module__ = listing.fn.__module__
+    export.__signature__ = inspect.Signature(taken, return_annotation=Stream)  # type: ignore[attr-defined]
+    export.__annotations__ = {one.name: one.annotation for one in taken} | {"return": Stream}
+    return get(
+        path,
+        responses={**(listing.responses or {}), **FILE_ANSWER, **problems("export.too_long")},
+        response_headers=FILE_HEADERS,
+        description="The same list as a file, by the same filters. Saving one is written to the audit trail.",
+    )(export)
+
+
+def yuan(fen: int | None) -> Decimal | None:
+    """Money as a spreadsheet adds it up, exact."""
+    return None if fen is None else Decimal(fen).scaleb(-2)
+
+
+def in_words(value: Any) -> str:
+    """What has no columns of its own, on one line."""
+    return "" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+async def answer_list(
+    sessions: Sessions,
+    session: AsyncSession,
+    caller: Caller,
+    name: str,
+    columns: Columns,
+    form: Form,
+    read: Read,
+    asked: Mapping[str, str],
+) -> Stream:
+    """All pages of a list. Raises what reading it raises, and `export.too_long`.
+
+    What is written to the trail is written last: a transaction that has written holds back the feed of every phone.
+    """
+    first, cursor = _page(await read(session, None))
+    if form == "xlsx":
+        file = await _fill_book(session, name, columns, read, first, cursor)
+        body = _pour(file)
+    else:
+        body = _stream(sessions, columns, read, first, cursor)
+    area = asked.get("area") or asked.get("under")
+    audit.record(session, caller, "list.exported", "list", name, area_code=area or None, form=form, asked=dict(asked))
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
+    return Stream(body, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+def _page(told: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str | None]:
+    return (told.items, told.next_cursor) if isinstance(told, Page) else (told, None)
+
+
+async def _fill_book(
+    session: AsyncSession, name: str, columns: Columns, read: Read, lines: Sequence[Any], cursor: str | None
+) -> IO[bytes]:
+    rows = _rows(columns, lines)
+    while cursor is not None:
+        lines, cursor = _page(await read(session, cursor))
+        rows += _rows(columns, lines)
+        if len(rows) > MOST_XLSX_ROWS:
+            raise Problem("export.too_long", most=MOST_XLSX_ROWS)
+    return await in_thread(write_book, name, list(columns), rows)
+
+
+async def _stream(
+    sessions: Sessions, columns: Columns, read: Read, lines: Sequence[Any], cursor: str | None
+) -> AsyncIterator[bytes]:
+    yield CSV_MARK + csv_piece([list(columns), *_rows(columns, lines)])
+    while cursor is not None:
+        async with sessions() as session:
+            lines, cursor = _page(await read(session, cursor))
+        yield csv_piece(_rows(columns, lines))
+
+
+async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await in_thread(file.read, _PIECE_BYTES):
+            yield piece
+
+
+def _rows(columns: Columns, lines: Sequence[Any]) -> list[Row]:
+    return [[cell(told(line)) for told in columns.values()] for line in lines]

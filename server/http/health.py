@@ -1,0 +1,79 @@
+"""`/health`: whether the process lives, and whether it can do its work. `/metrics` for Prometheus."""
+
+from typing import Annotated
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from litestar import Response, Router, get
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Meta
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from media.store import StoreError
+from server.core.http import ResponseBody, ServicesDep
+from server.core.paths import MIGRATIONS
+from server.core.services import Services
+
+State = Annotated[str, Meta(description="`ok`, or what is wrong in a few words")]
+
+
+class Alive(ResponseBody):
+    status: str
+
+
+class Readiness(ResponseBody):
+    database: State
+    migrations: State
+    store: State
+
+
+@get("/live", summary="The process answers")
+async def is_alive() -> Alive:
+    return Alive(status="ok")
+
+
+@get(
+    "/ready",
+    summary="Database, migrations and store are there; 503 when one is not",
+    responses={503: ResponseSpec(Readiness, description="What is missing", generate_examples=False)},
+)
+async def is_ready(services: ServicesDep) -> Response[Readiness]:
+    database, migrations = await _database(services)
+    readiness = Readiness(database=database, migrations=migrations, store=await _store(services))
+    ready = {readiness.database, readiness.migrations, readiness.store} == {"ok"}
+    return Response(readiness, status_code=200 if ready else 503)
+
+
+async def _database(services: Services) -> tuple[str, str]:
+    try:
+        async with services.engine.connect() as connection:
+            found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError as error:
+        missing = "alembic_version" in str(error.__cause__)
+        return ("ok", "none has run") if missing else ("can't be reached", "unknown")
+    wanted = newest_migration()
+    return "ok", "ok" if found == wanted else f"at {found}, this program needs {wanted}"
+
+
+async def _store(services: Services) -> str:
+    try:
+        await services.store.check()
+    except StoreError:
+        return "can't be reached"
+    return "ok"
+
+
+def newest_migration() -> str | None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+@get("/metrics", summary="For Prometheus", media_type=CONTENT_TYPE_LATEST, tags=["health"])
+async def get_metrics() -> bytes:
+    return generate_latest()
+
+
+router = Router("/health", route_handlers=[is_alive, is_ready], tags=["health"])

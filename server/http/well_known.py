@@ -1,0 +1,15 @@
+"""What anyone may fetch: the public keys that receipts are checked with."""
+
+from typing import Any
+
+from litestar import Router, get
+
+from server.core.http import ServicesDep
+
+
+@get("/zoufang-receipt-keys.json", summary="JWK Set (RFC 7517) of receipts, retired keys included")
+async def get_receipt_keys(services: ServicesDep) -> dict[str, Any]:
+    return services.receipts.public_keys()
+
+
+router = Router("/.well-known", route_handlers=[get_receipt_keys], tags=["public"])

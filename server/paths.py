@@ -1,8 +1,0 @@
-"""Where the project's own files lie."""
-
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-MIGRATIONS = ROOT / "migrations"
-OPENAPI = ROOT / "openapi" / "openapi.json"
-WEB = ROOT / "web" / "dist"

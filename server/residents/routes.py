@@ -1,0 +1,153 @@
+"""`/resident/v1`: a resident's own case, papers and feedback. `/public/v1`: the look-up by number."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from server.cases import notices, paper_photos
+from server.cases.notices import NoticeKind
+from server.cases.paper_photos import AnnouncePhoto, PaperPhotoLink, Rendition
+from server.cases.papers import PaperLine
+from server.core.http import (
+    BEARER,
+    FOUND,
+    SIGNED,
+    IdempotencyKey,
+    ResidentCaller,
+    ServicesDep,
+    Session,
+    address_of,
+    problems,
+)
+from server.core.pdf import PDF
+from server.core.tokens import utc_now
+from server.residents import feedback, own_cases, public_status
+from server.residents.feedback import Change, RecordedVisit, Word
+from server.residents.own_cases import CaseStatus, OwnCase, Withdraw
+from server.residents.public_status import LookUp, PublicCase
+
+
+@get("/cases", responses=SIGNED)
+async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> list[CaseStatus]:
+    return await own_cases.list_own_cases(session, resident_caller, utc_now())
+
+
+@get("/cases/{case_id:uuid}", responses=FOUND)
+async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> OwnCase:
+    return await own_cases.open_own_case(session, resident_caller, case_id, utc_now())
+
+
+@post(
+    "/cases/{case_id:uuid}/withdraw",
+    status_code=200,
+    responses=FOUND | problems("case.not_now", "case.closed", "case.changed", "request.idempotency_key_reused"),
+)
+async def withdraw_own_case(
+    case_id: FromPath[UUID],
+    data: JSONBody[Withdraw],
+    resident_caller: ResidentCaller,
+    session: Session,
+    idempotency_key: IdempotencyKey = None,
+) -> OwnCase:
+    return await own_cases.withdraw(session, resident_caller, case_id, data, key=idempotency_key, now=utc_now())
+
+
+@post(
+    "/cases/{case_id:uuid}/papers/{code:str}/photos",
+    responses=FOUND
+    | problems(
+        "case.closed",
+        "case.paper_unknown",
+        "case.paper_photos_full",
+        "photo.too_many_bytes",
+        "request.idempotency_key_reused",
+    ),
+    description="Announce a photo of a paper. Its bytes follow by `/uploads` (tus), `/field/v1/photos` (a form) "
+    "or a link from `/field/v1/photos/{id}/put-link`, with `id` as `evidenceId`.",
+)
+async def announce_paper_photo(
+    case_id: FromPath[UUID],
+    code: FromPath[str],
+    data: JSONBody[AnnouncePhoto],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: ServicesDep,
+) -> list[PaperLine]:
+    return await paper_photos.announce_photo(session, services, resident_caller, case_id, code, data, utc_now())
+
+
+@get(
+    "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
+    responses=FOUND | problems("photo.not_ready", "photo.erased"),
+)
+async def link_own_paper_photo(
+    case_id: FromPath[UUID],
+    photo_id: FromPath[UUID],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: ServicesDep,
+    rendition: FromQuery[Rendition] = "1280",
+) -> PaperPhotoLink:
+    return await paper_photos.link_photo(session, services, resident_caller, case_id, photo_id, rendition, utc_now())
+
+
+@get("/cases/{case_id:uuid}/visits", responses=FOUND)
+async def list_recorded_visits(
+    case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
+) -> list[RecordedVisit]:
+    return await feedback.list_recorded(session, resident_caller, case_id)
+
+
+@post(
+    "/cases/{case_id:uuid}/visits/{visit_id:uuid}/word",
+    status_code=200,
+    responses=FOUND | problems("case.reason_required", "case.closed"),
+)
+async def give_word(
+    case_id: FromPath[UUID],
+    visit_id: FromPath[UUID],
+    data: JSONBody[Word],
+    resident_caller: ResidentCaller,
+    session: Session,
+) -> list[RecordedVisit]:
+    return await feedback.give_word(session, resident_caller, case_id, visit_id, data, utc_now())
+
+
+@post("/cases/{case_id:uuid}/changes", status_code=204, responses=FOUND | problems("case.closed"))
+async def report_change(
+    case_id: FromPath[UUID], data: JSONBody[Change], resident_caller: ResidentCaller, session: Session
+) -> None:
+    await feedback.report_change(session, resident_caller, case_id, data, utc_now())
+
+
+@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=FOUND | problems("case.not_now"))
+async def print_own_notice(
+    case_id: FromPath[UUID], kind: FromPath[NoticeKind], resident_caller: ResidentCaller, session: Session
+) -> bytes:
+    return await notices.print_case_notice(session, resident_caller, case_id, kind)
+
+
+@post("/cases/look-up", status_code=200, responses=problems("case.lookup_failed", "request.rate_limited"))
+async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: ServicesDep) -> PublicCase:
+    return await public_status.look_up(services, data, address=address_of(request), now=utc_now())
+
+
+router = Router(
+    "/resident/v1",
+    route_handlers=[
+        list_own_cases,
+        open_own_case,
+        withdraw_own_case,
+        announce_paper_photo,
+        link_own_paper_photo,
+        print_own_notice,
+        list_recorded_visits,
+        give_word,
+        report_change,
+    ],
+    tags=["resident"],
+    security=BEARER,
+)
+public_router = Router("/public/v1", route_handlers=[look_up_case], tags=["public"])

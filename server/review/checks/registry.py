@@ -1,0 +1,477 @@
+"""The table of doubts: what is looked at, how grave it is, which settings it reads, and the sentence it says.
+
+Settings are rows of `area_rule`, by area and date. The severity is one too where an office wants another:
+a row `finding.CODE` holds a severity, or "off". To add a rule: write its function in server/review/checks/,
+add its row here, and write its settings in a migration.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from server.models.review import SEVERITIES
+from server.review.check_context import CheckContext
+from server.review.checks import DetectedFindings, Facts, answers, people, photos, presence
+from server.review.wording import say
+
+Subject = Literal["place", "time", "people", "answers", "photos", "spot_check"]
+
+
+class Check(NamedTuple):
+    """`zh` and `en` are filled from the facts. The severity counts in the queue as days of waiting."""
+
+    code: str
+    looks_at: Subject
+    severity: str
+    find: Callable[[CheckContext], DetectedFindings]
+    settings: tuple[str, ...]
+    zh: str
+    en: str
+
+
+class DetectedFinding(NamedTuple):
+    code: str
+    severity: str
+    evidence_id: UUID | None
+    facts: Facts
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "visit.far_from_home",
+        "place",
+        "warning",
+        presence.far_from_home,
+        ("visit.home_radius_m",),
+        "{moment:word}定位距登记住址 {distanceM:m}，超出 {radiusM:m}（已扣除精度）",
+        "The {moment:word} fix lies {distanceM:m} from the registered home, beyond {radiusM:m} and its accuracy",
+    ),
+    Check(
+        "visit.accuracy_doubtful",
+        "place",
+        "notice",
+        presence.accuracy_doubtful,
+        (),
+        "{moment:word}定位没有精度或精度为零",
+        "The {moment:word} fix has no accuracy, or zero",
+    ),
+    Check(
+        "visit.same_accuracy",
+        "place",
+        "notice",
+        presence.same_accuracy,
+        ("visit.same_accuracy_fixes",),
+        "提交人最近 {fixes} 次定位的精度都是 {accuracyM:m}",
+        "The author's last {fixes} fixes all have an accuracy of {accuracyM:m}",
+    ),
+    Check(
+        "visit.same_coordinates",
+        "place",
+        "warning",
+        presence.same_coordinates,
+        ("visit.repeated_fix_s",),
+        "{moment:word}定位与相隔 {hoursApart:hours} 的另一次走访坐标完全相同",
+        "The {moment:word} fix has the very coordinates of another visit's fix, {hoursApart:hours} apart",
+    ),
+    Check(
+        "visit.same_spot",
+        "place",
+        "notice",
+        presence.same_spot,
+        ("visit.same_spot_m", "visit.same_spot_accuracies", "visit.same_spot_homes_m"),
+        "{moment:word}定位与另一户走访的定位仅相距 {distanceM:m}，而两户相距 {homesM:m}",
+        "The {moment:word} fix lies {distanceM:m} from that of a visit to another home, {homesM:m} away",
+    ),
+    Check(
+        "visit.partners_apart",
+        "place",
+        "warning",
+        presence.partners_apart,
+        ("visit.partner_distance_m",),
+        "两名调查人员定位相距 {distanceM:m}",
+        "The two investigators' fixes lie {distanceM:m} apart",
+    ),
+    Check(
+        "visit.travelled_too_fast",
+        "place",
+        "warning",
+        presence.travelled_too_fast,
+        ("visit.fastest_kmh",),
+        "与上一次走访相距 {distanceM:m}，需以每小时 {speedKmh} 公里行进",
+        "Reaching here from the visit before, {distanceM:m} away, takes {speedKmh} km/h",
+    ),
+    Check(
+        "visit.too_short",
+        "time",
+        "notice",
+        presence.too_short,
+        ("visit.shortest_min",),
+        "走访仅 {minutes:minutes}，少于 {leastMinutes} 分钟",
+        "The visit took {minutes:minutes}, under {leastMinutes} minutes",
+    ),
+    Check(
+        "visit.at_night",
+        "time",
+        "notice",
+        presence.at_night,
+        ("visit.earliest_hour", "visit.latest_hour"),
+        "走访开始于 {hour} 时",
+        "The visit began at hour {hour}",
+    ),
+    Check(
+        "visit.burst",
+        "time",
+        "warning",
+        presence.burst,
+        ("visit.burst_most", "visit.burst_minutes"),
+        "同一人在 {minutes} 分钟内开始了 {visits} 次走访",
+        "One person began {visits} visits within {minutes} minutes",
+    ),
+    Check(
+        "visit.overlaps",
+        "time",
+        "warning",
+        presence.overlaps,
+        ("visit.overlap_min",),
+        "与同一调查人员的另一次走访重叠 {sharedMinutes:minutes}",
+        "Another visit of the same investigator was under way for {sharedMinutes:minutes} of it",
+    ),
+    Check(
+        "visit.clock_off",
+        "time",
+        "notice",
+        presence.clock_off,
+        ("visit.clock_offset_max_s",),
+        "手机时钟比服务器{direction:word} {hoursOff:hours}",
+        "The phone's clock is {hoursOff:hours} {direction:word} of the server's",
+    ),
+    Check(
+        "visit.long_offline",
+        "time",
+        "info",
+        presence.long_offline,
+        ("visit.offline_days_max",),
+        "走访结束 {days:days}后才收到",
+        "Received {days:days} after the visit ended",
+    ),
+    Check(
+        "visit.late_after_reassignment",
+        "time",
+        "info",
+        presence.late_after_reassignment,
+        (),
+        "家庭改派后才收到此走访",
+        "Received after the household was reassigned",
+    ),
+    Check(
+        "visit.one_phone_for_two",
+        "people",
+        "critical",
+        people.one_phone_for_two,
+        (),
+        "两名调查人员使用同一部手机确认",
+        "Both investigators attested on one phone",
+    ),
+    Check(
+        "visit.phone_shared",
+        "people",
+        "warning",
+        people.phone_shared,
+        ("visit.shared_phone_days",),
+        "提交人的手机在 {days} 天内有 {people} 名工作人员登录",
+        "{people} members of staff used the author's phone within {days} days",
+    ),
+    Check(
+        "visit.wechat_shared",
+        "people",
+        "warning",
+        people.wechat_shared,
+        ("visit.shared_phone_days",),
+        "{days} 天内有 {people} 名工作人员使用同一微信",
+        "{people} members of staff used one WeChat account within {days} days",
+    ),
+    Check(
+        "visit.wechat_also_resident",
+        "people",
+        "warning",
+        people.wechat_also_resident,
+        (),
+        "一名调查人员的微信同时绑定为居民",
+        "An investigator's WeChat account is also bound as a resident",
+    ),
+    Check(
+        "visit.relative_on_staff",
+        "people",
+        "notice",
+        people.relative_on_staff,
+        (),
+        "该家庭有近亲属备案",
+        "The household has a relative on staff",
+    ),
+    Check(
+        "visit.relative_not_declared",
+        "people",
+        "warning",
+        people.relative_not_declared,
+        (),
+        "家庭称有近亲属任职，但没有备案",
+        "The family names a relative on staff, and none is declared",
+    ),
+    Check(
+        "income.found_differs",
+        "answers",
+        "warning",
+        answers.income_found_differs,
+        ("income.differs_percent", "income.differs_fen"),
+        "{income:word}申报 {declaredFen:yuan} 元，查实 {foundFen:yuan} 元",
+        "{declaredFen:yuan} yuan of {income:word} declared, {foundFen:yuan} found",
+    ),
+    Check(
+        "answers.members_differ_from_register",
+        "answers",
+        "notice",
+        answers.members_differ_from_register,
+        (),
+        "登记 {registered} 人，实际居住 {living} 人",
+        "{registered} members registered, {living} living here",
+    ),
+    Check(
+        "answers.members_differ_from_last_visit",
+        "answers",
+        "warning",
+        answers.members_differ_from_last_visit,
+        (),
+        "上次走访居住 {before} 人，本次 {living} 人，而未说明变动",
+        "{before} lived here at the last visit, {living} now, and no change is told",
+    ),
+    Check(
+        "answers.school_and_job",
+        "answers",
+        "notice",
+        answers.school_and_job,
+        (),
+        "一名成员既在校又就业",
+        "A member is at school and at work",
+    ),
+    Check(
+        "answers.school_against_age",
+        "answers",
+        "notice",
+        answers.school_against_age,
+        ("answers.school_from_age", "answers.school_until_age"),
+        "一名 {age} 岁成员填为义务教育在读",
+        "A member of {age} is said to be at compulsory school",
+    ),
+    Check(
+        "answers.labour_against_age",
+        "answers",
+        "notice",
+        answers.labour_against_age,
+        ("answers.grown_up_age", "answers.work_from_age"),
+        "一名 {age} 岁成员的劳动能力与年龄不符",
+        "The ability to work told of a member of {age} does not fit the age",
+    ),
+    Check(
+        "answers.earnings_against_income",
+        "answers",
+        "notice",
+        answers.earnings_against_income,
+        ("income.differs_percent", "income.differs_fen"),
+        "各成员月收入合计 {earnedFen:yuan} 元，与收入表的每月 {foundFen:yuan} 元不符",
+        "The members' earnings come to {earnedFen:yuan} yuan a month, the income table to {foundFen:yuan}",
+    ),
+    Check(
+        "answers.disability_gone",
+        "answers",
+        "warning",
+        answers.disability_gone,
+        (),
+        "{source:word}为残疾的一名成员，本次填为健康",
+        "A member disabled by {source:word} is now said to be healthy",
+    ),
+    Check(
+        "visit.differs_at_spot_check",
+        "spot_check",
+        "critical",
+        answers.differs_at_spot_check,
+        (),
+        "抽查对比 {compared} 项，其中 {differing} 项不一致",
+        "Of {compared} answers compared at the spot check {differing} differ",
+    ),
+    Check(
+        "photo.time_off",
+        "photos",
+        "warning",
+        photos.time_off,
+        ("visit.photo_time_margin_min",),
+        "照片拍摄时间与走访相差 {hoursAway:hours}",
+        "The photo was taken {hoursAway:hours} away from the visit",
+    ),
+    Check(
+        "photo.after_receipt",
+        "photos",
+        "warning",
+        photos.after_receipt,
+        ("photo.after_receipt_min",),
+        "照片拍摄时间晚于接收时间",
+        "The photo's time is later than its receipt",
+    ),
+    Check(
+        "photo.place_off",
+        "photos",
+        "critical",
+        photos.place_off,
+        ("visit.photo_distance_m",),
+        "照片拍摄地点距走访定位 {distanceM:m}",
+        "The photo was taken {distanceM:m} from the visit",
+    ),
+    Check(
+        "photo.abroad",
+        "photos",
+        "critical",
+        photos.abroad,
+        (),
+        "照片拍摄地点在中国境外（{latitude}, {longitude}）",
+        "The photo was taken outside China ({latitude}, {longitude})",
+    ),
+    Check(
+        "photo.reused",
+        "photos",
+        "critical",
+        photos.reused,
+        (),
+        "同一照片已用于另一次走访",
+        "The same photo was used in another visit",
+    ),
+    Check(
+        "photo.near_duplicate",
+        "photos",
+        "warning",
+        photos.near_duplicate,
+        ("photo.near_duplicate_bits",),
+        "照片与另一户走访的照片几乎相同（改动：{changes:words}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
+        "The photo looks like one from another home "
+        "(changed: {changes:words}; {bits} bits of the fingerprint differ, at most {limitBits})",
+    ),
+    Check(
+        "photo.like_earlier",
+        "photos",
+        "info",
+        photos.like_earlier,
+        ("photo.near_duplicate_bits",),
+        "照片与此户另一次走访的照片几乎相同（改动：{changes:words}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
+        "The photo looks like one of another visit here "
+        "(changed: {changes:words}; {bits} bits of the fingerprint differ, at most {limitBits})",
+    ),
+    Check(
+        "signature.twice",
+        "photos",
+        "critical",
+        photos.signature_twice,
+        (),
+        "同一签名图片用于 {people} 人、另外 {otherVisits} 次走访",
+        "One signature picture stands for {people} people here, and in {otherVisits} other visits",
+    ),
+    Check(
+        "photo.edited",
+        "photos",
+        "warning",
+        photos.edited,
+        ("photo.editors",),
+        "照片经 {software} 处理",
+        "The photo was processed by {software}",
+    ),
+    Check(
+        "photo.like_a_screenshot",
+        "photos",
+        "notice",
+        photos.like_a_screenshot,
+        ("photo.screen_sizes", "photo.screen_ratio"),
+        "照片尺寸 {width}×{height} 与手机屏幕相同，可能是截屏",
+        "At {width}×{height} the photo has the size of a phone's screen, perhaps a screenshot",
+    ),
+    Check(
+        "photo.too_few",
+        "photos",
+        "notice",
+        photos.too_few,
+        ("photo.fewest",),
+        "只有 {photos} 张照片，少于 {least} 张",
+        "Only {photos} photos, under {least}",
+    ),
+    Check(
+        "photo.not_listed",
+        "photos",
+        "warning",
+        photos.not_listed,
+        (),
+        "答案引用的 {pictures} 张图片不在照片清单中",
+        "{pictures} pictures that the answers name are not in the manifest",
+    ),
+    Check(
+        "photo.late",
+        "photos",
+        "notice",
+        photos.late,
+        ("photo.late_hours",),
+        "照片在走访收到 {hoursLate:hours}后才上传",
+        "The photo came {hoursLate:hours} after its visit",
+    ),
+    Check(
+        "photo.without_camera_facts",
+        "photos",
+        "info",
+        photos.without_camera,
+        (),
+        "照片不含相机信息（微信通常会去除）",
+        "The photo has no camera facts (WeChat usually strips them)",
+    ),
+    Check(
+        "photo.refused",
+        "photos",
+        "critical",
+        photos.refused,
+        (),
+        "照片不能作为证据（{code}）",
+        "The photo is no evidence ({code})",
+    ),
+    Check(
+        "photo.swapped",
+        "photos",
+        "warning",
+        photos.swapped,
+        (),
+        "曾上传与登记不符的照片 {times} 次",
+        "Other bytes than announced were sent {times} times",
+    ),
+)
+
+_BY_CODE = {rule.code: rule for rule in CHECKS}
+
+
+def run_checks(view: CheckContext, codes: Collection[str] | None = None) -> Iterator[DetectedFinding]:
+    """What the rules doubt about a visit; all rules, or those of these codes."""
+    for rule in CHECKS:
+        severity = view.rules.get(f"finding.{rule.code}", rule.severity)
+        if severity not in SEVERITIES or (codes is not None and rule.code not in codes):
+            continue
+        for evidence_id, facts in rule.find(view):
+            yield DetectedFinding(rule.code, severity, evidence_id, facts)
+
+
+def reads_photos(codes: Collection[str] | None) -> bool:
+    """Whether any of these rules does, or of all."""
+    return any(rule.looks_at == "photos" for rule in CHECKS if codes is None or rule.code in codes)
+
+
+def codes_reading(setting: str) -> list[str]:
+    """The rules that a change of this setting may change."""
+    return [one.code for one in CHECKS if setting in one.settings or setting == f"finding.{one.code}"]
+
+
+def sentence(code: str, facts: Facts) -> dict[str, str]:
+    """The doubt as a person reads it, in both languages."""
+    rule = _BY_CODE.get(code)
+    if rule is None:
+        return {"zh": code, "en": code}
+    return {"zh": say(rule.zh, facts, "zh"), "en": say(rule.en, facts, "en")}

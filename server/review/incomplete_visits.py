@@ -1,0 +1,115 @@
+"""Visits that were submitted and are not whole yet: which part of each is missing, for a person to ask after.
+
+Nobody reviews them, by design; so nobody would notice one whose photo never comes or whose second investigator never
+attests. Here they stand, the longest waiting first.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, exists, func, literal_column, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.http import ResponseBody
+from server.core.paging import Page, cut_page, read_place
+from server.models.areas import Area
+from server.models.households import Household
+from server.models.people import Staff
+from server.models.visits import ARRIVING_STATES, Attestation, Visit, VisitInvestigator
+
+LONGEST_PAGE = 200
+DAY = timedelta(days=1)
+
+
+class ArrivingLine(ResponseBody):
+    """`unattested` names the investigators whose own word has not come; `missing_photos` are of the sealed manifest."""
+
+    visit_id: UUID
+    household_id: UUID
+    kind: str
+    area_code: str
+    area_name: str
+    head_name: str
+    author_name: str
+    submitted_at: datetime
+    waited_days: int
+    unattested: list[str]
+    photos: int
+    missing_photos: int
+
+
+async def list_arriving(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    area: str | None,
+    waited_days: int,
+    cursor: str | None,
+    limit: int,
+    now: datetime,
+) -> Page[ArrivingLine]:
+    """Those that have waited for so many days at least. One query a page."""
+    require(caller, REVIEW_ROLES)
+    limit = max(1, min(limit, LONGEST_PAGE))
+    has_attested = exists().where(
+        Attestation.visit_id == VisitInvestigator.visit_id, Attestation.staff_id == VisitInvestigator.staff_id
+    )
+    silent: Any = (
+        select(func.coalesce(func.array_agg(Staff.name), []))
+        .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
+        .where(VisitInvestigator.visit_id == Visit.id, Staff.id != Visit.author_id, ~has_attested)
+        .correlate(Visit)
+        .scalar_subquery()
+    )
+    author: Any = select(Staff.name).where(Staff.id == Visit.author_id).correlate(Visit).scalar_subquery()
+    rows = (
+        select(Visit, Area.name, Household.head_name, author, silent, _MISSING_PHOTOS)
+        .join(Area, Area.code == Visit.area_code)
+        .join(Household, Household.id == Visit.household_id)
+        .where(
+            in_areas(Visit.area_code, caller, REVIEW_ROLES),
+            Visit.state.in_(ARRIVING_STATES),
+            Visit.complete_at.is_(None),
+            Visit.submitted_at <= now - waited_days * DAY,
+        )
+        .order_by(Visit.submitted_at, Visit.id)
+        .limit(limit + 1)
+    )
+    if area:
+        rows = rows.where(Visit.area_code.startswith(area, autoescape=True))
+    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+        rows = rows.where(tuple_(Visit.submitted_at, Visit.id) > after)
+    found = (await session.execute(rows)).all()
+    page, following = cut_page(found, limit, lambda row: [row[0].submitted_at.isoformat(), str(row[0].id)])
+    return Page(items=[_line(one, now) for one in page], next_cursor=following)
+
+
+# Listed in the sealed manifest, not yet processed: the same condition as COMPLETE in server/visits/completeness.py.
+_MISSING_PHOTOS: ColumnElement[int] = literal_column(
+    """(SELECT count(*) FROM jsonb_array_elements(coalesce(visit.document->'photos', '[]')) AS listed
+    WHERE NOT EXISTS (
+        SELECT 1 FROM evidence e
+        WHERE e.id = (listed->>'id')::uuid AND e.sha256 = listed->>'sha256' AND e.visit_id = visit.id
+        AND e.state IN ('verified', 'refused')))"""
+)
+
+
+def _line(row: Any, now: datetime) -> ArrivingLine:
+    one, area_name, head_name, author_name, unattested, missing_photos = row
+    submitted_at = one.submitted_at or one.received_at
+    return ArrivingLine(
+        visit_id=one.id,
+        household_id=one.household_id,
+        kind=one.kind,
+        area_code=one.area_code,
+        area_name=area_name,
+        head_name=head_name,
+        author_name=author_name,
+        submitted_at=submitted_at,
+        waited_days=(now - submitted_at) // DAY,
+        unattested=sorted(unattested),
+        photos=len(one.document.get("photos", [])),
+        missing_photos=missing_photos,
+    )

@@ -1,0 +1,370 @@
+"""One visit on one page for the desk: answers, photos, fixes, doubts; every look is logged."""
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Literal, Protocol, runtime_checkable
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from media.store import original_key, rendition_key, watermarked_key
+from server import audit
+from server.core.access import DESK_ROLES, Caller, found, readable, require
+from server.core.differences import Difference, differences
+from server.core.errors import Problem
+from server.core.http import ResponseBody
+from server.core.services import Services
+from server.models.areas import Area
+from server.models.evidence import Evidence, Photo
+from server.models.households import Household
+from server.models.people import Staff
+from server.models.review import Decision, Finding, ReviewItem, SpotCheck
+from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
+from server.review.checks.registry import sentence
+from server.spotchecks.blinding import require_not_blinded
+
+Rendition = Literal["320", "1280", "original", "watermarked"]
+
+
+@runtime_checkable  # a route asks for one, and Litestar looks at what it is given
+class DrawWatermark(Protocol):
+    """See that a photo's watermarked copy is there. How it is drawn belongs to the room of evidence."""
+
+    async def __call__(self, services: Services, claim_id: UUID) -> None: ...
+
+
+class FindingLine(ResponseBody):
+    id: UUID
+    code: str
+    severity: str
+    evidence_id: UUID | None
+    facts: dict[str, Any]
+    zh: str
+    en: str
+    settled_as: str | None
+
+
+class PastFinding(FindingLine, kw_only=True):
+    """A finding with its life: `superseded_at` says when it no longer held; null: it stands."""
+
+    found_at: datetime
+    superseded_at: datetime | None
+    settled_by: str | None
+
+
+class PhotoLine(ResponseBody):
+    evidence_id: UUID
+    question_id: str
+    state: str
+    refused_code: str | None
+    captured_at: datetime | None
+    facts: dict[str, Any] | None
+
+
+class InvestigatorLine(ResponseBody):
+    staff_id: UUID
+    name: str
+    is_author: bool
+    attested_at: datetime | None
+    fix: dict[str, Any] | None
+
+
+class AmendmentLine(ResponseBody):
+    """What one amendment changed, as JSON pointers into the visit's document, and why."""
+
+    version: int
+    reason: str
+    amended_at: datetime
+    received_at: datetime
+    differences: list[Difference]
+
+
+class PreviousVisit(ResponseBody):
+    """The visit before at this home, to read the answers beside it."""
+
+    visit_id: UUID
+    kind: str
+    started_at: datetime
+    checklist_code: str
+    checklist_version: int
+    answers: dict[str, Any]
+
+
+class VisitPage(ResponseBody):
+    id: UUID
+    state: str
+    kind: str
+    household_id: UUID
+    household_number: str
+    head_name: str
+    area_code: str
+    area_name: str
+    home: dict[str, Any] | None
+    checklist_code: str
+    checklist_version: int
+    document: dict[str, Any]
+    received_at: datetime
+    late_after_reassignment: bool
+    receipt: str | None
+    investigators: list[InvestigatorLine]
+    photos: list[PhotoLine]
+    findings: list[FindingLine]
+    outcome: str | None
+    reason: str | None
+    # 1 as first submitted; then one for each amendment.
+    version: int
+    amendments: list[AmendmentLine]
+    previous: PreviousVisit | None
+
+
+class PhotoLink(ResponseBody):
+    url: str
+    expires_at: datetime
+
+
+async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitPage:
+    """Raises `thing.not_found` for a visit that isn't there or isn't in the caller's area; `review.blind`."""
+    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    await require_not_blinded(session, caller, visit_id)
+    household = await session.get_one(Household, visit.household_id)
+    area = await session.get_one(Area, visit.area_code)
+    decision = await session.scalar(select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)))
+    audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code)
+    return VisitPage(
+        id=visit.id,
+        state=visit.state,
+        kind=visit.kind,
+        household_id=household.id,
+        household_number=household.number,
+        head_name=household.head_name,
+        area_code=visit.area_code,
+        area_name=area.name,
+        home=_home(household),
+        checklist_code=visit.checklist_code,
+        checklist_version=visit.checklist_version,
+        document=visit.document,
+        received_at=visit.received_at,
+        late_after_reassignment=visit.late_after_reassignment,
+        receipt=visit.receipt,
+        investigators=await _investigators(session, visit),
+        photos=await _photos(session, visit),
+        findings=await _findings(session, visit),
+        outcome=decision.outcome if decision else None,
+        reason=decision.reason if decision else None,
+        version=visit.version,
+        amendments=await _amendments(session, visit),
+        previous=await _previous(session, caller, visit),
+    )
+
+
+async def _amendments(session: AsyncSession, visit: Visit) -> list[AmendmentLine]:
+    before = select(VisitVersion).where(VisitVersion.visit_id == visit.id).order_by(VisitVersion.number)
+    versions: list[Visit | VisitVersion] = [*await session.scalars(before), visit]
+    return [_amendment(number, one, other) for number, (one, other) in enumerate(pairwise(versions), start=2)]
+
+
+def _amendment(number: int, before: Visit | VisitVersion, after: Visit | VisitVersion) -> AmendmentLine:
+    told = after.document["amendment"]
+    assert after.submitted_at is not None
+    return AmendmentLine(
+        version=number,
+        reason=told["reason"],
+        amended_at=datetime.fromisoformat(told["amendedAt"]),
+        received_at=after.submitted_at,
+        differences=differences(_without_the_reason(before.document), _without_the_reason(after.document)),
+    )
+
+
+def _without_the_reason(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "amendment"}
+
+
+async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> PreviousVisit | None:
+    if visit.started_at is None:
+        return None
+    before: Visit | None = await session.scalar(
+        readable(Visit, caller)
+        .where(
+            Visit.household_id == visit.household_id,
+            Visit.started_at < visit.started_at,
+            Visit.submitted_at.is_not(None),
+            Visit.id != visit.id,
+            Visit.id.not_in(SpotCheck.hidden_from(caller.id)),
+        )
+        .order_by(Visit.started_at.desc())
+        .limit(1)
+    )
+    if before is None or before.started_at is None:
+        return None
+    audit.record(session, caller, "visit.opened", "visit", before.id, area_code=before.area_code, beside=str(visit.id))
+    return PreviousVisit(
+        visit_id=before.id,
+        kind=before.kind,
+        started_at=before.started_at,
+        checklist_code=before.checklist_code,
+        checklist_version=before.checklist_version,
+        answers=before.document.get("answers", {}),
+    )
+
+
+def _home(household: Household) -> dict[str, Any] | None:
+    if household.latitude is None:
+        return None
+    return {"latitude": household.latitude, "longitude": household.longitude, "datum": household.datum}
+
+
+async def _investigators(session: AsyncSession, visit: Visit) -> list[InvestigatorLine]:
+    rows = await session.execute(
+        select(Staff.id, Staff.name, Attestation)
+        .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
+        .outerjoin(Attestation, (Attestation.staff_id == Staff.id) & (Attestation.visit_id == visit.id))
+        .where(VisitInvestigator.visit_id == visit.id)
+        .order_by(Staff.id)
+    )
+    return [
+        InvestigatorLine(
+            staff_id=staff_id,
+            name=name,
+            is_author=staff_id == visit.author_id,
+            # The author attests by submitting, with the fix the visit began with.
+            attested_at=attestation.attested_at if attestation else _if_author(visit, staff_id, visit.submitted_at),
+            fix=attestation.document.get("fix")
+            if attestation
+            else _if_author(visit, staff_id, visit.document.get("startFix")),
+        )
+        for staff_id, name, attestation in rows
+    ]
+
+
+def _if_author(visit: Visit, staff_id: UUID, value: Any) -> Any:
+    return value if staff_id == visit.author_id else None
+
+
+async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
+    rows = await session.execute(
+        select(Evidence, Photo.facts)
+        .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
+        # A manifest may name any id: what a photo of another visit shows is not told here.
+        .where(
+            Evidence.id.in_([UUID(one["id"]) for one in visit.document.get("photos", [])]),
+            Evidence.visit_id == visit.id,
+        )
+        .order_by(Evidence.id)
+    )
+    return [
+        PhotoLine(
+            evidence_id=one.id,
+            question_id=one.question_id,
+            state=one.state,
+            refused_code=one.refused_code,
+            captured_at=one.captured_at,
+            facts=facts,
+        )
+        for one, facts in rows
+    ]
+
+
+async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
+    order = {"critical": 0, "warning": 1, "notice": 2, "info": 3}
+    rows = await session.scalars(select(Finding).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None)))
+    return [
+        FindingLine(
+            id=one.id,
+            code=one.code,
+            severity=one.severity,
+            evidence_id=one.evidence_id,
+            facts=one.facts,
+            **sentence(one.code, one.facts),
+            settled_as=one.settled_as,
+        )
+        for one in sorted(rows, key=lambda one: (order[one.severity], one.code, str(one.evidence_id)))
+    ]
+
+
+async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: UUID) -> list[PastFinding]:
+    """All that was ever doubted about a visit, the latest first: what stands, and what no longer holds."""
+    require(caller, DESK_ROLES)
+    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    await require_not_blinded(session, caller, visit_id)
+    audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code, part="findings")
+    rows = await session.execute(
+        select(Finding, Staff.name)
+        .outerjoin(Staff, Staff.id == Finding.settled_by)
+        .where(Finding.visit_id == visit.id)
+        .order_by(Finding.found_at.desc(), Finding.id.desc())
+    )
+    return [
+        PastFinding(
+            id=one.id,
+            code=one.code,
+            severity=one.severity,
+            evidence_id=one.evidence_id,
+            facts=one.facts,
+            **sentence(one.code, one.facts),
+            settled_as=one.settled_as,
+            found_at=one.found_at,
+            superseded_at=one.superseded_at,
+            settled_by=settled_by,
+        )
+        for one, settled_by in rows
+    ]
+
+
+async def link_photo(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    visit_id: UUID,
+    evidence_id: UUID,
+    rendition: Rendition,
+    draw_watermark: DrawWatermark,
+    now: datetime,
+) -> PhotoLink:
+    """A link of minutes to one rendition of one photo; who had it, and why, is logged.
+
+    Raises `photo.not_ready`, `photo.erased`.
+    """
+    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    await require_not_blinded(session, caller, visit_id)
+    evidence: Evidence = found(
+        await session.scalar(
+            readable(Evidence, caller).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)
+        )
+    )
+    if evidence.erased_at is not None:
+        raise Problem("photo.erased")
+    if evidence.state != "verified":
+        raise Problem("photo.not_ready")
+    photo = await session.get_one(Photo, evidence.sha256)
+    key = _key(photo.sha256, evidence_id, rendition)
+    if rendition == "watermarked":
+        await draw_watermark(services, evidence_id)
+    media_type = (photo.media_type or "image/jpeg") if rendition == "original" else "image/jpeg"
+    lifetime = timedelta(minutes=services.settings.link_minutes)
+    audit.record(
+        session,
+        caller,
+        "photo.linked",
+        "evidence",
+        evidence_id,
+        area_code=visit.area_code,
+        rendition=rendition,
+        why=await _why(session, caller, visit_id, now),
+    )
+    return PhotoLink(url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime)
+
+
+async def _why(session: AsyncSession, caller: Caller, visit_id: UUID, now: datetime) -> str:
+    """By how the caller stands to the visit: nobody types a reason for each picture, and typed ones prove little."""
+    item = await session.get(ReviewItem, visit_id)
+    if item is None or item.state == "decided":
+        return "oversight" if item is None else "decided"
+    holds = item.holder_id == caller.id and item.lease_until is not None and item.lease_until > now
+    return "review" if holds else "oversight"
+
+
+def _key(sha256: str, evidence_id: UUID, rendition: Rendition) -> str:
+    if rendition == "original":
+        return original_key(sha256)
+    return watermarked_key(sha256, evidence_id) if rendition == "watermarked" else rendition_key(sha256, rendition)

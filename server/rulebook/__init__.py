@@ -1,1 +1,0 @@
-"""The rulebook: the numbers of the domain by area and date, read and written at the desk."""

@@ -1,0 +1,183 @@
+"""The documents that travel between a phone and the server.
+
+A document is what the phone says; the part under `server` is what the server says of it, ignored on the
+way up. `_deleted` is RxDB's. Times are RFC 3339 with offset; ids are UUIDv7 made by the phone.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from server.core.http import HexSha256, LongText, RequestBody, ShortText
+from server.core.location import Fix
+
+VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
+AwareTime = Annotated[datetime, Meta(tz=True)]
+
+
+class Document(RequestBody):
+    id: UUID
+    deleted: bool = field(default=False, name="_deleted")
+    # Not `Raw | None`: msgspec reads that as null alone.
+    server: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class PersonPresent(RequestBody):
+    """A family member who was there; by member where the household lists them."""
+
+    name: ShortText
+    member_id: UUID | None = None
+
+
+class PhotoListed(RequestBody):
+    """One photo of the sealed manifest: the visit is not whole until these very bytes are in."""
+
+    id: UUID
+    sha256: HexSha256
+
+
+class Amendment(RequestBody):
+    """Why a submitted visit is sent once more; who does is its author."""
+
+    reason: Annotated[str, Meta(min_length=2, max_length=4000)]
+    amended_at: AwareTime
+
+
+class VisitDocument(Document, kw_only=True):
+    household_id: UUID
+    kind: VisitKind
+    checklist_code: ShortText
+    checklist_version: Annotated[int, Meta(ge=1)]
+    state: Literal["draft", "submitted"]
+    assignment_id: UUID | None = None
+    # Phone and video only in an emergency, with its reason (law: 审核确认办法).
+    mode: Literal["in_person", "phone", "video"] = "in_person"
+    mode_reason: LongText = ""
+    started_at: AwareTime | None = None
+    ended_at: AwareTime | None = None
+    start_fix: Fix | None = None
+    end_fix: Fix | None = None
+    investigator_ids: Annotated[list[UUID], Meta(max_length=6)] = []
+    family_present: Annotated[list[PersonPresent], Meta(max_length=30)] = []
+    answers: dict[str, Any] = {}
+    photos: Annotated[list[PhotoListed], Meta(max_length=100)] = []
+    # Of a visit submitted before: without it such a visit is frozen.
+    amendment: Amendment | None = None
+
+
+class EvidenceDocument(Document, kw_only=True):
+    visit_id: UUID
+    question_id: ShortText
+    sha256: HexSha256
+    size_bytes: Annotated[int, Meta(ge=1)]
+    media_type: ShortText = "image/jpeg"
+    captured_at: AwareTime | None = None
+    fix: Fix | None = None
+    note: LongText = ""
+
+
+class AttestationDocument(Document, kw_only=True):
+    visit_id: UUID
+    attested_at: AwareTime
+    fix: Fix | None = None
+
+
+class ProposedPlace(RequestBody):
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    datum: Literal["wgs84", "gcj02", "bd09"]
+
+
+class ProposedMember(RequestBody):
+    """What is otherwise about a member the household lists. Names and numbers need papers: those are the desk's."""
+
+    member_id: UUID
+    health: ShortText | None = None
+    labour_ability: ShortText | None = None
+    school: ShortText | None = None
+    work: ShortText | None = None
+
+
+class ProposedChanges(RequestBody):
+    """Only what is to change; null leaves a thing as it is."""
+
+    address: ShortText | None = None
+    place: ProposedPlace | None = None
+    members: Annotated[list[ProposedMember], Meta(max_length=30)] = []
+
+
+class ProposalDocument(Document, kw_only=True):
+    household_id: UUID
+    proposed_at: AwareTime
+    changes: ProposedChanges
+    visit_id: UUID | None = None
+    note: LongText = ""
+
+
+class MemberLine(Struct, rename="camel", kw_only=True):
+    id: UUID
+    name: str
+    relation: str
+    sex: str
+    born_on: date
+    id_number_mask: str | None
+    health: str | None
+    labour_ability: str | None
+    school: str | None
+    work: str | None
+
+
+class HouseholdDocument(Struct, rename="camel", kw_only=True):
+    """A household as its caseworker carries it: numbers masked, nothing that the visit does not need."""
+
+    id: UUID
+    number: str
+    area_code: str
+    area_name: str
+    head_name: str
+    address: str
+    phone_mask: str | None
+    latitude: float | None
+    longitude: float | None
+    datum: str
+    class_: str | None = field(name="class")
+    monthly_amount_fen: int | None
+    members: list[MemberLine]
+    deleted: bool = field(default=False, name="_deleted")
+
+
+class AssignmentDocument(Struct, rename="camel", kw_only=True):
+    """`plannedOn` and `planPosition` are this caseworker's own day plan; null: in none. The due day is what binds."""
+
+    id: UUID
+    household_id: UUID
+    kind: str
+    due_on: date
+    checklist_code: str
+    checklist_version: int
+    partner_id: UUID | None
+    partner_name: str | None
+    planned_on: date | None = None
+    plan_position: int | None = None
+    deleted: bool = field(default=False, name="_deleted")
+
+
+class ChecklistDocument(Struct, rename="camel", kw_only=True):
+    id: UUID
+    code: str
+    version: int
+    kind: str
+    body: dict[str, Any]
+    deleted: bool = field(default=False, name="_deleted")
+
+
+def client_part(raw: dict[str, Any]) -> dict[str, Any]:
+    """What the phone itself says: without `server`, without a client library's own bookkeeping.
+
+    `_deleted` is always told, so that a client that leaves it out hashes as one that says false.
+    """
+    said = {key: value for key, value in raw.items() if key != "server" and not key.startswith("_")}
+    return {**said, "_deleted": bool(raw.get("_deleted", False))}

@@ -1,0 +1,176 @@
+"""`publish_change`: compare who should have a document with who has it, and write the difference to the feed."""
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    Select,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import FIELD_ROLES
+from server.models.checklists import ChecklistTemplate
+from server.models.evidence import Evidence
+from server.models.feed import Feed
+from server.models.households import Assignment, Caseload, Household
+from server.models.people import StaffRole
+from server.models.proposals import Proposal
+from server.models.review import SpotCheck
+from server.models.visits import Attestation, Visit, VisitInvestigator
+
+
+class Audience(NamedTuple):
+    """Who should have which document of a collection, and the households whose holders decide it."""
+
+    # Of document ids, the pairs (document, staff) that should be.
+    pairs: Callable[[Collection[UUID]], Any]
+    # The households to lock while looking, where grants decide; None where the document itself says who.
+    households: Callable[[Collection[UUID]], Select[UUID]] | None = None
+
+
+def _holders_of_households(ids: Collection[UUID]) -> Any:
+    return select(Caseload.household_id, Caseload.staff_id).where(
+        Caseload.household_id.in_(ids), Caseload.revoked_at.is_(None)
+    )
+
+
+def _holders_of_assignments(ids: Collection[UUID]) -> Any:
+    """Whoever holds the home; of a spot check its team alone, for it is blind."""
+    is_open = and_(Assignment.id.in_(ids), Assignment.state == "open")
+    held = (
+        select(Assignment.id, Caseload.staff_id)
+        .join(Caseload, Caseload.household_id == Assignment.household_id)
+        .where(is_open, Assignment.kind != "spot_check", Caseload.revoked_at.is_(None))
+    )
+    team = (
+        select(Assignment.id, person)
+        .join(SpotCheck, SpotCheck.assignment_id == Assignment.id)
+        .where(is_open, person.is_not(None))
+        for person in (SpotCheck.staff_id, SpotCheck.partner_id)
+    )
+    return union(held, *team)
+
+
+def _everyone_in_the_field(ids: Collection[UUID]) -> Any:
+    applies = or_(
+        StaffRole.area_code.startswith(ChecklistTemplate.area_code),
+        ChecklistTemplate.area_code.startswith(StaffRole.area_code),
+    )
+    return (
+        select(ChecklistTemplate.id, StaffRole.staff_id)
+        .distinct()
+        .join(StaffRole, applies)
+        .where(ChecklistTemplate.id.in_(ids), StaffRole.role.in_(FIELD_ROLES), StaffRole.revoked_at.is_(None))
+    )
+
+
+def _investigators(ids: Collection[UUID]) -> Any:
+    author = select(Visit.id, Visit.author_id).where(Visit.id.in_(ids))
+    others = select(VisitInvestigator.visit_id, VisitInvestigator.staff_id).where(VisitInvestigator.visit_id.in_(ids))
+    return union(author, others)
+
+
+AUDIENCES: dict[str, Audience] = {
+    "households": Audience(_holders_of_households, lambda ids: select(Household.id).where(Household.id.in_(ids))),
+    "assignments": Audience(
+        _holders_of_assignments, lambda ids: select(Assignment.household_id).where(Assignment.id.in_(ids))
+    ),
+    "checklists": Audience(_everyone_in_the_field),
+    "visits": Audience(_investigators),
+    "evidence": Audience(lambda ids: select(Evidence.id, Evidence.author_id).where(Evidence.id.in_(ids))),
+    "proposals": Audience(lambda ids: select(Proposal.id, Proposal.author_id).where(Proposal.id.in_(ids))),
+    "attestations": Audience(lambda ids: select(Attestation.id, Attestation.staff_id).where(Attestation.id.in_(ids))),
+}
+
+
+async def publish_change(
+    session: AsyncSession, collection: str, ids: Collection[UUID], *, reason: str | None = None
+) -> None:
+    """Tell every phone that should have these documents, and take them from those that should not.
+
+    A phone that lost a document and should have it again gets it again, whole.
+
+    The households are locked first, so that a grant made at the same time either sees these documents or
+    is seen here: without it a document and a grant that cross would miss each other. `reason` goes with
+    what is taken away.
+    """
+    if not ids:
+        return
+    audience = AUDIENCES[collection]
+    if audience.households is not None:
+        await session.execute(
+            select(Household.id)
+            .where(Household.id.in_(audience.households(ids)))
+            .order_by(Household.id)
+            .with_for_update(key_share=True, read=True)
+        )
+    pairs = audience.pairs(ids).subquery()
+    doc_id, staff_id = (cast(pairs.c[0], Text), pairs.c[1])
+    # In one order, so that two announcements of the same documents wait for each other and do not cross.
+    wanted = select(staff_id, literal(collection), doc_id).order_by(doc_id, staff_id)
+    await _upsert(session, wanted)
+    if audience.households is not None:
+        await session.execute(
+            update(Feed)
+            .where(
+                Feed.collection == collection,
+                Feed.doc_id.in_([str(one) for one in ids]),
+                Feed.is_deleted.is_(False),
+                ~exists().where(doc_id == Feed.doc_id, staff_id == Feed.staff_id),
+            )
+            .values(is_deleted=True, reason=reason, xid=func.pg_current_xact_id())
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def withdraw_change(session: AsyncSession, collection: str, ids: Collection[UUID]) -> None:
+    """Take documents that no longer are from every phone that has them."""
+    if not ids:
+        return
+    await session.execute(
+        update(Feed)
+        .where(Feed.collection == collection, Feed.doc_id.in_([str(one) for one in ids]), Feed.is_deleted.is_(False))
+        .values(is_deleted=True, reason=None, xid=func.pg_current_xact_id())
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def republish(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
+    """What one person's phones were told of these documents they are told once more."""
+    if not doc_ids:
+        return
+    await session.execute(
+        update(Feed)
+        .where(Feed.staff_id == staff_id, Feed.collection == collection, Feed.doc_id.in_(doc_ids))
+        .values(xid=func.pg_current_xact_id())
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def publish_to(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
+    """Tell one person of documents that are theirs alone, such as rows kept in quarantine."""
+    for doc_id in doc_ids:
+        await _upsert(session, select(literal(staff_id), literal(collection), literal(doc_id)))
+
+
+async def _upsert(session: AsyncSession, rows: Any) -> None:
+    statement = insert(Feed).from_select(["staff_id", "collection", "doc_id"], rows, include_defaults=False)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["staff_id", "collection", "doc_id"],
+            set_={"xid": func.pg_current_xact_id(), "is_deleted": False, "reason": null()},
+        )
+    )

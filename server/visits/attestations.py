@@ -1,0 +1,104 @@
+"""Attestations: each investigator's own word, from their own sign-in, with their own fix."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.core.access import Caller
+from server.core.errors import Problem
+from server.core.services import Services
+from server.core.tokens import utc_now
+from server.models.visits import Attestation, Visit, VisitInvestigator
+from server.sync_feed.documents import AttestationDocument
+from server.sync_feed.publish import publish_change
+from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, Verdict, judge
+from server.visits.completeness import complete_visits
+
+
+async def apply_attestations(
+    session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[AttestationDocument]]
+) -> list[Verdict]:
+    """An attestation may come before its visit; one for a visit that does not name the caller is kept out."""
+    del services
+    stored = {
+        one.id: one
+        for one in await session.scalars(
+            select(Attestation).where(Attestation.id.in_([row.document.id for row in rows]))
+        )
+    }
+    strangers = await _visits_without(session, caller, {row.document.visit_id for row in rows})
+    verdicts: list[Verdict] = []
+    attested: set[UUID] = set()
+    for row in rows:
+        verdict = _judge(stored.get(row.document.id), strangers, caller, row)
+        if verdict is None:
+            verdict = await _write(session, caller, row)
+            attested.add(row.document.visit_id)
+        verdicts.append(verdict)
+    await publish_change(session, "visits", attested)  # its author sees who has attested
+    await complete_visits(session, {row.document.visit_id for row in rows})
+    return verdicts
+
+
+async def _visits_without(session: AsyncSession, caller: Caller, ids: set[UUID]) -> set[UUID]:
+    """Of these visits, those already submitted that do not name the caller."""
+    named = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
+    return set(
+        await session.scalars(
+            select(Visit.id).where(Visit.id.in_(ids), Visit.submitted_at.is_not(None), Visit.id.not_in(named))
+        )
+    )
+
+
+def _judge(
+    stored: Attestation | None, strangers: set[UUID], caller: Caller, row: Incoming[AttestationDocument]
+) -> Verdict | None:
+    if stored is not None:
+        if stored.staff_id != caller.id:
+            return Conflict()
+        return judge(row, stored.content_hash) or Conflict()  # a given word is not changed
+    if row.document.visit_id in strangers or row.document.deleted:
+        return Quarantine(Problem("attestation.invalid"))
+    return None
+
+
+async def _write(session: AsyncSession, caller: Caller, row: Incoming[AttestationDocument]) -> Verdict:
+    document = row.document
+    inserted = await session.scalar(
+        insert(Attestation)
+        .values(
+            id=document.id,
+            visit_id=document.visit_id,
+            staff_id=caller.id,
+            device_id=caller.device_id,
+            attested_at=document.attested_at,
+            document=row.told,
+            content_hash=row.content_hash,
+            received_at=utc_now(),
+        )
+        .on_conflict_do_nothing()
+        .returning(Attestation.id)
+    )
+    if inserted is None:
+        twin = await session.get_one(Attestation, document.id)
+        return judge(row, twin.content_hash) or Conflict()
+    audit.record(session, caller, "visit.attested", "visit", document.visit_id, attestation=str(document.id))
+    await publish_change(session, "attestations", [document.id])
+    return Applied()
+
+
+async def load_attestations(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+    rows = await session.scalars(select(Attestation).where(Attestation.id.in_(ids), Attestation.staff_id == caller.id))
+    return {
+        str(one.id): {
+            "_deleted": False,
+            **one.document,
+            "server": {"state": "attested", "receivedAt": one.received_at.isoformat()},
+        }
+        for one in rows
+    }

@@ -1,0 +1,75 @@
+"""When a visit is whole: submitted, attested by everyone it names, and every photo of its manifest settled.
+
+Anything that may be the last part to arrive calls `complete_visits`; the visit then goes to examination by
+a job in the same transaction, once.
+"""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.core.database import open_session
+from server.core.jobs import defer, task
+from server.core.services import Services
+from server.models.visits import ARRIVING_STATES, Visit
+from server.sync_feed.publish import publish_change
+
+SETTLED = ("verified", "refused")
+
+
+async def complete_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """Mark those of the visits that have become whole, and send them to examination."""
+    if not ids:
+        return
+    connection = await session.connection()
+    # Locked first: of two last parts that arrive together the second must see the first.
+    here = list((await connection.exec_driver_sql(LOCK, {"ids": list(ids)})).scalars())
+    if not here:
+        return  # as of photos announced before their visit
+    complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": here})).scalars())
+    for visit_id in complete:
+        audit.record(session, None, "visit.complete", "visit", visit_id)
+        await defer(session, "review.examine", visit_id=str(visit_id))
+    await publish_change(session, "visits", complete)
+
+
+LOCK = "SELECT id FROM visit WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+# Every investigator but the author has attested, and each photo of the sealed manifest has an evidence row of
+# this visit, with the hash that was sealed, whose bytes were looked at.
+COMPLETE = """
+UPDATE visit SET complete_at = now()
+WHERE id = ANY(%(ids)s) AND state IN ('submitted', 'amended') AND complete_at IS NULL
+AND NOT EXISTS (
+    SELECT 1 FROM visit_investigator i
+    WHERE i.visit_id = visit.id AND i.staff_id <> visit.author_id AND NOT EXISTS (
+        SELECT 1 FROM attestation a WHERE a.visit_id = i.visit_id AND a.staff_id = i.staff_id))
+AND NOT EXISTS (
+    SELECT 1 FROM jsonb_array_elements(coalesce(visit.document->'photos', '[]')) AS listed
+    WHERE NOT EXISTS (
+        SELECT 1 FROM evidence e
+        WHERE e.id = (listed->>'id')::uuid AND e.sha256 = listed->>'sha256' AND e.visit_id = visit.id
+        AND e.state IN ('verified', 'refused')))
+RETURNING id
+"""
+
+
+@task("field.settle_waiting", cron="* * * * *")
+async def complete_waiting_visits(services: Services) -> None:
+    """Look again at visits that still wait for a part.
+
+    A visit and its last part that commit at the same moment don't see each other; this closes that gap.
+    """
+    async with open_session(services.sessions) as session:
+        await complete_visits(session, (await session.scalars(WAITING)).all())
+
+
+# The oldest come last: what has waited for weeks waits for a person, not for a race.
+WAITING = (
+    select(Visit.id)
+    .where(Visit.state.in_(ARRIVING_STATES), Visit.complete_at.is_(None))
+    .order_by(Visit.submitted_at.desc())
+    .limit(500)
+)

@@ -1,0 +1,227 @@
+"""The database side of pushed visits: one statement reads all that the rules look at, one writes the batch.
+
+Pushes are the busiest thing a server does, and most carry a single visit, so what counts is the number of
+round trips. These two statements reach psycopg as they stand, which prepares them once per connection. What WRITE
+says of feed and audit is what `feed.announce` and `audit.record` say for one row at a time.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.checklists.template import Template
+from server.core.access import DESK_ROLES, Caller
+from server.models.checklists import ChecklistTemplate
+
+
+class Member(msgspec.Struct, frozen=True):
+    id: UUID
+    born_on: date
+    sex: str
+    relation: str
+
+
+class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
+    """A household that the caller holds, once held, or covers by area; of several log lines the latest."""
+
+    id: UUID
+    area_code: str
+    class_: str | None
+    # When the caller lost it; None while they hold it or cover its area.
+    revoked_at: datetime | None
+    members: list[Member]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    id: UUID
+    author_id: UUID
+    # Of what its author's phone last sent: an amendment still being written counts.
+    content_hash: str
+    # Of what stands.
+    sealed_hash: str
+    state: str
+
+
+class Context(NamedTuple):
+    """All that the rules of a batch look at."""
+
+    holds: Mapping[UUID, Hold]
+    staff: frozenset[UUID]
+    checklists: Mapping[tuple[str, int], Template]
+    stored: Mapping[UUID, Stored]
+
+
+class _Read(msgspec.Struct, frozen=True):
+    holds: list[Hold]
+    staff: list[UUID]
+    checklists: list[tuple[str, int]]
+    stored: list[Stored]
+
+
+# Visits that exist are locked, in one order, so that two batches that cross wait instead of failing.
+READ = """
+WITH stored AS (
+    SELECT id, author_id, coalesce(mending_hash, content_hash) AS content_hash, content_hash AS sealed_hash, state
+    FROM visit WHERE id = ANY(%(visits)s) ORDER BY id FOR UPDATE
+), held AS (
+    SELECT DISTINCT ON (h.id) h.id, h.area_code, h.class,
+        CASE WHEN h.area_code ^@ ANY(%(areas)s) THEN NULL ELSE c.revoked_at END AS revoked_at
+    FROM household h LEFT JOIN caseload c ON c.household_id = h.id AND c.staff_id = %(caller)s
+    WHERE h.id = ANY(%(households)s) AND (c.id IS NOT NULL OR h.area_code ^@ ANY(%(areas)s))
+    ORDER BY h.id, c.revoked_at DESC NULLS FIRST
+)
+SELECT json_build_object(
+    'stored', (SELECT coalesce(json_agg(stored), '[]') FROM stored),
+    'staff', (SELECT coalesce(json_agg(id), '[]') FROM staff WHERE id = ANY(%(people)s) AND disabled_at IS NULL),
+    'checklists', (SELECT coalesce(json_agg(json_build_array(code, version)), '[]')
+                   FROM checklist_template WHERE code = ANY(%(codes)s)),
+    'holds', (SELECT coalesce(json_agg(json_build_object(
+                  'id', id, 'area_code', area_code, 'class', class, 'revoked_at', revoked_at,
+                  'members', (SELECT coalesce(json_agg(json_build_object(
+                                  'id', m.id, 'born_on', m.born_on, 'sex', m.sex, 'relation', m.relation)), '[]')
+                              FROM household_member m WHERE m.household_id = held.id))), '[]') FROM held)
+)::text
+"""
+
+
+async def read_context(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    visits: Collection[UUID],
+    households: Collection[UUID],
+    people: Collection[UUID],
+    codes: Collection[str],
+) -> Context:
+    connection = await session.connection()
+    result = await connection.exec_driver_sql(
+        READ,
+        {
+            "visits": list(visits),
+            "households": list(households),
+            "people": list(people),
+            "codes": list(codes),
+            "caller": caller.id,
+            "areas": caller.prefixes(DESK_ROLES),
+        },
+    )
+    read = msgspec.json.decode(result.scalar_one(), type=_Read)
+    return Context(
+        holds={one.id: one for one in read.holds},
+        staff=frozenset(read.staff),
+        checklists=await _templates(session, read.checklists),
+        stored={one.id: one for one in read.stored},
+    )
+
+
+# A published version never changes, so a process reads each once.
+_TEMPLATES: dict[tuple[str, int], Template] = {}
+
+
+async def _templates(session: AsyncSession, wanted: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Template]:
+    missing = {code for code, version in wanted if (code, version) not in _TEMPLATES}
+    if missing:
+        rows = await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.code.in_(missing)))
+        for one in rows:
+            _TEMPLATES[one.code, one.version] = msgspec.convert(one.body, Template)
+    return {key: _TEMPLATES[key] for key in wanted}
+
+
+COLUMNS = {
+    "id": "uuid",
+    "household_id": "uuid",
+    "assignment_id": "uuid",
+    "area_code": "text",
+    "kind": "text",
+    "checklist_code": "text",
+    "checklist_version": "int",
+    "author_id": "uuid",
+    "device_id": "uuid",
+    "state": "text",
+    "mode": "text",
+    "started_at": "timestamptz",
+    "ended_at": "timestamptz",
+    "document": "jsonb",
+    "content_hash": "text",
+    "received_at": "timestamptz",
+    "submitted_at": "timestamptz",
+    "receipt": "text",
+    "late_after_reassignment": "boolean",
+    "updated_at": "timestamptz",
+}
+_TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+_NAMES = ", ".join(COLUMNS)
+_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
+
+# A row that exists is written over only when the caller's rules saw it (`seen`): a twin that came in the
+# meantime stays as it is and is missing from the answer.
+WRITE = f"""
+WITH rows AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r({_TYPED})
+), written AS (
+    INSERT INTO visit ({_NAMES}) SELECT {_NAMES} FROM rows
+    ON CONFLICT (id) DO UPDATE SET {_CHANGED} WHERE visit.id = ANY(%(seen)s)
+    RETURNING id
+), there AS (
+    INSERT INTO visit_investigator (visit_id, staff_id)
+    SELECT p.visit_id, p.staff_id
+    FROM jsonb_to_recordset(%(people)s) AS p(visit_id uuid, staff_id uuid) JOIN written ON written.id = p.visit_id
+    ON CONFLICT DO NOTHING
+), told AS (
+    INSERT INTO feed (staff_id, collection, doc_id)
+    SELECT t.staff_id, 'visits', t.visit_id::text
+    FROM (SELECT id AS visit_id, %(caller)s::uuid AS staff_id FROM written
+          UNION SELECT p.visit_id, p.staff_id FROM jsonb_to_recordset(%(people)s) AS p(visit_id uuid, staff_id uuid)
+          JOIN written ON written.id = p.visit_id) t
+    ON CONFLICT (staff_id, collection, doc_id)
+    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
+), noted AS (
+    INSERT INTO audit_entry
+        (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
+    SELECT 'staff', %(caller)s, %(device)s, %(request)s,
+        CASE rows.state WHEN 'submitted' THEN 'visit.submitted' WHEN 'amended' THEN 'visit.amended'
+            ELSE 'visit.saved' END,
+        'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
+    FROM rows JOIN written USING (id)
+)
+SELECT id, EXISTS (SELECT FROM attestation a WHERE a.visit_id = written.id) AS attested FROM written
+"""  # noqa: S608  the names are the constants above
+
+
+async def write_visits(
+    session: AsyncSession,
+    caller: Caller,
+    rows: Sequence[dict[str, Any]],
+    *,
+    people: Sequence[tuple[UUID, UUID]],
+    seen: Collection[UUID],
+) -> dict[UUID, bool]:
+    """Write visits with who was there, what each phone is to hear of them and who wrote them.
+
+    `rows` hold the columns of COLUMNS, `people` the pairs of visit and investigator. Returns the ids written (one
+    that is missing was written by someone else since `read_context`) and whether anybody has attested them yet.
+    """
+    connection = await session.connection()
+    result = await connection.exec_driver_sql(
+        WRITE,
+        {
+            "rows": _json(rows),
+            "people": _json([{"visit_id": visit, "staff_id": staff} for visit, staff in people]),
+            "seen": list(seen),
+            "caller": caller.id,
+            "device": caller.device_id,
+            "request": structlog.contextvars.get_contextvars().get("request_id"),
+        },
+    )
+    return {row.id: row.attested for row in result}
+
+
+def _json(rows: Sequence[dict[str, Any]]) -> Jsonb:
+    return Jsonb(rows, dumps=msgspec.json.encode)

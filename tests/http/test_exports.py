@@ -1,0 +1,205 @@
+"""Every list of the desk can be saved: the same people, filters, rows and masks as the list, and a row of the trail."""
+
+import csv
+import io
+import json
+import re
+
+import openpyxl
+import pytest
+from sqlalchemy import select, text
+
+import server.http.exports
+from server.core.database import open_session
+from server.core.paging import Page
+from server.core.paths import OPENAPI
+from server.http.exports import answer_list
+from server.models.audit import AuditEntry
+from server.models.households import Household
+
+PATHS = json.loads(OPENAPI.read_text())["paths"]
+SCHEMAS = json.loads(OPENAPI.read_text())["components"]["schemas"]
+# Lists that no file is made of, and why.
+NO_FILE = {
+    "/desk/v1/areas": "one looks an area up, level by level; the register itself is loaded from a file",
+    "/desk/v1/notices/consents": "one's own",
+    "/desk/v1/notices": "one's own",
+    "/desk/v1/queue/views": "one's own",
+    "/desk/v1/rules/kinds": "what may be written, not what is",
+    "/desk/v1/rules/{key}/history": "one setting's, on the page of all",
+    "/desk/v1/cross-checks/{batch_id}/lines": "goes to the office asked, as /cross-checks/{batch_id}/file",
+    "/desk/v1/cases/{case_id}/calculations": "of one case, on its page",
+    "/desk/v1/cases/{case_id}/cross-checks": "of one case, on its page",
+    "/desk/v1/cases/{case_id}/hearings": "of one case, on its page",
+    "/desk/v1/households/{household_id}/bindings": "of one home, on its page",
+    "/desk/v1/households/{household_id}/versions": "of one home, on its page",
+    "/desk/v1/visits/{visit_id}/findings/history": "of one visit, in its bundle",
+    "/desk/v1/spot-checks/{spot_check_id}/comparison": "of one visit, on its page",
+}
+ELSEWHERE = {
+    "/desk/v1/cases": "/desk/v1/case-exports/cases",
+    "/desk/v1/cases/due": "/desk/v1/case-exports/due",
+    "/desk/v1/benefit-changes": "/desk/v1/case-exports/benefit-changes",
+    "/desk/v1/complaints": "/desk/v1/complaint-export",
+    "/desk/v1/queue": "/desk/v1/exports/queue",
+    "/desk/v1/overview/work": "/desk/v1/exports/areas",
+    "/desk/v1/overview/findings": "/desk/v1/exports/findings",
+    "/desk/v1/overview/points": "/desk/v1/exports/points",
+}
+
+
+def _is_list(operation):
+    told = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    told = SCHEMAS[told["$ref"].rsplit("/", 1)[1]] if "$ref" in told else told
+    return told.get("type") == "array" or {"items", "nextCursor"} <= set(told.get("properties", {}))
+
+
+LISTS = [
+    path
+    for path, item in PATHS.items()
+    if path.startswith("/desk/v1/") and _is_list(item.get("get", {"responses": {}}))
+]
+EXPORTED = {path: ELSEWHERE.get(path, f"{path}/export") for path in LISTS if path not in NO_FILE}
+
+
+def test_every_list_of_the_desk_has_a_file_or_a_reason_for_none():
+    assert len(LISTS) > 35
+    assert set(NO_FILE) <= set(LISTS)
+    assert [path for path in EXPORTED.values() if path not in PATHS] == []
+
+
+@pytest.mark.parametrize("listed", EXPORTED)
+def test_a_file_is_asked_by_the_filters_of_its_list(listed):
+    def asked(path):
+        return {one["name"] for one in PATHS[path]["get"].get("parameters", [])}
+
+    fixed = {"by"} if listed == "/desk/v1/overview/work" else set()
+    assert asked(EXPORTED[listed]) == asked(listed) - {"cursor", "limit"} - fixed | {"as"}
+
+
+@pytest.fixture
+async def people(system):
+    return {
+        "supervisor": await system.sign_in_at_desk("zhuyanhui", "supervisor"),
+        "town_officer": await system.sign_in_at_desk("panhuaixu", "town_officer"),
+        "admin": await system.sign_in_at_desk("zhanxinglou", "admin"),
+        "caseworker": await system.sign_in_at_desk("linhexi", "caseworker"),
+    }
+
+
+async def test_who_may_read_a_list_may_save_it_and_nobody_else(people):
+    for listed, saved in EXPORTED.items():
+        for role, person in people.items():
+            answer = await person.http.get(listed)
+            file = await person.http.get(saved)
+            assert file.status_code == answer.status_code, (listed, role)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+async def test_a_file_holds_every_page_of_its_list(people, services, form):
+    for role in ("supervisor", "town_officer"):
+        for path, key, heading in (("households", "number", "户编号"), ("staff", "login", "登录名")):
+            rows = await saved(people[role], f"/desk/v1/{path}/export", form)
+            assert [one[heading] for one in rows] == [one[key] for one in await pages(people[role], path)]
+    async with services.sessions() as session:
+        homes = len(list(await session.scalars(select(Household.id))))
+    assert len(await saved(people["supervisor"], "/desk/v1/households/export", form)) == homes > 200
+
+
+async def test_a_file_of_homes_keeps_filters_and_masks(people):
+    rows = await saved(people["supervisor"], "/desk/v1/households/export", "csv", **{"class": "A", "area": "339901001"})
+    assert rows
+    assert {one["类别"] for one in rows} == {"A"}
+    assert {one["行政区划代码"][:9] for one in rows} == {"339901001"}
+    staff = await people["supervisor"].http.get("/desk/v1/staff/export")
+    assert re.search(r"1\d{2}\*{4}\d{4}", staff.text)
+    assert not re.search(r"\b1\d{10}\b", staff.text)
+
+
+async def test_saving_the_trail_is_written_to_the_trail_and_nothing_typed_is(people, services):
+    await people["supervisor"].http.get("/desk/v1/audit/export", params={"action": "session"})
+    await people["supervisor"].http.get("/desk/v1/households/export", params={"q": "王", "as": "xlsx"})
+    async with services.sessions() as session:
+        rows = list(await session.scalars(select(AuditEntry).where(AuditEntry.action == "list.exported")))
+    assert [(one.thing_id, one.facts) for one in rows] == [
+        ("audit", {"form": "csv", "asked": {"action": "session"}}),
+        ("households", {"form": "xlsx", "asked": {}}),
+    ]
+    told = await saved(people["supervisor"], "/desk/v1/audit/export", "csv", action="list.exported")
+    assert [one["对象编号"] for one in told] == ["households", "audit"]
+
+
+async def test_a_list_too_long_for_excel_says_so_and_is_saved_as_csv(people, monkeypatch):
+    monkeypatch.setattr(server.http.exports, "MOST_XLSX_ROWS", 250)
+    answer = await people["supervisor"].http.get("/desk/v1/households/export", params={"as": "xlsx"})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "export.too_long"
+    assert len(await saved(people["supervisor"], "/desk/v1/households/export", "csv")) == 300
+
+
+PAGES = [Page(items=[n], next_cursor=str(n + 1) if n < 4 else None) for n in range(5)]
+
+
+async def _answer(services, session, form, read):
+    columns = {"数": lambda one: one}
+    return await answer_list(services.sessions, session, None, "numbers", columns, form, read, {})
+
+
+async def test_a_long_list_goes_out_page_by_page_and_holds_no_connection_meanwhile(services):
+    asked = []
+
+    async def read(session, cursor):
+        await session.execute(text("SELECT 1"))
+        asked.append(cursor)
+        return PAGES[int(cursor or 0)]
+
+    async with open_session(services.sessions) as session:
+        stream = await _answer(services, session, "csv", read)
+    assert asked == [None]
+    sent = []
+    async for piece in stream.iterator:
+        sent.append(piece)
+        assert len(asked) == len(sent)
+        assert services.engine.pool.checkedout() == 0
+    assert b"".join(sent).decode("utf-8-sig").split() == ["数", "0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+async def test_while_a_list_is_read_nothing_is_written_that_would_hold_back_the_phones(services, form):
+    written = []
+
+    async def read(session, cursor):
+        written.append(await session.scalar(text("SELECT pg_current_xact_id_if_assigned()")))
+        return PAGES[int(cursor or 0)]
+
+    async with open_session(services.sessions) as session:
+        stream = await _answer(services, session, form, read)
+        async for _ in stream.iterator:
+            pass
+    assert written == [None] * len(PAGES)
+    async with services.sessions() as session:
+        assert (
+            await session.scalar(select(AuditEntry.thing_id).where(AuditEntry.action == "list.exported")) == "numbers"
+        )
+
+
+async def saved(person, path, form, **asked):
+    answer = await person.http.get(path, params={"as": form, **asked})
+    assert answer.status_code == 200, answer.text
+    name = path.rsplit("/", 2)[1]
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}.{form}"'
+    if form == "csv":
+        return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    rows = openpyxl.load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)
+    headings = next(rows)
+    return [dict(zip(headings, one, strict=True)) for one in rows]
+
+
+async def pages(person, path):
+    items, cursor = [], None
+    while True:
+        asked = {"limit": 90} | ({"cursor": cursor} if cursor else {})
+        page = (await person.http.get(f"/desk/v1/{path}", params=asked)).json()
+        items += page["items"]
+        if (cursor := page["nextCursor"]) is None:
+            return items

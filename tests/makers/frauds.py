@@ -1,0 +1,571 @@
+"""A county whose frauds are known: honest days with all the untidiness of real ones, and lies of each kind among them.
+
+`plant` writes it, has every visit examined as it arrives, and tells for each rule how often it was right and how
+much it missed. What a lie brings with it is counted as true too, what it may bring as neither (`maybe`).
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from server.core.access import Caller, Grant, Role
+from server.core.database import open_session
+from server.core.ids import new_id
+from server.core.location import Point, distance_m
+from server.models.evidence import MismatchedUpload
+from server.models.households import Household
+from server.models.people import Resident, ResidentBinding, Staff, StaffRole, WechatUse
+from server.models.review import Finding, SpotCheck
+from server.models.visits import Visit
+from server.review.checks.registry import CHECKS
+from server.review.run_checks import check_visit
+from server.spotchecks.teams import Team, send_team
+from tests.makers.visits import MORNING, Ground
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# So many days back the county begins.
+LONG_AGO = 1500
+STRIPPED = "photo.without_camera_facts"
+_DIFFERS = {"answers.members_differ_from_last_visit", "answers.disability_gone"}
+Told = dict[str, Any]
+
+
+class Lie(NamedTuple):
+    """What is told of one visit, what doubts that earns, and which it may bring along."""
+
+    told: Told
+    truth: frozenset[str]
+    maybe: frozenset[str] = frozenset()
+
+
+class Score(NamedTuple):
+    code: str
+    planted: int
+    found: int
+    right: int
+    wrong: int
+
+    @property
+    def recall(self) -> float | None:
+        return self.found / self.planted if self.planted else None
+
+    @property
+    def precision(self) -> float | None:
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
+
+
+class Fields:
+    """Where and when the visits are: each team has its own homes and days, so that one lie spoils no other."""
+
+    def __init__(self, ground: Ground, teams: list[tuple[str, str]], seed: int) -> None:
+        self.ground, self.teams, self.dice = ground, teams, random.Random(seed)
+        self.truth: dict[UUID, set[str]] = {}
+        self.maybe: dict[UUID, set[str]] = {}
+
+    def free_day(self) -> datetime:
+        """Nine in the morning of a day on which nobody has been anywhere."""
+        self.ground.days += 1
+        assert self.ground.days < LONG_AGO, "the county has begun too late for so many days"
+        return MORNING.replace(hour=1, minute=0) + (self.ground.days - LONG_AGO) * DAY
+
+    def homes(self, number: int, *, members: int = 1) -> list[int]:
+        """Neighbouring homes, so that the walk between them is one."""
+        fit = [n for n, one in enumerate(self.ground.homes) if len(one.members) >= members]
+        first = self.dice.randrange(len(fit) - number)
+        return fit[first : first + number]
+
+    def neighbours_apart(self) -> list[int]:
+        """Two homes that each lie within the other's radius, so that no distance gives away from which one was seen."""
+        places = [Point(one.latitude, one.longitude) for one in self.ground.homes]
+        pairs = [
+            [one, other]
+            for one in range(len(places))
+            for other in range(one + 1, min(one + 40, len(places)))
+            if 80 < distance_m(places[one], places[other]) < 130
+        ]
+        return self.dice.choice(pairs)
+
+    def team(self) -> Told:
+        author, partner = self.dice.choice(self.teams)
+        return {"author": author, "partner": partner}
+
+    async def visit(self, home: int, lie: Lie) -> UUID:
+        told, stripped = self.untidy(home, lie.told)
+        visit_id = await self.ground.visit(home, **told)
+        self.truth[visit_id] = set(lie.truth) | ({STRIPPED} if stripped else set())
+        self.maybe[visit_id] = set(lie.maybe) | (_DIFFERS if home in self.ground.untrue else set())
+        if "answers" in lie.told:
+            self.ground.untrue.add(home)
+        await check_visit(self.ground.services, visit_id=str(visit_id))
+        return visit_id
+
+    def untidy(self, home: int, told: Told) -> tuple[Told, bool]:
+        """What honest people's phones do: fixes that wander, photos without facts, clocks a minute off, days offline."""
+        given = {"minutes": self.dice.uniform(10, 70), "received_after": self.dice.choice([MINUTE, 5 * HOUR, 5 * DAY])}
+        given |= told
+        household = self.ground.homes[home]
+        for moment in ("start_fix", "end_fix", "partner_fix"):
+            accuracy_m = self.dice.choice([5, 8, 12, 20, 35, 60]) * self.dice.uniform(0.8, 1.2)
+            wander = accuracy_m / 111_000 / 2
+            own = {
+                "latitude": household.latitude + self.dice.gauss(0, wander),
+                "longitude": household.longitude + self.dice.gauss(0, wander),
+                "accuracyM": round(accuracy_m, 1),
+            }
+            given[moment] = own | (told.get(moment) or {})
+        stripped = False
+        if "photos" not in told:
+            facts = [
+                {"facts": {"exif": "none", "cameraModel": None}} if self.dice.random() < 0.5 else {} for _ in range(3)
+            ]
+            stripped = any(facts)
+            given["photos"] = facts
+        return given, stripped
+
+
+async def plant(ground: Ground, *, honest: int, each: int, run_jobs: Callable[[], Any], seed: int = 1) -> list[Score]:
+    """Write the county, let every job run, and score each rule."""
+    fields = await start_fields(ground, seed)
+    for _ in range(honest):
+        await fields.visit(
+            fields.homes(1)[0], Lie({**fields.team(), "started_at": _during_the_day(fields)}, frozenset())
+        )
+    for _ in range(each):
+        for kind in _SINGLE:
+            lie = kind(fields)
+            members = 2 if "members" in lie.told.get("answers", {}) else 1
+            home = lie.told.pop("home", None)
+            await fields.visit(home if home is not None else fields.homes(1, members=members)[0], lie)
+        for group in _GROUPS:
+            await group(fields)
+    await run_jobs()
+    return await _score(fields)
+
+
+async def start_fields(ground: Ground, seed: int) -> Fields:
+    return Fields(ground, await _teams(ground), seed)
+
+
+async def _teams(ground: Ground) -> list[tuple[str, str]]:
+    async with ground.services.sessions() as session:
+        logins = list(
+            await session.scalars(
+                select(Staff.login)
+                .join(StaffRole, StaffRole.staff_id == Staff.id)
+                .where(StaffRole.role == "caseworker")
+                .order_by(Staff.login)
+            )
+        )
+    return list(zip(logins[::2], logins[1::2], strict=False))
+
+
+def _during_the_day(fields: Fields) -> datetime:
+    return fields.free_day() + fields.dice.uniform(0, 11.5) * HOUR
+
+
+def _one(
+    code: str, told: Callable[[Fields, datetime], Told], *, maybe: tuple[str, ...] = ()
+) -> Callable[[Fields], Lie]:
+    def lie(fields: Fields) -> Lie:
+        at = fields.free_day() + fields.dice.uniform(0, 6) * HOUR
+        return Lie(
+            {**fields.team(), "started_at": at, **told(fields, at)}, frozenset(code.split("+")), frozenset(maybe)
+        )
+
+    return lie
+
+
+def _elsewhere(fields: Fields, at: datetime) -> Told:
+    """Signed in from the village office, half a kilometre to five away; the partner with them."""
+    del at
+    home = fields.homes(1)[0]
+    far = fields.ground.homes[home].latitude + fields.dice.choice([-1, 1]) * fields.dice.uniform(0.005, 0.05)
+    place = {"latitude": far}
+    return {"home": home, "start_fix": place, "end_fix": place | {"latitude": far + 2e-5}, "partner_fix": place}
+
+
+def _partner_away(fields: Fields, at: datetime) -> Told:
+    del at
+    home = fields.homes(1)[0]
+    away = fields.ground.homes[home].latitude + fields.dice.uniform(0.004, 0.05)
+    return {"home": home, "partner_fix": {"latitude": away}}
+
+
+def _income(fields: Fields, at: datetime) -> Told:
+    del at
+    declared = fields.dice.randrange(100_000, 500_000, 10_000)
+    row = {"kind": "wages", "declaredFen": declared, "foundFen": round(declared * fields.dice.uniform(1.4, 4))}
+    return {"answers": {"income": [{**row, "periodFrom": "2026-01", "periodTo": "2026-10", "note": ""}]}}
+
+
+def _photo(**facts: Any) -> Told:
+    return {"photos": [{"facts": facts}, {}, {}]}
+
+
+def _hardware(fields: Fields) -> str:
+    return f"lent-{fields.dice.getrandbits(40)}"
+
+
+def _same_phone(fields: Fields, at: datetime) -> Told:
+    del at
+    one = {"hardware_id": _hardware(fields)}
+    return {"device": dict(one), "partner_device": dict(one)}
+
+
+def _member_lie(change: Callable[[Any], Told | None], **more: Any) -> Callable[[Fields, datetime], Told]:
+    """The first member of whom the lie can be told, in a home of at least two."""
+
+    def told(fields: Fields, at: datetime) -> Told:
+        del at
+        order = list(range(len(fields.ground.homes)))
+        fields.dice.shuffle(order)
+        for home in order:
+            members = fields.ground.homes[home].members
+            changes = [change(one) for one in members]
+            if len(members) >= 2 and any(changes):
+                place = next(n for n, one in enumerate(changes) if one)
+                rows = [
+                    fields.ground.member(one, **(changes[n] or {}) if n == place else {})
+                    for n, one in enumerate(members)
+                ]
+                return {"home": home, "answers": {"members": rows, **more}}
+        raise AssertionError("no home fits")
+
+    return told
+
+
+YEAR = {"periodFrom": "2025-11", "periodTo": "2026-10", "note": ""}
+WAGES = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **YEAR}]
+
+_SINGLE: list[Callable[[Fields], Lie]] = [
+    _one("visit.far_from_home", _elsewhere),
+    _one("visit.accuracy_doubtful", lambda f, at: {"start_fix": {"accuracyM": f.dice.choice([0, None])}}),
+    _one("visit.partners_apart", _partner_away),
+    _one("visit.too_short", lambda f, at: {"minutes": f.dice.uniform(1, 7.5)}),
+    _one("visit.at_night", lambda f, at: {"started_at": at.replace(hour=14, minute=0) + f.dice.uniform(0, 6) * HOUR}),
+    _one(
+        "visit.clock_off",
+        lambda f, at: {"device": {"clock_offset_ms": f.dice.choice([-1, 1]) * f.dice.randint(6, 300) * 60_000}},
+    ),
+    _one("visit.long_offline", lambda f, at: {"received_after": f.dice.uniform(7.2, 25) * DAY}),
+    _one("visit.one_phone_for_two", _same_phone),
+    _one("income.found_differs", _income),
+    _one(
+        "answers.school_and_job",
+        _member_lie(
+            lambda one: (
+                {"school": "upper", "occupation": "employed", "monthly_earnings_fen": 100_000}
+                if one.born_on.year < 2005
+                else None
+            ),
+            income=WAGES,
+        ),
+    ),
+    _one(
+        "answers.labour_against_age", _member_lie(lambda one: {"labour": "minor"} if one.born_on.year < 2000 else None)
+    ),
+    _one(
+        "answers.school_against_age",
+        _member_lie(lambda one: {"school": "compulsory"} if one.born_on.year < 1990 else None),
+    ),
+    _one(
+        "answers.earnings_against_income",
+        _member_lie(
+            lambda one: (
+                {"occupation": "employed", "monthly_earnings_fen": 300_000} if one.born_on.year < 2005 else None
+            ),
+            income=WAGES,
+        ),
+    ),
+    _one(
+        "answers.members_differ_from_register",
+        _member_lie(lambda one: {"lives_here": False}),
+        maybe=("answers.members_differ_from_last_visit",),
+    ),
+    _one("photo.time_off", lambda f, at: _photo(capturedAt=(at - f.dice.uniform(2, 400) * HOUR).isoformat())),
+    _one("photo.after_receipt+photo.time_off", lambda f, at: _photo(capturedAt=(at + 30 * DAY).isoformat())),
+    _one("photo.place_off", lambda f, at: _photo(position={"latitude": 28.2, "longitude": 117.1})),
+    _one("photo.abroad+photo.place_off", lambda f, at: _photo(position={"latitude": 43.46, "longitude": 11.88})),
+    _one("photo.edited", lambda f, at: _photo(software=f.dice.choice(["Adobe Photoshop 27.1", "Snapseed 2.0"]))),
+    _one("photo.like_a_screenshot", lambda f, at: _photo(width=1080, height=2400, cameraModel=None, exif="read")),
+    _one("photo.too_few", lambda f, at: {"photos": [{}]}),
+    _one("photo.not_listed", lambda f, at: {"answers": {"photo_outside": [str(new_id())]}}),
+    _one("photo.late", lambda f, at: {"photos": [{"after": f.dice.uniform(3.2, 9) * DAY}, {}, {}]}),
+    _one("photo.refused", lambda f, at: {"photos": [{"state": "refused", "refused_code": "photo.truncated"}, {}, {}]}),
+    _one(
+        "signature.twice",
+        lambda f, at: {"photos": [{}, {}, {}], "signatures": [{"photo": 0, "name": "甲"}, {"photo": 0, "name": "乙"}]},
+    ),
+]
+
+
+async def _copied_place(fields: Fields) -> None:
+    """A virtual location set once and used on two days."""
+    home = fields.homes(1)[0]
+    place = {"latitude": fields.ground.homes[home].latitude + 1.1e-5, "longitude": fields.ground.homes[home].longitude}
+    for _ in range(2):
+        told = {**fields.team(), "started_at": fields.free_day(), "start_fix": place}
+        await fields.visit(home, Lie(told, frozenset({"visit.same_coordinates"})))
+
+
+async def _flown(fields: Fields) -> None:
+    """Five minutes between homes at two ends of the county."""
+    homes = sorted(range(len(fields.ground.homes)), key=lambda n: fields.ground.homes[n].latitude)
+    team, at = fields.team(), fields.free_day()
+    await fields.visit(homes[0], Lie({**team, "started_at": at, "minutes": 30}, frozenset()))
+    told = {**team, "started_at": at + 33 * MINUTE, "minutes": 30}
+    await fields.visit(homes[-1], Lie(told, frozenset({"visit.travelled_too_fast"})))
+
+
+async def _at_one_time(fields: Fields) -> None:
+    team, at = fields.team(), fields.free_day()
+    for n, home in enumerate(fields.homes(2)):
+        told = {**team, "started_at": at + n * fields.dice.uniform(5, 25) * MINUTE, "minutes": 40}
+        lie = Lie(told, frozenset({"visit.overlaps"}), frozenset({"visit.travelled_too_fast"}))
+        await fields.visit(home, lie)
+
+
+async def _in_a_burst(fields: Fields) -> None:
+    team, at = fields.team(), fields.free_day()
+    for n, home in enumerate(fields.homes(5)):
+        told = {**team, "started_at": at + n * 12 * MINUTE, "minutes": 8.5}
+        await fields.visit(home, Lie(told, frozenset({"visit.burst"}), frozenset({"visit.travelled_too_fast"})))
+
+
+async def _lent_phone(fields: Fields) -> None:
+    """Three who sign in on one phone: from the second on it shows."""
+    device = {"hardware_id": _hardware(fields)}
+    for n, (author, partner) in enumerate(fields.dice.sample(fields.teams, 3)):
+        told = {"author": author, "partner": partner, "started_at": fields.free_day(), "device": dict(device)}
+        truth = {"visit.phone_shared"} if n else set()
+        await fields.visit(fields.homes(1)[0], Lie(told, frozenset(truth), frozenset({"visit.phone_shared"} - truth)))
+
+
+async def _one_accuracy(fields: Fields) -> None:
+    """A tool that sets the place leaves one accuracy; ten fixes show it."""
+    author, partner = fields.teams[0][1], fields.teams[-1][0]
+    accuracy = {"accuracyM": round(fields.dice.uniform(5, 40), 1)}
+    for n in range(6):
+        told = {"author": author, "partner": partner, "started_at": fields.free_day()}
+        told |= {"start_fix": accuracy, "end_fix": accuracy}
+        truth = frozenset({"visit.same_accuracy"}) if n >= 4 else frozenset()
+        await fields.visit(fields.homes(1)[0], Lie(told, truth))
+
+
+async def _again_the_photo(fields: Fields) -> None:
+    sha256 = hashlib.sha256(str(fields.dice.getrandbits(60)).encode()).hexdigest()
+    for n in range(2):
+        photos: list[Told] = [{"sha256": sha256, "known": n > 0}, {}, {}]
+        told = {**fields.team(), "started_at": fields.free_day(), "photos": photos}
+        lie = Lie(told, frozenset({"photo.reused"}), frozenset({"photo.time_off"}))
+        await fields.visit(fields.homes(1)[0], lie)
+
+
+async def _nearly_the_photo(fields: Fields) -> None:
+    """The same scene saved anew: some bits of the fingerprint differ; a photo of another day differs in many more."""
+    bits = [fields.dice.getrandbits(1) for _ in range(256)]
+    flipped = (0, True), (fields.dice.randint(4, 28), True), (fields.dice.randint(48, 70), False)
+    for home, (some, truth) in zip(fields.homes(3), flipped, strict=True):
+        await _with_photo(fields, home, _flip(fields, bits, some), {"photo.near_duplicate"} if truth else set())
+
+
+async def _last_years_photo(fields: Fields) -> None:
+    """The photo of the visit before to the same home, saved anew."""
+    bits, home = [fields.dice.getrandbits(1) for _ in range(256)], fields.homes(1)[0]
+    for some in (0, fields.dice.randint(4, 28)):
+        await _with_photo(fields, home, _flip(fields, bits, some), {"photo.like_earlier"})
+
+
+async def _with_photo(fields: Fields, home: int, bits: str, truth: set[str]) -> None:
+    told = {**fields.team(), "started_at": fields.free_day(), "photos": [{"bits": bits}, {}, {}]}
+    await fields.visit(home, Lie(told, frozenset(truth)))
+
+
+def _flip(fields: Fields, bits: list[int], some: int) -> str:
+    places = set(fields.dice.sample(range(256), some))
+    return "".join(str(bit ^ (place in places)) for place, bit in enumerate(bits))
+
+
+async def _disability_gone(fields: Fields) -> None:
+    home = fields.homes(1)[0]
+    first, *rest = fields.ground.homes[home].members
+    others = [fields.ground.member(one) for one in rest]
+    for health, truth in (("disabled_severe", False), ("healthy", True)):
+        told = {**fields.team(), "started_at": fields.free_day()}
+        told["answers"] = {"members": [fields.ground.member(first, health=health), *others]}
+        lie = Lie(told, frozenset({"answers.disability_gone"} if truth else ()), frozenset({"answers.disability_gone"}))
+        await fields.visit(home, lie)
+
+
+async def _somebody_left(fields: Fields) -> None:
+    home = fields.homes(1, members=2)[0]
+    first, *rest = fields.ground.homes[home].members
+    others = [fields.ground.member(one) for one in rest]
+    told = {
+        **fields.team(),
+        "started_at": fields.free_day(),
+        "answers": {"members": [fields.ground.member(first), *others]},
+    }
+    await fields.visit(
+        home, Lie(told, frozenset(), frozenset({"answers.disability_gone", "answers.members_differ_from_last_visit"}))
+    )
+    gone = [fields.ground.member(first, lives_here=False), *others]
+    told = {**fields.team(), "started_at": fields.free_day(), "answers": {"members": gone}}
+    codes = frozenset({"answers.members_differ_from_last_visit", "answers.members_differ_from_register"})
+    await fields.visit(home, Lie(told, codes, frozenset({"answers.disability_gone"})))
+
+
+async def _declared_relative(fields: Fields) -> None:
+    home = fields.homes(1)[0]
+    async with open_session(fields.ground.services.sessions) as session:
+        mine = Household.id == fields.ground.homes[home].id
+        await session.execute(update(Household).where(mine).values(relative_on_staff=True))
+    told = {**fields.team(), "started_at": fields.free_day()}
+    await fields.visit(home, Lie(told, frozenset({"visit.relative_on_staff"})))
+    async with open_session(fields.ground.services.sessions) as session:
+        await session.execute(update(Household).where(mine).values(relative_on_staff=False))
+
+
+async def _speaks_for_a_family(fields: Fields) -> None:
+    """While the account is bound, and not a day longer."""
+    team, home = fields.team(), fields.homes(1)[0]
+    async with open_session(fields.ground.services.sessions) as session:
+        worker = await session.get_one(Staff, fields.ground.staff[team["author"]])
+        resident = await session.scalar(select(Resident).where(Resident.wechat_openid == worker.wechat_openid))
+        if resident is None:
+            resident = Resident(id=new_id(), wechat_openid=worker.wechat_openid or f"o{new_id()}")
+            worker.wechat_openid = resident.wechat_openid
+            session.add(resident)
+            await session.flush()
+        household = fields.ground.homes[home]
+        binding = ResidentBinding(
+            id=new_id(), resident_id=resident.id, household_id=household.id, member_id=household.members[0].id
+        )
+        session.add(binding)
+    told = {**team, "started_at": fields.free_day()}
+    await fields.visit(home, Lie(told, frozenset({"visit.wechat_also_resident"})))
+    async with open_session(fields.ground.services.sessions) as session:
+        (await session.get_one(ResidentBinding, binding.id)).ended_at = told["started_at"] + DAY / 2
+
+
+async def _lent_account(fields: Fields) -> None:
+    """One WeChat account that two workers came by; what either makes then is doubted."""
+    one, other = fields.dice.sample(fields.teams, 2)
+    people = [fields.ground.staff[team[0]] for team in (one, other)]
+    async with open_session(fields.ground.services.sessions) as session:
+        at, openid = fields.free_day(), f"o{new_id()}"
+        session.add_all(WechatUse(openid=openid, staff_id=person, used_at=at) for person in people)
+    for author, partner in (one, other):
+        told = {"author": author, "partner": partner, "started_at": fields.free_day()}
+        await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"visit.wechat_shared"})))
+    async with open_session(fields.ground.services.sessions) as session:
+        await session.execute(delete(WechatUse).where(WechatUse.openid == openid))
+
+
+async def _relative_kept_quiet(fields: Fields) -> None:
+    """The family names a relative on the staff; nobody has put it on file."""
+    told = {**fields.team(), "started_at": fields.free_day(), "answers": {"staff_relative": True}}
+    told |= {"kind": "intake", "checklist": "intake_standard"}
+    await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"visit.relative_not_declared"})))
+
+
+async def _made_up_answers(fields: Fields) -> None:
+    """Savings that a second team, sent without a word of the first, finds to be others. The order is a supervisor's."""
+    (author, partner), (again, other) = fields.dice.sample(fields.teams, 2)
+    home, ground = fields.homes(1)[0], fields.ground
+    told = {"author": author, "partner": partner, "started_at": fields.free_day(), "answers": {"savings_fen": 100_000}}
+    first = await fields.visit(home, Lie(told, frozenset({"visit.differs_at_spot_check"})))
+    async with open_session(ground.services.sessions) as session:
+        check = SpotCheck(id=new_id(), visit_id=first, why="ordered", stratum="", state="drawn",
+                          area_code=ground.homes[home].area_code)  # fmt: skip
+        session.add(check)
+        await session.flush()
+        supervisor = Caller(
+            id=ground.staff["zhuyanhui"], name="", device_id=new_id(), grants=(Grant(Role.SUPERVISOR, "339901"),)
+        )
+        team = Team(staff_id=ground.staff[again], partner_id=ground.staff[other], due_on=MORNING.date())
+        assignment = await send_team(session, supervisor, check.id, team, MORNING)
+    told = {"author": again, "partner": other, "started_at": fields.free_day(), "answers": {"savings_fen": 2_000_000}}
+    told |= {"kind": "spot_check", "checklist": "again_review_standard", "assignment_id": assignment}
+    await fields.visit(home, Lie(told, frozenset()))
+
+
+async def _one_spot_for_two(fields: Fields) -> None:
+    """Signed in for a home from its neighbour's, a metre or two beside where one stood before."""
+    team, homes = fields.team(), fields.neighbours_apart()
+    spot = fields.ground.homes[homes[0]]
+    for n, home in enumerate(homes):
+        fix = {"latitude": spot.latitude + n * 1e-5, "longitude": spot.longitude, "accuracyM": 8.0 + n}
+        end = {**fix, "latitude": fix["latitude"] + 2e-6}
+        told = {**team, "started_at": fields.free_day(), "start_fix": fix, "end_fix": end}
+        await fields.visit(home, Lie(told, frozenset({"visit.same_spot"})))
+
+
+async def _came_after_reassignment(fields: Fields) -> None:
+    await _marked(fields, "visit.late_after_reassignment")
+
+
+async def _other_bytes(fields: Fields) -> None:
+    await _marked(fields, "photo.swapped")
+
+
+async def _marked(fields: Fields, code: str) -> None:
+    """What the way in has noted on the visit before it is examined."""
+    visit_id = await fields.visit(
+        fields.homes(1)[0], Lie({**fields.team(), "started_at": fields.free_day()}, frozenset({code}))
+    )
+    async with open_session(fields.ground.services.sessions) as session:
+        visit = await session.get_one(Visit, visit_id)
+        if code == "visit.late_after_reassignment":
+            visit.late_after_reassignment = True
+        else:
+            evidence_id = UUID(visit.document["photos"][0]["id"])
+            session.add(
+                MismatchedUpload(
+                    id=new_id(), evidence_id=evidence_id, sha256="f" * 64, size_bytes=9, device_id=visit.device_id
+                )
+            )
+    await check_visit(fields.ground.services, visit_id=str(visit_id))
+
+
+_GROUPS = [
+    _copied_place,
+    _flown,
+    _at_one_time,
+    _in_a_burst,
+    _lent_phone,
+    _one_accuracy,
+    _again_the_photo,
+    _nearly_the_photo,
+    _last_years_photo,
+    _disability_gone,
+    _somebody_left,
+    _declared_relative,
+    _speaks_for_a_family,
+    _lent_account,
+    _relative_kept_quiet,
+    _made_up_answers,
+    _one_spot_for_two,
+    _came_after_reassignment,
+    _other_bytes,
+]
+
+
+async def _score(fields: Fields) -> list[Score]:
+    async with fields.ground.services.sessions() as session:
+        rows = await session.execute(select(Finding.visit_id, Finding.code).where(Finding.superseded_at.is_(None)))
+        raised = {(visit_id, code) for visit_id, code in rows if visit_id in fields.truth}
+    return list(_scores(fields, raised))
+
+
+def _scores(fields: Fields, raised: set[tuple[UUID, str]]) -> Iterator[Score]:
+    for rule in CHECKS:
+        true = {(visit, rule.code) for visit, codes in fields.truth.items() if rule.code in codes}
+        open_ = {(visit, rule.code) for visit, codes in fields.maybe.items() if rule.code in codes}
+        said = {one for one in raised if one[1] == rule.code}
+        yield Score(rule.code, len(true), len(true & said), len(said & true), len(said - true - open_))

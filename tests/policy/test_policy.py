@@ -1,0 +1,138 @@
+"""The rulebook at the desk: what holds, who says so, and a new row that touches what it should and no more."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import select
+
+from server.core.database import open_session
+from server.models.areas import AreaRule
+from server.models.audit import AuditEntry
+from server.models.people import StaffRole
+from server.models.review import Finding
+from server.policy.resolver import policy_values
+from server.policy.schemas import KINDS, kind_of, refusal
+from server.review.checks.registry import CHECKS as FINDINGS
+from tests.makers.visits import MORNING, Ground
+
+SETTINGS = "/desk/v1/rules"
+COUNTY = "339901"
+
+
+@pytest.fixture
+async def admin(system, services, county):
+    """The administrator of the demo county, and of nothing else."""
+    login = next(one.login for one in county.staff if one.role == "admin")
+    admin = await system.sign_in_at_desk(login, "admin")
+    async with open_session(services.sessions) as session:
+        for role in await session.scalars(select(StaffRole).where(StaffRole.staff_id == admin.id)):
+            role.area_code = COUNTY
+    return admin
+
+
+async def write(
+    desk, key="visit.shortest_min", value=40, *, area=COUNTY, since="2026-01-01", reason="县民政局 12 号文"
+):
+    body = {"key": key, "areaCode": area, "effectiveFrom": since, "value": value, "reason": reason}
+    return await desk.http.post(SETTINGS, json=body)
+
+
+async def effective(desk, key, **query):
+    answer = await desk.http.get(SETTINGS, params={"area": COUNTY, **query})
+    assert answer.status_code == 200, answer.text
+    return next(one for one in answer.json() if one["key"] == key)
+
+
+async def test_a_new_row_holds_from_its_day_and_the_old_one_is_history(admin):
+    before = await effective(admin, "visit.shortest_min")
+    assert (before["value"], before["areaCode"], before["writtenBy"]) == (8, "", None)
+    assert (await write(admin, since="2026-06-01")).status_code == 201
+    now = await effective(admin, "visit.shortest_min", on="2026-06-01")
+    assert (now["value"], now["areaCode"], now["source"], now["writtenBy"]) == (
+        40,
+        COUNTY,
+        "县民政局 12 号文",
+        "占星楼",
+    )
+    assert (now["areaName"], before["areaName"]) == ("云栖县", None)
+    assert (await effective(admin, "visit.shortest_min", on="2026-05-31"))["value"] == 8
+    history = (await admin.http.get(f"{SETTINGS}/visit.shortest_min/history", params={"area": COUNTY})).json()
+    assert [(one["effectiveFrom"], one["value"]) for one in history] == [("2026-06-01", 40), ("2020-01-01", 8)]
+
+
+async def test_only_what_the_row_touches_is_looked_at_again(admin, system, services):
+    ground = await Ground.open(services)
+    touched, earlier = await ground.examined(0), await ground.examined(1, started_at=MORNING.replace(month=10))
+    assert (await write(admin, since="2026-11-01")).status_code == 201
+    await system.run_jobs()
+    async with services.sessions() as session:
+        found = list(await session.scalars(select(Finding.visit_id).where(Finding.code == "visit.too_short")))
+    assert found == [touched]
+    assert earlier != touched
+
+
+async def test_written_twice_is_once_and_another_value_for_that_day_is_refused(admin, services):
+    assert (await write(admin)).status_code == 201
+    assert (await write(admin)).status_code == 201
+    other = await write(admin, value=50)
+    assert (other.status_code, other.json()["code"]) == (409, "rule.written")
+    async with services.sessions() as session:
+        rows = await session.scalars(
+            select(AuditEntry.facts).where(AuditEntry.action == "rule.written", AuditEntry.area_code == COUNTY)
+        )
+        [told] = rows
+    assert (told["value"], told["reason"]) == (40, "县民政局 12 号文")
+
+
+async def test_only_an_administrator_of_that_area_writes_and_readers_keep_to_theirs(admin, desk):
+    for who, area in ((admin, ""), (admin, "33"), (desk, COUNTY)):
+        answer = await write(who, area=area)
+        assert (answer.status_code, answer.json()["code"]) == (403, "auth.forbidden")
+    assert (await desk.http.get(SETTINGS, params={"area": COUNTY})).status_code == 200
+    assert (await admin.http.get(SETTINGS, params={"area": "110101"})).status_code == 403
+    gone = await write(admin, area="339901999")
+    assert gone.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("visit.home_radius_m", "150"),
+        ("visit.home_radius_m", 150_000),
+        ("notice.quiet_hours", {"from": 21, "to": 24}),
+        ("notice.quiet_hours", {"from": 21}),
+        ("review.interval_months", {"A": 12, "B": 12}),
+        ("case.decided_by", "village"),
+        ("finding.visit.too_short", "grave"),
+        ("photo.screen_sizes", [[720]]),
+    ],
+)
+async def test_a_value_that_does_not_fit_is_refused_with_its_place(admin, key, value):
+    answer = await write(admin, key, value)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/value")
+
+
+async def test_a_rule_nobody_reads_and_a_finding_nobody_finds_are_unknown(admin):
+    for key in ("visit.colour", "finding.visit.colour"):
+        assert (await write(admin, key, 1)).json()["code"] == "rule.unknown"
+
+
+async def test_a_findings_severity_is_a_rule_too(admin, services):
+    assert (await write(admin, "finding.visit.too_short", "off")).status_code == 201
+    async with services.sessions() as session:
+        rules = await policy_values(session, COUNTY, date(2026, 11, 1), ["finding.visit.too_short"])
+    assert rules == {"finding.visit.too_short": "off"}
+
+
+async def test_every_rule_there_is_can_be_written_and_what_is_written_fits(services, admin):
+    """A key that fails here was added by a migration and wants its line in server/policy/schemas.py."""
+    codes = {one.code for one in FINDINGS}
+    async with services.sessions() as session:
+        rows = (await session.execute(select(AreaRule.key, AreaRule.value))).all()
+    assert [key for key, _ in rows if kind_of(key, codes) is None] == []
+    assert [
+        (key, refusal(kind_of(key, codes), value)) for key, value in rows if refusal(kind_of(key, codes), value)
+    ] == []
+    kinds = {one["key"]: one["form"] for one in (await admin.http.get(f"{SETTINGS}/kinds")).json()}
+    assert kinds.keys() >= KINDS.keys()
+    assert kinds["visit.shortest_min"] == {"type": "integer", "minimum": 0, "maximum": 1440}
