@@ -16,7 +16,7 @@ from server.core.http import ResponseBody
 from server.core.money import format_fen
 
 Residence = Literal["urban", "rural"]
-_FIRST_RURAL_VILLAGE = 200  # 000–199 居委会, 200+ 村委会 (DOMAIN §1)
+_FIRST_RURAL_VILLAGE = 200  # 000–199 居委会, 200+ 村委会 (docs/domain.md#areas)
 _VILLAGE_DIGITS = 12
 _AGED = 70
 _MINOR = 18

@@ -37,7 +37,7 @@ class Move(NamedTuple):
     meets: tuple[str, ...] = ()
 
 
-# Sources: 最低生活保障审核确认办法 (民发〔2021〕57号), as told in DOMAIN §3.
+# Sources: 最低生活保障审核确认办法 (民发〔2021〕57号); see docs/domain.md#procedure.
 _TABLE = (
     # --- papers and acceptance
     Move("applied", (), "applied", (VILLAGE, TOWN), "申请已提交", "Application made"),

@@ -43,7 +43,7 @@ INCOME_KINDS: Final[dict[IncomeKind, tuple[str, str]]] = {
     "property": ("财产净收入", "net property income"),
     "transfer": ("转移净收入", "net transfer income"),
 }
-"""The four kinds of income that the law counts (DOMAIN §3)."""
+"""The four kinds of income that the law counts (docs/domain.md#income)."""
 
 CELL_KINDS: Final[frozenset[str]] = frozenset(get_args(CellKind))
 CHOICE_KINDS: Final = frozenset({"choice", "multi_choice"})

@@ -1,7 +1,7 @@
 """Who is asking, and how far they may see: the one place where roles and areas are decided.
 
 Every read of a table that belongs to people starts from `readable(Model, caller)`; every act names the
-roles it needs through `require`. A staff member's scope is a prefix of the area code tree (DOMAIN §1).
+roles it needs through `require`. A staff member's scope is a prefix of the area code tree (docs/domain.md#areas).
 """
 
 from collections.abc import Collection

@@ -3,7 +3,7 @@
 WeChat answers every refusal with HTTP 200 and an `errcode`, sometimes as `text/plain`; here each becomes one
 exception with a kind that a caller can act on. The app secret and every code travel in query strings, so
 the log lines of httpx are shortened before anything is sent, and `session_key` is dropped on arrival: nothing
-here needs it, and what is not kept can't leak. Protocol: DOMAIN §5, after WeChat's server API reference.
+here needs it, and what is not kept can't leak. Protocol: docs/domain.md#wechat.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.core.database import Base
 from server.models.columns import Id, WrittenAt
 
-# Digits of a statistical division code at each level (DOMAIN §1).
+# Digits of a statistical division code at each level (docs/domain.md#areas).
 LEVELS = {2: "province", 4: "city", 6: "county", 9: "town", 12: "village"}
 
 

@@ -1,7 +1,7 @@
 """The rules of a visit: what may be pushed, what a submission needs, and what comes back.
 
 Law, as read: at least two investigators, both at the home; by phone or video only in an emergency
-(DOMAIN §2). A visit made while its author held the household is taken even after a reassignment.
+(docs/domain.md#home-visit). A visit made while its author held the household is taken even after a reassignment.
 """
 
 from collections.abc import Mapping, Sequence

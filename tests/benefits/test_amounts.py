@@ -1,4 +1,4 @@
-"""The amount, line by line: standards, steps, uplifts, gradual exit, single cover. Numbers of real offices (DOMAIN §4)."""
+"""The amount, line by line: standards, steps, uplifts, gradual exit, single cover. Figures: docs/domain.md#office-figures."""
 
 from datetime import date
 from fractions import Fraction
@@ -109,7 +109,7 @@ STEPS = [{"untilFen": 100_00, "perHeadFen": 246_00}, {"untilFen": None, "perHead
     [(30, 0, 7_380_00), (24, 24 * 100_00, 1_104_00), (12, 12 * 200_00, 552_00), (300, 300 * 259_99, 13_800_00)],
 )
 def test_steps_give_the_products_of_a_real_office(heads, income_fen, expected):
-    """DOMAIN §4: 30 × 246 = 7,380; 24 × 46 = 1,104; 12 × 46 = 552; 300 × 46 = 13,800."""
+    """docs/domain.md#office-figures: 30 × 246 = 7,380; 24 × 46 = 1,104; 12 × 46 = 552; 300 × 46 = 13,800."""
     answer = told(people(heads), [income(income_fen)], method="stepped", steps=STEPS)
     assert answer.amount_fen == expected
 

@@ -389,7 +389,7 @@ async def test_another_town_reads_nothing_of_what_is_paid_here(office, county):
 
 @pytest.fixture
 async def year_of_changes(office, services):
-    """The changes of a year as a county office wrote them (DOMAIN §4), in as few rows as hold them."""
+    """The changes of a year as a county office wrote them (docs/domain.md#office-figures), in as few rows as hold them."""
     case_id = await office.case()
     async with open_session(services.sessions) as session:
         case = await session.get_one(CaseFile, case_id)
@@ -425,7 +425,7 @@ async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_c
 
 
 async def test_stops_announced_as_eighteen_that_are_twenty_are_shown_and_nothing_is_corrected(office, services):
-    """35 households by class come to their sum; 2 + 12 + 2 + 4 stops are not the 18 announced (DOMAIN §4)."""
+    """35 households by class come to their sum; 2 + 12 + 2 + 4 stops are not the 18 announced (docs/domain.md#office-figures)."""
     case_id = await office.case()
     villages = sorted({one.code for one in office.county.areas if one.level == "village"})
     towns = ["339901001", "339901100", "339901200"]

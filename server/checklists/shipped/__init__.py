@@ -12,7 +12,7 @@ from server.checklists.template import Template
 
 
 def load_shipped() -> list[Template]:
-    """All six, in the order of DOMAIN §2; each passes `check_template`."""
+    """All six, in the order of docs/domain.md#visit-kinds; each passes `check_template`."""
     return list(_shipped())
 
 
