@@ -1,9 +1,9 @@
-// The field's words for the codes on the wire, in both languages, for every screen of the desk.
+// Labels of the API's codes in both languages, for all screens of the desk.
 import { localize, type Message } from '@shared/i18n.ts';
 
 type Labels = Record<string, Message>;
 
-/** The word for a code; a code that this version does not know is said to be another one. */
+/** Return the label of a code. In Chinese a code unknown to this version is “其他”. */
 export function getLabel(labels: Labels, code: string | null | undefined): string {
   if (!code) return '–';
   return localize(labels[code] ?? ['其他', code]);
@@ -101,7 +101,7 @@ export const CASE_STEPS: Labels = {
   extended: ['延长期限', 'Extend'],
 };
 
-/** What happened to a case: as a step it was taken, or it came about. */
+/** Events of a case's timeline: steps taken by somebody, and what followed by itself. */
 export const CASE_EVENTS: Labels = {
   applied: ['申请已提交', 'Application made'],
   papers_missing: ['告知补正材料', 'Papers asked for'],
@@ -215,7 +215,7 @@ export const PLATFORMS: Labels = {
   test: ['测试', 'Test'],
 };
 
-/** What a message tells of. */
+/** Subjects of notices and WeChat messages. */
 export const NOTICE_KINDS: Labels = {
   assigned: ['新的走访任务', 'New visits'],
   visit_blocked: ['走访无法派发', 'Visit without a checklist'],
@@ -230,7 +230,7 @@ export const NOTICE_KINDS: Labels = {
   changed: ['待遇有变动', 'Payment changed'],
 };
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
-/** Why a photo could not be examined, where it is known. */
+/** Known reasons why processing a photo failed. */
 export const PHOTO_ERRORS: Labels = {
   StoreUnavailable: ['照片存储连不上', 'The store could not be reached'],
   OtherBytes: ['存储中的内容与照片不符', 'The store holds other bytes'],
@@ -372,7 +372,7 @@ export const FINDINGS: Labels = {
   'photo.swapped': ['照片与登记不符', 'Photo swapped'],
 };
 
-/** What the facts of a finding are called. */
+/** Labels of the facts of a finding. */
 export const FINDING_FACTS: Labels = {
   distanceM: ['距离（米）', 'Distance (m)'],
   radiusM: ['允许半径（米）', 'Radius (m)'],

@@ -1,4 +1,4 @@
-// What the signed-in person may open. The server decides again at every request; this only spares useless doors.
+// What the signed-in person may open. It only hides menu entries: the server checks every request.
 import { session } from '@shared/api/session.ts';
 import type { components } from '@shared/api/wire.d.ts';
 
@@ -9,7 +9,7 @@ export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer']
 export const DIRECTORY_READERS: readonly Role[] = [...REVIEWERS, 'admin'];
 const AUDIT_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
 
-/** Who may open which screen. */
+/** Roles that may open each screen. */
 const SCREENS = {
   '/queue': REVIEWERS,
   '/visits': REVIEWERS,
@@ -35,7 +35,7 @@ export function canOpen(path: string): boolean {
   return !roles || hasRole(roles);
 }
 
-/** The first of the screens that are open to whoever is signed in; none to those who only visit homes. */
+/** Return the first screen that the person may open; undefined for caseworkers, who use the phone app. */
 export function findLandingScreen(): Screen | undefined {
   return (Object.keys(SCREENS) as Screen[]).find((path) => hasRole(SCREENS[path]));
 }
@@ -44,7 +44,7 @@ export function hasRole(roles: readonly Role[]): boolean {
   return (session.person?.roles ?? []).some((assignment) => roles.includes(assignment.role));
 }
 
-/** The widest area that the person holds: what lists and overviews begin with. */
+/** Return the widest area of the person's roles, the default of lists and overviews. */
 export function getOwnArea(): string {
   const areaCodes = (session.person?.roles ?? []).map((assignment) => assignment.area_code);
   return areaCodes.sort((a, b) => a.length - b.length)[0] ?? '';

@@ -1,4 +1,4 @@
-// The desk's screens. Each is loaded when it is first opened; the queue comes first.
+// Routes of the desk. The queue is in the first bundle; other screens are loaded when they are opened.
 import { createRouter, createWebHistory } from 'vue-router';
 import { session } from '@shared/api/session.ts';
 import { findLandingScreen, canOpen } from './permissions.ts';
@@ -29,5 +29,5 @@ export const router = createRouter({
     { path: '/:rest(.*)', redirect: '/' },
   ],
 });
-// An address that was passed on, or kept, may be of a screen that is not for whoever follows it.
+// A shared or bookmarked address may belong to a screen that this person may not open.
 router.beforeEach((to) => (session.person && !canOpen(to.path) && findLandingScreen()) || true);

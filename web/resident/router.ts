@@ -1,4 +1,4 @@
-// The resident's screens. Those under “open” need no sign-in.
+// Routes of the resident app. Only those with `meta.signedIn` need a sign-in.
 import { session } from '@shared/api/session.ts';
 import { createRouter, createWebHistory } from 'vue-router';
 

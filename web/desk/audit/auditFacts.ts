@@ -1,5 +1,4 @@
-// What an act left of facts beside it, as one reads it: names before values, codes by their words. Hashes and ids are cut
-// to what one tells them apart by.
+// Describe the facts of an audit entry: labels for names and codes, the last eight characters of hashes and ids.
 import { formatYuan } from '@shared/format.ts';
 import { localize, type Message } from '@shared/i18n.ts';
 import {
@@ -85,7 +84,7 @@ const CHANGE_OUTCOMES: Record<string, Message> = {
   nothing: ['不影响', 'No effect'],
   dismissed: ['不成立', 'Unfounded'],
 };
-/** The usual ones: an area's own are told by their code. */
+/** Papers of the default setting; a paper that an area added is shown by its code. */
 const PAPERS: Record<string, Message> = {
   application_form: ['低保申请书', 'Application form'],
   household_register: ['户口簿', 'Household register'],
@@ -102,7 +101,7 @@ const NOTICE_SHEETS: Record<string, Message> = {
   stopped: ['停保通知书', 'Notice of the stop'],
   calculation: ['金额计算书', 'How the amount was reckoned'],
 };
-/** Why a device's sign-in ended. */
+/** Why a device was signed out. */
 const SIGN_OUT_REASONS: Record<string, Message> = {
   signed_out: ['本人退出', 'Signed out'],
   ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
@@ -130,7 +129,7 @@ const FACT_CODES: Record<string, Record<string, Message>> = {
 export interface Fact {
   name: string;
   value: string;
-  /** Written by a machine: an id, a hash, a code that has no word. */
+  /** An id, a hash or a code without a label: shown in a monospaced font. */
   isCode: boolean;
 }
 

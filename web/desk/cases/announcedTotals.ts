@@ -1,4 +1,4 @@
-// What was announced, as typed beside each sum, and as the API takes it: only what was filled in.
+// Parse the announced figures as typed beside each total; figures left empty are not sent.
 import type { components } from '@shared/api/wire.d.ts';
 import { parseYuan } from '@shared/format.ts';
 

@@ -45,7 +45,7 @@ export function usePagedList<T>(
     busy.value = true;
     try {
       const page = await load(cursor.value);
-      if (value.value === firstPage) laterPages.value = [...laterPages.value, page]; // otherwise the filters changed meanwhile
+      if (value.value === firstPage) laterPages.value = [...laterPages.value, page]; // else the filters changed
     } catch (failure) {
       error.value = describeError(failure);
     } finally {

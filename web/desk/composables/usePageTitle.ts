@@ -1,4 +1,4 @@
-// What the open page is about, for the tab: a household's name. Empty: the screen's own name is enough.
+// Title of the browser tab, for example a household's name. Empty: the screen's own name is used.
 import { ref, watchEffect } from 'vue';
 
 export const pageTitle = ref('');

@@ -1,5 +1,5 @@
-// Keys of a screen: one letter each, never while someone types, and shown where they act. An act that answers false
-// had no use for its key, which others may hear then.
+// Keyboard shortcuts of a component: single keys, ignored while someone types. A handler that returns false leaves the
+// key to other components.
 import { onBeforeUnmount, onMounted } from 'vue';
 
 export type Shortcuts = Record<string, (event: KeyboardEvent) => unknown>;

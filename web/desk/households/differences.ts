@@ -1,4 +1,4 @@
-// What one version of a household changed, in words: whose, what, from what to what.
+// Describe what one version of a household changed: label, value before, value after.
 import type { components } from '@shared/api/wire.d.ts';
 import { formatYuan } from '@shared/format.ts';
 import { defineMessages } from '@shared/i18n.ts';
@@ -88,7 +88,7 @@ function formatValue(key: string, content: unknown): string {
   return words?.[String(content)] ? getLabel(words, String(content)) : String(content);
 }
 
-/** A member, an income or a list that came or went as a whole. */
+/** Format a member, an income or a list that was added or removed as a whole. */
 function formatRow(row: Record<string, unknown>): string {
   const parts = Object.entries(row).filter(
     ([key, field]) => field !== null && field !== '' && !['id', 'memberId', 'declaredOn'].includes(key),

@@ -1,5 +1,5 @@
-// A household as the desk edits it: what is on the page, as text one can type into, and back as the API takes it. A
-// number that is sealed is not there to edit: left empty it stays.
+// Convert a household to an editable draft and back to the body of a request. Encrypted numbers are not part of the
+// draft: a number left empty stays unchanged.
 import type { components } from '@shared/api/wire.d.ts';
 import { parseYuan } from '@shared/format.ts';
 import { newId } from '@shared/ids.ts';
@@ -161,7 +161,7 @@ export function toBody(draft: Draft): Body {
     class: draft.class || null,
     place: latitude && longitude ? { latitude: Number(latitude), longitude: Number(longitude), datum } : null,
     members: draft.members.map((member) => {
-      // Sex and birth follow a number that is typed; what stood before may be what was wrong.
+      // A typed ID number determines sex and date of birth; the values before it may be the error.
       const follows = Boolean(member.idNumber.trim());
       return {
         id: member.id,
@@ -210,7 +210,7 @@ export function toBody(draft: Draft): Body {
   };
 }
 
-/** What can't be sent as it stands: amounts that are none, members without a name. */
+/** Return whether the draft can be sent: valid amounts, every member with name, relation and identity. */
 export function isComplete(draft: Draft): boolean {
   const amounts = [...draft.incomes, ...draft.properties.filter((property) => property.kind === 'deposit')];
   return (

@@ -1,4 +1,4 @@
-// Files that the API gives: fetched with the person's own token, then saved or opened.
+// Download files from the API with the person's token, or open signed links.
 import { authorizedFetch } from '@shared/api/client.ts';
 import { readProblem } from '@shared/api/problems.ts';
 import { showError } from './messages.ts';
@@ -20,7 +20,7 @@ export async function downloadFile(
   }
 }
 
-/** A link of minutes, in a window of its own; opened at once, since one that opens after an answer counts as a pop-up. */
+/** Open a short-lived link in a new window: opened before the request, since later it would be blocked as a pop-up. */
 export async function openSignedLink(getLink: () => Promise<{ url: string }>): Promise<void> {
   const newWindow = window.open('', '_blank');
   try {

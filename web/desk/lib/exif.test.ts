@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readCapture } from './exif.ts';
 
-/** A JPEG of nothing but its EXIF, big-endian as cameras write it. */
+/** Return a JPEG that holds only EXIF, big-endian as cameras write it. */
 function photo(): ArrayBuffer {
   const bytes: number[] = [];
   const short = (value: number): number => bytes.push(value >> 8, value & 255);

@@ -1,21 +1,21 @@
-// When and where a photo was taken, as a JPEG's EXIF says (CIPA DC-008): enough to fill a form in, and no more.
+// Read capture time and position from the EXIF of a JPEG (CIPA DC-008), to fill in a form.
 export interface Capture {
   latitude: number;
   longitude: number;
-  /** RFC 3339; null when the photo does not say. */
+  /** RFC 3339; null when the photo has no time. */
   at: string | null;
 }
 
 type Entry = { type: number; count: number; at: number };
 const SIZES: Record<number, number> = { 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8 };
 
-/** Null for what is no JPEG, or carries no position. */
+/** Return null for a file that is no JPEG or has no position. */
 export function readCapture(content: ArrayBuffer): Capture | null {
   try {
     const tiff = findTiff(new DataView(content));
     return tiff && readTiff(tiff);
   } catch (error) {
-    if (error instanceof RangeError) return null; // it points outside itself
+    if (error instanceof RangeError) return null; // an offset points outside the file
     throw error;
   }
 }
@@ -71,7 +71,7 @@ function readTiff(view: DataView): Capture | null {
   return { latitude, longitude, at: formatTimestamp(readText(exif.get(0x9003)), readText(exif.get(0x9011))) };
 }
 
-/** “2026:11:24 09:30:00” and “+08:00”; a camera that does not say its offset keeps the county's. */
+/** Join “2026:11:24 09:30:00” and “+08:00”. Without an offset China's is assumed. */
 function formatTimestamp(text: string, offset: string): string | null {
   const match = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)$/.exec(text);
   if (!match) return null;

@@ -1,4 +1,4 @@
-// A short word after an act, at the top of the screen; over a dialog that is open, which lies above all else.
+// Short messages at the top of the screen after an action. An open dialog is in the top layer, so they move into it.
 import { describeError } from './errors.ts';
 
 const stack = Object.assign(document.createElement('div'), { id: 'messages' });
@@ -11,7 +11,7 @@ export function showError(error: unknown): void {
   showMessage(describeError(error), 'bad', 'alert', 6000);
 }
 
-/** Do it, say how it went; true when it went well. */
+/** Run an action and show its result; return true on success. */
 export async function attempt(action: () => Promise<unknown>, success?: string): Promise<boolean> {
   try {
     await action();
@@ -23,7 +23,7 @@ export async function attempt(action: () => Promise<unknown>, success?: string):
   }
 }
 
-/** Called when a dialog opens or goes, so that what was said stays to be read. */
+/** Move the messages into the topmost open dialog, or back to the page. Call when a dialog opens or closes. */
 export function raiseMessages(closing?: Element): void {
   const open = [...document.querySelectorAll('dialog[open]')].filter((dialog) => dialog !== closing);
   (open[open.length - 1] ?? document.body).append(stack);
@@ -33,6 +33,6 @@ function showMessage(text: string, kind: 'good' | 'bad', role: string, forMs: nu
   const note = Object.assign(document.createElement('p'), { className: kind, textContent: text });
   note.setAttribute('role', role);
   raiseMessages();
-  stack.replaceChildren(note); // the last word is enough
+  stack.replaceChildren(note); // only the latest message is shown
   setTimeout(() => note.remove(), forMs);
 }

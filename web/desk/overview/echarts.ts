@@ -1,4 +1,4 @@
-// The parts of ECharts that the overview draws with.
+// The ECharts modules that the overview uses; the others stay out of the bundle.
 import { BarChart, ScatterChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';

@@ -1,5 +1,5 @@
-// The rules in words: what each is called, how its value is said. The keys are those of server/rulebook/kinds.py, and a
-// browser test looks for any that has no name here.
+// Names, units and formatting of policy settings. The keys are the server's; a browser test fails for a setting without
+// a name here.
 import { formatYuan } from '@shared/format.ts';
 import { pluralize, language, localize, defineMessages, type Message } from '@shared/i18n.ts';
 import { FINDINGS } from '../labels.ts';
@@ -137,7 +137,7 @@ const TEMPLATES: Labels = {
   visit_blocked: ['走访无法派发', 'visit without a checklist'],
 };
 
-/** Fields and codes inside a rule's value. */
+/** Labels of fields and codes inside a setting's value. */
 const PARTS: Labels = {
   count: ['数量', 'Count'],
   unit: ['单位', 'Unit'],
@@ -224,12 +224,12 @@ export function getSettingName(key: string): string {
   return SETTING_NAMES[key] ? localize(SETTING_NAMES[key]) : t('other');
 }
 
-/** A field or a code inside a value; one that an area made up stands as it is. */
+/** Return the label of a field or code inside a value; a code that an area invented is returned unchanged. */
 export function getPartLabel(code: string, count = 2): string {
   return PARTS[code] ? pluralize(localize(PARTS[code]), count) : code;
 }
 
-/** The word that goes with that many; with many, where none are counted. */
+/** Return the unit of a setting in the form for `count`; plural by default. */
 export function getUnit(key: string, count = 2): string {
   const found = UNITS.find(([fits]) => fits.test(key));
   return found ? pluralize(localize(found[1]), count) : '';
@@ -239,7 +239,7 @@ export function isMoney(key: string): boolean {
   return /(_fen|Fen)$|^(fen|urban|rural)$/.test(key) && key !== 'toFen';
 }
 
-/** A value in one line. */
+/** Format a value in one line. */
 export function formatSetting(key: string, value: unknown): string {
   if (value === null || value === undefined) return key === 'untilFen' ? t('noLimit') : t('nothing');
   if (typeof value === 'boolean') return value ? t('yes') : t('no');
@@ -283,10 +283,10 @@ const SOURCES: [RegExp, 'byDefault' | 'law' | 'practice' | 'demo' | 'notYet' | '
   [/^WeChat/, 'wechat'],
 ];
 
-/** A law by its own name, before what English says of it. */
+/** A Chinese law and its sections, at the start of a source that goes on in English. */
 const LAW = /^[\u3400-\u9fff]+ §\d+( and §\d+)*/;
 
-/** What a row rests on. The rows of the program itself are written in English, and said in a word in Chinese. */
+/** Describe the source of a setting. Built-in settings have an English source, which is summarised in Chinese. */
 export function describeSource(source: string): string {
   const found = language.value === 'zh' && SOURCES.find(([fits]) => fits.test(source));
   if (!found) return language.value === 'zh' && LAW.test(source) ? LAW.exec(source)![0].replace(' and ', '、') : source;

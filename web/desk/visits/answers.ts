@@ -1,4 +1,4 @@
-// A visit's answers as lines to read: the question in words, what was said now, what was said last time.
+// Format a visit's answers as lines: question, answer now, answer at the previous visit.
 import type { components } from '@shared/api/wire.d.ts';
 import { formatDayAndTime, formatYuan } from '@shared/format.ts';
 import { joinList, localize, defineMessages } from '@shared/i18n.ts';
@@ -22,18 +22,18 @@ export interface Template {
   sections: { id: string; title: Text; questions: Question[] }[];
 }
 
-/** One cell of a table is a part of its own, so that a difference is marked where it is. */
+/** One cell of a table answer; differences are marked per cell. */
 export interface AnswerCell {
   now: string;
   before: string;
   differs: boolean;
 }
-/** A table answer: members or kinds of income down, what was asked of each across. */
+/** A table answer: members or kinds of income as rows, the questions about each as columns. */
 export interface AnswerTable {
   columns: string[];
   rows: AnswerRow[];
 }
-/** `only`: who is listed this time alone, or was last time alone; then no cell of it is a difference of its own. */
+/** `only`: the row is listed at one of the two visits only; its cells are then not marked as different. */
 export interface AnswerRow {
   title: string;
   only: 'now' | 'before' | null;
@@ -62,7 +62,7 @@ const t = defineMessages({
   photos: ['{n} 张照片', '{n:photo|photos}'],
   gone: ['（名单外成员）', '(no longer listed)'],
 });
-// Taken anew at every visit: to differ says nothing.
+// Recorded anew at every visit, so a difference means nothing.
 const ALWAYS_NEW = new Set(['photo', 'signature', 'geopoint']);
 
 export function groupAnswers(template: Template, visit: VisitDetail, members: readonly Member[]): AnswerGroup[] {
@@ -144,7 +144,7 @@ function buildTable(
   };
 }
 
-// Periods move on by themselves from visit to visit.
+// A difference of periods is not marked: they advance with every visit.
 const INCOME_COLUMNS: Question[] = [
   { id: 'declaredFen', kind: 'money', label: { zh: '申报', en: 'Declared' } },
   { id: 'foundFen', kind: 'money', label: { zh: '查实', en: 'Found' } },
@@ -157,7 +157,7 @@ function getMemberName(id: string, members: readonly Member[]): string {
   return members.find((member) => member.id === id)?.name ?? t('gone');
 }
 
-/** An answer as one would say it; a table is said by its parts. */
+/** Format an answer; tables are formatted by cell. */
 function formatAnswer(question: Question, answer: unknown): string {
   if (answer === undefined || answer === null || answer === '') return '–';
   switch (question.kind) {
@@ -167,7 +167,7 @@ function formatAnswer(question: Question, answer: unknown): string {
       return t('yuan', { n: formatYuan(Number(answer)) });
     case 'date':
     case 'period':
-      return String(answer).replace(/-/g, '/'); // as days are written everywhere else
+      return String(answer).replace(/-/g, '/'); // the date format of all screens
     case 'choice':
       return formatChoice(question, answer);
     case 'multi_choice':
@@ -193,7 +193,7 @@ function formatChoice(question: Question, code: unknown): string {
   return choice ? localize(choice.label) : String(code);
 }
 
-/** What an amendment's pointer points at, in words. */
+/** Describe what the JSON pointer of an amendment refers to. */
 export function describePointer(
   pointer: string,
   template: Template | null,
@@ -216,7 +216,7 @@ const DOCUMENT_PARTS: Record<string, [string, string]> = {
   mode: ['方式', 'Mode'],
 };
 
-/** A value of a document that no question explains. */
+/** Format a value of a visit document, with its question where there is one. */
 export function formatValue(question: Question | null, value: unknown): string {
   if (value === null || value === undefined) return '–';
   if (question && typeof value !== 'object') return formatAnswer(question, value);

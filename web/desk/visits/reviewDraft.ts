@@ -1,5 +1,5 @@
-// What a reviewer has noted of a visit and not decided yet. It is kept while they look elsewhere, as long as the visit
-// is theirs.
+// A reviewer's verdicts and questioned items before the decision. They survive navigation while the reviewer holds the
+// lease.
 import { ref, type Ref } from 'vue';
 
 export type Verdicts = Record<string, 'upheld' | 'dismissed'>;

@@ -1,4 +1,4 @@
-// Links to photos live for minutes: one is asked for when it is first needed and again when it has run out.
+// Signed links to photos, valid for minutes: requested on first use and again after they expire.
 import { unwrap, api } from '@shared/api/client.ts';
 import { reactive } from 'vue';
 
@@ -10,7 +10,7 @@ interface Link {
 const EARLY_MS = 20_000;
 
 export interface PhotoLinks {
-  /** The link, or an empty string until it is there. */
+  /** Return the link, or an empty string until it has loaded. */
   of: (evidenceId: string, rendition: Rendition) => string;
   fetch: (evidenceId: string, rendition: Rendition) => Promise<string>;
 }
@@ -33,7 +33,7 @@ export function usePhotoLinks(visitId: string): PhotoLinks {
       const key = `${evidenceId}/${rendition}`;
       const cached = links.get(key);
       if ((!cached || cached.until < Date.now()) && !asking.has(key)) {
-        asking.add(key); // and stays so when it fails: what can't be seen is not asked for in a circle
+        asking.add(key); // kept after a failure, so that a missing photo is not requested in a loop
         void fetchLink(evidenceId, rendition).then(
           () => asking.delete(key),
           () => undefined,

@@ -1,4 +1,4 @@
-// A photo of a paper on its way: made small enough for a village's network, announced by its hash, then sent.
+// Upload the photo of a paper: shrink it for slow networks, announce its hash, send the bytes.
 import { api, unwrap, authorizedFetch } from '@shared/api/client.ts';
 import { readProblem } from '@shared/api/problems.ts';
 import type { components } from '@shared/api/wire.d.ts';
@@ -7,7 +7,7 @@ import { newId, sha256Hex } from '@shared/ids.ts';
 const LONGEST_SIDE_PX = 2000;
 const QUALITY = 0.85;
 
-/** The papers as they stand once the photo is with the server. */
+/** Return the papers of the case after the upload. */
 export async function uploadPaperPhoto(
   caseId: string,
   code: string,
@@ -30,7 +30,7 @@ export async function uploadPaperPhoto(
   return papers;
 }
 
-/** As JPEG with a longest side that still reads; the file itself where this browser can't draw it. */
+/** Return a JPEG whose longest side is still legible, or the file itself when this browser can't decode it. */
 async function shrink(picture: File): Promise<Blob> {
   const url = URL.createObjectURL(picture);
   try {
