@@ -19,7 +19,6 @@ from litestar.datastructures import State
 
 import server.worker  # noqa: F401  importing registers every task
 from server.app import create_app
-from server.cli.maintenance import load_demo_county
 from server.cli.migrate import upgrade
 from server.core import keys, passwords
 from server.core.log import set_up_logging
@@ -29,6 +28,7 @@ from server.core.tokens import utc_now
 from server.core.wechat import Wechat
 from server.core.working_days import day_of
 from server.demo.county import County, build_county
+from server.demo.loading import load_demo_county
 from server.demo.wechat_stub import create_stub
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from tests.live import LiveServer

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from server import audit
 from server.__main__ import SECTIONS, main
 from server.app import create_app
-from server.cli.maintenance import check_audit
+from server.audit.verify import check_audit
 from server.cli.migrate import alembic_config, upgrade
 from server.cli.openapi import write_openapi
 from server.core.database import open_session
@@ -357,7 +357,7 @@ def test_help_reads_like_a_product():
     )
     assert "走访 zoufang" in told.stdout
     assert "..." not in told.stdout.partition("Options:")[2], "a line was cut"
-    assert set(main.commands) == {name for commands in SECTIONS.values() for name in commands}
+    assert set(main.commands) == {command.name for commands in SECTIONS.values() for command in commands}
 
 
 def test_chinese_is_set_with_chinese_punctuation():
@@ -370,7 +370,7 @@ def test_chinese_is_set_with_chinese_punctuation():
     found = [
         f"{one.relative_to(ROOT)}: {line.strip()}"
         for one in files
-        if one.name != "crosschecks.py"
+        if one.name != "batches.py"
         for line in one.read_text("utf-8").splitlines()
         if latin.search(line)
     ]

@@ -13,11 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.cases.deadlines import restore_deadlines
 from server.checklists.shipped import load_shipped
+from server.core.database import open_session
 from server.core.encryption import Encryption
 from server.core.id_numbers import mask_id, mask_phone
 from server.core.ids import new_id
 from server.core.passwords import hash_password
+from server.core.services import open_services
+from server.core.settings import Settings
 from server.demo import county as demo
+from server.demo.cases import load_cases
+from server.demo.county import build_county
 from server.demo.wechat_stub import openid_of
 from server.models.areas import Area, AreaRule
 from server.models.cases import CaseEvent, CaseFile
@@ -215,3 +220,15 @@ async def _load_caseload(
     await session.flush()  # announce reads who holds what
     await publish_change(session, "households", [one.id for one in households.values()])
     await publish_change(session, "assignments", [one.id for one in assignments])
+
+
+async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
+    """The county, and unless told otherwise its cases in every state. False when it is there already."""
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    async with open_services(settings) as services, open_session(services.sessions) as session:
+        if not await load_demo(session, services.vault, today=today):
+            return False
+        if with_cases:
+            await services.store.ensure_bucket()
+            await load_cases(session, services, build_county(today=today))
+        return True

@@ -1,0 +1,72 @@
+"""What several commands share: the settings, a progress bar, a table."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from server.core.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment; where it names no database, that of a `make run` on this machine."""
+    from server.devserver.run import saved_environment
+
+    if os.environ.get("ZOUFANG_DATABASE_URL"):
+        return dict(os.environ)
+    return {**saved_environment(os.environ), **os.environ}
+
+
+def settings() -> Settings:
+    try:
+        return load_settings(environment())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def run_with_store(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that needs the photo store; say in one line when the store does not answer."""
+    from media.store import StoreError
+
+    try:
+        return asyncio.run(work)
+    except StoreError as error:
+        raise click.ClickException(f"The store does not answer: {type(error).__name__}; run it again later") from None
+
+
+def progress_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True)
+
+
+def print_pairs(title: str, rows: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False)
+    for key, value in rows.items():
+        table.add_row(key, str(value))
+    Console().print(table)
+
+
+def serve(application: str, *, address: str, port: int) -> None:
+    """Serve an ASGI application factory until the process is told to stop."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Granian(
+        application,
+        factory=True,
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_access=False,
+        workers_kill_timeout=10,
+    ).serve()

@@ -1,0 +1,188 @@
+"""Commands for an office: areas, checklists, spot-check draws, evidence bundles, photo retention."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from server.cli.common import progress_bar, run_with_store, settings
+
+
+@click.command("import-areas", short_help="read statistical divisions from CSV")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def import_areas(folder: Path) -> None:
+    """Import statistical divisions from FOLDER: provinces.csv, cities.csv, areas.csv, streets.csv."""
+    from server.directory.areas_import import AreasUnreadable, import_folder
+
+    try:
+        result = asyncio.run(import_folder(settings(), folder))
+    except AreasUnreadable as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(
+        f"{result.read} areas read: {result.added} new, {result.renamed} renamed, {result.ended} no longer listed."
+    )
+
+
+@click.command("export-checklist", short_help="write a checklist to Excel")
+@click.argument("code")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--version", type=int, help="By default the newest.")
+def export_checklist(code: str, file: Path, version: int | None) -> None:
+    """Write a published checklist to FILE, an Excel workbook to change and import again."""
+    from server.checklists.publishing import ChecklistRefused
+    from server.checklists.publishing import export_checklist as export
+
+    try:
+        file.write_bytes(asyncio.run(export(settings(), code, version)))
+    except ChecklistRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    click.echo(f"{file} written.")
+
+
+@click.command("import-checklist", short_help="publish a checklist from Excel")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_checklist(file: Path) -> None:
+    """Publish a checklist from FILE, an Excel workbook; each bad cell is named by sheet, row and column."""
+    from server.checklists.publishing import ChecklistRefused
+    from server.checklists.publishing import import_checklist as publish
+    from server.checklists.workbook import WorkbookFaults
+
+    try:
+        checklist = asyncio.run(publish(settings(), file.read_bytes()))
+    except WorkbookFaults as faults:
+        for fault in faults.faults:
+            click.echo(f"{fault.sheet} {fault.column}{fault.row}  {fault.zh}  {fault.en}", err=True)
+        raise click.ClickException(f"{len(faults.faults)} cells have faults; nothing was published") from None
+    except ChecklistRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    state = "published." if checklist.is_new else "published already."
+    click.echo(f"{checklist.code} version {checklist.version} is {state}")
+
+
+@click.command("draw", short_help="draw a spot-check sample that anyone can draw again")
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The published plan file.",
+)
+@click.option("--seed", required=True, help="The published seed.")
+def draw(plan: Path, seed: str) -> None:
+    """Draw a spot-check sample from a plan file and a seed; the same list on any machine."""
+    import msgspec
+
+    from server.spotchecks.draw import print_draw, read_plan
+
+    try:
+        lines = list(print_draw(read_plan(plan), seed))
+    except msgspec.MsgspecError as error:
+        raise click.ClickException(f"{plan} is no plan: {error}") from None
+    click.echo("\n".join(lines))
+
+
+@click.command("export-bundle", short_help="all evidence of a visit in one file")
+@click.argument("visit_id", type=click.UUID)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_bundle(visit_id: UUID, file: Path) -> None:
+    """Write the evidence bundle of a visit to FILE: photos, signed manifest, receipt, printed sheet."""
+    from server.core.errors import Problem
+    from server.core.services import open_services
+    from server.core.tokens import utc_now
+    from server.evidence.bundle import export_bundle as export
+    from server.review.checks.registry import sentence
+
+    async def write() -> None:
+        async with open_services(settings()) as services:
+            with partial.open("wb") as out:
+                await export(services, None, visit_id, out, say=sentence, now=utc_now())
+
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        asyncio.run(write())
+        partial.replace(file)
+    except Problem as problem:
+        raise click.ClickException(problem.entry.en) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    click.echo(f"{file} written.")
+
+
+@click.command("sweep-photos", short_help="show the photos past their retention, or delete them")
+@click.option("--delete", "is_meant", is_flag=True, help="Delete them. Without it nothing is changed.")
+def sweep_photos(is_meant: bool) -> None:
+    """Show how many photos no rule keeps any more, by rule; with --delete, delete them and leave tombstones."""
+    from server.core.services import open_services
+    from server.core.tokens import utc_now
+    from server.photos.retention import preview, sweep
+
+    async def show_and_sweep() -> tuple[Any, int | None]:
+        now = utc_now()
+        async with open_services(settings()) as services:
+            lines = await preview(services.sessions, now)
+            _print_outdated(lines)
+            if not is_meant:
+                return lines, None
+            with progress_bar() as bar:
+                task = bar.add_task("sweep-photos", total=sum(line.photos for line in lines))
+                return lines, await sweep(services, now, lambda _: bar.update(task, advance=1))
+
+    lines, deleted = run_with_store(show_and_sweep())
+    if deleted is None:
+        click.echo("Nothing was changed; --delete deletes them." if lines else "Every photo is kept by its rule.")
+    else:
+        click.echo(f"{deleted} photos deleted; each left a tombstone with its hash.")
+
+
+def _print_outdated(lines: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Photos that no rule keeps any more")
+    for heading in ("rule", "kept for", "photos", "MB", "oldest since", "source"):
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        oldest = f"{line.oldest:%Y-%m-%d}"
+        size = f"{line.size_bytes / 1e6:.1f}"
+        table.add_row(line.rule, f"{line.kept_days} days", str(line.photos), size, oldest, line.source)
+    if lines:
+        Console().print(table)
+
+
+@click.command("backfill-photo-features", short_help="compute the features of photos from before they were kept")
+def backfill_photo_features() -> None:
+    """Compute fingerprints and keypoints of photos processed before they were stored, so that crops are found."""
+    from server.core.services import open_services
+    from server.photos.near_duplicates import fill_in_marks
+    from server.photos.process import backfill_photo_features as backfill
+
+    async def fill() -> list[str]:
+        async with open_services(settings()) as services:
+            with progress_bar() as bar:
+                features = bar.add_task("features", total=None)
+                keypoints = bar.add_task("keypoints", total=None)
+                failed = await backfill(
+                    services,
+                    lambda count: bar.update(features, total=count) if count else bar.update(features, advance=1),
+                )
+                await fill_in_marks(services, lambda done, total: bar.update(keypoints, completed=done, total=total))
+                return failed
+
+    failed = asyncio.run(fill())
+    for sha256 in failed:
+        click.echo(f"unreadable {sha256}")
+    if failed:
+        raise click.ClickException(f"{len(failed)} photos could not be read; check-store says more")
+    click.echo("Every verified photo has its features and keypoints.")
+
+
+COMMANDS = [
+    import_areas,
+    export_checklist,
+    import_checklist,
+    draw,
+    export_bundle,
+    sweep_photos,
+    backfill_photo_features,
+]
