@@ -1,4 +1,4 @@
-// What vue-tsc and the build do not see: doubtful code, and templates that lie. How code is set is not its business.
+// Lint rules for what vue-tsc and the build do not find. Prettier formats the code.
 import js from '@eslint/js';
 import vue from 'eslint-plugin-vue';
 import ts from 'typescript-eslint';
@@ -13,7 +13,7 @@ export default ts.config(
     languageOptions: { parser: vueParser, parserOptions: { parser: ts.parser, extraFileExtensions: ['.vue'] } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
-      // vue-tsc knows every name, with its type.
+      // vue-tsc checks every name, with its type.
       'no-undef': 'off',
       'no-unused-vars': 'off',
       '@typescript-eslint/no-unused-vars': 'off',
@@ -21,15 +21,15 @@ export default ts.config(
       'prefer-const': 'error',
       'no-console': ['error', { allow: ['error'] }],
       '@typescript-eslint/no-explicit-any': 'error',
-      'vue/no-mutating-props': ['error', { shallowOnly: true }], // a form fills the draft it was given
+      'vue/no-mutating-props': ['error', { shallowOnly: true }], // a form edits the draft it receives
       'vue/no-v-html': 'error',
       'vue/no-unused-components': 'error',
       'vue/no-unused-refs': 'error',
       'vue/require-explicit-emits': 'error',
       'vue/no-template-target-blank': 'error',
       'vue/multi-word-component-names': 'off',
-      'vue/require-default-prop': 'off', // TypeScript says which props may be left out
-      // How templates are set.
+      'vue/require-default-prop': 'off', // TypeScript declares which props are optional
+      // Prettier formats templates.
       'vue/attributes-order': 'off',
       'vue/first-attribute-linebreak': 'off',
       'vue/html-closing-bracket-newline': 'off',
@@ -40,5 +40,5 @@ export default ts.config(
       'vue/singleline-html-element-content-newline': 'off',
     },
   },
-  { files: ['vite.config.ts', 'shared/wx/drive.ts'], rules: { 'no-console': 'off' } }, // they speak to a terminal
+  { files: ['vite.config.ts', 'shared/wx/drive.ts'], rules: { 'no-console': 'off' } }, // they print to a terminal
 );

@@ -1,4 +1,4 @@
-// One configuration for the three apps. `APP=desk npx vite` serves one of them for development, with the API of a
+// One configuration for the three apps. `APP=desk npx vite` serves entry of them for development, with the API of a
 // running `make run` behind it; `npm run build` builds all (build.mjs).
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,19 +12,19 @@ const VERSION = process.env.npm_package_version ?? '0';
 const API = process.env.ZOUFANG_API ?? 'http://127.0.0.1:8000';
 // A five-year-old Android in WeChat's browser.
 const TARGET = ['chrome80', 'safari14'];
-/** Smaller ones are sent as they are. */
-const WORTH_COMPRESSING_BYTES = 1000;
+/** Smaller files are served uncompressed. */
+const MIN_COMPRESSED_BYTES = 1000;
 
 interface App {
   base: string;
-  /** What a first visit may cost on the wire, compressed. */
+  /** Budget of the first load in KB, compressed. */
   firstLoadKb: number;
-  /** Has a service worker, so that it opens with no network. */
-  worker?: boolean;
+  /** Has a service worker, so that it opens without a network. */
+  serviceWorker?: boolean;
 }
 
 export const APPS: Record<string, App> = {
-  phone: { base: '/m/', firstLoadKb: 350, worker: true },
+  phone: { base: '/m/', firstLoadKb: 350, serviceWorker: true },
   resident: { base: '/r/', firstLoadKb: 350 },
   desk: { base: '/desk/', firstLoadKb: 900 },
 };
@@ -43,9 +43,9 @@ export function config(app: string): InlineConfig {
       outDir: outDir(app),
       emptyOutDir: true,
       target: TARGET,
-      assetsInlineLimit: 0, // data: addresses would have to be allowed by the Content-Security-Policy
+      assetsInlineLimit: 0, // data: URLs would have to be allowed by the Content-Security-Policy
       modulePreload: { polyfill: true },
-      chunkSizeWarningLimit: 2000, // the budget is what counts
+      chunkSizeWarningLimit: 2000, // the budget plugin holds the limit
     },
     server: {
       proxy: Object.fromEntries(
@@ -55,7 +55,7 @@ export function config(app: string): InlineConfig {
   };
 }
 
-/** The service worker is one file at the app's root, and knows every file of the build before it. */
+/** The service worker is a single file at the app's root; it lists every file of the app's build, which runs first. */
 export function serviceWorkerConfig(app: string): InlineConfig {
   return {
     configFile: false,
@@ -81,12 +81,12 @@ function outDir(app: string): string {
   return join(HERE, 'dist', APPS[app]!.base.replaceAll('/', ''));
 }
 
-/** Every file with the revision by which a change is seen; one with a hash in its name is its own revision. */
+/** Every file with its revision; a file with a hash in its name needs none. */
 function precache(app: string): { url: string; revision: string | null }[] {
   const folder = outDir(app);
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((one) => one.isFile() && !/\.(br|gz)$/.test(one.name) && !['sw.js', '.stamp'].includes(one.name))
-    .map((one) => relative(folder, join(one.parentPath, one.name)))
+    .filter((entry) => entry.isFile() && !/\.(br|gz)$/.test(entry.name) && !['sw.js', '.stamp'].includes(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
     .sort()
     .map((name) => ({
       url: APPS[app]!.base + name,
@@ -100,8 +100,8 @@ function precache(app: string): { url: string; revision: string | null }[] {
 
 export default defineConfig(() => config(process.env.APP ?? 'phone'));
 
-/** Fails the build when an app's first load, compressed, is larger than its budget: the page, its entry with all that it
- * imports at once, and its styles. What is loaded later (a screen, a language) does not count. */
+/** Fail the build when an app's first load, compressed, exceeds its budget: the page, its entry with all static imports,
+ * and its styles. Lazy chunks (a screen, a language) do not count. */
 function budget(app: string, limitKb: number): Plugin {
   return {
     name: 'zoufang:budget',
@@ -121,10 +121,10 @@ function budget(app: string, limitKb: number): Plugin {
       const totalKb = sizes.reduce((sum, [, size]) => sum + size, 0) / 1024;
       console.log(`${app}: ${totalKb.toFixed(0)} KB compressed at first load (budget ${limitKb} KB)`);
       if (totalKb > limitKb) {
-        const worst = sizes
+        const largest = sizes
           .sort((a, b) => b[1] - a[1])
           .map(([name, size]) => `  ${(size / 1024).toFixed(1)} KB ${name}`);
-        this.error(`${app} is over its budget:\n${worst.join('\n')}`);
+        this.error(`${app} is over its budget:\n${largest.join('\n')}`);
       }
     },
   };
@@ -134,7 +134,7 @@ function compressed(output: { type: string; code?: string; source?: string | Uin
   return brotliCompressSync(output.type === 'chunk' ? output.code! : Buffer.from(output.source!)).length;
 }
 
-/** Writes `.br` and `.gz` beside every text file of the build: the server sends them as they lie (server/pages.py). */
+/** Write `.br` and `.gz` beside every text file of the build; the server sends them as they are. */
 function precompressed(): Plugin {
   return {
     name: 'zoufang:precompressed',
@@ -144,7 +144,7 @@ function precompressed(): Plugin {
         const file = join(dir!, name);
         if (!/\.(js|css|html|svg|json)$/.test(name)) continue;
         const content = readFileSync(file);
-        if (content.length < WORTH_COMPRESSING_BYTES) continue;
+        if (content.length < MIN_COMPRESSED_BYTES) continue;
         writeFileSync(`${file}.br`, brotliCompressSync(content));
         writeFileSync(`${file}.gz`, gzipSync(content, { level: 9 }));
       }

@@ -5,5 +5,5 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   plugins: [vue()],
   resolve: { alias: { '@shared': join(import.meta.dirname, 'shared') } },
-  test: { include: ['{shared,phone,resident,desk}/**/*.test.ts'] },
+  test: { include: ['{shared,phone,resident,desk,tests}/**/*.test.ts'] },
 });

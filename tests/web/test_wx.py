@@ -62,7 +62,7 @@ async def test_a_mini_program_syncs_and_uploads_within_wechats_limits(
     assert told["refreshes"] == [0, 2]
 
     # By the body, for WeChat calls every status a success; the refused photo waits, the one after it went.
-    assert told["told"] == ["upload.size_differs", "photo.hash_mismatch"]
+    assert told["problems"] == ["upload.size_differs", "photo.hash_mismatch"]
     assert told["stuck"] == [kit.evidence[2]["id"]]
     assert {told["evidence"][at] for at in (0, 1, 3)} <= {"received", "verified"}
     held = {one.name for one in (tmp_path / "wx").iterdir()}

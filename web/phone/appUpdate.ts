@@ -1,67 +1,67 @@
-// The service worker: it keeps the app for times without a network, and a new version waits until the person says yes.
+// Registers the service worker, which makes the app available offline. A new version waits until the person agrees.
 import { ref } from 'vue';
 
-/** A new version is on this phone and waits. */
+/** A new version is installed and waiting. */
 export const updateReady = ref(false);
 
 export const updating = ref(false);
 
-/** Chromium at times leaves a worker waiting though it asked to take over (a request to the old one came between): a
- * page loaded anew sets it free. How often that is tried, and after how long. */
-const TRIES = 3;
-const PATIENCE_MS = 3_000;
+/** Chromium sometimes leaves a service worker waiting after `skipWaiting`, when a request to the active one intervenes;
+ * a reload releases it. How often to try, and how long to wait before the reload. */
+const MAX_ATTEMPTS = 3;
+const RELOAD_AFTER_MS = 3_000;
 
-/** How often this tab has asked the new version to take over; kept over the reloads in between. */
-const ASKED = 'zoufang.phone.update';
+/** How often this tab has asked the new version to activate; survives the reloads in between. */
+const ATTEMPTS_KEY = 'zoufang.phone.update';
 
-let waiting: ServiceWorker | null = null;
+let waitingWorker: ServiceWorker | null = null;
 
 export function watchForUpdates(): void {
   if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
-  let served = !!navigator.serviceWorker.controller;
+  let isControlled = !!navigator.serviceWorker.controller;
   navigator.serviceWorker.addEventListener('controllerchange', () => {
-    if (asked()) finish();
-    else if (served) updateReady.value = true; // another tab agreed: this one still shows the version before
-    served = true;
+    if (countAttempts()) finishUpdate();
+    else if (isControlled) updateReady.value = true; // another tab updated: this one still runs the old version
+    isControlled = true;
   });
   void navigator.serviceWorker.register('/m/sw.js', { scope: '/m/' }).then((registration) => {
     const noticeWaiting = (): void => {
       if (!registration.waiting || !navigator.serviceWorker.controller) return;
-      waiting = registration.waiting;
+      waitingWorker = registration.waiting;
       updateReady.value = true;
-      if (asked()) updateNow();
+      if (countAttempts()) updateNow();
     };
     noticeWaiting();
-    if (asked() && !waiting) whenActive(registration.active, finish);
+    if (countAttempts() && !waitingWorker) whenActive(registration.active, finishUpdate);
     registration.addEventListener('updatefound', () => {
-      const coming = registration.installing;
-      coming?.addEventListener('statechange', () => coming.state === 'installed' && noticeWaiting());
+      const installing = registration.installing;
+      installing?.addEventListener('statechange', () => installing.state === 'installed' && noticeWaiting());
     });
     setInterval(() => void registration.update().catch(() => undefined), 60 * 60_000);
   });
 }
 
-/** Lets the version that waits take over, and shows it. */
+/** Activate the waiting version and reload. */
 export function updateNow(): void {
-  if (!waiting || asked() === TRIES) {
-    finish();
+  if (!waitingWorker || countAttempts() === MAX_ATTEMPTS) {
+    finishUpdate();
     return;
   }
   updating.value = true;
-  sessionStorage.setItem(ASKED, String(asked() + 1));
-  waiting.postMessage('now');
-  setTimeout(() => location.reload(), PATIENCE_MS);
+  sessionStorage.setItem(ATTEMPTS_KEY, String(countAttempts() + 1));
+  waitingWorker.postMessage('now');
+  setTimeout(() => location.reload(), RELOAD_AFTER_MS);
 }
 
-/** The new version took over while this page was on its way: what it shows was still sent by the version before. */
-function whenActive(worker: ServiceWorker | null, then: () => void): void {
-  if (!worker || worker.state === 'activated') then();
-  else worker.addEventListener('statechange', () => worker.state === 'activated' && then());
+/** Call back once a service worker is active: a page that loaded meanwhile was still served by the old version. */
+function whenActive(worker: ServiceWorker | null, callback: () => void): void {
+  if (!worker || worker.state === 'activated') callback();
+  else worker.addEventListener('statechange', () => worker.state === 'activated' && callback());
 }
 
-const asked = (): number => Number(sessionStorage.getItem(ASKED));
+const countAttempts = (): number => Number(sessionStorage.getItem(ATTEMPTS_KEY));
 
-function finish(): void {
-  sessionStorage.removeItem(ASKED);
+function finishUpdate(): void {
+  sessionStorage.removeItem(ATTEMPTS_KEY);
   location.reload();
 }

@@ -1,34 +1,35 @@
-// What may stand in the way while working, so that any screen can say it and the app shows it: one at a time.
+// Guards: conditions that block the work (no storage, no permission). Any module can raise one; GuardScreens.vue shows
+// it. Only one is active at a time.
 import { ref } from 'vue';
 
-export type Gate = 'storage' | 'not-kept' | 'location-denied' | 'location-off' | 'camera-denied';
-export const gate = ref<Gate | null>(null);
+export type Guard = 'storage' | 'not-saved' | 'location-denied' | 'location-off' | 'camera-denied';
+export const activeGuard = ref<Guard | null>(null);
 
-/** What the person wants to do again once the way is free. */
-let again: (() => void) | null = null;
+/** Repeats the blocked action when the person chooses to retry. */
+let retryAction: (() => void) | null = null;
 
-export function block(by: Gate, retry?: () => void): void {
-  gate.value = by;
-  again = retry ?? null;
+export function showGuard(guard: Guard, retry?: () => void): void {
+  activeGuard.value = guard;
+  retryAction = retry ?? null;
 }
 
-export function unblock(retry: boolean): void {
-  gate.value = null;
-  if (retry) again?.();
+export function dismissGuard(retry: boolean): void {
+  activeGuard.value = null;
+  if (retry) retryAction?.();
 }
 
-/** What was written could not be kept on this phone: why, and the way to try again. */
-export function cannotKeep(error: unknown, retry?: () => void): void {
-  block(isFull(error) ? 'storage' : 'not-kept', retry);
+/** Show why a write to the phone's storage failed, with a way to retry it. */
+export function reportSaveError(error: unknown, retry?: () => void): void {
+  showGuard(isQuotaError(error) ? 'storage' : 'not-saved', retry);
 }
 
-/** Any write anywhere that failed for want of room is told, also where nobody waited for it. */
+/** Show the storage guard for any write that failed on a full quota, also where no caller awaits it. */
 export function watchForFullStorage(): void {
-  addEventListener('unhandledrejection', ({ reason }) => isFull(reason) && block('storage'));
+  addEventListener('unhandledrejection', ({ reason }) => isQuotaError(reason) && showGuard('storage'));
 }
 
-/** As browsers and Dexie say it; Dexie wraps the browser's error. */
-function isFull(error: unknown): boolean {
+/** Recognises the quota errors of browsers, also wrapped by Dexie. */
+function isQuotaError(error: unknown): boolean {
   const { name = '', inner } = (error ?? {}) as { name?: string; inner?: unknown };
-  return /quota/i.test(name) || (inner !== undefined && inner !== error && isFull(inner));
+  return /quota/i.test(name) || (inner !== undefined && inner !== error && isQuotaError(inner));
 }

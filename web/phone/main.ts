@@ -5,9 +5,9 @@ import '@shared/largeType.ts';
 import { openSession } from '@shared/api/session.ts';
 import { createApp } from 'vue';
 import App from './App.vue';
-import { watchForFullStorage } from './gates.ts';
-import { router } from './routes.ts';
-import { watchForUpdates } from './update.ts';
+import { watchForFullStorage } from './guards.ts';
+import { router } from './router.ts';
+import { watchForUpdates } from './appUpdate.ts';
 
 openSession('phone');
 watchForFullStorage();

@@ -1,4 +1,4 @@
-// Every word of the phone app, Chinese first.
+// All messages of the phone app, Chinese first.
 import { defineMessages } from '@shared/i18n.ts';
 
 export const t = defineMessages({
@@ -45,7 +45,7 @@ export const t = defineMessages({
   orderWaits: ['待上传', 'to be sent'],
   returned: ['退回补正', 'Returned, to amend'],
   inProgress: ['填写中', 'Begun'],
-  waits: ['待上传', 'Waiting to be sent'],
+  pending: ['待上传', 'Waiting to be sent'],
   overdueDays: ['逾期 {n} 天', '{n:day|days} late'],
   dueToday: ['今天到期', 'Due today'],
   dueTomorrow: ['明天到期', 'Due tomorrow'],
@@ -204,7 +204,7 @@ export const t = defineMessages({
   needEnd: ['缺离户定位', 'The fix on leaving is missing'],
   needTwo: ['至少要有两名调查人', 'Two investigators are needed'],
   needReason: ['请写明不能入户的紧急情况', 'Say which emergency prevented the visit'],
-  // faults
+  // errors of answers
   'answer.required': ['必填，尚未填写', 'An answer is required'],
   'answer.out_of_range': ['超出允许范围', 'Outside the allowed range'],
   'answer.too_many': [
@@ -289,7 +289,7 @@ export const t = defineMessages({
   english: ['英文', 'English'],
   storage: ['本机存储', 'Storage on this phone'],
   storageUsed: ['已用 {used}，可用 {free}', '{used} used, {free} free'],
-  told: ['提醒', 'Notices'],
+  noticesTitle: ['提醒', 'Notices'],
   unread: ['{n} 条未读', '{n} not read'],
   readAll: ['全部已读', 'All read'],
   devices: ['已登录的设备', 'Devices signed in'],
@@ -314,7 +314,7 @@ export const t = defineMessages({
     '手机空间不足时，浏览器可能清掉这里的内容。请每天联网一次，把走访传上去。',
     'When the phone runs out of room the browser may clear this app: be on a network once a day, so that visits are sent.',
   ],
-  // gates
+  // guards
   storageTitle: ['手机存储快满了', 'This phone is nearly full'],
   storageText: [
     '剩余空间不够保存新照片。请删除手机里不用的照片、视频或应用，或先连上网络把待上传的照片传完。已填写的内容都还在。',
@@ -322,8 +322,8 @@ export const t = defineMessages({
   ],
   storageOutbox: ['查看待上传的内容', 'See what waits to be sent'],
   storageLeft: ['剩余 {free}', '{free} left'],
-  notKeptTitle: ['刚才的内容没有存上', 'What you wrote was not kept'],
-  notKeptText: [
+  notSavedTitle: ['刚才的内容没有存上', 'What you wrote was not kept'],
+  notSavedText: [
     '这部手机没能保存刚才填写的内容。请不要关闭这一页，先点“重试”；还是不行，请截图记下，再重新打开。',
     'This phone could not keep what you just wrote. Don’t close this page: try again first. If it still fails, take a screenshot, then open the app anew.',
   ],
@@ -383,13 +383,13 @@ export const t = defineMessages({
 
 type Key = Parameters<typeof t>[0];
 
-/** A word chosen by a value from the wire, or the value itself where there is none. */
-export function word(prefix: string, value: string): string {
+/** The message for a code from the API, such as a visit's kind. */
+export function translateCode(prefix: string, value: string): string {
   return t(`${prefix}${value}` as Key);
 }
 
-/** Words of people and their state, as the county's files write them. */
-const PEOPLE: Record<string, readonly [string, string]> = {
+/** Messages for the codes of relations and of members' states in household records. */
+const MEMBER_MESSAGES: Record<string, readonly [string, string]> = {
   head: ['户主', 'head'],
   spouse: ['配偶', 'spouse'],
   son: ['儿子', 'son'],
@@ -417,9 +417,9 @@ const PEOPLE: Record<string, readonly [string, string]> = {
   unemployed: ['无业', 'out of work'],
   retired: ['退休', 'retired'],
 };
-const spoken = defineMessages(PEOPLE);
+const translate = defineMessages(MEMBER_MESSAGES);
 
-/** What a record may say of a member's state, by its field. */
+/** The codes of a member's state that a proposal may choose, by field. */
 export const MEMBER_STATES = {
   health: ['healthy', 'chronic', 'serious_illness', 'disabled', 'severely_disabled'],
   labourAbility: ['full', 'partial', 'none'],
@@ -427,6 +427,6 @@ export const MEMBER_STATES = {
   work: ['farming', 'casual', 'employed', 'unemployed', 'retired'],
 } as const;
 
-export function person(value: string | null): string {
-  return value === null ? '' : value in PEOPLE ? spoken(value) : value;
+export function translateMemberState(value: string | null): string {
+  return value === null ? '' : value in MEMBER_MESSAGES ? translate(value) : value;
 }

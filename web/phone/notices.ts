@@ -1,4 +1,4 @@
-// What this caseworker is told of: on the tab and in “Me”. Asked for with each look at the server.
+// The caseworker's notices, shown on the tab bar and the profile screen; loaded with each sync.
 import { openNotices } from '@shared/notices.ts';
 
 export const notices = openNotices('field');

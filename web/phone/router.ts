@@ -1,18 +1,23 @@
-// The screens. The plan is what everybody opens first; the others are fetched with it by the service worker.
+// The routes. The plan is loaded with the app; the other screens are lazy and precached by the service worker.
 import { createRouter, createWebHistory } from 'vue-router';
-import Plan from './screens/Plan.vue';
+import PlanScreen from './screens/PlanScreen.vue';
 
 export const router = createRouter({
   history: createWebHistory('/m/'),
-  scrollBehavior: (_to, _from, kept) => kept ?? { top: 0 },
+  scrollBehavior: (_to, _from, savedPosition) => savedPosition ?? { top: 0 },
   routes: [
-    { path: '/', name: 'plan', component: Plan },
-    { path: '/home/:id', name: 'home', component: () => import('./screens/Home.vue'), props: true },
-    { path: '/home/:id/propose', name: 'propose', component: () => import('./screens/Propose.vue'), props: true },
-    { path: '/visit/:id', name: 'visit', component: () => import('./screens/Visit.vue'), props: true },
-    { path: '/outbox', name: 'outbox', component: () => import('./screens/Outbox.vue') },
-    { path: '/me', name: 'me', component: () => import('./screens/Me.vue') },
-    { path: '/attest/:code?', name: 'attest', component: () => import('./screens/Attest.vue'), props: true },
+    { path: '/', name: 'plan', component: PlanScreen },
+    { path: '/home/:id', name: 'home', component: () => import('./screens/HouseholdScreen.vue'), props: true },
+    {
+      path: '/home/:id/propose',
+      name: 'propose',
+      component: () => import('./screens/ProposalScreen.vue'),
+      props: true,
+    },
+    { path: '/visit/:id', name: 'visit', component: () => import('./screens/VisitScreen.vue'), props: true },
+    { path: '/outbox', name: 'outbox', component: () => import('./screens/OutboxScreen.vue') },
+    { path: '/me', name: 'me', component: () => import('./screens/ProfileScreen.vue') },
+    { path: '/attest/:code?', name: 'attest', component: () => import('./screens/AttestScreen.vue'), props: true },
     { path: '/:rest(.*)*', redirect: '/' },
   ],
 });

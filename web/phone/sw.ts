@@ -1,6 +1,6 @@
 /// <reference lib="webworker" />
-// Keeps every file of the app on the phone, so that it opens with no network; workbox does the keeping. The API is
-// never answered from here: what the phone knows offline is in its own store.
+// Precaches every file of the app with Workbox, so that it opens without a network. API responses are not cached: the
+// phone's databases hold the data.
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from 'workbox-precaching';
 import { NavigationRoute, registerRoute } from 'workbox-routing';
 
@@ -12,7 +12,7 @@ cleanupOutdatedCaches();
 precacheAndRoute(__PRECACHE__);
 registerRoute(new NavigationRoute(createHandlerBoundToURL(`${__BASE__}index.html`)));
 
-// The first version serves the page that brought it; a later one waits until the person agrees.
+// The first version takes control of the page that installed it; later ones wait until the person agrees.
 self.addEventListener('install', () => !self.registration.active && void self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener('message', (event) => event.data === 'now' && void self.skipWaiting());

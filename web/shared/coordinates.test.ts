@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { metersBetween, toGcj02, toWgs84 } from './coordinates.ts';
 
-// Vectors as longitude, latitude; the same that the server is held to.
+// Vectors as longitude, latitude; the server's tests use the same.
 const VECTORS: [wgs: [number, number], gcj: [number, number]][] = [
   [
     [116.404, 39.915],
@@ -18,15 +18,15 @@ const VECTORS: [wgs: [number, number], gcj: [number, number]][] = [
 ];
 const place = ([longitude, latitude]: [number, number]) => ({ latitude, longitude });
 
-test('GCJ-02 lies where the vectors say', () => {
+test('WGS-84 converts to GCJ-02 as in the vectors', () => {
   for (const [wgs, gcj] of VECTORS) expect(metersBetween(toGcj02(place(wgs)), place(gcj))).toBeLessThan(0.01);
 });
 
-test('the way back meets the beginning', () => {
+test('the inverse returns to the original', () => {
   for (const [wgs, gcj] of VECTORS) expect(metersBetween(toWgs84(place(gcj), 'gcj02'), place(wgs))).toBeLessThan(0.01);
   expect(toWgs84(place([116.404, 39.915]), 'gcj02').longitude).toBeCloseTo(116.3977557546871, 8);
 });
 
-test('outside China both are one', () => {
+test('outside China GCJ-02 equals WGS-84', () => {
   expect(toGcj02({ latitude: 43.46, longitude: 11.88 })).toEqual({ latitude: 43.46, longitude: 11.88 });
 });

@@ -1,5 +1,5 @@
-// Coordinates in one datum: what a phone said in GCJ-02 or BD-09 as WGS-84, and back for map tiles. The way back from
-// GCJ-02 is found by iteration, since one step errs by metres.
+// Converts coordinates between datums: GCJ-02 or BD-09 of a phone to WGS-84, and WGS-84 to GCJ-02 for map tiles. The
+// inverse of GCJ-02 is found by iteration, since a single step errs by metres.
 export interface Coordinates {
   latitude: number;
   longitude: number;
@@ -10,9 +10,9 @@ const A = 6378245.0;
 const EE = 0.006693421622965943;
 const BD = (Math.PI * 3000) / 180;
 
-export function toWgs84(place: Coordinates, datum: string): Coordinates {
-  if (datum === 'bd09') return fromGcj02(bd09ToGcj02(place));
-  return datum === 'gcj02' ? fromGcj02(place) : place;
+export function toWgs84(position: Coordinates, datum: string): Coordinates {
+  if (datum === 'bd09') return fromGcj02(bd09ToGcj02(position));
+  return datum === 'gcj02' ? fromGcj02(position) : position;
 }
 
 export function toGcj02({ latitude, longitude }: Coordinates): Coordinates {
@@ -27,27 +27,27 @@ export function toGcj02({ latitude, longitude }: Coordinates): Coordinates {
   return { latitude: latitude + north, longitude: longitude + east };
 }
 
-/** Metres between two places in one datum, as the crow flies. */
-export function metersBetween(one: Coordinates, other: Coordinates): number {
+/** Great-circle distance in metres between two positions of the same datum. */
+export function metersBetween(from: Coordinates, to: Coordinates): number {
   const rad = Math.PI / 180;
   const half =
-    Math.sin(((other.latitude - one.latitude) * rad) / 2) ** 2 +
-    Math.cos(one.latitude * rad) *
-      Math.cos(other.latitude * rad) *
-      Math.sin(((other.longitude - one.longitude) * rad) / 2) ** 2;
+    Math.sin(((to.latitude - from.latitude) * rad) / 2) ** 2 +
+    Math.cos(from.latitude * rad) *
+      Math.cos(to.latitude * rad) *
+      Math.sin(((to.longitude - from.longitude) * rad) / 2) ** 2;
   return 2 * 6371008.8 * Math.asin(Math.sqrt(Math.min(1, half)));
 }
 
-function fromGcj02(place: Coordinates): Coordinates {
-  let guess = place;
+function fromGcj02(position: Coordinates): Coordinates {
+  let estimate = position;
   for (let round = 0; round < 10; round++) {
-    const there = toGcj02(guess);
-    guess = {
-      latitude: guess.latitude - (there.latitude - place.latitude),
-      longitude: guess.longitude - (there.longitude - place.longitude),
+    const projected = toGcj02(estimate);
+    estimate = {
+      latitude: estimate.latitude - (projected.latitude - position.latitude),
+      longitude: estimate.longitude - (projected.longitude - position.longitude),
     };
   }
-  return guess;
+  return estimate;
 }
 
 function bd09ToGcj02({ latitude, longitude }: Coordinates): Coordinates {

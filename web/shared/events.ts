@@ -1,24 +1,24 @@
-// Server-sent events over `fetch`, since EventSource can't carry a token. Comes back by itself after a break.
+// Server-sent events over `fetch`, since EventSource cannot send a token. Reconnects by itself.
 import { authorizedFetch } from './api/client.ts';
 
-const AGAIN_MS = 3000;
+const RECONNECT_MS = 3000;
 
-/** Calls `heard` with the data of each event of that name; the function returned stops it. */
+/** Call `onEvent` with the data of each event of that name; returns a function that unsubscribes. */
 export function subscribeToEvents(
   path: string,
   name: string,
-  heard: (data: unknown) => void,
-  opened?: () => void,
+  onEvent: (data: unknown) => void,
+  onOpen?: () => void,
 ): () => void {
   const stop = new AbortController();
   void (async () => {
     while (!stop.signal.aborted) {
       try {
-        await readEvents(path, name, heard, stop.signal, opened);
+        await readEvents(path, name, onEvent, stop.signal, onOpen);
       } catch {
-        // No network, or the line was cut: tried again below.
+        // No network or a broken connection: retried below.
       }
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
     }
   })();
   return () => stop.abort();
@@ -27,27 +27,27 @@ export function subscribeToEvents(
 async function readEvents(
   path: string,
   name: string,
-  heard: (data: unknown) => void,
+  onEvent: (data: unknown) => void,
   signal: AbortSignal,
-  opened?: () => void,
+  onOpen?: () => void,
 ): Promise<void> {
-  const answer = await authorizedFetch(location.origin + path, { signal, headers: { Accept: 'text/event-stream' } });
-  if (!answer.ok || !answer.body) return;
-  opened?.();
-  const reader = answer.body.getReader();
+  const response = await authorizedFetch(location.origin + path, { signal, headers: { Accept: 'text/event-stream' } });
+  if (!response.ok || !response.body) return;
+  onOpen?.();
+  const reader = response.body.getReader();
   const decoder = new TextDecoder();
-  let rest = '';
+  let buffer = '';
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    rest += decoder.decode(value, { stream: true });
-    const events = rest.split('\n\n');
-    rest = events.pop()!;
-    for (const one of events) {
-      const lines = one.split('\n');
+    buffer += decoder.decode(value, { stream: true });
+    const events = buffer.split('\n\n');
+    buffer = events.pop()!;
+    for (const event of events) {
+      const lines = event.split('\n');
       if (lines.some((line) => line === `event: ${name}`)) {
         const data = lines.filter((line) => line.startsWith('data: ')).map((line) => line.slice(6));
-        heard(JSON.parse(data.join('\n')));
+        onEvent(JSON.parse(data.join('\n')));
       }
     }
   }

@@ -4,24 +4,24 @@ vi.stubGlobal('localStorage', { getItem: () => null });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
 const { formatBytes, formatDistance, parseYuan, today, formatYuan } = await import('./format.ts');
 
-test('an amount is read as whole fen or not at all', () => {
+test('an amount is parsed as whole fen or refused', () => {
   expect(parseYuan('364.5')).toBe(36450);
   expect(parseYuan(' 0.07 ')).toBe(7);
   expect(parseYuan('1.005')).toBeNull();
   expect(parseYuan('107、47')).toBeNull();
 });
 
-test('fen are written as yuan', () => expect(formatYuan(123456)).toBe('1,234.56'));
+test('fen are formatted as yuan', () => expect(formatYuan(123456)).toBe('1,234.56'));
 
-test('today is the county’s day, wherever the phone believes it is', () => {
+test('today is the day in China, whatever the time zone of the phone', () => {
   expect(today(new Date('2026-11-23T17:00:00Z'))).toBe('2026-11-24');
 });
 
-test('a size is said in its own unit', () => {
+test('a size has the fitting unit', () => {
   expect([1, 2_000_000, 11_000_000_000].map(formatBytes)).toEqual(['1 KB', '1.9 MB', '10.2 GB']);
 });
 
-test('a distance says its unit', () => {
+test('a distance has its unit', () => {
   expect(formatDistance(849.6)).toBe('850 米');
   expect(formatDistance(12_400)).toBe('12.4 公里');
   expect(formatDistance(9_073_900)).toBe('9,074 公里');

@@ -1,15 +1,15 @@
-// How numbers, money and times are written. Money is whole fen, times are the county's: Asia/Shanghai.
+// Formats numbers, money and times. Money is in whole fen, times are shown in Asia/Shanghai.
 import { localize, languageTag } from './i18n.ts';
 
 const ZONE = 'Asia/Shanghai';
-type When = string | number | Date;
+type DateLike = string | number | Date;
 
-/** 36450 → “364.50”; the unit is the label's to say. */
+/** 36450 → “364.50”, without the unit. */
 export function formatYuan(fen: number): string {
   return new Intl.NumberFormat(languageTag(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(fen / 100);
 }
 
-/** “364.5” → 36450; null when it is no amount of whole fen. */
+/** “364.5” → 36450; null when it is not an amount of whole fen. */
 export function parseYuan(text: string): number | null {
   const match = /^\s*(-?)(\d{1,9})(?:\.(\d{1,2}))?\s*$/.exec(text);
   if (!match) return null;
@@ -17,40 +17,40 @@ export function parseYuan(text: string): number | null {
   return match[1] ? -fen : fen;
 }
 
-/** Year first in both languages: 11/12 is a day to one reader and a month to another. */
-export function formatDay(at: When): string {
+/** Year first in both languages, since 11/12 is ambiguous. */
+export function formatDay(at: DateLike): string {
   return new Intl.DateTimeFormat('zh-CN', { timeZone: ZONE, year: 'numeric', month: '2-digit', day: '2-digit' }).format(
     new Date(at),
   );
 }
 
-export function formatMonthDay(at: When): string {
+export function formatMonthDay(at: DateLike): string {
   return format(at, { month: 'long', day: 'numeric' });
 }
 
-export function formatTime(at: When): string {
+export function formatTime(at: DateLike): string {
   return format(at, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 }
 
-export function formatDayAndTime(at: When): string {
+export function formatDayAndTime(at: DateLike): string {
   return `${formatDay(at)} ${formatTime(at)}`;
 }
 
-/** Today in the county, as YYYY-MM-DD. */
+/** Today in China, as YYYY-MM-DD. */
 export function today(now: Date = new Date()): string {
   return new Intl.DateTimeFormat('sv-SE', { timeZone: ZONE }).format(now);
 }
 
 /** 850 → “850 m”/“850 米”, 12400 → “12.4 km”/“12.4 公里”, 9073900 → “9,074 公里”. */
 export function formatDistance(meters: number): string {
-  const far = meters >= 1000;
+  const inKm = meters >= 1000;
   const km = meters / 1000;
-  const value = !far
+  const value = !inKm
     ? String(Math.round(meters))
     : km < 100
       ? km.toFixed(1)
       : new Intl.NumberFormat(languageTag(), { maximumFractionDigits: 0 }).format(km);
-  return `${value} ${localize(far ? ['公里', 'km'] : ['米', 'm'])}`;
+  return `${value} ${localize(inKm ? ['公里', 'km'] : ['米', 'm'])}`;
 }
 
 export function formatBytes(count: number): string {
@@ -59,6 +59,6 @@ export function formatBytes(count: number): string {
   return kb < 1024 * 1024 ? `${(kb / 1024).toFixed(1)} MB` : `${(kb / 1024 / 1024).toFixed(1)} GB`;
 }
 
-function format(at: When, parts: Intl.DateTimeFormatOptions): string {
+function format(at: DateLike, parts: Intl.DateTimeFormatOptions): string {
   return new Intl.DateTimeFormat(languageTag(), { timeZone: ZONE, ...parts }).format(new Date(at));
 }

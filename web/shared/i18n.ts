@@ -1,5 +1,5 @@
-// Two languages, Chinese first. An app gives its words once as [中文, English] and gets a typed `t`; what is missing
-// in English can't be left out, the type asks for it. The choice is kept on this device for all three apps.
+// Two languages, Chinese first. A module defines its messages as [中文, English] pairs and gets a typed `t`, so that no
+// translation can be missing. The chosen language is stored on this device for all three apps.
 import { ref } from 'vue';
 
 export type Language = 'zh' | 'en';
@@ -15,57 +15,60 @@ export function setLanguage(chosen: Language): void {
   document.documentElement.lang = languageTag();
 }
 
-/** As BCP 47: for `Intl`, `lang` and `Accept-Language`. */
+/** The BCP 47 tag for `Intl`, `lang` and `Accept-Language`. */
 export function languageTag(): string {
   return language.value === 'zh' ? 'zh-CN' : 'en';
 }
 
 export type Values = Record<string, string | number>;
 
-/** `defineMessages(messages)('key', {n: 3})`: `{n}` in the text is replaced; `{n:day|days}` by the number and the word that goes with it. */
-export function defineMessages<Words extends Record<string, Message>>(
-  words: Words,
-): (key: keyof Words, values?: Values) => string {
-  return (key, values) => interpolate(localize(words[key]!), values);
+/**
+ * Return the translate function for these messages. `t('key', { n: 3 })` replaces `{n}` by 3, and `{n:day|days}` by the
+ * number with the singular or plural.
+ */
+export function defineMessages<Messages extends Record<string, Message>>(
+  messages: Messages,
+): (key: keyof Messages, values?: Values) => string {
+  return (key, values) => interpolate(localize(messages[key]!), values);
 }
 
-/** Of a pair that comes from elsewhere (a checklist's labels) the one in the chosen language. */
-export function localize(word: Message | { zh: string; en?: string | null }): string {
-  const [zh, en] = 'zh' in word ? [word.zh, word.en] : word;
+/** Return a text in the chosen language, from a message pair or from a pair of the API (a checklist's labels). */
+export function localize(message: Message | { zh: string; en?: string | null }): string {
+  const [zh, en] = 'zh' in message ? [message.zh, message.en] : message;
   return language.value === 'en' ? en || zh : zh;
 }
 
-/** “甲、乙” or “A, B”. */
-export function joinList(words: readonly string[]): string {
-  return words.join(language.value === 'zh' ? '、' : ', ');
+/** Join a list: “甲、乙” or “A, B”. */
+export function joinList(items: readonly string[]): string {
+  return items.join(language.value === 'zh' ? '、' : ', ');
 }
 
-/** What something is called, before the thing: “办理人：” or “Handler: ”. */
+/** Add a colon to a label: “办理人：” or “Handler: ”. */
 export function withColon(label: string): string {
   return language.value === 'zh' ? `${label}：` : `${label}: `;
 }
 
-/** Said by the way, after the thing: “（上次）” or “ (before)”. */
+/** Put a remark in parentheses: “（上次）” or “ (before)”. */
 export function inParentheses(text: string): string {
   return language.value === 'zh' ? `（${text}）` : ` (${text})`;
 }
 
-/** Of “day|days” the one that goes with a number; a word that has only one form goes with any. */
-export function pluralize(words: string, count: string | number): string {
-  const [one, many] = words.split('|');
-  return Number(count) === 1 ? one! : (many ?? one!);
+/** Choose the singular or plural of “day|days” for a count; a word with a single form fits every count. */
+export function pluralize(forms: string, count: string | number): string {
+  const [singular, plural] = forms.split('|');
+  return Number(count) === 1 ? singular! : (plural ?? singular!);
 }
 
-/** Of the server's words, which begin small in English to fit into a sentence, as they stand alone. */
-export function localizeCapitalized(word: Parameters<typeof localize>[0]): string {
-  const text = localize(word);
+/** Localize a text of the API and capitalize it: the server's English texts start in lower case. */
+export function localizeCapitalized(message: Parameters<typeof localize>[0]): string {
+  const text = localize(message);
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function interpolate(text: string, values: Values = {}): string {
-  return text.replace(/\{(\w+)(?::([^|}]+\|[^|}]+))?\}/g, (whole, name: string, words: string | undefined) => {
+  return text.replace(/\{(\w+)(?::([^|}]+\|[^|}]+))?\}/g, (placeholder, name: string, forms: string | undefined) => {
     const value = values[name];
-    if (value === undefined) return whole;
-    return words ? `${value} ${pluralize(words, value)}` : String(value);
+    if (value === undefined) return placeholder;
+    return forms ? `${value} ${pluralize(forms, value)}` : String(value);
   });
 }

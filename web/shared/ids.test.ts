@@ -10,13 +10,13 @@ import {
   formatVisitCode,
 } from './ids.ts';
 
-test('an id is of version 7 and ordered by time', () => {
+test('an ID has version 7 and is ordered by time', () => {
   const [early, late] = [newId(1_000_000), newId(2_000_000_000_000)];
   expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(early < late).toBe(true);
 });
 
-test('a typed code is read back, with the slips that a hand makes', () => {
+test('a typed code is parsed despite common typing slips', () => {
   const id = newId();
   const code = formatTypedCode(id);
   expect(parseTypedCode(code)).toBe(id);
@@ -25,7 +25,7 @@ test('a typed code is read back, with the slips that a hand makes', () => {
   expect(parseTypedCode('U'.repeat(26))).toBeNull();
 });
 
-test('a visit is said in twelve characters, with the slips that a hand makes', () => {
+test('a visit code has twelve characters and is parsed despite common typing slips', () => {
   const ids = new Set(Array.from({ length: 200 }, () => newVisitId()));
   expect(ids.size).toBe(200);
   for (const id of ids) {
@@ -37,20 +37,20 @@ test('a visit is said in twelve characters, with the slips that a hand makes', (
   }
 });
 
-test('a mistyped visit code is noticed', () => {
+test('a mistyped visit code is refused', () => {
   const code = formatVisitCode(newVisitId()).replace(/-/g, '');
-  for (let place = 0; place < 11; place++) {
-    const other = code[place] === '7' ? '8' : '7';
-    expect(parseVisitCode(code.slice(0, place) + other + code.slice(place + 1))).toBeNull();
-    const [a, b] = [code[place]!, code[place + 1]!];
-    const swapped = code.slice(0, place) + b + a + code.slice(place + 2);
-    if (place < 10 && a !== b && Math.abs('0Z'.indexOf(a) - '0Z'.indexOf(b)) !== 1)
+  for (let position = 0; position < 11; position++) {
+    const other = code[position] === '7' ? '8' : '7';
+    expect(parseVisitCode(code.slice(0, position) + other + code.slice(position + 1))).toBeNull();
+    const [a, b] = [code[position]!, code[position + 1]!];
+    const swapped = code.slice(0, position) + b + a + code.slice(position + 2);
+    if (position < 10 && a !== b && Math.abs('0Z'.indexOf(a) - '0Z'.indexOf(b)) !== 1)
       expect(parseVisitCode(swapped)).toBeNull();
   }
   expect(parseVisitCode(code.slice(1))).toBeNull();
 });
 
-test('a visit of a clock gone wrong, or of another program, is said by its whole id', () => {
+test('a visit of a wrong clock or another program is encoded by its whole ID', () => {
   for (const id of [newVisitId(Date.UTC(2019, 0, 1)), newVisitId(Date.UTC(2050, 0, 1)), newId()]) {
     expect(formatVisitCode(id)).toBe(formatTypedCode(id));
     expect(parseVisitCode(formatVisitCode(id))).toBe(id);

@@ -1,4 +1,4 @@
-// Large-type mode: everything is sized in rem, so one class on the root is all it takes.
+// Large-type mode: all sizes are in rem, so a class on the root element is enough.
 import { ref, watchEffect } from 'vue';
 
 const KEY = 'zoufang.largeType';

@@ -1,4 +1,4 @@
-// What this person is told of, whichever app they are in: the same words that WeChat carries where it may.
+// The notices of the signed-in person, for all three apps; WeChat messages carry the same texts.
 import { reactive } from 'vue';
 import { api, unwrap } from './api/client.ts';
 
@@ -13,23 +13,23 @@ export interface Notice {
 export interface Notices {
   items: Notice[];
   unread: number;
-  /** Asks anew; what was there before stays where no answer comes. */
+  /** Load the notices; without a response the old ones stay. */
   load: () => Promise<void>;
   readAll: () => Promise<void>;
 }
 
-export function openNotices(place: 'field' | 'desk' | 'resident'): Notices {
+export function openNotices(app: 'field' | 'desk' | 'resident'): Notices {
   const notices: Notices = reactive({
     items: [],
     unread: 0,
     async load() {
-      const told = await unwrap(api.GET(`/${place}/v1/notices`, { params: { query: { limit: 20 } } })).catch(
+      const loaded = await unwrap(api.GET(`/${app}/v1/notices`, { params: { query: { limit: 20 } } })).catch(
         () => null,
       );
-      if (told) Object.assign(notices, { items: told.items, unread: told.unread });
+      if (loaded) Object.assign(notices, { items: loaded.items, unread: loaded.unread });
     },
     async readAll() {
-      await unwrap(api.POST(`/${place}/v1/notices/read`, { body: {} })).catch(() => null);
+      await unwrap(api.POST(`/${app}/v1/notices/read`, { body: {} })).catch(() => null);
       await notices.load();
     },
   });

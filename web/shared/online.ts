@@ -1,5 +1,5 @@
-// Whether the server was reachable when last asked. The browser's own `onLine` says only that some network is there;
-// a request that failed says more, so both are heard.
+// Whether the server was reachable at the last request. The browser's `onLine` says only that there is some network, so
+// failed requests count too.
 import { ref } from 'vue';
 
 export const online = ref(navigator.onLine);

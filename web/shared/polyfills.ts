@@ -1,7 +1,7 @@
-// What Chrome 80 (WeChat's browser on an old phone) lacks and this code or its libraries use.
+// Polyfills for Chrome 80 (WeChat's browser on an old phone): functions that this code or its libraries use.
 if (!('at' in Array.prototype)) {
-  const at = function <T>(this: ArrayLike<T>, place: number): T | undefined {
-    return this[place < 0 ? this.length + place : place];
+  const at = function <T>(this: ArrayLike<T>, index: number): T | undefined {
+    return this[index < 0 ? this.length + index : index];
   };
   for (const kind of [Array.prototype, String.prototype, Uint8Array.prototype]) {
     Object.defineProperty(kind, 'at', { value: at, writable: true, configurable: true });
@@ -23,7 +23,7 @@ if (typeof crypto.randomUUID !== 'function') {
       const bytes = crypto.getRandomValues(new Uint8Array(16));
       bytes[6] = (bytes[6]! & 0x0f) | 0x40;
       bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-      const hex = Array.from(bytes, (one) => one.toString(16).padStart(2, '0')).join('');
+      const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
     },
   });

@@ -1,24 +1,24 @@
-// Every word of the interface stands in a pair, Chinese and English: what is written straight into a template, or only
-// once, would be shown to readers of the other language too.
+// Every message of the apps is a pair, Chinese and English: text written into a template or in a single language would be
+// shown to readers of the other language too.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const WEB = join(import.meta.dirname, '..');
 const FILES = globSync('{desk,phone,resident,shared}/**/*.{vue,ts}', { cwd: WEB }).filter(
-  (one) => !/test\.ts$|^shared\/wx/.test(one),
+  (file) => !/test\.ts$|^shared\/wx/.test(file),
 );
 const HAN = /\p{Script=Han}/u;
 const QUOTED = `('[^']*'|"[^"]*"|\`[^\`]*\`)`;
-// The second may be a code of the server's that has no word here: told as it is rather than not at all.
+// The English half may be an expression: a code of the server without a message is shown as it is.
 const PAIR = new RegExp(
   `\\[\\s*${QUOTED},\\s*(${QUOTED}|[^\\]]+?),?\\s*\\]|zh: ${QUOTED},\\s*en: ${QUOTED}|replace\\(/[^/]*/`,
   'g',
 );
 
-test('every Chinese word has its English one beside it', () => {
+test('every Chinese message has its English one beside it', () => {
   expect(FILES.length).toBeGreaterThan(100);
-  const alone = FILES.flatMap((file) =>
+  const unpaired = FILES.flatMap((file) =>
     readFileSync(join(WEB, file), 'utf8')
       .replace(/<!--[^]*?-->|\/\*[^]*?\*\//g, '')
       .replace(/(^|\s)\/\/ .*/gm, '$1')
@@ -27,25 +27,25 @@ test('every Chinese word has its English one beside it', () => {
       .filter((line) => HAN.test(line))
       .map((line) => `${file}: ${line.trim()}`),
   );
-  expect(alone).toEqual([]);
+  expect(unpaired).toEqual([]);
 });
 
-test('a number in English stands before a word in both its forms', () => {
+test('an English noun after a number has a singular and a plural', () => {
   const wrong = FILES.flatMap((file) => readFileSync(join(WEB, file), 'utf8').match(/\{n\} [a-z]+s\b[^']*/g) ?? []);
   expect(wrong).toEqual([]);
 });
 
-test('no word stands that nobody says', () => {
-  const left = FILES.flatMap((file) => {
+test('every message is used', () => {
+  const unused = FILES.flatMap((file) => {
     const text = readFileSync(join(WEB, file), 'utf8');
-    const words = /const t = defineMessages\(\{([^]*?)\}\);/.exec(text)?.[1] ?? '';
-    const rest = text.replace(words, '');
-    // Said by a code of the server's, where a file does so.
-    const isSaidByCode = /\bt\((`|\w+[.)[])/.test(rest);
-    const keys = [...words.matchAll(/(?:^|[\n,{]) *(\w+): \[/g)].map(([, key]) => key!);
-    return isSaidByCode
+    const messages = /const t = defineMessages\(\{([^]*?)\}\);/.exec(text)?.[1] ?? '';
+    const rest = text.replace(messages, '');
+    // Keys built from a code of the server cannot be checked.
+    const usesCodes = /\bt\((`|\w+[.)[])/.test(rest);
+    const keys = [...messages.matchAll(/(?:^|[\n,{]) *(\w+): \[/g)].map(([, key]) => key!);
+    return usesCodes
       ? []
       : keys.filter((key) => !new RegExp(`['"\`]${key}['"\`]`).test(rest)).map((key) => `${file}: ${key}`);
   });
-  expect(left).toEqual([]);
+  expect(unused).toEqual([]);
 });

@@ -1,10 +1,10 @@
 import jsonLogic from 'json-logic-js';
 import { expect, test } from 'vitest';
-import table from '../../../tests/core/checklists/logic_table.json';
-import { columnShown, readAnswers, type Facts } from './read.ts';
+import table from '../../../tests/checklists/logic_table.json';
+import { isColumnVisible, evaluateAnswers, type Facts } from './evaluate.ts';
 import type { Question, Template } from './template.ts';
 
-const words = (zh: string) => ({ zh, en: zh });
+const localized = (zh: string) => ({ zh, en: zh });
 const facts: Facts = {
   today: '2026-11-23',
   remote: false,
@@ -16,85 +16,85 @@ const facts: Facts = {
 };
 
 function template(...questions: Partial<Question>[]): Template {
-  const full = questions.map((one) => ({ label: words(one.id!), ...one }) as Question);
+  const full = questions.map((question) => ({ label: localized(question.id!), ...question }) as Question);
   return {
     code: 'c',
     kind: 'intake',
     version: 1,
-    title: words('c'),
-    sections: [{ id: 's', title: words('s'), questions: full }],
+    title: localized('c'),
+    sections: [{ id: 's', title: localized('s'), questions: full }],
   };
 }
 
-const lacks = (made: Template, answers: Record<string, unknown>) =>
-  readAnswers(made, answers, facts).lacks.map((one) => [one.pointer, one.code]);
+const findErrors = (template: Template, answers: Record<string, unknown>) =>
+  evaluateAnswers(template, answers, facts).errors.map((error) => [error.pointer, error.code]);
 
-test('conditions give what the table shared with the server says', () => {
+test('conditions give the results of the table shared with the server', () => {
   const wrong = table.cases.filter(
-    (one) => JSON.stringify(jsonLogic.apply(one.rule as never, one.data)) !== JSON.stringify(one.result),
+    (row) => JSON.stringify(jsonLogic.apply(row.rule as never, row.data)) !== JSON.stringify(row.result),
   );
   expect(wrong).toEqual([]);
 });
 
-test('a required question lacks its answer until there is one that is not blank', () => {
-  const made = template({ id: 'name', kind: 'text', required: true });
-  expect(lacks(made, { name: '  ' })).toEqual([['/answers/name', 'answer.required']]);
-  expect(lacks(made, { name: '王' })).toEqual([]);
+test('a required question is an error until its answer is not blank', () => {
+  const checklist = template({ id: 'name', kind: 'text', required: true });
+  expect(findErrors(checklist, { name: '  ' })).toEqual([['/answers/name', 'answer.required']]);
+  expect(findErrors(checklist, { name: '王' })).toEqual([]);
 });
 
-test('an answer that others hide is asked of nobody and counts as none', () => {
-  const made = template(
+test('the answer of a hidden question counts as missing and is not required', () => {
+  const checklist = template(
     { id: 'rents', kind: 'yes_no', required: true },
     { id: 'rent', kind: 'money', required: true, visibleIf: { '===': [{ var: 'answers.rents' }, true] } },
     { id: 'high', kind: 'text', required: true, visibleIf: { '>': [{ var: 'answers.rent' }, 100] } },
   );
-  const reading = readAnswers(made, { rents: false, rent: 500 }, facts);
-  expect(reading.sections[0]!.shown.map((one) => one.id)).toEqual(['rents']);
-  expect(reading.lacks).toEqual([]);
-  expect(lacks(made, { rents: true })).toEqual([['/answers/rent', 'answer.required']]);
+  const evaluation = evaluateAnswers(checklist, { rents: false, rent: 500 }, facts);
+  expect(evaluation.sections[0]!.questions.map((question) => question.id)).toEqual(['rents']);
+  expect(evaluation.errors).toEqual([]);
+  expect(findErrors(checklist, { rents: true })).toEqual([['/answers/rent', 'answer.required']]);
 });
 
-test('photos are counted against their least and most', () => {
-  const made = template({ id: 'inside', kind: 'photo', minimum: 2, maximum: 3 });
-  expect(lacks(made, { inside: ['a'] })).toEqual([['/answers/inside', 'answer.too_many']]);
-  expect(lacks(made, { inside: ['a', 'b'] })).toEqual([]);
+test('photos are counted against minimum and maximum', () => {
+  const checklist = template({ id: 'inside', kind: 'photo', minimum: 2, maximum: 3 });
+  expect(findErrors(checklist, { inside: ['a'] })).toEqual([['/answers/inside', 'answer.too_many']]);
+  expect(findErrors(checklist, { inside: ['a', 'b'] })).toEqual([]);
 });
 
-test('a notice never blocks, an error of a constraint does', () => {
+test('a constraint with severity notice does not block a submission, an error does', () => {
   const rule = { '===': [{ var: 'value' }, true] };
-  const made = template(
-    { id: 'read', kind: 'yes_no', constraint: rule, constraintMessage: words('宣读') },
-    { id: 'odd', kind: 'yes_no', constraint: rule, constraintMessage: words('留意'), constraintSeverity: 'notice' },
+  const checklist = template(
+    { id: 'read', kind: 'yes_no', constraint: rule, constraintMessage: localized('宣读') },
+    { id: 'odd', kind: 'yes_no', constraint: rule, constraintMessage: localized('留意'), constraintSeverity: 'notice' },
   );
-  const reading = readAnswers(made, { read: false, odd: false }, facts);
-  expect(reading.lacks.map((one) => one.words?.zh)).toEqual(['宣读']);
-  expect(reading.notices.map((one) => one.words?.zh)).toEqual(['留意']);
+  const evaluation = evaluateAnswers(checklist, { read: false, odd: false }, facts);
+  expect(evaluation.errors.map((error) => error.message?.zh)).toEqual(['宣读']);
+  expect(evaluation.notices.map((notice) => notice.message?.zh)).toEqual(['留意']);
 });
 
-test('a member table has a row for everybody, and asks each what concerns them', () => {
+test('a member table needs a row for each member, with the columns visible for that member', () => {
   const works = {
     id: 'works',
     kind: 'yes_no' as const,
-    label: words('w'),
+    label: localized('w'),
     required: true,
     visibleIf: { '>=': [{ var: 'member.age' }, 16] },
   };
-  const made = template({ id: 'people', kind: 'member_table', required: true, columns: [works] });
-  expect(columnShown(works, { memberId: 'm1' }, {}, facts)).toBe(true);
-  expect(columnShown(works, { memberId: 'm2' }, {}, facts)).toBe(false);
-  expect(lacks(made, { people: [{ memberId: 'm1' }] })).toEqual([
+  const checklist = template({ id: 'people', kind: 'member_table', required: true, columns: [works] });
+  expect(isColumnVisible(works, { memberId: 'm1' }, {}, facts)).toBe(true);
+  expect(isColumnVisible(works, { memberId: 'm2' }, {}, facts)).toBe(false);
+  expect(findErrors(checklist, { people: [{ memberId: 'm1' }] })).toEqual([
     ['/answers/people/0/works', 'answer.required'],
     ['/answers/people', 'answer.missing_member'],
   ]);
 });
 
-test('income names all four kinds, each with amounts and months in order', () => {
-  const made = template({ id: 'income', kind: 'income_table', required: true });
+test('income needs all four kinds, each with amounts and a period in order', () => {
+  const checklist = template({ id: 'income', kind: 'income_table', required: true });
   const row = (kind: string) => ({ kind, declaredFen: 0, foundFen: 0, periodFrom: '2026-01', periodTo: '2026-10' });
   const rows = ['wages', 'business', 'property', 'transfer'].map(row);
-  expect(lacks(made, { income: rows })).toEqual([]);
-  expect(lacks(made, { income: [{ ...row('wages'), periodTo: '2025-10' }, ...rows.slice(1)] })).toEqual([
+  expect(findErrors(checklist, { income: rows })).toEqual([]);
+  expect(findErrors(checklist, { income: [{ ...row('wages'), periodTo: '2025-10' }, ...rows.slice(1)] })).toEqual([
     ['/answers/income/0/periodTo', 'answer.period_inverted'],
   ]);
-  expect(lacks(made, { income: rows.slice(1) })).toEqual([['/answers/income', 'answer.missing_income_kind']]);
+  expect(findErrors(checklist, { income: rows.slice(1) })).toEqual([['/answers/income', 'answer.missing_income_kind']]);
 });

@@ -1,6 +1,6 @@
-// The twin of server/core/checklists/answers.py: which questions are asked now, and what a submission still lacks.
-// The server decides again; here it saves the caseworker a second walk to the home. Only what the fields of this app
-// can get wrong is checked: they write no answer of another kind than their question's.
+// Evaluates a checklist: which questions are visible, and which answers are missing or invalid. Mirrors the server's
+// checklists/answers.py, which validates every submission again; checking here saves the caseworker a second visit.
+// Types are not checked, since the fields of this app write no value of another type than their question's.
 import jsonLogic from 'json-logic-js';
 import { INCOME_KINDS, type Column, type Question, type Section, type Template } from './template.ts';
 
@@ -31,27 +31,27 @@ export interface MemberFacts {
 }
 
 export interface Facts {
-  /** The day of the visit in China. */
+  /** The day of the visit in China, YYYY-MM-DD. */
   today: string;
   remote: boolean;
   householdClass: string | null;
   members: MemberFacts[];
 }
 
-export interface Lack {
-  /** RFC 6901, as the server points: `/answers/members/0/health`. */
+export interface AnswerError {
+  /** JSON pointer (RFC 6901) as in the server's errors: `/answers/members/0/health`. */
   pointer: string;
   questionId: string;
   code: string;
   params: Record<string, string | number>;
-  /** The checklist's own sentence, for `answer.constraint`. */
-  words?: { zh: string; en: string } | null;
+  /** The checklist's own message, for `answer.constraint`. */
+  message?: { zh: string; en: string } | null;
 }
 
-export interface Reading {
-  sections: { section: Section; shown: Question[] }[];
-  lacks: Lack[];
-  notices: Lack[];
+export interface Evaluation {
+  sections: { section: Section; questions: Question[] }[];
+  errors: AnswerError[];
+  notices: AnswerError[];
 }
 
 interface Scope extends Record<string, unknown> {
@@ -62,35 +62,35 @@ interface Scope extends Record<string, unknown> {
 const MAX_ITEMS = 50;
 const DEFAULT_MAX_LENGTH = 2000;
 
-/** What is asked, in the order of asking, and everything that keeps these answers from being submitted. */
-export function readAnswers(template: Template, answers: Answers, facts: Facts): Reading {
-  const scope = context(facts);
-  const sections: Reading['sections'] = [];
+/** Return the visible questions in order, the errors that block a submission, and the notices that do not. */
+export function evaluateAnswers(template: Template, answers: Answers, facts: Facts): Evaluation {
+  const scope = createScope(facts);
+  const sections: Evaluation['sections'] = [];
   for (const section of template.sections) {
-    if (!holds(section.visibleIf, scope)) continue;
-    collect(section, answers, scope);
-    sections.push({ section, shown: [] });
+    if (!evaluateCondition(section.visibleIf, scope)) continue;
+    collectVisibleAnswers(section, answers, scope);
+    sections.push({ section, questions: [] });
   }
-  const found: Lack[] = [];
-  const notices: Lack[] = [];
-  for (const { section, shown } of sections) {
+  const errors: AnswerError[] = [];
+  const notices: AnswerError[] = [];
+  for (const { section, questions } of sections) {
     for (const question of section.questions) {
-      if (!holds(question.visibleIf, scope)) continue;
-      shown.push(question);
-      for (const lack of lacksOf(question, scope)) {
-        (lack.code === 'answer.constraint' && lack.params['severity'] === 'notice' ? notices : found).push(lack);
+      if (!evaluateCondition(question.visibleIf, scope)) continue;
+      questions.push(question);
+      for (const error of validateQuestion(question, scope)) {
+        (error.code === 'answer.constraint' && error.params['severity'] === 'notice' ? notices : errors).push(error);
       }
     }
   }
-  return { sections: sections.filter(({ shown }) => shown.length > 0), lacks: found, notices };
+  return { sections: sections.filter(({ questions }) => questions.length > 0), errors, notices };
 }
 
-/** Whether a column is asked in this row of a member table. */
-export function columnShown(column: Column, row: Row, answers: Answers, facts: Facts): boolean {
-  return holds(column.visibleIf, rowScope({ ...context(facts), answers }, row));
+/** Whether a column is visible in this row of a member table. */
+export function isColumnVisible(column: Column, row: Row, answers: Answers, facts: Facts): boolean {
+  return evaluateCondition(column.visibleIf, createRowScope({ ...createScope(facts), answers }, row));
 }
 
-function context(facts: Facts): Scope {
+function createScope(facts: Facts): Scope {
   return {
     today: facts.today,
     visit: { remote: facts.remote },
@@ -100,41 +100,54 @@ function context(facts: Facts): Scope {
   };
 }
 
-/** Fills the scope in the order of asking: an answer that others hide counts as none. */
-function collect(section: Section, answers: Answers, scope: Scope): void {
+/** Fill the scope in the order of the questions, so that an answer of a hidden question counts as missing. */
+function collectVisibleAnswers(section: Section, answers: Answers, scope: Scope): void {
   for (const question of section.questions) {
     const answer = answers[question.id];
-    if (answer === null || answer === undefined || !holds(question.visibleIf, scope)) continue;
+    if (answer === null || answer === undefined || !evaluateCondition(question.visibleIf, scope)) continue;
     scope.answers[question.id] =
-      question.kind === 'member_table' ? (answer as Row[]).map((row) => keptRow(question, row, scope)) : answer;
+      question.kind === 'member_table'
+        ? (answer as Row[]).map((row) => keepVisibleCells(question, row, scope))
+        : answer;
   }
 }
 
-function keptRow(table: Question, row: Row, scope: Scope): Row {
-  const kept: Row = { memberId: row.memberId };
+function keepVisibleCells(table: Question, row: Row, scope: Scope): Row {
+  const visible: Row = { memberId: row.memberId };
   for (const column of table.columns ?? []) {
     const cell = row[column.id];
-    if (cell !== null && cell !== undefined && holds(column.visibleIf, rowScope(scope, kept))) kept[column.id] = cell;
+    if (cell !== null && cell !== undefined && evaluateCondition(column.visibleIf, createRowScope(scope, visible)))
+      visible[column.id] = cell;
   }
-  return kept;
+  return visible;
 }
 
-function rowScope(scope: Scope, row: Row): Scope {
-  return { ...scope, row, member: scope.members.find((one) => one.memberId === row.memberId) ?? {} };
+function createRowScope(scope: Scope, row: Row): Scope {
+  return { ...scope, row, member: scope.members.find((member) => member.memberId === row.memberId) ?? {} };
 }
 
-function holds(rule: object | null | undefined, scope: Record<string, unknown>): boolean {
-  return !rule || jsonLogic.truthy(jsonLogic.apply(rule as jsonLogic.RulesLogic, scope));
+function evaluateCondition(condition: object | null | undefined, scope: Record<string, unknown>): boolean {
+  return !condition || jsonLogic.truthy(jsonLogic.apply(condition as jsonLogic.RulesLogic, scope));
 }
 
-function* lacksOf(question: Question, scope: Scope): Generator<Lack> {
+function* validateQuestion(question: Question, scope: Scope): Generator<AnswerError> {
   const at = `/answers/${question.id}`;
-  yield* cellLacks(question, scope.answers[question.id], scope, at, question.id);
-  if (question.kind === 'member_table') yield* tableLacks(question, scope, at);
+  yield* validateCell(question, scope.answers[question.id], scope, at, question.id);
+  if (question.kind === 'member_table') yield* validateMemberTable(question, scope, at);
 }
 
-function* cellLacks(cell: Column, answer: unknown, scope: Scope, pointer: string, questionId: string): Generator<Lack> {
-  const lack = (code: string, params: Lack['params'] = {}, more: Partial<Lack> = {}): Lack => ({
+function* validateCell(
+  cell: Column,
+  answer: unknown,
+  scope: Scope,
+  pointer: string,
+  questionId: string,
+): Generator<AnswerError> {
+  const createError = (
+    code: string,
+    params: AnswerError['params'] = {},
+    more: Partial<AnswerError> = {},
+  ): AnswerError => ({
     pointer,
     questionId,
     code,
@@ -142,32 +155,32 @@ function* cellLacks(cell: Column, answer: unknown, scope: Scope, pointer: string
     ...more,
   });
   if (isBlank(answer)) {
-    if (cell.required) yield lack('answer.required');
+    if (cell.required) yield createError('answer.required');
     return;
   }
   if (cell.kind === 'text') {
     const maxLength = cell.maxLength ?? DEFAULT_MAX_LENGTH;
-    if ([...(answer as string)].length > maxLength) yield lack('answer.too_long', { maxLength });
+    if ([...(answer as string)].length > maxLength) yield createError('answer.too_long', { maxLength });
   } else if (cell.kind === 'integer' || cell.kind === 'money') {
-    if (!inRange(cell, answer as number)) yield lack('answer.out_of_range', rangeOf(cell));
+    if (!isInRange(cell, answer as number)) yield createError('answer.out_of_range', getRange(cell));
   } else if (cell.kind === 'photo' || cell.kind === 'signature' || cell.kind === 'multi_choice') {
-    const least = cell.minimum ?? 0;
-    const most = cell.maximum ?? MAX_ITEMS;
+    const minimum = cell.minimum ?? 0;
+    const maximum = cell.maximum ?? MAX_ITEMS;
     const count = (answer as unknown[]).length;
-    if (count < least || count > most) yield lack('answer.too_many', { minimum: least, maximum: most, count });
+    if (count < minimum || count > maximum) yield createError('answer.too_many', { minimum, maximum, count });
   } else if (cell.kind === 'income_table') {
-    yield* incomeLacks(cell, answer as IncomeRow[], pointer, questionId);
+    yield* validateIncome(cell, answer as IncomeRow[], pointer, questionId);
   }
-  if (cell.constraint && !holds(cell.constraint, { ...scope, value: answer })) {
-    yield lack(
+  if (cell.constraint && !evaluateCondition(cell.constraint, { ...scope, value: answer })) {
+    yield createError(
       'answer.constraint',
       { severity: cell.constraintSeverity ?? 'error' },
-      { words: cell.constraintMessage },
+      { message: cell.constraintMessage },
     );
   }
 }
 
-function* incomeLacks(cell: Column, rows: IncomeRow[], at: string, questionId: string): Generator<Lack> {
+function* validateIncome(cell: Column, rows: IncomeRow[], at: string, questionId: string): Generator<AnswerError> {
   for (const kind of Object.keys(INCOME_KINDS)) {
     if (!rows.some((row) => row.kind === kind)) {
       yield { pointer: at, questionId, code: 'answer.missing_income_kind', params: { kind } };
@@ -178,8 +191,8 @@ function* incomeLacks(cell: Column, rows: IncomeRow[], at: string, questionId: s
       const pointer = `${at}/${index}/${field}`;
       const value = row[field];
       if (value === null || value === undefined) yield { pointer, questionId, code: 'answer.required', params: {} };
-      else if (field.endsWith('Fen') && !inRange(cell, value as number)) {
-        yield { pointer, questionId, code: 'answer.out_of_range', params: rangeOf(cell) };
+      else if (field.endsWith('Fen') && !isInRange(cell, value as number)) {
+        yield { pointer, questionId, code: 'answer.out_of_range', params: getRange(cell) };
       }
     }
     if (row.periodFrom && row.periodTo && row.periodTo < row.periodFrom) {
@@ -188,14 +201,14 @@ function* incomeLacks(cell: Column, rows: IncomeRow[], at: string, questionId: s
   }
 }
 
-function* tableLacks(table: Question, scope: Scope, at: string): Generator<Lack> {
+function* validateMemberTable(table: Question, scope: Scope, at: string): Generator<AnswerError> {
   const rows = scope.answers[table.id] as Row[] | undefined;
   if (!rows) return;
   for (const [index, row] of rows.entries()) {
-    const inRow = rowScope(scope, row);
+    const rowScope = createRowScope(scope, row);
     for (const column of table.columns ?? []) {
-      if (!holds(column.visibleIf, inRow)) continue;
-      yield* cellLacks(column, row[column.id], inRow, `${at}/${index}/${column.id}`, table.id);
+      if (!evaluateCondition(column.visibleIf, rowScope)) continue;
+      yield* validateCell(column, row[column.id], rowScope, `${at}/${index}/${column.id}`, table.id);
     }
   }
   for (const member of table.required && rows.length ? scope.members : []) {
@@ -214,12 +227,12 @@ function isBlank(answer: unknown): boolean {
   );
 }
 
-function inRange(cell: Column, amount: number): boolean {
-  const { minimum, maximum } = rangeOf(cell);
+function isInRange(cell: Column, amount: number): boolean {
+  const { minimum, maximum } = getRange(cell);
   return amount >= minimum && amount <= maximum;
 }
 
-function rangeOf(cell: Column): { minimum: number; maximum: number } {
+function getRange(cell: Column): { minimum: number; maximum: number } {
   return {
     minimum: cell.minimum ?? -Number.MAX_SAFE_INTEGER,
     maximum: cell.maximum ?? Number.MAX_SAFE_INTEGER,

@@ -1,5 +1,5 @@
-// A published checklist as the phone carries it (server/core/checklists/template.py says what each part means).
-export interface Text {
+// A published checklist as the phone stores it; the server's checklists/template.py documents each field.
+export interface LocalizedText {
   zh: string;
   en: string;
 }
@@ -10,14 +10,14 @@ export type QuestionKind = CellKind | 'member_table' | 'income_table' | 'geopoin
 export interface Column {
   id: string;
   kind: QuestionKind;
-  label: Text;
-  hint?: Text | null;
+  label: LocalizedText;
+  hint?: LocalizedText | null;
   required?: boolean;
   visibleIf?: object | null;
   constraint?: object | null;
-  constraintMessage?: Text | null;
+  constraintMessage?: LocalizedText | null;
   constraintSeverity?: 'error' | 'notice';
-  choices?: { code: string; label: Text }[];
+  choices?: { code: string; label: LocalizedText }[];
   minimum?: number | null;
   maximum?: number | null;
   maxLength?: number | null;
@@ -29,7 +29,7 @@ export interface Question extends Column {
 
 export interface Section {
   id: string;
-  title: Text;
+  title: LocalizedText;
   questions: Question[];
   visibleIf?: object | null;
 }
@@ -38,17 +38,17 @@ export interface Template {
   code: string;
   kind: string;
   version: number;
-  title: Text;
+  title: LocalizedText;
   sections: Section[];
 }
 
-export const INCOME_KINDS: Record<string, Text> = {
+export const INCOME_KINDS: Record<string, LocalizedText> = {
   wages: { zh: '工资性收入', en: 'Wages' },
   business: { zh: '经营净收入', en: 'Net business income' },
   property: { zh: '财产净收入', en: 'Net property income' },
   transfer: { zh: '转移净收入', en: 'Net transfer income' },
 };
 
-export function questionsOf(template: Template): Question[] {
+export function listQuestions(template: Template): Question[] {
   return template.sections.flatMap((section) => section.questions);
 }

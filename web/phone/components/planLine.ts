@@ -1,17 +1,17 @@
-// One line of the plan: a home, and what is asked for there.
+// A line of the plan: a household and its assignment.
 import type { Assignment, Household } from '../store/documents.ts';
-import { t } from '../words.ts';
+import { t } from '../messages.ts';
 
-export interface Line {
-  /** None at a home of this caseworker where nothing is asked for just now. */
+export interface PlanLine {
+  /** Null for a household without an open assignment. */
   assignment: Assignment | null;
   household: Household;
-  metres: number | null;
+  metersAway: number | null;
   lateDays: number;
-  state: '' | 'inProgress' | 'waits';
+  state: '' | 'inProgress' | 'pending';
 }
 
-export function dueWords(lateDays: number): string {
+export function describeDueDate(lateDays: number): string {
   if (lateDays > 0) return t('overdueDays', { n: lateDays });
   if (lateDays === 0) return t('dueToday');
   return lateDays === -1 ? t('dueTomorrow') : t('dueIn', { n: -lateDays });

@@ -1,20 +1,20 @@
-// Where this phone is, as the browser says it (WGS-84), and what stands in the way when it does not.
+// The phone's position from the browser (WGS-84), and why there is none.
 import { ref, type Ref } from 'vue';
-import { block } from '../gates.ts';
+import { showGuard } from '../guards.ts';
 import type { Fix } from '../store/documents.ts';
 
-type FixRefusal = 'denied' | 'unavailable' | 'timeout';
+type FixErrorReason = 'denied' | 'unavailable' | 'timeout';
 
-export class NoFix extends Error {
-  readonly reason: FixRefusal;
-  constructor(reason: FixRefusal) {
+export class FixError extends Error {
+  readonly reason: FixErrorReason;
+  constructor(reason: FixErrorReason) {
     super(reason);
     this.reason = reason;
   }
 }
 
-/** A button's own: takes a fix, tells how good it is so far, and shows the gate where there is none to be had. */
-export function useFix(taken: (fix: Fix) => void): {
+/** State of a button that takes a fix: busy, accuracy so far, and a guard when no fix is possible. */
+export function useFix(onTaken: (fix: Fix) => void): {
   busy: Ref<boolean>;
   accuracyM: Ref<number | null>;
   take: () => Promise<void>;
@@ -25,10 +25,10 @@ export function useFix(taken: (fix: Fix) => void): {
     busy.value = true;
     accuracyM.value = null;
     try {
-      taken(await takeFix((better) => (accuracyM.value = better.accuracyM)));
+      onTaken(await takeFix((better) => (accuracyM.value = better.accuracyM)));
     } catch (error) {
-      if (!(error instanceof NoFix)) throw error;
-      block(error.reason === 'denied' ? 'location-denied' : 'location-off', () => void take());
+      if (!(error instanceof FixError)) throw error;
+      showGuard(error.reason === 'denied' ? 'location-denied' : 'location-off', () => void take());
     } finally {
       busy.value = false;
     }
@@ -36,33 +36,33 @@ export function useFix(taken: (fix: Fix) => void): {
   return { busy, accuracyM, take };
 }
 
-const REASONS: Record<number, FixRefusal> = { 1: 'denied', 2: 'unavailable', 3: 'timeout' };
+const REASONS_BY_CODE: Record<number, FixErrorReason> = { 1: 'denied', 2: 'unavailable', 3: 'timeout' };
 
-/** The best fix within some seconds; `onBetter` hears each one that is better than the last. */
-export function takeFix(onBetter?: (fix: Fix) => void, patienceMs = 20_000, goodM = 25): Promise<Fix> {
+/** Resolve to the best fix before the timeout; `onBetter` is called for each more accurate one. */
+export function takeFix(onBetter?: (fix: Fix) => void, timeoutMs = 20_000, goodAccuracyM = 25): Promise<Fix> {
   return new Promise((resolve, reject) => {
-    if (!('geolocation' in navigator)) return reject(new NoFix('unavailable'));
+    if (!('geolocation' in navigator)) return reject(new FixError('unavailable'));
     let best: Fix | null = null;
-    const end = (outcome: () => void): void => {
-      navigator.geolocation.clearWatch(watching);
-      clearTimeout(patience);
-      outcome();
+    const finish = (settle: () => void): void => {
+      navigator.geolocation.clearWatch(watchId);
+      clearTimeout(timer);
+      settle();
     };
-    const watching = navigator.geolocation.watchPosition(
+    const watchId = navigator.geolocation.watchPosition(
       (position) => {
         const fix = toFix(position);
         if (!best || (fix.accuracyM ?? Infinity) < (best.accuracyM ?? Infinity)) {
           best = fix;
           onBetter?.(fix);
         }
-        if ((fix.accuracyM ?? Infinity) <= goodM) end(() => resolve(best!));
+        if ((fix.accuracyM ?? Infinity) <= goodAccuracyM) finish(() => resolve(best!));
       },
       (error) => {
-        if (!best || error.code === 1) end(() => reject(new NoFix(REASONS[error.code] ?? 'unavailable')));
+        if (!best || error.code === 1) finish(() => reject(new FixError(REASONS_BY_CODE[error.code] ?? 'unavailable')));
       },
-      { enableHighAccuracy: true, timeout: patienceMs, maximumAge: 0 },
+      { enableHighAccuracy: true, timeout: timeoutMs, maximumAge: 0 },
     );
-    const patience = setTimeout(() => end(() => (best ? resolve(best) : reject(new NoFix('timeout')))), patienceMs);
+    const timer = setTimeout(() => finish(() => (best ? resolve(best) : reject(new FixError('timeout')))), timeoutMs);
   });
 }
 
@@ -71,7 +71,7 @@ function toFix({ coords }: GeolocationPosition): Fix {
     latitude: coords.latitude,
     longitude: coords.longitude,
     datum: 'wgs84',
-    // The phone's clock as the visit's other times, not the satellite's.
+    // By the phone's clock like all times of the visit, not the satellite's.
     capturedAt: new Date().toISOString(),
     accuracyM: coords.accuracy,
     altitudeM: coords.altitude,

@@ -1,8 +1,8 @@
-// Reads QR codes from the camera's picture or a photo: by the browser's own reader where it has one, else by a small
-// decoder that is fetched only then. WeChat's browser, Firefox and phones without Google's services have none.
+// Reads QR codes from the camera or a photo: with the browser's BarcodeDetector where there is one, else with a small
+// decoder that is loaded on demand. WeChat's browser, Firefox and phones without Google's services have none.
 type Source = HTMLVideoElement | ImageBitmap;
 
-/** What the code in this picture says; null where none is seen. */
+/** Resolve to the text of the QR code in this picture; null when none is found. */
 export type QrReader = (source: Source) => Promise<string | null>;
 
 interface Detector {
@@ -13,18 +13,18 @@ declare const BarcodeDetector: {
   getSupportedFormats(): Promise<string[]>;
 };
 
-// A code across a third of the picture still has three dots to a module; more would only be slow on an old phone.
-const LONGEST_PX = [640, 1280];
+// At 640 px a code across a third of the picture has three pixels per module; more is slow on an old phone.
+const SCAN_SIZES_PX = [640, 1280];
 
 let reader: Promise<QrReader> | null = null;
 
-export function openReader(): Promise<QrReader> {
-  return (reader ??= ownReader().then((own) => own ?? fetchedReader()));
+export function openQrReader(): Promise<QrReader> {
+  return (reader ??= createNativeReader().then((native) => native ?? loadFallbackReader()));
 }
 
-/** The code in a photo. */
-export async function readPhoto(file: Blob): Promise<string | null> {
-  const read = await openReader();
+/** Resolve to the text of the QR code in a photo. */
+export async function readQrFromPhoto(file: Blob): Promise<string | null> {
+  const read = await openQrReader();
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return null;
   try {
@@ -34,37 +34,37 @@ export async function readPhoto(file: Blob): Promise<string | null> {
   }
 }
 
-async function ownReader(): Promise<QrReader | null> {
+async function createNativeReader(): Promise<QrReader | null> {
   if (!('BarcodeDetector' in globalThis)) return null;
-  // On Android the reader is a part of Google's services, which many phones in China come without.
+  // On Android the detector is part of Google's services, which many phones in China lack.
   if (!(await BarcodeDetector.getSupportedFormats().catch((): string[] => [])).includes('qr_code')) return null;
   const detector = new BarcodeDetector({ formats: ['qr_code'] });
   return async (source) => (await detector.detect(source).catch(() => []))[0]?.rawValue ?? null;
 }
 
-async function fetchedReader(): Promise<QrReader> {
+async function loadFallbackReader(): Promise<QrReader> {
   const { decodeQR } = await import('qr/decode.js');
   const canvas = document.createElement('canvas');
-  const pen = canvas.getContext('2d', { willReadFrequently: true })!;
+  const context = canvas.getContext('2d', { willReadFrequently: true })!;
   return (source) => {
-    // A video is looked at again in a moment; a photo is looked at twice, for a code that is small in it.
-    for (const longest of source instanceof HTMLVideoElement ? LONGEST_PX.slice(0, 1) : LONGEST_PX) {
+    // A video frame is followed by the next one; a photo is tried at a second size, for a small code.
+    for (const sizePx of source instanceof HTMLVideoElement ? SCAN_SIZES_PX.slice(0, 1) : SCAN_SIZES_PX) {
       try {
-        return Promise.resolve(decodeQR(draw(source, longest)));
+        return Promise.resolve(decodeQR(draw(source, sizePx)));
       } catch {
-        // no code seen
+        // No code found.
       }
     }
     return Promise.resolve(null);
   };
 
-  function draw(source: Source, longestPx: number): ImageData {
+  function draw(source: Source, maxSizePx: number): ImageData {
     const [width, height] =
       source instanceof HTMLVideoElement ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
-    const scale = Math.min(1, longestPx / Math.max(width, height));
+    const scale = Math.min(1, maxSizePx / Math.max(width, height));
     canvas.width = Math.max(1, Math.round(width * scale));
     canvas.height = Math.max(1, Math.round(height * scale));
-    pen.drawImage(source, 0, 0, canvas.width, canvas.height);
-    return pen.getImageData(0, 0, canvas.width, canvas.height);
+    context.drawImage(source, 0, 0, canvas.width, canvas.height);
+    return context.getImageData(0, 0, canvas.width, canvas.height);
   }
 }

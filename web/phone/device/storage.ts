@@ -1,24 +1,24 @@
-// How much room is left. A photo that can't be kept must be known before it is taken, not after.
-const LEAST_FREE_BYTES = 60 * 1024 * 1024;
+// How much storage is left, so that a full phone is noticed before a photo is taken.
+const MIN_FREE_BYTES = 60 * 1024 * 1024;
 
-export interface Room {
+export interface StorageEstimate {
   usedBytes: number;
   quotaBytes: number;
   nearlyFull: boolean;
 }
 
-export async function room(): Promise<Room | null> {
+export async function estimateStorage(): Promise<StorageEstimate | null> {
   if (!navigator.storage?.estimate) return null;
   const { usage = 0, quota = 0 } = await navigator.storage.estimate();
-  return { usedBytes: usage, quotaBytes: quota, nearlyFull: quota > 0 && quota - usage < LEAST_FREE_BYTES };
+  return { usedBytes: usage, quotaBytes: quota, nearlyFull: quota > 0 && quota - usage < MIN_FREE_BYTES };
 }
 
-/** Asks the browser not to clear this phone's visits when it needs room. */
-export async function keepForGood(): Promise<void> {
+/** Ask the browser not to evict the visits when storage runs low. */
+export async function requestPersistentStorage(): Promise<void> {
   await navigator.storage?.persist?.();
 }
 
-/** False where the browser may clear this phone's visits when it needs room, or does not say. */
-export async function isKeptForGood(): Promise<boolean> {
+/** False when the browser may evict the visits, or does not say. */
+export async function isStoragePersistent(): Promise<boolean> {
   return (await navigator.storage?.persisted?.()) ?? false;
 }

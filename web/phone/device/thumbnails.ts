@@ -1,8 +1,8 @@
-// Small pictures for the screen. The photo itself is never changed: its bytes are evidence.
-export async function shrink(file: Blob, longestPx: number): Promise<Blob | null> {
+// Thumbnails for the screen. The photo itself is never changed: its bytes are evidence.
+export async function createThumbnail(file: Blob, maxSizePx: number): Promise<Blob | null> {
   try {
     const bitmap = await createImageBitmap(file);
-    const scale = Math.min(1, longestPx / Math.max(bitmap.width, bitmap.height));
+    const scale = Math.min(1, maxSizePx / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement('canvas');
     canvas.width = Math.round(bitmap.width * scale);
     canvas.height = Math.round(bitmap.height * scale);
@@ -10,6 +10,6 @@ export async function shrink(file: Blob, longestPx: number): Promise<Blob | null
     bitmap.close();
     return await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.7));
   } catch {
-    return null; // a format this browser can't draw, such as HEIF: kept and sent all the same
+    return null; // The browser can't decode the format (HEIF): the photo is stored and uploaded all the same.
   }
 }

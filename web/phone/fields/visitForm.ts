@@ -1,45 +1,45 @@
-// What every field of a visit's form needs: the visit being written, whose it is, and a way to keep a change.
+// The form of a visit, provided by the visit screen to its fields: the draft, its household, and how to save a change.
 import { inject, type InjectionKey } from 'vue';
-import type { Facts, Lack } from '../checklist/read.ts';
-import { t } from '../words.ts';
+import type { Facts, AnswerError } from '../checklist/evaluate.ts';
+import { t } from '../messages.ts';
 import type { Household, Visit } from '../store/documents.ts';
-import type { Draft } from '../store/local.ts';
+import type { Draft } from '../store/localDatabase.ts';
 import { localize } from '@shared/i18n.ts';
 import { formatYuan } from '@shared/format.ts';
 
-export interface Form {
+export interface VisitForm {
   visit(): Visit;
   household(): Household | null;
   facts(): Facts;
   draft(): Draft;
-  /** What is wrong at a pointer or below it; nothing while the person is still writing. */
-  faultsAt(pointer: string): Lack[];
+  /** Errors at a pointer or below it; empty until errors are shown. */
+  errorsAt(pointer: string): AnswerError[];
   change(): void;
 }
 
-export const FORM: InjectionKey<Form> = Symbol('form');
+export const VISIT_FORM: InjectionKey<VisitForm> = Symbol('form');
 
-export function useForm(): Form {
-  return inject(FORM)!;
+export function useVisitForm(): VisitForm {
+  return inject(VISIT_FORM)!;
 }
 
-export function faultWords(lack: Lack, kind = ''): string {
-  if (lack.words) return localize(lack.words);
-  if (lack.code === 'answer.out_of_range') {
-    const [least, most] = [Number(lack.params['minimum']), Number(lack.params['maximum'])];
-    const say = (bound: number): string =>
+export function describeAnswerError(error: AnswerError, kind = ''): string {
+  if (error.message) return localize(error.message);
+  if (error.code === 'answer.out_of_range') {
+    const [minimum, maximum] = [Number(error.params['minimum']), Number(error.params['maximum'])];
+    const formatBound = (bound: number): string =>
       kind === 'money' || kind === 'income_table' ? formatYuan(bound) : String(bound);
     const bounds = [
-      least > -Number.MAX_SAFE_INTEGER ? `≥ ${say(least)}` : '',
-      most < Number.MAX_SAFE_INTEGER ? `≤ ${say(most)}` : '',
+      minimum > -Number.MAX_SAFE_INTEGER ? `≥ ${formatBound(minimum)}` : '',
+      maximum < Number.MAX_SAFE_INTEGER ? `≤ ${formatBound(maximum)}` : '',
     ];
     return `${t('answer.out_of_range')} ${bounds.filter(Boolean).join(' ')}`;
   }
-  return t(lack.code as Parameters<typeof t>[0], lack.params);
+  return t(error.code as Parameters<typeof t>[0], error.params);
 }
 
 /** “1–4”, “至少 2”, “至多 20”. */
-export function rangeWords(minimum: number | null | undefined, maximum: number | null | undefined): string {
+export function describeRange(minimum: number | null | undefined, maximum: number | null | undefined): string {
   const least = minimum ?? 0;
   if (maximum == null) return t('atLeast', { n: least });
   if (least === 0) return t('atMost', { n: maximum });

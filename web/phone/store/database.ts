@@ -1,5 +1,5 @@
-// The phone's store, one for each person who uses it: RxDB holds what is replicated, a second small database
-// (store/local.ts) what is this phone's alone. One window at a time: the others say so and offer to take over.
+// The phone's databases, one pair for each person who signs in: RxDB holds the replicated collections, a second small
+// database (store/localDatabase.ts) what stays on this phone. Only one window at a time has them open.
 import { shallowRef } from 'vue';
 import { createRxDatabase, removeRxDatabase, type RxCollection, type RxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
@@ -15,23 +15,35 @@ export interface Collections {
   proposals: RxCollection<Proposal>;
 }
 
-export type Name = keyof Collections;
+export type CollectionName = keyof Collections;
 
-const NAMES: Name[] = ['assignments', 'households', 'checklists', 'visits', 'evidence', 'attestations', 'proposals'];
-/** These only come down: what the phone holds of them can be thrown away and fetched anew. */
-export const READ_ONLY: ReadonlySet<Name> = new Set<Name>(['assignments', 'households', 'checklists']);
+const COLLECTION_NAMES: CollectionName[] = [
+  'assignments',
+  'households',
+  'checklists',
+  'visits',
+  'evidence',
+  'attestations',
+  'proposals',
+];
+/** Never pushed, so the local copy can be dropped and pulled again. */
+export const READ_ONLY: ReadonlySet<CollectionName> = new Set<CollectionName>([
+  'assignments',
+  'households',
+  'checklists',
+]);
 
-/** The open store; null before a person is known. Replaced as a whole when a collection was made anew. */
+/** The open database; null before sign-in. Set anew when a collection was recreated, so that live queries follow. */
 export const database = shallowRef<RxDatabase<Collections> | null>(null);
 
 export async function openDatabase(personId: string): Promise<RxDatabase<Collections>> {
   const opened = await createRxDatabase<Collections>({
-    name: nameFor(personId),
+    name: getDatabaseName(personId),
     storage: getRxStorageDexie(),
     multiInstance: false,
     closeDuplicates: true,
   });
-  await opened.addCollections(Object.fromEntries(NAMES.map((name) => [name, { schema: SCHEMA }])));
+  await opened.addCollections(Object.fromEntries(COLLECTION_NAMES.map((name) => [name, { schema: SCHEMA }])));
   database.value = opened;
   return opened;
 }
@@ -42,14 +54,14 @@ export async function closeDatabase(): Promise<void> {
   await opened?.close();
 }
 
-/** Everything of this person leaves this phone. */
+/** Delete all replicated documents of this person from the phone. */
 export async function removeDatabase(personId: string): Promise<void> {
   await closeDatabase();
-  await removeRxDatabase(nameFor(personId), getRxStorageDexie(), false);
+  await removeRxDatabase(getDatabaseName(personId), getRxStorageDexie(), false);
 }
 
-/** A read-only collection, empty again. */
-export async function renewCollection(name: Name): Promise<void> {
+/** Replace a read-only collection by an empty one. */
+export async function recreateCollection(name: CollectionName): Promise<void> {
   const opened = database.value!;
   await opened.collections[name].remove();
   await opened.addCollections({ [name]: { schema: SCHEMA } } as never);
@@ -57,11 +69,11 @@ export async function renewCollection(name: Name): Promise<void> {
   database.value = opened;
 }
 
-function nameFor(personId: string): string {
+function getDatabaseName(personId: string): string {
   return `zoufang-${personId}`;
 }
 
-// Every collection alike: the server holds the shape, and a phone keeps whatever it is sent.
+// The same schema for every collection: the server validates documents, the phone stores every field it receives.
 const SCHEMA = {
   version: 0,
   primaryKey: 'id',

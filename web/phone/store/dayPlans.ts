@@ -1,106 +1,106 @@
-// The days as this caseworker means to walk them. The server's timetable draws them up; the caseworker puts them in
-// another order, also with no network: what was changed here is kept, goes up first, and only then the server's days
-// come down. Of two phones of one person the later word holds.
+// The caseworker's day plans: which visits on which day, in which order. The server's timetable proposes them and the
+// caseworker may reorder them offline: local changes are stored, pushed first, and only then the server's plans are
+// pulled. Between two phones of the same person the last write wins.
 import { computed, type ComputedRef } from 'vue';
 import { api, unwrap } from '@shared/api/client.ts';
 import { Problem } from '@shared/api/problems.ts';
 import { today } from '@shared/format.ts';
 import { database } from './database.ts';
-import { useLocal } from './live.ts';
-import { local, type DayPlan } from './local.ts';
+import { useLiveQuery } from './liveQueries.ts';
+import { localDatabase, type DayPlan } from './localDatabase.ts';
 
 const DAY_MS = 86_400_000;
-// What was not walked in the last two weeks still shows; what is further ahead comes in time.
-const BACK_DAYS = 14;
-const AHEAD_DAYS = 14;
+// Unfinished visits of the last two weeks stay visible; plans further ahead are pulled later.
+const DAYS_BACK = 14;
+const DAYS_AHEAD = 14;
 
-let exchanging: Promise<void> | null = null;
+let runningSync: Promise<void> | null = null;
 
-export interface Days {
+export interface DayPlans {
   byDay: Map<string, string[]>;
-  /** Today's, and after them what was left over from the days before. */
+  /** Today's assignments, then those left over from earlier days. */
   stops: string[];
-  /** Something of it is not at the server yet. */
-  waits: boolean;
+  /** A local change has not been pushed yet. */
+  isPending: boolean;
 }
 
-/** The days this phone knows; null until they were read. */
-export function useDays(): ComputedRef<Days | null> {
-  const kept = useLocal<DayPlan[] | null>(() => local().plans.orderBy('day').toArray(), null);
+/** The day plans stored on this phone; null until they have been read. */
+export function useDayPlans(): ComputedRef<DayPlans | null> {
+  const stored = useLiveQuery<DayPlan[] | null>(() => localDatabase().plans.orderBy('day').toArray(), null);
   return computed(() => {
-    if (!kept.value) return null;
+    if (!stored.value) return null;
     const now = today();
-    const byDay = new Map(kept.value.map((one) => [one.day, one.assignmentIds]));
-    const before = kept.value.filter((one) => one.day < now).flatMap((one) => one.assignmentIds);
+    const byDay = new Map(stored.value.map((plan) => [plan.day, plan.assignmentIds]));
+    const before = stored.value.filter((plan) => plan.day < now).flatMap((plan) => plan.assignmentIds);
     return {
       byDay,
       stops: [...(byDay.get(now) ?? []), ...before],
-      waits: kept.value.some((one) => one.changedAt !== null),
+      isPending: stored.value.some((plan) => plan.changedAt !== null),
     };
   });
 }
 
-/** These visits on this day, in this order; they leave the day they stood on. */
-export async function planDay(day: string, assignmentIds: string[]): Promise<void> {
-  const { plans } = local();
-  await local().transaction('rw', plans, async () => {
-    const wanted = new Set(assignmentIds);
-    for (const one of await plans.where('day').notEqual(day).toArray()) {
-      const left = one.assignmentIds.filter((id) => !wanted.has(id));
-      if (left.length < one.assignmentIds.length) await plans.update(one.day, { assignmentIds: left });
+/** Plan these assignments on this day in this order, and remove them from other days. */
+export async function saveDayPlan(day: string, assignmentIds: string[]): Promise<void> {
+  const { plans } = localDatabase();
+  await localDatabase().transaction('rw', plans, async () => {
+    const moved = new Set(assignmentIds);
+    for (const plan of await plans.where('day').notEqual(day).toArray()) {
+      const left = plan.assignmentIds.filter((id) => !moved.has(id));
+      if (left.length < plan.assignmentIds.length) await plans.update(plan.day, { assignmentIds: left });
     }
     await plans.put({ day, assignmentIds: [...assignmentIds], changedAt: new Date().toISOString() });
   });
-  void exchangeDayPlans().catch(() => undefined); // told by the next look at the server
+  void syncDayPlans().catch(() => undefined); // the next poll shows the error
 }
 
-export function dayAfter(day: string, days = 1): string {
+export function addDays(day: string, days = 1): string {
   return today(new Date(Date.parse(`${day}T12:00:00+08:00`) + days * DAY_MS));
 }
 
-/** Sends what was changed here, then takes over the server's days. */
-export async function exchangeDayPlans(): Promise<void> {
-  if (exchanging) await exchanging.catch(() => undefined);
-  exchanging ??= exchange().finally(() => (exchanging = null));
-  return exchanging;
+/** Push local changes, then pull the server's plans. */
+export async function syncDayPlans(): Promise<void> {
+  if (runningSync) await runningSync.catch(() => undefined);
+  runningSync ??= pushAndPull().finally(() => (runningSync = null));
+  return runningSync;
 }
 
-async function exchange(): Promise<void> {
+async function pushAndPull(): Promise<void> {
   try {
-    const { plans } = local();
-    const changed = (await plans.toArray()).filter((one) => one.changedAt !== null);
-    for (const one of changed.sort((a, b) => a.changedAt!.localeCompare(b.changedAt!))) await send(one);
-    await fetchDays();
+    const { plans } = localDatabase();
+    const changed = (await plans.toArray()).filter((plan) => plan.changedAt !== null);
+    for (const plan of changed.sort((a, b) => a.changedAt!.localeCompare(b.changedAt!))) await pushDayPlan(plan);
+    await pullDayPlans();
   } catch (error) {
-    // A visit that is no longer this person's: the order goes up once the phone has heard of it.
+    // An assignment was reassigned meanwhile: the plan is pushed again once that change has been pulled.
     if (!(error instanceof Problem && error.code === 'thing.not_found')) throw error;
   }
 }
 
-async function send({ day, assignmentIds, changedAt }: DayPlan): Promise<void> {
-  const held = await database.value!.collections.assignments.findByIds(assignmentIds).exec();
-  const body = { assignmentIds: assignmentIds.filter((id) => held.has(id)) };
+async function pushDayPlan({ day, assignmentIds, changedAt }: DayPlan): Promise<void> {
+  const assignments = await database.value!.collections.assignments.findByIds(assignmentIds).exec();
+  const body = { assignmentIds: assignmentIds.filter((id) => assignments.has(id)) };
   await unwrap(api.PUT('/field/v1/day-plans/{day}', { params: { path: { day } }, body }));
-  await local()
+  await localDatabase()
     .plans.where({ day })
-    .modify((one) => {
-      if (one.changedAt === changedAt) one.changedAt = null; // else it was changed again while this went up
+    .modify((plan) => {
+      if (plan.changedAt === changedAt) plan.changedAt = null; // else it changed again during the push
     });
 }
 
-async function fetchDays(): Promise<void> {
-  const query = { from: dayAfter(today(), -BACK_DAYS), to: dayAfter(today(), AHEAD_DAYS) };
+async function pullDayPlans(): Promise<void> {
+  const query = { from: addDays(today(), -DAYS_BACK), to: addDays(today(), DAYS_AHEAD) };
   const days = await unwrap(api.GET('/field/v1/day-plans', { params: { query } }));
-  const { plans } = local();
-  await local().transaction('rw', plans, async () => {
-    const changed = new Set((await plans.toArray()).filter((one) => one.changedAt !== null).map((one) => one.day));
+  const { plans } = localDatabase();
+  await localDatabase().transaction('rw', plans, async () => {
+    const changed = new Set((await plans.toArray()).filter((plan) => plan.changedAt !== null).map((plan) => plan.day));
     await plans
       .where('day')
       .noneOf([...changed])
       .delete();
-    const fresh = days.filter((one) => !changed.has(one.day));
+    const pulled = days.filter((serverPlan) => !changed.has(serverPlan.day));
     await plans.bulkPut(
-      fresh.map(({ day, stops }) => ({ day, assignmentIds: stops.map((one) => one.assignmentId), changedAt: null })),
+      pulled.map(({ day, stops }) => ({ day, assignmentIds: stops.map((stop) => stop.assignmentId), changedAt: null })),
     );
   });
 }

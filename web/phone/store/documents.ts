@@ -1,6 +1,6 @@
-// The documents that travel between phone and server (field_api/documents.py). What the server says of a document
-// stands under `server` and is ignored on the way up.
-import type { Answers } from '../checklist/read.ts';
+// The documents replicated between phone and server. The server's own fields of a document are under `server` and are
+// ignored on push.
+import type { Answers } from '../checklist/evaluate.ts';
 import type { Template } from '../checklist/template.ts';
 
 export interface Fix {
@@ -109,7 +109,7 @@ export interface Visit {
   familyPresent: { name: string; memberId: string | null }[];
   answers: Answers;
   photos: { id: string; sha256: string }[];
-  /** Of a visit submitted before: why it is sent once more. */
+  /** Why a submitted visit is sent again. */
   amendment?: { reason: string; amendedAt: string } | null;
   server?: VisitServerPart;
 }
@@ -141,7 +141,7 @@ export interface Attestation {
   server?: { state: string; rev?: string; problem?: ServerProblem };
 }
 
-/** What is otherwise about a member; what is left out stays as it is. */
+/** Proposed values for a member; a missing field stays as it is. */
 export interface MemberChange {
   memberId: string;
   health?: string;

@@ -1,14 +1,14 @@
-// What the store holds, as refs that follow it.
+// Queries over the phone's databases as refs that update themselves.
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue';
-import { database, type Collections, type Name } from './database.ts';
+import { database, type Collections, type CollectionName } from './database.ts';
 import { liveQuery } from 'dexie';
 import type { RxCollection } from 'rxdb/plugins/core';
 
-type DocumentOf<N extends Name> = Collections[N] extends RxCollection<infer D> ? D : never;
+type DocumentOf<N extends CollectionName> = Collections[N] extends RxCollection<infer D> ? D : never;
 
-/** Every document of a collection; null until they were read for the first time. */
-export function useAll<N extends Name>(name: N): Ref<DocumentOf<N>[] | null> {
-  const found = shallowRef<DocumentOf<N>[] | null>(null);
+/** All documents of a collection; null until they have been read for the first time. */
+export function useCollection<N extends CollectionName>(name: N): Ref<DocumentOf<N>[] | null> {
+  const result = shallowRef<DocumentOf<N>[] | null>(null);
   watch(
     database,
     (opened, _before, onCleanup) => {
@@ -16,18 +16,18 @@ export function useAll<N extends Name>(name: N): Ref<DocumentOf<N>[] | null> {
       const collection = opened.collections[name] as unknown as RxCollection<DocumentOf<N>>;
       const subscription = collection
         .find()
-        .$.subscribe((documents) => (found.value = documents.map((one) => one.toJSON() as DocumentOf<N>)));
+        .$.subscribe((documents) => (result.value = documents.map((document) => document.toJSON() as DocumentOf<N>)));
       onCleanup(() => subscription.unsubscribe());
     },
     { immediate: true },
   );
-  return found;
+  return result;
 }
 
-/** What a question to the phone's own tables gives, asked again whenever they change. */
-export function useLocal<T>(ask: () => Promise<T>, before: T): Ref<T> {
-  const found = shallowRef(before) as Ref<T>;
-  const subscription = liveQuery(ask).subscribe({ next: (value) => (found.value = value), error: console.error });
+/** The result of a query over the local tables, run again whenever they change. */
+export function useLiveQuery<T>(query: () => Promise<T>, initial: T): Ref<T> {
+  const result = shallowRef(initial) as Ref<T>;
+  const subscription = liveQuery(query).subscribe({ next: (value) => (result.value = value), error: console.error });
   onScopeDispose(() => subscription.unsubscribe());
-  return found;
+  return result;
 }

@@ -1,6 +1,6 @@
-// What is this phone's alone: visits being made (saved at every keystroke), photos until the server has them, small
-// remembered things. Not replicated; a visit goes into the replicated store when it is submitted, and as a draft
-// when its screen is left, so that a lost phone costs little.
+// The phone's own database, not replicated: drafts of visits (saved at every keystroke), photos until the server has
+// them, day plans. A visit is copied into the replicated database when it is submitted, and as a draft when its screen
+// is left, so that a lost phone loses little. Its names and fields are stored on phones: they do not change.
 import Dexie, { type EntityTable } from 'dexie';
 import type { Fix, Questioned, Visit } from './documents.ts';
 
@@ -8,24 +8,24 @@ export interface Draft {
   id: string;
   visit: Visit;
   updatedAt: string;
-  /** Where the person was in it. */
+  /** The last step that was open. */
   step: number;
-  /** The names behind `visit.investigatorIds`, for the screen. */
+  /** Names by investigator ID, for the screen. */
   names: Record<string, string>;
-  /** Of a returned visit: what the reviewer questioned, and why. */
+  /** Set when a returned visit is amended: what the reviewer questioned, and why. */
   amends: { questioned: Questioned[]; reason: string } | null;
-  /** Taken from the server's copy: its photos are not on this phone. */
+  /** Restored from the server's copy, whose photos are not on this phone. */
   recovered?: boolean;
 }
 
 export type PhotoState = 'kept' | 'sending' | 'paused' | 'sent' | 'failed';
 
 export interface Photo {
-  /** Also the id of its evidence document. */
+  /** The same as the ID of its evidence document. */
   id: string;
   visitId: string;
   questionId: string;
-  /** Gone once the server has stored the bytes; the small picture stays. */
+  /** Null once the server has stored the bytes; the thumbnail stays. */
   blob: Blob | null;
   thumb: Blob | null;
   sha256: string;
@@ -35,43 +35,43 @@ export interface Photo {
   fix: Fix | null;
   state: PhotoState;
   sentBytes: number;
-  /** Where a begun upload goes on. */
+  /** The tus URL by which an upload is resumed. */
   uploadUrl: string | null;
-  /** What the server last said against it, in the person's words. */
+  /** Why the last attempt failed, as a sentence in the app's language. */
   failure: string | null;
 }
 
-/** A day in this caseworker's own order. */
+/** The assignments of a day in the caseworker's order. */
 export interface DayPlan {
   /** YYYY-MM-DD */
   day: string;
   assignmentIds: string[];
-  /** When it was changed on this phone; null once the server has it. */
+  /** When it was last changed on this phone; null once it has been pushed. */
   changedAt: string | null;
 }
 
-export type Local = Dexie & {
+export type LocalDatabase = Dexie & {
   drafts: EntityTable<Draft, 'id'>;
   photos: EntityTable<Photo, 'id'>;
   plans: EntityTable<DayPlan, 'day'>;
 };
 
-let opened: Local | null = null;
+let opened: LocalDatabase | null = null;
 
-export function openLocal(personId: string): Local {
-  const local = new Dexie(`zoufang-local-${personId}`) as Local;
+export function openLocalDatabase(personId: string): LocalDatabase {
+  const local = new Dexie(`zoufang-local-${personId}`) as LocalDatabase;
   local.version(1).stores({ drafts: 'id', photos: 'id, visitId, state' });
   local.version(2).stores({ plans: 'day' });
   opened = local;
   return local;
 }
 
-export function local(): Local {
+export function localDatabase(): LocalDatabase {
   if (!opened) throw new Error('nobody is signed in');
   return opened;
 }
 
-export async function removeLocal(): Promise<void> {
+export async function deleteLocalDatabase(): Promise<void> {
   await opened?.delete();
   opened = null;
 }

@@ -1,69 +1,69 @@
-// Opens what this person has on this phone, in one window at a time.
+// Opens and closes the databases of the signed-in person; one window at a time holds them.
 import { ref } from 'vue';
 import { session } from '@shared/api/session.ts';
-import { keepForGood } from '../device/storage.ts';
+import { requestPersistentStorage } from '../device/storage.ts';
 import { closeDatabase, openDatabase, removeDatabase } from './database.ts';
-import { openLocal, removeLocal } from './local.ts';
+import { openLocalDatabase, deleteLocalDatabase } from './localDatabase.ts';
 import { startSync, stopSync } from './sync.ts';
-import { startUploads, stopUploads } from './uploads.ts';
+import { startUploads, stopUploads } from './photoUploads.ts';
 
-export type Opening = 'closed' | 'opening' | 'open' | 'elsewhere' | 'failed';
-export const opening = ref<Opening>('closed');
-export const openProblem = ref('');
+export type StoreState = 'closed' | 'opening' | 'open' | 'elsewhere' | 'failed';
+export const storeState = ref<StoreState>('closed');
+export const openError = ref('');
 
-let release: (() => void) | null = null;
+let releaseWindowLock: (() => void) | null = null;
 
 export async function openStore({ takeOver = false } = {}): Promise<void> {
-  opening.value = 'opening';
-  if (!(await holdWindow(takeOver))) {
-    opening.value = 'elsewhere';
+  storeState.value = 'opening';
+  if (!(await acquireWindowLock(takeOver))) {
+    storeState.value = 'elsewhere';
     return;
   }
   try {
     const { personId } = session.person!;
-    openLocal(personId);
+    openLocalDatabase(personId);
     await openDatabase(personId);
-    opening.value = 'open';
+    storeState.value = 'open';
     startSync();
     startUploads();
-    void keepForGood();
+    void requestPersistentStorage();
   } catch (error) {
-    openProblem.value = String(error);
-    opening.value = 'failed';
+    openError.value = String(error);
+    storeState.value = 'failed';
   }
 }
 
 export async function closeStore(): Promise<void> {
   await Promise.all([stopSync(), stopUploads()]);
   await closeDatabase();
-  release?.();
-  opening.value = 'closed';
+  releaseWindowLock?.();
+  storeState.value = 'closed';
 }
 
-/** Everything of this person leaves this phone. */
+/** Delete all data of this person from the phone. */
 export async function clearStore(): Promise<void> {
   const { personId } = session.person!;
   await Promise.all([stopSync(), stopUploads()]);
   await removeDatabase(personId);
-  await removeLocal();
-  release?.();
-  opening.value = 'closed';
+  await deleteLocalDatabase();
+  releaseWindowLock?.();
+  storeState.value = 'closed';
 }
 
-/** True when this window may use the store; another one that holds it gives way when it is taken over. */
-function holdWindow(takeOver: boolean): Promise<boolean> {
+/** Resolve to true when this window got the lock; with `takeOver` the window that held it closes its store. */
+function acquireWindowLock(takeOver: boolean): Promise<boolean> {
   if (!('locks' in navigator)) return Promise.resolve(true);
   return new Promise((resolve) => {
     const options = takeOver ? { steal: true } : { ifAvailable: true };
     navigator.locks
       .request('zoufang.phone', options, (lock) => {
         resolve(lock !== null);
-        if (lock) return new Promise<void>((done) => (release = done));
+        if (lock) return new Promise<void>((done) => (releaseWindowLock = done));
         return undefined;
       })
       .catch(() => {
         // Another window took over.
-        void closeStore().then(() => (opening.value = 'elsewhere'));
+        void closeStore().then(() => (storeState.value = 'elsewhere'));
       });
   });
 }

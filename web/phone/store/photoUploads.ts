@@ -1,5 +1,5 @@
-// Sends photos by tus: two at a time, on from where they stopped, as soon as the server knows their announcement.
-// A photo's bytes stay on the phone until the server says that it has stored them.
+// Uploads photos by tus: two at a time, resumed after an interruption, each once the server has its evidence document.
+// A photo's bytes stay on the phone until its evidence document says that the server has stored them.
 import { Upload } from 'tus-js-client';
 import { reactive } from 'vue';
 import { Problem } from '@shared/api/problems.ts';
@@ -7,90 +7,90 @@ import { accessToken } from '@shared/api/session.ts';
 import { languageTag } from '@shared/i18n.ts';
 import type { Evidence } from './documents.ts';
 import { database } from './database.ts';
-import { local, type Photo } from './local.ts';
+import { localDatabase, type Photo } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 
-const AT_ONCE = 2;
+const MAX_CONCURRENT = 2;
 const CHUNK_BYTES = 512 * 1024;
-const LOOK_MS = 5_000;
-// The server takes a moment to say of a photo that it has it.
-const SOON_MS = 1_500;
-const IN_STORE = new Set(['received', 'verified', 'refused']);
+const POLL_MS = 5_000;
+// The server updates a photo's evidence document shortly after the last byte.
+const FOLLOW_UP_MS = 1_500;
+const RECEIVED_STATES = new Set(['received', 'verified', 'refused']);
 
 export const uploads = reactive({ paused: false });
 
-const running = new Map<string, Upload>();
-let looking: ReturnType<typeof setInterval> | null = null;
+const runningUploads = new Map<string, Upload>();
+let pollTimer: ReturnType<typeof setInterval> | null = null;
 
 export function startUploads(): void {
-  if (looking) return;
-  // What was being sent when the app was killed goes on.
-  void local().photos.where('state').equals('sending').modify({ state: 'kept' });
-  looking = setInterval(() => void look(), LOOK_MS);
-  addEventListener('online', look);
-  void look();
+  if (pollTimer) return;
+  // Resume uploads that were running when the app was killed.
+  void localDatabase().photos.where('state').equals('sending').modify({ state: 'kept' });
+  pollTimer = setInterval(() => void uploadPendingPhotos(), POLL_MS);
+  addEventListener('online', uploadPendingPhotos);
+  void uploadPendingPhotos();
 }
 
 export async function stopUploads(): Promise<void> {
-  if (looking) clearInterval(looking);
-  looking = null;
-  removeEventListener('online', look);
-  await Promise.all([...running.values()].map((one) => one.abort()));
-  running.clear();
+  if (pollTimer) clearInterval(pollTimer);
+  pollTimer = null;
+  removeEventListener('online', uploadPendingPhotos);
+  await Promise.all([...runningUploads.values()].map((upload) => upload.abort()));
+  runningUploads.clear();
 }
 
-export async function pauseAll(paused: boolean): Promise<void> {
+export async function setUploadsPaused(paused: boolean): Promise<void> {
   uploads.paused = paused;
-  if (paused) await Promise.all([...running.keys()].map(halt));
-  else await look();
+  if (paused) await Promise.all([...runningUploads.keys()].map(abortUpload));
+  else await uploadPendingPhotos();
 }
 
 export async function pausePhoto(id: string): Promise<void> {
-  await halt(id);
-  await local().photos.update(id, { state: 'paused' });
+  await abortUpload(id);
+  await localDatabase().photos.update(id, { state: 'paused' });
 }
 
 export async function resumePhoto(id: string): Promise<void> {
-  await local().photos.update(id, { state: 'kept', failure: null });
-  await look();
+  await localDatabase().photos.update(id, { state: 'kept', failure: null });
+  await uploadPendingPhotos();
 }
 
-async function halt(id: string): Promise<void> {
-  await running.get(id)?.abort();
-  running.delete(id);
-  await local().photos.where({ id, state: 'sending' }).modify({ state: 'kept' });
+async function abortUpload(id: string): Promise<void> {
+  await runningUploads.get(id)?.abort();
+  runningUploads.delete(id);
+  await localDatabase().photos.where({ id, state: 'sending' }).modify({ state: 'kept' });
 }
 
-/** Begins what may begin, and forgets the bytes of what the server has stored. */
-export async function look(): Promise<void> {
+/** Start the uploads that may start, and delete the bytes of photos that the server has stored. */
+export async function uploadPendingPhotos(): Promise<void> {
   const store = database.value;
-  if (!store || !looking) return;
-  const announced = new Map<string, Evidence>();
-  for (const one of await store.collections.evidence.find().exec()) {
-    const evidence = one.toJSON() as Evidence;
-    if (evidence.server) announced.set(evidence.id, evidence);
+  if (!store || !pollTimer) return;
+  const evidenceById = new Map<string, Evidence>();
+  for (const document of await store.collections.evidence.find().exec()) {
+    const evidence = document.toJSON() as Evidence;
+    if (evidence.server) evidenceById.set(evidence.id, evidence);
   }
-  for (const photo of await local().photos.where('state').notEqual('sent').toArray()) {
-    const state = announced.get(photo.id)?.server?.state;
-    if (state && IN_STORE.has(state))
-      await local().photos.update(photo.id, { state: 'sent', blob: null, failure: null });
-    else if (state === 'announced' && mayBegin(photo)) begin(photo);
+  for (const photo of await localDatabase().photos.where('state').notEqual('sent').toArray()) {
+    const state = evidenceById.get(photo.id)?.server?.state;
+    if (state && RECEIVED_STATES.has(state))
+      await localDatabase().photos.update(photo.id, { state: 'sent', blob: null, failure: null });
+    else if (state === 'announced' && canStart(photo)) startUpload(photo);
   }
 }
 
-function mayBegin(photo: Photo): boolean {
+function canStart(photo: Photo): boolean {
   return (
     !uploads.paused &&
     navigator.onLine &&
     photo.state === 'kept' &&
     photo.blob !== null &&
-    !running.has(photo.id) &&
-    running.size < AT_ONCE
+    !runningUploads.has(photo.id) &&
+    runningUploads.size < MAX_CONCURRENT
   );
 }
 
-function begin(photo: Photo): void {
-  const keep = (change: Partial<Photo>): void => void local().photos.update(photo.id, change);
+function startUpload(photo: Photo): void {
+  const save = (change: Partial<Photo>): void => void localDatabase().photos.update(photo.id, change);
   const upload = new Upload(photo.blob as Blob, {
     endpoint: '/uploads/',
     uploadUrl: photo.uploadUrl,
@@ -102,33 +102,33 @@ function begin(photo: Photo): void {
       request.setHeader('Authorization', `Bearer ${await accessToken()}`);
       request.setHeader('Accept-Language', languageTag());
     },
-    onUploadUrlAvailable: () => keep({ uploadUrl: upload.url }),
-    onProgress: (sentBytes) => keep({ sentBytes }),
+    onUploadUrlAvailable: () => save({ uploadUrl: upload.url }),
+    onProgress: (sentBytes) => save({ sentBytes }),
     onSuccess: () => {
-      running.delete(photo.id);
-      // Not done before the server says so in the photo's own document.
-      keep({ sentBytes: photo.sizeBytes });
-      setTimeout(syncNow, SOON_MS);
-      void look();
+      runningUploads.delete(photo.id);
+      // Stays `sending` until the evidence document confirms that the server has the bytes.
+      save({ sentBytes: photo.sizeBytes });
+      setTimeout(syncNow, FOLLOW_UP_MS);
+      void uploadPendingPhotos();
     },
     onError: (error) => {
-      running.delete(photo.id);
+      runningUploads.delete(photo.id);
       const offline = !('originalResponse' in error) || !error.originalResponse;
-      keep(offline ? { state: 'kept' } : { state: 'failed', failure: wordsOf(error.originalResponse!) });
+      save(offline ? { state: 'kept' } : { state: 'failed', failure: describeFailure(error.originalResponse!) });
     },
   });
-  running.set(photo.id, upload);
-  keep({ state: 'sending', failure: null });
+  runningUploads.set(photo.id, upload);
+  save({ state: 'sending', failure: null });
   upload.start();
 }
 
-/** What the server said against it, for the person; a proxy says nothing that reads. */
-function wordsOf(answer: { getBody(): string; getStatus(): number }): string {
+/** The server's reason for a refusal as a sentence; a proxy's HTML error page is reduced to its status. */
+function describeFailure(response: { getBody(): string; getStatus(): number }): string {
   let body: Record<string, unknown> = {};
   try {
-    body = JSON.parse(answer.getBody()) as Record<string, unknown>;
+    body = JSON.parse(response.getBody()) as Record<string, unknown>;
   } catch {
-    // not the server's own word
+    // Not JSON, so not the server's own response.
   }
-  return new Problem(answer.getStatus(), body).sentence;
+  return new Problem(response.getStatus(), body).sentence;
 }

@@ -1,13 +1,13 @@
-// What a caseworker would change about a household: it waits for an officer, and until then may be withdrawn.
+// Change proposals about a household: an officer decides on them, and until then they can be withdrawn.
 import { newId } from '@shared/ids.ts';
 import { database } from './database.ts';
-import type { Changes, Household, Proposal } from './documents.ts';
-import { local } from './local.ts';
+import type { Changes, Household } from './documents.ts';
+import { localDatabase } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 
-export async function propose(household: Household, changes: Changes, note: string): Promise<void> {
-  const draft = await local()
-    .drafts.filter((one) => one.visit.householdId === household.id)
+export async function submitProposal(household: Household, changes: Changes, note: string): Promise<void> {
+  const draft = await localDatabase()
+    .drafts.filter((draft) => draft.visit.householdId === household.id)
     .first();
   await database.value!.collections.proposals.insert({
     id: newId(),
@@ -20,13 +20,8 @@ export async function propose(household: Household, changes: Changes, note: stri
   syncNow();
 }
 
-export async function withdraw(id: string): Promise<void> {
+export async function withdrawProposal(id: string): Promise<void> {
   const stored = await database.value!.collections.proposals.findOne(id).exec();
   await stored?.incrementalRemove();
   syncNow();
-}
-
-/** Not yet at the server. */
-export function proposalWaits(one: Proposal): boolean {
-  return !one.server?.receivedAt && !one.server?.problem;
 }

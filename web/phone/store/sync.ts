@@ -1,19 +1,19 @@
-// Replication of every collection with the server, on RxDB's wire. Pulls and pushes go on by themselves while there
-// is a network; a stream tells when there is something new, and what a person may wait for asks at once (`syncNow`).
+// Replicates every collection with the server by RxDB's replication protocol. Pull and push repeat while there is a
+// network; an event stream announces changes, and actions that a person waits for call `syncNow`.
 //
-// When the server finds that this phone holds something else than it should (`sync.digest_mismatch`), what only comes
-// down is thrown away and fetched anew; where the phone writes too, it forgets what the server is believed to hold:
-// everything goes up again, then comes down. The outbox is never touched by either.
+// When the server's digest differs from the phone's (`sync.digest_mismatch`), a read-only collection is dropped and
+// pulled again; a writable one gets a new replication identifier, so that RxDB pushes every document again and then
+// pulls. Neither deletes anything from the outbox.
 import { reactive } from 'vue';
 import { replicateRxCollection, type RxReplicationState } from 'rxdb/plugins/replication';
 import { Subject } from 'rxjs';
 import { authorizedFetch } from '@shared/api/client.ts';
 import { Problem, readProblem, Unreachable } from '@shared/api/problems.ts';
 import { sha256, toHex } from '@shared/ids.ts';
-import { database, READ_ONLY, renewCollection, type Name } from './database.ts';
+import { database, READ_ONLY, recreateCollection, type CollectionName } from './database.ts';
 import { notices } from '../notices.ts';
-import { exchangeDayPlans } from './dayplans.ts';
-import { countWaiting } from './outbox.ts';
+import { syncDayPlans } from './dayPlans.ts';
+import { countPendingRows } from './pending.ts';
 
 interface Checkpoint {
   id: string;
@@ -24,41 +24,41 @@ type Document = { id: string; _deleted: boolean; server?: { rev?: string } };
 type Replication = RxReplicationState<never, Checkpoint>;
 
 const SCHEMA_VERSION = 1;
-const BATCH = 200;
+const PULL_BATCH = 200;
 const RETRY_MS = 10_000;
-const LOOK_MS = 60_000;
-const SOON_MS = 1_500;
-const DIGEST_EVERY_MS = 10 * 60_000;
-// What changes while a caseworker waits for it. One stream each; the rest follows.
-const STREAMED: Name[] = ['visits', 'assignments'];
+const POLL_MS = 60_000;
+const FOLLOW_UP_MS = 1_500;
+const DIGEST_INTERVAL_MS = 10 * 60_000;
+// Collections that change while a caseworker is waiting for them have an event stream each; the others are polled.
+const STREAMED_COLLECTIONS: CollectionName[] = ['visits', 'assignments'];
 
 export const sync = reactive({
-  /** Replications that are at work just now. */
+  /** Number of replications that are running at the moment. */
   active: 0,
-  /** When everything was last known to be in step. */
+  /** Time of the last successful request. */
   lastAt: null as number | null,
-  /** The last thing that went wrong, but for a missing network. */
+  /** The server's last refusal; a missing network does not count. */
   problem: null as Problem | null,
-  /** This version of the app is too old for the server. */
+  /** The server no longer supports this version of the app. */
   appTooOld: false,
-  /** Stopped by the person. */
+  /** Paused by the person. */
   paused: false,
 });
 
-const running = new Map<Name, Replication>();
-const resync = new Map<Name, Subject<'RESYNC'>>();
-const digestAt = new Map<Name, number>();
-let stopped: AbortController | null = null;
+const replications = new Map<CollectionName, Replication>();
+const resyncSubjects = new Map<CollectionName, Subject<'RESYNC'>>();
+const lastDigestAt = new Map<CollectionName, number>();
+let syncController: AbortController | null = null;
 
 export function startSync(): void {
-  if (stopped || sync.paused) return;
-  stopped = new AbortController();
-  const { signal } = stopped;
-  for (const name of Object.keys(database.value!.collections) as Name[]) start(name);
-  for (const name of STREAMED) void listen(name, signal);
-  exchangeQuietly();
-  const looking = setInterval(() => document.visibilityState === 'visible' && syncNow(), LOOK_MS);
-  signal.addEventListener('abort', () => clearInterval(looking));
+  if (syncController || sync.paused) return;
+  syncController = new AbortController();
+  const { signal } = syncController;
+  for (const name of Object.keys(database.value!.collections) as CollectionName[]) startReplication(name);
+  for (const name of STREAMED_COLLECTIONS) void subscribeToChanges(name, signal);
+  syncDayPlansAndNotices();
+  const pollTimer = setInterval(() => document.visibilityState === 'visible' && syncNow(), POLL_MS);
+  signal.addEventListener('abort', () => clearInterval(pollTimer));
   for (const [target, event] of [
     [window, 'online'],
     [document, 'visibilitychange'],
@@ -68,93 +68,94 @@ export function startSync(): void {
 }
 
 export async function stopSync(): Promise<void> {
-  stopped?.abort();
-  stopped = null;
-  await Promise.all([...running.values()].map((one) => one.cancel()));
-  running.clear();
+  syncController?.abort();
+  syncController = null;
+  await Promise.all([...replications.values()].map((replication) => replication.cancel()));
+  replications.clear();
   sync.active = 0;
-  Object.assign(notices, { items: [], unread: 0 }); // who comes next is told of other things
+  Object.assign(notices, { items: [], unread: 0 }); // the next person has other notices
 }
 
 /** Push and pull everything now. */
 export function syncNow(): void {
-  for (const subject of resync.values()) subject.next('RESYNC');
-  exchangeQuietly();
+  for (const subject of resyncSubjects.values()) subject.next('RESYNC');
+  syncDayPlansAndNotices();
 }
 
-/** What goes wrong is on the line above every screen. */
-function exchangeQuietly(): void {
-  if (!stopped) return;
-  void noted(exchangeDayPlans()).catch(() => undefined);
+/** Errors are shown by the sync status above every screen. */
+function syncDayPlansAndNotices(): void {
+  if (!syncController) return;
+  void trackResult(syncDayPlans()).catch(() => undefined);
   void notices.load();
 }
 
-function start(name: Name): void {
-  const stream = new Subject<'RESYNC'>();
-  resync.set(name, stream);
+function startReplication(name: CollectionName): void {
+  const resync = new Subject<'RESYNC'>();
+  resyncSubjects.set(name, resync);
   const replication = replicateRxCollection<Document, Checkpoint>({
     collection: database.value!.collections[name] as never,
-    replicationIdentifier: `zoufang-${name}-${generation(name)}`,
+    replicationIdentifier: `zoufang-${name}-${getGeneration(name)}`,
     live: true,
     retryTime: RETRY_MS,
     waitForLeadership: false,
     pull: {
-      batchSize: BATCH,
-      stream$: stream.asObservable() as never,
-      handler: (checkpoint, limit) => noted(pull(name, checkpoint, limit)),
+      batchSize: PULL_BATCH,
+      stream$: resync.asObservable() as never,
+      handler: (checkpoint, limit) => trackResult(pull(name, checkpoint, limit)),
     },
-    ...(READ_ONLY.has(name) ? {} : { push: { batchSize: 50, handler: (rows: unknown[]) => noted(push(name, rows)) } }),
+    ...(READ_ONLY.has(name)
+      ? {}
+      : { push: { batchSize: 50, handler: (rows: unknown[]) => trackResult(push(name, rows)) } }),
   }) as unknown as Replication;
-  let was = false;
-  replication.active$.subscribe((is) => {
-    if (is !== was) sync.active += is ? 1 : -1;
-    was = is;
+  let wasActive = false;
+  replication.active$.subscribe((isActive) => {
+    if (isActive !== wasActive) sync.active += isActive ? 1 : -1;
+    wasActive = isActive;
   });
   replication.error$.subscribe((error) => {
     const inner = (error.parameters as { errors?: { code?: string; message?: string }[] } | undefined)?.errors?.[0];
     if (inner?.code === 'sync.digest_mismatch' || JSON.stringify(inner ?? '').includes('sync.digest_mismatch')) {
-      void reload(name);
+      void restartReplication(name);
     }
   });
-  running.set(name, replication);
+  replications.set(name, replication);
 }
 
-async function pull(name: Name, checkpoint: Checkpoint | undefined, limit: number) {
+async function pull(name: CollectionName, checkpoint: Checkpoint | undefined, limit: number) {
   const { id, lwt } = checkpoint ?? { id: '', lwt: 0 };
   const query = new URLSearchParams({ id, lwt: String(lwt), limit: String(limit) });
-  const held = await digestWhenDue(name);
-  if (held) query.set('digest', held);
-  const told = (await request(`${address(name)}/pull?${query}`, {
+  const digest = await computeDigestIfDue(name);
+  if (digest) query.set('digest', digest);
+  return (await fetchJson(`${getEndpoint(name)}/pull?${query}`, {
     headers: {
       'X-App-Version': __APP_VERSION__,
       'X-Device-Time': new Date().toISOString(),
-      'X-Pending-Rows': String(await countWaiting()),
+      'X-Pending-Rows': String(await countPendingRows()),
     },
-  })) as { documents: Document[]; checkpoint: Checkpoint };
-  return told as { documents: never[]; checkpoint: Checkpoint };
+  })) as { documents: never[]; checkpoint: Checkpoint };
 }
 
-async function push(name: Name, rows: unknown[]): Promise<never[]> {
+async function push(name: CollectionName, rows: unknown[]): Promise<never[]> {
   const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(rows) };
-  const refused = (await request(`${address(name)}/push`, init)) as never[];
-  // What the server says of it comes by the next pull: soon, not at the next look.
-  setTimeout(() => resync.get(name)?.next('RESYNC'), SOON_MS);
-  return refused;
+  const conflicts = (await fetchJson(`${getEndpoint(name)}/push`, init)) as never[];
+  // The server's fields arrive with a pull: follow up soon instead of at the next poll.
+  setTimeout(() => resyncSubjects.get(name)?.next('RESYNC'), FOLLOW_UP_MS);
+  return conflicts;
 }
 
-async function request(path: string, init: RequestInit): Promise<unknown> {
-  const answer = await authorizedFetch(path, init);
-  if (answer.ok) return answer.json();
-  throw await readProblem(answer);
+async function fetchJson(path: string, init: RequestInit): Promise<unknown> {
+  const response = await authorizedFetch(path, init);
+  if (response.ok) return response.json();
+  throw await readProblem(response);
 }
 
-/** Notes how it went for the screen, and does what the server asks for. */
-async function noted<T>(work: Promise<T>): Promise<T> {
+/** Record success or refusal in `sync` for the screen. */
+async function trackResult<T>(pending: Promise<T>): Promise<T> {
   try {
-    const told = await work;
+    const result = await pending;
     sync.lastAt = Date.now();
     sync.problem = null;
-    return told;
+    return result;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (error.code === 'sync.schema_version_gone') sync.appTooOld = true;
@@ -163,57 +164,57 @@ async function noted<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-function address(name: Name): string {
+function getEndpoint(name: CollectionName): string {
   return `/field/v1/sync/${name}/${SCHEMA_VERSION}`;
 }
 
-// --- does this phone hold what it should?
+// --- digest of a collection
 
-async function digestWhenDue(name: Name): Promise<string | null> {
-  const before = digestAt.get(name);
-  if (before === undefined) {
-    // The first pull after opening brings what is new; the digest is for the next.
-    digestAt.set(name, Date.now() - DIGEST_EVERY_MS);
+async function computeDigestIfDue(name: CollectionName): Promise<string | null> {
+  const lastAt = lastDigestAt.get(name);
+  if (lastAt === undefined) {
+    // The first pull after opening fetches pending changes; only later pulls compare digests.
+    lastDigestAt.set(name, Date.now() - DIGEST_INTERVAL_MS);
     return null;
   }
-  if (Date.now() - before < DIGEST_EVERY_MS) return null;
-  digestAt.set(name, Date.now());
-  return heldDigest(name);
+  if (Date.now() - lastAt < DIGEST_INTERVAL_MS) return null;
+  lastDigestAt.set(name, Date.now());
+  return computeDigest(name);
 }
 
-/** The twin of `held_digest` in field_api/sync/digest.py. */
-async function heldDigest(name: Name): Promise<string> {
+/** XOR over the SHA-256 of id and revision of every document; the server computes the same (field_api/sync/digest.py). */
+async function computeDigest(name: CollectionName): Promise<string> {
   const documents = await database.value!.collections[name].find().exec();
   const sum = new Uint8Array(32);
-  for (const one of documents) {
-    const { id, server } = one.toJSON() as unknown as Document;
+  for (const document of documents) {
+    const { id, server } = document.toJSON() as unknown as Document;
     if (server?.rev === undefined) continue;
-    const hashed = await sha256(new TextEncoder().encode(`${id}\n${server.rev}`));
-    hashed.forEach((byte, place) => (sum[place]! ^= byte));
+    const hash = await sha256(new TextEncoder().encode(`${id}\n${server.rev}`));
+    hash.forEach((byte, index) => (sum[index]! ^= byte));
   }
   return toHex(sum);
 }
 
-async function reload(name: Name): Promise<void> {
-  await running.get(name)?.cancel();
-  running.delete(name);
-  localStorage.setItem(`zoufang.generation.${name}`, String(generation(name) + 1));
-  if (READ_ONLY.has(name)) await renewCollection(name);
-  start(name);
+async function restartReplication(name: CollectionName): Promise<void> {
+  await replications.get(name)?.cancel();
+  replications.delete(name);
+  localStorage.setItem(`zoufang.generation.${name}`, String(getGeneration(name) + 1));
+  if (READ_ONLY.has(name)) await recreateCollection(name);
+  startReplication(name);
 }
 
-function generation(name: Name): number {
+function getGeneration(name: CollectionName): number {
   return Number(localStorage.getItem(`zoufang.generation.${name}`) ?? 0);
 }
 
-// --- the stream
+// --- event stream
 
-async function listen(name: Name, signal: AbortSignal): Promise<void> {
+async function subscribeToChanges(name: CollectionName, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      const answer = await authorizedFetch(`${address(name)}/pullStream`, { signal });
-      if (!answer.ok || !answer.body) throw await readProblem(answer);
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      const response = await authorizedFetch(`${getEndpoint(name)}/pullStream`, { signal });
+      if (!response.ok || !response.body) throw await readProblem(response);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;

@@ -1,26 +1,26 @@
-// A visit from its first fix to its submission. It is a draft of this phone's own until then (store/local.ts); what
-// is submitted goes into the replicated store with the announcements of its photos.
+// A visit from its first fix to its submission. Until then it is a draft in the local database; on submission it is
+// written into the replicated database together with the evidence documents of its photos.
 import { toRaw } from 'vue';
 import { newId, newVisitId, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
 import { database } from './database.ts';
-import { local, type Draft, type Photo } from './local.ts';
+import { localDatabase, type Draft, type Photo } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
-import { shrink } from '../device/pictures.ts';
+import { createThumbnail } from '../device/thumbnails.ts';
 
-export async function beginVisit(assignment: Assignment, author: { personId: string; name: string }): Promise<Draft> {
-  const known = await local()
-    .drafts.filter((one) => one.visit.assignmentId === assignment.id && !one.amends)
+export async function startVisit(assignment: Assignment, author: { personId: string; name: string }): Promise<Draft> {
+  const existing = await localDatabase()
+    .drafts.filter((draft) => draft.visit.assignmentId === assignment.id && !draft.amends)
     .first();
-  if (known) return known;
+  if (existing) return existing;
   const partner = assignment.partnerId ? [assignment.partnerId] : [];
   const names = {
     [author.personId]: author.name,
     ...(partner[0] ? { [partner[0]]: assignment.partnerName ?? '' } : {}),
   };
-  const copies = (await database.value!.collections.visits.find().exec()).map((one) => one.toJSON() as Visit);
-  const copy = copies.find((one) => one.assignmentId === assignment.id && isOwnDraft(one, author.personId));
-  if (copy) return recover(copy, names);
+  const copies = (await database.value!.collections.visits.find().exec()).map((visit) => visit.toJSON() as Visit);
+  const copy = copies.find((visit) => visit.assignmentId === assignment.id && isOwnDraft(visit, author.personId));
+  if (copy) return recoverDraft(copy, names);
   const visit: Visit = {
     id: newVisitId(),
     householdId: assignment.householdId,
@@ -41,61 +41,63 @@ export async function beginVisit(assignment: Assignment, author: { personId: str
     photos: [],
   };
   const draft: Draft = { id: visit.id, visit, names, updatedAt: new Date().toISOString(), step: 0, amends: null };
-  await local().drafts.put(draft);
+  await localDatabase().drafts.put(draft);
   return draft;
 }
 
-/** Begun by this person, here or on a phone that was lost, and not submitted. */
+/** A visit that this person began, here or on a lost phone, and has not submitted. */
 export function isOwnDraft(visit: Visit, personId: string): boolean {
   return visit.state === 'draft' && visit.investigatorIds[0] === personId;
 }
 
-/** The server's copy of a visit that this phone has no more: its words, without the photos, which are nowhere else. */
-async function recover(copy: Visit, names: Record<string, string>): Promise<Draft> {
-  const { server: _, ...said } = structuredClone(copy);
-  const here = new Set((await local().photos.where({ visitId: copy.id }).toArray()).map((one) => one.id));
-  const gone = new Set(evidenceIn(said.answers).filter((id) => !here.has(id)));
-  for (const [question, answer] of Object.entries(said.answers)) {
+/** Restore a draft from the server's copy; photos that are not on this phone are removed from its answers. */
+async function recoverDraft(copy: Visit, names: Record<string, string>): Promise<Draft> {
+  const { server: _, ...fields } = structuredClone(copy);
+  const photosHere = new Set(
+    (await localDatabase().photos.where({ visitId: copy.id }).toArray()).map((photo) => photo.id),
+  );
+  const missing = new Set(listEvidenceIds(fields.answers).filter((id) => !photosHere.has(id)));
+  for (const [question, answer] of Object.entries(fields.answers)) {
     if (!Array.isArray(answer)) continue;
-    said.answers[question] = answer.filter((one) => !gone.has(evidenceOf(one) ?? ''));
-    if (answer.length && !(said.answers[question] as unknown[]).length) delete said.answers[question];
+    fields.answers[question] = answer.filter((item) => !missing.has(getEvidenceId(item) ?? ''));
+    if (answer.length && !(fields.answers[question] as unknown[]).length) delete fields.answers[question];
   }
   const draft: Draft = {
     id: copy.id,
-    visit: said,
+    visit: fields,
     names,
     updatedAt: new Date().toISOString(),
     step: 0,
     amends: null,
-    recovered: gone.size > 0,
+    recovered: missing.size > 0,
   };
-  await local().drafts.put(draft);
+  await localDatabase().drafts.put(draft);
   return draft;
 }
 
-/** At every keystroke. */
+/** Called at every keystroke. */
 export async function saveDraft(draft: Draft): Promise<void> {
-  await local().drafts.put(plain({ ...draft, updatedAt: new Date().toISOString() }));
+  await localDatabase().drafts.put(toPlain({ ...draft, updatedAt: new Date().toISOString() }));
 }
 
-/** When the visit's screen is left: the server gets a copy, so that a lost phone costs little. */
+/** Replicate a copy of the draft when its screen is left, so that a lost phone loses little. */
 export async function backUpDraft(draft: Draft): Promise<void> {
   if (draft.amends || !draft.visit.startedAt) return;
-  await putVisit(plain(draft.visit));
+  await putVisit(toPlain(draft.visit));
 }
 
-/** With the mark of the server's state it was taken from, by which both sides count what this phone holds. */
-async function putVisit({ server: _, ...said }: Visit): Promise<void> {
+/** Write a visit with the revision of the server's state it is based on, which the digests of both sides cover. */
+async function putVisit({ server: _, ...fields }: Visit): Promise<void> {
   const visits = database.value!.collections.visits;
-  const rev = ((await visits.findOne(said.id).exec())?.toJSON() as Visit | undefined)?.server?.rev;
-  await visits.incrementalUpsert({ ...said, ...(rev ? { server: { state: 'changed', rev } } : {}) });
+  const rev = ((await visits.findOne(fields.id).exec())?.toJSON() as Visit | undefined)?.server?.rev;
+  await visits.incrementalUpsert({ ...fields, ...(rev ? { server: { state: 'changed', rev } } : {}) });
 }
 
 export async function discardDraft(draft: Draft): Promise<void> {
   const stored = await database.value!.collections.visits.findOne(draft.id).exec();
   if (stored && !draft.amends) await stored.incrementalRemove();
-  if (!draft.amends) await local().photos.where({ visitId: draft.id }).delete();
-  await local().drafts.delete(draft.id);
+  if (!draft.amends) await localDatabase().photos.where({ visitId: draft.id }).delete();
+  await localDatabase().drafts.delete(draft.id);
 }
 
 export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix: Fix | null): Promise<Photo> {
@@ -104,7 +106,7 @@ export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix
     visitId: draft.id,
     questionId,
     blob: file,
-    thumb: await shrink(file, 240),
+    thumb: await createThumbnail(file, 240),
     sha256: await sha256Hex(file),
     sizeBytes: file.size,
     mediaType: file.type || 'image/jpeg',
@@ -115,26 +117,26 @@ export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix
     uploadUrl: null,
     failure: null,
   };
-  await local().photos.put(plain(photo));
+  await localDatabase().photos.put(toPlain(photo));
   return photo;
 }
 
-/** The visit as it stands is final; everything goes to the server as soon as there is a network. */
+/** Submit the visit as final; it is pushed as soon as there is a network. */
 export async function submitVisit(draft: Draft): Promise<void> {
   const store = database.value!.collections;
-  const listed = new Set(evidenceIn(draft.visit.answers));
-  const taken = await local().photos.where({ visitId: draft.id }).toArray();
-  const kept = draft.visit.photos.filter((one) => listed.has(one.id));
-  const added = taken.filter((one) => listed.has(one.id) && !kept.some(({ id }) => id === one.id));
-  const known = new Set((await store.evidence.find().exec()).map((one) => one.id));
-  await store.evidence.bulkInsert(added.filter((one) => !known.has(one.id)).map(announcement));
+  const listedIds = new Set(listEvidenceIds(draft.visit.answers));
+  const taken = await localDatabase().photos.where({ visitId: draft.id }).toArray();
+  const kept = draft.visit.photos.filter((photo) => listedIds.has(photo.id));
+  const added = taken.filter((photo) => listedIds.has(photo.id) && !kept.some(({ id }) => id === photo.id));
+  const evidenceIds = new Set((await store.evidence.find().exec()).map((evidence) => evidence.id));
+  await store.evidence.bulkInsert(added.filter((photo) => !evidenceIds.has(photo.id)).map(createEvidence));
   const photos = [...kept, ...added.map(({ id, sha256 }) => ({ id, sha256 }))];
-  await putVisit({ ...plain(draft.visit), state: 'submitted', photos });
-  await local().drafts.delete(draft.id);
+  await putVisit({ ...toPlain(draft.visit), state: 'submitted', photos });
+  await localDatabase().drafts.delete(draft.id);
   syncNow();
 }
 
-function announcement(photo: Photo): Evidence {
+function createEvidence(photo: Photo): Evidence {
   return {
     id: photo.id,
     visitId: photo.visitId,
@@ -148,82 +150,85 @@ function announcement(photo: Photo): Evidence {
   };
 }
 
-/** Every photo and signature that the answers point at. */
-export function evidenceIn(answers: Visit['answers']): string[] {
-  const found: string[] = [];
+/** The IDs of all photos and signatures in the answers. */
+export function listEvidenceIds(answers: Visit['answers']): string[] {
+  const ids: string[] = [];
   for (const answer of Object.values(answers)) {
     for (const item of Array.isArray(answer) ? answer : []) {
-      const id = evidenceOf(item);
-      if (id) found.push(id);
+      const id = getEvidenceId(item);
+      if (id) ids.push(id);
     }
   }
-  return found;
+  return ids;
 }
 
-/** The photo or signature that an item of an answer is. */
-function evidenceOf(item: unknown): string | null {
+/** The evidence ID of an item of an answer; null when it is neither a photo nor a signature. */
+function getEvidenceId(item: unknown): string | null {
   const id = typeof item === 'string' ? item : (item as { evidenceId?: string } | null)?.evidenceId;
   return id && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : null;
 }
 
-/** A returned visit is open again, for what was questioned; what was recorded at the door stays as it was. */
-export async function beginAmendment(visit: Visit, names: Record<string, string>): Promise<Draft> {
-  const { server, ...said } = structuredClone(visit);
+/** Reopen a returned visit for the questioned answers; times, fixes and people stay as recorded. */
+export async function startAmendment(visit: Visit, names: Record<string, string>): Promise<Draft> {
+  const { server, ...fields } = structuredClone(visit);
   const draft: Draft = {
     id: visit.id,
-    visit: { ...said, amendment: { reason: '', amendedAt: new Date().toISOString() } },
+    visit: { ...fields, amendment: { reason: '', amendedAt: new Date().toISOString() } },
     names,
     updatedAt: new Date().toISOString(),
     step: 0,
     amends: { questioned: server?.decision?.questioned ?? [], reason: server?.decision?.reason ?? '' },
   };
-  await local().drafts.put(draft);
+  await localDatabase().drafts.put(draft);
   return draft;
 }
 
-/** What the server kept out comes back to be mended: the visit is a draft of this phone again. */
+/** Turn a visit that the server refused into a draft again, so that it can be corrected. */
 export async function reopenRefused(visit: Visit, names: Record<string, string>): Promise<Draft> {
-  const { server: _, ...said } = visit;
+  const { server: _, ...fields } = visit;
   const draft: Draft = {
     id: visit.id,
-    visit: { ...structuredClone(said), state: 'draft', photos: [] },
+    visit: { ...structuredClone(fields), state: 'draft', photos: [] },
     names,
     updatedAt: new Date().toISOString(),
     step: 0,
     amends: null,
   };
-  await local().drafts.put(draft);
+  await localDatabase().drafts.put(draft);
   return draft;
 }
 
-/** This person's own word, with their own fix, that they were at this visit. */
+/** Attest that the signed-in person took part in this visit, with their own fix. */
 export async function attest(visitId: string, fix: Fix | null): Promise<void> {
   const store = database.value!.collections.attestations;
-  const given = (await store.find().exec()).some((one) => (one.toJSON() as Attestation).visitId === visitId);
-  if (given) return;
+  const exists = (await store.find().exec()).some(
+    (attestation) => (attestation.toJSON() as Attestation).visitId === visitId,
+  );
+  if (exists) return;
   await store.insert({ id: newId(), visitId, attestedAt: new Date().toISOString(), fix });
   syncNow();
 }
 
-/** What a condition may know of the members on this day. */
-export function memberFacts(household: Household, today: string) {
-  return household.members.map((one) => ({
-    memberId: one.id,
-    age: ageOn(one.bornOn, today),
-    sex: one.sex,
-    relation: one.relation,
+/** The facts about members that a checklist's conditions may use, as of this day. */
+export function getMemberFacts(household: Household, today: string) {
+  return household.members.map((member) => ({
+    memberId: member.id,
+    age: calculateAge(member.bornOn, today),
+    sex: member.sex,
+    relation: member.relation,
   }));
 }
 
-export function ageOn(bornOn: string, today: string): number {
-  const [year, rest] = [Number(today.slice(0, 4)) - Number(bornOn.slice(0, 4)), today.slice(5) < bornOn.slice(5)];
-  return year - (rest ? 1 : 0);
+export function calculateAge(bornOn: string, today: string): number {
+  const years = Number(today.slice(0, 4)) - Number(bornOn.slice(0, 4));
+  const beforeBirthday = today.slice(5) < bornOn.slice(5);
+  return years - (beforeBirthday ? 1 : 0);
 }
 
-/** IndexedDB and RxDB take no reactive proxies; blobs are kept as they are. */
-function plain<T>(value: T): T {
+/** Strip reactive proxies, which IndexedDB and RxDB cannot store; blobs are passed through. */
+function toPlain<T>(value: T): T {
   const raw = toRaw(value);
-  if (Array.isArray(raw)) return raw.map(plain) as T;
+  if (Array.isArray(raw)) return raw.map(toPlain) as T;
   if (raw === null || typeof raw !== 'object' || raw instanceof Blob) return raw;
-  return Object.fromEntries(Object.entries(raw).map(([key, inner]) => [key, plain(inner)])) as T;
+  return Object.fromEntries(Object.entries(raw).map(([key, inner]) => [key, toPlain(inner)])) as T;
 }

@@ -5,24 +5,25 @@ vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
 const { describeFieldError } = await import('./fieldErrors.ts');
 const { Problem } = await import('./problems.ts');
 
-test('a refused field is named with its reason, in words', () => {
-  const said = (pointer: string, code: string, detail: string): string => describeFieldError({ pointer, code, detail });
-  expect(said('/members/1/idNumber', 'id.check_digit', '1101**********0021')).toBe(
+test('a refused field is described with its label and its reason', () => {
+  const describe = (pointer: string, code: string, detail: string): string =>
+    describeFieldError({ pointer, code, detail });
+  expect(describe('/members/1/idNumber', 'id.check_digit', '1101**********0021')).toBe(
     '家庭成员 第 2 项 身份证号：最后一位对不上，请核对',
   );
-  expect(said('/text', 'field.invalid', 'Expected `str` of length <= 2000')).toBe('内容：最多 2000 个字');
-  expect(said('/text', 'field.invalid', 'Expected `str` of length >= 2')).toBe('内容：至少 2 个字');
-  expect(said('/data', 'field.invalid', 'Object missing required field `name`')).toBe('姓名：没有填写');
-  expect(said('/amountFen', 'field.invalid', 'Expected `int` >= 0')).toBe('金额：不能小于 0');
-  expect(said('/idEnding', 'field.invalid', "Expected `str` matching regex '^[0-9]{3}[0-9X]$'")).toBe(
+  expect(describe('/text', 'field.invalid', 'Expected `str` of length <= 2000')).toBe('内容：最多 2000 个字');
+  expect(describe('/text', 'field.invalid', 'Expected `str` of length >= 2')).toBe('内容：至少 2 个字');
+  expect(describe('/data', 'field.invalid', 'Object missing required field `name`')).toBe('姓名：没有填写');
+  expect(describe('/amountFen', 'field.invalid', 'Expected `int` >= 0')).toBe('金额：不能小于 0');
+  expect(describe('/idEnding', 'field.invalid', "Expected `str` matching regex '^[0-9]{3}[0-9X]$'")).toBe(
     '身份证号后四位：格式不对',
   );
-  expect(said('/answers/opinion', 'answer.required', '“理由和建议”必填')).toContain('“理由和建议”必填');
-  expect(said('/areaCode', 'area.unknown', '339999')).toBe('地区：没有这个地区');
-  expect(said('/x', 'strange.code', '42')).toBe('“x”：填写不正确'); // what only a program reads is not shown
+  expect(describe('/answers/opinion', 'answer.required', '“理由和建议”必填')).toContain('“理由和建议”必填');
+  expect(describe('/areaCode', 'area.unknown', '339999')).toBe('地区：没有这个地区');
+  expect(describe('/x', 'strange.code', '42')).toBe('“x”：填写不正确'); // internal details are not shown
 });
 
-test('a problem is said with all that was refused', () => {
+test('a problem lists every refused field', () => {
   const errors = [
     { pointer: '/name', code: 'field.invalid', detail: 'Expected `str` of length >= 1' },
     { pointer: '/phone', code: 'field.invalid', detail: 'Expected `str` of length <= 40' },

@@ -1,5 +1,5 @@
-// Which field was refused and why, in words: the server names a place (an RFC 6901 pointer), a code, and often the
-// bare rule that was broken, as its validator writes it.
+// Describes the field errors of a problem response: the server gives a JSON pointer (RFC 6901), a code, and often the
+// validator's own message.
 import { defineMessages, type Message } from '../i18n.ts';
 
 export interface FieldError {
@@ -90,30 +90,33 @@ const FIELDS: Record<string, Message> = {
   value: ['值', 'value'],
 };
 
-const codes = defineMessages(CODES);
-const fields = defineMessages(FIELDS);
+const translateCode = defineMessages(CODES);
+const translateField = defineMessages(FIELDS);
 
 /** “身份证号：最后一位对不上，请核对”. */
-export function describeFieldError(fault: FieldError): string {
-  const why = fault.code in CODES ? codes(fault.code) : (ruleWords(fault.detail) ?? wordsOr(fault.detail));
-  const field = fieldWords(fault);
+export function describeFieldError(error: FieldError): string {
+  const why =
+    error.code in CODES ? translateCode(error.code) : (translateValidation(error.detail) ?? showSentence(error.detail));
+  const field = describeField(error);
   return field ? t('colon', { field, why }) : why;
 }
 
-/** The innermost named step of the pointer, with its place in a list: “家庭成员 第 2 项 身份证号”. */
-function fieldWords({ pointer, detail }: FieldError): string {
+/** The last three steps of the pointer as labels, with positions in lists: “家庭成员 第 2 项 身份证号”. */
+function describeField({ pointer, detail }: FieldError): string {
   const missing = /missing required field `(\w+)`|unknown field `(\w+)`/.exec(detail);
   const steps = [...pointer.split('/'), missing?.[1] ?? missing?.[2] ?? ''].filter(
-    (one) => one && one !== 'data' && one !== '$',
+    (step) => step && step !== 'data' && step !== '$',
   );
   return steps
-    .map((one) => (/^\d+$/.test(one) ? t('place', { n: Number(one) + 1 }) : one in FIELDS ? fields(one) : `“${one}”`))
+    .map((step) =>
+      /^\d+$/.test(step) ? t('place', { n: Number(step) + 1 }) : step in FIELDS ? translateField(step) : `“${step}”`,
+    )
     .slice(-3)
     .join(' ');
 }
 
-/** What msgspec says of a value, for a person; null where it is a sentence already. */
-function ruleWords(detail: string): string | null {
+/** Translate a validation message of msgspec; null when it is none. */
+function translateValidation(detail: string): string | null {
   const length = /Expected `(str|array|object)` of length (<=|>=) (\d+)/.exec(detail);
   if (length) {
     const [, type, sign, n] = length;
@@ -130,7 +133,7 @@ function ruleWords(detail: string): string | null {
   return /Expected `int`/.test(detail) ? t('number') : null;
 }
 
-/** A sentence for people is passed on; a bare name or number of the program's is not. */
-function wordsOr(detail: string): string {
+/** Pass on a detail that is a sentence for people; replace a bare name or number by a general message. */
+function showSentence(detail: string): string {
   return /\p{Script=Han}|\w+ \w+ \w+/u.test(detail) ? detail : t('invalid');
 }

@@ -1,5 +1,5 @@
-// What can go wrong on the wire, as errors: a `Problem` is the server's word (RFC 9457, a stable `code`, a sentence in
-// the reader's language), `Unreachable` is no answer at all.
+// Errors of API calls: a `Problem` is a problem response of the server (RFC 9457, with a stable `code` and texts in the
+// reader's language), `Unreachable` means that there was no response.
 import { localize, defineMessages } from '../i18n.ts';
 import { describeFieldError, type FieldError } from './fieldErrors.ts';
 
@@ -12,7 +12,7 @@ export class Problem extends Error {
   readonly code: string;
   readonly title: string;
   readonly detail: string;
-  readonly faults: FieldError[];
+  readonly fieldErrors: FieldError[];
   readonly body: Record<string, unknown>;
 
   constructor(status: number, body: Record<string, unknown>) {
@@ -23,13 +23,13 @@ export class Problem extends Error {
     this.code = String(body['code'] ?? 'server.error');
     this.title = title;
     this.detail = detail;
-    this.faults = (body['errors'] ?? []) as FieldError[];
+    this.fieldErrors = (body['errors'] ?? []) as FieldError[];
     this.body = body;
   }
 
-  /** All of it for a person: what happened, what to do, and each field that was refused, with the reason. */
+  /** The whole problem as text: what happened, what to do, and each refused field with its reason. */
   get sentence(): string {
-    return [this.title, this.detail, this.faults.map(describeFieldError).join(localize(['；', '; ']))]
+    return [this.title, this.detail, this.fieldErrors.map(describeFieldError).join(localize(['；', '; ']))]
       .filter(Boolean)
       .join(' ');
   }
@@ -37,11 +37,11 @@ export class Problem extends Error {
 
 export class Unreachable extends Error {}
 
-/** The problem in an answer that is not a success; also where a proxy answered with something else. */
-export async function readProblem(answer: Response): Promise<Problem> {
+/** The problem in an unsuccessful response, also when a proxy sent a body of another type. */
+export async function readProblem(response: Response): Promise<Problem> {
   try {
-    return new Problem(answer.status, (await answer.json()) as Record<string, unknown>);
+    return new Problem(response.status, (await response.json()) as Record<string, unknown>);
   } catch {
-    return new Problem(answer.status, { title: t('unavailable', { status: answer.status }) });
+    return new Problem(response.status, { title: t('unavailable', { status: response.status }) });
   }
 }

@@ -1,6 +1,6 @@
-// Who is signed in on this device. The access token lives in memory alone; the refresh token is an HttpOnly cookie
-// that only /auth/v1/refresh ever sees, so no script on the page can read it. The person's name and roles are kept in
-// localStorage (no secret), so that a phone without a network still opens what it holds.
+// The session of this device. The access token is kept in memory only; the refresh token is an HttpOnly cookie sent only
+// to /auth/v1/refresh, so no script can read it. The person's name and roles are stored in localStorage (no secret), so
+// that the phone app opens without a network.
 import { reactive, readonly } from 'vue';
 import { languageTag } from '../i18n.ts';
 import { markReachable, markUnreachable } from '../online.ts';
@@ -13,46 +13,46 @@ export type Person = Pick<SignedIn, 'personId' | 'deviceId' | 'name' | 'roles'>;
 
 interface State {
   person: Person | null;
-  /** The code with which the server ended this sign-in; the person's data stays on the device. */
+  /** The problem code with which the server ended the session; the person's data stays on the device. */
   endedBy: string | null;
-  /** The server's time minus this device's, as of the last answer. */
+  /** The server's time minus this device's, by the last response. */
   clockAheadMs: number;
 }
 
-const EARLY_MS = 30_000;
+const EXPIRY_MARGIN_MS = 30_000;
 const state = reactive<State>({ person: null, endedBy: null, clockAheadMs: 0 });
 let app: WebApp;
 let access: { token: string; until: number } | null = null;
 
 export const session = readonly(state);
 
-/** Once, before anything else: which of the three apps this is. */
+/** Restore the session at start; each of the three apps has its own. */
 export function openSession(webApp: WebApp): void {
   app = webApp;
-  const kept = localStorage.getItem(`zoufang.${app}.person`);
-  state.person = kept ? (JSON.parse(kept) as Person) : null;
+  const stored = localStorage.getItem(`zoufang.${app}.person`);
+  state.person = stored ? (JSON.parse(stored) as Person) : null;
 }
 
 export async function signIn(login: string, password: string): Promise<void> {
-  await begin('/auth/v1/staff/sign-in', { login, password });
+  await startSession('/auth/v1/staff/sign-in', { login, password });
 }
 
-/** `code` is what WeChat gave this page. */
+/** `code` is the one-time code that WeChat added to this page's URL. */
 export async function signInResident(code: string): Promise<void> {
-  await begin('/auth/v1/resident/sign-in-wechat', { code });
+  await startSession('/auth/v1/resident/sign-in-wechat', { code });
 }
 
-async function begin(path: string, words: Record<string, unknown>): Promise<void> {
+async function startSession(path: string, credentials: Record<string, unknown>): Promise<void> {
   const device = { label: deviceLabel(), platform: 'web', appVersion: __APP_VERSION__, hardwareId: hardwareId() };
-  keep((await post(path, { ...words, device, webApp: app })) as SignedIn);
+  storeSession((await post(path, { ...credentials, device, webApp: app })) as SignedIn);
 }
 
-/** Tells the server where it can be told; the device forgets in any case. */
+/** Sign out on the server if it is reachable, and on this device in any case. */
 export async function signOut(): Promise<void> {
   try {
     await post('/auth/v1/sign-out', undefined, await accessToken());
   } catch {
-    // Without a network the refresh cookie dies of age, and this device no longer uses it.
+    // Without a network the refresh cookie expires unused.
   }
   clearSession();
 }
@@ -64,26 +64,26 @@ export function clearSession(): void {
   localStorage.removeItem(`zoufang.${app}.person`);
 }
 
-/** A token that is good for some time yet. Throws `Unreachable`, or a `Problem` when the sign-in is over. */
+/** Return an access token that is valid for some time. Throws `Unreachable`, or a `Problem` when the session ended. */
 export async function accessToken(): Promise<string> {
-  if (access && access.until - EARLY_MS > Date.now()) return access.token;
-  // One refresh at a time over all tabs: the cookie rotates, and two at once would look like a theft.
-  const refreshed = async (): Promise<string> => {
-    if (!access || access.until - EARLY_MS <= Date.now()) await refresh();
+  if (access && access.until - EXPIRY_MARGIN_MS > Date.now()) return access.token;
+  // One refresh at a time across all tabs: the cookie rotates, and a second use of it would count as theft.
+  const refreshIfExpired = async (): Promise<string> => {
+    if (!access || access.until - EXPIRY_MARGIN_MS <= Date.now()) await refresh();
     return access!.token;
   };
-  if (!('locks' in navigator)) return (alone ??= refreshed().finally(() => (alone = null)));
-  return navigator.locks.request(`zoufang.${app}.refresh`, refreshed);
+  if (!('locks' in navigator)) return (refreshing ??= refreshIfExpired().finally(() => (refreshing = null)));
+  return navigator.locks.request(`zoufang.${app}.refresh`, refreshIfExpired);
 }
 
-let alone: Promise<string> | null = null;
+let refreshing: Promise<string> | null = null;
 
-/** The server said that this token is no longer good: ask for another next time. */
+/** Drop a token that the server refused, so that the next request refreshes it. */
 export function discardAccessToken(token: string): void {
   if (access?.token === token) access = null;
 }
 
-/** The server said that this device is no longer welcome. */
+/** End the session because the server ended it. */
 export function endSession(code: string): void {
   access = null;
   state.endedBy = code;
@@ -91,29 +91,29 @@ export function endSession(code: string): void {
 
 async function refresh(): Promise<void> {
   try {
-    keep((await post('/auth/v1/refresh', { webApp: app })) as SignedIn);
+    storeSession((await post('/auth/v1/refresh', { webApp: app })) as SignedIn);
   } catch (error) {
     if (error instanceof Problem && error.code.startsWith('auth.')) endSession(error.code);
     throw error;
   }
 }
 
-function keep(signedIn: SignedIn): void {
+function storeSession(signedIn: SignedIn): void {
   const { personId, deviceId, name, roles } = signedIn;
   state.person = { personId, deviceId, name, roles };
   state.endedBy = null;
   localStorage.setItem(`zoufang.${app}.person`, JSON.stringify(state.person));
-  // The token's life is counted on this device's own clock, which may be wrong by years.
-  const livesMs = Date.parse(signedIn.expiresAt) - (Date.now() + state.clockAheadMs);
-  access = { token: signedIn.accessToken, until: Date.now() + livesMs };
+  // Expiry by this device's own clock, which may be wrong by years.
+  const lifetimeMs = Date.parse(signedIn.expiresAt) - (Date.now() + state.clockAheadMs);
+  access = { token: signedIn.accessToken, until: Date.now() + lifetimeMs };
 }
 
 async function post(path: string, body: unknown, token?: string): Promise<unknown> {
   const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Accept-Language': languageTag() };
   if (token) headers['Authorization'] = `Bearer ${token}`;
-  let answer: Response;
+  let response: Response;
   try {
-    answer = await fetch(path, {
+    response = await fetch(path, {
       method: 'POST',
       headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -122,19 +122,19 @@ async function post(path: string, body: unknown, token?: string): Promise<unknow
     markUnreachable();
     throw new Unreachable();
   }
-  recordResponse(answer);
-  if (!answer.ok) throw await readProblem(answer);
-  return answer.status === 204 ? null : answer.json();
+  recordResponse(response);
+  if (!response.ok) throw await readProblem(response);
+  return response.status === 204 ? null : response.json();
 }
 
-/** Every answer tells two things more: the server is there, and what time it is. */
-export function recordResponse(answer: Response): void {
+/** Record what each response shows: the server is reachable, and its time. */
+export function recordResponse(response: Response): void {
   markReachable();
-  const date = Date.parse(answer.headers.get('Date') ?? '');
+  const date = Date.parse(response.headers.get('Date') ?? '');
   if (!Number.isNaN(date)) state.clockAheadMs = date - Date.now();
 }
 
-/** This browser's own lasting id, so that the server can see one phone used by two workers. */
+/** A lasting ID of this browser, so that the server can detect a phone shared by two caseworkers. */
 function hardwareId(): string {
   const key = 'zoufang.hardwareId';
   const id = localStorage.getItem(key) ?? crypto.randomUUID();
@@ -143,6 +143,6 @@ function hardwareId(): string {
 }
 
 function deviceLabel(): string {
-  const found = /\(([^)]*)\)/.exec(navigator.userAgent)?.[1] ?? navigator.userAgent;
-  return found.slice(0, 100);
+  const platform = /\(([^)]*)\)/.exec(navigator.userAgent)?.[1] ?? navigator.userAgent;
+  return platform.slice(0, 100);
 }

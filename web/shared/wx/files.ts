@@ -1,6 +1,6 @@
-// JSON files of the mini-program's own folder. Its key-value storage ends at 10 MB (1 MB a key), which a caseload with
-// drafts outgrows; files may hold 200 MB. A file is written beside and put in its place, so that an app killed in
-// between leaves the old one whole.
+// JSON files in the mini-program's own folder. Its key-value storage is limited to 10 MB (1 MB a key), which a caseload
+// with drafts exceeds; files may hold 200 MB. A file is written under a temporary name and renamed, so that an app
+// killed in between leaves the old file intact.
 import type { Wx } from './http.ts';
 
 export interface Files {

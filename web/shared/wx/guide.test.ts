@@ -1,4 +1,4 @@
-// The code of README.md is compiled as a newcomer would paste it, against the adapter and WeChat's own types.
+// Compiles the code blocks of README.md as a newcomer would paste them, against the adapter and WeChat's types.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,11 +12,11 @@ const HERE = import.meta.dirname;
 const WEB = join(HERE, '../..');
 const GUIDE = readFileSync(join(HERE, 'README.md'), 'utf8');
 
-/** The blocks by the file name in their first line, with what they import found where it lies in this repository. */
-function blocks(): Map<string, string> {
-  const found = GUIDE.matchAll(/```ts\n\/\/ (\S+)\n([^]*?)```/g);
+/** The code blocks by the file name in their first line, with imports resolved to this repository. */
+function readCodeBlocks(): Map<string, string> {
+  const blocks = GUIDE.matchAll(/```ts\n\/\/ (\S+)\n([^]*?)```/g);
   return new Map(
-    [...found].map(([, name, code]) => [
+    [...blocks].map(([, name, code]) => [
       join(HERE, `guide-${name!.split('/').pop()!}`),
       code!.replace(/'\.{1,2}\/zoufang\/(\w+)'/g, "'./$1.ts'").replace(/'\.{1,2}\/field'/g, "'./guide-field.ts'"),
     ]),
@@ -24,7 +24,7 @@ function blocks(): Map<string, string> {
 }
 
 test('every example of the guide compiles', () => {
-  const files = blocks();
+  const files = readCodeBlocks();
   expect(files.size).toBeGreaterThan(3);
   const config = ts.readConfigFile(join(HERE, 'tsconfig.json'), ts.sys.readFile).config as { compilerOptions: object };
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, HERE);
@@ -37,13 +37,15 @@ test('every example of the guide compiles', () => {
       ? ts.createSourceFile(name, files.get(name)!, ts.ScriptTarget.ES2020)
       : getSourceFile(name, ...rest);
   const program = ts.createProgram([...files.keys()], options, host);
-  const wrong = ts
+  const errors = ts
     .getPreEmitDiagnostics(program)
-    .map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, ' ')}`);
-  expect(wrong).toEqual([]);
+    .map(
+      (diagnostic) => `${diagnostic.file?.fileName}: ${ts.flattenDiagnosticMessageText(diagnostic.messageText, ' ')}`,
+    );
+  expect(errors).toEqual([]);
 }, 60_000);
 
-test('the adapter becomes plain JavaScript by the command that the guide names', () => {
+test('the command in the guide emits the adapter as plain JavaScript', () => {
   const { scripts } = JSON.parse(readFileSync(join(WEB, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
@@ -58,13 +60,13 @@ test('the adapter becomes plain JavaScript by the command that the guide names',
   rmSync(folder, { recursive: true });
 }, 60_000);
 
-test('what the guide points to is there', () => {
-  const places = [...GUIDE.matchAll(/`((?:\.\.\/)+[^`]+|\w+\.ts)`/g)].map(([, place]) => place!);
-  expect(places.length).toBeGreaterThan(5);
-  expect(places.filter((one) => !existsSync(join(HERE, one)))).toEqual([]);
+test('every file that the guide names exists', () => {
+  const paths = [...GUIDE.matchAll(/`((?:\.\.\/)+[^`]+|\w+\.ts)`/g)].map(([, path]) => path!);
+  expect(paths.length).toBeGreaterThan(5);
+  expect(paths.filter((path) => !existsSync(join(HERE, path)))).toEqual([]);
 });
 
-test('an id is of version 7, ordered by time, from WeChat’s randomness', async () => {
+test('an ID has version 7 and is ordered by time', async () => {
   const wx = { getRandomValues: async () => ({ randomValues: new Uint8Array(16).fill(255).buffer, errMsg: 'ok' }) };
   const [early, late] = [await newId(wx as never, 1_000_000), await newId(wx as never, 2_000_000_000_000)];
   expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

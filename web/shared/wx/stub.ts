@@ -1,22 +1,22 @@
-// Stands in for `wx` in tests, on Node, and holds to WeChat's limits: whoever passes one fails as on a phone.
+// A test double for `wx` on Node that enforces WeChat's limits: code that exceeds one fails as on a phone.
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync, openSync, readSync, closeSync } from 'node:fs';
 
 const METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT']);
-const AT_ONCE = 10;
+const MAX_CONCURRENT = 10;
 const STORAGE_BYTES = 10 * 1024 * 1024;
 const KEY_BYTES = 1024 * 1024;
 
 interface Outcome {
   url: string;
-  success: (told: unknown) => void;
-  fail: (told: { errMsg: string }) => void;
+  success: (result: unknown) => void;
+  fail: (result: { errMsg: string }) => void;
 }
-interface Asked extends Outcome {
+interface RequestOptions extends Outcome {
   method: string;
   header?: Record<string, string>;
   data?: string | ArrayBuffer;
 }
-interface AskedUpload extends Outcome {
+interface UploadOptions extends Outcome {
   name: string;
   filePath: string;
   header?: Record<string, string>;
@@ -25,42 +25,42 @@ interface AskedUpload extends Outcome {
 
 export class StubWx {
   env: { USER_DATA_PATH: string };
-  /** What the code under test did, for the test to look at. */
+  /** What the code under test did, for assertions. */
   seen = { most: 0, methods: new Set<string>(), cut: 0, refused: 0, paths: [] as string[] };
   /** How long a request may stay open in the background: five seconds on a phone. */
   graceMs = 5_000;
-  /** Kept back before sending, so that a test can hide the app in between. */
+  /** Delay before sending, so that a test can hide the app in between. */
   delayMs = 0;
-  /** An answer kept back so long, so that the server did what was asked and nobody hears of it. */
+  /** Delay of the response, so that the server has acted and the client does not learn of it. */
   holdMs = 0;
   private storage = new Map<string, string>();
   private hide: (() => void)[] = [];
   private show: (() => void)[] = [];
   private open = new Set<AbortController>();
   private background = false;
-  private cutting: ReturnType<typeof setTimeout> | undefined;
+  private cutTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
     this.env = { USER_DATA_PATH: folder };
   }
 
-  onAppHide = (told: () => void): void => void this.hide.push(told);
-  onAppShow = (told: () => void): void => void this.show.push(told);
+  onAppHide = (callback: () => void): void => void this.hide.push(callback);
+  onAppShow = (callback: () => void): void => void this.show.push(callback);
 
   hideApp(): void {
     this.background = true;
-    this.hide.forEach((one) => one());
-    this.cutting = setTimeout(() => {
+    this.hide.forEach((callback) => callback());
+    this.cutTimer = setTimeout(() => {
       this.seen.cut += this.open.size;
-      this.open.forEach((one) => one.abort());
+      this.open.forEach((request) => request.abort());
     }, this.graceMs);
   }
 
   showApp(): void {
-    clearTimeout(this.cutting);
+    clearTimeout(this.cutTimer);
     this.background = false;
-    this.show.forEach((one) => one());
+    this.show.forEach((callback) => callback());
   }
 
   getStorageSync = (key: string): unknown => JSON.parse(this.storage.get(key) ?? '""');
@@ -69,7 +69,7 @@ export class StubWx {
     const text = JSON.stringify(value);
     if (Buffer.byteLength(text) > KEY_BYTES) throw new Error('setStorageSync:fail entry size limit');
     const others = [...this.storage].filter(([name]) => name !== key).map(([, held]) => held);
-    const total = [...others, text].reduce((sum, one) => sum + Buffer.byteLength(one), 0);
+    const total = [...others, text].reduce((sum, value) => sum + Buffer.byteLength(value), 0);
     if (total > STORAGE_BYTES) throw new Error('setStorageSync:fail exceed storage max size 10Mb');
     this.storage.set(key, text);
   };
@@ -90,58 +90,63 @@ export class StubWx {
     statSync: (path: string) => ({ size: statSync(path).size }),
   });
 
-  request = (asked: Asked): void => {
-    this.seen.methods.add(asked.method);
-    if (!METHODS.has(asked.method)) return asked.fail({ errMsg: `request:fail invalid method ${asked.method}` });
-    const body = ['GET', 'HEAD'].includes(asked.method) ? undefined : asked.data;
-    const headers = { 'Content-Type': 'application/json', ...asked.header };
-    void this.send('request', asked, { method: asked.method, headers, body }, (answer, text) => ({
-      statusCode: answer.status,
+  request = (options: RequestOptions): void => {
+    this.seen.methods.add(options.method);
+    if (!METHODS.has(options.method)) return options.fail({ errMsg: `request:fail invalid method ${options.method}` });
+    const body = ['GET', 'HEAD'].includes(options.method) ? undefined : options.data;
+    const headers = { 'Content-Type': 'application/json', ...options.header };
+    void this.send('request', options, { method: options.method, headers, body }, (response, text) => ({
+      statusCode: response.status,
       data: text,
-      header: Object.fromEntries(answer.headers),
+      header: Object.fromEntries(response.headers),
     }));
   };
 
-  uploadFile = (asked: AskedUpload): void => {
+  uploadFile = (options: UploadOptions): void => {
     const form = new FormData();
-    for (const [key, value] of Object.entries(asked.formData ?? {})) form.append(key, String(value));
-    form.append(asked.name, new Blob([readFileSync(asked.filePath)], { type: 'image/jpeg' }), 'tmp.jpg');
-    void this.send('uploadFile', asked, { method: 'POST', headers: asked.header, body: form }, (answer, text) => ({
-      statusCode: answer.status,
-      data: text,
-    }));
+    for (const [key, value] of Object.entries(options.formData ?? {})) form.append(key, String(value));
+    form.append(options.name, new Blob([readFileSync(options.filePath)], { type: 'image/jpeg' }), 'tmp.jpg');
+    void this.send(
+      'uploadFile',
+      options,
+      { method: 'POST', headers: options.header, body: form },
+      (response, text) => ({
+        statusCode: response.status,
+        data: text,
+      }),
+    );
   };
 
   private async send(
     name: string,
-    asked: Outcome,
+    options: Outcome,
     init: RequestInit,
-    told: (answer: Response, text: string) => unknown,
+    toResult: (response: Response, text: string) => unknown,
   ): Promise<void> {
-    const refusal = this.background ? 'interrupted' : this.open.size >= AT_ONCE ? 'exceed max task count' : '';
-    if (refusal) {
+    const limit = this.background ? 'interrupted' : this.open.size >= MAX_CONCURRENT ? 'exceed max task count' : '';
+    if (limit) {
       this.seen.refused += 1;
-      return asked.fail({ errMsg: `${name}:fail ${refusal}` });
+      return options.fail({ errMsg: `${name}:fail ${limit}` });
     }
-    const cutter = new AbortController();
-    this.open.add(cutter);
-    this.seen.paths.push(new URL(asked.url).pathname);
+    const controller = new AbortController();
+    this.open.add(controller);
+    this.seen.paths.push(new URL(options.url).pathname);
     this.seen.most = Math.max(this.seen.most, this.open.size);
     try {
-      await pause(this.delayMs);
-      const answer = await fetch(asked.url, { ...init, signal: cutter.signal });
-      const text = await answer.text();
-      await pause(this.holdMs);
-      cutter.signal.throwIfAborted();
-      asked.success(told(answer, text));
+      await sleep(this.delayMs);
+      const response = await fetch(options.url, { ...init, signal: controller.signal });
+      const text = await response.text();
+      await sleep(this.holdMs);
+      controller.signal.throwIfAborted();
+      options.success(toResult(response, text));
     } catch (error) {
-      asked.fail({ errMsg: `${name}:fail ${cutter.signal.aborted ? 'interrupted' : String(error)}` });
+      options.fail({ errMsg: `${name}:fail ${controller.signal.aborted ? 'interrupted' : String(error)}` });
     } finally {
-      this.open.delete(cutter);
+      this.open.delete(controller);
     }
   }
 }
 
-function pause(forMs: number): Promise<void> {
+function sleep(forMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, forMs));
 }

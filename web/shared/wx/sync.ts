@@ -1,6 +1,6 @@
-// The server's replication wire (RxDB's) for a mini-program, where RxDB itself can't run: each collection is one file,
-// `put` writes a document of the phone's own, `sync` pushes what is new and pulls what changed. What the server says
-// wins a conflict; it keeps the loser.
+// RxDB's replication protocol for a mini-program, where RxDB itself cannot run: each collection is a file, `put` writes a
+// local document, `sync` pushes local changes and pulls the server's. In a conflict the server's document wins, and the
+// server stores the losing one.
 import type { Files } from './files.ts';
 import type { Http } from './http.ts';
 
@@ -11,17 +11,18 @@ export interface Document {
   [key: string]: unknown;
 }
 
-interface Held {
+interface LocalDocument {
   document: Document;
-  /** As the server is known to hold it; null when it holds nothing. */
+  /** The last known state on the server; null when the server has none. */
   master: Document | null;
-  /** Counts the changes not yet acknowledged, so that one made during a push is not lost. */
+  /** Number of changes that were not acknowledged, so that one made during a push is not lost. */
   changes: number;
 }
 
-interface Kept {
+/** The content of a collection's file. Stored on phones: field names do not change. */
+interface StoredCollection {
   checkpoint: { id: string; lwt: number };
-  held: Record<string, Held>;
+  held: Record<string, LocalDocument>;
 }
 
 export interface Collection {
@@ -32,75 +33,82 @@ export interface Collection {
   sync(): Promise<void>;
 }
 
-const PAGE = 200;
-const BATCH = 50;
+const PULL_BATCH = 200;
+const PUSH_BATCH = 50;
 
 export function openCollection(http: Http, files: Files, name: string, schemaVersion = 1): Collection {
-  const kept: Kept = files.read<Kept>(name) ?? { checkpoint: { id: '', lwt: 0 }, held: {} };
+  const collection: StoredCollection = files.read<StoredCollection>(name) ?? {
+    checkpoint: { id: '', lwt: 0 },
+    held: {},
+  };
   const address = `/field/v1/sync/${name}/${schemaVersion}`;
-  const waiting = (): Held[] => Object.values(kept.held).filter((one) => one.changes > 0);
+  const waiting = (): LocalDocument[] => Object.values(collection.held).filter((entry) => entry.changes > 0);
   let running: Promise<void> | null = null;
 
   return {
     all: () =>
-      Object.values(kept.held)
-        .map((one) => one.document)
-        .filter((one) => !one._deleted),
-    get: (id) => kept.held[id]?.document ?? null,
+      Object.values(collection.held)
+        .map((entry) => entry.document)
+        .filter((document) => !document._deleted),
+    get: (id) => collection.held[id]?.document ?? null,
     waiting: () => waiting().length,
     put(document) {
-      const held = kept.held[document.id];
-      const { server: _, ...said } = document;
-      const mine = held?.master?.server ? { ...said, server: held.master.server } : said;
-      kept.held[document.id] = { document: mine, master: held?.master ?? null, changes: (held?.changes ?? 0) + 1 };
-      files.write(name, kept);
+      const held = collection.held[document.id];
+      const { server: _, ...fields } = document;
+      const mine = held?.master?.server ? { ...fields, server: held.master.server } : fields;
+      collection.held[document.id] = {
+        document: mine,
+        master: held?.master ?? null,
+        changes: (held?.changes ?? 0) + 1,
+      };
+      files.write(name, collection);
     },
-    sync: () => (running ??= all()),
+    sync: () => (running ??= pushAndPull()),
   };
 
-  /** One at a time: a page that syncs when it is shown again meets the one that waited for that. */
-  async function all(): Promise<void> {
+  /** One run at a time: a second call of `sync` joins the running one. */
+  async function pushAndPull(): Promise<void> {
     try {
       do {
-        while (waiting().length) await push(waiting().slice(0, BATCH));
-        while ((await pull()) === PAGE);
+        while (waiting().length) await push(waiting().slice(0, PUSH_BATCH));
+        while ((await pull()) === PULL_BATCH);
       } while (waiting().length);
     } finally {
       running = null;
     }
   }
 
-  async function push(batch: Held[]): Promise<void> {
-    const sent = batch.map((one) => ({ id: one.document.id, changes: one.changes, document: one.document }));
-    const body = batch.map((one) => ({
-      newDocumentState: { _deleted: false, ...one.document },
-      ...(one.master ? { assumedMasterState: one.master } : {}),
+  async function push(batch: LocalDocument[]): Promise<void> {
+    const sent = batch.map((entry) => ({ id: entry.document.id, changes: entry.changes, document: entry.document }));
+    const body = batch.map((entry) => ({
+      newDocumentState: { _deleted: false, ...entry.document },
+      ...(entry.master ? { assumedMasterState: entry.master } : {}),
     }));
-    const told = (await http.ask(`${address}/push`, { method: 'POST', body })).body as Document[];
-    const masters = new Map(told.map((one) => [one.id, one]));
+    const conflicts = (await http.request(`${address}/push`, { method: 'POST', body })).body as Document[];
+    const masters = new Map(conflicts.map((document) => [document.id, document]));
     for (const { id, changes, document } of sent) {
-      const now = kept.held[id]!;
+      const now = collection.held[id]!;
       const master = masters.get(id);
-      if (master) kept.held[id] = { document: master, master, changes: 0 };
-      else kept.held[id] = { ...now, master: { _deleted: false, ...document }, changes: now.changes - changes };
+      if (master) collection.held[id] = { document: master, master, changes: 0 };
+      else collection.held[id] = { ...now, master: { _deleted: false, ...document }, changes: now.changes - changes };
     }
-    files.write(name, kept);
+    files.write(name, collection);
   }
 
   async function pull(): Promise<number> {
-    const { id, lwt } = kept.checkpoint;
-    const query = `id=${encodeURIComponent(id)}&lwt=${lwt}&limit=${PAGE}`;
-    const { documents, checkpoint } = (await http.ask(`${address}/pull?${query}`)).body as {
+    const { id, lwt } = collection.checkpoint;
+    const query = `id=${encodeURIComponent(id)}&lwt=${lwt}&limit=${PULL_BATCH}`;
+    const { documents, checkpoint } = (await http.request(`${address}/pull?${query}`)).body as {
       documents: Document[];
-      checkpoint: Kept['checkpoint'];
+      checkpoint: StoredCollection['checkpoint'];
     };
-    for (const one of documents) {
-      if (kept.held[one.id]?.changes) continue; // the push will meet it
-      if (one._deleted) delete kept.held[one.id];
-      else kept.held[one.id] = { document: one, master: one, changes: 0 };
+    for (const document of documents) {
+      if (collection.held[document.id]?.changes) continue; // the next push resolves the conflict
+      if (document._deleted) delete collection.held[document.id];
+      else collection.held[document.id] = { document: document, master: document, changes: 0 };
     }
-    kept.checkpoint = checkpoint;
-    if (documents.length) files.write(name, kept);
+    collection.checkpoint = checkpoint;
+    if (documents.length) files.write(name, collection);
     return documents.length;
   }
 }

@@ -1,0 +1,34 @@
+// Which documents have not reached the server yet. Sync, outbox and screens all ask this, so it depends on none of them.
+import { database } from './database.ts';
+import type { Attestation, Evidence, Proposal, Visit } from './documents.ts';
+
+/** A submitted visit that the server has not acknowledged with a receipt. */
+export function isVisitPending(visit: Visit): boolean {
+  return visit.state === 'submitted' && !visit.server?.problem && !visit.server?.receipt;
+}
+
+export function isVisitRefused(visit: Visit): boolean {
+  return visit.server?.problem !== undefined && visit.server.problem !== null;
+}
+
+export function isProposalPending(proposal: Proposal): boolean {
+  return !proposal.server?.receivedAt && !proposal.server?.problem;
+}
+
+/** The number of documents that have not been pushed, which each pull reports to the server. */
+export async function countPendingRows(): Promise<number> {
+  const store = database.value;
+  if (!store) return 0;
+  const [visits, evidence, attestations, proposals] = await Promise.all([
+    store.collections.visits.find().exec(),
+    store.collections.evidence.find().exec(),
+    store.collections.attestations.find().exec(),
+    store.collections.proposals.find().exec(),
+  ]);
+  return (
+    visits.filter((document) => isVisitPending(document.toJSON() as Visit)).length +
+    evidence.filter((document) => !(document.toJSON() as Evidence).server).length +
+    attestations.filter((document) => !(document.toJSON() as Attestation).server).length +
+    proposals.filter((document) => isProposalPending(document.toJSON() as Proposal)).length
+  );
+}
