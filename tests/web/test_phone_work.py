@@ -29,15 +29,15 @@ async def decide(officer, outcome: str, reason: str = "") -> None:
 
 
 async def propose(page) -> None:
-    await page.get_by_role("link", name="提出变更").click()
-    await expect(page.get_by_role("button", name="提交变更")).to_be_disabled()
+    await page.get_by_role("link", name="申请更正").click()
+    await expect(page.get_by_role("button", name="提交更正申请")).to_be_disabled()
 
 
 async def test_a_change_is_proposed_without_a_network_and_its_answer_comes_back(handset, officer, due, home):
     await handset.stand_at(home, metres_north=60)
     page = await handset.sign_in(due.caseworker_login)
     await page.get_by_text(home["headName"]).first.click()
-    await expect(page.get_by_role("link", name="提出变更")).to_be_visible()
+    await expect(page.get_by_role("link", name="申请更正")).to_be_visible()
     await handset.offline()
     await propose(page)
     member = home["members"][0]
@@ -49,29 +49,29 @@ async def test_a_change_is_proposed_without_a_network_and_its_answer_comes_back(
     await page.fill("textarea[name=note]", "门牌已更换，看了残疾证。")
     assert await find_faults(page) == []
     await shoot(page, "phone-propose")
-    await page.get_by_role("button", name="提交变更").click()
+    await page.get_by_role("button", name="提交更正申请").click()
 
     mine = page.locator(".proposal")
     await expect(mine).to_contain_text("待上传")
     await expect(mine).to_contain_text(f"{member['name']}：残疾")
     await handset.offline(is_offline=False)
-    await expect(mine).to_contain_text("待核准", timeout=30_000)
+    await expect(mine).to_contain_text("待审核", timeout=30_000)
     await shoot(page, "phone-proposed")
 
     await decide(officer, "rejected", "残疾证已过期，请补新证。")
     await page.evaluate("dispatchEvent(new Event('online'))")  # as when a phone comes back to its network
-    await expect(mine).to_contain_text("未核准")
+    await expect(mine).to_contain_text("未采纳")
     await expect(mine).to_contain_text("残疾证已过期")
     await expect(mine.get_by_role("button", name="撤回")).to_have_count(0)
     assert await find_faults(page) == []
 
     await propose(page)
     await page.fill("input[name=address]", "桐荫社区 10 号")
-    await page.get_by_role("button", name="提交变更").click()
-    await expect(mine.first).to_contain_text("待核准", timeout=30_000)
+    await page.get_by_role("button", name="提交更正申请").click()
+    await expect(mine.first).to_contain_text("待审核", timeout=30_000)
     await decide(officer, "accepted")
     await page.evaluate("dispatchEvent(new Event('online'))")
-    await expect(mine.first).to_contain_text("已核准")
+    await expect(mine.first).to_contain_text("已采纳")
     await expect(page.locator(".facts")).to_contain_text("桐荫社区 10 号")
 
 
@@ -80,9 +80,9 @@ async def test_a_proposal_is_withdrawn_while_nobody_has_decided(handset, officer
     await page.get_by_text(home["headName"]).first.click()
     await propose(page)
     await page.fill("textarea[name=note]", "已搬走")
-    await page.get_by_role("button", name="提交变更").click()
+    await page.get_by_role("button", name="提交更正申请").click()
     mine = page.locator(".proposal", has_text="已搬走")
-    await expect(mine).to_contain_text("待核准", timeout=30_000)
+    await expect(mine).to_contain_text("待审核", timeout=30_000)
     assert len((await officer.http.get("/desk/v1/proposals")).json()["items"]) == 1
     async with page.expect_response("**/proposals/1/push"):
         await mine.get_by_role("button", name="撤回").click()
@@ -195,7 +195,7 @@ async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_i
     await expect(page.locator(".row")).to_have_count(1)
     await page.locator(".row").click()
     await expect(page.get_by_text("这户目前没有走访任务")).to_be_visible()
-    await expect(page.get_by_role("link", name="提出变更")).to_be_visible()
+    await expect(page.get_by_role("link", name="申请更正")).to_be_visible()
 
 
 # What came to Chrome after its version 80, and is not syntax: the build takes care of that. WeChat brings its own.
