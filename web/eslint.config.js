@@ -19,6 +19,7 @@ export default ts.config(
       '@typescript-eslint/no-unused-vars': 'off',
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'prefer-const': 'error',
+      'no-self-compare': 'error',
       'no-console': ['error', { allow: ['error'] }],
       '@typescript-eslint/no-explicit-any': 'error',
       'vue/no-mutating-props': ['error', { shallowOnly: true }], // a form edits the draft it receives

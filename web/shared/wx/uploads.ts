@@ -62,10 +62,10 @@ export function openUploads(wx: Wx, http: Http, files: Files): Uploads {
     const tried = new Set<Queued>();
     let refusal: Problem | null = null;
     try {
-      for (let photo; (photo = photos.find((photo) => !tried.has(photo))); tried.add(photo)) {
+      for (let photo; (photo = photos.find((queued) => !tried.has(queued))); tried.add(photo)) {
         try {
           await send(photo);
-          photos = photos.filter((photo) => photo !== photo);
+          photos = photos.filter((queued) => queued !== photo);
           save();
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
