@@ -64,13 +64,13 @@ says when and on what it was measured last; `python -m bench --only PART --write
 def _write(name: str, rows: list[Row], seconds: float) -> None:
     """Put one part's table in its place; the other parts' tables stay."""
     parts = _parts_written() | {name: _markdown(rows, seconds)}
-    told = "".join(f"\n## {one}\n\n{parts[one].strip()}\n" for one in PARTS if one in parts)
-    RESULTS.write_text(HEAD + told)
+    result = "".join(f"\n## {part}\n\n{parts[part].strip()}\n" for part in PARTS if part in parts)
+    RESULTS.write_text(HEAD + result)
 
 
 def _parts_written() -> dict[str, str]:
     _, *sections = RESULTS.read_text().split("\n## ")
-    return dict(one.split("\n", 1) for one in sections)
+    return dict(section.split("\n", 1) for section in sections)
 
 
 def _markdown(rows: list[Row], seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from media.photo import examine
+from media.photo import read_photo_facts
 from media.refusals import PhotoRefused
 from media.renditions import LARGE_SIDE, load_upright
 from server.demo.pictures import draw_picture
@@ -32,7 +32,7 @@ def photographs() -> Iterator[tuple[str, Picture]]:
     for path in sorted(REAL.glob("*")):
         data = path.read_bytes()
         try:
-            facts = examine(data)
+            facts = read_photo_facts(data)
         except PhotoRefused:
             continue
         if path.name not in NOT_SCENES:

@@ -93,11 +93,15 @@ def measure(seconds: float) -> Iterator[Row]:
     del seconds  # a number of visits, not of seconds
     with running_system() as system:
         asyncio.run(_publish(system))
-        worker = next(one for one in build_county(today=datetime.now(UTC).date()).staff if one.role == "caseworker")
+        worker = next(
+            staff_member
+            for staff_member in build_county(today=datetime.now(UTC).date()).staff
+            if staff_member.role == "caseworker"
+        )
         phones = [
             sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in (worker.login, worker.partner_login)
         ]
-        tokens, people = [one["accessToken"] for one in phones], [one["personId"] for one in phones]
+        tokens, people = [phone["accessToken"] for phone in phones], [phone["personId"] for phone in phones]
         plans = _plan(households_of(system, tokens[0]), people)
         asyncio.run(_send(system, tokens, plans))
         system.wait_for_jobs()
@@ -248,8 +252,8 @@ def _jpeg(image: Image.Image, quality: int = 85) -> bytes:
 
 async def _send(system: System, tokens: list[str], plans: list[Plan]) -> None:
     clients = [
-        httpx.AsyncClient(base_url=system.url, headers={"Authorization": f"Bearer {one}"}, timeout=120)
-        for one in tokens
+        httpx.AsyncClient(base_url=system.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
+        for token in tokens
     ]
     turn = asyncio.Semaphore(4)
 
@@ -324,16 +328,16 @@ def _compare(system: System, plans: list[Plan]) -> Iterator[Row]:
     found = {(evidence_id, code) for evidence_id, code in rows if evidence_id in shots}
     true = {(shot.id, code) for shot in shots.values() for code in shot.truth}
     for code in CODES:
-        hit = {one for one in found & true if one[1] == code}
-        told, wanted = (sum(one[1] == code for one in some) for some in (found, true))
-        precision = f"{len(hit) / told:.2f}" if told else "–"
-        missed = Counter(shots[one].change or "–" for one, which in true - found if which == code)
-        wrong = sum(1 for one in found - true if one[1] == code)
-        recall = f"{len(hit) / wanted:.2f}" if wanted else "–"
+        hit = {found_item for found_item in found & true if found_item[1] == code}
+        result, expected = (sum(item[1] == code for item in some) for some in (found, true))
+        precision = f"{len(hit) / result:.2f}" if result else "–"
+        missed = Counter(shots[found_item].change or "–" for found_item, which in true - found if which == code)
+        wrong = sum(1 for found_item in found - true if found_item[1] == code)
+        recall = f"{len(hit) / expected:.2f}" if expected else "–"
         yield Row(
             f"{code}: precision, recall",
             f"{precision}, {recall}",
-            f"{wanted} true among {len(shots)} photos of {len(plans)} visits",
+            f"{expected} true among {len(shots)} photos of {len(plans)} visits",
             "",
             _say(missed, wrong),
         )

@@ -21,29 +21,31 @@ def measure(seconds: float) -> Iterator[Row]:
     del seconds  # the county is as large as it is
     with running_system(workers=0) as system:
         scores, tricks, honest = asyncio.run(_plant(system))
-    planted = [one for one in scores if one.planted or one.wrong]
+    planted = [score for score in scores if score.planted or score.wrong]
     yield Row(
         f"frauds planted among {HONEST} honest visits: found",
-        f"{sum(one.found for one in planted)} of {sum(one.planted for one in planted)}",
-        f"{sum(one.wrong for one in planted)} raised where nothing was planted",
+        f"{sum(item.found for item in planted)} of {sum(item.planted for item in planted)}",
+        f"{sum(item.wrong for item in planted)} raised where nothing was planted",
     )
-    for one in scores:
-        yield Row(f"rule {one.code}", *_told(one))
+    for entry in scores:
+        yield Row(f"rule {entry.code}", *_told(entry))
     for trick in tricks:
         aim = trick.must or ""
         yield Row(f"near the limit: {trick.name}", f"{trick.found} of {trick.planted} found", trick.code, "", aim)
-    for one in honest:
-        raised = ", ".join(f"{code} {count}" for code, count in sorted(one.raised.items())) or "nothing"
-        asked = "all asked for" if one.raised and not one.wrong else ""
-        yield Row(f"honest: {one.name}", f"{raised} in {one.visits} visits", asked, "", "what the domain asks for")
+    for entry in honest:
+        raised = ", ".join(f"{code} {count}" for code, count in sorted(entry.raised.items())) or "nothing"
+        request = "all asked for" if entry.raised and not entry.wrong else ""
+        yield Row(
+            f"honest: {entry.name}", f"{raised} in {entry.visits} visits", request, "", "what the domain asks for"
+        )
 
 
-def _told(one: Score) -> tuple[str, str]:
-    if not one.planted and not one.wrong:
+def _told(score: Score) -> tuple[str, str]:
+    if not score.planted and not score.wrong:
         return "not planted", ""
-    recall = "–" if one.recall is None else f"{one.recall:.2f}"
-    precision = "–" if one.precision is None else f"{one.precision:.2f}"
-    return f"recall {recall}, precision {precision}", f"{one.planted} planted, {one.wrong} wrong"
+    recall = "–" if score.recall is None else f"{score.recall:.2f}"
+    precision = "–" if score.precision is None else f"{score.precision:.2f}"
+    return f"recall {recall}, precision {precision}", f"{score.planted} planted, {score.wrong} wrong"
 
 
 async def _plant(system: System) -> tuple[list[Score], list[Caught], list[Heard]]:

@@ -26,7 +26,7 @@ from bench.workload import make_visit
 from server.core.database import open_once
 from server.core.ids import new_id
 from server.demo.county import DEMO_PASSWORDS
-from server.workload.schedule import schedule
+from server.workload.schedule import schedule_reviews
 
 Json = dict[str, Any]
 COUNTY = "339901"
@@ -151,8 +151,8 @@ async def _replay(system: System) -> Month:
             await _check_again(month, FIRST + timedelta(days=DAYS - 1))
         await _judge(month)
     finally:
-        for one in (*phones, *month.desks):
-            await one.http.aclose()
+        for item in (*phones, *month.desks):
+            await item.http.aclose()
     return month
 
 
@@ -160,7 +160,9 @@ async def _night(month: Month, on: date) -> None:
     began = time.perf_counter()
     with month.timed("the nightly timetable"):
         async with open_once(month.system.environment["ZOUFANG_DATABASE_URL"]) as session:
-            await schedule(session, COUNTY, datetime(on.year, on.month, on.day, 19, tzinfo=UTC) - timedelta(days=1))
+            await schedule_reviews(
+                session, COUNTY, datetime(on.year, on.month, on.day, 19, tzinfo=UTC) - timedelta(days=1)
+            )
     month.slowest_night_s = max(month.slowest_night_s, time.perf_counter() - began)
 
 
@@ -169,7 +171,7 @@ async def _judge(month: Month) -> None:
     with month.timed("workers: waiting for examinations and all other jobs"):
         await asyncio.to_thread(month.system.wait_for_jobs)
     with month.timed("desks: claims and decisions"):
-        await asyncio.gather(*(_decide_all(month, one) for one in month.desks))
+        await asyncio.gather(*(_decide_all(month, desk) for desk in month.desks))
     await asyncio.to_thread(month.system.wait_for_jobs)
 
 
@@ -207,32 +209,32 @@ async def _day_of_visits(month: Month, due: list[Stop], on: date) -> None:
 
     async def one_pair(pair: int, stops: list[Stop]) -> None:
         author, partner = month.phones[2 * pair], month.phones[2 * pair + 1]
-        visits = [_visit(author.id, partner.id, one, on, n) for n, one in enumerate(stops)]
-        month.visits |= {one["id"]: (pair, one) for one in visits}
+        visits = [_visit(author.id, partner.id, stop, on, n) for n, stop in enumerate(stops)]
+        month.visits |= {visit["id"]: (pair, visit) for visit in visits}
         async with gate:
             await _push_day(month, pair, visits)
 
-    by_pair = itertools.groupby(sorted(due, key=lambda one: one.pair), key=lambda one: one.pair)
+    by_pair = itertools.groupby(sorted(due, key=lambda item: item.pair), key=lambda item: item.pair)
     await asyncio.gather(*(one_pair(pair, list(stops)) for pair, stops in by_pair))
 
 
 async def _push_day(month: Month, pair: int, visits: list[Json]) -> None:
-    told = [
-        {"id": str(new_id()), "visitId": one["id"], "attestedAt": one["endedAt"], "fix": one["endFix"],
+    lines = [
+        {"id": str(new_id()), "visitId": visit["id"], "attestedAt": visit["endedAt"], "fix": visit["endFix"],
          "_deleted": False}
-        for one in visits
+        for visit in visits
     ]  # fmt: skip
     await _push(month.phones[2 * pair], "visits", visits)
-    await _push(month.phones[2 * pair + 1], "attestations", told)
+    await _push(month.phones[2 * pair + 1], "attestations", lines)
 
 
 async def _mend(month: Month) -> None:
     """What was returned yesterday goes out again, corrected, from the phone that made it."""
     for visit_id in month.returned:
-        pair, told = month.visits[visit_id]
+        pair, result = month.visits[visit_id]
         reason = {"reason": "核对后更正", "amendedAt": datetime.now(UTC).isoformat()}
-        mended = told | {"amendment": reason, "answers": told["answers"] | {ASKED: told["answers"][ASKED] + 1}}
-        await _push(month.phones[2 * pair], "visits", [mended], assumed=[told])
+        mended = result | {"amendment": reason, "answers": result["answers"] | {ASKED: result["answers"][ASKED] + 1}}
+        await _push(month.phones[2 * pair], "visits", [mended], assumed=[result])
         month.visits[visit_id] = pair, mended
     month.amended += len(month.returned)
     month.returned.clear()
@@ -248,12 +250,12 @@ async def _check_again(month: Month, on: date) -> None:
     )
     await _ask(desk, f"/desk/v1/spot-check-plans/{plan['id']}/draw", {"seed": "month"})
     rounds: Counter[int] = Counter()
-    for one in (await _read(desk, f"/desk/v1/spot-checks?limit=200&planId={plan['id']}"))["items"]:
-        pair, first = month.visits[one["visitId"]]
+    for item in (await _read(desk, f"/desk/v1/spot-checks?limit=200&planId={plan['id']}"))["items"]:
+        pair, first = month.visits[item["visitId"]]
         again = (pair + 1) % PAIRS
         author, partner = month.phones[2 * again], month.phones[2 * again + 1]
         team = {"staffId": author.id, "partnerId": partner.id, "dueOn": on.isoformat()}
-        sent = await _ask(desk, f"/desk/v1/spot-checks/{one['id']}/team", team)
+        sent = await _ask(desk, f"/desk/v1/spot-checks/{item['id']}/team", team)
         await _push_day(
             month, again, [_second(first, sent["assignmentId"], [author.id, partner.id], on, rounds[again])]
         )
@@ -261,15 +263,15 @@ async def _check_again(month: Month, on: date) -> None:
     await asyncio.to_thread(month.system.wait_for_jobs)
     compared = (await _read(desk, f"/desk/v1/spot-checks?limit=200&state=compared&planId={plan['id']}"))["items"]
     month.checks = len(compared)
-    month.agreed_percent = 100 * sum(one["agreed"] for one in compared) / sum(one["compared"] for one in compared)
+    month.agreed_percent = 100 * sum(item["agreed"] for item in compared) / sum(item["compared"] for item in compared)
 
 
 def _second(first: Json, assignment_id: str, people: list[str], on: date, n: int) -> Json:
     started = datetime(on.year, on.month, on.day, 1, tzinfo=UTC) + timedelta(minutes=60 * n)
     ended = started + timedelta(minutes=30)
     differs = {ASKED: first["answers"][ASKED] + 1000} if random.Random(first["id"]).randrange(6) == 0 else {}
-    told = {name: value for name, value in first.items() if name != "amendment"}
-    return told | {
+    result = {name: value for name, value in first.items() if name != "amendment"}
+    return result | {
         "id": str(new_id()),
         "kind": "spot_check",
         "checklistCode": f"again_{first['checklistCode']}",
@@ -286,15 +288,15 @@ def _second(first: Json, assignment_id: str, people: list[str], on: date, n: int
 async def _ask(desk: httpx.AsyncClient, path: str, body: Json) -> Json:
     answer = await desk.post(path, json=body)
     answer.raise_for_status()
-    told: Json = answer.json()
-    return told
+    result: Json = answer.json()
+    return result
 
 
 async def _read(desk: httpx.AsyncClient, path: str) -> Json:
     answer = await desk.get(path)
     answer.raise_for_status()
-    told: Json = answer.json()
-    return told
+    body: Json = answer.json()
+    return body
 
 
 def _visit(author: str, partner: str, stop: Stop, on: date, n: int) -> Json:
@@ -312,7 +314,7 @@ def _visit(author: str, partner: str, stop: Stop, on: date, n: int) -> Json:
 
 
 async def _push(phone: Phone, collection: str, documents: list[Json], assumed: list[Json] | None = None) -> None:
-    rows = [{"newDocumentState": one} for one in documents]
+    rows = [{"newDocumentState": document} for document in documents]
     for row, before in zip(rows, assumed or [], strict=False):
         row["assumedMasterState"] = before
     answer = await phone.http.post(f"/field/v1/sync/{collection}/1/push", json=rows)
@@ -324,8 +326,8 @@ async def _decide_all(month: Month, desk: Phone) -> None:
     """Claim until nothing is left that this reviewer may decide: accept, and send one of fifty back, once."""
     while (claimed := await desk.http.post("/desk/v1/queue/claim")).status_code == httpx.codes.OK:
         visit_id = claimed.json()["visitId"]
-        _, told = month.visits.get(visit_id, (0, {"amendment": None}))
-        sends_back = "amendment" not in told and random.Random(visit_id).randrange(50) == 0
+        _, result = month.visits.get(visit_id, (0, {"amendment": None}))
+        sends_back = "amendment" not in result and random.Random(visit_id).randrange(50) == 0
         body: Json = {"outcome": "accepted", "reason": ""}
         if sends_back:
             questioned = [{"questionId": ASKED, "reason": "请核对"}]

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bench.changes import CHANGES, INSIDE, OUTSIDE, PAPERS, Picture, again, beside, draw, scenes, sent
 from bench.rows import Row
 from media.fingerprint import fingerprint, fingerprints
-from media.keypoints import Marks, find_marks
+from media.keypoints import Keypoints, find_keypoints
 from server.cli.migrate import upgrade
 from server.core.database import open_once, plain_url
 from server.core.ids import new_id
@@ -28,8 +28,8 @@ from server.devserver.embedded import EmbeddedPostgres
 from server.models.evidence import Photo
 from server.models.review import SeenPhoto
 from server.models.visits import Visit
-from server.photos.near_duplicates import find_alike, find_marked, find_near_duplicates, remember_marks
-from server.photos.process import describe_looks
+from server.photos.near_duplicates import find_by_fingerprint, find_by_keypoints, find_near_duplicates, store_keypoints
+from server.photos.process import describe_features
 
 MILLION = 1_000_000
 LIMIT_BITS, LOOK_UPS, SCANS = 31, 300, 100
@@ -104,13 +104,13 @@ def _strangers(seeds: Sequence[int]) -> Iterator[Picture]:
     return (draw(kind, seed) for kind in (OUTSIDE, INSIDE, PAPERS) for seed in seeds)
 
 
-def _marks(picture: Picture) -> Marks:
-    return find_marks(fingerprint(picture).look, picture.width / picture.height)
+def _marks(picture: Picture) -> Keypoints:
+    return find_keypoints(fingerprint(picture).look, picture.width / picture.height)
 
 
-def _rows_of(marks: Marks) -> Iterator[tuple[int, ...]]:
+def _rows_of(marks: Keypoints) -> Iterator[tuple[int, ...]]:
     for bits, place in zip(marks.bits(), marks.places, strict=True):
-        yield bits, *(round(10_000 * one) for one in place)
+        yield bits, *(round(10_000 * item) for item in place)
 
 
 async def _measure(url: str) -> list[Row]:
@@ -124,28 +124,28 @@ async def _measure(url: str) -> list[Row]:
 async def _look_ups(session: AsyncSession) -> list[Row]:
     chance = random.Random(7)
     stored = await _some(session, LOOK_UPS)
-    asked = [_change(one, chance.randint(0, LIMIT_BITS), chance) for one in stored]
-    for one in asked[:20]:
-        await find_alike(session, COUNTY, one, LIMIT_BITS)  # the plan is made and the pages are warm
+    request = [_change(item, chance.randint(0, LIMIT_BITS), chance) for item in stored]
+    for entry in request[:20]:
+        await find_by_fingerprint(session, COUNTY, entry, LIMIT_BITS)  # the plan is made and the pages are warm
     took, found = [], []
-    for one in asked:
+    for entry in request:
         began = time.perf_counter()
-        alike = await find_alike(session, COUNTY, one, LIMIT_BITS)
+        alike = await find_by_fingerprint(session, COUNTY, entry, LIMIT_BITS)
         took.append(time.perf_counter() - began)
         found.append({twin.evidence_id for twin in alike if twin.bits <= LIMIT_BITS})
     marks = [_marks(picture) for picture in _strangers(range(2000, 2000 + LOOK_UPS // 6))]
     for some in marks[::5]:
-        await find_marked(session, COUNTY, some)
+        await find_by_keypoints(session, COUNTY, some)
     took_marks = []
     for some in marks:
         began = time.perf_counter()
-        await find_marked(session, COUNTY, some)
+        await find_by_keypoints(session, COUNTY, some)
         took_marks.append(time.perf_counter() - began)
     began = time.perf_counter()
-    exact = [await _scan(session, one) for one in asked[:SCANS]]
+    exact = [await _scan(session, item) for item in request[:SCANS]]
     scan_ms = (time.perf_counter() - began) / SCANS * 1000
-    wanted = sum(len(one) for one in exact)
-    hit = sum(len(one & other) for one, other in zip(exact, found[:SCANS], strict=True))
+    expected = sum(len(item) for item in exact)
+    hit = sum(len(item & other) for item, other in zip(exact, found[:SCANS], strict=True))
     p95_ms, p95_marks_ms = (sorted(some)[int(0.95 * len(some))] * 1000 for some in (took, took_marks))
     return [
         Row(
@@ -157,7 +157,7 @@ async def _look_ups(session: AsyncSession) -> list[Row]:
         ),
         Row(
             f"recall of the look-up at ≤ {LIMIT_BITS} bits",
-            f"{hit / wanted:.4f} ({hit} of {wanted})",
+            f"{hit / expected:.4f} ({hit} of {expected})",
             f"exact scan, {SCANS} photos changed by 0–{LIMIT_BITS} bits",
             "",
             "≥ 0.99",
@@ -194,10 +194,12 @@ async def _truth(session: AsyncSession) -> list[Row]:
             )
         )
     strangers = [bool(await _named(session, picture)) for picture in _strangers(range(100, 100 + STRANGERS_EACH))]
-    told = sum(len(originals) for _ in CHANGES)
+    result = sum(len(originals) for _ in CHANGES)
     return [
         *rows,
-        Row("near-duplicates named of another scene than the one that was changed", f"{wrong} of {told}", "", "", "0"),
+        Row(
+            "near-duplicates named of another scene than the one that was changed", f"{wrong} of {result}", "", "", "0"
+        ),
         Row("honest photos of other homes like these, told as near-duplicates", *_share(strangers), "", "0"),
         *[
             await _honest(session, f"taken anew, corners of the view off by {wobble:.0%}", originals, wobble, chance)
@@ -211,7 +213,7 @@ async def _send(session: AsyncSession, picture: Picture) -> Visit:
     """A visit of its own, as its examination leaves it."""
     visit, evidence_id = Visit(id=new_id(), area_code=COUNTY), new_id()
     sha256 = evidence_id.hex * 2
-    looks = describe_looks(*fingerprints(picture))
+    looks = describe_features(*fingerprints(picture))
     facts = {"width": picture.width, "height": picture.height}
     await session.execute(insert(Photo).values(sha256=sha256, size_bytes=1, state="verified", facts=facts, **looks))
     parts = {"whole": looks["fingerprint"], "inside": looks.get("inside_fingerprint")}
@@ -229,7 +231,7 @@ async def _send(session: AsyncSession, picture: Picture) -> Visit:
         if bits
     ]
     await session.execute(insert(SeenPhoto).values(rows))
-    await remember_marks(session, [(row["evidence_id"], row["part"]) for row in rows])
+    await store_keypoints(session, [(row["evidence_id"], row["part"]) for row in rows])
     return visit
 
 
@@ -247,7 +249,7 @@ async def _some(session: AsyncSession, count: int) -> list[str]:
     rows = await connection.exec_driver_sql(
         f"SELECT fingerprint::text FROM seen_photo TABLESAMPLE SYSTEM (1) LIMIT {count}"  # noqa: S608
     )
-    return [one for (one,) in rows]
+    return [row for (row,) in rows]
 
 
 def _change(bits: str, count: int, chance: random.Random) -> str:
@@ -259,29 +261,29 @@ async def _scan(session: AsyncSession, bits: str) -> set[object]:
     connection = await session.connection()
     of_county = f"SELECT evidence_id FROM seen_photo WHERE county_code = '{COUNTY}'"  # noqa: S608
     rows = await connection.exec_driver_sql(f"{of_county} AND fingerprint <~> B'{bits}' <= {LIMIT_BITS}")
-    return {one for (one,) in rows}
+    return {row for (row,) in rows}
 
 
 async def _honest(
     session: AsyncSession, name: str, originals: dict[str, Picture], wobble: float, chance: random.Random
 ) -> Row:
-    told = [bool(await _named(session, sent(again(wobble)(one, chance)))) for one in originals.values()]
-    return Row(f"honest: {name}: told as near-duplicates", *_share(told))
+    lines = [bool(await _named(session, sent(again(wobble)(original, chance)))) for original in originals.values()]
+    return Row(f"honest: {name}: told as near-duplicates", *_share(lines))
 
 
 async def _honest_pairs(session: AsyncSession, originals: dict[str, Picture], share: float) -> Row:
-    told = []
+    lines = []
     for picture in originals.values():
-        one, other = beside(share)(picture)
+        item, other = beside(share)(picture)
         async with session.begin_nested() as once:
-            visit = await _send(session, sent(one))
-            told.append(visit.id in await _named(session, sent(other)))
+            visit = await _send(session, sent(item))
+            lines.append(visit.id in await _named(session, sent(other)))
             await once.rollback()
-    return Row(f"honest: one held further by {share:.0%} than the other: told as near-duplicates", *_share(told))
+    return Row(f"honest: one held further by {share:.0%} than the other: told as near-duplicates", *_share(lines))
 
 
-def _share(told: list[bool]) -> tuple[str, str]:
-    return f"{sum(told)} of {len(told)}", ""
+def _share(result: list[bool]) -> tuple[str, str]:
+    return f"{sum(result)} of {len(result)}", ""
 
 
 def _shorten(missed: list[str]) -> str:

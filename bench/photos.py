@@ -63,17 +63,21 @@ def measure(seconds: float) -> Iterator[Row]:
 
 def _crews(system: System) -> list[Crew]:
     """The caseworkers of the demo county, two by two."""
-    workers = {one.login: one for one in build_county(today=datetime.now(UTC).date()).staff if one.role == "caseworker"}
+    workers = {
+        staff_member.login: staff_member
+        for staff_member in build_county(today=datetime.now(UTC).date()).staff
+        if staff_member.role == "caseworker"
+    }
     signed_in = {login: sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in workers}
     return [
         Crew(
             signed_in[login]["accessToken"],
-            signed_in[one.partner_login]["accessToken"],
-            [signed_in[login]["personId"], signed_in[one.partner_login]["personId"]],
+            signed_in[item.partner_login]["accessToken"],
+            [signed_in[login]["personId"], signed_in[item.partner_login]["personId"]],
             households_of(system, signed_in[login]["accessToken"]),
         )
-        for login, one in workers.items()
-        if one.partner_login is not None and login < one.partner_login
+        for login, item in workers.items()
+        if item.partner_login is not None and login < item.partner_login
     ]
 
 
@@ -139,8 +143,10 @@ def _a_week(crews: list[Crew]) -> list[Requests]:
             took = {"startedAt": began, "endedAt": began + timedelta(minutes=chance.randint(20, 45))}
             visit |= {name: at.isoformat() for name, at in took.items()}
             visit["startFix"]["capturedAt"], visit["endFix"]["capturedAt"] = visit["startedAt"], visit["endedAt"]
-            seeds = [(slot * len(crews) + number) * PHOTOS + one for one in range(PHOTOS)]
-            visits.append(_requests(crew, visit, [_photo(_scene(1280, 960, seed=one)) for one in seeds], attested=True))
+            seeds = [(slot * len(crews) + number) * PHOTOS + item for item in range(PHOTOS)]
+            visits.append(
+                _requests(crew, visit, [_photo(_scene(1280, 960, seed=seed)) for seed in seeds], attested=True)
+            )
     return visits
 
 
@@ -150,18 +156,18 @@ def _requests(crew: Crew, visit: Json, photos: list[bytes], *, attested: bool = 
             "id": str(new_id()),
             "visitId": visit["id"],
             "questionId": "text_8",
-            "sha256": hashlib.sha256(one).hexdigest(),
-            "sizeBytes": len(one),
+            "sha256": hashlib.sha256(photo).hexdigest(),
+            "sizeBytes": len(photo),
             "_deleted": False,
         }
-        for one in photos
+        for photo in photos
     ]
-    visit["photos"] = [{"id": one["id"], "sha256": one["sha256"]} for one in manifests]
+    visit["photos"] = [{"id": manifest["id"], "sha256": manifest["sha256"]} for manifest in manifests]
     requests = [(crew.token, push("evidence", manifests)), (crew.token, push("visits", [visit]))]
-    requests += [(crew.token, form_of(manifest["id"], one)) for manifest, one in zip(manifests, photos, strict=True)]
+    requests += [(crew.token, form_of(manifest["id"], item)) for manifest, item in zip(manifests, photos, strict=True)]
     if attested:
-        told = {"attestedAt": visit["endedAt"], "fix": visit["endFix"], "_deleted": False}
-        word = {"id": str(new_id()), "visitId": visit["id"], **told}
+        params = {"attestedAt": visit["endedAt"], "fix": visit["endFix"], "_deleted": False}
+        word = {"id": str(new_id()), "visitId": visit["id"], **params}
         requests.append((crew.partner_token, push("attestations", [word])))
     return requests
 

@@ -91,8 +91,8 @@ def _count_rows(system: System, token: str) -> Iterator[Row]:
         loop = run_measured(system.url, token, partial(_asking, path), 1, 3.0, warm_up=1.0)
         assert not loop.failed, loop.first_failure
         beside = f"{by_hand:.0f} ms counted by kind alone" if not query else ""
-        told = f"{loop.percentile_ms(0.95):.0f} ms"
-        yield Row(f"counts of the queue p95 at {MILLION:,} waiting: {name}", told, beside, "", "< 100 ms")
+        result = f"{loop.percentile_ms(0.95):.0f} ms"
+        yield Row(f"counts of the queue p95 at {MILLION:,} waiting: {name}", result, beside, "", "< 100 ms")
 
 
 def _took_ms(connection: "psycopg.Connection[Any]", statement: str) -> float:
@@ -118,11 +118,11 @@ def _claim_rows(system: System, tokens: list[str], seconds: float) -> Iterator[R
     thinking, _ = _claim(system, tokens, seconds, pause_s=1.0)
     yield _claim_row("claim p99, 32 reviewers who look at each visit for about a second", thinking, seconds)
     rushing, killed = _claim(system, tokens, seconds, pause_s=0.0, kill=True)
-    at_once = list({one.who: one for one in reversed(rushing)}.values())
+    at_once = list({item.who: item for item in reversed(rushing)}.values())
     yield _claim_row("claim, the slowest of 32 who ask in the same instant", at_once)
     yield _claim_row("claim p99, 32 who claim again as soon as they have claimed (all that two cores can do)", rushing,
                      seconds)  # fmt: skip
-    visits = [one.visit for one in (*warming, *thinking, *rushing)]
+    visits = [item.visit for item in (*warming, *thinking, *rushing)]
     twice = len(visits) - len(set(visits))
     yield Row("visits claimed twice", str(twice), f"{len(visits):,} claims by 32", "", "0")
     yield _killed_row(system, tokens, killed, set(visits))
@@ -133,10 +133,10 @@ def _p99(took: list[float]) -> float:
 
 
 def _claim_row(name: str, claims: list[Claimed], seconds: float | None = None) -> Row:
-    took = [one.took_ms for one in claims]
-    told = f"{_p99(took):.0f} ms (median {sorted(took)[len(took) // 2]:.0f} ms)"
+    took = [claim.took_ms for claim in claims]
+    result = f"{_p99(took):.0f} ms (median {sorted(took)[len(took) // 2]:.0f} ms)"
     rate = f"{len(claims) / seconds:.0f} claims/s" if seconds else ""
-    return Row(f"{name}, of {MILLION:,}", told, rate, "", "< 50 ms")
+    return Row(f"{name}, of {MILLION:,}", result, rate, "", "< 50 ms")
 
 
 def _claim(
@@ -150,40 +150,42 @@ def _claim(
         subprocess.Popen([*command, *tokens[n * share : (n + 1) * share]], stdout=subprocess.PIPE, text=True)  # noqa: S603
         for n in range(PROCESSES)
     ]
-    told: list[list[str]] = [[] for _ in processes]
-    readers = [threading.Thread(target=lambda n=n: told[n].extend(processes[n].stdout or ())) for n in range(PROCESSES)]
-    for one in readers:
-        one.start()
+    result: list[list[str]] = [[] for _ in processes]
+    readers = [
+        threading.Thread(target=lambda n=n: result[n].extend(processes[n].stdout or ())) for n in range(PROCESSES)
+    ]
+    for reader in readers:
+        reader.start()
     if kill:
         time.sleep(START_S + seconds / 2)
         processes[0].kill()
-    for one in readers:
-        one.join()
-    for one in processes:
-        one.wait()
+    for reader in readers:
+        reader.join()
+    for reader in processes:
+        reader.wait()
     claims = [
         Claimed((n, int(fields[0])), fields[2], float(fields[3]))
-        for n, lines in enumerate(told)
+        for n, lines in enumerate(result)
         for line in lines
         if len(fields := line.split()) == 4 and fields[1] == "200"
     ]
     return claims, set(range(share)) if kill else set()
 
 
-def _killed_row(system: System, tokens: list[str], killed: set[int], told: set[str]) -> Row:
+def _killed_row(system: System, tokens: list[str], killed: set[int], result: set[str]) -> Row:
     """What the dead held, also what their process never heard that it got, goes to the next once its lease ends."""
     names = [reviewer(n) for n in sorted(killed)]
     held_by = "WHERE state = 'claimed' AND holder_id IN (SELECT id FROM staff WHERE login = ANY(%s))"
     with system.connect() as connection:
-        held = {str(one[0]) for one in connection.execute("SELECT visit_id FROM review_item " + held_by, (names,))}
+        held = {str(row[0]) for row in connection.execute("SELECT visit_id FROM review_item " + held_by, (names,))}
         connection.execute("UPDATE review_item SET lease_until = now() - interval '1 s' " + held_by, (names,))
-    again = {one.visit for one in _claim(system, tokens[len(killed) :] * 1, 12.0, pause_s=0.0)[0]}
+    again = {item.visit for item in _claim(system, tokens[len(killed) :] * 1, 12.0, pause_s=0.0)[0]}
     with system.connect() as connection:
         left = connection.execute(
             "SELECT count(*) FROM review_item WHERE state = 'claimed' AND lease_until < now()"
         ).fetchone()
     assert left is not None
-    unheard = len(held - told)
+    unheard = len(held - result)
     return Row(
         f"visits lost when a process of {len(killed)} reviewers was killed",
         str(len(held) - len(held & again) - left[0]),

@@ -40,7 +40,7 @@ async def claim_on(url: str, token: str, number: int, begin: float, seconds: flo
 
 
 async def main(url: str, begin: float, seconds: float, pause_s: float, tokens: list[str]) -> None:
-    await asyncio.gather(*(claim_on(url, one, n, begin, seconds, pause_s) for n, one in enumerate(tokens)))
+    await asyncio.gather(*(claim_on(url, token, n, begin, seconds, pause_s) for n, token in enumerate(tokens)))
 
 
 if __name__ == "__main__":

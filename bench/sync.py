@@ -46,7 +46,9 @@ async def publish_template(system: System) -> None:
 
 
 def people_of(system: System) -> tuple[str, str, str]:
-    worker = next(one for one in build_county(today=_today()).staff if one.role == "caseworker")
+    worker = next(
+        staff_member for staff_member in build_county(today=_today()).staff if staff_member.role == "caseworker"
+    )
     signed_in = sign_in(system.url, worker.login, DEMO_PASSWORDS["caseworker"])
     with system.connect() as connection:
         partner = connection.execute("SELECT id FROM staff WHERE login = %s", (worker.partner_login,)).fetchone()
@@ -184,7 +186,9 @@ def _pulls() -> Iterator[Ask]:
 
 def _hundred_phones(system: System) -> list[Row]:
     """A hundred phones pull everything they should have, at the same moment."""
-    logins = [one.login for one in build_county(today=_today()).staff if one.role == "caseworker"]
+    logins = [
+        staff_member.login for staff_member in build_county(today=_today()).staff if staff_member.role == "caseworker"
+    ]
     tokens = [sign_in(system.url, login, DEMO_PASSWORDS["caseworker"])["accessToken"] for login in logins]
 
     async def all_at_once() -> list[Loop]:
@@ -196,9 +200,9 @@ def _hundred_phones(system: System) -> list[Row]:
 
     started = time.perf_counter()
     loops = asyncio.run(all_at_once())
-    took, failed = time.perf_counter() - started, sum(one.failed for one in loops)
-    told = f"{took:.1f} s{f', {failed} FAILED' if failed else ''}"
-    return [Row("100 phones' first sync at once", told, "150 s published of a peer", "", "≤ 30 s")]
+    took, failed = time.perf_counter() - started, sum(loop.failed for loop in loops)
+    result = f"{took:.1f} s{f', {failed} FAILED' if failed else ''}"
+    return [Row("100 phones' first sync at once", result, "150 s published of a peer", "", "≤ 30 s")]
 
 
 MILLION = 1_000_000

@@ -18,11 +18,11 @@ import msgspec
 import psutil
 import psycopg
 
-from server.cli.maintenance import load_demo_county
 from server.cli.migrate import upgrade
 from server.core import keys
 from server.core.database import plain_url
 from server.core.settings import load_settings
+from server.demo.loading import load_demo_county
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from server.devserver.processes import free_port
 
@@ -51,12 +51,12 @@ class System:
     def cpu_seconds(self) -> float:
         """User and system time of the server's, the worker's, the database's and the store's process trees."""
         parts = (self.api, *self.replicas, *self.workers, self.postgres.process, self.s3.process)
-        return sum(_tree_cpu(one.pid) for one in parts if one is not None)
+        return sum(_tree_cpu(part.pid) for part in parts if part is not None)
 
     def api_memory_mb(self) -> float:
         """Of all API processes together."""
-        trees = [_tree(one.pid) for one in (self.api, *self.replicas)]
-        return sum(one.memory_info().rss for tree in trees for one in tree) / 1024 / 1024
+        trees = [_tree(item.pid) for item in (self.api, *self.replicas)]
+        return sum(item.memory_info().rss for tree in trees for item in tree) / 1024 / 1024
 
     def wait_for_jobs(self, limit_s: float = 300) -> float:
         """Seconds until no job waits or runs."""
@@ -82,10 +82,10 @@ def _tree(pid: int | None) -> list[psutil.Process]:
 
 def _tree_cpu(pid: int | None) -> float:
     total = 0.0
-    for one in _tree(pid):
+    for item in _tree(pid):
         try:
             # `children_*` counts backends that have ended, so that no work is lost from the sum.
-            times = one.cpu_times()
+            times = item.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
         except psutil.NoSuchProcess:
             continue
@@ -159,5 +159,5 @@ def sign_in(url: str, login: str, password: str) -> dict[str, Any]:
         json={"login": login, "password": password, "device": {"label": "bench", "hardwareId": login}},
     )
     answer.raise_for_status()
-    told: dict[str, Any] = msgspec.json.decode(answer.content)
-    return told
+    result: dict[str, Any] = msgspec.json.decode(answer.content)
+    return result

@@ -70,14 +70,14 @@ async def _bare(system: System) -> float:
         await store.put(key, content, len(content), "application/octet-stream")
 
     contents = [os.urandom(PHOTO_BYTES) for _ in range(PHOTOS)]
-    rate = await _timed([put(one) for one in contents])
+    rate = await _timed([put(content) for content in contents])
     store.close()
     return rate
 
 
 async def _rate(client: httpx.AsyncClient, send: Send) -> float:
     contents = [os.urandom(PHOTO_BYTES) for _ in range(PHOTOS)]
-    announced = [await _announce(client, one) for one in contents]
+    announced = [await _announce(client, content) for content in contents]
     return await _timed([send(client, who, what) for who, what in zip(announced, contents, strict=True)])
 
 
@@ -90,7 +90,7 @@ async def _timed(sends: list[Any]) -> float:
             await send
 
     began = time.perf_counter()
-    await asyncio.gather(*(in_turn(one) for one in sends))
+    await asyncio.gather(*(in_turn(send) for send in sends))
     return len(sends) * PHOTO_BYTES / 1e6 / (time.perf_counter() - began)
 
 
@@ -110,17 +110,17 @@ async def _announce(client: httpx.AsyncClient, content: bytes) -> str:
 
 
 async def _create(client: httpx.AsyncClient, evidence_id: str, size: int) -> str:
-    told = {
+    params = {
         "Upload-Length": str(size),
         "Upload-Metadata": f"evidenceId {base64.b64encode(evidence_id.encode()).decode()}",
     }
-    url: str = (await client.post("/uploads", headers=told)).headers["Location"]
+    url: str = (await client.post("/uploads", headers=params)).headers["Location"]
     return url
 
 
 async def _patch(client: httpx.AsyncClient, url: str, offset: int, content: bytes) -> None:
-    told = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-    answer = await client.patch(url, headers=told, content=content)
+    params = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+    answer = await client.patch(url, headers=params, content=content)
     assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
 
 
@@ -148,7 +148,7 @@ async def _put(store: httpx.AsyncClient, client: httpx.AsyncClient, evidence_id:
 
 async def _memory(system: System, client: httpx.AsyncClient) -> Row:
     contents = [os.urandom(LARGE_BYTES) for _ in range(LARGE)]
-    announced = [await _announce(client, one) for one in contents]
+    announced = [await _announce(client, content) for content in contents]
     before = system.api_memory_mb()
     with _watching(system) as highest:
         await asyncio.gather(*(_tus(client, who, what) for who, what in zip(announced, contents, strict=True)))

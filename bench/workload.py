@@ -25,7 +25,7 @@ def template(code: str = "bench", more: Sequence[Json] = ()) -> Template:
     kinds += [{"id": f"integer_{n}", "kind": "integer"} for n in range(4)]
     kinds += [{"id": "amount", "kind": "money"}, {"id": "place", "kind": "geopoint"}, {"id": "day", "kind": "date"}]
     kinds += more
-    questions = [{**one, "label": _label(one["id"]), "required": True} for one in kinds]
+    questions = [{**kind, "label": _label(kind["id"]), "required": True} for kind in kinds]
     return msgspec.convert(
         {
             "code": code,
@@ -92,5 +92,5 @@ def pushes(households: list[Json], investigators: list[str], *, batch: int, seed
 
 
 def push(collection: str, documents: list[Json]) -> Ask:
-    rows = [{"newDocumentState": one} for one in documents]
+    rows = [{"newDocumentState": document} for document in documents]
     return "POST", f"/field/v1/sync/{collection}/1/push", "application/json", msgspec.json.encode(rows)

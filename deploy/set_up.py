@@ -117,15 +117,15 @@ def _run_quietly(command: list[str], folder: Path) -> str:
 
 def _files(places: Iterable[Path]) -> list[Path]:
     found = [[place] if place.is_file() else sorted(place.rglob("*")) for place in places]
-    return [one for some in found for one in some if one.is_file()]
+    return [item for some in found for item in some if item.is_file()]
 
 
 def _digest(files: list[Path]) -> str:
-    told = hashlib.sha256()
-    for one in files:
-        told.update(f"{one.name}\n{one.stat().st_size}\n".encode())
-        told.update(one.read_bytes())
-    return told.hexdigest()
+    result = hashlib.sha256()
+    for file in files:
+        result.update(f"{file.name}\n{file.stat().st_size}\n".encode())
+        result.update(file.read_bytes())
+    return result.hexdigest()
 
 
 def _usable(environment: Path) -> bool:

@@ -16,18 +16,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from media.fingerprint import LOOK_SIDE, above_median
-from media.keypoints import Floats, smoothing
+from media.fingerprint import LUMA_SIDE, above_median
+from media.keypoints import Floats, gaussian_matrix
 
 # A part may reach beyond the whole by so much of a side, may be stretched one way by so much, and may be turned by so
 # many degrees: what comes of finding the edges from 64 points a side, and of a picture held askew.
-MOST_BEYOND: Final = 0.02
-MOST_STRETCHED: Final = 0.012
-MOST_TURNED: Final = 5.0
+MAX_OVERHANG: Final = 0.02
+MAX_STRETCH: Final = 0.012
+MAX_ROTATION_DEGREES: Final = 5.0
 # What a frame surrounds was cut out by us, a point too wide or too narrow.
-FRAME_OFF: Final = 0.02
+FRAME_TOLERANCE: Final = 0.02
 # Of a side no less is left of a part: under that it is another picture.
-LEAST_LEFT: Final = 0.65
+MIN_SCALE: Final = 0.65
 
 # How much both are smoothed, of how many points a side, and in how many steps at most.
 _ROUNDS: Final = ((2.5, 32, 12), (1.0, 64, 10))
@@ -37,7 +37,7 @@ _SAME: Final = 0.8
 Ratios = Sequence[float]
 
 
-class Laid(msgspec.Struct, frozen=True):
+class Overlap(msgspec.Struct, frozen=True):
     """The smaller of two pictures laid over the larger: how many bits of the two fingerprints differ where they
     overlap, what share of the larger one's area it shows, and by how many degrees it is turned.
     """
@@ -47,7 +47,7 @@ class Laid(msgspec.Struct, frozen=True):
     turned: float
 
 
-def lay_over(one: bytes, other: bytes, ratios: tuple[Ratios, Ratios], start: tuple[Floats, Floats]) -> Laid | None:
+def align(one: bytes, other: bytes, ratios: tuple[Ratios, Ratios], start: tuple[Floats, Floats]) -> Overlap | None:
     """Two looks, what each picture's width to its height may be, and where one mark is in each (`Marks.places`).
 
     None where neither is a part of the other. A few milliseconds.
@@ -60,20 +60,20 @@ def lay_over(one: bytes, other: bytes, ratios: tuple[Ratios, Ratios], start: tup
     if found is None:
         return None
     # Of what a frame surrounds the shape is not known for certain.
-    off = FRAME_OFF if max(map(len, ratios)) > 1 else 0.0
-    if _beyond(found) > MOST_BEYOND + off:  # the marks told it the wrong way round, being a little off
+    off = FRAME_TOLERANCE if max(map(len, ratios)) > 1 else 0.0
+    if _beyond(found) > MAX_OVERHANG + off:  # the marks told it the wrong way round, being a little off
         whole, part, ratios, found = part, whole, ratios[::-1], _turn_round(found)
-        if _beyond(found) > MOST_BEYOND + off:
+        if _beyond(found) > MAX_OVERHANG + off:
             return None
     stretched, turned = min(_shape(found, pair) for pair in itertools.product(*ratios))
-    if stretched > MOST_STRETCHED + off or abs(turned) > MOST_TURNED:
+    if stretched > MAX_STRETCH + off or abs(turned) > MAX_ROTATION_DEGREES:
         return None
     area = abs(float(np.linalg.det(found[:, :2])))
-    return Laid(bits=_differing(whole, part, found), shown=min(1.0, area), turned=round(turned, 1))
+    return Overlap(bits=_differing(whole, part, found), shown=min(1.0, area), turned=round(turned, 1))
 
 
 def mirror(look: bytes) -> bytes:
-    return np.ascontiguousarray(np.frombuffer(look, dtype=np.uint8).reshape(LOOK_SIDE, LOOK_SIDE)[:, ::-1]).tobytes()
+    return np.ascontiguousarray(np.frombuffer(look, dtype=np.uint8).reshape(LUMA_SIDE, LUMA_SIDE)[:, ::-1]).tobytes()
 
 
 def _map(part: Floats, whole: Floats) -> Floats:
@@ -83,13 +83,13 @@ def _map(part: Floats, whole: Floats) -> Floats:
 
 
 def _grey(look: bytes) -> Floats:
-    return np.frombuffer(look, dtype=np.uint8).reshape(LOOK_SIDE, LOOK_SIDE).astype(np.float32)
+    return np.frombuffer(look, dtype=np.uint8).reshape(LUMA_SIDE, LUMA_SIDE).astype(np.float32)
 
 
 def _refine(whole: Floats, part: Floats, places: Floats) -> Floats | None:
     """From coarse to fine. Brightness and contrast are fitted along, so they don't count."""
     for sigma, side, steps in _ROUNDS:
-        smooth = smoothing(LOOK_SIDE, sigma)
+        smooth = gaussian_matrix(LUMA_SIDE, sigma)
         seen, wanted = smooth @ whole @ smooth.T, _shrink(smooth @ part @ smooth.T, side)
         moves = _moves(wanted)
         for _ in range(steps):
@@ -119,7 +119,7 @@ def _may_be_a_part(places: Floats) -> bool:
     if not np.isfinite(places).all():
         return False
     across, down = places[0, 0], places[1, 1]
-    return all(LEAST_LEFT < scale < 1 / LEAST_LEFT for scale in (across, down)) and _beyond(places) < 1 - LEAST_LEFT
+    return all(MIN_SCALE < scale < 1 / MIN_SCALE for scale in (across, down)) and _beyond(places) < 1 - MIN_SCALE
 
 
 def _beyond(places: Floats) -> float:
@@ -146,7 +146,7 @@ def _shape(places: Floats, ratios: tuple[float, float]) -> tuple[float, float]:
 
 
 def _shrink(picture: Floats, side: int) -> Floats:
-    step = LOOK_SIDE // side
+    step = LUMA_SIDE // side
     shrunk: Floats = picture.reshape(side, step, side, step).mean(axis=(1, 3))
     return shrunk
 
@@ -177,12 +177,12 @@ def _points(places: Floats, side: int) -> tuple[Floats, NDArray[np.bool_]]:
 
 def _read(picture: Floats, at: Floats) -> Floats:
     """Between points; beyond an edge, the edge."""
-    place = (at * LOOK_SIDE - 0.5).clip(0, LOOK_SIDE - 1.001)
+    place = (at * LUMA_SIDE - 0.5).clip(0, LUMA_SIDE - 1.001)
     whole = place.astype(np.int64)
     right, below = (place - whole).T
-    first, flat = whole[:, 1] * LOOK_SIDE + whole[:, 0], picture.ravel()
+    first, flat = whole[:, 1] * LUMA_SIDE + whole[:, 0], picture.ravel()
     upper = flat[first] * (1 - right) + flat[first + 1] * right
-    lower = flat[first + LOOK_SIDE] * (1 - right) + flat[first + LOOK_SIDE + 1] * right
+    lower = flat[first + LUMA_SIDE] * (1 - right) + flat[first + LUMA_SIDE + 1] * right
     read: Floats = upper * (1 - below) + lower * below
     return read
 
@@ -197,6 +197,6 @@ def _take_back(places: Floats, step: Floats) -> Floats:
 
 
 def _differing(whole: Floats, part: Floats, places: Floats) -> int:
-    at, _ = _points(places, LOOK_SIDE)
-    seen = _read(whole, at).reshape(LOOK_SIDE, LOOK_SIDE).astype(np.float32)
+    at, _ = _points(places, LUMA_SIDE)
+    seen = _read(whole, at).reshape(LUMA_SIDE, LUMA_SIDE).astype(np.float32)
     return int((above_median(seen) != above_median(part)).sum())

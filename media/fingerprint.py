@@ -16,7 +16,7 @@ from PIL import Image
 
 BITS: Final = 256
 # A look is a square of so many pixels.
-LOOK_SIDE: Final = 64
+LUMA_SIDE: Final = 64
 _WORKING_SIDE: Final = 512
 # PDQ's scale: 90 steps of one hundredth of the brightness range, over the whole grid, make one point of
 # quality.
@@ -66,7 +66,7 @@ def _make(luma: Image.Image) -> Fingerprint:
 
 def _shrink(luma: Image.Image) -> Luma:
     """Pillow's bilinear filter widens with the scale when shrinking: that is PDQ's tent of two box passes."""
-    small = luma.convert("F").resize((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BILINEAR)
+    small = luma.convert("F").resize((LUMA_SIDE, LUMA_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(small, dtype=np.float32)
 
 
@@ -80,9 +80,9 @@ def above_median(luma: Luma) -> NDArray[np.bool_]:
 def _make_cosines() -> Luma:
     """Rows 1 to 16 of the 64-point DCT-II; row 0, the mean brightness, says nothing about the scene."""
     rows = np.arange(1, 17)[:, None]
-    columns = np.arange(LOOK_SIDE)[None, :]
-    cosines: NDArray[np.float64] = math.sqrt(2 / LOOK_SIDE) * np.cos(
-        math.pi / (2 * LOOK_SIDE) * rows * (2 * columns + 1)
+    columns = np.arange(LUMA_SIDE)[None, :]
+    cosines: NDArray[np.float64] = math.sqrt(2 / LUMA_SIDE) * np.cos(
+        math.pi / (2 * LUMA_SIDE) * rows * (2 * columns + 1)
     )
     return cosines.astype(np.float32)
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from media.fingerprint import LOOK_SIDE
+from media.fingerprint import LUMA_SIDE
 
-MOST: Final = 16
+MAX_KEYPOINTS: Final = 16
 BITS: Final = 64
 # Of the 64 bits the lowest frequencies, which change least: by these a mark is looked up.
 KEY_BITS: Final = 28
@@ -36,7 +36,7 @@ _FREQUENCIES: Final = 9
 _LONGEST_RATIO: Final = 6.0
 
 
-class Marks(NamedTuple):
+class Keypoints(NamedTuple):
     """`places`: x, y, and size as a share of the width and of the height, each row a mark; the clearest first.
 
     `waves` are 64 frequencies of its surroundings, the lowest first: the bits are their signs.
@@ -49,7 +49,7 @@ class Marks(NamedTuple):
         """Of the picture mirrored left to right."""
         places = self.places.copy()
         places[:, 0] = 1 - places[:, 0]
-        return Marks(places, self.waves * _MIRROR)
+        return Keypoints(places, self.waves * _MIRROR)
 
     def bits(self) -> list[int]:
         """As signed numbers of 64 bits, the lowest frequency in the highest bit."""
@@ -67,31 +67,31 @@ class Marks(NamedTuple):
         return [[one ^ int(change) for change in row] for one, row in zip(self.keys(), changed, strict=True)]
 
     def keys(self) -> list[int]:
-        return [key_of(one) for one in self.bits()]
+        return [index_key(one) for one in self.bits()]
 
 
-def key_of(bits: int) -> int:
+def index_key(bits: int) -> int:
     return (bits & (1 << BITS) - 1) >> (BITS - KEY_BITS)
 
 
-def find_marks(look: bytes, ratio: float) -> Marks:
+def find_keypoints(look: bytes, ratio: float) -> Keypoints:
     """`look` as `media.fingerprint` keeps it; `ratio` is the picture's width to its height. A millisecond or two."""
     scales = _blur(_true_shape(look, ratio))
     height, width = scales.shape[1:]
     x, y, size, strength = _blobs(scales)
     within = _share_within(x, size, width) * _share_within(y, size, height)
     clearest = np.argsort(np.where(within >= _LEAST_WITHIN, -strength, np.inf), kind="stable")
-    chosen = clearest[: min(MOST, int((within >= _LEAST_WITHIN).sum()))]
+    chosen = clearest[: min(MAX_KEYPOINTS, int((within >= _LEAST_WITHIN).sum()))]
     x, y, size = x[chosen], y[chosen], size[chosen]
     places = np.stack([(x + 0.5) / width, (y + 0.5) / height, size / width, size / height], axis=1)
-    return Marks(places, _waves(scales, x, y, size))
+    return Keypoints(places, _waves(scales, x, y, size))
 
 
 def _true_shape(look: bytes, ratio: float) -> Floats:
     """As many pixels as a look has, in the shape of the picture."""
     ratio = min(max(ratio, 1 / _LONGEST_RATIO), _LONGEST_RATIO)
-    size = round(LOOK_SIDE * math.sqrt(ratio)), round(LOOK_SIDE / math.sqrt(ratio))
-    square = Image.frombytes("L", (LOOK_SIDE, LOOK_SIDE), look).convert("F")
+    size = round(LUMA_SIDE * math.sqrt(ratio)), round(LUMA_SIDE / math.sqrt(ratio))
+    square = Image.frombytes("L", (LUMA_SIDE, LUMA_SIDE), look).convert("F")
     return np.asarray(square.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
 
 
@@ -103,11 +103,11 @@ def _blur(picture: Floats) -> Floats:
 
 @cache
 def _smoothings(side: int) -> Floats:
-    return np.stack([smoothing(side, sigma) for sigma in _SIZES])
+    return np.stack([gaussian_matrix(side, sigma) for sigma in _SIZES])
 
 
 @cache
-def smoothing(side: int, sigma: float) -> Floats:
+def gaussian_matrix(side: int, sigma: float) -> Floats:
     """The matrix that smooths a line of so many points by a Gaussian; beyond an end it reads what is before it."""
     reach = int(4 * sigma) + 1
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

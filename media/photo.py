@@ -1,6 +1,6 @@
 """Is this a photo we can take, and what does it say about itself?
 
-`examine` reads headers and EXIF and never decodes, so a bomb costs nothing; `media.renditions` then decodes
+`read_photo_facts` reads headers and EXIF and never decodes, so a bomb costs nothing; `media.renditions` then decodes
 once. Both are plain CPU work for a worker's thread. Several pictures in one file: a camera's extras (the
 second eye, gain map, motion video in a JPEG; bursts and depth in a HEIC) are left aside and the main
 picture is the photo; an animated WebP or PNG is refused, since nobody could say which frame is the
@@ -18,7 +18,7 @@ import pillow_heif
 from media.exif import CapturedAtSource, ExifFacts, Position, read_exif
 from media.limits import DEFAULT_LIMITS, Limits
 from media.refusals import ANIMATED, BROKEN, EMPTY, TOO_MANY_BYTES, TOO_MANY_PIXELS, PhotoRefused
-from media.sniff import HEIC, Container, walk
+from media.sniff import HEIC, Container, parse_container
 
 
 class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
     position: Position | None = None
 
 
-def examine(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
+def read_photo_facts(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
     """Raises PhotoRefused."""
     if not data:
         raise PhotoRefused(EMPTY)
@@ -62,7 +62,7 @@ def examine(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
 
 def _read_container(data: bytes) -> Container:
     """The walked container with its size filled in for every type."""
-    container = walk(data)
+    container = parse_container(data)
     return _read_heif(data) if container.media_type == HEIC else container
 
 

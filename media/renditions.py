@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from media.fingerprint import Fingerprint, fingerprints
 from media.photo import PhotoFacts
 from media.refusals import BROKEN, TRUNCATED, PhotoRefused
-from media.sniff import HEIC, JPEG, PNG, WEBP, plain_jpeg, walk
+from media.sniff import HEIC, JPEG, PNG, WEBP, strip_jpeg_metadata, parse_container
 
 SMALL_SIDE: Final = 320
 LARGE_SIDE: Final = 1280
@@ -64,7 +64,7 @@ def _read_plain(data: bytes, facts: PhotoFacts) -> Rendition | None:
         return None
     if facts.size_bytes > pixels * _MOST_BYTES_PER_PIXEL:
         return None
-    jpeg = plain_jpeg(data)
+    jpeg = strip_jpeg_metadata(data)
     return Rendition(jpeg, facts.width, facts.height) if jpeg else None
 
 
@@ -106,7 +106,7 @@ def _decode_pillow(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.I
 
 
 def _picture_bytes(data: bytes) -> bytes:
-    return b"".join(data[start:end] for start, end in walk(data).picture_spans)
+    return b"".join(data[start:end] for start, end in parse_container(data).picture_spans)
 
 
 def _size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:

@@ -33,9 +33,9 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     picture_spans: tuple[Span, ...] = ()
 
 
-def walk(data: bytes) -> Container:
+def parse_container(data: bytes) -> Container:
     """Raises PhotoRefused: not an image, type not supported, truncated, broken."""
-    media_type = sniff(data[:64])
+    media_type = detect_media_type(data[:64])
     if media_type == JPEG:
         return _walk_jpeg(data)
     if media_type == PNG:
@@ -45,7 +45,7 @@ def walk(data: bytes) -> Container:
     return _walk_heif(data)
 
 
-def sniff(head: bytes) -> str:
+def detect_media_type(head: bytes) -> str:
     """The media type by the first bytes (64 are enough); refuses whatever isn't one of our four."""
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
@@ -206,10 +206,10 @@ _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _PLAIN_COLOURS = (8, 3, b"\x01\x02\x03")
 
 
-def plain_jpeg(data: bytes) -> bytes | None:
+def strip_jpeg_metadata(data: bytes) -> bytes | None:
     """The picture without a word besides: a JPEG of three plain colours; None for one of any other kind.
 
-    Raises PhotoRefused as `walk` does.
+    Raises PhotoRefused as `parse_container` does.
     """
     parts = [data[:2], _JFIF]
     for marker, start, end in _jpeg_segments(data):

@@ -54,7 +54,7 @@ class ObjectFacts(msgspec.Struct, frozen=True):
     etag: str
 
 
-class Joined(msgspec.Struct, frozen=True):
+class JoinedObjects(msgspec.Struct, frozen=True):
     """What came out of the store, measured on the way."""
 
     size: int
@@ -92,7 +92,7 @@ def watermarked_key(sha256: str, claim_id: UUID) -> str:
     return rendition_key(sha256, f"{_WATERMARKED}{claim_id}")
 
 
-def watermarked_claim(key: str) -> UUID | None:
+def watermarked_photo_id(key: str) -> UUID | None:
     """The claim that a watermarked copy was made for; None for the key of anything else."""
     name = key.rsplit("/", 1)[-1].removesuffix(".jpg")
     if not name.startswith(_WATERMARKED):
@@ -189,7 +189,7 @@ class ObjectStore:
         """Into a file; returns its size. A cut transfer raises and leaves no half file behind."""
         return await self._run(self._download, key, path)
 
-    async def join(self, keys: Sequence[str], path: Path) -> Joined:
+    async def join(self, keys: Sequence[str], path: Path) -> JoinedObjects:
         """Several objects into one file, in the order given, hashed on the way; no half file stays behind."""
         return await self._run(self._join, keys, path)
 
@@ -296,14 +296,14 @@ class ObjectStore:
             path.unlink(missing_ok=True)
             raise
 
-    def _join(self, keys: Sequence[str], path: Path) -> Joined:
+    def _join(self, keys: Sequence[str], path: Path) -> JoinedObjects:
         sha256 = hashlib.sha256()
         try:
             with path.open("wb") as file:
                 for piece in self._pieces_of(keys):
                     sha256.update(piece)
                     file.write(piece)
-                return Joined(size=file.tell(), sha256=sha256.hexdigest())
+                return JoinedObjects(size=file.tell(), sha256=sha256.hexdigest())
         except BaseException:
             path.unlink(missing_ok=True)
             raise

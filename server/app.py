@@ -102,7 +102,7 @@ async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
 
 def provide_wording() -> Any:
     """How a finding is said: the words are review's, and others print them too."""
-    return server.review.checks.registry.sentence
+    return server.review.checks.registry.render_finding
 
 
 def provide_watermarks() -> Any:
@@ -218,7 +218,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             health.router,
             well_known.router,
             health.get_metrics,
-            *server.public_site.routes.handlers,
+            server.public_site.routes.router,
             *web_apps.build_pages(settings),
         ],
         lifespan=[] if services else [lifespan],
@@ -262,15 +262,15 @@ def _end_streams_when_told_to_stop(state: State) -> None:
             if (watch := state.get(name)) is not None:
                 watch.end()
 
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: loop.call_soon_threadsafe(end_streams))
+    for item in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(item, lambda *_: loop.call_soon_threadsafe(end_streams))
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
-    origins = [one.strip() for one in settings.allowed_origins.split(",") if one.strip()]
+    origins = [part.strip() for part in settings.allowed_origins.split(",") if part.strip()]
     if not origins:
         return None
-    shown = [*field_api.uploads.tus.ANSWER_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
+    shown = [*field_api.uploads.tus.EXPOSED_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
     return CORSConfig(allow_origins=origins, allow_credentials=False, expose_headers=shown)
 
 

@@ -27,10 +27,10 @@ def behind_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
 
     Behind one proxy a whole county would else share one limit; a header from anybody else is not believed.
     """
-    networks = [one.strip() for one in trusted.split(",") if one.strip()]
-    for one in networks:
+    networks = [part.strip() for part in trusted.split(",") if part.strip()]
+    for network in networks:
         try:
-            ip_network(one)
+            ip_network(network)
         except ValueError as error:
             raise SettingsError(f"ZOUFANG_TRUSTED_PROXIES can't be read: {error}") from None
     wrapped: ASGIApp = wrap_asgi_with_proxy_headers(app, networks) if networks else app

@@ -9,8 +9,8 @@ import procrastinate
 import psycopg
 
 import field_api.uploads.cleanup  # noqa: F401
+import server.cases.daily
 import server.cases.event_handlers
-import server.cases.transitions
 import server.complaints.reminders
 import server.notifications.dispatch
 import server.notifications.messages

@@ -32,6 +32,8 @@ from server.demo.loading import load_demo_county
 from server.demo.wechat_stub import create_stub
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from tests.live import LiveServer
+from tests.makers.cases import Office
+from tests.makers.visits import Ground
 from tests.phones import Desk, Phone, System
 
 set_up_logging("json")
@@ -146,6 +148,23 @@ async def take_desk(system: System, county: County) -> Desk:
 
 phone = pytest.fixture(unpack_phone)
 desk = pytest.fixture(take_desk)
+
+
+@pytest.fixture
+async def office(system, services, county) -> Office:
+    """The office of the first application."""
+    return Office(system, services, county)
+
+
+@pytest.fixture
+async def ground(services) -> Ground:
+    """Visits written straight into the tables, for rooms that look across many."""
+    return await Ground.open(services)
+
+
+@pytest.fixture
+async def county_desk(system) -> Desk:
+    return await system.sign_in_at_desk("maohetang", "county_officer")
 
 
 @pytest.fixture

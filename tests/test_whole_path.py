@@ -26,7 +26,7 @@ from server.core.settings import REQUIRED, SECRETS, Settings, SettingsError, loa
 from server.core.tokens import verify_receipt
 from server.models import Base
 from server.models.audit import AuditEntry, AuditSeal
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 from server.review.checks.registry import CHECKS
 
 README = ROOT / "README.md"
@@ -161,7 +161,7 @@ async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):
         await session.flush()
 
         async def radius(area, on):
-            return (await policy_values(session, area, on, ["visit.home_radius_m"]))["visit.home_radius_m"]
+            return (await load_policy_values(session, area, on, ["visit.home_radius_m"]))["visit.home_radius_m"]
 
         assert await radius("339901001001", date(2026, 7, 1)) == 80
         assert await radius("339901001001", date(2026, 3, 1)) == 300
@@ -267,7 +267,7 @@ async def test_an_unknown_address_and_method_have_the_one_shape(system):
 
 
 async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypatch):
-    monkeypatch.setattr("server.identity.signin.password_matches", lambda *_: 1 / 0)
+    monkeypatch.setattr("server.identity.sign_in.password_matches", lambda *_: 1 / 0)
     body = {"login": "x", "password": "secret-word", "device": {"label": "x"}}
     answer = await system.client().post("/auth/v1/staff/sign-in", json=body)
     assert (answer.status_code, answer.json()["code"]) == (500, "server.error")
@@ -276,7 +276,7 @@ async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypa
 
 
 async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(system, services, monkeypatch):
-    monkeypatch.setattr("server.identity.signin.password_matches", lambda *_: int("11010519491231002X"))
+    monkeypatch.setattr("server.identity.sign_in.password_matches", lambda *_: int("11010519491231002X"))
     body = {"login": "x", "password": "y", "device": {"label": "x"}}
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", io.StringIO())
@@ -285,7 +285,7 @@ async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(sys
         logged = sys.stderr.getvalue()
     set_up_logging("json")
     assert "ValueError" in logged
-    assert "signin.py" in logged
+    assert "sign_in.py" in logged
     assert "11010519491231002X" not in logged
 
 

@@ -54,26 +54,26 @@ async def load_households(session: AsyncSession, caller: Caller, ids: Sequence[U
         .where(Household.id.in_(ids))
         .options(selectinload(Household.members))
     )
-    return {str(one.id): _household(one, area_name) for one, area_name in rows}
+    return {str(row.id): _household(row, area_name) for row, area_name in rows}
 
 
-def _household(one: Household, area_name: str) -> HouseholdDocument:
+def _household(household: Household, area_name: str) -> HouseholdDocument:
     return HouseholdDocument(
-        id=one.id,
-        number=one.number,
-        area_code=one.area_code,
+        id=household.id,
+        number=household.number,
+        area_code=household.area_code,
         area_name=area_name,
-        head_name=one.head_name,
-        address=one.address,
-        phone_mask=one.phone_mask,
-        latitude=one.latitude,
-        longitude=one.longitude,
-        datum=one.datum,
-        class_=one.class_,
-        monthly_amount_fen=one.monthly_amount_fen,
+        head_name=household.head_name,
+        address=household.address,
+        phone_mask=household.phone_mask,
+        latitude=household.latitude,
+        longitude=household.longitude,
+        datum=household.datum,
+        class_=household.class_,
+        monthly_amount_fen=household.monthly_amount_fen,
         members=[
             MemberLine(**{name: getattr(member, name) for name in MemberLine.__struct_fields__})
-            for member in one.members
+            for member in household.members
         ],
     )
 
@@ -88,19 +88,19 @@ async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[
         .where(Assignment.id.in_(ids))
     )
     return {
-        str(one.id): AssignmentDocument(
-            id=one.id,
-            household_id=one.household_id,
-            kind=one.kind,
-            due_on=one.due_on,
-            checklist_code=one.checklist_code,
-            checklist_version=one.checklist_version,
-            partner_id=one.partner_id,
+        str(row.id): AssignmentDocument(
+            id=row.id,
+            household_id=row.household_id,
+            kind=row.kind,
+            due_on=row.due_on,
+            checklist_code=row.checklist_code,
+            checklist_version=row.checklist_version,
+            partner_id=row.partner_id,
             partner_name=partner_name,
             planned_on=day,
             plan_position=position,
         )
-        for one, partner_name, day, position in rows
+        for row, partner_name, day, position in rows
     }
 
 
@@ -109,8 +109,8 @@ async def load_checklists(session: AsyncSession, caller: Caller, ids: Sequence[U
     del caller
     rows = await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.id.in_(ids)))
     return {
-        str(one.id): ChecklistDocument(id=one.id, code=one.code, version=one.version, kind=one.kind, body=one.body)
-        for one in rows
+        str(row.id): ChecklistDocument(id=row.id, code=row.code, version=row.version, kind=row.kind, body=row.body)
+        for row in rows
     }
 
 
@@ -119,7 +119,7 @@ COLLECTIONS: dict[str, Collection] = {
     "households": Collection(1, load_households),
     "checklists": Collection(1, load_checklists),
     "visits": Collection(1, submission.load_visits, VisitDocument, submission.apply_visits),
-    "evidence": Collection(1, expected.load_evidence, EvidenceDocument, expected.apply_evidence),
+    "evidence": Collection(1, expected.load_expected_photos, EvidenceDocument, expected.apply_expected_photos),
     "proposals": Collection(
         1, proposal_submission.load_proposals, ProposalDocument, proposal_submission.apply_proposals
     ),

@@ -25,12 +25,12 @@ class DeviceReport(Struct, frozen=True):
 
 async def note_device(session: AsyncSession, caller: Caller, report: DeviceReport, now: datetime) -> None:
     """Keep the report with the device, unless nothing in it is new."""
-    told = {
+    params = {
         "app_version": report.app_version,
         "pending_rows": report.pending_rows,
         "clock_offset_ms": _offset_ms(report.device_time, now),
     }
-    values = {name: value for name, value in told.items() if value is not None}
+    values = {name: value for name, value in params.items() if value is not None}
     is_news = [getattr(Device, name).is_distinct_from(values[name]) for name in values if name != "clock_offset_ms"]
     await session.execute(
         update(Device)
@@ -47,6 +47,6 @@ def _offset_ms(device_time: datetime | None, now: datetime) -> int | None:
     """How far the phone's clock is ahead of the server's; what the network took makes it a little less."""
     if device_time is None:
         return None
-    told = device_time if device_time.tzinfo else device_time.replace(tzinfo=UTC)
-    offset_ms = round((told - now).total_seconds() * 1000)
+    result = device_time if device_time.tzinfo else device_time.replace(tzinfo=UTC)
+    offset_ms = round((result - now).total_seconds() * 1000)
     return max(-LONGEST_OFFSET_MS, min(offset_ms, LONGEST_OFFSET_MS))

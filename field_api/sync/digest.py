@@ -20,8 +20,8 @@ NOTHING = "0" * 64
 
 async def held_digest(session: AsyncSession, caller: Caller, collection: str) -> str:
     """What a phone of the caller holds when it has pulled everything. One query, no document is read."""
-    told = Feed.doc_id + literal("\n") + cast(Feed.xid, Text)
-    hashed = func.encode(func.sha256(func.convert_to(told, "UTF8")), "hex")
+    result = Feed.doc_id + literal("\n") + cast(Feed.xid, Text)
+    hashed = func.encode(func.sha256(func.convert_to(result, "UTF8")), "hex")
     total = await session.scalar(
         select(func.bit_xor(cast(literal("x") + hashed, BIT(256)))).where(
             Feed.staff_id == caller.id, Feed.collection == collection, Feed.is_deleted.is_(False)

@@ -61,9 +61,9 @@ class Watch:
 
     def end(self) -> None:
         """The process is to stop: every stream ends now, and its phone comes back to whoever answers then."""
-        for one in self._listeners:
-            one.is_over = True
-            one.woken.set()
+        for listener in self._listeners:
+            listener.is_over = True
+            listener.woken.set()
 
     async def _look(self) -> None:
         since: int | None = None
@@ -83,8 +83,8 @@ class Watch:
                 select(Feed.staff_id, Feed.collection)
                 .distinct()
                 .where(
-                    Feed.staff_id.in_({one.staff_id for one in self._listeners}),
-                    Feed.collection.in_({one.collection for one in self._listeners}),
+                    Feed.staff_id.in_({listener.staff_id for listener in self._listeners}),
+                    Feed.collection.in_({listener.collection for listener in self._listeners}),
                     Feed.xid >= bindparam(None, since or settled, Xid8),
                     Feed.xid < bindparam(None, settled, Xid8),
                 )
@@ -95,16 +95,16 @@ class Watch:
                     select(Device.id)
                     .join(Staff, Staff.id == Device.staff_id)
                     .where(
-                        Device.id.in_({one.device_id for one in self._listeners}),
+                        Device.id.in_({listener.device_id for listener in self._listeners}),
                         Device.ended_at.is_(None),
                         Staff.disabled_at.is_(None),
                     )
                 )
             )
-        for one in self._listeners:
-            one.is_over = one.device_id not in welcome
-            if one.is_over or since is None or (one.staff_id, one.collection) in concerned:
-                one.woken.set()
+        for item in self._listeners:
+            item.is_over = item.device_id not in welcome
+            if item.is_over or since is None or (item.staff_id, item.collection) in concerned:
+                item.woken.set()
         return int(settled)
 
 

@@ -62,7 +62,7 @@ def served_collection(name: str, version: int) -> Collection:
     return collection
 
 
-async def pull(session: AsyncSession, caller: Caller, name: str, version: int, asked: Asked) -> PulledPage:
+async def pull(session: AsyncSession, caller: Caller, name: str, version: int, request: Asked) -> PulledPage:
     """One page, in a number of queries that does not depend on its length.
 
     A checkpoint of another database, as after a restore, starts from the beginning. A page shorter than
@@ -71,27 +71,27 @@ async def pull(session: AsyncSession, caller: Caller, name: str, version: int, a
     holds something else than it should.
     """
     collection = served_collection(name, version)
-    if not 1 <= asked.limit <= LARGEST_PAGE:
+    if not 1 <= request.limit <= LARGEST_PAGE:
         raise Problem("sync.page_too_long", limit=LARGEST_PAGE)
     here = await database_epoch(session)
-    after = _position(here, asked)
-    lines = (await session.execute(_lines_after(caller, name, after).limit(asked.limit))).all()
+    after = _position(here, request)
+    lines = (await session.execute(_lines_after(caller, name, after).limit(request.limit))).all()
     if not lines:
-        if asked.digest is not None:
-            await _compare(session, caller, name, after, asked.digest)
+        if request.digest is not None:
+            await _compare(session, caller, name, after, request.digest)
         return PulledPage(documents=[], checkpoint=_checkpoint(here, *after))
-    loaded = await masters(session, caller, name, collection, [one.doc_id for one in lines if not one.is_deleted])
-    await _mend(session, caller, name, [one for one in lines if not one.is_deleted and one.doc_id not in loaded])
+    loaded = await masters(session, caller, name, collection, [line.doc_id for line in lines if not line.is_deleted])
+    await _mend(session, caller, name, [line for line in lines if not line.is_deleted and line.doc_id not in loaded])
     documents = [
-        marked(loaded[one.doc_id], one.xid) if one.doc_id in loaded else _tombstone(one.doc_id, one.reason)
-        for one in lines
+        marked(loaded[line.doc_id], line.xid) if line.doc_id in loaded else _tombstone(line.doc_id, line.reason)
+        for line in lines
     ]
     return PulledPage(documents=documents, checkpoint=_checkpoint(here, lines[-1].xid, lines[-1].doc_id))
 
 
-def _position(here: str, asked: Asked) -> tuple[int, str]:
-    known, _, doc_id = asked.after_id.partition(":")
-    return (asked.lwt, doc_id) if known == here else (0, "")
+def _position(here: str, request: Asked) -> tuple[int, str]:
+    existing, _, doc_id = request.after_id.partition(":")
+    return (request.lwt, doc_id) if existing == here else (0, "")
 
 
 def _checkpoint(here: str, xid: int, doc_id: str) -> Checkpoint:
@@ -123,12 +123,12 @@ async def _compare(session: AsyncSession, caller: Caller, name: str, after: tupl
 
 async def _mend(session: AsyncSession, caller: Caller, name: str, lines: list[Any]) -> None:
     """What the feed names but the caller may not have goes out as deleted, and counts as such from now on."""
-    for one in lines:
+    for line in lines:
         # The same number: a grant that came in between must not be undone.
         await session.execute(
             update(Feed)
             .where(Feed.staff_id == caller.id, Feed.collection == name)
-            .where(Feed.doc_id == one.doc_id, Feed.xid == bindparam(None, one.xid, Xid8))
+            .where(Feed.doc_id == line.doc_id, Feed.xid == bindparam(None, line.xid, Xid8))
             .values(is_deleted=True)
             .execution_options(synchronize_session=False)
         )
@@ -138,12 +138,12 @@ async def masters(
     session: AsyncSession, caller: Caller, name: str, collection: Collection, doc_ids: list[str]
 ) -> dict[str, dict[str, Any]]:
     """The documents as the server holds them for this caller; a row in quarantine goes before the stored one."""
-    ids = [UUID(one) for one in doc_ids if _is_uuid(one)]
+    ids = [UUID(doc_id_) for doc_id_ in doc_ids if _is_uuid(doc_id_)]
     loaded = await collection.load(session, caller, ids) if ids else {}
     documents: dict[str, dict[str, Any]] = {key: msgspec.to_builtins(value) for key, value in loaded.items()}
     if collection.apply is not None and doc_ids:
         kept = await open_quarantines(session, caller, name, doc_ids)
-        documents |= {key: quarantined_document(key, one.body, one.problem) for key, one in kept.items()}
+        documents |= {key: quarantined_document(key, item.body, item.problem) for key, item in kept.items()}
     return documents
 
 
@@ -173,10 +173,10 @@ AND kept_as = 'quarantined' AND resolved_at IS NULL
 def quarantined_document(doc_id: str, body: bytes, problem: dict[str, Any] | None) -> dict[str, Any]:
     """The row as the phone told it, with the reason; a deletion that can't be is alive again."""
     try:
-        told = msgspec.json.decode(body)
+        result = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        told = None
-    said = told if isinstance(told, dict) else {}
+        result = None
+    said = result if isinstance(result, dict) else {}
     return {**said, "id": doc_id, "_deleted": False, "server": {"state": "quarantined", "problem": problem}}
 
 

@@ -67,7 +67,7 @@ async def push(
     collection = served_collection(name, version)
     if collection.apply is None or collection.document is None:
         raise Problem("sync.collection_read_only")
-    rows = [_read(collection, one) for one in _batch(body)]
+    rows = [_read(collection, item) for item in _batch(body)]
     for number, some in enumerate(_rounds(rows)):
         await _take(session, services, caller, name, collection, some, is_first=number == 0)
     return await _answer(session, caller, name, collection, rows)
@@ -77,11 +77,11 @@ def _rounds(rows: list[_Row]) -> list[list[_Row]]:
     """No document twice in a round. Nearly always there is one round."""
     rounds: list[dict[str, _Row]] = []
     for row in rows:
-        free = next((one for one in rounds if row.doc_id not in one), None)
+        free = next((item for item in rounds if row.doc_id not in item), None)
         if free is None:
             rounds.append(free := {})
         free[row.doc_id] = row
-    return [list(one.values()) for one in rounds]
+    return [list(item.values()) for item in rounds]
 
 
 async def _take(
@@ -139,29 +139,29 @@ def _batch(body: bytes) -> list[PushedRow]:
 def _read(collection: Collection, row: PushedRow) -> _Row:
     body = bytes(row.new_document_state)
     assert collection.document is not None
-    told: Any = None
+    result: Any = None
     assumed = _assumed_hash(row)
     try:
-        told = msgspec.json.decode(body)
-        document = msgspec.json.decode(_without_bookkeeping(body, told), type=collection.document)
+        result = msgspec.json.decode(body)
+        document = msgspec.json.decode(_without_bookkeeping(body, result), type=collection.document)
         _refuse_what_no_column_takes(body)
-        part = client_part(told)
+        part = client_part(result)
         incoming = Incoming(document, part, content_hash(part), assumed)
     except NotCanonical:
-        return _Row(body, _doc_id(told), assumed, None, Quarantine(Problem("row.number_not_portable")))
+        return _Row(body, _doc_id(result), assumed, None, Quarantine(Problem("row.number_not_portable")))
     except msgspec.ValidationError as error:
         fault = Fault(pointer_of(str(error)), "row.invalid", str(error).split(" - at")[0])
-        return _Row(body, _doc_id(told), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
+        return _Row(body, _doc_id(result), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Row(body, new_id().hex, assumed, None, Quarantine(Problem("row.invalid")))
     return _Row(body, str(document.id), assumed, incoming, None)
 
 
-def _without_bookkeeping(body: bytes, told: Any) -> bytes:
+def _without_bookkeeping(body: bytes, result: Any) -> bytes:
     """RxDB's storages keep `_meta`, `_rev` and `_attachments`; its replication leaves them out, others may not."""
-    if not isinstance(told, dict) or BOOKKEEPING.isdisjoint(told):
+    if not isinstance(result, dict) or BOOKKEEPING.isdisjoint(result):
         return body
-    return msgspec.json.encode({key: value for key, value in told.items() if key not in BOOKKEEPING})
+    return msgspec.json.encode({key: value for key, value in result.items() if key not in BOOKKEEPING})
 
 
 def _refuse_what_no_column_takes(body: bytes) -> None:
@@ -177,9 +177,9 @@ def _assumed_hash(row: PushedRow) -> str | None:
     return None
 
 
-def _doc_id(told: Any) -> str:
+def _doc_id(result: Any) -> str:
     """The row's own id where it has one that can be kept; else one of ours, so that the row still is."""
-    candidate = told.get("id") if isinstance(told, dict) else None
+    candidate = result.get("id") if isinstance(result, dict) else None
     if isinstance(candidate, str) and 0 < len(candidate) <= LONGEST_ID and "\x00" not in candidate:
         return candidate
     return new_id().hex
@@ -302,7 +302,7 @@ async def _answer(
     await session.flush()  # what was just written is read back below
     here = await masters(session, caller, name, collection, list(turned_back))
     revisions = await _revisions(session, caller, name, list(here))
-    here = {key: marked(one, revisions[key]) if key in revisions else one for key, one in here.items()}
+    here = {key: marked(item, revisions[key]) if key in revisions else item for key, item in here.items()}
     return [here.get(row.doc_id) or _out_of_sight(row) for row in turned_back.values()]
 
 

@@ -65,8 +65,8 @@ async def pull_documents(
     pending_rows: PendingRows = None,
     device_time: DeviceTime = None,
 ) -> Response[PulledPage]:
-    asked = Asked(lwt=lwt, after_id=after_id, limit=limit, digest=digest)
-    page = await pulling.pull(session, field_staff, collection, schema_version, asked)
+    request = Asked(lwt=lwt, after_id=after_id, limit=limit, digest=digest)
+    page = await pulling.pull(session, field_staff, collection, schema_version, request)
     await note_device(session, field_staff, DeviceReport(app_version, pending_rows, device_time), utc_now())
     if page.documents:
         return Response(page, headers=_CACHING)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import delete, select
 
-from field_api.uploads.resumable import finish_for_nobody
+from field_api.uploads.resumable import finish_unattended
 from media.store import StoreError, spool_prefix
 from server.core import jobs
 from server.core.database import open_session
@@ -42,7 +42,7 @@ async def sweep_uploads(services: Services) -> None:
 async def _finish(services: Services, upload_id: str) -> None:
     """One that can't be finished keeps no other from it: the phone hears why when it asks."""
     try:
-        await finish_for_nobody(services, upload_id)
+        await finish_unattended(services, upload_id)
     except (Problem, StoreError) as error:
         log.warning("upload.unfinished", upload_id=upload_id, reason=str(error.args[0]) if error.args else "")
 

@@ -129,7 +129,7 @@ async def read_progress(services: Services, caller: Caller, upload_id: str) -> P
     return _progress(upload)
 
 
-async def finish_for_nobody(services: Services, upload_id: str) -> None:
+async def finish_unattended(services: Services, upload_id: str) -> None:
     """What a crash left with all its bytes and no end; the phone may never ask again."""
     async with open_autocommit(services.sessions) as session:
         upload = await _find(session, None, upload_id)
@@ -163,7 +163,7 @@ async def append(
 
 
 @dataclass
-class _Held:
+class UploadLease:
     """An upload that this request alone may write to, and how far it has come."""
 
     arrival: UploadContext
@@ -184,7 +184,7 @@ class _Held:
         return Progress(self.upload_id, self.offset, self.size, self.expires_at, self.metadata_told)
 
 
-async def _hold(services: Services, caller: Caller | None, upload_id: str, offset: int) -> _Held:
+async def _hold(services: Services, caller: Caller | None, upload_id: str, offset: int) -> UploadLease:
     """Take the lease, or find out what is in the way. Raises `upload.offset_differs` and `upload.busy`."""
     now, lease = utc_now(), uuid4()
     free = (*_of_caller(caller, upload_id), Upload.state == "open", Upload.received_bytes == offset)
@@ -202,7 +202,7 @@ async def _hold(services: Services, caller: Caller | None, upload_id: str, offse
             _check_offset(upload, offset)
             if upload.state != "done":
                 raise Problem("upload.busy", headers={"Retry-After": "1"})
-    return _Held(
+    return UploadLease(
         arrival=_arrival(upload, caller),
         upload_id=upload.id,
         lease=lease,
@@ -237,7 +237,7 @@ async def _find(session: AsyncSession, caller: Caller | None, upload_id: str, *,
 
 
 @contextlib.asynccontextmanager
-async def _letting_go(services: Services, held: _Held) -> AsyncIterator[None]:
+async def _letting_go(services: Services, held: UploadLease) -> AsyncIterator[None]:
     try:
         yield
     finally:
@@ -246,7 +246,7 @@ async def _letting_go(services: Services, held: _Held) -> AsyncIterator[None]:
             await _let_go(services, held)
 
 
-async def _let_go(services: Services, held: _Held) -> None:
+async def _let_go(services: Services, held: UploadLease) -> None:
     if held.is_done or held.is_free:
         return
     async with open_autocommit(services.sessions) as session:
@@ -254,14 +254,14 @@ async def _let_go(services: Services, held: _Held) -> None:
         await session.execute(update(Upload).where(*mine).values(lease=None, lease_until=None))
 
 
-async def _take_pieces(services: Services, held: _Held, body: Body) -> None:
+async def _take_pieces(services: Services, held: UploadLease, body: Body) -> None:
     while not body.ended:
         with Spool() as spool:
             await body.fill(spool, enough_bytes=SEGMENT_BYTES, at_most_bytes=held.room, seconds=SEGMENT_SECONDS)
             await _keep(services, held, spool, is_last=body.ended)
 
 
-async def _take_checked(services: Services, held: _Held, body: Body, checksum: Checksum) -> None:
+async def _take_checked(services: Services, held: UploadLease, body: Body, checksum: Checksum) -> None:
     with Spool(checksum.algorithm) as spool:
         while not body.ended:
             before = spool.size
@@ -273,7 +273,7 @@ async def _take_checked(services: Services, held: _Held, body: Body, checksum: C
         await _keep(services, held, spool, is_last=True)
 
 
-async def _keep(services: Services, held: _Held, spool: Spool, *, is_last: bool) -> None:
+async def _keep(services: Services, held: UploadLease, spool: Spool, *, is_last: bool) -> None:
     """Put one piece into the store and note it; a photo that came in one piece goes to its own place at once.
 
     With the last piece of a request the upload is free again, unless it is whole and has to be finished.
@@ -290,7 +290,7 @@ async def _keep(services: Services, held: _Held, spool: Spool, *, is_last: bool)
     await _note(services, held, spool.size, key, frees=is_last and spool.size < held.room)
 
 
-async def _note(services: Services, held: _Held, size: int = 0, key: str = "", *, frees: bool = False) -> None:
+async def _note(services: Services, held: UploadLease, size: int = 0, key: str = "", *, frees: bool = False) -> None:
     """Write down the piece, if there is one, and keep the lease or let go. Raises `upload.busy` when it was lost."""
     now = utc_now()
     told = {
@@ -304,14 +304,14 @@ async def _note(services: Services, held: _Held, size: int = 0, key: str = "", *
     }
     async with open_autocommit(services.sessions) as session:
         connection = await session.connection()
-        if (await connection.exec_driver_sql(NOTE, told)).first() is None:
+        if (await connection.exec_driver_sql(RECORD_CHUNK, told)).first() is None:
             raise Problem("upload.busy", headers={"Retry-After": "1"})
     held.expires_at = now + LIFETIME
     held.offset += size
     held.is_free = frees
 
 
-NOTE = """
+RECORD_CHUNK = """
 WITH mine AS (
     UPDATE upload SET expires_at = %(expires)s, received_bytes = received_bytes + %(size)s,
         lease_until = %(until)s, lease = CASE WHEN %(until)s::timestamptz IS NULL THEN NULL ELSE lease END
@@ -324,7 +324,7 @@ SELECT id FROM mine
 """
 
 
-async def _finish(services: Services, held: _Held) -> None:
+async def _finish(services: Services, held: UploadLease) -> None:
     """Join the pieces and take the photo in. Safe to do again: nothing is changed before it is whole."""
     async with open_autocommit(services.sessions) as session:
         keys = await session.scalars(
@@ -337,7 +337,7 @@ async def _finish(services: Services, held: _Held) -> None:
             await _take_in(services, held, Content(file, joined.size, joined.sha256))
 
 
-async def _take_in(services: Services, held: _Held, content: Content) -> None:
+async def _take_in(services: Services, held: UploadLease, content: Content) -> None:
     async with open_autocommit(services.sessions) as session:
         announced = await get_expected(session, held.arrival.evidence_id)
     await receive_photo(services, held.arrival, announced, content)

@@ -333,7 +333,7 @@ router = Router(
         terminate_upload,
         override_method,
     ],
-    middleware=[tus.speak_tus, linger],
+    middleware=[tus.add_tus_headers, linger],
     tags=["uploads"],
     security=BEARER,
 )

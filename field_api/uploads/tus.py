@@ -16,7 +16,7 @@ VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "termination")
 ALGORITHMS = ("sha1", "sha256")
 # What a browser of another origin must be allowed to read.
-ANSWER_HEADERS = (
+EXPOSED_HEADERS = (
     "Location",
     "Upload-Offset",
     "Upload-Length",
@@ -49,7 +49,7 @@ class Creation(NamedTuple):
     metadata_told: str
 
 
-def speak_tus(app: ASGIApp) -> ASGIApp:
+def add_tus_headers(app: ASGIApp) -> ASGIApp:
     """Every answer, errors too, says which version is spoken and that it is not to be cached."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:

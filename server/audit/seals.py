@@ -22,12 +22,12 @@ SEAL_BATCH = 5000
 GENESIS = "0" * 64
 
 
-# Of the seals that are made now; what an earlier one left out is told in `_chain`.
+# The form of new seals; `_chain` knows what form 1 leaves out.
 FORM = 2
 
 
 async def seal(session: AsyncSession) -> int:
-    """Seal what has settled since the last seal, at most one batch. Returns how many entries."""
+    """Seal the entries committed since the last seal, at most one batch. Return how many."""
     await session.execute(select(func.pg_advisory_xact_lock(0x5EA1)))
     last = await session.scalar(select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1))
     entries = list(await session.scalars(_entries_after(last).limit(SEAL_BATCH)))
@@ -48,13 +48,13 @@ async def seal(session: AsyncSession) -> int:
 
 
 def _entries_after(last: AuditSeal | None) -> Any:
-    # What an earlier generation wrote has settled, whatever its numbers.
+    # Entries of earlier generations are committed, whatever their numbers.
     current = select(func.max(AuditEntry.generation)).scalar_subquery()
-    settled = or_(
+    committed = or_(
         AuditEntry.generation < current,
         AuditEntry.xid < func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8),
     )
-    rows = select(AuditEntry).where(settled).order_by(AuditEntry.generation, AuditEntry.xid, AuditEntry.id)
+    rows = select(AuditEntry).where(committed).order_by(AuditEntry.generation, AuditEntry.xid, AuditEntry.id)
     if last is None:
         return rows
     typed = bindparam(None, last.last_xid, Xid8)
@@ -65,7 +65,7 @@ def _entries_after(last: AuditSeal | None) -> Any:
 
 
 def _chain(previous: str, entries: list[AuditEntry], form: int) -> str:
-    told = [
+    content = [
         [
             e.id,
             e.at.isoformat(),
@@ -81,15 +81,15 @@ def _chain(previous: str, entries: list[AuditEntry], form: int) -> str:
         ]
         for e in entries
     ]
-    return content_hash([previous, told])
+    return content_hash([previous, content])
 
 
 async def broken_seal(session: AsyncSession) -> AuditSeal | None:
-    """The first seal that its entries no longer give, or None when the whole chain holds."""
+    """Return the first seal that its entries no longer reproduce, or None when the whole chain holds."""
     previous: AuditSeal | None = None
-    for one in await session.scalars(select(AuditSeal).order_by(AuditSeal.position)):
-        entries = list(await session.scalars(_entries_after(previous).limit(one.entries)))
-        if _chain(previous.hash if previous else GENESIS, entries, one.form) != one.hash:
-            return one
-        previous = one
+    for seal_row in await session.scalars(select(AuditSeal).order_by(AuditSeal.position)):
+        entries = list(await session.scalars(_entries_after(previous).limit(seal_row.entries)))
+        if _chain(previous.hash if previous else GENESIS, entries, seal_row.form) != seal_row.hash:
+            return seal_row
+        previous = seal_row
     return None

@@ -1,4 +1,4 @@
-"""`record`: one audit entry, in the caller's transaction."""
+"""`record`: write one audit entry in the caller's transaction; `audit_cte`: write many inside another statement."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
+from server.core.clock import utc_now
 from server.models.audit import AuditEntry
 
 
@@ -19,14 +20,11 @@ def record(
     area_code: str | None = None,
     **facts: Any,
 ) -> None:
-    """Write down who did what to what. `facts` hold no personal data: ids, codes, counts, reasons."""
-    kind = "system" if caller is None else ("resident" if caller.is_resident else "staff")
+    """Record who did what to what. `facts` hold no personal data: ids, codes, counts, reasons."""
     session.add(
         AuditEntry(
-            actor_kind=kind,
-            actor_id=caller.id if caller else None,
-            device_id=caller.device_id if caller else None,
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
+            at=utc_now(),
+            **actor_params(caller),
             action=action,
             thing_kind=thing_kind,
             thing_id=str(thing_id),
@@ -34,3 +32,27 @@ def record(
             facts=facts,
         )
     )
+
+
+def actor_params(caller: Caller | None) -> dict[str, Any]:
+    """Return who acts, from which device and in which request; `system` without a caller."""
+    return {
+        "actor_kind": "system" if caller is None else "resident" if caller.is_resident else "staff",
+        "actor_id": caller.id if caller else None,
+        "device_id": caller.device_id if caller else None,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+
+
+def audit_cte(entries: str) -> str:
+    """Return the SQL of a CTE `audit_rows` that records what `record` would record one by one.
+
+    `entries` selects action, thing_kind, thing_id, area_code and facts. The statement's parameters include those of
+    `actor_params` and `now`.
+    """
+    return f"""audit_rows AS (
+    INSERT INTO audit_entry
+        (at, actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
+    SELECT %(now)s, %(actor_kind)s, %(actor_id)s::uuid, %(device_id)s::uuid, %(request_id)s, entries.*
+    FROM ({entries}) AS entries
+)"""  # noqa: S608  `entries` is a constant of the calling module

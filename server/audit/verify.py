@@ -1,3 +1,5 @@
+"""Verify the whole audit chain, for `python -m server verify-audit`."""
+
 from typing import NamedTuple
 
 from sqlalchemy import func, select

@@ -1,13 +1,13 @@
-"""The monthly amount, reckoned line by line so that the resident can follow it. Pure: facts and rules in, lines out.
+"""Calculate the monthly amount, line by line, so that the resident can follow it. Pure functions, no database.
 
-Money is whole fen; a yearly income is divided only where the sum is made, exactly, and the one rounding is
-a rule with a line of its own. Every line names the rule behind it, and the rule its source.
+Money is whole fen. Yearly incomes are divided exactly, as fractions; the only rounding is a policy setting with a
+line of its own. Every line names the setting behind it and its source.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -18,9 +18,9 @@ from server.core.money import format_fen
 Residence = Literal["urban", "rural"]
 _FIRST_RURAL_VILLAGE = 200  # 000–199 居委会, 200+ 村委会 (docs/domain.md#areas)
 _VILLAGE_DIGITS = 12
-_AGED = 70
-_MINOR = 18
-_MONTHS = 12
+_AGED_FROM = 70
+_ADULT_FROM = 18
+_MONTHS_PER_YEAR = 12
 
 
 class MemberFacts(Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class MemberFacts(Struct, frozen=True, kw_only=True):
 
 
 class IncomeFacts(Struct, frozen=True, kw_only=True):
-    """What counts of an income: verified where somebody has looked, else declared."""
+    """An income item. `amount_fen` is the verified amount if there is one, else the declared one."""
 
     kind: str
     category: str
@@ -45,15 +45,17 @@ class IncomeFacts(Struct, frozen=True, kw_only=True):
 
 
 class BenefitFormula(Struct, frozen=True):
+    """The value of a policy setting `amount.…` and the document behind it."""
+
     value: Any
     source: str
 
 
-Rules = Mapping[str, BenefitFormula]
+Formulas = Mapping[str, BenefitFormula]
 
 
 class Line(ResponseBody):
-    """One line of the calculation. `amount_fen` is signed, a month; null where the line only says a fact."""
+    """One line of the calculation. `amount_fen` is signed and per month; null on a line that only states a fact."""
 
     zh: str
     en: str
@@ -63,7 +65,7 @@ class Line(ResponseBody):
 
 
 class Calculated(ResponseBody):
-    """`covered` are the members paid for: all, or those insured alone, or none."""
+    """`covered` are the members paid for: all, only those insured alone, or none."""
 
     month: date
     eligible: bool
@@ -74,8 +76,21 @@ class Calculated(ResponseBody):
     lines: list[Line]
 
 
+class _Sheet(NamedTuple):
+    """The formulas of the month and the lines of the calculation so far."""
+
+    formulas: Formulas
+    lines: list[Line]
+
+    def value(self, key: str) -> Any:
+        return self.formulas[key].value
+
+    def add(self, key: str, zh: str, en: str, amount_fen: int | None) -> None:
+        self.lines.append(Line(zh=zh, en=en, amount_fen=amount_fen, rule=key, source=self.formulas[key].source))
+
+
 def residence_of(area_code: str) -> Residence:
-    """Urban or rural by the village's code."""
+    """Return urban or rural, by the village's code."""
     if len(area_code) != _VILLAGE_DIGITS:
         return "urban"
     return "rural" if int(area_code[-3:]) >= _FIRST_RURAL_VILLAGE else "urban"
@@ -84,49 +99,47 @@ def residence_of(area_code: str) -> Residence:
 def calculate_amount(
     members: Sequence[MemberFacts],
     incomes: Sequence[IncomeFacts],
-    rules: Rules,
+    formulas: Formulas,
     *,
     month: date,
     residence: Residence,
     receiving_since: date | None = None,
 ) -> Calculated:
-    """The amount of a household from a month on, by the rules of that month. Members must not be empty."""
-    standard_fen = _standard_fen(rules, residence)
-    lines = [
-        _line(
-            rules, "amount.standard_fen", f"保障标准每人每月{format_fen(standard_fen)}", "Standard a head", standard_fen
-        )
-    ]
-    counted = list(_counted(incomes, rules, month, receiving_since, lines))
+    """Calculate a household's amount from a month on, with the formulas of that month. `members` must not be empty."""
+    sheet = _Sheet(formulas, [])
+    standard_fen = _standard_fen(sheet, residence)
+    sheet.add("amount.standard_fen", f"保障标准每人每月{format_fen(standard_fen)}", "Standard a head", standard_fen)
+    counted = list(_count_incomes(sheet, incomes, month, receiving_since))
     income = max(Fraction(0), sum((share for _, share in counted), Fraction(0)))
     per_head = income / len(members)
-    said = f"家庭月收入{_yuan(income)}，{len(members)}人，人均{_yuan(per_head)}"
-    lines.append(_line(rules, "amount.not_counted", said, "Income of the household a month", _down(income)))
+    text = f"家庭月收入{_format_yuan(income)}，{len(members)}人，人均{_format_yuan(per_head)}"
+    sheet.add("amount.not_counted", text, "Income of the household a month", _floor_fen(income))
     if per_head < standard_fen:
         covered = list(members)
-        basic = _basic(rules, standard_fen, per_head, len(members), lines)
+        amount = _basic_amount(sheet, standard_fen, per_head, len(members))
     else:
-        covered = _insured_alone(members, rules, standard_fen, per_head, lines)
-        basic = sum((_alone_amount(one, counted, rules, standard_fen, lines) for one in covered), Fraction(0))
-    uplift = sum(_uplifts(covered, members, rules, standard_fen, month, lines), Fraction(0)) if covered else Fraction(0)
-    amount_fen = _rounded(basic + uplift, rules, lines) if covered else 0
+        covered = _find_insured_alone(sheet, members, standard_fen, per_head)
+        amounts = [_insured_alone_amount(sheet, member, counted, standard_fen) for member in covered]
+        amount = sum(amounts, Fraction(0))
+    amount += sum(_list_uplifts(sheet, covered, members, standard_fen, month), Fraction(0))
+    amount_fen = _round_amount(sheet, amount) if covered else 0
     return Calculated(
         month=month,
         eligible=bool(covered) and amount_fen > 0,
         amount_fen=amount_fen,
-        income_fen=_down(income),
+        income_fen=_floor_fen(income),
         standard_fen=standard_fen,
-        covered=[one.id for one in covered],
-        lines=lines,
+        covered=[member.id for member in covered],
+        lines=sheet.lines,
     )
 
 
-def _standard_fen(rules: Rules, residence: Residence) -> int:
-    value = rules["amount.standard_fen"].value
+def _standard_fen(sheet: _Sheet, residence: Residence) -> int:
+    value = sheet.value("amount.standard_fen")
     return int(value[residence] if isinstance(value, dict) else value)
 
 
-_KINDS = {
+_INCOME_KIND_TEXTS = {
     "wage": ("工资性收入", "Wages"),
     "business": ("经营净收入", "Net income of a business"),
     "property": ("财产净收入", "Net income of property"),
@@ -135,80 +148,89 @@ _KINDS = {
 }
 
 
-def _counted(
-    incomes: Iterable[IncomeFacts], rules: Rules, month: date, receiving_since: date | None, lines: list[Line]
+def _count_incomes(
+    sheet: _Sheet, incomes: Iterable[IncomeFacts], month: date, receiving_since: date | None
 ) -> Iterator[tuple[IncomeFacts, Fraction]]:
-    """Each income that counts in this month, as a signed share a month; every one leaves a line."""
-    for one in incomes:
-        if (one.started_on and _first(one.started_on) > month) or (one.ended_on and one.ended_on < month):
+    """Yield each income that counts in this month with its signed monthly share. Every income adds a line."""
+    for income in incomes:
+        if not _covers_month(income, month):
             continue
-        zh, en = _KINDS[one.kind]
-        share = Fraction(one.amount_fen, _MONTHS if one.period == "year" else 1)
-        if one.category in rules["amount.not_counted"].value:
-            lines.append(
-                _line(rules, "amount.not_counted", f"{zh}{_yuan(share)}，按规定不计入", f"{en}: not counted", 0)
-            )
-        elif _exits_gradually(one, rules, month, receiving_since):
-            lines.append(_line(rules, "amount.gradual_exit_months", f"{zh}{_yuan(share)}，新就业渐退期内不计入",
-                               f"{en}: a new job, not counted yet", 0))  # fmt: skip
+        zh, en = _INCOME_KIND_TEXTS[income.kind]
+        share = Fraction(income.amount_fen, _MONTHS_PER_YEAR if income.period == "year" else 1)
+        zh += _format_yuan(share)
+        if income.category in sheet.value("amount.not_counted"):
+            sheet.add("amount.not_counted", f"{zh}，按规定不计入", f"{en}: not counted", 0)
+        elif _is_in_gradual_exit(sheet, income, month, receiving_since):
+            text_en = f"{en}: a new job, not counted yet"
+            sheet.add("amount.gradual_exit_months", f"{zh}，新就业渐退期内不计入", text_en, 0)
         else:
-            signed = -share if one.kind == "cost" else share
-            lines.append(_line(rules, "amount.not_counted", f"{zh}{_yuan(share)}", en, _down(signed)))
-            yield one, signed
+            signed = -share if income.kind == "cost" else share
+            sheet.add("amount.not_counted", zh, en, _floor_fen(signed))
+            yield income, signed
 
 
-def _exits_gradually(one: IncomeFacts, rules: Rules, month: date, receiving_since: date | None) -> bool:
-    """A job taken while receiving: not counted in the month it began and the months after, N in all."""
-    if one.kind != "wage" or one.started_on is None or receiving_since is None or one.started_on < receiving_since:
+def _covers_month(income: IncomeFacts, month: date) -> bool:
+    if income.started_on is not None and _month_start(income.started_on) > month:
         return False
-    return _months_between(one.started_on, month) < int(rules["amount.gradual_exit_months"].value)
+    return income.ended_on is None or income.ended_on >= month
 
 
-def _basic(rules: Rules, standard_fen: int, per_head: Fraction, heads: int, lines: list[Line]) -> Fraction:
-    if rules["amount.method"].value == "stepped":
-        step = next(one for one in _steps(rules) if one["untilFen"] is None or per_head < one["untilFen"])
+def _is_in_gradual_exit(sheet: _Sheet, income: IncomeFacts, month: date, receiving_since: date | None) -> bool:
+    """Say whether a wage from a job begun while receiving payments is still exempt: for N months from its first."""
+    if income.kind != "wage" or income.started_on is None or receiving_since is None:
+        return False
+    if income.started_on < receiving_since:
+        return False
+    return _months_between(income.started_on, month) < int(sheet.value("amount.gradual_exit_months"))
+
+
+def _basic_amount(sheet: _Sheet, standard_fen: int, per_head: Fraction, heads: int) -> Fraction:
+    if sheet.value("amount.method") == "stepped":
+        steps = _sorted_steps(sheet)
+        step = next(step for step in steps if step["untilFen"] is None or per_head < step["untilFen"])
         amount = Fraction(step["perHeadFen"] * heads)
         zh = f"分档：每人{format_fen(step['perHeadFen'])} × {heads}人"
-        lines.append(_line(rules, "amount.steps", zh, "By steps", _down(amount)))
+        sheet.add("amount.steps", zh, "By steps", _floor_fen(amount))
         return amount
     amount = (standard_fen - per_head) * heads
-    zh = f"差额:({format_fen(standard_fen)} − {_yuan(per_head)}) × {heads}人"
-    lines.append(_line(rules, "amount.method", zh, "The difference to the standard", _down(amount)))
+    zh = f"差额:({format_fen(standard_fen)} − {_format_yuan(per_head)}) × {heads}人"
+    sheet.add("amount.method", zh, "The difference to the standard", _floor_fen(amount))
     return amount
 
 
-def _steps(rules: Rules) -> list[dict[str, Any]]:
-    """By income per head, the poorest first; the last has no upper end."""
-    steps: list[dict[str, Any]] = rules["amount.steps"].value
-    return sorted(steps, key=lambda one: (one["untilFen"] is None, one["untilFen"] or 0))
+def _sorted_steps(sheet: _Sheet) -> list[dict[str, Any]]:
+    """Return the steps by income per head, the lowest first; the last has no upper limit."""
+    steps: list[dict[str, Any]] = sheet.value("amount.steps")
+    return sorted(steps, key=lambda step: (step["untilFen"] is None, step["untilFen"] or 0))
 
 
-def _insured_alone(
-    members: Sequence[MemberFacts], rules: Rules, standard_fen: int, per_head: Fraction, lines: list[Line]
+def _find_insured_alone(
+    sheet: _Sheet, members: Sequence[MemberFacts], standard_fen: int, per_head: Fraction
 ) -> list[MemberFacts]:
-    """单人保: the severely disabled and gravely ill of a household under a multiple of the standard."""
-    limit = Fraction(standard_fen * int(rules["amount.single_person_percent"].value), 100)
+    """单人保: return the severely disabled and seriously ill members while income per head is under the limit."""
+    key = "amount.single_person_percent"
+    limit = Fraction(standard_fen * int(sheet.value(key)), 100)
     if per_head >= limit:
-        lines.append(_line(rules, "amount.single_person_percent", f"人均收入不低于{_yuan(limit)}，不符合条件",
-                           "Income is above every limit", 0))  # fmt: skip
+        sheet.add(key, f"人均收入不低于{_format_yuan(limit)}，不符合条件", "Income is above every limit", 0)
         return []
-    alone = [one for one in members if one.health in {"severely_disabled", "serious_illness"}]
-    zh = f"人均收入低于{_yuan(limit)}，重残重病{len(alone)}人可单独纳入"
-    lines.append(_line(rules, "amount.single_person_percent", zh, "Members who may be insured alone", None))
+    alone = [member for member in members if member.health in {"severely_disabled", "serious_illness"}]
+    zh = f"人均收入低于{_format_yuan(limit)}，重残重病{len(alone)}人可单独纳入"
+    sheet.add(key, zh, "Members who may be insured alone", None)
     return alone
 
 
-def _alone_amount(
-    one: MemberFacts, counted: list[tuple[IncomeFacts, Fraction]], rules: Rules, standard_fen: int, lines: list[Line]
+def _insured_alone_amount(
+    sheet: _Sheet, member: MemberFacts, counted: list[tuple[IncomeFacts, Fraction]], standard_fen: int
 ) -> Fraction:
-    own = max(Fraction(0), sum((share for item, share in counted if item.member_id == one.id), Fraction(0)))
+    shares = [share for income, share in counted if income.member_id == member.id]
+    own = max(Fraction(0), sum(shares, Fraction(0)))
     amount = max(Fraction(0), standard_fen - own)
-    zh = f"{one.name}单人保：{format_fen(standard_fen)} − 本人收入{_yuan(own)}"
-    lines.append(_line(rules, "amount.single_person_percent", zh, "Insured alone", _down(amount)))
+    zh = f"{member.name}单人保：{format_fen(standard_fen)} − 本人收入{_format_yuan(own)}"
+    sheet.add("amount.single_person_percent", zh, "Insured alone", _floor_fen(amount))
     return amount
 
 
-_CATEGORIES = {
+_UPLIFT_TEXTS = {
     "age_70": ("70周岁以上", "70 or older"),
     "severe_disability": ("重度残疾", "severe disability"),
     "serious_illness": ("重病", "serious illness"),
@@ -217,43 +239,39 @@ _CATEGORIES = {
 }
 
 
-def _uplifts(
-    covered: Sequence[MemberFacts],
-    members: Sequence[MemberFacts],
-    rules: Rules,
-    standard_fen: int,
-    month: date,
-    lines: list[Line],
+def _list_uplifts(
+    sheet: _Sheet, covered: Sequence[MemberFacts], members: Sequence[MemberFacts], standard_fen: int, month: date
 ) -> Iterator[Fraction]:
-    """分类施保: for each member their highest uplift, or all of them, as the area's rule says."""
-    table: dict[str, dict[str, int]] = rules["amount.uplifts"].value
-    adds_up = rules["amount.uplifts_combine"].value == "sum"
-    for one in covered:
-        due = [(name, _uplift(table[name], standard_fen)) for name in _categories(one, members, month) if name in table]
+    """分类施保: yield each covered member's highest uplift, or all of them, as the area's setting says."""
+    table: dict[str, dict[str, int]] = sheet.value("amount.uplifts")
+    adds_up = sheet.value("amount.uplifts_combine") == "sum"
+    for member in covered:
+        categories = [name for name in _uplift_categories(member, members, month) if name in table]
+        due = [(name, _uplift_amount(table[name], standard_fen)) for name in categories]
         due.sort(key=lambda pair: pair[1], reverse=True)
         for name, amount in due if adds_up else due[:1]:
-            zh, en = _CATEGORIES[name]
-            lines.append(_line(rules, "amount.uplifts", f"{one.name}:{zh}增发", f"Uplift: {en}", _down(amount)))
+            zh, en = _UPLIFT_TEXTS[name]
+            sheet.add("amount.uplifts", f"{member.name}:{zh}增发", f"Uplift: {en}", _floor_fen(amount))
             yield amount
 
 
-def _uplift(rule: Mapping[str, int], standard_fen: int) -> Fraction:
-    """Either whole fen or a percentage of the standard."""
-    return Fraction(rule["fen"]) if "fen" in rule else Fraction(standard_fen * rule["percent"], 100)
+def _uplift_amount(uplift: Mapping[str, int], standard_fen: int) -> Fraction:
+    """Return the uplift: whole fen or a percentage of the standard."""
+    return Fraction(uplift["fen"]) if "fen" in uplift else Fraction(standard_fen * uplift["percent"], 100)
 
 
-def _categories(one: MemberFacts, members: Sequence[MemberFacts], month: date) -> Iterator[str]:
-    age = age_on(one.born_on, month)
-    if age >= _AGED:
+def _uplift_categories(member: MemberFacts, members: Sequence[MemberFacts], month: date) -> Iterator[str]:
+    age = age_on(member.born_on, month)
+    if age >= _AGED_FROM:
         yield "age_70"
-    if one.health == "severely_disabled":
+    if member.health == "severely_disabled":
         yield "severe_disability"
-    if one.health == "serious_illness":
+    if member.health == "serious_illness":
         yield "serious_illness"
-    if one.school not in {None, "preschool"}:
+    if member.school not in {None, "preschool"}:
         yield "student"
-    grown = [other for other in members if age_on(other.born_on, month) >= _MINOR]
-    if age < _MINOR and one.relation in {"son", "daughter"} and len(grown) == 1:
+    adults = [other for other in members if age_on(other.born_on, month) >= _ADULT_FROM]
+    if age < _ADULT_FROM and member.relation in {"son", "daughter"} and len(adults) == 1:
         yield "single_parent"
 
 
@@ -261,69 +279,62 @@ def age_on(born_on: date, on: date) -> int:
     return on.year - born_on.year - ((on.month, on.day) < (born_on.month, born_on.day))
 
 
-def _rounded(amount: Fraction, rules: Rules, lines: list[Line]) -> int:
-    """To the rule's unit of fen; `up` or `half_up`. Then not below the least amount that is paid."""
-    unit: int = rules["amount.rounding"].value["toFen"]
-    mode = rules["amount.rounding"].value["mode"]
+def _round_amount(sheet: _Sheet, amount: Fraction) -> int:
+    """Round to the setting's unit of fen, `up` or `half_up`, but not below the least amount that is paid."""
+    rounding = sheet.value("amount.rounding")
+    unit: int = rounding["toFen"]
     units = amount / unit
-    whole = -(-units.numerator // units.denominator) if mode == "up" else _half_up(units)
-    least_fen = int(rules["amount.least_fen"].value)
-    rounded = whole * unit
-    if rounded < least_fen:
-        lines.append(
-            _line(
-                rules, "amount.least_fen", f"低于最低发放额，按{format_fen(least_fen)}", "Least amount paid", least_fen
-            )
-        )
+    rounded_units = -(-units.numerator // units.denominator) if rounding["mode"] == "up" else _half_up(units)
+    rounded_fen = rounded_units * unit
+    least_fen = int(sheet.value("amount.least_fen"))
+    if rounded_fen < least_fen:
+        zh = f"低于最低发放额，按{format_fen(least_fen)}"
+        sheet.add("amount.least_fen", zh, "Least amount paid", least_fen)
         return least_fen
-    lines.append(_line(rules, "amount.rounding", f"每月发放{format_fen(rounded)}", "Paid each month", rounded))
-    return rounded
+    sheet.add("amount.rounding", f"每月发放{format_fen(rounded_fen)}", "Paid each month", rounded_fen)
+    return rounded_fen
 
 
 def _half_up(number: Fraction) -> int:
     return (2 * number.numerator + number.denominator) // (2 * number.denominator)
 
 
-def _down(amount: Fraction) -> int:
-    """Whole fen for a line that is shown; the sum itself is never made of shown lines."""
+def _floor_fen(amount: Fraction) -> int:
+    """Return whole fen for a displayed line; sums are made of fractions, never of displayed lines."""
     return amount.numerator // amount.denominator
 
 
-def _yuan(amount: Fraction) -> str:
+def _format_yuan(amount: Fraction) -> str:
     return format_fen(_half_up(amount))
 
 
-def _first(on: date) -> date:
+def _month_start(on: date) -> date:
     return on.replace(day=1)
 
 
 def _months_between(earlier: date, later: date) -> int:
-    return (later.year - earlier.year) * _MONTHS + later.month - earlier.month
+    return (later.year - earlier.year) * _MONTHS_PER_YEAR + later.month - earlier.month
 
 
-def _line(rules: Rules, rule: str, zh: str, en: str, amount_fen: int | None) -> Line:
-    return Line(zh=zh, en=en, amount_fen=amount_fen, rule=rule, source=rules[rule].source)
-
-
-class Counted(Struct, frozen=True):
-    """What a calculation made at `made` says from `month` on."""
+class EffectiveAmount(Struct, frozen=True):
+    """The amount that a calculation, made at `made`, sets from `month` on."""
 
     month: date
     made: Any
     amount_fen: int
 
 
-def amount_in(month: date, history: Iterable[Counted]) -> int | None:
-    """What is due in a month by all that is known: the calculation from the latest month, then the latest made."""
-    known = [one for one in history if one.month <= month]
-    return max(known, key=lambda one: (one.month, one.made)).amount_fen if known else None
+def amount_in_month(month: date, history: Iterable[EffectiveAmount]) -> int | None:
+    """Return the amount due in a month: by the calculation that starts last, then the one made last."""
+    started = [amount for amount in history if amount.month <= month]
+    return max(started, key=lambda amount: (amount.month, amount.made)).amount_fen if started else None
 
 
-def arrears_fen(history: Sequence[Counted], new: Counted, until: date) -> int:
-    """What a calculation for months already paid changes, from its month up to and with `until`."""
+def arrears_fen(history: Sequence[EffectiveAmount], new: EffectiveAmount, until: date) -> int:
+    """Return what a new calculation changes for months already paid, from its month up to and including `until`."""
     total, month = 0, new.month
     while month <= until:
-        before = amount_in(month, history) or 0
-        total += (amount_in(month, [*history, new]) or 0) - before
-        month = date(month.year + month.month // _MONTHS, month.month % _MONTHS + 1, 1)
+        before = amount_in_month(month, history) or 0
+        total += (amount_in_month(month, [*history, new]) or 0) - before
+        month = date(month.year + month.month // _MONTHS_PER_YEAR, month.month % _MONTHS_PER_YEAR + 1, 1)
     return total

@@ -1,4 +1,4 @@
-"""The written calculation of a case: made from the household and the rules of a month, kept for ever."""
+"""The calculations of a case: made from the household and the policy settings of a month, and never changed."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from server import audit
 from server.benefits.amounts import (
     BenefitFormula,
     Calculated,
-    Counted,
+    EffectiveAmount,
     IncomeFacts,
     Line,
     MemberFacts,
@@ -19,7 +19,6 @@ from server.benefits.amounts import (
     calculate_amount,
     residence_of,
 )
-from server.benefits.sourced_settings import rules_with_sources
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -28,8 +27,9 @@ from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import Calculation, CaseFile, IncomeItem
 from server.models.households import HouseholdMember
+from server.policy.resolver import load_policy_values_with_sources
 
-_WHO = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
+_CALCULATORS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
 class Calculate(RequestBody):
@@ -39,7 +39,7 @@ class Calculate(RequestBody):
 
 
 class CalculationLine(ResponseBody):
-    """`arrears_fen`: what this one changed for months before it was made; null for the first."""
+    """`arrears_fen`: the change that this calculation makes to months already paid; null for the first."""
 
     id: UUID
     made_at: datetime
@@ -54,22 +54,22 @@ class CalculationLine(ResponseBody):
 
 
 async def calculate(
-    session: AsyncSession, caller: Caller, case_id: UUID, asked: Calculate, now: datetime
+    session: AsyncSession, caller: Caller, case_id: UUID, body: Calculate, now: datetime
 ) -> CalculationLine:
-    """Reckon the amount by the rules of the asked month. The earlier calculations stay as they are.
+    """Calculate the amount under the settings of a month. Earlier calculations stay unchanged.
 
-    Raises `case.own_relative`, `case.closed` after a refusal or withdrawal, `case.standard_missing` where no
-    standard holds.
+    Raises `case.own_relative`, `case.closed` after a refusal or withdrawal, `case.standard_missing` when the area has
+    no standard for that month.
     """
-    require(caller, _WHO)
+    require(caller, _CALCULATORS)
     case: CaseFile = found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
     await require_no_conflict_of_interest(session, caller, case.household_id)
     if case.state in {"refused", "withdrawn"}:
         raise Problem("case.closed", state=case.state)
-    month = asked.month.replace(day=1)
-    told = await _reckon(session, case, month)
+    month = body.month.replace(day=1)
+    calculated = await _calculate(session, case, month)
     row = Calculation(
         id=new_id(),
         case_id=case.id,
@@ -77,21 +77,21 @@ async def calculate(
         month=month,
         made_at=now,
         made_by=caller.id,
-        amount_fen=told.amount_fen,
-        eligible=told.eligible,
-        body=msgspec.to_builtins(told),
+        amount_fen=calculated.amount_fen,
+        eligible=calculated.eligible,
+        body=msgspec.to_builtins(calculated),
     )
     session.add(row)
     audit.record(
-        session, caller, "case.calculated", "case", case.id, area_code=case.area_code, amount_fen=told.amount_fen
+        session, caller, "case.calculated", "case", case.id, area_code=case.area_code, amount_fen=calculated.amount_fen
     )
-    await session.flush()  # listed with the others
+    await session.flush()  # the list below includes it
     return (await list_calculations(session, case))[0]
 
 
-async def _reckon(session: AsyncSession, case: CaseFile, month: date) -> Calculated:
-    ruled = await rules_with_sources(session, case.area_code, month, "amount.")
-    if "amount.standard_fen" not in ruled:
+async def _calculate(session: AsyncSession, case: CaseFile, month: date) -> Calculated:
+    settings = await load_policy_values_with_sources(session, case.area_code, month, "amount.")
+    if "amount.standard_fen" not in settings:
         raise Problem("case.standard_missing", month=month.isoformat())
     members = await session.scalars(
         select(HouseholdMember)
@@ -102,55 +102,60 @@ async def _reckon(session: AsyncSession, case: CaseFile, month: date) -> Calcula
         select(IncomeItem).where(IncomeItem.household_id == case.household_id).order_by(IncomeItem.id)
     )
     return calculate_amount(
-        [_member(one) for one in members],
-        [_income(one) for one in incomes],
-        {key: BenefitFormula(one.value, one.source) for key, one in ruled.items()},
+        [_member_facts(member) for member in members],
+        [_income_facts(income) for income in incomes],
+        {key: BenefitFormula(value, source) for key, (value, source) in settings.items()},
         month=month,
         residence=residence_of(case.area_code),
         receiving_since=case.paid_from,
     )
 
 
-def _member(one: HouseholdMember) -> MemberFacts:
+def _member_facts(member: HouseholdMember) -> MemberFacts:
     return MemberFacts(
-        id=one.id, name=one.name, born_on=one.born_on, relation=one.relation, health=one.health, school=one.school
+        id=member.id,
+        name=member.name,
+        born_on=member.born_on,
+        relation=member.relation,
+        health=member.health,
+        school=member.school,
     )
 
 
-def _income(one: IncomeItem) -> IncomeFacts:
+def _income_facts(income: IncomeItem) -> IncomeFacts:
     return IncomeFacts(
-        kind=one.kind,
-        category=one.category,
-        period=one.period,
-        amount_fen=one.declared_fen if one.verified_fen is None else one.verified_fen,
-        member_id=one.member_id,
-        started_on=one.started_on,
-        ended_on=one.ended_on,
+        kind=income.kind,
+        category=income.category,
+        period=income.period,
+        amount_fen=income.declared_fen if income.verified_fen is None else income.verified_fen,
+        member_id=income.member_id,
+        started_on=income.started_on,
+        ended_on=income.ended_on,
     )
 
 
-def _arrears(case: CaseFile, history: list[Counted], this: Counted, made_at: datetime) -> int:
-    """For the months that are paid: before the first of them nothing is owed."""
+def _arrears_until(case: CaseFile, history: list[EffectiveAmount], amount: EffectiveAmount, made_at: datetime) -> int:
+    """Return the arrears for the months paid until now: nothing is owed before the first of them."""
     if case.paid_from is None:
         return 0
-    since = msgspec.structs.replace(this, month=max(this.month, case.paid_from))
-    return arrears_fen(history, since, day_of(made_at).replace(day=1))
+    paid_part = msgspec.structs.replace(amount, month=max(amount.month, case.paid_from))
+    return arrears_fen(history, paid_part, day_of(made_at).replace(day=1))
 
 
 async def list_calculations(session: AsyncSession, case: CaseFile) -> list[CalculationLine]:
-    """All calculations of a case, the newest first."""
+    """List the calculations of a case, the newest first."""
     rows = list(
         await session.scalars(
             select(Calculation).where(Calculation.case_id == case.id).order_by(Calculation.made_at, Calculation.id)
         )
     )
     lines: list[CalculationLine] = []
-    history: list[Counted] = []
+    history: list[EffectiveAmount] = []
     for row in rows:
-        this = Counted(row.month, (row.made_at, row.id), row.amount_fen)
-        arrears = _arrears(case, history, this, row.made_at) if history else None
-        history.append(this)
-        told = msgspec.convert(row.body, Calculated)
+        amount = EffectiveAmount(row.month, (row.made_at, row.id), row.amount_fen)
+        arrears = _arrears_until(case, history, amount, row.made_at) if history else None
+        history.append(amount)
+        calculated = msgspec.convert(row.body, Calculated)
         lines.append(
             CalculationLine(
                 id=row.id,
@@ -158,10 +163,10 @@ async def list_calculations(session: AsyncSession, case: CaseFile) -> list[Calcu
                 month=row.month,
                 amount_fen=row.amount_fen,
                 eligible=row.eligible,
-                income_fen=told.income_fen,
-                standard_fen=told.standard_fen,
-                covered=told.covered,
-                lines=told.lines,
+                income_fen=calculated.income_fen,
+                standard_fen=calculated.standard_fen,
+                covered=calculated.covered,
+                lines=calculated.lines,
                 arrears_fen=arrears,
             )
         )

@@ -1,7 +1,7 @@
-"""What is paid from which month on: granted, raised, cut, stopped; decided now, in effect with its month.
+"""Benefit changes: what is paid from which month on (granted, raised, cut, stopped).
 
-A decision is a row that nothing changes afterwards. The household's amount follows it on the first of its
-month, or at once where that month has begun.
+A decision is a row that is never changed. The household's amount follows it on the first of its month, or at once
+if that month has begun.
 """
 
 from datetime import date, datetime
@@ -37,10 +37,11 @@ async def latest_calculation(session: AsyncSession, case: CaseFile) -> Calculati
     return latest
 
 
-async def told_calculation(session: AsyncSession, case: CaseFile) -> Calculation | None:
-    """What the household is told: the one that was last opined or decided on, never one that waits for a decision.
+async def decided_calculation(session: AsyncSession, case: CaseFile) -> Calculation | None:
+    """Return the calculation that was last opined or decided on, never one that waits for a decision.
 
-    Where no step says which (a case that came from elsewhere), the latest of the amount that stands.
+    The household sees this one. Without an event that names it (imported cases), it is the latest with the current
+    amount.
     """
     if case.amount_fen is None:
         return None
@@ -61,83 +62,90 @@ async def told_calculation(session: AsyncSession, case: CaseFile) -> Calculation
     return latest
 
 
-async def note_grant(session: AsyncSession, case: CaseFile, actor_id: UUID, now: datetime) -> None:
+async def record_grant(session: AsyncSession, case: CaseFile, actor_id: UUID, now: datetime) -> None:
     assert case.amount_fen is not None
-    await _note(
+    await _record_change(
         session, case, "granted", month_after(day_of(now)), before_fen=0, amount_fen=case.amount_fen, reason="审核确认",
         actor_id=actor_id, now=now,
     )  # fmt: skip
 
 
-async def note_change(
+async def record_amount_change(
     session: AsyncSession, case: CaseFile, actor_id: UUID, reason: str, now: datetime
 ) -> dict[str, object]:
-    """What the latest calculation says is paid from its month on. The facts for the resident's notice.
+    """Record the latest calculation as what is paid from its month on. Return the facts for the resident's notice.
 
-    Raises `case.amount_missing` where it grants nothing (then the payment is stopped), `case.amount_unchanged`.
+    Raises `case.amount_missing` if it grants nothing (a stop is needed then), `case.amount_unchanged`.
     """
     latest = await latest_calculation(session, case)
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
-    before = case.amount_fen or 0
-    if latest.amount_fen == before:
+    before_fen = case.amount_fen or 0
+    if latest.amount_fen == before_fen:
         raise Problem("case.amount_unchanged")
-    kind = "raised" if latest.amount_fen > before else "cut"
-    await _note(
-        session, case, kind, latest.month, before_fen=before, amount_fen=latest.amount_fen, reason=reason,
+    kind = "raised" if latest.amount_fen > before_fen else "cut"
+    await _record_change(
+        session, case, kind, latest.month, before_fen=before_fen, amount_fen=latest.amount_fen, reason=reason,
         actor_id=actor_id, now=now,
     )  # fmt: skip
     case.amount_fen = latest.amount_fen
     return {
         "kind": kind,
-        "beforeFen": before,
+        "beforeFen": before_fen,
         "amountFen": latest.amount_fen,
         "month": latest.month.isoformat(),
         "calculationId": str(latest.id),
     }
 
 
-async def note_stop(
-    session: AsyncSession, case: CaseFile, actor_id: UUID, reason: str, ground: str, asked: date | None, now: datetime
+async def record_stop(
+    session: AsyncSession,
+    case: CaseFile,
+    actor_id: UUID,
+    reason: str,
+    ground: str,
+    from_month: date | None,
+    now: datetime,
 ) -> dict[str, object]:
-    """Nothing is paid from a month on: the next, or the one asked for. It stands in the register for ever.
+    """Stop the payment from a month on (default: next month). Return the facts for the resident's notice.
 
-    What was granted and never paid is stopped from its first month.
+    A grant that was never paid is stopped from its first month.
     """
-    month = asked.replace(day=1) if asked else month_after(day_of(now))
+    month = from_month.replace(day=1) if from_month else month_after(day_of(now))
     if case.state != "in_force" and case.paid_from is not None:
         month = case.paid_from
     if case.paid_from is not None and month < case.paid_from:
         raise Problem("request.invalid", faults=[Fault("/fromMonth", "month.before_payment", str(case.paid_from))])
-    before = case.amount_fen or 0
-    await _note(
-        session, case, "stopped", month, before_fen=before, amount_fen=0, reason=reason, ground=ground,
+    before_fen = case.amount_fen or 0
+    await _record_change(
+        session, case, "stopped", month, before_fen=before_fen, amount_fen=0, reason=reason, ground=ground,
         actor_id=actor_id, now=now,
     )  # fmt: skip
     case.stopped_from = month
-    return {"beforeFen": before, "amountFen": 0, "month": month.isoformat(), "ground": ground}
+    return {"beforeFen": before_fen, "amountFen": 0, "month": month.isoformat(), "ground": ground}
 
 
-async def _people(session: AsyncSession, case: CaseFile, kind: str) -> int:
-    """Whom the latest calculation pays for; of a grant the one that was opined on, whose amount it is.
+async def _count_people(session: AsyncSession, case: CaseFile, kind: str) -> int:
+    """Return the number of people the change concerns.
 
-    A stop's own calculation may pay for nobody: it ends for whom was paid.
+    A grant counts the calculation that was opined on, as its amount comes from there. A stop counts the people paid
+    before it, as its own calculation may cover nobody.
     """
     if kind == "stopped":
-        before: int | None = await session.scalar(
+        people_before: int | None = await session.scalar(
             select(BenefitChange.people)
             .where(BenefitChange.case_id == case.id)
             .order_by(BenefitChange.month.desc(), BenefitChange.id.desc())
             .limit(1)
         )
-        if before is not None:
-            return before
-    opined = await _opined_on(session, case) if kind == "granted" else None
-    told = opined or await latest_calculation(session, case)
-    return len(told.body["covered"]) if told else 0
+        if people_before is not None:
+            return people_before
+    opinion = await _find_opinion_calculation(session, case) if kind == "granted" else None
+    calculation = opinion or await latest_calculation(session, case)
+    return len(calculation.body["covered"]) if calculation else 0
 
 
-async def _opined_on(session: AsyncSession, case: CaseFile) -> Calculation | None:
+async def _find_opinion_calculation(session: AsyncSession, case: CaseFile) -> Calculation | None:
     facts = await session.scalar(
         select(CaseEvent.facts)
         .where(CaseEvent.case_id == case.id, CaseEvent.step == "opinion_grant")
@@ -147,7 +155,7 @@ async def _opined_on(session: AsyncSession, case: CaseFile) -> Calculation | Non
     return await session.get(Calculation, UUID(facts["calculationId"])) if facts and "calculationId" in facts else None
 
 
-async def _note(
+async def _record_change(
     session: AsyncSession,
     case: CaseFile,
     kind: str,
@@ -161,7 +169,7 @@ async def _note(
     ground: str | None = None,
 ) -> None:
     household = await session.get_one(Household, case.household_id)
-    people = await _people(session, case, kind)
+    people = await _count_people(session, case, kind)
     session.add(
         BenefitChange(
             id=new_id(),
@@ -180,12 +188,12 @@ async def _note(
             decided_on=day_of(now),
         )
     )
-    await session.flush()  # what is due is read from the table
+    await session.flush()  # apply_due_changes reads it from the table
     if kind != "granted":
-        await take_effect(session, now, case_id=case.id)
+        await apply_due_changes(session, now, case_id=case.id)
 
 
-async def grant_takes_effect(session: AsyncSession, case: CaseFile, now: datetime) -> None:
+async def mark_grant_effective(session: AsyncSession, case: CaseFile, now: datetime) -> None:
     await session.execute(
         update(BenefitChange)
         .where(BenefitChange.case_id == case.id, BenefitChange.kind == "granted", BenefitChange.in_effect_at.is_(None))
@@ -193,14 +201,14 @@ async def grant_takes_effect(session: AsyncSession, case: CaseFile, now: datetim
     )
 
 
-async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | None = None) -> int:
-    """Changes and stops whose month has come: the household's amount follows, in the order they were decided.
+async def apply_due_changes(session: AsyncSession, now: datetime, *, case_id: UUID | None = None) -> int:
+    """Apply changes and stops whose month has begun to the households' amounts, in the order of decision.
 
-    What a later decision overruled before its month changes nothing any more, nor what was decided on a case when
-    the household is paid by another. With a stop the household's class ends, and with it the visits the class brings.
+    Skips changes that a later decision superseded before their month, and those of a case whose household is paid by
+    another case. A stop also ends the household's class and the review visits that come with it.
     """
     due = (
-        select(BenefitChange, or_(_overruled(), _paid_by_another_case()))
+        select(BenefitChange, or_(_is_superseded(), _is_paid_by_another_case()))
         .where(
             BenefitChange.in_effect_at.is_(None),
             BenefitChange.kind != "granted",
@@ -212,27 +220,27 @@ async def take_effect(session: AsyncSession, now: datetime, *, case_id: UUID | N
     rows = (await session.execute(due if case_id is None else due.where(BenefitChange.case_id == case_id))).all()
     changed: list[UUID] = []
     stopped: list[UUID] = []
-    for one, is_over in rows:
-        one.in_effect_at = now
+    for change, is_over in rows:
+        change.in_effect_at = now
         if is_over:
             continue
-        household = await session.get_one(Household, one.household_id, with_for_update=True)
-        is_stop = one.kind == "stopped"
-        household.monthly_amount_fen = None if is_stop else one.amount_fen
+        household = await session.get_one(Household, change.household_id, with_for_update=True)
+        is_stop = change.kind == "stopped"
+        household.monthly_amount_fen = None if is_stop else change.amount_fen
         household.class_ = None if is_stop else household.class_
         household.updated_at = func.now()
         changed.append(household.id)
         if is_stop:
             stopped.append(household.id)
-    await session.flush()  # announce reads the households
+    await session.flush()  # publish_change reads the households
     await publish_change(session, "households", changed)
     if stopped:
-        await _take_back_reviews(session, stopped)
+        await _cancel_scheduled_reviews(session, stopped)
     return len(changed)
 
 
-async def _take_back_reviews(session: AsyncSession, household_ids: list[UUID]) -> None:
-    """What the timetable asked for, not what a case did. A visit that was begun is taken all the same."""
+async def _cancel_scheduled_reviews(session: AsyncSession, household_ids: list[UUID]) -> None:
+    """Cancel open reviews that the schedule ordered, not those of a case. A visit already begun is still accepted."""
     of_timetable = (
         Assignment.household_id.in_(household_ids),
         Assignment.kind == "review",
@@ -250,15 +258,15 @@ async def _take_back_reviews(session: AsyncSession, household_ids: list[UUID]) -
     )
 
 
-def _overruled() -> ColumnElement[bool]:
-    """Decided later on the same case, and counting from the same month or an earlier one: a stop before a raise."""
+def _is_superseded() -> ColumnElement[bool]:
+    """Say whether a later decision on the case starts in the same month or earlier, such as a stop before a raise."""
     later = aliased(BenefitChange)
     return exists().where(
         later.case_id == BenefitChange.case_id, later.id > BenefitChange.id, later.month <= BenefitChange.month
     )
 
 
-def _paid_by_another_case() -> ColumnElement[bool]:
+def _is_paid_by_another_case() -> ColumnElement[bool]:
     return exists().where(
         CaseFile.household_id == BenefitChange.household_id,
         CaseFile.id != BenefitChange.case_id,

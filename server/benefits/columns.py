@@ -2,10 +2,10 @@
 
 from server.http.exports import Columns, yuan
 
-_KINDS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发"}
+_KIND_TEXTS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发"}
 
 
-_GROUNDS = {
+_GROUND_TEXTS = {
     "income": "收入超标",
     "property": "财产超标",
     "death": "死亡",
@@ -18,17 +18,17 @@ _GROUNDS = {
 
 
 BENEFIT_COLUMNS: Columns = {
-    "申请编号": lambda one: one.application_number,
-    "户编号": lambda one: one.household_number,
-    "户主": lambda one: one.head_name,
-    "所在地": lambda one: one.area_name,
-    "变动": lambda one: _KINDS[one.kind],
-    "起始月份": lambda one: f"{one.month:%Y-%m}",
-    "原月金额（元）": lambda one: yuan(one.before_fen),
-    "新月金额（元）": lambda one: yuan(one.amount_fen),
-    "人数": lambda one: one.people,
-    "事由类别": lambda one: _GROUNDS[one.ground],
-    "理由": lambda one: one.reason,
-    "决定日期": lambda one: one.decided_on,
-    "经办": lambda one: one.decided_by_name,
+    "申请编号": lambda line: line.application_number,
+    "户编号": lambda line: line.household_number,
+    "户主": lambda line: line.head_name,
+    "所在地": lambda line: line.area_name,
+    "变动": lambda line: _KIND_TEXTS[line.kind],
+    "起始月份": lambda line: f"{line.month:%Y-%m}",
+    "原月金额（元）": lambda line: yuan(line.before_fen),
+    "新月金额（元）": lambda line: yuan(line.amount_fen),
+    "人数": lambda line: line.people,
+    "事由类别": lambda line: _GROUND_TEXTS[line.ground],
+    "理由": lambda line: line.reason,
+    "决定日期": lambda line: line.decided_on,
+    "经办": lambda line: line.decided_by_name,
 }

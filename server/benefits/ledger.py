@@ -1,4 +1,4 @@
-"""What was granted, raised, cut and stopped, over time: the register of stops (撤销登记) and the sums of a period."""
+"""The benefit ledger: what was granted, raised, cut and stopped (撤销登记), and the totals of a period."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -22,7 +22,7 @@ Kind = Literal["granted", "raised", "cut", "stopped"]
 
 
 class BenefitLine(ResponseBody):
-    """Money a month. `people`: whom it is for, or of a stop was for."""
+    """Money per month. `people`: how many the payment covers, or covered before a stop."""
 
     id: UUID
     case_id: UUID
@@ -43,7 +43,7 @@ class BenefitLine(ResponseBody):
 
 
 class PartTotal(ResponseBody):
-    """A part of a kind: one class (A, B, C, or none noted), or one town."""
+    """The part of a kind that belongs to a class (A, B, C or none) or to a town."""
 
     code: str
     name: str
@@ -52,7 +52,7 @@ class PartTotal(ResponseBody):
 
 
 class KindTotal(ResponseBody):
-    """`change_fen` a month is signed: less is negative. The parts of either list come to the whole."""
+    """`change_fen` is signed and per month. `classes` and `towns` each add up to the total."""
 
     kind: Kind
     households: int
@@ -63,7 +63,7 @@ class KindTotal(ResponseBody):
 
 
 class Totals(ResponseBody):
-    """By kind, and what all of it comes to: people and money a month."""
+    """Totals by kind, and the net change of households, people and money per month."""
 
     since: date
     until: date
@@ -84,7 +84,7 @@ async def list_benefit_changes(
     cursor: str | None,
     limit: int,
 ) -> Page[BenefitLine]:
-    """By day of decision, the newest first. One query."""
+    """List changes by day of decision, the newest first. One query."""
     require(caller, DESK_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
@@ -93,7 +93,7 @@ async def list_benefit_changes(
         .join(Household, Household.id == BenefitChange.household_id)
         .join(Area, Area.code == BenefitChange.area_code)
         .outerjoin(Staff, Staff.id == BenefitChange.decided_by)
-        .where(*_within(caller, area, since, until))
+        .where(*_conditions(caller, area, since, until))
         .order_by(BenefitChange.decided_on.desc(), BenefitChange.id.desc())
         .limit(limit + 1)
     )
@@ -104,12 +104,12 @@ async def list_benefit_changes(
         rows = rows.where(
             or_(BenefitChange.decided_on < on, and_(BenefitChange.decided_on == on, BenefitChange.id < last))
         )
-    found_rows = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].decided_on.isoformat(), str(row[0].id)])
+    results = (await session.execute(rows)).all()
+    page, next_cursor = cut_page(results, limit, lambda row: [row[0].decided_on.isoformat(), str(row[0].id)])
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
-def _within(caller: Caller, area: str | None, since: date | None, until: date | None) -> list[Any]:
+def _conditions(caller: Caller, area: str | None, since: date | None, until: date | None) -> list[Any]:
     return [
         BenefitChange.in_scope(caller),
         *([BenefitChange.area_code.startswith(area, autoescape=True)] if area else []),
@@ -119,30 +119,30 @@ def _within(caller: Caller, area: str | None, since: date | None, until: date | 
 
 
 def _line(
-    one: BenefitChange, case_number: str, household_number: str, head_name: str, area_name: str, decider: str | None
+    change: BenefitChange, case_number: str, household_number: str, head_name: str, area_name: str, decider: str | None
 ) -> BenefitLine:
     return BenefitLine(
-        id=one.id,
-        case_id=one.case_id,
+        id=change.id,
+        case_id=change.case_id,
         application_number=case_number,
         household_number=household_number,
         head_name=head_name,
-        area_code=one.area_code,
+        area_code=change.area_code,
         area_name=area_name,
-        kind=one.kind,
-        month=one.month,
-        before_fen=one.before_fen,
-        amount_fen=one.amount_fen,
-        people=one.people,
-        ground=one.ground,
-        reason=one.reason,
-        decided_on=one.decided_on,
+        kind=change.kind,
+        month=change.month,
+        before_fen=change.before_fen,
+        amount_fen=change.amount_fen,
+        people=change.people,
+        ground=change.ground,
+        reason=change.reason,
+        decided_on=change.decided_on,
         decided_by_name=decider,
     )
 
 
-class Announced(RequestBody):
-    """What an office announced or wrote into a report; what it did not say is left out."""
+class AnnouncedTotal(RequestBody):
+    """Numbers that an office announced or reported; null for what it did not state."""
 
     kind: Kind
     households: Annotated[int, Meta(ge=0)] | None = None
@@ -153,12 +153,12 @@ class Announced(RequestBody):
 class CompareAnnounced(RequestBody):
     since: date
     until: date
-    announced: Annotated[list[Announced], Meta(min_length=1, max_length=4)]
+    announced: Annotated[list[AnnouncedTotal], Meta(min_length=1, max_length=4)]
     area: Annotated[str, Meta(pattern="^[0-9]{0,12}$")] = ""
 
 
 class Mismatch(ResponseBody):
-    """Both numbers stand: which of them is wrong is for a person to find."""
+    """An announced number that differs from the ledger. Which of the two is wrong, a person has to find out."""
 
     kind: Kind
     what: Literal["households", "people", "changeFen"]
@@ -166,29 +166,30 @@ class Mismatch(ResponseBody):
     counted: int
 
 
-async def compare_announced(session: AsyncSession, caller: Caller, asked: CompareAnnounced) -> list[Mismatch]:
-    """Where what was announced is not what the register counts. Nothing is corrected on either side."""
-    totals = await sum_up(session, caller, area=asked.area or None, since=asked.since, until=asked.until)
-    counted = {one.kind: one for one in totals.kinds}
-    found: list[Mismatch] = []
-    for told in asked.announced:
-        one = counted[told.kind]
+async def compare_announced(session: AsyncSession, caller: Caller, body: CompareAnnounced) -> list[Mismatch]:
+    """List where announced numbers differ from the ledger. Nothing is corrected on either side."""
+    totals = await sum_changes(session, caller, area=body.area or None, since=body.since, until=body.until)
+    counted = {total.kind: total for total in totals.kinds}
+    mismatches: list[Mismatch] = []
+    for announced in body.announced:
+        total = counted[announced.kind]
         pairs: list[tuple[Literal["households", "people", "changeFen"], int | None, int]] = [
-            ("households", told.households, one.households),
-            ("people", told.people, one.people),
-            ("changeFen", told.change_fen, one.change_fen),
+            ("households", announced.households, total.households),
+            ("people", announced.people, total.people),
+            ("changeFen", announced.change_fen, total.change_fen),
         ]
-        found += [
-            Mismatch(kind=told.kind, what=what, announced=said, counted=number)
-            for what, said, number in pairs
-            if said is not None and said != number
+        mismatches += [
+            Mismatch(kind=announced.kind, what=what, announced=announced_number, counted=number)
+            for what, announced_number, number in pairs
+            if announced_number is not None and announced_number != number
         ]
-    return found
+    return mismatches
 
 
-async def sum_up(session: AsyncSession, caller: Caller, *, area: str | None, since: date, until: date) -> Totals:
-    """What was decided from `since` to `until`, both included. A raise or a cut changes nobody's number."""
+async def sum_changes(session: AsyncSession, caller: Caller, *, area: str | None, since: date, until: date) -> Totals:
+    """Total the decisions from `since` to `until`, both included. Raises and cuts don't change the net people."""
     require(caller, DESK_ROLES)
+    conditions = _conditions(caller, area, since, until)
     rows = await session.execute(
         select(
             BenefitChange.kind,
@@ -196,25 +197,24 @@ async def sum_up(session: AsyncSession, caller: Caller, *, area: str | None, sin
             func.coalesce(func.sum(BenefitChange.people), 0),
             func.coalesce(func.sum(BenefitChange.amount_fen - BenefitChange.before_fen), 0),
         )
-        .where(*_within(caller, area, since, until))
+        .where(*conditions)
         .group_by(BenefitChange.kind)
     )
-    by_kind = {kind: (households, int(people), int(fen)) for kind, households, people, fen in rows}
-    within = _within(caller, area, since, until)
-    classes = await _parts(session, func.coalesce(BenefitChange.class_, ""), within)
-    towns = await _parts(session, func.left(BenefitChange.area_code, 9), within)
+    counts = {kind: (households, int(people), int(fen)) for kind, households, people, fen in rows}
+    classes = await _sum_parts(session, func.coalesce(BenefitChange.class_, ""), conditions)
+    towns = await _sum_parts(session, func.left(BenefitChange.area_code, 9), conditions)
     kinds: list[Kind] = ["granted", "raised", "cut", "stopped"]
     totals = [
         KindTotal(
-            kind=one,
+            kind=kind,
             households=households,
             people=people,
             change_fen=fen,
-            classes=classes.get(one, []),
-            towns=towns.get(one, []),
+            classes=classes.get(kind, []),
+            towns=towns.get(kind, []),
         )
-        for one in kinds
-        for households, people, fen in [by_kind.get(one, (0, 0, 0))]
+        for kind in kinds
+        for households, people, fen in [counts.get(kind, (0, 0, 0))]
     ]
     granted, stopped = totals[0], totals[-1]
     return Totals(
@@ -223,25 +223,25 @@ async def sum_up(session: AsyncSession, caller: Caller, *, area: str | None, sin
         kinds=totals,
         net_households=granted.households - stopped.households,
         net_people=granted.people - stopped.people,
-        net_fen=sum(one.change_fen for one in totals),
+        net_fen=sum(kind.change_fen for kind in totals),
     )
 
 
-async def _parts(session: AsyncSession, part: Any, within: list[Any]) -> dict[str, list[PartTotal]]:
+async def _sum_parts(session: AsyncSession, part: Any, conditions: list[Any]) -> dict[str, list[PartTotal]]:
     rows = await session.execute(
         select(BenefitChange.kind, part.label("code"), func.count(), func.sum(BenefitChange.people))
-        .where(*within)
+        .where(*conditions)
         .group_by(BenefitChange.kind, "code")
         .order_by(BenefitChange.kind, "code")
     )
-    told = [(kind, code, households, int(people)) for kind, code, households, people in rows]
+    sums = [(kind, code, households, int(people)) for kind, code, households, people in rows]
     names = dict(
         (
-            await session.execute(select(Area.code, Area.name).where(Area.code.in_([code for _, code, _, _ in told])))
+            await session.execute(select(Area.code, Area.name).where(Area.code.in_([code for _, code, _, _ in sums])))
         ).all()
     )
     parts: dict[str, list[PartTotal]] = {}
-    for kind, code, households, people in told:
+    for kind, code, households, people in sums:
         parts.setdefault(kind, []).append(
             PartTotal(code=code, name=names.get(code, code), households=households, people=people)
         )

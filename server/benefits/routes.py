@@ -1,4 +1,4 @@
-"""`/desk/v1/benefit-changes`: what was granted, raised, cut and stopped."""
+"""`/desk/v1/benefit-changes`: the benefit ledger, its totals and exports."""
 
 from datetime import date
 
@@ -16,7 +16,7 @@ from server.http.exports import export_of
 @get(
     "/benefit-changes",
     responses=SIGNED,
-    description="What was granted, raised, cut and stopped. With `kind=stopped`: the register of stops.",
+    description="What was granted, raised, cut and stopped. `kind=stopped` gives the ledger of stops.",
 )
 async def list_benefit_changes(
     officer: Officer,
@@ -33,18 +33,18 @@ async def list_benefit_changes(
     )
 
 
-@get("/benefit-changes/totals", responses=SIGNED, description="The sums of a period, by kind and net.")
-async def sum_up_benefit_changes(
+@get("/benefit-changes/totals", responses=SIGNED, description="The totals of a period, by kind and net.")
+async def total_benefit_changes(
     officer: Officer, session: Session, since: FromQuery[date], until: FromQuery[date], area: AreaFilter = None
 ) -> Totals:
-    return await ledger.sum_up(session, officer, area=area, since=since, until=until)
+    return await ledger.sum_changes(session, officer, area=area, since=since, until=until)
 
 
 @post(
     "/benefit-changes/comparison",
     status_code=200,
     responses=SIGNED,
-    description="Where what an office announced is not what the register counts; nothing is corrected.",
+    description="List where announced numbers differ from the ledger; nothing is corrected.",
 )
 async def compare_announced(data: JSONBody[CompareAnnounced], officer: Officer, session: Session) -> list[Mismatch]:
     return await ledger.compare_announced(session, officer, data)
@@ -64,7 +64,7 @@ router = Router(
     "/desk/v1",
     route_handlers=[
         list_benefit_changes,
-        sum_up_benefit_changes,
+        total_benefit_changes,
         compare_announced,
         export_benefit_changes,
         export_stops,

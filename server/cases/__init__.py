@@ -1,1 +1,1 @@
-"""The case: an application from the day it is made to what the resident reads about it."""
+"""Cases: an application from the day it is made through decision, payment and end."""

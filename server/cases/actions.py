@@ -1,7 +1,7 @@
-"""What a person does to a case: asked for by name, judged by the procedure's table, done once.
+"""The steps that a person takes on a case: checked against the workflow table and idempotent.
 
-Two officers at once: the case is locked, the first one's event makes a new version, and the other, who saw
-the old one, is told who did what. The same act again, by key or straight away, gives the same answer.
+The case row is locked. When two officers act at the same time, the first step raises the version, and the second
+officer gets `case.changed` with who did what. Repeating a step returns the same result.
 """
 
 from datetime import date, datetime
@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.benefits.changes import latest_calculation, note_change, note_grant, note_stop
-from server.cases.papers import ask_for_papers, list_papers, missing_papers
-from server.cases.transitions import move
-from server.cases.workflow import ACTS, MOVES, judge
-from server.core.access import Caller, Role, found, readable
+from server.benefits.changes import latest_calculation, record_amount_change, record_grant, record_stop
+from server.cases.loading import lock_case
+from server.cases.papers import list_missing_papers, list_papers, request_papers
+from server.cases.transitions import apply_transition
+from server.cases.workflow import ACTIONS, DECIDES, TRANSITIONS, deciding_role, find_refusal
+from server.core.access import Caller, Role
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody
 from server.core.ids import new_id
@@ -23,13 +24,14 @@ from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 
 
 class TakeStep(RequestBody):
-    """A step of the procedure. `reason` is read by the resident; `delivery` says how a notice reached them.
+    """A step of the procedure. The resident reads `reason`; `delivery` says how a notice reached them.
 
-    Of a stop: `ground` for the register, and any day of the first month without payment (else the next).
+    For a stop: `ground` goes into the ledger, and `from_month` is any day of the first month without payment
+    (default: the next month).
     """
 
     step: str
@@ -43,82 +45,67 @@ async def take_step(
     session: AsyncSession,
     caller: Caller,
     case_id: UUID,
-    asked: TakeStep,
+    body: TakeStep,
     *,
     version: int,
     idempotency_key: str | None,
     now: datetime,
 ) -> CaseFile:
-    """Move a case the caller may see, from the version they saw. The same act again is once.
+    """Take a step on a case, from the version that the caller saw. Idempotent.
 
     Raises `auth.forbidden`, `case.changed`, `case.not_now`, `case.closed`, `case.suspended`,
-    `case.reason_required` and what a step has of its own (`_check`).
+    `case.reason_required` and what the step's own checks raise.
     """
-    if asked.step not in ACTS:
-        raise Problem("request.invalid", faults=[Fault("/step", "step.unknown", asked.step[:40])])
-    case: CaseFile = found(
-        await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
-    )
+    if body.step not in ACTIONS:
+        raise Problem("request.invalid", faults=[Fault("/step", "step.unknown", body.step[:40])])
+    case = await lock_case(session, caller, case_id)
     cause = f"act:{caller.id}:{idempotency_key}" if idempotency_key else f"act:{new_id()}"
-    facts = _told(asked)
-    if await _is_done(session, caller, case, asked.step, facts, cause, version):
+    facts = _step_facts(body)
+    if await _is_repeat(session, caller, case, body.step, facts, cause, version):
         return case
-    rules = await policy_values(session, case.area_code, case.rules_on)
-    decided_by = Role.TOWN_OFFICER if rules.get("case.decided_by") == "town" else Role.COUNTY_OFFICER
-    code = judge(
-        asked.step, case.state, roles_over(caller, case), is_suspended=case.suspended_on is not None,
-        decided_by=decided_by,
-    )  # fmt: skip
-    if code == "auth.forbidden":
-        raise Problem(code, roles=", ".join(sorted(decided_by if r == "decides" else r for r in MOVES[asked.step].by)))
-    if not caller.is_resident:
-        await require_no_conflict_of_interest(session, caller, case.household_id)
-    if version != case.version:
-        raise await _told_who_was_first(session, case)
-    if code is not None:
-        raise Problem(code, state=case.state)
-    if MOVES[asked.step].needs_reason and not facts["reason"]:
-        raise Problem("case.reason_required")
-    facts |= await _check(session, case, _Asking(caller, asked, rules, now))
-    await move(
-        session, case, asked.step, cause=cause, actor_id=None if caller.is_resident else caller.id, at=now,
+    settings = await load_policy_values(session, case.area_code, case.rules_on)
+    await _require_allowed(session, caller, case, body, settings, version)
+    facts |= await _prepare_step(session, case, _StepContext(caller, body, settings, now))
+    await apply_transition(
+        session, case, body.step, cause=cause, actor_id=None if caller.is_resident else caller.id, at=now,
         caller=caller, facts=facts,
     )  # fmt: skip
     return case
 
 
-def _told(asked: TakeStep) -> dict[str, str]:
-    """What the officer said, as it is kept: the same act is known again by it."""
-    told = {"reason": asked.reason.strip(), "delivery": asked.delivery.strip()}
-    if asked.step == "stopped":
-        told |= {"ground": asked.ground, "askedFrom": asked.from_month.isoformat() if asked.from_month else ""}
-    return told
+def _step_facts(body: TakeStep) -> dict[str, str]:
+    """Return the facts stored with the event. A repeated step is recognised by them."""
+    facts = {"reason": body.reason.strip(), "delivery": body.delivery.strip()}
+    if body.step == "stopped":
+        facts |= {"ground": body.ground, "askedFrom": body.from_month.isoformat() if body.from_month else ""}
+    return facts
 
 
-async def _is_done(
+async def _is_repeat(
     session: AsyncSession, caller: Caller, case: CaseFile, step: str, facts: dict[str, str], cause: str, version: int
 ) -> bool:
-    """By key, or because it is the very last thing that happened, by the same person in the same words.
+    """Say whether the step was taken already: by key, or as the case's last step by the same person, same facts.
 
-    Whoever saw it happen and may take the step again means another one: next year's review may end in the same words.
+    A caller who has seen the latest version and may take the step again means a new step: next year's review may
+    end with the same words.
     """
-    by_key = await session.scalar(select(CaseEvent).where(CaseEvent.case_id == case.id, CaseEvent.cause == cause))
-    if by_key is not None:
-        if by_key.step != step or not _same(by_key, facts):
+    event_of_key = await session.scalar(select(CaseEvent).where(CaseEvent.case_id == case.id, CaseEvent.cause == cause))
+    if event_of_key is not None:
+        if event_of_key.step != step or not _has_facts(event_of_key, facts):
             raise Problem("request.idempotency_key_reused")
         return True
-    if version == case.version and case.state in MOVES[step].from_states:
+    if version == case.version and case.state in TRANSITIONS[step].from_states:
         return False
-    last = await session.scalar(_latest(case))
+    last = await session.scalar(_select_latest_event(case))
     actor_id = None if caller.is_resident else caller.id
-    return last is not None and last.step == step and last.actor_id == actor_id and _same(last, facts)
+    return last is not None and last.step == step and last.actor_id == actor_id and _has_facts(last, facts)
 
 
-def _same(event: CaseEvent, facts: dict[str, str]) -> bool:
+def _has_facts(event: CaseEvent, facts: dict[str, str]) -> bool:
     return all(event.facts.get(key, "") == value for key, value in facts.items())
 
 
-def _latest(case: CaseFile) -> Any:
+def _select_latest_event(case: CaseFile) -> Any:
     return (
         select(CaseEvent)
         .where(CaseEvent.case_id == case.id)
@@ -127,11 +114,31 @@ def _latest(case: CaseFile) -> Any:
     )
 
 
-def roles_over(caller: Caller, case: CaseFile) -> frozenset[Role]:
-    """The roles the caller holds over this case: by area, or being the resident it belongs to."""
+async def _require_allowed(
+    session: AsyncSession, caller: Caller, case: CaseFile, body: TakeStep, settings: dict[str, Any], version: int
+) -> None:
+    transition, decided_by = TRANSITIONS[body.step], deciding_role(settings)
+    code = find_refusal(
+        body.step, case.state, roles_over_case(caller, case), is_suspended=case.suspended_on is not None,
+        decided_by=decided_by,
+    )  # fmt: skip
+    if code == "auth.forbidden":
+        raise Problem(code, roles=", ".join(sorted(decided_by if role == DECIDES else role for role in transition.by)))
+    if not caller.is_resident:
+        await require_no_conflict_of_interest(session, caller, case.household_id)
+    if version != case.version:
+        raise await _case_changed(session, case)
+    if code is not None:
+        raise Problem(code, state=case.state)
+    if transition.needs_reason and not body.reason.strip():
+        raise Problem("case.reason_required")
+
+
+def roles_over_case(caller: Caller, case: CaseFile) -> frozenset[Role]:
+    """Return the caller's roles over this case, by area or as its resident."""
     if caller.is_resident:
         return frozenset({Role.RESIDENT})
-    # A caseworker holds households, not areas: that they see the case says that they hold it.
+    # A caseworker's scope is their households, not an area: reading the case already proves it.
     return frozenset(
         grant.role
         for grant in caller.grants
@@ -139,46 +146,46 @@ def roles_over(caller: Caller, case: CaseFile) -> frozenset[Role]:
     )
 
 
-async def _told_who_was_first(session: AsyncSession, case: CaseFile) -> Problem:
-    last = await session.scalar(_latest(case))
+async def _case_changed(session: AsyncSession, case: CaseFile) -> Problem:
+    last = await session.scalar(_select_latest_event(case))
     name = await session.scalar(select(Staff.name).where(Staff.id == last.actor_id)) if last else None
-    done = MOVES[last.step].zh if last else ""
+    done = TRANSITIONS[last.step].zh if last else ""
     return Problem("case.changed", by=name or "系统", step=done, version=case.version)
 
 
-class _Asking(NamedTuple):
+class _StepContext(NamedTuple):
     caller: Caller
-    asked: TakeStep
-    rules: dict[str, Any]
+    body: TakeStep
+    settings: dict[str, Any]
     now: datetime
 
 
-async def _check(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
-    """What a step needs beside its place in the table; the facts that go with it."""
-    check = _CHECKS.get(asking.asked.step)
-    return await check(session, case, asking) if check else {}
+async def _prepare_step(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    """Run the step's own checks and effects, if any. Return the facts that they add to the event."""
+    prepare = _PREPARATIONS.get(context.body.step)
+    return await prepare(session, case, context) if prepare else {}
 
 
-async def _name_missing_papers(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
-    missing = await missing_papers(session, case)
+async def _record_missing_papers(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    missing = await list_missing_papers(session, case)
     if not missing:
         raise Problem("case.papers_complete")
-    await ask_for_papers(session, case, missing, asking.now)
+    await request_papers(session, case, missing, context.now)
     return {"papers": missing}
 
 
-async def _need_papers_and_consent(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
-    del asking
-    missing = [one for one in await list_papers(session, case) if one.received_on is None]
+async def _require_papers_and_consent(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    del context
+    missing = [paper for paper in await list_papers(session, case) if paper.received_on is None]
     if missing:
-        names, names_en = "、".join(one.zh for one in missing), ", ".join(one.en for one in missing)
+        names, names_en = "、".join(paper.zh for paper in missing), ", ".join(paper.en for paper in missing)
         raise Problem("case.papers_missing", papers=names, papers_en=names_en)
     if case.consented_on is None:
         raise Problem("case.consent_missing")
     return {}
 
 
-async def _need_amount_and_hearing(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
+async def _require_amount_and_hearing(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
     steps = list(
         await session.scalars(
             select(CaseEvent.step)
@@ -186,7 +193,7 @@ async def _need_amount_and_hearing(session: AsyncSession, case: CaseFile, asking
             .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         )
     )
-    if asking.rules.get("case.hearing_required") and not steps:
+    if context.settings.get("case.hearing_required") and not steps:
         raise Problem("case.hearing_required")
     if steps and steps[0] == "hearing_failed":
         raise Problem("case.hearing_failed")
@@ -194,21 +201,30 @@ async def _need_amount_and_hearing(session: AsyncSession, case: CaseFile, asking
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
     case.amount_fen = latest.amount_fen
-    await _take_down_earlier_lines(session, case, asking.now)
+    await _remove_earlier_posting_entries(session, case, context.now)
     return {"amountFen": latest.amount_fen, "calculationId": str(latest.id)}
 
 
-async def _take_down_earlier_lines(session: AsyncSession, case: CaseFile, now: datetime) -> None:
-    """A list that still hangs from an opinion before this one says its amount, and its end would move the case."""
-    hanging = select(Posting.id).where(Posting.state != "ended")
+async def _remove_earlier_posting_entries(session: AsyncSession, case: CaseFile, now: datetime) -> None:
+    """Remove the case from postings of an earlier opinion.
+
+    They show the earlier amount, and their end would move the case.
+    """
+    open_postings = select(Posting.id).where(Posting.state != "ended")
     await session.execute(
         update(PostingEntry)
-        .where(PostingEntry.case_id == case.id, PostingEntry.removed_at.is_(None), PostingEntry.posting_id.in_(hanging))
+        .where(
+            PostingEntry.case_id == case.id,
+            PostingEntry.removed_at.is_(None),
+            PostingEntry.posting_id.in_(open_postings),
+        )
         .values(removed_at=now)
     )
 
 
-async def _need_county_visit_and_cross_check(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
+async def _require_county_visit_and_cross_check(
+    session: AsyncSession, case: CaseFile, context: _StepContext
+) -> dict[str, Any]:
     if case.needs_county_visit and case.county_visited_at is None:
         raise Problem("case.county_visit_missing")
     running = await session.scalar(
@@ -220,34 +236,34 @@ async def _need_county_visit_and_cross_check(session: AsyncSession, case: CaseFi
         raise Problem("case.cross_check_missing")
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
-    await note_grant(session, case, asking.caller.id, asking.now)
+    await record_grant(session, case, context.caller.id, context.now)
     return {"amountFen": case.amount_fen}
 
 
-async def _need_first_extension(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
-    del session, asking
+async def _require_first_extension(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    del session, context
     if case.is_extended:
         raise Problem("case.extended_already")
     return {}
 
 
-async def _change_amount(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
-    return await note_change(session, case, asking.caller.id, asking.asked.reason.strip(), asking.now)
+async def _record_amount_change(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    return await record_amount_change(session, case, context.caller.id, context.body.reason.strip(), context.now)
 
 
-async def _stop(session: AsyncSession, case: CaseFile, asking: _Asking) -> dict[str, Any]:
-    asked = asking.asked
-    return await note_stop(
-        session, case, asking.caller.id, asked.reason.strip(), asked.ground, asked.from_month, asking.now
+async def _record_stop(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    body = context.body
+    return await record_stop(
+        session, case, context.caller.id, body.reason.strip(), body.ground, body.from_month, context.now
     )
 
 
-_CHECKS = {
-    "papers_missing": _name_missing_papers,
-    "accepted": _need_papers_and_consent,
-    "opinion_grant": _need_amount_and_hearing,
-    "confirmed": _need_county_visit_and_cross_check,
-    "extended": _need_first_extension,
-    "amount_changed": _change_amount,
-    "stopped": _stop,
+_PREPARATIONS = {
+    "papers_missing": _record_missing_papers,
+    "accepted": _require_papers_and_consent,
+    "opinion_grant": _require_amount_and_hearing,
+    "confirmed": _require_county_visit_and_cross_check,
+    "extended": _require_first_extension,
+    "amount_changed": _record_amount_change,
+    "stopped": _record_stop,
 }

@@ -1,4 +1,4 @@
-"""`/desk/v1/changes`: what residents reported, and what an officer answered."""
+"""`/desk/v1/changes`: changes that residents reported, and the officers' decisions."""
 
 from uuid import UUID
 
@@ -13,7 +13,11 @@ from server.core.tokens import utc_now
 from server.http.exports import export_of, yuan
 
 
-@get("/changes", responses=SIGNED, description="What residents reported and nobody has answered; or what was.")
+@get(
+    "/changes",
+    responses=SIGNED,
+    description="Reported changes that wait for an answer; with `decided=true`, those that were answered.",
+)
 async def list_changes(
     field_staff: FieldStaff,
     session: Session,
@@ -32,19 +36,19 @@ export_changes = export_of(
     "/changes/export",
     "changes",
     {
-        "申请编号": lambda one: one.application_number,
-        "户主": lambda one: one.head_name,
-        "行政区划代码": lambda one: one.area_code,
-        "变化": lambda one: one.change.kind_zh,
-        "发生日期": lambda one: one.change.happened_on,
-        "居民所述": lambda one: one.change.text,
-        "报告时间": lambda one: one.change.reported_at,
-        "应答复日期": lambda one: one.change.due_on,
-        "处理": lambda one: one.change.outcome_zh,
-        "答复": lambda one: one.change.reply,
-        "答复时间": lambda one: one.change.decided_at,
-        "经办": lambda one: one.decided_by_name,
-        "月保障金额（元）": lambda one: yuan(one.monthly_amount_fen),
+        "申请编号": lambda line: line.application_number,
+        "户主": lambda line: line.head_name,
+        "行政区划代码": lambda line: line.area_code,
+        "变化": lambda line: line.change.kind_zh,
+        "发生日期": lambda line: line.change.happened_on,
+        "居民所述": lambda line: line.change.text,
+        "报告时间": lambda line: line.change.reported_at,
+        "应答复日期": lambda line: line.change.due_on,
+        "处理": lambda line: line.change.outcome_zh,
+        "答复": lambda line: line.change.reply,
+        "答复时间": lambda line: line.change.decided_at,
+        "经办": lambda line: line.decided_by_name,
+        "月保障金额（元）": lambda line: yuan(line.monthly_amount_fen),
     },
 )
 

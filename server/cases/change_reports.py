@@ -1,7 +1,7 @@
-"""Changes at home, reported by residents: the desk's inbox, a decision with a reply, and what was said of a visit.
+"""Changes at home that residents reported: the desk's inbox and the decision on each.
 
-A decision opens what it says: a review visit is ordered, an amount is calculated anew from the next month. The
-resident reads the reply either way.
+A decision has an effect: it orders a review visit or recalculates the amount. The resident reads the reply in
+every case.
 """
 
 from datetime import date, datetime
@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.benefits.calculations import Calculate, calculate
 from server.benefits.changes import month_after
-from server.cases.transitions import move
-from server.cases.visit_orders import order_visit, soon
+from server.cases.transitions import apply_transition
+from server.cases.visit_orders import order_visit, survey_due_date
 from server.core.access import Caller, Role, found, readable, require
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
@@ -29,7 +29,7 @@ from server.models.people import Staff
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 LONGEST_PAGE = 200
-KINDS = {
+CHANGE_KINDS = {
     "new_job": ("新就业", "new job"),
     "job_lost": ("失业", "job lost"),
     "birth": ("添丁", "birth"),
@@ -37,7 +37,7 @@ KINDS = {
     "moved": ("搬迁", "moved"),
     "other": ("其他变化", "other"),
 }
-OUTCOMES = {
+OUTCOME_TEXTS = {
     "visit": ("将再次入户核实", "your home will be visited"),
     "recalculation": ("已按新情况重新测算", "the amount was calculated anew"),
     "nothing": ("已登记，保障不变", "noted; nothing changes"),
@@ -46,7 +46,7 @@ OUTCOMES = {
 
 
 class ReportedChange(ResponseBody):
-    """As the resident reads it: what they said, and what was answered."""
+    """A report as the resident reads it, with the answer."""
 
     id: UUID
     kind: str
@@ -64,7 +64,7 @@ class ReportedChange(ResponseBody):
 
 
 class ChangeLine(ResponseBody):
-    """As an officer reads it, with the case it is about."""
+    """A report as an officer reads it, with its case."""
 
     change: ReportedChange
     case_id: UUID
@@ -78,48 +78,48 @@ class ChangeLine(ResponseBody):
 
 
 class DecideChange(RequestBody):
-    """`recalculation` reckons from the month of `from_month`, else from the next, by the household as it stands."""
+    """`recalculation` uses the household as it is now and starts in the month of `from_month` (default: next month)."""
 
     outcome: Literal["visit", "recalculation", "nothing"]
     reply: ShortText
     from_month: date | None = None
 
 
-def told_of(one: ChangeReport) -> ReportedChange:
-    zh, en = KINDS[one.kind]
-    outcome_zh, outcome_en = OUTCOMES[one.outcome]
+def describe_change(report: ChangeReport) -> ReportedChange:
+    zh, en = CHANGE_KINDS[report.kind]
+    outcome_zh, outcome_en = OUTCOME_TEXTS[report.outcome]
     return ReportedChange(
-        id=one.id,
-        kind=one.kind,
+        id=report.id,
+        kind=report.kind,
         kind_zh=zh,
         kind_en=en,
-        text=one.text,
-        happened_on=one.happened_on,
-        reported_at=one.reported_at,
-        due_on=one.due_on,
-        outcome=one.outcome,
+        text=report.text,
+        happened_on=report.happened_on,
+        reported_at=report.reported_at,
+        due_on=report.due_on,
+        outcome=report.outcome,
         outcome_zh=outcome_zh,
         outcome_en=outcome_en,
-        reply=one.reply,
-        decided_at=one.decided_at,
+        reply=report.reply,
+        decided_at=report.decided_at,
     )
 
 
-async def list_of_case(session: AsyncSession, case: CaseFile) -> list[ReportedChange]:
+async def list_case_changes(session: AsyncSession, case: CaseFile) -> list[ReportedChange]:
     rows = await session.scalars(
         select(ChangeReport).where(ChangeReport.case_id == case.id).order_by(ChangeReport.reported_at.desc())
     )
-    return [told_of(one) for one in rows]
+    return [describe_change(report) for report in rows]
 
 
 async def list_changes(
     session: AsyncSession, caller: Caller, *, decided: bool, area: str | None, cursor: str | None, limit: int
 ) -> Page[ChangeLine]:
-    """The caller's areas, longest waiting first. One query."""
+    """List reports in the caller's areas, the longest waiting first. One query."""
     require(caller, DECIDERS | {Role.SUPERVISOR, Role.CASEWORKER})
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
-        _lines(caller)
+        _select_lines(caller)
         .where(ChangeReport.outcome.is_not(None) if decided else ChangeReport.outcome.is_(None))
         .order_by(ChangeReport.reported_at, ChangeReport.id)
         .limit(limit + 1)
@@ -136,7 +136,7 @@ async def list_changes(
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
-def _lines(caller: Caller) -> Any:
+def _select_lines(caller: Caller) -> Any:
     return (
         select(ChangeReport, CaseFile, Household, Staff.name)
         .join(CaseFile, CaseFile.id == ChangeReport.case_id)
@@ -146,9 +146,9 @@ def _lines(caller: Caller) -> Any:
     )
 
 
-def _line(one: ChangeReport, case: CaseFile, household: Household, decider: str | None) -> ChangeLine:
+def _line(report: ChangeReport, case: CaseFile, household: Household, decider: str | None) -> ChangeLine:
     return ChangeLine(
-        change=told_of(one),
+        change=describe_change(report),
         case_id=case.id,
         application_number=case.number,
         state=case.state,
@@ -161,38 +161,46 @@ def _line(one: ChangeReport, case: CaseFile, household: Household, decider: str 
 
 
 async def decide_change(
-    session: AsyncSession, caller: Caller, change_id: UUID, asked: DecideChange, now: datetime
+    session: AsyncSession, caller: Caller, change_id: UUID, body: DecideChange, now: datetime
 ) -> ChangeLine:
-    """Decide what a reported change leads to, and answer it. The same again is once.
+    """Decide on a reported change and answer it. Idempotent.
 
     Raises `change.decided`, `case.own_relative`, and for a recalculation what `calculate` raises.
     """
     require(caller, DECIDERS)
-    one: ChangeReport = found(
+    report: ChangeReport = found(
         await session.scalar(readable(ChangeReport, caller).where(ChangeReport.id == change_id).with_for_update())
     )
-    case = await session.get_one(CaseFile, one.case_id, with_for_update=True)
+    case = await session.get_one(CaseFile, report.case_id, with_for_update=True)
     await require_no_conflict_of_interest(session, caller, case.household_id)
-    if (one.outcome, one.reply) != (asked.outcome, asked.reply):
-        if one.outcome is not None:
+    if (report.outcome, report.reply) != (body.outcome, body.reply):
+        if report.outcome is not None:
             raise Problem("change.decided")
-        await _open(session, caller, case, asked, now)
-        one.outcome, one.reply, one.decided_by, one.decided_at = asked.outcome, asked.reply, caller.id, now
-        facts = {"reason": asked.reply, "outcome": asked.outcome, "changeId": str(one.id)}
-        cause = f"change_answered:{one.id}"
-        await move(
+        await _apply_outcome(session, caller, case, body, now)
+        report.outcome, report.reply, report.decided_by, report.decided_at = body.outcome, body.reply, caller.id, now
+        facts = {"reason": body.reply, "outcome": body.outcome, "changeId": str(report.id)}
+        cause = f"change_answered:{report.id}"
+        await apply_transition(
             session, case, "change_answered", cause=cause, actor_id=caller.id, at=now, caller=caller, facts=facts
         )
         audit.record(
-            session, caller, "change.decided", "change_report", one.id, area_code=case.area_code, outcome=asked.outcome
+            session,
+            caller,
+            "change.decided",
+            "change_report",
+            report.id,
+            area_code=case.area_code,
+            outcome=body.outcome,
         )
-        await session.flush()  # the line is read anew
-    return _line(*(await session.execute(_lines(caller).where(ChangeReport.id == one.id))).one())
+        await session.flush()  # the line is queried below
+    return _line(*(await session.execute(_select_lines(caller).where(ChangeReport.id == report.id))).one())
 
 
-async def _open(session: AsyncSession, caller: Caller, case: CaseFile, asked: DecideChange, now: datetime) -> None:
+async def _apply_outcome(
+    session: AsyncSession, caller: Caller, case: CaseFile, body: DecideChange, now: datetime
+) -> None:
     today = day_of(now)
-    if asked.outcome == "visit":
-        await order_visit(session, case, "review", await soon(session, case, today), caller.id)
-    elif asked.outcome == "recalculation":
-        await calculate(session, caller, case.id, Calculate(month=asked.from_month or month_after(today)), now)
+    if body.outcome == "visit":
+        await order_visit(session, case, "review", await survey_due_date(session, case, today), caller.id)
+    elif body.outcome == "recalculation":
+        await calculate(session, caller, case.id, Calculate(month=body.from_month or month_after(today)), now)

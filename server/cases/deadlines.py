@@ -1,7 +1,7 @@
-"""By when a case must have gone on: deadlines start and end with steps, and stand still when the law says so.
+"""Legal deadlines of a case: steps start and end them, and they pause where the law says so.
 
-How long each is, is a rule of the area on the day the case began. A deadline is always `count + paused`
-units after its start, so what a pause moved can be told from what an extension did.
+Their lengths are policy settings of the area on the day of the application. A deadline is always `count + paused`
+units after its start, so the effect of a pause stays distinct from that of an extension.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.workflow import CLOCK_STOPS, MOVES
+from server.cases.workflow import PAUSING_STATES, TRANSITIONS
 from server.core.ids import new_id
 from server.core.working_days import Length, Overrides, Unit, day_of, end_of, length_of, working_days_between
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
-from server.policy.resolver import load_overrides, policy_values
+from server.policy.resolver import load_overrides, load_policy_values
 
-_RULES = {
+_SETTING_KEYS = {
     "survey": "case.survey_start_working_days",
     "cross_check": "case.cross_check_start_working_days",
     "total": "case.decision_working_days",
@@ -25,7 +25,7 @@ _RULES = {
     "notice": "case.refusal_notice_working_days",
 }
 _EXTENDED, _DELEGATED = "case.decision_extended_working_days", "case.decision_delegated_working_days"
-WORDS = {
+DEADLINE_TEXTS = {
     "survey": ("开始入户调查", "start of the survey"),
     "cross_check": ("开始经济状况核对", "start of the cross-check"),
     "total": ("办结", "the decision"),
@@ -34,51 +34,51 @@ WORDS = {
 }
 
 
-class _Standing(NamedTuple):
-    """What stops clocks: of the case as it is, or as it was after a step."""
+class _ClockState(NamedTuple):
+    """What pauses deadlines: the state of the case now, or as it was after a past step."""
 
     state: str
     is_suspended: bool
 
 
 async def update_deadlines(session: AsyncSession, case: CaseFile, step: str, on: date) -> None:
-    """After a step: start what it starts, end what it meets, and stop or restart the clocks."""
-    await _keep(session, case, step, on, _Standing(case.state, case.suspended_on is not None))
+    """Start and end the deadlines that the step starts and meets, and pause or resume the others."""
+    await _apply_step(session, case, step, on, _ClockState(case.state, case.suspended_on is not None))
 
 
-async def _keep(session: AsyncSession, case: CaseFile, step: str, on: date, standing: _Standing) -> None:
-    running = {one.kind: one for one in await session.scalars(_running(case))}
+async def _apply_step(session: AsyncSession, case: CaseFile, step: str, on: date, clock: _ClockState) -> None:
+    running = {deadline.kind: deadline for deadline in await session.scalars(_select_open(case))}
     overrides = await load_overrides(session)
-    for kind in MOVES[step].meets:
-        if (one := running.pop(kind, None)) is not None:
-            one.met_on = on
-    missing = [kind for kind in MOVES[step].starts if kind not in running]
+    for kind in TRANSITIONS[step].meets:
+        if (deadline := running.pop(kind, None)) is not None:
+            deadline.met_on = on
+    missing = [kind for kind in TRANSITIONS[step].starts if kind not in running]
     if missing or step == "extended":
-        rules = await policy_values(session, case.area_code, case.rules_on)
+        settings = await load_policy_values(session, case.area_code, case.rules_on)
         for kind in missing:
-            running[kind] = _start(session, case, kind, rules, on, overrides)
+            running[kind] = _start_deadline(session, case, kind, settings, on, overrides)
         if step == "extended" and "total" in running:
-            _set_length(running["total"], length_of(rules, _EXTENDED), overrides)
-    for kind, one in running.items():
-        _pause_or_go_on(one, should_stand=_stands_still(standing, kind), on=on, overrides=overrides)
+            _set_length(running["total"], length_of(settings, _EXTENDED), overrides)
+    for kind, deadline in running.items():
+        _pause_or_resume(deadline, should_pause=_is_paused(clock, kind), on=on, overrides=overrides)
 
 
-def length_for(rules: Mapping[str, Any], kind: str) -> Length:
-    """How long a deadline of this kind is; the whole takes less where the county has delegated to the town."""
-    is_delegated = kind == "total" and rules.get("case.decided_by") == "town"
-    return length_of(rules, _DELEGATED if is_delegated else _RULES[kind])
+def deadline_length(settings: Mapping[str, Any], kind: str) -> Length:
+    """Return the length of a deadline. The decision has less time where the county has delegated it to the town."""
+    is_delegated = kind == "total" and settings.get("case.decided_by") == "town"
+    return length_of(settings, _DELEGATED if is_delegated else _SETTING_KEYS[kind])
 
 
-def _running(case: CaseFile) -> Any:
+def _select_open(case: CaseFile) -> Any:
     return select(CaseDeadline).where(CaseDeadline.case_id == case.id, CaseDeadline.met_on.is_(None))
 
 
-def _start(
-    session: AsyncSession, case: CaseFile, kind: str, rules: Mapping[str, Any], on: date, overrides: Overrides
+def _start_deadline(
+    session: AsyncSession, case: CaseFile, kind: str, settings: Mapping[str, Any], on: date, overrides: Overrides
 ) -> CaseDeadline:
-    length = length_for(rules, kind)
+    length = deadline_length(settings, kind)
     due = end_of(on, length, overrides)
-    one = CaseDeadline(
+    deadline = CaseDeadline(
         id=new_id(),
         case_id=case.id,
         kind=kind,
@@ -89,44 +89,44 @@ def _start(
         due_on=due.on,
         certain=due.certain,
     )
-    session.add(one)
-    return one
+    session.add(deadline)
+    return deadline
 
 
-def _set_length(one: CaseDeadline, length: Length, overrides: Overrides) -> None:
-    one.count, one.unit = length
-    _reckon(one, overrides)
+def _set_length(deadline: CaseDeadline, length: Length, overrides: Overrides) -> None:
+    deadline.count, deadline.unit = length
+    _set_due_date(deadline, overrides)
 
 
-def _reckon(one: CaseDeadline, overrides: Overrides) -> None:
-    unit: Unit = "days" if one.unit == "days" else "working_days"
-    due = end_of(one.started_on, Length(one.count + one.paused, unit), overrides)
-    one.due_on, one.certain = due.on, due.certain
+def _set_due_date(deadline: CaseDeadline, overrides: Overrides) -> None:
+    unit: Unit = "days" if deadline.unit == "days" else "working_days"
+    due = end_of(deadline.started_on, Length(deadline.count + deadline.paused, unit), overrides)
+    deadline.due_on, deadline.certain = due.on, due.certain
 
 
-def _stands_still(standing: _Standing, kind: str) -> bool:
-    """Everything while the case is suspended; the decision while an objection is open (law)."""
-    return standing.is_suspended or (kind == "total" and standing.state in CLOCK_STOPS)
+def _is_paused(clock: _ClockState, kind: str) -> bool:
+    """All deadlines pause while the case is suspended, the decision also while an objection is open (law)."""
+    return clock.is_suspended or (kind == "total" and clock.state in PAUSING_STATES)
 
 
-def _pause_or_go_on(one: CaseDeadline, *, should_stand: bool, on: date, overrides: Overrides) -> None:
-    if should_stand and one.paused_on is None:
-        one.paused_on = on
-    elif not should_stand and one.paused_on is not None:
-        stood = (
-            (on - one.paused_on).days
-            if one.unit == "days"
-            else working_days_between(one.paused_on, on, overrides).total
+def _pause_or_resume(deadline: CaseDeadline, *, should_pause: bool, on: date, overrides: Overrides) -> None:
+    if should_pause and deadline.paused_on is None:
+        deadline.paused_on = on
+    elif not should_pause and deadline.paused_on is not None:
+        pause_units = (
+            (on - deadline.paused_on).days
+            if deadline.unit == "days"
+            else working_days_between(deadline.paused_on, on, overrides).total
         )
-        one.paused += stood
-        one.paused_on = None
-        _reckon(one, overrides)
+        deadline.paused += pause_units
+        deadline.paused_on = None
+        _set_due_date(deadline, overrides)
 
 
-async def restore_deadlines(session: AsyncSession) -> int:
-    """Give deadlines to open cases that came without any (loaded or imported), from the steps they took."""
-    started = {step for step, move in MOVES.items() if move.starts}
-    bare = await session.scalars(
+async def backfill_deadlines(session: AsyncSession) -> int:
+    """Create deadlines for open cases that have none (demo data, imports) from their events. Return how many cases."""
+    started = {step for step, transition in TRANSITIONS.items() if transition.starts}
+    cases = await session.scalars(
         select(CaseFile)
         .where(
             CaseFile.state.not_in(CLOSED_STATES),
@@ -137,18 +137,18 @@ async def restore_deadlines(session: AsyncSession) -> int:
         .with_for_update(skip_locked=True)
         .limit(500)
     )
-    return sum([await _replay(session, case) for case in bare.all()])
+    return sum([await _replay_events(session, case) for case in cases.all()])
 
 
-async def _replay(session: AsyncSession, case: CaseFile) -> int:
-    """Each step as the case stood then: one that is suspended today was not when it was taken on."""
+async def _replay_events(session: AsyncSession, case: CaseFile) -> int:
+    """Replay each step with the state of the case at that time: a case suspended today was not at its start."""
     is_suspended = False
     events = await session.scalars(
         select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(CaseEvent.at, CaseEvent.id)
     )
     for event in events:
         is_suspended = event.step == "suspended" or (is_suspended and event.step != "resumed")
-        await _keep(session, case, event.step, day_of(event.at), _Standing(event.state, is_suspended))
-    if case.suspended_on is not None and not is_suspended:  # it came suspended, without the step that says so
-        await _keep(session, case, "suspended", case.suspended_on, _Standing(case.state, is_suspended=True))
+        await _apply_step(session, case, event.step, day_of(event.at), _ClockState(event.state, is_suspended))
+    if case.suspended_on is not None and not is_suspended:  # imported as suspended, without that event
+        await _apply_step(session, case, "suspended", case.suspended_on, _ClockState(case.state, is_suspended=True))
     return 1

@@ -1,51 +1,112 @@
-"""What other rooms tell a case: a posting ended, somebody objected, somebody complained. By job, once each."""
+"""Job handlers that move cases: a visit was decided, a posting ended, an objection, a complaint. Idempotent."""
 
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.transitions import move
+from server.cases.transitions import apply_transition
 from server.cases.visit_orders import order_home_visit, order_visit
 from server.core import jobs
+from server.core.access import Role
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.core.working_days import day_of, end_of, length_of
 from server.models.cases import CLOSED_STATES, CaseFile
-from server.models.households import Household
+from server.models.households import Assignment, Household
+from server.models.people import StaffRole
 from server.models.postings import Objection
-from server.policy.resolver import load_overrides, policy_values
+from server.models.review import Decision
+from server.models.visits import Visit, VisitInvestigator
+from server.policy.resolver import load_overrides, load_policy_values
 
-_COMPLAINT_VISIT = "complaint.visit_days"
+_STEP_BY_OUTCOME = {"accepted": "survey_done", "returned": "survey_again"}
+_COMPLAINT_VISIT_KEY = "complaint.visit_days"
+
+
+@jobs.task("cases.visit_decided")
+async def on_visit_decided(services: Services, *, decision_id: str) -> None:
+    """Move the case that ordered the visit, and record when a county officer took part in it."""
+    async with open_session(services.sessions) as session:
+        # The lock waits for an undo in progress, so that its result is visible here.
+        decision = await session.get_one(Decision, UUID(decision_id), with_for_update=True)
+        visit = await session.get_one(Visit, decision.visit_id)
+        case = await _lock_household_case(session, visit.household_id)
+        if case is None or decision.undone_at is not None or not await _belongs_to_case(session, visit, case):
+            return
+        step = _STEP_BY_OUTCOME.get(decision.outcome)
+        if visit.kind == "intake" and step is not None:
+            await apply_transition(
+                session,
+                case,
+                step,
+                cause=f"decision:{decision.id}",
+                actor_id=decision.reviewer_id,
+                at=decision.decided_at,
+            )
+        if decision.outcome == "accepted" and await _county_officer_took_part(session, visit):
+            await apply_transition(
+                session,
+                case,
+                "county_visited",
+                cause=f"county_visit:{visit.id}",
+                actor_id=decision.reviewer_id,
+                at=decision.decided_at,
+            )
+
+
+async def _belongs_to_case(session: AsyncSession, visit: Visit, case: CaseFile) -> bool:
+    """Say whether the visit belongs to this case, not to an earlier application of the household."""
+    assignment = await session.get(Assignment, visit.assignment_id) if visit.assignment_id else None
+    if assignment is not None and assignment.case_id is not None:
+        return assignment.case_id == case.id
+    return visit.started_at is None or day_of(visit.started_at) >= case.applied_on
+
+
+async def _county_officer_took_part(session: AsyncSession, visit: Visit) -> bool:
+    role_id = await session.scalar(
+        select(StaffRole.id)
+        .join(VisitInvestigator, VisitInvestigator.staff_id == StaffRole.staff_id)
+        .where(
+            VisitInvestigator.visit_id == visit.id,
+            StaffRole.role == Role.COUNTY_OFFICER,
+            literal(visit.area_code).startswith(StaffRole.area_code),
+            StaffRole.revoked_at.is_(None),
+        )
+        .limit(1)
+    )
+    return role_id is not None
 
 
 @jobs.task("cases.posting_ended")
 async def on_posting_ended(services: Services, *, case_id: str, posting_id: str) -> None:
-    """The list came down without an open objection: the next round, or the county's desk."""
+    """The posting ended without an open objection: start the next round, or pass the case to the county."""
     async with open_session(services.sessions) as session:
-        await _end_round(session, await _locked(session, case_id), posting_id)
+        await _end_posting_round(session, await _lock_case(session, case_id), posting_id)
 
 
-async def _end_round(session: AsyncSession, case: CaseFile, posting_id: str) -> None:
-    rules = await policy_values(session, case.area_code, case.rules_on, ["case.posting_rounds"])
-    is_last = case.posting_round + 1 >= int(rules.get("case.posting_rounds", 1))
+async def _end_posting_round(session: AsyncSession, case: CaseFile, posting_id: str) -> None:
+    settings = await load_policy_values(session, case.area_code, case.rules_on, ["case.posting_rounds"])
+    is_last = case.posting_round + 1 >= int(settings.get("case.posting_rounds", 1))
     step = "posting_ended" if is_last else "posting_round_ended"
-    await move(session, case, step, cause=f"posting:{posting_id}", actor_id=None, at=utc_now())
+    await apply_transition(session, case, step, cause=f"posting:{posting_id}", actor_id=None, at=utc_now())
 
 
 @jobs.task("cases.objection_made")
 async def on_objection_made(services: Services, *, case_id: str, objection_id: str) -> None:
     async with open_session(services.sessions) as session:
-        case = await _locked(session, case_id)
-        if await _is_dismissed(session, objection_id):
+        case = await _lock_case(session, case_id)
+        if await _is_objection_dismissed(session, objection_id):
             return
-        await move(session, case, "objection_made", cause=f"objection:{objection_id}", actor_id=None, at=utc_now())
+        await apply_transition(
+            session, case, "objection_made", cause=f"objection:{objection_id}", actor_id=None, at=utc_now()
+        )
 
 
-async def _is_dismissed(session: AsyncSession, objection_id: str) -> bool:
-    """Answered before this job came to its turn: the posting simply goes on."""
+async def _is_objection_dismissed(session: AsyncSession, objection_id: str) -> bool:
+    """Say whether the objection was dismissed before this job ran: then the posting goes on."""
     return (await session.get_one(Objection, UUID(objection_id))).outcome == "dismissed"
 
 
@@ -53,25 +114,21 @@ async def _is_dismissed(session: AsyncSession, objection_id: str) -> bool:
 async def on_objection_answered(
     services: Services, *, case_id: str, objection_id: str, actor_id: str, ended_posting_id: str | None = None
 ) -> None:
-    """Back to the posting; and on from there where that has ended meanwhile."""
+    """Return the case to its posting, and end the round if the posting has ended meanwhile."""
     async with open_session(services.sessions) as session:
-        case = await _locked(session, case_id)
+        case = await _lock_case(session, case_id)
         cause = f"objection_answered:{objection_id}"
-        await move(session, case, "objection_answered", cause=cause, actor_id=UUID(actor_id), at=utc_now())
+        await apply_transition(session, case, "objection_answered", cause=cause, actor_id=UUID(actor_id), at=utc_now())
         if ended_posting_id is not None:
-            await _end_round(session, case, ended_posting_id)
+            await _end_posting_round(session, case, ended_posting_id)
 
 
 @jobs.task("cases.complained")
 async def on_complained(services: Services, *, household_id: str) -> None:
-    """A complaint makes the county's own visit a must for an open case (law), and is looked into at any home."""
+    """Order a visit to the household. For an open case the county must also visit before it decides (law)."""
     async with open_session(services.sessions) as session:
         household = await session.get_one(Household, UUID(household_id))
-        case = await session.scalar(
-            select(CaseFile)
-            .where(CaseFile.household_id == household.id, CaseFile.state.not_in(CLOSED_STATES))
-            .with_for_update()
-        )
+        case = await _lock_household_case(session, household.id)
         due = await _complaint_visit_due(session, household.area_code, day_of(utc_now()))
         if case is None:
             await order_home_visit(session, household, "complaint", due)
@@ -83,9 +140,19 @@ async def on_complained(services: Services, *, household_id: str) -> None:
 
 
 async def _complaint_visit_due(session: AsyncSession, area_code: str, today: date) -> date:
-    rules = await policy_values(session, area_code, today, [_COMPLAINT_VISIT])
-    return end_of(today, length_of(rules, _COMPLAINT_VISIT), await load_overrides(session)).on
+    settings = await load_policy_values(session, area_code, today, [_COMPLAINT_VISIT_KEY])
+    return end_of(today, length_of(settings, _COMPLAINT_VISIT_KEY), await load_overrides(session)).on
 
 
-async def _locked(session: AsyncSession, case_id: str) -> CaseFile:
+async def _lock_household_case(session: AsyncSession, household_id: UUID) -> CaseFile | None:
+    """Return the household's open case, locked."""
+    case: CaseFile | None = await session.scalar(
+        select(CaseFile)
+        .where(CaseFile.household_id == household_id, CaseFile.state.not_in(CLOSED_STATES))
+        .with_for_update()
+    )
+    return case
+
+
+async def _lock_case(session: AsyncSession, case_id: str) -> CaseFile:
     return (await session.scalars(select(CaseFile).where(CaseFile.id == UUID(case_id)).with_for_update())).one()

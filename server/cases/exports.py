@@ -1,17 +1,17 @@
 """Columns of the exported lists of cases."""
 
-from server.cases.workflow import STANDINGS
+from server.cases.workflow import STATE_INFO
 from server.http.exports import Columns
 
-_URGENCY = {"overdue": "已超期", "due": "今天到期", "soon": "即将到期", "later": "未到期", "paused": "暂停"}
+_URGENCY = {"overdue": "已逾期", "due": "今天到期", "soon": "即将到期", "later": "未到期", "paused": "暂停"}
 CASE_COLUMNS: Columns = {
-    "申请编号": lambda one: one.application_number,
-    "户主": lambda one: one.head_name,
-    "所在地": lambda one: one.area_name,
-    "行政区划代码": lambda one: one.area_code,
-    "状态": lambda one: STANDINGS[one.state].zh,
-    "申请日期": lambda one: one.applied_on,
-    "最近期限": lambda one: one.deadline.zh if one.deadline else "",
-    "到期日": lambda one: one.deadline.due_on if one.deadline else "",
-    "紧急程度": lambda one: _URGENCY[one.deadline.urgency] if one.deadline else "",
+    "申请编号": lambda line: line.application_number,
+    "户主": lambda line: line.head_name,
+    "所在地": lambda line: line.area_name,
+    "行政区划代码": lambda line: line.area_code,
+    "状态": lambda line: STATE_INFO[line.state].zh,
+    "申请日期": lambda line: line.applied_on,
+    "最近期限": lambda line: line.deadline.zh if line.deadline else "",
+    "到期日": lambda line: line.deadline.due_on if line.deadline else "",
+    "紧急程度": lambda line: _URGENCY[line.deadline.urgency] if line.deadline else "",
 }

@@ -1,7 +1,7 @@
-"""The appraisal hearing (民主评议): a panel drawn by rotation, a quorum, and a count.
+"""The appraisal hearing (民主评议): a panel drawn by rotation, a quorum, and a count of votes.
 
-Ballots are secret paper, counted aloud at once; what comes here is three numbers. There is no row, time or
-audit fact of a single ballot, so nothing can say who voted how.
+Ballots are secret and on paper, counted aloud on the spot; only three totals are entered. No row, time or audit
+entry exists for a single ballot, so nothing can show who voted how.
 """
 
 from datetime import date, datetime
@@ -13,15 +13,16 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.cases.transitions import move
-from server.core.access import Caller, Role, found, readable, require
+from server.cases.loading import load_case, lock_case
+from server.cases.transitions import apply_transition
+from server.core.access import Caller, Role, found, require
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody, ResponseBody, ShortText
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.hearings import Hearing, PanelSeat
 from server.models.people import Staff, StaffRole
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 
 WRITERS = frozenset({Role.TOWN_OFFICER})
 Votes = Annotated[int, Meta(ge=0, le=200)]
@@ -41,7 +42,7 @@ class DeclareConflict(RequestBody):
 
 
 class CountVotes(RequestBody):
-    """Who came, and how the votes fell. Every one who came votes, blank ballots too."""
+    """Who attended, and the votes. Everyone who attends votes; a blank ballot counts as a vote."""
 
     attended: Annotated[list[UUID], Meta(max_length=200)]
     ayes: Votes
@@ -56,8 +57,8 @@ class Seat(ResponseBody):
     attended: bool
 
 
-class HearingPage(ResponseBody):
-    """The minutes. `passed` is null until the votes are counted."""
+class HearingDetail(ResponseBody):
+    """A hearing with its panel. `passed` is null until the votes are counted."""
 
     id: UUID
     case_id: UUID
@@ -73,51 +74,49 @@ class HearingPage(ResponseBody):
     passed: bool | None
 
 
-async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, asked: CallHearing) -> HearingPage:
-    """Set a date and draw the panel. The same id again is the same hearing.
+async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, body: CallHearing) -> HearingDetail:
+    """Set a date and draw the panel. Idempotent by id.
 
-    Raises `case.not_now` unless the case stands at `hearing`, `case.own_relative`, `hearing.panel_short`.
+    Raises `case.not_now` unless the case is in state `hearing`, `case.own_relative`, `hearing.panel_short`.
     """
-    case = await _locked(session, caller, case_id)
-    before = await session.scalar(select(Hearing).where(Hearing.id == asked.id, Hearing.case_id == case.id))
-    if before is not None:
-        return await _page(session, before)
+    case = await _lock_for_writing(session, caller, case_id)
+    existing = await session.scalar(select(Hearing).where(Hearing.id == body.id, Hearing.case_id == case.id))
+    if existing is not None:
+        return await _load_detail(session, existing)
     if case.state != "hearing":
         raise Problem("case.not_now", state=case.state)
-    rules = await policy_values(session, case.area_code, case.rules_on)
-    size = int(rules["hearing.panel_size"])
-    drawn = await _draw(session, case, size, leaving_out=[])
+    settings = await load_policy_values(session, case.area_code, case.rules_on)
+    size = int(settings["hearing.panel_size"])
+    drawn = await _draw_panel(session, case, size, excluded=[])
     if len(drawn) < size:
         raise Problem("hearing.panel_short", wanted=size, found=len(drawn))
     hearing = Hearing(
-        id=asked.id,
+        id=body.id,
         case_id=case.id,
-        held_on=asked.held_on,
-        place=asked.place,
-        presenter=asked.presenter,
-        observers=asked.observers,
-        quorum=-(-size * int(rules["hearing.quorum_percent"]) // 100),
+        held_on=body.held_on,
+        place=body.place,
+        presenter=body.presenter,
+        observers=body.observers,
+        quorum=-(-size * int(settings["hearing.quorum_percent"]) // 100),
         made_by=caller.id,
     )
     session.add(hearing)
-    await session.flush()  # seats name it
-    session.add_all(PanelSeat(hearing_id=hearing.id, staff_id=one, attended=False) for one in drawn)
+    await session.flush()  # the seats refer to it
+    session.add_all(PanelSeat(hearing_id=hearing.id, staff_id=staff_id, attended=False) for staff_id in drawn)
     audit.record(session, caller, "hearing.called", "hearing", hearing.id, area_code=case.area_code, panel=size)
-    await session.flush()  # the page reads the seats
-    return await _page(session, hearing)
+    await session.flush()  # the response queries the seats
+    return await _load_detail(session, hearing)
 
 
-async def _locked(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
+async def _lock_for_writing(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
     require(caller, WRITERS)
-    case: CaseFile = found(
-        await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
-    )
+    case = await lock_case(session, caller, case_id)
     await require_no_conflict_of_interest(session, caller, case.household_id)
     return case
 
 
-async def _draw(session: AsyncSession, case: CaseFile, size: int, *, leaving_out: list[UUID]) -> list[UUID]:
-    """By rotation: who sat least, then longest ago. Nobody whom the household declared as a relative."""
+async def _draw_panel(session: AsyncSession, case: CaseFile, size: int, *, excluded: list[UUID]) -> list[UUID]:
+    """Draw by rotation: who sat least often, then longest ago. Relatives declared by the household are excluded."""
     seats = (
         select(PanelSeat.staff_id, func.count().label("sat"), func.max(PanelSeat.drawn_at).label("last"))
         .group_by(PanelSeat.staff_id)
@@ -134,7 +133,7 @@ async def _draw(session: AsyncSession, case: CaseFile, size: int, *, leaving_out
             literal(case.area_code).startswith(StaffRole.area_code),
             Staff.disabled_at.is_(None),
             Staff.name.not_in(related),
-            Staff.id.not_in(leaving_out),
+            Staff.id.not_in(excluded),
         )
         .group_by(Staff.id, seats.c.sat, seats.c.last)
         .order_by(func.coalesce(seats.c.sat, 0), seats.c.last.asc().nulls_first(), Staff.id)
@@ -144,27 +143,29 @@ async def _draw(session: AsyncSession, case: CaseFile, size: int, *, leaving_out
 
 
 async def declare_conflict(
-    session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID, asked: DeclareConflict
-) -> HearingPage:
-    """A drawn panelist gives up the seat; the next in the rotation takes it. Again is once."""
-    case = await _locked(session, caller, case_id)
-    hearing = await _found(session, case, hearing_id)
+    session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID, body: DeclareConflict
+) -> HearingDetail:
+    """Record a panelist's conflict of interest and give the seat to the next in the rotation. Idempotent."""
+    case = await _lock_for_writing(session, caller, case_id)
+    hearing = await _find_hearing(session, case, hearing_id)
     if hearing.counted_at is not None:
         raise Problem("hearing.counted")
-    seat = await session.get(PanelSeat, (hearing.id, asked.staff_id))
+    seat = await session.get(PanelSeat, (hearing.id, body.staff_id))
     if seat is None:
-        raise Problem("request.invalid", faults=[Fault("/staffId", "seat.unknown", str(asked.staff_id))])
+        raise Problem("request.invalid", faults=[Fault("/staffId", "seat.unknown", str(body.staff_id))])
     if seat.conflict is None:
-        seat.conflict = asked.conflict
+        seat.conflict = body.conflict
         taken = list(await session.scalars(select(PanelSeat.staff_id).where(PanelSeat.hearing_id == hearing.id)))
-        next_one = await _draw(session, case, 1, leaving_out=taken)
-        session.add_all(PanelSeat(hearing_id=hearing.id, staff_id=one, attended=False) for one in next_one)
+        replacements = await _draw_panel(session, case, 1, excluded=taken)
+        session.add_all(
+            PanelSeat(hearing_id=hearing.id, staff_id=staff_id, attended=False) for staff_id in replacements
+        )
         audit.record(session, caller, "hearing.conflict", "hearing", hearing.id, area_code=case.area_code)
-        await session.flush()  # the page reads the seats
-    return await _page(session, hearing)
+        await session.flush()  # the response queries the seats
+    return await _load_detail(session, hearing)
 
 
-async def _found(session: AsyncSession, case: CaseFile, hearing_id: UUID) -> Hearing:
+async def _find_hearing(session: AsyncSession, case: CaseFile, hearing_id: UUID) -> Hearing:
     hearing: Hearing = found(
         await session.scalar(select(Hearing).where(Hearing.id == hearing_id, Hearing.case_id == case.id))
     )
@@ -172,22 +173,22 @@ async def _found(session: AsyncSession, case: CaseFile, hearing_id: UUID) -> Hea
 
 
 async def count_votes(
-    session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID, asked: CountVotes, now: datetime
-) -> HearingPage:
-    """Write the count, once; the case goes on. More than half of the votes passes (law). The same again is once.
+    session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID, body: CountVotes, now: datetime
+) -> HearingDetail:
+    """Record the count and move the case on. More than half of the votes passes (law). Idempotent.
 
-    Raises `hearing.no_quorum`, `hearing.count_differs`, `hearing.counted`, and `case.not_now` for a case that no
-    longer waits for it.
+    Raises `hearing.no_quorum`, `hearing.count_differs`, `hearing.counted` for a different count, and `case.not_now`
+    for a case that no longer waits for it.
     """
-    case = await _locked(session, caller, case_id)
-    hearing = await _found(session, case, hearing_id)
+    case = await _lock_for_writing(session, caller, case_id)
+    hearing = await _find_hearing(session, case, hearing_id)
     if hearing.counted_at is not None:
-        return await _same_count(session, hearing, asked)
+        return await _repeat_count(session, hearing, body)
     if case.state != "hearing":
         raise Problem("case.not_now", state=case.state)
-    attended, votes = set(asked.attended), asked.ayes + asked.noes + asked.blanks
+    attended, votes = set(body.attended), body.ayes + body.noes + body.blanks
     seats = list(await session.scalars(select(PanelSeat).where(PanelSeat.hearing_id == hearing.id)))
-    if not attended <= {one.staff_id for one in seats if one.conflict is None}:
+    if not attended <= {seat.staff_id for seat in seats if seat.conflict is None}:
         raise Problem("request.invalid", faults=[Fault("/attended", "seat.unknown", "attended")])
     if len(attended) < hearing.quorum:
         raise Problem("hearing.no_quorum", quorum=hearing.quorum)
@@ -195,41 +196,41 @@ async def count_votes(
         raise Problem("hearing.count_differs", attended=len(attended), votes=votes)
     for seat in seats:
         seat.attended = seat.staff_id in attended
-    hearing.ayes, hearing.noes, hearing.blanks = asked.ayes, asked.noes, asked.blanks
-    hearing.passed, hearing.counted_at = 2 * asked.ayes > votes, now
+    hearing.ayes, hearing.noes, hearing.blanks = body.ayes, body.noes, body.blanks
+    hearing.passed, hearing.counted_at = 2 * body.ayes > votes, now
     audit.record(
         session, caller, "hearing.counted", "hearing", hearing.id, area_code=case.area_code, passed=hearing.passed
     )
     step = "hearing_passed" if hearing.passed else "hearing_failed"
-    facts = {"ayes": asked.ayes, "noes": asked.noes, "blanks": asked.blanks}
-    await move(
+    facts = {"ayes": body.ayes, "noes": body.noes, "blanks": body.blanks}
+    await apply_transition(
         session, case, step, cause=f"hearing:{hearing.id}", actor_id=caller.id, at=now, caller=caller, facts=facts
     )
-    return await _page(session, hearing)
+    return await _load_detail(session, hearing)
 
 
-async def _same_count(session: AsyncSession, hearing: Hearing, asked: CountVotes) -> HearingPage:
-    page = await _page(session, hearing)
-    attended = {one.staff_id for one in page.panel if one.attended}
-    if (page.ayes, page.noes, page.blanks, attended) != (asked.ayes, asked.noes, asked.blanks, set(asked.attended)):
+async def _repeat_count(session: AsyncSession, hearing: Hearing, body: CountVotes) -> HearingDetail:
+    detail = await _load_detail(session, hearing)
+    attended = {seat.staff_id for seat in detail.panel if seat.attended}
+    if (detail.ayes, detail.noes, detail.blanks, attended) != (body.ayes, body.noes, body.blanks, set(body.attended)):
         raise Problem("hearing.counted")
-    return page
+    return detail
 
 
-async def list_hearings(session: AsyncSession, caller: Caller, case_id: UUID) -> list[HearingPage]:
-    case = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+async def list_hearings(session: AsyncSession, caller: Caller, case_id: UUID) -> list[HearingDetail]:
+    case = await load_case(session, caller, case_id)
     rows = await session.scalars(select(Hearing).where(Hearing.case_id == case.id).order_by(Hearing.id))
-    return [await _page(session, one) for one in list(rows)]
+    return [await _load_detail(session, hearing) for hearing in list(rows)]
 
 
-async def _page(session: AsyncSession, hearing: Hearing) -> HearingPage:
+async def _load_detail(session: AsyncSession, hearing: Hearing) -> HearingDetail:
     seats = await session.execute(
         select(PanelSeat, Staff.name)
         .join(Staff, Staff.id == PanelSeat.staff_id)
         .where(PanelSeat.hearing_id == hearing.id)
         .order_by(Staff.id)
     )
-    return HearingPage(
+    return HearingDetail(
         id=hearing.id,
         case_id=hearing.case_id,
         held_on=hearing.held_on,

@@ -1,6 +1,6 @@
-"""The papers an application needs, by situation: asked for once and all together (一次性告知), then received.
+"""The papers an application needs, by situation: requested once and all together (一次性告知), then received.
 
-Which papers those are is the rule `case.papers` of the area on the day of the application.
+The policy setting `case.papers` lists them, by area and day of application.
 """
 
 from datetime import date, datetime
@@ -14,18 +14,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.cases.loading import lock_open_case
+from server.core.access import Caller, Role, require
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.ids import new_id
-from server.models.cases import CLOSED_STATES, CaseFile, Paper, PaperPhoto
-from server.policy.resolver import policy_values
+from server.models.cases import CaseFile, Paper, PaperPhoto
+from server.policy.resolver import load_policy_values
 
 RECEIVERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 
 
-class PaperRule(Struct):
-    """One line of the rule `case.papers`. Without a situation everyone brings it."""
+class RequiredPaper(Struct):
+    """An entry of the setting `case.papers`. Without a situation every applicant needs it."""
 
     code: str
     zh: str
@@ -45,7 +46,7 @@ class PaperPhotoLine(ResponseBody):
 
 
 class PaperLine(ResponseBody):
-    """`state_zh` and `state_en` say in words what the resident is to do about it."""
+    """`state_zh` and `state_en` tell the resident what to do."""
 
     code: str
     zh: str
@@ -58,7 +59,7 @@ class PaperLine(ResponseBody):
     photos: list[PaperPhotoLine]
 
 
-_STATE_WORDS = {
+_STATE_TEXTS = {
     "received": ("已收到", "received"),
     "sent": ("照片已上传，待工作人员查看", "photo sent; staff will look at it"),
     "returned": ("照片不能用，请重新拍", "the photo can't be used; please send another"),
@@ -67,67 +68,64 @@ _STATE_WORDS = {
 
 
 async def list_papers(session: AsyncSession, case: CaseFile) -> list[PaperLine]:
-    """What this application needs, in the rule's order, and what of it has come. Three queries."""
-    rows = {one.code: one for one in await session.scalars(select(Paper).where(Paper.case_id == case.id))}
+    """List the papers this application needs, in the setting's order, with what has arrived. Three queries."""
+    rows = {row.code: row for row in await session.scalars(select(Paper).where(Paper.case_id == case.id))}
     photos: dict[str, list[PaperPhoto]] = {}
     for photo in await session.scalars(
         select(PaperPhoto).where(PaperPhoto.case_id == case.id).order_by(PaperPhoto.announced_at, PaperPhoto.id)
     ):
         photos.setdefault(photo.code, []).append(photo)
-    wanted = needed(await policy_values(session, case.area_code, case.rules_on, ["case.papers"]), case.situations)
-    return [_line(one, rows.get(one.code), photos.get(one.code, [])) for one in wanted]
+    settings = await load_policy_values(session, case.area_code, case.rules_on, ["case.papers"])
+    papers = required_papers(settings, case.situations)
+    return [_line(paper, rows.get(paper.code), photos.get(paper.code, [])) for paper in papers]
 
 
-def _line(rule: PaperRule, row: Paper | None, photos: list[PaperPhoto]) -> PaperLine:
+def _line(paper: RequiredPaper, row: Paper | None, photos: list[PaperPhoto]) -> PaperLine:
     state = _state(row, photos)
-    zh, en = _STATE_WORDS[state]
+    zh, en = _STATE_TEXTS[state]
     return PaperLine(
-        code=rule.code,
-        zh=rule.zh,
-        en=rule.en,
+        code=paper.code,
+        zh=paper.zh,
+        en=paper.en,
         asked_at=row.asked_at if row else None,
         received_on=row.received_on if row else None,
         state=state,
         state_zh=zh,
         state_en=en,
-        photos=[msgspec.convert(one, PaperPhotoLine, from_attributes=True) for one in photos],
+        photos=[msgspec.convert(photo, PaperPhotoLine, from_attributes=True) for photo in photos],
     )
 
 
 def _state(row: Paper | None, photos: list[PaperPhoto]) -> Literal["received", "sent", "returned", "missing"]:
     if row is not None and row.received_on is not None:
         return "received"
-    if any(one.state in {"received", "verified"} and one.returned_at is None for one in photos):
+    if any(photo.state in {"received", "verified"} and photo.returned_at is None for photo in photos):
         return "sent"
-    is_bad = any(one.state == "refused" or one.returned_at is not None for one in photos)
+    is_bad = any(photo.state == "refused" or photo.returned_at is not None for photo in photos)
     return "returned" if is_bad else "missing"
 
 
-def needed(rules: dict[str, Any], situations: list[str]) -> list[PaperRule]:
-    lines = [PaperRule(**line) for line in rules.get("case.papers", [])]
-    return [one for one in lines if one.situation is None or one.situation in situations]
+def required_papers(settings: dict[str, Any], situations: list[str]) -> list[RequiredPaper]:
+    lines = [RequiredPaper(**line) for line in settings.get("case.papers", [])]
+    return [paper for paper in lines if paper.situation is None or paper.situation in situations]
 
 
-async def missing_papers(session: AsyncSession, case: CaseFile) -> list[str]:
-    return [one.code for one in await list_papers(session, case) if one.received_on is None]
+async def list_missing_papers(session: AsyncSession, case: CaseFile) -> list[str]:
+    return [paper.code for paper in await list_papers(session, case) if paper.received_on is None]
 
 
-async def ask_for_papers(session: AsyncSession, case: CaseFile, codes: list[str], now: datetime) -> None:
-    """The one-time notice names all that is missing: nothing may be asked for later one by one."""
+async def request_papers(session: AsyncSession, case: CaseFile, codes: list[str], now: datetime) -> None:
+    """Request all missing papers in one notice: later requests for single papers are not allowed (law)."""
     for code in codes:
         row = insert(Paper).values(id=new_id(), case_id=case.id, code=code, asked_at=now)
         await session.execute(row.on_conflict_do_update(index_elements=["case_id", "code"], set_={"asked_at": now}))
 
 
 async def receive_paper(session: AsyncSession, caller: Caller, case_id: UUID, code: str, on: date) -> list[PaperLine]:
-    """Note that a paper came; a second time changes nothing. Raises `case.paper_unknown`, `case.closed`."""
+    """Record that a paper was received. Idempotent. Raises `case.paper_unknown`, `case.closed`."""
     require(caller, RECEIVERS)
-    case: CaseFile = found(
-        await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
-    )
-    if case.state in CLOSED_STATES:
-        raise Problem("case.closed", state=case.state)
-    if code not in {one.code for one in await list_papers(session, case)}:
+    case = await lock_open_case(session, caller, case_id)
+    if code not in {paper.code for paper in await list_papers(session, case)}:
         raise Problem("case.paper_unknown")
     row = insert(Paper).values(id=new_id(), case_id=case.id, code=code, received_on=on, received_by=caller.id)
     written = await session.scalar(

@@ -1,4 +1,4 @@
-"""`/desk/v1`: applications and cases, step by step."""
+"""`/desk/v1`: applications and cases: lists, steps, papers, calculations, hearings and notices."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -11,16 +11,17 @@ from msgspec import Meta
 import server.cases.event_handlers  # noqa: F401  registers its jobs
 from server.benefits import calculations
 from server.benefits.calculations import Calculate, CalculationLine
-from server.cases import actions, applications, detail, hearings, notices, paper_photos, papers
+from server.cases import actions, applications, detail, hearings, listing, minutes, notices, paper_photos, papers
 from server.cases.actions import TakeStep
-from server.cases.applications import Apply
-from server.cases.detail import CaseLine, CasePage
+from server.cases.applications import MakeApplication
+from server.cases.detail import CaseDetail
 from server.cases.exports import CASE_COLUMNS
-from server.cases.hearings import CallHearing, CountVotes, DeclareConflict, HearingPage
+from server.cases.hearings import CallHearing, CountVotes, DeclareConflict, HearingDetail
+from server.cases.listing import CaseLine
+from server.cases.loading import load_case
 from server.cases.notices import NoticeKind
 from server.cases.paper_photos import PaperPhotoLink, Rendition, ReturnPhoto
 from server.cases.papers import PaperLine
-from server.core.access import found, readable
 from server.core.http import (
     BEARER,
     FOUND,
@@ -40,10 +41,9 @@ from server.core.pdf import PDF
 from server.core.tokens import utc_now
 from server.households.register import MEMBER_CONFLICTS
 from server.http.exports import export_of
-from server.models.cases import CaseFile
 
 _NOT_NOW = problems("case.not_now")
-_STEPS = (
+_STEP_PROBLEMS = (
     "case.not_now",
     "case.closed",
     "case.suspended",
@@ -70,11 +70,11 @@ class ReceivePaper(RequestBody):
 
 @post("/applications", responses=FOUND | problems("case.open_already", "case.granted_already", *MEMBER_CONFLICTS))
 async def make_application(
-    data: JSONBody[Apply], field_staff: FieldStaff, session: Session, services: ServicesDep
-) -> CasePage:
+    data: JSONBody[MakeApplication], field_staff: FieldStaff, session: Session, services: ServicesDep
+) -> CaseDetail:
     now = utc_now()
-    case = await applications.apply(session, services.vault, field_staff, data, now)
-    return await detail.open_case(session, field_staff, case.id, now)
+    case = await applications.make_application(session, services.encryption, field_staff, data, now)
+    return await detail.load_case_detail(session, field_staff, case.id, now)
 
 
 @get("/cases", responses=SIGNED)
@@ -86,7 +86,7 @@ async def list_cases(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[CaseLine]:
-    return await detail.list_cases(
+    return await listing.list_cases(
         session, field_staff, state=case_state, area=area, cursor=cursor, limit=limit, now=utc_now()
     )
 
@@ -100,7 +100,7 @@ async def list_due_cases(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[CaseLine]:
-    return await detail.list_due(
+    return await listing.list_due(
         session, field_staff, urgency=urgency, area=area, cursor=cursor, limit=limit, now=utc_now()
     )
 
@@ -110,11 +110,11 @@ export_due_cases = export_of(list_due_cases, "/case-exports/due", "cases-due", C
 
 
 @get("/cases/{case_id:uuid}", responses=FOUND)
-async def open_case(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> CasePage:
-    return await detail.open_case(session, field_staff, case_id, utc_now())
+async def open_case(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> CaseDetail:
+    return await detail.load_case_detail(session, field_staff, case_id, utc_now())
 
 
-@post("/cases/{case_id:uuid}/steps", status_code=200, responses=FOUND | problems(*_STEPS))
+@post("/cases/{case_id:uuid}/steps", status_code=200, responses=FOUND | problems(*_STEP_PROBLEMS))
 async def take_case_step(
     case_id: FromPath[UUID],
     data: JSONBody[TakeStep],
@@ -122,12 +122,12 @@ async def take_case_step(
     session: Session,
     if_match: IfMatch,
     idempotency_key: IdempotencyKey = None,
-) -> CasePage:
+) -> CaseDetail:
     now = utc_now()
     await actions.take_step(
         session, field_staff, case_id, data, version=version_of(if_match), idempotency_key=idempotency_key, now=now
     )
-    return await detail.open_case(session, field_staff, case_id, now)
+    return await detail.load_case_detail(session, field_staff, case_id, now)
 
 
 @post(
@@ -144,7 +144,7 @@ async def receive_paper(
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
     responses=FOUND | problems("photo.not_ready", "photo.erased"),
-    description="A link of minutes to a photo of a paper; the look is logged.",
+    description="Return a link to a photo of a paper, valid for minutes; the access is audited.",
 )
 async def link_paper_photo(
     case_id: FromPath[UUID],
@@ -161,7 +161,7 @@ async def link_paper_photo(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/return",
     status_code=200,
     responses=FOUND | problems("case.closed"),
-    description="The photo can't be used: the resident reads why.",
+    description="Return a photo that can't be used; the resident reads why.",
 )
 async def return_paper_photo(
     case_id: FromPath[UUID],
@@ -187,7 +187,7 @@ async def calculate_amount(
 async def list_calculations(
     case_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[CalculationLine]:
-    case = found(await session.scalar(readable(CaseFile, field_staff).where(CaseFile.id == case_id)))
+    case = await load_case(session, field_staff, case_id)
     return await calculations.list_calculations(session, case)
 
 
@@ -197,12 +197,12 @@ async def list_calculations(
 )
 async def call_hearing(
     case_id: FromPath[UUID], data: JSONBody[CallHearing], field_staff: FieldStaff, session: Session
-) -> HearingPage:
+) -> HearingDetail:
     return await hearings.call_hearing(session, field_staff, case_id, data)
 
 
 @get("/cases/{case_id:uuid}/hearings", responses=FOUND)
-async def list_hearings(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[HearingPage]:
+async def list_hearings(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[HearingDetail]:
     return await hearings.list_hearings(session, field_staff, case_id)
 
 
@@ -217,7 +217,7 @@ async def declare_conflict(
     data: JSONBody[DeclareConflict],
     field_staff: FieldStaff,
     session: Session,
-) -> HearingPage:
+) -> HearingDetail:
     return await hearings.declare_conflict(session, field_staff, case_id, hearing_id, data)
 
 
@@ -234,7 +234,7 @@ async def count_votes(
     data: JSONBody[CountVotes],
     field_staff: FieldStaff,
     session: Session,
-) -> HearingPage:
+) -> HearingDetail:
     return await hearings.count_votes(session, field_staff, case_id, hearing_id, data, utc_now())
 
 
@@ -242,7 +242,7 @@ async def count_votes(
 async def print_minutes(
     case_id: FromPath[UUID], hearing_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> bytes:
-    return await notices.print_minutes(session, field_staff, case_id, hearing_id)
+    return await minutes.print_minutes(session, field_staff, case_id, hearing_id)
 
 
 @get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=FOUND | _NOT_NOW)

@@ -1,19 +1,19 @@
-"""The procedure of law as one table: which step takes a case from where to where, and who may take it.
+"""The legal procedure as one table: which step takes a case from which state to which, and who may take it.
 
-Pure: no database. `MOVES` is the table; `judge` reads it, for one role, step and state. The deadlines a
-step starts and meets stand beside it; how long each is, is a rule of the area (`case.*`).
+Pure functions, no database. Each transition also lists the deadlines that it starts and meets; their lengths are
+policy settings of the area (`case.*`).
 """
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from server.core.access import Role
 from server.models.cases import CASE_STATES, CLOSED_STATES, GRANTED_STATES
 
 VILLAGE, TOWN, COUNTY, RESIDENT = Role.CASEWORKER, Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.RESIDENT
-DECIDES = "decides"  # the county, or the town where the county has delegated (rule `case.decided_by`)
+DECIDES = "decides"  # the county, or the town where the county has delegated (setting `case.decided_by`)
 
-_PAPERS = {"applied", "materials"}
+_BEFORE_ACCEPTANCE = {"applied", "materials"}
 _BEFORE_OPINION = {"accepted", "survey", "preliminary"}
 _IN_PROCESS = _BEFORE_OPINION | {"hearing", "posting", "objection", "county"}
 _OPEN = set(CASE_STATES) - set(CLOSED_STATES)
@@ -21,15 +21,15 @@ _GRANTED = set(GRANTED_STATES)
 _DECIDED = _GRANTED | {"refused"}
 
 
-class Move(NamedTuple):
-    """A step. Nobody in `by`: the system takes it, when what it waits for has happened."""
+class Transition(NamedTuple):
+    """A step. With an empty `by` only the system takes it, on an event."""
 
     step: str
     from_states: Collection[str]
     # None: the case stays where it is.
     to_state: str | None
     by: Collection[str]
-    # What the resident reads.
+    # Shown to the resident.
     zh: str
     en: str
     needs_reason: bool = False
@@ -40,134 +40,142 @@ class Move(NamedTuple):
 # Sources: 最低生活保障审核确认办法 (民发〔2021〕57号); see docs/domain.md#procedure.
 _TABLE = (
     # --- papers and acceptance
-    Move("applied", (), "applied", (VILLAGE, TOWN), "申请已提交", "Application made"),
-    Move(
+    Transition("applied", (), "applied", (VILLAGE, TOWN), "申请已提交", "Application made"),
+    Transition(
         "papers_missing", {"applied"}, "materials", (VILLAGE, TOWN),
         "材料不齐，请一次性补齐所列材料", "Papers are missing; please bring all those listed",
     ),
-    Move(
-        "accepted", _PAPERS, "accepted", (TOWN,), "申请已受理", "Application taken on",
+    Transition(
+        "accepted", _BEFORE_ACCEPTANCE, "accepted", (TOWN,), "申请已受理", "Application taken on",
         starts=("survey", "cross_check", "total"),
     ),
-    Move(
-        "not_accepted", _PAPERS, "refused", (TOWN,), "申请未予受理", "Application not taken on",
+    Transition(
+        "not_accepted", _BEFORE_ACCEPTANCE, "refused", (TOWN,), "申请未予受理", "Application not taken on",
         needs_reason=True, starts=("notice",),
     ),
     # --- survey and cross-check
-    Move(
+    Transition(
         "survey_begun", {"accepted"}, "survey", (VILLAGE, TOWN), "开始入户调查", "The home visit is under way",
         meets=("survey",),
     ),
-    Move(
+    Transition(
         "cross_check_begun", _BEFORE_OPINION, None, (TOWN,),
         "开始核对家庭经济状况", "The household's means are being checked",
         meets=("cross_check",),
     ),
-    Move(
+    Transition(
         "survey_done", {"accepted", "survey"}, "preliminary", (),
         "入户调查已通过审核，进入初审", "The home visit was accepted; the town prepares its opinion",
         meets=("survey",),
     ),
-    Move(
+    Transition(
         "survey_again", {"accepted", "survey"}, "survey", (),
         "入户调查需补充，工作人员将再次联系您", "The home visit needs more; staff will contact you again",
         meets=("survey",),
     ),
     # --- the town's opinion, hearing, posting
-    Move(
+    Transition(
         "hearing_called", {"preliminary", "objection"}, "hearing", (TOWN,),
         "将召开民主评议", "An appraisal hearing will be held", needs_reason=True,
     ),
-    Move("hearing_passed", {"hearing"}, "preliminary", (), "民主评议通过", "The hearing was in favour"),
-    Move("hearing_failed", {"hearing"}, "preliminary", (), "民主评议未通过", "The hearing was not in favour"),
-    Move(
+    Transition("hearing_passed", {"hearing"}, "preliminary", (), "民主评议通过", "The hearing was in favour"),
+    Transition("hearing_failed", {"hearing"}, "preliminary", (), "民主评议未通过", "The hearing was not in favour"),
+    Transition(
         "opinion_grant", {"preliminary"}, "posting", (TOWN,),
         "初审意见：拟予保障，将在村（社区）公示", "The town proposes to grant; it will be posted in the village",
     ),
-    Move(
+    Transition(
         "opinion_refuse", {"preliminary"}, "county", (TOWN,),
         "初审意见：拟不予保障，报县级审核", "The town proposes to refuse; the county decides",
         needs_reason=True, starts=("county_opinion",),
     ),
-    Move(
+    Transition(
         "objection_made", {"posting"}, "objection", (),
         "公示期间有异议，正在核实", "Someone objected to the posting; it is being looked into",
     ),
-    Move(
+    Transition(
         "objection_answered", {"objection"}, "posting", (),
         "异议已答复，公示继续", "The objection was answered; the posting goes on",
     ),
-    Move(
+    Transition(
         "survey_ordered", {"preliminary", "objection"}, "survey", (TOWN,),
         "需要重新入户调查", "The home will be visited again", needs_reason=True,
     ),
-    Move(
+    Transition(
         "posting_round_ended", {"posting"}, None, (),
         "本轮公示结束，将进行下一轮公示", "This round of posting has ended; another follows",
     ),
-    Move(
+    Transition(
         "posting_ended", {"posting"}, "county", (),
         "公示结束，报县级审核确认", "The posting has ended; the county decides", starts=("county_opinion",),
     ),
     # --- the county
-    Move("county_visited", _IN_PROCESS, None, (), "县级已入户核查", "The county has visited the home"),
-    Move(
+    Transition("county_visited", _IN_PROCESS, None, (), "县级已入户核查", "The county has visited the home"),
+    Transition(
         "returned_to_survey", {"county"}, "survey", (COUNTY,),
         "县级要求补充调查", "The county asks for more of the survey", needs_reason=True, meets=("county_opinion",),
     ),
-    Move(
+    Transition(
         "returned_to_town", {"county"}, "preliminary", (COUNTY,),
         "县级要求重新初审", "The county asks the town to think again", needs_reason=True, meets=("county_opinion",),
     ),
-    Move(
+    Transition(
         "confirmed", {"county"}, "confirmed", (DECIDES,), "审核确认：予以保障", "Granted",
         meets=("county_opinion", "total", "cross_check"),
     ),
-    Move(
+    Transition(
         "refused", {"county"}, "refused", (DECIDES,), "审核确认：不予保障", "Refused",
         needs_reason=True, starts=("notice",), meets=("county_opinion", "total", "cross_check"),
     ),
-    Move(
+    Transition(
         "notice_delivered", _DECIDED | {"stopped"}, None, (VILLAGE, TOWN, COUNTY),
         "决定书已送达", "The written decision was delivered",
         meets=("notice",),
     ),
-    Move("published", {"confirmed"}, "published", (TOWN, COUNTY), "已长期公示", "Disclosed in the village"),
-    Move("in_force", {"published"}, "in_force", (), "开始发放低保金", "Payment has begun"),
+    Transition("published", {"confirmed"}, "published", (TOWN, COUNTY), "已长期公示", "Disclosed in the village"),
+    Transition("in_force", {"published"}, "in_force", (), "开始发放低保金", "Payment has begun"),
     # --- while it is paid (动态管理)
-    Move(
+    Transition(
         "amount_changed", {"in_force"}, None, (DECIDES,), "保障金额已调整", "The amount was changed",
         needs_reason=True, starts=("notice",),
     ),
-    Move(
+    Transition(
         "stopped", _GRANTED, "stopped", (DECIDES,), "已决定停发低保金", "It was decided to stop the payment",
         needs_reason=True, starts=("notice",),
     ),
     # --- what the household says
-    Move("resident_confirmed", _IN_PROCESS, None, (), "您已确认入户记录", "You confirmed what the visit recorded"),
-    Move("resident_disputed", _IN_PROCESS, None, (), "您对入户记录提出异议", "You disputed what the visit recorded"),
-    Move("change_reported", _OPEN | _GRANTED, None, (), "您报告了家庭变化", "You reported a change at home"),
-    Move("change_answered", CASE_STATES, None, (), "已答复您报告的家庭变化", "Your report of a change was answered"),
+    Transition(
+        "resident_confirmed", _IN_PROCESS, None, (), "您已确认入户记录", "You confirmed what the visit recorded",
+    ),
+    Transition(
+        "resident_disputed", _IN_PROCESS, None, (), "您对入户记录提出异议", "You disputed what the visit recorded",
+    ),
+    Transition("change_reported", _OPEN | _GRANTED, None, (), "您报告了家庭变化", "You reported a change at home"),
+    Transition(
+        "change_answered", CASE_STATES, None, (), "已答复您报告的家庭变化", "Your report of a change was answered",
+    ),
     # --- at any time
-    Move(
+    Transition(
         "withdrawn", _OPEN, "withdrawn", (VILLAGE, TOWN, RESIDENT), "申请已撤回", "Application withdrawn",
         needs_reason=True, meets=("survey", "cross_check", "total", "county_opinion"),
     ),
-    Move("suspended", _IN_PROCESS, None, (TOWN, COUNTY), "办理暂停", "The clock stands still", needs_reason=True),
-    Move("resumed", _IN_PROCESS, None, (TOWN, COUNTY), "恢复办理", "The clock runs again"),
-    Move("extended", _IN_PROCESS, None, (TOWN, COUNTY), "办理期限已延长", "The limit was extended", needs_reason=True),
+    Transition("suspended", _IN_PROCESS, None, (TOWN, COUNTY), "办理暂停", "The clock stands still", needs_reason=True),
+    Transition("resumed", _IN_PROCESS, None, (TOWN, COUNTY), "恢复办理", "The clock runs again"),
+    Transition(
+        "extended", _IN_PROCESS, None, (TOWN, COUNTY), "办理期限已延长", "The limit was extended", needs_reason=True,
+    ),
 )  # fmt: skip
 
-MOVES = {move.step: move for move in _TABLE}
-# What a person may ask for by name.
-ACTS = tuple(move.step for move in _TABLE if move.by and move.from_states)
+TRANSITIONS = {transition.step: transition for transition in _TABLE}
+# Steps that a person can take.
+ACTIONS = tuple(transition.step for transition in _TABLE if transition.by and transition.from_states)
 ALLOWED_WHILE_SUSPENDED = frozenset({"resumed", "withdrawn"})
-# Where an objection stops the clock of the decision (law).
-CLOCK_STOPS = frozenset({"objection"})
+# States in which the deadline of the decision is paused (law).
+PAUSING_STATES = frozenset({"objection"})
 
 
-class Standing(NamedTuple):
-    """What is next for the resident in a state, and which deadline says by when."""
+class StateInfo(NamedTuple):
+    """The name of a state, what comes next for the resident, and the deadline for it."""
 
     zh: str
     en: str
@@ -176,36 +184,41 @@ class Standing(NamedTuple):
     deadline: str | None = None
 
 
-STANDINGS = {
-    "applied": Standing("已申请", "applied", "工作人员核对材料后受理", "Staff check your papers and take it on"),
-    "materials": Standing("待补材料", "papers missing", "请补齐所缺材料", "Please bring the papers that are missing"),
-    "accepted": Standing("已受理", "taken on", "工作人员将入户调查", "Staff will visit your home", "survey"),
-    "survey": Standing(
+STATE_INFO = {
+    "applied": StateInfo("已申请", "applied", "工作人员核对材料后受理", "Staff check your papers and take it on"),
+    "materials": StateInfo("待补材料", "papers missing", "请补齐所缺材料", "Please bring the papers that are missing"),
+    "accepted": StateInfo("已受理", "taken on", "工作人员将入户调查", "Staff will visit your home", "survey"),
+    "survey": StateInfo(
         "调查中", "being surveyed", "完成调查后提出初审意见", "Then the town gives its opinion", "total"
     ),
-    "preliminary": Standing("初审中", "under review", "提出初审意见并公示", "The opinion is posted", "total"),
-    "hearing": Standing("民主评议", "hearing", "评议小组投票", "The panel votes", "total"),
-    "posting": Standing("公示中", "posted", "公示期满后报县级审核", "Then the county decides", "total"),
-    "objection": Standing("异议核实中", "objection", "核实异议并答复", "The objection is answered"),
-    "county": Standing("县级审核中", "with the county", "县级作出决定", "The county decides", "county_opinion"),
-    "confirmed": Standing("已确认", "granted", "次月起发放", "Paid from the month after"),
-    "published": Standing("已公布", "disclosed", "次月起发放", "Paid from the month after"),
-    "in_force": Standing("发放中", "in force", "家庭情况变化请及时报告", "Tell us when things at home change"),
-    "stopped": Standing("已停发", "stopped", "如不服可申诉；家庭困难时可重新申请", "You may appeal, or apply again"),
-    "refused": Standing(
+    "preliminary": StateInfo("初审中", "under review", "提出初审意见并公示", "The opinion is posted", "total"),
+    "hearing": StateInfo("民主评议", "hearing", "评议小组投票", "The panel votes", "total"),
+    "posting": StateInfo("公示中", "posted", "公示期满后报县级审核", "Then the county decides", "total"),
+    "objection": StateInfo("异议核实中", "objection", "核实异议并答复", "The objection is answered"),
+    "county": StateInfo("县级审核中", "with the county", "县级作出决定", "The county decides", "county_opinion"),
+    "confirmed": StateInfo("已确认", "granted", "次月起发放", "Paid from the month after"),
+    "published": StateInfo("已公布", "disclosed", "次月起发放", "Paid from the month after"),
+    "in_force": StateInfo("发放中", "in force", "家庭情况变化请及时报告", "Tell us when things at home change"),
+    "stopped": StateInfo("已停发", "stopped", "如不服可申诉；家庭困难时可重新申请", "You may appeal, or apply again"),
+    "refused": StateInfo(
         "未通过", "refused", "将书面告知理由，您可以申诉", "You are told why, and may appeal", "notice"
     ),
-    "withdrawn": Standing("已撤回", "withdrawn", "可以重新申请", "You may apply again"),
+    "withdrawn": StateInfo("已撤回", "withdrawn", "可以重新申请", "You may apply again"),
 }
 
 
-def judge(step: str, state: str, roles: Collection[Role], *, is_suspended: bool, decided_by: Role) -> str | None:
-    """None when someone with these roles over the case may take the step, else the code of the refusal."""
-    move = MOVES[step]
-    allowed = {decided_by if one == DECIDES else one for one in move.by}
+def deciding_role(settings: Mapping[str, Any]) -> Role:
+    """Return who decides on a case: the county, or the town where the county has delegated it."""
+    return Role.TOWN_OFFICER if settings.get("case.decided_by") == "town" else Role.COUNTY_OFFICER
+
+
+def find_refusal(step: str, state: str, roles: Collection[Role], *, is_suspended: bool, decided_by: Role) -> str | None:
+    """Return the error code that refuses the step to these roles in this state, or None when it is allowed."""
+    transition = TRANSITIONS[step]
+    allowed = {decided_by if role == DECIDES else role for role in transition.by}
     if not allowed & set(roles):
         return "auth.forbidden"
-    if state not in move.from_states:
+    if state not in transition.from_states:
         return "case.closed" if state in CLOSED_STATES else "case.not_now"
     if is_suspended and step not in ALLOWED_WHILE_SUSPENDED:
         return "case.suspended"

@@ -124,7 +124,7 @@ def read_answers(
     if stage == "submitted":
         faults += _without_echoes(_check_submitted(template, data, member_ids), faults)
     else:
-        faults = [one for one in faults if one.code in _DRAFT_CODES]
+        faults = [item for item in faults if item.code in _DRAFT_CODES]
     return Reading(data["answers"], faults[:MAX_FAULTS])
 
 
@@ -133,15 +133,15 @@ _DRAFT_CODES: Final = frozenset({"answer.wrong_kind", "answer.unknown_question",
 
 def _without_echoes(later: Iterator[Fault], first: list[Fault]) -> Iterator[Fault]:
     """Leaves out "required" where something was answered and only its form was wrong."""
-    wrong = [one.pointer + "/" for one in first if one.severity == "error"]
-    for one in later:
-        if one.code != "answer.required" or not any(at.startswith(one.pointer + "/") for at in wrong):
-            yield one
+    wrong = [item.pointer + "/" for item in first if item.severity == "error"]
+    for entry in later:
+        if entry.code != "answer.required" or not any(at.startswith(entry.pointer + "/") for at in wrong):
+            yield entry
 
 
 def is_acceptable(faults: list[Fault]) -> bool:
     """Whether nothing among the faults blocks a submission."""
-    return all(one.severity != "error" for one in faults)
+    return all(item.severity != "error" for item in faults)
 
 
 def _is_bounded(answers: dict[str, Any]) -> bool:
@@ -162,21 +162,23 @@ def _is_bounded(answers: dict[str, Any]) -> bool:
 
 def _context(facts: Facts, member_ids: Collection[str]) -> dict[str, Any]:
     """The data of every condition: explicit, and the same that a phone builds from its own store."""
-    known = {member.member_id: member for member in facts.members}
+    existing = {member.member_id: member for member in facts.members}
     household = facts.household
     return {
         "today": facts.today.isoformat(),
         "visit": {"remote": facts.remote},
         "household": {"class": household.class_, "residence": household.residence},
-        "members": [msgspec.to_builtins(known.get(one, MemberFacts(one))) for one in member_ids],
+        "members": [
+            msgspec.to_builtins(existing.get(member_id_, MemberFacts(member_id_))) for member_id_ in member_ids
+        ],
         "answers": {},
     }
 
 
 def _find_unknown(template: Template, answers: dict[str, Any]) -> Iterator[Fault]:
-    known = {question.id for question in questions_of(template)}
+    existing = {question.id for question in questions_of(template)}
     for name in answers:
-        if name not in known:
+        if name not in existing:
             yield fault(pointer("answers", name), "answer.unknown_question")
 
 
@@ -233,9 +235,9 @@ def _read_rows(table: Question, answer: Any, data: dict[str, Any], at: str) -> I
 def _read_row(
     table: Question, row: dict[str, Any], kept: dict[str, Any], data: dict[str, Any], at: str
 ) -> Iterator[Fault]:
-    known = {"memberId", *(column.id for column in table.columns)}
+    existing = {"memberId", *(column.id for column in table.columns)}
     for name in row:
-        if name not in known:
+        if name not in existing:
             yield fault(at + pointer(name), "answer.unknown_question")
     scope = _row_scope(data, kept)
     for column in table.columns:
@@ -252,7 +254,7 @@ def _read_row(
 
 
 def _row_scope(data: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    member: dict[str, Any] = next((one for one in data["members"] if one["memberId"] == row["memberId"]), {})
+    member: dict[str, Any] = next((member for member in data["members"] if member["memberId"] == row["memberId"]), {})
     return {**data, "row": row, "member": member}
 
 
@@ -393,9 +395,9 @@ def _check_range(cell: Column, amount: int, at: str) -> Iterator[Fault]:
 
 
 def _check_codes(cell: Column, codes: list[str], places: list[str]) -> Iterator[Fault]:
-    known = {choice.code for choice in cell.choices}
+    existing = {choice.code for choice in cell.choices}
     for code, place in zip(codes, places, strict=True):
-        if code not in known:
+        if code not in existing:
             yield fault(place, "answer.not_a_choice", value=code.encode("utf-8", "replace").decode()[:60])
 
 

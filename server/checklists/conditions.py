@@ -82,7 +82,7 @@ def _parse_clause(text: str) -> dict[str, Any]:
     if found := _FILLED.fullmatch(text):
         return {"!==" if found["word"] == "已填" else "===": [_variable(found["name"]), None]}
     if found := _IN_LIST.fullmatch(text):
-        return {"in": [_variable(found["name"]), [_parse_value(one) for one in found["values"].split("|")]]}
+        return {"in": [_variable(found["name"]), [_parse_value(part) for part in found["values"].split("|")]]}
     if found := _HAS.fullmatch(text):
         contains = {"in": [_parse_value(found["value"]), _variable(found["name"])]}
         return contains if found["word"] == "含" else {"!": contains}
@@ -137,7 +137,7 @@ def _format_clause(rule: dict[str, Any]) -> str:
         return f"{_format_name(haystack)} 不含 {_format_value(needle)}"
     ((operator, (left, right)),) = rule.items()
     if operator == "in" and isinstance(right, list):
-        return f"{_format_name(left)} 属于 {'|'.join(_format_value(one) for one in right)}"
+        return f"{_format_name(left)} 属于 {'|'.join(_format_value(item) for item in right)}"
     if operator == "in":
         return f"{_format_name(right)} 含 {_format_value(left)}"
     if right is None:

@@ -49,8 +49,8 @@ def _answer(template: Template, question: Question, answers: dict[str, Any], mak
     for _ in range(_TRIES):
         answers[question.id] = maker.make(question)
         reading = read_answers(template, answers, member_ids=maker.member_ids, facts=maker.facts, stage="submitted")
-        faults = [one for one in reading.faults if one.pointer == at or one.pointer.startswith(at + "/")]
-        if any(one.code == "answer.hidden" and one.pointer == at for one in faults):
+        faults = [fault for fault in reading.faults if fault.pointer == at or fault.pointer.startswith(at + "/")]
+        if any(fault.code == "answer.hidden" and fault.pointer == at for fault in faults):
             del answers[question.id]
             return
         if not faults:
@@ -72,8 +72,8 @@ class _Maker:
 
     def _row(self, table: Question, member_id: str) -> dict[str, Any]:
         row: dict[str, Any] = {"memberId": member_id}
-        known = {one.member_id: one for one in self.facts.members}
-        age = known[member_id].age if member_id in known else None
+        existing = {member.member_id: member for member in self.facts.members}
+        age = existing[member_id].age if member_id in existing else None
         for column in table.columns:
             scope = {
                 "row": row,

@@ -46,8 +46,8 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
     # One publisher at a time: two that read the same latest version would both believe they are next.
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"checklist:{template.code}"))))
     versions = {
-        one.version: one
-        for one in await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.code == template.code))
+        checklist.version: checklist
+        for checklist in await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.code == template.code))
     }
     if (before := versions.get(template.version)) is not None and content_hash(before.body) == content_hash(body):
         return Published(template.code, template.version, is_new=False)
@@ -74,7 +74,7 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
 
 def _refuse_faults(faults: list[Fault]) -> None:
     if faults:
-        raise ChecklistRefused("\n".join(f"{one.pointer}: {one.zh} / {one.en}" for one in faults))
+        raise ChecklistRefused("\n".join(f"{fault.pointer}: {fault.zh} / {fault.en}" for fault in faults))
 
 
 async def export_checklist(settings: Settings, code: str, version: int | None) -> bytes:
@@ -85,8 +85,8 @@ async def export_checklist(settings: Settings, code: str, version: int | None) -
             rows = rows.where(ChecklistTemplate.version == version)
         row = await session.scalar(rows.order_by(ChecklistTemplate.version.desc()).limit(1))
         if row is None:
-            known = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
-            raise ChecklistRefused(f"no such checklist; there are: {', '.join(known)}")
+            existing = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
+            raise ChecklistRefused(f"no such checklist; there are: {', '.join(existing)}")
         return write_workbook(msgspec.convert(row.body, Template))
 
 

@@ -319,18 +319,18 @@ def _check_tolerance(cell: Column, at: str) -> Iterator[Fault]:
 def _check_rules(template: Template) -> Iterator[Fault]:
     """A `visibleIf` sees only what was asked before it, so no two conditions can wait for each other."""
     everything = list(questions_of(template))
-    asked: list[Question] = []
+    request: list[Question] = []
     for i, section in enumerate(template.sections):
-        earlier = _names(asked, everything)
+        earlier = _names(request, everything)
         yield from _check_one(section.visible_if, earlier, pointer("sections", i, "visibleIf"))
         for j, question in enumerate(section.questions):
             at = pointer("sections", i, "questions", j)
-            yield from _check_one(question.visible_if, _names(asked, everything), at + "/visibleIf")
+            yield from _check_one(question.visible_if, _names(request, everything), at + "/visibleIf")
             yield from _check_one(
                 question.constraint, _with_value(_names(everything, []), question), at + "/constraint"
             )
-            yield from _check_column_rules(question, _names(asked, everything), _names(everything, []), at)
-            asked.append(question)
+            yield from _check_column_rules(question, _names(request, everything), _names(everything, []), at)
+            request.append(question)
 
 
 def _check_column_rules(question: Question, earlier: Names, anything: Names, at: str) -> Iterator[Fault]:
@@ -348,10 +348,10 @@ def _check_one(rule: dict[str, Any] | None, names: Names, at: str) -> Iterator[F
             yield fault(at, code, **params)
 
 
-def _names(known: list[Question], everything: list[Question]) -> Names:
+def _names(existing: list[Question], everything: list[Question]) -> Names:
     scalars = set(VISIT_FACTS)
     lists: dict[str, frozenset[str]] = {"members": MEMBER_FACTS}
-    for question in known:
+    for question in existing:
         path = f"answers.{question.id}"
         if question.kind in LIST_KINDS:
             lists[path] = _fields(question)
@@ -359,7 +359,7 @@ def _names(known: list[Question], everything: list[Question]) -> Names:
             scalars.add(path)
         if question.kind == "geopoint":
             scalars.update(f"{path}.{field}" for field in GEOPOINT_FIELDS)
-    known_ids = {question.id for question in known}
+    known_ids = {question.id for question in existing}
     later = frozenset(f"answers.{question.id}" for question in everything if question.id not in known_ids)
     return Names(frozenset(scalars), lists, later)
 

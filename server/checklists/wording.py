@@ -37,10 +37,10 @@ def say_answer(cell: Column, value: Any) -> Text:
         return _YES if value else _NO
     if cell.kind == "money" and isinstance(value, int):
         return Text(f"{value / 100:,.2f} 元", f"{value / 100:,.2f} yuan")
-    labels = {one.code: one.label for one in cell.choices}
+    labels = {choice.code: choice.label for choice in cell.choices}
     if cell.kind == "multi_choice" and isinstance(value, list):
-        said = [labels.get(one, Text(str(one), str(one))) for one in value]
-        return Text("、".join(one.zh for one in said), ", ".join(one.en for one in said))
+        said = [labels.get(item, Text(str(item), str(item))) for item in value]
+        return Text("、".join(item.zh for item in said), ", ".join(item.en for item in said))
     return labels.get(str(value), Text(str(value), str(value)))
 
 

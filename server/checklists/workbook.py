@@ -62,7 +62,7 @@ class WorkbookFaults(Exception):
     """The workbook can't become a template; `faults` are all the reasons, in the order of sheets."""
 
     def __init__(self, faults: list[CellFault]) -> None:
-        super().__init__("; ".join(f"{one.sheet}!{one.column}{one.row} {one.en}" for one in faults[:5]))
+        super().__init__("; ".join(f"{fault.sheet}!{fault.column}{fault.row} {fault.en}" for fault in faults[:5]))
         self.faults = faults
 
 
@@ -196,8 +196,8 @@ def _rows_of(template: Template) -> dict[str, list[_Row]]:
     return {
         "清单": [head | _texts("title", template.title)],
         "分节": [
-            {"id": one.id, "visible_if": _condition(one.visible_if)} | _texts("title", one.title)
-            for one in template.sections
+            {"id": section.id, "visible_if": _condition(section.visible_if)} | _texts("title", section.title)
+            for section in template.sections
         ],
         "问题": [{"section": section.id} | _cell_row(question) for section, question in questions],
         "表格列": [{"table": question.id} | _cell_row(column) for question, column in tables],
@@ -285,7 +285,7 @@ def _lines(value: Any, width: int) -> int:
     if not isinstance(value, str):
         return 1
     widths = [sum(1 + (letter > "\u2e7f") for letter in line) for line in value.split("\n")]
-    return sum(max(1, math.ceil(one / (width - 2))) for one in widths)
+    return sum(max(1, math.ceil(item / (width - 2))) for item in widths)
 
 
 def _write_cell(sheet: Worksheet, row: int, column: int, value: Any) -> None:
@@ -345,9 +345,14 @@ def read_workbook(content: bytes) -> Template:
     return template
 
 
-def _reading_order(one: CellFault) -> tuple[int, int, int, str]:
+def _reading_order(cell_fault: CellFault) -> tuple[int, int, int, str]:
     sheets = list(_SHEETS)
-    return (sheets.index(one.sheet) if one.sheet in sheets else -1, one.row, len(one.column), one.column)
+    return (
+        sheets.index(cell_fault.sheet) if cell_fault.sheet in sheets else -1,
+        cell_fault.row,
+        len(cell_fault.column),
+        cell_fault.column,
+    )
 
 
 class _Cells(msgspec.Struct):
@@ -483,7 +488,7 @@ class _Reading:
     def __init__(self, sheets: _Sheets) -> None:
         self.rows = sheets.rows
         self.faults = sheets.faults
-        self.hopeless = bool(sheets.faults) and any(one.row in {0, 2} for one in sheets.faults)
+        self.hopeless = bool(sheets.faults) and any(fault.row in {0, 2} for fault in sheets.faults)
         self.places: dict[str, _Cells] = {}
 
     def template(self) -> Template:
@@ -522,15 +527,15 @@ class _Reading:
             yield Section(
                 section,
                 self.read_text(row, "title") or Text("", ""),
-                tuple(self._question(one, f"{at}/questions/{i}", columns, choices) for i, one in enumerate(mine)),
+                tuple(self._question(item, f"{at}/questions/{i}", columns, choices) for i, item in enumerate(mine)),
                 self.read_condition(row, "visible_if"),
             )
 
-    def _group(self, sheet: str, name: str, known: set[str], what: tuple[str, str]) -> dict[str, list[_Cells]]:
+    def _group(self, sheet: str, name: str, existing: set[str], what: tuple[str, str]) -> dict[str, list[_Cells]]:
         groups: dict[str, list[_Cells]] = {}
         for row in self.rows.get(sheet, []):
             owner = self.read_id(row, name)
-            if owner not in known or not owner:
+            if owner not in existing or not owner:
                 self._complain(row, name, "workbook.unknown_reference", id=owner[:60], zh=what[0], en=what[1])
             groups.setdefault(owner, []).append(row)
         return groups
@@ -540,8 +545,8 @@ class _Reading:
     ) -> Question:
         name = self.peek(row, "id")
         inside = [
-            Column(**self._cell(one, f"{at}/columns/{i}", choices.pop(f"{name}.{self.peek(one, 'id')}", [])))
-            for i, one in enumerate(columns.pop(name, []))
+            Column(**self._cell(item, f"{at}/columns/{i}", choices.pop(f"{name}.{self.peek(item, 'id')}", [])))
+            for i, item in enumerate(columns.pop(name, []))
         ]
         return Question(**self._cell(row, at, choices.pop(name, [])), columns=tuple(inside))
 
@@ -560,7 +565,7 @@ class _Reading:
             "constraint": self.read_condition(row, "constraint"),
             "constraint_message": self.read_text(row, "message"),
             "constraint_severity": self.read_word(row, "severity", _SEVERITIES, "error", blank="error"),
-            "choices": tuple(self._choice(one, f"{at}/choices/{i}") for i, one in enumerate(choices)),
+            "choices": tuple(self._choice(choice, f"{at}/choices/{i}") for i, choice in enumerate(choices)),
             "minimum": read_number(row, "minimum"),
             "maximum": read_number(row, "maximum"),
             "max_length": self.read_int(row, "max_length"),
@@ -640,19 +645,19 @@ class _Reading:
 
     def add_template_faults(self, faults: list[Fault]) -> None:
         """Leaves out what stands in a row that has a bad cell already: it may come from the stand-in."""
-        spoiled = {(one.sheet, one.row) for one in self.faults}
-        for one in faults:
-            cells, name = self._locate(one.pointer)
+        spoiled = {(fault.sheet, fault.row) for fault in self.faults}
+        for item in faults:
+            cells, name = self._locate(item.pointer)
             if (cells.sheet, cells.row) not in spoiled:
                 self.faults.append(
                     CellFault(
                         cells.sheet,
                         cells.row,
                         cells.letters.get(name, ""),
-                        one.code,
-                        one.zh,
-                        one.en,
-                        one.params,
+                        item.code,
+                        item.zh,
+                        item.en,
+                        item.params,
                     )
                 )
 

@@ -73,10 +73,10 @@ def draw(plan: Path, seed: str) -> None:
     """Draw a spot-check sample from a plan file and a seed; the same list on any machine."""
     import msgspec
 
-    from server.spotchecks.draw import print_draw, read_plan
+    from server.spotchecks.draw import render_draw, read_plan
 
     try:
-        lines = list(print_draw(read_plan(plan), seed))
+        lines = list(render_draw(read_plan(plan), seed))
     except msgspec.MsgspecError as error:
         raise click.ClickException(f"{plan} is no plan: {error}") from None
     click.echo("\n".join(lines))
@@ -91,12 +91,12 @@ def export_bundle(visit_id: UUID, file: Path) -> None:
     from server.core.services import open_services
     from server.core.tokens import utc_now
     from server.evidence.bundle import export_bundle as export
-    from server.review.checks.registry import sentence
+    from server.review.checks.registry import render_finding
 
     async def write() -> None:
         async with open_services(settings()) as services:
             with partial.open("wb") as out:
-                await export(services, None, visit_id, out, say=sentence, now=utc_now())
+                await export(services, None, visit_id, out, say=render_finding, now=utc_now())
 
     partial = file.with_name(f".{file.name}.partial")
     try:
@@ -154,7 +154,7 @@ def _print_outdated(lines: Any) -> None:
 def backfill_photo_features() -> None:
     """Compute fingerprints and keypoints of photos processed before they were stored, so that crops are found."""
     from server.core.services import open_services
-    from server.photos.near_duplicates import fill_in_marks
+    from server.photos.near_duplicates import backfill_keypoints
     from server.photos.process import backfill_photo_features as backfill
 
     async def fill() -> list[str]:
@@ -166,7 +166,7 @@ def backfill_photo_features() -> None:
                     services,
                     lambda count: bar.update(features, total=count) if count else bar.update(features, advance=1),
                 )
-                await fill_in_marks(services, lambda done, total: bar.update(keypoints, completed=done, total=total))
+                await backfill_keypoints(services, lambda done, total: bar.update(keypoints, completed=done, total=total))
                 return failed
 
     failed = asyncio.run(fill())

@@ -78,7 +78,7 @@ def verify_audit() -> None:
 def check_store(deep: bool) -> None:
     """Compare photo rows with the store, both ways; exit 1 when something is missing, altered or unreadable."""
     from server.core.services import open_services
-    from server.photos.store_check import TROUBLES
+    from server.photos.store_check import DISCREPANCY_KINDS
     from server.photos.store_check import check_store as check
 
     async def compare() -> Any:
@@ -92,7 +92,7 @@ def check_store(deep: bool) -> None:
     report = run_with_store(compare())
     for trouble in report.found:
         click.echo(f"{trouble.trouble:10} {trouble.key}")
-    counts: dict[str, Any] = {trouble: len(report.keys(trouble)) for trouble in TROUBLES}
+    counts: dict[str, Any] = {trouble: len(report.keys(trouble)) for trouble in DISCREPANCY_KINDS}
     if not deep:
         counts |= dict.fromkeys(("altered", "unreadable"), "not looked for; --deep does")
     totals = {"expected": report.expected, "in the store": report.objects, "hashed again": report.hashed}

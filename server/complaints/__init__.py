@@ -1,1 +1,1 @@
-"""Complaints and appeals: registered, handled, decided, answered (件件有回音)."""
+"""Complaints and appeals: submitted, registered, decided, answered (件件有回音)."""

@@ -1,102 +1,86 @@
-"""Whoever has to act on a complaint hears of it before its day, and again once it is past: 15, 60 or 90 days.
+"""Remind the handler of a complaint before its due date, and once more after it has passed.
 
-Before it is registered, or when its handler has left, that is every officer who may take it on, without those it is
-about.
+Before a complaint is registered, or when its handler has left, the reminder goes to every eligible officer.
 """
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.complaints.service import HANDLERS, OPEN, has_left, index_of
+from server.complaints.due_dates import OPEN_STATES
+from server.complaints.eligibility import has_left, list_eligible_handlers
 from server.core import jobs
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.complaints import Complaint
-from server.models.people import Staff, StaffRole
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 
 _KEY = "complaint.remind_days_before"
-# No rule reminds earlier than the shortest limit.
-PAGE = 500
+BATCH_SIZE = 500
+# The largest value that the setting allows.
 _EARLIEST = timedelta(days=15)
 
 
 @jobs.task("complaints.remind", cron="30 0 * * *")
-async def remind(services: Services) -> None:
-    """Each morning at half past eight in China."""
+async def send_reminders(services: Services) -> None:
+    """Run each morning at 8:30 China time."""
     async with open_session(services.sessions) as session:
-        await tell_of_due(session, services, utc_now())
+        await remind_of_due(session, services, utc_now())
 
 
-async def tell_of_due(session: AsyncSession, services: Services, now: datetime) -> int:
-    """How many complaints somebody is told of. Each is told once before its day and once after."""
+async def remind_of_due(session: AsyncSession, services: Services, now: datetime) -> int:
+    """Queue the reminders and return how many. Idempotent: once before a due date and once after."""
     today = day_of(now)
-    told = 0
+    count = 0
     days: dict[str, int] = {}
-    async for one in _near(session, today):
-        if one.area_code not in days:
-            days[one.area_code] = int((await policy_values(session, one.area_code, today, [_KEY]))[_KEY])
-        if one.due_on > today + timedelta(days=days[one.area_code]):
+    async for complaint in _iterate_due(session, today):
+        if complaint.area_code not in days:
+            settings = await load_policy_values(session, complaint.area_code, today, [_KEY])
+            days[complaint.area_code] = int(settings[_KEY])
+        if complaint.due_on > today + timedelta(days=days[complaint.area_code]):
             continue
-        is_handled = one.handler_id is not None and not await has_left(session, one.handler_id)
-        people = [one.handler_id] if is_handled else await _who_may_take_it(session, services, one)
+        is_handled = complaint.handler_id is not None and not await has_left(session, complaint.handler_id)
+        staff_ids = [complaint.handler_id] if is_handled else await list_eligible_handlers(session, services, complaint)
         await jobs.defer(
             session,
             "notifications.tell",
             kind="complaint_due",
-            thing=_thing(one, today),
-            area_code=one.area_code,
-            staff_ids=[str(person) for person in people],
-            facts={"complaintId": str(one.id), "number": one.number, "on": one.due_on.isoformat()},
+            thing=_notice_key(complaint, today),
+            area_code=complaint.area_code,
+            staff_ids=[str(staff_id) for staff_id in staff_ids],
+            facts={"complaintId": str(complaint.id), "number": complaint.number, "on": complaint.due_on.isoformat()},
         )
-        told += 1
-    return told
+        count += 1
+    return count
 
 
-async def _near(session: AsyncSession, today: date) -> AsyncIterator[Complaint]:
-    """All of them, page by page: those long past their day must not keep the others out."""
+async def _iterate_due(session: AsyncSession, today: date) -> AsyncIterator[Complaint]:
+    """Read all of them in batches, so that long overdue complaints do not displace the others."""
     after = (date.min, UUID(int=0))
     while True:
         page = list(
             await session.scalars(
                 select(Complaint)
                 .where(
-                    Complaint.state.in_(OPEN),
+                    Complaint.state.in_(OPEN_STATES),
                     Complaint.due_on <= today + _EARLIEST,
                     tuple_(Complaint.due_on, Complaint.id) > after,
                 )
                 .order_by(Complaint.due_on, Complaint.id)
-                .limit(PAGE)
+                .limit(BATCH_SIZE)
             )
         )
-        for one in page:
-            yield one
-        if len(page) < PAGE:
+        for complaint in page:
+            yield complaint
+        if len(page) < BATCH_SIZE:
             return
         after = (page[-1].due_on, page[-1].id)
 
 
-def _thing(one: Complaint, today: date) -> str:
-    return f"complaint:{one.id}:{one.due_on}:{'over' if one.due_on < today else 'near'}"
-
-
-async def _who_may_take_it(session: AsyncSession, services: Services, one: Complaint) -> list[UUID]:
-    rows = await session.execute(
-        select(Staff.id, Staff.name)
-        .distinct()
-        .join(StaffRole, StaffRole.staff_id == Staff.id)
-        .where(
-            StaffRole.role.in_(HANDLERS),
-            StaffRole.revoked_at.is_(None),
-            literal(one.area_code).startswith(StaffRole.area_code),
-            Staff.disabled_at.is_(None),
-        )
-        .order_by(Staff.id)
-    )
-    return [person for person, name in rows if index_of(services, name) not in one.against]
+def _notice_key(complaint: Complaint, today: date) -> str:
+    return f"complaint:{complaint.id}:{complaint.due_on}:{'over' if complaint.due_on < today else 'near'}"

@@ -1,4 +1,4 @@
-"""Complaints: `/desk/v1` for officers, `/resident/v1` for one's own, `/public/v1` for anybody."""
+"""Routes of complaints: `/desk/v1` for officers, `/resident/v1` for own complaints, `/public/v1` for everybody."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -7,24 +7,20 @@ from litestar import Request, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 import server.complaints.reminders  # noqa: F401  registers its job
-from server.complaints import service
+from server.complaints import detail, handling, listing, public_status, submission
 from server.complaints.columns import COMPLAINT_COLUMNS
-from server.complaints.service import (
-    ComplaintLine,
-    ComplaintPage,
-    Decide,
-    Decline,
-    Extend,
-    Followed,
-    FollowUp,
-    HandOver,
-    OwnComplaint,
-    PublicComplaint,
-    Register,
-    Taken,
-    Urgency,
-    WrittenComplaint,
+from server.complaints.detail import ComplaintDetail
+from server.complaints.due_dates import Urgency
+from server.complaints.handling import (
+    DecideComplaint,
+    DeclineComplaint,
+    ExtendComplaint,
+    HandOverComplaint,
+    RegisterComplaint,
 )
+from server.complaints.listing import ComplaintLine
+from server.complaints.public_status import ComplaintStatus, LookUpComplaint
+from server.complaints.submission import ComplaintReceipt, OwnComplaint, PublicComplaint, WrittenComplaint
 from server.core.http import (
     BEARER,
     FOUND,
@@ -51,8 +47,8 @@ _PUBLIC = problems("thing.not_found", "request.rate_limited")
 @post("/complaints", responses=FOUND)
 async def write_complaint(
     data: JSONBody[WrittenComplaint], officer: Officer, session: Session, services: ServicesDep
-) -> Taken:
-    return await service.take_written(session, services, officer, data, utc_now())
+) -> ComplaintReceipt:
+    return await submission.record_written_complaint(session, services, officer, data, utc_now())
 
 
 @get("/complaints", responses=SIGNED)
@@ -65,7 +61,7 @@ async def list_complaints(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[ComplaintLine]:
-    return await service.list_complaints(
+    return await listing.list_complaints(
         session, officer, state=complaint_state, area=area, urgency=urgency, cursor=cursor, limit=limit, now=utc_now()
     )
 
@@ -76,69 +72,89 @@ export_complaints = export_of(list_complaints, "/complaint-export", "complaints"
 @get("/complaints/{complaint_id:uuid}", responses=FOUND)
 async def open_complaint(
     complaint_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
-) -> ComplaintPage:
-    return await service.open_complaint(session, services, officer, complaint_id, utc_now())
+) -> ComplaintDetail:
+    return await detail.open_complaint(session, services, officer, complaint_id, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/register", status_code=200, responses=_HANDLING)
 async def register_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Register], officer: Officer, session: Session, services: ServicesDep
-) -> ComplaintPage:
-    return await service.register(session, services, officer, complaint_id, data, utc_now())
+    complaint_id: FromPath[UUID],
+    data: JSONBody[RegisterComplaint],
+    officer: Officer,
+    session: Session,
+    services: ServicesDep,
+) -> ComplaintDetail:
+    return await handling.register_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/extend", status_code=200, responses=_HANDLING)
 async def extend_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Extend], officer: Officer, session: Session, services: ServicesDep
-) -> ComplaintPage:
-    return await service.extend(session, services, officer, complaint_id, data, utc_now())
+    complaint_id: FromPath[UUID],
+    data: JSONBody[ExtendComplaint],
+    officer: Officer,
+    session: Session,
+    services: ServicesDep,
+) -> ComplaintDetail:
+    return await handling.extend_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/decide", status_code=200, responses=_HANDLING)
 async def decide_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Decide], officer: Officer, session: Session, services: ServicesDep
-) -> ComplaintPage:
-    return await service.decide(session, services, officer, complaint_id, data, utc_now())
+    complaint_id: FromPath[UUID],
+    data: JSONBody[DecideComplaint],
+    officer: Officer,
+    session: Session,
+    services: ServicesDep,
+) -> ComplaintDetail:
+    return await handling.decide_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/decline", status_code=200, responses=_HANDLING)
 async def decline_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[Decline], officer: Officer, session: Session, services: ServicesDep
-) -> ComplaintPage:
-    return await service.decline(session, services, officer, complaint_id, data, utc_now())
+    complaint_id: FromPath[UUID],
+    data: JSONBody[DeclineComplaint],
+    officer: Officer,
+    session: Session,
+    services: ServicesDep,
+) -> ComplaintDetail:
+    return await handling.decline_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints/{complaint_id:uuid}/hand-over", status_code=200, responses=_HANDLING)
 async def hand_over_complaint(
-    complaint_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: ServicesDep
-) -> ComplaintPage:
-    return await service.hand_over(session, services, officer, complaint_id, data, utc_now())
+    complaint_id: FromPath[UUID],
+    data: JSONBody[HandOverComplaint],
+    officer: Officer,
+    session: Session,
+    services: ServicesDep,
+) -> ComplaintDetail:
+    return await handling.hand_over_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
 @post("/complaints", responses=FOUND | problems("request.rate_limited"))
 async def make_own_complaint(
     data: JSONBody[OwnComplaint], resident_caller: ResidentCaller, session: Session, services: ServicesDep
-) -> Taken:
-    return await service.take_own(session, services, resident_caller, data, utc_now())
+) -> ComplaintReceipt:
+    return await submission.submit_own_complaint(session, services, resident_caller, data, utc_now())
 
 
 @get("/complaints", responses=SIGNED)
-async def list_own_complaints(resident_caller: ResidentCaller, session: Session) -> list[Followed]:
-    return await service.list_own(session, resident_caller)
+async def list_own_complaints(resident_caller: ResidentCaller, session: Session) -> list[ComplaintStatus]:
+    return await public_status.list_own_complaints(session, resident_caller)
 
 
 @post("/complaints", responses=_PUBLIC)
 async def make_public_complaint(
     data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
-) -> Taken:
-    return await service.take_public(session, services, data, address=address_of(request), now=utc_now())
+) -> ComplaintReceipt:
+    return await submission.submit_public_complaint(session, services, data, address=address_of(request), now=utc_now())
 
 
 @post("/complaints/look-up", status_code=200, responses=_PUBLIC)
 async def follow_complaint(
-    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: ServicesDep
-) -> Followed:
-    return await service.follow_up(session, services, data, address=address_of(request), now=utc_now())
+    data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
+) -> ComplaintStatus:
+    return await public_status.look_up_complaint(session, services, data, address=address_of(request), now=utc_now())
 
 
 desk_router = Router(

@@ -41,7 +41,7 @@ def _is_simple(value: object) -> bool:
     if isinstance(value, str | bool | None):
         return True
     if isinstance(value, dict):
-        return all(key.isascii() and _is_simple(one) for key, one in value.items())
+        return all(key.isascii() and _is_simple(item) for key, item in value.items())
     if isinstance(value, list):
         return all(map(_is_simple, value))
     if isinstance(value, int):

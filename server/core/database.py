@@ -1,19 +1,18 @@
 """PostgreSQL: one engine a process, one session a request, one transaction a session.
 
-Only `open_session` commits (and the job runner through it), before the answer is built, so an
-acknowledgement is always true. A statement that is whole by itself may go by `AutocommitPool`, with nothing around it.
+Only `open_session` commits (and the job runner through it), before the response is built, so an
+acknowledgement is always true. A single statement may go through `AutocommitPool`, without a transaction around it.
 PostgreSQL 18 or newer.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
-from psycopg.pq import TransactionStatus
-from psycopg.rows import namedtuple_row
+from psycopg.rows import namedtuple_row, tuple_row
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import (
     BigInteger,
     ClauseElement,
@@ -34,10 +33,8 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import UserDefinedType
-from sqlalchemy.util import await_only
-from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -81,49 +78,23 @@ class Xid8(TypeDecorator[int]):
         return None if value is None else int(value)
 
 
-class _FairQueue(AsyncAdaptedQueue[Any]):
-    """Connections go to whoever has waited longest.
+@asynccontextmanager
+async def open_pool(url: str, *, size: int, autocommit: bool = False) -> AsyncIterator[AsyncConnectionPool]:
+    """Connections that are opened when first needed and handed out first come, first served.
 
-    SQLAlchemy's queue hands a free one to whoever asks at that moment, before those that it has just woken: with
-    more requests than connections the unlucky wait several times as long as the others.
+    `getconn` raises `psycopg_pool.PoolTimeout` after 30 s. Closing a connection returns it to the pool.
     """
-
-    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
-        super().__init__(maxsize, use_lifo)
-        self._turn = asyncio.Lock()
-        # The lock alone doesn't tell: between one who leaves and the next, woken but not yet running, it is free.
-        self._waiting = 0
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        if not (self._waiting or self.empty()):
-            return self.get_nowait()
-        if not block:
-            raise Empty
-        self._waiting += 1
-        try:
-            return await_only(asyncio.wait_for(self._in_turn(), timeout))
-        except TimeoutError as error:
-            raise Empty from error
-        finally:
-            self._waiting -= 1
-
-    async def _in_turn(self) -> Any:
-        async with self._turn:
-            return await self._queue.get()
-
-
-class _FairPool(AsyncAdaptedQueuePool):
-    _queue_class = _FairQueue
-
-
-def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
-    return create_async_engine(
-        async_url(url),
-        poolclass=_FairPool,
-        pool_size=pool_size,
-        max_overflow=0,
-        connect_args={"options": OPTIONS},
+    kwargs = {"autocommit": autocommit, "row_factory": namedtuple_row if autocommit else tuple_row, "options": OPTIONS}
+    pool = AsyncConnectionPool(
+        plain_url(url), min_size=0, max_size=size, timeout=30, close_returns=True, open=False, kwargs=kwargs
     )
+    async with pool:
+        yield pool
+
+
+def create_engine(url: str, pool: AsyncConnectionPool) -> AsyncEngine:
+    """Return an engine that takes its connections from a pool which the caller opens and closes."""
+    return create_async_engine(async_url(url), poolclass=NullPool, async_creator=pool.getconn)
 
 
 # Compiling a plan (jit) takes longer than any query here; a month of a province is sorted in memory.
@@ -157,77 +128,55 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
 
 
 async def advisory_lock(session: AsyncSession, what: str) -> None:
-    """Whoever names the same waits here until this transaction ends: its next statement sees what the others wrote.
+    """Hold the lock named `what` until this transaction ends; callers with the same name run one after the other.
 
-    A lock of the rows alone is not enough where a list is made of rows that no other list holds: the one who waited
-    would still look for those lists as they were before.
+    Row locks are not enough where a list is made of rows that no other list holds: a caller that waited for a row
+    lock would still see the other lists as they were before.
     """
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(what))))
 
 
 class CompiledQuery(NamedTuple):
-    """A statement as it goes to the database, for those that are run so often that its making shows."""
+    """A statement compiled once, for those run so often that compiling them costs."""
 
     sql: str
     values: dict[str, Any]
 
 
 def compile_query(statement: ClauseElement) -> CompiledQuery:
-    """A bound parameter that has a name and stands as None is given its value with each run; all else stands."""
+    """Compile a statement. A named bind parameter whose value is None gets its value with each run."""
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     return CompiledQuery(str(compiled), dict(compiled.params))
 
 
-# Its parameters are psycopg's own, so that what SQLAlchemy would do to each before it is sent is not missed.
+# Values go to psycopg directly, so the dialect must leave them unprocessed.
 _DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's has no types
 
 
-async def run_compiled(session: AsyncSession, kept: CompiledQuery, values: dict[str, Any]) -> CursorResult[Any]:
-    """In the session's transaction. What the session holds and has not flushed yet is not written first."""
+async def run_compiled(session: AsyncSession, query: CompiledQuery, values: dict[str, Any]) -> CursorResult[Any]:
+    """Run it in the session's transaction, without flushing the session first."""
     connection = await session.connection()
-    return await connection.exec_driver_sql(kept.sql, kept.values | values)
+    return await connection.exec_driver_sql(query.sql, query.values | values)
 
 
 class AutocommitPool:
-    """Statements that are whole by themselves: each goes to the database and back once, with nothing around it.
+    """Single statements outside the session's transaction: one round trip each, committed when they return.
 
-    What one writes is committed when it returns. They reach psycopg as they stand, on a few connections of their
-    own, first come, first served; most requests need no other. Errors are psycopg's.
+    They reach psycopg unchanged, on a few connections of their own. Errors are psycopg's.
     """
 
-    def __init__(self, url: str, *, size: int) -> None:
-        self._url = plain_url(url)
-        self._turn = asyncio.Semaphore(size)
-        self._idle: list[AsyncConnection[Any]] = []
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
 
     async def run(self, sql: str, values: dict[str, Any]) -> list[Any]:
-        """The rows, with the names of their columns. The statement must return some, or none of them."""
-        async with self._turn:
-            connection = self._idle.pop() if self._idle else await self._connect()
-            try:
-                return await (await connection.execute(sql, values)).fetchall()
-            finally:
-                await self._give_back(connection)
-
-    async def aclose(self) -> None:
-        while self._idle:
-            await self._idle.pop().close()
-
-    async def _connect(self) -> AsyncConnection[Any]:
-        return await AsyncConnection.connect(self._url, autocommit=True, row_factory=namedtuple_row, options=OPTIONS)
-
-    async def _give_back(self, connection: AsyncConnection[Any]) -> None:
-        if connection.info.transaction_status == TransactionStatus.IDLE:
-            self._idle.append(connection)
-            return
-        await connection.close()
-        # One that was lost is seldom lost alone: what the others would run into is not waited for.
-        await self.aclose()
+        """Return the rows as named tuples. The statement must be one that returns rows, or none of them."""
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(sql, values)).fetchall()
 
 
 @asynccontextmanager
 async def open_autocommit(sessions: Sessions) -> AsyncIterator[AsyncSession]:
-    """As `AutocommitPool`, for a statement of SQLAlchemy's making."""
+    """A session without a transaction: each of its statements commits by itself."""
     async with sessions() as session:
         await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         yield session
@@ -236,16 +185,12 @@ async def open_autocommit(sessions: Sessions) -> AsyncIterator[AsyncSession]:
 @asynccontextmanager
 async def open_once(url: str) -> AsyncIterator[AsyncSession]:
     """A unit of work of a command that does one thing and ends."""
-    engine = create_engine(url, pool_size=2)
-    try:
-        async with open_session(session_maker(engine)) as session:
-            yield session
-    finally:
-        await engine.dispose()
+    async with open_pool(url, size=2) as pool, open_session(session_maker(create_engine(url, pool))) as session:
+        yield session
 
 
 async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
-    """Psycopg's own connection of this session's transaction, for a library that brings its own SQL."""
+    """Return psycopg's connection of this session's transaction, for a library that brings its own SQL."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
@@ -253,8 +198,10 @@ async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
     return driver
 
 
-def inline_literal(told: str | date) -> Any:
-    """A text or a day that stands in the statement itself. Of one it is not told, the planner of a statement that was
-    prepared must guess how much of a table it is, and sorts all of it; nor does it see that a partial index fits.
+def inline_literal(value: str | date) -> Any:
+    """Write a value into the statement instead of binding it.
+
+    The planner of a prepared statement must guess how selective a bound value is, and sorts the whole table; nor can
+    it see that a partial index fits.
     """
-    return literal(told, literal_execute=True)
+    return literal(value, literal_execute=True)

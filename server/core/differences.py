@@ -19,9 +19,15 @@ def differences(before: Any, after: Any, pointer: str = "") -> list[Difference]:
         before, after = _by_id(before), _by_id(after)
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [*before, *(key for key in after if key not in before)]
-        return [one for key in keys for one in differences(before.get(key), after.get(key), f"{pointer}/{key}")]
+        return [
+            difference
+            for key in keys
+            for difference in differences(before.get(key), after.get(key), f"{pointer}/{key}")
+        ]
     return [] if before == after else [Difference(pointer=pointer, before=before, after=after)]
 
 
 def _by_id(items: list[Any]) -> dict[str, Any]:
-    return {str(one.get("id", place)) if isinstance(one, dict) else str(place): one for place, one in enumerate(items)}
+    return {
+        str(item.get("id", place)) if isinstance(item, dict) else str(place): item for place, item in enumerate(items)
+    }

@@ -52,16 +52,16 @@ def task(
     return register
 
 
-# The part of a statement that is whole by itself which does what `defer` does with `in_turn`: before it stands a
-# `wanted` (task, turn, args), and what comes after must read `queued`, or it is left undone.
+# The CTEs that defer jobs inside another statement, as `defer` does with `in_turn`. Before them stands a CTE `to_defer`
+# (task, turn, args); the final SELECT must read `queued`, since PostgreSQL skips a SELECT that nothing reads.
 DEFER_IN_TURN = """
 due AS (
     SELECT lock FROM procrastinate_jobs
-    WHERE lock IN (SELECT turn FROM wanted) AND status = 'todo' AND scheduled_at IS NULL FOR SHARE
+    WHERE lock IN (SELECT turn FROM to_defer) AND status = 'todo' AND scheduled_at IS NULL FOR SHARE
 ), queued AS (
     SELECT procrastinate_defer_jobs_v1(array_agg(
         ROW(task, task, 0, turn, NULL, args, NULL)::procrastinate_job_to_defer_v1)) AS ids
-    FROM wanted WHERE turn NOT IN (SELECT lock FROM due)
+    FROM to_defer WHERE turn NOT IN (SELECT lock FROM due)
 )
 """
 

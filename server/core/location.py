@@ -222,8 +222,8 @@ def _ripple(x: float) -> float:
     return (20.0 * math.sin(6.0 * x * math.pi) + 20.0 * math.sin(2.0 * x * math.pi)) * 2.0 / 3.0
 
 
-def _waves(t: float, one: float, third: float, far: tuple[float, float], farther: tuple[float, float]) -> float:
+def _waves(t: float, item: float, third: float, far: tuple[float, float], farther: tuple[float, float]) -> float:
     """The published series: waves of period 2 and 6 degrees, then two long ones as (height, divisor)."""
-    short = one * math.sin(t * math.pi) + third * math.sin(t / 3.0 * math.pi)
+    short = item * math.sin(t * math.pi) + third * math.sin(t / 3.0 * math.pi)
     long = far[0] * math.sin(t / far[1] * math.pi) + farther[0] * math.sin(t * math.pi / farther[1])
     return (short + long) * 2.0 / 3.0

@@ -32,4 +32,4 @@ def set_up_logging(log_format: str) -> None:
 
 def place_of(error: BaseException) -> list[str]:
     """Where it happened, the innermost last. Never the message: that of many errors holds what people typed."""
-    return [f"{one.filename}:{one.lineno} {one.name}" for one in traceback.extract_tb(error.__traceback__)[-12:]]
+    return [f"{item.filename}:{item.lineno} {item.name}" for item in traceback.extract_tb(error.__traceback__)[-12:]]

@@ -1,9 +1,10 @@
 """What a process holds open while it lives: database, store, keys, WeChat. Built once, closed once."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from media.store import ObjectStore
@@ -18,40 +19,42 @@ from server.core.wechat import Wechat
 @dataclass(frozen=True)
 class Services:
     settings: Settings
+    connections: AsyncConnectionPool
     engine: AsyncEngine
     sessions: database.Sessions
     autocommit: database.AutocommitPool
     store: ObjectStore
     wechat: Wechat
-    vault: Encryption
+    encryption: Encryption
     token_keys: KeyRing
     receipts: ReceiptSigner
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    glancing = max(1, settings.database_pool * 2 // 5)
-    engine = database.create_engine(settings.database_url, pool_size=settings.database_pool - glancing)
-    autocommit = database.AutocommitPool(settings.database_url, size=glancing)
-    store = _open_store(settings)
+    for_statements = max(1, settings.database_pool * 2 // 5)
+    url, for_sessions = settings.database_url, settings.database_pool - for_statements
     wechat = Wechat(settings.wechat_base_url, settings.wechat_app_id, settings.wechat_secret)
-    try:
+    async with (
+        database.open_pool(url, size=for_sessions) as connections,
+        database.open_pool(url, size=for_statements, autocommit=True) as statements,
+        AsyncExitStack() as stack,
+    ):
+        stack.push_async_callback(wechat.aclose)
+        store = stack.enter_context(closing(_open_store(settings)))
+        engine = database.create_engine(url, connections)
         yield Services(
             settings=settings,
+            connections=connections,
             engine=engine,
             sessions=database.session_maker(engine),
-            autocommit=autocommit,
+            autocommit=database.AutocommitPool(statements),
             store=store,
             wechat=wechat,
-            vault=build_vault(settings),
+            encryption=build_encryption(settings),
             token_keys=read_ring("ZOUFANG_TOKEN_KEYS", settings.token_keys),
             receipts=ReceiptSigner(read_ring("ZOUFANG_RECEIPT_KEYS", settings.receipt_keys)),
         )
-    finally:
-        store.close()
-        await wechat.aclose()
-        await autocommit.aclose()
-        await engine.dispose()
 
 
 def _open_store(settings: Settings) -> ObjectStore:
@@ -65,7 +68,7 @@ def _open_store(settings: Settings) -> ObjectStore:
     )
 
 
-def build_vault(settings: Settings) -> Encryption:
+def build_encryption(settings: Settings) -> Encryption:
     return Encryption(
         read_ring("ZOUFANG_PII_KEYS", settings.pii_keys),
         read_key("ZOUFANG_BLIND_INDEX_KEY", settings.blind_index_key),

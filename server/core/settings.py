@@ -102,16 +102,16 @@ def load_settings(environ: Mapping[str, str], *, complete: bool = True) -> Setti
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    known = set(Settings.__struct_fields__)
+    existing = set(Settings.__struct_fields__)
     for variable, value in environ.items():
         if not variable.startswith(PREFIX):
             continue
         name = variable[len(PREFIX) :].lower()
-        if name in known and value != "":
+        if name in existing and value != "":
             yield name, value
-        elif name.endswith("_file") and name.removesuffix("_file") in known:
+        elif name.endswith("_file") and name.removesuffix("_file") in existing:
             yield name.removesuffix("_file"), _read_file(variable, value)
-        elif name not in known:
+        elif name not in existing:
             raise SettingsError(f"{variable} is no setting of zoufang (see Settings in README.md)")
 
 

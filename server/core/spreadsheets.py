@@ -45,7 +45,7 @@ def cell(value: Any) -> Any:
         return f"{value.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, date):
         return value.isoformat()
-    text = "; ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
     text = ILLEGAL_CHARACTERS_RE.sub("", text)
     return "'" + text if text.startswith(_STARTS_A_FORMULA) else text
 

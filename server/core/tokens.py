@@ -115,7 +115,7 @@ def verify_receipt(receipt: str, key_set: dict[str, Any]) -> dict[str, Any]:
     """The signed statement. Needs no network and no database: only the published keys."""
     try:
         kid = jwt.get_unverified_header(receipt).get("kid")
-        jwk = next((one for one in key_set["keys"] if one.get("kid") == kid), None)
+        jwk = next((key for key in key_set["keys"] if key.get("kid") == kid), None)
         if jwk is None:
             raise ReceiptError(f"no published key {kid!r}")
         payload = jwt.PyJWS().decode(receipt, jwt.PyJWK(jwk), algorithms=["EdDSA"])

@@ -1,4 +1,4 @@
-"""`/desk/v1/cross-checks`: batches of questions to other offices, and their answers."""
+"""`/desk/v1/cross-checks`: batches for other offices, and their answers."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,21 +21,22 @@ from server.core.http import (
 from server.core.paging import Page
 from server.core.spreadsheets import MEDIA_TYPES, Form
 from server.core.tokens import utc_now
-from server.crosschecks import batches
-from server.crosschecks.batches import BatchCheck, BatchPage, CheckLine, MakeBatch, ObjectToCheck
+from server.crosschecks import answers, batches, lists
+from server.crosschecks.batches import MakeBatch
+from server.crosschecks.lists import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
 from server.http.exports import export_of
 
 
 @dataclass
 class AnswerForm:
-    """`mapping` is JSON: our heading to theirs, where they differ."""
+    """`mapping` is JSON: our heading → theirs, where they differ."""
 
     file: UploadFile
     mapping: str = "{}"
 
 
 @post("/cross-checks", responses=FOUND | problems("case.nothing_to_check"))
-async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, session: Session) -> BatchPage:
+async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, session: Session) -> BatchSummary:
     return await batches.make_batch(session, field_staff, data, utc_now())
 
 
@@ -46,8 +47,8 @@ async def list_cross_check_batches(
     area: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[BatchPage]:
-    return await batches.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
+) -> Page[BatchSummary]:
+    return await lists.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
 
 
 export_cross_check_batches = export_of(
@@ -55,15 +56,15 @@ export_cross_check_batches = export_of(
     "/cross-checks/export",
     "cross-checks",
     {
-        "单位": lambda one: one.source_zh,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "送出时间": lambda one: one.made_at,
-        "人数": lambda one: one.people,
-        "答复时间": lambda one: one.answered_at,
-        "未答复人数": lambda one: one.unanswered,
-        "名单外人数": lambda one: one.strangers,
-        "有出入人数": lambda one: one.differing,
+        "单位": lambda batch: batch.source_zh,
+        "所在地": lambda batch: batch.area_name,
+        "行政区划代码": lambda batch: batch.area_code,
+        "送出时间": lambda batch: batch.made_at,
+        "人数": lambda batch: batch.people,
+        "答复时间": lambda batch: batch.answered_at,
+        "未答复人数": lambda batch: batch.unanswered,
+        "名单外人数": lambda batch: batch.strangers,
+        "有出入人数": lambda batch: batch.differing,
     },
 )
 
@@ -72,8 +73,8 @@ export_cross_check_batches = export_of(
 async def list_cross_check_batch(
     batch_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[BatchCheck]:
-    """Everybody asked about, who differs first."""
-    return await batches.list_batch(session, field_staff, batch_id)
+    """List the people in a batch, those with most differences first."""
+    return await lists.list_batch(session, field_staff, batch_id)
 
 
 @get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=FOUND)
@@ -84,7 +85,7 @@ async def export_cross_check(
     services: ServicesDep,
     form: FromQuery[Form] = "xlsx",
 ) -> Response[bytes]:
-    content = await batches.export_batch(session, services.vault, field_staff, batch_id, form)
+    content = await batches.export_batch(session, services.encryption, field_staff, batch_id, form)
     headers = {"Content-Disposition": f'attachment; filename="{batch_id}.{form}"', "Cache-Control": "no-store"}
     return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 
@@ -100,25 +101,27 @@ async def import_cross_check(
     field_staff: FieldStaff,
     session: Session,
     services: ServicesDep,
-) -> BatchPage:
+) -> BatchSummary:
     try:
         mapping = msgspec.json.decode(data.mapping, type=dict[str, str])
     except msgspec.MsgspecError as error:
         raise Problem("request.invalid", faults=[Fault("/mapping", "field.invalid", str(error))]) from None
     content = await data.file.read()
-    return await batches.import_answers(session, services.vault, field_staff, batch_id, content, mapping, utc_now())
+    return await answers.import_answers(
+        session, services.encryption, field_staff, batch_id, content, mapping, utc_now()
+    )
 
 
 @get("/cases/{case_id:uuid}/cross-checks", responses=FOUND)
 async def list_cross_checks(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[CheckLine]:
-    return await batches.list_checks(session, field_staff, case_id)
+    return await lists.list_checks(session, field_staff, case_id)
 
 
 @post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=FOUND)
 async def object_to_cross_check(
     check_id: FromPath[UUID], data: JSONBody[ObjectToCheck], field_staff: FieldStaff, session: Session
 ) -> CheckLine:
-    return await batches.object_to_check(session, field_staff, check_id, data, utc_now())
+    return await lists.object_to_check(session, field_staff, check_id, data, utc_now())
 
 
 router = Router(

@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.benefits.calculations import Calculate, calculate
 from server.benefits.changes import month_after
 from server.cases.actions import TakeStep, take_step
-from server.cases.applications import Apply, apply
+from server.cases.applications import MakeApplication, make_application
 from server.cases.change_reports import DecideChange, decide_change
+from server.cases.daily import begin_payments
 from server.cases.hearings import CallHearing, call_hearing
 from server.cases.papers import list_papers, receive_paper
-from server.cases.transitions import begin_payments, move
-from server.complaints import service
+from server.cases.transitions import apply_transition
+from server.complaints import handling, submission
 from server.core.access import Caller, Grant, Role
 from server.core.ids import new_id
 from server.core.location import Fix
@@ -35,9 +36,10 @@ from server.models.complaints import Complaint
 from server.models.households import Assignment, Household, HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff, StaffRole
 from server.postings.disclosures import open_disclosure
-from server.postings.postings import MakePosting, PlaceBody, hang_up, make_posting, start_posting
-from server.postings.public import Object, object_to
-from server.residents.feedback import Change, report_change
+from server.postings.objections import SubmitObjection, submit_objection
+from server.postings.places import AddPlace, add_place
+from server.postings.postings import CreatePosting, create_posting, start_posting
+from server.residents.change_reports import ReportChange, report_change
 from server.sync_feed.publish import publish_change
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -77,7 +79,9 @@ async def load_cases(session: AsyncSession, services: Services, county: demo.Cou
     town = await _caller(session, "town_officer", VILLAGE[:9])
     office = _Office(session, services, town, await _caller(session, "county_officer", county.code), county.today)
     await _seat_panel(session)
-    homes = [one for one in county.households if one.area_code == VILLAGE and one.class_ is not None]
+    homes = [
+        household for household in county.households if household.area_code == VILLAGE and household.class_ is not None
+    ]
     posted: list[UUID] = []
     residents: dict[str, Caller] = {}
     for place, (end, home) in enumerate(zip(ENDS, homes, strict=False)):
@@ -114,7 +118,7 @@ async def _seat_panel(session: AsyncSession) -> None:
     ]
     session.add_all(panel)
     await session.flush()  # roles name them
-    session.add_all(StaffRole(staff_id=one.id, role=Role.PANELIST, area_code=VILLAGE) for one in panel)
+    session.add_all(StaffRole(staff_id=item.id, role=Role.PANELIST, area_code=VILLAGE) for item in panel)
 
 
 def _at(office: _Office, days_ago: int, hour: int = 10) -> datetime:
@@ -141,10 +145,12 @@ async def _apply(office: _Office, home: demo.Household, *, pays: bool) -> UUID:
                     verified_fen=fen,
                 )
             )
-    asked = Apply(
+    request = MakeApplication(
         id=new_id(), household_id=household.id, consented_on=office.today - timedelta(days=150 if pays else 30)
     )
-    case = await apply(session, office.services.vault, office.town, asked, _at(office, 150 if pays else 30))
+    case = await make_application(
+        session, office.services.encryption, office.town, request, _at(office, 150 if pays else 30)
+    )
     return case.id
 
 
@@ -177,7 +183,7 @@ async def _lead(office: _Office, case_id: UUID, end: str) -> None:
         if end == "withdrawn":
             await _step(office, case_id, "withdrawn", began - 3, reason="已找到工作，不再申请")
         return
-    await _receive(office, case_id, [one.code for one in papers], began)
+    await _receive(office, case_id, [paper.code for paper in papers], began)
     await _step(office, case_id, "accepted", began - 1)
     await _step(office, case_id, "survey_begun", began - 3)
     if end == "survey":
@@ -235,10 +241,10 @@ async def _step(
     reason: str = "", delivery: str = "",
 ) -> None:  # fmt: skip
     case = await _case(office, case_id)
-    asked = TakeStep(step=step, reason=reason, delivery=delivery)
+    request = TakeStep(step=step, reason=reason, delivery=delivery)
     now = _at(office, days_ago, hour)
     await take_step(
-        office.session, by or office.town, case_id, asked, version=case.version, idempotency_key=None, now=now
+        office.session, by or office.town, case_id, request, version=case.version, idempotency_key=None, now=now
     )
 
 
@@ -247,7 +253,9 @@ async def _happens(office: _Office, case_id: UUID, step: str, days_ago: int) -> 
     case = await _case(office, case_id)
     if step == "survey_done":
         await _close_visits(office.session, case_id)
-    moved = await move(office.session, case, step, cause=f"demo:{step}", actor_id=None, at=_at(office, days_ago))
+    moved = await apply_transition(
+        office.session, case, step, cause=f"demo:{step}", actor_id=None, at=_at(office, days_ago)
+    )
     assert moved, f"{step} does not follow {case.state}"
 
 
@@ -265,19 +273,21 @@ async def _close_visits(session: AsyncSession, case_id: UUID) -> None:
 async def _post(office: _Office, posted: Sequence[UUID]) -> None:
     """A list of the village, proven at three places, hanging since the day before; one line is objected to."""
     session, services, now = office.session, office.services, _at(office, 1)
-    posting = await make_posting(session, office.town, MakePosting(id=new_id(), area_code=VILLAGE))
+    posting = await create_posting(session, office.town, CreatePosting(id=new_id(), area_code=VILLAGE))
     for place, name in enumerate(("村委会公示栏", "文化广场公告栏", "村口小卖部外墙")):
         fix = Fix(latitude=28.95 + place / 1000, longitude=118.95, datum="wgs84", captured_at=now, accuracy_m=8.0)
         photo = draw_picture(
             scene=SCENES[0], seed=7000 + place, captured_at=now, latitude=fix.latitude, longitude=fix.longitude,
             accuracy_m=8.0, size=(800, 600),
         )  # fmt: skip
-        await hang_up(session, services, office.town, posting.id, PlaceBody(name=name, fix=fix), photo)
+        await add_place(session, services, office.town, posting.id, AddPlace(name=name, fix=fix), photo)
     started = await start_posting(session, office.town, posting.id, now)
-    line = next(one for one in started.entries if one.case_id == posted[-1])
-    asked = Object(position=line.position, text="该户儿子在县城有工作，收入没有算进去", contact="傍晚在家，19900007733")
-    taken = await object_to(session, services, started.key, asked, address="demo", now=_at(office, 0))
-    await move(
+    line = next(entry for entry in started.entries if entry.case_id == posted[-1])
+    request = SubmitObjection(
+        position=line.position, text="该户儿子在县城有工作，收入没有算进去", contact="傍晚在家，19900007733"
+    )
+    taken = await submit_objection(session, services, started.key, request, address="demo", now=_at(office, 0))
+    await apply_transition(
         session, await _case(office, line.case_id), "objection_made", cause=f"demo:{taken.number}", actor_id=None,
         at=_at(office, 0),
     )  # fmt: skip
@@ -292,10 +302,10 @@ async def _stop(office: _Office) -> None:
             .order_by(CaseFile.number.desc())
         )
     )
-    asked = TakeStep(step="stopped", reason="女儿已就业，家庭人均收入高于标准", ground="income")
+    request = TakeStep(step="stopped", reason="女儿已就业，家庭人均收入高于标准", ground="income")
     now = _at(office, 0)
     await take_step(
-        office.session, office.county, paid[0].id, asked, version=paid[0].version, idempotency_key=None, now=now
+        office.session, office.county, paid[0].id, request, version=paid[0].version, idempotency_key=None, now=now
     )
 
 
@@ -314,7 +324,7 @@ async def _say_changes(office: _Office, residents: dict[str, Caller]) -> None:
                 .where(ResidentBinding.resident_id == resident.id)
             )
         ).one()
-        change = Change(id=new_id(), kind=kind, text=text)  # type: ignore[arg-type]  # two of the kinds there are
+        change = ReportChange(id=new_id(), kind=kind, text=text)  # type: ignore[arg-type]  # two of the kinds there are
         await report_change(session, resident, case.id, change, now)
         await session.flush()  # decided below
         if reply:
@@ -326,19 +336,21 @@ async def _complain(office: _Office) -> None:
     session, services = office.session, office.services
     for text, reporter, days_ago in (
         ("村里有一户家里开着小超市还在领低保，请查一查", None, 1),
-        ("经办人员上门时态度不好，材料退了三次", service.Reporter(name="甘晚舟", contact="见村委会"), 58),
-        ("低保金没有按时到账，已经晚了半个月", service.Reporter(name="甘早渡"), 20),
+        ("经办人员上门时态度不好，材料退了三次", submission.Reporter(name="甘晚舟", contact="见村委会"), 58),
+        ("低保金没有按时到账，已经晚了半个月", submission.Reporter(name="甘早渡"), 20),
     ):
-        came = _at(office, days_ago)
-        asked = service.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
-        taken = await service.take_public(session, services, asked, address="demo", now=came)
-        one = (await session.scalars(select(Complaint).where(Complaint.number == taken.number))).one()
+        received = _at(office, days_ago)
+        request = submission.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
+        taken = await submission.submit_public_complaint(session, services, request, address="demo", now=received)
+        item = (await session.scalars(select(Complaint).where(Complaint.number == taken.number))).one()
         if reporter is None:
             continue
-        await service.register(session, services, office.county, one.id, service.Register(), came)
+        await handling.register_complaint(
+            session, services, office.county, item.id, handling.RegisterComplaint(), received
+        )
         if days_ago < _NEARLY_DUE:
-            decided = service.Decide(finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。")
-            await service.decide(session, services, office.county, one.id, decided, _at(office, 2))
+            decided = handling.DecideComplaint(finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。")
+            await handling.decide_complaint(session, services, office.county, item.id, decided, _at(office, 2))
 
 
 _NEARLY_DUE = 50

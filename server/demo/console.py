@@ -46,8 +46,8 @@ async def walk_all(walk: Walk, steps: Sequence[tuple[str, Step]], screen: Consol
     if failed is not None:
         screen.print(Text(f"\n✗ {failed}", style="bold red"))
         return 1
-    told = f"✓ From the phone to the {'decision' if skipped else 'resident'} in {took_s:.1f} s."
-    screen.print(Text(f"\n{told}", style="bold green"))
+    outcome = f"✓ From the phone to the {'decision' if skipped else 'resident'} in {took_s:.1f} s."
+    screen.print(Text(f"\n{outcome}", style="bold green"))
     return 0
 
 
@@ -99,16 +99,16 @@ _SEVERITY_STYLES = {"critical": "bold red", "warning": "yellow", "notice": "cyan
 def _print_findings(walk: Walk, screen: Console) -> None:
     if not hasattr(walk, "page"):
         return
-    names = {one.id: one.name for one in walk.pictures}
+    names = {picture.id: picture.name for picture in walk.pictures}
     table = Table(title="What the server doubts, for the supervisor to judge", title_justify="left", expand=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("code", overflow="fold", max_width=24)
     table.add_column("photo", overflow="fold", max_width=12)
     table.add_column("说明", ratio=1, overflow="fold", min_width=28)
-    for one in walk.page["findings"]:
-        style = _SEVERITY_STYLES[one["severity"]]
-        photo = names.get(one["evidenceId"], "")
-        table.add_row(Text(one["severity"], style), Text(one["code"]), Text(photo), Text(one["zh"], style))
+    for finding in walk.page["findings"]:
+        style = _SEVERITY_STYLES[finding["severity"]]
+        photo = names.get(finding["evidenceId"], "")
+        table.add_row(Text(finding["severity"], style), Text(finding["code"]), Text(photo), Text(finding["zh"], style))
     screen.print()
     screen.print(table)
     if walk.files:
@@ -117,14 +117,14 @@ def _print_findings(walk: Walk, screen: Console) -> None:
 
 def _print_verdict_on_files(walk: Walk, screen: Console) -> None:
     """What the real photos gave away, in one line."""
-    ours = {one.id for one in walk.pictures[:PHOTOS]}
+    ours = {picture.id for picture in walk.pictures[:PHOTOS]}
     counts = {
-        code: len({one["evidenceId"] for one in walk.page["findings"] if one["code"] == code} & ours)
+        code: len({finding["evidenceId"] for finding in walk.page["findings"] if finding["code"] == code} & ours)
         for code in OF_THE_PHOTO
     }
-    told = ", ".join(f"{code} on {count} of {PHOTOS}" for code, count in counts.items() if count)
-    line = f"These photos: {told}." if told else "These photos: nothing speaks against them."
-    screen.print(Text(line, "bold red" if told else "green"))
+    result = ", ".join(f"{code} on {count} of {PHOTOS}" for code, count in counts.items() if count)
+    line = f"These photos: {result}." if result else "These photos: nothing speaks against them."
+    screen.print(Text(line, "bold red" if result else "green"))
 
 
 def _print_timeline(walk: Walk, screen: Console) -> None:
@@ -134,8 +134,8 @@ def _print_timeline(walk: Walk, screen: Console) -> None:
     table.add_column("when", no_wrap=True)
     table.add_column("step", no_wrap=True)
     table.add_column("进度", overflow="fold")
-    for one in walk.timeline:
-        at = datetime.fromisoformat(one["at"]).astimezone(CHINA)
-        table.add_row(at.strftime("%Y-%m-%d %H:%M"), one["step"], one["zh"])
+    for item in walk.timeline:
+        at = datetime.fromisoformat(item["at"]).astimezone(CHINA)
+        table.add_row(at.strftime("%Y-%m-%d %H:%M"), item["step"], item["zh"])
     screen.print()
     screen.print(table)

@@ -49,21 +49,23 @@ class Device:
         while True:
             page = await self.get(path, **self.checkpoints.get(collection, {}), limit=200)
             self.checkpoints[collection] = page["checkpoint"]
-            for one in page["documents"]:
-                if one.get("_deleted"):
-                    held.pop(one["id"], None)
+            for document in page["documents"]:
+                if document.get("_deleted"):
+                    held.pop(document["id"], None)
                 else:
-                    held[one["id"]] = one
+                    held[document["id"]] = document
             if not page["documents"]:
                 return held
 
     async def push(self, collection: str, documents: Iterable[Document]) -> None:
         """Raises StepFailed for the first row that did not go through, with the server's reason."""
-        rows = [{"newDocumentState": one} for one in documents]
+        rows = [{"newDocumentState": document} for document in documents]
         refused = await self.post(f"/field/v1/sync/{collection}/{SCHEMA_VERSION}/push", rows)
-        for one in refused:
-            told = one.get("server", {}).get("problem")
-            raise _from_problem(told["en"]) if told else StepFailed("conflict", f"{collection} {one['id']} differs")
+        for item in refused:
+            result = item.get("server", {}).get("problem")
+            raise (
+                _from_problem(result["en"]) if result else StepFailed("conflict", f"{collection} {item['id']} differs")
+            )
 
 
 def read_answer(response: httpx.Response) -> Any:
@@ -76,7 +78,7 @@ def read_answer(response: httpx.Response) -> Any:
 
 
 def _from_problem(problem: Document) -> StepFailed:
-    places = "; ".join(f"{one['pointer']} {one['code']}" for one in problem.get("errors") or [])
+    places = "; ".join(f"{item['pointer']} {item['code']}" for item in problem.get("errors") or [])
     sentence = ". ".join(part.rstrip(".") for part in (problem["title"], problem.get("detail"), places) if part)
     return StepFailed(problem["code"], sentence)
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.cases.deadlines import restore_deadlines
+from server.cases.deadlines import backfill_deadlines
 from server.checklists.shipped import load_shipped
 from server.core.database import open_session
 from server.core.encryption import Encryption
@@ -35,7 +35,7 @@ CHINA = ZoneInfo("Asia/Shanghai")
 Keyed = dict[str, Any]
 
 
-async def load_demo(session: AsyncSession, vault: Encryption, *, today: date) -> bool:
+async def load_demo(session: AsyncSession, encryption: Encryption, *, today: date) -> bool:
     """Load the county with all that hangs on it. False, and nothing written, when it is there already."""
     county = demo.build_county(today=today)
     if await session.scalar(select(Staff.id).where(Staff.login == county.staff[0].login)) is not None:
@@ -44,17 +44,17 @@ async def load_demo(session: AsyncSession, vault: Encryption, *, today: date) ->
     _load_rules(session, county)
     staff = await _load_staff(session, county)
     checklists = await _load_checklists(session)
-    households = await _load_households(session, vault, county)
+    households = await _load_households(session, encryption, county)
     cases = await _load_cases(session, county, households)
     await _load_caseload(session, county, households, staff, cases, checklists)
-    await restore_deadlines(session)
+    await backfill_deadlines(session)
     audit.record(session, None, "demo.loaded", "area", county.code, area_code=county.code, seed=county.seed)
     return True
 
 
 async def _load_areas(session: AsyncSession, county: demo.County) -> None:
-    for one in county.areas:
-        row = insert(Area).values(code=one.code, name=one.name, parent_code=one.parent_code)
+    for area in county.areas:
+        row = insert(Area).values(code=area.code, name=area.name, parent_code=area.parent_code)
         await session.execute(row.on_conflict_do_nothing())
 
 
@@ -76,20 +76,21 @@ async def _load_staff(session: AsyncSession, county: demo.County) -> Keyed:
     # argon2 is slow by design and each role shares one demo password: one hash a role will do.
     hashes = {role: await asyncio.to_thread(hash_password, password) for role, password in demo.DEMO_PASSWORDS.items()}
     staff: Keyed = {}
-    for one in county.staff:
+    for staff_member in county.staff:
         row = Staff(
             id=new_id(),
-            login=one.login,
-            name=one.name,
-            password_hash=hashes[one.role],
-            wechat_openid=openid_of(one.wechat_suffix),
-            phone_mask=mask_phone(one.phone),
+            login=staff_member.login,
+            name=staff_member.name,
+            password_hash=hashes[staff_member.role],
+            wechat_openid=openid_of(staff_member.wechat_suffix),
+            phone_mask=mask_phone(staff_member.phone),
         )
-        staff[one.login] = row
+        staff[staff_member.login] = row
         session.add(row)
     await session.flush()  # roles name the people
     session.add_all(
-        StaffRole(staff_id=staff[one.login].id, role=one.role, area_code=one.area_code) for one in county.staff
+        StaffRole(staff_id=staff[staff_member.login].id, role=staff_member.role, area_code=staff_member.area_code)
+        for staff_member in county.staff
     )
     await session.flush()  # the feed's audience is read from roles
     return staff
@@ -97,78 +98,83 @@ async def _load_staff(session: AsyncSession, county: demo.County) -> Keyed:
 
 async def _load_checklists(session: AsyncSession) -> Keyed:
     rows = [
-        ChecklistTemplate(id=new_id(), code=one.code, version=one.version, kind=one.kind, body=msgspec.to_builtins(one))
-        for one in load_shipped()
+        ChecklistTemplate(
+            id=new_id(), code=item.code, version=item.version, kind=item.kind, body=msgspec.to_builtins(item)
+        )
+        for item in load_shipped()
     ]
     session.add_all(rows)
     await session.flush()  # announce reads them
-    await publish_change(session, "checklists", [one.id for one in rows])
-    return {one.kind: one for one in rows}
+    await publish_change(session, "checklists", [row.id for row in rows])
+    return {row.kind: row for row in rows}
 
 
-async def _load_households(session: AsyncSession, vault: Encryption, county: demo.County) -> Keyed:
+async def _load_households(session: AsyncSession, encryption: Encryption, county: demo.County) -> Keyed:
     households: Keyed = {}
-    for one in county.households:
+    for household in county.households:
         row = Household(
             id=new_id(),
-            number=one.number,
-            area_code=one.area_code,
-            head_name=one.head_name,
-            address=one.address,
-            phone_sealed=vault.seal("household.phone", one.phone),
-            phone_mask=mask_phone(one.phone),
-            latitude=one.latitude,
-            longitude=one.longitude,
+            number=household.number,
+            area_code=household.area_code,
+            head_name=household.head_name,
+            address=household.address,
+            phone_sealed=encryption.seal("household.phone", household.phone),
+            phone_mask=mask_phone(household.phone),
+            latitude=household.latitude,
+            longitude=household.longitude,
             datum="wgs84",
-            class_=one.class_,
-            monthly_amount_fen=one.monthly_amount_fen,
-            relative_on_staff=one.relative_on_staff is not None,
-            members=[_member(vault, place, member) for place, member in enumerate(one.members)],
+            class_=household.class_,
+            monthly_amount_fen=household.monthly_amount_fen,
+            relative_on_staff=household.relative_on_staff is not None,
+            members=[_member(encryption, place, member) for place, member in enumerate(household.members)],
         )
-        households[one.number] = row
+        households[household.number] = row
         session.add(row)
     await session.flush()  # cases and caseloads name them
     return households
 
 
-def _member(vault: Encryption, position: int, one: demo.Member) -> HouseholdMember:
+def _member(encryption: Encryption, position: int, item: demo.Member) -> HouseholdMember:
     return HouseholdMember(
         id=new_id(),
         position=position,
-        name=one.name,
-        relation=one.relation,
-        sex=one.sex,
-        born_on=one.born_on,
-        id_number_sealed=vault.seal("household_member.id_number", one.id_number),
-        id_number_index=vault.index("id_number", one.id_number),
-        id_number_mask=mask_id(one.id_number),
-        health=one.health,
-        labour_ability=one.labour_ability,
-        school=one.school,
-        work=one.work,
+        name=item.name,
+        relation=item.relation,
+        sex=item.sex,
+        born_on=item.born_on,
+        id_number_sealed=encryption.seal("household_member.id_number", item.id_number),
+        id_number_index=encryption.index("id_number", item.id_number),
+        id_number_mask=mask_id(item.id_number),
+        health=item.health,
+        labour_ability=item.labour_ability,
+        school=item.school,
+        work=item.work,
     )
 
 
 async def _load_cases(session: AsyncSession, county: demo.County, households: Keyed) -> Keyed:
     cases: Keyed = {}
-    for one in county.applications:
-        household = households[one.household_number]
+    for application in county.applications:
+        household = households[application.household_number]
         case = CaseFile(
             id=new_id(),
-            number=one.number,
+            number=application.number,
             household_id=household.id,
             area_code=household.area_code,
             state="accepted",
-            applied_on=one.applied_on,
-            rules_on=one.applied_on,
+            applied_on=application.applied_on,
+            rules_on=application.applied_on,
         )
-        cases[one.number] = case
+        cases[application.number] = case
         session.add(case)
     await session.flush()  # events name the cases
-    for one in county.applications:
-        case = cases[one.number]
+    for application in county.applications:
+        case = cases[application.number]
         # Both may fall on one day: first it is made, then it is taken on.
-        for step, at in (("applied", _nine(one.applied_on)), ("accepted", _nine(one.accepted_on) + timedelta(hours=1))):
+        for step, at in (
+            ("applied", _nine(application.applied_on)),
+            ("accepted", _nine(application.accepted_on) + timedelta(hours=1)),
+        ):
             session.add(CaseEvent(case_id=case.id, at=at, step=step, state=step, cause=f"demo:{step}", facts={}))
     return cases
 
@@ -187,12 +193,12 @@ async def _load_caseload(
 ) -> None:
     """Each caseworker holds the households of their own village and those of their visits as a partner."""
     held: set[tuple[Any, Any]] = set()
-    caseworkers = [one for one in county.staff if one.role == "caseworker"]
-    for one in county.households:
+    caseworkers = [staff_member for staff_member in county.staff if staff_member.role == "caseworker"]
+    for item in county.households:
         held |= {
-            (households[one.number].id, staff[worker.login].id)
+            (households[item.number].id, staff[worker.login].id)
             for worker in caseworkers
-            if one.area_code.startswith(worker.area_code)
+            if item.area_code.startswith(worker.area_code)
         }
     assignments = []
     for due in county.assignments:
@@ -218,15 +224,15 @@ async def _load_caseload(
     )
     session.add_all(assignments)
     await session.flush()  # announce reads who holds what
-    await publish_change(session, "households", [one.id for one in households.values()])
-    await publish_change(session, "assignments", [one.id for one in assignments])
+    await publish_change(session, "households", [household.id for household in households.values()])
+    await publish_change(session, "assignments", [assignment.id for assignment in assignments])
 
 
 async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
     """The county, and unless told otherwise its cases in every state. False when it is there already."""
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     async with open_services(settings) as services, open_session(services.sessions) as session:
-        if not await load_demo(session, services.vault, today=today):
+        if not await load_demo(session, services.encryption, today=today):
             return False
         if with_cases:
             await services.store.ensure_bucket()

@@ -48,14 +48,14 @@ SCENES = {
 async def take_pictures(walk: Walk, visit_id: str) -> list[Picture]:
     """Drawn side by side in threads: each is a third of a second of arithmetic."""
     seed = UUID(visit_id).int & 0x7FFF_FFFF
-    asked = _photo_questions(walk.template)
+    request = _photo_questions(walk.template)
     moments = [walk.started_at + timedelta(minutes=4 + 7 * place) for place in range(PHOTOS)]
     photos = (
-        [_carry(*one) for one in zip(walk.files, asked, moments, strict=True)]
+        [_carry(*item) for item in zip(walk.files, request, moments, strict=True)]
         if walk.files
         else [
             asyncio.to_thread(_draw, walk, question_id, SCENES[question_id], seed, at, early=place == 2)  # noqa: PLR2004
-            for place, (question_id, at) in enumerate(zip(asked, moments, strict=True))
+            for place, (question_id, at) in enumerate(zip(request, moments, strict=True))
         ]
     )
     signing = walk.ended_at - timedelta(minutes=3)
@@ -68,9 +68,9 @@ async def take_pictures(walk: Walk, visit_id: str) -> list[Picture]:
 
 def _photo_questions(template: Template) -> list[str]:
     """The four photos of this visit: those the checklist requires, then those it allows, in its order."""
-    asked = [one for one in questions_of(template) if one.kind == "photo"]
-    chosen = sorted(asked, key=lambda one: not one.required)[:PHOTOS]
-    return [one.id for one in asked if one in chosen]
+    request = [item for item in questions_of(template) if item.kind == "photo"]
+    chosen = sorted(request, key=lambda item: not item.required)[:PHOTOS]
+    return [item.id for item in request if item in chosen]
 
 
 async def _carry(file: Path, question_id: str, at: datetime) -> Picture:
@@ -96,27 +96,29 @@ def _draw(walk: Walk, question_id: str, scene: str, seed: int, at: datetime, *, 
 def fill_in(walk: Walk) -> Document:
     """Answers as a caseworker would give them, checked on the phone before they are sent."""
     facts = _facts(walk)
-    ids = [one["id"] for one in walk.household["members"]]
+    ids = [member["id"] for member in walk.household["members"]]
     seed = int(walk.household["number"].rpartition("-")[2])
-    pictures = itertools.cycle(one.id for one in walk.pictures)
+    pictures = itertools.cycle(picture.id for picture in walk.pictures)
     tries = (
         answers_example(walk.template, ids, seed + more, facts=facts, evidence_ids=pictures)
         for more in itertools.count(step=1000)
     )
-    answers = next(one for one in tries if one["person_met"] == "applicant")
+    answers = next(item for item in tries if item["person_met"] == "applicant")
     _fit_to_household(walk, facts, answers)
     answers |= {"person_met_name": walk.household["headName"], "home_location": _location(walk)}
     answers |= _answers_with_evidence(walk)
     faults = validate_answers(walk.template, answers, member_ids=ids, facts=facts, stage="submitted")
     if not is_acceptable(faults) or len(answers) < ANSWERS_AT_LEAST:
-        raise StepFailed("", f"{len(answers)} answers: " + "; ".join(f"{one.pointer} {one.code}" for one in faults))
+        raise StepFailed(
+            "", f"{len(answers)} answers: " + "; ".join(f"{fault.pointer} {fault.code}" for fault in faults)
+        )
     return answers
 
 
 def _fit_to_household(walk: Walk, facts: Facts, answers: Document) -> None:
     """Drawn answers are each possible and not all together so: a doubt of these would be nobody's plan."""
-    health = {one["id"]: HEALTH.get(one["health"], one["health"]) for one in walk.household["members"]}
-    ages = {one.member_id: one.age or 0 for one in facts.members}
+    health = {member["id"]: HEALTH.get(member["health"], member["health"]) for member in walk.household["members"]}
+    ages = {member.member_id: member.age or 0 for member in facts.members}
     for row in answers.get("members", []):
         person = row["memberId"]
         illness = {"illness": row.get("illness", "高血压")} if health[person] != "healthy" else {}
@@ -144,8 +146,10 @@ def _work_and_school(age: int) -> Document:
 def _facts(walk: Walk) -> Facts:
     today = walk.started_at.astimezone(CHINA).date()
     members = [
-        MemberFacts(member_id=one["id"], age=_age(one["bornOn"], today), sex=one["sex"], relation=one["relation"])
-        for one in walk.household["members"]
+        MemberFacts(
+            member_id=member["id"], age=_age(member["bornOn"], today), sex=member["sex"], relation=member["relation"]
+        )
+        for member in walk.household["members"]
     ]
     return Facts(today=today, members=tuple(members), household=HouseholdFacts(class_=walk.household["class"]))
 
@@ -163,8 +167,8 @@ def _location(walk: Walk) -> Document:
 def _answers_with_evidence(walk: Walk) -> Document:
     """Photo questions that this visit leaves out are answered with nothing at all."""
     photos, (family, first, second) = walk.pictures[:PHOTOS], walk.pictures[PHOTOS:]
-    answers: Document = {one.id: [] for one in questions_of(walk.template) if one.kind == "photo"}
-    answers |= {one.question_id: [one.id] for one in photos}
+    answers: Document = {item.id: [] for item in questions_of(walk.template) if item.kind == "photo"}
+    answers |= {photo.question_id: [photo.id] for photo in photos}
     investigators = ((first, walk.caseworker.name), (second, walk.partner.name))
     answers["sign_family"] = [_signed(family, walk.household["headName"])]
     answers["sign_investigators"] = [_signed(picture, name) for picture, name in investigators]

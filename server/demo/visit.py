@@ -72,8 +72,8 @@ async def _check_server(url: str) -> None:
     if not isinstance(readiness, dict) or "migrations" not in readiness:
         raise StepFailed("", f"what answers at {url} is not zoufang: {hint}")
     if not answer.is_success:
-        told = ", ".join(f"{key} {value}" for key, value in readiness.items())
-        raise StepFailed("", f"zoufang at {url} is not ready ({told})")
+        result = ", ".join(f"{key} {value}" for key, value in readiness.items())
+        raise StepFailed("", f"zoufang at {url} is not ready ({result})")
 
 
 async def sign_in_caseworker(walk: Walk) -> str:
@@ -82,7 +82,7 @@ async def sign_in_caseworker(walk: Walk) -> str:
     for passed, person in enumerate(walk.staff("caseworker")):
         device = await walk.sign_in(person)
         own = _own_assignments(device, await device.pull("assignments"))
-        intake = next((one for one in own if one["kind"] == "intake"), None)
+        intake = next((item for item in own if item["kind"] == "intake"), None)
         if intake is not None:
             walk.caseworker, walk.assignment = device, intake
             return f"{person.login} {person.name}" + (f"; the intakes of {passed} before are done" if passed else "")
@@ -96,13 +96,17 @@ async def sign_in_caseworker(walk: Walk) -> str:
 
 def _own_assignments(device: Device, assignments: dict[str, Document]) -> list[Document]:
     """Of a pair both see the assignment; it is for the one to lead who is not named as the partner."""
-    mine = [one for one in assignments.values() if one["partnerId"] not in {None, device.person_id}]
-    return sorted((one for one in mine if one["kind"] in {"intake", "review"}), key=lambda one: one["dueOn"])
+    mine = [
+        assignment for assignment in assignments.values() if assignment["partnerId"] not in {None, device.person_id}
+    ]
+    return sorted((item for item in mine if item["kind"] in {"intake", "review"}), key=lambda item: item["dueOn"])
 
 
 async def sign_in_partner(walk: Walk) -> str:
     name = walk.assignment["partnerName"]
-    person = first_of((one for one in walk.staff("caseworker") if one.name == name), f"the partner {name}")
+    person = first_of(
+        (staff_member for staff_member in walk.staff("caseworker") if staff_member.name == name), f"the partner {name}"
+    )
     walk.partner = await walk.sign_in(person)
     if walk.partner.person_id != walk.assignment["partnerId"]:
         raise StepFailed("", f"{person.login} is not the partner that the assignment names")
@@ -114,9 +118,9 @@ async def pull_work(walk: Walk) -> str:
     households = await device.pull("households")
     checklists = await device.pull("checklists")
     walk.household = households[walk.assignment["householdId"]]
-    wanted = (walk.assignment["checklistCode"], walk.assignment["checklistVersion"])
-    fitting = (one for one in checklists.values() if (one["code"], one["version"]) == wanted)
-    checklist = first_of(fitting, f"checklist {wanted}")
+    expected = (walk.assignment["checklistCode"], walk.assignment["checklistVersion"])
+    fitting = (checklist for checklist in checklists.values() if (checklist["code"], checklist["version"]) == expected)
+    checklist = first_of(fitting, f"checklist {expected}")
     walk.template = msgspec.convert(checklist["body"], Template)
     counts = f"{len(device.documents['assignments'])} assignments, {len(households)} households"
     return (
@@ -145,7 +149,7 @@ async def record_visit(walk: Walk) -> str:
         "investigatorIds": [walk.caseworker.person_id, walk.partner.person_id],
         "familyPresent": [{"name": walk.household["headName"], "memberId": walk.household["members"][0]["id"]}],
         "answers": answers,
-        "photos": [{"id": one.id, "sha256": one.sha256} for one in walk.pictures],
+        "photos": [{"id": picture.id, "sha256": picture.sha256} for picture in walk.pictures],
         "_deleted": False,
     }
     return f"{len(answers)} answers, {PHOTOS} photos, {len(walk.pictures) - PHOTOS} signatures, 2 fixes"
@@ -154,17 +158,17 @@ async def record_visit(walk: Walk) -> str:
 async def push_visit(walk: Walk) -> str:
     manifests = [
         {
-            "id": one.id,
+            "id": picture.id,
             "visitId": walk.visit["id"],
-            "questionId": one.question_id,
-            "sha256": one.sha256,
-            "sizeBytes": len(one.content),
-            "mediaType": one.media_type,
-            "capturedAt": say_time(one.captured_at),
-            "fix": fix_at(moved(walk.home, 2, 3), one.captured_at),
+            "questionId": picture.question_id,
+            "sha256": picture.sha256,
+            "sizeBytes": len(picture.content),
+            "mediaType": picture.media_type,
+            "capturedAt": say_time(picture.captured_at),
+            "fix": fix_at(moved(walk.home, 2, 3), picture.captured_at),
             "_deleted": False,
         }
-        for one in walk.pictures
+        for picture in walk.pictures
     ]
     await walk.caseworker.push("evidence", manifests)
     await walk.caseworker.push("visits", [walk.visit])
@@ -186,17 +190,17 @@ async def attest_visit(walk: Walk) -> str:
 
 
 async def upload_photos(walk: Walk) -> str:
-    for one in walk.pictures:
+    for picture in walk.pictures:
         received = read_answer(
             await walk.caseworker.client.post(
                 "/field/v1/photos",
-                data={"evidenceId": one.id},
-                files={"file": (one.name, one.content, one.media_type)},
+                data={"evidenceId": picture.id},
+                files={"file": (picture.name, picture.content, picture.media_type)},
             )
         )
-        if received["sha256"] != one.sha256:
-            raise StepFailed("", f"{one.name}: the server says it received other bytes")
-    kilobytes = sum(len(one.content) for one in walk.pictures) // 1024
+        if received["sha256"] != picture.sha256:
+            raise StepFailed("", f"{picture.name}: the server says it received other bytes")
+    kilobytes = sum(len(picture.content) for picture in walk.pictures) // 1024
     return f"{PHOTOS} photos and {len(walk.pictures) - PHOTOS} signatures, {kilobytes:,} KB"
 
 
@@ -204,8 +208,8 @@ async def wait_until_verified(walk: Walk) -> str:
     async def look() -> list[Document] | None:
         held = await walk.caseworker.pull("evidence")
         # A row comes down only when every transaction older than its own has ended: perhaps not at the first pull.
-        ours = [held[one.id]["server"] for one in walk.pictures if one.id in held]
-        settled = [one for one in ours if one["state"] in {"verified", "refused"}]
+        ours = [held[picture.id]["server"] for picture in walk.pictures if picture.id in held]
+        settled = [item for item in ours if item["state"] in {"verified", "refused"}]
         return settled if len(settled) == len(walk.pictures) else None
 
     for picture, server in zip(walk.pictures, await wait_for("all photos are examined", look), strict=True):
@@ -252,11 +256,11 @@ async def _queue(device: Device) -> AsyncIterator[Document]:
 
 async def open_page(walk: Walk) -> str:
     walk.page = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}")
-    codes = {one["code"] for one in walk.page["findings"]}
+    codes = {finding["code"] for finding in walk.page["findings"]}
     planted = PLANTED - ({"photo.time_off"} if walk.files else set())
     if missing := planted - codes:
         raise StepFailed("", f"the server has no doubt where it should: {', '.join(sorted(missing))}")
-    attested = sum(one["attestedAt"] is not None for one in walk.page["investigators"])
+    attested = sum(investigator["attestedAt"] is not None for investigator in walk.page["investigators"])
     return (
         f"{attested} investigators attested, {len(walk.page['photos'])} pictures, {len(walk.page['findings'])} doubts"
     )
@@ -264,15 +268,17 @@ async def open_page(walk: Walk) -> str:
 
 async def open_photos(walk: Walk) -> str:
     """Each by its own short-lived link, fetched without a token: the link alone opens it."""
-    names = {one.id: one.name for one in walk.pictures}
+    names = {picture.id: picture.name for picture in walk.pictures}
     largest = 0
     async with httpx.AsyncClient(trust_env=False, timeout=30) as store:
-        for one in walk.page["photos"]:
-            link = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}/photos/{one['evidenceId']}/link")
+        for photo in walk.page["photos"]:
+            link = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}/photos/{photo['evidenceId']}/link")
             answer = await store.get(link["url"])
             if not answer.is_success:
-                raise StepFailed(f"HTTP {answer.status_code}", f"the link to {names[one['evidenceId']]} does not open")
-            largest = max(largest, _check_rendition(answer.content, names[one["evidenceId"]]))
+                raise StepFailed(
+                    f"HTTP {answer.status_code}", f"the link to {names[photo['evidenceId']]} does not open"
+                )
+            largest = max(largest, _check_rendition(answer.content, names[photo["evidenceId"]]))
     return f"{len(walk.page['photos'])} opened: JPEG, at most {largest} px, no EXIF left"
 
 
@@ -288,8 +294,8 @@ def _check_rendition(content: bytes, name: str) -> int:
 
 async def accept_visit(walk: Walk) -> str:
     findings = walk.page["findings"]
-    upheld = [one["id"] for one in findings if one["severity"] == "critical"]
-    dismissed = [one["id"] for one in findings if one["severity"] != "critical"]
+    upheld = [finding["id"] for finding in findings if finding["severity"] == "critical"]
+    dismissed = [finding["id"] for finding in findings if finding["severity"] != "critical"]
     body = {
         "outcome": "accepted",
         "reason": "演示：照片疑点成立，为走完流程仍予通过" if upheld else "演示：已向两名调查人员核实",
@@ -310,14 +316,16 @@ async def show_resident(walk: Walk) -> str:
     if walk.visit["kind"] != "intake":
         raise StepSkipped("no application waits for a survey any more, and a review changes no application")
     number = walk.household["number"]
-    person = first_of((one for one in walk.county.residents if one.household_number == number), f"{number}'s resident")
+    person = first_of(
+        (resident for resident in walk.county.residents if resident.household_number == number), f"{number}'s resident"
+    )
     resident = await walk.sign_in_resident(person)
     binding = {"idNumber": person.id_number, "applicationNumber": person.application_number}
     bound = await resident.post("/auth/v1/resident/bind", binding)
 
     async def look() -> list[Document] | None:
         cases = await resident.get("/resident/v1/cases")
-        timeline: list[Document] = first_of((one for one in cases if one["id"] == bound["caseId"]), "the case")[
+        timeline: list[Document] = first_of((case for case in cases if case["id"] == bound["caseId"]), "the case")[
             "timeline"
         ]
         return timeline if any(step["step"] == "survey_done" for step in timeline) else None

@@ -88,6 +88,6 @@ async def _sign_out(device: Device) -> None:
 
 
 def first_of(things: Iterable[T], what: str) -> T:
-    for one in things:
-        return one
+    for thing in things:
+        return thing
     raise StepFailed("", f"{what} is not there")

@@ -122,26 +122,26 @@ class _Stub:
             "/_stub/forget-tokens": self.forget_tokens,
         }
 
-    def answer(self, path: str, asked: _Asked) -> tuple[int, Answer]:
+    def answer(self, path: str, request: _Asked) -> tuple[int, Answer]:
         if path not in self.routes:
             return 404, {}
         try:
-            return 200, self.routes[path](asked)
+            return 200, self.routes[path](request)
         except _WechatError as error:
             errmsg = _ERRMSG.get(error.errcode, "error") + error.detail
             rid = f"{int(self.clock()):08x}-{next(self.numbers):08x}"
             return 200, {"errcode": error.errcode, "errmsg": f"{errmsg}, rid: {rid}"}
 
-    def code2session(self, asked: _Asked) -> Answer:
-        self.check_app(asked.query)
-        if asked.query.get("grant_type") != "authorization_code":
+    def code2session(self, request: _Asked) -> Answer:
+        self.check_app(request.query)
+        if request.query.get("grant_type") != "authorization_code":
             raise _WechatError(40002)
-        suffix = self.spend_code(asked.query.get("js_code"), "demo", _SUFFIX)
+        suffix = self.spend_code(request.query.get("js_code"), "demo", _SUFFIX)
         session = {"session_key": _invent(f"session/{suffix}/{self.clock()}"), "openid": openid_of(suffix)}
         return session | ({"unionid": f"uZFdemo-{suffix}"} if self.with_unionid else {})
 
-    def stable_token(self, asked: _Asked) -> Answer:
-        body = _read_json(asked)
+    def stable_token(self, request: _Asked) -> Answer:
+        body = _read_json(request)
         if body.get("grant_type") != "client_credential":
             raise _WechatError(40002)
         self.check_app(body)
@@ -153,17 +153,17 @@ class _Stub:
         self.tokens[token] = now + TOKEN_LIVES_S
         return {"access_token": token, "expires_in": TOKEN_LIVES_S}
 
-    def phone_number(self, asked: _Asked) -> Answer:
-        self.check_token(asked.query)
-        number = self.spend_code(_read_json(asked).get("code"), "phone", "[0-9]{11}")
+    def phone_number(self, request: _Asked) -> Answer:
+        self.check_token(request.query)
+        number = self.spend_code(_read_json(request).get("code"), "phone", "[0-9]{11}")
         country_code = "86" if int(number[-1]) % 2 == 0 else 86
         watermark = {"timestamp": int(self.clock()), "appid": self.app_id}
         info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
         return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
 
-    def send_message(self, asked: _Asked) -> Answer:
-        self.check_token(asked.query)
-        message = _read_json(asked)
+    def send_message(self, request: _Asked) -> Answer:
+        self.check_token(request.query)
+        message = _read_json(request)
         if not re.fullmatch(re.escape(openid_of("")) + _SUFFIX, str(message.get("touser"))):
             raise _WechatError(40003)
         if not message.get("template_id") or str(message["template_id"]).startswith("bad"):
@@ -174,16 +174,16 @@ class _Stub:
         self.messages.append(message)
         return {"errcode": 0, "errmsg": "ok", "msgid": next(self.numbers)}
 
-    def issue_code(self, asked: _Asked) -> Answer:
+    def issue_code(self, request: _Asked) -> Answer:
         """A nonce after the time keeps two codes of one second apart."""
-        return {"code": f"demo-{asked.query.get('suffix', '')}-t{int(self.clock())}-{next(self.numbers)}"}
+        return {"code": f"demo-{request.query.get('suffix', '')}-t{int(self.clock())}-{next(self.numbers)}"}
 
-    def list_messages(self, asked: _Asked) -> Answer:
-        if asked.method == "DELETE":
+    def list_messages(self, request: _Asked) -> Answer:
+        if request.method == "DELETE":
             self.messages.clear()
         return {"messages": list(self.messages)}
 
-    def forget_tokens(self, asked: _Asked) -> Answer:  # noqa: ARG002  the routes share one shape
+    def forget_tokens(self, request: _Asked) -> Answer:  # noqa: ARG002  the routes share one shape
         self.tokens.clear()
         return {"errcode": 0, "errmsg": "ok"}
 
@@ -243,11 +243,11 @@ def _check_fields(data: Any) -> None:
             raise _WechatError(47003, f" data.{name}.value invalid")
 
 
-def _read_json(asked: _Asked) -> dict[str, Any]:
-    if asked.method != "POST":
+def _read_json(request: _Asked) -> dict[str, Any]:
+    if request.method != "POST":
         raise _WechatError(43002)
     try:
-        return msgspec.json.decode(asked.body, type=dict[str, Any])
+        return msgspec.json.decode(request.body, type=dict[str, Any])
     except msgspec.DecodeError:
         raise _WechatError(47001) from None
 

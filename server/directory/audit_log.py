@@ -1,4 +1,4 @@
-"""The audit trail as supervisors read it: who did what to what, in their area. Reading it leaves a row too."""
+"""The audit log as supervisors read it: who did what in their area. Reading it is logged too."""
 
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,12 @@ from server.models.areas import Area
 from server.models.audit import AuditEntry
 from server.models.people import Staff, StaffRole
 
-LONGEST_PAGE = 200
-TRAIL_ROLES = frozenset({Role.COUNTY_OFFICER, Role.SUPERVISOR, Role.ADMIN})
+MAX_PAGE_SIZE = 200
+AUDIT_ROLES = frozenset({Role.COUNTY_OFFICER, Role.SUPERVISOR, Role.ADMIN})
 
 
-class TrailLine(ResponseBody):
-    """`actor_name` is null for a resident, whose name the trail does not tell, and for the system."""
+class AuditLine(ResponseBody):
+    """`actor_name` is null for the system and for a resident, whose name the log does not contain."""
 
     id: int
     at: datetime
@@ -35,7 +35,7 @@ class TrailLine(ResponseBody):
     facts: dict[str, Any]
 
 
-async def list_trail(
+async def list_audit_entries(
     session: AsyncSession,
     caller: Caller,
     *,
@@ -44,10 +44,10 @@ async def list_trail(
     thing_id: str | None,
     cursor: str | None,
     limit: int,
-) -> Page[TrailLine]:
-    """Newest first: what concerns the caller's area, and what its staff did. Raises `auth.forbidden`."""
-    require(caller, TRAIL_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
+) -> Page[AuditLine]:
+    """List entries about the caller's area and by its staff, newest first. Raises `auth.forbidden`."""
+    require(caller, AUDIT_ROLES)
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = (
         select(AuditEntry, Staff.name, Area.name)
         .outerjoin(Staff, Staff.id == AuditEntry.actor_id)
@@ -66,20 +66,23 @@ async def list_trail(
         rows = rows.where(AuditEntry.id < after[0])
     else:
         audit.record(session, caller, "audit.read", "audit", caller.id, asked=action, thing=thing_id)
-    found = (await session.execute(rows)).all()
-    items = [_line(entry, name, area) for entry, name, area in found[:limit]]
-    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)
+    rows_read = (await session.execute(rows)).all()
+    items = [_audit_line(entry, name, area) for entry, name, area in rows_read[:limit]]
+    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
 
 
 def _in_scope(caller: Caller) -> ColumnElement[bool]:
-    """Staff of the area: a sign-in or a device concerns no area and belongs to whose it is."""
-    of_area: Any = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, TRAIL_ROLES))
-    own = AuditEntry.area_code.is_(None) & AuditEntry.actor_id.in_(of_area)
-    return or_(own, *(AuditEntry.area_code.startswith(one, autoescape=True) for one in caller.prefixes(TRAIL_ROLES)))
+    """Filter by area. An entry without one, such as a sign-in, belongs to the area of its actor."""
+    of_area: Any = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, AUDIT_ROLES))
+    without_area = AuditEntry.area_code.is_(None) & AuditEntry.actor_id.in_(of_area)
+    return or_(
+        without_area,
+        *(AuditEntry.area_code.startswith(prefix, autoescape=True) for prefix in caller.prefixes(AUDIT_ROLES)),
+    )
 
 
-def _line(entry: AuditEntry, name: str | None, area: str | None) -> TrailLine:
-    return TrailLine(
+def _audit_line(entry: AuditEntry, name: str | None, area: str | None) -> AuditLine:
+    return AuditLine(
         id=entry.id,
         at=entry.at,
         actor_kind=entry.actor_kind,

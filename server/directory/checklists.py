@@ -1,4 +1,4 @@
-"""The checklists as a desk reads them: which there are, and one version with its questions in both languages."""
+"""Checklists as the desk reads them: the versions, and one version with its questions in both languages."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, found, require
 from server.core.http import ResponseBody
-from server.directory.staff import REGISTER_ROLES
+from server.directory.staff import DIRECTORY_ROLES
 from server.models.checklists import ChecklistTemplate
 
 
@@ -25,7 +25,7 @@ class ChecklistLine(ResponseBody):
     retired_at: datetime | None
 
 
-class ChecklistPage(ResponseBody):
+class ChecklistDetail(ResponseBody):
     """`body` is the template as phones carry it."""
 
     line: ChecklistLine
@@ -33,40 +33,40 @@ class ChecklistPage(ResponseBody):
 
 
 async def list_checklists(session: AsyncSession, caller: Caller) -> list[ChecklistLine]:
-    """Those of the caller's areas and of what lies above and below them; the newest version of each first."""
-    require(caller, REGISTER_ROLES)
-    rows = _in_reach(caller).order_by(ChecklistTemplate.code, ChecklistTemplate.version.desc())
-    return [_line(one) for one in await session.scalars(rows)]
+    """List the checklists of the caller's areas and of those above and below, the newest version first."""
+    require(caller, DIRECTORY_ROLES)
+    rows = _select_readable(caller).order_by(ChecklistTemplate.code, ChecklistTemplate.version.desc())
+    return [_checklist_line(template) for template in await session.scalars(rows)]
 
 
-async def open_checklist(session: AsyncSession, caller: Caller, code: str, version: int) -> ChecklistPage:
+async def open_checklist(session: AsyncSession, caller: Caller, code: str, version: int) -> ChecklistDetail:
     """Raises `thing.not_found`."""
-    require(caller, REGISTER_ROLES)
-    one: ChecklistTemplate = found(
+    require(caller, DIRECTORY_ROLES)
+    template: ChecklistTemplate = found(
         await session.scalar(
-            _in_reach(caller).where(ChecklistTemplate.code == code, ChecklistTemplate.version == version)
+            _select_readable(caller).where(ChecklistTemplate.code == code, ChecklistTemplate.version == version)
         )
     )
-    return ChecklistPage(line=_line(one), body=one.body)
+    return ChecklistDetail(line=_checklist_line(template), body=template.body)
 
 
-def _in_reach(caller: Caller) -> Any:
+def _select_readable(caller: Caller) -> Any:
     area = ChecklistTemplate.area_code
     reach = [
         or_(literal(prefix).startswith(area), area.startswith(prefix, autoescape=True))
-        for prefix in caller.prefixes(REGISTER_ROLES)
+        for prefix in caller.prefixes(DIRECTORY_ROLES)
     ]
     return select(ChecklistTemplate).where(or_(*reach))
 
 
-def _line(one: ChecklistTemplate) -> ChecklistLine:
+def _checklist_line(template: ChecklistTemplate) -> ChecklistLine:
     return ChecklistLine(
-        code=one.code,
-        version=one.version,
-        kind=one.kind,
-        title=one.body["title"],
-        area_code=one.area_code,
-        questions=sum(len(section["questions"]) for section in one.body["sections"]),
-        published_at=one.published_at,
-        retired_at=one.retired_at,
+        code=template.code,
+        version=template.version,
+        kind=template.kind,
+        title=template.body["title"],
+        area_code=template.area_code,
+        questions=sum(len(section["questions"]) for section in template.body["sections"]),
+        published_at=template.published_at,
+        retired_at=template.retired_at,
     )

@@ -1,4 +1,4 @@
-"""The phones of an office: which of them have not synced, hold rows back, or have a wrong clock."""
+"""The devices of an office: which of them have not synced, have pending rows, or have a wrong clock."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,11 +11,11 @@ from server.core.http import ResponseBody
 from server.core.paging import Page, read_cursor, write_cursor
 from server.models.people import Device, Staff, StaffRole
 
-LONGEST_PAGE = 200
+MAX_PAGE_SIZE = 200
 
 
 class DeviceHealth(ResponseBody):
-    """What the phone last said. `pending_rows` is its own count of what it has yet to push."""
+    """The last report of the device. `pending_rows` counts the rows that it has not pushed yet."""
 
     id: UUID
     staff_id: UUID
@@ -31,9 +31,9 @@ class DeviceHealth(ResponseBody):
 
 
 async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> Page[DeviceHealth]:
-    """Devices signed in by staff of the caller's area. One query."""
+    """List the devices on which staff of the caller's area are signed in. One query."""
     require(caller, DESK_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     of_area = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DESK_ROLES)
     )
@@ -46,12 +46,12 @@ async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | N
     )
     if (after := read_cursor(cursor, UUID)) is not None:
         rows = rows.where(Device.id > after[0])
-    found = (await session.execute(rows)).all()
-    items = [_health(device, name) for device, name in found[:limit]]
-    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)
+    rows_read = (await session.execute(rows)).all()
+    items = [_device_health(device, name) for device, name in rows_read[:limit]]
+    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
 
 
-def _health(device: Device, name: str) -> DeviceHealth:
+def _device_health(device: Device, name: str) -> DeviceHealth:
     assert device.staff_id is not None
     return DeviceHealth(
         id=device.id,

@@ -1,4 +1,4 @@
-"""Households as a register one searches, and what happened at one of them: its visits and its cases."""
+"""Households as the desk searches them, and the visits and cases of a household."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from server.models.households import Caseload, Household, HouseholdMember
 from server.models.people import Staff
 from server.models.visits import Visit
 
-LONGEST_PAGE = 200
-MOST_VISITS = 200
+MAX_PAGE_SIZE = 200
+MAX_VISITS = 200
 HouseholdClass = Literal["A", "B", "C"]
 
 
-class HomeLine(ResponseBody):
+class HouseholdLine(ResponseBody):
     id: UUID
     number: str
     head_name: str
@@ -45,21 +45,21 @@ class VisitLine(ResponseBody):
     author_name: str
 
 
-class CaseOfHome(ResponseBody):
+class HouseholdCaseLine(ResponseBody):
     id: UUID
     application_number: str
     state: str
     applied_on: date
 
 
-class HomeRecord(ResponseBody):
-    """Newest first."""
+class HouseholdRecord(ResponseBody):
+    """Both lists are newest first."""
 
     visits: list[VisitLine]
-    cases: list[CaseOfHome]
+    cases: list[HouseholdCaseLine]
 
 
-async def list_homes(
+async def list_households(
     session: AsyncSession,
     caller: Caller,
     *,
@@ -68,9 +68,9 @@ async def list_homes(
     q: str | None,
     cursor: str | None,
     limit: int,
-) -> Page[HomeLine]:
-    """Homes in the caller's scope by archive number; found by a part of the number or of the head's name."""
-    limit = max(1, min(limit, LONGEST_PAGE))
+) -> Page[HouseholdLine]:
+    """List households in the caller's scope by archive number. `q` is part of the number or of the head's name."""
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = readable(Household, caller).order_by(Household.number).limit(limit + 1)
     if area is not None:
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
@@ -82,45 +82,49 @@ async def list_homes(
         )
     if (after := read_cursor(cursor, str)) is not None:
         rows = rows.where(Household.number > after[0])
-    homes = list(await session.scalars(rows))
-    items = await _lines(session, homes[:limit])
-    return Page(items=items, next_cursor=write_cursor([items[-1].number]) if len(homes) > limit else None)
+    households = list(await session.scalars(rows))
+    items = await _load_household_lines(session, households[:limit])
+    return Page(items=items, next_cursor=write_cursor([items[-1].number]) if len(households) > limit else None)
 
 
-async def open_record(session: AsyncSession, caller: Caller, household_id: UUID) -> HomeRecord:
-    """Raises `thing.not_found`. The look is logged."""
-    home: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+async def open_household_record(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdRecord:
+    """Return a household's visits and cases, and log the access. Raises `thing.not_found`."""
+    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
     visits = await session.execute(
         readable(Visit, caller)
         .join(Staff, Staff.id == Visit.author_id)
         .add_columns(Staff.name)
-        .where(Visit.household_id == home.id)
+        .where(Visit.household_id == household.id)
         .order_by(Visit.started_at.desc().nulls_last())
-        .limit(MOST_VISITS)
+        .limit(MAX_VISITS)
     )
     cases = await session.scalars(
-        readable(CaseFile, caller).where(CaseFile.household_id == home.id).order_by(CaseFile.applied_on.desc())
+        readable(CaseFile, caller).where(CaseFile.household_id == household.id).order_by(CaseFile.applied_on.desc())
     )
-    audit.record(session, caller, "household.opened", "household", home.id, area_code=home.area_code)
-    return HomeRecord(
-        visits=[_visit(one, name) for one, name in visits],
+    audit.record(session, caller, "household.opened", "household", household.id, area_code=household.area_code)
+    return HouseholdRecord(
+        visits=[_visit_line(visit, name) for visit, name in visits],
         cases=[
-            CaseOfHome(id=one.id, application_number=one.number, state=one.state, applied_on=one.applied_on)
-            for one in cases
+            HouseholdCaseLine(id=case.id, application_number=case.number, state=case.state, applied_on=case.applied_on)
+            for case in cases
         ],
     )
 
 
-def _visit(one: Visit, author_name: str) -> VisitLine:
-    return VisitLine(id=one.id, kind=one.kind, state=one.state, started_at=one.started_at, author_name=author_name)
-
-
-async def _lines(session: AsyncSession, homes: Sequence[Household]) -> list[HomeLine]:
-    ids = [one.id for one in homes]
-    names: dict[str, str] = _pairs(
-        await session.execute(select(Area.code, Area.name).where(Area.code.in_({one.area_code for one in homes})))
+def _visit_line(visit: Visit, author_name: str) -> VisitLine:
+    return VisitLine(
+        id=visit.id, kind=visit.kind, state=visit.state, started_at=visit.started_at, author_name=author_name
     )
-    members: dict[UUID, int] = _pairs(
+
+
+async def _load_household_lines(session: AsyncSession, households: Sequence[Household]) -> list[HouseholdLine]:
+    ids = [household.id for household in households]
+    names: dict[str, str] = _to_dict(
+        await session.execute(
+            select(Area.code, Area.name).where(Area.code.in_({household.area_code for household in households}))
+        )
+    )
+    members: dict[UUID, int] = _to_dict(
         await session.execute(
             select(HouseholdMember.household_id, func.count())
             .where(HouseholdMember.household_id.in_(ids))
@@ -136,20 +140,20 @@ async def _lines(session: AsyncSession, homes: Sequence[Household]) -> list[Home
     ):
         holders[household_id].append(name)
     return [
-        HomeLine(
-            id=one.id,
-            number=one.number,
-            head_name=one.head_name,
-            area_code=one.area_code,
-            area_name=names[one.area_code],
-            class_=one.class_,
-            members=members.get(one.id, 0),
-            monthly_amount_fen=one.monthly_amount_fen,
-            held_by=holders[one.id],
+        HouseholdLine(
+            id=household.id,
+            number=household.number,
+            head_name=household.head_name,
+            area_code=household.area_code,
+            area_name=names[household.area_code],
+            class_=household.class_,
+            members=members.get(household.id, 0),
+            monthly_amount_fen=household.monthly_amount_fen,
+            held_by=holders[household.id],
         )
-        for one in homes
+        for household in households
     ]
 
 
-def _pairs(rows: Any) -> Any:
+def _to_dict(rows: Any) -> Any:
     return dict(rows.all())

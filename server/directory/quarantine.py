@@ -1,4 +1,4 @@
-"""What phones recorded and the server could not apply, for the desk: nothing of it goes unseen."""
+"""Rows that phones pushed and the server could not apply, for the desk to resolve."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -14,15 +14,15 @@ from server.core.paging import Page, read_cursor, write_cursor
 from server.models.feed import QuarantinedRow
 from server.models.people import Staff, StaffRole
 
-LONGEST_PAGE = 100
-KeptAs = Literal["quarantined", "lost_conflict"]
+MAX_PAGE_SIZE = 100
+QuarantineReason = Literal["quarantined", "lost_conflict"]
 
 
-class KeptLine(ResponseBody):
-    """`content` is the row as the phone sent it; null when it is no JSON."""
+class QuarantinedRowLine(ResponseBody):
+    """`content` is the row as the phone sent it, or null if it is not JSON."""
 
     id: UUID
-    kept_as: KeptAs
+    kept_as: QuarantineReason
     collection: str
     doc_id: str
     staff_id: UUID
@@ -34,12 +34,12 @@ class KeptLine(ResponseBody):
     resolved_at: datetime | None
 
 
-async def list_kept_rows(
-    session: AsyncSession, caller: Caller, *, kept_as: KeptAs | None, cursor: str | None, limit: int
-) -> Page[KeptLine]:
-    """Rows of staff of the caller's area, newest first; of quarantined ones those still open. One query."""
+async def list_quarantined_rows(
+    session: AsyncSession, caller: Caller, *, kept_as: QuarantineReason | None, cursor: str | None, limit: int
+) -> Page[QuarantinedRowLine]:
+    """List unresolved rows from staff of the caller's area, newest first. One query."""
     require(caller, DESK_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     of_area = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, DESK_ROLES))
     rows = (
         select(QuarantinedRow, Staff.name)
@@ -52,13 +52,13 @@ async def list_kept_rows(
         rows = rows.where(QuarantinedRow.kept_as == kept_as)
     if (after := read_cursor(cursor, UUID)) is not None:
         rows = rows.where(QuarantinedRow.id < after[0])
-    found = (await session.execute(rows)).all()
-    items = [_line(row, name) for row, name in found[:limit]]
-    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(found) > limit else None)
+    rows_read = (await session.execute(rows)).all()
+    items = [_row_line(row, name) for row, name in rows_read[:limit]]
+    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
 
 
-def _line(row: QuarantinedRow, name: str) -> KeptLine:
-    return KeptLine(
+def _row_line(row: QuarantinedRow, name: str) -> QuarantinedRowLine:
+    return QuarantinedRowLine(
         id=row.id,
         kept_as=row.kept_as,  # type: ignore[arg-type]  # one of the two
         collection=row.collection,
@@ -67,13 +67,13 @@ def _line(row: QuarantinedRow, name: str) -> KeptLine:
         staff_name=name,
         device_id=row.device_id,
         code=row.code,
-        content=_content(row.body),
+        content=_decode_content(row.body),
         received_at=row.received_at,
         resolved_at=row.resolved_at,
     )
 
 
-def _content(body: bytes) -> Any:
+def _decode_content(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

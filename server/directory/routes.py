@@ -1,6 +1,4 @@
-"""`/desk/v1`: the registers a desk looks things up in: areas, staff, homes, checklists, the audit trail. `/public/v1`:
-the names of areas, for anybody.
-"""
+"""Routes of the directory: `/desk/v1` for officers, and the names of areas under `/public/v1` for everybody."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,22 +21,23 @@ from server.core.http import (
     problems,
 )
 from server.core.paging import Page
-from server.directory import audit_log, checklists, devices, households, quarantine, staff
-from server.directory.audit_log import TrailLine
-from server.directory.checklists import ChecklistLine, ChecklistPage
+from server.directory import areas, audit_log, checklists, devices, households, quarantine, staff
+from server.directory.areas import AreaLine
+from server.directory.audit_log import AuditLine
+from server.directory.checklists import ChecklistDetail, ChecklistLine
 from server.directory.devices import DeviceHealth
-from server.directory.households import HomeLine, HomeRecord, HouseholdClass
-from server.directory.quarantine import KeptAs, KeptLine
-from server.directory.staff import REGISTER_ROLES, AreaLine, StaffLine
+from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
+from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
+from server.directory.staff import DIRECTORY_ROLES, StaffLine
 from server.http.exports import ROLE_WORDS, export_of, in_words, yuan
 
-_FINDING = SIGNED | problems("thing.not_found")
-_LISTING = SIGNED | problems("request.invalid")
+_DETAIL_PROBLEMS = SIGNED | problems("thing.not_found")
+_LIST_PROBLEMS = SIGNED | problems("request.invalid")
 ClassQuery = Annotated[HouseholdClass | None, QueryParameter(name="class")]
 
 
 class MapSource(ResponseBody):
-    """Where a desk's map takes its tiles from; null: a map without a ground, which needs no server but this one."""
+    """The tile server of the desk's map. If `tiles` is null, the map has no background and needs no other server."""
 
     tiles: str | None
     datum: str
@@ -46,21 +45,21 @@ class MapSource(ResponseBody):
 
 @get("/map", responses=SIGNED)
 async def show_map_source(caller: CallerDep, services: ServicesDep) -> MapSource:
-    require(caller, REGISTER_ROLES)
+    require(caller, DIRECTORY_ROLES)
     return MapSource(tiles=services.settings.map_tiles or None, datum=services.settings.map_datum)
 
 
 @get("/areas", responses=SIGNED)
 async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = None) -> list[AreaLine]:
-    return await staff.list_areas(session, caller, under)
+    return await areas.list_areas(session, caller, under)
 
 
 @get("/areas", responses=problems("request.invalid"))
 async def list_public_areas(session: Session, under: AreaFilter = None) -> list[AreaLine]:
-    return await staff.list_public_areas(session, under)
+    return await areas.list_public_areas(session, under)
 
 
-@get("/staff", responses=_LISTING)
+@get("/staff", responses=_LIST_PROBLEMS)
 async def list_staff(
     caller: CallerDep,
     session: Session,
@@ -72,7 +71,7 @@ async def list_staff(
     return await staff.list_staff(session, caller, area=area, q=q, cursor=cursor, limit=limit)
 
 
-@get("/households", responses=_LISTING)
+@get("/households", responses=_LIST_PROBLEMS)
 async def list_households(
     officer: Officer,
     session: Session,
@@ -81,8 +80,8 @@ async def list_households(
     q: Words = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[HomeLine]:
-    return await households.list_homes(
+) -> Page[HouseholdLine]:
+    return await households.list_households(
         session, officer, area=area, class_=household_class, q=q, cursor=cursor, limit=limit
     )
 
@@ -92,12 +91,12 @@ export_staff = export_of(
     "/staff/export",
     "staff",
     {
-        "登录名": lambda one: one.login,
-        "姓名": lambda one: one.name,
-        "电话": lambda one: one.phone_mask,
-        "角色": lambda one: [f"{ROLE_WORDS[role.role]}（{role.area_name or '全国'}）" for role in one.roles],
-        "负责户数": lambda one: one.holds,
-        "停用时间": lambda one: one.disabled_at,
+        "登录名": lambda member: member.login,
+        "姓名": lambda member: member.name,
+        "电话": lambda member: member.phone_mask,
+        "角色": lambda member: [f"{ROLE_WORDS[role.role]}（{role.area_name or '全国'}）" for role in member.roles],
+        "负责户数": lambda member: member.holds,
+        "停用时间": lambda member: member.disabled_at,
     },
 )
 export_households = export_of(
@@ -105,21 +104,21 @@ export_households = export_of(
     "/households/export",
     "households",
     {
-        "户编号": lambda one: one.number,
-        "户主": lambda one: one.head_name,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "类别": lambda one: one.class_,
-        "人数": lambda one: one.members,
-        "月保障金额（元）": lambda one: yuan(one.monthly_amount_fen),
-        "包户人员": lambda one: one.held_by,
+        "户编号": lambda household: household.number,
+        "户主": lambda household: household.head_name,
+        "所在地": lambda household: household.area_name,
+        "行政区划代码": lambda household: household.area_code,
+        "类别": lambda household: household.class_,
+        "人数": lambda household: household.members,
+        "月保障金额（元）": lambda household: yuan(household.monthly_amount_fen),
+        "包户人员": lambda household: household.held_by,
     },
 )
 
 
-@get("/households/{household_id:uuid}/record", responses=_FINDING)
-async def open_household_record(household_id: FromPath[UUID], officer: Officer, session: Session) -> HomeRecord:
-    return await households.open_record(session, officer, household_id)
+@get("/households/{household_id:uuid}/record", responses=_DETAIL_PROBLEMS)
+async def open_household_record(household_id: FromPath[UUID], officer: Officer, session: Session) -> HouseholdRecord:
+    return await households.open_household_record(session, officer, household_id)
 
 
 @get("/checklists", responses=SIGNED)
@@ -132,26 +131,26 @@ export_checklists = export_of(
     "/checklists/export",
     "checklists",
     {
-        "代码": lambda one: one.code,
-        "版本": lambda one: one.version,
-        "走访类型": lambda one: say_visit(one.kind).zh,
-        "名称": lambda one: one.title["zh"],
-        "适用地区": lambda one: one.area_code or "全国",
-        "问题数": lambda one: one.questions,
-        "发布时间": lambda one: one.published_at,
-        "停用时间": lambda one: one.retired_at,
+        "代码": lambda checklist: checklist.code,
+        "版本": lambda checklist: checklist.version,
+        "走访类型": lambda checklist: say_visit(checklist.kind).zh,
+        "名称": lambda checklist: checklist.title["zh"],
+        "适用地区": lambda checklist: checklist.area_code or "全国",
+        "问题数": lambda checklist: checklist.questions,
+        "发布时间": lambda checklist: checklist.published_at,
+        "停用时间": lambda checklist: checklist.retired_at,
     },
 )
 
 
-@get("/checklists/{code:str}/{version:int}", responses=_FINDING)
+@get("/checklists/{code:str}/{version:int}", responses=_DETAIL_PROBLEMS)
 async def open_checklist(
     code: FromPath[str], version: FromPath[int], caller: CallerDep, session: Session
-) -> ChecklistPage:
+) -> ChecklistDetail:
     return await checklists.open_checklist(session, caller, code, version)
 
 
-@get("/audit", responses=_LISTING)
+@get("/audit", responses=_LIST_PROBLEMS)
 async def list_audit_trail(
     caller: CallerDep,
     session: Session,
@@ -160,8 +159,8 @@ async def list_audit_trail(
     thing_id: Annotated[str | None, QueryParameter(name="thingId")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[TrailLine]:
-    return await audit_log.list_trail(
+) -> Page[AuditLine]:
+    return await audit_log.list_audit_entries(
         session, caller, actor_id=actor_id, action=action, thing_id=thing_id, cursor=cursor, limit=limit
     )
 
@@ -171,17 +170,17 @@ export_audit_trail = export_of(
     "/audit/export",
     "audit",
     {
-        "编号": lambda one: one.id,
-        "时间": lambda one: one.at,
-        "操作者类别": lambda one: {"staff": "工作人员", "resident": "居民", "system": "系统"}[one.actor_kind],
-        "操作者": lambda one: one.actor_name,
-        "操作者编号": lambda one: one.actor_id,
-        "动作": lambda one: one.action,
-        "对象类别": lambda one: one.thing_kind,
-        "对象编号": lambda one: one.thing_id,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "说明": lambda one: in_words(one.facts),
+        "编号": lambda entry: entry.id,
+        "时间": lambda entry: entry.at,
+        "操作者类别": lambda entry: {"staff": "工作人员", "resident": "居民", "system": "系统"}[entry.actor_kind],
+        "操作者": lambda entry: entry.actor_name,
+        "操作者编号": lambda entry: entry.actor_id,
+        "动作": lambda entry: entry.action,
+        "对象类别": lambda entry: entry.thing_kind,
+        "对象编号": lambda entry: entry.thing_id,
+        "所在地": lambda entry: entry.area_name,
+        "行政区划代码": lambda entry: entry.area_code,
+        "说明": lambda entry: in_words(entry.facts),
     },
 )
 
@@ -198,14 +197,14 @@ export_devices = export_of(
     "/devices/export",
     "devices",
     {
-        "使用人": lambda one: one.staff_name,
-        "设备": lambda one: one.label,
-        "平台": lambda one: one.platform,
-        "版本": lambda one: one.app_version,
-        "登录时间": lambda one: one.signed_in_at,
-        "上次同步": lambda one: one.last_sync_at,
-        "待上传": lambda one: one.pending_rows,
-        "时钟偏差（毫秒）": lambda one: one.clock_offset_ms,
+        "使用人": lambda device: device.staff_name,
+        "设备": lambda device: device.label,
+        "平台": lambda device: device.platform,
+        "版本": lambda device: device.app_version,
+        "登录时间": lambda device: device.signed_in_at,
+        "上次同步": lambda device: device.last_sync_at,
+        "待上传": lambda device: device.pending_rows,
+        "时钟偏差（毫秒）": lambda device: device.clock_offset_ms,
     },
 )
 
@@ -214,25 +213,25 @@ export_devices = export_of(
 async def list_kept_rows(
     officer: Officer,
     session: Session,
-    kept_as: Annotated[KeptAs | None, QueryParameter(name="keptAs")] = None,
+    kept_as: Annotated[QuarantineReason | None, QueryParameter(name="keptAs")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[KeptLine]:
-    return await quarantine.list_kept_rows(session, officer, kept_as=kept_as, cursor=cursor, limit=limit)
+) -> Page[QuarantinedRowLine]:
+    return await quarantine.list_quarantined_rows(session, officer, kept_as=kept_as, cursor=cursor, limit=limit)
 
 
-# What a phone sent is read row by row at the desk; a file of it would be a second register.
+# The file leaves out the content of the rows: the desk reads it row by row.
 export_kept_rows = export_of(
     list_kept_rows,
     "/kept-rows/export",
     "kept-rows",
     {
-        "原因类别": lambda one: {"quarantined": "无法处理", "lost_conflict": "冲突中未采用"}[one.kept_as],
-        "集合": lambda one: one.collection,
-        "文档编号": lambda one: one.doc_id,
-        "上传人": lambda one: one.staff_name,
-        "原因": lambda one: one.code,
-        "收到时间": lambda one: one.received_at,
+        "原因类别": lambda row: {"quarantined": "无法处理", "lost_conflict": "冲突中未采用"}[row.kept_as],
+        "集合": lambda row: row.collection,
+        "文档编号": lambda row: row.doc_id,
+        "上传人": lambda row: row.staff_name,
+        "原因": lambda row: row.code,
+        "收到时间": lambda row: row.received_at,
     },
 )
 
@@ -253,7 +252,7 @@ router = Router(
         list_audit_trail,
         export_audit_trail,
     ],
-    tags=["registers"],
+    tags=["directory"],
     security=BEARER,
 )
 desk_router = Router(
@@ -262,4 +261,4 @@ desk_router = Router(
     tags=["desk"],
     security=BEARER,
 )
-public_router = Router("/public/v1", route_handlers=[list_public_areas], tags=["registers"])
+public_router = Router("/public/v1", route_handlers=[list_public_areas], tags=["directory"])

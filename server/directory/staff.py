@@ -1,4 +1,4 @@
-"""Areas and staff as a desk looks them up: to choose whom a home goes to, to see who holds which role."""
+"""Staff of an area, with their roles and the number of households they hold."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, Role, in_areas, require
@@ -16,20 +16,13 @@ from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
 
-LONGEST_PAGE = 200
-# Who sees the county's registers: the desks, and those who keep its staff and its settings.
-REGISTER_ROLES = DESK_ROLES | {Role.ADMIN}
-
-
-class AreaLine(ResponseBody):
-    code: str
-    name: str
-    level: str
-    parent_code: str | None
+MAX_PAGE_SIZE = 200
+# Roles that read the directory: the desk, and administrators of staff and settings.
+DIRECTORY_ROLES = DESK_ROLES | {Role.ADMIN}
 
 
 class RoleLine(ResponseBody):
-    """A role over an area and all below it. `area_name` is null for the whole country."""
+    """A role over an area and everything below it. `area_name` is null for the whole country."""
 
     role: Role
     area_code: str
@@ -37,7 +30,7 @@ class RoleLine(ResponseBody):
 
 
 class StaffLine(ResponseBody):
-    """`holds`: how many homes are theirs now."""
+    """`holds` counts the households of the person's caseload."""
 
     id: UUID
     login: str
@@ -48,40 +41,14 @@ class StaffLine(ResponseBody):
     disabled_at: datetime | None
 
 
-async def list_areas(session: AsyncSession, caller: Caller, under: str | None) -> list[AreaLine]:
-    """The areas right below `under`; without it the caller's own. One level at a time: a province has thousands."""
-    require(caller, REGISTER_ROLES)
-    rows = select(Area).where(in_areas(Area.code, caller, REGISTER_ROLES), Area.valid_until.is_(None))
-    if under is None:
-        own = caller.prefixes(REGISTER_ROLES)
-        # Whoever holds the whole country begins with its provinces.
-        rows = rows.where(Area.parent_code.is_(None) if "" in own else Area.code.in_(own))
-    else:
-        rows = rows.where(Area.parent_code == under)
-    return await _lines(session, rows)
-
-
-async def list_public_areas(session: AsyncSession, under: str | None) -> list[AreaLine]:
-    """For anybody, who knows the name of their village and not its code: those right below `under`, or the first."""
-    below = Area.parent_code.is_(None) if under is None else Area.parent_code == under
-    return await _lines(session, select(Area).where(below, Area.valid_until.is_(None)))
-
-
-async def _lines(session: AsyncSession, rows: Select[Area]) -> list[AreaLine]:
-    return [
-        AreaLine(code=one.code, name=one.name, level=one.level, parent_code=one.parent_code)
-        for one in await session.scalars(rows.order_by(Area.code))
-    ]
-
-
 async def list_staff(
     session: AsyncSession, caller: Caller, *, area: str | None, q: str | None, cursor: str | None, limit: int
 ) -> Page[StaffLine]:
-    """Staff with a role in the caller's areas, by login; found by a part of name or login. Three queries."""
-    require(caller, REGISTER_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
+    """List staff with a role in the caller's areas by login. `q` is part of a name or login. Three queries."""
+    require(caller, DIRECTORY_ROLES)
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     in_reach = select(StaffRole.staff_id).where(
-        StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, REGISTER_ROLES)
+        StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DIRECTORY_ROLES)
     )
     if area is not None:
         in_reach = in_reach.where(StaffRole.area_code.startswith(area, autoescape=True))
@@ -90,42 +57,42 @@ async def list_staff(
         rows = rows.where(or_(Staff.name.contains(q, autoescape=True), Staff.login.contains(q, autoescape=True)))
     if (after := read_cursor(cursor, str)) is not None:
         rows = rows.where(Staff.login > after[0])
-    found = list(await session.scalars(rows))
-    page = found[:limit]
-    roles, holds = await _roles(session, page), await _holds(session, page)
-    items = [_line(one, roles[one.id], holds.get(one.id, 0)) for one in page]
-    return Page(items=items, next_cursor=write_cursor([page[-1].login]) if len(found) > limit else None)
+    staff = list(await session.scalars(rows))
+    page = staff[:limit]
+    roles, holds = await _load_roles(session, page), await _count_caseloads(session, page)
+    items = [_staff_line(member, roles[member.id], holds.get(member.id, 0)) for member in page]
+    return Page(items=items, next_cursor=write_cursor([page[-1].login]) if len(staff) > limit else None)
 
 
-async def _roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, list[RoleLine]]:
+async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, list[RoleLine]]:
     rows = await session.execute(
         select(StaffRole, Area.name)
         .outerjoin(Area, Area.code == StaffRole.area_code)
-        .where(StaffRole.staff_id.in_([one.id for one in staff]), StaffRole.revoked_at.is_(None))
+        .where(StaffRole.staff_id.in_([member.id for member in staff]), StaffRole.revoked_at.is_(None))
         .order_by(StaffRole.area_code)
     )
-    held: dict[UUID, list[RoleLine]] = defaultdict(list)
+    roles: dict[UUID, list[RoleLine]] = defaultdict(list)
     for row, name in rows:
-        held[row.staff_id].append(RoleLine(role=Role(row.role), area_code=row.area_code, area_name=name))
-    return held
+        roles[row.staff_id].append(RoleLine(role=Role(row.role), area_code=row.area_code, area_name=name))
+    return roles
 
 
-async def _holds(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, int]:
+async def _count_caseloads(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, int]:
     rows: Any = await session.execute(
         select(Caseload.staff_id, func.count())
-        .where(Caseload.staff_id.in_([one.id for one in staff]), Caseload.revoked_at.is_(None))
+        .where(Caseload.staff_id.in_([member.id for member in staff]), Caseload.revoked_at.is_(None))
         .group_by(Caseload.staff_id)
     )
     return dict(rows.all())
 
 
-def _line(one: Staff, roles: list[RoleLine], holds: int) -> StaffLine:
+def _staff_line(member: Staff, roles: list[RoleLine], holds: int) -> StaffLine:
     return StaffLine(
-        id=one.id,
-        login=one.login,
-        name=one.name,
-        phone_mask=one.phone_mask,
+        id=member.id,
+        login=member.login,
+        name=member.name,
+        phone_mask=member.phone_mask,
         roles=roles,
         holds=holds,
-        disabled_at=one.disabled_at,
+        disabled_at=member.disabled_at,
     )

@@ -23,8 +23,8 @@ from server.core.canonical import canonical_json
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.threads import in_thread
-from server.evidence.dossier import Dossier, PhotoHeld, SayFinding, Told, open_dossier
-from server.evidence.sheet import print_visit
+from server.evidence.dossier import Dossier, PhotoSource, RenderFinding, JsonObject, load_dossier
+from server.evidence.sheet import render_visit_pdf
 
 FORMAT = "zoufang-bundle/1"
 MANIFEST, SIGNATURE, RECEIPT, KEYS, SHEET = (
@@ -45,11 +45,11 @@ class _File(NamedTuple):
 
 
 async def export_bundle(
-    services: Services, caller: Caller | None, visit_id: UUID, out: IO[bytes], *, say: SayFinding, now: datetime
+    services: Services, caller: Caller | None, visit_id: UUID, out: IO[bytes], *, say: RenderFinding, now: datetime
 ) -> None:
-    """Write the bundle into `out`. Holds no transaction while photos are fetched; raises as `open_dossier` does."""
+    """Write the bundle into `out`. Holds no transaction while photos are fetched; raises as `load_dossier` does."""
     async with open_session(services.sessions) as session:
-        dossier = await open_dossier(session, caller, visit_id, say)
+        dossier = await load_dossier(session, caller, visit_id, say)
     with TemporaryDirectory(prefix="zoufang-") as name:
         folder = Path(name)
         await _fetch_photos(services, dossier, folder)
@@ -63,7 +63,7 @@ async def _fetch_photos(services: Services, dossier: Dossier, folder: Path) -> N
         told["rendition"] = await _fetch_rendition(services, held, folder)
 
 
-async def _fetch_original(services: Services, held: PhotoHeld, folder: Path) -> tuple[str, str | None]:
+async def _fetch_original(services: Services, held: PhotoSource, folder: Path) -> tuple[str, str | None]:
     """Whether the store holds it: `awaited`, `whole`, `erased`, `missing` or `altered`; and its file when whole."""
     if held.is_erased:
         return "erased", None
@@ -81,7 +81,7 @@ async def _fetch_original(services: Services, held: PhotoHeld, folder: Path) -> 
     return "whole", name
 
 
-async def _fetch_rendition(services: Services, held: PhotoHeld, folder: Path) -> str | None:
+async def _fetch_rendition(services: Services, held: PhotoSource, folder: Path) -> str | None:
     if not held.is_verified or held.is_erased:
         return None
     name = f"renditions/{held.evidence_id}-1280.jpg"
@@ -96,7 +96,7 @@ async def _write_papers(services: Services, dossier: Dossier, folder: Path, now:
     """The manifest comes last of all, since it names the others; its signature names it."""
     _place(folder, RECEIPT).write_text(dossier.receipt)
     _place(folder, KEYS).write_bytes(msgspec.json.encode(services.receipts.public_keys()))
-    _place(folder, SHEET).write_bytes(await in_thread(print_visit, dossier, folder, now))
+    _place(folder, SHEET).write_bytes(await in_thread(render_visit_pdf, dossier, folder, now))
     manifest = canonical_json(_manifest(dossier, await in_thread(_files, folder), now))
     _place(folder, MANIFEST).write_bytes(manifest)
     statement = {
@@ -108,7 +108,7 @@ async def _write_papers(services: Services, dossier: Dossier, folder: Path, now:
     _place(folder, SIGNATURE).write_text(services.receipts.sign(statement))
 
 
-def _manifest(dossier: Dossier, files: list[_File], now: datetime) -> Told:
+def _manifest(dossier: Dossier, files: list[_File], now: datetime) -> JsonObject:
     told: dict[str, Any] = {"format": FORMAT, "madeAt": now, **dossier.told}
     told["files"] = [{"name": one.name, "sha256": one.sha256, "sizeBytes": one.size_bytes} for one in files]
     return told

@@ -21,20 +21,20 @@ from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.review import Decision, Finding
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
-from server.photos.watermarks import area_names, case_number
+from server.photos.watermarks import list_area_names, find_case_number
 from server.spotchecks.blinding import require_not_blinded
 
-Told = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 @runtime_checkable  # a route asks for one, and Litestar looks at what it is given
-class SayFinding(Protocol):
+class RenderFinding(Protocol):
     """A doubt as a person reads it, by language. The words belong to the room of review."""
 
     def __call__(self, code: str, facts: dict[str, Any]) -> dict[str, str]: ...
 
 
-class PhotoHeld(NamedTuple):
+class PhotoSource(NamedTuple):
     evidence_id: UUID
     sha256: str
     media_type: str | None
@@ -48,12 +48,12 @@ class Dossier(Struct):
 
     visit_id: UUID
     receipt: str
-    told: Told
-    photos: list[PhotoHeld]
+    told: JsonObject
+    photos: list[PhotoSource]
     member_names: dict[str, str]
 
 
-async def open_dossier(session: AsyncSession, caller: Caller | None, visit_id: UUID, say: SayFinding) -> Dossier:
+async def load_dossier(session: AsyncSession, caller: Caller | None, visit_id: UUID, say: RenderFinding) -> Dossier:
     """Gather it, and note who took it. `caller` None is whoever runs the command line.
 
     Raises `thing.not_found` outside the caller's scope, `review.blind` for who is on the way to check the visit,
@@ -100,7 +100,7 @@ async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UU
     return visit
 
 
-def _tell_visit(visit: Visit) -> Told:
+def _tell_visit(visit: Visit) -> JsonObject:
     return {
         "id": visit.id,
         "state": visit.state,
@@ -125,7 +125,7 @@ async def _versions(session: AsyncSession, visit_id: UUID) -> list[VisitVersion]
     return list(await session.scalars(rows))
 
 
-def _tell_version(one: VisitVersion) -> Told:
+def _tell_version(one: VisitVersion) -> JsonObject:
     return {
         "version": one.number,
         "deviceId": one.device_id,
@@ -137,23 +137,23 @@ def _tell_version(one: VisitVersion) -> Told:
     }
 
 
-async def _tell_household(session: AsyncSession, household: Household, visit: Visit) -> Told:
+async def _tell_household(session: AsyncSession, household: Household, visit: Visit) -> JsonObject:
     home = None
     if household.latitude is not None:
         home = {"latitude": household.latitude, "longitude": household.longitude, "datum": household.datum}
     return {
         "id": household.id,
         "number": household.number,
-        "caseNumber": await case_number(session, household.id),
+        "caseNumber": await find_case_number(session, household.id),
         "headName": household.head_name,
         "address": household.address,
-        "areaNames": await area_names(session, visit.area_code),
+        "areaNames": await list_area_names(session, visit.area_code),
         "home": home,
     }
 
 
-async def _checklist(session: AsyncSession, visit: Visit) -> Told:
-    body: Told = found(
+async def _checklist(session: AsyncSession, visit: Visit) -> JsonObject:
+    body: JsonObject = found(
         await session.scalar(
             select(ChecklistTemplate.body).where(
                 ChecklistTemplate.code == visit.checklist_code, ChecklistTemplate.version == visit.checklist_version
@@ -163,7 +163,7 @@ async def _checklist(session: AsyncSession, visit: Visit) -> Told:
     return body
 
 
-async def _investigators(session: AsyncSession, visit: Visit) -> list[Told]:
+async def _investigators(session: AsyncSession, visit: Visit) -> list[JsonObject]:
     rows = await session.execute(
         select(Staff.id, Staff.name)
         .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
@@ -173,14 +173,14 @@ async def _investigators(session: AsyncSession, visit: Visit) -> list[Told]:
     return [{"staffId": one, "name": name, "isAuthor": one == visit.author_id} for one, name in rows]
 
 
-def _fixes(visit: Visit, attestations: list[Attestation]) -> list[Told]:
+def _fixes(visit: Visit, attestations: list[Attestation]) -> list[JsonObject]:
     """Where each investigator says they stood, and when."""
     author = [(visit.author_id, moment, visit.document.get(f"{moment}Fix")) for moment in ("start", "end")]
     others = [(one.staff_id, "attested", one.document.get("fix")) for one in attestations]
     return [{"staffId": who, "moment": moment, "fix": fix} for who, moment, fix in (*author, *others) if fix]
 
 
-def _tell_attestation(one: Attestation) -> Told:
+def _tell_attestation(one: Attestation) -> JsonObject:
     return {
         "id": one.id,
         "staffId": one.staff_id,
@@ -213,7 +213,7 @@ async def _tombstones(session: AsyncSession, claims: list[Evidence]) -> dict[UUI
     return {erased[one.sha256, one.erased_at]: one for one in rows}
 
 
-def _tell_photo(one: Evidence, photo: Photo | None, tombstone: PhotoTombstone | None) -> Told:
+def _tell_photo(one: Evidence, photo: Photo | None, tombstone: PhotoTombstone | None) -> JsonObject:
     return {
         "id": one.id,
         "questionId": one.question_id,
@@ -230,7 +230,7 @@ def _tell_photo(one: Evidence, photo: Photo | None, tombstone: PhotoTombstone | 
     }
 
 
-def _tell_tombstone(one: PhotoTombstone) -> Told:
+def _tell_tombstone(one: PhotoTombstone) -> JsonObject:
     return {
         "at": one.erased_at,
         "rule": one.rule,
@@ -240,8 +240,8 @@ def _tell_tombstone(one: PhotoTombstone) -> Told:
     }
 
 
-def _hold(one: Evidence, photo: Photo | None) -> PhotoHeld:
-    return PhotoHeld(
+def _hold(one: Evidence, photo: Photo | None) -> PhotoSource:
+    return PhotoSource(
         evidence_id=one.id,
         sha256=one.sha256,
         media_type=photo.media_type if photo else None,
@@ -251,7 +251,7 @@ def _hold(one: Evidence, photo: Photo | None) -> PhotoHeld:
     )
 
 
-async def _findings(session: AsyncSession, visit_id: UUID, say: SayFinding) -> list[Told]:
+async def _findings(session: AsyncSession, visit_id: UUID, say: RenderFinding) -> list[JsonObject]:
     """Those no longer so are told too, as such."""
     rows = await session.scalars(select(Finding).where(Finding.visit_id == visit_id).order_by(Finding.id))
     return [
@@ -271,7 +271,7 @@ async def _findings(session: AsyncSession, visit_id: UUID, say: SayFinding) -> l
     ]
 
 
-async def _decisions(session: AsyncSession, visit_id: UUID) -> list[Told]:
+async def _decisions(session: AsyncSession, visit_id: UUID) -> list[JsonObject]:
     rows = await session.execute(
         select(Decision, Staff.name)
         .join(Staff, Staff.id == Decision.reviewer_id)
@@ -295,7 +295,7 @@ async def _decisions(session: AsyncSession, visit_id: UUID) -> list[Told]:
     ]
 
 
-async def _entries(session: AsyncSession, things: list[UUID]) -> list[Told]:
+async def _entries(session: AsyncSession, things: list[UUID]) -> list[JsonObject]:
     """The trail of the visit, its attestations and its photos, oldest first."""
     rows = await session.scalars(
         select(AuditEntry)
@@ -322,7 +322,7 @@ async def _entries(session: AsyncSession, things: list[UUID]) -> list[Told]:
     ]
 
 
-async def _newest_seal(session: AsyncSession) -> Told | None:
+async def _newest_seal(session: AsyncSession) -> JsonObject | None:
     """Entries above `lastEntryId` were not sealed yet when the bundle was made."""
     seal = await session.scalar(select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1))
     if seal is None:

@@ -17,11 +17,11 @@ from server.core.paging import Page
 from server.core.threads import in_thread
 from server.core.tokens import utc_now
 from server.evidence.bundle import export_bundle
-from server.evidence.dossier import SayFinding
+from server.evidence.dossier import RenderFinding
 from server.http.exports import Columns, export_of
 from server.photos import failed, retention
-from server.photos.failed import ParkedPhoto
-from server.photos.retention import OutdatedPhoto, RuleLine
+from server.photos.failed import FailedPhoto
+from server.photos.retention import OutdatedPhoto, RetentionLine
 
 _PIECE_BYTES = 256 * 1024
 
@@ -48,7 +48,7 @@ async def export_visit(
     officer: Officer,
     session: Session,
     services: ServicesDep,
-    say_finding: NamedDependency[SayFinding],
+    say_finding: NamedDependency[RenderFinding],
 ) -> Stream:
     await session.close()  # photos are fetched with no transaction open
     file = TemporaryFile()  # noqa: SIM115  closed by whoever pours it out
@@ -76,8 +76,8 @@ async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
 @get("/parked-photos", responses=SIGNED, description="Photos whose examination failed for good, and why.")
 async def list_parked_photos(
     officer: Officer, session: Session, cursor: FromQuery[str | None] = None
-) -> Page[ParkedPhoto]:
-    return await failed.list_parked(session, officer, cursor)
+) -> Page[FailedPhoto]:
+    return await failed.list_failed(session, officer, cursor)
 
 
 export_parked_photos = export_of(
@@ -102,7 +102,7 @@ export_parked_photos = export_of(
     description="Have a parked photo examined again.",
 )
 async def try_photo_again(evidence_id: FromPath[UUID], officer: Officer, session: Session) -> None:
-    await failed.try_again(session, officer, evidence_id)
+    await failed.retry_photo(session, officer, evidence_id)
 
 
 Moment = Annotated[datetime | None, QueryParameter(name="at", description="What would go then; now unless told.")]
@@ -113,7 +113,7 @@ Moment = Annotated[datetime | None, QueryParameter(name="at", description="What 
     responses=SIGNED,
     description="What `sweep-photos` would delete, by rule. For administrators, of their areas; changes nothing.",
 )
-async def preview_retention(caller: CallerDep, services: ServicesDep, at: Moment = None) -> list[RuleLine]:
+async def preview_retention(caller: CallerDep, services: ServicesDep, at: Moment = None) -> list[RetentionLine]:
     return await retention.preview(services.sessions, at or utc_now(), _administered(caller))
 
 

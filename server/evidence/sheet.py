@@ -16,7 +16,7 @@ import typst
 
 from server.checklists.template import INCOME_KINDS, Column, Question, Template
 from server.core.tokens import receipt_short_code
-from server.evidence.dossier import Dossier, Told
+from server.evidence.dossier import Dossier, JsonObject
 from server.photos.watermarks import CHINA
 
 _SHEETS = Path(__file__).parent / "sheets"
@@ -54,7 +54,7 @@ HELD: dict[str, str] = {
 }
 
 
-def print_visit(dossier: Dossier, folder: Path, now: datetime) -> bytes:
+def render_visit_pdf(dossier: Dossier, folder: Path, now: datetime) -> bytes:
     """A4 PDF. `folder` holds the renditions under the names that the dossier's photos tell."""
     facts = _tell(dossier, now)
     with TemporaryDirectory(prefix="zoufang-") as name:
@@ -74,7 +74,7 @@ def print_visit(dossier: Dossier, folder: Path, now: datetime) -> bytes:
     return printed
 
 
-def _tell(dossier: Dossier, now: datetime) -> Told:
+def _tell(dossier: Dossier, now: datetime) -> JsonObject:
     told = dossier.told
     visit, household = told["visit"], told["household"]
     numbers = {str(one["id"]): number for number, one in enumerate(told["photos"], 1)}
@@ -100,7 +100,7 @@ def _tell(dossier: Dossier, now: datetime) -> Told:
     }
 
 
-def _amendments(told: Told) -> list[list[str]]:
+def _amendments(told: JsonObject) -> list[list[str]]:
     after = [*told["earlierVersions"], told["visit"]][1:]
     return [
         [f"第 {number} 次", _time(one["submittedAt"]), one["document"]["amendment"]["reason"]]
@@ -108,7 +108,7 @@ def _amendments(told: Told) -> list[list[str]]:
     ]
 
 
-def _facts(visit: Told, household: Told) -> list[list[str]]:
+def _facts(visit: JsonObject, household: JsonObject) -> list[list[str]]:
     document = visit["document"]
     present = "、".join(one.get("name", "") for one in document.get("familyPresent", []))
     return [
@@ -126,20 +126,20 @@ def _facts(visit: Told, household: Told) -> list[list[str]]:
     ]
 
 
-def _person(one: Told, told: Told) -> list[str]:
+def _person(one: JsonObject, told: JsonObject) -> list[str]:
     attested = next((word["attestedAt"] for word in told["attestations"] if word["staffId"] == one["staffId"]), None)
     if one["isAuthor"]:
         return [one["name"], "提交人", _time(told["visit"]["submittedAt"])]
     return [one["name"], "共同调查人", _time(attested) if attested else "尚未确认"]
 
 
-def _fix(one: Told, told: Told) -> list[str]:
+def _fix(one: JsonObject, told: JsonObject) -> list[str]:
     who = next((person["name"] for person in told["investigators"] if person["staffId"] == one["staffId"]), "—")
     fix = one["fix"]
     return [who, MOMENTS[one["moment"]], *_place(fix), _time(fix.get("capturedAt"))]
 
 
-def _place(fix: Told) -> list[str]:
+def _place(fix: JsonObject) -> list[str]:
     accuracy = fix.get("accuracyM")
     return [
         f"{fix['latitude']:.6f}，{fix['longitude']:.6f}",
@@ -148,7 +148,7 @@ def _place(fix: Told) -> list[str]:
     ]
 
 
-def _photo(one: Told, numbers: dict[str, int], told: Told) -> Told:
+def _photo(one: JsonObject, numbers: dict[str, int], told: JsonObject) -> JsonObject:
     facts = one["facts"] or {}
     return {
         "number": numbers[str(one["id"])],
@@ -161,7 +161,7 @@ def _photo(one: Told, numbers: dict[str, int], told: Told) -> Told:
     }
 
 
-def _what_it_shows(one: Told, told: Told) -> str:
+def _what_it_shows(one: JsonObject, told: JsonObject) -> str:
     """The question it was taken for, or else the one that is answered with it."""
     answers = told["visit"]["document"].get("answers", {})
     questions = list(_questions(told))
@@ -175,12 +175,12 @@ def _what_it_shows(one: Told, told: Told) -> str:
     return first.label.zh if first else str(one["questionId"])
 
 
-def _questions(told: Told) -> Iterator[Question]:
+def _questions(told: JsonObject) -> Iterator[Question]:
     for section in msgspec.convert(told["checklist"], Template).sections:
         yield from section.questions
 
 
-def _standing(findings: list[Told]) -> list[Told]:
+def _standing(findings: list[JsonObject]) -> list[JsonObject]:
     """Those that still hold, the gravest first, as the desk shows them."""
     order = list(SEVERITIES)
     return sorted(
@@ -189,13 +189,13 @@ def _standing(findings: list[Told]) -> list[Told]:
     )
 
 
-def _finding(one: Told, numbers: dict[str, int]) -> list[str]:
+def _finding(one: JsonObject, numbers: dict[str, int]) -> list[str]:
     photo = f"（照片 {numbers[str(one['evidenceId'])]}）" if str(one["evidenceId"]) in numbers else ""
     severity = _word(SEVERITIES, one["severity"])
     return [severity, one["zh"] + photo, SETTLED.get(one["settledAs"] or "", "未处理")]
 
 
-def _decision(one: Told) -> list[str]:
+def _decision(one: JsonObject) -> list[str]:
     undone = f"（{_time(one['undoneAt'])} 撤回）" if one["undoneAt"] else ""
     outcome = _word(OUTCOMES, one["outcome"])
     return [_time(one["decidedAt"]), one["reviewerName"], outcome + undone, one["reason"] or "—"]
@@ -204,7 +204,7 @@ def _decision(one: Told) -> list[str]:
 # -- answers, in the words of the checklist
 
 
-def _sections(told: Told, members: dict[str, str], numbers: dict[str, int]) -> Iterator[Told]:
+def _sections(told: JsonObject, members: dict[str, str], numbers: dict[str, int]) -> Iterator[JsonObject]:
     answers = told["visit"]["document"].get("answers", {})
     words = _Words(members, numbers)
     for section in msgspec.convert(told["checklist"], Template).sections:
@@ -256,7 +256,7 @@ class _Words:
                 return "\n".join(f"{one['signerName']}（{self._say_photos([one['evidenceId']])}）" for one in value)
         return str(value)
 
-    def _say_member(self, table: Question, row: Told) -> str:
+    def _say_member(self, table: Question, row: JsonObject) -> str:
         said = "；".join(
             f"{column.label.zh} {self.say(column, row[column.id])}" for column in table.columns if column.id in row
         )
@@ -270,7 +270,7 @@ def _label(cell: Column, code: str) -> str:
     return next((one.label.zh for one in cell.choices if one.code == code), code)
 
 
-def _say_income(row: Told) -> str:
+def _say_income(row: JsonObject) -> str:
     kind = INCOME_KINDS[row["kind"]][0]
     said = [f"申报 {row['declaredFen'] / _FEN:,.2f} 元"] if row.get("declaredFen") is not None else []
     said += [f"核实 {row['foundFen'] / _FEN:,.2f} 元"] if row.get("foundFen") is not None else []

@@ -1,7 +1,7 @@
-"""Who holds which household: granting, taking away, handing over, as a log that phones hear of.
+"""Who holds which household: assign, reassign, revoke, as a log that the feed follows.
 
-Every operation locks its households first (see `publish_change`), so that a document written at the same time is
-either seen here or sees the new holder. What was recorded before a household was lost is still accepted.
+Every operation locks its households first (see `publish_change`), so that a document written at the same time either
+is seen here or sees the new holder. Visits made before a household was revoked are still accepted.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff, StaffRole
 from server.sync_feed.publish import publish_change
 
-# Whoever may decide on caseloads, within their own area.
+# Who decides on caseloads, within their own areas.
 CASELOAD_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 Reason = Annotated[LongText, Meta(min_length=1)]
 Households = Annotated[list[UUID], Meta(min_length=1, max_length=500)]
@@ -37,14 +37,14 @@ class AssignHouseholds(RequestBody):
 
 
 class ReassignHouseholds(AssignHouseholds, kw_only=True):
-    """Neither `household_ids` nor `area_code`: everything the first one holds."""
+    """Without `household_ids` and `area_code`: everything that `from_staff_id` holds."""
 
     from_staff_id: UUID
     reason: Reason
 
 
 class RevokeHouseholds(RequestBody):
-    """Neither `household_ids` nor `area_code`: everything the person holds, as when they leave."""
+    """Without `household_ids` and `area_code`: everything the person holds, as when they leave."""
 
     from_staff_id: UUID
     reason: Reason
@@ -53,45 +53,47 @@ class RevokeHouseholds(RequestBody):
 
 
 class CaseloadChanged(ResponseBody):
-    """How many households came to somebody, and how many were taken; those already so do not count."""
+    """How many households were granted and revoked; those that were so before do not count."""
 
     granted: int
     revoked: int
 
 
-async def assign(session: AsyncSession, caller: Caller, told: AssignHouseholds, now: datetime) -> CaseloadChanged:
-    """Give households to a person, who may share them with others. Repeating it changes nothing.
+async def assign(session: AsyncSession, caller: Caller, request: AssignHouseholds, now: datetime) -> CaseloadChanged:
+    """Give households to a person, who may share them with others. Idempotent.
 
-    Raises `thing.not_found` when a household or the person is outside the caller's area,
+    Raise `thing.not_found` when a household or the person is outside the caller's area,
     `caseload.nothing_named` when neither households nor a village are named.
     """
     require(caller, CASELOAD_ROLES)
-    await _find_holder(session, caller, told.to_staff_id)
-    homes = await _lock(session, caller, told.household_ids, told.area_code)
-    granted = await _grant(session, caller, homes, told.to_staff_id, now)
-    await _tell(session, granted, None)
-    await _notify(session, granted, told.to_staff_id, now)
+    await _find_holder(session, caller, request.to_staff_id)
+    households = await _lock(session, caller, request.household_ids, request.area_code)
+    granted = await _grant(session, caller, households, request.to_staff_id, now)
+    await _publish(session, granted, None)
+    await _notify(session, granted, request.to_staff_id, now)
     return CaseloadChanged(granted=len(granted), revoked=0)
 
 
-async def reassign(session: AsyncSession, caller: Caller, told: ReassignHouseholds, now: datetime) -> CaseloadChanged:
-    """Hand over from one person to another, of the households named those that the first one holds."""
+async def reassign(
+    session: AsyncSession, caller: Caller, request: ReassignHouseholds, now: datetime
+) -> CaseloadChanged:
+    """Hand over from one person to another those of the named households that the first person holds."""
     require(caller, CASELOAD_ROLES)
-    await _find_holder(session, caller, told.to_staff_id)
-    homes = await _lock_named(session, caller, told)
-    revoked = await _revoke(session, caller, homes, told.from_staff_id, told.reason, now)
-    granted = await _grant(session, caller, revoked, told.to_staff_id, now)
-    await _tell(session, revoked, told.reason)
-    await _notify(session, granted, told.to_staff_id, now)
+    await _find_holder(session, caller, request.to_staff_id)
+    households = await _lock_named(session, caller, request)
+    revoked = await _revoke(session, caller, households, request.from_staff_id, request.reason, now)
+    granted = await _grant(session, caller, revoked, request.to_staff_id, now)
+    await _publish(session, revoked, request.reason)
+    await _notify(session, granted, request.to_staff_id, now)
     return CaseloadChanged(granted=len(granted), revoked=len(revoked))
 
 
-async def revoke(session: AsyncSession, caller: Caller, told: RevokeHouseholds, now: datetime) -> CaseloadChanged:
-    """Take households from a person; only that person's phones lose them, and are told the reason."""
+async def revoke(session: AsyncSession, caller: Caller, request: RevokeHouseholds, now: datetime) -> CaseloadChanged:
+    """Revoke households from a person; only that person's phones lose them, with the reason."""
     require(caller, CASELOAD_ROLES)
-    homes = await _lock_named(session, caller, told)
-    revoked = await _revoke(session, caller, homes, told.from_staff_id, told.reason, now)
-    await _tell(session, revoked, told.reason)
+    households = await _lock_named(session, caller, request)
+    revoked = await _revoke(session, caller, households, request.from_staff_id, request.reason, now)
+    await _publish(session, revoked, request.reason)
     return CaseloadChanged(granted=0, revoked=len(revoked))
 
 
@@ -120,18 +122,18 @@ async def _lock(
         raise Problem("caseload.nothing_named")
     rows = select(Household).where(in_areas(Household.area_code, caller, CASELOAD_ROLES))
     rows = rows.where(Household.id.in_(ids)) if ids is not None else rows.where(Household.area_code == area_code)
-    homes = list(await session.scalars(rows.order_by(Household.id).with_for_update()))
-    if not homes or (ids is not None and len(homes) != len(set(ids))):
+    households = list(await session.scalars(rows.order_by(Household.id).with_for_update()))
+    if not households or (ids is not None and len(households) != len(set(ids))):
         raise Problem("thing.not_found")
-    return homes
+    return households
 
 
 async def _lock_named(
-    session: AsyncSession, caller: Caller, told: ReassignHouseholds | RevokeHouseholds
+    session: AsyncSession, caller: Caller, request: ReassignHouseholds | RevokeHouseholds
 ) -> list[Household]:
-    if told.household_ids is None and told.area_code is None:
-        return await _lock_held(session, caller, told.from_staff_id)
-    return await _lock(session, caller, told.household_ids, told.area_code)
+    if request.household_ids is None and request.area_code is None:
+        return await _lock_held(session, caller, request.from_staff_id)
+    return await _lock(session, caller, request.household_ids, request.area_code)
 
 
 async def _lock_held(session: AsyncSession, caller: Caller, staff_id: UUID) -> list[Household]:
@@ -147,45 +149,58 @@ async def _lock_held(session: AsyncSession, caller: Caller, staff_id: UUID) -> l
 
 
 async def _grant(
-    session: AsyncSession, caller: Caller, homes: Sequence[Household], staff_id: UUID, now: datetime
+    session: AsyncSession, caller: Caller, households: Sequence[Household], staff_id: UUID, now: datetime
 ) -> list[Household]:
-    holds = {one.household_id for one in await session.scalars(_open_lines(homes, staff_id))}
-    fresh = [one for one in homes if one.id not in holds]
-    for one in fresh:
-        session.add(Caseload(household_id=one.id, staff_id=staff_id, granted_at=now, granted_by=caller.id))
+    rows = await session.scalars(_current_rows(households, staff_id))
+    holds = {row.household_id for row in rows}
+    granted = [household for household in households if household.id not in holds]
+    for household in granted:
+        session.add(Caseload(household_id=household.id, staff_id=staff_id, granted_at=now, granted_by=caller.id))
         audit.record(
-            session, caller, "caseload.granted", "household", one.id, area_code=one.area_code, staff=str(staff_id)
+            session,
+            caller,
+            "caseload.granted",
+            "household",
+            household.id,
+            area_code=household.area_code,
+            staff=str(staff_id),
         )
-    await session.flush()  # the feed's audience is read from these lines
-    return fresh
+    await session.flush()  # publish_change reads these rows
+    return granted
 
 
 async def _revoke(
-    session: AsyncSession, caller: Caller, homes: Sequence[Household], staff_id: UUID, reason: str, now: datetime
+    session: AsyncSession, caller: Caller, households: Sequence[Household], staff_id: UUID, reason: str, now: datetime
 ) -> list[Household]:
-    lines = {one.household_id: one for one in await session.scalars(_open_lines(homes, staff_id))}
-    lost = [one for one in homes if one.id in lines]
-    for one in lost:
-        line = lines[one.id]
-        line.revoked_at, line.revoked_by, line.revoke_reason = now, caller.id, reason
+    rows = {row.household_id: row for row in await session.scalars(_current_rows(households, staff_id))}
+    revoked = [household for household in households if household.id in rows]
+    for household in revoked:
+        row = rows[household.id]
+        row.revoked_at, row.revoked_by, row.revoke_reason = now, caller.id, reason
         audit.record(
-            session, caller, "caseload.revoked", "household", one.id, area_code=one.area_code, staff=str(staff_id)
+            session,
+            caller,
+            "caseload.revoked",
+            "household",
+            household.id,
+            area_code=household.area_code,
+            staff=str(staff_id),
         )
-    await session.flush()  # the feed's audience is read from these lines
-    return lost
+    await session.flush()  # publish_change reads these rows
+    return revoked
 
 
-def _open_lines(homes: Sequence[Household], staff_id: UUID) -> Select[Caseload]:
+def _current_rows(households: Sequence[Household], staff_id: UUID) -> Select[Caseload]:
     return select(Caseload).where(
-        Caseload.household_id.in_([one.id for one in homes]),
+        Caseload.household_id.in_([household.id for household in households]),
         Caseload.staff_id == staff_id,
         Caseload.revoked_at.is_(None),
     )
 
 
-async def _tell(session: AsyncSession, homes: Sequence[Household], reason: str | None) -> None:
-    """The household goes with all that hangs on it: what it holds itself, and the visits due there."""
-    ids = [one.id for one in homes]
+async def _publish(session: AsyncSession, households: Sequence[Household], reason: str | None) -> None:
+    """Publish the households and the visits due there."""
+    ids = [household.id for household in households]
     if not ids:
         return
     due = await session.scalars(select(Assignment.id).where(Assignment.household_id.in_(ids)))
@@ -193,15 +208,15 @@ async def _tell(session: AsyncSession, homes: Sequence[Household], reason: str |
     await publish_change(session, "assignments", list(due), reason=reason)
 
 
-async def _notify(session: AsyncSession, homes: Sequence[Household], staff_id: UUID, now: datetime) -> None:
-    """Whoever was given homes hears of it once, however many."""
-    if homes:
+async def _notify(session: AsyncSession, households: Sequence[Household], staff_id: UUID, now: datetime) -> None:
+    """Notify a person once, however many households were granted."""
+    if households:
         await jobs.defer(
             session,
             "notifications.tell",
             kind="assigned",
             thing=f"caseload:{now.isoformat()}",
-            area_code=homes[0].area_code,
+            area_code=households[0].area_code,
             staff_ids=[str(staff_id)],
-            facts={"count": len(homes)},
+            facts={"count": len(households)},
         )

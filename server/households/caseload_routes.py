@@ -1,4 +1,4 @@
-"""`/desk/v1`: caseloads, the phones of the office, and what their sync left over."""
+"""`/desk/v1/caseload`: assign, reassign and revoke households."""
 
 from litestar import Router, post
 from litestar.params import JSONBody

@@ -1,4 +1,4 @@
-"""Relatives on staff (近亲属备案): whom a household has declared has no hand in its case, whatever their role."""
+"""Conflicts of interest (近亲属备案): a declared relative of a household takes no part in its case."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -12,14 +12,14 @@ from server.models.cases import CaseFile, RelativeOnStaff
 
 
 async def require_no_conflict_of_interest(session: AsyncSession, caller: Caller, household_id: UUID) -> None:
-    """Raises `case.own_relative`. Relatives are declared by name: a namesake is kept away too, others are there."""
+    """Raise `case.own_relative`. Relatives are declared by name, so a namesake is excluded too; colleagues can act."""
     await _refuse(session, caller, RelativeOnStaff.household_id == household_id)
 
 
 async def require_no_conflict_of_interest_in_cases(
     session: AsyncSession, caller: Caller, case_ids: Collection[UUID]
 ) -> None:
-    """As of one household: whoever is named by any of these cases' households has no hand in what moves them all."""
+    """Raise `case.own_relative` when any household of these cases declared the caller."""
     households = select(CaseFile.household_id).where(CaseFile.id.in_(case_ids))
     await _refuse(session, caller, RelativeOnStaff.household_id.in_(households))
 

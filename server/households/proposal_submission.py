@@ -1,4 +1,4 @@
-"""Proposals: what a caseworker would change about a household. It changes nothing until an officer accepts it."""
+"""Proposals from a phone: a change of the register that a caseworker suggests and an officer decides."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,35 +24,35 @@ from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, V
 async def apply_proposals(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[ProposalDocument]]
 ) -> list[Verdict]:
-    """Until it is decided its author may change or withdraw it (`_deleted`); then it stands as it is."""
+    """Store proposals. Until it is decided, its author may change a proposal or withdraw it (`_deleted`)."""
     del services
     now = utc_now()
     stored = {
-        one.id: one
-        for one in await session.scalars(
+        proposal.id: proposal
+        for proposal in await session.scalars(
             select(Proposal)
             .where(Proposal.id.in_([row.document.id for row in rows]))
             .order_by(Proposal.id)
             .with_for_update()
         )
     }
-    known = await _households(session, caller, {row.document.household_id for row in rows})
+    reachable = await _reachable_households(session, caller, {row.document.household_id for row in rows})
     verdicts = []
     for row in rows:
-        verdict = _judge(stored.get(row.document.id), known, caller, row)
+        verdict = _judge(stored.get(row.document.id), reachable, caller, row)
         verdicts.append(verdict or await _write(session, caller, stored.get(row.document.id), row, now))
     return verdicts
 
 
-async def _households(session: AsyncSession, caller: Caller, ids: set[UUID]) -> set[UUID]:
-    """Those the caller holds, once held (the phone may come late), or covers by area."""
+async def _reachable_households(session: AsyncSession, caller: Caller, ids: set[UUID]) -> set[UUID]:
+    """Return the households that the caller holds, formerly held (a phone may sync late), or covers by area."""
     held = select(Caseload.household_id).where(Caseload.staff_id == caller.id)
     mine = or_(Household.id.in_(held), in_areas(Household.area_code, caller, DESK_ROLES))
     return set(await session.scalars(select(Household.id).where(Household.id.in_(ids), mine)))
 
 
 def _judge(
-    stored: Proposal | None, known: set[UUID], caller: Caller, row: Incoming[ProposalDocument]
+    stored: Proposal | None, reachable: set[UUID], caller: Caller, row: Incoming[ProposalDocument]
 ) -> Verdict | None:
     if stored is not None:
         if stored.author_id != caller.id:
@@ -62,7 +62,7 @@ def _judge(
             return verdict
         if stored.decided_at is not None:
             return Conflict(Problem("proposal.decided"))
-    if row.document.household_id not in known:
+    if row.document.household_id not in reachable:
         return Quarantine(Problem("visit.household_unknown"))
     return None
 
@@ -75,7 +75,7 @@ async def _write(
         "author_id": caller.id,
         "device_id": caller.device_id,
         "state": "withdrawn" if row.document.deleted else "proposed",
-        "document": row.told,
+        "document": row.raw,
         "content_hash": row.content_hash,
         "received_at": now,
     }
@@ -85,10 +85,10 @@ async def _write(
     else:
         fresh = insert(Proposal).values(id=row.document.id, **columns).on_conflict_do_nothing().returning(Proposal.id)
         if await session.scalar(fresh) is None:
-            twin = await session.get_one(Proposal, row.document.id)
-            return judge(row, twin.content_hash) or Conflict()
+            duplicate = await session.get_one(Proposal, row.document.id)
+            return judge(row, duplicate.content_hash) or Conflict()
     audit.record(session, caller, f"proposal.{columns['state']}", "proposal", row.document.id)
-    await session.flush()  # announce reads it
+    await session.flush()  # publish_change reads it
     await publish_change(session, "proposals", [row.document.id])
     return Applied()
 
@@ -98,15 +98,15 @@ async def load_proposals(session: AsyncSession, caller: Caller, ids: Sequence[UU
         readable(Proposal, caller).where(Proposal.id.in_(ids), Proposal.author_id == caller.id)
     )
     return {
-        str(one.id): {
+        str(proposal.id): {
             "_deleted": False,
-            **one.document,
+            **proposal.document,
             "server": {
-                "state": one.state,
-                "reason": one.reason,
-                "receivedAt": one.received_at.isoformat(),
-                "decidedAt": one.decided_at.isoformat() if one.decided_at else None,
+                "state": proposal.state,
+                "reason": proposal.reason,
+                "receivedAt": proposal.received_at.isoformat(),
+                "decidedAt": proposal.decided_at.isoformat() if proposal.decided_at else None,
             },
         }
-        for one in rows
+        for proposal in rows
     }

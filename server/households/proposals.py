@@ -1,4 +1,4 @@
-"""Proposals at the desk: an officer sees what a caseworker would change, beside what stands, and decides."""
+"""Proposals at the desk: an officer compares what a caseworker proposes with the register, and decides."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from server.core.http import BEARER, SIGNED, LongText, Officer, RequestBody, Res
 from server.core.paging import Page, read_cursor, write_cursor
 from server.core.tokens import utc_now
 from server.households.conflicts import require_no_conflict_of_interest
-from server.households.register import keep_first_version, keep_version
+from server.households.versions import keep_first_version, keep_version
 from server.http.exports import export_of, in_words
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
@@ -25,12 +25,12 @@ from server.sync_feed.publish import publish_change
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 LONGEST_PAGE = 200
-# The names on the wire and the columns they change.
+# Wire names and the columns they change.
 MEMBER_COLUMNS = {"health": "health", "labourAbility": "labour_ability", "school": "school", "work": "work"}
 
 
 class Change(ResponseBody):
-    """One thing that would change; `member` names whose it is."""
+    """One proposed change; `member` is the member's name where it concerns one."""
 
     what: str
     member: str | None
@@ -58,7 +58,7 @@ class DecideProposal(RequestBody):
 async def list_proposals(
     session: AsyncSession, caller: Caller, *, state: str, cursor: str | None, limit: int
 ) -> Page[ProposalLine]:
-    """Those in the caller's area, longest waiting first."""
+    """List the proposals of the caller's areas, longest waiting first."""
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
         readable(Proposal, caller)
@@ -74,37 +74,37 @@ async def list_proposals(
     found_rows = (await session.execute(rows)).all()
     page = found_rows[:limit]
     members = await _members(session, {household.id for _, household, _ in page})
-    lines = [_line(one, household, name, members) for one, household, name in page]
+    lines = [_line(proposal, household, name, members) for proposal, household, name in page]
     return Page(items=lines, next_cursor=write_cursor([str(page[-1][0].id)]) if len(found_rows) > limit else None)
 
 
 async def _members(session: AsyncSession, households: set[UUID]) -> dict[UUID, HouseholdMember]:
     rows = await session.scalars(select(HouseholdMember).where(HouseholdMember.household_id.in_(households)))
-    return {one.id: one for one in rows}
+    return {member.id: member for member in rows}
 
 
-def _line(one: Proposal, household: Household, author: str, members: dict[UUID, HouseholdMember]) -> ProposalLine:
+def _line(proposal: Proposal, household: Household, author: str, members: dict[UUID, HouseholdMember]) -> ProposalLine:
     return ProposalLine(
-        id=one.id,
+        id=proposal.id,
         household_id=household.id,
         household_number=household.number,
         head_name=household.head_name,
         author_name=author,
-        note=one.document.get("note", ""),
-        state=one.state,
-        received_at=one.received_at,
-        changes=_changes(one.document["changes"], household, members),
+        note=proposal.document.get("note", ""),
+        state=proposal.state,
+        received_at=proposal.received_at,
+        changes=_compare(proposal.document["changes"], household, members),
     )
 
 
-def _changes(told: dict[str, Any], household: Household, members: dict[UUID, HouseholdMember]) -> list[Change]:
+def _compare(proposed: dict[str, Any], household: Household, members: dict[UUID, HouseholdMember]) -> list[Change]:
     changes = []
-    if told.get("address"):
-        changes.append(Change(what="address", member=None, stands=household.address, proposed=told["address"]))
-    if told.get("place"):
+    if proposed.get("address"):
+        changes.append(Change(what="address", member=None, stands=household.address, proposed=proposed["address"]))
+    if proposed.get("place"):
         stands = {"latitude": household.latitude, "longitude": household.longitude, "datum": household.datum}
-        changes.append(Change(what="place", member=None, stands=stands, proposed=told["place"]))
-    for line in told.get("members", []):
+        changes.append(Change(what="place", member=None, stands=stands, proposed=proposed["place"]))
+    for line in proposed.get("members", []):
         member = members.get(UUID(line["memberId"]))
         changes += [
             Change(what=name, member=member.name, stands=getattr(member, column), proposed=line[name])
@@ -115,50 +115,51 @@ def _changes(told: dict[str, Any], household: Household, members: dict[UUID, Hou
 
 
 async def decide_proposal(
-    session: AsyncSession, caller: Caller, proposal_id: UUID, asked: DecideProposal, now: datetime
+    session: AsyncSession, caller: Caller, proposal_id: UUID, decision: DecideProposal, now: datetime
 ) -> None:
-    """Accept: the household changes, with a version kept, and its phones hear of it. Reject: with a reason.
+    """Accept a proposal, which changes the household and keeps a version, or reject it with a reason.
 
-    The same decision again changes nothing; another one is `proposal.decided`. Nobody decides on their own.
+    Idempotent; raise `proposal.decided` for another decision and `review.own_visit` for one's own proposal.
     """
     require(caller, DECIDERS)
-    one: Proposal = found(
+    proposal: Proposal = found(
         await session.scalar(readable(Proposal, caller).where(Proposal.id == proposal_id).with_for_update())
     )
-    if one.state == asked.outcome and one.decided_by == caller.id:
+    if proposal.state == decision.outcome and proposal.decided_by == caller.id:
         return
-    if one.state != "proposed":
+    if proposal.state != "proposed":
         raise Problem("proposal.decided")
-    if one.author_id == caller.id:
+    if proposal.author_id == caller.id:
         raise Problem("review.own_visit")
-    if asked.outcome == "rejected" and not asked.reason.strip():
+    if decision.outcome == "rejected" and not decision.reason.strip():
         raise Problem("review.reason_required")
-    if asked.outcome == "accepted":
-        await _change_household(session, caller, one, now)
-    one.state, one.decided_by, one.decided_at, one.reason = asked.outcome, caller.id, now, asked.reason
-    await session.flush()  # announce reads it
-    audit.record(session, caller, f"proposal.{asked.outcome}", "proposal", one.id)
-    await publish_change(session, "proposals", [one.id])
+    if decision.outcome == "accepted":
+        await _apply(session, caller, proposal, now)
+    proposal.state, proposal.reason = decision.outcome, decision.reason
+    proposal.decided_by, proposal.decided_at = caller.id, now
+    await session.flush()  # publish_change reads it
+    audit.record(session, caller, f"proposal.{decision.outcome}", "proposal", proposal.id)
+    await publish_change(session, "proposals", [proposal.id])
 
 
-async def _change_household(session: AsyncSession, caller: Caller, one: Proposal, now: datetime) -> None:
-    household = await session.get_one(Household, one.household_id, with_for_update=True)
+async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now: datetime) -> None:
+    household = await session.get_one(Household, proposal.household_id, with_for_update=True)
     await require_no_conflict_of_interest(session, caller, household.id)
     await keep_first_version(session, household, now)
-    told = one.document["changes"]
-    if told.get("address"):
-        household.address = told["address"]
-    if told.get("place"):
-        place = told["place"]
+    proposed = proposal.document["changes"]
+    if proposed.get("address"):
+        household.address = proposed["address"]
+    if proposed.get("place"):
+        place = proposed["place"]
         household.latitude, household.longitude, household.datum = place["latitude"], place["longitude"], place["datum"]
     members = await _members(session, {household.id})
-    for line in told.get("members", []):
+    for line in proposed.get("members", []):
         if (member := members.get(UUID(line["memberId"]))) is not None:
             for name, column in MEMBER_COLUMNS.items():
                 if line.get(name) is not None:
                     setattr(member, column, line[name])
     household.updated_at = now
-    await session.flush()  # the version and the feed read what was just set
+    await session.flush()  # keep_version and publish_change read the new values
     await keep_version(session, caller, household, "采纳走访人员的建议", now)
     audit.record(
         session,
@@ -167,7 +168,7 @@ async def _change_household(session: AsyncSession, caller: Caller, one: Proposal
         "household",
         household.id,
         area_code=household.area_code,
-        proposal=str(one.id),
+        proposal=str(proposal.id),
     )
     await publish_change(session, "households", [household.id])
 
@@ -188,18 +189,18 @@ export_proposals = export_of(
     "/proposals/export",
     "proposals",
     {
-        "户编号": lambda one: one.household_number,
-        "户主": lambda one: one.head_name,
-        "提出人": lambda one: one.author_name,
-        "提出时间": lambda one: one.received_at,
-        "状态": lambda one: {"proposed": "待处理", "accepted": "已采纳", "rejected": "未采纳"}[one.state],
-        "内容": lambda one: [_say_change(change) for change in one.changes],
-        "说明": lambda one: one.note,
+        "户编号": lambda line: line.household_number,
+        "户主": lambda line: line.head_name,
+        "提出人": lambda line: line.author_name,
+        "提出时间": lambda line: line.received_at,
+        "状态": lambda line: {"proposed": "待处理", "accepted": "已采纳", "rejected": "未采纳"}[line.state],
+        "内容": lambda line: [_change_text(change) for change in line.changes],
+        "说明": lambda line: line.note,
     },
 )
 
 
-def _say_change(one: Change) -> str:
+def _change_text(change: Change) -> str:
     what = {
         "address": "地址",
         "place": "位置",
@@ -208,8 +209,8 @@ def _say_change(one: Change) -> str:
         "school": "就学",
         "work": "就业",
     }
-    whose = f"{one.member} " if one.member else ""
-    return f"{whose}{what[one.what]}：{in_words(one.stands) or '（无）'} → {in_words(one.proposed)}"
+    whose = f"{change.member} " if change.member else ""
+    return f"{whose}{what[change.what]}：{in_words(change.stands) or '（无）'} → {in_words(change.proposed)}"
 
 
 @post(

@@ -1,56 +1,54 @@
-"""The household as the desk writes it: members, incomes, bank card, relatives on staff; every version kept.
+"""The household register (一户一档) as the desk writes it: members, incomes, bank card, relatives on staff.
 
-One household, one archive, one number (一户一档). Numbers that name a person are sealed on the way in and
-masked on the way out; opening one is an act of its own, with a reason, and is logged.
+Numbers that identify a person are encrypted when written and masked when read; revealing one is an action of its
+own, with a reason, in the audit trail. Each change keeps the previous version.
 """
 
 import unicodedata
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core import jobs
 from server.core.access import Caller, Role, found, readable, require
 from server.core.database import advisory_lock
-from server.core.differences import Difference, differences
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
-from server.core.http import RequestBody, ResponseBody, ShortText
+from server.core.http import RequestBody, ShortText
 from server.core.id_numbers import IdCheck, check_id, mask_id, mask_phone
 from server.core.sequences import next_number
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
+from server.households.detail import HouseholdDetail, last_version, load_detail
+from server.households.versions import keep_first_version, keep_version
 from server.models.areas import Area
 from server.models.cases import (
     CLOSED_STATES,
     BankAccount,
     CaseFile,
-    HouseholdVersion,
     IncomeItem,
     PropertyItem,
     RelativeOnStaff,
 )
 from server.models.households import Caseload, Household, HouseholdMember
-from server.models.people import ResidentBinding, Staff
+from server.models.people import ResidentBinding
 from server.sync_feed.publish import publish_change
 
 # Errors of a household whose member can't be left out, or is a member elsewhere.
 MEMBER_CONFLICTS = ("household.member_bound", "household.member_known")
 WRITERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 VERIFIERS = frozenset({Role.TOWN_OFFICER})
-REVEALERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 Fen = Annotated[int, Meta(ge=0, le=100_000_000_00)]
 Health = Literal["healthy", "chronic", "serious_illness", "disabled", "severely_disabled"]
 
 
 class MemberBody(RequestBody):
-    """The ID number may be left out for a member who is known already: what is sealed stays."""
+    """Without an ID number an existing member keeps the stored one."""
 
     id: UUID
     name: ShortText
@@ -65,7 +63,7 @@ class MemberBody(RequestBody):
 
 
 class IncomeBody(RequestBody):
-    """`kind` cost is what the law deducts. What was verified is written by the town only."""
+    """`cost` is what the law deducts. Only a town officer writes verified figures."""
 
     id: UUID
     kind: Literal["wage", "business", "property", "transfer", "cost"]
@@ -79,7 +77,7 @@ class IncomeBody(RequestBody):
 
 
 class PropertyBody(RequestBody):
-    """`declared` and `verified`: fen of a deposit, else how many. What was verified is written by the town only."""
+    """`declared` and `verified`: fen of a deposit, a count of anything else. Only a town officer writes `verified`."""
 
     id: UUID
     kind: Literal["home", "vehicle", "deposit", "business", "other"]
@@ -96,7 +94,7 @@ class RelativeBody(RequestBody):
 
 
 class BankBody(RequestBody):
-    """The card may be left out where it is known already."""
+    """Without a card number an existing account keeps the stored one."""
 
     holder_name: ShortText
     bank_name: ShortText
@@ -110,13 +108,13 @@ class Place(RequestBody):
 
 
 class HouseholdBody(RequestBody):
-    """The first member is the head. The phone may be left out where it is known already."""
+    """The first member is the head. Without a phone number the stored one stays."""
 
     members: Annotated[list[MemberBody], Meta(min_length=1, max_length=30)]
     address: ShortText
     phone: Annotated[str, Meta(max_length=30)] | None = None
     place: Place | None = None
-    # How often the home is visited follows from it; written by the town only, and left as it is without.
+    # Decides how often the household is visited. Only a town officer writes it; without it the stored one stays.
     class_: Literal["A", "B", "C"] | None = msgspec.field(default=None, name="class")
     incomes: Annotated[list[IncomeBody], Meta(max_length=100)] = []
     properties: Annotated[list[PropertyBody], Meta(max_length=50)] = []
@@ -129,105 +127,19 @@ class ChangeHousehold(RequestBody):
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
-class MemberPage(ResponseBody):
-    id: UUID
-    name: str
-    relation: str
-    sex: str
-    born_on: date
-    id_number_mask: str | None
-    health: str | None
-    labour_ability: str | None
-    school: str | None
-    work: str | None
-
-
-class IncomePage(ResponseBody):
-    id: UUID
-    member_id: UUID | None
-    kind: str
-    category: str
-    period: str
-    declared_fen: int
-    verified_fen: int | None
-    started_on: date | None
-    ended_on: date | None
-
-
-class PropertyPage(ResponseBody):
-    id: UUID
-    member_id: UUID | None
-    kind: str
-    note: str
-    declared: int
-    verified: int | None
-
-
-class RelativePage(ResponseBody):
-    name: str
-    office: str
-    relation: str
-    declared_on: date
-
-
-class HouseholdPage(ResponseBody):
-    """`version` goes back as `If-Match`; 0 before the desk ever changed it."""
-
-    id: UUID
-    number: str
-    version: int
-    area_code: str
-    address: str
-    phone_mask: str | None
-    latitude: float | None
-    longitude: float | None
-    datum: str
-    relative_on_staff: bool
-    class_: str | None = msgspec.field(name="class")
-    monthly_amount_fen: int | None
-    members: list[MemberPage]
-    incomes: list[IncomePage]
-    properties: list[PropertyPage]
-    relatives: list[RelativePage]
-    bank_holder: str | None
-    bank_name: str | None
-    card_mask: str | None
-
-
-class VersionLine(ResponseBody):
-    version: int
-    at: datetime
-    reason: str
-    actor_id: UUID | None
-    actor_name: str | None
-    differences: list[Difference]
-
-
-class Reveal(RequestBody):
-    """Which number to open: of a member, or the household's phone or card. The reason is kept."""
-
-    what: Literal["id_number", "phone", "card"]
-    reason: Annotated[str, Meta(min_length=4, max_length=500)]
-    member_id: UUID | None = None
-
-
-class Revealed(ResponseBody):
-    value: str
-
-
-async def open_household(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdPage:
-    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
-    return await _page(session, household)
-
-
 async def create_household(
-    session: AsyncSession, vault: Encryption, caller: Caller, area_code: str, household_id: UUID, body: HouseholdBody,
+    session: AsyncSession,
+    encryption: Encryption,
+    caller: Caller,
+    area_code: str,
+    household_id: UUID,
+    body: HouseholdBody,
     now: datetime,
-) -> Household:  # fmt: skip
-    """A new archive with a number of its own. A caseworker who makes it holds it.
+) -> Household:
+    """Create a household with a number of its own. A caseworker who creates it holds it.
 
-    Raises `auth.forbidden` outside the caller's areas and `household.member_known` when somebody's ID number
-    stands in another household that applies or receives.
+    Raise `auth.forbidden` outside the caller's areas and `household.member_known` when an ID number belongs to
+    another household that applies or receives.
     """
     if not caller.covers(area_code, WRITERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(WRITERS)))
@@ -243,8 +155,8 @@ async def create_household(
         relative_on_staff=False,
     )
     session.add(household)
-    await session.flush()  # members name it
-    await _write(session, vault, caller, household, body, now, may_verify=caller.covers(area_code, VERIFIERS))
+    await session.flush()  # members refer to it
+    await _write(session, encryption, caller, household, body, now, may_verify=caller.covers(area_code, VERIFIERS))
     if not caller.covers(area_code, VERIFIERS):
         session.add(Caseload(household_id=household.id, staff_id=caller.id, granted_by=caller.id))
     await keep_version(session, caller, household, "申请建档", now)
@@ -255,78 +167,83 @@ async def create_household(
 
 async def change_household(
     session: AsyncSession,
-    vault: Encryption,
+    encryption: Encryption,
     caller: Caller,
     household_id: UUID,
-    asked: ChangeHousehold,
+    change: ChangeHousehold,
     *,
     version: int,
     now: datetime,
-) -> HouseholdPage:
-    """Write the household anew from the version the caller saw; what it was before is kept.
+) -> HouseholdDetail:
+    """Replace the household, based on the version the caller read; the previous version is kept.
 
-    Raises `case.own_relative`, `household.changed` when somebody else was first, `household.member_bound` when a
-    member who signs in to follow the case would be left out.
+    Raise `case.own_relative`, `household.changed` when the version is no longer the last, `household.member_bound`
+    when a member who signs in to follow the case would be removed.
     """
     require(caller, WRITERS)
     household: Household = found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id).with_for_update())
     )
     await require_no_conflict_of_interest(session, caller, household.id)
-    last = await _last_version(session, household.id)
+    last = await last_version(session, household.id)
     if version != last:
         raise Problem("household.changed", version=last)
     await keep_first_version(session, household, now)
     may_verify = caller.covers(household.area_code, VERIFIERS)
-    await _write(session, vault, caller, household, asked.household, now, may_verify=may_verify)
-    await keep_version(session, caller, household, asked.reason, now)
+    await _write(session, encryption, caller, household, change.household, now, may_verify=may_verify)
+    await keep_version(session, caller, household, change.reason, now)
     audit.record(session, caller, "household.changed", "household", household.id, area_code=household.area_code)
     await publish_change(session, "households", [household.id])
-    return await _page(session, household)
+    return await load_detail(session, household)
 
 
 async def _write(
-    session: AsyncSession, vault: Encryption, caller: Caller, household: Household, body: HouseholdBody, now: datetime,
-    *, may_verify: bool,
-) -> None:  # fmt: skip
+    session: AsyncSession,
+    encryption: Encryption,
+    caller: Caller,
+    household: Household,
+    body: HouseholdBody,
+    now: datetime,
+    *,
+    may_verify: bool,
+) -> None:
     household.head_name, household.address = body.members[0].name, body.address
     if body.phone is not None:
-        household.phone_sealed = vault.seal("household.phone", body.phone)
+        household.phone_sealed = encryption.seal("household.phone", body.phone)
         household.phone_mask = mask_phone(body.phone)
     if body.place is not None:
         household.latitude, household.longitude = body.place.latitude, body.place.longitude
         household.datum = body.place.datum
     if may_verify and body.class_ is not None:
         household.class_ = body.class_
-    household.updated_at = func.now()
-    await _write_members(session, vault, household, body.members, day_of(now))
+    household.updated_at = now
+    await _write_members(session, encryption, household, body.members, day_of(now))
     await _write_incomes(session, caller, household, body.incomes, may_verify=may_verify)
     await _write_properties(session, caller, household, body.properties, may_verify=may_verify)
     await _write_relatives(session, household, body.relatives, day_of(now))
-    await _write_bank(session, vault, household, body.bank)
+    await _write_bank(session, encryption, household, body.bank)
     await session.flush()  # the version is read from the tables
 
 
 async def _write_members(
-    session: AsyncSession, vault: Encryption, household: Household, bodies: list[MemberBody], today: date
+    session: AsyncSession, encryption: Encryption, household: Household, bodies: list[MemberBody], today: date
 ) -> None:
-    known = {
-        one.id: one
-        for one in await session.scalars(select(HouseholdMember).where(HouseholdMember.household_id == household.id))
-    }
+    rows = await session.scalars(select(HouseholdMember).where(HouseholdMember.household_id == household.id))
+    existing = {member.id: member for member in rows}
     numbers: set[bytes | None] = set()
-    await _leave_out(session, [one for one in known.values() if one.id not in {body.id for body in bodies}])
+    kept_ids = {body.id for body in bodies}
+    await _remove_members(session, [member for member in existing.values() if member.id not in kept_ids])
     for position, body in enumerate(bodies):
         where = f"/household/members/{position}"
-        member = known.get(body.id)
+        member = existing.get(body.id)
         if member is None:
             if await session.get(HouseholdMember, body.id) is not None:
                 raise Problem("request.invalid", faults=[Fault(f"{where}/id", "id.taken", str(body.id))])
             member = HouseholdMember(id=body.id, household_id=household.id)
             session.add(member)
-        _fill(member, body, position)
+        _set_fields(member, body, position)
         if body.id_number is not None:
-            await _seal_id(session, vault, household, member, body, where, today)
+            await _seal_id(session, encryption, household, member, body, where, today)
         if member.sex is None or member.born_on is None:
             raise Problem("request.invalid", faults=[Fault(where, "member.incomplete", "idNumber, or sex and bornOn")])
         if member.id_number_index is not None and member.id_number_index in numbers:
@@ -334,7 +251,7 @@ async def _write_members(
         numbers.add(member.id_number_index)
 
 
-def _fill(member: HouseholdMember, body: MemberBody, position: int) -> None:
+def _set_fields(member: HouseholdMember, body: MemberBody, position: int) -> None:
     member.position, member.name, member.relation = position, body.name, body.relation
     member.sex, member.born_on = body.sex or member.sex, body.born_on or member.born_on
     member.health, member.labour_ability = body.health, body.labour_ability
@@ -343,34 +260,36 @@ def _fill(member: HouseholdMember, body: MemberBody, position: int) -> None:
 
 async def _seal_id(
     session: AsyncSession,
-    vault: Encryption,
+    encryption: Encryption,
     household: Household,
     member: HouseholdMember,
     body: MemberBody,
     where: str,
     today: date,
-) -> None:  # fmt: skip
-    """Sex and birth date follow the number; what was typed against it is a fault, not a correction."""
+) -> None:
+    """Take sex and birth date from the number; a typed value that differs is a fault, not a correction."""
     assert body.id_number is not None
     read = check_id(body.id_number, today=today)
     if read.problem is not None or read.sex is None or read.born is None:
         raise Problem(
             "request.invalid", faults=[Fault(f"{where}/idNumber", f"id.{read.problem}", mask_id(read.number))]
         )
-    _hold_to_number(body, read, where)
+    _require_agreement(body, read, where)
     member.sex, member.born_on = read.sex, read.born
-    member.id_number_index = vault.index("id_number", read.number)
-    member.id_number_sealed = vault.seal("household_member.id_number", read.number)
+    member.id_number_index = encryption.index("id_number", read.number)
+    member.id_number_sealed = encryption.seal("household_member.id_number", read.number)
     member.id_number_mask = mask_id(read.number)
     with session.no_autoflush:
-        await advisory_lock(session, f"member:{member.id_number_index.hex()}")  # nobody joins two households at once
+        await advisory_lock(
+            session, f"member:{member.id_number_index.hex()}"
+        )  # a person joins two households at the same moment only once
         elsewhere = await session.scalar(_elsewhere(household, member.id_number_index))
     if elsewhere is not None:
         raise Problem("household.member_known", faults=[Fault(where, "member.known", read.number[-4:])])
 
 
 def _elsewhere(household: Household, id_number_index: bytes) -> Select[UUID]:
-    """A member of another household that applies or receives; who receives may have come without a case of its own."""
+    """Query a member of another household that applies or receives; imported recipients have no case."""
     return (
         select(HouseholdMember.id)
         .join(Household, Household.id == HouseholdMember.household_id)
@@ -384,34 +303,32 @@ def _elsewhere(household: Household, id_number_index: bytes) -> Select[UUID]:
     )
 
 
-def _hold_to_number(body: MemberBody, read: IdCheck, where: str) -> None:
+def _require_agreement(body: MemberBody, read: IdCheck, where: str) -> None:
     if (body.sex or read.sex) != read.sex:
         raise Problem("request.invalid", faults=[Fault(f"{where}/sex", "member.sex_differs", "idNumber")])
     if (body.born_on or read.born) != read.born:
         raise Problem("request.invalid", faults=[Fault(f"{where}/bornOn", "member.birth_differs", "idNumber")])
 
 
-async def _leave_out(session: AsyncSession, members: list[HouseholdMember]) -> None:
-    ids = [one.id for one in members]
-    bound = ResidentBinding.member_id.in_(ids)
+async def _remove_members(session: AsyncSession, members: list[HouseholdMember]) -> None:
+    bound = ResidentBinding.member_id.in_([member.id for member in members])
     if await session.scalar(select(ResidentBinding.id).where(bound, ResidentBinding.ended_at.is_(None)).limit(1)):
         raise Problem("household.member_bound")
-    # What ended stays in the trail.
+    # Ended bindings stay in the audit trail.
     await session.execute(delete(ResidentBinding).where(bound))
-    for one in members:
-        await session.delete(one)
+    for member in members:
+        await session.delete(member)
 
 
 async def _write_incomes(
     session: AsyncSession, caller: Caller, household: Household, bodies: list[IncomeBody], *, may_verify: bool
 ) -> None:
-    known = {
-        one.id: one for one in await session.scalars(select(IncomeItem).where(IncomeItem.household_id == household.id))
-    }
-    for gone in set(known) - {body.id for body in bodies}:
-        await session.delete(known[gone])
+    rows = await session.scalars(select(IncomeItem).where(IncomeItem.household_id == household.id))
+    existing = {row.id: row for row in rows}
+    for removed in set(existing) - {body.id for body in bodies}:
+        await session.delete(existing[removed])
     for body in bodies:
-        row = known.get(body.id)
+        row = existing.get(body.id)
         if row is None:
             row = IncomeItem(id=body.id, household_id=household.id)
             session.add(row)
@@ -425,12 +342,12 @@ async def _write_incomes(
 async def _write_properties(
     session: AsyncSession, caller: Caller, household: Household, bodies: list[PropertyBody], *, may_verify: bool
 ) -> None:
-    owned = await session.scalars(select(PropertyItem).where(PropertyItem.household_id == household.id))
-    known = {one.id: one for one in owned}
-    for gone in set(known) - {body.id for body in bodies}:
-        await session.delete(known[gone])
+    rows = await session.scalars(select(PropertyItem).where(PropertyItem.household_id == household.id))
+    existing = {row.id: row for row in rows}
+    for removed in set(existing) - {body.id for body in bodies}:
+        await session.delete(existing[removed])
     for body in bodies:
-        row = known.get(body.id)
+        row = existing.get(body.id)
         if row is None:
             row = PropertyItem(id=body.id, household_id=household.id)
             session.add(row)
@@ -442,9 +359,9 @@ async def _write_properties(
 async def _write_relatives(
     session: AsyncSession, household: Household, bodies: list[RelativeBody], today: date
 ) -> None:
-    """A relative declared makes the county's own visit a must for the open case, and never un-makes it."""
+    """Replace the declared relatives. Once there is one, the open case needs the county's own visit for good."""
     before = await session.scalars(select(RelativeOnStaff).where(RelativeOnStaff.household_id == household.id))
-    since = {(one.name, one.office, one.relation): one.declared_on for one in before}
+    since = {(relative.name, relative.office, relative.relation): relative.declared_on for relative in before}
     await session.execute(delete(RelativeOnStaff).where(RelativeOnStaff.household_id == household.id))
     for body in bodies:
         declared = since.get((body.name, body.office, body.relation), today)
@@ -461,7 +378,9 @@ async def _write_relatives(
         open_case.needs_county_visit = True
 
 
-async def _write_bank(session: AsyncSession, vault: Encryption, household: Household, body: BankBody | None) -> None:
+async def _write_bank(
+    session: AsyncSession, encryption: Encryption, household: Household, body: BankBody | None
+) -> None:
     if body is None:
         return
     row = await session.get(BankAccount, household.id)
@@ -473,134 +392,4 @@ async def _write_bank(session: AsyncSession, vault: Encryption, household: House
     row.holder_name, row.bank_name = body.holder_name, body.bank_name
     if body.card is not None:
         card = "".join(unicodedata.normalize("NFKC", body.card).split())
-        row.card_sealed, row.card_mask = vault.seal("bank_account.card", card), "*" * (len(card) - 4) + card[-4:]
-
-
-async def _page(session: AsyncSession, household: Household) -> HouseholdPage:
-    owned = household.id
-    members = await session.scalars(
-        select(HouseholdMember).where(HouseholdMember.household_id == owned).order_by(HouseholdMember.position)
-    )
-    incomes = await session.scalars(select(IncomeItem).where(IncomeItem.household_id == owned).order_by(IncomeItem.id))
-    properties = await session.scalars(
-        select(PropertyItem).where(PropertyItem.household_id == owned).order_by(PropertyItem.id)
-    )
-    relatives = await session.scalars(
-        select(RelativeOnStaff).where(RelativeOnStaff.household_id == owned).order_by(RelativeOnStaff.id)
-    )
-    bank = await session.get(BankAccount, owned)
-    return HouseholdPage(
-        id=household.id,
-        number=household.number,
-        version=await _last_version(session, owned),
-        area_code=household.area_code,
-        address=household.address,
-        phone_mask=household.phone_mask,
-        latitude=household.latitude,
-        longitude=household.longitude,
-        datum=household.datum,
-        relative_on_staff=household.relative_on_staff,
-        class_=household.class_,
-        monthly_amount_fen=household.monthly_amount_fen,
-        members=[msgspec.convert(one, MemberPage, from_attributes=True) for one in members],
-        incomes=[msgspec.convert(one, IncomePage, from_attributes=True) for one in incomes],
-        properties=[msgspec.convert(one, PropertyPage, from_attributes=True) for one in properties],
-        relatives=[msgspec.convert(one, RelativePage, from_attributes=True) for one in relatives],
-        bank_holder=bank.holder_name if bank else None,
-        bank_name=bank.bank_name if bank else None,
-        card_mask=bank.card_mask if bank else None,
-    )
-
-
-async def _last_version(session: AsyncSession, household_id: UUID) -> int:
-    query = select(func.max(HouseholdVersion.version)).where(HouseholdVersion.household_id == household_id)
-    return await session.scalar(query) or 0
-
-
-async def keep_first_version(session: AsyncSession, household: Household, now: datetime) -> None:
-    """Before its first change: how the household stood until then."""
-    if await _last_version(session, household.id) == 0:
-        await keep_version(session, None, household, "变更前", now)
-
-
-async def keep_version(
-    session: AsyncSession, caller: Caller | None, household: Household, reason: str, now: datetime
-) -> None:
-    page = msgspec.to_builtins(await _page(session, household))
-    version = page.pop("version") + 1
-    session.add(
-        HouseholdVersion(
-            household_id=household.id,
-            version=version,
-            at=now,
-            actor_id=caller.id if caller else None,
-            reason=reason,
-            body=page,
-        )
-    )
-    await session.flush()  # the next version is counted from it
-    await jobs.defer(session, "review.home_changed", household_id=str(household.id))
-
-
-async def list_versions(session: AsyncSession, caller: Caller, household_id: UUID) -> list[VersionLine]:
-    """Every version with what it changed, the newest first."""
-    found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
-    rows = await session.execute(
-        select(HouseholdVersion, Staff.name)
-        .outerjoin(Staff, Staff.id == HouseholdVersion.actor_id)
-        .where(HouseholdVersion.household_id == household_id)
-        .order_by(HouseholdVersion.version)
-    )
-    lines: list[VersionLine] = []
-    before: Any = None
-    for one, actor_name in rows:
-        changed = [] if before is None else differences(before, one.body)
-        lines.append(
-            VersionLine(
-                version=one.version,
-                at=one.at,
-                reason=one.reason,
-                actor_id=one.actor_id,
-                actor_name=actor_name,
-                differences=changed,
-            )
-        )
-        before = one.body
-    return lines[::-1]
-
-
-async def reveal(
-    session: AsyncSession, vault: Encryption, caller: Caller, household_id: UUID, asked: Reveal
-) -> Revealed:
-    """Open a sealed number. Who, which and why goes into the audit trail; the number does not."""
-    require(caller, REVEALERS)
-    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
-    if not caller.covers(household.area_code, REVEALERS):
-        raise Problem("auth.forbidden", roles=", ".join(sorted(REVEALERS)))
-    column, sealed = await _sealed(session, household, asked)
-    audit.record(
-        session,
-        caller,
-        "household.revealed",
-        "household",
-        household.id,
-        area_code=household.area_code,
-        what=asked.what,
-        member_id=str(asked.member_id) if asked.member_id else None,
-        reason=asked.reason,
-    )
-    return Revealed(value=vault.open(column, found(sealed)))
-
-
-async def _sealed(session: AsyncSession, household: Household, asked: Reveal) -> tuple[str, bytes | None]:
-    if asked.what == "phone":
-        return "household.phone", household.phone_sealed
-    if asked.what == "card":
-        bank = await session.get(BankAccount, household.id)
-        return "bank_account.card", bank.card_sealed if bank else None
-    member = await session.scalar(
-        select(HouseholdMember).where(
-            HouseholdMember.id == asked.member_id, HouseholdMember.household_id == household.id
-        )
-    )
-    return "household_member.id_number", member.id_number_sealed if member else None
+        row.card_sealed, row.card_mask = encryption.seal("bank_account.card", card), "*" * (len(card) - 4) + card[-4:]

@@ -16,13 +16,16 @@ from server.core.http import (
     version_of,
 )
 from server.core.tokens import utc_now
-from server.households import register
-from server.households.register import MEMBER_CONFLICTS, ChangeHousehold, HouseholdPage, Reveal, Revealed, VersionLine
+from server.households import detail, register, reveal, versions
+from server.households.detail import HouseholdDetail
+from server.households.register import MEMBER_CONFLICTS, ChangeHousehold
+from server.households.reveal import Reveal, Revealed
+from server.households.versions import VersionLine
 
 
 @get("/households/{household_id:uuid}", responses=FOUND)
-async def open_household(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> HouseholdPage:
-    return await register.open_household(session, field_staff, household_id)
+async def open_household(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> HouseholdDetail:
+    return await detail.open_household(session, field_staff, household_id)
 
 
 @put("/households/{household_id:uuid}", responses=FOUND | problems("household.changed", *MEMBER_CONFLICTS))
@@ -33,9 +36,9 @@ async def change_household(
     session: Session,
     services: ServicesDep,
     if_match: IfMatch,
-) -> HouseholdPage:
+) -> HouseholdDetail:
     return await register.change_household(
-        session, services.vault, field_staff, household_id, data, version=version_of(if_match), now=utc_now()
+        session, services.encryption, field_staff, household_id, data, version=version_of(if_match), now=utc_now()
     )
 
 
@@ -43,7 +46,7 @@ async def change_household(
 async def list_household_versions(
     household_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[VersionLine]:
-    return await register.list_versions(session, field_staff, household_id)
+    return await versions.list_versions(session, field_staff, household_id)
 
 
 @post("/households/{household_id:uuid}/reveal", status_code=200, responses=FOUND)
@@ -54,7 +57,7 @@ async def reveal_number(
     session: Session,
     services: ServicesDep,
 ) -> Revealed:
-    return await register.reveal(session, services.vault, field_staff, household_id, data)
+    return await reveal.reveal(session, services.encryption, field_staff, household_id, data)
 
 
 router = Router(

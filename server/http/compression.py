@@ -53,7 +53,7 @@ class BestCompression(CompressionMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = accepted_encodings(Headers.from_scope(scope).get("accept-encoding", ""))
-        name = next((one for one in FACADES if one in accepted), None)
+        name = next((facade for facade in FACADES if facade in accepted), None)
         if name is not None:
             send = self.ways[name].create_compression_send_wrapper(send=send, compression_encoding=name, scope=scope)
         await self.app(scope, receive, send)

@@ -7,7 +7,6 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.exceptions.http_exceptions import ClientException
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from media.store import StoreError
 from server.core.errors import (
@@ -63,17 +62,17 @@ def _faults(error: ValidationException) -> list[Fault]:
     extra = error.extra if isinstance(error.extra, list) else []
     return [
         Fault(
-            pointer="/" + str(one.get("key", "")).replace(".", "/").replace("[", "/").replace("]", ""),
+            pointer="/" + str(item.get("key", "")).replace(".", "/").replace("[", "/").replace("]", ""),
             code="field.invalid",
-            detail=str(one.get("message", "")),
+            detail=str(item.get("message", "")),
         )
-        for one in extra
-        if isinstance(one, dict)
+        for item in extra
+        if isinstance(item, dict)
     ]
 
 
 def answer_database(request: Request[Any, Any, Any], error: DBAPIError | psycopg.Error) -> Response[Any]:
-    """From SQLAlchemy, or from a statement that goes past it."""
+    """Errors of SQLAlchemy, of psycopg itself, and of a pool that had no connection in time."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     if isinstance(cause, psycopg.IntegrityError) or state in RETRYABLE_STATES:
@@ -107,11 +106,6 @@ async def refuse_nul(request: Request[Any, Any, Any]) -> None:
         raise Problem("request.invalid")
 
 
-def answer_busy(request: Request[Any, Any, Any], error: PoolTimeout) -> Response[Any]:
-    del error
-    return answer_problem(request, Problem("server.busy", headers={"Retry-After": "5"}))
-
-
 def answer_store(request: Request[Any, Any, Any], error: StoreError) -> Response[Any]:
     log.warning("store.unavailable", reason=type(error).__name__)
     return answer_problem(request, Problem("store.unavailable", headers={"Retry-After": "5"}))
@@ -130,7 +124,6 @@ HANDLERS: dict[Any, Any] = {
     psycopg.Error: answer_database,
     OverflowError: answer_beyond,
     RecursionError: answer_too_deep,
-    PoolTimeout: answer_busy,
     StoreError: answer_store,
     Exception: answer_unexpected,
 }

@@ -67,21 +67,21 @@ def export_of(
 
     `form` is that of a file nobody named a form for; `fixed` are filters that this file always has.
     """
-    told = inspect.signature(listing.fn).parameters
-    filters = {key: one for key, one in told.items() if key not in _PAGING | set(fixed)}
-    paged = {key: LONGEST_PAGE for key in told if key == "limit"}
+    result = inspect.signature(listing.fn).parameters
+    filters = {key: item for key, item in result.items() if key not in _PAGING | set(fixed)}
+    paged = {key: LONGEST_PAGE for key in result if key == "limit"}
 
     async def export(**given: Any) -> Stream:
-        asked = {key: given[key] for key in filters} | fixed
+        request = {key: given[key] for key in filters} | fixed
 
         async def read(session: AsyncSession, cursor: str | None) -> Page[Any] | Sequence[Any]:
             at = ({"session": session} if "session" in filters else {}) | (
-                {"cursor": cursor} if "cursor" in told else {}
+                {"cursor": cursor} if "cursor" in result else {}
             )
-            page: Page[Any] | Sequence[Any] = await listing.fn(**asked | at | paged)
+            page: Page[Any] | Sequence[Any] = await listing.fn(**request | at | paged)
             return page
 
-        said = {key: value for key, value in asked.items() if isinstance(value, str | int | date | UUID)}
+        said = {key: value for key, value in request.items() if isinstance(value, str | int | date | UUID)}
         return await answer_list(
             given["services"].sessions,
             given["session"],
@@ -95,7 +95,7 @@ def export_of(
 
     own = {"caller": CallerDep, "session": Session, "services": ServicesDep, "form": As}
     keyword = inspect.Parameter.KEYWORD_ONLY
-    taken = [one.replace(kind=keyword) for key, one in filters.items() if key not in own]
+    taken = [item.replace(kind=keyword) for key, item in filters.items() if key not in own]
     taken += [
         inspect.Parameter(key, keyword, annotation=kind, default=form if key == "form" else inspect.Parameter.empty)
         for key, kind in own.items()
@@ -103,7 +103,7 @@ def export_of(
     export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}"
     export.__module__ = listing.fn.__module__
     export.__signature__ = inspect.Signature(taken, return_annotation=Stream)  # type: ignore[attr-defined]
-    export.__annotations__ = {one.name: one.annotation for one in taken} | {"return": Stream}
+    export.__annotations__ = {item.name: item.annotation for item in taken} | {"return": Stream}
     return get(
         path,
         responses={**(listing.responses or {}), **FILE_ANSWER, **problems("export.too_long")},
@@ -130,7 +130,7 @@ async def answer_list(
     columns: Columns,
     form: Form,
     read: Read,
-    asked: Mapping[str, str],
+    request: Mapping[str, str],
 ) -> Stream:
     """All pages of a list. Raises what reading it raises, and `export.too_long`.
 
@@ -142,14 +142,14 @@ async def answer_list(
         body = _pour(file)
     else:
         body = _stream(sessions, columns, read, first, cursor)
-    area = asked.get("area") or asked.get("under")
-    audit.record(session, caller, "list.exported", "list", name, area_code=area or None, form=form, asked=dict(asked))
+    area = request.get("area") or request.get("under")
+    audit.record(session, caller, "list.exported", "list", name, area_code=area or None, form=form, asked=dict(request))
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
     return Stream(body, media_type=MEDIA_TYPES[form], headers=headers)
 
 
-def _page(told: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str | None]:
-    return (told.items, told.next_cursor) if isinstance(told, Page) else (told, None)
+def _page(result: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str | None]:
+    return (result.items, result.next_cursor) if isinstance(result, Page) else (result, None)
 
 
 async def _fill_book(
@@ -181,4 +181,4 @@ async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
 
 
 def _rows(columns: Columns, lines: Sequence[Any]) -> list[Row]:
-    return [[cell(told(line)) for told in columns.values()] for line in lines]
+    return [[cell(result(line)) for result in columns.values()] for line in lines]

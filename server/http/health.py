@@ -53,8 +53,8 @@ async def _database(services: Services) -> tuple[str, str]:
     except SQLAlchemyError as error:
         missing = "alembic_version" in str(error.__cause__)
         return ("ok", "none has run") if missing else ("can't be reached", "unknown")
-    wanted = newest_migration()
-    return "ok", "ok" if found == wanted else f"at {found}, this program needs {wanted}"
+    expected = newest_migration()
+    return "ok", "ok" if found == expected else f"at {found}, this program needs {expected}"
 
 
 async def _store(services: Services) -> str:

@@ -84,12 +84,12 @@ def _built(folder: Path, file: Path) -> Built:
 
 
 def _answer(built: Built, headers: Mapping[str, str], request: Request[Any, Any, Any]) -> Response[bytes]:
-    accepted = {one.partition(";")[0].strip() for one in request.headers.get("Accept-Encoding", "").split(",")}
+    accepted = {part.partition(";")[0].strip() for part in request.headers.get("Accept-Encoding", "").split(",")}
     encoding = next((name for name in built.encoded if name in accepted), "")
-    told = {**headers, "Cache-Control": built.cache, "Vary": "Accept-Encoding"}
+    params = {**headers, "Cache-Control": built.cache, "Vary": "Accept-Encoding"}
     if encoding:
-        told["Content-Encoding"] = encoding
-    return Response(built.encoded.get(encoding, built.content), media_type=built.media_type, headers=told)
+        params["Content-Encoding"] = encoding
+    return Response(built.encoded.get(encoding, built.content), media_type=built.media_type, headers=params)
 
 
 def _headers(settings: Settings) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Who is who: sign-in of staff and residents, their devices, their tokens."""
+"""Identity: sign-in of staff and residents, their devices and their tokens."""

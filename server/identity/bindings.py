@@ -1,6 +1,7 @@
-"""How a binding ends: by the resident, or by an officer of the area for one bound wrongly, who lost a phone, or died.
+"""How a resident's binding to a household ends: by the resident, or by an officer of the area.
 
-What ended is kept and shown as ended. Whoever proves both numbers again is bound anew.
+Officers end bindings made in error, of a lost phone or of a person who died. An ended binding stays visible as ended.
+Whoever proves both numbers again gets a new one.
 """
 
 from datetime import datetime
@@ -20,7 +21,7 @@ from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.people import ResidentBinding, Staff
 
-ENDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
+END_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
 class EndBinding(RequestBody):
@@ -28,7 +29,7 @@ class EndBinding(RequestBody):
 
 
 class BindingLine(ResponseBody):
-    """As which member somebody follows the household by WeChat. Ended without a name: by the resident."""
+    """The member as whom a resident is bound. `ended_by` is null if the resident ended the binding."""
 
     id: UUID
     member_name: str
@@ -39,8 +40,8 @@ class BindingLine(ResponseBody):
     end_reason: str | None
 
 
-async def unbind(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> None:
-    """The resident lets go of a case's household, as whichever of its members. Again is once."""
+async def end_own_bindings(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> None:
+    """End all bindings of the resident to the household of a case. Idempotent."""
     own = select(ResidentBinding.household_id).where(ResidentBinding.resident_id == caller.id)
     case: CaseFile = found(
         await session.scalar(select(CaseFile).where(CaseFile.id == case_id, CaseFile.household_id.in_(own)))
@@ -60,19 +61,19 @@ async def unbind(session: AsyncSession, caller: Caller, case_id: UUID, now: date
 
 
 async def list_bindings(session: AsyncSession, caller: Caller, household_id: UUID) -> list[BindingLine]:
-    """Who follows the household, and who did; the latest first."""
-    household = await _household(session, caller, household_id)
-    return await _lines(session, household)
+    """List the current and ended bindings of a household, the latest first."""
+    household = await _load_household(session, caller, household_id)
+    return await _load_binding_lines(session, household)
 
 
 async def end_binding(
-    session: AsyncSession, caller: Caller, household_id: UUID, binding_id: UUID, asked: EndBinding, now: datetime
+    session: AsyncSession, caller: Caller, household_id: UUID, binding_id: UUID, data: EndBinding, now: datetime
 ) -> list[BindingLine]:
-    """The resident sees nothing of the household from now on. What has ended already stays as it ended.
+    """End a binding: the resident no longer sees the household. A binding that has ended stays unchanged.
 
-    Raises `case.own_relative`: nobody shuts out, or looks over, a household that has declared them.
+    Raises `case.own_relative` if the household has declared the caller a relative.
     """
-    household = await _household(session, caller, household_id)
+    household = await _load_household(session, caller, household_id)
     binding: ResidentBinding = found(
         await session.scalar(
             select(ResidentBinding)
@@ -81,25 +82,25 @@ async def end_binding(
         )
     )
     if binding.ended_at is None:
-        binding.ended_at, binding.ended_by, binding.end_reason = now, caller.id, asked.reason
+        binding.ended_at, binding.ended_by, binding.end_reason = now, caller.id, data.reason
         audit.record(
             session, caller, "resident.binding_ended", "household", household.id, area_code=household.area_code,
-            member_id=str(binding.member_id), reason=asked.reason,
+            member_id=str(binding.member_id), reason=data.reason,
         )  # fmt: skip
-        await session.flush()  # the lines are read from the table
-    return await _lines(session, household)
+        await session.flush()  # the lines below are read from the database
+    return await _load_binding_lines(session, household)
 
 
-async def _household(session: AsyncSession, caller: Caller, household_id: UUID) -> Household:
-    require(caller, ENDERS)
+async def _load_household(session: AsyncSession, caller: Caller, household_id: UUID) -> Household:
+    require(caller, END_ROLES)
     household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
-    if not caller.covers(household.area_code, ENDERS):
-        raise Problem("auth.forbidden", roles=", ".join(sorted(ENDERS)))
+    if not caller.covers(household.area_code, END_ROLES):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(END_ROLES)))
     await require_no_conflict_of_interest(session, caller, household.id)
     return household
 
 
-async def _lines(session: AsyncSession, household: Household) -> list[BindingLine]:
+async def _load_binding_lines(session: AsyncSession, household: Household) -> list[BindingLine]:
     rows = await session.execute(
         select(ResidentBinding, HouseholdMember, Staff.name)
         .join(HouseholdMember, HouseholdMember.id == ResidentBinding.member_id)
@@ -109,13 +110,13 @@ async def _lines(session: AsyncSession, household: Household) -> list[BindingLin
     )
     return [
         BindingLine(
-            id=one.id,
+            id=binding.id,
             member_name=member.name,
             relation=member.relation,
-            bound_at=one.bound_at,
-            ended_at=one.ended_at,
+            bound_at=binding.bound_at,
+            ended_at=binding.ended_at,
             ended_by=officer,
-            end_reason=one.end_reason,
+            end_reason=binding.end_reason,
         )
-        for one, member, officer in rows
+        for binding, member, officer in rows
     ]

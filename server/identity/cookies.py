@@ -1,7 +1,7 @@
-"""Where a browser keeps its refresh token: a cookie that scripts can't read and that goes to one address alone.
+"""The refresh token of a browser: in a cookie that scripts cannot read and that is sent to one path only.
 
-Each of the three web apps has its own, since one browser may hold a caseworker's phone app and an officer's desk.
-Strict same-site and a JSON body keep other sites from spending it.
+Each of the three web apps has its own cookie, because one browser may run a caseworker's phone app and an officer's
+desk. SameSite=Strict and a JSON body keep other sites from using it.
 """
 
 from typing import Literal
@@ -19,29 +19,31 @@ REFRESH_PATH = "/auth/v1/refresh"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-def answer_with_tokens(
+def build_token_response(
     signed_in: SignedIn, web_app: WebApp | None, settings: Settings, *, host: str
 ) -> Response[SignedIn]:
-    """The pair in the body, as programs want it; for a web app the refresh token goes into its cookie instead."""
+    """Return both tokens in the body; for a web app the refresh token goes into its cookie instead."""
     if web_app is None or signed_in.refresh_token is None:
         return Response(signed_in, status_code=200)
-    cookie = _cookie(web_app, host, value=signed_in.refresh_token, max_age=settings.refresh_token_days * 24 * 3600)
+    cookie = _build_cookie(
+        web_app, host, value=signed_in.refresh_token, max_age=settings.refresh_token_days * 24 * 3600
+    )
     return Response(msgspec.structs.replace(signed_in, refresh_token=None), status_code=200, cookies=[cookie])
 
 
 def read_refresh_token(token: str | None, web_app: WebApp | None, cookies: dict[str, str]) -> str:
-    """Raises `auth.refresh_invalid` when there is none in the place that was named."""
-    found = cookies.get(_name(web_app)) if web_app else token
-    if not found:
+    """Return the token of the web app's cookie or of the body. Raises `auth.refresh_invalid` if there is none."""
+    refresh_token = cookies.get(_cookie_name(web_app)) if web_app else token
+    if not refresh_token:
         raise Problem("auth.refresh_invalid")
-    return found
+    return refresh_token
 
 
-def _cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Cookie:
-    # Without TLS only on one's own machine: elsewhere a browser would not even keep it.
+def _build_cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Cookie:
+    # Only loopback works without TLS: elsewhere the cookie must be secure.
     secure = host not in _LOOPBACK
     return Cookie(
-        _name(web_app),
+        _cookie_name(web_app),
         path=REFRESH_PATH,
         value=value,
         max_age=max_age,
@@ -51,5 +53,5 @@ def _cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Cookie:
     )
 
 
-def _name(web_app: WebApp) -> str:
+def _cookie_name(web_app: WebApp) -> str:
     return f"zoufang-{web_app}"

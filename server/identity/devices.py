@@ -1,8 +1,7 @@
 """Devices and the tokens that keep them signed in.
 
-Refresh tokens rotate. A used one presented again ends the device, for then two hold it; except that a
-repeat within seconds, whose answer was lost on the way, is answered anew as long as the successor was
-never used.
+Refresh tokens rotate. A used token that is presented again ends the device, because two parties hold it. The exception
+is a repeat within seconds whose response was lost: it gets new tokens as long as the successor was never used.
 """
 
 from collections.abc import Sequence
@@ -31,20 +30,20 @@ from server.core.tokens import (
 from server.models.people import Device, RefreshToken, Resident, Staff
 
 
-class DeviceIntro(RequestBody):
-    """What a device says of itself when it signs in."""
+class DeviceInfo(RequestBody):
+    """What a device reports about itself at sign-in."""
 
     label: ShortText
     platform: ShortText = "web"
     app_version: ShortText = "0"
-    # The phone's own lasting id, so that one phone used by two workers can be seen.
+    # The permanent id of the phone, which reveals that two caseworkers share it.
     hardware_id: ShortText | None = None
 
 
 class SignedIn(ResponseBody):
     access_token: str
     expires_at: datetime
-    # None where it is in a cookie instead.
+    # None if it is in a cookie instead.
     refresh_token: str | None
     device_id: UUID
     person_id: UUID
@@ -60,9 +59,9 @@ class _Owner(Struct):
 
 
 async def open_device(
-    session: AsyncSession, services: Services, owner: Staff | Resident, intro: DeviceIntro, now: datetime
+    session: AsyncSession, services: Services, owner: Staff | Resident, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    """Sign a device in: a new token family."""
+    """Sign a device in with a new token family."""
     device = Device(
         id=new_id(),
         staff_id=owner.id if isinstance(owner, Staff) else None,
@@ -74,13 +73,13 @@ async def open_device(
         last_seen_at=now,
     )
     session.add(device)
-    await session.flush()  # the refresh token below names the device
-    signed_in, _ = await _issue(session, services, device, now)
+    await session.flush()  # the refresh token below references the device
+    signed_in, _ = await _issue_tokens(session, services, device, now)
     audit.record(session, await load_caller(session, device.id), "device.signed_in", "device", device.id)
     return signed_in
 
 
-async def refresh(session: AsyncSession, services: Services, token: str, now: datetime) -> SignedIn:
+async def refresh_tokens(session: AsyncSession, services: Services, token: str, now: datetime) -> SignedIn:
     """Exchange a refresh token for the next pair.
 
     Raises `auth.refresh_invalid`, or `auth.refresh_reused` after ending the device.
@@ -93,28 +92,28 @@ async def refresh(session: AsyncSession, services: Services, token: str, now: da
     device = await session.get_one(Device, row.device_id)
     if device.ended_at is not None:
         raise Problem("auth.device_ended")
-    if row.used_at is not None and not await _answer_was_lost(session, row, services.settings, now):
+    if row.used_at is not None and not await _response_was_lost(session, row, services.settings, now):
         await _end_for_reuse(services, device.id, now)
         raise Problem("auth.refresh_reused")
-    signed_in, successor = await _issue(session, services, device, now)
+    signed_in, successor = await _issue_tokens(session, services, device, now)
     row.used_at = row.used_at or now
     row.successor_id = successor.id
     device.last_seen_at = now
     return signed_in
 
 
-async def _answer_was_lost(session: AsyncSession, row: RefreshToken, settings: Settings, now: datetime) -> bool:
+async def _response_was_lost(session: AsyncSession, row: RefreshToken, settings: Settings, now: datetime) -> bool:
     if row.used_at is None or now - row.used_at > timedelta(seconds=settings.refresh_grace_seconds):
         return False
     successor = await session.get_one(RefreshToken, row.successor_id, with_for_update=True)
     if successor.used_at is not None:
         return False
-    successor.expires_at = now  # the pair nobody received is worth nothing now
+    successor.expires_at = now  # nobody received this token
     return True
 
 
 async def _end_for_reuse(services: Services, device_id: UUID, now: datetime) -> None:
-    # In a transaction of its own: the request itself fails and is rolled back.
+    # In a separate transaction, because the request fails and is rolled back.
     async with services.sessions() as session:
         device = await session.get_one(Device, device_id)
         device.ended_at, device.end_reason = now, "refresh_reused"
@@ -122,7 +121,7 @@ async def _end_for_reuse(services: Services, device_id: UUID, now: datetime) -> 
         await session.commit()
 
 
-async def _issue(
+async def _issue_tokens(
     session: AsyncSession, services: Services, device: Device, now: datetime
 ) -> tuple[SignedIn, RefreshToken]:
     owner = await _load_owner(session, device)
@@ -135,7 +134,7 @@ async def _issue(
         expires_at=now + timedelta(days=services.settings.refresh_token_days),
     )
     session.add(row)
-    await session.flush()  # the token before it points at this one
+    await session.flush()  # the previous token references this one
     minutes = services.settings.access_token_minutes
     claims = AccessClaims(owner.id, device.id, owner.is_resident)
     return SignedIn(
@@ -155,24 +154,26 @@ async def _load_owner(session: AsyncSession, device: Device) -> _Owner:
 
 
 async def authenticate(services: Services, authorization: str | None) -> Caller:
-    """The caller behind an `Authorization: Bearer` header, with the roles held at this moment."""
+    """Return the caller of an `Authorization: Bearer` header, with their current roles."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Problem("auth.required", headers={"WWW-Authenticate": "Bearer"})
     claims = read_access_token(services.token_keys, token)
-    caller = _caller(claims.device_id, await services.autocommit.run(CALLER, {"device_id": claims.device_id}))
+    caller = _build_caller(
+        claims.device_id, await services.autocommit.run(CALLER_QUERY, {"device_id": claims.device_id})
+    )
     if caller.id != claims.person_id:
         raise Problem("auth.token_invalid")
     return caller
 
 
 async def load_caller(session: AsyncSession, device_id: UUID) -> Caller:
-    """As this transaction sees it. Raises `auth.device_ended` when device or person is no longer welcome."""
+    """Load the caller in this transaction. Raises `auth.device_ended` if device or account is disabled."""
     connection = await session.connection()
-    return _caller(device_id, (await connection.exec_driver_sql(CALLER, {"device_id": device_id})).all())
+    return _build_caller(device_id, (await connection.exec_driver_sql(CALLER_QUERY, {"device_id": device_id})).all())
 
 
-def _caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
+def _build_caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
     if not rows or rows[0].ended_at is not None or rows[0].disabled_at is not None:
         raise Problem("auth.device_ended")
     first = rows[0]
@@ -182,8 +183,8 @@ def _caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
     return Caller(id=first.id, name=first.name, device_id=device_id, grants=grants)
 
 
-# Every request runs it, so it goes to the database as it stands.
-CALLER = """
+# Every request runs this query, so it is plain SQL that needs no compilation.
+CALLER_QUERY = """
 SELECT d.ended_at, d.resident_id, s.id, s.name, s.disabled_at, r.role, r.area_code
 FROM device d
 LEFT JOIN staff s ON s.id = d.staff_id
@@ -204,29 +205,32 @@ class DeviceLine(ResponseBody):
 
 async def list_devices(session: AsyncSession, caller: Caller) -> list[DeviceLine]:
     rows = await session.scalars(
-        select(Device).where(_owned_by(caller), Device.ended_at.is_(None)).order_by(Device.created_at.desc()).limit(100)
+        select(Device)
+        .where(_is_owned_by(caller), Device.ended_at.is_(None))
+        .order_by(Device.created_at.desc())
+        .limit(100)
     )
     return [
         DeviceLine(
-            id=one.id,
-            label=one.label,
-            platform=one.platform,
-            app_version=one.app_version,
-            signed_in_at=one.created_at,
-            last_seen_at=one.last_seen_at,
-            is_this_one=one.id == caller.device_id,
+            id=device.id,
+            label=device.label,
+            platform=device.platform,
+            app_version=device.app_version,
+            signed_in_at=device.created_at,
+            last_seen_at=device.last_seen_at,
+            is_this_one=device.id == caller.device_id,
         )
-        for one in rows
+        for device in rows
     ]
 
 
 async def end_device(session: AsyncSession, caller: Caller, device_id: UUID, now: datetime, reason: str) -> None:
     """Sign one of the caller's own devices out. Its access token stops working at once."""
-    device = found(await session.scalar(select(Device).where(Device.id == device_id, _owned_by(caller))))
+    device = found(await session.scalar(select(Device).where(Device.id == device_id, _is_owned_by(caller))))
     if device.ended_at is None:
         device.ended_at, device.end_reason = now, reason
         audit.record(session, caller, "device.ended", "device", device_id, reason=reason)
 
 
-def _owned_by(caller: Caller) -> ColumnElement[bool]:
+def _is_owned_by(caller: Caller) -> ColumnElement[bool]:
     return Device.resident_id == caller.id if caller.is_resident else Device.staff_id == caller.id

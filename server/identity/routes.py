@@ -1,4 +1,4 @@
-"""`/auth/v1`: signing in and out, for staff and residents alike. `/desk/v1`: who follows a household by WeChat."""
+"""Routes of identity: `/auth/v1` signs staff and residents in and out, `/desk/v1` manages residents' bindings."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,10 +21,10 @@ from server.core.http import (
     problems,
 )
 from server.core.tokens import utc_now
-from server.identity import bindings, devices, signin
+from server.identity import bindings, devices, sign_in
 from server.identity.bindings import BindingLine, EndBinding
-from server.identity.cookies import WebApp, answer_with_tokens, read_refresh_token
-from server.identity.devices import DeviceIntro, DeviceLine, SignedIn
+from server.identity.cookies import WebApp, build_token_response, read_refresh_token
+from server.identity.devices import DeviceInfo, DeviceLine, SignedIn
 
 AnyRequest = Request[Any, Any, Any]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -37,19 +37,19 @@ _HOUSEHOLD = _SIGNED | problems("auth.forbidden", "thing.not_found", "case.own_r
 
 
 class StaffSignIn(RequestBody):
-    """With `webApp`, the refresh token comes as a cookie that no script can read, and not in the answer."""
+    """With `webApp` the refresh token is set as a cookie that scripts cannot read, and is not in the body."""
 
     login: ShortText
     password: Password
-    device: DeviceIntro
+    device: DeviceInfo
     web_app: WebApp | None = None
 
 
 class WechatSignIn(RequestBody):
-    """`code` is what `wx.login` gave; it lives five minutes and works once."""
+    """`code` is the result of `wx.login`. It is valid for five minutes and for one use."""
 
     code: ShortText
-    device: DeviceIntro
+    device: DeviceInfo
     web_app: WebApp | None = None
 
 
@@ -67,7 +67,7 @@ class Unbinding(RequestBody):
 
 
 class RefreshRequest(RequestBody):
-    """One of the two: the token itself, or the web app whose cookie holds it."""
+    """Either the token itself, or the web app whose cookie contains it."""
 
     refresh_token: ShortText | None = None
     web_app: WebApp | None = None
@@ -84,18 +84,18 @@ class Me(ResponseBody):
 async def sign_in_staff(
     data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
-    signed_in = await signin.sign_in_with_password(
+    signed_in = await sign_in.sign_in_with_password(
         session, services, data.login, data.password, data.device, address=address_of(request), now=utc_now()
     )
-    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
+    return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post("/staff/sign-in-wechat", status_code=200, responses=_WECHAT)
 async def sign_in_staff_with_wechat(
     data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
-    signed_in = await signin.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
-    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
+    signed_in = await sign_in.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
+    return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post(
@@ -106,15 +106,15 @@ async def sign_in_staff_with_wechat(
 )
 async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: ServicesDep) -> None:
     require(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
-    await signin.link_wechat(session, services, caller, data.code, utc_now())
+    await sign_in.link_wechat(session, services, caller, data.code, utc_now())
 
 
 @post("/resident/sign-in-wechat", status_code=200, responses=_WECHAT)
 async def sign_in_resident(
     data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
-    signed_in = await signin.sign_in_resident(session, services, data.code, data.device, utc_now())
-    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
+    signed_in = await sign_in.sign_in_resident(session, services, data.code, data.device, utc_now())
+    return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post(
@@ -125,9 +125,11 @@ async def sign_in_resident(
 )
 async def bind_resident(
     data: JSONBody[Binding], caller: CallerDep, session: Session, services: ServicesDep
-) -> signin.Bound:
+) -> sign_in.BindingReceipt:
     require(caller, {Role.RESIDENT})
-    return await signin.bind_resident(session, services, caller, data.id_number, data.application_number, now=utc_now())
+    return await sign_in.bind_resident(
+        session, services, caller, data.id_number, data.application_number, now=utc_now()
+    )
 
 
 @post(
@@ -135,11 +137,11 @@ async def bind_resident(
     status_code=204,
     security=BEARER,
     responses=_SIGNED | problems("auth.forbidden", "thing.not_found"),
-    description="End one's own binding to the household of a case: nothing of it is seen until bound anew.",
+    description="End the caller's own binding to the household of a case. A new binding is needed to see it again.",
 )
 async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session: Session) -> None:
     require(caller, {Role.RESIDENT})
-    await bindings.unbind(session, caller, data.case_id, utc_now())
+    await bindings.end_own_bindings(session, caller, data.case_id, utc_now())
 
 
 @post(
@@ -151,8 +153,8 @@ async def refresh_tokens(
     data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     token = read_refresh_token(data.refresh_token, data.web_app, request.cookies)
-    signed_in = await devices.refresh(session, services, token, utc_now())
-    return answer_with_tokens(signed_in, data.web_app, services.settings, host=_host(request))
+    signed_in = await devices.refresh_tokens(session, services, token, utc_now())
+    return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
 @post("/sign-out", status_code=204, security=BEARER, responses=_SIGNED)

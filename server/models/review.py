@@ -412,7 +412,7 @@ class SeenPhoto(Base):
 
 # Places of those photos that stand out, by which parts of them are found (`media.keypoints`): in ten-thousandths of the
 # sides. It has no key of its own: rows come and go with their photo's. The index holds all that the look-up reads.
-SEEN_MARK = Table(
+SEEN_KEYPOINT = Table(
     "seen_mark",
     Base.metadata,
     Column("evidence_id", Uuid, nullable=False),

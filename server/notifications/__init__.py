@@ -1,1 +1,1 @@
-"""Notices: who is told of what, in the app at once and by WeChat where the person asked for it."""
+"""Notifications: notices in the app, followed by a WeChat message where the person consented."""

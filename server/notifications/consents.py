@@ -1,4 +1,4 @@
-"""One-time consents: what `wx.requestSubscribeMessage` answered on a person's phone, and how many are left."""
+"""One-time consents: the results of `wx.requestSubscribeMessage` on a person's phone, and how many are unused."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -17,49 +17,52 @@ from server.models.households import Household
 from server.models.notifications import MessageConsent
 from server.models.people import ResidentBinding
 from server.notifications.wording import KINDS
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 
-# As WeChat's client says them; those with a sound or a push are accepted all the same.
-AnswerGiven = Literal["accept", "acceptWithAudio", "acceptWithForce", "reject", "ban", "filter"]
+# The values of WeChat's client. `acceptWithAudio` and `acceptWithForce` count as accepted.
+ConsentAnswer = Literal["accept", "acceptWithAudio", "acceptWithForce", "reject", "ban", "filter"]
 
 
 class ReportConsents(RequestBody):
-    """`id` is made by the client for each answer of WeChat's: the same report again counts once."""
+    """The client makes an `id` for each result of WeChat. Idempotent by id."""
 
     id: UUID
-    results: Annotated[dict[Annotated[str, Meta(max_length=64)], AnswerGiven], Meta(min_length=1, max_length=10)]
+    results: Annotated[dict[Annotated[str, Meta(max_length=64)], ConsentAnswer], Meta(min_length=1, max_length=10)]
 
 
-class Consents(ResponseBody):
-    """What to ask for: `wx.requestSubscribeMessage` takes the template's id. `left`: messages still consented to."""
+class ConsentCount(ResponseBody):
+    """`template_id` goes into `wx.requestSubscribeMessage`. `left` counts the unused consents."""
 
     kind: str
     template_id: str
     left: int
 
 
-async def list_consents(session: AsyncSession, caller: Caller) -> list[Consents]:
-    """The kinds of message that this person's area sends to people like them."""
-    templates = await _templates(session, caller)
+async def list_consents(session: AsyncSession, caller: Caller) -> list[ConsentCount]:
+    """List the templates that the person's area uses for their audience (staff or residents)."""
+    templates = await _load_template_ids(session, caller)
     rows = await session.execute(
         select(MessageConsent.template_id, func.count())
         .where(MessageConsent.in_scope(caller), MessageConsent.is_left())
         .group_by(MessageConsent.template_id)
     )
     left: dict[str, int] = dict(rows.all())
-    return [Consents(kind=kind, template_id=one, left=left.get(one, 0)) for kind, one in templates.items()]
+    return [
+        ConsentCount(kind=kind, template_id=template_id, left=left.get(template_id, 0))
+        for kind, template_id in templates.items()
+    ]
 
 
-async def _templates(session: AsyncSession, caller: Caller) -> dict[str, str]:
-    """By kind; empty where the person's area sends none."""
+async def _load_template_ids(session: AsyncSession, caller: Caller) -> dict[str, str]:
+    """Return the template ids by kind; empty if the person's area sends none."""
     audience = "resident" if caller.is_resident else "staff"
-    keys = {f"notice.template.{kind}": kind for kind, told in KINDS.items() if told.audience == audience}
-    rules = await policy_values(session, await _area(session, caller), day_of(utc_now()), list(keys))
-    return {kind: rules[key]["templateId"] for key, kind in keys.items() if rules.get(key, {}).get("templateId")}
+    keys = {f"notice.template.{kind}": kind for kind, notice_kind in KINDS.items() if notice_kind.audience == audience}
+    settings = await load_policy_values(session, await _resolve_area(session, caller), day_of(utc_now()), list(keys))
+    return {kind: settings[key]["templateId"] for key, kind in keys.items() if settings.get(key, {}).get("templateId")}
 
 
-async def _area(session: AsyncSession, caller: Caller) -> str:
-    """Of staff the longest of their areas, of a resident the bound household's; else the country's."""
+async def _resolve_area(session: AsyncSession, caller: Caller) -> str:
+    """Return the smallest area of a staff member, or the area of a resident's household; else the country ("")."""
     if not caller.is_resident:
         return max((grant.area_code for grant in caller.grants), key=len, default="")
     bound: Any = (
@@ -72,14 +75,14 @@ async def _area(session: AsyncSession, caller: Caller) -> str:
     return await session.scalar(bound) or ""
 
 
-async def report_consents(session: AsyncSession, caller: Caller, told: ReportConsents) -> list[Consents]:
-    """Write down the answers for the templates in use; for others they are of no use and left out."""
-    known = set((await _templates(session, caller)).values())
+async def report_consents(session: AsyncSession, caller: Caller, data: ReportConsents) -> list[ConsentCount]:
+    """Record the results for the templates in use and ignore others."""
+    template_ids = set((await _load_template_ids(session, caller)).values())
     column = "resident_id" if caller.is_resident else "staff_id"
-    for template_id in sorted(known & told.results.keys()):
-        answer = told.results[template_id]
+    for template_id in sorted(template_ids & data.results.keys()):
+        answer = data.results[template_id]
         row = insert(MessageConsent).values(
-            report_id=told.id,
+            report_id=data.id,
             template_id=template_id,
             **{column: caller.id},
             answer="accept" if answer.startswith("accept") else answer,

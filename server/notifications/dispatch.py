@@ -1,7 +1,7 @@
-"""Telling people: any room defers `notifications.notify` in the transaction of what it tells of.
+"""Create notices for staff and residents. Other rooms defer the job `notifications.tell` in their own transaction.
 
-Each person gets one notice for a kind and a thing, however often it is told. Where the area has a template and
-the person a WeChat account, a message follows, which quiet hours put off until morning.
+Each recipient gets one notice per kind and thing. If the area has a WeChat template for the kind and the recipient a
+WeChat account, a message follows, which quiet hours delay until the morning.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -22,12 +22,12 @@ from server.core.working_days import CHINA, day_of
 from server.models.feed import Feed
 from server.models.notifications import Notice
 from server.models.people import Resident, ResidentBinding, Staff
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 
-QUIET = "notice.quiet_hours"
+QUIET_HOURS_KEY = "notice.quiet_hours"
 
 
-class Person(NamedTuple):
+class Recipient(NamedTuple):
     column: str
     id: UUID
     openid: str | None
@@ -45,55 +45,50 @@ async def notify(
     household_id: str | None = None,
     facts: dict[str, Any] | None = None,
 ) -> None:
-    """Tell these members of staff, those an assignment is for, or a household's residents of one thing. Again is once.
+    """Notify staff, the holders of an assignment, or a household's residents of one thing. Idempotent.
 
-    `facts` hold what the sentence of the kind needs and what a client opens: ids, counts, days.
+    `facts` hold what the text of the kind needs and what a client opens: ids, counts, days.
     """
     async with open_session(services.sessions) as session:
         now = utc_now()
         template_key = f"notice.template.{kind}"
-        rules = await policy_values(session, area_code, day_of(now), [template_key, QUIET])
-        has_template = bool(rules.get(template_key, {}).get("templateId"))
+        settings = await load_policy_values(session, area_code, day_of(now), [template_key, QUIET_HOURS_KEY])
+        has_template = bool(settings.get(template_key, {}).get("templateId"))
         if household_id is not None:
-            people = await _residents(session, UUID(household_id))
+            recipients = await _list_resident_recipients(session, UUID(household_id))
         else:
-            people = await _staff(session, [UUID(one) for one in staff_ids or []], assignment_id)
-        for person in people:
+            recipients = await _list_staff_recipients(session, [UUID(text) for text in staff_ids or []], assignment_id)
+        for recipient in recipients:
+            message = "waiting" if has_template and recipient.openid else "none"
             row = insert(Notice).values(
-                id=new_id(),
-                **{person.column: person.id},
-                kind=kind,
-                thing=thing,
-                area_code=area_code,
-                facts=facts or {},
-                message="waiting" if has_template and person.openid else "none",
-                tries=0,
-            )
-            told = (await session.execute(row.on_conflict_do_nothing().returning(Notice.id, Notice.message))).first()
-            if told is None:
+                **{recipient.column: recipient.id},
+                id=new_id(), kind=kind, thing=thing, area_code=area_code, facts=facts or {}, message=message, tries=0,
+            )  # fmt: skip
+            notice_id = await session.scalar(row.on_conflict_do_nothing().returning(Notice.id))
+            if notice_id is None:
                 continue
-            audit.record(session, None, "notice.made", "notice", told.id, area_code=area_code, kind=kind, about=thing)
-            if told.message == "waiting":
-                wait = quiet_for(rules[QUIET], now)
-                await jobs.defer(session, "notifications.send", after=wait, notice_id=str(told.id))
+            audit.record(session, None, "notice.made", "notice", notice_id, area_code=area_code, kind=kind, about=thing)
+            if message == "waiting":
+                wait = compute_quiet_delay(settings[QUIET_HOURS_KEY], now)
+                await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
 
 
-async def _staff(session: AsyncSession, ids: list[UUID], assignment_id: str | None) -> list[Person]:
+async def _list_staff_recipients(session: AsyncSession, ids: list[UUID], assignment_id: str | None) -> list[Recipient]:
     if assignment_id is not None:
-        # Whose phones have it: of a blind spot check that is its team alone.
-        held = await session.scalars(
+        # The staff whose phones have it. Of a blind spot check, that is only its team.
+        holders = await session.scalars(
             select(Feed.staff_id).where(
                 Feed.collection == "assignments", Feed.doc_id == assignment_id, Feed.is_deleted.is_(False)
             )
         )
-        ids = [*ids, *held]
+        ids = [*ids, *holders]
     rows = await session.execute(
         select(Staff.id, Staff.wechat_openid).where(Staff.id.in_(ids), Staff.disabled_at.is_(None)).order_by(Staff.id)
     )
-    return [Person("staff_id", person, openid) for person, openid in rows]
+    return [Recipient("staff_id", staff_id, openid) for staff_id, openid in rows]
 
 
-async def _residents(session: AsyncSession, household_id: UUID) -> list[Person]:
+async def _list_resident_recipients(session: AsyncSession, household_id: UUID) -> list[Recipient]:
     rows = await session.execute(
         select(Resident.id, Resident.wechat_openid)
         .distinct()
@@ -101,17 +96,17 @@ async def _residents(session: AsyncSession, household_id: UUID) -> list[Person]:
         .where(ResidentBinding.household_id == household_id, ResidentBinding.ended_at.is_(None))
         .order_by(Resident.id)
     )
-    return [Person("resident_id", person, openid) for person, openid in rows]
+    return [Recipient("resident_id", resident_id, openid) for resident_id, openid in rows]
 
 
-def quiet_for(hours: dict[str, int], now: datetime) -> timedelta | None:
-    """How long until one may be disturbed; None at once. `from` and `to` are hours of China's day, 21 to 8 say."""
+def compute_quiet_delay(hours: dict[str, int], now: datetime) -> timedelta | None:
+    """Return the time until quiet hours end, None outside them. `from` and `to` are hours in China time."""
     begin, end = hours["from"], hours["to"]
-    here = now.astimezone(CHINA)
-    is_quiet = begin <= here.hour < end if begin <= end else here.hour >= begin or here.hour < end
+    local = now.astimezone(CHINA)
+    is_quiet = begin <= local.hour < end if begin <= end else local.hour >= begin or local.hour < end
     if not is_quiet:
         return None
-    wakes = datetime.combine(here.date(), time(end), tzinfo=CHINA)
-    if wakes <= here:
-        wakes += timedelta(days=1)
-    return wakes.astimezone(UTC) - now.astimezone(UTC)
+    quiet_end = datetime.combine(local.date(), time(end), tzinfo=CHINA)
+    if quiet_end <= local:
+        quiet_end += timedelta(days=1)
+    return quiet_end.astimezone(UTC) - now.astimezone(UTC)

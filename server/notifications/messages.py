@@ -1,8 +1,8 @@
-"""Sending by WeChat: one consent spent on one message, and nobody told twice.
+"""Send WeChat subscribe messages: each spends one consent, and no person gets the same message twice.
 
-The consent is spent and the notice marked before WeChat is asked, in a transaction of its own. Where no answer
-came back, nobody knows whether the person was told, so it is not said again: the notice in the app says the
-same. What was certainly not sent gives its consent back.
+The consent is spent and the notice marked in a transaction of its own before the call to WeChat. If no answer comes
+back, the message may have been delivered, so it is not retried; the notice in the app says the same. A message that
+was certainly not sent returns its consent.
 """
 
 from datetime import datetime, timedelta
@@ -22,159 +22,174 @@ from server.core.working_days import CHINA, day_of
 from server.models.areas import Area
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, Staff
-from server.notifications.dispatch import QUIET, quiet_for
+from server.notifications.dispatch import QUIET_HOURS_KEY, compute_quiet_delay
 from server.notifications.wording import KINDS
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 
-# WeChat is busy or not to be reached: again after so many minutes, then not any more.
+# Minutes before each retry while WeChat is busy or unreachable; after the last, the message fails.
 BACKOFF_MIN = (1, 5, 15, 60, 240)
-LONGEST_THING = 20
+# WeChat's limit for a `thing` field of a template.
+MAX_THING_LENGTH = 20
 
 
-class Letter(NamedTuple):
+class PreparedMessage(NamedTuple):
     openid: str
     template_id: str
     page: str | None
     data: dict[str, str]
 
 
-class Sent(NamedTuple):
-    """What became of one attempt: the state, why, and whether the consent is there again."""
+class SendResult(NamedTuple):
+    """The outcome of one attempt: the new state, the reason, and whether the consent may be used again."""
 
     state: str
     why: str | None = None
-    keeps_consent: bool = False
+    returns_consent: bool = False
 
 
 @jobs.task("notifications.send")
-async def send(services: Services, *, notice_id: str) -> None:
-    """Send the message of a notice, if it is time and the person consented."""
+async def send_message(services: Services, *, notice_id: str) -> None:
+    """Send the message of a notice, outside quiet hours and with a consent."""
     async with open_session(services.sessions) as session:
-        letter = await _take(session, UUID(notice_id), utc_now())
-    if letter is None:
+        message = await _prepare_message(session, UUID(notice_id), utc_now())
+    if message is None:
         return
-    sent = await _post(services, letter)
+    result = await _deliver(services, message)
     async with open_session(services.sessions) as session:
-        await _note(session, UUID(notice_id), letter, sent, utc_now())
+        await _record_result(session, UUID(notice_id), message, result, utc_now())
 
 
-async def _take(session: AsyncSession, notice_id: UUID, now: datetime) -> Letter | None:
-    """Spend a consent and mark the notice, or say why nothing is to be sent (now)."""
+async def _prepare_message(session: AsyncSession, notice_id: UUID, now: datetime) -> PreparedMessage | None:
+    """Spend a consent and mark the notice as sending. Return None if there is nothing to send now."""
     notice = await session.get_one(Notice, notice_id, with_for_update=True)
     if notice.message == "sending":
-        # The one before was cut off between asking WeChat and writing down its answer.
-        _mark(session, notice, Sent("unsure", "interrupted"), now)
+        # The previous attempt was interrupted before the answer of WeChat was recorded.
+        _set_message_state(session, notice, SendResult("unsure", "interrupted"), now)
     if notice.message != "waiting":
         return None
     key = f"notice.template.{notice.kind}"
-    rules = await policy_values(session, notice.area_code, day_of(now), [key, QUIET])
-    if (wait := quiet_for(rules[QUIET], now)) is not None:
+    settings = await load_policy_values(session, notice.area_code, day_of(now), [key, QUIET_HOURS_KEY])
+    if (wait := compute_quiet_delay(settings[QUIET_HOURS_KEY], now)) is not None:
         await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
         return None
-    template = rules.get(key) or {}
-    openid = await _openid(session, notice)
+    template = settings.get(key) or {}
+    openid = await _load_openid(session, notice)
     if not template.get("templateId") or openid is None:
-        _mark(session, notice, Sent("none"), now)
+        _set_message_state(session, notice, SendResult("none"), now)
         return None
     consent = await session.scalar(
         select(MessageConsent)
-        .where(_same_person(notice), MessageConsent.template_id == template["templateId"], MessageConsent.is_left())
+        .where(
+            _belongs_to_recipient(notice),
+            MessageConsent.template_id == template["templateId"],
+            MessageConsent.is_left(),
+        )
         .order_by(MessageConsent.given_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     if consent is None:
-        _mark(session, notice, Sent("no_consent"), now)
+        _set_message_state(session, notice, SendResult("no_consent"), now)
         return None
     consent.notice_id, notice.message = notice.id, "sending"
     notice.tries += 1
     area_name = await session.scalar(select(Area.name).where(Area.code == notice.area_code))
-    words = _words(notice, area_name or "")
-    data = {name: words[source] for name, source in template["fields"].items()}
-    return Letter(openid, template["templateId"], template.get("page") or None, data)
+    values = _template_values(notice, area_name or "")
+    data = {name: values[source] for name, source in template["fields"].items()}
+    return PreparedMessage(openid, template["templateId"], template.get("page") or None, data)
 
 
-async def _openid(session: AsyncSession, notice: Notice) -> str | None:
-    who: Any = (
+async def _load_openid(session: AsyncSession, notice: Notice) -> str | None:
+    query: Any = (
         select(Staff.wechat_openid).where(Staff.id == notice.staff_id, Staff.disabled_at.is_(None))
         if notice.staff_id is not None
         else select(Resident.wechat_openid)
         .join(Notice, Notice.resident_id == Resident.id)
         .where(Notice.id == notice.id, Notice.of_bound_household(notice.resident_id))
     )
-    found: str | None = await session.scalar(who)
-    return found
+    openid: str | None = await session.scalar(query)
+    return openid
 
 
-def _same_person(notice: Notice) -> Any:
+def _belongs_to_recipient(notice: Notice) -> Any:
     if notice.staff_id is not None:
         return MessageConsent.staff_id == notice.staff_id
     return MessageConsent.resident_id == notice.resident_id
 
 
-def _words(notice: Notice, area_name: str) -> dict[str, str]:
-    """What a template's fields may hold: the words that an area's rule may name."""
+def _template_values(notice: Notice, area_name: str) -> dict[str, str]:
+    """Return the values by the names that a template setting may give to its fields."""
     made = notice.made_at.astimezone(CHINA)
     return {
         "what": KINDS[notice.kind].what,
-        "where": area_name[:LONGEST_THING] or "–",
+        "where": area_name[:MAX_THING_LENGTH] or "–",
         "when": str(notice.facts.get("on") or made.strftime("%Y-%m-%d %H:%M")),
         "count": str(notice.facts.get("count", 1)),
     }
 
 
-async def _post(services: Services, letter: Letter) -> Sent:
+async def _deliver(services: Services, message: PreparedMessage) -> SendResult:
     try:
-        # Apart from the message, so that what fails here has certainly sent nothing.
+        # Fetch the token separately: a failure here has certainly sent nothing.
         await services.wechat.stable_token()
     except (WechatRefused, WechatUnavailable) as error:
         is_final = isinstance(error, WechatRefused) and error.kind != "busy"
-        return Sent("parked" if is_final else "waiting", _why(error), keeps_consent=True)
+        return SendResult("parked" if is_final else "waiting", _describe_error(error), returns_consent=True)
     try:
-        await services.wechat.send_subscribe_message(letter.openid, letter.template_id, letter.data, page=letter.page)
+        await services.wechat.send_subscribe_message(
+            message.openid, message.template_id, message.data, page=message.page
+        )
     except MessageUnfit as unfit:
-        return Sent("parked", str(unfit), keeps_consent=True)
+        return SendResult("parked", str(unfit), returns_consent=True)
     except WechatRefused as refused:
         if refused.kind == "refused_message":
-            return Sent("refused", _why(refused))
-        return Sent("waiting" if refused.kind == "busy" else "parked", _why(refused), keeps_consent=True)
+            return SendResult("refused", _describe_error(refused))
+        return SendResult(
+            "waiting" if refused.kind == "busy" else "parked", _describe_error(refused), returns_consent=True
+        )
     except WechatUnavailable as error:
         if error.never_left:
-            return Sent("waiting", _why(error), keeps_consent=True)
-        return Sent("unsure", _why(error))
-    return Sent("sent")
+            return SendResult("waiting", _describe_error(error), returns_consent=True)
+        return SendResult("unsure", _describe_error(error))
+    return SendResult("sent")
 
 
-def _why(error: WechatRefused | WechatUnavailable) -> str:
-    """WeChat's code, or what kind of failure; never its text, which may quote what was sent."""
+def _describe_error(error: WechatRefused | WechatUnavailable) -> str:
+    """Return WeChat's code or the kind of failure; never its text, which may quote the message."""
     return f"{error.kind} {error.errcode}" if isinstance(error, WechatRefused) else "unavailable"
 
 
-async def _note(session: AsyncSession, notice_id: UUID, letter: Letter, sent: Sent, now: datetime) -> None:
+async def _record_result(
+    session: AsyncSession, notice_id: UUID, message: PreparedMessage, result: SendResult, now: datetime
+) -> None:
     notice = await session.get_one(Notice, notice_id, with_for_update=True)
-    if sent.keeps_consent:
+    if result.returns_consent:
         await session.execute(
             update(MessageConsent).where(MessageConsent.notice_id == notice_id).values(notice_id=None)
         )
-    if sent.state == "refused":
-        # Whatever we counted, WeChat has none left: only what is given from now on counts.
+    if result.state == "refused":
+        # WeChat has no consent left, whatever was counted: void all that were given before.
         await session.execute(
             update(MessageConsent)
-            .where(_same_person(notice), MessageConsent.template_id == letter.template_id, MessageConsent.is_left())
+            .where(
+                _belongs_to_recipient(notice),
+                MessageConsent.template_id == message.template_id,
+                MessageConsent.is_left(),
+            )
             .values(void_at=func.now())
         )
-    if sent.state == "waiting" and notice.tries > len(BACKOFF_MIN):
-        sent = sent._replace(state="parked")
-    _mark(session, notice, sent, now)
-    if sent.state == "waiting":
+    if result.state == "waiting" and notice.tries > len(BACKOFF_MIN):
+        result = result._replace(state="parked")
+    _set_message_state(session, notice, result, now)
+    if result.state == "waiting":
         wait = timedelta(minutes=BACKOFF_MIN[notice.tries - 1])
         await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
 
 
-def _mark(session: AsyncSession, notice: Notice, sent: Sent, now: datetime) -> None:
-    notice.message, notice.message_why = sent.state, sent.why
-    if sent.state == "sent":
+def _set_message_state(session: AsyncSession, notice: Notice, result: SendResult, now: datetime) -> None:
+    notice.message, notice.message_why = result.state, result.why
+    if result.state == "sent":
         notice.sent_at = now
     audit.record(
-        session, None, f"message.{sent.state}", "notice", notice.id, area_code=notice.area_code, why=sent.why or ""
+        session, None, f"message.{result.state}", "notice", notice.id, area_code=notice.area_code, why=result.why or ""
     )

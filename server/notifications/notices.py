@@ -1,4 +1,4 @@
-"""A person's own notices: what they were told, newest first, and which of it they have read."""
+"""A person's own notices, newest first, and which of them are read; for officers, the messages that failed."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,13 +13,13 @@ from server.core.access import DESK_ROLES, Caller, in_areas, readable, require
 from server.core.http import RequestBody, ResponseBody
 from server.core.paging import Page, cut_page, read_place
 from server.models.notifications import Notice
-from server.notifications.wording import sentence
+from server.notifications.wording import render_notice
 
-LONGEST_PAGE = 200
+MAX_PAGE_SIZE = 200
 
 
 class NoticeLine(ResponseBody):
-    """`facts` name what to open: `visitId`, `caseId`. `message` says whether WeChat carried it too."""
+    """`facts` name what to open (`visitId`, `caseId`). `message` is the state of the WeChat message."""
 
     id: UUID
     kind: str
@@ -32,13 +32,13 @@ class NoticeLine(ResponseBody):
 
 
 class NoticePage(Page[NoticeLine], kw_only=True):
-    """`unread` counts all of the person's, whatever the page."""
+    """`unread` counts all unread notices of the person, not only those of this page."""
 
     unread: int
 
 
-class ParkedMessage(ResponseBody):
-    """A message that WeChat would not take, or of which nobody knows: `why` is its code."""
+class FailedMessage(ResponseBody):
+    """A message that WeChat refused or whose delivery is unknown. `why` is WeChat's code."""
 
     notice_id: UUID
     kind: str
@@ -50,45 +50,45 @@ class ParkedMessage(ResponseBody):
 
 
 class ReadNotices(RequestBody):
-    """Without `ids`: all there are."""
+    """Without `ids`, all notices are marked."""
 
     ids: Annotated[list[UUID], Meta(max_length=200)] | None = None
 
 
-class Unread(ResponseBody):
+class UnreadCount(ResponseBody):
     unread: int
 
 
 async def list_notices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> NoticePage:
-    limit = max(1, min(limit, LONGEST_PAGE))
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = readable(Notice, caller).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(limit + 1)
     if (after := read_place(cursor, datetime.fromisoformat)) is not None:
         rows = rows.where(tuple_(Notice.made_at, Notice.id) < after)
-    found = list(await session.scalars(rows))
-    page, next_cursor = cut_page(found, limit, lambda one: [one.made_at.isoformat(), str(one.id)])
+    notices = list(await session.scalars(rows))
+    page, next_cursor = cut_page(notices, limit, lambda notice: [notice.made_at.isoformat(), str(notice.id)])
     return NoticePage(
-        items=[_line(one) for one in page],
+        items=[_notice_line(notice) for notice in page],
         next_cursor=next_cursor,
-        unread=await _unread(session, caller),
+        unread=await _count_unread(session, caller),
     )
 
 
-def _line(one: Notice) -> NoticeLine:
-    told = sentence(one.kind, one.facts)
+def _notice_line(notice: Notice) -> NoticeLine:
+    text = render_notice(notice.kind, notice.facts)
     return NoticeLine(
-        id=one.id,
-        kind=one.kind,
-        zh=told["zh"],
-        en=told["en"],
-        facts=one.facts,
-        made_at=one.made_at,
-        read_at=one.read_at,
-        message=one.message,
+        id=notice.id,
+        kind=notice.kind,
+        zh=text["zh"],
+        en=text["en"],
+        facts=notice.facts,
+        made_at=notice.made_at,
+        read_at=notice.read_at,
+        message=notice.message,
     )
 
 
-async def list_parked(session: AsyncSession, caller: Caller) -> list[ParkedMessage]:
-    """The latest hundred of the caller's areas, without whom they were for."""
+async def list_failed_messages(session: AsyncSession, caller: Caller) -> list[FailedMessage]:
+    """List the latest hundred of the caller's areas, without their recipients."""
     require(caller, DESK_ROLES)
     rows = await session.scalars(
         select(Notice)
@@ -97,30 +97,30 @@ async def list_parked(session: AsyncSession, caller: Caller) -> list[ParkedMessa
         .limit(100)
     )
     return [
-        ParkedMessage(
-            notice_id=one.id,
-            kind=one.kind,
-            area_code=one.area_code,
-            message=one.message,
-            why=one.message_why,
-            tries=one.tries,
-            made_at=one.made_at,
+        FailedMessage(
+            notice_id=notice.id,
+            kind=notice.kind,
+            area_code=notice.area_code,
+            message=notice.message,
+            why=notice.message_why,
+            tries=notice.tries,
+            made_at=notice.made_at,
         )
-        for one in rows
+        for notice in rows
     ]
 
 
-async def _unread(session: AsyncSession, caller: Caller) -> int:
+async def _count_unread(session: AsyncSession, caller: Caller) -> int:
     rows = select(func.count()).select_from(Notice).where(Notice.in_scope(caller), Notice.read_at.is_(None))
     return int(await session.scalar(rows) or 0)
 
 
-async def read_notices(session: AsyncSession, caller: Caller, told: ReadNotices, now: datetime) -> Unread:
-    """Mark one's own notices read; those of others, or read before, stay as they are."""
-    rows = update(Notice).where(Notice.in_scope(caller), Notice.read_at.is_(None)).values(read_at=now)
-    if told.ids is not None:
-        rows = rows.where(Notice.id.in_(told.ids))
-    read = (await session.scalars(rows.returning(Notice.id))).all()
+async def mark_notices_read(session: AsyncSession, caller: Caller, data: ReadNotices, now: datetime) -> UnreadCount:
+    """Mark the caller's unread notices read. Ids of other people's notices are ignored."""
+    query = update(Notice).where(Notice.in_scope(caller), Notice.read_at.is_(None)).values(read_at=now)
+    if data.ids is not None:
+        query = query.where(Notice.id.in_(data.ids))
+    read = (await session.scalars(query.returning(Notice.id))).all()
     if read:
         audit.record(session, caller, "notice.read", "person", caller.id, notices=len(read))
-    return Unread(unread=await _unread(session, caller))
+    return UnreadCount(unread=await _count_unread(session, caller))

@@ -1,4 +1,4 @@
-"""`notices` under `/field/v1`, `/desk/v1` and `/resident/v1`: the same for everyone, and only one's own."""
+"""Routes of notices: the same under `/field/v1`, `/desk/v1` and `/resident/v1`, each for the caller's own notices."""
 
 from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
@@ -7,8 +7,8 @@ from server.core.http import BEARER, SIGNED, CallerDep, Officer, Session
 from server.core.tokens import utc_now
 from server.http.exports import export_of
 from server.notifications import consents, notices
-from server.notifications.consents import Consents, ReportConsents
-from server.notifications.notices import NoticePage, ParkedMessage, ReadNotices, Unread
+from server.notifications.consents import ConsentCount, ReportConsents
+from server.notifications.notices import FailedMessage, NoticePage, ReadNotices, UnreadCount
 
 
 def _router(place: str) -> Router:
@@ -19,11 +19,11 @@ def _router(place: str) -> Router:
         return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
 
     @post("/notices/read", operation_id=f"read_{place}_notices", status_code=200, responses=SIGNED)
-    async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> Unread:
-        return await notices.read_notices(session, caller, data, utc_now())
+    async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> UnreadCount:
+        return await notices.mark_notices_read(session, caller, data, utc_now())
 
     @get("/notices/consents", operation_id=f"list_{place}_consents", responses=SIGNED)
-    async def list_consents(caller: CallerDep, session: Session) -> list[Consents]:
+    async def list_consents(caller: CallerDep, session: Session) -> list[ConsentCount]:
         return await consents.list_consents(session, caller)
 
     @post(
@@ -31,9 +31,11 @@ def _router(place: str) -> Router:
         operation_id=f"report_{place}_consents",
         status_code=200,
         responses=SIGNED,
-        description="What `wx.requestSubscribeMessage` answered, by template: each `accept` is good for one message.",
+        description="The results of `wx.requestSubscribeMessage` by template. Each `accept` allows one message.",
     )
-    async def report_consents(data: JSONBody[ReportConsents], caller: CallerDep, session: Session) -> list[Consents]:
+    async def report_consents(
+        data: JSONBody[ReportConsents], caller: CallerDep, session: Session
+    ) -> list[ConsentCount]:
         return await consents.report_consents(session, caller, data)
 
     handlers = [list_notices, read_notices, list_consents, report_consents]
@@ -43,10 +45,10 @@ def _router(place: str) -> Router:
 @get(
     "/messages/parked",
     responses=SIGNED,
-    description="WeChat messages of the caller's areas that were not taken, with WeChat's code.",
+    description="WeChat messages of the caller's areas that failed or are unsure, with WeChat's code.",
 )
-async def list_parked_messages(officer: Officer, session: Session) -> list[ParkedMessage]:
-    return await notices.list_parked(session, officer)
+async def list_parked_messages(officer: Officer, session: Session) -> list[FailedMessage]:
+    return await notices.list_failed_messages(session, officer)
 
 
 export_parked_messages = export_of(
@@ -54,13 +56,13 @@ export_parked_messages = export_of(
     "/messages/parked/export",
     "parked-messages",
     {
-        "消息编号": lambda one: one.notice_id,
-        "类别": lambda one: one.kind,
-        "行政区划代码": lambda one: one.area_code,
-        "状态": lambda one: one.message,
-        "微信代码": lambda one: one.why,
-        "次数": lambda one: one.tries,
-        "时间": lambda one: one.made_at,
+        "消息编号": lambda message: message.notice_id,
+        "类别": lambda message: message.kind,
+        "行政区划代码": lambda message: message.area_code,
+        "状态": lambda message: message.message,
+        "微信代码": lambda message: message.why,
+        "次数": lambda message: message.tries,
+        "时间": lambda message: message.made_at,
     },
 )
 _parked = Router(

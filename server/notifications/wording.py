@@ -1,4 +1,4 @@
-"""What each kind of notice says. No names and no numbers of people: a message lies open on a locked screen."""
+"""The text of each kind of notice. It contains no names or numbers of people: a locked screen shows it to anybody."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 Audience = Literal["staff", "resident"]
 
 
-class Kind(NamedTuple):
-    """`what` fits a `thing` of WeChat's templates: 20 characters at most. `zh` and `en` are filled from the facts."""
+class NoticeKind(NamedTuple):
+    """`what` fits a `thing` field of a WeChat template (20 characters). `zh` and `en` are format strings."""
 
     audience: Audience
     what: str
@@ -15,44 +15,51 @@ class Kind(NamedTuple):
     en: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "assigned": Kind("staff", "有新的走访任务", "新交给您 {count} 项走访任务", "{count} visits or homes are now yours"),
-    "returned": Kind(
-        "staff", "走访记录被退回", "您的一次走访被退回，请按说明补正", "A visit of yours was returned; see what to mend"
+KINDS: Mapping[str, NoticeKind] = {
+    "assigned": NoticeKind(
+        "staff", "有新的走访任务", "新交给您 {count} 项走访任务", "{count} visits or homes are now yours"
     ),
-    "due_tomorrow": Kind("staff", "走访明天到期", "{count} 项走访于 {on} 到期", "{count} visits are due on {on}"),
-    "visit_blocked": Kind(
+    "returned": NoticeKind(
         "staff",
-        "走访任务缺检查表",
-        "{count} 项“{what}”任务暂不能下达：本地区没有此类检查表，请发布",
+        "走访记录被退回",
+        "您的一次走访被退回，请按说明补正",
+        "A visit of yours was returned; see what to correct",
+    ),
+    "due_tomorrow": NoticeKind("staff", "走访明天到期", "{count} 项走访于 {on} 到期", "{count} visits are due on {on}"),
+    "visit_blocked": NoticeKind(
+        "staff",
+        "走访任务缺走访表",
+        "{count} 项“{what}”任务暂不能下达：本地区没有此类走访表，请发布",
         "{count} visits ({whatEn}) wait: no checklist of their kind is published here",
     ),
-    "complaint_due": Kind("staff", "信访件即将到期", "信访件 {number} 的期限是 {on}", "{number} is due on {on}"),
-    "papers": Kind(
+    "complaint_due": NoticeKind("staff", "信访件即将到期", "信访件 {number} 的期限是 {on}", "{number} is due on {on}"),
+    "papers": NoticeKind(
         "resident", "请补交材料", "您的申请还缺材料，请打开查看", "Your application lacks papers; see which"
     ),
-    "accepted": Kind("resident", "申请已受理", "您的申请已受理", "Your application was taken on"),
-    "posted": Kind(
+    "accepted": NoticeKind("resident", "申请已受理", "您的申请已受理", "Your application was taken on"),
+    "posted": NoticeKind(
         "resident", "申请正在公示", "您的申请正在村（社区）公示", "Your application is being posted in the village"
     ),
-    "decided": Kind(
+    "decided": NoticeKind(
         "resident", "申请已有结果", "您的申请已有结果，请打开查看", "There is a decision on your application"
     ),
-    "answered": Kind(
+    "answered": NoticeKind(
         "resident", "家庭变化已答复", "您报告的家庭变化已有答复，请打开查看", "Your report of a change was answered"
     ),
-    "changed": Kind(
+    "changed": NoticeKind(
         "resident", "低保金有变动", "您家庭的低保金有变动，请打开查看", "What your household is paid will change"
     ),
 }
 
 
-def sentence(kind: str, facts: Mapping[str, Any]) -> dict[str, str]:
-    told = KINDS[kind]
-    known = _Told(facts)
-    return {"zh": told.zh.format_map(known), "en": told.en.format_map(known)}
+def render_notice(kind: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    notice_kind = KINDS[kind]
+    values = _FactsWithDash(facts)
+    return {"zh": notice_kind.zh.format_map(values), "en": notice_kind.en.format_map(values)}
 
 
-class _Told(dict[str, Any]):
+class _FactsWithDash(dict[str, Any]):
+    """A fact that is missing is shown as a dash."""
+
     def __missing__(self, key: str) -> str:
         return "–"

@@ -20,7 +20,7 @@ from server.sync_feed.verdicts import Applied, Conflict, Incoming, Verdict, judg
 from server.visits.completeness import complete_visits
 
 
-async def apply_evidence(
+async def apply_expected_photos(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[EvidenceDocument]]
 ) -> list[Verdict]:
     """Until its bytes are in, a manifest may be changed or withdrawn; then it is frozen."""
@@ -89,12 +89,12 @@ def _columns(row: Incoming[EvidenceDocument]) -> dict[str, Any]:
         "sha256": document.sha256,
         "size_bytes": document.size_bytes,
         "captured_at": document.captured_at,
-        "document": row.told,
+        "document": row.raw,
         "content_hash": row.content_hash,
     }
 
 
-async def load_evidence(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
+async def load_expected_photos(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
     rows = await session.scalars(readable(Evidence, caller).where(Evidence.id.in_(ids)))
     return {
         str(one.id): {

@@ -16,7 +16,7 @@ from server.models.evidence import Evidence, Photo
 PAGE = 50
 
 
-class ParkedPhoto(ResponseBody):
+class FailedPhoto(ResponseBody):
     """`error` is the kind of fault, for whoever looks after the system: `StoreUnavailable`, `ObjectMissing` …"""
 
     evidence_id: UUID
@@ -27,7 +27,7 @@ class ParkedPhoto(ResponseBody):
     parked_at: datetime
 
 
-async def list_parked(session: AsyncSession, caller: Caller, cursor: str | None) -> Page[ParkedPhoto]:
+async def list_failed(session: AsyncSession, caller: Caller, cursor: str | None) -> Page[FailedPhoto]:
     """Of the caller's area, the latest first."""
     rows = (
         readable(Evidence, caller)
@@ -42,7 +42,7 @@ async def list_parked(session: AsyncSession, caller: Caller, cursor: str | None)
         rows = rows.where(tuple_(Photo.parked_at, Evidence.id) < place)
     page = (await session.execute(rows)).all()
     items = [
-        ParkedPhoto(
+        FailedPhoto(
             evidence_id=one.id,
             visit_id=one.visit_id,
             sha256=one.sha256,
@@ -60,7 +60,7 @@ async def list_parked(session: AsyncSession, caller: Caller, cursor: str | None)
     )
 
 
-async def try_again(session: AsyncSession, caller: Caller, evidence_id: UUID) -> None:
+async def retry_photo(session: AsyncSession, caller: Caller, evidence_id: UUID) -> None:
     """Have it examined again, with all attempts before it. Raises `thing.not_found` unless it is parked."""
     evidence: Evidence = found(
         await session.scalar(

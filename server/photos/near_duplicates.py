@@ -17,13 +17,13 @@ from sqlalchemy import Float, String, bindparam, exists, select, text, tuple_
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.crops import LEAST_LEFT, Laid, lay_over, mirror
-from media.keypoints import Floats, Marks, find_marks
+from media.crops import MIN_SCALE, Overlap, align, mirror
+from media.keypoints import Floats, Keypoints, find_keypoints
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.threads import in_thread
 from server.models.evidence import Photo
-from server.models.review import BANDS, SEEN_MARK, SeenPhoto
+from server.models.review import BANDS, SEEN_KEYPOINT, SeenPhoto
 from server.models.visits import Visit
 
 # A mark is looked up under so many keys, each as it is and mirrored: of a picture and its part, cut to nine tenths,
@@ -51,13 +51,13 @@ class NearDuplicate(NamedTuple):
     changed: "Changed | None" = None
 
 
-class Changed(NamedTuple):
+class Alteration(NamedTuple):
     shown_percent: int
     is_mirrored: bool
     turned_degrees: float
 
 
-class Alike(NamedTuple):
+class FingerprintMatch(NamedTuple):
     """One fingerprint that turned up: `bits` differ over all."""
 
     evidence_id: UUID
@@ -65,7 +65,7 @@ class Alike(NamedTuple):
     bits: int
 
 
-class Marked(NamedTuple):
+class KeypointMatch(NamedTuple):
     """One picture that has marks in common with another, so many; and where the likest of them are in each."""
 
     evidence_id: UUID
@@ -75,15 +75,15 @@ class Marked(NamedTuple):
     places: list[tuple[Floats, Floats]]
 
 
-class Looked(NamedTuple):
+class Picture(NamedTuple):
     """A picture with what is needed to find parts of it: its look, and the shapes it may have."""
 
     look: bytes
     ratios: tuple[float, ...]
 
-    def marks(self) -> Marks:
-        found = [find_marks(self.look, ratio) for ratio in self.ratios]
-        return Marks(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    def marks(self) -> Keypoints:
+        found = [find_keypoints(self.look, ratio) for ratio in self.ratios]
+        return Keypoints(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 class _Seen(NamedTuple):
@@ -95,7 +95,7 @@ class _Seen(NamedTuple):
     household_id: UUID
     county_code: str
     # None of a photo examined before looks were kept.
-    looked: Looked | None
+    looked: Picture | None
 
 
 async def find_near_duplicates(
@@ -104,7 +104,7 @@ async def find_near_duplicates(
     """For each photo of the visit, photos of other visits of its county with other bytes; the nearest come first."""
     county, found = visit.area_code[:6], dict[UUID, list[NearDuplicate]]()
     for own in await _seen(session, SeenPhoto.visit_id == visit.id):
-        alike = await find_alike(session, county, own.fingerprint, most_bits)
+        alike = await find_by_fingerprint(session, county, own.fingerprint, most_bits)
         twins = [
             NearDuplicate(one.visit_id, one.household_id, bits, most_bits)
             for one, bits in await _others(session, own, alike)
@@ -115,20 +115,20 @@ async def find_near_duplicates(
     return {one: sorted(twins, key=lambda twin: twin.bits) for one, twins in found.items() if twins}
 
 
-async def find_alike(session: AsyncSession, county_code: str, fingerprint: str, most_bits: int) -> list[Alike]:
+async def find_by_fingerprint(session: AsyncSession, county_code: str, fingerprint: str, most_bits: int) -> list[FingerprintMatch]:
     """Every fingerprint of the county that differs in at most `most_bits`; the nearest ones where they are many."""
     masks = _masks(most_bits // len(BANDS))
     bands = {f"band_{number}": _array(_probes(_band(fingerprint, number), masks)) for number in range(len(BANDS))}
     told = {"county": county_code, "fingerprint": fingerprint, "most": most_bits, **bands}
-    return [Alike(evidence_id, part, int(bits)) for evidence_id, part, bits in await session.execute(_ALIKE, told)]
+    return [FingerprintMatch(evidence_id, part, int(bits)) for evidence_id, part, bits in await session.execute(_ALIKE, told)]
 
 
-async def find_marked(session: AsyncSession, county_code: str, marks: Marks, but: Sequence[UUID] = ()) -> list[Marked]:
+async def find_by_keypoints(session: AsyncSession, county_code: str, marks: Keypoints, but: Sequence[UUID] = ()) -> list[KeypointMatch]:
     """Those that may show a part of this one, or of which this one may be a part; most marks in common come first."""
     told = {"county": county_code, "but": _array(but), **await in_thread(_ask_for, marks)}
     rows = await session.execute(_MARKED, told)
     return [
-        Marked(evidence_id, part, is_mirrored, count, [_places(one) for one in nearest])
+        KeypointMatch(evidence_id, part, is_mirrored, count, [_places(one) for one in nearest])
         for evidence_id, part, is_mirrored, count, nearest in rows
     ]
 
@@ -143,7 +143,7 @@ def _array(values: Iterable[Any]) -> str:
     return f"{{{','.join(map(str, values))}}}"
 
 
-def _ask_for(marks: Marks) -> dict[str, str]:
+def _ask_for(marks: Keypoints) -> dict[str, str]:
     """Each probe, and each mark it is of: as it is, and mirrored."""
     told: dict[str, list[Any]] = {name: [] for name in ("keys", "of", "bits", "mirrored", *_PLACE)}
     for is_mirrored, one in ((False, marks), (True, marks.mirrored())):
@@ -160,7 +160,7 @@ def _ask_for(marks: Marks) -> dict[str, str]:
 _PLACE = ("x", "y", "across", "down")
 
 
-def _in_steps(marks: Marks) -> list[list[int]]:
+def _in_steps(marks: Keypoints) -> list[list[int]]:
     steps: list[list[int]] = np.rint(marks.places * _SCALE).astype(int).tolist()
     return steps
 
@@ -262,14 +262,14 @@ async def _seen(session: AsyncSession, *which: Any) -> list[_Seen]:
     ]
 
 
-def _looked(part: str, look: bytes | None, facts: dict[str, Any]) -> Looked | None:
+def _looked(part: str, look: bytes | None, facts: dict[str, Any]) -> Picture | None:
     if look is None:
         return None
     ratio = facts.get("width", 4) / facts.get("height", 3)
-    return Looked(look, (ratio,) if part == "whole" else (ratio, *_CAMERAS))
+    return Picture(look, (ratio,) if part == "whole" else (ratio, *_CAMERAS))
 
 
-async def _others(session: AsyncSession, own: _Seen, alike: Iterable[Alike]) -> list[tuple[_Seen, int]]:
+async def _others(session: AsyncSession, own: _Seen, alike: Iterable[FingerprintMatch]) -> list[tuple[_Seen, int]]:
     """The nearest first, none of the same visit and none of the same bytes: that is another finding."""
     bits = {(one.evidence_id, one.part): one.bits for one in alike}
     if not bits:
@@ -287,7 +287,7 @@ async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, mos
     if own.looked is None:
         return []
     siblings = list(await session.scalars(select(SeenPhoto.evidence_id).where(SeenPhoto.visit_id == own.visit_id)))
-    marked = await find_marked(session, county_code, await in_thread(own.looked.marks), siblings)
+    marked = await find_by_keypoints(session, county_code, await in_thread(own.looked.marks), siblings)
     if not marked:
         return []
     rows = await _seen(
@@ -301,22 +301,22 @@ async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, mos
     for one, other in pairs[:_MOST_LAID]:
         laid = await in_thread(_lay, own.looked, other.looked, one) if other.looked else None
         if laid is not None and laid.bits <= most:
-            changed = Changed(round(laid.shown * 100), one.is_mirrored, laid.turned)
+            changed = Alteration(round(laid.shown * 100), one.is_mirrored, laid.turned)
             twins.append(NearDuplicate(other.visit_id, other.household_id, laid.bits, most, changed))
     return twins
 
 
-def _lay(own: Looked, other: Looked, marked: Marked) -> Laid | None:
+def _lay(own: Picture, other: Picture, marked: KeypointMatch) -> Overlap | None:
     """From the likest mark, and from the next where that leads nowhere."""
     look = mirror(own.look) if marked.is_mirrored else own.look
-    tried = (lay_over(look, other.look, (own.ratios, other.ratios), places) for places in marked.places)
+    tried = (align(look, other.look, (own.ratios, other.ratios), places) for places in marked.places)
     return next((laid for laid in tried if laid is not None), None)
 
 
 # -- what is left for others to find
 
 
-async def remember_marks(session: AsyncSession, photos: Sequence[tuple[UUID, str]]) -> None:
+async def store_keypoints(session: AsyncSession, photos: Sequence[tuple[UUID, str]]) -> None:
     """Of these photos and parts, which have none yet."""
     seen = await _seen(session, tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_(photos))
     rows = await in_thread(_rows_of, [one for one in seen if one.looked is not None])
@@ -349,7 +349,7 @@ _REMEMBER = text(
 )
 
 
-async def fill_in_marks(services: Services, progress: Callable[[int, int], None]) -> None:
+async def backfill_keypoints(services: Services, progress: Callable[[int, int], None]) -> None:
     """Of photos examined before marks were kept, so that parts of them are found. Safe to run again.
 
     `progress` hears how many are done, of how many.
@@ -357,7 +357,7 @@ async def fill_in_marks(services: Services, progress: Callable[[int, int], None]
     lacking = (
         select(SeenPhoto.evidence_id, SeenPhoto.part)
         .join(Photo, Photo.sha256 == SeenPhoto.sha256)
-        .where(~exists().where(SEEN_MARK.c.evidence_id == SeenPhoto.evidence_id), Photo.look.is_not(None))
+        .where(~exists().where(SEEN_KEYPOINT.c.evidence_id == SeenPhoto.evidence_id), Photo.look.is_not(None))
         .order_by(SeenPhoto.evidence_id)
     )
     async with open_session(services.sessions) as session:
@@ -366,7 +366,7 @@ async def fill_in_marks(services: Services, progress: Callable[[int, int], None]
     for start in range(0, len(photos), _BATCH):
         some = photos[start : start + _BATCH]
         async with open_session(services.sessions) as session:
-            await remember_marks(session, some)
+            await store_keypoints(session, some)
         progress(start + len(some), len(photos))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.fingerprint import Fingerprint
 from media.limits import DEFAULT_LIMITS, Limits
-from media.photo import PhotoFacts, examine
+from media.photo import PhotoFacts, read_photo_facts
 from media.refusals import PhotoRefused
 from media.renditions import Renditions, make_renditions
 from media.store import StoreError, StoreHandle, original_key, rendition_key
@@ -33,7 +33,7 @@ JPEG = "image/jpeg"
 Outcome = tuple[PhotoFacts, Renditions] | PhotoRefused
 
 
-class Waiting(NamedTuple):
+class StoredPhoto(NamedTuple):
     """A photo to be looked at, and how many bytes came."""
 
     sha256: str
@@ -99,18 +99,18 @@ async def backfill_photo_features(services: Services, progress: Callable[[int], 
     return failed
 
 
-async def _waiting(services: Services, *which: ColumnElement[bool]) -> list[Waiting]:
+async def _waiting(services: Services, *which: ColumnElement[bool]) -> list[StoredPhoto]:
     async with open_autocommit(services.sessions) as session:
         rows = await session.execute(select(Photo.sha256, Photo.size_bytes).where(*which).order_by(Photo.sha256))
-        return [Waiting._make(row) for row in rows]
+        return [StoredPhoto._make(row) for row in rows]
 
 
-async def _look_at(services: Services, photo: Waiting) -> dict[str, Any]:
+async def _look_at(services: Services, photo: StoredPhoto) -> dict[str, Any]:
     """What there is to note of a photo; its copies are in the store when this returns."""
     return await services.store.work(lambda store: _look(store, photo, services.settings.max_photo_mb))
 
 
-def _look(store: StoreHandle, photo: Waiting, max_mb: int) -> dict[str, Any]:
+def _look(store: StoreHandle, photo: StoredPhoto, max_mb: int) -> dict[str, Any]:
     limits = Limits(max_bytes=max_mb * 1024 * 1024)
     try:
         data = store.read(original_key(photo.sha256), photo.size_bytes)
@@ -129,7 +129,7 @@ class OtherBytes(Exception):
 
 def process_bytes(data: bytes, sha256: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     try:
-        facts = examine(data, limits=limits)
+        facts = read_photo_facts(data, limits=limits)
         if facts.sha256 == sha256:
             return facts, make_renditions(data, facts)
     except PhotoRefused as refused:
@@ -151,11 +151,11 @@ def _describe(outcome: Outcome) -> dict[str, Any]:
         "media_type": facts.media_type,
         "facts": msgspec.to_builtins(facts),
         "copies": {name: hashlib.sha256(jpeg).hexdigest() for name, jpeg in _copies(pictures).items()},
-        **describe_looks(pictures.fingerprint, pictures.inside),
+        **describe_features(pictures.fingerprint, pictures.inside),
     }
 
 
-def describe_looks(whole: Fingerprint, inside: Fingerprint | None) -> dict[str, Any]:
+def describe_features(whole: Fingerprint, inside: Fingerprint | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "fingerprint": _as_bits(whole),
         "fingerprint_quality": whole.quality,

@@ -23,7 +23,7 @@ from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.uploads import Upload, UploadChunk
 from server.models.visits import Visit
-from server.photos.statements import CLEAR_SPOOL, receive, receive_new, settle_expected
+from server.photos.statements import CLEAR_SPOOL, receive, receive_new, apply_outcomes
 from server.visits.completeness import complete_visits
 
 # What came is called nothing until it was examined.
@@ -73,7 +73,7 @@ class Content(NamedTuple):
 async def find_expected(services: Services, caller: Caller, evidence_id: UUID) -> ExpectedPhoto:
     """The caller's own announced photo: a resident's is of a paper. Raises `thing.not_found`."""
     if not caller.is_resident:
-        rows = await services.autocommit.run(OWN_CLAIM, {"id": evidence_id, "caller": caller.id})
+        rows = await services.autocommit.run(OWN_EXPECTED_PHOTO, {"id": evidence_id, "caller": caller.id})
         return ExpectedPhoto._make(found(rows[0] if rows else None))
     columns = (PaperPhoto.id, PaperPhoto.sha256, PaperPhoto.size_bytes, PaperPhoto.state)
     wanted = readable(PaperPhoto, caller).where(PaperPhoto.id == evidence_id).with_only_columns(*columns)
@@ -82,16 +82,16 @@ async def find_expected(services: Services, caller: Caller, evidence_id: UUID) -
 
 
 # Only its author sends a photo: narrower than who may read it.
-OWN_CLAIM = "SELECT id, sha256, size_bytes, state FROM evidence WHERE id = %(id)s AND author_id = %(caller)s"
+OWN_EXPECTED_PHOTO = "SELECT id, sha256, size_bytes, state FROM evidence WHERE id = %(id)s AND author_id = %(caller)s"
 
 
 async def get_expected(session: AsyncSession, evidence_id: UUID) -> ExpectedPhoto:
     """As a job finds it, which no caller stands behind."""
     connection = await session.connection()
-    return ExpectedPhoto._make((await connection.exec_driver_sql(CLAIM, {"id": evidence_id})).one())
+    return ExpectedPhoto._make((await connection.exec_driver_sql(EXPECTED_PHOTO, {"id": evidence_id})).one())
 
 
-CLAIM = """
+EXPECTED_PHOTO = """
 SELECT id, sha256, size_bytes, state FROM evidence WHERE id = %(id)s
 UNION ALL SELECT id, sha256, size_bytes, state FROM paper_photo WHERE id = %(id)s
 """
@@ -138,7 +138,7 @@ async def _receive(session: AsyncSession, arrival: UploadContext, sha256: str, s
     if photo.state == "stored":
         await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
         return "received"
-    await complete_visits(session, await settle_expected(session, [sha256], now))
+    await complete_visits(session, await apply_outcomes(session, [sha256], now))
     return cast("State", photo.state)
 
 

@@ -45,7 +45,7 @@ class Outdated(NamedTuple):
     kept_since: datetime
 
 
-class RuleLine(ResponseBody):
+class RetentionLine(ResponseBody):
     """What one rule would let go. `oldest` is the first day from which its days were counted."""
 
     rule: str
@@ -69,21 +69,21 @@ class OutdatedPhoto(ResponseBody):
     ended_at: datetime
 
 
-class Told(Protocol):
+class OnDeleted(Protocol):
     """Told of each photo that was deleted."""
 
     def __call__(self, one: Outdated) -> None: ...
 
 
-async def preview(sessions: Sessions, now: datetime, areas: Sequence[str] = EVERYWHERE) -> list[RuleLine]:
+async def preview(sessions: Sessions, now: datetime, areas: Sequence[str] = EVERYWHERE) -> list[RetentionLine]:
     """What a sweep would delete at that time, by rule. Changes nothing.
 
     With `areas`, content that is claimed under these alone; bytes without a visit belong to the whole country.
     """
-    lines: dict[tuple[str, int, str], RuleLine] = {}
+    lines: dict[tuple[str, int, str], RetentionLine] = {}
     async for one in _outdated(sessions, now, areas):
         key = (one.rule, one.kept_days, one.source)
-        line = lines.setdefault(key, RuleLine(rule=one.rule, kept_days=one.kept_days, source=one.source))
+        line = lines.setdefault(key, RetentionLine(rule=one.rule, kept_days=one.kept_days, source=one.source))
         line.photos += 1
         line.size_bytes += one.size_bytes
         line.oldest = min(line.oldest or one.kept_since, one.kept_since)
@@ -112,7 +112,7 @@ async def list_outdated(
     return Page(items=items, next_cursor=next_cursor)
 
 
-async def sweep(services: Services, now: datetime, told: Told) -> int:
+async def sweep(services: Services, now: datetime, told: OnDeleted) -> int:
     """Delete what `preview` shows; how many it were. Raises StoreError: run again, it goes on where it was.
 
     The rows first, then the bytes: a crash between leaves a tombstone that says so, and the next sweep ends it.

@@ -22,7 +22,7 @@ from media.store import (
     StoreUnavailable,
     original_key,
     rendition_key,
-    watermarked_claim,
+    watermarked_photo_id,
     watermarked_key,
 )
 from server.core.database import Sessions
@@ -36,18 +36,18 @@ _AT_ONCE = 4
 
 _is_drawn = and_(Evidence.watermark_sha256.is_not(None), Evidence.erased_at.is_(None))
 
-Trouble = Literal["missing", "altered", "unreadable", "orphaned"]
-TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
+DiscrepancyKind = Literal["missing", "altered", "unreadable", "orphaned"]
+DISCREPANCY_KINDS: tuple[DiscrepancyKind, ...] = get_args(DiscrepancyKind)
 # So many objects in a row that the store lists and does not give: then it is down, and nothing is said of the rest.
 _MOST_UNREADABLE = 20
 
 
-class Found(NamedTuple):
+class Discrepancy(NamedTuple):
     """`missing` and `altered` are losses. `unreadable` is listed, yet the store breaks off or fails when asked for it.
     `orphaned` objects belong to no row and cost only room.
     """
 
-    trouble: Trouble
+    trouble: DiscrepancyKind
     key: str
 
 
@@ -57,13 +57,13 @@ class StoreReport(Struct):
     expected: int = 0
     objects: int = 0
     hashed: int = 0
-    found: list[Found] = []
+    found: list[Discrepancy] = []
 
     @property
     def has_losses(self) -> bool:
         return any(one.trouble != "orphaned" for one in self.found)
 
-    def keys(self, trouble: Trouble) -> list[str]:
+    def keys(self, trouble: DiscrepancyKind) -> list[str]:
         return [one.key for one in self.found if one.trouble == trouble]
 
 
@@ -127,7 +127,7 @@ async def _compare(
     while wanted is not None or there is not None:
         if there is None or (wanted is not None and wanted < there):
             assert wanted is not None
-            report.found.append(Found("missing", wanted))
+            report.found.append(Discrepancy("missing", wanted))
             report.expected += 1
             progress(done=1, of=of)
             wanted = await anext(expected, None)
@@ -231,7 +231,7 @@ async def _look_at_spools(services: Services, report: StoreReport) -> None:
 
 async def _note_orphans(sessions: Sessions, keys: list[str], report: StoreReport) -> None:
     """Those of the keys that no row accounts for. A watermarked copy is known as long as its claim's photo is kept."""
-    claims = {claim for key in keys if (claim := watermarked_claim(key))}
+    claims = {claim for key in keys if (claim := watermarked_photo_id(key))}
     uploads = {key.split("/")[1] for key in keys if key.startswith("spool/")}
     hashes = {key.rsplit("/", 1)[-1] for key in keys} | {key.split("/")[1] for key in keys if "/" in key}
     async with sessions() as session:
@@ -255,7 +255,7 @@ async def _note_orphans(sessions: Sessions, keys: list[str], report: StoreReport
         ):
             known |= {rendition_key(sha256, "320"), rendition_key(sha256, "1280")}
     report.found += [
-        Found("orphaned", key)
+        Discrepancy("orphaned", key)
         for key in keys
         if key not in known and not (key.startswith("spool/") and key.split("/")[1] in live)
     ]
@@ -274,11 +274,11 @@ async def _hash_again(services: Services, report: StoreReport, progress: Progres
             nonlocal in_a_row
             try:
                 if not await _is_whole(services.store, key, sha256, Path(folder)):
-                    report.found.append(Found("altered", key))
+                    report.found.append(Discrepancy("altered", key))
                 report.hashed += 1
                 in_a_row = 0
             except StoreUnavailable:
-                report.found.append(Found("unreadable", key))
+                report.found.append(Discrepancy("unreadable", key))
                 in_a_row += 1
                 if in_a_row >= _MOST_UNREADABLE:
                     raise

@@ -60,7 +60,7 @@ async def _say_of_visit(session: AsyncSession, visit: Visit) -> list[str]:
     ]
 
 
-async def area_names(session: AsyncSession, code: str) -> list[str]:
+async def list_area_names(session: AsyncSession, code: str) -> list[str]:
     """From the province down to the area itself."""
     above = [code[:digits] for digits in (2, 4, 6, 9, 12) if digits <= len(code)]
     rows = await session.execute(select(Area.code, Area.name).where(Area.code.in_(above)).order_by(Area.code))
@@ -69,11 +69,11 @@ async def area_names(session: AsyncSession, code: str) -> list[str]:
 
 async def _say_whose(session: AsyncSession, household_id: UUID) -> str:
     household = await session.get_one(Household, household_id)
-    number = await case_number(session, household_id)
+    number = await find_case_number(session, household_id)
     return f"案件 {number}    户号 {household.number}" if number else f"户号 {household.number}"
 
 
-async def case_number(session: AsyncSession, household_id: UUID) -> str | None:
+async def find_case_number(session: AsyncSession, household_id: UUID) -> str | None:
     """Of the household's newest application."""
     newest = select(CaseFile.number).where(CaseFile.household_id == household_id).order_by(CaseFile.id.desc()).limit(1)
     number: str | None = await session.scalar(newest)

@@ -1,9 +1,9 @@
-"""Which policy setting holds in an area on a day, and the office's own calendar."""
+"""Which policy settings hold in an area on a day, and the office's own calendar."""
 
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, Select, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,20 +11,49 @@ from server.models.areas import AreaRule, CalendarDay
 
 
 async def load_overrides(session: AsyncSession) -> dict[date, bool]:
-    """The office's own calendar: days that work or rest against the week."""
+    """Return the days on which the office works or rests against the weekly calendar."""
     return dict((await session.execute(select(CalendarDay.day, CalendarDay.is_working))).all())
 
 
-async def policy_values(
+async def load_policy_values(
     session: AsyncSession, area_code: str, on: date, keys: list[str] | None = None
 ) -> dict[str, Any]:
-    """What each rule says in an area on a day: the nearest area wins, then the latest date. One query."""
-    rows = (
-        select(AreaRule.key, AreaRule.value)
-        .ext(distinct_on(AreaRule.key))
-        .where(literal(area_code).startswith(AreaRule.area_code), AreaRule.effective_from <= on)
-        .order_by(AreaRule.key, func.length(AreaRule.area_code).desc(), AreaRule.effective_from.desc())
-    )
+    """Return the value of each setting that holds in an area on a day. One query."""
+    rows = select_effective(area_code, on).with_only_columns(AreaRule.key, AreaRule.value)
     if keys is not None:
         rows = rows.where(AreaRule.key.in_(keys))
     return dict((await session.execute(rows)).all())
+
+
+class SourcedValue(NamedTuple):
+    """The value of a setting and the document behind it."""
+
+    value: Any
+    source: str
+
+
+async def load_policy_values_with_sources(
+    session: AsyncSession, area_code: str, on: date, prefix: str
+) -> dict[str, SourcedValue]:
+    """Return the settings whose key starts with `prefix` as they hold in an area on a day. One query."""
+    rows = (
+        select_effective(area_code, on)
+        .with_only_columns(AreaRule.key, AreaRule.value, AreaRule.source)
+        .where(AreaRule.key.startswith(prefix, autoescape=True))
+    )
+    return {key: SourcedValue(value, source) for key, value, source in await session.execute(rows)}
+
+
+def select_effective(area_code: str, on: date) -> Select[AreaRule]:
+    """Select the row of each setting that holds in an area on a day: the nearest area wins, then the latest date."""
+    return (
+        select(AreaRule)
+        .ext(distinct_on(AreaRule.key))
+        .where(applies_in(area_code), AreaRule.effective_from <= on)
+        .order_by(AreaRule.key, func.length(AreaRule.area_code).desc(), AreaRule.effective_from.desc())
+    )
+
+
+def applies_in(area_code: str) -> ColumnElement[bool]:
+    """Match the rows of an area and of all areas around it; the whole country has the empty code."""
+    return literal(area_code).startswith(AreaRule.area_code)

@@ -1,4 +1,4 @@
-"""`/desk/v1/rules`: what holds in an area on a day, what held before, and a new row."""
+"""Routes of policy settings: those that hold in an area on a day, their history, and a new row."""
 
 from datetime import date
 from typing import Annotated
@@ -12,22 +12,21 @@ from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.http.exports import export_of, in_words
 from server.policy import settings
-from server.policy.schemas import KINDS
-from server.policy.settings import AREA_LEVEL, RuleKind, RuleLine, WritePolicySetting
+from server.policy.settings import AREA_CODE_PATTERN, PolicySettingLine, PolicySettingSchema, WritePolicySetting
 
-Area = Annotated[str, QueryParameter(pattern=AREA_LEVEL)]
-Day = Annotated[date | None, QueryParameter(name="on", description="China's day; today unless told.")]
-KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="Keys that begin so: `visit.`")]
-# The codes of all findings, from the composition root: they are review's, and their severities are rules.
+Area = Annotated[str, QueryParameter(pattern=AREA_CODE_PATTERN)]
+Day = Annotated[date | None, QueryParameter(name="on", description="A day in China time; today by default.")]
+KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="The start of the keys, such as `visit.`")]
+# The codes of all findings. The room review owns them, so the composition root injects them.
 Findings = NamedDependency[frozenset[str]]
 
 
 @get("/rules", responses=SIGNED)
 async def list_rules(
     caller: CallerDep, session: Session, area: Area = "", on: Day = None, prefix: KeyPrefix = None
-) -> list[RuleLine]:
+) -> list[PolicySettingLine]:
     day = on or day_of(utc_now())
-    return await settings.list_effective(session, caller, area, day, prefix)
+    return await settings.list_effective_settings(session, caller, area, day, prefix)
 
 
 export_rules = export_of(
@@ -35,33 +34,35 @@ export_rules = export_of(
     "/rules/export",
     "rules",
     {
-        "设置": lambda one: one.key,
-        "值": lambda one: in_words(one.value),
-        "适用地区": lambda one: one.area_name or "全国",
-        "行政区划代码": lambda one: one.area_code,
-        "生效日期": lambda one: one.effective_from,
-        "来源": lambda one: one.source,
-        "录入人": lambda one: one.written_by,
-        "录入时间": lambda one: one.written_at,
+        "设置": lambda setting: setting.key,
+        "值": lambda setting: in_words(setting.value),
+        "适用地区": lambda setting: setting.area_name or "全国",
+        "行政区划代码": lambda setting: setting.area_code,
+        "生效日期": lambda setting: setting.effective_from,
+        "来源": lambda setting: setting.source,
+        "录入人": lambda setting: setting.written_by,
+        "录入时间": lambda setting: setting.written_at,
     },
 )
 
 
 @get("/rules/kinds", responses=SIGNED)
-async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[RuleKind]:
-    return settings.list_kinds(caller, KINDS, finding_codes)
+async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[PolicySettingSchema]:
+    return settings.list_setting_schemas(caller, finding_codes)
 
 
 @get("/rules/{key:str}/history", responses=SIGNED)
-async def list_rule_history(key: FromPath[str], caller: CallerDep, session: Session, area: Area = "") -> list[RuleLine]:
-    return await settings.list_history(session, caller, area, key)
+async def list_rule_history(
+    key: FromPath[str], caller: CallerDep, session: Session, area: Area = ""
+) -> list[PolicySettingLine]:
+    return await settings.list_setting_history(session, caller, area, key)
 
 
 @post("/rules", responses=SIGNED | problems("thing.not_found", "rule.unknown", "rule.written"))
 async def write_rule(
     data: JSONBody[WritePolicySetting], caller: CallerDep, session: Session, finding_codes: Findings
-) -> RuleLine:
-    return await settings.write_rule(session, caller, data, finding_codes, utc_now())
+) -> PolicySettingLine:
+    return await settings.write_setting(session, caller, data, finding_codes, utc_now())
 
 
 router = Router(

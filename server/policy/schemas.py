@@ -1,6 +1,6 @@
-"""What each rule may hold: its kind and range. A key that is not here can't be written at the desk.
+"""The type and range of every policy setting. The desk cannot write a key that is not listed here.
 
-A range keeps out slips of the hand (a radius of 15,000 m), not policies: within it the area decides.
+A range catches typing errors (a radius of 15,000 m); it is not a policy. Within it the area decides.
 """
 
 from collections.abc import Collection
@@ -23,27 +23,27 @@ Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,79}$")]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class _Strict(Struct, rename="camel", forbid_unknown_fields=True):
+class _StrictStruct(Struct, rename="camel", forbid_unknown_fields=True):
     pass
 
 
-class Span(_Strict):
-    """A length of time that says its unit."""
+class Span(_StrictStruct):
+    """A length of time with its unit."""
 
     count: Annotated[int, Meta(ge=1, le=365)]
     unit: Literal["days", "working_days"]
 
 
-class Intervals(_Strict, rename=None):
-    """Months between two reviews, by the household's class."""
+class Intervals(_StrictStruct, rename=None):
+    """Months between two reviews, by the class of the household."""
 
     A: Months
     B: Months
     C: Months
 
 
-class FindingDays(_Strict):
-    """Days of waiting that a finding counts for in the queue, by its severity."""
+class FindingDays(_StrictStruct):
+    """Days of waiting that a finding adds in the review queue, by severity."""
 
     info: Days
     notice: Days
@@ -51,13 +51,13 @@ class FindingDays(_Strict):
     critical: Days
 
 
-class QuietHours(_Strict, rename={"from_": "from"}):
+class QuietHours(_StrictStruct, rename={"from_": "from"}):
     from_: Hour
     to: Hour
 
 
-class Template(_Strict):
-    """A subscribe message of the mini-program; no id: none is sent. `fields` name what each of its fields says."""
+class Template(_StrictStruct):
+    """A subscribe message of the mini-program. With an empty id none is sent. `fields` map its fields to values."""
 
     template_id: Annotated[str, Meta(max_length=64)]
     page: Annotated[str, Meta(max_length=200)]
@@ -67,26 +67,26 @@ class Template(_Strict):
     ]
 
 
-class Paper(_Strict, omit_defaults=True):
+class Paper(_StrictStruct, omit_defaults=True):
     code: Code
     zh: Text
     en: Text
     situation: Code | None = None
 
 
-class Step(_Strict):
+class Step(_StrictStruct):
     until_fen: Fen | None
     per_head_fen: Fen
 
 
-class Standards(_Strict):
-    """Where town and country differ."""
+class Standards(_StrictStruct):
+    """The standard where it differs between town and countryside."""
 
     urban: Fen
     rural: Fen
 
 
-class Rounding(_Strict):
+class Rounding(_StrictStruct):
     to_fen: Annotated[int, Meta(ge=1, le=10_000)]
     mode: Literal["half_up", "up"]
 
@@ -94,7 +94,7 @@ class Rounding(_Strict):
 Length = Annotated[int, Meta(ge=1, le=365)] | Span
 Severity = Literal["info", "notice", "warning", "critical", "off"]
 
-KINDS: dict[str, Any] = {
+SETTING_TYPES: dict[str, Any] = {
     "visit.home_radius_m": Metres,
     "visit.partner_distance_m": Metres,
     "visit.photo_distance_m": Metres,
@@ -175,25 +175,24 @@ KINDS: dict[str, Any] = {
     "amount.least_fen": Fen,
     "amount.not_counted": Annotated[list[Code], Meta(max_length=50)],
 }
-FINDING = "finding."
+_FINDING_PREFIX = "finding."
 
 
-def kind_of(key: str, findings: Collection[str]) -> Any | None:
-    """The kind of a rule: one of the table, or the severity of a finding that exists."""
-    if key.startswith(FINDING):
-        return Severity if key.removeprefix(FINDING) in findings else None
-    return KINDS.get(key)
+def find_setting_type(key: str, finding_codes: Collection[str]) -> Any | None:
+    """Return the type of a setting: from the table, or the severity of an existing finding. None if unknown."""
+    if key.startswith(_FINDING_PREFIX):
+        return Severity if key.removeprefix(_FINDING_PREFIX) in finding_codes else None
+    return SETTING_TYPES.get(key)
 
 
-def refusal(kind: Any, value: Any) -> str | None:
-    """Why a value does not fit its kind, in msgspec's words; None when it does."""
+def validate_value(setting_type: Any, value: Any) -> str | None:
+    """Return msgspec's message if the value does not fit the type, else None."""
     try:
-        convert(value, kind)
+        convert(value, setting_type)
     except ValidationError as error:
         return str(error)
     return None
 
 
-def describe(kind: Any) -> dict[str, Any]:
-    """JSON Schema, for a form."""
-    return schema(kind)
+def build_json_schema(setting_type: Any) -> dict[str, Any]:
+    return schema(setting_type)

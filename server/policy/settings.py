@@ -1,6 +1,6 @@
-"""Reading and writing the rulebook. A rule is never changed: another row holds from another day on.
+"""Read and write policy settings. A setting is never changed: a new row holds from another day on.
 
-So what was decided yesterday can be explained tomorrow by the row that held then, with who wrote it and why.
+A decision of the past can therefore be explained by the row that held then, with its author and its source.
 """
 
 from collections.abc import Collection
@@ -8,8 +8,8 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from msgspec import Meta
-from sqlalchemy import Select, func, literal, select
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -20,26 +20,27 @@ from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.models.areas import Area, AreaRule
 from server.models.people import Staff
-from server.policy.schemas import describe, kind_of, refusal
+from server.policy.resolver import applies_in, select_effective
+from server.policy.schemas import SETTING_TYPES, build_json_schema, find_setting_type, validate_value
 
-READERS = DESK_ROLES | {Role.ADMIN}
-LONGEST_HISTORY = 500
-# A whole level of the tree, or the country (empty).
-AREA_LEVEL = "^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})?$"
+READ_ROLES = DESK_ROLES | {Role.ADMIN}
+MAX_HISTORY = 500
+# A code of any level of the area tree, or empty for the country.
+AREA_CODE_PATTERN = "^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})?$"
 
 
 class WritePolicySetting(RequestBody):
-    """From `effective_from` on, in the area (empty: the country) and below it. `reason` names the paper behind it."""
+    """Holds from `effective_from` on in the area and below it. `reason` names the document behind it."""
 
     key: Annotated[str, Meta(min_length=3, max_length=120)]
-    area_code: Annotated[str, Meta(pattern=AREA_LEVEL)]
+    area_code: Annotated[str, Meta(pattern=AREA_CODE_PATTERN)]
     effective_from: date
     value: Any
     reason: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
-class RuleLine(ResponseBody):
-    """`area_code` says where the row stands: the area asked for, or one around it. `written_by` null: the migration."""
+class PolicySettingLine(ResponseBody):
+    """`area_code` is the area of the row: the requested one or one around it. `written_by` is null for migrations."""
 
     key: str
     value: Any
@@ -51,61 +52,55 @@ class RuleLine(ResponseBody):
     written_at: datetime
 
 
-class RuleKind(ResponseBody):
-    """What a rule may hold, as JSON Schema."""
+class PolicySettingSchema(ResponseBody):
+    """The allowed values of a setting, as JSON Schema."""
 
     key: str
     form: dict[str, Any]
 
 
-async def list_effective(
+async def list_effective_settings(
     session: AsyncSession, caller: Caller, area_code: str, on: date, prefix: str | None
-) -> list[RuleLine]:
-    """Every rule as it holds in an area on a day: the nearest area wins, then the latest date. One query."""
-    _require_reading(caller, area_code)
-    rows = (
-        _rows(area_code)
-        .ext(distinct_on(AreaRule.key))
-        .where(AreaRule.effective_from <= on)
-        .order_by(AreaRule.key, func.length(AreaRule.area_code).desc(), AreaRule.effective_from.desc())
-    )
+) -> list[PolicySettingLine]:
+    """List every setting as it holds in an area on a day. One query."""
+    _require_read_access(caller, area_code)
+    rows = _with_names(select_effective(area_code, on))
     if prefix:
         rows = rows.where(AreaRule.key.startswith(prefix, autoescape=True))
-    return [_line(*row) for row in await session.execute(rows)]
+    return [_setting_line(*row) for row in await session.execute(rows)]
 
 
-async def list_history(session: AsyncSession, caller: Caller, area_code: str, key: str) -> list[RuleLine]:
-    """All rows of a rule that hold, held or will hold in an area, the latest first."""
-    _require_reading(caller, area_code)
+async def list_setting_history(
+    session: AsyncSession, caller: Caller, area_code: str, key: str
+) -> list[PolicySettingLine]:
+    """List all past, present and future rows of a setting in an area, the latest first."""
+    _require_read_access(caller, area_code)
     rows = (
-        _rows(area_code)
-        .where(AreaRule.key == key)
+        _with_names(select(AreaRule))
+        .where(applies_in(area_code), AreaRule.key == key)
         .order_by(AreaRule.effective_from.desc(), func.length(AreaRule.area_code).desc())
-        .limit(LONGEST_HISTORY)
+        .limit(MAX_HISTORY)
     )
-    return [_line(*row) for row in await session.execute(rows)]
+    return [_setting_line(*row) for row in await session.execute(rows)]
 
 
-def _require_reading(caller: Caller, area_code: str) -> None:
-    require(caller, READERS)
-    if not caller.covers(area_code, READERS):
-        raise Problem("auth.forbidden", roles=", ".join(sorted(READERS)))
+def _require_read_access(caller: Caller, area_code: str) -> None:
+    require(caller, READ_ROLES)
+    if not caller.covers(area_code, READ_ROLES):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(READ_ROLES)))
 
 
-def _rows(area_code: str) -> Select[AreaRule, str, str]:
-    return _named().where(literal(area_code).startswith(AreaRule.area_code))
-
-
-def _named() -> Select[AreaRule, str, str]:
+def _with_names(rows: Select[AreaRule]) -> Select[AreaRule, str, str]:
+    """Add the names of the author and of the area."""
     return (
-        select(AreaRule, Staff.name, Area.name)
+        rows.add_columns(Staff.name, Area.name)
         .outerjoin(Staff, Staff.id == AreaRule.written_by)
         .outerjoin(Area, Area.code == AreaRule.area_code)
     )
 
 
-def _line(row: AreaRule, written_by: str | None, area_name: str | None) -> RuleLine:
-    return RuleLine(
+def _setting_line(row: AreaRule, written_by: str | None, area_name: str | None) -> PolicySettingLine:
+    return PolicySettingLine(
         key=row.key,
         value=row.value,
         area_code=row.area_code,
@@ -117,68 +112,74 @@ def _line(row: AreaRule, written_by: str | None, area_name: str | None) -> RuleL
     )
 
 
-async def write_rule(
-    session: AsyncSession, caller: Caller, asked: WritePolicySetting, findings: Collection[str], now: datetime
-) -> RuleLine:
-    """Add a row; the visits it touches are looked at again. The same row again is once.
+async def write_setting(
+    session: AsyncSession, caller: Caller, data: WritePolicySetting, finding_codes: Collection[str], now: datetime
+) -> PolicySettingLine:
+    """Add a row and queue the re-check of the visits it affects. Idempotent for the same row.
 
     Raises `auth.forbidden` outside the admin's area, `rule.unknown`, `request.invalid` for a value that does not
-    fit, `rule.written` where the day has another row already.
+    fit, and `rule.written` if the day has another row already.
     """
-    if not caller.covers(asked.area_code, {Role.ADMIN}):
-        raise Problem("auth.forbidden", roles=Role.ADMIN)
-    kind = kind_of(asked.key, findings)
-    if kind is None:
-        raise Problem("rule.unknown", key=asked.key)
-    if (why := refusal(kind, asked.value)) is not None:
-        raise Problem("request.invalid", faults=[Fault("/value", "value.unfit", why)])
-    if asked.area_code and await session.get(Area, asked.area_code) is None:
-        raise Problem("thing.not_found")
+    await _validate_setting(session, caller, data, finding_codes)
     row = insert(AreaRule).values(
         id=new_id(),
-        key=asked.key,
-        area_code=asked.area_code,
-        effective_from=asked.effective_from,
-        value=asked.value,
-        source=asked.reason,
+        key=data.key,
+        area_code=data.area_code,
+        effective_from=data.effective_from,
+        value=data.value,
+        source=data.reason,
         written_at=now,
         written_by=caller.id,
     )
-    fresh = await session.scalar(row.on_conflict_do_nothing().returning(AreaRule.id))
-    stands = (
+    new_row_id = await session.scalar(row.on_conflict_do_nothing().returning(AreaRule.id))
+    stored = (
         await session.execute(
-            _named().where(
-                AreaRule.key == asked.key,
-                AreaRule.area_code == asked.area_code,
-                AreaRule.effective_from == asked.effective_from,
+            _with_names(select(AreaRule)).where(
+                AreaRule.key == data.key,
+                AreaRule.area_code == data.area_code,
+                AreaRule.effective_from == data.effective_from,
             )
         )
     ).one()
-    if fresh is None and (stands[0].value, stands[0].source) != (asked.value, asked.reason):
-        raise Problem("rule.written", by=stands[1] or "–")
-    if fresh is not None:
-        await _tell(session, caller, asked)
-    return _line(*stands)
+    if new_row_id is None and (stored[0].value, stored[0].source) != (data.value, data.reason):
+        raise Problem("rule.written", by=stored[1] or "–")
+    if new_row_id is not None:
+        await _record_change(session, caller, data)
+    return _setting_line(*stored)
 
 
-async def _tell(session: AsyncSession, caller: Caller, asked: WritePolicySetting) -> None:
-    since = asked.effective_from.isoformat()
+async def _validate_setting(
+    session: AsyncSession, caller: Caller, data: WritePolicySetting, finding_codes: Collection[str]
+) -> None:
+    if not caller.covers(data.area_code, {Role.ADMIN}):
+        raise Problem("auth.forbidden", roles=Role.ADMIN)
+    setting_type = find_setting_type(data.key, finding_codes)
+    if setting_type is None:
+        raise Problem("rule.unknown", key=data.key)
+    if (why := validate_value(setting_type, data.value)) is not None:
+        raise Problem("request.invalid", faults=[Fault("/value", "value.unfit", why)])
+    if data.area_code and await session.get(Area, data.area_code) is None:
+        raise Problem("thing.not_found")
+
+
+async def _record_change(session: AsyncSession, caller: Caller, data: WritePolicySetting) -> None:
+    since = data.effective_from.isoformat()
     audit.record(
         session,
         caller,
         "rule.written",
         "area_rule",
-        asked.key,
-        area_code=asked.area_code or None,
-        value=asked.value,
-        reason=asked.reason,
+        data.key,
+        area_code=data.area_code or None,
+        value=data.value,
+        reason=data.reason,
         effective_from=since,
     )
-    await jobs.defer(session, "review.rule_changed", key=asked.key, area_code=asked.area_code, effective_from=since)
+    await jobs.defer(session, "review.rule_changed", key=data.key, area_code=data.area_code, effective_from=since)
 
 
-def list_kinds(caller: Caller, keys: Collection[str], findings: Collection[str]) -> list[RuleKind]:
-    """How each rule is written, and the severities of every finding."""
-    require(caller, READERS)
-    told = sorted({*keys, *(f"finding.{code}" for code in findings)})
-    return [RuleKind(key=key, form=describe(kind_of(key, findings))) for key in told]
+def list_setting_schemas(caller: Caller, finding_codes: Collection[str]) -> list[PolicySettingSchema]:
+    """List the schema of each setting, including the severity of every finding."""
+    require(caller, READ_ROLES)
+    keys = sorted({*SETTING_TYPES, *(f"finding.{code}" for code in finding_codes)})
+    return [PolicySettingSchema(key=key, form=build_json_schema(find_setting_type(key, finding_codes))) for key in keys]

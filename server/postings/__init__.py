@@ -1,1 +1,1 @@
-"""Postings: lists that hang in the village, their public page, and objections to them."""
+"""Postings: lists posted in the village, their public pages, and objections to them."""

@@ -1,7 +1,7 @@
-"""The standing list of who receives in a village (长期公示): name, members, amount, and a way to report.
+"""The standing public list of the households that receive dibao in a village (长期公示).
 
-It is reckoned at each look from what is paid now, so that who no longer receives is gone with their last month.
-Whoever lacks the address finds nothing, and no search engine keeps a page.
+The list is computed at each read, so that a household disappears with its last paid month. The address contains a
+secret key, and search engines are told not to index it.
 """
 
 import secrets
@@ -28,19 +28,20 @@ from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Disclosure
-from server.postings.postings import HANGERS, LONGEST_PAGE
+from server.postings.detail import DISPLAY_ROLES
+from server.postings.listing import MAX_PAGE_SIZE
 from server.postings.public import NOT_INDEXED
 
-KEEPERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
-_LOOKERS = HANGERS | KEEPERS | {Role.SUPERVISOR}
+MANAGE_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
+_READ_ROLES = DISPLAY_ROLES | MANAGE_ROLES | {Role.SUPERVISOR}
 
 
 class OpenDisclosure(RequestBody):
     area_code: Annotated[str, Meta(pattern="^[0-9]{12}$")]
 
 
-class DisclosurePage(ResponseBody):
-    """`page` is for the village, `key` for programs: `/public/v1/disclosures/{key}`."""
+class DisclosureDetail(ResponseBody):
+    """`page` is the path of the HTML page; `key` is for clients of `/public/v1/disclosures/{key}`."""
 
     id: UUID
     area_code: str
@@ -52,7 +53,7 @@ class DisclosurePage(ResponseBody):
 
 
 class PublicHousehold(ResponseBody):
-    """The law allows name, number of members and amount, and no more."""
+    """The law allows the name, the number of members and the amount, and no more."""
 
     name: str
     members: int
@@ -60,7 +61,7 @@ class PublicHousehold(ResponseBody):
 
 
 class PublicDisclosure(ResponseBody):
-    """`area_code` is what a report at `/public/v1/complaints` names."""
+    """`area_code` goes into a report to `/public/v1/complaints`."""
 
     area_name: str
     area_code: str
@@ -68,82 +69,84 @@ class PublicDisclosure(ResponseBody):
     households: list[PublicHousehold]
 
 
-async def open_disclosure(session: AsyncSession, caller: Caller, area_code: str) -> DisclosurePage:
-    """The village's standing list; made when there is none. Raises `auth.forbidden` outside the caller's areas."""
-    require(caller, KEEPERS)
-    if not caller.covers(area_code, KEEPERS):
-        raise Problem("auth.forbidden", roles=", ".join(sorted(KEEPERS)))
+async def open_disclosure(session: AsyncSession, caller: Caller, area_code: str) -> DisclosureDetail:
+    """Return the village's standing list, created on demand. Raises `auth.forbidden` outside the caller's areas."""
+    require(caller, MANAGE_ROLES)
+    if not caller.covers(area_code, MANAGE_ROLES):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(MANAGE_ROLES)))
     if await session.get(Area, area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
-    await advisory_lock(session, f"disclosure:{area_code}")  # there is one address
-    standing = await session.scalar(
+    await advisory_lock(session, f"disclosure:{area_code}")  # a village has one address
+    disclosure = await session.scalar(
         readable(Disclosure, caller).where(Disclosure.area_code == area_code, Disclosure.ended_at.is_(None))
     )
-    (page,) = await _pages(session, [standing or await _make(session, caller, area_code)])
-    return page
+    (detail,) = await _build_details(session, [disclosure or await _create_disclosure(session, caller, area_code)])
+    return detail
 
 
-async def _make(session: AsyncSession, caller: Caller, area_code: str) -> Disclosure:
-    one = Disclosure(id=new_id(), area_code=area_code, key=secrets.token_urlsafe(32), made_by=caller.id)
-    session.add(one)
-    audit.record(session, caller, "disclosure.opened", "disclosure", one.id, area_code=area_code)
-    await session.flush()  # its time is the database's
-    await session.refresh(one, ["made_at"])
-    return one
+async def _create_disclosure(session: AsyncSession, caller: Caller, area_code: str) -> Disclosure:
+    disclosure = Disclosure(id=new_id(), area_code=area_code, key=secrets.token_urlsafe(32), made_by=caller.id)
+    session.add(disclosure)
+    audit.record(session, caller, "disclosure.opened", "disclosure", disclosure.id, area_code=area_code)
+    await session.flush()  # the database sets `made_at`
+    await session.refresh(disclosure, ["made_at"])
+    return disclosure
 
 
-async def renew_disclosure(session: AsyncSession, caller: Caller, disclosure_id: UUID, now: datetime) -> DisclosurePage:
-    """A new address; the old one is gone at once. Of one that was renewed before, the address that stands."""
-    require(caller, KEEPERS)
-    one: Disclosure = found(
+async def renew_disclosure(
+    session: AsyncSession, caller: Caller, disclosure_id: UUID, now: datetime
+) -> DisclosureDetail:
+    """Replace the address; the old one stops working at once. For an ended list, return the current one."""
+    require(caller, MANAGE_ROLES)
+    disclosure: Disclosure = found(
         await session.scalar(readable(Disclosure, caller).where(Disclosure.id == disclosure_id).with_for_update())
     )
-    if one.ended_at is None:
-        one.ended_at = now
-        await session.flush()  # one address a village
-    return await open_disclosure(session, caller, one.area_code)
+    if disclosure.ended_at is None:
+        disclosure.ended_at = now
+        await session.flush()  # the unique index allows one open list per village
+    return await open_disclosure(session, caller, disclosure.area_code)
 
 
 async def list_disclosures(
     session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int
-) -> Page[DisclosurePage]:
-    """Those of the caller's areas that stand, by area. Two queries for any page."""
-    require(caller, _LOOKERS)
-    limit = max(1, min(limit, LONGEST_PAGE))
+) -> Page[DisclosureDetail]:
+    """List the open lists of the caller's areas by area. Two queries for any page."""
+    require(caller, _READ_ROLES)
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = readable(Disclosure, caller).where(Disclosure.ended_at.is_(None)).order_by(Disclosure.area_code)
-    # A village has one that stands, so its code is a place in the list.
+    # A village has one open list, so the area code is a unique sort key.
     if (after := read_cursor(cursor, str)) is not None:
         rows = rows.where(Disclosure.area_code > after[0])
-    standing = list(await session.scalars(rows.limit(limit + 1)))
-    page, next_cursor = cut_page(standing, limit, lambda one: [one.area_code])
-    return Page(items=await _pages(session, page), next_cursor=next_cursor)
+    disclosures = list(await session.scalars(rows.limit(limit + 1)))
+    page, next_cursor = cut_page(disclosures, limit, lambda disclosure: [disclosure.area_code])
+    return Page(items=await _build_details(session, page), next_cursor=next_cursor)
 
 
-async def _pages(session: AsyncSession, standing: Sequence[Disclosure]) -> list[DisclosurePage]:
-    disclosed = _disclosed()
-    counted = (
+async def _build_details(session: AsyncSession, disclosures: Sequence[Disclosure]) -> list[DisclosureDetail]:
+    disclosed = _select_disclosed_amount()
+    query = (
         select(Area.code, Area.name, func.count(Household.id))
-        .outerjoin(Household, and_(Household.area_code == Area.code, _receives(disclosed)))
-        .where(Area.code.in_([one.area_code for one in standing]))
+        .outerjoin(Household, and_(Household.area_code == Area.code, _is_receiving(disclosed)))
+        .where(Area.code.in_([disclosure.area_code for disclosure in disclosures]))
         .group_by(Area.code, Area.name)
     )
-    told = {code: (name, households) for code, name, households in await session.execute(counted)}
+    areas = {code: (name, households) for code, name, households in await session.execute(query)}
     return [
-        DisclosurePage(
-            id=one.id,
-            area_code=one.area_code,
-            area_name=told[one.area_code][0],
-            key=one.key,
-            page=f"/l/{one.key}",
-            made_at=one.made_at,
-            households=told[one.area_code][1],
+        DisclosureDetail(
+            id=disclosure.id,
+            area_code=disclosure.area_code,
+            area_name=areas[disclosure.area_code][0],
+            key=disclosure.key,
+            page=f"/l/{disclosure.key}",
+            made_at=disclosure.made_at,
+            households=areas[disclosure.area_code][1],
         )
-        for one in standing
+        for disclosure in disclosures
     ]
 
 
-def _disclosed() -> Any:
-    """What was granted and disclosed and is paid from the next month."""
+def _select_disclosed_amount() -> Any:
+    """Select the amount of a published grant, which is paid from the next month."""
     return (
         select(CaseFile.amount_fen)
         .where(CaseFile.household_id == Household.id, CaseFile.state == "published")
@@ -153,13 +156,13 @@ def _disclosed() -> Any:
     )
 
 
-def _receives(disclosed: Any) -> ColumnElement[bool]:
+def _is_receiving(disclosed: Any) -> ColumnElement[bool]:
     return or_(Household.monthly_amount_fen > 0, disclosed > 0)
 
 
-def _receiving(area_code: str) -> Any:
-    """What is paid this month; and what was granted and disclosed and is paid from the next."""
-    disclosed = _disclosed()
+def _select_receiving_households(area_code: str) -> Any:
+    """Select the households paid this month, and those with a published grant paid from the next month."""
+    disclosed = _select_disclosed_amount()
     members = (
         select(func.count()).where(HouseholdMember.household_id == Household.id).correlate(Household).scalar_subquery()
     )
@@ -169,20 +172,20 @@ def _receiving(area_code: str) -> Any:
             members.label("members"),
             func.coalesce(Household.monthly_amount_fen, disclosed).label("amount_fen"),
         )
-        .where(Household.area_code == area_code, _receives(disclosed))
+        .where(Household.area_code == area_code, _is_receiving(disclosed))
         .order_by(Household.number)
     )
 
 
 async def read_disclosure(session: AsyncSession, key: str, now: datetime) -> PublicDisclosure:
-    one = await session.scalar(select(Disclosure).where(Disclosure.key == key, Disclosure.ended_at.is_(None)))
-    if one is None:
+    disclosure = await session.scalar(select(Disclosure).where(Disclosure.key == key, Disclosure.ended_at.is_(None)))
+    if disclosure is None:
         raise Problem("thing.not_found", headers=NOT_INDEXED)
-    area = await session.get_one(Area, one.area_code)
-    rows = await session.execute(_receiving(one.area_code))
+    area = await session.get_one(Area, disclosure.area_code)
+    rows = await session.execute(_select_receiving_households(disclosure.area_code))
     return PublicDisclosure(
         area_name=area.name,
-        area_code=one.area_code,
+        area_code=disclosure.area_code,
         as_of=day_of(now),
         households=[PublicHousehold(name=name, members=members, amount_fen=fen) for name, members, fen in rows],
     )
@@ -191,28 +194,28 @@ async def read_disclosure(session: AsyncSession, key: str, now: datetime) -> Pub
 async def print_disclosure(
     session: AsyncSession, caller: Caller, disclosure_id: UUID, base_url: str, now: datetime
 ) -> bytes:
-    """The list as it stands today, to hang in the village, with the code of its page."""
-    require(caller, _LOOKERS)
-    one: Disclosure = found(
+    """Print today's list as a poster with the QR code of its page."""
+    require(caller, _READ_ROLES)
+    disclosure: Disclosure = found(
         await session.scalar(
             readable(Disclosure, caller).where(Disclosure.id == disclosure_id, Disclosure.ended_at.is_(None))
         )
     )
-    told = await read_disclosure(session, one.key, now)
-    town = await session.get(Area, one.area_code[:9])
-    audit.record(session, caller, "disclosure.printed", "disclosure", one.id, area_code=one.area_code)
-    today = say_date(told.as_of)
+    content = await read_disclosure(session, disclosure.key, now)
+    town = await session.get(Area, disclosure.area_code[:9])
+    audit.record(session, caller, "disclosure.printed", "disclosure", disclosure.id, area_code=disclosure.area_code)
+    today = say_date(content.as_of)
     return await print_poster(
         Poster(
             title="最低生活保障对象长期公示",
-            subtitle=told.area_name,
+            subtitle=content.area_name,
             intro=f"截至{today}，以下家庭正在享受最低生活保障，现予公示。",
             rows=[
-                [str(place), one.name, str(one.members), plain_yuan(one.amount_fen)]
-                for place, one in enumerate(told.households, start=1)
+                [str(position), household.name, str(household.members), plain_yuan(household.amount_fen)]
+                for position, household in enumerate(content.households, start=1)
             ],
             objections="对名单有疑问或要反映情况的，请扫码，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
-            qr=draw_qr(f"{base_url.rstrip('/')}/l/{one.key}"),
+            qr=draw_qr(f"{base_url.rstrip('/')}/l/{disclosure.key}"),
             office=f"{town.name if town else ''}人民政府（办事处）",
             date=today,
             amount_heading="保障金额（元/月）",

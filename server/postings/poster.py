@@ -1,4 +1,4 @@
-"""The poster that hangs in the village, as PDF, with a code that leads to the page where one may object."""
+"""The poster of a posting as PDF, with a QR code that leads to the public page."""
 
 from uuid import UUID
 
@@ -13,15 +13,15 @@ from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.postings import Posting, PostingEntry
-from server.postings.postings import HANGERS
-from server.postings.public import shown
+from server.postings.detail import DISPLAY_ROLES
+from server.postings.public import select_visible_entries
 
 
 async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID, base_url: str) -> bytes:
-    """Printed from the draft too: it has to hang before the posting can start."""
-    require(caller, HANGERS)
+    """Print the poster, also of a draft: the list must be posted before the posting can start."""
+    require(caller, DISPLAY_ROLES)
     posting: Posting = found(await session.scalar(readable(Posting, caller).where(Posting.id == posting_id)))
-    entries = await session.scalars(_printed(posting).order_by(PostingEntry.position))
+    entries = await session.scalars(_select_printed_entries(posting).order_by(PostingEntry.position))
     names = dict(
         (
             await session.execute(
@@ -35,8 +35,10 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
         Poster(
             title="最低生活保障审核公示",
             subtitle=f"{names.get(posting.area_code, '')} 第{posting.round}轮",
-            intro=_intro(posting),
-            rows=[[str(one.position), one.name, str(one.members), plain_yuan(one.amount_fen)] for one in entries],
+            intro=_render_intro(posting),
+            rows=[
+                [str(entry.position), entry.name, str(entry.members), plain_yuan(entry.amount_fen)] for entry in entries
+            ],
             objections="对公示内容有异议的，请在公示期内扫码提出，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
             qr=draw_qr(f"{base_url.rstrip('/')}/p/{posting.key}"),
             office=f"{names.get(posting.area_code[:9], '')}人民政府（办事处）",
@@ -45,10 +47,10 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
     )
 
 
-def _printed(posting: Posting) -> Select[PostingEntry]:
-    """What may hang now. Of a list that is over: what hung, for the archive, without whoever has withdrawn."""
+def _select_printed_entries(posting: Posting) -> Select[PostingEntry]:
+    """Select the entries that may be shown now; of an ended posting, those it showed, without withdrawn cases."""
     if posting.state != "ended":
-        return shown(posting)
+        return select_visible_entries(posting)
     withdrawn = select(CaseFile.id).where(CaseFile.state == "withdrawn")
     return select(PostingEntry).where(
         PostingEntry.posting_id == posting.id,
@@ -57,7 +59,7 @@ def _printed(posting: Posting) -> Select[PostingEntry]:
     )
 
 
-def _intro(posting: Posting) -> str:
+def _render_intro(posting: Posting) -> str:
     if posting.starts_on is None or posting.ends_on is None:
         return "以下家庭经初审拟纳入最低生活保障，现予公示。"
     start, end = posting.starts_on, posting.ends_on

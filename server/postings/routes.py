@@ -1,4 +1,4 @@
-"""`/desk/v1/postings` for officers, `/public/v1/postings` for the village."""
+"""Routes of postings and disclosures: `/desk/v1` for officers, `/public/v1` for the village."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,35 +16,37 @@ from server.core.paging import Page
 from server.core.pdf import PDF
 from server.core.tokens import utc_now
 from server.http.exports import export_of
-from server.postings import disclosures, poster, postings, public
-from server.postings.disclosures import DisclosurePage, OpenDisclosure, PublicDisclosure
-from server.postings.postings import MakePosting, PlaceBody, PlaceLink, PostingLine, PostingPage
-from server.postings.public import (
-    NOT_INDEXED,
+from server.postings import detail, disclosures, listing, objections, places, poster, postings, public
+from server.postings.detail import PostingDetail
+from server.postings.disclosures import DisclosureDetail, OpenDisclosure, PublicDisclosure
+from server.postings.listing import PostingLine
+from server.postings.objections import (
     AnswerObjection,
     Contact,
-    Followed,
-    FollowUp,
-    Object,
-    Objected,
-    PublicPosting,
+    LookUpObjection,
+    ObjectionReceipt,
+    ObjectionStatus,
     RevealContact,
+    SubmitObjection,
 )
+from server.postings.places import AddPlace, PlaceLink
+from server.postings.postings import CreatePosting
+from server.postings.public import NOT_INDEXED, PublicPosting
 
 _PUBLIC = problems("thing.not_found", "request.rate_limited")
 
 
 @dataclass
 class PlaceForm:
-    """`place` is JSON: forms from WeChat carry strings."""
+    """`place` is JSON text, because a multipart form of WeChat carries only strings."""
 
     place: str
     file: UploadFile
 
 
 @post("/postings", responses=FOUND | problems("posting.not_now", "case.own_relative"))
-async def make_posting(data: JSONBody[MakePosting], field_staff: FieldStaff, session: Session) -> PostingPage:
-    return await postings.make_posting(session, field_staff, data)
+async def make_posting(data: JSONBody[CreatePosting], field_staff: FieldStaff, session: Session) -> PostingDetail:
+    return await postings.create_posting(session, field_staff, data)
 
 
 @get("/postings", responses=SIGNED)
@@ -56,33 +58,31 @@ async def list_postings(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[PostingLine]:
-    return await postings.list_postings(
-        session, field_staff, state=posting_state, area=area, cursor=cursor, limit=limit
-    )
+    return await listing.list_postings(session, field_staff, state=posting_state, area=area, cursor=cursor, limit=limit)
 
 
-# The address of a village's page is for who hangs it up, not for a file that goes round.
+# The file has no page address: the address is for the people who post the list.
 export_postings = export_of(
     list_postings,
     "/postings/export",
     "postings",
     {
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "轮次": lambda one: one.round,
-        "状态": lambda one: {"draft": "待张贴", "open": "公示中", "ended": "已结束"}[one.state],
-        "开始": lambda one: one.starts_on,
-        "结束": lambda one: one.ends_on,
-        "户数": lambda one: one.households,
-        "张贴处": lambda one: one.places,
-        "待答复异议": lambda one: one.objections_waiting,
+        "所在地": lambda posting: posting.area_name,
+        "行政区划代码": lambda posting: posting.area_code,
+        "轮次": lambda posting: posting.round,
+        "状态": lambda posting: {"draft": "待张贴", "open": "公示中", "ended": "已结束"}[posting.state],
+        "开始": lambda posting: posting.starts_on,
+        "结束": lambda posting: posting.ends_on,
+        "户数": lambda posting: posting.households,
+        "张贴处": lambda posting: posting.places,
+        "待答复异议": lambda posting: posting.objections_waiting,
     },
 )
 
 
 @get("/postings/{posting_id:uuid}", responses=FOUND)
-async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingPage:
-    return await postings.open_posting(session, field_staff, posting_id)
+async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
+    return await detail.open_posting(session, field_staff, posting_id)
 
 
 @post(
@@ -95,18 +95,18 @@ async def hang_up_posting(
     field_staff: FieldStaff,
     session: Session,
     services: ServicesDep,
-) -> PostingPage:
+) -> PostingDetail:
     try:
-        place = msgspec.json.decode(data.place, type=PlaceBody)
+        place = msgspec.json.decode(data.place, type=AddPlace)
     except msgspec.MsgspecError as error:
         raise Problem("request.invalid", faults=[Fault("/place", "field.invalid", str(error))]) from None
-    return await postings.hang_up(session, services, field_staff, posting_id, place, await data.file.read())
+    return await places.add_place(session, services, field_staff, posting_id, place, await data.file.read())
 
 
 @get(
     "/postings/{posting_id:uuid}/places/{place_id:uuid}/link",
     responses=FOUND,
-    description="A link of minutes to the photo of one place; the look is logged.",
+    description="A short-lived link to the photo of one place. The access is logged.",
 )
 async def link_posting_place(
     posting_id: FromPath[UUID],
@@ -115,7 +115,7 @@ async def link_posting_place(
     session: Session,
     services: ServicesDep,
 ) -> PlaceLink:
-    return await postings.link_place(session, services, field_staff, posting_id, place_id, utc_now())
+    return await places.create_place_link(session, services, field_staff, posting_id, place_id, utc_now())
 
 
 @get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=FOUND)
@@ -130,7 +130,7 @@ async def print_posting(
     status_code=200,
     responses=FOUND | problems("posting.places_missing", "posting.ended", "case.own_relative"),
 )
-async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingPage:
+async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await postings.start_posting(session, field_staff, posting_id, utc_now())
 
 
@@ -142,14 +142,14 @@ async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, ses
 async def answer_objection(
     objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], field_staff: FieldStaff, session: Session
 ) -> None:
-    await public.answer_objection(session, field_staff, objection_id, data, utc_now())
+    await objections.answer_objection(session, field_staff, objection_id, data, utc_now())
 
 
 @post(
     "/objections/{objection_id:uuid}/reveal",
     status_code=200,
     responses=FOUND | problems("case.own_relative", "request.rate_limited"),
-    description="The contact its author left; who looked and why is logged.",
+    description="The contact that the author left. The reader and the reason are logged.",
 )
 async def reveal_contact(
     objection_id: FromPath[UUID],
@@ -158,18 +158,20 @@ async def reveal_contact(
     session: Session,
     services: ServicesDep,
 ) -> Contact:
-    return await public.reveal_contact(session, services, field_staff, objection_id, data, utc_now())
+    return await objections.reveal_contact(session, services, field_staff, objection_id, data, utc_now())
 
 
-@post("/disclosures", responses=SIGNED, description="The standing list of a village; made when there is none.")
-async def open_disclosure(data: JSONBody[OpenDisclosure], field_staff: FieldStaff, session: Session) -> DisclosurePage:
+@post("/disclosures", responses=SIGNED, description="The standing list of a village, created if there is none.")
+async def open_disclosure(
+    data: JSONBody[OpenDisclosure], field_staff: FieldStaff, session: Session
+) -> DisclosureDetail:
     return await disclosures.open_disclosure(session, field_staff, data.area_code)
 
 
 @get("/disclosures", responses=SIGNED)
 async def list_disclosures(
     field_staff: FieldStaff, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
-) -> Page[DisclosurePage]:
+) -> Page[DisclosureDetail]:
     return await disclosures.list_disclosures(session, field_staff, cursor=cursor, limit=limit)
 
 
@@ -178,10 +180,10 @@ export_disclosures = export_of(
     "/disclosures/export",
     "disclosures",
     {
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "户数": lambda one: one.households,
-        "设立时间": lambda one: one.made_at,
+        "所在地": lambda disclosure: disclosure.area_name,
+        "行政区划代码": lambda disclosure: disclosure.area_code,
+        "户数": lambda disclosure: disclosure.households,
+        "设立时间": lambda disclosure: disclosure.made_at,
     },
 )
 
@@ -190,9 +192,11 @@ export_disclosures = export_of(
     "/disclosures/{disclosure_id:uuid}/renew",
     status_code=200,
     responses=FOUND,
-    description="A new address; the old one is gone at once.",
+    description="Replace the address; the old one stops working at once.",
 )
-async def renew_disclosure(disclosure_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> DisclosurePage:
+async def renew_disclosure(
+    disclosure_id: FromPath[UUID], field_staff: FieldStaff, session: Session
+) -> DisclosureDetail:
     return await disclosures.renew_disclosure(session, field_staff, disclosure_id, utc_now())
 
 
@@ -215,16 +219,20 @@ async def read_posting(key: FromPath[str], session: Session) -> Response[PublicP
 
 @post("/postings/{key:str}/objections", responses=_PUBLIC)
 async def object_to_posting(
-    key: FromPath[str], data: JSONBody[Object], request: Request[Any, Any, Any], session: Session, services: ServicesDep
-) -> Objected:
-    return await public.object_to(session, services, key, data, address=address_of(request), now=utc_now())
+    key: FromPath[str],
+    data: JSONBody[SubmitObjection],
+    request: Request[Any, Any, Any],
+    session: Session,
+    services: ServicesDep,
+) -> ObjectionReceipt:
+    return await objections.submit_objection(session, services, key, data, address=address_of(request), now=utc_now())
 
 
 @post("/objections/look-up", status_code=200, responses=_PUBLIC)
 async def follow_objection(
-    data: JSONBody[FollowUp], request: Request[Any, Any, Any], session: Session, services: ServicesDep
-) -> Followed:
-    return await public.follow_up(session, services, data, address=address_of(request), now=utc_now())
+    data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session, services: ServicesDep
+) -> ObjectionStatus:
+    return await objections.look_up_objection(session, services, data, address=address_of(request), now=utc_now())
 
 
 desk_router = Router(

@@ -1,0 +1,1 @@
+"""The public site: plain HTML pages that the QR codes on posters open."""

@@ -1,4 +1,4 @@
-"""`/desk/v1`: what residents say of the records of their visits."""
+"""`/desk/v1/household-words`: residents' feedback on the records of their visits."""
 
 from typing import Literal
 
@@ -9,36 +9,36 @@ from server.core.http import BEARER, SIGNED, FieldStaff, Session
 from server.core.paging import Page
 from server.http.exports import export_of
 from server.residents import feedback
-from server.residents.feedback import HouseholdSaid
+from server.residents.feedback import FeedbackLine
 
 
-@get("/household-words", responses=SIGNED, description="What residents said of the records of their visits.")
-async def list_household_words(
+@get("/household-words", responses=SIGNED, description="List residents' feedback on the records of their visits.")
+async def list_visit_feedback(
     field_staff: FieldStaff,
     session: Session,
     stance: FromQuery[Literal["confirmed", "disputed"] | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[HouseholdSaid]:
-    return await feedback.list_said(session, field_staff, stance=stance, cursor=cursor, limit=limit)
+) -> Page[FeedbackLine]:
+    return await feedback.list_feedback(session, field_staff, stance=stance, cursor=cursor, limit=limit)
 
 
-export_household_words = export_of(
-    list_household_words,
+export_visit_feedback = export_of(
+    list_visit_feedback,
     "/household-words/export",
     "household-words",
     {
-        "申请编号": lambda one: one.application_number,
-        "户主": lambda one: one.head_name,
-        "行政区划代码": lambda one: one.area_code,
-        "走访编号": lambda one: one.visit_id,
-        "意见": lambda one: {"confirmed": "属实", "disputed": "有异议"}[one.stance],
-        "居民所述": lambda one: one.text,
-        "时间": lambda one: one.at,
+        "申请编号": lambda line: line.application_number,
+        "户主": lambda line: line.head_name,
+        "行政区划代码": lambda line: line.area_code,
+        "走访编号": lambda line: line.visit_id,
+        "意见": lambda line: {"confirmed": "属实", "disputed": "有异议"}[line.stance],
+        "居民所述": lambda line: line.text,
+        "时间": lambda line: line.at,
     },
 )
 
 
 router = Router(
-    "/desk/v1", route_handlers=[list_household_words, export_household_words], tags=["cases"], security=BEARER
+    "/desk/v1", route_handlers=[list_visit_feedback, export_visit_feedback], tags=["cases"], security=BEARER
 )

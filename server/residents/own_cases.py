@@ -1,4 +1,4 @@
-"""What a resident sees of their own case: where it stands, how it came there, what is next and by when."""
+"""A resident's own cases: state, timeline, what comes next and by when."""
 
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -8,13 +8,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.calculations import CalculationLine, list_calculations
-from server.benefits.changes import told_calculation
+from server.benefits.changes import decided_calculation
 from server.cases.actions import TakeStep, take_step
-from server.cases.change_reports import ReportedChange, list_of_case
+from server.cases.change_reports import ReportedChange, list_case_changes
+from server.cases.loading import load_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
-from server.cases.workflow import MOVES, STANDINGS
-from server.core.access import Caller, found, readable
+from server.cases.workflow import STATE_INFO, TRANSITIONS
+from server.core.access import Caller, readable
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.core.working_days import day_of
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
@@ -31,8 +32,8 @@ class TimelineStep(ResponseBody):
     reason: str = ""
 
 
-class WhatIsNext(ResponseBody):
-    """`certain` false: the day was computed beyond the published calendar. No day: no clock runs."""
+class NextStep(ResponseBody):
+    """`certain` is false when `by` lies beyond the published calendar. `by` is null when no deadline runs."""
 
     zh: str
     en: str
@@ -48,17 +49,17 @@ class CaseStatus(ResponseBody):
     state_zh: str
     state_en: str
     is_suspended: bool
-    # Only once decided.
+    # Null until the decision.
     amount_fen: int | None
     paid_from: date | None
     # The first month that is no longer paid.
     stopped_from: date | None
-    next: WhatIsNext
+    next: NextStep
     timeline: list[TimelineStep]
 
 
 class Appointment(ResponseBody):
-    """A visit that is due, and who will come: their names, so that nobody else is let in."""
+    """A visit that is due, with the visitors' names, so that the household lets nobody else in."""
 
     kind: str
     kind_zh: str
@@ -68,7 +69,7 @@ class Appointment(ResponseBody):
 
 
 class Stage(ResponseBody):
-    """One stage of the way from the application to the money."""
+    """A stage of the procedure, from application to payment."""
 
     zh: str
     en: str
@@ -76,7 +77,7 @@ class Stage(ResponseBody):
 
 
 class OwnPosting(ResponseBody):
-    """Where the household's line hangs now: the public page, until its last day."""
+    """A current posting of the case: its public page and dates."""
 
     round: int
     page: str
@@ -87,7 +88,7 @@ class OwnPosting(ResponseBody):
 class OwnCase(ResponseBody):
     """One case on one screen. `may_withdraw` and `may_report` say what the resident can do now.
 
-    Each of `notices` opens at `/resident/v1/cases/{id}/notices/{kind}`.
+    Each notice opens at `/resident/v1/cases/{id}/notices/{kind}`.
     """
 
     status: CaseStatus
@@ -108,41 +109,44 @@ class Withdraw(RequestBody):
 
 
 async def list_own_cases(session: AsyncSession, caller: Caller, now: datetime) -> list[CaseStatus]:
-    """The caller's cases, newest first, each with its timeline. Three queries."""
+    """List the caller's cases, the newest first, each with its timeline. Three queries."""
     cases = list(
         await session.scalars(readable(CaseFile, caller).order_by(CaseFile.applied_on.desc(), CaseFile.id).limit(50))
     )
-    return await statuses(session, cases, day_of(now))
+    return await load_statuses(session, cases, day_of(now))
 
 
-async def statuses(session: AsyncSession, cases: list[CaseFile], today: date) -> list[CaseStatus]:
-    ids = [one.id for one in cases]
+async def load_statuses(session: AsyncSession, cases: list[CaseFile], today: date) -> list[CaseStatus]:
+    """Return the status and timeline of each case. Two queries."""
+    ids = [case.id for case in cases]
     events = await session.scalars(
         select(CaseEvent).where(CaseEvent.case_id.in_(ids)).order_by(CaseEvent.at, CaseEvent.id)
     )
     steps: dict[UUID, list[TimelineStep]] = {}
     for event in events:
-        told = MOVES[event.step]
+        transition = TRANSITIONS[event.step]
         steps.setdefault(event.case_id, []).append(
-            TimelineStep(at=event.at, step=event.step, zh=told.zh, en=told.en, reason=event.facts.get("reason", ""))
+            TimelineStep(
+                at=event.at, step=event.step, zh=transition.zh, en=transition.en, reason=event.facts.get("reason", "")
+            )
         )
-    due = {
-        (one.case_id, one.kind): one
-        for one in await session.scalars(
+    deadlines = {
+        (deadline.case_id, deadline.kind): deadline
+        for deadline in await session.scalars(
             select(CaseDeadline).where(
                 CaseDeadline.case_id.in_(ids), CaseDeadline.met_on.is_(None), CaseDeadline.paused_on.is_(None)
             )
         )
     }
-    return [_status(one, steps.get(one.id, []), due, today) for one in cases]
+    return [_status(case, steps.get(case.id, []), deadlines, today) for case in cases]
 
 
 def _status(
-    case: CaseFile, timeline: list[TimelineStep], due: dict[tuple[UUID, str], CaseDeadline], today: date
+    case: CaseFile, timeline: list[TimelineStep], deadlines: dict[tuple[UUID, str], CaseDeadline], today: date
 ) -> CaseStatus:
-    standing = STANDINGS[case.state]
-    deadline = due.get((case.id, standing.deadline)) if standing.deadline else None
-    state_zh, state_en = _paid_until(case, today) or (standing.zh, standing.en)
+    info = STATE_INFO[case.state]
+    deadline = deadlines.get((case.id, info.deadline)) if info.deadline else None
+    state_zh, state_en = _paid_until_texts(case, today) or (info.zh, info.en)
     is_decided = case.state in {"confirmed", "published", "in_force", "stopped"}
     return CaseStatus(
         id=case.id,
@@ -155,9 +159,9 @@ def _status(
         amount_fen=case.amount_fen if is_decided else None,
         paid_from=case.paid_from if is_decided else None,
         stopped_from=case.stopped_from,
-        next=WhatIsNext(
-            zh=standing.next_zh,
-            en=standing.next_en,
+        next=NextStep(
+            zh=info.next_zh,
+            en=info.next_en,
             by=deadline.due_on if deadline else None,
             certain=deadline.certain if deadline else True,
         ),
@@ -165,8 +169,8 @@ def _status(
     )
 
 
-def _paid_until(case: CaseFile, today: date) -> tuple[str, str] | None:
-    """A stop is decided before its month: until then the money comes, and the household counts on it."""
+def _paid_until_texts(case: CaseFile, today: date) -> tuple[str, str] | None:
+    """Return the texts for a stop that is decided but not yet in effect: payment continues until its month."""
     if case.state != "stopped" or case.stopped_from is None or case.paid_from is None:
         return None
     if not max(today, case.paid_from) < case.stopped_from:
@@ -175,29 +179,29 @@ def _paid_until(case: CaseFile, today: date) -> tuple[str, str] | None:
     return f"发放至{last.year}年{last.month}月", f"paid until the end of {last:%Y-%m}"
 
 
-async def open_own_case(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> OwnCase:
-    """One case whole: papers, who will come, and the written calculation that was opined or decided on."""
-    case = await _own(session, caller, case_id)
-    told = await told_calculation(session, case)
-    calculations = await list_calculations(session, case) if told else []
-    status = (await statuses(session, [case], day_of(now)))[0]
+async def load_own_case(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> OwnCase:
+    """Load one case with papers, appointments and the calculation that was last opined or decided on."""
+    case = await load_case(session, caller, case_id)
+    decided = await decided_calculation(session, case)
+    calculations = await list_calculations(session, case) if decided else []
+    status = (await load_statuses(session, [case], day_of(now)))[0]
     papers = await list_papers(session, case)
     return OwnCase(
         status=status,
         stages=_stages(status),
         papers=papers,
-        missing_papers=sum(one.state in {"missing", "returned"} for one in papers) if _is_open(case) else 0,
-        appointments=await _appointments(session, case),
-        calculation=next((one for one in calculations if told and one.id == told.id), None),
-        postings=await _postings(session, case),
+        missing_papers=sum(paper.state in {"missing", "returned"} for paper in papers) if _is_open(case) else 0,
+        appointments=await _list_appointments(session, case),
+        calculation=next((line for line in calculations if decided and line.id == decided.id), None),
+        postings=await _list_open_postings(session, case),
         notices=await list_notices(session, caller, case),
-        changes=await list_of_case(session, case),
-        may_withdraw=_may(case, "withdrawn"),
-        may_report=_may(case, "change_reported"),
+        changes=await list_case_changes(session, case),
+        may_withdraw=_can_take_step(case, "withdrawn"),
+        may_report=_can_take_step(case, "change_reported"),
     )
 
 
-_WAY: tuple[tuple[str, str, frozenset[str]], ...] = (
+_STAGES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("申请", "application", frozenset({"applied", "materials"})),
     ("受理和入户调查", "taken on, home visit", frozenset({"accepted", "survey"})),
     ("初审", "the town's opinion", frozenset({"preliminary", "hearing"})),
@@ -208,30 +212,30 @@ _WAY: tuple[tuple[str, str, frozenset[str]], ...] = (
 
 
 def _stages(status: CaseStatus) -> list[Stage]:
-    """An application that ended has no stage to come: those it went through, and last where it ended."""
-    place = next((n for n, (_, _, states) in enumerate(_WAY) if status.state in states), None)
-    if place is not None:
-        return [Stage(zh=zh, en=en, state=_standing(n, place)) for n, (zh, en, _) in enumerate(_WAY)]
-    reached = {MOVES[one.step].to_state for one in status.timeline}
-    past = [Stage(zh=zh, en=en, state="done") for zh, en, states in _WAY if states & reached]
+    """Return all stages; for an application that ended, those it went through and then its final state."""
+    current = next((n for n, (_, _, states) in enumerate(_STAGES) if status.state in states), None)
+    if current is not None:
+        return [Stage(zh=zh, en=en, state=_stage_state(n, current)) for n, (zh, en, _) in enumerate(_STAGES)]
+    reached = {TRANSITIONS[step.step].to_state for step in status.timeline}
+    past = [Stage(zh=zh, en=en, state="done") for zh, en, states in _STAGES if states & reached]
     return [*past, Stage(zh=status.state_zh, en=status.state_en, state="now")]
 
 
-def _standing(place: int, now: int) -> Literal["done", "now", "to_come"]:
-    if place == now:
+def _stage_state(number: int, current: int) -> Literal["done", "now", "to_come"]:
+    if number == current:
         return "now"
-    return "done" if place < now else "to_come"
+    return "done" if number < current else "to_come"
 
 
 def _is_open(case: CaseFile) -> bool:
     return case.state not in CLOSED_STATES
 
 
-def _may(case: CaseFile, step: str) -> bool:
-    return case.state in MOVES[step].from_states
+def _can_take_step(case: CaseFile, step: str) -> bool:
+    return case.state in TRANSITIONS[step].from_states
 
 
-async def _postings(session: AsyncSession, case: CaseFile) -> list[OwnPosting]:
+async def _list_open_postings(session: AsyncSession, case: CaseFile) -> list[OwnPosting]:
     rows = await session.scalars(
         select(Posting)
         .join(PostingEntry, PostingEntry.posting_id == Posting.id)
@@ -239,26 +243,21 @@ async def _postings(session: AsyncSession, case: CaseFile) -> list[OwnPosting]:
         .order_by(Posting.round)
     )
     return [
-        OwnPosting(round=one.round, page=f"/p/{one.key}", starts_on=one.starts_on, ends_on=one.ends_on)
-        for one in rows
-        if one.starts_on is not None and one.ends_on is not None
+        OwnPosting(round=posting.round, page=f"/p/{posting.key}", starts_on=posting.starts_on, ends_on=posting.ends_on)
+        for posting in rows
+        if posting.starts_on is not None and posting.ends_on is not None
     ]
 
 
-async def _own(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
-    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
-    return case
-
-
-async def _appointments(session: AsyncSession, case: CaseFile) -> list[Appointment]:
+async def _list_appointments(session: AsyncSession, case: CaseFile) -> list[Appointment]:
     due = list(
         await session.scalars(
             select(Assignment)
             .where(
                 Assignment.household_id == case.household_id,
                 Assignment.state == "open",
-                # Neighbours are asked, complaints looked into and spot checks made without saying so beforehand.
-                Assignment.kind.in_(_VISITS),
+                # Neighbour, complaint and spot-check visits are unannounced.
+                Assignment.kind.in_(_VISIT_TEXTS),
             )
             .order_by(Assignment.due_on)
         )
@@ -272,13 +271,17 @@ async def _appointments(session: AsyncSession, case: CaseFile) -> list[Appointme
     names = [name for _, name in holders]
     return [
         Appointment(
-            kind=one.kind, kind_zh=_VISITS[one.kind][0], kind_en=_VISITS[one.kind][1], by=one.due_on, visitors=names
+            kind=assignment.kind,
+            kind_zh=_VISIT_TEXTS[assignment.kind][0],
+            kind_en=_VISIT_TEXTS[assignment.kind][1],
+            by=assignment.due_on,
+            visitors=names,
         )
-        for one in due
+        for assignment in due
     ]
 
 
-_VISITS = {
+_VISIT_TEXTS = {
     "intake": ("入户调查", "the visit for your application"),
     "review": ("定期复核", "a review visit"),
     "care": ("慰问走访", "a visit to see how you are"),
@@ -286,12 +289,12 @@ _VISITS = {
 
 
 async def withdraw(
-    session: AsyncSession, caller: Caller, case_id: UUID, asked: Withdraw, *, key: str | None, now: datetime
+    session: AsyncSession, caller: Caller, case_id: UUID, body: Withdraw, *, key: str | None, now: datetime
 ) -> OwnCase:
-    """Take back one's own application before it is decided. Again is once."""
-    case = await _own(session, caller, case_id)
-    step = TakeStep(step="withdrawn", reason=asked.reason or "本人撤回")
+    """Withdraw the caller's own application before the decision. Idempotent."""
+    case = await load_case(session, caller, case_id)
+    step = TakeStep(step="withdrawn", reason=body.reason or "本人撤回")
     version = case.version
-    session.expire(case)  # it is read again under its lock
+    session.expire(case)  # take_step reads it again under a lock
     await take_step(session, caller, case_id, step, version=version, idempotency_key=key, now=now)
-    return await open_own_case(session, caller, case_id, now)
+    return await load_own_case(session, caller, case_id, now)

@@ -1,7 +1,7 @@
-"""A look without signing in: application number and the last four of a member's ID number.
+"""Public status look-up without sign-in: application number and the last four characters of a member's ID number.
 
-What doesn't fit gets one answer, whatever is wrong, and no sooner or later than what does: each answer
-waits for the same moment. It says where the case stands and nothing of who is in it.
+Every mismatch gets the same error, and every response takes the same time, so that neither reveals which part was
+wrong. The response has the state of the case and no personal data.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from server.core.working_days import day_of
 from server.http.rate_limit import count_attempt
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
-from server.residents.own_cases import WhatIsNext, statuses
+from server.residents.own_cases import NextStep, load_statuses
 
-# Longer than either way takes; what is left of it is waited.
+# Longer than a hit or a miss takes; the response is delayed until then.
 ANSWER_AFTER_S = 0.3
 
 
@@ -42,21 +42,21 @@ class PublicCase(ResponseBody):
     application_number: str
     state_zh: str
     state_en: str
-    next: WhatIsNext
+    next: NextStep
     timeline: list[PublicStep]
 
 
-async def look_up(services: Services, asked: LookUp, *, address: str, now: datetime) -> PublicCase:
-    """Raises `case.lookup_failed` for anything that doesn't fit, `request.rate_limited` after some tries."""
+async def find_public_case(services: Services, body: LookUp, *, address: str, now: datetime) -> PublicCase:
+    """Return the status. Raises `case.lookup_failed` for any mismatch, `request.rate_limited` after some tries."""
     started = time.monotonic()
     try:
-        return await _find(services, asked, address, now)
+        return await _find_case(services, body, address, now)
     finally:
         await asyncio.sleep(max(0.0, started + ANSWER_AFTER_S - time.monotonic()))
 
 
-async def _find(services: Services, asked: LookUp, address: str, now: datetime) -> PublicCase:
-    number = asked.application_number.strip().upper()
+async def _find_case(services: Services, body: LookUp, address: str, now: datetime) -> PublicCase:
+    number = body.application_number.strip().upper()
     digest = hashlib.sha256(number.encode()).hexdigest()[:32]
     subjects = [f"look-up:{address}", f"look-up-case:{digest}"]
     await count_attempt(services.sessions, subjects, services.settings.sign_in_attempts, now)
@@ -66,17 +66,17 @@ async def _find(services: Services, asked: LookUp, address: str, now: datetime) 
             .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
             .where(
                 CaseFile.number == number,
-                func.right(HouseholdMember.id_number_mask, 4) == asked.id_ending.upper(),
+                func.right(HouseholdMember.id_number_mask, 4) == body.id_ending.upper(),
             )
             .limit(1)
         )
         if case is None:
             raise Problem("case.lookup_failed")
-        told = (await statuses(session, [case], day_of(now)))[0]
+        status = (await load_statuses(session, [case], day_of(now)))[0]
     return PublicCase(
-        application_number=told.application_number,
-        state_zh=told.state_zh,
-        state_en=told.state_en,
-        next=told.next,
-        timeline=[PublicStep(on=day_of(one.at), zh=one.zh, en=one.en) for one in told.timeline],
+        application_number=status.application_number,
+        state_zh=status.state_zh,
+        state_en=status.state_en,
+        next=status.next,
+        timeline=[PublicStep(on=day_of(step.at), zh=step.zh, en=step.en) for step in status.timeline],
     )

@@ -1,4 +1,4 @@
-"""`/resident/v1`: a resident's own case, papers and feedback. `/public/v1`: the look-up by number."""
+"""`/resident/v1`: a resident's own cases, papers and feedback. `/public/v1`: the look-up by number."""
 
 from typing import Any
 from uuid import UUID
@@ -23,10 +23,12 @@ from server.core.http import (
 )
 from server.core.pdf import PDF
 from server.core.tokens import utc_now
-from server.residents import feedback, own_cases, public_status
-from server.residents.feedback import Change, RecordedVisit, Word
+from server.residents import change_reports, feedback, own_cases, public_status, visit_records
+from server.residents.change_reports import ReportChange
+from server.residents.feedback import GiveFeedback
 from server.residents.own_cases import CaseStatus, OwnCase, Withdraw
 from server.residents.public_status import LookUp, PublicCase
+from server.residents.visit_records import RecordedVisit
 
 
 @get("/cases", responses=SIGNED)
@@ -36,7 +38,7 @@ async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> l
 
 @get("/cases/{case_id:uuid}", responses=FOUND)
 async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> OwnCase:
-    return await own_cases.open_own_case(session, resident_caller, case_id, utc_now())
+    return await own_cases.load_own_case(session, resident_caller, case_id, utc_now())
 
 
 @post(
@@ -97,7 +99,7 @@ async def link_own_paper_photo(
 async def list_recorded_visits(
     case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
 ) -> list[RecordedVisit]:
-    return await feedback.list_recorded(session, resident_caller, case_id)
+    return await visit_records.list_recorded_visits(session, resident_caller, case_id)
 
 
 @post(
@@ -105,21 +107,21 @@ async def list_recorded_visits(
     status_code=200,
     responses=FOUND | problems("case.reason_required", "case.closed"),
 )
-async def give_word(
+async def give_feedback(
     case_id: FromPath[UUID],
     visit_id: FromPath[UUID],
-    data: JSONBody[Word],
+    data: JSONBody[GiveFeedback],
     resident_caller: ResidentCaller,
     session: Session,
 ) -> list[RecordedVisit]:
-    return await feedback.give_word(session, resident_caller, case_id, visit_id, data, utc_now())
+    return await feedback.give_feedback(session, resident_caller, case_id, visit_id, data, utc_now())
 
 
 @post("/cases/{case_id:uuid}/changes", status_code=204, responses=FOUND | problems("case.closed"))
 async def report_change(
-    case_id: FromPath[UUID], data: JSONBody[Change], resident_caller: ResidentCaller, session: Session
+    case_id: FromPath[UUID], data: JSONBody[ReportChange], resident_caller: ResidentCaller, session: Session
 ) -> None:
-    await feedback.report_change(session, resident_caller, case_id, data, utc_now())
+    await change_reports.report_change(session, resident_caller, case_id, data, utc_now())
 
 
 @get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=FOUND | problems("case.not_now"))
@@ -131,7 +133,7 @@ async def print_own_notice(
 
 @post("/cases/look-up", status_code=200, responses=problems("case.lookup_failed", "request.rate_limited"))
 async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: ServicesDep) -> PublicCase:
-    return await public_status.look_up(services, data, address=address_of(request), now=utc_now())
+    return await public_status.find_public_case(services, data, address=address_of(request), now=utc_now())
 
 
 router = Router(
@@ -144,7 +146,7 @@ router = Router(
         link_own_paper_photo,
         print_own_notice,
         list_recorded_visits,
-        give_word,
+        give_feedback,
         report_change,
     ],
     tags=["resident"],

@@ -1,1 +1,1 @@
-"""Review: doubts are found, a visit goes before a person with the doubts on top, and a person decides."""
+"""Review: checks report findings, the visit enters a queue with its findings on top, and a person decides."""

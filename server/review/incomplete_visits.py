@@ -1,7 +1,7 @@
-"""Visits that were submitted and are not whole yet: which part of each is missing, for a person to ask after.
+"""List submitted visits that are incomplete, with what each lacks, so that a person can follow up.
 
-Nobody reviews them, by design; so nobody would notice one whose photo never comes or whose second investigator never
-attests. Here they stand, the longest waiting first.
+They are not in the review queue, by design, so nobody else would notice a photo that is never uploaded or an
+investigator who never attests.
 """
 
 from datetime import datetime, timedelta
@@ -23,8 +23,8 @@ LONGEST_PAGE = 200
 DAY = timedelta(days=1)
 
 
-class ArrivingLine(ResponseBody):
-    """`unattested` names the investigators whose own word has not come; `missing_photos` are of the sealed manifest."""
+class IncompleteVisitLine(ResponseBody):
+    """`unattested`: names of investigators without an attestation; `missing_photos`: listed but not processed."""
 
     visit_id: UUID
     household_id: UUID
@@ -40,7 +40,7 @@ class ArrivingLine(ResponseBody):
     missing_photos: int
 
 
-async def list_arriving(
+async def list_incomplete_visits(
     session: AsyncSession,
     caller: Caller,
     *,
@@ -49,14 +49,14 @@ async def list_arriving(
     cursor: str | None,
     limit: int,
     now: datetime,
-) -> Page[ArrivingLine]:
-    """Those that have waited for so many days at least. One query a page."""
+) -> Page[IncompleteVisitLine]:
+    """List visits submitted at least `waited_days` days ago, the longest waiting first. One query per page."""
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     has_attested = exists().where(
         Attestation.visit_id == VisitInvestigator.visit_id, Attestation.staff_id == VisitInvestigator.staff_id
     )
-    silent: Any = (
+    unattested: Any = (
         select(func.coalesce(func.array_agg(Staff.name), []))
         .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
         .where(VisitInvestigator.visit_id == Visit.id, Staff.id != Visit.author_id, ~has_attested)
@@ -65,7 +65,7 @@ async def list_arriving(
     )
     author: Any = select(Staff.name).where(Staff.id == Visit.author_id).correlate(Visit).scalar_subquery()
     rows = (
-        select(Visit, Area.name, Household.head_name, author, silent, _MISSING_PHOTOS)
+        select(Visit, Area.name, Household.head_name, author, unattested, _MISSING_PHOTOS)
         .join(Area, Area.code == Visit.area_code)
         .join(Household, Household.id == Visit.household_id)
         .where(
@@ -83,10 +83,10 @@ async def list_arriving(
         rows = rows.where(tuple_(Visit.submitted_at, Visit.id) > after)
     found = (await session.execute(rows)).all()
     page, following = cut_page(found, limit, lambda row: [row[0].submitted_at.isoformat(), str(row[0].id)])
-    return Page(items=[_line(one, now) for one in page], next_cursor=following)
+    return Page(items=[_line(row, now) for row in page], next_cursor=following)
 
 
-# Listed in the sealed manifest, not yet processed: the same condition as COMPLETE in server/visits/completeness.py.
+# Listed in the visit's manifest, not yet processed: the same condition as COMPLETE in server/visits/completeness.py.
 _MISSING_PHOTOS: ColumnElement[int] = literal_column(
     """(SELECT count(*) FROM jsonb_array_elements(coalesce(visit.document->'photos', '[]')) AS listed
     WHERE NOT EXISTS (
@@ -96,20 +96,20 @@ _MISSING_PHOTOS: ColumnElement[int] = literal_column(
 )
 
 
-def _line(row: Any, now: datetime) -> ArrivingLine:
-    one, area_name, head_name, author_name, unattested, missing_photos = row
-    submitted_at = one.submitted_at or one.received_at
-    return ArrivingLine(
-        visit_id=one.id,
-        household_id=one.household_id,
-        kind=one.kind,
-        area_code=one.area_code,
+def _line(row: Any, now: datetime) -> IncompleteVisitLine:
+    visit, area_name, head_name, author_name, unattested, missing_photos = row
+    submitted_at = visit.submitted_at or visit.received_at
+    return IncompleteVisitLine(
+        visit_id=visit.id,
+        household_id=visit.household_id,
+        kind=visit.kind,
+        area_code=visit.area_code,
         area_name=area_name,
         head_name=head_name,
         author_name=author_name,
         submitted_at=submitted_at,
         waited_days=(now - submitted_at) // DAY,
         unattested=sorted(unattested),
-        photos=len(one.document.get("photos", [])),
+        photos=len(visit.document.get("photos", [])),
         missing_photos=missing_photos,
     )

@@ -1,7 +1,7 @@
-"""Work of whole months, from sums that stand: how many visits, and the median of a histogram.
+"""Count work of calendar months from stored sums: numbers of visits, and the median from a histogram.
 
-A province's year is a million tallies and a few thousand sums. Days of a month that is not whole are counted
-from the tallies themselves, into the same buckets.
+A province's year is a million tallies but a few thousand sums. Days outside a complete month are counted from the
+tallies themselves, into the same buckets.
 """
 
 from datetime import date, timedelta
@@ -16,30 +16,30 @@ DAY = timedelta(days=1)
 COUNTED = ("visits", "late", "returned")
 
 
-class Months(NamedTuple):
-    """Calendar months one after the other: the first day of the first, and the day after the last."""
+class MonthRange(NamedTuple):
+    """Consecutive calendar months: the first day of the first, and the day after the last."""
 
     begin: date
     end: date
 
 
-def within(first: date, last: date) -> Months | None:
-    """The months that lie in these days, both counted."""
+def find_complete_months(first: date, last: date) -> MonthRange | None:
+    """Return the calendar months that lie within these days, both included."""
     begin = first if first.day == 1 else (first.replace(day=28) + timedelta(days=4)).replace(day=1)
     end = (last + timedelta(days=1)).replace(day=1)
-    return Months(begin, end) if begin < end else None
+    return MonthRange(begin, end) if begin < end else None
 
 
-def around(first: date, last: date, whole: Months | None) -> list[tuple[date, date]]:
-    """The days of these that lie in no whole month, from and to, both counted."""
-    if whole is None:
+def find_days_outside(first: date, last: date, months: MonthRange | None) -> list[tuple[date, date]]:
+    """Return the ranges of days outside the complete months, both ends included."""
+    if months is None:
         return [(first, last)]
-    parts = (first, whole.begin - DAY), (whole.end, last)
+    parts = (first, months.begin - DAY), (months.end, last)
     return [(begin, end) for begin, end in parts if begin <= end]
 
 
 def count_days(length: int) -> Select[Any]:
-    """Tallies by area and bucket, the area's code cut to `length`."""
+    """Count tallies by area and bucket, the area's code cut to `length`."""
     key, bucket = func.left(VisitTally.area_code, length), func.decided_bucket(VisitTally.decided_after_s)
     late, returned = func.count().filter(VisitTally.is_late), func.count().filter(VisitTally.is_returned)
     counted = func.count().label("visits"), late.label("late"), returned.label("returned")
@@ -47,19 +47,19 @@ def count_days(length: int) -> Select[Any]:
 
 
 def count_months(
-    model: type[VisitMonth] | type[VisitMonthChange], area: Any, length: int, whole: Months
+    model: type[VisitMonth] | type[VisitMonthChange], area: Any, length: int, months: MonthRange
 ) -> Select[Any]:
     key = func.left(area, length)
     counted = (func.sum(getattr(model, name)).label(name) for name in COUNTED)
     rows = select(key.label("key"), model.bucket.label("bucket"), *counted).group_by(key, model.bucket)
-    return rows.where(model.month >= whole.begin, model.month < whole.end)
+    return rows.where(model.month >= months.begin, model.month < months.end)
 
 
 def find_medians(counted: CompoundSelect[Any]) -> Select[Any]:
-    """By key: `done`, `late`, `returned` and the `median` in hours, of an even number between the middle two."""
-    one = counted.subquery()
-    sums = (cast(func.sum(one.c[name]), BigInteger).label(name) for name in COUNTED)
-    by_bucket = select(one.c.key, one.c.bucket, *sums).group_by(one.c.key, one.c.bucket).subquery()
+    """Return per key `done`, `late`, `returned` and the `median` in hours (the mean of the middle two if even)."""
+    buckets = counted.subquery()
+    sums = (cast(func.sum(buckets.c[name]), BigInteger).label(name) for name in COUNTED)
+    by_bucket = select(buckets.c.key, buckets.c.bucket, *sums).group_by(buckets.c.key, buckets.c.bucket).subquery()
     decided = func.sum(by_bucket.c.visits).filter(by_bucket.c.bucket >= 0)
     ranked = select(
         by_bucket,
@@ -77,9 +77,9 @@ def find_medians(counted: CompoundSelect[Any]) -> Select[Any]:
 
 
 def _at_rank(ranked: Any, plus: int) -> Any:
-    """Seconds of the visit in the middle: its bucket's visits lie evenly in it."""
+    """Return the seconds at the middle rank, assuming that a bucket's visits are spread evenly over it."""
     rank = (ranked.c.decided + plus) // 2
     before = ranked.c.upto - ranked.c.visits
     share = (cast(rank - before, Double) - 0.5) / ranked.c.visits
-    is_there = ranked.c.bucket >= 0, before < rank, rank <= ranked.c.upto
-    return func.max(func.decided_at_bucket(ranked.c.bucket, share)).filter(*is_there)
+    holds_rank = ranked.c.bucket >= 0, before < rank, rank <= ranked.c.upto
+    return func.max(func.decided_at_bucket(ranked.c.bucket, share)).filter(*holds_rank)

@@ -1,9 +1,8 @@
-"""The supervisor's overview of an area and a period: work done and due, which doubts hold, where people were.
+"""The supervisor's overview of an area and a period: work done and due, rates of findings, a map of visits.
 
-Each answer is one query, over indexes by area and time, so that it costs what the area and the period hold and
-not what the table does. What it counts stands in narrow rows (`visit_tally`, and area and day on each finding) that
-are written in the transaction of what they say, and whole months of a province in sums of those; tests hold both to
-the direct count.
+Each response is one query over indexes by area and time, so its cost depends on the area and period, not on the table.
+It counts narrow rows (`visit_tally`, and area and day on each finding), written in the transaction of what they
+describe, and sums of them for calendar months of a province. Tests compare both with the direct count.
 """
 
 from datetime import date, datetime, time, timedelta
@@ -54,14 +53,14 @@ from server.review import monthly_rollup
 
 CHINA = ZoneInfo("Asia/Shanghai")
 MOST_POINTS = 2000
-# Of the sums of whole months: prefectures, counties.
+# Code lengths that months are summed at: prefectures, counties.
 SUMMED_LEVELS = (4, 6)
 SECONDS = 3600
 By = Literal["area", "caseworker"]
 
 
 class Period(ResponseBody):
-    """An area (empty: all that the caller may see) and days, both counted."""
+    """An area (empty: all that the caller may see) and its days, both included."""
 
     area: str
     first: date
@@ -77,10 +76,10 @@ class Period(ResponseBody):
 
 
 class WorkLine(ResponseBody):
-    """`due`: open and due by the period's end; `overdue`: of those, due before today. `late`: done after the day due.
+    """`due`: open and due by the period's end; `overdue`: of these, due before today. `late`: done after the due day.
 
-    The median runs from the visit's arrival to its first decision. By areas of more than one county it is right to the
-    width of a bucket: six minutes in the first day, an hour in the first week, then six hours.
+    The median is the time from receipt to the first decision. For areas larger than a county it is exact to the width
+    of a bucket: six minutes in the first day, an hour in the first week, then six hours.
     """
 
     key: str
@@ -94,7 +93,7 @@ class WorkLine(ResponseBody):
 
 
 class FindingRate(ResponseBody):
-    """How often a rule doubted, and how often a person agreed: a rule that is never upheld is of no use."""
+    """How often a check reported, and how often reviewers agreed: a check that is never upheld is useless."""
 
     code: str
     found: int
@@ -115,9 +114,9 @@ class MapPoint(ResponseBody):
 
 
 async def list_work(session: AsyncSession, caller: Caller, period: Period, by: By, today: date) -> list[WorkLine]:
-    """By the areas one level below the one asked for, or by caseworker."""
+    """List work by the areas one level below the period's area, or by caseworker."""
     require(caller, REVIEW_ROLES)
-    parts = (_done(caller, period, by), _on_the_way(caller, period, by), _due(caller, period, by, today))
+    parts = (_done(caller, period, by), _incomplete(caller, period, by), _due(caller, period, by, today))
     rows = union_all(*parts).subquery()
     total = [
         cast(func.sum(rows.c[name]), BigInteger).label(name) for name in ("due", "overdue", "done", "late", "returned")
@@ -130,17 +129,15 @@ async def list_work(session: AsyncSession, caller: Caller, period: Period, by: B
         else select(Staff.login, Staff.name, *counted).join(summed, summed.c.key == Staff.id)
     )
     lines = named.order_by(summed.c.overdue.desc(), named.selected_columns[0]).limit(5000)
-    # Past the ORM, which takes longer over thousands of rows than the database over a month.
+    # Bypass the ORM: over thousands of rows it takes longer than the query.
     connection = await session.connection()
-    return [WorkLine(*(*told, hours and round(hours, 1))) for *told, hours in await connection.execute(lines)]
+    return [WorkLine(*(*values, hours and round(hours, 1))) for *values, hours in await connection.execute(lines)]
 
 
 def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
-    """Of whole visits, from their tallies alone; by areas of more than one county into buckets, with whole months
-    from their sums.
-    """
+    """Count complete visits from their tallies; for areas larger than a county in buckets, from sums of months."""
     if by == "area" and (level := _summed_level(caller, period)):
-        return _line(_done_by_buckets(caller, period, level))
+        return _union_columns(_done_by_buckets(caller, period, level))
     key: Any = func.left(VisitTally.area_code, _next_level(period.area)) if by == "area" else VisitTally.author_id
     rows = (
         select(
@@ -148,64 +145,72 @@ def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
             func.count().label("done"),
             func.count().filter(VisitTally.is_late).label("late"),
             func.count().filter(VisitTally.is_returned).label("returned"),
-            _in_order(VisitTally.decided_after_s).label("decided"),
+            _sorted_seconds(VisitTally.decided_after_s).label("decided"),
         )
         .where(
-            _within(VisitTally.area_code, caller, period),
+            _in_scope(VisitTally.area_code, caller, period),
             VisitTally.visited_on.between(inline_literal(period.first), inline_literal(period.last)),
         )
         .group_by(key)
     )
     if len(period.area) >= COUNTY:
         rows = rows.where(VisitTally.county_code == period.area[:COUNTY])
-    one = rows.subquery()
-    return _line(select(one.c.key, one.c.done, one.c.late, one.c.returned, _middle(one.c.decided).label("median")))
+    counted = rows.subquery()
+    return _union_columns(
+        select(
+            counted.c.key,
+            counted.c.done,
+            counted.c.late,
+            counted.c.returned,
+            _median_hours(counted.c.decided).label("median"),
+        )
+    )
 
 
-def _in_order(seconds: Any) -> Any:
-    """`percentile_cont` has all rows sorted by whom they are of before it sorts each one's: this takes half as long."""
+def _sorted_seconds(seconds: Any) -> Any:
+    """Sort per group: `percentile_cont` also sorts all rows by group first, and takes twice as long."""
     return func.array_sort(func.array_agg(seconds).filter(seconds.is_not(None)), type_=ARRAY(Double))
 
 
-def _middle(ordered: Any) -> Any:
-    """Hours: of an even number between the middle two. Null of none."""
+def _median_hours(ordered: Any) -> Any:
+    """Return the median in hours, the mean of the middle two of an even number; null for none."""
     size = func.cardinality(ordered, type_=Integer)
     return (ordered[(size + 1) // 2] + ordered[(size + 2) // 2]) / 2 / SECONDS
 
 
 def _summed_level(caller: Caller, period: Period) -> int | None:
-    """At which level months are summed that hold all which this caller asks for, and no more."""
+    """Return the coarsest level of month sums that covers exactly the caller's areas; None: there is none."""
     if len(period.area) >= COUNTY:
         return None
-    asked = [period.area] if caller.covers(period.area, REVIEW_ROLES) else caller.prefixes(REVIEW_ROLES)
-    finest = max(len(one) for one in (*asked, "9" * _next_level(period.area)))
+    areas = [period.area] if caller.covers(period.area, REVIEW_ROLES) else caller.prefixes(REVIEW_ROLES)
+    finest = max(len(area) for area in (*areas, "9" * _next_level(period.area)))
     return next((level for level in SUMMED_LEVELS if level >= finest), None)
 
 
 def _done_by_buckets(caller: Caller, period: Period, level: int) -> Select[Any]:
-    """Whole months from their sums, and the days before and after them, or all, one by one."""
+    """Count calendar months from their sums, and the remaining days from the tallies."""
     length = _next_level(period.area)
-    whole = monthly_rollup.within(period.first, period.last)
+    months = monthly_rollup.find_complete_months(period.first, period.last)
     days = [
         monthly_rollup.count_days(length).where(
-            _within(VisitTally.area_code, caller, period),
+            _in_scope(VisitTally.area_code, caller, period),
             VisitTally.visited_on.between(inline_literal(first), inline_literal(last)),
         )
-        for first, last in monthly_rollup.around(period.first, period.last, whole)
+        for first, last in monthly_rollup.find_days_outside(period.first, period.last, months)
     ]
-    if whole is None:
+    if months is None:
         return monthly_rollup.find_medians(union_all(*days))
-    summed = monthly_rollup.count_months(VisitMonth, VisitMonth.area_code, length, whole).where(
-        _within(VisitMonth.area_code, caller, period), VisitMonth.level == level
+    summed = monthly_rollup.count_months(VisitMonth, VisitMonth.area_code, length, months).where(
+        _in_scope(VisitMonth.area_code, caller, period), VisitMonth.level == level
     )
-    changed = monthly_rollup.count_months(VisitMonthChange, VisitMonthChange.county_code, length, whole).where(
-        _within(VisitMonthChange.county_code, caller, period)
+    changed = monthly_rollup.count_months(VisitMonthChange, VisitMonthChange.county_code, length, months).where(
+        _in_scope(VisitMonthChange.county_code, caller, period)
     )
     return monthly_rollup.find_medians(union_all(*days, summed, changed))
 
 
-def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
-    """Of visits that came but are not whole yet: few, and found by an index of theirs."""
+def _incomplete(caller: Caller, period: Period, by: By) -> Select[Any]:
+    """Count received but incomplete visits: few, and found by their own index."""
     key: Any = func.left(Visit.area_code, _next_level(period.area)) if by == "area" else Visit.author_id
     late = func.count().filter(func.date(func.timezone("Asia/Shanghai", Visit.started_at)) > Assignment.due_on)
     rows = (
@@ -219,7 +224,7 @@ def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
         .select_from(Visit)
         .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
         .where(
-            _within(Visit.area_code, caller, period),
+            _in_scope(Visit.area_code, caller, period),
             Visit.state == literal_column("'submitted'"),
             Visit.complete_at.is_(None),
             Visit.started_at >= period.begin,
@@ -228,21 +233,21 @@ def _on_the_way(caller: Caller, period: Period, by: By) -> Select[Any]:
         )
         .group_by(key)
     )
-    return _line(rows)
+    return _union_columns(rows)
 
 
-def _line(rows: Select[Any]) -> Select[Any]:
-    """The columns of the union."""
-    one = rows.subquery()
+def _union_columns(rows: Select[Any]) -> Select[Any]:
+    """Return the columns that the union expects."""
+    counted = rows.subquery()
     zero = literal(0)
     return select(
-        one.c.key,
+        counted.c.key,
         zero.label("due"),
         zero.label("overdue"),
-        one.c.done,
-        one.c.late,
-        one.c.returned,
-        one.c.median,
+        counted.c.done,
+        counted.c.late,
+        counted.c.returned,
+        counted.c.median,
     )
 
 
@@ -250,8 +255,8 @@ def _next_level(area: str) -> int:
     return next((length for length in sorted(LEVELS) if length > len(area)), max(LEVELS))
 
 
-def _within(column: Any, caller: Caller, period: Period) -> Any:
-    """The area asked for, and no more of it than is the caller's; nothing is said twice, for each row is asked."""
+def _in_scope(column: Any, caller: Caller, period: Period) -> Any:
+    """Limit to the part of the period's area that the caller may see, without redundant predicates per row."""
     under = column.startswith(inline_literal(period.area))
     if period.area and caller.covers(period.area, REVIEW_ROLES):
         return under
@@ -260,15 +265,15 @@ def _within(column: Any, caller: Caller, period: Period) -> Any:
 
 
 def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
-    """Of open visits, from the index of those that are due."""
-    # Whoever holds the home has it to do; its partner has it in hand too.
-    held = (
+    """Count open assignments, from the index of those that are due."""
+    # The household's caseworker has it to do, and so has the partner.
+    caseload = (
         select(Caseload.staff_id)
         .where(Caseload.household_id == Assignment.household_id, Caseload.revoked_at.is_(None))
         .offset(0)
-        .lateral("held")
+        .lateral("caseload_staff")
     )
-    key: Any = func.left(Assignment.area_code, _next_level(period.area)) if by == "area" else held.c.staff_id
+    key: Any = func.left(Assignment.area_code, _next_level(period.area)) if by == "area" else caseload.c.staff_id
     zero = literal(0)
     rows = (
         select(
@@ -282,25 +287,25 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
         )
         .select_from(Assignment)
         .where(
-            _within(Assignment.area_code, caller, period),
+            _in_scope(Assignment.area_code, caller, period),
             Assignment.state == literal_column("'open'"),
             Assignment.kind != "spot_check",
             Assignment.due_on <= period.last,
         )
         .group_by(key)
     )
-    return rows if by == "area" else rows.join(held, true())
+    return rows if by == "area" else rows.join(caseload, true())
 
 
 async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -> list[FindingRate]:
-    """By code, the most frequent first; findings that were settled count even when they no longer hold."""
+    """Rate findings by code, the most frequent first. Findings with a verdict count even when superseded."""
     require(caller, REVIEW_ROLES)
     upheld = func.count().filter(Finding.settled_as == "upheld")
     dismissed = func.count().filter(Finding.settled_as == "dismissed")
     rows = await session.execute(
         select(Finding.code, func.count(), upheld, dismissed)
         .where(
-            _within(Finding.area_code, caller, period),
+            _in_scope(Finding.area_code, caller, period),
             Finding.visited_on.between(period.first, period.last),
             or_(Finding.superseded_at.is_(None), Finding.settled_as.is_not(None)),
         )
@@ -319,8 +324,8 @@ async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -
     ]
 
 
-async def map_points(session: AsyncSession, caller: Caller, period: Period) -> list[MapPoint]:
-    """Where visits began, the latest first, MOST_POINTS at most; none that the caller is on the way to check."""
+async def list_points(session: AsyncSession, caller: Caller, period: Period) -> list[MapPoint]:
+    """List where visits began, the latest first, at most MOST_POINTS; none that the caller is to check blindly."""
     require(caller, REVIEW_ROLES)
     rows = await session.execute(
         select(
@@ -334,7 +339,7 @@ async def map_points(session: AsyncSession, caller: Caller, period: Period) -> l
         )
         .outerjoin(ReviewItem, ReviewItem.visit_id == SeenFix.visit_id)
         .where(
-            _within(SeenFix.area_code, caller, period),
+            _in_scope(SeenFix.area_code, caller, period),
             SeenFix.moment == "start",
             SeenFix.captured_at >= period.begin,
             SeenFix.captured_at < period.end,
@@ -343,10 +348,10 @@ async def map_points(session: AsyncSession, caller: Caller, period: Period) -> l
         .order_by(SeenFix.captured_at.desc())
         .limit(MOST_POINTS)
     )
-    return [_point(*row) for row in rows]  # type: ignore[arg-type]  # the datum is copied from a Fix
+    return [_map_point(*row) for row in rows]  # type: ignore[arg-type]  # the datum is copied from a Fix
 
 
-def _point(  # one row of the query
+def _map_point(  # one row of the query
     visit_id: UUID, latitude: float, longitude: float, datum: Datum, at: datetime, staff_id: UUID, severity_rank: int
 ) -> MapPoint:
     place = to_wgs84(Fix(latitude=latitude, longitude=longitude, datum=datum, captured_at=at))

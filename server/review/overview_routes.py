@@ -1,4 +1,4 @@
-"""`/desk/v1/overview` and `/desk/v1/exports`: a supervisor's figures, and lists to save."""
+"""`/desk/v1/overview` and `/desk/v1/exports`: a supervisor's figures, and the same as files."""
 
 from datetime import date, timedelta
 from typing import Annotated
@@ -12,8 +12,10 @@ from server.http.exports import Columns, export_of
 from server.review import overview
 from server.review.overview import CHINA, By, FindingRate, MapPoint, Period, WorkLine
 
-FirstDay = Annotated[date | None, QueryParameter(name="from", description="China's day; 30 days back unless told.")]
-LastDay = Annotated[date | None, QueryParameter(name="to", description="China's day, counted; today unless told.")]
+FirstDay = Annotated[
+    date | None, QueryParameter(name="from", description="A day in China; default: 30 days before `to`.")
+]
+LastDay = Annotated[date | None, QueryParameter(name="to", description="A day in China, included; default: today.")]
 
 
 def _period(area: str | None, first: date | None, last: date | None) -> Period:
@@ -56,19 +58,19 @@ async def list_points(
     first: FirstDay = None,
     last: LastDay = None,
 ) -> list[MapPoint]:
-    return await overview.map_points(session, officer, _period(area, first, last))
+    return await overview.list_points(session, officer, _period(area, first, last))
 
 
 def _work_columns(of: str) -> Columns:
     return {
-        "代码": lambda one: one.key,
-        of: lambda one: one.name,
-        "应访": lambda one: one.due,
-        "超期": lambda one: one.overdue,
-        "已访": lambda one: one.done,
-        "迟访": lambda one: one.late,
-        "退回": lambda one: one.returned,
-        "审结时长中位数（小时）": lambda one: one.median_hours_to_decision,
+        "代码": lambda line: line.key,
+        of: lambda line: line.name,
+        "应访": lambda line: line.due,
+        "逾期未访": lambda line: line.overdue,
+        "已访": lambda line: line.done,
+        "逾期完成": lambda line: line.late,
+        "退回": lambda line: line.returned,
+        "审结时长中位数（小时）": lambda line: line.median_hours_to_decision,
     }
 
 
@@ -79,11 +81,11 @@ export_findings = export_of(
     "/exports/findings",
     "findings",
     {
-        "疑点": lambda one: one.code,
-        "次数": lambda one: one.found,
-        "属实": lambda one: one.upheld,
-        "排除": lambda one: one.dismissed,
-        "属实率（%）": lambda one: one.upheld_percent,
+        "疑点": lambda line: line.code,
+        "次数": lambda line: line.found,
+        "属实": lambda line: line.upheld,
+        "排除": lambda line: line.dismissed,
+        "属实率（%）": lambda line: line.upheld_percent,
     },
 )
 export_points = export_of(
@@ -91,12 +93,12 @@ export_points = export_of(
     "/exports/points",
     "points",
     {
-        "走访编号": lambda one: one.visit_id,
-        "纬度（WGS-84）": lambda one: one.latitude,
-        "经度（WGS-84）": lambda one: one.longitude,
-        "时间": lambda one: one.at,
-        "人员编号": lambda one: one.staff_id,
-        "疑点等级": lambda one: one.severity_rank,
+        "走访编号": lambda line: line.visit_id,
+        "纬度（WGS-84）": lambda line: line.latitude,
+        "经度（WGS-84）": lambda line: line.longitude,
+        "时间": lambda line: line.at,
+        "人员编号": lambda line: line.staff_id,
+        "疑点等级": lambda line: line.severity_rank,
     },
 )
 

@@ -1,4 +1,4 @@
-"""The review queue as one looks at it: filters, counts, keyset pages, and a reviewer's own saved views."""
+"""The review queue: filters, counts, keyset pages, and each reviewer's saved views."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -42,7 +42,7 @@ Severity = Literal["info", "notice", "warning", "critical"]
 
 
 class QueueLine(ResponseBody):
-    """One visit in the queue, enough to choose by."""
+    """One visit in the queue, with what a reviewer needs to choose it."""
 
     visit_id: UUID
     kind: str
@@ -59,22 +59,22 @@ class QueueLine(ResponseBody):
     finding_codes: list[str]
 
 
-class Filters(RequestBody):
-    """Which visits of the queue. Without a state: all that is not decided."""
+class QueueFilters(RequestBody):
+    """Which items of the queue. Without a state: all that are not decided."""
 
     state: State | None = None
     kind: Annotated[str, Meta(max_length=20)] | None = None
     area: Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None = None
     author_id: UUID | None = None
     finding: Annotated[str, Meta(max_length=80)] | None = None
-    # At least so grave a finding.
+    # A finding of at least this severity.
     severity: Severity | None = None
-    # In the queue for so many hours at least.
+    # In the queue for at least this many hours.
     waited_h: Annotated[int, Meta(ge=0, le=100_000)] | None = None
 
 
 class QueueCounts(ResponseBody):
-    """Of what is not decided and fits the filters."""
+    """Counts of undecided items that fit the filters."""
 
     waiting: int
     claimed: int
@@ -85,93 +85,93 @@ class QueueCounts(ResponseBody):
 
 class NamedView(ResponseBody):
     name: str
-    filters: Filters
+    filters: QueueFilters
     saved_at: datetime
 
 
 async def list_queue(
-    session: AsyncSession, caller: Caller, filters: Filters, *, cursor: str | None, limit: int, now: datetime
+    session: AsyncSession, caller: Caller, filters: QueueFilters, *, cursor: str | None, limit: int, now: datetime
 ) -> Page[QueueLine]:
-    """What awaits the caller, the longest waiting first; findings count as days of waiting. One query a page."""
+    """List the caller's queue, the longest waiting first; findings count as days of waiting. One query per page."""
     require(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     after = read_place(cursor, datetime.fromisoformat)
     values: dict[str, Any] = {"now": now}
     if after is not None:
         values |= {"after_since": after[0], "after_visit_id": after[1]}
-    page = _page(caller, astuple(filters), limit + 1, is_first=after is None)
-    rows, following = cut_page((await run_compiled(session, page, values)).all(), limit, _place)
-    return Page(items=[_line(*one[:-1]) for one in rows], next_cursor=following)
+    page = _page_query(caller, astuple(filters), limit + 1, is_first=after is None)
+    rows, following = cut_page((await run_compiled(session, page, values)).all(), limit, _cursor_values)
+    return Page(items=[_queue_line(*row[:-1]) for row in rows], next_cursor=following)
 
 
-def _line(*told: Any) -> QueueLine:
-    """From the columns of `_page`, which stand in the order of the fields."""
-    return QueueLine(**dict(zip(QueueLine.__struct_fields__, told, strict=True)))
+def _queue_line(*values: Any) -> QueueLine:
+    """Build a line from the columns of `_page_query`, which are in the order of its fields."""
+    return QueueLine(**dict(zip(QueueLine.__struct_fields__, values, strict=True)))
 
 
-def _place(row: Any) -> list[str]:
+def _cursor_values(row: Any) -> list[str]:
     return [row.waits_since.isoformat(), str(row.visit_id)]
 
 
 @lru_cache(maxsize=500)
-def _page(caller: Caller, asked: tuple[Any, ...], most: int, *, is_first: bool) -> CompiledQuery:
-    """The page's query, kept for when the same person asks the same again: to build it takes longer than to answer."""
-    items = filtered(readable(ReviewItem, caller), filters_of(asked), NOW)
+def _page_query(caller: Caller, filters: tuple[Any, ...], most: int, *, is_first: bool) -> CompiledQuery:
+    """Cache the page's statement by caller and filters: building it takes longer than running it."""
+    items = filter_items(readable(ReviewItem, caller), filters_from_tuple(filters), NOW_PARAM)
     if not is_first:
         items = items.where(_AFTER)
-    # The page alone first: what is looked up for its lines must not count in how it is found.
-    one = items.order_by(*ORDER).limit(inline_limit(most)).subquery()
+    # Select the page first, so that the look-ups for its lines do not influence the plan that finds it.
+    item = items.order_by(*QUEUE_ORDER).limit(inline_limit(most)).subquery()
     return compile_query(
         select(
-            one.c.visit_id,
-            one.c.kind,
-            one.c.area_code,
-            _name(Area.name, Area.code == one.c.area_code),
-            _name(Household.head_name, Household.id == Visit.household_id),
-            _name(Staff.name, Staff.id == Visit.author_id),
+            item.c.visit_id,
+            item.c.kind,
+            item.c.area_code,
+            _lookup(Area.name, Area.code == item.c.area_code),
+            _lookup(Household.head_name, Household.id == Visit.household_id),
+            _lookup(Staff.name, Staff.id == Visit.author_id),
             Visit.started_at,
-            one.c.entered_at,
-            one.c.priority,
-            one.c.state,
-            _name(Staff.name, Staff.id == one.c.holder_id),
-            one.c.lease_until,
-            one.c.finding_codes,
-            one.c.waits_since,
+            item.c.entered_at,
+            item.c.priority,
+            item.c.state,
+            _lookup(Staff.name, Staff.id == item.c.holder_id),
+            item.c.lease_until,
+            item.c.finding_codes,
+            item.c.waits_since,
         )
-        .join(Visit, Visit.id == one.c.visit_id)
-        .order_by(one.c.waits_since, one.c.visit_id)
+        .join(Visit, Visit.id == item.c.visit_id)
+        .order_by(item.c.waits_since, item.c.visit_id)
     )
 
 
-def _name(column: Any, condition: Any) -> Any:
-    """Looked up for each line that is shown: a join would be planned anew, and wider, at every request."""
+def _lookup(column: Any, condition: Any) -> Any:
+    """Look a name up per shown line: a join would cost planning time at every request."""
     return select(column).where(condition).scalar_subquery()
 
 
 def inline_limit(most: int) -> Any:
-    """A limit that the planner reads. One it does not know it takes for a tenth of the queue, and sorts all of it."""
+    """Inline the limit for the planner: for a parameter it assumes a tenth of the rows and sorts them all."""
     return literal_column(str(most))
 
 
-def filters_of(asked: tuple[Any, ...]) -> Filters:
-    """From `astuple`: a key that queries are kept by."""
-    return Filters(**dict(zip(Filters.__struct_fields__, asked, strict=True)))
+def filters_from_tuple(values: tuple[Any, ...]) -> QueueFilters:
+    """Rebuild filters from `astuple`, the hashable key that cached statements use."""
+    return QueueFilters(**dict(zip(QueueFilters.__struct_fields__, values, strict=True)))
 
 
-# The moment of the request, in queries that are kept.
-NOW: Any = bindparam("now", None, type_=DateTime(timezone=True))
-ORDER = (ReviewItem.waits_since, ReviewItem.visit_id)
-_AFTER = tuple_(*ORDER) > tuple_(
+# The time of the request, as a parameter of cached statements.
+NOW_PARAM: Any = bindparam("now", None, type_=DateTime(timezone=True))
+QUEUE_ORDER = (ReviewItem.waits_since, ReviewItem.visit_id)
+_AFTER = tuple_(*QUEUE_ORDER) > tuple_(
     bindparam("after_since", None, type_=DateTime(timezone=True)), bindparam("after_visit_id", None, type_=Uuid)
 )
 
 
-def filtered(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
-    return apply_filters(rows.where(in_state(filters.state, now)), filters, now)
+def filter_items(rows: Select[Any], filters: QueueFilters, now: Any) -> Select[Any]:
+    return apply_filters(rows.where(is_in_state(filters.state, now)), filters, now)
 
 
-def apply_filters(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
-    """By all of the filters but the state."""
+def apply_filters(rows: Select[Any], filters: QueueFilters, now: Any) -> Select[Any]:
+    """Apply all filters except the state."""
     if filters.kind is not None:
         rows = rows.where(ReviewItem.kind == filters.kind)
     if filters.area is not None:
@@ -187,8 +187,8 @@ def apply_filters(rows: Select[Any], filters: Filters, now: Any) -> Select[Any]:
     return rows
 
 
-def in_state(state: State | None, now: Any) -> Any:
-    """A claim whose lease has ended counts as waiting, since it is."""
+def is_in_state(state: State | None, now: Any) -> Any:
+    """Return the condition for a state. An item whose lease has expired counts as waiting."""
     waiting, claimed, decided, amended = map(inline_literal, ("waiting", "claimed", "decided", "amended"))
     is_claimed = ReviewItem.state == claimed
     is_open = ReviewItem.state != decided
@@ -202,20 +202,22 @@ def in_state(state: State | None, now: Any) -> Any:
     return and_(is_open, ReviewItem.state != amended)
 
 
-async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, now: datetime) -> QueueCounts:
-    """Three queries. Of counties and more from sums that are kept; of less, or by what is not in them, counted."""
+async def count_queue(session: AsyncSession, caller: Caller, filters: QueueFilters, now: datetime) -> QueueCounts:
+    """Count in three queries: from stored sums for whole counties, else from the rows themselves."""
     require(caller, REVIEW_ROLES)
-    mine = filtered(readable(ReviewItem, caller), filters, NOW)
-    summed = _summed(caller, filters) if _is_kept(caller, filters) else _counted(mine)
+    mine = filter_items(readable(ReviewItem, caller), filters, NOW_PARAM)
+    summed = _sum_counts(caller, filters) if _has_sums(caller, filters) else _count_rows(mine)
     kinds: Counter[str] = Counter()
     codes: Counter[str] = Counter()
     for kind, finding_codes, items in await session.execute(summed, {"now": now}):
         kinds[kind] += items
         codes.update(dict.fromkeys(finding_codes, items))
-    claimed = await session.scalar(_only(mine.where(in_state("claimed", NOW)), func.count()), {"now": now})
-    entered = _only(mine, ReviewItem.entered_at).order_by(ReviewItem.entered_at).limit(inline_limit(1))
+    claimed = await session.scalar(
+        _select_only(mine.where(is_in_state("claimed", NOW_PARAM)), func.count()), {"now": now}
+    )
+    entered = _select_only(mine, ReviewItem.entered_at).order_by(ReviewItem.entered_at).limit(inline_limit(1))
     return QueueCounts(
-        # A claim between two queries is no visit fewer than none.
+        # A claim between the two queries could make this negative.
         waiting=max(0, kinds.total() - (claimed or 0)),
         claimed=claimed or 0,
         oldest_entered_at=await session.scalar(entered, {"now": now}),
@@ -224,65 +226,73 @@ async def count_queue(session: AsyncSession, caller: Caller, filters: Filters, n
     )
 
 
-def _only(rows: Select[Any], column: Any) -> Select[Any]:
+def _select_only(rows: Select[Any], column: Any) -> Select[Any]:
     return rows.with_only_columns(column)
 
 
-def _is_kept(caller: Caller, filters: Filters) -> bool:
+def _has_sums(caller: Caller, filters: QueueFilters) -> bool:
     if filters.author_id is not None or filters.waited_h is not None:
         return False
     areas = [*caller.prefixes(REVIEW_ROLES), filters.area or ""]
     return all(len(area) <= COUNTY for area in areas)
 
 
-def _counted(mine: Select[Any]) -> Select[Any]:
-    one = ReviewItem
-    return _only(mine, one.kind).add_columns(one.finding_codes, func.count()).group_by(one.kind, one.finding_codes)
+def _count_rows(mine: Select[Any]) -> Select[Any]:
+    item = ReviewItem
+    return (
+        _select_only(mine, item.kind)
+        .add_columns(item.finding_codes, func.count())
+        .group_by(item.kind, item.finding_codes)
+    )
 
 
-def _summed(caller: Caller, filters: Filters) -> Select[Any]:
-    """What is kept of the caller's counties, less what is not theirs to decide on."""
-    kept: Any = select(QueueCount.kind, QueueCount.finding_codes, QueueCount.items).where(
+def _sum_counts(caller: Caller, filters: QueueFilters) -> Select[Any]:
+    """Add up the stored sums of the caller's counties, less the items that the caller may not decide on."""
+    sums: Any = select(QueueCount.kind, QueueCount.finding_codes, QueueCount.items).where(
         in_areas(QueueCount.county_code, caller, REVIEW_ROLES)
     )
     if filters.area:
-        kept = kept.where(QueueCount.county_code.startswith(filters.area))
-    each: Any = select(ReviewItem.kind, ReviewItem.finding_codes, literal(-1))
-    less = filtered(each, filters, NOW).where(ReviewItem.in_areas_of(caller), ReviewItem.not_for(caller))
-    parts = union_all(_by_what_is_asked(kept, filters), less).subquery("parts")
+        sums = sums.where(QueueCount.county_code.startswith(filters.area))
+    barred: Any = select(ReviewItem.kind, ReviewItem.finding_codes, literal(-1))
+    deductions = filter_items(barred, filters, NOW_PARAM).where(
+        ReviewItem.in_areas_of(caller), ReviewItem.not_for(caller)
+    )
+    parts = union_all(_filter_sums(sums, filters), deductions).subquery("parts")
     kind, finding_codes, items = parts.c
     return select(kind, finding_codes, func.sum(items)).group_by(kind, finding_codes)
 
 
-def _by_what_is_asked(kept: Select[Any], filters: Filters) -> Select[Any]:
+def _filter_sums(sums: Select[Any], filters: QueueFilters) -> Select[Any]:
     if filters.kind is not None:
-        kept = kept.where(QueueCount.kind == filters.kind)
+        sums = sums.where(QueueCount.kind == filters.kind)
     if filters.finding is not None:
-        kept = kept.where(QueueCount.finding_codes.contains([filters.finding]))
+        sums = sums.where(QueueCount.finding_codes.contains([filters.finding]))
     if filters.severity is not None:
-        kept = kept.where(QueueCount.gravest >= SEVERITIES.index(filters.severity))
-    return kept
+        sums = sums.where(QueueCount.gravest >= SEVERITIES.index(filters.severity))
+    return sums
 
 
 async def list_views(session: AsyncSession, caller: Caller) -> list[NamedView]:
     rows = await session.scalars(select(SavedView).where(SavedView.staff_id == caller.id).order_by(SavedView.name))
-    return [NamedView(name=one.name, filters=_read_filters(one.filters), saved_at=one.saved_at) for one in rows]
+    return [NamedView(name=view.name, filters=_read_filters(view.filters), saved_at=view.saved_at) for view in rows]
 
 
-def _read_filters(told: dict[str, Any]) -> Filters:
-    return convert(told, Filters)
+def _read_filters(document: dict[str, Any]) -> QueueFilters:
+    return convert(document, QueueFilters)
 
 
-async def save_view(session: AsyncSession, caller: Caller, name: str, filters: Filters, now: datetime) -> NamedView:
-    """The same name again is the same view with other filters."""
+async def save_view(
+    session: AsyncSession, caller: Caller, name: str, filters: QueueFilters, now: datetime
+) -> NamedView:
+    """Create the view, or replace the filters of the view with this name."""
     require(caller, REVIEW_ROLES)
-    told = to_builtins(filters)
-    row = insert(SavedView).values(staff_id=caller.id, name=name, filters=told, saved_at=now)
+    document = to_builtins(filters)
+    row = insert(SavedView).values(staff_id=caller.id, name=name, filters=document, saved_at=now)
     await session.execute(
-        row.on_conflict_do_update(index_elements=["staff_id", "name"], set_={"filters": told, "saved_at": now})
+        row.on_conflict_do_update(index_elements=["staff_id", "name"], set_={"filters": document, "saved_at": now})
     )
     return NamedView(name=name, filters=filters, saved_at=now)
 
 
-async def forget_view(session: AsyncSession, caller: Caller, name: str) -> None:
+async def delete_view(session: AsyncSession, caller: Caller, name: str) -> None:
     await session.execute(delete(SavedView).where(SavedView.staff_id == caller.id, SavedView.name == name))

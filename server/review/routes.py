@@ -1,4 +1,4 @@
-"""`/desk/v1`: the review queue and one visit on its page, for officers and supervisors."""
+"""`/desk/v1`: the review queue, leases, decisions and one visit in detail, for officers and supervisors."""
 
 from typing import Annotated
 from uuid import UUID
@@ -16,13 +16,15 @@ from server.core.http import BEARER, SIGNED, AreaFilter, Officer, ServicesDep, S
 from server.core.paging import Page
 from server.core.tokens import utc_now
 from server.http.exports import export_of
-from server.review import decisions, incomplete_visits, leases, queue, visit_detail
-from server.review.decisions import AcceptMany, Bulk, Decide, Decided, Reason
-from server.review.incomplete_visits import ArrivingLine
-from server.review.leases import HandOver, ReviewLease
+from server.review import bulk_acceptance, decisions, incomplete_visits, leases, queue, reversals, visit_detail
+from server.review.bulk_acceptance import AcceptMany, BulkAcceptance
+from server.review.decisions import DecideVisit, DecisionDetail
+from server.review.incomplete_visits import IncompleteVisitLine
+from server.review.leases import HandOverLease, ReviewLease
 from server.review.live import QueueWatch
-from server.review.queue import Filters, NamedView, QueueCounts, QueueLine, Severity, State
-from server.review.visit_detail import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitPage
+from server.review.queue import NamedView, QueueCounts, QueueFilters, QueueLine, Severity, State
+from server.review.reversals import ReopenVisit
+from server.review.visit_detail import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitDetail
 
 _CLAIMING = SIGNED | problems(
     "thing.not_found",
@@ -39,10 +41,10 @@ QueueState = Annotated[State | None, QueryParameter(name="state")]
 AuthorId = Annotated[UUID | None, QueryParameter(name="authorId")]
 WaitedH = Annotated[
     int | None,
-    QueryParameter(name="waitedH", ge=0, le=100_000, description="In the queue for so many hours at least."),
+    QueryParameter(name="waitedH", ge=0, le=100_000, description="In the queue for at least this many hours."),
 ]
 WaitedDays = Annotated[
-    int, QueryParameter(name="waitedDays", ge=0, le=3650, description="Submitted so many days ago at least.")
+    int, QueryParameter(name="waitedDays", ge=0, le=3650, description="Submitted at least this many days ago.")
 ]
 ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
@@ -61,7 +63,7 @@ async def list_queue(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[QueueLine]:
-    filters = Filters(
+    filters = QueueFilters(
         state=queue_state,
         kind=kind,
         area=area,
@@ -78,19 +80,19 @@ export_queue = export_of(
     "/exports/queue",
     "queue",
     {
-        "走访编号": lambda one: one.visit_id,
-        "走访类型": lambda one: say_visit(one.kind).zh,
-        "户主": lambda one: one.head_name,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "走访人": lambda one: one.author_name,
-        "走访时间": lambda one: one.started_at,
-        "进入队列": lambda one: one.entered_at,
-        "优先级": lambda one: one.priority,
-        "状态": lambda one: {"waiting": "待审", "claimed": "审核中", "decided": "已决定"}[one.state],
-        "审核人": lambda one: one.holder_name,
-        "领取至": lambda one: one.lease_until,
-        "疑点": lambda one: one.finding_codes,
+        "走访编号": lambda line: line.visit_id,
+        "走访类型": lambda line: say_visit(line.kind).zh,
+        "户主": lambda line: line.head_name,
+        "所在地": lambda line: line.area_name,
+        "行政区划代码": lambda line: line.area_code,
+        "走访人": lambda line: line.author_name,
+        "走访时间": lambda line: line.started_at,
+        "进入队列": lambda line: line.entered_at,
+        "优先级": lambda line: line.priority,
+        "状态": lambda line: {"waiting": "待审核", "claimed": "审核中", "decided": "已决定"}[line.state],
+        "审核人": lambda line: line.holder_name,
+        "领取至": lambda line: line.lease_until,
+        "疑点": lambda line: line.finding_codes,
     },
 )
 
@@ -106,7 +108,9 @@ async def count_queue(
     severity: FromQuery[Severity | None] = None,
     waited_h: WaitedH = None,
 ) -> QueueCounts:
-    filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
+    filters = QueueFilters(
+        kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h
+    )
     return await queue.count_queue(session, officer, filters, utc_now())
 
 
@@ -114,8 +118,8 @@ async def count_queue(
     "/queue/stream",
     media_type="text/event-stream",
     responses=SIGNED,
-    description="Server-sent events `changed`: what happened to a visit of the queue, in the caller's areas. "
-    "A comment every 20 seconds keeps the line open.",
+    description="Server-sent events `changed`: a change of a queued visit in the caller's areas. "
+    "A comment every 20 seconds keeps the connection open.",
 )
 async def stream_queue(officer: Officer, services: ServicesDep, state: LitestarState) -> Stream:
     require(officer, REVIEW_ROLES)
@@ -128,7 +132,7 @@ async def stream_queue(officer: Officer, services: ServicesDep, state: LitestarS
 @get(
     "/arriving-visits",
     responses=SIGNED | problems("request.invalid"),
-    description="Submitted visits that are not whole: who has not attested, how many photos have not come.",
+    description="Submitted visits that are incomplete: who has not attested, how many photos are missing.",
 )
 async def list_arriving_visits(
     officer: Officer,
@@ -137,8 +141,8 @@ async def list_arriving_visits(
     waited_days: WaitedDays = 0,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[ArrivingLine]:
-    return await incomplete_visits.list_arriving(
+) -> Page[IncompleteVisitLine]:
+    return await incomplete_visits.list_incomplete_visits(
         session, officer, area=area, waited_days=waited_days, cursor=cursor, limit=limit, now=utc_now()
     )
 
@@ -148,17 +152,17 @@ export_arriving_visits = export_of(
     "/arriving-visits/export",
     "arriving-visits",
     {
-        "走访编号": lambda one: one.visit_id,
-        "走访类型": lambda one: say_visit(one.kind).zh,
-        "户主": lambda one: one.head_name,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "走访人": lambda one: one.author_name,
-        "提交时间": lambda one: one.submitted_at,
-        "已等天数": lambda one: one.waited_days,
-        "未确认的调查人员": lambda one: one.unattested,
-        "照片": lambda one: one.photos,
-        "未收到的照片": lambda one: one.missing_photos,
+        "走访编号": lambda line: line.visit_id,
+        "走访类型": lambda line: say_visit(line.kind).zh,
+        "户主": lambda line: line.head_name,
+        "所在地": lambda line: line.area_name,
+        "行政区划代码": lambda line: line.area_code,
+        "走访人": lambda line: line.author_name,
+        "提交时间": lambda line: line.submitted_at,
+        "已等天数": lambda line: line.waited_days,
+        "未确认的调查人员": lambda line: line.unattested,
+        "照片": lambda line: line.photos,
+        "未收到的照片": lambda line: line.missing_photos,
     },
 )
 
@@ -169,20 +173,20 @@ async def list_views(officer: Officer, session: Session) -> list[NamedView]:
 
 
 @put("/queue/views/{name:str}", responses=SIGNED)
-async def save_view(name: ViewName, data: JSONBody[Filters], officer: Officer, session: Session) -> NamedView:
+async def save_view(name: ViewName, data: JSONBody[QueueFilters], officer: Officer, session: Session) -> NamedView:
     return await queue.save_view(session, officer, name, data, utc_now())
 
 
 @delete("/queue/views/{name:str}", responses=SIGNED)
 async def forget_view(name: ViewName, officer: Officer, session: Session) -> None:
-    await queue.forget_view(session, officer, name)
+    await queue.delete_view(session, officer, name)
 
 
 @post(
     "/queue/claim",
     status_code=200,
     responses=SIGNED | problems("review.queue_empty"),
-    description="Lease the first visit that fits and that nobody holds.",
+    description="Lease the first free visit that fits the filters.",
 )
 async def claim_next(
     officer: Officer,
@@ -194,7 +198,9 @@ async def claim_next(
     severity: FromQuery[Severity | None] = None,
     waited_h: WaitedH = None,
 ) -> ReviewLease:
-    filters = Filters(kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h)
+    filters = QueueFilters(
+        kind=kind, area=area, author_id=author_id, finding=finding, severity=severity, waited_h=waited_h
+    )
     return await leases.claim_next(services, officer, filters, utc_now())
 
 
@@ -202,22 +208,22 @@ async def claim_next(
     "/queue/accept",
     status_code=200,
     responses=SIGNED,
-    description="Accept visits without findings (but those that `review.bulk_tolerates` of their area names); "
-    "each answers for itself.",
+    description="Accept visits without findings, except those that their area's `review.bulk_tolerates` lists; "
+    "each visit has its own result.",
 )
-async def accept_many(data: JSONBody[AcceptMany], officer: Officer, session: Session) -> list[Bulk]:
-    return await decisions.accept_many(session, officer, data.visit_ids, utc_now())
+async def accept_many(data: JSONBody[AcceptMany], officer: Officer, session: Session) -> list[BulkAcceptance]:
+    return await bulk_acceptance.accept_many(session, officer, data.visit_ids, utc_now())
 
 
 @post("/queue/{visit_id:uuid}/claim", status_code=200, responses=_CLAIMING)
 async def claim_visit(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
-    return await leases.claim_visit_lease(session, officer, visit_id, services.settings, utc_now())
+    return await leases.claim_visit(session, officer, visit_id, services.settings, utc_now())
 
 
 @post("/queue/{visit_id:uuid}/heartbeat", status_code=200, responses=_CLAIMING)
-async def keep_claim(
+async def renew_lease(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
     return await leases.renew_lease(session, officer, visit_id, services.settings, utc_now())
@@ -230,9 +236,9 @@ async def release_visit(visit_id: FromPath[UUID], officer: Officer, session: Ses
 
 @post("/queue/{visit_id:uuid}/hand-over", status_code=200, responses=_CLAIMING | problems("review.holder_unfit"))
 async def hand_over_visit(
-    visit_id: FromPath[UUID], data: JSONBody[HandOver], officer: Officer, session: Session, services: ServicesDep
+    visit_id: FromPath[UUID], data: JSONBody[HandOverLease], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
-    return await leases.hand_over(session, officer, visit_id, data.to_staff_id, services.settings, utc_now())
+    return await leases.hand_over_lease(session, officer, visit_id, data.to_staff_id, services.settings, utc_now())
 
 
 @post(
@@ -256,12 +262,12 @@ async def hand_over_visit(
 )
 async def decide_visit(
     visit_id: FromPath[UUID],
-    data: JSONBody[Decide],
+    data: JSONBody[DecideVisit],
     officer: Officer,
     session: Session,
     idempotency_key: Key = None,
     if_match: Annotated[str | None, HeaderParameter(name="If-Match", max_length=50)] = None,
-) -> Decided:
+) -> DecisionDetail:
     return await decisions.decide(
         session,
         officer,
@@ -290,7 +296,7 @@ def _version(if_match: str | None) -> int | None:
 async def undo_decision(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
-    return await decisions.undo_decision(session, officer, visit_id, services.settings, utc_now())
+    return await reversals.undo_decision(session, officer, visit_id, services.settings, utc_now())
 
 
 @post(
@@ -301,12 +307,14 @@ async def undo_decision(
         "thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.blind", "review.not_decided"
     ),
 )
-async def reopen_visit(visit_id: FromPath[UUID], data: JSONBody[Reason], officer: Officer, session: Session) -> None:
-    await decisions.reopen_visit(session, officer, visit_id, data.reason, utc_now())
+async def reopen_visit(
+    visit_id: FromPath[UUID], data: JSONBody[ReopenVisit], officer: Officer, session: Session
+) -> None:
+    await reversals.reopen_visit(session, officer, visit_id, data.reason, utc_now())
 
 
 @get("/visits/{visit_id:uuid}", responses=SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"))
-async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitPage:
+async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitDetail:
     return await visit_detail.open_visit(session, officer, visit_id)
 
 
@@ -354,7 +362,7 @@ router = Router(
         claim_next,
         accept_many,
         claim_visit,
-        keep_claim,
+        renew_lease,
         release_visit,
         hand_over_visit,
         decide_visit,

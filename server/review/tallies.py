@@ -1,29 +1,39 @@
-"""Counters of the queue and of the overview, folded from rows that triggers and transactions append."""
+"""Counters of the queue and of the overview: triggers and transactions append rows, a job folds them into sums."""
 
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import (
-    text,
-)
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core import jobs
+from server.core.database import open_session
+from server.core.services import Services
+
+
+@jobs.task("review.fold_counts", cron="* * * * *")
+async def fold_tallies(services: Services) -> None:
+    """Fold appended rows into their sums. Reads add up both, so they are right without it."""
+    async with open_session(services.sessions) as session:
+        await fold_counts(session)
+        await fold_months(session)
 
 
 async def fold_counts(session: AsyncSession) -> None:
-    """Each row goes into one sum, whoever else folds at the same time."""
+    """Fold each row into its sum once, also when several processes fold at the same time."""
     await session.execute(_FOLD)
 
 
 _FOLD = text("""
-WITH gone AS (DELETE FROM queue_count RETURNING county_code, kind, gravest, finding_codes, items)
+WITH deleted AS (DELETE FROM queue_count RETURNING county_code, kind, gravest, finding_codes, items)
 INSERT INTO queue_count (county_code, kind, gravest, finding_codes, items)
-SELECT county_code, kind, gravest, finding_codes, sum(items) FROM gone
+SELECT county_code, kind, gravest, finding_codes, sum(items) FROM deleted
 GROUP BY county_code, kind, gravest, finding_codes HAVING sum(items) <> 0
 """)
 
 
-async def tally(session: AsyncSession, visit_ids: Collection[UUID]) -> None:
-    """Bring these visits' lines up to date with visit, assignment and decisions, which must be flushed. One query."""
+async def update_tallies(session: AsyncSession, visit_ids: Collection[UUID]) -> None:
+    """Bring these visits' tallies up to date in one query. Visit, assignment and decisions must be flushed."""
     if visit_ids:
         await session.execute(_TALLY, {"ids": list(visit_ids)})
 
@@ -49,15 +59,15 @@ ON CONFLICT (visit_id) DO UPDATE SET
 
 
 async def fold_months(session: AsyncSession) -> None:
-    """Each change goes into its sums once, whoever else folds at the same time."""
+    """Fold each change into its sums once, also when several processes fold at the same time."""
     await session.execute(_FOLD_MONTHS)
 
 
 _FOLD_MONTHS = text("""
-WITH gone AS (DELETE FROM visit_month_change RETURNING county_code, month, bucket, visits, late, returned)
+WITH deleted AS (DELETE FROM visit_month_change RETURNING county_code, month, bucket, visits, late, returned)
 INSERT INTO visit_month (level, month, area_code, bucket, visits, late, returned)
 SELECT level, month, left(county_code, level), bucket, sum(visits), sum(late), sum(returned)
-FROM gone CROSS JOIN (VALUES (4), (6)) levels (level)
+FROM deleted CROSS JOIN (VALUES (4), (6)) levels (level)
 GROUP BY 1, 2, 3, 4 HAVING (sum(visits), sum(late), sum(returned)) <> (0, 0, 0)
 ORDER BY 1, 2, 3, 4
 ON CONFLICT (level, month, area_code, bucket) DO UPDATE SET visits = visit_month.visits + excluded.visits,

@@ -1,4 +1,4 @@
-"""One visit on one page for the desk: answers, photos, fixes, doubts; every look is logged."""
+"""One visit in detail for the desk: answers, photos, fixes, findings. Every access is audited."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -21,15 +21,15 @@ from server.models.households import Household
 from server.models.people import Staff
 from server.models.review import Decision, Finding, ReviewItem, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
-from server.review.checks.registry import sentence
+from server.review.checks.registry import render_finding
 from server.spotchecks.blinding import require_not_blinded
 
 Rendition = Literal["320", "1280", "original", "watermarked"]
 
 
-@runtime_checkable  # a route asks for one, and Litestar looks at what it is given
+@runtime_checkable  # Litestar checks the type of injected values
 class DrawWatermark(Protocol):
-    """See that a photo's watermarked copy is there. How it is drawn belongs to the room of evidence."""
+    """Make sure that a photo's watermarked copy exists. The photos room implements it."""
 
     async def __call__(self, services: Services, claim_id: UUID) -> None: ...
 
@@ -46,7 +46,7 @@ class FindingLine(ResponseBody):
 
 
 class PastFinding(FindingLine, kw_only=True):
-    """A finding with its life: `superseded_at` says when it no longer held; null: it stands."""
+    """A finding with its history: `superseded_at` says when it ceased to hold; null: it still holds."""
 
     found_at: datetime
     superseded_at: datetime | None
@@ -71,7 +71,7 @@ class InvestigatorLine(ResponseBody):
 
 
 class AmendmentLine(ResponseBody):
-    """What one amendment changed, as JSON pointers into the visit's document, and why."""
+    """What an amendment changed, as JSON pointers into the visit's document, and why."""
 
     version: int
     reason: str
@@ -81,7 +81,7 @@ class AmendmentLine(ResponseBody):
 
 
 class PreviousVisit(ResponseBody):
-    """The visit before at this home, to read the answers beside it."""
+    """The previous visit to this home, to compare answers with."""
 
     visit_id: UUID
     kind: str
@@ -91,7 +91,7 @@ class PreviousVisit(ResponseBody):
     answers: dict[str, Any]
 
 
-class VisitPage(ResponseBody):
+class VisitDetail(ResponseBody):
     id: UUID
     state: str
     kind: str
@@ -112,7 +112,7 @@ class VisitPage(ResponseBody):
     findings: list[FindingLine]
     outcome: str | None
     reason: str | None
-    # 1 as first submitted; then one for each amendment.
+    # 1 as first submitted, plus 1 for each amendment.
     version: int
     amendments: list[AmendmentLine]
     previous: PreviousVisit | None
@@ -123,15 +123,15 @@ class PhotoLink(ResponseBody):
     expires_at: datetime
 
 
-async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitPage:
-    """Raises `thing.not_found` for a visit that isn't there or isn't in the caller's area; `review.blind`."""
+async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitDetail:
+    """Return the visit in detail. Raises `thing.not_found`, also outside the caller's area, and `review.blind`."""
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await require_not_blinded(session, caller, visit_id)
     household = await session.get_one(Household, visit.household_id)
     area = await session.get_one(Area, visit.area_code)
     decision = await session.scalar(select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)))
     audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code)
-    return VisitPage(
+    return VisitDetail(
         id=visit.id,
         state=visit.state,
         kind=visit.kind,
@@ -161,22 +161,22 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
 async def _amendments(session: AsyncSession, visit: Visit) -> list[AmendmentLine]:
     before = select(VisitVersion).where(VisitVersion.visit_id == visit.id).order_by(VisitVersion.number)
     versions: list[Visit | VisitVersion] = [*await session.scalars(before), visit]
-    return [_amendment(number, one, other) for number, (one, other) in enumerate(pairwise(versions), start=2)]
+    return [_amendment(number, older, newer) for number, (older, newer) in enumerate(pairwise(versions), start=2)]
 
 
 def _amendment(number: int, before: Visit | VisitVersion, after: Visit | VisitVersion) -> AmendmentLine:
-    told = after.document["amendment"]
+    amendment = after.document["amendment"]
     assert after.submitted_at is not None
     return AmendmentLine(
         version=number,
-        reason=told["reason"],
-        amended_at=datetime.fromisoformat(told["amendedAt"]),
+        reason=amendment["reason"],
+        amended_at=datetime.fromisoformat(amendment["amendedAt"]),
         received_at=after.submitted_at,
-        differences=differences(_without_the_reason(before.document), _without_the_reason(after.document)),
+        differences=differences(_without_amendment(before.document), _without_amendment(after.document)),
     )
 
 
-def _without_the_reason(document: dict[str, Any]) -> dict[str, Any]:
+def _without_amendment(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != "amendment"}
 
 
@@ -228,16 +228,16 @@ async def _investigators(session: AsyncSession, visit: Visit) -> list[Investigat
             name=name,
             is_author=staff_id == visit.author_id,
             # The author attests by submitting, with the fix the visit began with.
-            attested_at=attestation.attested_at if attestation else _if_author(visit, staff_id, visit.submitted_at),
+            attested_at=attestation.attested_at if attestation else _author_value(visit, staff_id, visit.submitted_at),
             fix=attestation.document.get("fix")
             if attestation
-            else _if_author(visit, staff_id, visit.document.get("startFix")),
+            else _author_value(visit, staff_id, visit.document.get("startFix")),
         )
         for staff_id, name, attestation in rows
     ]
 
 
-def _if_author(visit: Visit, staff_id: UUID, value: Any) -> Any:
+def _author_value(visit: Visit, staff_id: UUID, value: Any) -> Any:
     return value if staff_id == visit.author_id else None
 
 
@@ -245,23 +245,23 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
     rows = await session.execute(
         select(Evidence, Photo.facts)
         .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
-        # A manifest may name any id: what a photo of another visit shows is not told here.
+        # A document may list any id: show only photos of this visit.
         .where(
-            Evidence.id.in_([UUID(one["id"]) for one in visit.document.get("photos", [])]),
+            Evidence.id.in_([UUID(photo["id"]) for photo in visit.document.get("photos", [])]),
             Evidence.visit_id == visit.id,
         )
         .order_by(Evidence.id)
     )
     return [
         PhotoLine(
-            evidence_id=one.id,
-            question_id=one.question_id,
-            state=one.state,
-            refused_code=one.refused_code,
-            captured_at=one.captured_at,
+            evidence_id=evidence.id,
+            question_id=evidence.question_id,
+            state=evidence.state,
+            refused_code=evidence.refused_code,
+            captured_at=evidence.captured_at,
             facts=facts,
         )
-        for one, facts in rows
+        for evidence, facts in rows
     ]
 
 
@@ -270,20 +270,22 @@ async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
     rows = await session.scalars(select(Finding).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None)))
     return [
         FindingLine(
-            id=one.id,
-            code=one.code,
-            severity=one.severity,
-            evidence_id=one.evidence_id,
-            facts=one.facts,
-            **sentence(one.code, one.facts),
-            settled_as=one.settled_as,
+            id=finding.id,
+            code=finding.code,
+            severity=finding.severity,
+            evidence_id=finding.evidence_id,
+            facts=finding.facts,
+            **render_finding(finding.code, finding.facts),
+            settled_as=finding.settled_as,
         )
-        for one in sorted(rows, key=lambda one: (order[one.severity], one.code, str(one.evidence_id)))
+        for finding in sorted(
+            rows, key=lambda finding: (order[finding.severity], finding.code, str(finding.evidence_id))
+        )
     ]
 
 
 async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: UUID) -> list[PastFinding]:
-    """All that was ever doubted about a visit, the latest first: what stands, and what no longer holds."""
+    """List all findings a visit ever had, the latest first, superseded ones included."""
     require(caller, DESK_ROLES)
     visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await require_not_blinded(session, caller, visit_id)
@@ -296,18 +298,18 @@ async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: 
     )
     return [
         PastFinding(
-            id=one.id,
-            code=one.code,
-            severity=one.severity,
-            evidence_id=one.evidence_id,
-            facts=one.facts,
-            **sentence(one.code, one.facts),
-            settled_as=one.settled_as,
-            found_at=one.found_at,
-            superseded_at=one.superseded_at,
+            id=finding.id,
+            code=finding.code,
+            severity=finding.severity,
+            evidence_id=finding.evidence_id,
+            facts=finding.facts,
+            **render_finding(finding.code, finding.facts),
+            settled_as=finding.settled_as,
+            found_at=finding.found_at,
+            superseded_at=finding.superseded_at,
             settled_by=settled_by,
         )
-        for one, settled_by in rows
+        for finding, settled_by in rows
     ]
 
 
@@ -321,7 +323,7 @@ async def link_photo(
     draw_watermark: DrawWatermark,
     now: datetime,
 ) -> PhotoLink:
-    """A link of minutes to one rendition of one photo; who had it, and why, is logged.
+    """Return a link, valid for minutes, to one rendition of a photo. The audit entry says who used it and why.
 
     Raises `photo.not_ready`, `photo.erased`.
     """
@@ -337,7 +339,7 @@ async def link_photo(
     if evidence.state != "verified":
         raise Problem("photo.not_ready")
     photo = await session.get_one(Photo, evidence.sha256)
-    key = _key(photo.sha256, evidence_id, rendition)
+    key = _store_key(photo.sha256, evidence_id, rendition)
     if rendition == "watermarked":
         await draw_watermark(services, evidence_id)
     media_type = (photo.media_type or "image/jpeg") if rendition == "original" else "image/jpeg"
@@ -350,13 +352,13 @@ async def link_photo(
         evidence_id,
         area_code=visit.area_code,
         rendition=rendition,
-        why=await _why(session, caller, visit_id, now),
+        why=await _link_reason(session, caller, visit_id, now),
     )
     return PhotoLink(url=services.store.link(key, lifetime=lifetime, media_type=media_type), expires_at=now + lifetime)
 
 
-async def _why(session: AsyncSession, caller: Caller, visit_id: UUID, now: datetime) -> str:
-    """By how the caller stands to the visit: nobody types a reason for each picture, and typed ones prove little."""
+async def _link_reason(session: AsyncSession, caller: Caller, visit_id: UUID, now: datetime) -> str:
+    """Derive the reason from the caller's role: nobody types a reason per photo, and typed reasons prove little."""
     item = await session.get(ReviewItem, visit_id)
     if item is None or item.state == "decided":
         return "oversight" if item is None else "decided"
@@ -364,7 +366,7 @@ async def _why(session: AsyncSession, caller: Caller, visit_id: UUID, now: datet
     return "review" if holds else "oversight"
 
 
-def _key(sha256: str, evidence_id: UUID, rendition: Rendition) -> str:
+def _store_key(sha256: str, evidence_id: UUID, rendition: Rendition) -> str:
     if rendition == "original":
         return original_key(sha256)
     return watermarked_key(sha256, evidence_id) if rendition == "watermarked" else rendition_key(sha256, rendition)

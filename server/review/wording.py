@@ -1,4 +1,4 @@
-"""How the facts of a doubt are read aloud: in units that a person grasps, whatever the figure."""
+"""Render the facts of a finding as text, in units that people read easily whatever the size of the figure."""
 
 from collections.abc import Callable
 from string import Formatter
@@ -7,7 +7,7 @@ from typing import Any, Literal
 Language = Literal["zh", "en"]
 
 KM, HOURS_IN_DAY, DAYS_IN_YEAR = 1000, 24, 365
-WORDS: dict[str, tuple[str, str]] = {
+TERMS: dict[str, tuple[str, str]] = {
     "start": ("开始", "start"),
     "end": ("结束", "end"),
     "ahead": ("快", "ahead"),
@@ -17,7 +17,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "property": ("财产净收入", "net property income"),
     "transfer": ("转移净收入", "net transfer income"),
     "last_visit": ("上次走访", "the last visit"),
-    "register": ("登记", "the register"),
+    "register": ("登记", "the record"),
     "none": ("无", "nothing"),
     "cut": ("裁剪", "cut"),
     "mirrored": ("镜像翻转", "mirrored"),
@@ -25,15 +25,15 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def say(template: str, facts: dict[str, Any], language: Language) -> str:
-    """Fill a sentence. A field's kind follows a colon: `{distanceM:m}`, `{hoursAway:hours}`, `{foundFen:yuan}`.
+def render_template(template: str, facts: dict[str, Any], language: Language) -> str:
+    """Fill a template. A field's kind follows a colon: `{distanceM:m}`, `{hoursAway:hours}`, `{foundFen:yuan}`.
 
-    A fact that an older finding does not hold reads as a dash, since its history stays readable.
+    A fact that an older finding lacks renders as a dash, so that its history stays readable.
     """
-    return _Voice(language).vformat(template, (), facts)
+    return _FactFormatter(language).vformat(template, (), facts)
 
 
-class _Voice(Formatter):
+class _FactFormatter(Formatter):
     def __init__(self, language: Language) -> None:
         self.language = language
 
@@ -49,17 +49,17 @@ class _Voice(Formatter):
         return _KINDS[format_spec](value, self.language)
 
 
-def distance(metres: float, language: Language) -> str:
-    """Metres up to one kilometre; then kilometres, with a decimal while it says something."""
+def format_distance(metres: float, language: Language) -> str:
+    """Format as metres below one kilometre, then as kilometres, with a decimal below ten."""
     if metres < KM:
         return f"{metres:.0f} " + ("米" if language == "zh" else "m")
     km = metres / KM
     return (f"{km:.1f} " if km < 10 else f"{km:,.0f} ") + ("公里" if language == "zh" else "km")  # noqa: PLR2004
 
 
-def span(hours: float, language: Language) -> str:
-    """Seconds to years, in the unit that keeps the figure small."""
-    for unit_hours, limit, zh, en in _SPANS:
+def format_duration(hours: float, language: Language) -> str:
+    """Format in the unit from seconds to years that keeps the figure small."""
+    for unit_hours, limit, zh, en in _DURATION_UNITS:
         if hours < limit:
             count = hours / unit_hours
             shown = f"{count:.1f}".removesuffix(".0") if count < 10 else f"{count:.0f}"  # noqa: PLR2004
@@ -67,7 +67,7 @@ def span(hours: float, language: Language) -> str:
     raise AssertionError("the last span has no limit")
 
 
-_SPANS = (
+_DURATION_UNITS = (
     (1 / 3600, 2 / 60, "秒", "second"),
     (1 / 60, 2, "分钟", "minute"),
     (1, 2 * HOURS_IN_DAY, "小时", "hour"),
@@ -81,20 +81,20 @@ def _yuan(fen: int, language: Language) -> str:
     return f"{fen / 100:,.2f}".removesuffix(".00")
 
 
-def _word(value: str, language: Language) -> str:
-    return WORDS.get(value, (value, value))[language == "en"]
+def _term(value: str, language: Language) -> str:
+    return TERMS.get(value, (value, value))[language == "en"]
 
 
-def _words(values: list[str], language: Language) -> str:
-    return ("、" if language == "zh" else ", ").join(_word(one, language) for one in values)
+def _terms(values: list[str], language: Language) -> str:
+    return ("、" if language == "zh" else ", ").join(_term(value, language) for value in values)
 
 
 _KINDS: dict[str, Callable[[Any, Language], str]] = {
-    "m": distance,
-    "hours": span,
-    "days": lambda value, language: span(value * HOURS_IN_DAY, language),
-    "minutes": lambda value, language: span(value / 60, language),
+    "m": format_distance,
+    "hours": format_duration,
+    "days": lambda value, language: format_duration(value * HOURS_IN_DAY, language),
+    "minutes": lambda value, language: format_duration(value / 60, language),
     "yuan": _yuan,
-    "word": _word,
-    "words": _words,
+    "term": _term,
+    "terms": _terms,
 }

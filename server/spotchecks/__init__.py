@@ -1,1 +1,1 @@
-"""Spot checks: a second look at homes drawn by a method that anyone can repeat, by people who were not there."""
+"""Spot checks: blind second visits to homes, drawn by a method anyone can repeat, by people who were not there."""

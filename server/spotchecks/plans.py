@@ -1,4 +1,4 @@
-"""Plans of spot checks: written for an area and a period, published with their population, drawn from once."""
+"""Spot-check plans: made for an area and a period, published with their population, drawn from once."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
@@ -33,8 +33,8 @@ class WritePlan(RequestBody):
     design: Design
 
 
-class Seed(RequestBody):
-    """Something nobody could choose: the numbers of a public lottery drawn after the plan was published."""
+class DrawPlan(RequestBody):
+    """A seed that nobody could choose, such as the numbers of a public lottery drawn after publication."""
 
     seed: Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -57,32 +57,32 @@ class PlanLine(ResponseBody):
 
 async def list_plans(session: AsyncSession, caller: Caller) -> list[PlanLine]:
     plans = await session.scalars(readable(SpotCheckPlan, caller).order_by(SpotCheckPlan.written_at.desc()).limit(200))
-    return [await _told(session, one) for one in plans]
+    return [await _plan_line(session, plan) for plan in plans]
 
 
-async def write_plan(session: AsyncSession, caller: Caller, asked: WritePlan, now: datetime) -> PlanLine:
-    """Raises `thing.not_found` for an area that isn't there or isn't the caller's."""
+async def create_plan(session: AsyncSession, caller: Caller, request: WritePlan, now: datetime) -> PlanLine:
+    """Create a plan. Raises `thing.not_found` for an area that does not exist or is outside the caller's."""
     require(caller, PLANNING_ROLES)
-    area = found(await session.get(Area, asked.area_code))
+    area = found(await session.get(Area, request.area_code))
     if not caller.covers(area.code, PLANNING_ROLES):
         raise Problem("thing.not_found")
     plan = SpotCheckPlan(
         id=new_id(),
         area_code=area.code,
-        name=asked.name,
-        period_from=asked.period_from,
-        period_to=max(asked.period_to, asked.period_from),
-        design=to_builtins(asked.design),
+        name=request.name,
+        period_from=request.period_from,
+        period_to=max(request.period_to, request.period_from),
+        design=to_builtins(request.design),
         written_at=now,
         written_by=caller.id,
     )
     session.add(plan)
     audit.record(session, caller, "spot_check.planned", "spot_check_plan", plan.id, area_code=area.code)
-    return await _told(session, plan)
+    return await _plan_line(session, plan)
 
 
-async def publish(session: AsyncSession, caller: Caller, plan_id: UUID) -> PlanFile:
-    """The plan's file: after the draw the very population that was drawn from, before it as it is now."""
+async def read_plan_file(session: AsyncSession, caller: Caller, plan_id: UUID) -> PlanFile:
+    """Return the plan's file: after the draw with the population it was drawn from, before it with the current one."""
     plan: SpotCheckPlan = found(
         await session.scalar(readable(SpotCheckPlan, caller).where(SpotCheckPlan.id == plan_id))
     )
@@ -92,7 +92,7 @@ async def publish(session: AsyncSession, caller: Caller, plan_id: UUID) -> PlanF
 
 
 async def draw_plan(session: AsyncSession, caller: Caller, plan_id: UUID, seed: str, now: datetime) -> PlanLine:
-    """Draw, once. Raises `spot_check.drawn`."""
+    """Draw the sample. Raises `spot_check.drawn` when the plan is drawn already."""
     require(caller, PLANNING_ROLES)
     plan: SpotCheckPlan = found(
         await session.scalar(readable(SpotCheckPlan, caller).where(SpotCheckPlan.id == plan_id).with_for_update())
@@ -103,18 +103,18 @@ async def draw_plan(session: AsyncSession, caller: Caller, plan_id: UUID, seed: 
     drawn = draw(file, seed)
     plan.drawn_at, plan.drawn_by, plan.seed, plan.method = now, caller.id, seed, METHOD
     plan.population, plan.population_sha256 = to_builtins(file), population_sha256(file)
-    areas = await _areas_of(session, [UUID(one.id) for one in drawn])
+    areas = await _areas_of(session, [UUID(visit.id) for visit in drawn])
     session.add_all(
         SpotCheck(
             id=new_id(),
             plan_id=plan.id,
-            visit_id=UUID(one.id),
-            area_code=areas[UUID(one.id)],
-            why=one.why,
-            stratum=one.stratum,
+            visit_id=UUID(visit.id),
+            area_code=areas[UUID(visit.id)],
+            why=visit.why,
+            stratum=visit.stratum,
             state="drawn",
         )
-        for one in drawn
+        for visit in drawn
     )
     audit.record(
         session,
@@ -128,7 +128,7 @@ async def draw_plan(session: AsyncSession, caller: Caller, plan_id: UUID, seed: 
         population_sha256=plan.population_sha256,
         drawn=len(drawn),
     )
-    return await _told(session, plan)
+    return await _plan_line(session, plan)
 
 
 async def _plan_file(session: AsyncSession, plan: SpotCheckPlan) -> PlanFile:
@@ -136,7 +136,7 @@ async def _plan_file(session: AsyncSession, plan: SpotCheckPlan) -> PlanFile:
 
 
 async def _population(session: AsyncSession, plan: SpotCheckPlan) -> list[Unit]:
-    """Every whole visit of the period in the area, spot checks themselves left out; one query, in order of id."""
+    """Return the complete visits of the area and period, without spot checks; one query, in order of id."""
     begin = datetime.combine(plan.period_from, time(), tzinfo=CHINA)
     end = datetime.combine(plan.period_to + timedelta(days=1), time(), tzinfo=CHINA)
     rows = await session.execute(
@@ -179,10 +179,10 @@ async def _areas_of(session: AsyncSession, visit_ids: list[UUID]) -> dict[UUID, 
     return dict(rows.all())
 
 
-async def _told(session: AsyncSession, plan: SpotCheckPlan) -> PlanLine:
+async def _plan_line(session: AsyncSession, plan: SpotCheckPlan) -> PlanLine:
     drawn = None
     if plan.drawn_at is not None:
-        await session.flush()  # counts what a draw has just written
+        await session.flush()  # the count reads what a draw has just written
         drawn = await session.scalar(select(func.count()).select_from(SpotCheck).where(SpotCheck.plan_id == plan.id))
     return PlanLine(
         id=plan.id,

@@ -1,4 +1,4 @@
-"""`/desk/v1`: plans of spot checks, their draws, the teams, and what came of it."""
+"""`/desk/v1`: spot-check plans, draws, teams and results."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,18 +11,18 @@ from server.core.http import BEARER, SIGNED, Officer, ResponseBody, Session, pro
 from server.core.paging import Page
 from server.core.tokens import utc_now
 from server.http.exports import export_of, in_words
-from server.spotchecks import outcomes, plans, teams
+from server.spotchecks import plans, reports, teams
 from server.spotchecks.draw import PlanFile
-from server.spotchecks.outcomes import Agreement, By, ComparedLine, SpotCheckLine
-from server.spotchecks.plans import PlanLine, Seed, WritePlan
-from server.spotchecks.sample_size import sample_size, seen_error
+from server.spotchecks.plans import DrawPlan, PlanLine, WritePlan
+from server.spotchecks.reports import Agreement, By, ComparedLine, SpotCheckLine
+from server.spotchecks.sample_size import margin_of_error, sample_size
 from server.spotchecks.teams import Team
 
 _ONE = SIGNED | problems("thing.not_found")
 
 
 class SampleSize(ResponseBody):
-    """`sees_error_percent`: what a sample of `sample` visits can tell, ± in percent points."""
+    """`sees_error_percent`: the margin of error of a sample of `sample` visits, ± in percentage points."""
 
     population: int
     sample: int
@@ -30,7 +30,7 @@ class SampleSize(ResponseBody):
     confidence_percent: float
 
 
-class Sent(ResponseBody):
+class AssignedTeam(ResponseBody):
     assignment_id: UUID
 
 
@@ -44,38 +44,38 @@ export_plans = export_of(
     "/spot-check-plans/export",
     "spot-check-plans",
     {
-        "名称": lambda one: one.name,
-        "行政区划代码": lambda one: one.area_code,
-        "起": lambda one: one.period_from,
-        "止": lambda one: one.period_to,
-        "方案": lambda one: in_words(one.design),
-        "制定时间": lambda one: one.written_at,
-        "抽取时间": lambda one: one.drawn_at,
-        "种子": lambda one: one.seed,
-        "方法": lambda one: one.method,
-        "总体": lambda one: one.population,
-        "总体 SHA-256": lambda one: one.population_sha256,
-        "抽取数": lambda one: one.drawn,
+        "名称": lambda line: line.name,
+        "行政区划代码": lambda line: line.area_code,
+        "起": lambda line: line.period_from,
+        "止": lambda line: line.period_to,
+        "方案": lambda line: in_words(line.design),
+        "制定时间": lambda line: line.written_at,
+        "抽取时间": lambda line: line.drawn_at,
+        "种子": lambda line: line.seed,
+        "方法": lambda line: line.method,
+        "总体": lambda line: line.population,
+        "总体 SHA-256": lambda line: line.population_sha256,
+        "抽取数": lambda line: line.drawn,
     },
 )
 
 
 @post("/spot-check-plans", responses=_ONE)
 async def write_plan(data: JSONBody[WritePlan], officer: Officer, session: Session) -> PlanLine:
-    return await plans.write_plan(session, officer, data, utc_now())
+    return await plans.create_plan(session, officer, data, utc_now())
 
 
 @get(
     "/spot-check-plans/{plan_id:uuid}/file",
     responses=_ONE,
-    description="Design and population: with the seed, all that `python -m server draw` needs to draw again.",
+    description="Design and population: with the seed, all that `python -m server draw` needs to repeat the draw.",
 )
 async def publish_plan(plan_id: FromPath[UUID], officer: Officer, session: Session) -> PlanFile:
-    return await plans.publish(session, officer, plan_id)
+    return await plans.read_plan_file(session, officer, plan_id)
 
 
 @post("/spot-check-plans/{plan_id:uuid}/draw", status_code=200, responses=_ONE | problems("spot_check.drawn"))
-async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[Seed], officer: Officer, session: Session) -> PlanLine:
+async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[DrawPlan], officer: Officer, session: Session) -> PlanLine:
     return await plans.draw_plan(session, officer, plan_id, data.seed, utc_now())
 
 
@@ -88,7 +88,9 @@ async def list_spot_checks(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[SpotCheckLine]:
-    return await outcomes.list_checks(session, officer, state=check_state, plan_id=plan_id, cursor=cursor, limit=limit)
+    return await reports.list_spot_checks(
+        session, officer, state=check_state, plan_id=plan_id, cursor=cursor, limit=limit
+    )
 
 
 @post(
@@ -96,8 +98,10 @@ async def list_spot_checks(
     status_code=200,
     responses=_ONE | problems("spot_check.not_open", "spot_check.team_unfit"),
 )
-async def send_team(spot_check_id: FromPath[UUID], data: JSONBody[Team], officer: Officer, session: Session) -> Sent:
-    return Sent(assignment_id=await teams.send_team(session, officer, spot_check_id, data, utc_now()))
+async def send_team(
+    spot_check_id: FromPath[UUID], data: JSONBody[Team], officer: Officer, session: Session
+) -> AssignedTeam:
+    return AssignedTeam(assignment_id=await teams.assign_team(session, officer, spot_check_id, data, utc_now()))
 
 
 export_spot_checks = export_of(
@@ -105,23 +109,23 @@ export_spot_checks = export_of(
     "/spot-checks/export",
     "spot-checks",
     {
-        "编号": lambda one: one.id,
-        "走访编号": lambda one: one.visit_id,
-        "户主": lambda one: one.head_name,
-        "行政区划代码": lambda one: one.area_code,
-        "抽取原因": lambda one: one.why,
-        "层": lambda one: one.stratum,
-        "状态": lambda one: one.state,
-        "比对时间": lambda one: one.compared_at,
-        "比对项": lambda one: one.compared,
-        "一致项": lambda one: one.agreed,
+        "编号": lambda line: line.id,
+        "走访编号": lambda line: line.visit_id,
+        "户主": lambda line: line.head_name,
+        "行政区划代码": lambda line: line.area_code,
+        "抽取原因": lambda line: line.why,
+        "层": lambda line: line.stratum,
+        "状态": lambda line: line.state,
+        "比对时间": lambda line: line.compared_at,
+        "比对项": lambda line: line.compared,
+        "一致项": lambda line: line.agreed,
     },
 )
 
 
 @get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE | problems("review.blind"))
 async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, session: Session) -> list[ComparedLine]:
-    return await outcomes.open_comparison(session, officer, spot_check_id)
+    return await reports.open_comparison(session, officer, spot_check_id)
 
 
 @get("/spot-checks/agreement", responses=SIGNED)
@@ -131,7 +135,7 @@ async def list_agreement(
     by: FromQuery[By] = "question",
     plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
 ) -> list[Agreement]:
-    return await outcomes.agreement(session, officer, by, plan_id)
+    return await reports.rate_agreement(session, officer, by, plan_id)
 
 
 export_agreement = export_of(
@@ -139,11 +143,11 @@ export_agreement = export_of(
     "/spot-checks/agreement/export",
     "agreement",
     {
-        "代码": lambda one: one.key,
-        "名称": lambda one: one.name,
-        "比对项": lambda one: one.compared,
-        "一致项": lambda one: one.agreed,
-        "一致率（%）": lambda one: one.percent,
+        "代码": lambda line: line.key,
+        "名称": lambda line: line.name,
+        "比对项": lambda line: line.compared,
+        "一致项": lambda line: line.agreed,
+        "一致率（%）": lambda line: line.percent,
     },
 )
 
@@ -151,7 +155,7 @@ export_agreement = export_of(
 @get(
     "/spot-checks/sample-size",
     responses=SIGNED,
-    description="How many visits to draw (Cochran, finite population); with `sample`, what error that many see.",
+    description="How many visits to draw (Cochran, finite population); with `sample`, that sample's margin of error.",
 )
 async def size_sample(
     officer: Officer,
@@ -166,7 +170,7 @@ async def size_sample(
     size = sample
     if size is None:
         size = sample_size(population, error=error_percent / 100, confidence=confidence, expected=expected)
-    error = seen_error(population, size, confidence=confidence, expected=expected)
+    error = margin_of_error(population, size, confidence=confidence, expected=expected)
     return SampleSize(
         population=population,
         sample=size,

@@ -1,7 +1,7 @@
-"""Who goes: two people who were not at the first visit, with nothing of it on their phones.
+"""Assign spot-check teams: two people who were not at the first visit, with nothing of it on their phones.
 
-The team holds the home only while it checks, and gets the same questions on the same checklist version, under
-the kind `spot_check`. The assignment goes to these two alone: the home's own caseworker doesn't hear of it.
+The team has the household only until the comparison. It answers the same questions, from the same checklist version,
+under the kind `spot_check`. The assignment goes to these two alone: the household's caseworker does not see it.
 """
 
 from datetime import date, datetime
@@ -27,8 +27,8 @@ from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.plans import PLANNING_ROLES
 from server.sync_feed.publish import publish_change, publish_to
 
-# What the trail says of somebody who has seen the answers of a visit.
-READING = ("visit.opened", "visit.bundled", "photo.linked", "spot_check.opened")
+# Audit actions of somebody who has seen the answers of a visit.
+READ_ACTIONS = ("visit.opened", "visit.bundled", "photo.linked", "spot_check.opened")
 
 
 class Team(RequestBody):
@@ -37,8 +37,11 @@ class Team(RequestBody):
     due_on: date
 
 
-async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, team: Team, now: datetime) -> UUID:
-    """Assign the second visit; returns the assignment. Raises `spot_check.not_open`, `spot_check.team_unfit`."""
+async def assign_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, team: Team, now: datetime) -> UUID:
+    """Assign the second visit and return the assignment's id.
+
+    Raises `spot_check.not_open`, `spot_check.team_unfit`.
+    """
     require(caller, PLANNING_ROLES)
     check: SpotCheck = found(
         await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id).with_for_update())
@@ -46,7 +49,7 @@ async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, 
     if check.state != "drawn":
         raise Problem("spot_check.not_open")
     people = {team.staff_id, team.partner_id}
-    if len(people) != 2 or await _fit(session, check, people) != people:  # noqa: PLR2004  two investigators, by law
+    if len(people) != 2 or await _select_eligible(session, check, people) != people:  # noqa: PLR2004  two investigators, by law
         raise Problem("spot_check.team_unfit")
     first = await session.get_one(Visit, check.visit_id)
     checklist = await _blind_checklist(session, first)
@@ -63,19 +66,8 @@ async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, 
     await session.flush()  # the spot check names the assignment
     check.state, check.staff_id, check.partner_id = "assigned", team.staff_id, team.partner_id
     check.assignment_id = assignment.id
-    check.grants = await _grant(session, caller, first.household_id, people, now)
-    await publish_change(session, "households", [first.household_id])
-    for person in sorted(people):
-        await publish_to(session, person, "assignments", [str(assignment.id)])
-    await jobs.defer(
-        session,
-        "notifications.tell",
-        kind="assigned",
-        thing=f"assignment:{assignment.id}",
-        area_code=check.area_code,
-        assignment_id=str(assignment.id),
-        facts={"count": 1, "on": team.due_on.isoformat()},
-    )
+    check.grants = await _grant_caseload(session, caller, first.household_id, people, now)
+    await _publish_assignment(session, assignment, check.area_code, people)
     audit.record(
         session,
         caller,
@@ -83,25 +75,25 @@ async def send_team(session: AsyncSession, caller: Caller, spot_check_id: UUID, 
         "spot_check",
         check.id,
         area_code=check.area_code,
-        team=sorted(str(one) for one in people),
+        team=sorted(str(staff_id) for staff_id in people),
     )
     return assignment.id
 
 
-async def _fit(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> set[UUID]:
-    """Of these people, those who work in the field of this area, are active, and come without knowing or favour.
+async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> set[UUID]:
+    """Return those of these people who are active field staff of the county and unbiased.
 
-    Who was there, who has read the first visit at a desk, and whom the household names as a relative are none of them.
+    Not eligible: the first team, anyone who has read the first visit at a desk, and the household's declared relatives.
     """
-    there = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == check.visit_id)
+    first_team = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == check.visit_id)
     things = union(
         select(literal("visit"), literal(str(check.visit_id))),
         select(literal("evidence"), cast(Evidence.id, Text)).where(Evidence.visit_id == check.visit_id),
         select(literal("spot_check"), cast(SpotCheck.id, Text)).where(SpotCheck.visit_id == check.visit_id),
     )
-    read = select(AuditEntry.actor_id).where(
+    readers = select(AuditEntry.actor_id).where(
         tuple_(AuditEntry.thing_kind, AuditEntry.thing_id).in_(things),
-        AuditEntry.action.in_(READING),
+        AuditEntry.action.in_(READ_ACTIONS),
         AuditEntry.actor_id.is_not(None),
     )
     relatives = (
@@ -109,77 +101,93 @@ async def _fit(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> se
         .join(Visit, Visit.household_id == RelativeOnStaff.household_id)
         .where(Visit.id == check.visit_id)
     )
-    # A caseworker's own area is a village: anyone of the same county may be sent.
-    near = literal(check.area_code).startswith(func.left(StaffRole.area_code, 6))
+    # A caseworker's own area is a village: anyone of the same county may go.
+    in_county = literal(check.area_code).startswith(func.left(StaffRole.area_code, 6))
     return set(
         await session.scalars(
             select(Staff.id)
             .join(StaffRole, StaffRole.staff_id == Staff.id)
             .where(
                 Staff.id.in_(people),
-                Staff.id.not_in(there),
-                Staff.id.not_in(read),
+                Staff.id.not_in(first_team),
+                Staff.id.not_in(readers),
                 Staff.name.not_in(relatives),
                 Staff.disabled_at.is_(None),
                 StaffRole.revoked_at.is_(None),
                 StaffRole.role.in_(FIELD_ROLES),
-                near,
+                in_county,
             )
         )
     )
 
 
 async def _blind_checklist(session: AsyncSession, first: Visit) -> ChecklistTemplate:
-    """The first visit's checklist version under the kind `spot_check`, published when it is first needed."""
-    asked = await session.scalar(
+    """Return the first visit's checklist version under the kind `spot_check`, published on first use."""
+    original = await session.scalar(
         select(ChecklistTemplate).where(
             ChecklistTemplate.code == first.checklist_code, ChecklistTemplate.version == first.checklist_version
         )
     )
-    assert asked is not None, "a visit's checklist is held by a foreign key"
-    if asked.kind == "spot_check":
-        return asked
-    code = f"again_{asked.code}"
-    again = await session.scalar(
-        select(ChecklistTemplate).where(ChecklistTemplate.code == code, ChecklistTemplate.version == asked.version)
+    assert original is not None, "a foreign key guarantees a visit's checklist"
+    if original.kind == "spot_check":
+        return original
+    code = f"again_{original.code}"
+    blind = await session.scalar(
+        select(ChecklistTemplate).where(ChecklistTemplate.code == code, ChecklistTemplate.version == original.version)
     )
-    if again is None:
-        again = ChecklistTemplate(
+    if blind is None:
+        blind = ChecklistTemplate(
             id=new_id(),
             code=code,
-            version=asked.version,
+            version=original.version,
             kind="spot_check",
-            area_code=asked.area_code,
-            body={**asked.body, "code": code, "kind": "spot_check"},
+            area_code=original.area_code,
+            body={**original.body, "code": code, "kind": "spot_check"},
         )
-        session.add(again)
-        await session.flush()  # announce reads it
-        await publish_change(session, "checklists", [again.id])
-    return again
+        session.add(blind)
+        await session.flush()  # the feed reads it
+        await publish_change(session, "checklists", [blind.id])
+    return blind
 
 
-async def _grant(
+async def _grant_caseload(
     session: AsyncSession, caller: Caller, household_id: UUID, people: set[UUID], now: datetime
 ) -> list[str]:
-    held = set(
+    current = set(
         await session.scalars(
             select(Caseload.staff_id).where(Caseload.household_id == household_id, Caseload.revoked_at.is_(None))
         )
     )
     grants = [
-        Caseload(id=new_id(), household_id=household_id, staff_id=one, granted_by=caller.id, granted_at=now)
-        for one in sorted(people - held)
+        Caseload(id=new_id(), household_id=household_id, staff_id=person, granted_by=caller.id, granted_at=now)
+        for person in sorted(people - current)
     ]
     session.add_all(grants)
-    await session.flush()  # announce reads who holds the home
-    return [str(one.id) for one in grants]
+    await session.flush()  # the feed reads who has the household
+    return [str(grant.id) for grant in grants]
 
 
-async def end_grants(session: AsyncSession, check: SpotCheck, household_id: UUID, now: datetime) -> None:
-    """The team has been there: the home goes from its phones."""
+async def _publish_assignment(session: AsyncSession, assignment: Assignment, area_code: str, people: set[UUID]) -> None:
+    """Send the household and the assignment to the team's phones alone, and notify them."""
+    await publish_change(session, "households", [assignment.household_id])
+    for person in sorted(people):
+        await publish_to(session, person, "assignments", [str(assignment.id)])
+    await jobs.defer(
+        session,
+        "notifications.tell",
+        kind="assigned",
+        thing=f"assignment:{assignment.id}",
+        area_code=area_code,
+        assignment_id=str(assignment.id),
+        facts={"count": 1, "on": assignment.due_on.isoformat()},
+    )
+
+
+async def revoke_grants(session: AsyncSession, check: SpotCheck, household_id: UUID, now: datetime) -> None:
+    """Revoke the team's access to the household, which removes it from their phones."""
     await session.execute(
         update(Caseload)
-        .where(Caseload.id.in_([UUID(one) for one in check.grants]), Caseload.revoked_at.is_(None))
+        .where(Caseload.id.in_([UUID(grant_id) for grant_id in check.grants]), Caseload.revoked_at.is_(None))
         .values(revoked_at=now, revoke_reason="spot_check")
     )
     await publish_change(session, "households", [household_id], reason="spot_check")

@@ -33,11 +33,11 @@ from server.models.visits import Attestation, Visit, VisitInvestigator
 
 
 class Audience(NamedTuple):
-    """Who should have which document of a collection, and the households whose holders decide it."""
+    """Who should have which document of a collection."""
 
-    # Of document ids, the pairs (document, staff) that should be.
+    # From document ids to a query of the pairs (document, staff) that should exist.
     pairs: Callable[[Collection[UUID]], Any]
-    # The households to lock while looking, where grants decide; None where the document itself says who.
+    # The households to lock while comparing, where grants decide; None where the document names its readers.
     households: Callable[[Collection[UUID]], Select[UUID]] | None = None
 
 
@@ -48,7 +48,7 @@ def _holders_of_households(ids: Collection[UUID]) -> Any:
 
 
 def _holders_of_assignments(ids: Collection[UUID]) -> Any:
-    """Whoever holds the home; of a spot check its team alone, for it is blind."""
+    """The holders of the household; for a spot check its team alone, since it is blind."""
     is_open = and_(Assignment.id.in_(ids), Assignment.state == "open")
     held = (
         select(Assignment.id, Caseload.staff_id)
@@ -99,13 +99,10 @@ AUDIENCES: dict[str, Audience] = {
 async def publish_change(
     session: AsyncSession, collection: str, ids: Collection[UUID], *, reason: str | None = None
 ) -> None:
-    """Tell every phone that should have these documents, and take them from those that should not.
+    """Send these documents to every phone that should have them, and remove them from those that should not.
 
-    A phone that lost a document and should have it again gets it again, whole.
-
-    The households are locked first, so that a grant made at the same time either sees these documents or
-    is seen here: without it a document and a grant that cross would miss each other. `reason` goes with
-    what is taken away.
+    A phone that lost a document and should have it again receives it in full. The households are locked first: a
+    document and a concurrent grant would otherwise miss each other. `reason` accompanies removals.
     """
     if not ids:
         return
@@ -119,15 +116,14 @@ async def publish_change(
         )
     pairs = audience.pairs(ids).subquery()
     doc_id, staff_id = (cast(pairs.c[0], Text), pairs.c[1])
-    # In one order, so that two announcements of the same documents wait for each other and do not cross.
-    wanted = select(staff_id, literal(collection), doc_id).order_by(doc_id, staff_id)
-    await _upsert(session, wanted)
+    # In one order, so that two changes of the same documents wait for each other instead of deadlocking.
+    await _upsert(session, select(staff_id, literal(collection), doc_id).order_by(doc_id, staff_id))
     if audience.households is not None:
         await session.execute(
             update(Feed)
             .where(
                 Feed.collection == collection,
-                Feed.doc_id.in_([str(one) for one in ids]),
+                Feed.doc_id.in_([str(document) for document in ids]),
                 Feed.is_deleted.is_(False),
                 ~exists().where(doc_id == Feed.doc_id, staff_id == Feed.staff_id),
             )
@@ -137,19 +133,21 @@ async def publish_change(
 
 
 async def withdraw_change(session: AsyncSession, collection: str, ids: Collection[UUID]) -> None:
-    """Take documents that no longer are from every phone that has them."""
+    """Remove documents that no longer exist from every phone that has them."""
     if not ids:
         return
     await session.execute(
         update(Feed)
-        .where(Feed.collection == collection, Feed.doc_id.in_([str(one) for one in ids]), Feed.is_deleted.is_(False))
+        .where(
+            Feed.collection == collection, Feed.doc_id.in_([str(doc_id) for doc_id in ids]), Feed.is_deleted.is_(False)
+        )
         .values(is_deleted=True, reason=None, xid=func.pg_current_xact_id())
         .execution_options(synchronize_session=False)
     )
 
 
 async def republish(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
-    """What one person's phones were told of these documents they are told once more."""
+    """Send a person's phones once more what the feed says of these documents."""
     if not doc_ids:
         return
     await session.execute(
@@ -161,7 +159,7 @@ async def republish(session: AsyncSession, staff_id: UUID, collection: str, doc_
 
 
 async def publish_to(session: AsyncSession, staff_id: UUID, collection: str, doc_ids: Collection[str]) -> None:
-    """Tell one person of documents that are theirs alone, such as rows kept in quarantine."""
+    """Send documents to one person alone, such as quarantined rows."""
     for doc_id in doc_ids:
         await _upsert(session, select(literal(staff_id), literal(collection), literal(doc_id)))
 
@@ -174,3 +172,15 @@ async def _upsert(session: AsyncSession, rows: Any) -> None:
             set_={"xid": func.pg_current_xact_id(), "is_deleted": False, "reason": null()},
         )
     )
+
+
+def feed_cte(pairs: str) -> str:
+    """Return the SQL of a CTE `feed_rows` that sends documents to people inside another statement.
+
+    `pairs` selects staff_id, collection and doc_id, ordered by doc_id and staff_id where it may select several.
+    """
+    return f"""feed_rows AS (
+    INSERT INTO feed (staff_id, collection, doc_id) {pairs}
+    ON CONFLICT (staff_id, collection, doc_id)
+    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
+)"""

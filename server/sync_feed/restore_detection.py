@@ -8,48 +8,49 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.core.errors import Problem
 from server.core.ids import new_id
 
-# The table's own number changes whenever a dump is restored, be it into the same database; the system
-# identifier changes with the cluster. Neither changes by itself.
-_HERE = """
+# The table's oid changes whenever a dump is restored, even into the same database; the system identifier changes with
+# the cluster. Neither changes otherwise.
+_CURRENT = """
 SELECT system_identifier::text AS system_identifier, 'feed'::regclass::oid::bigint AS feed_oid
 FROM pg_control_system()
 """
 
 
 # The timeline changes when a standby is promoted or a backup is recovered to a point in time.
-_STANDING = f"""
+_EPOCH = f"""
 SELECT i.id, here.system_identifier, here.feed_oid,
        i.system_identifier = here.system_identifier AND i.feed_oid = here.feed_oid AS is_known,
        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
-FROM installation i, ({_HERE}) here
-"""  # noqa: S608 both parts stand here
+FROM installation i, ({_CURRENT}) here
+"""  # noqa: S608 both parts are constants
 
 
 async def database_epoch(session: AsyncSession) -> str:
-    """What a checkpoint must match to mean anything here: 16 hex digits. One query.
+    """Return the epoch that a checkpoint must match to be valid: 16 hex digits. One query.
 
-    Raises `server.not_ready` when the data was restored from a dump and `migrate` has not run since: then
-    the order of the feed means nothing yet, and serving it would lose rows.
+    Raise `server.not_ready` when the data was restored from a dump and `migrate` has not run since: the order of the
+    feed is then meaningless, and serving it would lose rows.
     """
-    row = (await session.execute(text(_STANDING))).one_or_none()
+    row = (await session.execute(text(_EPOCH))).one_or_none()
     if row is None or not row.is_known:
         raise Problem("server.not_ready")
-    told = f"{row.id}/{row.system_identifier}/{row.feed_oid}/{row.timeline}"
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    epoch = f"{row.id}/{row.system_identifier}/{row.feed_oid}/{row.timeline}"
+    return hashlib.sha256(epoch.encode()).hexdigest()[:16]
 
 
 def adopt_database(connection: Connection) -> bool:
-    """Make the data at home where it is; True when it had come from elsewhere. Runs after every migration.
+    """Register this database as the home of the data; return True when the data came from another.
 
-    Restored feed rows are numbered anew, with this transaction's own number, so that every phone, starting
-    over, meets each of them. Audit entries can't be changed and their order is sealed: those written from
-    now on belong to the next generation instead, which sorts after the last.
+    Runs after every migration.
+
+    Restored feed rows get this transaction's number, so that every phone, starting over, receives each of them. Audit
+    entries can't be changed and their order is sealed: entries from now on belong to the next generation instead.
     """
-    here = connection.execute(text(_HERE)).one()
-    known = connection.execute(text("SELECT * FROM installation FOR UPDATE")).one_or_none()
-    if known is not None and (known.system_identifier, known.feed_oid) == tuple(here):
+    here = connection.execute(text(_CURRENT)).one()
+    previous = connection.execute(text("SELECT * FROM installation FOR UPDATE")).one_or_none()
+    if previous is not None and (previous.system_identifier, previous.feed_oid) == tuple(here):
         return False
-    generation = 1 if known is None else known.generation + 1
+    generation = 1 if previous is None else previous.generation + 1
     values = {
         "id": new_id(),
         "generation": generation,
@@ -64,11 +65,11 @@ def adopt_database(connection: Connection) -> bool:
         ),
         values,
     )
-    if known is not None:
+    if previous is not None:
         connection.execute(text("UPDATE feed SET xid = pg_current_xact_id()"))
-        # The number is ours, and DDL takes no parameters.
+        # DDL takes no parameters; the number is computed above.
         connection.execute(text(f"ALTER TABLE audit_entry ALTER COLUMN generation SET DEFAULT {generation:d}"))
-        # Not only for people: what came before it counts as settled from here on.
+        # Needed for sealing too: entries of the generations before it count as committed.
         connection.execute(
             text(
                 "INSERT INTO audit_entry (generation, actor_kind, action, thing_kind, thing_id, facts) "
@@ -76,4 +77,4 @@ def adopt_database(connection: Connection) -> bool:
             ),
             {"generation": generation, "id": str(values["id"])},
         )
-    return known is not None
+    return previous is not None

@@ -1,4 +1,4 @@
-"""A pushed row on its way: what came, and what became of it."""
+"""A pushed row and its verdict: applied, conflict or quarantine."""
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -11,30 +11,30 @@ D = TypeVar("D", bound=Document)
 
 
 class Incoming(NamedTuple, Generic[D]):
-    """A row that could be read. Hashes are of the phone's part alone (see `client_part`)."""
+    """A pushed row that could be decoded. Hashes cover the phone's part alone (see `client_part`)."""
 
     document: D
-    # The phone's part as it was sent, to be kept and given back unchanged.
-    told: dict[str, Any]
+    # The phone's part as sent, stored and returned unchanged.
+    raw: dict[str, Any]
     content_hash: str
-    # What the phone believes the server holds; None when it believes: nothing.
+    # The hash the phone assumes the server holds; None when it assumes nothing is there.
     assumed_hash: str | None
 
 
 class Applied(Struct, frozen=True):
-    """Stored now, or stored before with the same content (`again`): success either way."""
+    """Stored now, or stored before with the same content (`again`): both are a success."""
 
     again: bool = False
 
 
 class Conflict(Struct, frozen=True):
-    """Another version stands here; the phone gets it back and its own is kept aside, with the reason if any."""
+    """The server holds another version: the phone gets it, its own is kept as a lost conflict, with a reason if any."""
 
     problem: Problem | None = None
 
 
 class Quarantine(Struct, frozen=True):
-    """It can't be applied; it is kept with its reason and goes back with it."""
+    """The row can't be applied: it is kept and returned with the reason."""
 
     problem: Problem
 
@@ -43,7 +43,7 @@ Verdict = Applied | Conflict | Quarantine
 
 
 def judge(incoming: Incoming[Any], stored_hash: str) -> Verdict | None:
-    """Of a row that exists: the same content again, a conflict, or None when the change may be tried."""
+    """Compare with the stored row: the same content, a conflict, or None when the change may be applied."""
     if incoming.content_hash == stored_hash:
         return Applied(again=True)
     return None if incoming.assumed_hash == stored_hash else Conflict()

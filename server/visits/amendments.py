@@ -1,16 +1,16 @@
-"""Amendments: how a submitted visit is corrected, and what is kept of it as it was.
+"""Amendments: how the author corrects a submitted visit.
 
-A submission is frozen. Whoever made it may send it again with an `amendment` that says why, until a decision
-closes it: the version before stays whole beside the new one, with its receipt. What was recorded at the door (who
-was there, when, where) is no matter of correction: that takes another visit. While an amendment is being written
-the phone may send it as a draft, so that a lost phone loses nothing; the desk never sees that draft.
+A submission is frozen. Until a decision closes it, its author may send it again with an `amendment` that gives the
+reason; the previous version stays unchanged in `visit_version`, with its receipt. What was recorded at the door (who
+was there, when, where) can't be amended: that takes another visit. The phone may save an unfinished amendment as a
+draft, so that a lost phone loses nothing; the desk never sees that draft.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.errors import Problem
@@ -21,8 +21,8 @@ from server.sync_feed.documents import VisitDocument
 from server.sync_feed.publish import publish_change
 from server.sync_feed.verdicts import Incoming
 
-# What a visit is, and what was recorded at the door; the rest may be corrected.
-RECORDED = (
+# What identifies the visit and what was recorded at the door; everything else may be amended.
+NOT_AMENDABLE = (
     "householdId",
     "kind",
     "checklistCode",
@@ -38,57 +38,61 @@ RECORDED = (
 OPEN_STATES = ("submitted", "amended", "returned")
 
 
-class Sealed(NamedTuple):
-    """A submitted visit, locked, with its place in the queue if it has come that far."""
+class SubmittedVisit(NamedTuple):
+    """A submitted visit and its review item, if it has one. Both rows are locked."""
 
     visit: Visit
     item: ReviewItem | None
 
 
-async def hold_submitted(session: AsyncSession, rows: Sequence[Incoming[VisitDocument]]) -> Mapping[UUID, Sealed]:
-    """Lock what these amendments are about: the queue's item before the visit, as a decision does."""
+async def lock_submitted(
+    session: AsyncSession, rows: Sequence[Incoming[VisitDocument]]
+) -> Mapping[UUID, SubmittedVisit]:
+    """Lock the visits that these amendments change: review item first, then visit, in the order of a decision."""
     ids = [row.document.id for row in rows]
     if not ids:
         return {}
     in_queue = select(ReviewItem).where(ReviewItem.visit_id.in_(ids)).order_by(ReviewItem.visit_id)
-    items = {one.visit_id: one for one in await session.scalars(in_queue.with_for_update())}
+    items = {item.visit_id: item for item in await session.scalars(in_queue.with_for_update())}
     submitted = select(Visit).where(Visit.id.in_(ids), Visit.submitted_at.is_not(None)).order_by(Visit.id)
-    return {one.id: Sealed(one, items.get(one.id)) for one in await session.scalars(submitted.with_for_update())}
+    visits = await session.scalars(submitted.with_for_update())
+    return {visit.id: SubmittedVisit(visit, items.get(visit.id)) for visit in visits}
 
 
-def check_amendment(sealed: Sealed, row: Incoming[VisitDocument]) -> None:
-    """Raises `visit.closed` when a decision stands that asks for no correction; `visit.amends_the_record`."""
-    visit, item = sealed
-    before_a_reviewer = visit.state == "under_review" and item is not None and item.state != "decided"
-    if visit.state not in OPEN_STATES and not before_a_reviewer:
+def check_amendment(submitted: SubmittedVisit, row: Incoming[VisitDocument]) -> None:
+    """Raise `visit.closed` when a decision stands that returned nothing, `visit.amends_the_record` for fixed fields."""
+    visit, item = submitted
+    is_undecided = visit.state == "under_review" and item is not None and item.state != "decided"
+    if visit.state not in OPEN_STATES and not is_undecided:
         raise Problem("visit.closed")
-    touched = [name for name in RECORDED if row.told.get(name) != visit.document.get(name)]
-    if touched:
-        raise Problem("visit.amends_the_record", fields=", ".join(touched))
+    changed = [name for name in NOT_AMENDABLE if row.raw.get(name) != visit.document.get(name)]
+    if changed:
+        raise Problem("visit.amends_the_record", fields=", ".join(changed))
 
 
 async def save_draft(session: AsyncSession, row: Incoming[VisitDocument]) -> None:
-    """Keep an amendment that is still being written."""
-    await _keep_draft(session, row.document.id, row)
+    """Save an unfinished amendment."""
+    await _set_draft(session, row.document.id, row)
 
 
-async def drop_draft(session: AsyncSession, visit_id: UUID) -> None:
-    """The phone went back to what it had submitted."""
-    await _keep_draft(session, visit_id, None)
+async def discard_draft(session: AsyncSession, visit_id: UUID) -> None:
+    """Discard the unfinished amendment: the phone went back to what it had submitted."""
+    await _set_draft(session, visit_id, None)
 
 
-async def _keep_draft(session: AsyncSession, visit_id: UUID, row: Incoming[VisitDocument] | None) -> None:
-    values = {"mending": row and row.told, "mending_hash": row and row.content_hash}
+async def _set_draft(session: AsyncSession, visit_id: UUID, row: Incoming[VisitDocument] | None) -> None:
+    values = {"mending": row and row.raw, "mending_hash": row and row.content_hash}
     await session.execute(update(Visit).where(Visit.id == visit_id).values(values))
     await publish_change(session, "visits", [visit_id])
 
 
-async def set_aside(session: AsyncSession, sealed: Sealed) -> None:
-    """Keep a visit as it stands before its amendment is written over it, and take it out of the queue.
+async def archive_version(session: AsyncSession, submitted: SubmittedVisit) -> None:
+    """Copy the visit to `visit_version` before its amendment overwrites it, and take it out of the queue.
 
-    It comes back, to its old place, when the amended visit is whole.
+    It returns to its former place in the queue when the amended visit is complete.
     """
-    visit, item = sealed
+    now = utc_now()
+    visit, item = submitted
     assert visit.receipt is not None
     assert visit.submitted_at is not None
     session.add(
@@ -100,7 +104,7 @@ async def set_aside(session: AsyncSession, sealed: Sealed) -> None:
             receipt=visit.receipt,
             device_id=visit.device_id,
             submitted_at=visit.submitted_at,
-            superseded_at=utc_now(),
+            superseded_at=now,
         )
     )
     visit.version += 1
@@ -108,5 +112,5 @@ async def set_aside(session: AsyncSession, sealed: Sealed) -> None:
     if item is not None and item.state != "decided":
         item.state, item.holder_id, item.lease_until = "amended", None, None
         item.version += 1
-        item.changed_at = func.now()
-    await session.flush()  # the statement that writes visits goes past the session
+        item.changed_at = now
+    await session.flush()  # the statement that writes visits bypasses the session

@@ -1,4 +1,4 @@
-"""A visit's answers as they count: read against the very checklist version that the visit was made on."""
+"""A visit's answers, read against the checklist version that the visit was made with."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import msgspec
 
 from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, read_answers
 from server.checklists.template import Template
+from server.core.ages import age_on
 from server.core.working_days import day_of
 from server.models.households import Household, HouseholdMember
 from server.models.visits import Visit
@@ -15,18 +16,18 @@ from server.models.visits import Visit
 def read_asked_answers(
     visit: Visit, body: dict[str, Any], household: Household, members: Sequence[HouseholdMember]
 ) -> dict[str, Any]:
-    """The answers to what was asked, without those that other answers hide or that are not of their kind."""
+    """Return the answers to the questions that were shown, without those that are hidden or have the wrong type."""
     today = day_of(visit.started_at or visit.received_at)
     facts = Facts(
         today=today,
         members=tuple(
             MemberFacts(
-                member_id=str(one.id),
-                age=today.year - one.born_on.year - ((today.month, today.day) < (one.born_on.month, one.born_on.day)),
-                sex=one.sex,  # type: ignore[arg-type]  # the database holds these two alone
-                relation=one.relation,
+                member_id=str(member.id),
+                age=age_on(member.born_on, today),
+                sex=member.sex,  # type: ignore[arg-type]  # the database allows only these two
+                relation=member.relation,
             )
-            for one in members
+            for member in members
         ),
         household=HouseholdFacts(class_=household.class_),  # type: ignore[arg-type]  # A, B, C by constraint
         remote=visit.mode != "in_person",
@@ -34,7 +35,7 @@ def read_asked_answers(
     reading = read_answers(
         msgspec.convert(body, Template),
         visit.document.get("answers", {}),
-        member_ids=[str(one.id) for one in members],
+        member_ids=[str(member.id) for member in members],
         facts=facts,
         stage="draft",
     )

@@ -1,4 +1,4 @@
-"""Attestations: each investigator's own word, from their own sign-in, with their own fix."""
+"""Attestations: each investigator confirms the visit from their own sign-in, with their own fix."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,19 +23,19 @@ from server.visits.completeness import complete_visits
 async def apply_attestations(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[AttestationDocument]]
 ) -> list[Verdict]:
-    """An attestation may come before its visit; one for a visit that does not name the caller is kept out."""
+    """Store attestations. One may arrive before its visit; a visit that does not name the caller quarantines it."""
     del services
     stored = {
-        one.id: one
-        for one in await session.scalars(
+        attestation.id: attestation
+        for attestation in await session.scalars(
             select(Attestation).where(Attestation.id.in_([row.document.id for row in rows]))
         )
     }
-    strangers = await _visits_without(session, caller, {row.document.visit_id for row in rows})
+    not_named = await _visits_without(session, caller, {row.document.visit_id for row in rows})
     verdicts: list[Verdict] = []
     attested: set[UUID] = set()
     for row in rows:
-        verdict = _judge(stored.get(row.document.id), strangers, caller, row)
+        verdict = _judge(stored.get(row.document.id), not_named, caller, row)
         if verdict is None:
             verdict = await _write(session, caller, row)
             attested.add(row.document.visit_id)
@@ -46,7 +46,7 @@ async def apply_attestations(
 
 
 async def _visits_without(session: AsyncSession, caller: Caller, ids: set[UUID]) -> set[UUID]:
-    """Of these visits, those already submitted that do not name the caller."""
+    """Return those of the visits that are submitted and do not name the caller."""
     named = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
     return set(
         await session.scalars(
@@ -56,13 +56,13 @@ async def _visits_without(session: AsyncSession, caller: Caller, ids: set[UUID])
 
 
 def _judge(
-    stored: Attestation | None, strangers: set[UUID], caller: Caller, row: Incoming[AttestationDocument]
+    stored: Attestation | None, not_named: set[UUID], caller: Caller, row: Incoming[AttestationDocument]
 ) -> Verdict | None:
     if stored is not None:
         if stored.staff_id != caller.id:
             return Conflict()
-        return judge(row, stored.content_hash) or Conflict()  # a given word is not changed
-    if row.document.visit_id in strangers or row.document.deleted:
+        return judge(row, stored.content_hash) or Conflict()  # an attestation is never changed
+    if row.document.visit_id in not_named or row.document.deleted:
         return Quarantine(Problem("attestation.invalid"))
     return None
 
@@ -77,7 +77,7 @@ async def _write(session: AsyncSession, caller: Caller, row: Incoming[Attestatio
             staff_id=caller.id,
             device_id=caller.device_id,
             attested_at=document.attested_at,
-            document=row.told,
+            document=row.raw,
             content_hash=row.content_hash,
             received_at=utc_now(),
         )
@@ -85,8 +85,8 @@ async def _write(session: AsyncSession, caller: Caller, row: Incoming[Attestatio
         .returning(Attestation.id)
     )
     if inserted is None:
-        twin = await session.get_one(Attestation, document.id)
-        return judge(row, twin.content_hash) or Conflict()
+        duplicate = await session.get_one(Attestation, document.id)
+        return judge(row, duplicate.content_hash) or Conflict()
     audit.record(session, caller, "visit.attested", "visit", document.visit_id, attestation=str(document.id))
     await publish_change(session, "attestations", [document.id])
     return Applied()
@@ -95,10 +95,10 @@ async def _write(session: AsyncSession, caller: Caller, row: Incoming[Attestatio
 async def load_attestations(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
     rows = await session.scalars(select(Attestation).where(Attestation.id.in_(ids), Attestation.staff_id == caller.id))
     return {
-        str(one.id): {
+        str(attestation.id): {
             "_deleted": False,
-            **one.document,
-            "server": {"state": "attested", "receivedAt": one.received_at.isoformat()},
+            **attestation.document,
+            "server": {"state": "attested", "receivedAt": attestation.received_at.isoformat()},
         }
-        for one in rows
+        for attestation in rows
     }

@@ -1,7 +1,7 @@
-"""When a visit is whole: submitted, attested by everyone it names, and every photo of its manifest settled.
+"""When a visit is complete: submitted, attested by everyone it names, and every photo of its manifest processed.
 
-Anything that may be the last part to arrive calls `complete_visits`; the visit then goes to examination by
-a job in the same transaction, once.
+Whatever may be the last part to arrive calls `complete_visits`, which then defers the checks, once, in the same
+transaction.
 """
 
 from collections.abc import Collection
@@ -11,25 +11,24 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.jobs import defer, task
 from server.core.services import Services
 from server.models.visits import ARRIVING_STATES, Visit
 from server.sync_feed.publish import publish_change
 
-SETTLED = ("verified", "refused")
-
 
 async def complete_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
-    """Mark those of the visits that have become whole, and send them to examination."""
+    """Mark the visits that have become complete, and defer their checks."""
     if not ids:
         return
     connection = await session.connection()
-    # Locked first: of two last parts that arrive together the second must see the first.
-    here = list((await connection.exec_driver_sql(LOCK, {"ids": list(ids)})).scalars())
-    if not here:
-        return  # as of photos announced before their visit
-    complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": here})).scalars())
+    # Lock first: of two last parts that arrive together, the second must see the first.
+    existing = list((await connection.exec_driver_sql(LOCK, {"ids": list(ids)})).scalars())
+    if not existing:
+        return  # photos may be announced before their visit
+    complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": existing, "now": utc_now()})).scalars())
     for visit_id in complete:
         audit.record(session, None, "visit.complete", "visit", visit_id)
         await defer(session, "review.examine", visit_id=str(visit_id))
@@ -37,10 +36,10 @@ async def complete_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
 
 
 LOCK = "SELECT id FROM visit WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
-# Every investigator but the author has attested, and each photo of the sealed manifest has an evidence row of
-# this visit, with the hash that was sealed, whose bytes were looked at.
+# Every investigator but the author has attested, and each photo of the submitted manifest has an evidence row of
+# this visit, with the listed hash, whose bytes were processed.
 COMPLETE = """
-UPDATE visit SET complete_at = now()
+UPDATE visit SET complete_at = %(now)s
 WHERE id = ANY(%(ids)s) AND state IN ('submitted', 'amended') AND complete_at IS NULL
 AND NOT EXISTS (
     SELECT 1 FROM visit_investigator i
@@ -58,16 +57,16 @@ RETURNING id
 
 @task("field.settle_waiting", cron="* * * * *")
 async def complete_waiting_visits(services: Services) -> None:
-    """Look again at visits that still wait for a part.
+    """Check incomplete visits again.
 
     A visit and its last part that commit at the same moment don't see each other; this closes that gap.
     """
     async with open_session(services.sessions) as session:
-        await complete_visits(session, (await session.scalars(WAITING)).all())
+        await complete_visits(session, (await session.scalars(INCOMPLETE)).all())
 
 
-# The oldest come last: what has waited for weeks waits for a person, not for a race.
-WAITING = (
+# Newest first: a visit that has been incomplete for weeks needs a person, not another look.
+INCOMPLETE = (
     select(Visit.id)
     .where(Visit.state.in_(ARRIVING_STATES), Visit.complete_at.is_(None))
     .order_by(Visit.submitted_at.desc())

@@ -1,8 +1,8 @@
-"""The database side of pushed visits: one statement reads all that the rules look at, one writes the batch.
+"""SQL of pushed visits: one statement reads everything that the checks of a push need, one writes the batch.
 
-Pushes are the busiest thing a server does, and most carry a single visit, so what counts is the number of
-round trips. These two statements reach psycopg as they stand, which prepares them once per connection. What WRITE
-says of feed and audit is what `feed.announce` and `audit.record` say for one row at a time.
+Pushes are the busiest requests, and most carry a single visit, so the number of round trips decides their cost.
+Both statements reach psycopg unchanged, which prepares them once per connection. The feed and audit rows that WRITE
+inserts are those that `publish_change` and `audit.record` would insert one by one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-import structlog
 from psycopg.types.json import Jsonb
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.audit.trail import actor_params, audit_cte
 from server.checklists.template import Template
 from server.core.access import DESK_ROLES, Caller
 from server.models.checklists import ChecklistTemplate
+from server.sync_feed.publish import feed_cte
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -29,7 +30,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
-    """A household that the caller holds, once held, or covers by area; of several log lines the latest."""
+    """A household that the caller holds, formerly held, or covers by area; the latest of its caseload rows."""
 
     id: UUID
     area_code: str
@@ -42,15 +43,15 @@ class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
 class Stored(msgspec.Struct, frozen=True):
     id: UUID
     author_id: UUID
-    # Of what its author's phone last sent: an amendment still being written counts.
+    # Of the last version the author's phone sent, an unfinished amendment included.
     content_hash: str
-    # Of what stands.
+    # Of the submitted version that counts.
     sealed_hash: str
     state: str
 
 
 class Context(NamedTuple):
-    """All that the rules of a batch look at."""
+    """Everything that the checks of a batch need."""
 
     holds: Mapping[UUID, Hold]
     staff: frozenset[UUID]
@@ -65,7 +66,7 @@ class _Read(msgspec.Struct, frozen=True):
     stored: list[Stored]
 
 
-# Visits that exist are locked, in one order, so that two batches that cross wait instead of failing.
+# Existing visits are locked in id order, so that two overlapping batches wait instead of deadlocking.
 READ = """
 WITH stored AS (
     SELECT id, author_id, coalesce(mending_hash, content_hash) AS content_hash, content_hash AS sealed_hash, state
@@ -114,24 +115,24 @@ async def read_context(
     )
     read = msgspec.json.decode(result.scalar_one(), type=_Read)
     return Context(
-        holds={one.id: one for one in read.holds},
+        holds={hold.id: hold for hold in read.holds},
         staff=frozenset(read.staff),
         checklists=await _templates(session, read.checklists),
-        stored={one.id: one for one in read.stored},
+        stored={visit.id: visit for visit in read.stored},
     )
 
 
-# A published version never changes, so a process reads each once.
+# A published version never changes, so each process reads it once.
 _TEMPLATES: dict[tuple[str, int], Template] = {}
 
 
-async def _templates(session: AsyncSession, wanted: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Template]:
-    missing = {code for code, version in wanted if (code, version) not in _TEMPLATES}
+async def _templates(session: AsyncSession, versions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Template]:
+    missing = {code for code, version in versions if (code, version) not in _TEMPLATES}
     if missing:
         rows = await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.code.in_(missing)))
-        for one in rows:
-            _TEMPLATES[one.code, one.version] = msgspec.convert(one.body, Template)
-    return {key: _TEMPLATES[key] for key in wanted}
+        for checklist in rows:
+            _TEMPLATES[checklist.code, checklist.version] = msgspec.convert(checklist.body, Template)
+    return {key: _TEMPLATES[key] for key in versions}
 
 
 COLUMNS = {
@@ -160,8 +161,18 @@ _TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 _NAMES = ", ".join(COLUMNS)
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
 
-# A row that exists is written over only when the caller's rules saw it (`seen`): a twin that came in the
-# meantime stays as it is and is missing from the answer.
+_WRITE_FEED = feed_cte("""
+    SELECT t.staff_id, 'visits', t.visit_id::text
+    FROM (SELECT id AS visit_id, %(actor_id)s::uuid AS staff_id FROM written
+          UNION SELECT p.visit_id, p.staff_id FROM jsonb_to_recordset(%(people)s) AS p(visit_id uuid, staff_id uuid)
+          JOIN written ON written.id = p.visit_id) t""")
+_WRITE_AUDIT = audit_cte("""
+    SELECT CASE rows.state WHEN 'submitted' THEN 'visit.submitted' WHEN 'amended' THEN 'visit.amended'
+            ELSE 'visit.saved' END,
+        'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
+    FROM rows JOIN written USING (id)""")
+# An existing row is overwritten only when the caller has read it (`seen`): one that a concurrent request wrote in the
+# meantime stays unchanged and is missing from the result.
 WRITE = f"""
 WITH rows AS (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r({_TYPED})
@@ -169,28 +180,12 @@ WITH rows AS (
     INSERT INTO visit ({_NAMES}) SELECT {_NAMES} FROM rows
     ON CONFLICT (id) DO UPDATE SET {_CHANGED} WHERE visit.id = ANY(%(seen)s)
     RETURNING id
-), there AS (
+), investigators AS (
     INSERT INTO visit_investigator (visit_id, staff_id)
     SELECT p.visit_id, p.staff_id
     FROM jsonb_to_recordset(%(people)s) AS p(visit_id uuid, staff_id uuid) JOIN written ON written.id = p.visit_id
     ON CONFLICT DO NOTHING
-), told AS (
-    INSERT INTO feed (staff_id, collection, doc_id)
-    SELECT t.staff_id, 'visits', t.visit_id::text
-    FROM (SELECT id AS visit_id, %(caller)s::uuid AS staff_id FROM written
-          UNION SELECT p.visit_id, p.staff_id FROM jsonb_to_recordset(%(people)s) AS p(visit_id uuid, staff_id uuid)
-          JOIN written ON written.id = p.visit_id) t
-    ON CONFLICT (staff_id, collection, doc_id)
-    DO UPDATE SET xid = pg_current_xact_id(), is_deleted = false, reason = NULL
-), noted AS (
-    INSERT INTO audit_entry
-        (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
-    SELECT 'staff', %(caller)s, %(device)s, %(request)s,
-        CASE rows.state WHEN 'submitted' THEN 'visit.submitted' WHEN 'amended' THEN 'visit.amended'
-            ELSE 'visit.saved' END,
-        'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
-    FROM rows JOIN written USING (id)
-)
+), {_WRITE_FEED}, {_WRITE_AUDIT}
 SELECT id, EXISTS (SELECT FROM attestation a WHERE a.visit_id = written.id) AS attested FROM written
 """  # noqa: S608  the names are the constants above
 
@@ -202,11 +197,12 @@ async def write_visits(
     *,
     people: Sequence[tuple[UUID, UUID]],
     seen: Collection[UUID],
+    now: datetime,
 ) -> dict[UUID, bool]:
-    """Write visits with who was there, what each phone is to hear of them and who wrote them.
+    """Write visits with their investigators, feed rows and audit entries.
 
-    `rows` hold the columns of COLUMNS, `people` the pairs of visit and investigator. Returns the ids written (one
-    that is missing was written by someone else since `read_context`) and whether anybody has attested them yet.
+    `rows` hold the columns of COLUMNS, `people` pairs of visit and investigator. Return, by id of the visits written,
+    whether anybody has attested it yet; an id that is missing was written by someone else since `read_context`.
     """
     connection = await session.connection()
     result = await connection.exec_driver_sql(
@@ -215,9 +211,8 @@ async def write_visits(
             "rows": _json(rows),
             "people": _json([{"visit_id": visit, "staff_id": staff} for visit, staff in people]),
             "seen": list(seen),
-            "caller": caller.id,
-            "device": caller.device_id,
-            "request": structlog.contextvars.get_contextvars().get("request_id"),
+            "now": now,
+            **actor_params(caller),
         },
     )
     return {row.id: row.attested for row in result}

@@ -1,7 +1,7 @@
-"""The rules of a visit: what may be pushed, what a submission needs, and what comes back.
+"""Submitting a visit: what may be pushed, what a submission needs, and the document that comes back.
 
-Law, as read: at least two investigators, both at the home; by phone or video only in an emergency
-(docs/domain.md#home-visit). A visit made while its author held the household is taken even after a reassignment.
+The law asks for at least two investigators, both at the home; by phone or video only in an emergency
+(docs/domain.md#home-visit). A visit made while its author held the household is accepted even after a reassignment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, validate_answers
 from server.core.access import Caller, readable
+from server.core.ages import age_on
 from server.core.errors import Fault, Problem
 from server.core.services import Services
 from server.core.tokens import utc_now
@@ -24,7 +25,14 @@ from server.models.visits import Attestation, Visit
 from server.sync_feed.documents import VisitDocument
 from server.sync_feed.publish import publish_change, withdraw_change
 from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, Verdict, judge
-from server.visits.amendments import Sealed, check_amendment, drop_draft, hold_submitted, save_draft, set_aside
+from server.visits.amendments import (
+    SubmittedVisit,
+    archive_version,
+    check_amendment,
+    discard_draft,
+    lock_submitted,
+    save_draft,
+)
 from server.visits.completeness import complete_visits
 from server.visits.statements import Context, Hold, read_context, write_visits
 
@@ -35,40 +43,40 @@ NOT_YET_SUBMITTED = ("draft", "discarded")
 async def apply_visits(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[VisitDocument]]
 ) -> list[Verdict]:
-    sealed = await hold_submitted(session, [row for row in rows if row.document.amendment is not None])
-    context = await _look_up(session, caller, rows)
+    submitted = await lock_submitted(session, [row for row in rows if row.document.amendment is not None])
+    context = await _load_context(session, caller, rows)
     now = utc_now()
     verdicts: list[Verdict] = []
     accepted: list[Incoming[VisitDocument]] = []
     for row in rows:
-        verdict = _judge(context, sealed, caller, row)
+        verdict = _judge(context, submitted, caller, row)
         verdicts.append(verdict or Applied())
         if verdict is None:
             accepted.append(row)
-    written = await _keep_amendments(session, context, sealed, accepted)
-    lost = await _write(session, services, caller, context, sealed, written, now)
+    to_write = await _apply_amendments(session, context, submitted, accepted)
+    lost = await _write(session, services, caller, context, submitted, to_write, now)
     return [
-        _against_a_twin(row, lost[row.document.id]) if row.document.id in lost else verdict
+        _judge_duplicate(row, lost[row.document.id]) if row.document.id in lost else verdict
         for row, verdict in zip(rows, verdicts, strict=True)
     ]
 
 
-async def _look_up(session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]]) -> Context:
+async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]]) -> Context:
     documents = [row.document for row in rows]
     return await read_context(
         session,
         caller,
-        visits={one.id for one in documents},
-        households={one.household_id for one in documents},
-        people={person for one in documents for person in one.investigator_ids},
-        codes={one.checklist_code for one in documents},
+        visits={document.id for document in documents},
+        households={document.household_id for document in documents},
+        people={person for document in documents for person in document.investigator_ids},
+        codes={document.checklist_code for document in documents},
     )
 
 
 def _judge(
-    context: Context, sealed: Mapping[UUID, Sealed], caller: Caller, row: Incoming[VisitDocument]
+    context: Context, submitted: Mapping[UUID, SubmittedVisit], caller: Caller, row: Incoming[VisitDocument]
 ) -> Verdict | None:
-    """What stands against writing this row; None when nothing does."""
+    """Return why this row is not written; None when it is."""
     document, stored = row.document, context.stored.get(row.document.id)
     if stored is not None:
         if stored.author_id != caller.id:
@@ -77,7 +85,7 @@ def _judge(
         if verdict is not None or row.content_hash == stored.sealed_hash:
             return verdict
         if stored.state not in NOT_YET_SUBMITTED:
-            return _judge_amendment(context, sealed.get(document.id), row)
+            return _judge_amendment(context, submitted.get(document.id), row)
     try:
         _check_draft(context, document)
         if _is_submitted(document):
@@ -88,12 +96,14 @@ def _judge(
     return None
 
 
-def _judge_amendment(context: Context, sealed: Sealed | None, row: Incoming[VisitDocument]) -> Verdict | None:
-    """Who was there was checked at the submission and stays as it was, even when someone has left since."""
-    if sealed is None or row.document.deleted:
+def _judge_amendment(
+    context: Context, submitted: SubmittedVisit | None, row: Incoming[VisitDocument]
+) -> Verdict | None:
+    """The investigators were checked at submission and are not checked again: one of them may have left since."""
+    if submitted is None or row.document.deleted:
         return Conflict(Problem("visit.frozen"))
     try:
-        check_amendment(sealed, row)
+        check_amendment(submitted, row)
     except Problem as problem:
         return Conflict(problem)
     if row.document.state == "draft":
@@ -108,19 +118,19 @@ def _judge_amendment(context: Context, sealed: Sealed | None, row: Incoming[Visi
 
 def _check_draft(context: Context, document: VisitDocument) -> None:
     hold = context.holds.get(document.household_id)
-    if hold is None or _began_after_loss(hold, document):
+    if hold is None or _started_after_loss(hold, document):
         raise Problem("visit.household_unknown")
     checklist = context.checklists.get((document.checklist_code, document.checklist_version))
     if checklist is None or checklist.kind != document.kind:
         raise Problem("visit.checklist_unknown")
 
 
-def _began_after_loss(hold: Hold, document: VisitDocument) -> bool:
+def _started_after_loss(hold: Hold, document: VisitDocument) -> bool:
     return hold.revoked_at is not None and document.started_at is not None and document.started_at > hold.revoked_at
 
 
 def _check_submission(context: Context, document: VisitDocument) -> None:
-    """Raises the first rule of law that the submission breaks, else every fault of its answers at once."""
+    """Raise the first legal requirement that the submission breaks, else all faults of its answers at once."""
     _check_presence(document)
     _check_photos(document)
     _check_answers(context, document)
@@ -148,7 +158,7 @@ def _check_presence(document: VisitDocument) -> None:
 
 
 def _check_photos(document: VisitDocument) -> None:
-    if len({one.id for one in document.photos}) != len(document.photos):
+    if len({photo.id for photo in document.photos}) != len(document.photos):
         raise Problem("visit.photo_listed_twice")
 
 
@@ -157,11 +167,11 @@ def _check_answers(context: Context, document: VisitDocument) -> None:
     faults = validate_answers(
         context.checklists[document.checklist_code, document.checklist_version],
         document.answers,
-        member_ids=[str(one.id) for one in hold.members],
+        member_ids=[str(member.id) for member in hold.members],
         facts=_facts(hold, document),
         stage="submitted",
     )
-    errors = [Fault(one.pointer, one.code, one.zh) for one in faults if one.severity == "error"]
+    errors = [Fault(fault.pointer, fault.code, fault.zh) for fault in faults if fault.severity == "error"]
     if errors:
         raise Problem("visit.answers_invalid", faults=errors)
 
@@ -173,36 +183,36 @@ def _facts(hold: Hold, document: VisitDocument) -> Facts:
         today=today,
         members=tuple(
             MemberFacts(
-                member_id=str(one.id),
-                age=today.year - one.born_on.year - ((today.month, today.day) < (one.born_on.month, one.born_on.day)),
-                sex=one.sex,  # type: ignore[arg-type]  # the database holds these two alone
-                relation=one.relation,
+                member_id=str(member.id),
+                age=age_on(member.born_on, today),
+                sex=member.sex,  # type: ignore[arg-type]  # the database allows only these two
+                relation=member.relation,
             )
-            for one in hold.members
+            for member in hold.members
         ),
         household=HouseholdFacts(class_=hold.class_),  # type: ignore[arg-type]  # A, B, C by constraint
         remote=document.mode != "in_person",
     )
 
 
-async def _keep_amendments(
+async def _apply_amendments(
     session: AsyncSession,
     context: Context,
-    sealed: Mapping[UUID, Sealed],
+    submitted: Mapping[UUID, SubmittedVisit],
     rows: Sequence[Incoming[VisitDocument]],
 ) -> list[Incoming[VisitDocument]]:
-    """Do what amendments ask beside being written; returns the rows that are still to be written."""
+    """Save or discard amendment drafts and archive amended versions; return the rows still to be written."""
     rest: list[Incoming[VisitDocument]] = []
     for row in rows:
         stored = context.stored.get(row.document.id)
         if stored is None or stored.state in NOT_YET_SUBMITTED:
             rest.append(row)
         elif row.content_hash == stored.sealed_hash:
-            await drop_draft(session, row.document.id)
+            await discard_draft(session, row.document.id)
         elif row.document.state == "draft":
             await save_draft(session, row)
         else:
-            await set_aside(session, sealed[row.document.id])
+            await archive_version(session, submitted[row.document.id])
             rest.append(row)
     return rest
 
@@ -212,28 +222,29 @@ async def _write(
     services: Services,
     caller: Caller,
     context: Context,
-    sealed: Mapping[UUID, Sealed],
+    submitted: Mapping[UUID, SubmittedVisit],
     rows: Sequence[Incoming[VisitDocument]],
     now: datetime,
 ) -> dict[UUID, str]:
-    """Write the rows; returns the content hash of those where a twin came first at the same moment."""
+    """Write the rows; return the stored hash of those that a concurrent request wrote first."""
     if not rows:
         return {}
-    amended = {row.document.id: sealed[row.document.id] for row in rows if row.document.id in sealed}
+    amended = {row.document.id: submitted[row.document.id] for row in rows if row.document.id in submitted}
     written = await write_visits(
         session,
         caller,
         [_columns(services, caller, context, amended.get(row.document.id), row, now) for row in rows],
         people=[pair for row in rows for pair in _people(row.document)],
         seen=context.stored.keys(),
+        now=now,
     )
-    kept = [row.document for row in rows if row.document.id in written]
-    await withdraw_change(session, "visits", [one.id for one in kept if one.deleted])
-    submitted = [one for one in kept if _is_submitted(one)]
-    await _close_assignments(session, submitted)
-    # Every visit names two people at least, so one that nobody else has attested can't be whole: the usual case.
-    await complete_visits(session, [one.id for one in submitted if written[one.id]])
-    return await _twins(session, {row.document.id for row in rows} - written.keys())
+    documents = [row.document for row in rows if row.document.id in written]
+    await withdraw_change(session, "visits", [document.id for document in documents if document.deleted])
+    submissions = [document for document in documents if _is_submitted(document)]
+    await _close_assignments(session, submissions)
+    # Every visit names at least two people, so one that nobody else has attested can't be complete: the usual case.
+    await complete_visits(session, [document.id for document in submissions if written[document.id]])
+    return await _stored_hashes(session, {row.document.id for row in rows} - written.keys())
 
 
 def _is_submitted(document: VisitDocument) -> bool:
@@ -241,23 +252,23 @@ def _is_submitted(document: VisitDocument) -> bool:
 
 
 def _people(document: VisitDocument) -> list[tuple[UUID, UUID]]:
-    """Pairs of visit and investigator; of a draft none, since nobody has been named for good."""
+    """Return pairs of visit and investigator; none for a draft, whose investigators may still change."""
     people = dict.fromkeys(document.investigator_ids) if _is_submitted(document) else {}
-    return [(document.id, one) for one in people]
+    return [(document.id, person) for person in people]
 
 
-async def _twins(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
+async def _stored_hashes(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
     if not ids:
         return {}
-    twins = await session.execute(select(Visit.id, Visit.content_hash).where(Visit.id.in_(ids)))
-    return dict(twins.all())
+    rows = await session.execute(select(Visit.id, Visit.content_hash).where(Visit.id.in_(ids)))
+    return dict(rows.all())
 
 
 def _columns(
     services: Services,
     caller: Caller,
     context: Context,
-    amended: Sealed | None,
+    amended: SubmittedVisit | None,
     row: Incoming[VisitDocument],
     now: datetime,
 ) -> dict[str, Any]:
@@ -279,9 +290,9 @@ def _columns(
         "mode": document.mode,
         "started_at": document.started_at,
         "ended_at": document.ended_at,
-        "document": row.told,
+        "document": row.raw,
         "content_hash": row.content_hash,
-        # Of an amended visit too it counts when it first came: how long it was offline, how long a decision took.
+        # The first arrival counts for an amended visit too: for the time offline and the time to a decision.
         "received_at": amended.visit.received_at if amended else now,
         "submitted_at": now if submitted else None,
         "receipt": _receipt(services, caller, amended, row, now) if submitted else None,
@@ -291,9 +302,9 @@ def _columns(
 
 
 def _receipt(
-    services: Services, caller: Caller, amended: Sealed | None, row: Incoming[VisitDocument], now: datetime
+    services: Services, caller: Caller, amended: SubmittedVisit | None, row: Incoming[VisitDocument], now: datetime
 ) -> str:
-    """The server's signed word that it holds this visit: its hash, when it came, and what it amends."""
+    """Sign the receipt: the visit's hash, when it was received, and the version it amends."""
     return services.receipts.sign(
         {
             "visitId": str(row.document.id),
@@ -306,48 +317,51 @@ def _receipt(
 
 
 async def _close_assignments(session: AsyncSession, documents: Sequence[VisitDocument]) -> None:
-    """An assignment is done by a visit to its own household; another's id closes nothing."""
-    homes = {one.assignment_id: one.household_id for one in documents if one.assignment_id is not None}
-    if not homes:
+    """Close the assignments of these visits; an assignment of another household stays open."""
+    households = {
+        document.assignment_id: document.household_id for document in documents if document.assignment_id is not None
+    }
+    if not households:
         return
     for assignment in await session.scalars(
         select(Assignment)
-        .where(Assignment.id.in_(homes), Assignment.state == "open")
+        .where(Assignment.id.in_(households), Assignment.state == "open")
         .order_by(Assignment.id)
         .with_for_update()
     ):
-        if assignment.household_id == homes[assignment.id]:
+        if assignment.household_id == households[assignment.id]:
             assignment.state = "done"
-    await session.flush()  # announce reads the new state
-    await publish_change(session, "assignments", [one for one in homes if one is not None])
+    await session.flush()  # publish_change reads the new state
+    await publish_change(session, "assignments", list(households))
 
 
-def _against_a_twin(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:
+def _judge_duplicate(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:
     return judge(row, stored_hash) or Conflict()
 
 
 async def load_visits(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
-    """Visit documents with what the server says of them under `server`; to their author as last written."""
+    """Load visit documents with the server's part under `server`; authors get their unfinished amendment."""
     visits = list(await session.scalars(readable(Visit, caller).where(Visit.id.in_(ids))))
-    returned = await _standing_decisions(session, [one.id for one in visits])
-    attested = await _attested(session, [one.id for one in visits])
+    visit_ids = [visit.id for visit in visits]
+    decisions = await _load_decisions(session, visit_ids)
+    attested = await _load_attesters(session, visit_ids)
     return {
-        str(one.id): {
+        str(visit.id): {
             "_deleted": False,
-            **(one.mending if one.mending and one.author_id == caller.id else one.document),
-            "id": str(one.id),
-            "server": _server_part(one, returned.get(one.id), attested.get(one.id, [])),
+            **(visit.mending if visit.mending and visit.author_id == caller.id else visit.document),
+            "id": str(visit.id),
+            "server": _server_part(visit, decisions.get(visit.id), attested.get(visit.id, [])),
         }
-        for one in visits
+        for visit in visits
     }
 
 
-async def _standing_decisions(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Decision]:
+async def _load_decisions(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Decision]:
     rows = await session.scalars(select(Decision).where(Decision.visit_id.in_(ids), Decision.undone_at.is_(None)))
-    return {one.visit_id: one for one in rows}
+    return {decision.visit_id: decision for decision in rows}
 
 
-async def _attested(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+async def _load_attesters(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
     rows = await session.execute(
         select(Attestation.visit_id, Attestation.staff_id).where(Attestation.visit_id.in_(ids))
     )

@@ -1,1 +1,1 @@
-"""Workload: which homes are due for their review, on which days it is best done, and what is overdue."""
+"""Workload: which households are due for a review, on which days caseworkers visit them, and what is overdue."""

@@ -1,7 +1,7 @@
-"""A caseworker's day: the visits meant for it in order, which the caseworker may put in another.
+"""A caseworker's day plan: the visits of the day in an order that the caseworker may change.
 
-Each assignment on the phone carries its own place in the plan, so that the plan is there without a network; an
-order that is written here goes out to all of the person's phones with their next pull.
+Each assignment on the phone carries its position in the plan, so the plan works offline. A new order reaches all of
+the person's phones with their next pull.
 """
 
 from datetime import date
@@ -38,13 +38,13 @@ class DayPlan(ResponseBody):
 
 
 class PlanDay(RequestBody):
-    """The day's visits in their order; those planned for another day move here."""
+    """The visits of the day in their order. Visits planned for another day move to this one."""
 
     assignment_ids: Annotated[list[UUID], Meta(max_length=100)]
 
 
 async def list_days(session: AsyncSession, caller: Caller, first: date, last: date) -> list[DayPlan]:
-    """The caller's own days that have stops. One query."""
+    """List the caller's days that have stops. One query."""
     rows = await session.execute(
         select(DayPlanStop.day, Assignment, Household.head_name, Household.address)
         .join(Assignment, Assignment.id == DayPlanStop.assignment_id)
@@ -59,54 +59,60 @@ async def list_days(session: AsyncSession, caller: Caller, first: date, last: da
         .limit(2000)
     )
     days: dict[date, DayPlan] = {}
-    for day, due, head_name, address in rows:
+    for day, assignment, head_name, address in rows:
         days.setdefault(day, DayPlan(day=day, stops=[])).stops.append(
             Stop(
-                assignment_id=due.id,
-                household_id=due.household_id,
+                assignment_id=assignment.id,
+                household_id=assignment.household_id,
                 head_name=head_name,
                 address=address,
-                kind=due.kind,
-                due_on=due.due_on,
-                is_done=due.state == "done",
+                kind=assignment.kind,
+                due_on=assignment.due_on,
+                is_done=assignment.state == "done",
             )
         )
     return list(days.values())
 
 
-async def plan_day(session: AsyncSession, caller: Caller, day: date, asked: PlanDay) -> list[DayPlan]:
-    """Put the day's visits in this order. Raises `thing.not_found` for one that isn't the caller's."""
-    wanted = list(dict.fromkeys(asked.assignment_ids))
+async def plan_day(session: AsyncSession, caller: Caller, day: date, data: PlanDay) -> list[DayPlan]:
+    """Set the order of the day's visits. Raises `thing.not_found` for a visit that is not the caller's."""
+    assignment_ids = list(dict.fromkeys(data.assignment_ids))
     own = set(
         await session.scalars(
-            readable(Assignment, caller).with_only_columns(Assignment.id).where(Assignment.id.in_(wanted))
+            readable(Assignment, caller).with_only_columns(Assignment.id).where(Assignment.id.in_(assignment_ids))
         )
     )
-    if own != set(wanted):
+    if own != set(assignment_ids):
         raise Problem("thing.not_found")
-    for position, assignment_id in enumerate(wanted):
+    for position, assignment_id in enumerate(assignment_ids):
         row = insert(DayPlanStop).values(staff_id=caller.id, assignment_id=assignment_id, day=day, position=position)
         await session.execute(
             row.on_conflict_do_update(
                 index_elements=["staff_id", "assignment_id"], set_={"day": day, "position": position}
             )
         )
-    left = await _leave_others_behind(session, caller, day, wanted)
-    await republish(session, caller.id, "assignments", [str(one) for one in (*wanted, *left)])
-    audit.record(session, caller, "day_plan.ordered", "day_plan", day, stops=len(wanted))
+    others = await _append_other_stops(session, caller, day, assignment_ids)
+    await republish(
+        session, caller.id, "assignments", [str(assignment_id) for assignment_id in (*assignment_ids, *others)]
+    )
+    audit.record(session, caller, "day_plan.ordered", "day_plan", day, stops=len(assignment_ids))
     return await list_days(session, caller, day, day)
 
 
-async def _leave_others_behind(session: AsyncSession, caller: Caller, day: date, wanted: list[UUID]) -> list[UUID]:
-    """Stops of that day that were not named stay on it, after the others: nothing due is lost by an order."""
+async def _append_other_stops(
+    session: AsyncSession, caller: Caller, day: date, assignment_ids: list[UUID]
+) -> list[UUID]:
+    """Move the day's other stops behind the ordered ones, so that no due visit is lost. Return their assignments."""
     others = await session.scalars(
         select(DayPlanStop)
-        .where(DayPlanStop.staff_id == caller.id, DayPlanStop.day == day, DayPlanStop.assignment_id.not_in(wanted))
+        .where(
+            DayPlanStop.staff_id == caller.id, DayPlanStop.day == day, DayPlanStop.assignment_id.not_in(assignment_ids)
+        )
         .order_by(DayPlanStop.position, DayPlanStop.assignment_id)
     )
-    left = []
-    for position, stop in enumerate(others, start=len(wanted)):
+    appended = []
+    for position, stop in enumerate(others, start=len(assignment_ids)):
         stop.position = position
-        left.append(stop.assignment_id)
-    await session.flush()  # the list that is answered reads the new order
-    return left
+        appended.append(stop.assignment_id)
+    await session.flush()  # the response reads the new order
+    return appended

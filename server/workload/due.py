@@ -1,7 +1,7 @@
-"""What is due and what is overdue, for the desk: by area, the longest overdue first, in days and working days."""
+"""Visits that are due or overdue, for the desk: the longest overdue first, in days and working days."""
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
@@ -18,14 +18,14 @@ from server.models.review import SpotCheck
 from server.models.visits import VisitInvestigator
 from server.policy.resolver import load_overrides
 
-Which = Literal["due", "overdue"]
-LONGEST_PAGE = 200
+DueFilter = Literal["due", "overdue"]
+MAX_PAGE_SIZE = 200
 
 
 class DueLine(ResponseBody):
-    """`days_over` and `working_days_over` are negative while there is time.
+    """`days_over` and `working_days_over` are negative before the due date.
 
-    `certain` is false where a working day on the way is in no published calendar.
+    `certain` is false if the published calendars do not cover all the days counted.
     """
 
     assignment_id: UUID
@@ -46,16 +46,34 @@ async def list_due(
     session: AsyncSession,
     caller: Caller,
     *,
-    which: Which | None,
+    which: DueFilter | None,
     area: str | None,
     kind: str | None,
     cursor: str | None,
     limit: int,
     today: date,
 ) -> Page[DueLine]:
-    """Open visits in order of their due days, without checks of what the caller did. Two queries for any page."""
+    """List open visits by due date, without spot checks of the caller's own visits. Two queries for any page."""
     require(caller, REVIEW_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
+    rows = _select_due(caller).limit(limit + 1)
+    if which is not None:
+        rows = rows.where(Assignment.due_on < today if which == "overdue" else Assignment.due_on >= today)
+    if area is not None:
+        rows = rows.where(Household.area_code.startswith(area, autoescape=True))
+    if kind is not None:
+        rows = rows.where(Assignment.kind == kind)
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last_id = after
+        rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
+    lines = (await session.execute(rows)).all()
+    overrides = await load_overrides(session)
+    page, next_cursor = cut_page(lines, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    return Page(items=[_due_line(*row, today=today, overrides=overrides) for row in page], next_cursor=next_cursor)
+
+
+def _select_due(caller: Caller) -> Any:
+    """Select open visits with the names of the holders."""
     holders = (
         select(func.array_agg(Staff.name))
         .join(Caseload, Caseload.staff_id == Staff.id)
@@ -67,32 +85,18 @@ async def list_due(
         .join(VisitInvestigator, VisitInvestigator.visit_id == SpotCheck.visit_id)
         .where(VisitInvestigator.staff_id == caller.id, SpotCheck.assignment_id.is_not(None))
     )
-    rows = (
+    return (
         select(Assignment, Household, Area.name, holders)
         .join(Household, Household.id == Assignment.household_id)
         .join(Area, Area.code == Household.area_code)
         .where(Assignment.state == "open", in_areas(Household.area_code, caller, REVIEW_ROLES))
         .where(or_(Assignment.kind != "spot_check", Assignment.id.not_in(of_own)))
         .order_by(Assignment.due_on, Assignment.id)
-        .limit(limit + 1)
     )
-    if which is not None:
-        rows = rows.where(Assignment.due_on < today if which == "overdue" else Assignment.due_on >= today)
-    if area is not None:
-        rows = rows.where(Household.area_code.startswith(area, autoescape=True))
-    if kind is not None:
-        rows = rows.where(Assignment.kind == kind)
-    if (after := read_place(cursor, date.fromisoformat)) is not None:
-        on, last_id = after
-        rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
-    found = (await session.execute(rows)).all()
-    overrides = await load_overrides(session)
-    page, next_cursor = cut_page(found, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
-    return Page(items=[_line(*row, today=today, overrides=overrides) for row in page], next_cursor=next_cursor)
 
 
-def _line(
-    due: Assignment,
+def _due_line(
+    assignment: Assignment,
     household: Household,
     area_name: str,
     holders: list[str] | None,
@@ -100,18 +104,18 @@ def _line(
     today: date,
     overrides: dict[date, bool],
 ) -> DueLine:
-    worked = working_days_between(due.due_on, today, overrides)
+    working_days = working_days_between(assignment.due_on, today, overrides)
     return DueLine(
-        assignment_id=due.id,
+        assignment_id=assignment.id,
         household_id=household.id,
         household_number=household.number,
         head_name=household.head_name,
         area_code=household.area_code,
         area_name=area_name,
-        kind=due.kind,
-        due_on=due.due_on,
-        days_over=(today - due.due_on).days,
-        working_days_over=worked.total,
-        certain=worked.certain,
+        kind=assignment.kind,
+        due_on=assignment.due_on,
+        days_over=(today - assignment.due_on).days,
+        working_days_over=working_days.total,
+        certain=working_days.certain,
         held_by=sorted(holders or []),
     )

@@ -1,4 +1,4 @@
-"""Reminders: in the evening everyone hears once how many of their visits are due the next day."""
+"""Reminders: each evening, tell everybody how many of their visits are due the next day."""
 
 from datetime import date, timedelta
 from uuid import UUID
@@ -16,15 +16,15 @@ from server.models.households import Assignment, Household
 
 
 @jobs.task("workload.remind", cron="0 10 * * *")
-async def remind_all(services: Services) -> None:
-    """Six in the evening in China, before quiet hours begin."""
+async def send_reminders(services: Services) -> None:
+    """Run at 18:00 China time, before quiet hours begin."""
     async with open_session(services.sessions) as session:
-        await remind(session, day_of(utc_now()) + timedelta(days=1))
+        await remind_of_due(session, day_of(utc_now()) + timedelta(days=1))
 
 
-async def remind(session: AsyncSession, on: date) -> int:
-    """Tell whoever holds open visits due on a day; returns how many people. Again tells nobody twice."""
-    due = await holders_of(session, on)
+async def remind_of_due(session: AsyncSession, on: date) -> int:
+    """Notify everybody who has open visits due on a day, and return how many people. Idempotent."""
+    due = await count_due_by_holder(session, on)
     for staff_id, area_code, count in due:
         await jobs.defer(
             session,
@@ -38,8 +38,8 @@ async def remind(session: AsyncSession, on: date) -> int:
     return len(due)
 
 
-async def holders_of(session: AsyncSession, on: date) -> list[tuple[UUID, str, int]]:
-    """Those whose phones have the visits, with one of the areas and the count. One query."""
+async def count_due_by_holder(session: AsyncSession, on: date) -> list[tuple[UUID, str, int]]:
+    """Return the people whose phones have the visits, with one of the areas and the count. One query."""
     rows = await session.execute(
         select(Feed.staff_id, func.min(Household.area_code), func.count())
         .join(Assignment, cast(Assignment.id, Text) == Feed.doc_id)

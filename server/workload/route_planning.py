@@ -1,7 +1,8 @@
-"""Rounds: open visits that are in no day plan get a day, those of one village whose days lie near each other the same.
+"""Plan open visits into days: visits of one village whose due dates are close together share a round.
 
-Each visit goes to whoever holds its home; homes that changed hands, and visits that somebody ordered, are planned the
-night after, and what was not done on its day once more. Days to come are the caseworker's own: nothing here moves them.
+Each visit goes to a holder of its household. The nightly run plans what is in no plan yet: new orders, households that
+changed hands, and visits whose planned day has passed. It never moves visits of the days to come; they are the
+caseworker's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from datetime import date, timedelta
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Subquery, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,21 +19,21 @@ from server.core.working_days import working_day
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff, StaffRole
 from server.models.workload import DayPlanStop
-from server.policy.resolver import load_overrides, policy_values
+from server.policy.resolver import load_overrides, load_policy_values
 from server.sync_feed.publish import republish
 
 T = TypeVar("T")
 
 
 class Round(NamedTuple, Generic[T]):
-    """Visits in one village for one day, in the order of their due days."""
+    """Visits in one village on one day, by due date."""
 
     day: date
     visits: list[tuple[T, date]]
 
 
-class Habit(NamedTuple):
-    """How an area goes on its rounds: so many homes a day, and how far apart their due days may lie."""
+class VisitPace(NamedTuple):
+    """An area's settings: visits per day, and how many days apart the due dates of one round may be."""
 
     per_day: int
     round_days: int
@@ -45,8 +46,8 @@ class _Stop(NamedTuple):
     position: int
 
 
-class _Planned(NamedTuple):
-    """What a caseworker's day holds already."""
+class _PlannedDay(NamedTuple):
+    """What a caseworker's day already contains."""
 
     village: str
     stops: int
@@ -54,47 +55,64 @@ class _Planned(NamedTuple):
 
 
 async def plan_days(session: AsyncSession, county_code: str, today: date) -> int:
-    """Plan what is open in the county and in no plan of a caseworker who holds the home; returns how many."""
+    """Plan the county's open visits that are in no plan of a holder of the household. Return how many."""
     overrides = await load_overrides(session)
     stops: list[_Stop] = []
-    plans: dict[UUID, dict[date, _Planned]] = {}
-    for (staff_id, village), due in (await _unplanned(session, county_code, today)).items():
+    plans: dict[UUID, dict[date, _PlannedDay]] = {}
+    for (staff_id, village), due in (await _load_unplanned_visits(session, county_code, today)).items():
         if staff_id not in plans:
-            plans[staff_id] = await _plans(session, staff_id, today)
-        rules = await policy_values(session, village, today, ["review.homes_per_day", "review.round_days"])
-        habit = Habit(int(rules["review.homes_per_day"]), int(rules["review.round_days"]))
-        joining, left = _join(staff_id, village, plans[staff_id], due, habit, today)
-        stops += joining
-        for one in plan_rounds(left, habit, today, overrides, plans[staff_id]):
-            stops += [_Stop(staff_id, visit, one.day, position) for position, (visit, _) in enumerate(one.visits)]
-            plans[staff_id][one.day] = _Planned(village, len(one.visits), len(one.visits) - 1)
-    await _write(session, stops)
+            plans[staff_id] = await _load_planned_days(session, staff_id, today)
+        settings = await load_policy_values(session, village, today, ["review.homes_per_day", "review.round_days"])
+        pace = VisitPace(int(settings["review.homes_per_day"]), int(settings["review.round_days"]))
+        joined, left = _join_planned_rounds(staff_id, village, plans[staff_id], due, pace, today)
+        stops += joined
+        for planned_round in plan_rounds(left, pace, today, overrides, plans[staff_id]):
+            stops += [
+                _Stop(staff_id, visit, planned_round.day, position)
+                for position, (visit, _) in enumerate(planned_round.visits)
+            ]
+            plans[staff_id][planned_round.day] = _PlannedDay(
+                village, len(planned_round.visits), len(planned_round.visits) - 1
+            )
+    await _save_stops(session, stops)
     return len(stops)
 
 
-async def _write(session: AsyncSession, stops: list[_Stop]) -> None:
-    """A stop of a day that is past moves. The phones that have the visits get them with their new places."""
+async def _save_stops(session: AsyncSession, stops: list[_Stop]) -> None:
+    """Save the stops, moving those of a past day, and publish the visits to the phones again."""
     if not stops:
         return
     row = insert(DayPlanStop)
-    moved = {"day": row.excluded.day, "position": row.excluded.position}
+    new_position = {"day": row.excluded.day, "position": row.excluded.position}
     await session.execute(
-        row.on_conflict_do_update(index_elements=["staff_id", "assignment_id"], set_=moved),
-        [one._asdict() for one in stops],
+        row.on_conflict_do_update(index_elements=["staff_id", "assignment_id"], set_=new_position),
+        [stop._asdict() for stop in stops],
     )
     by_person: dict[UUID, list[str]] = {}
-    for one in stops:
-        by_person.setdefault(one.staff_id, []).append(str(one.assignment_id))
+    for stop in stops:
+        by_person.setdefault(stop.staff_id, []).append(str(stop.assignment_id))
     for staff_id, ids in sorted(by_person.items()):
         await republish(session, staff_id, "assignments", ids)
 
 
-async def _unplanned(
+async def _load_unplanned_visits(
     session: AsyncSession, county_code: str, today: date
 ) -> dict[tuple[UUID, str], list[tuple[UUID, date]]]:
-    """By holder and village, the first due first. A blind spot check is its team's own affair.
+    """Return unplanned visits by holder and village, by due date. Spot checks are planned by their teams."""
+    due: dict[tuple[UUID, str], list[tuple[UUID, date]]] = {}
+    visits = _select_unplanned(county_code, today)
+    for assignment_id, due_on, village, staff_id in await session.execute(
+        select(visits).order_by(visits.c.due_on, visits.c.id)
+    ):
+        due.setdefault((staff_id, village), []).append((assignment_id, due_on))
+    return due
 
-    Of several who hold a home: the caseworker whose area it lies in, then whoever holds most homes of the village.
+
+def _select_unplanned(county_code: str, today: date) -> Subquery:
+    """Select each open visit that is in no plan, with the holder who gets it.
+
+    If a household has several holders, the caseworker of its area is chosen, then the one with most households in
+    the village.
     """
     holds = (
         select(Household.area_code, Caseload.staff_id, func.count().label("homes"))
@@ -111,7 +129,7 @@ async def _unplanned(
         Caseload.household_id == Assignment.household_id,
         Caseload.revoked_at.is_(None),
     )
-    one_holder = (
+    return (
         select(Assignment.id, Assignment.due_on, Household.area_code, Caseload.staff_id)
         .ext(distinct_on(Assignment.id))
         .join(Household, Household.id == Assignment.household_id)
@@ -137,16 +155,10 @@ async def _unplanned(
         )
         .subquery()
     )
-    due: dict[tuple[UUID, str], list[tuple[UUID, date]]] = {}
-    for assignment_id, due_on, village, staff_id in await session.execute(
-        select(one_holder).order_by(one_holder.c.due_on, one_holder.c.id)
-    ):
-        due.setdefault((staff_id, village), []).append((assignment_id, due_on))
-    return due
 
 
-async def _plans(session: AsyncSession, staff_id: UUID, today: date) -> dict[date, _Planned]:
-    """The days from today on that hold something which is still to be done and still theirs to do."""
+async def _load_planned_days(session: AsyncSession, staff_id: UUID, today: date) -> dict[date, _PlannedDay]:
+    """Return the days from today on that contain open visits of households the person still holds."""
     rows = await session.execute(
         select(DayPlanStop.day, func.min(Household.area_code), func.count(), func.max(DayPlanStop.position))
         .join(Assignment, Assignment.id == DayPlanStop.assignment_id)
@@ -160,23 +172,27 @@ async def _plans(session: AsyncSession, staff_id: UUID, today: date) -> dict[dat
         .where(DayPlanStop.staff_id == staff_id, DayPlanStop.day >= today, Assignment.state == "open")
         .group_by(DayPlanStop.day)
     )
-    return {day: _Planned(village, stops, last) for day, village, stops, last in rows}
+    return {day: _PlannedDay(village, stops, last) for day, village, stops, last in rows}
 
 
-def _join(
+def _join_planned_rounds(
     staff_id: UUID,
     village: str,
-    plans: dict[date, _Planned],
+    plans: dict[date, _PlannedDay],
     due: Sequence[tuple[UUID, date]],
-    habit: Habit,
+    pace: VisitPace,
     today: date,
 ) -> tuple[list[_Stop], list[tuple[UUID, date]]]:
-    """Stops in rounds that go to the village anyway, in time and with room, and the visits for which none does."""
+    """Add visits to rounds already planned to the village, in time and with room. Return the stops and the rest."""
     stops: list[_Stop] = []
     left = []
     for assignment_id, due_on in due:
-        begin = max(today, due_on - timedelta(days=habit.round_days))
-        days = [day for day, one in plans.items() if one.village == village and one.stops < habit.per_day]
+        begin = max(today, due_on - timedelta(days=pace.round_days))
+        days = [
+            day
+            for day, planned_day in plans.items()
+            if planned_day.village == village and planned_day.stops < pace.per_day
+        ]
         fits = [day for day in days if begin <= day <= due_on]
         if not fits:
             left.append((assignment_id, due_on))
@@ -185,42 +201,42 @@ def _join(
         there = plans[day]
         position = there.last_position + 1
         stops.append(_Stop(staff_id, assignment_id, day, position))
-        plans[day] = _Planned(village, there.stops + 1, position)
+        plans[day] = _PlannedDay(village, there.stops + 1, position)
     return stops, left
 
 
 def plan_rounds(
     due: Sequence[tuple[T, date]],
-    habit: Habit,
+    pace: VisitPace,
     today: date,
     overrides: Mapping[date, bool],
     taken: Iterable[date] = (),
 ) -> list[Round[T]]:
-    """Rounds of visits in order of their due days, each on a working day of its own, on or before the first is due.
+    """Group visits into rounds, each on its own working day on or before the first due date.
 
-    Where all such days are taken or past, the first free working day after: late is better than never.
+    If all such days are taken or past, use the first free working day after it.
     """
     used = set(taken)
     rounds: list[Round[T]] = []
-    for visits in _near_each_other(due, habit):
-        day = _free_day(visits[0][1], today, overrides, used)
+    for visits in _group_by_due_date(due, pace):
+        day = _find_free_day(visits[0][1], today, overrides, used)
         used.add(day)
         rounds.append(Round(day, visits))
     return rounds
 
 
-def _near_each_other(due: Sequence[tuple[T, date]], habit: Habit) -> list[list[tuple[T, date]]]:
+def _group_by_due_date(due: Sequence[tuple[T, date]], pace: VisitPace) -> list[list[tuple[T, date]]]:
     groups: list[list[tuple[T, date]]] = []
-    for one in due:
+    for visit in due:
         last = groups[-1] if groups else []
-        if last and len(last) < habit.per_day and (one[1] - last[0][1]).days <= habit.round_days:
-            last.append(one)
+        if last and len(last) < pace.per_day and (visit[1] - last[0][1]).days <= pace.round_days:
+            last.append(visit)
         else:
-            groups.append([one])
+            groups.append([visit])
     return groups
 
 
-def _free_day(due_on: date, today: date, overrides: Mapping[date, bool], used: set[date]) -> date:
+def _find_free_day(due_on: date, today: date, overrides: Mapping[date, bool], used: set[date]) -> date:
     def is_free(day: date) -> bool:
         return day not in used and working_day(day, overrides).working
 

@@ -1,4 +1,4 @@
-"""`/field/v1/day-plans` for whoever visits, `/desk/v1/due` for whoever watches over it."""
+"""Routes of the workload: `/field/v1/day-plans` for caseworkers, `/desk/v1/due` for officers."""
 
 from datetime import date, timedelta
 from typing import Annotated
@@ -14,8 +14,8 @@ from server.core.working_days import day_of
 from server.http.exports import export_of
 from server.workload import day_plans, due, unfulfilled_orders
 from server.workload.day_plans import DayPlan, PlanDay
-from server.workload.due import DueLine, Which
-from server.workload.unfulfilled_orders import BlockedLine
+from server.workload.due import DueFilter, DueLine
+from server.workload.unfulfilled_orders import UnfulfilledOrder
 
 
 def _today() -> date:
@@ -44,7 +44,7 @@ async def plan_day(
 async def list_due(
     officer: Officer,
     session: Session,
-    which: FromQuery[Which | None] = None,
+    which: FromQuery[DueFilter | None] = None,
     area: AreaFilter = None,
     kind: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
@@ -63,9 +63,11 @@ async def list_blocked_visits(
     kind: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
-) -> Page[BlockedLine]:
-    """Visits that were ordered and wait for a checklist of their kind."""
-    return await unfulfilled_orders.list_blocked(session, caller, area=area, kind=kind, cursor=cursor, limit=limit)
+) -> Page[UnfulfilledOrder]:
+    """List orders of visits that wait for a checklist of their kind."""
+    return await unfulfilled_orders.list_unfulfilled_orders(
+        session, caller, area=area, kind=kind, cursor=cursor, limit=limit
+    )
 
 
 export_due = export_of(
@@ -73,16 +75,16 @@ export_due = export_of(
     "/due/export",
     "due",
     {
-        "户编号": lambda one: one.household_number,
-        "户主": lambda one: one.head_name,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "走访类型": lambda one: say_visit(one.kind).zh,
-        "到期日": lambda one: one.due_on,
-        "超期天数": lambda one: one.days_over,
-        "超期工作日": lambda one: one.working_days_over,
-        "工作日已公布": lambda one: one.certain,
-        "包户人员": lambda one: one.held_by,
+        "户编号": lambda line: line.household_number,
+        "户主": lambda line: line.head_name,
+        "所在地": lambda line: line.area_name,
+        "行政区划代码": lambda line: line.area_code,
+        "走访类型": lambda line: say_visit(line.kind).zh,
+        "到期日": lambda line: line.due_on,
+        "超期天数": lambda line: line.days_over,
+        "超期工作日": lambda line: line.working_days_over,
+        "工作日已公布": lambda line: line.certain,
+        "包户人员": lambda line: line.held_by,
     },
 )
 export_blocked_visits = export_of(
@@ -90,14 +92,14 @@ export_blocked_visits = export_of(
     "/blocked-visits/export",
     "blocked-visits",
     {
-        "户编号": lambda one: one.household_number,
-        "所在地": lambda one: one.area_name,
-        "行政区划代码": lambda one: one.area_code,
-        "走访类型": lambda one: say_visit(one.kind).zh,
-        "到期日": lambda one: one.due_on,
-        "原因": lambda one: one.zh,
-        "安排时间": lambda one: one.ordered_at,
-        "安排人": lambda one: one.ordered_by_name,
+        "户编号": lambda order: order.household_number,
+        "所在地": lambda order: order.area_name,
+        "行政区划代码": lambda order: order.area_code,
+        "走访类型": lambda order: say_visit(order.kind).zh,
+        "到期日": lambda order: order.due_on,
+        "原因": lambda order: order.zh,
+        "安排时间": lambda order: order.ordered_at,
+        "安排人": lambda order: order.ordered_by_name,
     },
 )
 

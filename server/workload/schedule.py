@@ -1,8 +1,8 @@
-"""The nightly timetable of reviews: each home by its class and area, spread over the period, by village and day.
+"""The nightly schedule of reviews, spread over the period by village and day.
 
-A home is due so many months after its last visit (`review.interval_months`, by class). A home that was never
-visited gets a day of the cycle that follows from its village and place in it, so that neither a new county nor
-a new village falls due all at once. Which day a caseworker goes is another matter (`rounds.py`).
+A household is due a number of months after its last visit (`review.interval_months`, by class). A household that was
+never visited gets a day of the cycle from its village and its position in it, so that neither a new county nor a new
+village falls due all at once. `route_planning.py` plans the day on which a caseworker goes.
 """
 
 import calendar
@@ -29,26 +29,26 @@ from server.models.feed import Feed
 from server.models.households import Assignment, Household
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 from server.sync_feed.publish import publish_change
 from server.workload.route_planning import plan_days
-from server.workload.unfulfilled_orders import place_blocked, record_unfulfilled_order, who_can_fulfil
+from server.workload.unfulfilled_orders import fulfil_orders, list_responsible_staff, record_unfulfilled_order
 
 MONTHS_IN_YEAR = 12
 COUNTS_AS_REVIEW = ("intake", "review")
 
 
-class Home(NamedTuple):
+class HouseholdReview(NamedTuple):
     household_id: UUID
     class_: str
     last_visited_on: date | None
-    # A review of it is open already. It keeps its place in the village all the same.
+    # A review is open already. The household still counts for the positions in the village.
     is_waiting: bool = False
 
 
 @jobs.task("workload.schedule", cron="0 19 * * *")
-async def schedule_all(services: Services) -> None:
-    """Three in the morning in China: one job for each county that has homes."""
+async def schedule_all_counties(services: Services) -> None:
+    """Run at 3:00 China time: queue one job for each county that has households."""
     async with open_session(services.sessions) as session:
         counties = await session.scalars(
             select(func.left(Household.area_code, 6)).distinct().where(Household.class_.is_not(None))
@@ -60,68 +60,70 @@ async def schedule_all(services: Services) -> None:
 @jobs.task("workload.schedule_county")
 async def schedule_county(services: Services, *, county_code: str) -> None:
     async with open_session(services.sessions) as session:
-        await schedule(session, county_code, utc_now())
+        await schedule_reviews(session, county_code, utc_now())
 
 
-async def schedule(session: AsyncSession, county_code: str, now: datetime) -> int:
-    """Write the reviews that fall due within `review.schedule_ahead_days`; returns how many. Again changes nothing.
+async def schedule_reviews(session: AsyncSession, county_code: str, now: datetime) -> int:
+    """Create the reviews that fall due within `review.schedule_ahead_days` and return how many. Idempotent.
 
-    What waited for a checklist is given out where there is one now, and what is in nobody's day plan is planned.
+    Also fulfils orders that waited for a checklist, and plans visits that are in no day plan.
     """
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(literal(f"schedule:{county_code}")))))
     today = day_of(now)
-    await place_blocked(session, BlockedVisit.area_code.startswith(county_code))
-    written: list[UUID] = []
+    await fulfil_orders(session, BlockedVisit.area_code.startswith(county_code))
+    assignment_ids: list[UUID] = []
     blocked = 0
-    for village, homes in (await _homes(session, county_code)).items():
-        rules = await policy_values(session, village, today)
-        soon = due_soon(village, homes, rules, today)
+    for village, households in (await _load_households(session, county_code)).items():
+        settings = await load_policy_values(session, village, today)
+        soon = select_due_soon(village, households, settings, today)
         checklist = await newest_checklist(session, village, "review") if soon else None
         if checklist is not None:
-            written += _write(session, soon, checklist)
+            assignment_ids += _create_assignments(session, soon, checklist)
         else:
-            blocked += await _keep(session, village, soon)
-    await session.flush()  # announce reads them
-    await publish_change(session, "assignments", written)
+            blocked += await _record_unfulfilled(session, village, soon)
+    await session.flush()  # publish_change reads them
+    await publish_change(session, "assignments", assignment_ids)
     await plan_days(session, county_code, today)
-    if written:
+    if assignment_ids:
         audit.record(
-            session, None, "workload.scheduled", "area", county_code, area_code=county_code, visits=len(written)
+            session, None, "workload.scheduled", "area", county_code, area_code=county_code, visits=len(assignment_ids)
         )
-        await _tell_holders(session, county_code, written, today)
+        await _notify_holders(session, county_code, assignment_ids, today)
     if blocked:
-        await _tell_blocked(session, county_code, blocked, today)
-    return len(written)
+        await _notify_unfulfilled(session, county_code, blocked, today)
+    return len(assignment_ids)
 
 
-def _write(session: AsyncSession, soon: list[tuple[Home, date]], checklist: ChecklistTemplate) -> list[UUID]:
+def _create_assignments(
+    session: AsyncSession, soon: list[tuple[HouseholdReview, date]], checklist: ChecklistTemplate
+) -> list[UUID]:
     assignments = [
         Assignment(
             id=new_id(),
-            household_id=home.household_id,
+            household_id=household.household_id,
             kind="review",
             due_on=on,
             checklist_code=checklist.code,
             checklist_version=checklist.version,
         )
-        for home, on in soon
+        for household, on in soon
     ]
     session.add_all(assignments)
-    return [one.id for one in assignments]
+    return [assignment.id for assignment in assignments]
 
 
-async def _keep(session: AsyncSession, village: str, soon: list[tuple[Home, date]]) -> int:
-    """No checklist is published for reviews here: they are kept, and somebody hears of it."""
-    kept = [
+async def _record_unfulfilled(session: AsyncSession, village: str, soon: list[tuple[HouseholdReview, date]]) -> int:
+    """Record the reviews for which no checklist is published, and return how many are new."""
+    order_ids = [
         await record_unfulfilled_order(
-            session, household_id=home.household_id, area_code=village, kind="review", due_on=on
+            session, household_id=household.household_id, area_code=village, kind="review", due_on=on
         )
-        for home, on in soon
+        for household, on in soon
     ]
-    return sum(one is not None for one in kept)
+    return sum(order_id is not None for order_id in order_ids)
 
 
-async def _tell_blocked(session: AsyncSession, county_code: str, count: int, today: date) -> None:
+async def _notify_unfulfilled(session: AsyncSession, county_code: str, count: int, today: date) -> None:
     what = say_visit("review")
     await jobs.defer(
         session,
@@ -129,16 +131,18 @@ async def _tell_blocked(session: AsyncSession, county_code: str, count: int, tod
         kind="visit_blocked",
         thing=f"scheduled:{county_code}:{today}",
         area_code=county_code,
-        staff_ids=await who_can_fulfil(session, county_code),
+        staff_ids=await list_responsible_staff(session, county_code),
         facts={"count": count, "what": what.zh, "whatEn": what.en},
     )
 
 
-async def _tell_holders(session: AsyncSession, county_code: str, written: list[UUID], today: date) -> None:
-    """One notice a person and night, however many visits."""
+async def _notify_holders(session: AsyncSession, county_code: str, assignment_ids: list[UUID], today: date) -> None:
+    """Send one notice per person and night, for any number of visits."""
     rows = await session.execute(
         select(Feed.staff_id, func.count())
-        .where(Feed.collection == "assignments", Feed.doc_id.in_([str(one) for one in written]))
+        .where(
+            Feed.collection == "assignments", Feed.doc_id.in_([str(assignment_id) for assignment_id in assignment_ids])
+        )
         .where(Feed.is_deleted.is_(False))
         .group_by(Feed.staff_id)
         .order_by(Feed.staff_id)
@@ -155,8 +159,8 @@ async def _tell_holders(session: AsyncSession, county_code: str, written: list[U
         )
 
 
-async def _homes(session: AsyncSession, county_code: str) -> dict[str, list[Home]]:
-    """By village, in order of their numbers, which is what their places in the cycle follow from."""
+async def _load_households(session: AsyncSession, county_code: str) -> dict[str, list[HouseholdReview]]:
+    """Load households by village, ordered by number: their position decides their day in the cycle."""
     visited = (
         select(func.max(Visit.started_at))
         .where(
@@ -167,7 +171,7 @@ async def _homes(session: AsyncSession, county_code: str) -> dict[str, list[Home
         )
         .scalar_subquery()
     )
-    waiting = or_(
+    is_waiting_query = or_(
         exists().where(
             Assignment.household_id == Household.id, Assignment.state == "open", Assignment.kind.in_(COUNTS_AS_REVIEW)
         ),
@@ -178,49 +182,51 @@ async def _homes(session: AsyncSession, county_code: str) -> dict[str, list[Home
         ),
     )
     rows = await session.execute(
-        select(Household.area_code, Household.id, Household.class_, visited, waiting)
+        select(Household.area_code, Household.id, Household.class_, visited, is_waiting_query)
         .where(Household.area_code.startswith(county_code), Household.class_.is_not(None))
         .order_by(Household.number)
     )
-    villages: dict[str, list[Home]] = {}
+    villages: dict[str, list[HouseholdReview]] = {}
     for area_code, household_id, class_, last, is_waiting in rows:
         visited_on = day_of(last) if last else None
-        villages.setdefault(area_code, []).append(Home(household_id, class_ or "", visited_on, is_waiting))
+        villages.setdefault(area_code, []).append(HouseholdReview(household_id, class_ or "", visited_on, is_waiting))
     return villages
 
 
-def due_soon(village: str, homes: list[Home], rules: Mapping[str, Any], today: date) -> list[tuple[Home, date]]:
-    """The homes whose review is to be written by now, the first due first."""
-    per_day, ahead = int(rules["review.homes_per_day"]), timedelta(days=int(rules["review.schedule_ahead_days"]))
-    due = due_days(village, homes, rules["review.interval_months"], per_day, today)
-    soon = [(home, on) for home, on in due if on <= today + ahead and not home.is_waiting]
-    return sorted(soon, key=lambda one: one[1])
+def select_due_soon(
+    village: str, households: list[HouseholdReview], settings: Mapping[str, Any], today: date
+) -> list[tuple[HouseholdReview, date]]:
+    """Return the households whose review must be created now, by due date."""
+    per_day, ahead = int(settings["review.homes_per_day"]), timedelta(days=int(settings["review.schedule_ahead_days"]))
+    due = compute_due_dates(village, households, settings["review.interval_months"], per_day, today)
+    soon = [(household, on) for household, on in due if on <= today + ahead and not household.is_waiting]
+    return sorted(soon, key=lambda item: item[1])
 
 
-def due_days(
-    village: str, homes: Sequence[Home], months: Mapping[str, int], per_day: int, today: date
-) -> list[tuple[Home, date]]:
-    """When each home is due. Overdue ones are due today, never in the past: the timetable begins with it."""
-    due: list[tuple[Home, date]] = []
-    for place, home in enumerate(homes):
-        interval = int(months[home.class_])
-        if home.last_visited_on is not None:
-            on = max(today, add_months(home.last_visited_on, interval))
+def compute_due_dates(
+    village: str, households: Sequence[HouseholdReview], months: Mapping[str, int], per_day: int, today: date
+) -> list[tuple[HouseholdReview, date]]:
+    """Return when each household is due. An overdue one is due today: the schedule has no dates in the past."""
+    due: list[tuple[HouseholdReview, date]] = []
+    for position, household in enumerate(households):
+        interval = int(months[household.class_])
+        if household.last_visited_on is not None:
+            on = max(today, add_months(household.last_visited_on, interval))
         else:
-            on = _day_of_cycle(f"{village}:{home.class_}:{place // per_day}", interval, today)
-        due.append((home, on))
+            on = _next_day_of_cycle(f"{village}:{household.class_}:{position // per_day}", interval, today)
+        due.append((household, on))
     return due
 
 
-def _day_of_cycle(group: str, months: int, today: date) -> date:
-    """The next day whose place in a cycle of so many months is the group's own: the same every night."""
+def _next_day_of_cycle(group: str, months: int, today: date) -> date:
+    """Return the next day that has the group's own offset in the cycle. The same every night."""
     length = months * 365 // MONTHS_IN_YEAR
-    wanted = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) % length
-    return today + timedelta(days=(wanted - today.toordinal()) % length)
+    offset = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) % length
+    return today + timedelta(days=(offset - today.toordinal()) % length)
 
 
 def add_months(on: date, months: int) -> date:
-    """The same day of a later month, or that month's last."""
+    """Return the same day of a later month, or the last day of that month."""
     month = on.month - 1 + months
     year, month = on.year + month // MONTHS_IN_YEAR, month % MONTHS_IN_YEAR + 1
     return date(year, month, min(on.day, calendar.monthrange(year, month)[1]))

@@ -1,4 +1,7 @@
-"""Visits that were ordered where no checklist of their kind is published: shown at the desk, given out once one is."""
+"""Orders of visits for which no checklist is published yet.
+
+They are listed at the desk and become assignments when a checklist of their kind is published.
+"""
 
 from collections.abc import Collection
 from datetime import date, datetime
@@ -27,11 +30,12 @@ from server.models.people import Staff, StaffRole
 from server.models.workload import BlockedVisit
 from server.sync_feed.publish import publish_change
 
-LONGEST_PAGE = 200
+MAX_PAGE_SIZE = 200
+NO_CHECKLIST = "visit.no_checklist"
 
 
-class BlockedLine(ResponseBody):
-    """`code` and the sentences say what stands in the way; `orderedByName` is null where the procedure asked for it."""
+class UnfulfilledOrder(ResponseBody):
+    """`code`, `zh` and `en` say what is missing. `orderedByName` is null if the workflow ordered the visit."""
 
     id: UUID
     code: str
@@ -48,12 +52,12 @@ class BlockedLine(ResponseBody):
     ordered_by_name: str | None
 
 
-async def list_blocked(
+async def list_unfulfilled_orders(
     session: AsyncSession, caller: Caller, *, area: str | None, kind: str | None, cursor: str | None, limit: int
-) -> Page[BlockedLine]:
-    """What waits in the caller's areas, the first due first. One query."""
+) -> Page[UnfulfilledOrder]:
+    """List the open orders of the caller's areas by due date. One query."""
     require(caller, DESK_ROLES | {Role.ADMIN})
-    limit = max(1, min(limit, LONGEST_PAGE))
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = (
         readable(BlockedVisit, caller)
         .add_columns(Household.number, Area.name, Staff.name)
@@ -70,99 +74,98 @@ async def list_blocked(
         rows = rows.where(BlockedVisit.kind == kind)
     if (after := read_place(cursor, date.fromisoformat)) is not None:
         rows = rows.where(tuple_(BlockedVisit.due_on, BlockedVisit.id) > after)
-    found = (await session.execute(rows)).all()
-    page, following = cut_page(found, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
-    return Page(items=[_line(*one) for one in page], next_cursor=following)
+    rows_read = (await session.execute(rows)).all()
+    page, next_cursor = cut_page(rows_read, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    return Page(items=[_order_line(*row) for row in page], next_cursor=next_cursor)
 
 
-def _line(one: BlockedVisit, household_number: str, area_name: str, ordered_by_name: str | None) -> BlockedLine:
-    return BlockedLine(
-        id=one.id,
+def _order_line(
+    order: BlockedVisit, household_number: str, area_name: str, ordered_by_name: str | None
+) -> UnfulfilledOrder:
+    return UnfulfilledOrder(
+        id=order.id,
         code=NO_CHECKLIST,
-        **unfulfilled_reason(one.kind),
-        household_id=one.household_id,
+        **render_unfulfilled_reason(order.kind),
+        household_id=order.household_id,
         household_number=household_number,
-        case_id=one.case_id,
-        area_code=one.area_code,
+        case_id=order.case_id,
+        area_code=order.area_code,
         area_name=area_name,
-        kind=one.kind,
-        due_on=one.due_on,
-        ordered_at=one.ordered_at,
+        kind=order.kind,
+        due_on=order.due_on,
+        ordered_at=order.ordered_at,
         ordered_by_name=ordered_by_name,
     )
 
 
 @jobs.task("workload.place_blocked")
-async def place(services: Services, *, kind: str, area_code: str) -> None:
-    """A checklist was published: what waited for one of its kind goes out."""
+async def fulfil_orders_of_kind(services: Services, *, kind: str, area_code: str) -> None:
+    """Fulfil the orders of a kind after a checklist of that kind was published."""
     async with open_session(services.sessions) as session:
-        await place_blocked(session, BlockedVisit.kind == kind, BlockedVisit.area_code.startswith(area_code))
+        await fulfil_orders(session, BlockedVisit.kind == kind, BlockedVisit.area_code.startswith(area_code))
 
 
-async def place_blocked(session: AsyncSession, *conditions: Any) -> list[UUID]:
-    """Give out what a checklist now fits; returns the assignments. What somebody gave out otherwise just ends."""
-    waiting = await session.scalars(
+async def fulfil_orders(session: AsyncSession, *conditions: Any) -> list[UUID]:
+    """Turn orders that have a checklist now into assignments and return those. Close orders assigned otherwise."""
+    orders = await session.scalars(
         select(BlockedVisit)
         .where(BlockedVisit.ended_at.is_(None), *conditions)
         .order_by(BlockedVisit.id)
         .with_for_update(skip_locked=True)
     )
-    placed: list[UUID] = []
-    for one in waiting:
-        if (given := await _given_otherwise(session, one)) is not None:
-            one.ended_at, one.assignment_id = utc_now(), given
-        elif (checklist := await newest_checklist(session, one.area_code, one.kind)) is not None:
-            placed.append(await _give(session, one, checklist))
-    await publish_change(session, "assignments", placed)
-    return placed
+    assignment_ids: list[UUID] = []
+    for order in orders:
+        if (assignment_id := await _find_open_assignment(session, order)) is not None:
+            order.ended_at, order.assignment_id = utc_now(), assignment_id
+        elif (checklist := await newest_checklist(session, order.area_code, order.kind)) is not None:
+            assignment_ids.append(await _create_assignment(session, order, checklist))
+    await publish_change(session, "assignments", assignment_ids)
+    return assignment_ids
 
 
-async def _given_otherwise(session: AsyncSession, one: BlockedVisit) -> UUID | None:
-    found: UUID | None = await session.scalar(
+async def _find_open_assignment(session: AsyncSession, order: BlockedVisit) -> UUID | None:
+    assignment_id: UUID | None = await session.scalar(
         select(Assignment.id)
-        .where(Assignment.household_id == one.household_id, Assignment.kind == one.kind, Assignment.state == "open")
+        .where(Assignment.household_id == order.household_id, Assignment.kind == order.kind, Assignment.state == "open")
         .limit(1)
     )
-    return found
+    return assignment_id
 
 
-async def _give(session: AsyncSession, one: BlockedVisit, checklist: ChecklistTemplate) -> UUID:
+async def _create_assignment(session: AsyncSession, order: BlockedVisit, checklist: ChecklistTemplate) -> UUID:
     assignment = Assignment(
         id=new_id(),
-        household_id=one.household_id,
-        kind=one.kind,
-        due_on=one.due_on,
+        household_id=order.household_id,
+        kind=order.kind,
+        due_on=order.due_on,
         checklist_code=checklist.code,
         checklist_version=checklist.version,
-        case_id=one.case_id,
+        case_id=order.case_id,
     )
     session.add(assignment)
-    await session.flush()  # the order names the assignment, and announce reads it
-    one.ended_at, one.assignment_id = utc_now(), assignment.id
+    await session.flush()  # the order references it, and publish_change reads it
+    order.ended_at, order.assignment_id = utc_now(), assignment.id
     audit.record(
         session,
         None,
         "visit.unblocked",
         "blocked_visit",
-        one.id,
-        area_code=one.area_code,
+        order.id,
+        area_code=order.area_code,
         assignment=str(assignment.id),
     )
     await jobs.defer(
-        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=one.area_code,
-        assignment_id=str(assignment.id), facts={"count": 1, "on": one.due_on.isoformat()},
+        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=order.area_code,
+        assignment_id=str(assignment.id), facts={"count": 1, "on": order.due_on.isoformat()},
     )  # fmt: skip
     return assignment.id
 
 
-NO_CHECKLIST = "visit.no_checklist"
-
-
-def unfulfilled_reason(kind: str) -> dict[str, str]:
+def render_unfulfilled_reason(kind: str) -> dict[str, str]:
     what = say_visit(kind)
     return {
-        "zh": f"“{what.zh}”任务暂不能下达：本地区没有已发布的此类检查表；发布后自动下达。",
-        "en": f"This visit ({what.en}) waits: no checklist of its kind is published here; it goes out once one is.",
+        "zh": f"“{what.zh}”任务暂不能下达：本地区没有已发布的此类走访表；发布后自动下达。",
+        "en": f"This visit ({what.en}) waits until a checklist of its kind is published here.",
     }
 
 
@@ -176,7 +179,7 @@ async def record_unfulfilled_order(
     case_id: UUID | None = None,
     ordered_by: UUID | None = None,
 ) -> UUID | None:
-    """Keep an order that no checklist fits; None where one of that kind is kept for the home already."""
+    """Record an order without a checklist. Return None if the household has an open one of this kind."""
     row = insert(BlockedVisit).values(
         id=new_id(),
         household_id=household_id,
@@ -186,21 +189,21 @@ async def record_unfulfilled_order(
         due_on=due_on,
         ordered_by=ordered_by,
     )
-    kept: UUID | None = await session.scalar(row.on_conflict_do_nothing().returning(BlockedVisit.id))
-    if kept is not None:
-        audit.record(session, None, "visit.blocked", "blocked_visit", kept, area_code=area_code, kind=kind)
-    return kept
+    order_id: UUID | None = await session.scalar(row.on_conflict_do_nothing().returning(BlockedVisit.id))
+    if order_id is not None:
+        audit.record(session, None, "visit.blocked", "blocked_visit", order_id, area_code=area_code, kind=kind)
+    return order_id
 
 
 async def end_unfulfilled_orders(session: AsyncSession, *conditions: Any) -> None:
-    """What asked for these visits has ended, or has been answered otherwise."""
+    """Close orders whose reason has ended or was met otherwise."""
     await session.execute(
         update(BlockedVisit).where(BlockedVisit.ended_at.is_(None), *conditions).values(ended_at=func.now())
     )
 
 
-async def who_can_fulfil(session: AsyncSession, area_code: str, also: Collection[UUID] = ()) -> list[str]:
-    """The administrators of an area, who publish its checklists, its county's officers, and whoever ordered."""
+async def list_responsible_staff(session: AsyncSession, area_code: str, also: Collection[UUID] = ()) -> list[str]:
+    """Return the area's administrators, who publish checklists, its county officers, and the people in `also`."""
     rows = await session.scalars(
         select(StaffRole.staff_id)
         .distinct()
@@ -212,4 +215,4 @@ async def who_can_fulfil(session: AsyncSession, area_code: str, also: Collection
             literal(area_code).startswith(StaffRole.area_code),
         )
     )
-    return sorted({*(str(one) for one in rows), *(str(one) for one in also)})
+    return sorted({*(str(staff_id) for staff_id in rows), *(str(staff_id) for staff_id in also)})

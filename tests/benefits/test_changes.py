@@ -8,8 +8,8 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import select, update
 
-from server.benefits.changes import take_effect
-from server.cases.transitions import begin_payments
+from server.benefits.changes import apply_due_changes
+from server.cases.daily import begin_payments
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.money import format_fen
@@ -20,8 +20,8 @@ from server.models.benefits import BenefitChange
 from server.models.cases import Calculation, CaseFile, IncomeItem, RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Household
-from server.residents.feedback import months_after
-from server.residents.own_cases import statuses
+from server.residents.change_reports import months_after
+from server.residents.own_cases import load_statuses
 from tests.cases.test_procedure import to_county
 from tests.makers.cases import VILLAGE, calculated, done, look, refused, step
 from tests.pdf import words
@@ -204,7 +204,7 @@ async def test_a_cut_counts_from_its_month_changes_no_history_and_is_told_on_pap
     assert [one["kind"] for one in told["deadlines"]] == ["notice"]
     assert (await household_of(office, case_id)).monthly_amount_fen == before
     async with open_session(services.sessions) as session:
-        assert await take_effect(session, utc_now() + timedelta(days=33)) == 1
+        assert await apply_due_changes(session, utc_now() + timedelta(days=33)) == 1
     assert (await household_of(office, case_id)).monthly_amount_fen == new
     paper = await county.http.get(f"/desk/v1/cases/{case_id}/notices/changed")
     told = words(paper.content)
@@ -266,7 +266,7 @@ async def test_a_household_reads_until_when_it_is_paid_and_that_it_was_stopped_w
     async with services.sessions() as session:
         case = await session.get_one(CaseFile, case_id)
         for on, zh in ((next_month - timedelta(days=1), own["status"]["stateZh"]), (next_month, "已停发")):
-            assert (await statuses(session, [case], on))[0].state_zh == zh
+            assert (await load_statuses(session, [case], on))[0].state_zh == zh
 
 
 async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(office):
@@ -306,7 +306,7 @@ async def test_the_same_words_a_year_later_change_the_amount_again(office):
 
 async def months_later(office, days):
     async with open_session(office.services.sessions) as session:
-        await take_effect(session, utc_now() + timedelta(days=days))
+        await apply_due_changes(session, utc_now() + timedelta(days=days))
 
 
 async def test_a_cut_that_was_to_come_ends_with_the_stop_before_it(office):

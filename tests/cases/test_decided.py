@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
-from server.benefits.changes import take_effect
-from server.cases.transitions import _county_was_there
+from server.benefits.changes import apply_due_changes
+from server.cases.event_handlers import _county_officer_took_part
 from server.core.database import open_session
 from server.core.tokens import utc_now
 from server.core.working_days import CHINA, day_of
@@ -29,7 +29,7 @@ async def test_a_stop_holds_from_the_first_minute_of_its_month_and_ends_the_clas
     midnight = datetime(month.year, month.month, 1, tzinfo=CHINA).astimezone(UTC)
     for at, left in ((midnight - timedelta(minutes=1), True), (midnight, False)):
         async with open_session(services.sessions) as session:
-            await take_effect(session, at)
+            await apply_due_changes(session, at)
         paid = await household_of(office, case_id)
         assert (paid.monthly_amount_fen is not None, paid.class_ is not None) == (left, left), at
 
@@ -91,9 +91,9 @@ async def test_an_officer_of_another_county_makes_it_no_visit_of_the_county(offi
     await visit(office, made["id"])
     async with open_session(services.sessions) as session:
         there = await session.scalar(select(Visit).order_by(Visit.id.desc()).limit(1))
-        assert await _county_was_there(session, there)
+        assert await _county_officer_took_part(session, there)
         await session.execute(update(StaffRole).where(StaffRole.role == "county_officer").values(area_code="339902"))
-        assert not await _county_was_there(session, there)
+        assert not await _county_officer_took_part(session, there)
 
 
 async def test_of_a_refusal_no_amount_is_left(office, services):

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from server.benefits.changes import month_after
-from server.cases.deadlines import restore_deadlines
-from server.cases.transitions import begin_payments
-from server.cases.workflow import ACTS, MOVES, STANDINGS, judge
+from server.cases.daily import begin_payments
+from server.cases.deadlines import backfill_deadlines
+from server.cases.workflow import ACTIONS, STATE_INFO, TRANSITIONS, find_refusal
 from server.core.access import Role
 from server.core.database import open_session
 from server.core.errors import CATALOGUE
@@ -34,7 +34,7 @@ def who_may_do_what() -> str:
     """For each role a table of acts by states: Y allowed, · not this role, - not now, x closed."""
     parts = ["Y allowed   · auth.forbidden   - case.not_now   x case.closed"]
     for role in Role:
-        rows = [f"{act:18}" + " ".join(_judged(role, act)) for act in ACTS]
+        rows = [f"{act:18}" + " ".join(_judged(role, act)) for act in ACTIONS]
         may = [row for row in rows if set(row.split()[1:]) != {"·"}]
         parts.append(f"\n{role.value:18}" + " ".join(state[:7].rjust(7) for state in CASE_STATES))
         parts += may
@@ -43,7 +43,7 @@ def who_may_do_what() -> str:
 
 
 def _judged(role, act):
-    codes = [judge(act, one, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER) for one in CASE_STATES]
+    codes = [find_refusal(act, one, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER) for one in CASE_STATES]
     return [(SHORT[code] if code else "Y").rjust(7) for code in codes]
 
 
@@ -54,23 +54,23 @@ def test_each_role_each_act_each_state_is_as_the_committed_table_says():
 def test_a_suspended_case_only_goes_on_or_is_withdrawn():
     allowed = {
         (act, state)
-        for act in ACTS
+        for act in ACTIONS
         for state in CASE_STATES
-        if judge(act, state, set(Role), is_suspended=True, decided_by=Role.COUNTY_OFFICER) is None
+        if find_refusal(act, state, set(Role), is_suspended=True, decided_by=Role.COUNTY_OFFICER) is None
     }
     assert {act for act, _ in allowed} == {"resumed", "withdrawn"}
 
 
 def test_the_town_decides_where_the_county_has_delegated_and_only_there():
     town = {Role.TOWN_OFFICER}
-    assert judge("confirmed", "county", town, is_suspended=False, decided_by=Role.TOWN_OFFICER) is None
-    assert judge("confirmed", "county", town, is_suspended=False, decided_by=Role.COUNTY_OFFICER) == "auth.forbidden"
+    assert find_refusal("confirmed", "county", town, is_suspended=False, decided_by=Role.TOWN_OFFICER) is None
+    assert find_refusal("confirmed", "county", town, is_suspended=False, decided_by=Role.COUNTY_OFFICER) == "auth.forbidden"
 
 
 def test_every_state_can_be_reached_and_says_what_is_next():
-    reached = {move.to_state for move in MOVES.values()}
-    assert reached - {None} == set(CASE_STATES) == set(STANDINGS)
-    assert {state for move in MOVES.values() for state in move.from_states} <= set(CASE_STATES)
+    reached = {move.to_state for move in TRANSITIONS.values()}
+    assert reached - {None} == set(CASE_STATES) == set(STATE_INFO)
+    assert {state for move in TRANSITIONS.values() for state in move.from_states} <= set(CASE_STATES)
 
 
 async def test_a_step_over_http_is_judged_by_the_same_table_in_every_state(office, services):
@@ -84,8 +84,8 @@ async def test_a_step_over_http_is_judged_by_the_same_table_in_every_state(offic
             await session.execute(update(CaseFile).where(CaseFile.id == case_id).values(state=state))
         for role, who in people.items():
             # Those who never may are asked for fewer acts: the answer is the same for all.
-            for act in ACTS if role.value.endswith(("worker", "officer")) else ACTS[::9]:
-                expected = judge(act, state, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER)
+            for act in ACTIONS if role.value.endswith(("worker", "officer")) else ACTIONS[::9]:
+                expected = find_refusal(act, state, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER)
                 if expected is None and role is not Role.RESIDENT:
                     continue  # led through below
                 told = (await step(who, case_id, act, version=version, reason="试")).json()["code"]
@@ -435,12 +435,12 @@ async def test_due_lists_hold_what_is_late_today_and_soon_and_nothing_of_other_t
 
 async def test_cases_are_loaded_with_deadlines_and_those_without_get_them_once(office, services):
     async with open_session(services.sessions) as session:
-        assert await restore_deadlines(session) == 0
+        assert await backfill_deadlines(session) == 0
         await session.execute(delete(CaseDeadline))
     async with open_session(services.sessions) as session:
-        assert await restore_deadlines(session) == 8
+        assert await backfill_deadlines(session) == 8
     async with open_session(services.sessions) as session:
-        assert await restore_deadlines(session) == 0
+        assert await backfill_deadlines(session) == 0
 
 
 async def bring_in(services, case_id, *steps, **case):
@@ -455,7 +455,7 @@ async def bring_in(services, case_id, *steps, **case):
             )
         await session.execute(update(CaseFile).where(CaseFile.id == case_id).values(**case))
     async with open_session(services.sessions) as session:
-        assert await restore_deadlines(session) == 1
+        assert await backfill_deadlines(session) == 1
     async with services.sessions() as session:
         rows = await session.scalars(select(CaseDeadline).where(CaseDeadline.case_id == case_id))
         return {one.kind: one for one in rows}

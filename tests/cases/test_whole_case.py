@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from server.cases.transitions import begin_payments
+from server.cases.daily import begin_payments
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now

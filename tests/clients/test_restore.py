@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from server import audit
 from server.app import create_app
-from server.cli.maintenance import check_audit
+from server.audit.verify import check_audit
 from server.cli.migrate import upgrade
 from server.core.ids import new_id
 from server.core.services import open_services

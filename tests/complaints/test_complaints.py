@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import select, text
 
-from server.complaints.reminders import tell_of_due
+from server.complaints.reminders import remind_of_due
 from server.core.database import open_session
 from server.core.tokens import utc_now
 from server.core.working_days import add_working_days, day_of
@@ -217,7 +217,7 @@ async def test_a_complaint_whose_handler_has_left_is_taken_over_in_its_time(offi
         (await session.get_one(Staff, town.id)).disabled_at = utc_now()
         (await session.get_one(Complaint, complaint_id)).due_on = day_of(utc_now()) + timedelta(days=1)
     async with open_session(services.sessions) as session:
-        assert await tell_of_due(session, services, utc_now()) == 1
+        assert await remind_of_due(session, services, utc_now()) == 1
     await office.system.run_jobs()
     assert county.id in {person for person, _ in await notices(services)}
     taken = (await ask(county, complaint_id, "register")).json()
@@ -258,11 +258,11 @@ async def notices(services):
 
 
 async def test_reminders_reach_the_last_of_many(office, services, monkeypatch):
-    monkeypatch.setattr("server.complaints.reminders.PAGE", 2)
+    monkeypatch.setattr("server.complaints.reminders.BATCH_SIZE", 2)
     for _ in range(5):
         await complain(office.system)
     async with open_session(services.sessions) as session:
-        assert await tell_of_due(session, services, utc_now() + timedelta(days=20)) == 5
+        assert await remind_of_due(session, services, utc_now() + timedelta(days=20)) == 5
 
 
 async def test_those_who_may_register_hear_before_day_15_and_the_handler_before_60_and_90(office, services):
@@ -272,7 +272,7 @@ async def test_those_who_may_register_hear_before_day_15_and_the_handler_before_
 
     async def remind(day):
         async with open_session(services.sessions) as session:
-            count = await tell_of_due(session, services, now + timedelta(days=day))
+            count = await remind_of_due(session, services, now + timedelta(days=day))
         await office.system.run_jobs()
         return count
 

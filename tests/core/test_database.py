@@ -3,60 +3,60 @@
 import asyncio
 
 import pytest
-from sqlalchemy import exc
-from sqlalchemy.util import greenlet_spawn
+from psycopg_pool import PoolTimeout
+from sqlalchemy.exc import DBAPIError
 
-from server.core.database import _FairQueue, create_engine
+from server.core.database import AutocommitPool, create_engine, open_pool
 
 
-async def test_a_connection_goes_to_whoever_has_waited_longest(services):
-    engine = create_engine(services.settings.database_url, pool_size=1)
+async def test_connections_go_to_the_request_that_waited_longest(services):
     served: list[int] = []
+    url = services.settings.database_url
+    async with open_pool(url, size=1) as pool:
+        engine = create_engine(url, pool)
 
-    async def ask(number: int) -> None:
-        for _ in range(3):
-            async with engine.connect():
-                served.append(number)
-                await asyncio.sleep(0)
+        async def ask(number: int) -> None:
+            for _ in range(3):
+                async with engine.connect():
+                    served.append(number)
+                    await asyncio.sleep(0)
 
-    try:
         await asyncio.gather(*(ask(number) for number in range(3)))
-    finally:
-        await engine.dispose()
     assert served == [0, 1, 2] * 3
 
 
-@pytest.mark.parametrize("turns", range(6))
-async def test_a_newcomer_does_not_pass_those_who_wait(turns):
-    """It may ask in the very moment when two are free, the first who waited has one, and the second is only woken."""
-    queue = _FairQueue(3)
-    served: dict[str, int] = {}
-
-    async def ask(name: str) -> None:
-        served[name] = await greenlet_spawn(queue.get, block=True, timeout=5)
-
-    asking = [asyncio.create_task(ask(name)) for name in ("first", "second")]
-    await asyncio.sleep(0.01)
-    queue.put_nowait(1)
-    queue.put_nowait(2)
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    asking.append(asyncio.create_task(ask("newcomer")))
-    await asyncio.sleep(0.01)
-    queue.put_nowait(3)
-    await asyncio.gather(*asking)
-    assert served == {"first": 1, "second": 2, "newcomer": 3}
-
-
-async def test_whoever_waited_too_long_is_told_and_keeps_nobody_out(services):
-    engine = create_engine(services.settings.database_url, pool_size=1)
-    engine.pool._timeout = 0.05
-    try:
+async def test_a_request_that_waited_too_long_gets_an_error_and_blocks_no_later_one(services):
+    url = services.settings.database_url
+    async with open_pool(url, size=1) as pool:
+        pool.timeout = 0.05
+        engine = create_engine(url, pool)
         async with engine.connect():
-            with pytest.raises(exc.TimeoutError):
+            with pytest.raises(DBAPIError) as failure:
                 async with engine.connect():
                     pass
+            assert isinstance(failure.value.orig, PoolTimeout)
         async with engine.connect():
             pass
-    finally:
-        await engine.dispose()
+
+
+async def test_a_connection_that_breaks_is_replaced(services):
+    url = services.settings.database_url
+    async with open_pool(url, size=1, autocommit=True) as pool:
+        statements = AutocommitPool(pool)
+        (first,) = await statements.run("SELECT pg_backend_pid() AS pid", {})
+        await services.autocommit.run("SELECT pg_terminate_backend(%(pid)s)", {"pid": first.pid})
+        with pytest.raises(Exception, match=r"terminat|closed|lost"):
+            await statements.run("SELECT 1 AS x", {})
+        (second,) = await statements.run("SELECT pg_backend_pid() AS pid", {})
+        assert second.pid != first.pid
+
+
+async def test_a_connection_comes_back_without_its_transaction(services):
+    url = services.settings.database_url
+    async with open_pool(url, size=1) as pool:
+        engine = create_engine(url, pool)
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql("CREATE TEMP TABLE left_over (x int)")
+        async with engine.connect() as connection:
+            found = await connection.exec_driver_sql("SELECT to_regclass('left_over')")
+            assert found.scalar_one() is None

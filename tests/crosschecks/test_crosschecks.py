@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.crosschecks.batches import SOURCES
+from server.crosschecks.sources import SOURCES
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.crosschecks import CrossCheck
@@ -74,7 +74,7 @@ async def test_each_office_is_asked_and_answers(office, county):
 async def test_two_officers_at_once_ask_an_office_about_a_person_once(office, services, monkeypatch):
     await consenting(office)
     await office.person("town_officer")
-    with_both_waiting(monkeypatch, "server.crosschecks.batches._unasked")
+    with_both_waiting(monkeypatch, "server.crosschecks.batches._find_unasked_cases")
     answers = [answer for _, _, answer in await asyncio.gather(batch(office), batch(office))]
     assert sorted(one.status_code for one in answers) == [201, 409]
     async with services.sessions() as session:

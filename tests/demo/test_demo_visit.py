@@ -15,7 +15,7 @@ import pytest
 from server.demo import sign_ins, visit, walk
 from server.demo.visit import STEPS, run_demo_visit
 from server.devserver.processes import free_port
-from server.review.check_context import PhotoView
+from server.review.check_context import PhotoContext
 
 PROJECT = Path(__file__).resolve().parents[2]
 PHOTOS = PROJECT.parent / "shared" / "data" / "photos"
@@ -213,5 +213,5 @@ async def test_a_server_that_is_not_ready_or_not_ours_is_one_clear_line(monkeypa
     ],
 )
 def test_a_cameras_clock_without_a_zone_is_read_as_chinas(facts, taken_at, source):
-    photo = PhotoView(None, facts, [], 0)
+    photo = PhotoContext(None, facts, [], 0)
     assert (photo.taken_at and photo.taken_at.isoformat(), photo.taken_at_source) == (taken_at, source)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from media.fingerprint import distance
-from media.photo import examine
+from media.photo import read_photo_facts
 from media.renditions import make_renditions
 from server.demo.pictures import SCENES, draw_picture
 
@@ -26,7 +26,7 @@ def draw(scene="house_outside", seed=1, **changes):
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_each_scene_is_a_photo_with_the_facts_of_a_phone(scene):
-    facts = examine(draw(scene, size=(1600, 1200)))
+    facts = read_photo_facts(draw(scene, size=(1600, 1200)))
     assert (facts.media_type, facts.width, facts.height, facts.exif) == ("image/jpeg", 1600, 1200, "read")
     assert (facts.captured_at, facts.captured_at_source) == (AT, "offset")
     assert facts.captured_at.utcoffset() == timedelta(hours=8)
@@ -46,14 +46,14 @@ def test_no_two_pictures_look_reused():
     prints = []
     for scene, seed in itertools.product(SCENES, (1, 2)):
         picture = draw(scene, seed)
-        made = make_renditions(picture, examine(picture)).fingerprint
+        made = make_renditions(picture, read_photo_facts(picture)).fingerprint
         assert made.quality > 50
         prints.append(made.bits)
     assert min(distance(a, b) for a, b in itertools.combinations(prints, 2)) > 60
 
 
 def test_south_west_and_another_zone_are_written_too():
-    facts = examine(draw(latitude=-33.5, longitude=-70.25, captured_at=AT.astimezone(UTC)))
+    facts = read_photo_facts(draw(latitude=-33.5, longitude=-70.25, captured_at=AT.astimezone(UTC)))
     assert (facts.position.latitude, facts.position.longitude) == (-33.5, -70.25)
     assert facts.captured_at == AT
     assert facts.captured_at.utcoffset() == timedelta(0)

@@ -155,11 +155,11 @@ async def test_an_unused_refresh_token_ends_with_its_day(system, services, login
         (row,) = await session.scalars(select(RefreshToken))
     with pytest.raises(Problem) as raised:
         async with open_session(services.sessions) as session:
-            await devices.refresh(session, services, signed_in["refreshToken"], row.expires_at)
+            await devices.refresh_tokens(session, services, signed_in["refreshToken"], row.expires_at)
     assert raised.value.code == "auth.refresh_invalid"
     almost = row.expires_at - timedelta(seconds=1)
     async with open_session(services.sessions) as session:
-        told = await devices.refresh(session, services, signed_in["refreshToken"], almost)
+        told = await devices.refresh_tokens(session, services, signed_in["refreshToken"], almost)
     assert (told.device_id, device.ended_at) == (UUID(signed_in["deviceId"]), None)
 
 
@@ -168,12 +168,12 @@ async def test_a_lost_answer_is_believed_for_so_many_seconds_and_not_one_more(sy
     signed_in = (await sign_in(system, login)).json()
     used_at = utc_now()
     async with open_session(services.sessions) as session:
-        await devices.refresh(session, services, signed_in["refreshToken"], used_at)
+        await devices.refresh_tokens(session, services, signed_in["refreshToken"], used_at)
     then = used_at + timedelta(seconds=services.settings.refresh_grace_seconds + late_s)
     said = None
     try:
         async with open_session(services.sessions) as session:
-            await devices.refresh(session, services, signed_in["refreshToken"], then)
+            await devices.refresh_tokens(session, services, signed_in["refreshToken"], then)
     except Problem as problem:
         said = problem.code
     assert said == code
@@ -184,10 +184,14 @@ async def test_a_lost_answer_is_believed_from_the_first_use_on_and_no_repeat_mak
     first, grace = utc_now(), services.settings.refresh_grace_seconds
     for after_s in (0, grace - 1):
         async with open_session(services.sessions) as session:
-            await devices.refresh(session, services, signed_in["refreshToken"], first + timedelta(seconds=after_s))
+            await devices.refresh_tokens(
+                session, services, signed_in["refreshToken"], first + timedelta(seconds=after_s)
+            )
     with pytest.raises(Problem) as raised:
         async with open_session(services.sessions) as session:
-            await devices.refresh(session, services, signed_in["refreshToken"], first + timedelta(seconds=grace + 1))
+            await devices.refresh_tokens(
+                session, services, signed_in["refreshToken"], first + timedelta(seconds=grace + 1)
+            )
     assert raised.value.code == "auth.refresh_reused"
 
 

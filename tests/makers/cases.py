@@ -9,12 +9,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import delete, select, update
 
-from server.cases.deadlines import restore_deadlines
-from server.cases.transitions import move
+from server.cases.deadlines import backfill_deadlines
+from server.cases.transitions import apply_transition
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import utc_now
-from server.identity.devices import DeviceIntro, open_device
+from server.identity.devices import DeviceInfo, open_device
 from server.models.areas import AreaRule
 from server.models.cases import CaseDeadline, CaseFile
 from server.models.people import Resident, Staff, StaffRole
@@ -55,7 +55,7 @@ class Office:
         table, column = (Resident, Resident.wechat_openid) if resident else (Staff, Staff.login)
         async with open_session(self.services.sessions) as session:
             who = await session.scalar(select(table).where(column == login))
-            told = await open_device(session, self.services, who, DeviceIntro(label="test"), utc_now())
+            told = await open_device(session, self.services, who, DeviceInfo(label="test"), utc_now())
             body = msgspec.to_builtins(told)
         return Desk(self.system, body)
 
@@ -76,7 +76,7 @@ class Office:
         async with open_session(self.services.sessions) as session:
             case = await session.scalar(select(CaseFile).where(CaseFile.number == self.application.number))
             await session.execute(delete(CaseDeadline).where(CaseDeadline.case_id == case.id))
-            await restore_deadlines(session)
+            await backfill_deadlines(session)
             if changes:
                 await session.execute(update(CaseFile).where(CaseFile.id == case.id).values(**changes))
             return case.id
@@ -91,7 +91,7 @@ class Office:
         """What a job does when the thing that a case waits for has happened."""
         async with open_session(self.services.sessions) as session:
             case = await session.scalar(select(CaseFile).where(CaseFile.id == case_id).with_for_update())
-            assert await move(session, case, step, cause=f"test:{new_id()}", actor_id=None, at=utc_now())
+            assert await apply_transition(session, case, step, cause=f"test:{new_id()}", actor_id=None, at=utc_now())
 
 
 async def look(desk: Desk, case_id: UUID) -> Json:

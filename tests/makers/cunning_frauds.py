@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from server.core.location import Point, distance_m
 from server.models.review import Finding
-from server.policy.resolver import policy_values
+from server.policy.resolver import load_policy_values
 from tests.makers.frauds import HOUR, MINUTE, Fields, Lie, Told, start_fields
 from tests.makers.photos import make_scene
 from tests.makers.visits import MORNING, Ground
@@ -49,7 +49,7 @@ async def plant_tricks(ground: Ground, *, each: int, run_jobs: Callable[[], Any]
     """Plant each trick so many times, let every job run, and tell how many visits were doubted for it."""
     fields = await start_fields(ground, seed)
     async with ground.services.sessions() as session:
-        rules = await policy_values(session, ground.homes[0].area_code, MORNING.date())
+        rules = await load_policy_values(session, ground.homes[0].area_code, MORNING.date())
     visits = {trick.name: [one for _ in range(each) for one in await trick.plant(fields, rules)] for trick in TRICKS}
     await run_jobs()
     async with ground.services.sessions() as session:

@@ -24,7 +24,7 @@ from server.models.review import Finding, SpotCheck
 from server.models.visits import Visit
 from server.review.checks.registry import CHECKS
 from server.review.run_checks import check_visit
-from server.spotchecks.teams import Team, send_team
+from server.spotchecks.teams import Team, assign_team
 from tests.makers.visits import MORNING, Ground
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -489,7 +489,7 @@ async def _made_up_answers(fields: Fields) -> None:
             id=ground.staff["zhuyanhui"], name="", device_id=new_id(), grants=(Grant(Role.SUPERVISOR, "339901"),)
         )
         team = Team(staff_id=ground.staff[again], partner_id=ground.staff[other], due_on=MORNING.date())
-        assignment = await send_team(session, supervisor, check.id, team, MORNING)
+        assignment = await assign_team(session, supervisor, check.id, team, MORNING)
     told = {"author": again, "partner": other, "started_at": fields.free_day(), "answers": {"savings_fen": 2_000_000}}
     told |= {"kind": "spot_check", "checklist": "again_review_standard", "assignment_id": assignment}
     await fields.visit(home, Lie(told, frozenset()))

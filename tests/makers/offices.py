@@ -5,7 +5,7 @@ import io
 
 from openpyxl import Workbook, load_workbook
 
-from server.crosschecks.batches import SOURCES
+from server.crosschecks.sources import SOURCES
 
 
 def answer(

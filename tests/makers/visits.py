@@ -24,7 +24,7 @@ from server.models.households import Household
 from server.models.people import Device, Staff
 from server.models.review import Finding, ReviewItem
 from server.models.visits import Attestation, Visit, VisitInvestigator
-from server.photos.process import describe_looks
+from server.photos.process import describe_features
 from server.review.run_checks import check_visit
 
 # A working morning in China, far enough in the past that everything after it has happened too.
@@ -251,7 +251,7 @@ class Ground:
 
 def _looks(picture) -> dict[str, Any]:
     """What the examination of this picture would note of how it looks."""
-    return describe_looks(*fingerprints(picture))
+    return describe_features(*fingerprints(picture))
 
 
 def _signed(signatures, evidence) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from media.crops import lay_over, mirror
+from media.crops import align, mirror
 from media.fingerprint import distance, fingerprint, fingerprints
-from media.keypoints import BITS, KEY_BITS, MOST, find_marks, key_of
+from media.keypoints import BITS, KEY_BITS, MAX_KEYPOINTS, find_keypoints, index_key
 from tests.makers.photos import encode, make_scene
 
 NEAR = 31
@@ -35,7 +35,7 @@ def cut(image, left, top, right, bottom):
 
 
 def marks_of(image):
-    return find_marks(fingerprint(image).look, image.width / image.height)
+    return find_keypoints(fingerprint(image).look, image.width / image.height)
 
 
 def laid(one, other, *, is_mirrored=False):
@@ -48,7 +48,7 @@ def laid(one, other, *, is_mirrored=False):
         return None
     look = fingerprint(one).look
     ratios = ((one.width / one.height,), (other.width / other.height,))
-    return lay_over(
+    return align(
         mirror(look) if is_mirrored else look, fingerprint(other).look, ratios, (own.places[i], theirs.places[j])
     )
 
@@ -125,7 +125,7 @@ def test_a_look_up_tries_the_keys_that_a_changed_picture_has():
 
 def test_marks_mirrored_are_the_marks_of_the_mirrored_picture():
     marks, mirrored = marks_of(make_scene(3)), marks_of(ImageOps.mirror(make_scene(3)))
-    assert len(set(marks.mirrored().bits()) & set(mirrored.bits())) >= MOST - 4
+    assert len(set(marks.mirrored().bits()) & set(mirrored.bits())) >= MAX_KEYPOINTS - 4
     assert marks.mirrored().mirrored().bits() == marks.bits()
 
 
@@ -134,8 +134,8 @@ def test_a_picture_of_nothing_or_of_any_shape_has_few_marks_or_none_and_does_not
     blank = marks_of(Image.new("L", size, 128))
     assert blank.bits() == blank.keys() == blank.probes(8) == blank.mirrored().bits() == []
     noise = marks_of(Image.fromarray(np.random.default_rng(1).integers(0, 255, size[::-1], dtype=np.uint8)))
-    assert len(noise.keys()) <= MOST
-    assert [key_of(one) for one in noise.bits()] == noise.keys()
+    assert len(noise.keys()) <= MAX_KEYPOINTS
+    assert [index_key(one) for one in noise.bits()] == noise.keys()
 
 
 def screenshot(image, colour):

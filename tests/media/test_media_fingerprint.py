@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from media.fingerprint import BITS, distance, fingerprint
-from media.photo import examine
+from media.photo import read_photo_facts
 from media.renditions import make_renditions
 from tests.makers.photos import encode, make_picture, make_scene
 
@@ -59,7 +59,7 @@ def test_real_photos_of_different_places_are_far_apart(photo):
         "phone_12mp.jpg",
         "no_exif.jpg",
     )
-    prints = [make_renditions(photo(name), examine(photo(name))).fingerprint.bits for name in names]
+    prints = [make_renditions(photo(name), read_photo_facts(photo(name))).fingerprint.bits for name in names]
     assert min(distance(a, b) for a, b in itertools.combinations(prints, 2)) > 90
 
 
@@ -67,7 +67,7 @@ def test_one_scene_in_all_eight_orientations_is_near_itself(photo):
     prints = []
     for number in range(1, 9):
         path = photo(f"orientation_{number}.jpg")
-        prints.append(make_renditions(path, examine(path)).fingerprint.bits)
+        prints.append(make_renditions(path, read_photo_facts(path)).fingerprint.bits)
     # They differ by the number drawn on each and by eight separate compressions.
     assert max(distance(a, b) for a, b in itertools.combinations(prints, 2)) <= NEAR
 

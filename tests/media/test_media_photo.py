@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from media import refusals
 from media.limits import Limits
-from media.photo import PhotoFacts, examine
+from media.photo import PhotoFacts, read_photo_facts
 from media.renditions import make_renditions
 from tests.makers.photos import (
     encode,
@@ -32,7 +32,7 @@ def clock(*parts):
 
 def refusal_of(content, **limits):
     with pytest.raises(refusals.PhotoRefused) as refused:
-        examine(content, limits=Limits(**limits))
+        read_photo_facts(content, limits=Limits(**limits))
     assert refused.value.code in refusals.CODES
     return refused.value
 
@@ -53,7 +53,7 @@ def heic(image=None, **options):
 @pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
 def test_a_photo_is_known_by_its_content_whatever_its_name_says(kind, media_type):
     content = encode(make_picture(321, 203), kind)
-    facts = examine(content)
+    facts = read_photo_facts(content)
     assert (facts.media_type, facts.width, facts.height) == (media_type, 321, 203)
     assert facts.sha256 == hashlib.sha256(content).hexdigest()
     assert facts.size_bytes == len(content)
@@ -62,18 +62,18 @@ def test_a_photo_is_known_by_its_content_whatever_its_name_says(kind, media_type
 
 @pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 50}, {"exif": make_exif({0x010F: "Z"})}])
 def test_all_three_kinds_of_webp_tell_their_size(options):
-    facts = examine(encode(make_picture(333, 222), "WEBP", **options))
+    facts = read_photo_facts(encode(make_picture(333, 222), "WEBP", **options))
     assert (facts.width, facts.height) == (333, 222)
 
 
 def test_a_heic_is_taken():
-    facts = examine(heic())
+    facts = read_photo_facts(heic())
     assert (facts.media_type, facts.width, facts.height, facts.exif) == ("image/heic", 320, 240, "none")
 
 
 def test_a_progressive_and_a_grey_jpeg_are_taken():
-    assert examine(make_jpeg(progressive=True)).width == 900
-    assert examine(encode(make_picture().convert("L"))).width == 900
+    assert read_photo_facts(make_jpeg(progressive=True)).width == 900
+    assert read_photo_facts(encode(make_picture().convert("L"))).width == 900
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF"])
@@ -111,7 +111,7 @@ def test_an_empty_file_is_refused():
 def test_too_many_bytes_are_refused_without_reading_them():
     content = make_jpeg()
     size = len(content)
-    assert examine(content, limits=Limits(max_bytes=size)).size_bytes == size
+    assert read_photo_facts(content, limits=Limits(max_bytes=size)).size_bytes == size
     refused = refusal_of(content, max_bytes=size - 1)
     assert (refused.code, refused.facts) == (
         "photo.too_many_bytes",
@@ -121,7 +121,7 @@ def test_too_many_bytes_are_refused_without_reading_them():
 
 def test_too_many_pixels_are_refused_at_the_exact_limit():
     content = make_jpeg(300, 200)
-    assert examine(content, limits=Limits(max_pixels=60_000)).width == 300
+    assert read_photo_facts(content, limits=Limits(max_pixels=60_000)).width == 300
     refused = refusal_of(content, max_pixels=59_999)
     assert refused.code == "photo.too_many_pixels"
     assert (refused.facts["width"], refused.facts["height"]) == (300, 200)
@@ -169,7 +169,7 @@ def test_limits_above_what_pillow_takes_are_refused_when_set():
 def test_pillows_own_guards_stay_as_they_were():
     before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
     content = make_jpeg()
-    make_renditions(content, examine(content))
+    make_renditions(content, read_photo_facts(content))
     assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES) == (89_478_485, False)
 
 
@@ -192,7 +192,7 @@ def test_every_prefix_of_a_jpeg_is_refused_and_never_crashes():
 
 def test_what_a_phone_appends_after_the_picture_is_no_harm():
     content = make_jpeg() + b"MotionPhoto_Data" + bytes(5000)
-    facts = examine(content)
+    facts = read_photo_facts(content)
     assert make_renditions(content, facts).large.width == 900
 
 
@@ -200,10 +200,10 @@ def test_a_second_picture_in_a_jpeg_is_left_aside():
     out = io.BytesIO()
     make_picture().save(out, "MPO", save_all=True, append_images=[make_picture(seed=2)])
     content = out.getvalue()
-    facts = examine(content)
+    facts = read_photo_facts(content)
     assert (facts.media_type, facts.frames) == ("image/jpeg", 1)
     alone = make_jpeg()
-    assert make_renditions(content, facts).fingerprint == make_renditions(alone, examine(alone)).fingerprint
+    assert make_renditions(content, facts).fingerprint == make_renditions(alone, read_photo_facts(alone)).fingerprint
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
@@ -219,7 +219,7 @@ def test_garbage_inside_a_photo_is_refused_or_decoded_but_never_crashes(kind):
     for start in range(0, len(whole) - 24, max(1, len(whole) // 60)):
         content = whole[:start] + bytes([0xA5]) * 24 + whole[start + 24 :]
         try:
-            make_renditions(content, examine(content))
+            make_renditions(content, read_photo_facts(content))
         except refusals.PhotoRefused as refused:
             assert refused.code in refusals.CODES  # noqa: PT017  either outcome is right
 
@@ -228,7 +228,7 @@ def test_a_png_whose_pixels_are_garbage_is_broken():
     header = b"\x00\x00\x00\x40\x00\x00\x00\x30\x08\x02\x00\x00\x00"
     chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"garbage") + png_chunk(b"IEND", b"")
     content = b"\x89PNG\r\n\x1a\n" + chunks
-    facts = examine(content)
+    facts = read_photo_facts(content)
     with pytest.raises(refusals.PhotoRefused) as refused:
         make_renditions(content, facts)
     assert refused.value.code == "photo.broken"
@@ -251,7 +251,7 @@ ARE_WE = {
 
 
 def examine_with(**exif):
-    return examine(make_jpeg(64, 48, exif=make_exif(**exif)))
+    return read_photo_facts(make_jpeg(64, 48, exif=make_exif(**exif)))
 
 
 def test_time_with_offset_place_and_camera_are_facts():
@@ -331,14 +331,14 @@ def test_no_fix_nonsense_and_half_a_fix_are_no_position(gps):
 )
 def test_a_broken_exif_block_never_breaks_the_photo(block):
     content = with_app1(make_jpeg(), b"Exif\x00\x00" + block)
-    facts = examine(content)
+    facts = read_photo_facts(content)
     assert (facts.exif, facts.captured_at, facts.position) == ("broken", None, None)
     assert make_renditions(content, facts).large.width == 900
 
 
 def test_what_can_be_read_of_a_broken_block_is_kept():
     exif = make_exif({0x010F: "Zoufang"}, CAMERA).tobytes()
-    facts = examine(with_app1(make_jpeg(), exif[: exif.rindex(b"2026")]))
+    facts = read_photo_facts(with_app1(make_jpeg(), exif[: exif.rindex(b"2026")]))
     assert (facts.exif, facts.camera_make, facts.captured_at) == ("broken", "Zoufang", None)
 
 
@@ -349,7 +349,7 @@ def test_exif_cut_or_bent_at_any_byte_never_raises():
         bent = exif[:]
         bent[index] ^= 0xFF
         for block in (exif[:index], bent):
-            facts = examine(with_app1(jpeg, bytes(block)))
+            facts = read_photo_facts(with_app1(jpeg, bytes(block)))
             assert 1 <= facts.orientation <= 8
 
 
@@ -361,7 +361,7 @@ def test_exif_is_read_from_png_webp_and_heic_too():
         encode(picture, "WEBP", exif=exif),
         heic(exif=exif.tobytes()),
     ):
-        facts = examine(content)
+        facts = read_photo_facts(content)
         assert (facts.camera_make, facts.captured_at_source, facts.exif) == ("Zoufang", "offset", "read")
         assert facts.position.latitude == 26.1085
 
@@ -393,24 +393,24 @@ def test_an_orientation_that_does_not_exist_is_none(orientation):
 
 
 def test_a_photo_taken_in_italy_says_so(photo):
-    facts = examine(photo("gps_0010.jpg"))
+    facts = read_photo_facts(photo("gps_0010.jpg"))
     assert (round(facts.position.latitude, 3), round(facts.position.longitude, 3)) == (43.467, 11.885)
     assert (facts.camera_make, facts.camera_model) == ("NIKON", "COOLPIX P6000")
     assert facts.captured_local == clock(2008, 10, 22, 16, 28, 39)
 
 
 def test_a_phones_photo_says_when_with_its_zone(photo):
-    facts = examine(photo("phone_12mp.jpg"))
+    facts = read_photo_facts(photo("phone_12mp.jpg"))
     assert facts.captured_at == datetime(2022, 8, 14, 14, 12, 31, tzinfo=timezone(timedelta(hours=3)))
     assert (facts.width, facts.height, facts.camera_make) == (4608, 1976, "HMD Global")
 
 
 def test_a_phones_heic_is_read(photo):
-    facts = examine(photo("phone.heif"))
+    facts = read_photo_facts(photo("phone.heif"))
     assert (facts.media_type, facts.width, facts.height) == ("image/heic", 4608, 3456)
     assert round(facts.position.latitude, 3) == 40.663
 
 
 def test_photos_without_exif_are_fine(photo):
-    assert examine(photo("tiny_no_exif.jpg")).exif == "none"
-    assert examine(photo("no_exif.jpg")).software == "Adobe Photoshop CC (Macintosh)"
+    assert read_photo_facts(photo("tiny_no_exif.jpg")).exif == "none"
+    assert read_photo_facts(photo("no_exif.jpg")).software == "Adobe Photoshop CC (Macintosh)"

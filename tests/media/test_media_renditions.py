@@ -8,13 +8,13 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from media import refusals
-from media.photo import examine
+from media.photo import read_photo_facts
 from media.renditions import load_upright, make_renditions
 from tests.makers.photos import encode, make_exif, make_jpeg, make_picture
 
 
 def render(content):
-    return make_renditions(content, examine(content))
+    return make_renditions(content, read_photo_facts(content))
 
 
 def opened(rendition):
@@ -172,7 +172,7 @@ def test_a_heic_is_rendered():
 
 def test_a_large_jpeg_is_decoded_at_a_smaller_scale(monkeypatch):
     content = make_jpeg(4000, 3000)
-    facts = examine(content)
+    facts = read_photo_facts(content)
     seen = []
     load = Image.Image.load
     monkeypatch.setattr(Image.Image, "load", lambda self: seen.append(self.size) or load(self))
@@ -182,7 +182,7 @@ def test_a_large_jpeg_is_decoded_at_a_smaller_scale(monkeypatch):
 
 def test_a_photo_changed_since_it_was_examined_is_refused():
     content = make_jpeg(300, 200)
-    facts = examine(content)
+    facts = read_photo_facts(content)
     with pytest.raises(refusals.PhotoRefused) as refused:
         make_renditions(make_jpeg(3000, 2000), facts)
     assert refused.value.code == "photo.broken"

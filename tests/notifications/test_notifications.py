@@ -19,9 +19,9 @@ from server.models.households import Assignment, Caseload, Household, HouseholdM
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, ResidentBinding, Staff
 from server.notifications import dispatch, messages
-from server.notifications.dispatch import quiet_for
+from server.notifications.dispatch import compute_quiet_delay
 from server.notifications.wording import KINDS
-from server.workload.reminders import remind
+from server.workload.reminders import remind_of_due
 from tests.makers.cases import Office, done
 from tests.makers.visits import MORNING, Ground
 from tests.phones import Desk
@@ -241,7 +241,7 @@ async def test_a_token_that_wechat_refuses_sends_nothing_and_keeps_the_consent(s
     await tell(system, worker)
     notice = await only_notice(services)
     assert (notice.message, notice.message_why, wire.asked) == ("waiting", "busy -1", 0)
-    await messages.send(services, notice_id=str(notice.id))
+    await messages.send_message(services, notice_id=str(notice.id))
     notice = await only_notice(services)
     assert (notice.message, wire.asked) == ("parked", 0)
     assert await left(services) == 1
@@ -260,7 +260,7 @@ async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
             await session.execute(update(Staff).where(Staff.id == worker.id).values(**change))
             latest = await session.scalar(select(Notice.id).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(1))
         monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
-        await messages.send(services, notice_id=str(latest))
+        await messages.send_message(services, notice_id=str(latest))
         async with open_session(services.sessions) as session:
             assert (await session.get_one(Notice, latest)).message == "none"
             restored = {"wechat_openid": openid_of("linhexi"), "disabled_at": None}
@@ -280,7 +280,7 @@ async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
     async with open_session(services.sessions) as session:
         await session.execute(update(AreaRule).where(AreaRule.key == "notice.template.assigned").values(value=none))
     monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
-    await messages.send(services, notice_id=str((await only_notice(services)).id))
+    await messages.send_message(services, notice_id=str((await only_notice(services)).id))
     assert (await only_notice(services)).message == "none"
     assert (await left(services), wire.asked) == (1, 0)
 
@@ -345,7 +345,7 @@ async def test_a_busy_wechat_is_asked_again_later_with_the_same_consent(system, 
         notice = await only_notice(services)
         assert (notice.message, notice.tries) == ("waiting", expected)
         assert await due_in_minutes(services) == messages.BACKOFF_MIN[expected - 1]
-        await messages.send(services, notice_id=str(notice.id))
+        await messages.send_message(services, notice_id=str(notice.id))
     assert (await only_notice(services)).message == "sent"
     assert len(await wire.messages()) == 1
 
@@ -367,7 +367,7 @@ async def test_a_wechat_that_stays_busy_is_given_up(system, services, worker, wi
     await tell(system, worker)
     notice = await only_notice(services)
     for _ in range(tries - 1):
-        await messages.send(services, notice_id=str(notice.id))
+        await messages.send_message(services, notice_id=str(notice.id))
     notice = await only_notice(services)
     assert (notice.message, notice.message_why, wire.asked) == ("parked", "busy -1", tries)
     assert await left(services) == 1
@@ -400,7 +400,7 @@ async def test_without_an_answer_nobody_knows_and_it_is_not_said_again(system, s
     await tell(system, worker)
     notice = await only_notice(services)
     assert notice.message == "unsure"
-    await messages.send(services, notice_id=str(notice.id))
+    await messages.send_message(services, notice_id=str(notice.id))
     assert wire.asked == 1
     assert await left(services) == 0
 
@@ -412,7 +412,7 @@ async def test_a_worker_killed_while_asking_does_not_ask_again(system, services,
     async with open_session(services.sessions) as session:
         await session.execute(update(Notice).values(message="sending"))
     notice = await only_notice(services)
-    await messages.send(services, notice_id=str(notice.id))
+    await messages.send_message(services, notice_id=str(notice.id))
     notice = await only_notice(services)
     assert (notice.message, notice.message_why, wire.asked) == ("unsure", "interrupted", 1)
 
@@ -426,11 +426,11 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
     assert (await worker.http.get("/field/v1/notices")).json()["unread"] == 1
     assert wire.asked == 0
     notice = await only_notice(services)
-    await messages.send(services, notice_id=str(notice.id))
+    await messages.send_message(services, notice_id=str(notice.id))
     assert (notice.message, wire.asked) == ("waiting", 0)
     assert await due_in_minutes(services) == 8 * 60 + 30
     monkeypatch.setattr(messages, "utc_now", lambda: night + timedelta(hours=8, minutes=31))
-    await messages.send(services, notice_id=str(notice.id))
+    await messages.send_message(services, notice_id=str(notice.id))
     assert wire.asked == 1
 
 
@@ -448,11 +448,11 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
     ],
 )
 def test_quiet_hours_are_chinas_and_end_at_their_hour(hours, at, wait):
-    assert quiet_for(hours, at) == wait
+    assert compute_quiet_delay(hours, at) == wait
 
 
 def test_what_a_message_says_fits_wechats_field():
-    assert [kind for kind, told in KINDS.items() if len(told.what) > messages.LONGEST_THING] == []
+    assert [kind for kind, told in KINDS.items() if len(told.what) > messages.MAX_THING_LENGTH] == []
 
 
 async def test_ones_own_notices_are_listed_by_page_and_read(system, services, worker, desk):
@@ -506,7 +506,7 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
         await session.execute(gone)
     for _ in range(2):
         async with open_session(services.sessions) as session:
-            assert await remind(session, on) >= 1
+            assert await remind_of_due(session, on) >= 1
         await system.run_jobs()
     tomorrow = [
         one for one in (await worker.http.get("/field/v1/notices")).json()["items"] if one["kind"] == "due_tomorrow"

@@ -10,8 +10,8 @@ from server.models.areas import AreaRule
 from server.models.audit import AuditEntry
 from server.models.people import StaffRole
 from server.models.review import Finding
-from server.policy.resolver import policy_values
-from server.policy.schemas import KINDS, kind_of, refusal
+from server.policy.resolver import load_policy_values
+from server.policy.schemas import SETTING_TYPES, find_setting_type, validate_value
 from server.review.checks.registry import CHECKS as FINDINGS
 from tests.makers.visits import MORNING, Ground
 
@@ -120,7 +120,7 @@ async def test_a_rule_nobody_reads_and_a_finding_nobody_finds_are_unknown(admin)
 async def test_a_findings_severity_is_a_rule_too(admin, services):
     assert (await write(admin, "finding.visit.too_short", "off")).status_code == 201
     async with services.sessions() as session:
-        rules = await policy_values(session, COUNTY, date(2026, 11, 1), ["finding.visit.too_short"])
+        rules = await load_policy_values(session, COUNTY, date(2026, 11, 1), ["finding.visit.too_short"])
     assert rules == {"finding.visit.too_short": "off"}
 
 
@@ -129,10 +129,12 @@ async def test_every_rule_there_is_can_be_written_and_what_is_written_fits(servi
     codes = {one.code for one in FINDINGS}
     async with services.sessions() as session:
         rows = (await session.execute(select(AreaRule.key, AreaRule.value))).all()
-    assert [key for key, _ in rows if kind_of(key, codes) is None] == []
+    assert [key for key, _ in rows if find_setting_type(key, codes) is None] == []
     assert [
-        (key, refusal(kind_of(key, codes), value)) for key, value in rows if refusal(kind_of(key, codes), value)
+        (key, validate_value(find_setting_type(key, codes), value))
+        for key, value in rows
+        if validate_value(find_setting_type(key, codes), value)
     ] == []
     kinds = {one["key"]: one["form"] for one in (await admin.http.get(f"{SETTINGS}/kinds")).json()}
-    assert kinds.keys() >= KINDS.keys()
+    assert kinds.keys() >= SETTING_TYPES.keys()
     assert kinds["visit.shortest_min"] == {"type": "integer", "minimum": 0, "maximum": 1440}

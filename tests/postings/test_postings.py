@@ -14,7 +14,7 @@ from server.core.working_days import day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.postings import Objection, Posting, PostingEntry
-from server.postings.postings import take_down
+from server.postings.postings import end_due_postings
 from tests.makers.cases import VILLAGE, calculated, done, look, refused, step, with_both_waiting
 from tests.pdf import words
 from tests.phones import tiny_photo
@@ -76,7 +76,7 @@ async def end(office, posting_id):
     async with open_session(office.services.sessions) as session:
         ends = await session.scalar(select(Posting.ends_on).where(Posting.id == posting_id))
     async with open_session(office.services.sessions) as session:
-        await take_down(session, datetime(ends.year, ends.month, ends.day, 16, 1, tzinfo=UTC))
+        await end_due_postings(session, datetime(ends.year, ends.month, ends.day, 16, 1, tzinfo=UTC))
     await office.system.run_jobs()
 
 
@@ -105,8 +105,8 @@ async def test_it_hangs_seven_days_and_is_gone_with_the_eighth(office, services)
         assert one.ends_on - one.starts_on == timedelta(days=7)
         last_evening = datetime(one.ends_on.year, one.ends_on.month, one.ends_on.day, 15, 59, tzinfo=UTC)
     async with open_session(services.sessions) as session:
-        assert await take_down(session, last_evening) == 0
-        assert await take_down(session, last_evening + timedelta(minutes=2)) == 1
+        assert await end_due_postings(session, last_evening) == 0
+        assert await end_due_postings(session, last_evening + timedelta(minutes=2)) == 1
     await office.system.run_jobs()
     gone, never = await read(office, posting["key"]), await read(office, "x" * 43)
     assert (gone.status_code, gone.json()["code"]) == (404, "thing.not_found")
@@ -140,7 +140,7 @@ async def test_a_case_somebody_objects_to_is_not_sent_on_with_the_list(office, s
     await object_to(office, posting["key"])
     async with open_session(services.sessions) as session:
         ends = await session.scalar(select(Posting.ends_on))
-        assert await take_down(session, datetime(ends.year, ends.month, ends.day, 16, 1, tzinfo=UTC)) == 1
+        assert await end_due_postings(session, datetime(ends.year, ends.month, ends.day, 16, 1, tzinfo=UTC)) == 1
     async with services.sessions() as session:
         waiting = set(await session.scalars(text("SELECT task_name FROM procrastinate_jobs WHERE status = 'todo'")))
     assert "cases.objection_made" in waiting
@@ -411,7 +411,7 @@ def draft_day():
 async def test_two_officers_at_once_list_a_case_once(office, services, monkeypatch):
     await to_posting(office)
     town = await office.person("town_officer")
-    with_both_waiting(monkeypatch, "server.postings.postings._waiting")
+    with_both_waiting(monkeypatch, "server.postings.postings._lock_waiting_cases")
     bodies = [{"id": str(new_id()), "areaCode": VILLAGE, "round": 1} for _ in range(2)]
     answers = await asyncio.gather(*(town.http.post("/desk/v1/postings", json=one) for one in bodies))
     assert sorted(one.status_code for one in answers) == [201, 409]

@@ -10,8 +10,7 @@ from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.tokens import utc_now
 from server.models.cases import CaseEvent, CaseFile
-from server.residents.public_status import ANSWER_AFTER_S, LookUp
-from server.residents.public_status import look_up as look_up_case
+from server.residents.public_status import ANSWER_AFTER_S, LookUp, find_public_case
 
 
 async def look_up(system, number, ending):
@@ -69,6 +68,6 @@ async def test_guessing_an_ending_is_braked_for_the_number_and_for_the_address(s
     # Who comes from elsewhere is let in, but not to the number that was guessed at.
     told = [LookUp(application_number=one.application_number, id_ending=one.id_number[-4:]) for one in (first, second)]
     with pytest.raises(Problem) as raised:
-        await look_up_case(services, told[0], address="203.0.113.9", now=utc_now())
+        await find_public_case(services, told[0], address="203.0.113.9", now=utc_now())
     assert raised.value.code == "request.rate_limited"
-    assert (await look_up_case(services, told[1], address="203.0.113.9", now=utc_now())).state_zh
+    assert (await find_public_case(services, told[1], address="203.0.113.9", now=utc_now())).state_zh

@@ -15,13 +15,14 @@ from server.core.ids import new_id
 from server.core.tokens import utc_now
 from server.models.areas import AreaRule
 from server.models.people import Device, Resident, ResidentBinding, Staff
-from server.models.review import SEEN_MARK, Finding, SeenPhoto
+from server.models.review import SEEN_KEYPOINT, Finding, SeenPhoto
 from server.models.visits import Visit
-from server.photos.near_duplicates import fill_in_marks, find_alike
-from server.review.check_context import load_check_context
+from server.photos.near_duplicates import backfill_keypoints, find_by_fingerprint
 from server.review.checks import presence, registry
-from server.review.checks.registry import CHECKS, Check, reads_photos, sentence
-from server.review.run_checks import check_visit, check_visit_again, on_rule_changed
+from server.review.checks.registry import CHECKS, Check, reads_photos, render_finding
+from server.review.context_queries import load_check_context
+from server.review.rechecks import on_setting_changed
+from server.review.run_checks import check_visit, recheck_visit
 from tests.households.test_proposals import make_proposal
 from tests.makers.photos import make_scene
 from tests.makers.visits import MORNING
@@ -158,7 +159,7 @@ async def test_the_same_coordinates_in_two_homes_mark_both_visits(ground, system
     assert await ground.codes(one) == ["visit.same_coordinates"]
     facts = (await ground.findings(two))[0].facts
     assert facts == {"moment": "start", "hoursApart": 48.0, "visitId": str(one), "otherHousehold": True}
-    assert "2 days apart" in sentence("visit.same_coordinates", facts)["en"]
+    assert "2 days apart" in render_finding("visit.same_coordinates", facts)["en"]
 
 
 async def test_a_fix_that_wechat_repeats_within_half_a_minute_is_no_doubt(ground):
@@ -381,7 +382,7 @@ async def test_a_picture_changed_or_framed_is_found_whichever_was_first(
     assert facts["bits"] <= facts["limitBits"] == (23 if changes != ["none"] else 31)
     assert facts["changes"] == changes
     assert facts.get("shownPercent") == (None if shown_percent is None else pytest.approx(shown_percent, abs=2))
-    told = sentence("photo.near_duplicate", facts)
+    told = render_finding("photo.near_duplicate", facts)
     words = {"cut": "裁剪", "mirrored": "镜像翻转", "turned": "旋转", "none": "无"}
     assert f"改动：{'、'.join(words[one] for one in changes)}；" in told["zh"]
     assert f"changed: {', '.join('nothing' if one == 'none' else one for one in changes)};" in told["en"]
@@ -413,16 +414,16 @@ async def test_marks_of_photos_from_before_they_were_kept_are_filled_in(ground):
     scene = make_scene(5)
     one = await ground.examined(0, photos=[{"picture": scene}, {}])
     async with open_session(ground.services.sessions) as session:
-        await session.execute(delete(SEEN_MARK))
+        await session.execute(delete(SEEN_KEYPOINT))
     heard = []
     for _ in range(2):
-        await fill_in_marks(ground.services, lambda done, total: heard.append((done, total)))
+        await backfill_keypoints(ground.services, lambda done, total: heard.append((done, total)))
     assert heard == [(0, 1), (1, 1), (0, 0)]
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"picture": ImageOps.mirror(scene)}, {}])
     assert await ground.codes(two) == ["photo.near_duplicate"]
     async with open_session(ground.services.sessions) as session:
         await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == one))
-        kept = await session.execute(select(SEEN_MARK.c.evidence_id).distinct())
+        kept = await session.execute(select(SEEN_KEYPOINT.c.evidence_id).distinct())
         assert len(kept.all()) == 1  # of the other visit's: marks go with their photo
 
 
@@ -454,7 +455,7 @@ async def test_the_look_up_finds_all_that_a_scan_finds(ground, limit):
     others = ["".join("10"[int(bit)] if n in places else bit for n, bit in enumerate(mine)) for places in changed]
     await ground.examined(0, photos=[{"bits": one} for one in others])
     async with ground.services.sessions() as session:
-        found = await find_alike(session, ground.homes[0].area_code[:6], mine, limit)
+        found = await find_by_fingerprint(session, ground.homes[0].area_code[:6], mine, limit)
     assert [one.bits for one in found] == [len(places) for places in changed if len(places) <= limit]
 
 
@@ -480,7 +481,7 @@ async def test_examining_again_changes_nothing_where_nothing_changed(ground):
 async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the_old(ground, system, desk):
     visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
     await _set_rule(ground, "visit.shortest_min", 4)
-    await on_rule_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-01-01")
+    await on_setting_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-01-01")
     await system.run_jobs()
     assert await ground.codes(visit) == ["visit.clock_off"]
     assert (await ground.item(visit)).finding_codes == ["visit.clock_off"]
@@ -519,7 +520,7 @@ async def test_a_home_whose_place_was_registered_wrongly_accuses_nobody_once_it_
 async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system):
     visit = await ground.examined(minutes=5)
     await _set_rule(ground, "visit.shortest_min", 4, since=date(2026, 12, 1))
-    await on_rule_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-12-01")
+    await on_setting_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-12-01")
     await system.run_jobs()
     assert await ground.codes(visit) == ["visit.too_short"]
 
@@ -528,7 +529,7 @@ async def test_an_office_may_make_a_doubt_graver_or_silence_it(ground):
     visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
     await _set_rule(ground, "finding.visit.too_short", "critical")
     await _set_rule(ground, "finding.visit.clock_off", "off")
-    await check_visit_again(ground.services, visit_id=str(visit))
+    await recheck_visit(ground.services, visit_id=str(visit))
     assert [(one.code, one.severity) for one in await ground.findings(visit)] == [("visit.too_short", "critical")]
     assert (await ground.item(visit)).priority == 25
 
@@ -543,9 +544,9 @@ async def _set_rule(ground, key, value, since=date(2026, 1, 1)):
 
 @pytest.mark.parametrize("rule", CHECKS, ids=lambda rule: rule.code)
 def test_each_row_declares_the_settings_that_its_function_reads(rule):
-    read = set(re.findall(r'view\.rule\("([^"]+)"\)', inspect.getsource(rule.find)))
+    read = set(re.findall(r'context\.setting\("([^"]+)"\)', inspect.getsource(rule.find)))
     assert read <= set(rule.settings)
-    assert set(registry.codes_reading(f"finding.{rule.code}")) == {rule.code}
+    assert set(registry.codes_using_setting(f"finding.{rule.code}")) == {rule.code}
 
 
 def test_the_rule_that_the_architecture_shows_as_an_example_is_the_rule():
@@ -595,10 +596,10 @@ def _asks_for_photos(rule, view):
     ],
 )
 def test_a_sentence_reads_well_at_either_extreme(code, facts, zh, en):
-    told = sentence(code, facts)
+    told = render_finding(code, facts)
     assert zh in told["zh"]
     assert en in told["en"]
 
 
 def test_a_finding_of_a_rule_that_is_no_more_still_shows_its_code():
-    assert sentence("visit.of_before", {}) == {"zh": "visit.of_before", "en": "visit.of_before"}
+    assert render_finding("visit.of_before", {}) == {"zh": "visit.of_before", "en": "visit.of_before"}

@@ -19,7 +19,7 @@ from server.models.people import StaffRole
 from server.models.review import Decision
 from server.models.visits import Visit
 from server.review.run_checks import check_visit
-from server.review.tallies import fold_months, tally
+from server.review.tallies import fold_months, update_tallies
 from tests.makers.visits import MORNING
 from tests.review.test_queue import claim, decide
 
@@ -41,7 +41,7 @@ async def judged(ground, desk):
             await session.execute(
                 update(Decision).where(Decision.visit_id == visit).values(decided_at=received + timedelta(hours=hours))
             )
-            await tally(session, [visit])
+            await update_tallies(session, [visit])
     return visits
 
 

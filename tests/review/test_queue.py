@@ -16,7 +16,9 @@ from server.models.evidence import Evidence
 from server.models.people import Staff, StaffRole
 from server.models.review import Decision, QueueCount, ReviewItem, SpotCheck
 from server.models.visits import Visit, VisitInvestigator
-from server.review.run_checks import check_visit, fold, on_rule_changed
+from server.review.rechecks import on_setting_changed
+from server.review.run_checks import check_visit
+from server.review.tallies import fold_tallies
 from tests.makers.visits import MORNING
 
 QUEUE = "/desk/v1/queue"
@@ -101,7 +103,7 @@ async def test_counts_that_are_kept_are_what_counting_gives_whatever_happened(gr
         assert (await ask(finding="visit.too_short"))["waiting"] == 1
         assert (await ask(severity="notice", kind="review", area="339901"))["claimed"] == 1
         assert (await ask(kind="intake"))["oldestEnteredAt"] is None
-        await fold(ground.services)
+        await fold_tallies(ground.services)
     async with ground.services.sessions() as session:
         assert await session.scalar(select(func.sum(QueueCount.items))) == 7
 
@@ -124,7 +126,9 @@ async def test_a_finding_counts_as_days_of_waiting_and_so_nothing_waits_for_ever
                 source="test",
             )
         )
-    await on_rule_changed(ground.services, key="review.finding_days", area_code="339901", effective_from="2026-01-01")
+    await on_setting_changed(
+        ground.services, key="review.finding_days", area_code="339901", effective_from="2026-01-01"
+    )
     await system.run_jobs()
     assert shown(await desk.http.get(QUEUE)) == [short, plain]
     assert await ground.codes(short) == ["visit.too_short"]

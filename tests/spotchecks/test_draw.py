@@ -9,7 +9,7 @@ import pytest
 from server.checklists.shipped import load_shipped
 from server.checklists.template import questions_of
 from server.core.paths import ROOT
-from server.spotchecks.comparison import compare
+from server.spotchecks.comparison import compare_answers
 from server.spotchecks.draw import (
     Design,
     PlanFile,
@@ -17,11 +17,11 @@ from server.spotchecks.draw import (
     Unit,
     draw,
     population_sha256,
-    print_draw,
     read_plan,
-    share_of,
+    render_draw,
+    stratum_sample_size,
 )
-from server.spotchecks.sample_size import sample_size, seen_error
+from server.spotchecks.sample_size import margin_of_error, sample_size
 
 
 def units(count, **changes):
@@ -64,7 +64,7 @@ def test_the_order_of_the_population_and_the_process_do_not_matter(tmp_path):
     elsewhere = {"PATH": "", "LC_ALL": "C", "TZ": "America/New_York", "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-m", "server", "draw", "--plan", str(path), "--seed", "双色球 11"]
     printed = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=elsewhere, check=True)
-    assert printed.stdout.splitlines() == list(print_draw(plan, "双色球 11"))
+    assert printed.stdout.splitlines() == list(render_draw(plan, "双色球 11"))
     assert population_sha256(plan) in printed.stdout
 
 
@@ -91,11 +91,11 @@ def test_whole_populations_come_first_then_quotas_then_a_share_of_each_stratum()
 
 def test_a_small_stratum_still_gets_its_least_and_never_more_than_it_has():
     design = Design(share_percent=1, least_per_stratum=5)
-    assert [share_of(design, count) for count in (3, 100, 1000)] == [3, 5, 10]
-    assert share_of(Design(share_percent=10), 30) == 3
-    assert share_of(Design(share_percent=10), 31) == 4
-    assert share_of(Design(share_percent=2.2), 1500) == 33  # 34 by floats
-    assert share_of(Design(share_percent=0), 30) == 0
+    assert [stratum_sample_size(design, count) for count in (3, 100, 1000)] == [3, 5, 10]
+    assert stratum_sample_size(Design(share_percent=10), 30) == 3
+    assert stratum_sample_size(Design(share_percent=10), 31) == 4
+    assert stratum_sample_size(Design(share_percent=2.2), 1500) == 33  # 34 by floats
+    assert stratum_sample_size(Design(share_percent=0), 30) == 0
 
 
 def test_what_stands_in_two_whole_populations_is_drawn_once_and_for_the_first_reason():
@@ -156,17 +156,17 @@ def test_the_sample_size_of_a_finite_population(population, error, expected, sam
 def test_the_error_that_a_sample_sees_is_the_one_it_was_sized_for():
     for population in (500, 23_626):
         size = sample_size(population, error=0.05, confidence=0.95)
-        assert 0.0495 < seen_error(population, size, confidence=0.95) <= 0.0501
-    assert seen_error(10, 10, confidence=0.95) == 0
-    assert seen_error(10, 0, confidence=0.95) == 1
-    assert seen_error(100_000, 1, confidence=0.999) == 1
+        assert 0.0495 < margin_of_error(population, size, confidence=0.95) <= 0.0501
+    assert margin_of_error(10, 10, confidence=0.95) == 0
+    assert margin_of_error(10, 0, confidence=0.95) == 1
+    assert margin_of_error(100_000, 1, confidence=0.999) == 1
 
 
 REVIEW = next(one for one in load_shipped() if one.kind == "review")
 
 
 def differing(first, second):
-    return [one.question for one in compare(REVIEW, first, second) if not one.agrees]
+    return [one.question for one in compare_answers(REVIEW, first, second) if not one.agrees]
 
 
 def test_tolerances_are_the_checklists_own_and_the_larger_counts():
@@ -187,9 +187,9 @@ def test_what_two_honest_teams_never_give_alike_is_not_compared():
     kinds = {one.id: one.kind for one in questions_of(REVIEW)}
     pictures = [one for one, kind in kinds.items() if kind in {"photo", "signature", "geopoint"}]
     assert {kinds[one] for one in pictures} >= {"photo", "signature"}
-    assert compare(REVIEW, dict.fromkeys(pictures, ("a",)), dict.fromkeys(pictures, ("b",))) == []
+    assert compare_answers(REVIEW, dict.fromkeys(pictures, ("a",)), dict.fromkeys(pictures, ("b",))) == []
     ill = [{"members": [{"memberId": "a", "illness": words}]} for words in ("腰痛", "腰不好")]
-    assert compare(REVIEW, *ill) == []
+    assert compare_answers(REVIEW, *ill) == []
 
 
 def test_incomes_of_one_kind_are_summed_and_reckoned_a_month():
@@ -198,9 +198,9 @@ def test_incomes_of_one_kind_are_summed_and_reckoned_a_month():
 
     rows = [row(1_200_000, "2025-11", "2026-10"), row(50_000, "2026-03", "2026-03")]
     other = [row(None, "2026-01", "2026-02", declared=180_000), row(0, "2026-01", "2026-01", declared=99_000)]
-    assert [(one.question, one.first, one.second) for one in compare(REVIEW, {"income": rows}, {"income": other})] == [
-        ("income.wages", 150_000, 90_000)
-    ]
+    assert [
+        (one.question, one.first, one.second) for one in compare_answers(REVIEW, {"income": rows}, {"income": other})
+    ] == [("income.wages", 150_000, 90_000)]
 
 
 def test_members_are_compared_one_by_one_and_incomes_a_month():
@@ -211,7 +211,7 @@ def test_members_are_compared_one_by_one_and_incomes_a_month():
         ]
     }
     second = {"members": [{"memberId": "a", "health": "healthy", "monthly_earnings_fen": 190_000}]}
-    compared = compare(REVIEW, first, second)
+    compared = compare_answers(REVIEW, first, second)
     assert [(one.question, one.member_id, one.agrees) for one in compared] == [
         ("members.health", "a", True),
         ("members.monthly_earnings_fen", "a", False),

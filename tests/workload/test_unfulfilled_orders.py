@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from server.cases.transitions import move
+from server.cases.transitions import apply_transition
 from server.checklists.publishing import publish
 from server.checklists.shipped import load_shipped
 from server.core.database import open_session
@@ -16,7 +16,7 @@ from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff
 from server.models.workload import BlockedVisit, DayPlanStop
-from server.workload.schedule import schedule
+from server.workload.schedule import schedule_reviews
 from tests.makers.cases import VILLAGE, Office, done
 from tests.workload.test_workload import run
 
@@ -53,7 +53,7 @@ async def test_whoever_ordered_it_and_the_administrators_hear_of_it_and_it_goes_
     async with open_session(system.services.sessions) as session:
         case = await session.get_one(CaseFile, case_id)
         await session.execute(delete(Assignment).where(Assignment.case_id == case_id))
-        await move(session, case, "accepted", cause="test", actor_id=town.id, at=utc_now())
+        await apply_transition(session, case, "accepted", cause="test", actor_id=town.id, at=utc_now())
     await system.run_jobs()
     async with system.services.sessions() as session:
         name = (await session.get_one(Staff, town.id)).name
@@ -195,7 +195,7 @@ async def test_a_home_that_changes_hands_and_a_day_that_passed_are_planned_anew(
     assert third in {staff for home, staff, _ in await planned_for(services, homes[:1])}
     after_all = max(day for _, _, day in before) + timedelta(days=30)
     async with open_session(services.sessions) as session:
-        await schedule(session, "339901", datetime.combine(after_all, datetime.min.time(), tzinfo=UTC))
+        await schedule_reviews(session, "339901", datetime.combine(after_all, datetime.min.time(), tzinfo=UTC))
     kept = [one for one in await planned_for(services, homes[1:]) if one[1] == other]
     assert kept
     assert min(day for _, _, day in kept) >= after_all

@@ -16,18 +16,18 @@ from server.models.areas import AreaRule
 from server.models.households import Assignment, Household
 from server.models.people import Staff
 from server.models.workload import DayPlanStop
-from server.workload.route_planning import Habit, plan_rounds
-from server.workload.schedule import Home, add_months, due_days, schedule
+from server.workload.route_planning import VisitPace, plan_rounds
+from server.workload.schedule import HouseholdReview, add_months, compute_due_dates, schedule_reviews
 
 TODAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
 MONTHS = {"A": 12, "B": 12, "C": 6}
 DAY = timedelta(days=1)
-HABIT = Habit(per_day=6, round_days=14)
+HABIT = VisitPace(per_day=6, round_days=14)
 
 
 def homes(count, class_="C", last=None):
-    return [Home(new_id(), class_, last) for _ in range(count)]
+    return [HouseholdReview(new_id(), class_, last) for _ in range(count)]
 
 
 def test_a_home_is_due_its_interval_after_the_last_visit_and_never_in_the_past():
@@ -36,7 +36,7 @@ def test_a_home_is_due_its_interval_after_the_last_visit_and_never_in_the_past()
         ("C", date(2026, 8, 31), date(2027, 2, 28)),
         ("C", date(2020, 1, 1), TODAY),
     ):
-        assert due_days("339901001001", homes(1, class_, last), MONTHS, 6, TODAY)[0][1] == due
+        assert compute_due_dates("339901001001", homes(1, class_, last), MONTHS, 6, TODAY)[0][1] == due
 
 
 def test_the_last_day_of_a_month_stays_the_last_day():
@@ -45,14 +45,14 @@ def test_the_last_day_of_a_month_stays_the_last_day():
 
 
 def test_homes_never_visited_are_spread_over_the_whole_cycle_in_groups_and_the_same_every_night():
-    due = [on for n in range(100) for _, on in due_days(f"village{n}", homes(12), MONTHS, 6, TODAY)]
+    due = [on for n in range(100) for _, on in compute_due_dates(f"village{n}", homes(12), MONTHS, 6, TODAY)]
     assert min(due) >= TODAY
     assert max(due) < TODAY + 183 * DAY
     by_month = Counter((on - TODAY).days // 30 for on in due)
     assert min(by_month[n] for n in range(6)) > 100  # of 1,200 in six months
     assert all(count % 6 == 0 for count in Counter(due).values())
     one = homes(12)
-    tonight, tomorrow = (due_days("village", one, MONTHS, 6, TODAY + n * DAY) for n in (0, 1))
+    tonight, tomorrow = (compute_due_dates("village", one, MONTHS, 6, TODAY + n * DAY) for n in (0, 1))
     assert all(a in {b, TODAY} for (_, a), (_, b) in zip(tonight, tomorrow, strict=True))
 
 
@@ -76,7 +76,7 @@ def test_an_overdue_round_gets_the_next_working_day_and_a_decreed_holiday_is_non
 def test_homes_whose_days_lie_far_apart_share_no_round():
     near, far = homes(2)
     due = [(near, TODAY + 20 * DAY), (far, TODAY + 50 * DAY)]
-    by_days = {days: plan_rounds(due, Habit(6, days), TODAY, {}) for days in (14, 29, 30)}
+    by_days = {days: plan_rounds(due, VisitPace(6, days), TODAY, {}) for days in (14, 29, 30)}
     assert {days: [len(one.visits) for one in rounds] for days, rounds in by_days.items()} == {
         14: [1, 1],
         29: [1, 1],
@@ -89,7 +89,7 @@ def test_homes_whose_days_lie_far_apart_share_no_round():
 
 async def run(services, now=NOW):
     async with open_session(services.sessions) as session:
-        return await schedule(session, "339901", now)
+        return await schedule_reviews(session, "339901", now)
 
 
 async def test_a_night_writes_each_due_review_once_and_plans_its_day(services, system):

@@ -1,6 +1,6 @@
-"""The doubts themselves: each function looks at one visit and yields the facts of what does not fit.
+"""Checks: each function reads one visit's context and yields the facts of what does not fit.
 
-None of them decides anything or knows its own severity: that is for the table in server/review/rules.py.
+A check decides nothing and does not know its severity: the table in `registry.py` does.
 Facts are JSON and hold no names: figures with their unit, codes, and ids of other visits and people.
 """
 
@@ -9,5 +9,5 @@ from typing import Any
 from uuid import UUID
 
 Facts = dict[str, Any]
-# The photo that a doubt is about, where it is about one, and its facts.
+# The photo that a finding is about, if any, and the finding's facts.
 DetectedFindings = Iterator[tuple[UUID | None, Facts]]

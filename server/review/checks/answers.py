@@ -1,9 +1,10 @@
-"""Answers that do not fit each other, the register, the last visit, or what a second team found.
+"""Checks of answers: against each other, the household's record, the last visit and the second team's answers.
 
-They go by the question ids that the shipped checklists share; a checklist without them raises none of these.
+They use the question ids that the shipped checklists share; a checklist without these ids raises no such finding.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +19,10 @@ REGISTERED_DISABLED = frozenset({"disabled", "severely_disabled"})
 Row = dict[str, Any]
 
 
-def income_found_differs(view: CheckContext) -> DetectedFindings:
-    """Declared and found are for the same months, so they are compared as they stand."""
-    percent, least_fen = view.rule("income.differs_percent"), view.rule("income.differs_fen")
-    for row in view.answers.get("income", []):
+def income_found_differs(context: CheckContext) -> DetectedFindings:
+    """Declared and found amounts cover the same months, so they are compared directly."""
+    percent, least_fen = context.setting("income.differs_percent"), context.setting("income.differs_fen")
+    for row in context.answers.get("income", []):
         declared, found = row.get("declaredFen"), row.get("foundFen")
         if declared is None or found is None:
             continue
@@ -29,81 +30,82 @@ def income_found_differs(view: CheckContext) -> DetectedFindings:
             yield None, {"income": row["kind"], "declaredFen": declared, "foundFen": found}
 
 
-def members_differ_from_register(view: CheckContext) -> DetectedFindings:
-    living = _living_here(view.answers)
-    if living is not None and living != len(view.members):
-        yield None, {"living": living, "registered": len(view.members)}
+def members_differ_from_register(context: CheckContext) -> DetectedFindings:
+    living = _living_here(context.answers)
+    if living is not None and living != len(context.members):
+        yield None, {"living": living, "registered": len(context.members)}
 
 
-def members_differ_from_last_visit(view: CheckContext) -> DetectedFindings:
-    living, before = _living_here(view.answers), _living_here(view.last_answers)
+def members_differ_from_last_visit(context: CheckContext) -> DetectedFindings:
+    living, before = _living_here(context.answers), _living_here(context.last_answers)
     if (
         living is not None
         and before is not None
         and living != before
-        and view.answers.get("members_changed") is not True
+        and context.answers.get("members_changed") is not True
     ):
-        yield None, {"living": living, "before": before, **_last(view)}
+        yield None, {"living": living, "before": before, **_last(context)}
 
 
 def _living_here(answers: dict[str, Any]) -> int | None:
-    """None where the checklist does not ask."""
+    """Count the members who live here; None when the checklist does not ask."""
     rows = answers.get("members")
     if not rows or all("lives_here" not in row for row in rows):
         return None
     return sum(row.get("lives_here") is True for row in rows)
 
 
-def _last(view: CheckContext) -> Facts:
-    return {"lastVisitId": str(view.last_visit.id)} if view.last_visit else {}
+def _last(context: CheckContext) -> Facts:
+    return {"lastVisitId": str(context.last_visit.id)} if context.last_visit else {}
 
 
-def school_and_job(view: CheckContext) -> DetectedFindings:
-    for row in _rows(view):
+def school_and_job(context: CheckContext) -> DetectedFindings:
+    for row in _rows(context):
         if row.get("school") in AT_SCHOOL and row.get("occupation") in AT_WORK:
             yield None, {"memberId": row["memberId"], "school": row["school"], "occupation": row["occupation"]}
 
 
-def _rows(view: CheckContext) -> Iterator[Row]:
-    yield from view.answers.get("members", [])
+def _rows(context: CheckContext) -> Iterator[Row]:
+    yield from context.answers.get("members", [])
 
 
-def school_against_age(view: CheckContext) -> DetectedFindings:
-    """Compulsory school at forty, or at three."""
-    ages = _ages(view)
-    first, last = view.rule("answers.school_from_age"), view.rule("answers.school_until_age")
-    for row in _rows(view):
+def school_against_age(context: CheckContext) -> DetectedFindings:
+    """Report compulsory school outside its ages, such as at forty or at three."""
+    ages = _ages(context)
+    first, last = context.setting("answers.school_from_age"), context.setting("answers.school_until_age")
+    for row in _rows(context):
         age = ages.get(row["memberId"])
         if row.get("school") == "compulsory" and age is not None and not first <= age <= last:
             yield None, {"memberId": row["memberId"], "age": age}
 
 
-def _ages(view: CheckContext) -> dict[str, int]:
-    on = visited_on(view.visit)
-    return {
-        str(one.id): on.year - one.born_on.year - ((on.month, on.day) < (one.born_on.month, one.born_on.day))
-        for one in view.members
-    }
+def _ages(context: CheckContext) -> dict[str, int]:
+    on = visited_on(context.visit)
+    return {str(member.id): _age(member.born_on, on) for member in context.members}
 
 
-def labour_against_age(view: CheckContext) -> DetectedFindings:
-    """A grown-up said to be a minor, or a child said to be fully able to work."""
-    ages = _ages(view)
-    grown_up, may_work = view.rule("answers.grown_up_age"), view.rule("answers.work_from_age")
-    for row in _rows(view):
+def _age(born_on: date, on: date) -> int:
+    return on.year - born_on.year - ((on.month, on.day) < (born_on.month, born_on.day))
+
+
+def labour_against_age(context: CheckContext) -> DetectedFindings:
+    """Report an adult recorded as a minor, or a child recorded as fully able to work."""
+    ages = _ages(context)
+    grown_up, may_work = context.setting("answers.grown_up_age"), context.setting("answers.work_from_age")
+    for row in _rows(context):
         age, labour = ages.get(row["memberId"]), row.get("labour")
         if age is not None and ((labour == "minor" and age >= grown_up) or (labour == "full" and age < may_work)):
             yield None, {"memberId": row["memberId"], "age": age}
 
 
-def earnings_against_income(view: CheckContext) -> DetectedFindings:
-    """What the members earn a month, by their own rows, against what the income table found of wages and trade."""
-    percent, least_fen = view.rule("income.differs_percent"), view.rule("income.differs_fen")
-    by_member = [row["monthly_earnings_fen"] for row in _rows(view) if "monthly_earnings_fen" in row]
-    by_table = [_monthly_fen(row) for row in view.answers.get("income", []) if row["kind"] in {"wages", "business"}]
+def earnings_against_income(context: CheckContext) -> DetectedFindings:
+    """Compare the members' monthly earnings with the wages and business income that the income table found."""
+    percent, least_fen = context.setting("income.differs_percent"), context.setting("income.differs_fen")
+    by_member = [row["monthly_earnings_fen"] for row in _rows(context) if "monthly_earnings_fen" in row]
+    by_table = [_monthly_fen(row) for row in context.answers.get("income", []) if row["kind"] in {"wages", "business"}]
     if not by_member or not by_table or None in by_table:
         return
-    earned, found = sum(by_member), round(sum(one for one in by_table if one is not None))
+    earned, found = sum(by_member), round(sum(monthly_fen for monthly_fen in by_table if monthly_fen is not None))
     if abs(earned - found) > max(least_fen, abs(found) * percent / 100):
         yield None, {"earnedFen": earned, "foundFen": found}
 
@@ -116,29 +118,29 @@ def _monthly_fen(row: Row) -> float | None:
     return float(found / months) if months > 0 else None
 
 
-def disability_gone(view: CheckContext) -> DetectedFindings:
-    """Disabled at the last visit, or by the register where there was none, and healthy now."""
-    before = {row["memberId"]: row.get("health") in DISABLED for row in view.last_answers.get("members", [])}
-    registered = {str(one.id): one.health in REGISTERED_DISABLED for one in view.members}
-    for row in _rows(view):
-        told = before.get(row["memberId"], registered.get(row["memberId"], False))
-        if told and row.get("health") == "healthy":
+def disability_gone(context: CheckContext) -> DetectedFindings:
+    """Report members healthy now but disabled at the last visit, or on record when the last visit lacks them."""
+    before = {row["memberId"]: row.get("health") in DISABLED for row in context.last_answers.get("members", [])}
+    registered = {str(member.id): member.health in REGISTERED_DISABLED for member in context.members}
+    for row in _rows(context):
+        was_disabled = before.get(row["memberId"], registered.get(row["memberId"], False))
+        if was_disabled and row.get("health") == "healthy":
             source = "last_visit" if row["memberId"] in before else "register"
-            yield None, {"memberId": row["memberId"], "source": source, **(_last(view) if before else {})}
+            yield None, {"memberId": row["memberId"], "source": source, **(_last(context) if before else {})}
 
 
-def differs_at_spot_check(view: CheckContext) -> DetectedFindings:
-    check = view.spot_check
+def differs_at_spot_check(context: CheckContext) -> DetectedFindings:
+    check = context.spot_check
     if check is None or not check.comparison:
         return
-    differing = [one for one in check.comparison if not one["agrees"]]
+    differing = [answer for answer in check.comparison if not answer["agrees"]]
     if differing:
         yield (
             None,
             {
                 "differing": len(differing),
                 "compared": len(check.comparison),
-                "questions": sorted({one["question"] for one in differing}),
+                "questions": sorted({answer["question"] for answer in differing}),
                 "spotCheckId": str(check.id),
                 "visitId": str(check.second_visit_id),
             },
@@ -146,7 +148,7 @@ def differs_at_spot_check(view: CheckContext) -> DetectedFindings:
 
 
 def signatures(answers: dict[str, Any]) -> Iterator[tuple[UUID, str]]:
-    """Every signature of the answers: its picture, and whose it is said to be."""
+    """Yield each signature in the answers: the photo's id and the signer's name."""
     for answer in answers.values():
         for item in answer if isinstance(answer, list) else []:
             if isinstance(item, dict) and "evidenceId" in item and "signerName" in item:
@@ -154,9 +156,9 @@ def signatures(answers: dict[str, Any]) -> Iterator[tuple[UUID, str]]:
 
 
 def pictures(answers: dict[str, Any]) -> set[UUID]:
-    """Every photo that the answers point at, signatures included."""
+    """Return the ids of all photos that the answers refer to, signatures included."""
     found = {evidence_id for evidence_id, _ in signatures(answers)}
     for question, answer in answers.items():
         if question.startswith("photo_") and isinstance(answer, list):
-            found |= {UUID(one) for one in answer if isinstance(one, str)}
+            found |= {UUID(photo_id) for photo_id in answer if isinstance(photo_id, str)}
     return found

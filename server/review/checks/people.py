@@ -1,4 +1,4 @@
-"""Who it was: phones and WeChat accounts against people, and relatives on the staff."""
+"""Checks of people: shared phones and WeChat accounts, and relatives on the staff."""
 
 from uuid import UUID
 
@@ -6,62 +6,62 @@ from server.review.check_context import CheckContext
 from server.review.checks import DetectedFindings
 
 
-def one_phone_for_two(view: CheckContext) -> DetectedFindings:
-    for staff_id in _on_authors_phone(view):
+def one_phone_for_two(context: CheckContext) -> DetectedFindings:
+    for staff_id in _on_authors_phone(context):
         yield None, {"staffId": str(staff_id)}
 
 
-def _on_authors_phone(view: CheckContext) -> list[UUID]:
-    """Who attested this visit on the phone that it was made with."""
-    own = view.devices.get(view.visit.device_id)
+def _on_authors_phone(context: CheckContext) -> list[UUID]:
+    """Return who attested this visit on the phone that recorded it."""
+    own = context.devices.get(context.visit.device_id)
     found: list[UUID] = []
-    for one in view.attestations:
-        other = view.devices.get(one.device_id)
-        if one.staff_id == view.visit.author_id or own is None or other is None:
+    for attestation in context.attestations:
+        other = context.devices.get(attestation.device_id)
+        if attestation.staff_id == context.visit.author_id or own is None or other is None:
             continue
         if own.id == other.id or (own.hardware_id is not None and own.hardware_id == other.hardware_id):
-            found.append(one.staff_id)
+            found.append(attestation.staff_id)
     return found
 
 
-def phone_shared(view: CheckContext) -> DetectedFindings:
-    """The author's phone was lately used by workers beside those of whom `one_phone_for_two` tells."""
-    others = set(view.others_on_phone) - set(_on_authors_phone(view))
+def phone_shared(context: CheckContext) -> DetectedFindings:
+    """Report other staff who lately used the author's phone, except those that `one_phone_for_two` reports."""
+    others = set(context.other_phone_users) - set(_on_authors_phone(context))
     if others:
         yield (
             None,
             {
                 "people": len(others) + 1,
-                "days": view.rule("visit.shared_phone_days"),
-                "staffIds": sorted(str(one) for one in others),
+                "days": context.setting("visit.shared_phone_days"),
+                "staffIds": sorted(str(staff_id) for staff_id in others),
             },
         )
 
 
-def wechat_shared(view: CheckContext) -> DetectedFindings:
-    """An account stands for one worker at a time; one that was passed on, or tried for another, has served several."""
-    if view.on_one_wechat:
+def wechat_shared(context: CheckContext) -> DetectedFindings:
+    """Report a WeChat account that several staff lately signed in with; an account belongs to one person at a time."""
+    if context.wechat_sharers:
         yield (
             None,
             {
-                "people": len(view.on_one_wechat),
-                "days": view.rule("visit.shared_phone_days"),
-                "staffIds": [str(one) for one in view.on_one_wechat],
+                "people": len(context.wechat_sharers),
+                "days": context.setting("visit.shared_phone_days"),
+                "staffIds": [str(staff_id) for staff_id in context.wechat_sharers],
             },
         )
 
 
-def wechat_also_resident(view: CheckContext) -> DetectedFindings:
-    """A worker's account that also speaks for a family."""
-    for staff_id in view.residents_too:
+def wechat_also_resident(context: CheckContext) -> DetectedFindings:
+    """Report an investigator whose account is also bound as a resident."""
+    for staff_id in context.resident_investigators:
         yield None, {"staffId": str(staff_id)}
 
 
-def relative_on_staff(view: CheckContext) -> DetectedFindings:
-    if view.household.relative_on_staff:
+def relative_on_staff(context: CheckContext) -> DetectedFindings:
+    if context.household.relative_on_staff:
         yield None, {}
 
 
-def relative_not_declared(view: CheckContext) -> DetectedFindings:
-    if view.answers.get("staff_relative") is True and not view.household.relative_on_staff:
+def relative_not_declared(context: CheckContext) -> DetectedFindings:
+    if context.answers.get("staff_relative") is True and not context.household.relative_on_staff:
         yield None, {}

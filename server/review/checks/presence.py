@@ -1,4 +1,4 @@
-"""Was somebody there: fixes against the home, against other fixes, and against the clock."""
+"""Checks of presence: compare fixes with the home, with other fixes and with the clock."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,12 +15,12 @@ from server.review.checks import DetectedFindings
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 
 
-def far_from_home(view: CheckContext) -> DetectedFindings:
-    radius_m = view.rule("visit.home_radius_m")
-    for moment, fix in _fixes(view):
-        if view.home is None:
+def far_from_home(context: CheckContext) -> DetectedFindings:
+    radius_m = context.setting("visit.home_radius_m")
+    for moment, fix in _fixes(context):
+        if context.home is None:
             return
-        beyond = distance_beyond(fix, view.home, radius_m)
+        beyond = distance_beyond(fix, context.home, radius_m)
         if beyond.beyond_m > 0:
             yield (
                 None,
@@ -33,35 +33,36 @@ def far_from_home(view: CheckContext) -> DetectedFindings:
             )
 
 
-def _fixes(view: CheckContext) -> Iterator[tuple[str, Fix]]:
-    for moment, fix in (("start", view.start), ("end", view.end)):
+def _fixes(context: CheckContext) -> Iterator[tuple[str, Fix]]:
+    for moment, fix in (("start", context.start), ("end", context.end)):
         if fix is not None:
             yield moment, fix
 
 
-def accuracy_doubtful(view: CheckContext) -> DetectedFindings:
-    for moment, fix in _fixes(view):
+def accuracy_doubtful(context: CheckContext) -> DetectedFindings:
+    for moment, fix in _fixes(context):
         if not fix.accuracy_m:
             yield None, {"moment": moment, "accuracyM": fix.accuracy_m}
 
 
-def same_accuracy(view: CheckContext) -> DetectedFindings:
-    """Real accuracies wander; a tool that sets the place often leaves one figure."""
-    wanted = view.rule("visit.same_accuracy_fixes")
-    told = {one.accuracy_m for one in view.author_fixes}
-    visits = {one.visit_id for one in view.author_fixes}
-    if len(view.author_fixes) >= wanted and len(told) == 1 and None not in told and len(visits) > 1:
-        yield None, {"fixes": wanted, "accuracyM": told.pop()}
+def same_accuracy(context: CheckContext) -> DetectedFindings:
+    """Real accuracies vary; a tool that fakes the location often repeats one value."""
+    fewest = context.setting("visit.same_accuracy_fixes")
+    accuracies = {fix.accuracy_m for fix in context.author_fixes}
+    visits = {fix.visit_id for fix in context.author_fixes}
+    if len(context.author_fixes) >= fewest and len(accuracies) == 1 and None not in accuracies and len(visits) > 1:
+        yield None, {"fixes": fewest, "accuracyM": accuracies.pop()}
 
 
-def same_coordinates(view: CheckContext) -> DetectedFindings:
-    """One doubt for each other visit. WeChat hands out a fix again for 30 s: within a minute it is normal."""
-    repeat_s = view.rule("visit.repeated_fix_s")
-    for visit_id, group in groupby(sorted(view.same_place, key=_by_visit), key=lambda one: one.visit_id):
+def same_coordinates(context: CheckContext) -> DetectedFindings:
+    """Report each other visit once. WeChat returns a cached fix for 30 s, so a repeat within a minute is normal."""
+    repeat_s = context.setting("visit.repeated_fix_s")
+    others = sorted(context.fixes_at_same_coordinates, key=_by_visit)
+    for visit_id, group in groupby(others, key=lambda fix: fix.visit_id):
         pairs = [
             (moment, fix, other)
             for other in group
-            for moment, fix in _fixes(view)
+            for moment, fix in _fixes(context)
             if same_fix(fix, _as_fix(other), repeat_s=repeat_s)
         ]
         if pairs:
@@ -72,29 +73,29 @@ def same_coordinates(view: CheckContext) -> DetectedFindings:
                     "moment": moment,
                     "hoursApart": _hours(fix.captured_at, other.captured_at),
                     "visitId": str(visit_id),
-                    "otherHousehold": other.household_id != view.household.id,
+                    "otherHousehold": other.household_id != context.household.id,
                 },
             )
 
 
-def same_spot(view: CheckContext) -> DetectedFindings:
-    """Two homes visited from one spot: a place set by a tool and moved by a few metres each time.
+def same_spot(context: CheckContext) -> DetectedFindings:
+    """Report two homes visited from one spot: a faked location, moved by a few metres each time.
 
-    The homes lie further apart than so many times the accuracies of both fixes, and than two homes behind one gate may
-    be registered; one doubt for each other visit, of which `same_coordinates` does not tell already.
+    The homes lie further apart than a multiple of both accuracies, and further than two homes behind one gate may be
+    registered. Each other visit is reported once, unless `same_coordinates` reports it already.
     """
-    within_m, times = view.rule("visit.same_spot_m"), view.rule("visit.same_spot_accuracies")
-    least_m = view.rule("visit.same_spot_homes_m")
-    told = {one.visit_id for one in view.same_place}
-    for moment, fix in _fixes(view):
-        for other, home in view.same_spot:
+    within_m, times = context.setting("visit.same_spot_m"), context.setting("visit.same_spot_accuracies")
+    least_m = context.setting("visit.same_spot_homes_m")
+    reported = {fix.visit_id for fix in context.fixes_at_same_coordinates}
+    for moment, fix in _fixes(context):
+        for other, home in context.fixes_at_same_spot:
             apart_m = distance_m(fix, _as_fix(other))
-            if view.home is None or other.visit_id in told or not 0 < apart_m <= within_m:
+            if context.home is None or other.visit_id in reported or not 0 < apart_m <= within_m:
                 continue
-            homes_m = distance_m(view.home, home)
+            homes_m = distance_m(context.home, home)
             explained_m = times * ((fix.accuracy_m or 0) + (other.accuracy_m or 0)) + within_m
             if homes_m > max(explained_m, least_m):
-                told.add(other.visit_id)
+                reported.add(other.visit_id)
                 yield (
                     None,
                     {
@@ -106,8 +107,8 @@ def same_spot(view: CheckContext) -> DetectedFindings:
                 )
 
 
-def _by_visit(one: SeenFix) -> tuple[str, datetime]:
-    return str(one.visit_id), one.captured_at
+def _by_visit(fix: SeenFix) -> tuple[str, datetime]:
+    return str(fix.visit_id), fix.captured_at
 
 
 def _as_fix(seen: SeenFix) -> Fix:
@@ -120,95 +121,98 @@ def _as_fix(seen: SeenFix) -> Fix:
     )
 
 
-def _hours(one: datetime, other: datetime) -> float:
-    return round(abs(one - other) / HOUR, 1)
+def _hours(first: datetime, second: datetime) -> float:
+    return round(abs(first - second) / HOUR, 1)
 
 
-def partners_apart(view: CheckContext) -> DetectedFindings:
-    limit_m = view.rule("visit.partner_distance_m")
-    for one in view.attestations:
-        told = one.document.get("fix")
-        if told is None or view.start is None or one.staff_id == view.visit.author_id:
+def partners_apart(context: CheckContext) -> DetectedFindings:
+    limit_m = context.setting("visit.partner_distance_m")
+    for attestation in context.attestations:
+        document = attestation.document.get("fix")
+        if document is None or context.start is None or attestation.staff_id == context.visit.author_id:
             continue
-        beyond = distance_beyond(msgspec.convert(told, Fix), view.start, limit_m)
+        beyond = distance_beyond(msgspec.convert(document, Fix), context.start, limit_m)
         if beyond.beyond_m > 0:
             yield (
                 None,
-                {"distanceM": round(beyond.distance_m), "limitM": limit_m, "staffId": str(one.staff_id)},
+                {"distanceM": round(beyond.distance_m), "limitM": limit_m, "staffId": str(attestation.staff_id)},
             )
 
 
-def travelled_too_fast(view: CheckContext) -> DetectedFindings:
-    """Each investigator from wherever their own phone was last, the author first; one doubt for each visit before."""
-    limit_kmh = view.rule("visit.fastest_kmh")
-    told: set[UUID] = set()
-    for one in view.journeys:
-        before, here = _as_fix(one.before), _as_fix(one.here)
+def travelled_too_fast(context: CheckContext) -> DetectedFindings:
+    """Report impossible speeds between an investigator's last fix before the visit and their first fix in it.
+
+    The author's journey counts first; each earlier visit is reported once.
+    """
+    limit_kmh = context.setting("visit.fastest_kmh")
+    reported: set[UUID] = set()
+    for journey in context.journeys:
+        before, here = _as_fix(journey.before), _as_fix(journey.here)
         speed_kmh = least_speed_mps(before, here) * 3.6
-        if speed_kmh > limit_kmh and one.before.visit_id not in told:
-            told.add(one.before.visit_id)
+        if speed_kmh > limit_kmh and journey.before.visit_id not in reported:
+            reported.add(journey.before.visit_id)
             yield (
                 None,
                 {
                     "speedKmh": round(min(speed_kmh, 99_999)),
                     "limitKmh": limit_kmh,
                     "distanceM": round(distance_m(before, here)),
-                    "previousVisitId": str(one.before.visit_id),
-                    "staffId": str(one.here.staff_id),
+                    "previousVisitId": str(journey.before.visit_id),
+                    "staffId": str(journey.here.staff_id),
                 },
             )
 
 
-def too_short(view: CheckContext) -> DetectedFindings:
-    least_min = view.rule("visit.shortest_min")
-    if view.visit.started_at and view.visit.ended_at:
-        minutes = (view.visit.ended_at - view.visit.started_at) / MINUTE
-        if minutes < least_min:
-            yield None, {"minutes": round(minutes, 1), "leastMinutes": least_min}
+def too_short(context: CheckContext) -> DetectedFindings:
+    limit_min = context.setting("visit.shortest_min")
+    if context.visit.started_at and context.visit.ended_at:
+        minutes = (context.visit.ended_at - context.visit.started_at) / MINUTE
+        if minutes < limit_min:
+            yield None, {"minutes": round(minutes, 1), "leastMinutes": limit_min}
 
 
-def at_night(view: CheckContext) -> DetectedFindings:
-    if view.visit.started_at is None:
+def at_night(context: CheckContext) -> DetectedFindings:
+    if context.visit.started_at is None:
         return
-    hour = view.visit.started_at.astimezone(CHINA).hour
-    if not view.rule("visit.earliest_hour") <= hour < view.rule("visit.latest_hour"):
+    hour = context.visit.started_at.astimezone(CHINA).hour
+    if not context.setting("visit.earliest_hour") <= hour < context.setting("visit.latest_hour"):
         yield None, {"hour": hour}
 
 
-def burst(view: CheckContext) -> DetectedFindings:
-    """Of the stretches of time that hold this visit's start, the fullest: too many visits by one author."""
-    most, minutes = view.rule("visit.burst_most"), view.rule("visit.burst_minutes")
-    begun = view.visit.started_at
+def burst(context: CheckContext) -> DetectedFindings:
+    """Report too many visits by one author, in the fullest period that contains this visit's start."""
+    most, minutes = context.setting("visit.burst_most"), context.setting("visit.burst_minutes")
+    begun = context.visit.started_at
     if begun is None:
         return
     starts = [
-        (one.started_at, one.id)
-        for one in [*view.nearby, view.visit]
-        if one.author_id == view.visit.author_id and one.started_at is not None
+        (visit.started_at, visit.id)
+        for visit in [*context.nearby_visits, context.visit]
+        if visit.author_id == context.visit.author_id and visit.started_at is not None
     ]
     width = timedelta(minutes=minutes)
-    stretches = [
-        [one for one in starts if first <= one[0] <= first + width]
+    periods = [
+        [start for start in starts if first <= start[0] <= first + width]
         for first, _ in sorted(starts)
         if begun - width <= first <= begun
     ]
-    fullest = max(stretches, key=len)
+    fullest = max(periods, key=len)
     if len(fullest) > most:
-        others = sorted(str(visit_id) for _, visit_id in fullest if visit_id != view.visit.id)
+        others = sorted(str(visit_id) for _, visit_id in fullest if visit_id != context.visit.id)
         yield None, {"visits": len(fullest), "minutes": minutes, "most": most, "visitIds": others[:MOST_OTHERS]}
 
 
-def overlaps(view: CheckContext) -> DetectedFindings:
-    """Another visit that names one of the same people was under way at the same time.
+def overlaps(context: CheckContext) -> DetectedFindings:
+    """Report another visit of the same investigators at the same time.
 
-    Neither by the two phones' clocks nor by the server's, as far as it knows how those are off.
+    The visits must overlap both by the phones' own clocks and with their known offsets corrected.
     """
-    least_min = view.rule("visit.overlap_min")
-    begun, ended = view.visit.started_at, view.visit.ended_at
-    for other in view.nearby:
+    least_min = context.setting("visit.overlap_min")
+    begun, ended = context.visit.started_at, context.visit.ended_at
+    for other in context.nearby_visits:
         if begun is None or ended is None or other.started_at is None or other.ended_at is None:
             continue
-        off = view.clock_off(view.visit) - view.clock_off(other)
+        off = context.clock_offset(context.visit) - context.clock_offset(other)
         shared_min = min(
             (min(ended - shift, other.ended_at) - max(begun - shift, other.started_at)) / MINUTE
             for shift in (timedelta(), off)
@@ -217,9 +221,9 @@ def overlaps(view: CheckContext) -> DetectedFindings:
             yield None, {"sharedMinutes": round(shared_min, 1), "visitId": str(other.id)}
 
 
-def clock_off(view: CheckContext) -> DetectedFindings:
-    limit_s = view.rule("visit.clock_offset_max_s")
-    device = view.devices.get(view.visit.device_id)
+def clock_off(context: CheckContext) -> DetectedFindings:
+    limit_s = context.setting("visit.clock_offset_max_s")
+    device = context.devices.get(context.visit.device_id)
     if device is not None and device.clock_offset_ms is not None and abs(device.clock_offset_ms) > limit_s * 1000:
         yield (
             None,
@@ -231,14 +235,14 @@ def clock_off(view: CheckContext) -> DetectedFindings:
         )
 
 
-def long_offline(view: CheckContext) -> DetectedFindings:
-    limit_days = view.rule("visit.offline_days_max")
-    if view.visit.ended_at is not None:
-        days = (view.visit.received_at - view.visit.ended_at) / DAY
+def long_offline(context: CheckContext) -> DetectedFindings:
+    limit_days = context.setting("visit.offline_days_max")
+    if context.visit.ended_at is not None:
+        days = (context.visit.received_at - context.visit.ended_at) / DAY
         if days > limit_days:
             yield None, {"days": round(days, 1), "limitDays": limit_days}
 
 
-def late_after_reassignment(view: CheckContext) -> DetectedFindings:
-    if view.visit.late_after_reassignment:
+def late_after_reassignment(context: CheckContext) -> DetectedFindings:
+    if context.visit.late_after_reassignment:
         yield None, {}

@@ -1,8 +1,8 @@
-"""The table of doubts: what is looked at, how grave it is, which settings it reads, and the sentence it says.
+"""The table of checks: what each reads, how severe its finding is, which settings it uses, and its sentences.
 
-Settings are rows of `area_rule`, by area and date. The severity is one too where an office wants another:
-a row `finding.CODE` holds a severity, or "off". To add a rule: write its function in server/review/checks/,
-add its row here, and write its settings in a migration.
+Settings are rows of `area_rule`, by area and date. An office may change a severity with a row `finding.CODE` that
+holds a severity, or "off". To add a check: write its function in server/review/checks/, add its row here, and write
+its settings in a migration.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -12,13 +12,13 @@ from uuid import UUID
 from server.models.review import SEVERITIES
 from server.review.check_context import CheckContext
 from server.review.checks import DetectedFindings, Facts, answers, people, photos, presence
-from server.review.wording import say
+from server.review.wording import render_template
 
 Subject = Literal["place", "time", "people", "answers", "photos", "spot_check"]
 
 
 class Check(NamedTuple):
-    """`zh` and `en` are filled from the facts. The severity counts in the queue as days of waiting."""
+    """`zh` and `en` are templates, filled from the facts. A severity counts in the queue as days of waiting."""
 
     code: str
     looks_at: Subject
@@ -43,8 +43,8 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         presence.far_from_home,
         ("visit.home_radius_m",),
-        "{moment:word}定位距登记住址 {distanceM:m}，超出 {radiusM:m}（已扣除精度）",
-        "The {moment:word} fix lies {distanceM:m} from the registered home, beyond {radiusM:m} and its accuracy",
+        "{moment:term}定位距登记住址 {distanceM:m}，超出 {radiusM:m}（已扣除精度）",
+        "The {moment:term} fix lies {distanceM:m} from the registered home, beyond {radiusM:m} and its accuracy",
     ),
     Check(
         "visit.accuracy_doubtful",
@@ -52,8 +52,8 @@ CHECKS: tuple[Check, ...] = (
         "notice",
         presence.accuracy_doubtful,
         (),
-        "{moment:word}定位没有精度或精度为零",
-        "The {moment:word} fix has no accuracy, or zero",
+        "{moment:term}定位没有精度或精度为零",
+        "The {moment:term} fix has no accuracy, or zero",
     ),
     Check(
         "visit.same_accuracy",
@@ -70,8 +70,8 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         presence.same_coordinates,
         ("visit.repeated_fix_s",),
-        "{moment:word}定位与相隔 {hoursApart:hours} 的另一次走访坐标完全相同",
-        "The {moment:word} fix has the very coordinates of another visit's fix, {hoursApart:hours} apart",
+        "{moment:term}定位与相隔 {hoursApart:hours} 的另一次走访坐标完全相同",
+        "The {moment:term} fix has exactly the coordinates of another visit's fix, {hoursApart:hours} apart",
     ),
     Check(
         "visit.same_spot",
@@ -79,8 +79,8 @@ CHECKS: tuple[Check, ...] = (
         "notice",
         presence.same_spot,
         ("visit.same_spot_m", "visit.same_spot_accuracies", "visit.same_spot_homes_m"),
-        "{moment:word}定位与另一户走访的定位仅相距 {distanceM:m}，而两户相距 {homesM:m}",
-        "The {moment:word} fix lies {distanceM:m} from that of a visit to another home, {homesM:m} away",
+        "{moment:term}定位与另一户走访的定位仅相距 {distanceM:m}，而两户相距 {homesM:m}",
+        "The {moment:term} fix lies {distanceM:m} from that of a visit to another home, {homesM:m} away",
     ),
     Check(
         "visit.partners_apart",
@@ -98,7 +98,7 @@ CHECKS: tuple[Check, ...] = (
         presence.travelled_too_fast,
         ("visit.fastest_kmh",),
         "与上一次走访相距 {distanceM:m}，需以每小时 {speedKmh} 公里行进",
-        "Reaching here from the visit before, {distanceM:m} away, takes {speedKmh} km/h",
+        "Reaching this home from the visit before, {distanceM:m} away, takes {speedKmh} km/h",
     ),
     Check(
         "visit.too_short",
@@ -134,7 +134,7 @@ CHECKS: tuple[Check, ...] = (
         presence.overlaps,
         ("visit.overlap_min",),
         "与同一调查人员的另一次走访重叠 {sharedMinutes:minutes}",
-        "Another visit of the same investigator was under way for {sharedMinutes:minutes} of it",
+        "Another visit of the same investigator overlaps by {sharedMinutes:minutes}",
     ),
     Check(
         "visit.clock_off",
@@ -142,8 +142,8 @@ CHECKS: tuple[Check, ...] = (
         "notice",
         presence.clock_off,
         ("visit.clock_offset_max_s",),
-        "手机时钟比服务器{direction:word} {hoursOff:hours}",
-        "The phone's clock is {hoursOff:hours} {direction:word} of the server's",
+        "手机时钟比服务器{direction:term} {hoursOff:hours}",
+        "The phone's clock is {hoursOff:hours} {direction:term} of the server's",
     ),
     Check(
         "visit.long_offline",
@@ -215,7 +215,7 @@ CHECKS: tuple[Check, ...] = (
         people.relative_not_declared,
         (),
         "家庭称有近亲属任职，但没有备案",
-        "The family names a relative on staff, and none is declared",
+        "The household names a relative on staff, but none is declared",
     ),
     Check(
         "income.found_differs",
@@ -223,8 +223,8 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         answers.income_found_differs,
         ("income.differs_percent", "income.differs_fen"),
-        "{income:word}申报 {declaredFen:yuan} 元，查实 {foundFen:yuan} 元",
-        "{declaredFen:yuan} yuan of {income:word} declared, {foundFen:yuan} found",
+        "{income:term}申报 {declaredFen:yuan} 元，查实 {foundFen:yuan} 元",
+        "{declaredFen:yuan} yuan of {income:term} declared, {foundFen:yuan} found",
     ),
     Check(
         "answers.members_differ_from_register",
@@ -242,7 +242,7 @@ CHECKS: tuple[Check, ...] = (
         answers.members_differ_from_last_visit,
         (),
         "上次走访居住 {before} 人，本次 {living} 人，而未说明变动",
-        "{before} lived here at the last visit, {living} now, and no change is told",
+        "{before} lived here at the last visit, {living} now, and no change was recorded",
     ),
     Check(
         "answers.school_and_job",
@@ -260,7 +260,7 @@ CHECKS: tuple[Check, ...] = (
         answers.school_against_age,
         ("answers.school_from_age", "answers.school_until_age"),
         "一名 {age} 岁成员填为义务教育在读",
-        "A member of {age} is said to be at compulsory school",
+        "A member aged {age} is recorded as at compulsory school",
     ),
     Check(
         "answers.labour_against_age",
@@ -269,7 +269,7 @@ CHECKS: tuple[Check, ...] = (
         answers.labour_against_age,
         ("answers.grown_up_age", "answers.work_from_age"),
         "一名 {age} 岁成员的劳动能力与年龄不符",
-        "The ability to work told of a member of {age} does not fit the age",
+        "The recorded ability to work of a member aged {age} does not fit the age",
     ),
     Check(
         "answers.earnings_against_income",
@@ -286,8 +286,8 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         answers.disability_gone,
         (),
-        "{source:word}为残疾的一名成员，本次填为健康",
-        "A member disabled by {source:word} is now said to be healthy",
+        "{source:term}为残疾的一名成员，本次填为健康",
+        "A member disabled according to {source:term} is now recorded as healthy",
     ),
     Check(
         "visit.differs_at_spot_check",
@@ -296,7 +296,7 @@ CHECKS: tuple[Check, ...] = (
         answers.differs_at_spot_check,
         (),
         "抽查对比 {compared} 项，其中 {differing} 项不一致",
-        "Of {compared} answers compared at the spot check {differing} differ",
+        "{differing} of {compared} answers compared at the spot check differ",
     ),
     Check(
         "photo.time_off",
@@ -349,9 +349,9 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         photos.near_duplicate,
         ("photo.near_duplicate_bits",),
-        "照片与另一户走访的照片几乎相同（改动：{changes:words}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
-        "The photo looks like one from another home "
-        "(changed: {changes:words}; {bits} bits of the fingerprint differ, at most {limitBits})",
+        "照片与另一户走访的照片几乎相同（改动：{changes:terms}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
+        "The photo looks like a photo from another home "
+        "(changed: {changes:terms}; {bits} bits of the fingerprint differ, at most {limitBits})",
     ),
     Check(
         "photo.like_earlier",
@@ -359,9 +359,9 @@ CHECKS: tuple[Check, ...] = (
         "info",
         photos.like_earlier,
         ("photo.near_duplicate_bits",),
-        "照片与此户另一次走访的照片几乎相同（改动：{changes:words}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
-        "The photo looks like one of another visit here "
-        "(changed: {changes:words}; {bits} bits of the fingerprint differ, at most {limitBits})",
+        "照片与此户另一次走访的照片几乎相同（改动：{changes:terms}；指纹相差 {bits} 位，不超过 {limitBits} 位）",
+        "The photo looks like a photo of another visit here "
+        "(changed: {changes:terms}; {bits} bits of the fingerprint differ, at most {limitBits})",
     ),
     Check(
         "signature.twice",
@@ -370,7 +370,7 @@ CHECKS: tuple[Check, ...] = (
         photos.signature_twice,
         (),
         "同一签名图片用于 {people} 人、另外 {otherVisits} 次走访",
-        "One signature picture stands for {people} people here, and in {otherVisits} other visits",
+        "One signature picture is used for {people} people here and in {otherVisits} other visits",
     ),
     Check(
         "photo.edited",
@@ -388,7 +388,7 @@ CHECKS: tuple[Check, ...] = (
         photos.like_a_screenshot,
         ("photo.screen_sizes", "photo.screen_ratio"),
         "照片尺寸 {width}×{height} 与手机屏幕相同，可能是截屏",
-        "At {width}×{height} the photo has the size of a phone's screen, perhaps a screenshot",
+        "The photo has the size of a phone screen, {width}×{height}: perhaps a screenshot",
     ),
     Check(
         "photo.too_few",
@@ -405,8 +405,8 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         photos.not_listed,
         (),
-        "答案引用的 {pictures} 张图片不在照片清单中",
-        "{pictures} pictures that the answers name are not in the manifest",
+        "答案引用的 {pictures} 张照片没有登记",
+        "{pictures} photos that the answers refer to are not in the manifest",
     ),
     Check(
         "photo.late",
@@ -415,7 +415,7 @@ CHECKS: tuple[Check, ...] = (
         photos.late,
         ("photo.late_hours",),
         "照片在走访收到 {hoursLate:hours}后才上传",
-        "The photo came {hoursLate:hours} after its visit",
+        "The photo was uploaded {hoursLate:hours} after its visit was received",
     ),
     Check(
         "photo.without_camera_facts",
@@ -424,7 +424,7 @@ CHECKS: tuple[Check, ...] = (
         photos.without_camera,
         (),
         "照片不含相机信息（微信通常会去除）",
-        "The photo has no camera facts (WeChat usually strips them)",
+        "The photo has no EXIF data (WeChat usually strips it)",
     ),
     Check(
         "photo.refused",
@@ -433,7 +433,7 @@ CHECKS: tuple[Check, ...] = (
         photos.refused,
         (),
         "照片不能作为证据（{code}）",
-        "The photo is no evidence ({code})",
+        "The photo cannot be used as evidence ({code})",
     ),
     Check(
         "photo.swapped",
@@ -442,36 +442,36 @@ CHECKS: tuple[Check, ...] = (
         photos.swapped,
         (),
         "曾上传与登记不符的照片 {times} 次",
-        "Other bytes than announced were sent {times} times",
+        "Bytes that differ from the manifest were uploaded {times} times",
     ),
 )
 
-_BY_CODE = {rule.code: rule for rule in CHECKS}
+_BY_CODE = {check.code: check for check in CHECKS}
 
 
-def run_checks(view: CheckContext, codes: Collection[str] | None = None) -> Iterator[DetectedFinding]:
-    """What the rules doubt about a visit; all rules, or those of these codes."""
-    for rule in CHECKS:
-        severity = view.rules.get(f"finding.{rule.code}", rule.severity)
-        if severity not in SEVERITIES or (codes is not None and rule.code not in codes):
+def run_checks(context: CheckContext, codes: Collection[str] | None = None) -> Iterator[DetectedFinding]:
+    """Yield the findings of all checks, or of the checks with these codes."""
+    for check in CHECKS:
+        severity = context.settings.get(f"finding.{check.code}", check.severity)
+        if severity not in SEVERITIES or (codes is not None and check.code not in codes):
             continue
-        for evidence_id, facts in rule.find(view):
-            yield DetectedFinding(rule.code, severity, evidence_id, facts)
+        for evidence_id, facts in check.find(context):
+            yield DetectedFinding(check.code, severity, evidence_id, facts)
 
 
 def reads_photos(codes: Collection[str] | None) -> bool:
-    """Whether any of these rules does, or of all."""
-    return any(rule.looks_at == "photos" for rule in CHECKS if codes is None or rule.code in codes)
+    """Return whether any of these checks reads photos; without codes, any check at all."""
+    return any(check.looks_at == "photos" for check in CHECKS if codes is None or check.code in codes)
 
 
-def codes_reading(setting: str) -> list[str]:
-    """The rules that a change of this setting may change."""
-    return [one.code for one in CHECKS if setting in one.settings or setting == f"finding.{one.code}"]
+def codes_using_setting(setting: str) -> list[str]:
+    """Return the codes of the checks whose findings this setting may change."""
+    return [check.code for check in CHECKS if setting in check.settings or setting == f"finding.{check.code}"]
 
 
-def sentence(code: str, facts: Facts) -> dict[str, str]:
-    """The doubt as a person reads it, in both languages."""
-    rule = _BY_CODE.get(code)
-    if rule is None:
+def render_finding(code: str, facts: Facts) -> dict[str, str]:
+    """Render a finding as a sentence in Chinese and English; an unknown code renders as itself."""
+    check = _BY_CODE.get(code)
+    if check is None:
         return {"zh": code, "en": code}
-    return {"zh": say(rule.zh, facts, "zh"), "en": say(rule.en, facts, "en")}
+    return {"zh": render_template(check.zh, facts, "zh"), "en": render_template(check.en, facts, "en")}

@@ -15,7 +15,7 @@ from server.models.notifications import Notice
 from server.models.people import ResidentBinding, Staff
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit
-from server.workload.unfulfilled_orders import unfulfilled_reason
+from server.workload.unfulfilled_orders import render_unfulfilled_reason
 from tests.households.test_proposals import make_proposal
 from tests.makers.cases import VILLAGE
 from tests.phones import make_kit
@@ -262,7 +262,7 @@ async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at
     row = page.get_by_role("region", name="无法派发的走访").locator("tbody tr")
     await expect(row).to_contain_text(number)
     await expect(row).to_contain_text("按程序")
-    await expect(row).to_contain_text(unfulfilled_reason("care")["zh"])
+    await expect(row).to_contain_text(render_unfulfilled_reason("care")["zh"])
     assert await find_faults(page) == []
     await shoot(page, "desk-due-blocked", full_page=True)
     await page.get_by_label("类型").select_option("intake")

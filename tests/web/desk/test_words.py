@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.cases.workflow import ACTS, MOVES
+from server.cases.workflow import ACTIONS, TRANSITIONS
 from server.core.access import Role
 from server.core.paths import ROOT
 from server.models.cases import CASE_STATES
@@ -26,8 +26,8 @@ def table(name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "codes"),
     [
-        ("CASE_EVENTS", set(MOVES)),
-        ("CASE_STEPS", set(ACTS)),
+        ("CASE_EVENTS", set(TRANSITIONS)),
+        ("CASE_STEPS", set(ACTIONS)),
         ("CASE_STATES", set(CASE_STATES)),
         ("FINDINGS", {one.code for one in CHECKS}),
         ("NOTICE_KINDS", set(NOTICE_KINDS)),

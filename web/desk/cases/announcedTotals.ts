@@ -2,7 +2,7 @@
 import type { components } from '@shared/api/wire.d.ts';
 import { parseYuan } from '@shared/format.ts';
 
-type Announced = components['schemas']['Announced'];
+type Announced = components['schemas']['AnnouncedTotal'];
 type Cells = Record<'households' | 'people' | 'changeFen', string>;
 export type AnnouncedDraft = Record<Announced['kind'], Cells>;
 

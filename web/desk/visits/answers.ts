@@ -4,7 +4,7 @@ import { formatDayAndTime, formatYuan } from '@shared/format.ts';
 import { joinList, localize, defineMessages } from '@shared/i18n.ts';
 import { INCOME_KINDS, getLabel } from '../labels.ts';
 
-export type VisitDetail = components['schemas']['VisitPage'];
+export type VisitDetail = components['schemas']['VisitDetail'];
 export type Member = components['schemas']['MemberPage'];
 interface Text {
   zh: string;

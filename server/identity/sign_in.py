@@ -19,7 +19,7 @@ from server.core.passwords import password_matches
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
 from server.http.rate_limit import check_failures, count_failure
-from server.identity.devices import DeviceIntro, SignedIn, open_device
+from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff, WechatUse
@@ -30,12 +30,12 @@ async def sign_in_with_password(
     services: Services,
     login: str,
     password: str,
-    intro: DeviceIntro,
+    intro: DeviceInfo,
     *,
     address: str,
     now: datetime,
 ) -> SignedIn:
-    """Raises `auth.sign_in_failed`, the same for an unknown name, or `request.rate_limited`."""
+    """Raises `auth.sign_in_failed`, also for an unknown name, or `request.rate_limited`."""
     subjects = [f"login:{login.lower()}", f"address:{address}"]
     await check_failures(session, subjects, services.settings.sign_in_attempts, now)
     staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
@@ -46,49 +46,49 @@ async def sign_in_with_password(
 
 
 async def sign_in_staff_with_wechat(
-    session: AsyncSession, services: Services, code: str, intro: DeviceIntro, now: datetime
+    session: AsyncSession, services: Services, code: str, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    openid = await _openid(services, code)
+    openid = await _load_openid(services, code)
     staff = await session.scalar(select(Staff).where(Staff.wechat_openid == openid, Staff.disabled_at.is_(None)))
     if staff is None:
         raise Problem("auth.wechat_not_linked")
-    await _note_use(session, openid, staff.id, now)
+    await _record_wechat_use(session, openid, staff.id, now)
     return await open_device(session, services, staff, intro, now)
 
 
 async def link_wechat(session: AsyncSession, services: Services, caller: Caller, code: str, now: datetime) -> None:
-    """Link the caller's staff account to their WeChat, which signs them in from then on.
+    """Link the caller's staff account to their WeChat account, which can then sign them in.
 
-    Raises `auth.wechat_linked_elsewhere`; who tried it with a colleague's is written down all the same.
+    Raises `auth.wechat_linked_elsewhere`. The attempt with a colleague's account is recorded nevertheless.
     """
-    openid = await _openid(services, code)
+    openid = await _load_openid(services, code)
     holder = await session.scalar(select(Staff.id).where(Staff.wechat_openid == openid))
     if holder not in {None, caller.id}:
-        async with open_session(services.sessions) as own:
-            await _note_use(own, openid, caller.id, now)
+        async with open_session(services.sessions) as separate_session:
+            await _record_wechat_use(separate_session, openid, caller.id, now)
         raise Problem("auth.wechat_linked_elsewhere")
-    await _note_use(session, openid, caller.id, now)
+    await _record_wechat_use(session, openid, caller.id, now)
     staff = await session.get_one(Staff, caller.id)
     staff.wechat_openid = openid
     audit.record(session, caller, "staff.wechat_linked", "staff", caller.id)
 
 
-async def _note_use(session: AsyncSession, openid: str, staff_id: UUID, now: datetime) -> None:
+async def _record_wechat_use(session: AsyncSession, openid: str, staff_id: UUID, now: datetime) -> None:
     row = insert(WechatUse).values(openid=openid, staff_id=staff_id, used_at=now)
     await session.execute(row.on_conflict_do_update(index_elements=["openid", "staff_id"], set_={"used_at": now}))
 
 
 async def sign_in_resident(
-    session: AsyncSession, services: Services, code: str, intro: DeviceIntro, now: datetime
+    session: AsyncSession, services: Services, code: str, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    openid = await _openid(services, code)
+    openid = await _load_openid(services, code)
     await session.execute(insert(Resident).values(id=new_id(), wechat_openid=openid).on_conflict_do_nothing())
     resident = await session.scalar(select(Resident).where(Resident.wechat_openid == openid))
     assert resident is not None
     return await open_device(session, services, resident, intro, now)
 
 
-class Bound(ResponseBody):
+class BindingReceipt(ResponseBody):
     case_id: UUID
     application_number: str
 
@@ -101,15 +101,15 @@ async def bind_resident(
     application_number: str,
     *,
     now: datetime,
-) -> Bound:
+) -> BindingReceipt:
     """Bind the resident to a household they are a member of.
 
-    Both numbers must fit one application. `auth.binding_failed` is the same whichever is wrong, and takes
-    the same queries, so that nobody learns from it who has applied.
+    Both numbers must match one application. Whichever is wrong, the error is `auth.binding_failed` after the same
+    queries, so that nobody learns from it who has applied.
     """
-    subjects = [f"bind:{caller.id}", f"bind-case:{_digest(application_number)}"]
+    subjects = [f"bind:{caller.id}", f"bind-case:{_hash_subject(application_number)}"]
     await check_failures(session, subjects, services.settings.sign_in_attempts, now)
-    index = services.vault.index("id_number", normalise_id(id_number))
+    index = services.encryption.index("id_number", normalise_id(id_number))
     match = (
         await session.execute(
             select(CaseFile, HouseholdMember.id)
@@ -130,21 +130,21 @@ async def bind_resident(
         .on_conflict_do_nothing()
     )
     audit.record(session, caller, "resident.bound", "case", case.id, area_code=case.area_code)
-    return Bound(case_id=case.id, application_number=case.number)
+    return BindingReceipt(case_id=case.id, application_number=case.number)
 
 
-def _digest(text: str) -> str:
+def _hash_subject(text: str) -> str:
     return hashlib.sha256(text.strip().upper().encode()).hexdigest()[:32]
 
 
-async def _openid(services: Services, code: str) -> str:
-    """The openid behind a `wx.login` code; WeChat's refusals become codes of ours."""
+async def _load_openid(services: Services, code: str) -> str:
+    """Return the openid of a `wx.login` code. Refusals of WeChat become error codes of ours."""
     try:
         return (await services.wechat.code2session(code)).openid
     except WechatRefused as refused:
-        raise Problem(_REFUSALS.get(refused.kind, "wechat.unavailable")) from None
+        raise Problem(_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
     except WechatUnavailable:
         raise Problem("wechat.unavailable") from None
 
 
-_REFUSALS = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}
+_ERROR_CODES = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}

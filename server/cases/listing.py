@@ -1,0 +1,132 @@
+"""The case lists that officers work from: cases by state, and deadlines that are due."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.deadline_lines import DUE_SOON, DeadlineLine, deadline_line
+from server.core.access import Caller
+from server.core.http import ResponseBody
+from server.core.paging import Page, cut_page, read_place
+from server.core.working_days import day_of
+from server.models.areas import Area
+from server.models.cases import CaseDeadline, CaseFile
+from server.models.households import Household
+
+LONGEST_PAGE = 200
+
+
+class CaseLine(ResponseBody):
+    id: UUID
+    application_number: str
+    head_name: str
+    area_code: str
+    area_name: str
+    state: str
+    applied_on: date
+    deadline: DeadlineLine | None
+
+
+async def list_cases(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    state: str | None,
+    area: str | None,
+    cursor: str | None,
+    limit: int,
+    now: datetime,
+) -> Page[CaseLine]:
+    """List the caller's cases, the newest first. Two queries for any page."""
+    limit = max(1, min(limit, LONGEST_PAGE))
+    rows = _select_lines(caller).order_by(CaseFile.applied_on.desc(), CaseFile.id.desc()).limit(limit + 1)
+    if state is not None:
+        rows = rows.where(CaseFile.state == state)
+    if area is not None:
+        rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last = after
+        rows = rows.where(or_(CaseFile.applied_on < on, and_(CaseFile.applied_on == on, CaseFile.id < last)))
+    cases = (await session.execute(rows)).all()
+    page, next_cursor = cut_page(cases, limit, lambda row: [row[0].applied_on.isoformat(), str(row[0].id)])
+    nearest = await _load_nearest_deadlines(session, [case.id for case, _, _ in page])
+    today = day_of(now)
+    lines = [_case_line(case, head, name, nearest.get(case.id), today) for case, head, name in page]
+    return Page(items=lines, next_cursor=next_cursor)
+
+
+async def list_due(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    urgency: Literal["overdue", "due", "soon"] | None,
+    area: str | None,
+    cursor: str | None,
+    limit: int,
+    now: datetime,
+) -> Page[CaseLine]:
+    """List deadlines that are past, today or within three days, the oldest first. Paused ones are left out."""
+    limit, today = max(1, min(limit, LONGEST_PAGE)), day_of(now)
+    rows = (
+        _select_lines(caller)
+        .add_columns(CaseDeadline)
+        .join(CaseDeadline, CaseDeadline.case_id == CaseFile.id)
+        .where(CaseDeadline.met_on.is_(None), CaseDeadline.paused_on.is_(None), _is_due(urgency, today))
+        .order_by(CaseDeadline.due_on, CaseDeadline.id)
+        .limit(limit + 1)
+    )
+    if area is not None:
+        rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
+    if (after := read_place(cursor, date.fromisoformat)) is not None:
+        on, last = after
+        rows = rows.where(or_(CaseDeadline.due_on > on, and_(CaseDeadline.due_on == on, CaseDeadline.id > last)))
+    results = (await session.execute(rows)).all()
+    page, next_cursor = cut_page(results, limit, lambda row: [row[3].due_on.isoformat(), str(row[3].id)])
+    return Page(
+        items=[_case_line(case, head, name, deadline, today) for case, head, name, deadline in page],
+        next_cursor=next_cursor,
+    )
+
+
+def _select_lines(caller: Caller) -> Any:
+    return (
+        select(CaseFile, Household.head_name, Area.name)
+        .join(Household, Household.id == CaseFile.household_id)
+        .join(Area, Area.code == CaseFile.area_code)
+        .where(CaseFile.in_scope(caller))
+    )
+
+
+def _is_due(urgency: str | None, today: date) -> Any:
+    due = CaseDeadline.due_on
+    return {
+        "overdue": due < today,
+        "due": due == today,
+        "soon": and_(due > today, due <= today + DUE_SOON),
+        None: due <= today + DUE_SOON,
+    }[urgency]
+
+
+async def _load_nearest_deadlines(session: AsyncSession, ids: list[UUID]) -> dict[UUID, CaseDeadline]:
+    rows = await session.scalars(
+        select(CaseDeadline)
+        .where(CaseDeadline.case_id.in_(ids), CaseDeadline.met_on.is_(None))
+        .order_by(CaseDeadline.due_on.desc())
+    )
+    return {deadline.case_id: deadline for deadline in rows}
+
+
+def _case_line(case: CaseFile, head_name: str, area_name: str, deadline: CaseDeadline | None, today: date) -> CaseLine:
+    return CaseLine(
+        id=case.id,
+        application_number=case.number,
+        head_name=head_name,
+        area_code=case.area_code,
+        area_name=area_name,
+        state=case.state,
+        applied_on=case.applied_on,
+        deadline=deadline_line(deadline, today) if deadline else None,
+    )

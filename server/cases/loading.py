@@ -1,0 +1,31 @@
+"""Load a case that the caller may read, with or without a row lock."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, found, readable
+from server.core.errors import Problem
+from server.models.cases import CLOSED_STATES, CaseFile
+
+
+async def load_case(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
+    """Return the case. Raises `thing.not_found` outside the caller's scope."""
+    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    return case
+
+
+async def lock_case(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
+    """Return the case, locked until the transaction ends. Raises `thing.not_found` outside the caller's scope."""
+    case: CaseFile = found(
+        await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
+    )
+    return case
+
+
+async def lock_open_case(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
+    """Return the locked case. Raises `case.closed` after its application has ended."""
+    case = await lock_case(session, caller, case_id)
+    if case.state in CLOSED_STATES:
+        raise Problem("case.closed", state=case.state)
+    return case

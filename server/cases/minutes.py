@@ -1,0 +1,41 @@
+"""The printed minutes of an appraisal hearing (民主评议记录)."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.cases.hearings import WRITERS, list_hearings
+from server.cases.notices import issuing_office
+from server.core.access import Caller, found, require
+from server.core.errors import Problem
+from server.core.pdf import Notice, print_notice, say_date
+from server.models.cases import CaseFile
+
+
+async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID) -> bytes:
+    """Return a PDF of the panel, the attendance and the count. Raises `case.not_now` before the count."""
+    require(caller, WRITERS)
+    hearings = await list_hearings(session, caller, case_id)
+    hearing = found(next((hearing for hearing in hearings if hearing.id == hearing_id), None))
+    if hearing.passed is None:
+        raise Problem("case.not_now", state="hearing")
+    case = await session.get_one(CaseFile, case_id)
+    invited = sum(seat.conflict is None for seat in hearing.panel)
+    attended = sum(seat.attended for seat in hearing.panel)
+    notice = Notice(
+        title="民主评议记录",
+        number=f"编号：{case.number}",
+        to="",
+        paragraphs=[
+            f"时间：{say_date(hearing.held_on)} 地点：{hearing.place}",
+            f"介绍情况人：{hearing.presenter} 监督人：{hearing.observers or '无'}",
+            f"应到{invited}人，实到{attended}人，最低到会{hearing.quorum}人。",
+            f"无记名投票，当场计票：同意{hearing.ayes}票，不同意{hearing.noes}票，弃权{hearing.blanks}票。",
+            f"结果：{'通过' if hearing.passed else '未通过'}（同意票须超过半数）。",
+        ],
+        columns=["评议小组成员", "到会", "回避事由", "签名"],
+        rows=[[seat.name, "是" if seat.attended else "否", seat.conflict or "", ""] for seat in hearing.panel],
+        office=await issuing_office(session, case),
+        date=say_date(hearing.held_on),
+    )
+    return await print_notice(notice)

@@ -1,0 +1,177 @@
+"""Complaints as they are submitted: on the public page, by a resident, or recorded by an officer.
+
+Every complaint gets a number and a code at once. Reporter and text are encrypted; only the handler reads them, not the
+list, other officers or the audit log.
+"""
+
+import hashlib
+import secrets
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.complaints.due_dates import compute_due_date
+from server.complaints.eligibility import HANDLER_ROLES, index_staff_name
+from server.core.access import Caller, found, readable, require
+from server.core.errors import Fault, Problem
+from server.core.http import RequestBody, ResponseBody
+from server.core.ids import new_id
+from server.core.sequences import next_number
+from server.core.services import Services
+from server.core.working_days import day_of
+from server.http.rate_limit import count_attempt
+from server.models.areas import Area
+from server.models.cases import CaseFile
+from server.models.complaints import Complaint
+from server.models.households import Household
+
+MAX_ATTEMPTS = 20
+
+
+ComplaintText = Annotated[str, Meta(min_length=5, max_length=4000)]
+
+
+StaffNames = Annotated[list[Annotated[str, Meta(min_length=1, max_length=60)]], Meta(max_length=5)]
+
+
+AreaCode = Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
+
+
+class Reporter(RequestBody):
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    contact: Annotated[str, Meta(max_length=100)] = ""
+
+
+class PublicComplaint(RequestBody):
+    """Without a reporter the complaint is anonymous.
+
+    `against` names the staff it is about. Nobody of that name can handle it.
+    """
+
+    area_code: AreaCode
+    text: ComplaintText
+    reporter: Reporter | None = None
+    against: StaffNames = []
+
+
+class OwnComplaint(RequestBody):
+    """A resident's complaint or appeal about their own case."""
+
+    kind: Literal["complaint", "appeal"]
+    case_id: UUID
+    text: ComplaintText
+    against: StaffNames = []
+
+
+class WrittenComplaint(RequestBody):
+    """A complaint that an officer received by any channel and records at the desk."""
+
+    channel: Literal["letter", "visit", "phone", "web", "box", "proposal"]
+    area_code: AreaCode
+    text: ComplaintText
+    reporter: Reporter | None = None
+    household_id: UUID | None = None
+    against: StaffNames = []
+
+
+class ComplaintReceipt(ResponseBody):
+    """The code is returned only here. With the number it opens the reply."""
+
+    number: str
+    code: str
+    due_on: date
+
+
+async def submit_public_complaint(
+    session: AsyncSession, services: Services, data: PublicComplaint, *, address: str, now: datetime
+) -> ComplaintReceipt:
+    await count_attempt(services.sessions, [f"complaint:{address}"], MAX_ATTEMPTS, now)
+    return await _create_complaint(session, services, None, data.area_code, "web", data.text, data.reporter, now,
+        against=data.against,
+    )  # fmt: skip
+
+
+async def record_written_complaint(
+    session: AsyncSession, services: Services, caller: Caller, data: WrittenComplaint, now: datetime
+) -> ComplaintReceipt:
+    require(caller, HANDLER_ROLES)
+    if not caller.covers(data.area_code, HANDLER_ROLES):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(HANDLER_ROLES)))
+    if data.household_id is not None:
+        found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
+    return await _create_complaint(
+        session, services, caller, data.area_code, data.channel, data.text, data.reporter, now,
+        household_id=data.household_id, against=data.against,
+    )  # fmt: skip
+
+
+async def submit_own_complaint(
+    session: AsyncSession, services: Services, caller: Caller, data: OwnComplaint, now: datetime
+) -> ComplaintReceipt:
+    """Submit a resident's complaint about their own case."""
+    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == data.case_id)))
+    await count_attempt(services.sessions, [f"complaint:{caller.id}"], MAX_ATTEMPTS, now)
+    return await _create_complaint(
+        session, services, caller, case.area_code, "web", data.text, None, now,
+        kind=data.kind, case_id=case.id, resident_id=caller.id, against=data.against,
+    )  # fmt: skip
+
+
+async def _create_complaint(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller | None,
+    area_code: str,
+    channel: str,
+    text: str,
+    reporter: Reporter | None,
+    now: datetime,
+    *,
+    kind: str = "complaint",
+    household_id: UUID | None = None,
+    case_id: UUID | None = None,
+    resident_id: UUID | None = None,
+    against: list[str],
+) -> ComplaintReceipt:
+    if await session.get(Area, area_code) is None:
+        raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
+    today = day_of(now)
+    due_on = await compute_due_date(session, area_code, today, "complaint.register_days", since=today)
+    code = secrets.token_hex(5).upper()
+    seal = services.encryption.seal
+    complaint = Complaint(
+        id=new_id(),
+        number=await next_number(session, Complaint.number, f"XF{area_code[:6]}{today.year}-", 5),
+        code_hash=hash_code(code),
+        kind=kind,
+        channel=channel,
+        area_code=area_code,
+        household_id=household_id,
+        case_id=case_id,
+        resident_id=resident_id,
+        is_named=reporter is not None or resident_id is not None,
+        reporter_sealed=seal("complaint.reporter", msgspec.json.encode(reporter).decode()) if reporter else None,
+        text_sealed=seal("complaint.text", text),
+        against=[index_staff_name(services, name) for name in against],
+        state="received",
+        received_at=now,
+        due_on=due_on,
+        is_extended=False,
+    )
+    session.add(complaint)
+    # The audit log names the officer who recorded it, never a resident who complained.
+    audit.record(
+        session, caller if caller and not caller.is_resident else None, "complaint.received", "complaint", complaint.id,
+        area_code=area_code, channel=channel,
+    )  # fmt: skip
+    await session.flush()  # reserves the number
+    return ComplaintReceipt(number=complaint.number, code=code, due_on=due_on)
+
+
+def hash_code(code: str) -> bytes:
+    return hashlib.sha256(code.strip().upper().encode()).digest()

@@ -1,0 +1,69 @@
+"""Reveal one encrypted number of a household, with a reason that the audit trail keeps."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.core.access import Caller, Role, found, readable, require
+from server.core.encryption import Encryption
+from server.core.errors import Problem
+from server.core.http import RequestBody, ResponseBody
+from server.models.cases import (
+    BankAccount,
+)
+from server.models.households import Household, HouseholdMember
+
+REVEALERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
+
+
+class Reveal(RequestBody):
+    """Which number to reveal: a member's, or the household's phone or card. The reason goes into the audit trail."""
+
+    what: Literal["id_number", "phone", "card"]
+    reason: Annotated[str, Meta(min_length=4, max_length=500)]
+    member_id: UUID | None = None
+
+
+class Revealed(ResponseBody):
+    value: str
+
+
+async def reveal(
+    session: AsyncSession, encryption: Encryption, caller: Caller, household_id: UUID, request: Reveal
+) -> Revealed:
+    """Decrypt one number. The audit trail records who, which and why, never the number."""
+    require(caller, REVEALERS)
+    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    if not caller.covers(household.area_code, REVEALERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(REVEALERS)))
+    column, sealed = await _find_sealed(session, household, request)
+    audit.record(
+        session,
+        caller,
+        "household.revealed",
+        "household",
+        household.id,
+        area_code=household.area_code,
+        what=request.what,
+        member_id=str(request.member_id) if request.member_id else None,
+        reason=request.reason,
+    )
+    return Revealed(value=encryption.open(column, found(sealed)))
+
+
+async def _find_sealed(session: AsyncSession, household: Household, request: Reveal) -> tuple[str, bytes | None]:
+    if request.what == "phone":
+        return "household.phone", household.phone_sealed
+    if request.what == "card":
+        bank = await session.get(BankAccount, household.id)
+        return "bank_account.card", bank.card_sealed if bank else None
+    member = await session.scalar(
+        select(HouseholdMember).where(
+            HouseholdMember.id == request.member_id, HouseholdMember.household_id == household.id
+        )
+    )
+    return "household_member.id_number", member.id_number_sealed if member else None

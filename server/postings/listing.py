@@ -1,0 +1,88 @@
+"""The desk's list of postings, with the counts of entries, places and unanswered objections."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.access import Caller, require
+from server.core.http import ResponseBody
+from server.core.paging import Page, cut_page, read_place
+from server.models.areas import Area
+from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
+from server.postings.detail import DETAIL_ROLES
+
+MAX_PAGE_SIZE = 200
+
+
+class PostingLine(ResponseBody):
+    """`households` counts the entries that are still posted. `page` is the path of the public page while it is open."""
+
+    id: UUID
+    area_code: str
+    area_name: str
+    round: int
+    state: str
+    starts_on: date | None
+    ends_on: date | None
+    households: int
+    places: int
+    objections_waiting: int
+    page: str
+
+
+async def list_postings(
+    session: AsyncSession, caller: Caller, *, state: str | None, area: str | None, cursor: str | None, limit: int
+) -> Page[PostingLine]:
+    """List the postings of the caller's areas, newest first. One query for any page."""
+    require(caller, DETAIL_ROLES)
+    limit = max(1, min(limit, MAX_PAGE_SIZE))
+    rows = _select_with_counts().where(Posting.in_scope(caller)).limit(limit + 1)
+    if state is not None:
+        rows = rows.where(Posting.state == state)
+    if area is not None:
+        rows = rows.where(Posting.area_code.startswith(area, autoescape=True))
+    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+        at, last = after
+        rows = rows.where(or_(Posting.made_at < at, and_(Posting.made_at == at, Posting.id < last)))
+    found_rows = (await session.execute(rows)).all()
+    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].made_at.isoformat(), str(row[0].id)])
+    return Page(items=[_posting_line(*row) for row in page], next_cursor=next_cursor)
+
+
+def _select_with_counts() -> Any:
+    """Select postings with the number of posted entries, of proven places and of unanswered objections."""
+    of_posting = PostingEntry.posting_id == Posting.id
+    places = select(func.count(func.distinct(func.lower(PostingPlace.name)))).where(
+        PostingPlace.posting_id == Posting.id
+    )
+    waiting = (
+        select(func.count(Objection.id))
+        .join(PostingEntry, PostingEntry.id == Objection.entry_id)
+        .where(of_posting, Objection.answered_at.is_(None))
+    )
+    hanging = select(func.count(PostingEntry.id)).where(of_posting, PostingEntry.removed_at.is_(None))
+    counts = [query.correlate(Posting).scalar_subquery() for query in (hanging, places, waiting)]
+    return (
+        select(Posting, Area.name, *counts)
+        .join(Area, Area.code == Posting.area_code)
+        .order_by(Posting.made_at.desc(), Posting.id.desc())
+    )
+
+
+def _posting_line(posting: Posting, area_name: str, hanging: int, places: int, waiting: int) -> PostingLine:
+    return PostingLine(
+        id=posting.id,
+        area_code=posting.area_code,
+        area_name=area_name,
+        round=posting.round,
+        state=posting.state,
+        starts_on=posting.starts_on,
+        ends_on=posting.ends_on,
+        households=hanging,
+        places=places,
+        objections_waiting=waiting,
+        page=f"/p/{posting.key}",
+    )

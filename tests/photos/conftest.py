@@ -1,0 +1,3 @@
+from tests.evidence.conftest import bucket, kit, settings
+
+__all__ = ["bucket", "kit", "settings"]

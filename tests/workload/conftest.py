@@ -1,3 +1,0 @@
-from tests.review.conftest import ground
-
-__all__ = ["ground"]
