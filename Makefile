@@ -16,7 +16,8 @@ find_python = for python in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 pyth
 set_up = $(if $(READY),@:,@$(find_python); exec "$$python" -I deploy/set_up.py)
 step = @printf '\n\033[1m== %s\033[0m\n' $(1)
 
-.PHONY: help run test lint types web layers openapi-drift tests format openapi bench demo-visit lock clean set-up set-up-dev
+.PHONY: help run test check lint types web layers openapi-drift unit-tests tests format openapi bench demo-visit lock \
+	clean set-up set-up-dev set-up-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,13 +28,19 @@ run: set-up ## start everything: database, photo store, API, worker, demo county
 demo-visit: set-up ## walk one home visit through a running `make run`, from the phone to the resident
 	@$(VENV)/python -m server demo-visit $(if $(PHOTOS),--photos $(PHOTOS))
 
-test: set-up-dev ## all that CI runs: lint, layers, OpenAPI drift, types, web, tests
+test: set-up-test ## all that CI runs: lint, layers, OpenAPI drift, types, web, tests
 	@$(MAKE) READY=1 lint
 	@$(MAKE) READY=1 layers
 	@$(MAKE) READY=1 openapi-drift
 	@$(MAKE) READY=1 types
 	@$(MAKE) READY=1 web
 	@$(MAKE) READY=1 tests
+
+check: set-up-dev ## for every save: lint, layers, types, and the tests that start no server and no browser
+	@$(MAKE) READY=1 lint
+	@$(MAKE) READY=1 layers
+	@$(MAKE) READY=1 types
+	@$(MAKE) READY=1 unit-tests
 
 lint: set-up-dev ## check style and format
 	$(call step,'lint')
@@ -57,7 +64,11 @@ openapi-drift: set-up-dev
 	$(call step,'OpenAPI drift')
 	@$(VENV)/python -m server openapi --check
 
-tests: set-up-dev
+unit-tests: set-up-dev
+	$(call step,'unit tests')
+	@unset MAKEFLAGS MFLAGS MAKELEVEL READY; $(VENV)/python -m pytest -q -n $(WORKERS) -m unit
+
+tests: set-up-test
 	$(call step,'tests')
 	@unset MAKEFLAGS MFLAGS MAKELEVEL READY; $(VENV)/python -m pytest -n $(WORKERS)
 
@@ -81,7 +92,7 @@ lock: ## write requirements*.txt anew from pyproject.toml (needs uv)
 	@$(compile) $(UPGRADE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove the virtual environment and caches (the data in .data stays)
-	@rm -rf .venv web/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .cache web/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 set-up:
@@ -89,3 +100,6 @@ set-up:
 
 set-up-dev:
 	$(set_up) dev
+
+set-up-test:
+	$(set_up) test

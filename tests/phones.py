@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
@@ -21,6 +20,7 @@ from server.checklists.answers import Facts, HouseholdFacts, MemberFacts
 from server.checklists.examples import answers_example
 from server.checklists.template import Template
 from server.core import jobs
+from server.core.clock import CHINA
 from server.core.ids import new_id
 from server.core.services import Services
 from server.demo.county import DEMO_PASSWORDS
@@ -29,7 +29,6 @@ from server.models.people import Staff
 from tests.contract import hold_to_contract
 
 Json = dict[str, Any]
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 class System:

@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 
 from server.benefits.changes import apply_due_changes
 from server.cases.daily import begin_payments
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.money import format_fen
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange

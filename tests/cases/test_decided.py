@@ -6,9 +6,9 @@ from sqlalchemy import select, update
 
 from server.benefits.changes import apply_due_changes
 from server.cases.event_handlers import _county_officer_took_part
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
-from server.core.working_days import CHINA, day_of
+from server.core.working_days import day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
 from server.models.households import Assignment, Household, HouseholdMember

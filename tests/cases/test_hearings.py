@@ -4,9 +4,9 @@ from collections import Counter
 
 from sqlalchemy import select, text, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models import Base
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff

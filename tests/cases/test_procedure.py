@@ -12,10 +12,10 @@ from server.cases.daily import begin_payments
 from server.cases.deadlines import backfill_deadlines
 from server.cases.workflow import ACTIONS, STATE_INFO, TRANSITIONS, find_refusal
 from server.core.access import Role
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import CATALOGUE
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.core.working_days import Length, day_of, end_of, length_of
 from server.models.areas import CalendarDay
 from server.models.audit import AuditEntry
@@ -64,7 +64,10 @@ def test_a_suspended_case_only_goes_on_or_is_withdrawn():
 def test_the_town_decides_where_the_county_has_delegated_and_only_there():
     town = {Role.TOWN_OFFICER}
     assert find_refusal("confirmed", "county", town, is_suspended=False, decided_by=Role.TOWN_OFFICER) is None
-    assert find_refusal("confirmed", "county", town, is_suspended=False, decided_by=Role.COUNTY_OFFICER) == "auth.forbidden"
+    assert (
+        find_refusal("confirmed", "county", town, is_suspended=False, decided_by=Role.COUNTY_OFFICER)
+        == "auth.forbidden"
+    )
 
 
 def test_every_state_can_be_reached_and_says_what_is_next():

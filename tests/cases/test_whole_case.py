@@ -5,9 +5,9 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from server.cases.daily import begin_payments
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.cases import CaseFile
 from server.models.households import Assignment, Household
 from server.sync_feed.publish import publish_change

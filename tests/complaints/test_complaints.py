@@ -5,8 +5,8 @@ from datetime import timedelta
 from sqlalchemy import select, text
 
 from server.complaints.reminders import remind_of_due
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
 from server.core.working_days import add_working_days, day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
@@ -15,7 +15,6 @@ from server.models.households import Assignment, Household
 from server.models.notifications import Notice
 from server.models.people import Staff
 from tests.makers.cases import VILLAGE, done, look
-from tests.phones import CHINA
 
 TEXT = "邻居家有两辆轿车却在领低保"
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 import jwt
 import pytest
 
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.ids import new_id
 from server.core.keys import KeyRing
-from server.core.tokens import AccessClaims, issue_access_token, read_access_token, utc_now
+from server.core.tokens import AccessClaims, issue_access_token, read_access_token
 
 RING = KeyRing("new", {"new": b"n" * 32, "old": b"o" * 32})
 CLAIMS = AccessClaims(new_id(), new_id(), is_resident=False)

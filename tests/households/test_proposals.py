@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import update
 
+from server.core.clock import utc_now
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.proposals import Proposal
 
 

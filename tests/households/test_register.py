@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from sqlalchemy import select, text, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
 from server.models.households import Caseload, Household

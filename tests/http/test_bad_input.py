@@ -11,9 +11,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from server.core.clock import utc_now
 from server.core.ids import new_id
 from server.core.paths import OPENAPI
-from server.core.tokens import AccessClaims, issue_access_token, utc_now
+from server.core.tokens import AccessClaims, issue_access_token
 from server.models.evidence import Evidence, MismatchedUpload
 from server.models.feed import QuarantinedRow
 from server.models.visits import Visit

@@ -7,9 +7,10 @@ import jwt
 import pytest
 from sqlalchemy import select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
-from server.core.tokens import AccessClaims, issue_access_token, utc_now
+from server.core.tokens import AccessClaims, issue_access_token
 from server.http.rate_limit import WINDOW, check_failures, count_failure
 from server.identity import devices
 from server.models.audit import AuditEntry

@@ -11,9 +11,9 @@ from sqlalchemy import delete, select, update
 
 from server.cases.deadlines import backfill_deadlines
 from server.cases.transitions import apply_transition
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.identity.devices import DeviceInfo, open_device
 from server.models.areas import AreaRule
 from server.models.cases import CaseDeadline, CaseFile

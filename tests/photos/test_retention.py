@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 
 from media.store import StoreUnavailable, original_key
 from server.__main__ import main
+from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
 from server.evidence.verify import verify_bundle
 from server.models.areas import AreaRule
 from server.models.audit import AuditEntry

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select, text, update
 
 from server.cases.event_handlers import on_objection_answered, on_objection_made
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff

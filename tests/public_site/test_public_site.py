@@ -6,8 +6,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.audit import AuditEntry
 from server.models.households import Household

@@ -2,10 +2,9 @@
 
 from datetime import datetime, time
 
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
-from server.core.working_days import CHINA
 from server.models.cases import CaseFile
 from server.models.visits import Visit
 from tests.makers.cases import look

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
-from server.core.tokens import utc_now
 from server.models.cases import CaseEvent, CaseFile
 from server.residents.public_status import ANSWER_AFTER_S, LookUp, find_public_case
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 from sqlalchemy import delete, select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.areas import AreaRule
 from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import SEEN_KEYPOINT, Finding, SeenPhoto

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
 from server.models.evidence import Evidence
 from server.models.visits import Attestation, Visit
 

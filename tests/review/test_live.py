@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from server.core.access import Caller, Grant, Role
+from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
 from server.models.cases import RelativeOnStaff
 from server.models.people import Device, StaffRole
 from server.models.review import ReviewItem

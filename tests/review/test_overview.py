@@ -9,9 +9,9 @@ import openpyxl
 import pytest
 from sqlalchemy import event, select, text, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.spreadsheets import cell
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.areas import AreaRule
 from server.models.households import Assignment, Household

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from field_api.sync.push import LONGEST_BATCH
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.evidence import Evidence
 from server.models.feed import Feed
 from server.models.households import Assignment

@@ -10,10 +10,10 @@ from sqlalchemy import func, select, update
 
 from field_api.uploads.body import LINGER_BYTES
 from field_api.uploads.cleanup import sweep_uploads
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.evidence import MismatchedUpload
 from server.models.uploads import Upload
 from server.photos.receive import UploadContext, mark_received

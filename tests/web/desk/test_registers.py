@@ -7,9 +7,9 @@ from uuid import UUID
 from playwright.async_api import expect
 from sqlalchemy import select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import utc_now
 from server.models.households import Household
 from server.models.notifications import Notice
 from server.models.people import ResidentBinding, Staff
