@@ -23,12 +23,12 @@ from field_api.sync.pull import Quarantined, marked, masters, open_quarantines, 
 from server import audit
 from server.core.access import Caller
 from server.core.canonical import NotCanonical, content_hash
+from server.core.clock import utc_now
 from server.core.errors import Fault, Problem, problem_body
 from server.core.ids import new_id
 from server.core.log import log
 from server.core.pointers import pointer_of
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.feed import Feed, QuarantinedRow
 from server.sync_feed.documents import client_part
 from server.sync_feed.publish import publish_to, republish

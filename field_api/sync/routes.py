@@ -14,8 +14,8 @@ from field_api.sync import push as pushing
 from field_api.sync.device import DeviceReport, note_device
 from field_api.sync.live import Watch
 from field_api.sync.pull import PAGE, Asked, PulledPage, served_collection
+from server.core.clock import utc_now
 from server.core.http import SIGNED, FieldStaff, ServicesDep, Session, problems
-from server.core.tokens import utc_now
 
 # Who asks decides what comes, and a cache asks again each time.
 _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}

@@ -5,11 +5,11 @@ from sqlalchemy import delete, select
 from field_api.uploads.resumable import finish_unattended
 from media.store import StoreError, spool_prefix
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.log import log
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.uploads import Upload
 
 # In one run; what is left waits for the next.

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from field_api.uploads.resumable import check_size
 from media.store import ObjectMissing, spool_prefix
 from server.core.access import Caller
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.uploads import Upload, new_upload_id
 from server.photos.receive import (
     Content,

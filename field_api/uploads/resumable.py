@@ -23,10 +23,10 @@ from media.store import spool_key
 from server import audit
 from server.core import jobs
 from server.core.access import Caller, found
+from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.evidence import Evidence
 from server.models.uploads import Upload, UploadChunk, new_upload_id
 from server.models.visits import Visit

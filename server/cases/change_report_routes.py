@@ -7,9 +7,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from server.cases import change_reports
 from server.cases.change_reports import ChangeLine, DecideChange
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, AreaFilter, FieldStaff, Session, problems
 from server.core.paging import Page
-from server.core.tokens import utc_now
 from server.http.exports import export_of, yuan
 
 

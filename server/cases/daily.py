@@ -9,9 +9,9 @@ from server.benefits.changes import apply_due_changes, mark_grant_effective
 from server.cases.deadlines import backfill_deadlines
 from server.cases.transitions import apply_transition
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.cases import CaseFile
 from server.models.households import Household

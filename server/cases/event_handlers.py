@@ -10,9 +10,9 @@ from server.cases.transitions import apply_transition
 from server.cases.visit_orders import order_home_visit, order_visit
 from server.core import jobs
 from server.core.access import Role
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import day_of, end_of, length_of
 from server.models.cases import CLOSED_STATES, CaseFile
 from server.models.households import Assignment, Household

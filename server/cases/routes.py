@@ -22,6 +22,7 @@ from server.cases.loading import load_case
 from server.cases.notices import NoticeKind
 from server.cases.paper_photos import PaperPhotoLink, Rendition, ReturnPhoto
 from server.cases.papers import PaperLine
+from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
     FOUND,
@@ -38,7 +39,6 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.core.pdf import PDF
-from server.core.tokens import utc_now
 from server.households.register import MEMBER_CONFLICTS
 from server.http.exports import export_of
 

@@ -73,7 +73,7 @@ def draw(plan: Path, seed: str) -> None:
     """Draw a spot-check sample from a plan file and a seed; the same list on any machine."""
     import msgspec
 
-    from server.spotchecks.draw import render_draw, read_plan
+    from server.spotchecks.draw import read_plan, render_draw
 
     try:
         lines = list(render_draw(read_plan(plan), seed))
@@ -87,9 +87,9 @@ def draw(plan: Path, seed: str) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def export_bundle(visit_id: UUID, file: Path) -> None:
     """Write the evidence bundle of a visit to FILE: photos, signed manifest, receipt, printed sheet."""
+    from server.core.clock import utc_now
     from server.core.errors import Problem
     from server.core.services import open_services
-    from server.core.tokens import utc_now
     from server.evidence.bundle import export_bundle as export
     from server.review.checks.registry import render_finding
 
@@ -113,8 +113,8 @@ def export_bundle(visit_id: UUID, file: Path) -> None:
 @click.option("--delete", "is_meant", is_flag=True, help="Delete them. Without it nothing is changed.")
 def sweep_photos(is_meant: bool) -> None:
     """Show how many photos no rule keeps any more, by rule; with --delete, delete them and leave tombstones."""
+    from server.core.clock import utc_now
     from server.core.services import open_services
-    from server.core.tokens import utc_now
     from server.photos.retention import preview, sweep
 
     async def show_and_sweep() -> tuple[Any, int | None]:
@@ -166,7 +166,9 @@ def backfill_photo_features() -> None:
                     services,
                     lambda count: bar.update(features, total=count) if count else bar.update(features, advance=1),
                 )
-                await backfill_keypoints(services, lambda done, total: bar.update(keypoints, completed=done, total=total))
+                await backfill_keypoints(
+                    services, lambda done, total: bar.update(keypoints, completed=done, total=total)
+                )
                 return failed
 
     failed = asyncio.run(fill())

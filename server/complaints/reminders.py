@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.complaints.due_dates import OPEN_STATES
 from server.complaints.eligibility import has_left, list_eligible_handlers
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.complaints import Complaint
 from server.policy.resolver import load_policy_values

@@ -21,6 +21,7 @@ from server.complaints.handling import (
 from server.complaints.listing import ComplaintLine
 from server.complaints.public_status import ComplaintStatus, LookUpComplaint
 from server.complaints.submission import ComplaintReceipt, OwnComplaint, PublicComplaint, WrittenComplaint
+from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
     FOUND,
@@ -34,7 +35,6 @@ from server.core.http import (
     problems,
 )
 from server.core.paging import Page
-from server.core.tokens import utc_now
 from server.http.exports import export_of
 
 _HANDLING = SIGNED | problems(

@@ -17,7 +17,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from server.core.working_days import CHINA
+from server.core.clock import CHINA
 
 Form = Literal["csv", "xlsx"]
 MEDIA_TYPES: dict[Form, str] = {

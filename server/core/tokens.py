@@ -6,8 +6,7 @@ taken away is gone at once.
 
 import hashlib
 import secrets
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -18,6 +17,7 @@ from jwt.algorithms import OKPAlgorithm
 from msgspec import Struct, json
 
 from server.core.canonical import canonical_json
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.keys import KeyRing
 
@@ -50,7 +50,7 @@ def read_access_token(ring: KeyRing, token: str) -> AccessClaims:
         raise Problem("auth.token_expired", headers=_CHALLENGE) from None
     except (jwt.InvalidTokenError, KeyError, ValueError):
         raise Problem("auth.token_invalid", headers=_CHALLENGE) from None
-    if time.time() >= expires_at:
+    if utc_now().timestamp() >= expires_at:
         raise Problem("auth.token_expired", headers=_CHALLENGE)
     return claims
 
@@ -130,8 +130,3 @@ def receipt_short_code(receipt: str) -> str:
     alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     value = int.from_bytes(hashlib.sha256(receipt.encode()).digest()[:8], "big") >> 14
     return "".join(alphabet[(value >> shift) & 31] for shift in range(45, -1, -5))
-
-
-def utc_now() -> datetime:
-    """Now, in UTC. Rules take the time as an argument; only edges ask the clock."""
-    return datetime.now(UTC)

@@ -8,12 +8,12 @@ rest from a table that an administrator edits, and beyond both a deadline is a g
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 import chinese_calendar
 import msgspec
 
-CHINA = ZoneInfo("Asia/Shanghai")
+from server.core.clock import CHINA
+
 Unit = Literal["days", "working_days"]
 Overrides = Mapping[date, bool]
 _SATURDAY = 5

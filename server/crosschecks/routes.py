@@ -8,6 +8,7 @@ from litestar import Response, Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
 
+from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import (
     BEARER,
@@ -20,7 +21,6 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.core.spreadsheets import MEDIA_TYPES, Form
-from server.core.tokens import utc_now
 from server.crosschecks import answers, batches, lists
 from server.crosschecks.batches import MakeBatch
 from server.crosschecks.lists import BatchCheck, BatchSummary, CheckLine, ObjectToCheck

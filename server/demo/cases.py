@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +24,7 @@ from server.cases.papers import list_papers, receive_paper
 from server.cases.transitions import apply_transition
 from server.complaints import handling, submission
 from server.core.access import Caller, Grant, Role
+from server.core.clock import CHINA
 from server.core.ids import new_id
 from server.core.location import Fix
 from server.core.services import Services
@@ -42,7 +42,6 @@ from server.postings.postings import CreatePosting, create_posting, start_postin
 from server.residents.change_reports import ReportChange, report_change
 from server.sync_feed.publish import publish_change
 
-CHINA = ZoneInfo("Asia/Shanghai")
 VILLAGE = "339901100001"
 # The state each is led to; the first of them lives in VILLAGE's second house.
 ENDS = (

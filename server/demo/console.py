@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.core.clock import CHINA
 from server.core.tokens import ReceiptError
-from server.core.working_days import CHINA
 from server.demo.device import StepFailed
 from server.demo.recording import PHOTOS
 from server.demo.walk import Walk

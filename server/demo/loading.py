@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.cases.deadlines import backfill_deadlines
 from server.checklists.shipped import load_shipped
+from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.encryption import Encryption
 from server.core.id_numbers import mask_id, mask_phone
@@ -31,7 +32,6 @@ from server.models.households import Assignment, Caseload, Household, HouseholdM
 from server.models.people import Staff, StaffRole
 from server.sync_feed.publish import publish_change
 
-CHINA = ZoneInfo("Asia/Shanghai")
 Keyed = dict[str, Any]
 
 
@@ -230,7 +230,7 @@ async def _load_caseload(
 
 async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
     """The county, and unless told otherwise its cases in every state. False when it is there already."""
-    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    today = today()
     async with open_services(settings) as services, open_session(services.sessions) as session:
         if not await load_demo(session, services.encryption, today=today):
             return False

@@ -10,9 +10,9 @@ from uuid import UUID
 from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, is_acceptable, validate_answers
 from server.checklists.examples import answers_example
 from server.checklists.template import Template, questions_of
+from server.core.clock import CHINA
 from server.core.ids import new_id
 from server.core.location import Point
-from server.core.working_days import CHINA
 from server.demo.device import Document, StepFailed
 from server.demo.pictures import draw_picture
 from server.demo.walk import Picture, Walk

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import httpx
 
 from server.checklists.template import Template
+from server.core.clock import CHINA, utc_now
 from server.core.ids import new_id
 from server.core.location import Point
-from server.core.tokens import utc_now
-from server.core.working_days import CHINA
 from server.demo import county as demo
 from server.demo.device import Device, Document, StepFailed, T, open_client, read_answer
 

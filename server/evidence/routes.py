@@ -12,10 +12,10 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from server.core.access import Caller, Role, require
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, CallerDep, Officer, ServicesDep, Session, problems
 from server.core.paging import Page
 from server.core.threads import in_thread
-from server.core.tokens import utc_now
 from server.evidence.bundle import export_bundle
 from server.evidence.dossier import RenderFinding
 from server.http.exports import Columns, export_of

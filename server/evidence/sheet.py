@@ -15,9 +15,9 @@ import msgspec
 import typst
 
 from server.checklists.template import INCOME_KINDS, Column, Question, Template
+from server.core.clock import CHINA
 from server.core.tokens import receipt_short_code
 from server.evidence.dossier import Dossier, JsonObject
-from server.photos.watermarks import CHINA
 
 _SHEETS = Path(__file__).parent / "sheets"
 _FEN = 100

@@ -3,8 +3,8 @@
 from litestar import Router, post
 from litestar.params import JSONBody
 
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, Officer, Session, problems
-from server.core.tokens import utc_now
 from server.households import caseload
 from server.households.caseload import AssignHouseholds, CaseloadChanged, ReassignHouseholds, RevokeHouseholds
 

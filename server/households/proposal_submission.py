@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core.access import DESK_ROLES, Caller, in_areas, readable
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.households import Caseload, Household
 from server.models.proposals import Proposal
 from server.sync_feed.documents import ProposalDocument

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core.access import Caller, Role, found, readable, require
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.http import BEARER, SIGNED, LongText, Officer, RequestBody, ResponseBody, Session, problems
 from server.core.paging import Page, read_cursor, write_cursor
-from server.core.tokens import utc_now
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.versions import keep_first_version, keep_version
 from server.http.exports import export_of, in_words

@@ -5,6 +5,7 @@ from uuid import UUID
 from litestar import Router, get, post, put
 from litestar.params import FromPath, JSONBody
 
+from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
     FOUND,
@@ -15,7 +16,6 @@ from server.core.http import (
     problems,
     version_of,
 )
-from server.core.tokens import utc_now
 from server.households import detail, register, reveal, versions
 from server.households.detail import HouseholdDetail
 from server.households.register import MEMBER_CONFLICTS, ChangeHousehold

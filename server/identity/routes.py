@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from server.core.access import FIELD_ROLES, Grant, Role, require
+from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
     CallerDep,
@@ -20,7 +21,6 @@ from server.core.http import (
     address_of,
     problems,
 )
-from server.core.tokens import utc_now
 from server.identity import bindings, devices, sign_in
 from server.identity.bindings import BindingLine, EndBinding
 from server.identity.cookies import WebApp, build_token_response, read_refresh_token

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core.access import Caller
+from server.core.clock import utc_now
 from server.core.http import RequestBody, ResponseBody
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.households import Household
 from server.models.notifications import MessageConsent

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
-from server.core.tokens import utc_now
-from server.core.working_days import CHINA, day_of
+from server.core.working_days import day_of
 from server.models.feed import Feed
 from server.models.notifications import Notice
 from server.models.people import Resident, ResidentBinding, Staff

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.wechat import MessageUnfit, WechatRefused, WechatUnavailable
-from server.core.working_days import CHINA, day_of
+from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.notifications import MessageConsent, Notice
 from server.models.people import Resident, Staff

@@ -3,8 +3,8 @@
 from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
 
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, CallerDep, Officer, Session
-from server.core.tokens import utc_now
 from server.http.exports import export_of
 from server.notifications import consents, notices
 from server.notifications.consents import ConsentCount, ReportConsents

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, readable
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.evidence import Evidence
 from server.photos.statements import write_expected
 from server.sync_feed.documents import EvidenceDocument

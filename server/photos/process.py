@@ -21,10 +21,10 @@ from media.renditions import Renditions, make_renditions
 from media.store import StoreError, StoreHandle, original_key, rendition_key
 from server import audit
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.log import log
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.evidence import Evidence, Photo
 from server.photos.statements import write_features
 from server.visits.completeness import complete_visits

@@ -14,16 +14,16 @@ from media.store import original_key
 from server import audit
 from server.core import jobs
 from server.core.access import Caller, found, readable
+from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.uploads import Upload, UploadChunk
 from server.models.visits import Visit
-from server.photos.statements import CLEAR_SPOOL, receive, receive_new, apply_outcomes
+from server.photos.statements import CLEAR_SPOOL, apply_outcomes, receive, receive_new
 from server.visits.completeness import complete_visits
 
 # What came is called nothing until it was examined.

@@ -8,13 +8,13 @@ its claim. Its hash is noted, so that one that was shown can be told from one th
 import hashlib
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import rendition_key, watermarked_key
 from media.watermark import watermark
+from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.services import Services
@@ -27,7 +27,6 @@ from server.models.households import Household
 from server.models.people import Staff
 from server.models.visits import Visit, VisitInvestigator
 
-CHINA = ZoneInfo("Asia/Shanghai")
 _JPEG = "image/jpeg"
 
 

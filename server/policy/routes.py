@@ -7,8 +7,8 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, CallerDep, Session, problems
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.http.exports import export_of, in_words
 from server.policy import settings

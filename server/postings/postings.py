@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.core import jobs
 from server.core.access import Caller, Role, readable, require
+from server.core.clock import utc_now
 from server.core.database import advisory_lock, open_session
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import Deadline, day_of, end_of, length_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases
 from server.models.cases import CaseFile

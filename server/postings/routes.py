@@ -10,11 +10,11 @@ from litestar.datastructures import UploadFile
 from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
 
 from media.refusals import CODES
+from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import BEARER, FOUND, SIGNED, AreaFilter, FieldStaff, ServicesDep, Session, address_of, problems
 from server.core.paging import Page
 from server.core.pdf import PDF
-from server.core.tokens import utc_now
 from server.http.exports import export_of
 from server.postings import detail, disclosures, listing, objections, places, poster, postings, public
 from server.postings.detail import PostingDetail

@@ -13,9 +13,9 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from server.complaints import public_status, submission
+from server.core.clock import utc_now
 from server.core.errors import Problem, problem_body
 from server.core.http import ServicesDep, Session, address_of
-from server.core.tokens import utc_now
 from server.postings import disclosures, objections, public
 from server.postings.public import NOT_INDEXED
 from server.public_site.rendering import render_page

@@ -10,6 +10,7 @@ from server.cases import notices, paper_photos
 from server.cases.notices import NoticeKind
 from server.cases.paper_photos import AnnouncePhoto, PaperPhotoLink, Rendition
 from server.cases.papers import PaperLine
+from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
     FOUND,
@@ -22,7 +23,6 @@ from server.core.http import (
     problems,
 )
 from server.core.pdf import PDF
-from server.core.tokens import utc_now
 from server.residents import change_reports, feedback, own_cases, public_status, visit_records
 from server.residents.change_reports import ReportChange
 from server.residents.feedback import GiveFeedback

@@ -16,8 +16,8 @@ from server.cases.loading import load_case
 from server.checklists.template import Column, Template, questions_of
 from server.checklists.wording import Row, say_rows
 from server.core.access import Caller
+from server.core.clock import CHINA
 from server.core.http import ResponseBody
-from server.core.working_days import CHINA
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember

@@ -8,10 +8,11 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, readable, require
+from server.core.clock import CHINA
 from server.core.http import RequestBody, ResponseBody
 from server.models.review import SEVERITIES, ReviewItem
 from server.policy.resolver import load_policy_values
-from server.review.decisions import CHINA, UNDO, DecideVisit, write_decision
+from server.review.decisions import UNDO, DecideVisit, write_decision
 
 TOLERATES = "review.bulk_tolerates"
 

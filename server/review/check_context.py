@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from server.core.clock import CHINA
 from server.core.location import Fix, Point
 from server.models.evidence import Evidence
 from server.models.households import Household, HouseholdMember
@@ -19,7 +19,6 @@ from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit
 from server.photos.near_duplicates import NearDuplicate
 
-CHINA = ZoneInfo("Asia/Shanghai")
 # Most other visits that a check compares with or names: a finding needs examples, not the whole list.
 MOST_OTHERS = 20
 

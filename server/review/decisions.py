@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 from sqlalchemy import select
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.core import jobs
 from server.core.access import Caller
+from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody, ResponseBody, ShortText
@@ -36,7 +36,6 @@ from server.review.leases import (
 from server.review.tallies import update_tallies
 from server.sync_feed.publish import publish_change
 
-CHINA = ZoneInfo("Asia/Shanghai")
 VISIT_STATE = {
     "accepted": "accepted",
     "returned": "returned",

@@ -18,11 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, Grant, Role
+from server.core.clock import utc_now
 from server.core.database import inline_literal
 from server.core.http import ResponseBody
 from server.core.log import log
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.people import Device, Staff, StaffRole
 from server.models.review import ReviewItem
 

@@ -8,7 +8,6 @@ describe, and sums of them for calendar months of a province. Tests compare both
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BigInteger,
@@ -32,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, require
+from server.core.clock import CHINA
 from server.core.database import inline_literal
 from server.core.http import ResponseBody
 from server.core.location import Datum, Fix, to_wgs84
@@ -51,7 +51,6 @@ from server.models.review import (
 from server.models.visits import Visit
 from server.review import monthly_rollup
 
-CHINA = ZoneInfo("Asia/Shanghai")
 MOST_POINTS = 2000
 # Code lengths that months are summed at: prefectures, counties.
 SUMMED_LEVELS = (4, 6)

@@ -6,11 +6,11 @@ from typing import Annotated
 from litestar import Router, get
 from litestar.params import FromQuery, QueryParameter
 
+from server.core.clock import CHINA, utc_now
 from server.core.http import BEARER, SIGNED, AreaFilter, Officer, Session
-from server.core.tokens import utc_now
 from server.http.exports import Columns, export_of
 from server.review import overview
-from server.review.overview import CHINA, By, FindingRate, MapPoint, Period, WorkLine
+from server.review.overview import By, FindingRate, MapPoint, Period, WorkLine
 
 FirstDay = Annotated[
     date | None, QueryParameter(name="from", description="A day in China; default: 30 days before `to`.")

@@ -11,10 +11,10 @@ from litestar.response import Stream
 
 from server.checklists.wording import say_visit
 from server.core.access import REVIEW_ROLES, require
+from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import BEARER, SIGNED, AreaFilter, Officer, ServicesDep, Session, problems
 from server.core.paging import Page
-from server.core.tokens import utc_now
 from server.http.exports import export_of
 from server.review import bulk_acceptance, decisions, incomplete_visits, leases, queue, reversals, visit_detail
 from server.review.bulk_acceptance import AcceptMany, BulkAcceptance

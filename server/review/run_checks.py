@@ -13,10 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.review import Finding, ReviewItem
 from server.models.visits import Visit
 from server.review.check_context import visited_on

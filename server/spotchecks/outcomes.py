@@ -11,9 +11,9 @@ from sqlalchemy.orm import selectinload
 from server import audit
 from server.checklists.template import Template
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household
 from server.models.review import SpotCheck

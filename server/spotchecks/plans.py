@@ -3,7 +3,6 @@
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta, convert, to_builtins
 from sqlalchemy import func, select
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core.access import Caller, Role, found, readable, require
+from server.core.clock import CHINA
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
@@ -21,7 +21,6 @@ from server.models.review import SEVERITIES, ReviewItem, SpotCheck, SpotCheckPla
 from server.models.visits import Visit
 from server.spotchecks.draw import METHOD, Design, PlanFile, Unit, draw, population_sha256
 
-CHINA = ZoneInfo("Asia/Shanghai")
 PLANNING_ROLES = frozenset({Role.COUNTY_OFFICER, Role.SUPERVISOR})
 
 

@@ -7,9 +7,9 @@ from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.access import REVIEW_ROLES, require
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, Officer, ResponseBody, Session, problems
 from server.core.paging import Page
-from server.core.tokens import utc_now
 from server.http.exports import export_of, in_words
 from server.spotchecks import plans, reports, teams
 from server.spotchecks.draw import PlanFile

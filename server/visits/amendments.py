@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core.clock import utc_now
 from server.core.errors import Problem
-from server.core.tokens import utc_now
 from server.models.review import ReviewItem
 from server.models.visits import Visit, VisitVersion
 from server.sync_feed.documents import VisitDocument

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core.access import Caller
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.visits import Attestation, Visit, VisitInvestigator
 from server.sync_feed.documents import AttestationDocument
 from server.sync_feed.publish import publish_change

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, validate_answers
 from server.core.access import Caller, readable
 from server.core.ages import age_on
+from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.households import Assignment
 from server.models.review import Decision

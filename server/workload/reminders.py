@@ -7,9 +7,9 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.feed import Feed
 from server.models.households import Assignment, Household

@@ -7,9 +7,9 @@ from litestar import Router, get, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.checklists.wording import say_visit
+from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED, AreaFilter, CallerDep, FieldStaff, Officer, Session, problems
 from server.core.paging import Page
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.http.exports import export_of
 from server.workload import day_plans, due, unfulfilled_orders

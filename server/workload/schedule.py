@@ -19,10 +19,10 @@ from server import audit
 from server.checklists.publishing import newest_checklist
 from server.checklists.wording import say_visit
 from server.core import jobs
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.core.working_days import day_of
 from server.models.checklists import ChecklistTemplate
 from server.models.feed import Feed

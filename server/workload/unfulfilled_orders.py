@@ -17,12 +17,12 @@ from server.checklists.publishing import newest_checklist
 from server.checklists.wording import say_visit
 from server.core import jobs
 from server.core.access import DESK_ROLES, Caller, Role, readable, require
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.http import ResponseBody
 from server.core.ids import new_id
 from server.core.paging import Page, cut_page, read_place
 from server.core.services import Services
-from server.core.tokens import utc_now
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Household

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from server.core.clock import CHINA
 from server.core.location import Fix, distance_beyond, distance_m, least_speed_mps, same_fix
 from server.models.review import SeenFix
-from server.review.check_context import CHINA, MOST_OTHERS, CheckContext
+from server.review.check_context import MOST_OTHERS, CheckContext
 from server.review.checks import DetectedFindings
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
