@@ -10,7 +10,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import findings, frauds, month, neighbours, photos, review, sync, uploads
+from bench import findings, footprint, frauds, month, neighbours, photos, review, sync, uploads
 from bench.rows import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -23,6 +23,7 @@ PARTS = {
     "review": review.measure,
     "frauds": frauds.measure,
     "month": month.measure,
+    "footprint": footprint.measure,
 }
 
 

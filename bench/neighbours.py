@@ -105,11 +105,11 @@ def _strangers(seeds: Sequence[int]) -> Iterator[Picture]:
 
 
 def _marks(picture: Picture) -> Keypoints:
-    return find_keypoints(fingerprint(picture).look, picture.width / picture.height)
+    return find_keypoints(fingerprint(picture).luma, picture.width / picture.height)
 
 
 def _rows_of(marks: Keypoints) -> Iterator[tuple[int, ...]]:
-    for bits, place in zip(marks.bits(), marks.places, strict=True):
+    for bits, place in zip(marks.bits(), marks.positions, strict=True):
         yield bits, *(round(10_000 * item) for item in place)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -170,6 +171,19 @@ def _requests(crew: Crew, visit: Json, photos: list[bytes], *, attested: bool = 
         word = {"id": str(new_id()), "visitId": visit["id"], **params}
         requests.append((crew.partner_token, push("attestations", [word])))
     return requests
+
+
+def send_week(system: System, connections: int = 8) -> "Sent":
+    """A week of complete visits, each photo of a scene of its own; return when all of it is processed."""
+    return _send(system, iter(_a_week(_crews(system))), connections, 3600.0, 0.0)
+
+
+def send_large(system: System, visits: int, connections: int = 8) -> "Sent":
+    """So many visits with four photos of 12 megapixels, as a camera writes them; return when all are processed."""
+    large = io.BytesIO()
+    _scene(4000, 3000, seed=0).save(large, "JPEG", quality=88, comment=MARK)
+    requests = islice(_without_end(_crews(system)[0], large.getvalue()), visits)
+    return _send(system, requests, connections, 3600.0, 0.0)
 
 
 class Sent(NamedTuple):

@@ -51,11 +51,11 @@ class System:
     def cpu_seconds(self) -> float:
         """User and system time of the server's, the worker's, the database's and the store's process trees."""
         parts = (self.api, *self.replicas, *self.workers, self.postgres.process, self.s3.process)
-        return sum(_tree_cpu(part.pid) for part in parts if part is not None)
+        return sum(tree_cpu(part.pid) for part in parts if part is not None)
 
     def api_memory_mb(self) -> float:
         """Of all API processes together."""
-        trees = [_tree(item.pid) for item in (self.api, *self.replicas)]
+        trees = [tree(item.pid) for item in (self.api, *self.replicas)]
         return sum(item.memory_info().rss for tree in trees for item in tree) / 1024 / 1024
 
     def wait_for_jobs(self, limit_s: float = 300) -> float:
@@ -73,16 +73,16 @@ class System:
         return time.perf_counter() - started
 
 
-def _tree(pid: int | None) -> list[psutil.Process]:
+def tree(pid: int | None) -> list[psutil.Process]:
     if pid is None:
         return []
     top = psutil.Process(pid)
     return [top, *top.children(recursive=True)]
 
 
-def _tree_cpu(pid: int | None) -> float:
+def tree_cpu(pid: int | None) -> float:
     total = 0.0
-    for item in _tree(pid):
+    for item in tree(pid):
         try:
             # `children_*` counts backends that have ended, so that no work is lost from the sum.
             times = item.cpu_times()
@@ -114,9 +114,9 @@ def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
             }
             upgrade(environment["ZOUFANG_DATABASE_URL"])
             asyncio.run(load_demo_county(load_settings(environment)))
-            api = _start("api", environment, folder)
-            others = [_start("api", {**environment, "ZOUFANG_PORT": str(port)}, folder) for port in ports[1:]]
-            running = [_start("worker", environment, folder) for _ in range(workers)]
+            api = start("api", environment, folder)
+            others = [start("api", {**environment, "ZOUFANG_PORT": str(port)}, folder) for port in ports[1:]]
+            running = [start("worker", environment, folder) for _ in range(workers)]
             urls = [f"http://127.0.0.1:{port}" for port in ports]
             system = System(urls[0], environment, postgres, s3, api, running, others, urls)
             try:
@@ -132,7 +132,7 @@ def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(command: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+def start(command: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     with (folder / f"{command}.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, "-m", "server", command],

@@ -1,6 +1,4 @@
-"""Bytes in, believable evidence out: the object store, what a photo is and says, its fingerprint and
-copies.
+"""Photo files: the object store, file type and EXIF facts, fingerprints, renditions and watermarks.
 
-Nothing here knows a database, an HTTP framework or the rest of the product; limits and addresses are passed
-in.
+Nothing here imports the database, an HTTP framework or other rooms; limits and addresses are passed in.
 """

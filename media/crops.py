@@ -1,9 +1,9 @@
-"""Whether one picture is a part of another: cut at an edge to hide a stamp, a little nearer on all sides, turned.
+"""Decide whether one picture is a part of another: cropped at an edge to hide a stamp, zoomed in a little, rotated.
 
-Marks say where the two may lie over each other (`media.keypoints`). From there one is moved, scaled and turned until it
-differs least from the other (Lucas and Kanade, 1981), and what they share is compared like any two fingerprints.
-Whoever cuts a picture stretches nothing and adds nothing at its edges; someone who photographs the same wall a
-second time does both, and is not accused.
+Matching keypoints say where the two may overlap (`media.keypoints`). From there one picture is moved, scaled and
+rotated until it differs least from the other (Lucas and Kanade, 1981), and the overlap is compared like any two
+fingerprints. A crop neither stretches the picture nor adds anything at its edges; a second photo of the same wall does
+both, and is not reported.
 """
 
 import itertools
@@ -19,130 +19,139 @@ from numpy.typing import NDArray
 from media.fingerprint import LUMA_SIDE, above_median
 from media.keypoints import Floats, gaussian_matrix
 
-# A part may reach beyond the whole by so much of a side, may be stretched one way by so much, and may be turned by so
-# many degrees: what comes of finding the edges from 64 points a side, and of a picture held askew.
+# How far a part may reach beyond the whole (share of a side), how much it may be stretched in one direction, and how
+# far it may be rotated. The tolerances cover edges found on 64 points a side, and a picture held askew.
 MAX_OVERHANG: Final = 0.02
 MAX_STRETCH: Final = 0.012
 MAX_ROTATION_DEGREES: Final = 5.0
-# What a frame surrounds was cut out by us, a point too wide or too narrow.
+# The content of a frame was cropped by our own code, up to one point too wide or too narrow.
 FRAME_TOLERANCE: Final = 0.02
-# Of a side no less is left of a part: under that it is another picture.
+# A part keeps at least this share of each side; below it counts as another picture.
 MIN_SCALE: Final = 0.65
 
-# How much both are smoothed, of how many points a side, and in how many steps at most.
+# Coarse to fine: sigma of the smoothing, points a side, largest number of steps.
 _ROUNDS: Final = ((2.5, 32, 12), (1.0, 64, 10))
-_CLOSE_ENOUGH: Final = 5e-4
-_SAME: Final = 0.8
+_CONVERGED: Final = 5e-4
+_MIN_CORRELATION: Final = 0.8
 
 Ratios = Sequence[float]
 
 
 class Overlap(msgspec.Struct, frozen=True):
-    """The smaller of two pictures laid over the larger: how many bits of the two fingerprints differ where they
-    overlap, what share of the larger one's area it shows, and by how many degrees it is turned.
+    """The smaller of two pictures aligned with the larger.
+
+    `bits` counts the fingerprint bits that differ in the overlap, `shown_share` is the share of the larger picture's
+    area that the smaller one shows.
     """
 
     bits: int
-    shown: float
-    turned: float
+    shown_share: float
+    turned_degrees: float
 
 
-def align(one: bytes, other: bytes, ratios: tuple[Ratios, Ratios], start: tuple[Floats, Floats]) -> Overlap | None:
-    """Two looks, what each picture's width to its height may be, and where one mark is in each (`Marks.places`).
+def align(
+    luma: bytes, other_luma: bytes, ratios: tuple[Ratios, Ratios], start: tuple[Floats, Floats]
+) -> Overlap | None:
+    """Align two pictures, given a matching keypoint in each (a row of `Keypoints.positions`).
 
-    None where neither is a part of the other. A few milliseconds.
+    `ratios` are the possible width-to-height ratios of each picture. Return None when neither is a part of the other.
+    Takes a few milliseconds.
     """
-    places = _map(start[1], start[0])
-    if np.linalg.det(places[:, :2]) > 1:
-        one, other, ratios, places = other, one, ratios[::-1], _turn_round(places)
-    whole, part = _grey(one), _grey(other)
-    found = _refine(whole, part, places)
-    if found is None:
+    transform = _map_keypoint(start[1], start[0])
+    if np.linalg.det(transform[:, :2]) > 1:
+        luma, other_luma, ratios, transform = other_luma, luma, ratios[::-1], _invert(transform)
+    whole, part = _to_floats(luma), _to_floats(other_luma)
+    refined = _refine(whole, part, transform)
+    if refined is None:
         return None
-    # Of what a frame surrounds the shape is not known for certain.
-    off = FRAME_TOLERANCE if max(map(len, ratios)) > 1 else 0.0
-    if _beyond(found) > MAX_OVERHANG + off:  # the marks told it the wrong way round, being a little off
-        whole, part, ratios, found = part, whole, ratios[::-1], _turn_round(found)
-        if _beyond(found) > MAX_OVERHANG + off:
+    # The shape of a frame's content is not known exactly.
+    tolerance = FRAME_TOLERANCE if max(map(len, ratios)) > 1 else 0.0
+    if _overhang(refined) > MAX_OVERHANG + tolerance:  # slightly inexact keypoints can swap whole and part
+        whole, part, ratios, refined = part, whole, ratios[::-1], _invert(refined)
+        if _overhang(refined) > MAX_OVERHANG + tolerance:
             return None
-    stretched, turned = min(_shape(found, pair) for pair in itertools.product(*ratios))
-    if stretched > MAX_STRETCH + off or abs(turned) > MAX_ROTATION_DEGREES:
+    stretch, turned_degrees = min(_measure_distortion(refined, pair) for pair in itertools.product(*ratios))
+    if stretch > MAX_STRETCH + tolerance or abs(turned_degrees) > MAX_ROTATION_DEGREES:
         return None
-    area = abs(float(np.linalg.det(found[:, :2])))
-    return Overlap(bits=_differing(whole, part, found), shown=min(1.0, area), turned=round(turned, 1))
+    area = abs(float(np.linalg.det(refined[:, :2])))
+    return Overlap(
+        bits=_count_differing_bits(whole, part, refined),
+        shown_share=min(1.0, area),
+        turned_degrees=round(turned_degrees, 1),
+    )
 
 
-def mirror(look: bytes) -> bytes:
-    return np.ascontiguousarray(np.frombuffer(look, dtype=np.uint8).reshape(LUMA_SIDE, LUMA_SIDE)[:, ::-1]).tobytes()
+def mirror(luma: bytes) -> bytes:
+    return np.ascontiguousarray(np.frombuffer(luma, dtype=np.uint8).reshape(LUMA_SIDE, LUMA_SIDE)[:, ::-1]).tobytes()
 
 
-def _map(part: Floats, whole: Floats) -> Floats:
-    """Where a point of the part lies in the whole, as a 2 x 3 matrix, when these two marks are the same."""
+def _map_keypoint(part: Floats, whole: Floats) -> Floats:
+    """Return the 2 x 3 matrix that maps a point of the part into the whole when these two keypoints are the same."""
     scale = whole[2:] / part[2:]
     return np.concatenate([np.diag(scale), (whole[:2] - scale * part[:2])[:, None]], axis=1)
 
 
-def _grey(look: bytes) -> Floats:
-    return np.frombuffer(look, dtype=np.uint8).reshape(LUMA_SIDE, LUMA_SIDE).astype(np.float32)
+def _to_floats(luma: bytes) -> Floats:
+    return np.frombuffer(luma, dtype=np.uint8).reshape(LUMA_SIDE, LUMA_SIDE).astype(np.float32)
 
 
-def _refine(whole: Floats, part: Floats, places: Floats) -> Floats | None:
-    """From coarse to fine. Brightness and contrast are fitted along, so they don't count."""
+def _refine(whole: Floats, part: Floats, transform: Floats) -> Floats | None:
+    """Refine from coarse to fine. Brightness and contrast are fitted too, so they do not count as differences."""
     for sigma, side, steps in _ROUNDS:
         smooth = gaussian_matrix(LUMA_SIDE, sigma)
-        seen, wanted = smooth @ whole @ smooth.T, _shrink(smooth @ part @ smooth.T, side)
-        moves = _moves(wanted)
+        source, target = smooth @ whole @ smooth.T, _shrink(smooth @ part @ smooth.T, side)
+        gradients = _gradients(target)
         for _ in range(steps):
-            if not _may_be_a_part(places):
+            if not _is_plausible(transform):
                 return None
-            at, inside = _points(places, side)
-            error = (_read(seen, at) - wanted.ravel())[inside]
-            known = moves[inside]
-            square = known.T @ known
-            square[np.diag_indices(len(square))] *= 1 + 1e-4
-            step = np.linalg.solve(square, known.T @ error)
-            places = _take_back(places, step[:6])
-            if np.abs(step[:6]).max() < _CLOSE_ENOUGH:
+            at, inside = _project(transform, side)
+            error = (_sample(source, at) - target.ravel())[inside]
+            jacobian = gradients[inside]
+            hessian = jacobian.T @ jacobian
+            hessian[np.diag_indices(len(hessian))] *= 1 + 1e-4
+            step = np.linalg.solve(hessian, jacobian.T @ error)
+            transform = _apply_inverse(transform, step[:6])
+            if np.abs(step[:6]).max() < _CONVERGED:
                 break
-        at, inside = _points(places, side)
-        if _likeness(_read(seen, at)[inside], wanted.ravel()[inside]) < _SAME:
+        at, inside = _project(transform, side)
+        if _correlate(_sample(source, at)[inside], target.ravel()[inside]) < _MIN_CORRELATION:
             return None
-    return places if _may_be_a_part(places) else None
+    return transform if _is_plausible(transform) else None
 
 
-def _likeness(one: Floats, other: Floats) -> float:
-    return float(np.corrcoef(one, other)[0, 1])
+def _correlate(values: Floats, others: Floats) -> float:
+    return float(np.corrcoef(values, others)[0, 1])
 
 
-def _may_be_a_part(places: Floats) -> bool:
-    """Still near to what it may become: from far away nothing comes back."""
-    if not np.isfinite(places).all():
+def _is_plausible(transform: Floats) -> bool:
+    """Return False when the transform has moved so far away that it will not converge any more."""
+    if not np.isfinite(transform).all():
         return False
-    across, down = places[0, 0], places[1, 1]
-    return all(MIN_SCALE < scale < 1 / MIN_SCALE for scale in (across, down)) and _beyond(places) < 1 - MIN_SCALE
+    across, down = transform[0, 0], transform[1, 1]
+    return all(MIN_SCALE < scale < 1 / MIN_SCALE for scale in (across, down)) and _overhang(transform) < 1 - MIN_SCALE
 
 
-def _beyond(places: Floats) -> float:
-    corners = _CORNERS @ places[:, :2].T + places[:, 2]
+def _overhang(transform: Floats) -> float:
+    corners = _CORNERS @ transform[:, :2].T + transform[:, 2]
     return max(0.0, -float(np.min(corners)), float(np.max(corners)) - 1)
 
 
 _CORNERS: Final = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], dtype=np.float64)
 
 
-def _turn_round(places: Floats) -> Floats:
-    """Where a point of the whole lies in the part."""
-    back = np.linalg.inv(places[:, :2])
-    return np.concatenate([back, (-back @ places[:, 2])[:, None]], axis=1)
+def _invert(transform: Floats) -> Floats:
+    """Return the matrix that maps a point of the whole into the part."""
+    inverse = np.linalg.inv(transform[:, :2])
+    return np.concatenate([inverse, (-inverse @ transform[:, 2])[:, None]], axis=1)
 
 
-def _shape(places: Floats, ratios: tuple[float, float]) -> tuple[float, float]:
-    """By how much the part is stretched one way, and by how many degrees it is turned, as the pictures are seen."""
+def _measure_distortion(transform: Floats, ratios: tuple[float, float]) -> tuple[float, float]:
+    """Return by how much the part is stretched in one direction and its rotation in degrees, in true proportions."""
     whole, part = (np.array([math.sqrt(ratio), 1 / math.sqrt(ratio)]) for ratio in ratios)
-    seen = whole[:, None] * places[:, :2] / part[None, :]
-    longest, shortest = np.linalg.svd(seen, compute_uv=False)
-    turned = math.degrees(math.atan2(seen[1, 0] - seen[0, 1], seen[0, 0] + seen[1, 1]))
-    return float(longest / max(shortest, 1e-9)) - 1, turned
+    linear = whole[:, None] * transform[:, :2] / part[None, :]
+    longest, shortest = np.linalg.svd(linear, compute_uv=False)
+    turned_degrees = math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
+    return float(longest / max(shortest, 1e-9)) - 1, turned_degrees
 
 
 def _shrink(picture: Floats, side: int) -> Floats:
@@ -151,52 +160,52 @@ def _shrink(picture: Floats, side: int) -> Floats:
     return shrunk
 
 
-def _moves(wanted: Floats) -> Floats:
-    """How each point changes when the picture is scaled, slanted or shifted, and when it is lit otherwise."""
-    side = len(wanted)
-    down, across = (slope.ravel() * side for slope in np.gradient(wanted))
+def _gradients(target: Floats) -> Floats:
+    """Return how each point changes with scale, shear, shift, contrast and brightness: the columns of the Jacobian."""
+    side = len(target)
+    down, across = (slope.ravel() * side for slope in np.gradient(target))
     x, y = (_grid(side) - 0.5).T
-    flat = wanted.ravel()
+    flat = target.ravel()
     columns = (across * x, across * y, across, down * x, down * y, down, flat - flat.mean(), np.ones_like(flat))
     return np.stack(columns, axis=1).astype(np.float64)
 
 
 @cache
 def _grid(side: int) -> Floats:
-    """The middle of each point, as shares of the sides."""
-    middles = (np.arange(side) + 0.5) / side
-    return np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
+    """Return the centre of each point, as shares of the sides."""
+    centres = (np.arange(side) + 0.5) / side
+    return np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
 
 
-def _points(places: Floats, side: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Where the part's points lie in the whole, and which of them lie within it."""
-    at = _grid(side) @ places[:, :2].T + places[:, 2]
-    beyond = np.abs(at - 0.5).max(axis=1)
-    return at, beyond <= 0.5  # noqa: PLR2004  half a side from the middle
+def _project(transform: Floats, side: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return where the part's points lie in the whole, and which of them lie inside it."""
+    at = _grid(side) @ transform[:, :2].T + transform[:, 2]
+    distance = np.abs(at - 0.5).max(axis=1)
+    return at, distance <= 0.5  # noqa: PLR2004  half a side from the centre
 
 
-def _read(picture: Floats, at: Floats) -> Floats:
-    """Between points; beyond an edge, the edge."""
-    place = (at * LUMA_SIDE - 0.5).clip(0, LUMA_SIDE - 1.001)
-    whole = place.astype(np.int64)
-    right, below = (place - whole).T
-    first, flat = whole[:, 1] * LUMA_SIDE + whole[:, 0], picture.ravel()
+def _sample(picture: Floats, at: Floats) -> Floats:
+    """Interpolate between points; beyond an edge, read the edge."""
+    position = (at * LUMA_SIDE - 0.5).clip(0, LUMA_SIDE - 1.001)
+    corner = position.astype(np.int64)
+    right, below = (position - corner).T
+    first, flat = corner[:, 1] * LUMA_SIDE + corner[:, 0], picture.ravel()
     upper = flat[first] * (1 - right) + flat[first + 1] * right
     lower = flat[first + LUMA_SIDE] * (1 - right) + flat[first + LUMA_SIDE + 1] * right
-    read: Floats = upper * (1 - below) + lower * below
-    return read
+    values: Floats = upper * (1 - below) + lower * below
+    return values
 
 
-def _take_back(places: Floats, step: Floats) -> Floats:
-    """The part looks as the whole would, were it moved by `step` about its middle: so move the other way."""
+def _apply_inverse(transform: Floats, step: Floats) -> Floats:
+    """Move by the inverse of `step`: the part looks as the whole would after `step` about its centre."""
     linear = np.array([[1 + step[0], step[1]], [step[3], 1 + step[4]]])
-    middle = np.array([0.5, 0.5])
-    back = np.linalg.inv(linear)
-    shift = -back @ (np.array([step[2], step[5]]) + middle - linear @ middle)
-    return np.concatenate([places[:, :2] @ back, (places[:, :2] @ shift + places[:, 2])[:, None]], axis=1)
+    centre = np.array([0.5, 0.5])
+    inverse = np.linalg.inv(linear)
+    shift = -inverse @ (np.array([step[2], step[5]]) + centre - linear @ centre)
+    return np.concatenate([transform[:, :2] @ inverse, (transform[:, :2] @ shift + transform[:, 2])[:, None]], axis=1)
 
 
-def _differing(whole: Floats, part: Floats, places: Floats) -> int:
-    at, _ = _points(places, LUMA_SIDE)
-    seen = _read(whole, at).reshape(LUMA_SIDE, LUMA_SIDE).astype(np.float32)
-    return int((above_median(seen) != above_median(part)).sum())
+def _count_differing_bits(whole: Floats, part: Floats, transform: Floats) -> int:
+    at, _ = _project(transform, LUMA_SIDE)
+    overlap = _sample(whole, at).reshape(LUMA_SIDE, LUMA_SIDE).astype(np.float32)
+    return int((above_median(overlap) != above_median(part)).sum())

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
-import pillow_heif
 
 from media.exif import CapturedAtSource, ExifFacts, Position, read_exif
 from media.limits import DEFAULT_LIMITS, Limits
@@ -68,6 +67,8 @@ def _read_container(data: bytes) -> Container:
 
 def _read_heif(data: bytes) -> Container:
     """Asks libheif, which reads the boxes here and no pixel; it decodes on `.data` only."""
+    import pillow_heif  # noqa: PLC0415  7 MB that an API needs for nothing else
+
     try:
         heif = pillow_heif.open_heif(io.BytesIO(data))
         width, height = heif.size

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from media.fingerprint import Fingerprint, fingerprints
 from media.photo import PhotoFacts
 from media.refusals import BROKEN, TRUNCATED, PhotoRefused
-from media.sniff import HEIC, JPEG, PNG, WEBP, strip_jpeg_metadata, parse_container
+from media.sniff import HEIC, JPEG, PNG, WEBP, parse_container, strip_jpeg_metadata
 
 SMALL_SIDE: Final = 320
 LARGE_SIDE: Final = 1280

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
-import structlog
 from litestar import Litestar, MediaType, Request
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
@@ -45,14 +44,13 @@ import server.residents.routes
 import server.review.checks.registry
 import server.review.overview_routes
 import server.review.routes
-import server.review.run_checks
 import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
 from server.core.database import open_session
-from server.core.log import log
+from server.core.log import bind_context, clear_context, log
 from server.core.services import Services, open_services
 from server.core.settings import Settings
 from server.http import health, web_apps, well_known
@@ -76,7 +74,7 @@ def provide_services(state: State) -> Services:
 
 async def provide_caller(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Caller:
     caller = await authenticate(services, request.headers.get("Authorization"))
-    structlog.contextvars.bind_contextvars(caller_id=str(caller.id))
+    bind_context(caller_id=str(caller.id))
     return caller
 
 
@@ -121,8 +119,8 @@ def note_requests(app: ASGIApp) -> ASGIApp:
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        clear_context()
+        bind_context(request_id=request_id)
         started, status = time.perf_counter(), 500
 
         async def noted_send(message: Message) -> None:

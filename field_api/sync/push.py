@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import structlog
 from msgspec import Raw, Struct
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -26,7 +25,7 @@ from server.core.canonical import NotCanonical, content_hash
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem, problem_body
 from server.core.ids import new_id
-from server.core.log import log
+from server.core.log import get_context, log
 from server.core.pointers import pointer_of
 from server.core.services import Services
 from server.models.feed import Feed, QuarantinedRow
@@ -267,7 +266,7 @@ def _is_kept(caller: Caller, name: str, doc_ids: list[str], kept_as: str) -> Col
 
 
 def _both_languages(problem: Problem) -> dict[str, Any]:
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    request_id = get_context().get("request_id", "")
     return {language: msgspec.to_builtins(problem_body(problem, language, request_id)) for language in ("zh", "en")}
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
 from server.core.clock import utc_now
+from server.core.log import get_context
 from server.models.audit import AuditEntry
 
 
@@ -40,7 +40,7 @@ def actor_params(caller: Caller | None) -> dict[str, Any]:
         "actor_kind": "system" if caller is None else "resident" if caller.is_resident else "staff",
         "actor_id": caller.id if caller else None,
         "device_id": caller.device_id if caller else None,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "request_id": get_context().get("request_id"),
     }
 
 

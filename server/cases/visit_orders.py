@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.checklists.publishing import newest_checklist
+from server.checklists.versions import newest_checklist
 from server.checklists.wording import say_visit
 from server.core import jobs
 from server.core.ids import new_id

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -88,22 +88,3 @@ async def export_checklist(settings: Settings, code: str, version: int | None) -
             existing = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
             raise ChecklistRefused(f"no such checklist; there are: {', '.join(existing)}")
         return write_workbook(msgspec.convert(row.body, Template))
-
-
-async def newest_checklist(session: AsyncSession, area_code: str, kind: str) -> ChecklistTemplate | None:
-    """What a visit of a kind is made on in an area: of the nearest area that has one the latest published."""
-    newest: ChecklistTemplate | None = await session.scalar(
-        select(ChecklistTemplate)
-        .where(
-            ChecklistTemplate.kind == kind,
-            ChecklistTemplate.retired_at.is_(None),
-            literal(area_code).startswith(ChecklistTemplate.area_code),
-        )
-        .order_by(
-            func.length(ChecklistTemplate.area_code).desc(),
-            ChecklistTemplate.published_at.desc(),
-            ChecklistTemplate.version.desc(),
-        )
-        .limit(1)
-    )
-    return newest

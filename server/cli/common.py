@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from server.core.paths import saved_environment
 from server.core.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
@@ -14,8 +15,6 @@ T = TypeVar("T")
 
 def environment() -> dict[str, str]:
     """Return the environment; where it names no database, that of a `make run` on this machine."""
-    from server.devserver.run import saved_environment
-
     if os.environ.get("ZOUFANG_DATABASE_URL"):
         return dict(os.environ)
     return {**saved_environment(os.environ), **os.environ}

@@ -91,7 +91,7 @@ def check_store(deep: bool) -> None:
 
     report = run_with_store(compare())
     for trouble in report.found:
-        click.echo(f"{trouble.trouble:10} {trouble.key}")
+        click.echo(f"{trouble.kind:10} {trouble.key}")
     counts: dict[str, Any] = {trouble: len(report.keys(trouble)) for trouble in DISCREPANCY_KINDS}
     if not deep:
         counts |= dict.fromkeys(("altered", "unreadable"), "not looked for; --deep does")

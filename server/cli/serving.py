@@ -20,10 +20,8 @@ def migrate() -> None:
 @click.command("api", short_help="serve the HTTP API")
 def api() -> None:
     """Serve the HTTP API."""
-    from server.core.log import set_up_logging
-
+    # This process only starts the serving process and waits for it: it imports nothing of the app.
     loaded = settings()
-    set_up_logging(loaded.log_format)
     os.environ.update(environment())
     serve("server.serve:create", address=loaded.host, port=loaded.port)
 

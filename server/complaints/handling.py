@@ -1,4 +1,6 @@
-"""A complaint at the desk: registered within 15 days, decided within 60, extended once by 30 with a reason.
+"""A complaint at the desk: registered, decided, extended, declined or handed over.
+
+The periods are settings: by default 15 days to register, 60 to decide, and one extension of 30 with a reason.
 
 The officer who registers a complaint becomes its handler and the only reader of its text and reporter.
 """

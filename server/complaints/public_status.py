@@ -21,7 +21,7 @@ class LookUpComplaint(RequestBody):
 
 
 class ComplaintStatus(ResponseBody):
-    """`due_on` is the date of the next step; `finding` and `reply` are null until the complaint is decided."""
+    """`due_on` is the date of the next step; `finding` and `reply` are null until there is an answer."""
 
     number: str
     kind: str

@@ -31,14 +31,8 @@ from server.models.complaints import Complaint
 from server.models.households import Household
 
 MAX_ATTEMPTS = 20
-
-
 ComplaintText = Annotated[str, Meta(min_length=5, max_length=4000)]
-
-
 StaffNames = Annotated[list[Annotated[str, Meta(min_length=1, max_length=60)]], Meta(max_length=5)]
-
-
 AreaCode = Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 
 

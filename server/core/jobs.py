@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import procrastinate
-import structlog
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import plain_url, raw_connection
-from server.core.log import log, place_of
+from server.core.log import bind_context, clear_context, log, place_of
 from server.core.services import Services
 
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds: a store that is away for minutes costs no job.
@@ -147,8 +146,8 @@ def _bound(registered: RegisteredTask, services: Services) -> TaskFunction:
         context: procrastinate.JobContext, timestamp: int | None = None, **arguments: Any
     ) -> None:
         del timestamp  # the timetable's; tasks on a timetable take no arguments
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(job=registered.run.__name__, request_id=str(uuid4()))
+        clear_context()
+        bind_context(job=registered.run.__name__, request_id=str(uuid4()))
         try:
             await registered.run(services, **arguments)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, each with the request or job it belongs to.
+"""Structured logs: one JSON object a line on standard error, each with the request or job it belongs to.
 
 No personal data is logged: routes are logged by their pattern, never with what was filled in.
 """
@@ -6,30 +6,67 @@ No personal data is logged: routes are logged by their pattern, never with what 
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
-import structlog
+import msgspec
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("zoufang")
+# Facts of the request or job that the current task works on; each task has its own.
+_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=MappingProxyType({}))
+
+
+def bind_context(**facts: Any) -> None:
+    """Add facts to every line that this task logs from here on."""
+    _context.set({**_context.get(), **facts})
+
+
+def clear_context() -> None:
+    _context.set({})
+
+
+def get_context() -> Mapping[str, Any]:
+    return _context.get()
+
+
+class Logger:
+    """Log an event by its stable name, and facts about it by keyword."""
+
+    def __init__(self) -> None:
+        self.log_format = "json"
+
+    def info(self, event: str, **facts: Any) -> None:
+        self._write("info", event, facts)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        self._write("warning", event, facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        self._write("error", event, facts)
+
+    def _write(self, level: str, event: str, facts: Mapping[str, Any]) -> None:
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        if self.log_format == "console":
+            words = " ".join(f"{name}={value}" for name, value in {**_context.get(), **facts}.items())
+            line = f"{timestamp} {level:7} {event} {words}"
+        else:
+            entry = {**_context.get(), **facts, "event": event, "level": level, "timestamp": timestamp}
+            line = msgspec.json.encode(entry, enc_hook=repr).decode()
+        sys.stderr.write(line + "\n")
+
+
+log = Logger()
 
 
 def set_up_logging(log_format: str) -> None:
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if log_format == "console" else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    log.log_format = log_format
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
 
 
 def place_of(error: BaseException) -> list[str]:
     """Where it happened, the innermost last. Never the message: that of many errors holds what people typed."""
-    return [f"{item.filename}:{item.lineno} {item.name}" for item in traceback.extract_tb(error.__traceback__)[-12:]]
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-12:]
+    ]

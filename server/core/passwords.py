@@ -1,11 +1,17 @@
 """Passwords, kept as argon2id."""
 
+from functools import cache
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 _hasher = PasswordHasher()
-# Compared against when there is no such person, so that both cases take as long.
-_NOBODY = _hasher.hash("nobody has this password")
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Compared against when there is no such person, so that both cases take as long."""
+    return _hasher.hash("nobody has this password")
 
 
 def hash_password(password: str) -> str:
@@ -14,7 +20,8 @@ def hash_password(password: str) -> str:
 
 def password_matches(stored: str | None, password: str) -> bool:
     """Whether the password is right; as slow for a person who does not exist."""
+    nobodys = _nobodys_hash()  # made at the first sign-in of a process, whoever it is
     try:
-        return _hasher.verify(stored or _NOBODY, password) and stored is not None
+        return _hasher.verify(stored or nobodys, password) and stored is not None
     except (VerifyMismatchError, InvalidHashError):
         return False

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import segno
-import typst
 from msgspec import Struct
 
 from server.core.threads import in_thread
@@ -59,12 +57,16 @@ async def print_poster(poster: Poster) -> bytes:
 
 def draw_qr(text: str) -> str:
     """As SVG; a quarter of it may be torn or wet and it still reads."""
+    import segno  # noqa: PLC0415  few print, and every process would pay for it
+
     out = io.BytesIO()
     segno.make(text, error="q", micro=False).save(out, kind="svg", border=2, xmldecl=False)
     return out.getvalue().decode()
 
 
 def _print(sheet: Literal["notice", "poster"], facts: Struct) -> bytes:
+    import typst  # noqa: PLC0415  7 MB, and its fonts 20 MB more
+
     fonts = resources.files("pylopdf_fonts_zh_cn")
     printed = typst.compile(
         str(_SHEETS / f"{sheet}.typ"),

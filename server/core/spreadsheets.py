@@ -6,6 +6,7 @@ so that opening a list never runs anything.
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,8 +15,6 @@ from typing import IO, Any, Literal
 
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from server.core.clock import CHINA
 
@@ -24,6 +23,8 @@ MEDIA_TYPES: dict[Form, str] = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+# Characters that XML 1.0 can not hold.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 # A workbook lies in memory and on disk until it is whole, at a second for ten thousand rows. CSV has no end.
 MOST_XLSX_ROWS = 50_000
 # The wide ones are typed by a Chinese keyboard, and a spreadsheet takes them for the narrow.
@@ -46,7 +47,7 @@ def cell(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-    text = ILLEGAL_CHARACTERS_RE.sub("", text)
+    text = _CONTROL_CHARACTERS.sub("", text)
     return "'" + text if text.startswith(_STARTS_A_FORMULA) else text
 
 
@@ -71,6 +72,8 @@ def write_xlsx(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]
 
 def write_book(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
     """A workbook on disk, to be read from its beginning and closed by whoever does."""
+    from openpyxl import Workbook  # noqa: PLC0415  20 MB with what it imports
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title[:31])
     sheet.append(list(headers))

@@ -12,10 +12,12 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 import msgspec
+
+if TYPE_CHECKING:
+    import httpx
 
 RefusedKind = Literal[
     "bad_code",  # never issued, older than 5 minutes, or used before: the phone must call wx.login again
@@ -140,11 +142,14 @@ class Wechat:
         *,
         timeout_s: float = 5.0,
         pauses_s: Sequence[float] = (0.2, 0.6, 1.8),
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         logging.getLogger("httpx").addFilter(_hide_query)
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport)
+        self._base_url = base_url
+        self._timeout_s = timeout_s
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
         self._app_id = app_id
         self._secret = secret
         self._pauses_s = tuple(pauses_s)
@@ -153,7 +158,8 @@ class Wechat:
         self._token_lock = asyncio.Lock()
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def code2session(self, code: str) -> WechatSession:
         """Exchange the code of `wx.login`, which lives 5 minutes and works once."""
@@ -258,6 +264,13 @@ class Wechat:
 
     async def _ask(self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:
         """One request. Failures keep their class name only: httpx's errors carry the URL with the secret."""
+        # 9 MB, with the command line that it brings: many offices have no WeChat, and their processes do without.
+        import httpx  # noqa: PLC0415
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                base_url=self._base_url, timeout=self._timeout_s, transport=self._transport
+            )
         never_left = False
         try:
             response = await self._client.request(method, path, params=query, json=body)
@@ -312,6 +325,8 @@ def _decode(content: bytes) -> dict[str, Any]:
 
 def _hide_query(record: logging.LogRecord) -> bool:
     """At INFO, httpx logs each request's full URL; here the query holds the secret, the code or the token."""
+    import httpx  # noqa: PLC0415
+
     if isinstance(record.args, tuple):
         record.args = tuple(arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg for arg in record.args)
     return True

@@ -10,8 +10,6 @@ from datetime import datetime
 from uuid import UUID
 from xml.etree.ElementTree import ParseError
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -27,7 +25,7 @@ from server.crosschecks.sources import SOURCES, answer_headings
 MAX_ROWS = 20_000
 # What openpyxl raises for files that are damaged, truncated or protected by a password.
 _BROKEN_FILE_ERRORS = (
-    InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, RuntimeError,
     AttributeError, IndexError, KeyError, TypeError, ValueError,
 )  # fmt: skip
 
@@ -76,6 +74,8 @@ def _read_table(content: bytes) -> list[list[str]]:
 
 
 def _read_xlsx(content: bytes) -> list[list[str]]:
+    from openpyxl import load_workbook  # noqa: PLC0415  20 MB with what it imports, for a file now and then
+
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]

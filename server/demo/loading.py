@@ -3,7 +3,6 @@
 import asyncio
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import select
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.cases.deadlines import backfill_deadlines
 from server.checklists.shipped import load_shipped
-from server.core.clock import CHINA
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.encryption import Encryption
 from server.core.id_numbers import mask_id, mask_phone
@@ -230,7 +229,7 @@ async def _load_caseload(
 
 async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
     """The county, and unless told otherwise its cases in every state. False when it is there already."""
-    today = today()
+    today = utc_now().astimezone(CHINA).date()
     async with open_services(settings) as services, open_session(services.sessions) as session:
         if not await load_demo(session, services.encryption, today=today):
             return False

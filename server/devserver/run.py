@@ -330,11 +330,3 @@ def _ignore_signals() -> None:
     """A second Ctrl-C must not keep the parts from being stopped."""
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def saved_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a `make run` that is running on this machine; empty when none is."""
-    file = PROJECT / environ.get(f"{PREFIX}DATA_DIR", ".data") / "environment"
-    if not file.exists():
-        return {}
-    return dict(part.split("=", 1) for part in shlex.split(file.read_text()))

@@ -78,6 +78,20 @@ def _has_parent(code: str, codes: set[str]) -> bool:
     return digits == 0 or code[:digits] in codes
 
 
+async def _copy_rows(session: AsyncSession, rows: list[AreaRow]) -> None:
+    connection = await raw_connection(session)
+    async with connection.cursor() as cursor:
+        await cursor.execute(_CREATE_LISTED)
+        async with cursor.copy("COPY listed FROM STDIN") as copy:
+            for row in {row.code: row for row in rows}.values():
+                await copy.write_row((row.code, row.name, row.code[: PARENT_DIGITS[len(row.code)]] or None))
+
+
+async def _execute_and_count(session: AsyncSession, statement: str, **values: date) -> int:
+    result = await session.execute(text(statement), values)
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a writing statement has a row count
+
+
 # Rows are loaded by COPY: forty thousand rows as statement parameters would take a minute.
 _CREATE_LISTED = "CREATE TEMPORARY TABLE listed (code text PRIMARY KEY, name text, parent text) ON COMMIT DROP"
 _UPDATE_RENAMED = """
@@ -94,17 +108,3 @@ UPDATE area SET valid_until = :on
 WHERE valid_until IS NULL AND valid_from IS NOT NULL AND code NOT IN (SELECT code FROM listed)
 AND length(code) IN (SELECT DISTINCT length(code) FROM listed)
 """
-
-
-async def _copy_rows(session: AsyncSession, rows: list[AreaRow]) -> None:
-    connection = await raw_connection(session)
-    async with connection.cursor() as cursor:
-        await cursor.execute(_CREATE_LISTED)
-        async with cursor.copy("COPY listed FROM STDIN") as copy:
-            for row in {row.code: row for row in rows}.values():
-                await copy.write_row((row.code, row.name, row.code[: PARENT_DIGITS[len(row.code)]] or None))
-
-
-async def _execute_and_count(session: AsyncSession, statement: str, **values: date) -> int:
-    result = await session.execute(text(statement), values)
-    return int(result.rowcount)  # type: ignore[attr-defined]  # a writing statement has a row count

@@ -23,7 +23,7 @@ from server.core.canonical import canonical_json
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.threads import in_thread
-from server.evidence.dossier import Dossier, PhotoSource, RenderFinding, JsonObject, load_dossier
+from server.evidence.dossier import Dossier, JsonObject, PhotoSource, RenderFinding, load_dossier
 from server.evidence.sheet import render_visit_pdf
 
 FORMAT = "zoufang-bundle/1"

@@ -21,7 +21,7 @@ from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.review import Decision, Finding
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
-from server.photos.watermarks import list_area_names, find_case_number
+from server.photos.watermarks import find_case_number, list_area_names
 from server.spotchecks.blinding import require_not_blinded
 
 JsonObject = dict[str, Any]

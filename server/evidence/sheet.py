@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-import typst
 
 from server.checklists.template import INCOME_KINDS, Column, Question, Template
 from server.core.clock import CHINA
@@ -56,6 +55,8 @@ HELD: dict[str, str] = {
 
 def render_visit_pdf(dossier: Dossier, folder: Path, now: datetime) -> bytes:
     """A4 PDF. `folder` holds the renditions under the names that the dossier's photos tell."""
+    import typst  # noqa: PLC0415  7 MB, and its fonts 20 MB more
+
     facts = _tell(dossier, now)
     with TemporaryDirectory(prefix="zoufang-") as name:
         desk = Path(name)

@@ -11,24 +11,24 @@ from server.notifications.consents import ConsentCount, ReportConsents
 from server.notifications.notices import FailedMessage, NoticePage, ReadNotices, UnreadCount
 
 
-def _router(place: str) -> Router:
-    @get("/notices", operation_id=f"list_{place}_notices", responses=SIGNED)
+def _build_router(api: str) -> Router:
+    @get("/notices", operation_id=f"list_{api}_notices", responses=SIGNED)
     async def list_notices(
         caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
     ) -> NoticePage:
         return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
 
-    @post("/notices/read", operation_id=f"read_{place}_notices", status_code=200, responses=SIGNED)
+    @post("/notices/read", operation_id=f"read_{api}_notices", status_code=200, responses=SIGNED)
     async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> UnreadCount:
         return await notices.mark_notices_read(session, caller, data, utc_now())
 
-    @get("/notices/consents", operation_id=f"list_{place}_consents", responses=SIGNED)
+    @get("/notices/consents", operation_id=f"list_{api}_consents", responses=SIGNED)
     async def list_consents(caller: CallerDep, session: Session) -> list[ConsentCount]:
         return await consents.list_consents(session, caller)
 
     @post(
         "/notices/consents",
-        operation_id=f"report_{place}_consents",
+        operation_id=f"report_{api}_consents",
         status_code=200,
         responses=SIGNED,
         description="The results of `wx.requestSubscribeMessage` by template. Each `accept` allows one message.",
@@ -39,7 +39,7 @@ def _router(place: str) -> Router:
         return await consents.report_consents(session, caller, data)
 
     handlers = [list_notices, read_notices, list_consents, report_consents]
-    return Router(f"/{place}/v1", route_handlers=handlers, tags=["notices"], security=BEARER)
+    return Router(f"/{api}/v1", route_handlers=handlers, tags=["notices"], security=BEARER)
 
 
 @get(
@@ -65,7 +65,7 @@ export_parked_messages = export_of(
         "时间": lambda message: message.made_at,
     },
 )
-_parked = Router(
+_failed_messages_router = Router(
     "/desk/v1", route_handlers=[list_parked_messages, export_parked_messages], tags=["notices"], security=BEARER
 )
-routers = [*(_router(place) for place in ("field", "desk", "resident")), _parked]
+routers = [*(_build_router(api) for api in ("field", "desk", "resident")), _failed_messages_router]

@@ -17,7 +17,7 @@ from sqlalchemy import Float, String, bindparam, exists, select, text, tuple_
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.crops import MIN_SCALE, Overlap, align, mirror
+from media.crops import Overlap, align, mirror
 from media.keypoints import Floats, Keypoints, find_keypoints
 from server.core.database import open_session
 from server.core.services import Services
@@ -115,15 +115,22 @@ async def find_near_duplicates(
     return {one: sorted(twins, key=lambda twin: twin.bits) for one, twins in found.items() if twins}
 
 
-async def find_by_fingerprint(session: AsyncSession, county_code: str, fingerprint: str, most_bits: int) -> list[FingerprintMatch]:
+async def find_by_fingerprint(
+    session: AsyncSession, county_code: str, fingerprint: str, most_bits: int
+) -> list[FingerprintMatch]:
     """Every fingerprint of the county that differs in at most `most_bits`; the nearest ones where they are many."""
     masks = _masks(most_bits // len(BANDS))
     bands = {f"band_{number}": _array(_probes(_band(fingerprint, number), masks)) for number in range(len(BANDS))}
     told = {"county": county_code, "fingerprint": fingerprint, "most": most_bits, **bands}
-    return [FingerprintMatch(evidence_id, part, int(bits)) for evidence_id, part, bits in await session.execute(_ALIKE, told)]
+    return [
+        FingerprintMatch(evidence_id, part, int(bits))
+        for evidence_id, part, bits in await session.execute(_ALIKE, told)
+    ]
 
 
-async def find_by_keypoints(session: AsyncSession, county_code: str, marks: Keypoints, but: Sequence[UUID] = ()) -> list[KeypointMatch]:
+async def find_by_keypoints(
+    session: AsyncSession, county_code: str, marks: Keypoints, but: Sequence[UUID] = ()
+) -> list[KeypointMatch]:
     """Those that may show a part of this one, or of which this one may be a part; most marks in common come first."""
     told = {"county": county_code, "but": _array(but), **await in_thread(_ask_for, marks)}
     rows = await session.execute(_MARKED, told)

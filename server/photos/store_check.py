@@ -22,8 +22,8 @@ from media.store import (
     StoreUnavailable,
     original_key,
     rendition_key,
-    watermarked_photo_id,
     watermarked_key,
+    watermarked_photo_id,
 )
 from server.core.database import Sessions
 from server.core.services import Services

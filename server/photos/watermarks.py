@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import rendition_key, watermarked_key
-from media.watermark import watermark
 from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.errors import Problem
@@ -35,6 +34,8 @@ async def draw_watermark(services: Services, claim_id: UUID) -> None:
 
     Raises `photo.not_ready` while the visit is not whole, and StoreError.
     """
+    from media.watermark import watermark  # noqa: PLC0415  Pillow: 5 MB for what few ask for
+
     async with open_session(services.sessions) as session:
         # Who asks second waits: of two drawings at once the object could be one's and the noted hash the other's.
         claim = await session.get_one(Evidence, claim_id, with_for_update=True)

@@ -145,38 +145,6 @@ async def _build_details(session: AsyncSession, disclosures: Sequence[Disclosure
     ]
 
 
-def _select_disclosed_amount() -> Any:
-    """Select the amount of a published grant, which is paid from the next month."""
-    return (
-        select(CaseFile.amount_fen)
-        .where(CaseFile.household_id == Household.id, CaseFile.state == "published")
-        .limit(1)
-        .correlate(Household)
-        .scalar_subquery()
-    )
-
-
-def _is_receiving(disclosed: Any) -> ColumnElement[bool]:
-    return or_(Household.monthly_amount_fen > 0, disclosed > 0)
-
-
-def _select_receiving_households(area_code: str) -> Any:
-    """Select the households paid this month, and those with a published grant paid from the next month."""
-    disclosed = _select_disclosed_amount()
-    members = (
-        select(func.count()).where(HouseholdMember.household_id == Household.id).correlate(Household).scalar_subquery()
-    )
-    return (
-        select(
-            Household.head_name.label("name"),
-            members.label("members"),
-            func.coalesce(Household.monthly_amount_fen, disclosed).label("amount_fen"),
-        )
-        .where(Household.area_code == area_code, _is_receiving(disclosed))
-        .order_by(Household.number)
-    )
-
-
 async def read_disclosure(session: AsyncSession, key: str, now: datetime) -> PublicDisclosure:
     disclosure = await session.scalar(select(Disclosure).where(Disclosure.key == key, Disclosure.ended_at.is_(None)))
     if disclosure is None:
@@ -221,3 +189,35 @@ async def print_disclosure(
             amount_heading="保障金额（元/月）",
         )
     )
+
+
+def _select_receiving_households(area_code: str) -> Any:
+    """Select the households paid this month, and those with a published grant paid from the next month."""
+    disclosed = _select_disclosed_amount()
+    members = (
+        select(func.count()).where(HouseholdMember.household_id == Household.id).correlate(Household).scalar_subquery()
+    )
+    return (
+        select(
+            Household.head_name.label("name"),
+            members.label("members"),
+            func.coalesce(Household.monthly_amount_fen, disclosed).label("amount_fen"),
+        )
+        .where(Household.area_code == area_code, _is_receiving(disclosed))
+        .order_by(Household.number)
+    )
+
+
+def _select_disclosed_amount() -> Any:
+    """Select the amount of a published grant, which is paid from the next month."""
+    return (
+        select(CaseFile.amount_fen)
+        .where(CaseFile.household_id == Household.id, CaseFile.state == "published")
+        .limit(1)
+        .correlate(Household)
+        .scalar_subquery()
+    )
+
+
+def _is_receiving(disclosed: Any) -> ColumnElement[bool]:
+    return or_(Household.monthly_amount_fen > 0, disclosed > 0)

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,9 @@ from server.models.households import Household, HouseholdMember
 from server.models.people import Device
 from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit
-from server.photos.near_duplicates import NearDuplicate
+
+if TYPE_CHECKING:  # it imports numpy: 10 MB that the API does not need
+    from server.photos.near_duplicates import NearDuplicate
 
 # Most other visits that a check compares with or names: a finding needs examples, not the whole list.
 MOST_OTHERS = 20
@@ -31,7 +33,7 @@ class PhotoContext(NamedTuple):
     # Other visits whose manifests list the same bytes, as (visit, household).
     used_elsewhere: list[tuple[UUID, UUID]]
     mismatches: int
-    near_duplicates: Sequence[NearDuplicate] = ()
+    near_duplicates: "Sequence[NearDuplicate]" = ()
     # A border of one colour, as screenshots have.
     has_frame: bool = False
 

@@ -16,7 +16,6 @@ from server.models.households import Household, HouseholdMember
 from server.models.people import Device, Resident, ResidentBinding, Staff, WechatUse
 from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
-from server.photos.near_duplicates import find_near_duplicates
 from server.policy.resolver import load_policy_values
 from server.review.check_context import (
     MOST_OTHERS,
@@ -107,6 +106,8 @@ async def _photos(session: AsyncSession, visit: Visit, settings: dict[str, Any])
     )
     photos = rows.all()
     elsewhere = await _used_elsewhere(session, visit, [evidence.sha256 for evidence, *_ in photos])
+    from server.photos.near_duplicates import find_near_duplicates  # noqa: PLC0415  it imports numpy
+
     near_duplicates = await find_near_duplicates(session, visit, settings["photo.near_duplicate_bits"])
     mismatched = list(
         await session.scalars(select(MismatchedUpload.evidence_id).where(MismatchedUpload.evidence_id.in_(listed)))

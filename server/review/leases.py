@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import structlog
 from msgspec.structs import astuple
 from sqlalchemy import and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +18,7 @@ from server.core.access import REVIEW_ROLES, Caller, found, readable, require
 from server.core.database import CompiledQuery, compile_query, inline_literal
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
+from server.core.log import get_context
 from server.core.services import Services
 from server.core.settings import Settings
 from server.models.people import Staff, StaffRole
@@ -46,7 +46,7 @@ async def claim_next(services: Services, caller: Caller, filters: QueueFilters, 
     require(caller, REVIEW_ROLES)
     until = now + timedelta(minutes=services.settings.claim_minutes)
     params = {"now": now, "until": until, "caller": caller.id, "device": caller.device_id}
-    params["request"] = structlog.contextvars.get_contextvars().get("request_id")
+    params["request"] = get_context().get("request_id")
     statement = _claim_first(caller, astuple(filters))
     claimed = await services.autocommit.run(statement.sql, statement.values | params)
     if not claimed:

@@ -73,7 +73,7 @@ async def list_due(
 
 
 def _select_due(caller: Caller) -> Any:
-    """Select open visits with the names of the holders."""
+    """Select open visits with the names of the holders, except spot checks of the caller's own visits."""
     holders = (
         select(func.array_agg(Staff.name))
         .join(Caseload, Caseload.staff_id == Staff.id)

@@ -16,7 +16,7 @@ from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.checklists.publishing import newest_checklist
+from server.checklists.versions import newest_checklist
 from server.checklists.wording import say_visit
 from server.core import jobs
 from server.core.clock import utc_now

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.checklists.publishing import newest_checklist
+from server.checklists.versions import newest_checklist
 from server.checklists.wording import say_visit
 from server.core import jobs
 from server.core.access import DESK_ROLES, Caller, Role, readable, require
@@ -98,6 +98,47 @@ def _order_line(
     )
 
 
+def render_unfulfilled_reason(kind: str) -> dict[str, str]:
+    what = say_visit(kind)
+    return {
+        "zh": f"“{what.zh}”任务暂不能下达：本地区没有已发布的此类走访表；发布后自动下达。",
+        "en": f"This visit ({what.en}) waits until a checklist of its kind is published here.",
+    }
+
+
+async def record_unfulfilled_order(
+    session: AsyncSession,
+    *,
+    household_id: UUID,
+    area_code: str,
+    kind: str,
+    due_on: date,
+    case_id: UUID | None = None,
+    ordered_by: UUID | None = None,
+) -> UUID | None:
+    """Record an order without a checklist. Return None if the household has an open one of this kind."""
+    row = insert(BlockedVisit).values(
+        id=new_id(),
+        household_id=household_id,
+        case_id=case_id,
+        area_code=area_code,
+        kind=kind,
+        due_on=due_on,
+        ordered_by=ordered_by,
+    )
+    order_id: UUID | None = await session.scalar(row.on_conflict_do_nothing().returning(BlockedVisit.id))
+    if order_id is not None:
+        audit.record(session, None, "visit.blocked", "blocked_visit", order_id, area_code=area_code, kind=kind)
+    return order_id
+
+
+async def end_unfulfilled_orders(session: AsyncSession, *conditions: Any) -> None:
+    """Close orders whose reason has ended or was met otherwise."""
+    await session.execute(
+        update(BlockedVisit).where(BlockedVisit.ended_at.is_(None), *conditions).values(ended_at=func.now())
+    )
+
+
 @jobs.task("workload.place_blocked")
 async def fulfil_orders_of_kind(services: Services, *, kind: str, area_code: str) -> None:
     """Fulfil the orders of a kind after a checklist of that kind was published."""
@@ -159,47 +200,6 @@ async def _create_assignment(session: AsyncSession, order: BlockedVisit, checkli
         assignment_id=str(assignment.id), facts={"count": 1, "on": order.due_on.isoformat()},
     )  # fmt: skip
     return assignment.id
-
-
-def render_unfulfilled_reason(kind: str) -> dict[str, str]:
-    what = say_visit(kind)
-    return {
-        "zh": f"“{what.zh}”任务暂不能下达：本地区没有已发布的此类走访表；发布后自动下达。",
-        "en": f"This visit ({what.en}) waits until a checklist of its kind is published here.",
-    }
-
-
-async def record_unfulfilled_order(
-    session: AsyncSession,
-    *,
-    household_id: UUID,
-    area_code: str,
-    kind: str,
-    due_on: date,
-    case_id: UUID | None = None,
-    ordered_by: UUID | None = None,
-) -> UUID | None:
-    """Record an order without a checklist. Return None if the household has an open one of this kind."""
-    row = insert(BlockedVisit).values(
-        id=new_id(),
-        household_id=household_id,
-        case_id=case_id,
-        area_code=area_code,
-        kind=kind,
-        due_on=due_on,
-        ordered_by=ordered_by,
-    )
-    order_id: UUID | None = await session.scalar(row.on_conflict_do_nothing().returning(BlockedVisit.id))
-    if order_id is not None:
-        audit.record(session, None, "visit.blocked", "blocked_visit", order_id, area_code=area_code, kind=kind)
-    return order_id
-
-
-async def end_unfulfilled_orders(session: AsyncSession, *conditions: Any) -> None:
-    """Close orders whose reason has ended or was met otherwise."""
-    await session.execute(
-        update(BlockedVisit).where(BlockedVisit.ended_at.is_(None), *conditions).values(ended_at=func.now())
-    )
 
 
 async def list_responsible_staff(session: AsyncSession, area_code: str, also: Collection[UUID] = ()) -> list[str]:

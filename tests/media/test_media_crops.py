@@ -35,7 +35,7 @@ def cut(image, left, top, right, bottom):
 
 
 def marks_of(image):
-    return find_keypoints(fingerprint(image).look, image.width / image.height)
+    return find_keypoints(fingerprint(image).luma, image.width / image.height)
 
 
 def laid(one, other, *, is_mirrored=False):
@@ -46,10 +46,10 @@ def laid(one, other, *, is_mirrored=False):
     bits, i, j = min(((change.bit_count(), i, j) for change, i, j in pairs))
     if bits > 12:
         return None
-    look = fingerprint(one).look
+    look = fingerprint(one).luma
     ratios = ((one.width / one.height,), (other.width / other.height,))
     return align(
-        mirror(look) if is_mirrored else look, fingerprint(other).look, ratios, (own.places[i], theirs.places[j])
+        mirror(look) if is_mirrored else look, fingerprint(other).luma, ratios, (own.positions[i], theirs.positions[j])
     )
 
 
@@ -62,14 +62,14 @@ def test_a_picture_cut_at_its_edges_is_recognised_from_either_side(cuts):
             found = laid(one, other)
             assert found is not None
             assert found.bits <= NEAR * 3 / 4
-            assert found.shown == pytest.approx((1 - left - right) * (1 - top - bottom), abs=0.02)
-            assert found.turned == pytest.approx(0, abs=0.4)
+            assert found.shown_share == pytest.approx((1 - left - right) * (1 - top - bottom), abs=0.02)
+            assert found.turned_degrees == pytest.approx(0, abs=0.4)
 
 
 def test_a_mirrored_picture_and_a_mirrored_part_are_recognised():
     for seed in range(6):
         scene = make_scene(seed)
-        assert laid(scene, sent(ImageOps.mirror(scene)), is_mirrored=True).shown == pytest.approx(1, abs=0.01)
+        assert laid(scene, sent(ImageOps.mirror(scene)), is_mirrored=True).shown_share == pytest.approx(1, abs=0.01)
         assert laid(scene, cut(ImageOps.mirror(scene), 0.05, 0, 0.05, 0.1), is_mirrored=True).bits <= NEAR * 3 / 4
 
 
@@ -80,7 +80,7 @@ def test_a_picture_turned_a_little_is_recognised(degrees):
         turned = cut(scene.rotate(degrees, Image.Resampling.BICUBIC), 0.05, 0.05, 0.05, 0.05)
         found = laid(scene, turned)
         assert found.bits <= NEAR * 3 / 4
-        assert abs(found.turned) == pytest.approx(abs(degrees), abs=0.4)
+        assert abs(found.turned_degrees) == pytest.approx(abs(degrees), abs=0.4)
 
 
 def test_pictures_of_other_scenes_are_no_parts_of_each_other():
@@ -109,8 +109,8 @@ def test_two_honest_shots_of_one_place_are_no_parts_of_each_other(take):
 def test_a_picture_laid_over_itself_is_whole():
     scene = make_scene(1)
     found = laid(scene, scene)
-    assert (found.bits, found.turned) == (0, 0)
-    assert found.shown == pytest.approx(1, abs=1e-3)
+    assert (found.bits, found.turned_degrees) == (0, 0)
+    assert found.shown_share == pytest.approx(1, abs=1e-3)
 
 
 def test_a_look_up_tries_the_keys_that_a_changed_picture_has():

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from server.core.location import country_hint, distance_beyond
-from server.photos.near_duplicates import Alteration, NearDuplicate
 from server.review.check_context import CheckContext, PhotoContext
 from server.review.checks import DetectedFindings, Facts
 from server.review.checks.answers import pictures, signatures
+
+if TYPE_CHECKING:  # it imports numpy: 10 MB that the API does not need
+    from server.photos.near_duplicates import Alteration, NearDuplicate
 
 HOUR = timedelta(hours=1)
 # Smaller differences may be errors in finding the edges: the share of the picture that is shown, and its rotation.
@@ -89,7 +92,7 @@ def like_earlier(context: CheckContext) -> DetectedFindings:
     yield from _nearest_duplicates(context, lambda other: other.household_id == context.visit.household_id)
 
 
-def _nearest_duplicates(context: CheckContext, is_meant: Callable[[NearDuplicate], bool]) -> DetectedFindings:
+def _nearest_duplicates(context: CheckContext, is_meant: "Callable[[NearDuplicate], bool]") -> DetectedFindings:
     for photo in context.photos:
         nearest = next((other for other in photo.near_duplicates if is_meant(other)), None)
         if nearest is not None:
@@ -98,13 +101,13 @@ def _nearest_duplicates(context: CheckContext, is_meant: Callable[[NearDuplicate
                 {
                     "bits": nearest.bits,
                     "limitBits": nearest.most_bits,
-                    **_changes(nearest.changed),
+                    **_changes(nearest.alteration),
                     "visitId": str(nearest.visit_id),
                 },
             )
 
 
-def _changes(changed: Alteration | None) -> Facts:
+def _changes(changed: "Alteration | None") -> Facts:
     """Return what was changed between the two photos; `none` is listed too, since the sentence names it."""
     if changed is None:
         return {"changes": ["none"]}
