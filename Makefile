@@ -16,8 +16,8 @@ find_python = for python in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 pyth
 set_up = $(if $(READY),@:,@$(find_python); exec "$$python" -I deploy/set_up.py)
 step = @printf '\n\033[1m== %s\033[0m\n' $(1)
 
-.PHONY: help run test check lint types web layers openapi-drift unit-tests tests format openapi bench demo-visit lock \
-	clean set-up set-up-dev set-up-test
+.PHONY: help run test check lint types web layers openapi-drift unit-tests tests dates-sample test-dates format openapi \
+	bench demo-visit lock clean set-up set-up-dev set-up-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ test: set-up-test ## all that CI runs: lint, layers, OpenAPI drift, types, web, 
 	@$(MAKE) READY=1 types
 	@$(MAKE) READY=1 web
 	@$(MAKE) READY=1 tests
+	@$(MAKE) READY=1 dates-sample
 
 check: set-up-dev ## for every save: lint, layers, types, and the tests that start no server and no browser
 	@$(MAKE) READY=1 lint
@@ -71,6 +72,15 @@ unit-tests: set-up-dev
 tests: set-up-test
 	$(call step,'tests')
 	@unset MAKEFLAGS MFLAGS MAKELEVEL READY; $(VENV)/python -m pytest -n $(WORKERS)
+
+# A leap day and month's end beyond the published calendar, over China's midnight.
+dates-sample: set-up-dev
+	@$(MAKE) READY=1 test-dates DATES="2028-02-29T15:59:50" \
+		TESTS="tests/workload/test_workload.py tests/core/test_workdays.py tests/cases/test_decided.py"
+
+test-dates: set-up-dev ## run the suite at twenty dates (DATES="2028-02-29T04:00 …" and TESTS="tests/cases …" for fewer)
+	$(call step,'tests at other dates')
+	@unset MAKEFLAGS MFLAGS MAKELEVEL READY; $(VENV)/python -m tests.other_dates --workers $(WORKERS) $(if $(DATES),--dates $(DATES)) -- $(TESTS)
 
 format: set-up-dev ## format the code and mend what can be mended
 	@$(VENV)/ruff format .

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from datetime import date
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from bench import findings, footprint, frauds, month, neighbours, photos, review, sync, uploads
 from bench.rows import Row
+from server.core.clock import today
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = {
@@ -76,7 +76,7 @@ def _parts_written() -> dict[str, str]:
 
 def _markdown(rows: list[Row], seconds: float) -> str:
     head = (
-        f"{date.today().isoformat()}: {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, "  # noqa: DTZ011
+        f"{today().isoformat()}: {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, "
         f"{platform.machine()}, Python {platform.python_version()}, PostgreSQL 18 embedded, loops of {seconds:g} s.\n\n"
         "| what | measured | beside it, same run | ratio | aim |\n|---|---|---|---|---|\n"
     )

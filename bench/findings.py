@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -28,6 +28,7 @@ from bench.sync import households_of
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, push, template
 from server.checklists.publishing import publish
+from server.core.clock import today
 from server.core.database import open_once
 from server.core.ids import new_id
 from server.demo.county import DEMO_PASSWORDS, build_county
@@ -94,9 +95,7 @@ def measure(seconds: float) -> Iterator[Row]:
     with running_system() as system:
         asyncio.run(_publish(system))
         worker = next(
-            staff_member
-            for staff_member in build_county(today=datetime.now(UTC).date()).staff
-            if staff_member.role == "caseworker"
+            staff_member for staff_member in build_county(today=today()).staff if staff_member.role == "caseworker"
         )
         phones = [
             sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in (worker.login, worker.partner_login)

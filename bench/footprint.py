@@ -26,8 +26,9 @@ from bench.rows import Row
 from bench.sync import households_of, people_of, publish_template
 from bench.system import System, running_system, sign_in, start, tree, tree_cpu
 from bench.workload import pushes
+from server.core.clock import today
 from server.demo.county import DEMO_PASSWORDS, build_county
-from server.devserver.processes import free_port
+from server.devserver.processes import find_free_port
 
 MEGABYTE = 1024 * 1024
 STARTS = 5
@@ -86,7 +87,7 @@ def measure(seconds: float) -> Iterator[Row]:
 
 def _start_another(system: System) -> tuple[float, float]:
     """Start one more API process; seconds until it says that it is ready, and those of CPU. Its files are cached."""
-    port = free_port()
+    port = find_free_port()
     with tempfile.TemporaryDirectory() as folder, httpx.Client(timeout=2, trust_env=False) as client:
         began = time.perf_counter()
         process = start("api", {**system.environment, "ZOUFANG_PORT": str(port)}, Path(folder))
@@ -133,7 +134,7 @@ async def _mixture(system: System, seconds: float) -> list[Loop]:
 
 
 def _sign_in_of(role: str) -> tuple[str, str]:
-    staff = build_county(today=datetime.now(UTC).date()).staff
+    staff = build_county(today=today()).staff
     login = next(person.login for person in staff if person.role == role)
     return login, DEMO_PASSWORDS[role]
 

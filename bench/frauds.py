@@ -61,7 +61,7 @@ async def _run_jobs(services: Services) -> None:
     app = jobs.build_worker(services)
     async with app.open_async():
         await app.run_worker_async(
-            queues=jobs.known_queues(),
+            queues=jobs.queue_names(),
             wait=False,
             concurrency=1,
             install_signal_handlers=False,

@@ -23,6 +23,7 @@ from bench.rows import Row
 from bench.sync import publish_template
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit
+from server.core.clock import utc_now
 from server.core.database import open_once
 from server.core.ids import new_id
 from server.demo.county import DEMO_PASSWORDS
@@ -232,7 +233,7 @@ async def _mend(month: Month) -> None:
     """What was returned yesterday goes out again, corrected, from the phone that made it."""
     for visit_id in month.returned:
         pair, result = month.visits[visit_id]
-        reason = {"reason": "核对后更正", "amendedAt": datetime.now(UTC).isoformat()}
+        reason = {"reason": "核对后更正", "amendedAt": utc_now().isoformat()}
         mended = result | {"amendment": reason, "answers": result["answers"] | {ASKED: result["answers"][ASKED] + 1}}
         await _push(month.phones[2 * pair], "visits", [mended], assumed=[result])
         month.visits[visit_id] = pair, mended

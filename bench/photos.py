@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from bench.rows import Row
 from bench.sync import households_of, publish_template
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, push
+from server.core.clock import today, utc_now
 from server.core.ids import new_id
 from server.demo.county import DEMO_PASSWORDS, build_county
 from server.photos.process import process_bytes
@@ -66,7 +67,7 @@ def _crews(system: System) -> list[Crew]:
     """The caseworkers of the demo county, two by two."""
     workers = {
         staff_member.login: staff_member
-        for staff_member in build_county(today=datetime.now(UTC).date()).staff
+        for staff_member in build_county(today=today()).staff
         if staff_member.role == "caseworker"
     }
     signed_in = {login: sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in workers}
@@ -136,7 +137,7 @@ def _whole_visits(system: System, crews: list[Crew], connections: int) -> list[R
 def _a_week(crews: list[Crew]) -> list[Requests]:
     """As visits are: each pair's one after the other, each of another home, each photo of another scene."""
     visits: list[Requests] = []
-    chance, monday = random.Random(1), datetime.now(UTC).replace(hour=1, minute=0, second=0) - timedelta(days=8)
+    chance, monday = random.Random(1), utc_now().replace(hour=1, minute=0, second=0) - timedelta(days=8)
     for slot in range(DAYS * VISITS_A_DAY):
         began = monday + timedelta(days=slot // VISITS_A_DAY, hours=slot % VISITS_A_DAY)
         for number, crew in enumerate(crews):

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from bench.load import Ask, run_measured
 from bench.province import REVIEWER_PASSWORD, REVIEWERS, fill, reviewer, settle
 from bench.rows import Row
 from bench.system import System, running_system, sign_in
+from server.core.clock import utc_now
 
 FEW, MILLION = 20_000, 1_000_000
 # Of the peer at 20,000 (another machine), at 1 and 8 connections.
@@ -144,7 +146,7 @@ def _claim(
 ) -> tuple[list[Claimed], set[int]]:
     """The claims told by the processes, and the numbers of the reviewers whose process was killed midway."""
     share = len(tokens) // PROCESSES
-    begin = time.time() + START_S
+    begin = utc_now().timestamp() + START_S
     command = [sys.executable, "-m", "bench.reviewers", system.url, str(begin), str(seconds), str(pause_s)]
     processes = [
         subprocess.Popen([*command, *tokens[n * share : (n + 1) * share]], stdout=subprocess.PIPE, text=True)  # noqa: S603
@@ -178,11 +180,12 @@ def _killed_row(system: System, tokens: list[str], killed: set[int], result: set
     held_by = "WHERE state = 'claimed' AND holder_id IN (SELECT id FROM staff WHERE login = ANY(%s))"
     with system.connect() as connection:
         held = {str(row[0]) for row in connection.execute("SELECT visit_id FROM review_item " + held_by, (names,))}
-        connection.execute("UPDATE review_item SET lease_until = now() - interval '1 s' " + held_by, (names,))
+        lapsed = utc_now() - timedelta(seconds=1)
+        connection.execute("UPDATE review_item SET lease_until = %s " + held_by, (lapsed, names))
     again = {item.visit for item in _claim(system, tokens[len(killed) :] * 1, 12.0, pause_s=0.0)[0]}
     with system.connect() as connection:
         left = connection.execute(
-            "SELECT count(*) FROM review_item WHERE state = 'claimed' AND lease_until < now()"
+            "SELECT count(*) FROM review_item WHERE state = 'claimed' AND lease_until < %s", (utc_now(),)
         ).fetchone()
     assert left is not None
     unheard = len(held - result)
@@ -211,8 +214,8 @@ def _bare_claims(system: System, seconds: float) -> list[float]:
                 row = connection.execute(CLAIM).fetchone()
                 assert row is not None
                 connection.execute("UPDATE review_item SET state = 'claimed', holder_id = (SELECT id FROM staff WHERE"
-                                   " login = 'reviewer0'), lease_until = now() + interval '10 min' WHERE visit_id = %s",
-                                   row)  # fmt: skip
+                                   " login = 'reviewer0'), lease_until = %s WHERE visit_id = %s",
+                                   (utc_now() + timedelta(minutes=10), *row))  # fmt: skip
                 connection.commit()
                 took.append((time.perf_counter() - began) * 1000)
 

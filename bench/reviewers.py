@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from server.core.clock import utc_now
+
 
 async def claim_on(url: str, token: str, number: int, begin: float, seconds: float, pause_s: float) -> None:
     """Claim, keep what was claimed, think for about `pause_s`, claim again."""
@@ -22,7 +24,7 @@ async def claim_on(url: str, token: str, number: int, begin: float, seconds: flo
         f"POST /desk/v1/queue/claim HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n"
         "Content-Length: 0\r\n\r\n"
     ).encode()
-    await asyncio.sleep(begin - time.time() + random.uniform(0, 1) * pause_s)
+    await asyncio.sleep(begin - utc_now().timestamp() + random.uniform(0, 1) * pause_s)
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()

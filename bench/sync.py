@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -16,6 +15,7 @@ from bench.rows import Row
 from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, pushes, template
 from server.checklists.publishing import publish
+from server.core.clock import today
 from server.core.database import open_once
 from server.demo.county import DEMO_PASSWORDS, build_county
 
@@ -47,17 +47,13 @@ async def publish_template(system: System) -> None:
 
 def people_of(system: System) -> tuple[str, str, str]:
     worker = next(
-        staff_member for staff_member in build_county(today=_today()).staff if staff_member.role == "caseworker"
+        staff_member for staff_member in build_county(today=today()).staff if staff_member.role == "caseworker"
     )
     signed_in = sign_in(system.url, worker.login, DEMO_PASSWORDS["caseworker"])
     with system.connect() as connection:
         partner = connection.execute("SELECT id FROM staff WHERE login = %s", (worker.partner_login,)).fetchone()
     assert partner is not None
     return signed_in["accessToken"], signed_in["personId"], str(partner[0])
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
 
 
 def households_of(system: System, token: str) -> list[Json]:
@@ -187,7 +183,7 @@ def _pulls() -> Iterator[Ask]:
 def _hundred_phones(system: System) -> list[Row]:
     """A hundred phones pull everything they should have, at the same moment."""
     logins = [
-        staff_member.login for staff_member in build_county(today=_today()).staff if staff_member.role == "caseworker"
+        staff_member.login for staff_member in build_county(today=today()).staff if staff_member.role == "caseworker"
     ]
     tokens = [sign_in(system.url, login, DEMO_PASSWORDS["caseworker"])["accessToken"] for login in logins]
 

@@ -24,7 +24,7 @@ from server.core.database import plain_url
 from server.core.settings import load_settings
 from server.demo.loading import load_demo_county
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
-from server.devserver.processes import free_port
+from server.devserver.processes import find_free_port
 
 S3_KEY, S3_SECRET = "zoufangbench", "zoufang-bench-secret"
 
@@ -96,7 +96,7 @@ def tree_cpu(pid: int | None) -> float:
 def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
     folder = Path(tempfile.mkdtemp(prefix="zoufang-bench-"))
     folder.chmod(0o755)
-    ports = [free_port() for _ in range(1 + replicas)]
+    ports = [find_free_port() for _ in range(1 + replicas)]
     try:
         with (
             EmbeddedPostgres(folder / "postgres") as postgres,
@@ -104,7 +104,7 @@ def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
         ):
             s3.create_bucket("zoufang")
             environment = {
-                **keys.generate(),
+                **keys.generate_keys(),
                 "ZOUFANG_DATABASE_URL": postgres.create_database("bench"),
                 "ZOUFANG_S3_ENDPOINT": s3.url,
                 "ZOUFANG_S3_ACCESS_KEY": S3_KEY,

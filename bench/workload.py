@@ -4,13 +4,14 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from bench.load import Ask
 from server.checklists.template import Template
+from server.core.clock import utc_now
 from server.core.ids import new_id
 
 TEXTS = 12  # 8 texts and 4 photo names
@@ -46,7 +47,7 @@ WORDS = "家庭住房收入劳动能力患病残疾学生老人土墙瓦房电�
 
 
 def make_visit(household: Json, investigators: list[str], chance: random.Random, photos: list[Json]) -> Json:
-    ended = datetime.now(UTC) - timedelta(minutes=chance.randint(1, 600))
+    ended = utc_now() - timedelta(minutes=chance.randint(1, 600))
     started = ended - timedelta(minutes=chance.randint(15, 60))
     answers: Json = {f"text_{n}": "".join(chance.choices(WORDS, k=chance.randint(20, 26))) for n in range(TEXTS)}
     answers |= {f"choice_{n}": chance.choice("abc") for n in range(8)}

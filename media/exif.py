@@ -1,9 +1,7 @@
-"""EXIF facts: when, where and with what a photo says it was taken (CIPA DC-008, a TIFF directory in the
-photo).
+"""Read EXIF facts: when, where and with which camera a photo was taken (CIPA DC-008, a TIFF directory in the photo).
 
-Own reader of the two dozen tags we use. Pillow's reports broken blocks through Python warnings, which in
-threads can neither be caught nor counted; a broken block is a fact here, and what could be read of it is
-kept.
+This is our own reader of the two dozen tags we use. Pillow reports broken blocks through Python warnings, which can
+neither be caught nor counted in threads. Here a broken block is a fact, and its readable tags are returned.
 """
 
 import math
@@ -18,9 +16,7 @@ CapturedAtSource = Literal["offset", "gps"]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Where the camera says it stood. `datum` as the camera wrote it; EXIF means WGS-84 when it says
-    nothing.
-    """
+    """The camera's position. `datum` is as the camera wrote it; without one EXIF means WGS-84."""
 
     latitude: float
     longitude: float
@@ -30,7 +26,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 
 
 class ExifFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`captured_at` is set only when the zone is known; `captured_local` is the camera's clock as it stood."""
+    """`captured_at` is set only when the time zone is known; `captured_local` is the camera's clock without a zone."""
 
     broken: bool = False
     orientation: int = 1
@@ -46,7 +42,7 @@ class ExifFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_exif(block: bytes) -> ExifFacts:
-    """Never raises: a block that can't be followed gives `broken=True` and what could be read before."""
+    """Read an EXIF block. Never raises: a broken block gives `broken=True` and the tags read before the fault."""
     try:
         tiff = _open_tiff(block.removeprefix(b"Exif\x00\x00"))
         main, main_broken = _read_directory(tiff, tiff.first)
@@ -88,7 +84,7 @@ class _Tiff(NamedTuple):
     first: int
 
 
-# TIFF 6.0 field types: size of one value and its struct code (None: bytes as they stand).
+# TIFF 6.0 field types: size of a value and its struct code (None: raw bytes).
 _TYPES: dict[int, tuple[int, str | None]] = {
     1: (1, None),  # BYTE
     2: (1, None),  # ASCII
@@ -102,7 +98,7 @@ _TYPES: dict[int, tuple[int, str | None]] = {
 }
 _TIFF_HEADER_BYTES = 8
 _MAX_ENTRIES = 500  # real cameras write under 100
-_MAX_VALUE_BYTES = 4096  # what we read is short; maker notes and previews are passed over
+_MAX_VALUE_BYTES = 4096  # the tags we read are short; maker notes and previews are skipped
 
 
 def _open_tiff(data: bytes) -> _Tiff:
@@ -126,7 +122,7 @@ def _read_linked(tiff: _Tiff, main: Directory, tag: int) -> tuple[Directory, boo
 
 
 def _read_directory(tiff: _Tiff, offset: int) -> tuple[Directory, bool]:
-    """The wanted tags of one directory, and whether any of them could not be read."""
+    """Read our tags of a directory; return them and whether any was unreadable."""
     count = _unpack(tiff, "H", offset)[0]
     if count > _MAX_ENTRIES:
         raise _BrokenError
@@ -145,7 +141,7 @@ def _read_directory(tiff: _Tiff, offset: int) -> tuple[Directory, bool]:
 
 def _read_entry(tiff: _Tiff, offset: int) -> tuple[int, Value | None]:
     tag, kind, count = _unpack(tiff, "HHI", offset)
-    if tag not in _WANTED:
+    if tag not in _TAGS:
         return tag, None
     size, code = _TYPES.get(kind, (0, None))
     if not size or size * count > _MAX_VALUE_BYTES:
@@ -182,7 +178,7 @@ _DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED = 0x9003, 0x9004
 _OFFSET, _OFFSET_ORIGINAL, _OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
 _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _ALTITUDE_REF, _ALTITUDE = 1, 2, 3, 4, 5, 6
 _GPS_TIME, _GPS_DATUM, _GPS_DATE, _GPS_ERROR = 7, 18, 29, 31
-_WANTED = frozenset({
+_TAGS = frozenset({
     _MAKE, _MODEL, _ORIENTATION, _SOFTWARE, _DATE_TIME, _CAMERA_DIRECTORY, _GPS_DIRECTORY,
     _DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED, _OFFSET, _OFFSET_ORIGINAL, _OFFSET_DIGITIZED,
     _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _ALTITUDE_REF, _ALTITUDE,
@@ -197,7 +193,7 @@ def _orientation(main: Directory) -> int:
 
 
 def _text(directory: Directory, tag: int) -> str | None:
-    """Printable text; NULs and control characters go, since neither PostgreSQL nor a screen takes them."""
+    """Return printable text, without NULs and control characters, which neither PostgreSQL nor a screen accepts."""
     raw = directory.get(tag)
     if not isinstance(raw, bytes):
         return None
@@ -206,7 +202,7 @@ def _text(directory: Directory, tag: int) -> str | None:
 
 
 def _numbers(directory: Directory, tag: int, count: int) -> list[float] | None:
-    """Exactly the first `count` finite numbers, or None."""
+    """Return exactly the first `count` numbers, or None when one is missing or not finite."""
     raw = directory.get(tag)
     if not isinstance(raw, list) or len(raw) < count:
         return None
@@ -217,16 +213,14 @@ def _numbers(directory: Directory, tag: int, count: int) -> list[float] | None:
 def _capture_instant(
     local: datetime | None, offset: timezone | None, gps_at: datetime | None
 ) -> tuple[datetime | None, CapturedAtSource | None]:
-    """The camera's clock with its own zone is best; then the satellites' time; a clock without a zone is no
-    instant.
-    """
+    """Prefer the camera's clock with its own zone, then the satellites' time. A clock without a zone is no instant."""
     if local is not None and offset is not None:
         return local.replace(tzinfo=offset), "offset"
     return (gps_at, "gps") if gps_at is not None else (None, None)
 
 
 def _clock(directory: Directory, tag: int) -> datetime | None:
-    """EXIF writes `2026:11:23 09:42:00`, blanks or zeros when the clock was never set."""
+    """Parse `2026:11:23 09:42:00`. Cameras write blanks or zeros when the clock was never set."""
     found = re.fullmatch(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d).*", _text(directory, tag) or "")
     if found is None:
         return None
@@ -237,7 +231,7 @@ def _clock(directory: Directory, tag: int) -> datetime | None:
 
 
 def _offset(camera: Directory) -> timezone | None:
-    """The zone of the capture; cameras that leave it out but write OffsetTime mean the same clock."""
+    """Return the zone of the capture. Cameras that write only OffsetTime mean the same clock."""
     for tag in (_OFFSET_ORIGINAL, _OFFSET_DIGITIZED, _OFFSET):
         text = _text(camera, tag) or ""
         if text == "Z":
@@ -251,7 +245,7 @@ def _offset(camera: Directory) -> timezone | None:
 
 
 def _gps_time(gps: Directory) -> datetime | None:
-    """GPSDateStamp and GPSTimeStamp are UTC by definition; it is the time of the fix, often minutes old."""
+    """Return the time of the GPS fix, often minutes old. GPSDateStamp and GPSTimeStamp are UTC by definition."""
     found = re.fullmatch(r"(\d{4})[:-](\d\d)[:-](\d\d)", _text(gps, _GPS_DATE) or "")
     parts = _numbers(gps, _GPS_TIME, 3)
     if found is None or parts is None:
@@ -264,7 +258,7 @@ def _gps_time(gps: Directory) -> datetime | None:
 
 
 def _position(gps: Directory) -> Position | None:
-    """None as well for exactly 0,0: that is what cameras write before their first fix, not a place."""
+    """Return the position. Exactly 0,0 counts as none: cameras write it before their first fix."""
     latitude = _degrees(gps, _LATITUDE, _LATITUDE_REF, negative="S", limit=90)
     longitude = _degrees(gps, _LONGITUDE, _LONGITUDE_REF, negative="W", limit=180)
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
@@ -280,7 +274,7 @@ def _position(gps: Directory) -> Position | None:
 
 
 def _degrees(gps: Directory, tag: int, ref_tag: int, *, negative: str, limit: int) -> float | None:
-    """Degrees, minutes and seconds as three ratios; seconds may be 0/0 where minutes carry the fraction."""
+    """Convert degrees, minutes and seconds, three ratios; seconds may be 0/0 when minutes carry the fraction."""
     raw = gps.get(tag)
     if not isinstance(raw, list) or not raw or not math.isfinite(raw[0]):
         return None

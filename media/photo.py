@@ -1,10 +1,9 @@
-"""Is this a photo we can take, and what does it say about itself?
+"""Decide whether a file is an acceptable photo, and read its facts.
 
-`read_photo_facts` reads headers and EXIF and never decodes, so a bomb costs nothing; `media.renditions` then decodes
-once. Both are plain CPU work for a worker's thread. Several pictures in one file: a camera's extras (the
-second eye, gain map, motion video in a JPEG; bursts and depth in a HEIC) are left aside and the main
-picture is the photo; an animated WebP or PNG is refused, since nobody could say which frame is the
-evidence.
+`read_photo_facts` reads headers and EXIF and never decodes, so a decompression bomb costs nothing; `media.renditions`
+then decodes once. Both are CPU work for a thread. Of a file with several pictures (stereo pair, gain map or motion
+video in a JPEG; bursts and depth in a HEIC) only the main picture counts. An animated WebP or PNG is refused, since
+nobody could say which frame is the evidence.
 """
 
 import hashlib
@@ -21,13 +20,13 @@ from media.sniff import HEIC, Container, parse_container
 
 
 class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """All that is known from the file itself; safe to store as JSON (no NUL, no NaN)."""
+    """Facts read from the file alone; safe to store as JSON (no NUL, no NaN)."""
 
     sha256: str
     size_bytes: int
     media_type: str
-    # As stored and as displayed differ where the orientation turns the picture on its side. A HEIC is
-    # turned by its own boxes while decoding, so both are the displayed size there and its orientation is 1.
+    # The stored size and the displayed size differ when the orientation rotates the picture by 90 degrees. A HEIC is
+    # rotated by its own boxes while decoding, so both are the displayed size there and the orientation is 1.
     stored_width: int
     stored_height: int
     width: int
@@ -38,7 +37,7 @@ class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
     camera_make: str | None = None
     camera_model: str | None = None
     software: str | None = None
-    # None when the file doesn't tell the zone: then `captured_local` may still hold the camera's clock.
+    # None when the file has no time zone: then `captured_local` may still hold the camera's clock.
     captured_at: datetime | None = None
     captured_at_source: CapturedAtSource | None = None
     captured_local: datetime | None = None
@@ -48,7 +47,7 @@ class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
 
 
 def read_photo_facts(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFacts:
-    """Raises PhotoRefused."""
+    """Read a photo's facts without decoding it. Raises PhotoRefused."""
     if not data:
         raise PhotoRefused(EMPTY)
     if len(data) > limits.max_bytes:
@@ -60,13 +59,13 @@ def read_photo_facts(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFa
 
 
 def _read_container(data: bytes) -> Container:
-    """The walked container with its size filled in for every type."""
+    """Parse the container and fill in the size for every type."""
     container = parse_container(data)
     return _read_heif(data) if container.media_type == HEIC else container
 
 
 def _read_heif(data: bytes) -> Container:
-    """Asks libheif, which reads the boxes here and no pixel; it decodes on `.data` only."""
+    """Ask libheif, which reads only the boxes here; it decodes pixels on access to `.data`."""
     import pillow_heif  # noqa: PLC0415  7 MB that an API needs for nothing else
 
     try:

@@ -1,14 +1,14 @@
-"""Why a photo is refused. The codes are stable: phones, the desk and the error catalogue go by them."""
+"""The reasons why a photo is refused. The codes are stable: phones, the desk and the error catalogue use them."""
 
 from typing import Final
 
 EMPTY: Final = "photo.empty"  # no bytes at all
 TOO_MANY_BYTES: Final = "photo.too_many_bytes"  # facts: size_bytes, max_bytes
-NOT_AN_IMAGE: Final = "photo.not_an_image"  # text, video or anything else, whatever its name says; facts: detected
+NOT_AN_IMAGE: Final = "photo.not_an_image"  # text, video or anything else, by its content; facts: detected
 TYPE_NOT_SUPPORTED: Final = "photo.type_not_supported"  # an image, but not JPEG, PNG, WebP or HEIC; facts: detected
-TOO_MANY_PIXELS: Final = "photo.too_many_pixels"  # by its own header; facts: width, height, max_pixels, max_side
-ANIMATED: Final = "photo.animated"  # animated WebP or PNG: which frame would be the evidence? facts: frames
-TRUNCATED: Final = "photo.truncated"  # the end is missing: send it again
+TOO_MANY_PIXELS: Final = "photo.too_many_pixels"  # by the header; facts: width, height, max_pixels, max_side
+ANIMATED: Final = "photo.animated"  # animated WebP or PNG: unclear which frame is the evidence; facts: frames
+TRUNCATED: Final = "photo.truncated"  # the end is missing: the phone should upload it again
 BROKEN: Final = "photo.broken"  # complete, but no decoder can read it; facts: reason
 
 CODES: Final = frozenset(
@@ -17,7 +17,7 @@ CODES: Final = frozenset(
 
 
 class PhotoRefused(Exception):
-    """The photo can't be evidence. `code` is one of CODES, `facts` are JSON values behind it."""
+    """The photo can't be evidence. `code` is in CODES; `facts` are its JSON details."""
 
     def __init__(self, code: str, **facts: str | int) -> None:
         super().__init__(code, facts)

@@ -1,9 +1,8 @@
-"""The copies people look at: 320 and 1280 pixels, upright, sRGB, with nothing of the original's metadata in
-them.
+"""Make the renditions for screens: 320 and 1280 pixels, upright, sRGB, without the original's metadata.
 
-The picture is decoded once, a JPEG at the smallest DCT scale that still gives what is wanted of it; the small
-copy and the fingerprint come from that. A JPEG that is small, upright and plain sRGB already is its own large copy,
-less its metadata: encoding it anew would cost most of the work and only blur it. The original is never written.
+The picture is decoded once, a JPEG at the smallest DCT scale that is large enough; the small rendition and the
+fingerprint come from that. A JPEG that is already small, upright and plain sRGB becomes the large rendition as it is,
+without its metadata: re-encoding would cost most of the work and only blur it. The original is never written.
 """
 
 import io
@@ -23,8 +22,8 @@ SMALL_SIDE: Final = 320
 LARGE_SIDE: Final = 1280
 _SMALL_QUALITY: Final = 80
 _LARGE_QUALITY: Final = 85
-# What a camera writes at its best: anything heavier is too much for a desk on a slow line.
-_MOST_BYTES_PER_PIXEL: Final = 0.5
+# A camera's best quality; heavier files are too large for an office on a slow line.
+_MAX_BYTES_PER_PIXEL: Final = 0.5
 _PILLOW_FORMATS: Final = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP"}
 
 
@@ -38,40 +37,41 @@ class Renditions(msgspec.Struct, frozen=True):
     small: Rendition
     large: Rendition
     fingerprint: Fingerprint
-    # Of what its frame surrounds, where it has one.
+    # Of the content inside the frame, when the picture has one.
     inside: Fingerprint | None
 
 
 def make_renditions(data: bytes, facts: PhotoFacts) -> Renditions:
-    """`facts` from `examine` of the same bytes. Raises PhotoRefused when the picture turns out unreadable."""
-    as_it_is = _read_plain(data, facts)
-    # The small copy is enough for a fingerprint too.
-    picture = load_upright(data, facts, longest_side=SMALL_SIDE if as_it_is else LARGE_SIDE)
+    """Make both renditions; `facts` come from `read_photo_facts` of the same bytes.
+
+    Raises PhotoRefused when the picture can't be decoded.
+    """
+    unchanged = _strip_to_rendition(data, facts)
+    # The small size is enough for the fingerprint too.
+    picture = load_upright(data, facts, longest_side=SMALL_SIDE if unchanged else LARGE_SIDE)
     small = _fit(picture, SMALL_SIDE)
     whole, inside = fingerprints(picture)
     return Renditions(
         small=_encode(small, _SMALL_QUALITY),
-        large=as_it_is or _encode(picture, _LARGE_QUALITY),
+        large=unchanged or _encode(picture, _LARGE_QUALITY),
         fingerprint=whole,
         inside=inside,
     )
 
 
-def _read_plain(data: bytes, facts: PhotoFacts) -> Rendition | None:
-    """The picture alone of a JPEG that needs neither shrinking nor turning nor other colours."""
+def _strip_to_rendition(data: bytes, facts: PhotoFacts) -> Rendition | None:
+    """Return a JPEG without its metadata when it needs no shrinking, rotation or colour conversion."""
     pixels = facts.stored_width * facts.stored_height
     if facts.media_type != JPEG or facts.orientation != 1 or max(facts.width, facts.height) > LARGE_SIDE:
         return None
-    if facts.size_bytes > pixels * _MOST_BYTES_PER_PIXEL:
+    if facts.size_bytes > pixels * _MAX_BYTES_PER_PIXEL:
         return None
     jpeg = strip_jpeg_metadata(data)
     return Rendition(jpeg, facts.width, facts.height) if jpeg else None
 
 
 def load_upright(data: bytes, facts: PhotoFacts, *, longest_side: int) -> Image.Image:
-    """The picture as people see it, 8-bit sRGB, never enlarged, its longest side at most `longest_side`
-    pixels.
-    """
+    """Decode the picture upright, as 8-bit sRGB, shrunk to at most `longest_side` pixels and never enlarged."""
     image = _decode(data, facts, longest_side)
     image = _flatten(image)
     image = _fit(image, longest_side)
@@ -85,7 +85,7 @@ def _decode(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
         return _decode_heif(data) if facts.media_type == HEIC else _decode_pillow(data, facts, longest_side)
     except PhotoRefused:
         raise
-    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, EOFError…: no list is promised
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, EOFError… and document no list
         code = TRUNCATED if "truncated" in str(error) else BROKEN
         raise PhotoRefused(code, **({} if code == TRUNCATED else {"reason": type(error).__name__})) from error
 
@@ -97,7 +97,7 @@ def _decode_heif(data: bytes) -> Image.Image:
 def _decode_pillow(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
     image = Image.open(io.BytesIO(_picture_bytes(data)), formats=[_PILLOW_FORMATS[facts.media_type]])
     if image.size != (facts.stored_width, facts.stored_height):
-        # The decoder sees another size than the one held against the limits.
+        # The decoder sees another size than the one checked against the limits.
         raise PhotoRefused(BROKEN, reason="two sizes")
     if max(image.size) > longest_side:
         image.draft(None, _size_within(image.size, longest_side))
@@ -115,14 +115,14 @@ def _size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
 
 
 def _fit(image: Image.Image, longest_side: int) -> Image.Image:
-    """Whole steps by the mean of each square, which costs a tenth; only what is left by a finer filter."""
+    """Shrink to fit. `reducing_gap` averages squares first, at a tenth of the cost of the finer filter alone."""
     if max(image.size) <= longest_side:
         return image
     return image.resize(_size_within(image.size, longest_side), Image.Resampling.BICUBIC, reducing_gap=1.0)
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """To a mode with 8 bits and no transparency: what was clear becomes white, as on paper."""
+    """Convert to an 8-bit mode without transparency; transparent parts become white, as on paper."""
     if image.mode in {"RGB", "L", "CMYK"}:
         return image
     if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it to white instead of scaling
@@ -138,9 +138,7 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """By the photo's own colour profile. A profile that can't be used is set aside: a slightly wrong red is
-    no loss.
-    """
+    """Convert by the photo's own colour profile. Ignore an unusable profile: a slightly wrong red is no loss."""
     profile = image.info.get("icc_profile")
     if profile:
         try:
@@ -155,9 +153,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _encode(image: Image.Image, quality: int) -> Rendition:
-    """`save` writes EXIF, comment and profile only when asked, except what `info` still holds: so it is
-    emptied.
-    """
+    """Encode without metadata. `save` would write EXIF, comment and profile from `info`, so clear it first."""
     image.info = {}
     out = io.BytesIO()
     image.save(out, "JPEG", quality=quality, optimize=False)

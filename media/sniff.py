@@ -1,8 +1,8 @@
-"""What a file really is, read from its bytes and never from its name.
+"""Detect a file's type from its bytes, never from its name.
 
-Walks the container (JPEG segments, PNG and WebP chunks, HEIF boxes) without decoding: that gives the type,
-the size in pixels, the EXIF block and whether the end is there. `picture_spans` are the parts a decoder
-needs; all metadata but the colour profile is left out, so no decoder ever parses a stranger's metadata.
+Parses the container (JPEG segments, PNG and WebP chunks, HEIF boxes) without decoding. That gives the type, the size
+in pixels, the EXIF block and whether the file is complete. `picture_spans` are the parts a decoder needs, without
+metadata other than the colour profile, so no decoder parses untrusted metadata.
 """
 
 import re
@@ -22,7 +22,7 @@ Span = tuple[int, int]
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
-    """The outside of a photo. HEIF leaves size and frames to its library (0 here): its boxes nest too deep."""
+    """A parsed container. Size and frames of a HEIF are left to libheif (0 here), since its boxes nest too deep."""
 
     media_type: str
     width: int = 0
@@ -34,19 +34,19 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_container(data: bytes) -> Container:
-    """Raises PhotoRefused: not an image, type not supported, truncated, broken."""
+    """Parse the container. Raises PhotoRefused: not an image, type not supported, truncated, broken."""
     media_type = detect_media_type(data[:64])
     if media_type == JPEG:
-        return _walk_jpeg(data)
+        return _parse_jpeg(data)
     if media_type == PNG:
-        return _walk_png(data)
+        return _parse_png(data)
     if media_type == WEBP:
-        return _walk_webp(data)
-    return _walk_heif(data)
+        return _parse_webp(data)
+    return _parse_heif(data)
 
 
 def detect_media_type(head: bytes) -> str:
-    """The media type by the first bytes (64 are enough); refuses whatever isn't one of our four."""
+    """Detect the media type from the first 64 bytes; refuse anything but our four types."""
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
     if head.startswith(_PNG_SIGNATURE):
@@ -54,7 +54,7 @@ def detect_media_type(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     if head[4:8] == b"ftyp":
-        return _sniff_brand(head)
+        return _detect_brand(head)
     for magic, media_type in _OTHER_IMAGES:
         if head.startswith(magic):
             raise PhotoRefused(TYPE_NOT_SUPPORTED, detected=media_type)
@@ -83,13 +83,13 @@ _OTHER_IMAGE_BRANDS = {
 }
 
 
-def _sniff_brand(head: bytes) -> str:
-    """ISO base media: AVIF, HEIC and MP4 share one outside and differ by brand (ISO 23008-12, annex B)."""
+def _detect_brand(head: bytes) -> str:
+    """Tell AVIF, HEIC and MP4 apart by brand: they share the ISO base media format (ISO 23008-12, annex B)."""
     major = head[8:12]
     end = min(struct.unpack(">I", head[:4])[0], len(head))
     brands = [major, *(head[i : i + 4] for i in range(16, end - 3, 4))]
     for brand, media_type in _OTHER_IMAGE_BRANDS.items():
-        # `mif1` says only "some image": an AVIF carries it too, so a telling brand anywhere wins over it.
+        # `mif1` means only "some image" and an AVIF carries it too, so a more specific brand anywhere wins.
         if brand == major or (major == b"mif1" and brand in brands and b"heic" not in brands):
             raise PhotoRefused(TYPE_NOT_SUPPORTED, detected=media_type)
     if _HEIC_BRANDS.intersection(brands):
@@ -98,7 +98,7 @@ def _sniff_brand(head: bytes) -> str:
 
 
 def _guess_other(head: bytes) -> str:
-    """A word for the refusal; never used to accept anything."""
+    """Guess a media type for the refusal's facts; never used to accept anything."""
     if head.startswith(b"%PDF"):
         return "application/pdf"
     if head.startswith(b"PK\x03\x04"):
@@ -107,7 +107,7 @@ def _guess_other(head: bytes) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    """UTF-8 without control characters; the last character may be cut by where the head ends."""
+    """Return whether it is UTF-8 without control characters; the end of the head may cut the last character."""
     for cut in range(4):
         try:
             text = head[: len(head) - cut].decode()
@@ -119,18 +119,18 @@ def _is_text(head: bytes) -> bool:
 
 # --- JPEG (ITU-T T.81) --------------------------------------------------------------------------------------
 
-_FRAME_HEADER_BYTES = 10  # marker, length, precision, height, width, components: what must be there
+_FRAME_HEADER_BYTES = 10  # marker, length, precision, height, width, components
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
-# After a scan header everything is picture until an FF that is neither stuffed (00) nor a restart (D0-D7).
-# A plain FF first, not FF+: then `re` looks for it with memchr, 17 times as fast on a phone's photo.
+# After a scan header everything is picture data until an FF that is neither stuffed (00) nor a restart (D0-D7).
+# The pattern starts with a single FF, not FF+, so that `re` uses memchr: 17 times as fast on a phone's photo.
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def _walk_jpeg(data: bytes) -> Container:
-    """Also cuts off what phones append after the picture: motion-photo videos, gain maps, MPO siblings."""
+def _parse_jpeg(data: bytes) -> Container:
+    """Parse the segments. Data that phones append (motion-photo videos, gain maps, MPO siblings) is left out."""
     spans: list[Span] = [(0, 2)]
     exif = None
     size: tuple[int, int] | None = None
@@ -149,9 +149,7 @@ def _walk_jpeg(data: bytes) -> Container:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yields (marker, start, end) up to and with the end-of-image marker; refuses a file that never gets
-    there.
-    """
+    """Yield (marker, start, end) up to and including the end-of-image marker; refuse a file without it."""
     position = 2
     while True:
         start = data.find(b"\xff", position)
@@ -185,7 +183,7 @@ def _jpeg_segment_end(data: bytes, marker: int, start: int) -> int:
 
 def _read_jpeg_size(data: bytes, start: int, end: int, *, earlier: tuple[int, int] | None) -> tuple[int, int]:
     if earlier is not None or end - start < _FRAME_HEADER_BYTES:
-        # Decoders disagree on which of two frame headers counts: that is how a bomb hides behind a small one.
+        # Decoders disagree on which of two frame headers counts, so a bomb could hide behind a small header.
         raise PhotoRefused(BROKEN, reason="frame header repeated or cut short")
     height, width = struct.unpack(">HH", data[start + 5 : start + 9])
     if not width or not height:
@@ -197,17 +195,17 @@ def _is_picture_segment(data: bytes, marker: int, start: int) -> bool:
     if marker == _APP2:
         return data[start + 4 : start + 16] == b"ICC_PROFILE\x00"
     if _APP0 <= marker <= _APP15:
-        return marker in {_APP0, _APP14}  # JFIF and Adobe say how colours are coded
+        return marker in {_APP0, _APP14}  # JFIF and Adobe define the colour encoding
     return marker not in {_COM, _SOI}
 
 
-# JFIF 1.01 without a thumbnail: density one to one.
+# JFIF 1.01 without a thumbnail, density 1:1.
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _PLAIN_COLOURS = (8, 3, b"\x01\x02\x03")
 
 
 def strip_jpeg_metadata(data: bytes) -> bytes | None:
-    """The picture without a word besides: a JPEG of three plain colours; None for one of any other kind.
+    """Return a plain YCbCr JPEG without its metadata; None when it has a colour profile or other colours.
 
     Raises PhotoRefused as `parse_container` does.
     """
@@ -222,7 +220,7 @@ def strip_jpeg_metadata(data: bytes) -> bytes | None:
 
 
 def _has_plain_colours(frame_header: bytes) -> bool:
-    """Eight bits, and the components that JFIF calls Y, Cb and Cr."""
+    """Return whether it has 8 bits and JFIF's components Y, Cb and Cr."""
     return (frame_header[4], frame_header[9], frame_header[10::3]) == _PLAIN_COLOURS
 
 
@@ -231,7 +229,7 @@ def _has_plain_colours(frame_header: bytes) -> bool:
 _PNG_PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
 
 
-def _walk_png(data: bytes) -> Container:
+def _parse_png(data: bytes) -> Container:
     spans: list[Span] = [(0, 8)]
     exif = None
     frames = 1
@@ -266,7 +264,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 # --- WebP (RFC 9649) ----------------------------------------------------------------------------------------
 
 
-def _walk_webp(data: bytes) -> Container:
+def _parse_webp(data: bytes) -> Container:
     riff_end = 8 + struct.unpack("<I", data[4:8])[0]
     if riff_end > len(data):
         raise PhotoRefused(TRUNCATED)
@@ -302,7 +300,7 @@ def _riff_chunks(data: bytes, riff_end: int) -> Iterator[tuple[bytes, int, int]]
 
 
 def _webp_size(kind: bytes, head: bytes) -> tuple[int, int] | None:
-    if len(head) < 10:  # noqa: PLR2004  all three kinds tell it in their first ten bytes
+    if len(head) < 10:  # noqa: PLR2004  all three kinds have it in their first ten bytes
         return None
     if kind == b"VP8X":
         return 1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")
@@ -318,15 +316,15 @@ def _webp_size(kind: bytes, head: bytes) -> tuple[int, int] | None:
 # --- HEIF (ISO 23008-12) ------------------------------------------------------------------------------------
 
 
-def _walk_heif(data: bytes) -> Container:
-    """Only the outermost boxes: each must end inside the file."""
+def _parse_heif(data: bytes) -> Container:
+    """Parse only the outermost boxes; each must end inside the file."""
     position = 0
     kinds: set[bytes] = set()
     while position + 8 <= len(data):
         size, kind = struct.unpack(">I4s", data[position : position + 8])
         if size == 1 and position + 16 <= len(data):
             size = struct.unpack(">Q", data[position + 8 : position + 16])[0]
-        size = size or len(data) - position  # 0 means: to the end of the file
+        size = size or len(data) - position  # 0 means up to the end of the file
         if size < 8:  # noqa: PLR2004  size and kind
             raise PhotoRefused(BROKEN, reason="box shorter than its header")
         kinds.add(kind)

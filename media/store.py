@@ -1,8 +1,7 @@
-"""The object store: where photos live. Any S3 will do; MinIO in production, `rclone serve s3` elsewhere.
+"""Client of the object store that holds the photos: any S3, MinIO in production and `rclone serve s3` elsewhere.
 
-The SDK is synchronous, so each call runs in this store's own few threads and a slow store can't starve the
-rest of the process. Bodies are streamed in both directions, except of what is asked for whole. Only `StoreError`s
-leave here.
+The SDK is synchronous, so each call runs in a thread pool of its own and a slow store can't starve the rest of the
+process. Bodies are streamed in both directions, except in `read`. Every failure is raised as a `StoreError`.
 """
 
 import asyncio
@@ -29,25 +28,23 @@ T = TypeVar("T")
 
 
 class StoreError(Exception):
-    """Something between us and the store went wrong."""
+    """A call to the store failed."""
 
 
 class ObjectMissing(StoreError):
-    """No object of this key; the one argument is the key."""
+    """No object has this key; the only argument is the key."""
 
 
 class StoreUnavailable(StoreError):
-    """Try again later: no connection, a timeout, a cut body, 429, 5xx, SlowDown. Nothing is stored that
-    isn't whole.
-    """
+    """Retry later: no connection, a timeout, a cut body, 429, 5xx, SlowDown. No incomplete object is stored."""
 
 
 class StoreRefused(StoreError):
-    """Trying again won't help: wrong keys, no such bucket, a clock 15 minutes off. Someone has to look."""
+    """A retry won't help: wrong keys, no such bucket, a clock 15 minutes off. An administrator has to act."""
 
 
 class ObjectFacts(msgspec.Struct, frozen=True):
-    """`etag` is opaque: on an encrypting store it isn't the MD5."""
+    """`etag` is opaque: in an encrypting store it isn't the MD5."""
 
     size: int
     media_type: str
@@ -55,45 +52,45 @@ class ObjectFacts(msgspec.Struct, frozen=True):
 
 
 class JoinedObjects(msgspec.Struct, frozen=True):
-    """What came out of the store, measured on the way."""
+    """Size and hash of joined objects, measured while downloading."""
 
     size: int
     sha256: str
 
 
-# One reading of a socket or file, so the memory of one transfer: threads x this, whatever the photos weigh.
+# Bytes read at a time from a socket or file: all transfers together need threads x this, whatever the photos' size.
 _PIECE_BYTES: Final = 64 * 1024
 _PAGE: Final = 1000
-_READ_AT_MOST_BYTES: Final = 8 * 1024 * 1024
+_MAX_READ_BYTES: Final = 8 * 1024 * 1024
 _BUSY_STATUSES: Final = (429, 500, 502, 503, 504)
 _CHECK_SECONDS: Final = 5.0
 _SEND_LINK_LIFETIME: Final = timedelta(minutes=15)
 _WATERMARKED: Final = "watermarked-"
-_LONGEST_LINK: Final = timedelta(days=7)  # SigV4 knows no longer one
+_MAX_LINK_LIFETIME: Final = timedelta(days=7)  # the limit of SigV4
 
 
 def original_key(sha256: str) -> str:
-    """Originals are named by what they are: the same photo twice is one object."""
+    """Originals are content-addressed: the same photo uploaded twice is one object."""
     return f"photos/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 def rendition_prefix(sha256: str) -> str:
-    """Where all copies of a photo lie."""
+    """Return the prefix of all renditions of a photo."""
     return f"renditions/{sha256}/"
 
 
 def rendition_key(sha256: str, name: str) -> str:
-    """`name` such as `320` or `1280`."""
+    """`name` is, for example, `320` or `1280`."""
     return f"{rendition_prefix(sha256)}{name}.jpg"
 
 
-def watermarked_key(sha256: str, claim_id: UUID) -> str:
-    """A watermarked copy says whose photo it is, so it is named by the claim beside the content."""
-    return rendition_key(sha256, f"{_WATERMARKED}{claim_id}")
+def watermarked_key(sha256: str, photo_id: UUID) -> str:
+    """A watermark names the visit, so its key holds the expected photo's id as well as the content's hash."""
+    return rendition_key(sha256, f"{_WATERMARKED}{photo_id}")
 
 
 def watermarked_photo_id(key: str) -> UUID | None:
-    """The claim that a watermarked copy was made for; None for the key of anything else."""
+    """Return the photo id in the key of a watermarked rendition; None for any other key."""
     name = key.rsplit("/", 1)[-1].removesuffix(".jpg")
     if not name.startswith(_WATERMARKED):
         return None
@@ -108,21 +105,19 @@ def spool_prefix(upload_id: object) -> str:
 
 
 def spool_key(upload_id: object, number: int) -> str:
-    """Zero-padded, so that the listed order is the order of the bytes; `number` may be the offset of the
-    chunk.
-    """
+    """Return the key of a chunk, zero-padded so that keys sort by `number`, which may be the chunk's offset."""
     return f"{spool_prefix(upload_id)}{number:012d}"
 
 
 class StoreHandle(NamedTuple):
-    """The store for work in one of its threads: `read(key, at_most_bytes)` and `put(key, content, size, type)`."""
+    """The store inside one of its threads: `read(key, max_bytes)` and `put(key, content, size, media_type)`."""
 
     read: Callable[[str, int], bytes]
     put: Callable[[str, bytes, int, str], None]
 
 
 class ObjectStore:
-    """One bucket of one store. Make one per process and `close` it at the end."""
+    """One bucket of a store. Create it once per process and `close` it at shutdown."""
 
     def __init__(
         self,
@@ -137,9 +132,9 @@ class ObjectStore:
         connect_seconds: float = 5.0,
         read_seconds: float = 30.0,
     ) -> None:
-        """`endpoint` as we reach the store, `public_endpoint` as phones do: links are signed for its host.
+        """`endpoint` is the store's address for us, `public_endpoint` for phones: links are signed for its host.
 
-        `connect_seconds` also bounds a stall while sending, `read_seconds` one while waiting for an answer.
+        `connect_seconds` also bounds a stall while sending, `read_seconds` a stall while waiting for a response.
         """
         make = partial(_make_client, access_key=access_key, secret_key=secret_key, region=region)
         self.bucket = bucket
@@ -152,7 +147,7 @@ class ObjectStore:
         self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="store-check")
 
     def close(self) -> None:
-        """Lets calls already running end; their time is bounded by the read timeout."""
+        """Wait for running calls, which the read timeout bounds; cancel the queued ones."""
         for threads in (self._threads, self._probe_thread):
             threads.shutdown(wait=True, cancel_futures=True)
         self._http.clear()
@@ -160,13 +155,11 @@ class ObjectStore:
     # -- the bucket
 
     async def ensure_bucket(self) -> None:
-        """Makes the bucket unless it is there; safe to run from several processes at once."""
+        """Create the bucket unless it exists; safe to run from several processes at once."""
         await self._run(self._ensure_bucket)
 
     async def check(self) -> None:
-        """For the ready probe: raises within five seconds unless the bucket can be used. Has its own
-        thread.
-        """
+        """Raise within five seconds unless the bucket is usable. For the readiness probe, in a thread of its own."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
@@ -174,31 +167,31 @@ class ObjectStore:
         except TimeoutError as error:
             raise StoreUnavailable("no answer in time") from error
 
-    # -- in
+    # -- write
 
     async def put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> None:
-        """Stores exactly `size` bytes, streamed, all or nothing; ValueError when the source holds fewer."""
+        """Stream exactly `size` bytes into an object, all or nothing; ValueError when the source holds fewer."""
         await self._run(self._put, key, source, size, media_type)
 
     async def put_file(self, key: str, path: Path, media_type: str) -> None:
         await self._run(self._put_file, key, path, media_type)
 
-    # -- out
+    # -- read
 
     async def download(self, key: str, path: Path) -> int:
-        """Into a file; returns its size. A cut transfer raises and leaves no half file behind."""
+        """Download into a file and return its size. A cut transfer raises and leaves no partial file."""
         return await self._run(self._download, key, path)
 
     async def join(self, keys: Sequence[str], path: Path) -> JoinedObjects:
-        """Several objects into one file, in the order given, hashed on the way; no half file stays behind."""
+        """Concatenate objects into one file, in the order given, and hash it; a failure leaves no partial file."""
         return await self._run(self._join, keys, path)
 
     async def read(self, key: str) -> bytes:
-        """Small things only: ValueError above 8 MiB."""
-        return await self._run(self._read, key, _READ_AT_MOST_BYTES)
+        """Read a small object into memory: ValueError above 8 MiB."""
+        return await self._run(self._read, key, _MAX_READ_BYTES)
 
-    async def work(self, work: Callable[["StoreHandle"], T]) -> T:
-        """Some calls and what is done between them, in one thread: going back and forth costs as much as a call."""
+    async def run_in_thread(self, work: Callable[["StoreHandle"], T]) -> T:
+        """Run several calls and the work between them in one thread: a thread switch costs as much as a call."""
         return await self._run(work, StoreHandle(self._read, self._put))
 
     async def stat(self, key: str) -> ObjectFacts:
@@ -212,22 +205,20 @@ class ObjectStore:
         return True
 
     async def list_keys(self, prefix: str = "", *, limit: int | None = None) -> AsyncIterator[str]:
-        """In byte order, fetched page by page as you go."""
+        """Yield keys in byte order, fetched page by page."""
         listed = itertools.islice(self._client.list_objects(self.bucket, prefix, recursive=True), limit)
         while page := await self._run(self._next_page, listed):
             for key in page:
                 yield key
 
     async def remove(self, key: str) -> None:
-        """Removing what isn't there is a success."""
+        """Remove an object. Idempotent: a missing object is a success."""
         await self._run(self._remove, key)
 
-    # -- links: signed here, without a word to the store
+    # -- links, signed here without a request to the store
 
     def link(self, key: str, *, lifetime: timedelta, media_type: str, filename: str | None = None) -> str:
-        """A GET of one object that ends by itself; with `filename` a browser saves it instead of showing
-        it.
-        """
+        """Sign an expiring GET of one object; with `filename` a browser saves it instead of showing it."""
         headers = {
             "response-content-type": media_type,
             "response-content-disposition": _disposition(filename),
@@ -235,18 +226,16 @@ class ObjectStore:
         return self._sign("GET", key, lifetime, headers)
 
     def put_link(self, key: str, lifetime: timedelta) -> str:
-        """A PUT straight to the store. It bounds neither size nor type: verify what arrived before using
-        it.
-        """
+        """Sign an expiring PUT to the store. It limits neither size nor type: verify the object before using it."""
         return self._sign("PUT", key, lifetime, None)
 
-    # -- in a thread, below here
+    # -- the rest runs in a thread
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
     def _ensure_bucket(self) -> None:
-        with _translated(self.bucket):
+        with _translate_errors(self.bucket):
             if self._client.bucket_exists(self.bucket):
                 return
             try:
@@ -256,7 +245,7 @@ class ObjectStore:
                     raise
 
     def _probe(self) -> None:
-        with _translated(self.bucket):
+        with _translate_errors(self.bucket):
             if not self._prober.bucket_exists(self.bucket):
                 raise StoreRefused(f"no bucket named {self.bucket}")
 
@@ -268,18 +257,17 @@ class ObjectStore:
         with path.open("rb") as file:
             self._put(key, file, path.stat().st_size, media_type)
 
-    def _pieces_of(self, keys: Sequence[str]) -> Iterator[bytes]:
+    def _stream(self, keys: Sequence[str]) -> Iterator[bytes]:
         for key in keys:
-            with self._opened(key) as response:
+            with self._open(key) as response:
                 yield from response.stream(_PIECE_BYTES)
 
     def _send(self, key: str, pieces: Iterator[bytes], size: int, media_type: str) -> None:
-        """One PUT with a signed URL: the SDK's own put signs the body's hash and so holds parts of it in
-        memory.
+        """Send one PUT with a signed URL: the SDK's own put signs the body's hash and so buffers parts in memory.
 
-        Not retried here, since the pieces are gone; the caller has the source and the patience.
+        No retry here, since the pieces are consumed; the caller has the source and can retry.
         """
-        with _translated(key):
+        with _translate_errors(key):
             url = self._client.get_presigned_url("PUT", self.bucket, key, _SEND_LINK_LIFETIME)
             headers = {"Content-Length": str(size), "Content-Type": media_type}
             body = _exactly(pieces, size) if size else b""
@@ -288,7 +276,7 @@ class ObjectStore:
 
     def _download(self, key: str, path: Path) -> int:
         try:
-            with self._opened(key) as response, path.open("wb") as file:
+            with self._open(key) as response, path.open("wb") as file:
                 for piece in response.stream(_PIECE_BYTES):
                     file.write(piece)
                 return file.tell()
@@ -300,7 +288,7 @@ class ObjectStore:
         sha256 = hashlib.sha256()
         try:
             with path.open("wb") as file:
-                for piece in self._pieces_of(keys):
+                for piece in self._stream(keys):
                     sha256.update(piece)
                     file.write(piece)
                 return JoinedObjects(size=file.tell(), sha256=sha256.hexdigest())
@@ -308,17 +296,17 @@ class ObjectStore:
             path.unlink(missing_ok=True)
             raise
 
-    def _read(self, key: str, at_most_bytes: int) -> bytes:
-        with self._opened(key) as response:
-            if int(response.headers.get("Content-Length", 0)) > at_most_bytes:
-                msg = f"{key} is too large to be read whole"
+    def _read(self, key: str, max_bytes: int) -> bytes:
+        with self._open(key) as response:
+            if int(response.headers.get("Content-Length", 0)) > max_bytes:
+                msg = f"{key} is larger than {max_bytes} bytes"
                 raise ValueError(msg)
             return bytes(response.read())
 
     @contextmanager
-    def _opened(self, key: str) -> Iterator[urllib3.BaseHTTPResponse]:
-        """A response being read; what the reader left unread is cut off, not read to the end."""
-        with _translated(key):
+    def _open(self, key: str) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Open an object for reading. An unread rest closes the connection instead of being read to the end."""
+        with _translate_errors(key):
             response = self._client.get_object(self.bucket, key)
             try:
                 yield response
@@ -328,38 +316,38 @@ class ObjectStore:
                 response.release_conn()
 
     def _stat(self, key: str) -> ObjectFacts:
-        with _translated(key):
-            found = self._client.stat_object(self.bucket, key)
+        with _translate_errors(key):
+            stat = self._client.stat_object(self.bucket, key)
         return ObjectFacts(
-            size=found.size or 0,
-            media_type=found.content_type or "application/octet-stream",
-            etag=found.etag or "",
+            size=stat.size or 0,
+            media_type=stat.content_type or "application/octet-stream",
+            etag=stat.etag or "",
         )
 
     def _next_page(self, listed: Iterator[Any]) -> list[str]:
-        with _translated(self.bucket):
-            return [found.object_name for found in itertools.islice(listed, _PAGE)]
+        with _translate_errors(self.bucket):
+            return [item.object_name for item in itertools.islice(listed, _PAGE)]
 
     def _remove(self, key: str) -> None:
-        with suppress(ObjectMissing), _translated(key):
+        with suppress(ObjectMissing), _translate_errors(key):
             self._client.remove_object(self.bucket, key)
 
     def _sign(self, method: str, key: str, lifetime: timedelta, headers: dict[str, Any] | None) -> str:
-        lifetime = min(max(lifetime, timedelta(seconds=1)), _LONGEST_LINK)
+        lifetime = min(max(lifetime, timedelta(seconds=1)), _MAX_LINK_LIFETIME)
         return self._public.get_presigned_url(method, self.bucket, key, lifetime, response_headers=headers)
 
 
 def _make_client(endpoint: str, http: urllib3.PoolManager, *, access_key: str, secret_key: str, region: str) -> Minio:
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
-        msg = f"the store's address must look like http://host:port, not {endpoint!r}"
+        msg = f"the store's address must have the form http://host:port, not {endpoint!r}"
         raise ValueError(msg)
     return Minio(
         parts.netloc,
         access_key=access_key,
         secret_key=secret_key,
         secure=parts.scheme == "https",
-        region=region,  # known, so that signing a link never asks the store for it
+        region=region,  # given, so that signing a link never requests it from the store
         http_client=http,
     )
 
@@ -375,7 +363,7 @@ def _make_pool(size: int, connect_seconds: float, read_seconds: float, *, retrie
 
 
 def _disposition(filename: str | None) -> str:
-    """RFC 6266: the plain name for old readers, the UTF-8 one for Chinese."""
+    """Return a Content-Disposition (RFC 6266): an ASCII name for old clients, a UTF-8 name for Chinese."""
     if filename is None:
         return "inline"
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in filename)
@@ -383,12 +371,11 @@ def _disposition(filename: str | None) -> str:
 
 
 def _exactly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The first `size` bytes; ValueError when there are fewer."""
+    """Yield the first `size` bytes; ValueError when there are fewer."""
     left = size
-    for whole in pieces:
-        piece = whole[:left]
-        left -= len(piece)
-        yield piece
+    for piece in pieces:
+        yield piece[:left]
+        left -= min(left, len(piece))
         if not left:
             return
     msg = f"the source ended {left} bytes early"
@@ -396,16 +383,17 @@ def _exactly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
-    """Turns whatever the SDK and urllib3 raise into the three errors of this module."""
+def _translate_errors(key: str) -> Iterator[None]:
+    """Translate every error of the SDK and urllib3 into the three errors of this module."""
     try:
         yield
     except S3Error as error:
-        raise _judge(error.code or "", error.response.status, key) from error
+        raise _make_error(error.code or "", error.response.status, key) from error
     except ServerError as error:
-        raise _judge("", error.status_code, key) from error
-    except InvalidResponseError as error:  # the SDK reads `application/xml` alone; rclone says `text/xml`
-        raise _judge(_error_code(error._body or ""), error._code, key) from error  # noqa: SLF001  it offers no accessor
+        raise _make_error("", error.status_code, key) from error
+    except InvalidResponseError as error:  # the SDK reads only `application/xml`; rclone sends `text/xml`
+        code = _read_error_code(error._body or "")  # noqa: SLF001  it has no accessor
+        raise _make_error(code, error._code, key) from error  # noqa: SLF001  likewise
     except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
         raise StoreUnavailable(type(error).__name__, key) from error
     except MinioException as error:
@@ -414,17 +402,17 @@ def _translated(key: str) -> Iterator[None]:
 
 def _raise_for_status(response: urllib3.BaseHTTPResponse, key: str) -> None:
     if response.status >= 300:  # noqa: PLR2004  HTTP: 2xx is success
-        raise _judge(_error_code(response.data.decode(errors="replace")), response.status, key)
+        raise _make_error(_read_error_code(response.data.decode(errors="replace")), response.status, key)
 
 
-def _error_code(body: str) -> str:
-    """S3's own word for what went wrong; empty when a proxy or a stranger answered."""
+def _read_error_code(body: str) -> str:
+    """Return S3's error code; empty when the response came from a proxy or another server."""
     found = re.search(r"<Code>(\w+)</Code>", body)
     return found[1] if found else ""
 
 
-def _judge(code: str, status: int, key: str) -> StoreError:
-    """A bare 404 isn't enough to call a photo missing: a misrouted proxy says that too."""
+def _make_error(code: str, status: int, key: str) -> StoreError:
+    """A 404 without S3's code doesn't mean that a photo is missing: a misrouted proxy also sends it."""
     if code in {"NoSuchKey", "NoSuchObject"}:
         return ObjectMissing(key)
     if code in {"SlowDown", "RequestTimeout", "InternalError"} or status in {408, 429} or status >= 500:  # noqa: PLR2004  HTTP

@@ -48,14 +48,14 @@ import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
-from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require
+from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require_role
 from server.core.database import open_session
 from server.core.log import bind_context, clear_context, log
 from server.core.services import Services, open_services
 from server.core.settings import Settings
 from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
-from server.http.error_handlers import HANDLERS, refuse_nul
+from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
 from server.identity.devices import authenticate
 
 VERSION = "0.1.0"
@@ -79,22 +79,22 @@ async def provide_caller(request: Request[Any, Any, Any], services: NamedDepende
 
 
 async def provide_field_staff(caller: NamedDependency[Caller]) -> Caller:
-    require(caller, FIELD_ROLES)
+    require_role(caller, FIELD_ROLES)
     return caller
 
 
 async def provide_uploader(caller: NamedDependency[Caller]) -> Caller:
-    require(caller, FIELD_ROLES | {Role.RESIDENT})
+    require_role(caller, FIELD_ROLES | {Role.RESIDENT})
     return caller
 
 
 async def provide_officer(caller: NamedDependency[Caller]) -> Caller:
-    require(caller, DESK_ROLES)
+    require_role(caller, DESK_ROLES)
     return caller
 
 
 async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
-    require(caller, {Role.RESIDENT})
+    require_role(caller, {Role.RESIDENT})
     return caller
 
 
@@ -113,7 +113,7 @@ def provide_finding_codes() -> frozenset[str]:
     return frozenset(rule.code for rule in server.review.checks.registry.CHECKS)
 
 
-def note_requests(app: ASGIApp) -> ASGIApp:
+def log_requests(app: ASGIApp) -> ASGIApp:
     """Gives each request an id, for logs, audit and the client, and logs how it went."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,7 +145,7 @@ def note_requests(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-def keep_out_of_caches(app: ASGIApp) -> ASGIApp:
+def default_to_no_store(app: ASGIApp) -> ASGIApp:
     """What says nothing else of it is stored nowhere: names, numbers and tokens stay off an office's shared disks."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,7 +217,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             well_known.router,
             health.get_metrics,
             server.public_site.routes.router,
-            *web_apps.build_pages(settings),
+            *web_apps.build_handlers(settings),
         ],
         lifespan=[] if services else [lifespan],
         state=State({"services": services}),
@@ -233,8 +233,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "say_finding": Provide(provide_wording, sync_to_thread=False),
             "draw_watermark": Provide(provide_watermarks, sync_to_thread=False),
         },
-        before_request=refuse_nul,
-        exception_handlers=HANDLERS,
+        before_request=reject_nul,
+        exception_handlers=EXCEPTION_HANDLERS,
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,
         # An event is sent when it happens, not when a block is full; the pages lie compressed already.
@@ -244,7 +244,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         logging_config=None,
     )
     # Around everything, so that an address nobody serves is noted and numbered like the others.
-    app.asgi_handler = note_requests(keep_out_of_caches(app.asgi_handler))
+    app.asgi_handler = log_requests(default_to_no_store(app.asgi_handler))
     return app
 
 

@@ -18,14 +18,14 @@ def create() -> ASGIApp:
 
     settings = load_settings(os.environ)
     set_up_logging(settings.log_format)
-    app = behind_proxies(create_app(settings), settings.trusted_proxies)
+    app = trust_proxies(create_app(settings), settings.trusted_proxies)
     # What stands now stands for good: the collector need not look through it again and again.
     gc.freeze()
     gc.enable()
     return app
 
 
-def behind_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
+def trust_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
     """With the client's own address where a trusted proxy names it, since limits are counted by address.
 
     Behind one proxy a whole county would else share one limit; a header from anybody else is not believed.

@@ -35,7 +35,7 @@ NICENESS = 10
 
 
 @jobs.task("audit.seal", cron="*/5 * * * *")
-async def seal_audit(services: Services) -> None:
+async def seal_audit_log(services: Services) -> None:
     """Seal what has settled, batch after batch."""
     sealed = audit.SEAL_BATCH
     while sealed == audit.SEAL_BATCH:
@@ -43,7 +43,7 @@ async def seal_audit(services: Services) -> None:
             sealed = await audit.seal(session)
 
 
-async def work(settings: Settings) -> None:
+async def run_worker(settings: Settings) -> None:
     """Runs until stopped; a job cut short is taken up again by whoever is there next."""
     os.nice(NICENESS)
     set_up_logging(settings.log_format)
@@ -54,7 +54,7 @@ async def work(settings: Settings) -> None:
             rescue = asyncio.create_task(_rescue_stalled(app))
             try:
                 await app.run_worker_async(
-                    queues=jobs.known_queues(),
+                    queues=jobs.queue_names(),
                     concurrency=CONCURRENCY,
                     fetch_job_polling_interval=2,
                     update_heartbeat_interval=10,
@@ -75,9 +75,10 @@ async def _rescue_stalled(app: procrastinate.App) -> None:
         await asyncio.sleep(30)
 
 
-async def is_alive(settings: Settings) -> bool:
+async def has_live_worker(settings: Settings) -> bool:
     """Whether any worker's heartbeat is younger than a minute."""
     async with await psycopg.AsyncConnection.connect(plain_url(settings.database_url)) as connection:
+        # Heartbeats are written by PostgreSQL's own time (procrastinate's SQL), so they are read by it.
         cursor = await connection.execute(
             "SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute' LIMIT 1"
         )

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from server.core.settings import Settings
-from server.devserver.processes import LOOPBACK, Process, free_port, spawn, stop
+from server.devserver.processes import LOOPBACK, Process, find_free_port, spawn, stop
 from tests.warm import Warm
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ class LiveServer:
         self.settings = settings
         self.log = log
         self.warm = warm
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.process: Process | Warm | None = None
 

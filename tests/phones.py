@@ -5,7 +5,7 @@ import io
 import itertools
 import os
 import zlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from server.checklists.answers import Facts, HouseholdFacts, MemberFacts
 from server.checklists.examples import answers_example
 from server.checklists.template import Template
 from server.core import jobs
-from server.core.clock import CHINA
+from server.core.clock import CHINA, utc_now
 from server.core.ids import new_id
 from server.core.services import Services
 from server.demo.county import DEMO_PASSWORDS
@@ -68,7 +68,7 @@ class System:
         app = jobs.build_worker(self.services)
         async with app.open_async():
             await app.run_worker_async(
-                queues=jobs.known_queues(),
+                queues=jobs.queue_names(),
                 wait=False,
                 concurrency=1,
                 install_signal_handlers=False,
@@ -152,7 +152,7 @@ async def make_kit(
         for one in (await phone.pull("checklists")).values()
         if (one["code"], one["version"]) == (due["checklistCode"], due["checklistVersion"])
     )
-    ended = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    ended = utc_now().replace(microsecond=0) - timedelta(minutes=5)
     started = ended - timedelta(minutes=35)
     make = partial(_draw, home, started) if drawn else tiny_photo
     pictures = photos if photos is not None else [make(number) for number in range(4)]

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from server.core.settings import PREFIX, SECRETS, Settings
 
+pytestmark = pytest.mark.processes
 PROJECT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 COMPOSE = YAML(typ="safe").load(PROJECT / "docker-compose.yml")

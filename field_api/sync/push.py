@@ -26,7 +26,7 @@ from server.core.clock import utc_now
 from server.core.errors import Fault, Problem, problem_body
 from server.core.ids import new_id
 from server.core.log import get_context, log
-from server.core.pointers import pointer_of
+from server.core.pointers import error_pointer
 from server.core.services import Services
 from server.models.feed import Feed, QuarantinedRow
 from server.sync_feed.documents import client_part
@@ -126,7 +126,7 @@ def _batch(body: bytes) -> list[PushedRow]:
     try:
         rows = msgspec.json.decode(body, type=list[PushedRow])
     except msgspec.ValidationError as error:
-        fault = Fault(pointer_of(str(error)), "row.invalid", str(error))
+        fault = Fault(error_pointer(str(error)), "row.invalid", str(error))
         raise Problem("request.invalid", faults=[fault]) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Problem("request.not_json") from None
@@ -149,7 +149,7 @@ def _read(collection: Collection, row: PushedRow) -> _Row:
     except NotCanonical:
         return _Row(body, _doc_id(result), assumed, None, Quarantine(Problem("row.number_not_portable")))
     except msgspec.ValidationError as error:
-        fault = Fault(pointer_of(str(error)), "row.invalid", str(error).split(" - at")[0])
+        fault = Fault(error_pointer(str(error)), "row.invalid", str(error).split(" - at")[0])
         return _Row(body, _doc_id(result), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Row(body, new_id().hex, assumed, None, Quarantine(Problem("row.invalid")))

@@ -15,7 +15,7 @@ from field_api.sync.device import DeviceReport, note_device
 from field_api.sync.live import Watch
 from field_api.sync.pull import PAGE, Asked, PulledPage, served_collection
 from server.core.clock import utc_now
-from server.core.http import SIGNED, FieldStaff, ServicesDep, Session, problems
+from server.core.http import SIGNED_IN_ERRORS, FieldStaff, ServicesDep, Session, error_responses
 
 # Who asks decides what comes, and a cache asks again each time.
 _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
@@ -45,8 +45,8 @@ Digest = Annotated[
 
 @get(
     "/sync/{collection:str}/{schema_version:int}/pull",
-    responses=SIGNED
-    | problems("sync.collection_unknown", "sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch")
+    responses=SIGNED_IN_ERRORS
+    | error_responses("sync.collection_unknown", "sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch")
     | {304: ResponseSpec(None, description="Still nothing after this checkpoint.", generate_examples=False)},
     description="RxDB replication pull: what changed for this person since the checkpoint, oldest first. "
     "A page shorter than `limit` is the last.",
@@ -79,8 +79,8 @@ async def pull_documents(
 @post(
     "/sync/{collection:str}/{schema_version:int}/push",
     status_code=200,
-    responses=SIGNED
-    | problems(
+    responses=SIGNED_IN_ERRORS
+    | error_responses(
         "request.not_json",
         "request.invalid",
         "request.too_large",
@@ -107,7 +107,7 @@ async def push_documents(
 @get(
     "/sync/{collection:str}/{schema_version:int}/pullStream",
     media_type="text/event-stream",
-    responses=SIGNED | problems("sync.collection_unknown", "sync.schema_version_gone"),
+    responses=SIGNED_IN_ERRORS | error_responses("sync.collection_unknown", "sync.schema_version_gone"),
     description="Server-sent events for RxDB's live replication. An event `open` means: pull now. It comes when "
     "there is something new and when the server is unsure. A comment every 20 seconds keeps the line open.",
 )

@@ -16,7 +16,7 @@ from litestar import Request
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.core.errors import Problem
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.photos.receive import Content
 
 # What WeChat makes of a photo fits: only larger ones cost a file and a thread. 32 at once hold 12 MB so.
@@ -49,7 +49,7 @@ class Spool:
         if self.size <= IN_MEMORY_BYTES:
             self._take(piece)
         else:
-            await in_thread(self._take, piece)
+            await run_in_thread(self._take, piece)
 
     def _take(self, piece: bytes) -> None:
         self._file.write(piece)

@@ -22,7 +22,7 @@ from field_api.uploads.tus import Checksum, Creation
 from media.store import spool_key
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, found
+from server.core.access import Caller, require_found
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
@@ -230,7 +230,7 @@ def _of_caller(caller: Caller | None, upload_id: str) -> list[ColumnElement[bool
 
 async def _find(session: AsyncSession, caller: Caller | None, upload_id: str, *, lock: bool = False) -> Upload:
     wanted = select(Upload).where(*_of_caller(caller, upload_id))
-    upload: Upload = found(await session.scalar(wanted.with_for_update() if lock else wanted))
+    upload: Upload = require_found(await session.scalar(wanted.with_for_update() if lock else wanted))
     if upload.state == "mismatched" or upload.expires_at <= utc_now():
         raise Problem("upload.gone")
     return upload

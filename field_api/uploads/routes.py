@@ -30,7 +30,7 @@ from field_api.uploads.presigned import PutLink
 from field_api.uploads.resumable import Progress, max_photo_bytes
 from server.core.access import Caller
 from server.core.errors import Problem
-from server.core.http import BEARER, PhotoUploader, ServicesDep, problems
+from server.core.http import BEARER, PhotoUploader, ServicesDep, error_responses
 from server.core.services import Services
 from server.photos.receive import Received
 
@@ -38,7 +38,7 @@ PREFIX = "/uploads"
 OVERRIDE = "X-HTTP-Method-Override"
 AnyRequest = Request[Any, Any, Any]
 
-# The codes of each kind of route: `problems` makes its table from all of one route at once.
+# The codes of each kind of route: `error_responses` makes its table from all of one route at once.
 _SIGNED = ("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _TUS = (*_SIGNED, "upload.version_unsupported", "upload.header_invalid", "thing.not_found")
 _END = ("photo.hash_mismatch", "store.unavailable")
@@ -163,7 +163,7 @@ async def describe_tus(services: ServicesDep) -> Response[None]:
     "/",
     operation_class=_Creating,
     status_code=201,
-    responses=problems(*_APPEND, "upload.length_deferred", "upload.size_differs", "photo.too_many_bytes"),
+    responses=error_responses(*_APPEND, "upload.length_deferred", "upload.size_differs", "photo.too_many_bytes"),
     response_headers=[_told("Location", "The upload"), *_STANDS],
     description="tus creation, with the first bytes or without. A photo the server has from the same person "
     "already is done at once: `Upload-Offset` is its length.",
@@ -199,7 +199,7 @@ def _stands(progress: Progress) -> dict[str, str]:
 @head(
     "/{upload_id:str}",
     operation_class=_Tus,
-    responses=problems(*_TUS, *_END, "upload.gone", "upload.busy"),
+    responses=error_responses(*_TUS, *_END, "upload.gone", "upload.busy"),
     response_headers=[*_STANDS, _told("Upload-Length", "The photo's size"), _told("Upload-Metadata", "As it was sent")],
     description="Where the upload stands; it still answers when all has arrived.",
 )
@@ -220,7 +220,7 @@ async def _read(request: AnyRequest, uploader: Caller, services: Services, uploa
     "/{upload_id:str}",
     operation_class=_Patching,
     status_code=204,
-    responses=problems(*_APPEND),
+    responses=error_responses(*_APPEND),
     response_headers=_STANDS,
     description="The bytes that follow `Upload-Offset`. With the last one the photo is checked against its "
     "announced hash and received.",
@@ -242,7 +242,7 @@ async def _patch(request: AnyRequest, uploader: Caller, services: Services, uplo
     "/{upload_id:str}",
     operation_class=_Tus,
     status_code=204,
-    responses=problems(*_TUS, "upload.visit_submitted", "upload.gone", "upload.busy"),
+    responses=error_responses(*_TUS, "upload.visit_submitted", "upload.gone", "upload.busy"),
     description="Ends the upload. A photo that has arrived stays.",
 )
 async def terminate_upload(
@@ -264,7 +264,7 @@ _OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
     "/{upload_id:str}",
     operation_class=_Overriding,
     status_code=204,
-    responses=problems(*_APPEND, "upload.visit_submitted", "request.method_not_allowed")
+    responses=error_responses(*_APPEND, "upload.visit_submitted", "request.method_not_allowed")
     | {200: ResponseSpec(None, description="With `HEAD`: where the upload stands", generate_examples=False)},
     response_headers=_STANDS,
     description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat.",
@@ -283,7 +283,7 @@ async def override_method(
     middleware=[linger],
     operation_class=_Form,
     status_code=200,
-    responses=problems(
+    responses=error_responses(
         *_SIGNED,
         "request.invalid",
         "request.unsupported_media_type",
@@ -306,7 +306,7 @@ async def upload_photo(request: AnyRequest, uploader: PhotoUploader, services: S
 @post(
     "/{evidence_id:uuid}/put-link",
     status_code=200,
-    responses=problems(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
+    responses=error_responses(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
     description="A link to PUT the photo straight to the store; afterwards call `put-done`.",
 )
 async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> PutLink:
@@ -316,7 +316,7 @@ async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, se
 @post(
     "/{evidence_id:uuid}/put-done",
     status_code=200,
-    responses=problems(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
+    responses=error_responses(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
     description="The photo was put: it is checked against its announced hash and received.",
 )
 async def finish_put(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> Received:

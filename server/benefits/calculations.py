@@ -19,7 +19,7 @@ from server.benefits.amounts import (
     calculate_amount,
     residence_of,
 )
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
@@ -61,8 +61,8 @@ async def calculate(
     Raises `case.own_relative`, `case.closed` after a refusal or withdrawal, `case.standard_missing` when the area has
     no standard for that month.
     """
-    require(caller, _CALCULATORS)
-    case: CaseFile = found(
+    require_role(caller, _CALCULATORS)
+    case: CaseFile = require_found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
     await require_no_conflict_of_interest(session, caller, case.household_id)

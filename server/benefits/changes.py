@@ -7,7 +7,7 @@ if that month has begun.
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -228,7 +228,7 @@ async def apply_due_changes(session: AsyncSession, now: datetime, *, case_id: UU
         is_stop = change.kind == "stopped"
         household.monthly_amount_fen = None if is_stop else change.amount_fen
         household.class_ = None if is_stop else household.class_
-        household.updated_at = func.now()
+        household.updated_at = now
         changed.append(household.id)
         if is_stop:
             stopped.append(household.id)

@@ -1,6 +1,6 @@
 """Columns of the exported benefit ledger. Money is in yuan with two decimals, exact."""
 
-from server.http.exports import Columns, yuan
+from server.http.exports import Columns, fen_to_yuan
 
 _KIND_TEXTS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发"}
 
@@ -24,8 +24,8 @@ BENEFIT_COLUMNS: Columns = {
     "所在地": lambda line: line.area_name,
     "变动": lambda line: _KIND_TEXTS[line.kind],
     "起始月份": lambda line: f"{line.month:%Y-%m}",
-    "原月金额（元）": lambda line: yuan(line.before_fen),
-    "新月金额（元）": lambda line: yuan(line.amount_fen),
+    "原月金额（元）": lambda line: fen_to_yuan(line.before_fen),
+    "新月金额（元）": lambda line: fen_to_yuan(line.amount_fen),
     "人数": lambda line: line.people,
     "事由类别": lambda line: _GROUND_TEXTS[line.ground],
     "理由": lambda line: line.reason,

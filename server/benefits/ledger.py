@@ -8,9 +8,9 @@ from msgspec import Meta
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import DESK_ROLES, Caller, require
+from server.core.access import DESK_ROLES, Caller, require_role
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.areas import Area
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
@@ -85,7 +85,7 @@ async def list_benefit_changes(
     limit: int,
 ) -> Page[BenefitLine]:
     """List changes by day of decision, the newest first. One query."""
-    require(caller, DESK_ROLES)
+    require_role(caller, DESK_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
         select(BenefitChange, CaseFile.number, Household.number, Household.head_name, Area.name, Staff.name)
@@ -99,13 +99,13 @@ async def list_benefit_changes(
     )
     if kind is not None:
         rows = rows.where(BenefitChange.kind == kind)
-    if (after := read_place(cursor, date.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
         on, last = after
         rows = rows.where(
             or_(BenefitChange.decided_on < on, and_(BenefitChange.decided_on == on, BenefitChange.id < last))
         )
     results = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(results, limit, lambda row: [row[0].decided_on.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(results, limit, lambda row: [row[0].decided_on.isoformat(), str(row[0].id)])
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -188,7 +188,7 @@ async def compare_announced(session: AsyncSession, caller: Caller, body: Compare
 
 async def sum_changes(session: AsyncSession, caller: Caller, *, area: str | None, since: date, until: date) -> Totals:
     """Total the decisions from `since` to `until`, both included. Raises and cuts don't change the net people."""
-    require(caller, DESK_ROLES)
+    require_role(caller, DESK_ROLES)
     conditions = _conditions(caller, area, since, until)
     rows = await session.execute(
         select(

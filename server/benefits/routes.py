@@ -8,14 +8,14 @@ from litestar.params import FromQuery, JSONBody
 from server.benefits import ledger
 from server.benefits.columns import BENEFIT_COLUMNS
 from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
-from server.core.http import BEARER, SIGNED, AreaFilter, Officer, Session
+from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.core.paging import Page
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 
 
 @get(
     "/benefit-changes",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="What was granted, raised, cut and stopped. `kind=stopped` gives the ledger of stops.",
 )
 async def list_benefit_changes(
@@ -33,7 +33,7 @@ async def list_benefit_changes(
     )
 
 
-@get("/benefit-changes/totals", responses=SIGNED, description="The totals of a period, by kind and net.")
+@get("/benefit-changes/totals", responses=SIGNED_IN_ERRORS, description="The totals of a period, by kind and net.")
 async def total_benefit_changes(
     officer: Officer, session: Session, since: FromQuery[date], until: FromQuery[date], area: AreaFilter = None
 ) -> Totals:
@@ -43,19 +43,19 @@ async def total_benefit_changes(
 @post(
     "/benefit-changes/comparison",
     status_code=200,
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="List where announced numbers differ from the ledger; nothing is corrected.",
 )
 async def compare_announced(data: JSONBody[CompareAnnounced], officer: Officer, session: Session) -> list[Mismatch]:
     return await ledger.compare_announced(session, officer, data)
 
 
-export_benefit_changes = export_of(
+export_benefit_changes = build_export_route(
     list_benefit_changes, "/case-exports/benefit-changes", "benefit-changes", BENEFIT_COLUMNS, form="xlsx"
 )
 
 
-export_stops = export_of(
+export_stops = build_export_route(
     list_benefit_changes, "/case-exports/stops", "stops", BENEFIT_COLUMNS, form="xlsx", kind="stopped"
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.transitions import apply_transition
-from server.core.access import Caller, found, readable, require
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody
@@ -45,7 +45,7 @@ async def make_application(
     (two cases in force would be paid twice; changes at home belong to the granted case), and what
     `create_household` raises.
     """
-    require(caller, WRITERS)
+    require_role(caller, WRITERS)
     existing = await session.scalar(readable(CaseFile, caller).where(CaseFile.id == body.id))
     if existing is not None:
         return existing
@@ -95,7 +95,7 @@ async def _load_or_create_household(
                 session, encryption, caller, body.area_code, body.household_id, body.household, now
             )
         raise Problem("request.invalid", faults=[Fault("/householdId", "household.exists", "household")])
-    household: Household = found(
+    household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == body.household_id).with_for_update())
     )
     return household

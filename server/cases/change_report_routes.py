@@ -8,14 +8,14 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from server.cases import change_reports
 from server.cases.change_reports import ChangeLine, DecideChange
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, AreaFilter, FieldStaff, Session, problems
+from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, FieldStaff, Session, error_responses
 from server.core.paging import Page
-from server.http.exports import export_of, yuan
+from server.http.exports import build_export_route, fen_to_yuan
 
 
 @get(
     "/changes",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="Reported changes that wait for an answer; with `decided=true`, those that were answered.",
 )
 async def list_changes(
@@ -31,7 +31,7 @@ async def list_changes(
     )
 
 
-export_changes = export_of(
+export_changes = build_export_route(
     list_changes,
     "/changes/export",
     "changes",
@@ -48,7 +48,7 @@ export_changes = export_of(
         "答复": lambda line: line.change.reply,
         "答复时间": lambda line: line.change.decided_at,
         "经办": lambda line: line.decided_by_name,
-        "月保障金额（元）": lambda line: yuan(line.monthly_amount_fen),
+        "月保障金额（元）": lambda line: fen_to_yuan(line.monthly_amount_fen),
     },
 )
 
@@ -56,8 +56,8 @@ export_changes = export_of(
 @post(
     "/changes/{change_id:uuid}/decision",
     status_code=200,
-    responses=SIGNED
-    | problems("thing.not_found", "change.decided", "case.own_relative", "case.closed", "case.standard_missing"),
+    responses=SIGNED_IN_ERRORS
+    | error_responses("thing.not_found", "change.decided", "case.own_relative", "case.closed", "case.standard_missing"),
 )
 async def decide_change(
     change_id: FromPath[UUID], data: JSONBody[DecideChange], field_staff: FieldStaff, session: Session

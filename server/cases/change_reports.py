@@ -16,10 +16,10 @@ from server.benefits.calculations import Calculate, calculate
 from server.benefits.changes import month_after
 from server.cases.transitions import apply_transition
 from server.cases.visit_orders import order_visit, survey_due_date
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.benefits import ChangeReport
@@ -116,7 +116,7 @@ async def list_changes(
     session: AsyncSession, caller: Caller, *, decided: bool, area: str | None, cursor: str | None, limit: int
 ) -> Page[ChangeLine]:
     """List reports in the caller's areas, the longest waiting first. One query."""
-    require(caller, DECIDERS | {Role.SUPERVISOR, Role.CASEWORKER})
+    require_role(caller, DECIDERS | {Role.SUPERVISOR, Role.CASEWORKER})
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
         _select_lines(caller)
@@ -126,13 +126,13 @@ async def list_changes(
     )
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
         at, last = after
         rows = rows.where(
             or_(ChangeReport.reported_at > at, and_(ChangeReport.reported_at == at, ChangeReport.id > last))
         )
     found_rows = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].reported_at.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(found_rows, limit, lambda row: [row[0].reported_at.isoformat(), str(row[0].id)])
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -167,8 +167,8 @@ async def decide_change(
 
     Raises `change.decided`, `case.own_relative`, and for a recalculation what `calculate` raises.
     """
-    require(caller, DECIDERS)
-    report: ChangeReport = found(
+    require_role(caller, DECIDERS)
+    report: ChangeReport = require_found(
         await session.scalar(readable(ChangeReport, caller).where(ChangeReport.id == change_id).with_for_update())
     )
     case = await session.get_one(CaseFile, report.case_id, with_for_update=True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.changes import apply_due_changes, mark_grant_effective
@@ -38,7 +38,7 @@ async def begin_payments(session: AsyncSession, now: datetime) -> int:
     )
     for case in cases:
         household = await session.get_one(Household, case.household_id)
-        household.monthly_amount_fen, household.updated_at = case.amount_fen, func.now()
+        household.monthly_amount_fen, household.updated_at = case.amount_fen, now
         await mark_grant_effective(session, case, now)
         await apply_transition(session, case, "in_force", cause=f"month:{case.paid_from}", actor_id=None, at=now)
     await session.flush()  # publish_change reads the households

@@ -4,6 +4,7 @@ Ballots are secret and on paper, counted aloud on the spot; only three totals ar
 entry exists for a single ballot, so nothing can show who voted how.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.cases.loading import load_case, lock_case
 from server.cases.transitions import apply_transition
-from server.core.access import Caller, Role, found, require
+from server.core.access import Caller, Role, require_found, require_role
+from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody, ResponseBody, ShortText
 from server.households.conflicts import require_no_conflict_of_interest
@@ -102,14 +104,22 @@ async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, bod
     )
     session.add(hearing)
     await session.flush()  # the seats refer to it
-    session.add_all(PanelSeat(hearing_id=hearing.id, staff_id=staff_id, attended=False) for staff_id in drawn)
+    _add_seats(session, hearing, drawn)
     audit.record(session, caller, "hearing.called", "hearing", hearing.id, area_code=case.area_code, panel=size)
     await session.flush()  # the response queries the seats
     return await _load_detail(session, hearing)
 
 
+def _add_seats(session: AsyncSession, hearing: Hearing, staff_ids: Iterable[UUID]) -> None:
+    """All seats get one time: a difference would tell them apart and help to link a voter to a ballot."""
+    now = utc_now()
+    session.add_all(
+        PanelSeat(hearing_id=hearing.id, staff_id=staff_id, attended=False, drawn_at=now) for staff_id in staff_ids
+    )
+
+
 async def _lock_for_writing(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
-    require(caller, WRITERS)
+    require_role(caller, WRITERS)
     case = await lock_case(session, caller, case_id)
     await require_no_conflict_of_interest(session, caller, case.household_id)
     return case
@@ -157,16 +167,14 @@ async def declare_conflict(
         seat.conflict = body.conflict
         taken = list(await session.scalars(select(PanelSeat.staff_id).where(PanelSeat.hearing_id == hearing.id)))
         replacements = await _draw_panel(session, case, 1, excluded=taken)
-        session.add_all(
-            PanelSeat(hearing_id=hearing.id, staff_id=staff_id, attended=False) for staff_id in replacements
-        )
+        _add_seats(session, hearing, replacements)
         audit.record(session, caller, "hearing.conflict", "hearing", hearing.id, area_code=case.area_code)
         await session.flush()  # the response queries the seats
     return await _load_detail(session, hearing)
 
 
 async def _find_hearing(session: AsyncSession, case: CaseFile, hearing_id: UUID) -> Hearing:
-    hearing: Hearing = found(
+    hearing: Hearing = require_found(
         await session.scalar(select(Hearing).where(Hearing.id == hearing_id, Hearing.case_id == case.id))
     )
     return hearing

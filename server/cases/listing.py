@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.deadline_lines import DUE_SOON, DeadlineLine, deadline_line
 from server.core.access import Caller
 from server.core.http import ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseDeadline, CaseFile
@@ -47,11 +47,11 @@ async def list_cases(
         rows = rows.where(CaseFile.state == state)
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := read_place(cursor, date.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
         on, last = after
         rows = rows.where(or_(CaseFile.applied_on < on, and_(CaseFile.applied_on == on, CaseFile.id < last)))
     cases = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(cases, limit, lambda row: [row[0].applied_on.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(cases, limit, lambda row: [row[0].applied_on.isoformat(), str(row[0].id)])
     nearest = await _load_nearest_deadlines(session, [case.id for case, _, _ in page])
     today = day_of(now)
     lines = [_case_line(case, head, name, nearest.get(case.id), today) for case, head, name in page]
@@ -80,11 +80,11 @@ async def list_due(
     )
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := read_place(cursor, date.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
         on, last = after
         rows = rows.where(or_(CaseDeadline.due_on > on, and_(CaseDeadline.due_on == on, CaseDeadline.id > last)))
     results = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(results, limit, lambda row: [row[3].due_on.isoformat(), str(row[3].id)])
+    page, next_cursor = slice_page(results, limit, lambda row: [row[3].due_on.isoformat(), str(row[3].id)])
     return Page(
         items=[_case_line(case, head, name, deadline, today) for case, head, name, deadline in page],
         next_cursor=next_cursor,

@@ -4,20 +4,20 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, found, readable
+from server.core.access import Caller, require_found, readable
 from server.core.errors import Problem
 from server.models.cases import CLOSED_STATES, CaseFile
 
 
 async def load_case(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
     """Return the case. Raises `thing.not_found` outside the caller's scope."""
-    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    case: CaseFile = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
     return case
 
 
 async def lock_case(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
     """Return the case, locked until the transaction ends. Raises `thing.not_found` outside the caller's scope."""
-    case: CaseFile = found(
+    case: CaseFile = require_found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id).with_for_update())
     )
     return case

@@ -6,17 +6,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.hearings import WRITERS, list_hearings
 from server.cases.notices import issuing_office
-from server.core.access import Caller, found, require
+from server.core.access import Caller, require_found, require_role
 from server.core.errors import Problem
-from server.core.pdf import Notice, print_notice, say_date
+from server.core.pdf import Notice, format_date_zh, render_notice
 from server.models.cases import CaseFile
 
 
 async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID) -> bytes:
     """Return a PDF of the panel, the attendance and the count. Raises `case.not_now` before the count."""
-    require(caller, WRITERS)
+    require_role(caller, WRITERS)
     hearings = await list_hearings(session, caller, case_id)
-    hearing = found(next((hearing for hearing in hearings if hearing.id == hearing_id), None))
+    hearing = require_found(next((hearing for hearing in hearings if hearing.id == hearing_id), None))
     if hearing.passed is None:
         raise Problem("case.not_now", state="hearing")
     case = await session.get_one(CaseFile, case_id)
@@ -27,7 +27,7 @@ async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, he
         number=f"编号：{case.number}",
         to="",
         paragraphs=[
-            f"时间：{say_date(hearing.held_on)} 地点：{hearing.place}",
+            f"时间：{format_date_zh(hearing.held_on)} 地点：{hearing.place}",
             f"介绍情况人：{hearing.presenter} 监督人：{hearing.observers or '无'}",
             f"应到{invited}人，实到{attended}人，最低到会{hearing.quorum}人。",
             f"无记名投票，当场计票：同意{hearing.ayes}票，不同意{hearing.noes}票，弃权{hearing.blanks}票。",
@@ -36,6 +36,6 @@ async def print_minutes(session: AsyncSession, caller: Caller, case_id: UUID, he
         columns=["评议小组成员", "到会", "回避事由", "签名"],
         rows=[[seat.name, "是" if seat.attended else "否", seat.conflict or "", ""] for seat in hearing.panel],
         office=await issuing_office(session, case),
-        date=say_date(hearing.held_on),
+        date=format_date_zh(hearing.held_on),
     )
-    return await print_notice(notice)
+    return await render_notice(notice)

@@ -4,9 +4,9 @@ from datetime import date
 from typing import NamedTuple
 
 from server.core.money import format_fen
-from server.core.pdf import say_date
 from server.core.working_days import day_of
 from server.models.cases import CaseEvent, CaseFile
+from server.core.pdf import format_date_zh
 
 _APPEAL = "如不服本决定，可以向本机关申诉，也可以依法申请行政复议或者提起行政诉讼。"
 
@@ -22,28 +22,28 @@ def notice_text(kind: str, case: CaseFile, event: CaseEvent) -> NoticeText:
 
 
 def _accepted_text(case: CaseFile, event: CaseEvent) -> NoticeText:
-    opening = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，材料齐全，已于{say_date(day_of(event.at))}受理。"
+    opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，材料齐全，已于{format_date_zh(day_of(event.at))}受理。"
     return NoticeText("最低生活保障申请受理通知书", [opening])
 
 
 def _papers_text(case: CaseFile, event: CaseEvent) -> NoticeText:
     del event
-    opening = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，尚缺下列材料，现一次性告知，请补齐："
+    opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，尚缺下列材料，现一次性告知，请补齐："
     return NoticeText("补正材料一次性告知书", [opening])
 
 
 def _refused_text(case: CaseFile, event: CaseEvent) -> NoticeText:
     if event.step == "not_accepted":
-        opening = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审查不予受理。理由如下："
+        opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，经审查不予受理。理由如下："
         return NoticeText("最低生活保障申请不予受理通知书", [opening, event.facts.get("reason", ""), _APPEAL])
-    opening = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审核不予确认。理由如下："
+    opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，经审核不予确认。理由如下："
     return NoticeText("最低生活保障不予确认通知书", [opening, event.facts.get("reason", ""), _APPEAL])
 
 
 def _confirmed_text(case: CaseFile, event: CaseEvent) -> NoticeText:
     amount_fen = int(event.facts.get("amountFen", 0))
     since = case.paid_from or day_of(event.at)
-    opening = f"您于{say_date(case.applied_on)}提出的最低生活保障申请，经审核确认，予以保障。"
+    opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，经审核确认，予以保障。"
     money = f"每月保障金{format_fen(amount_fen)}，自{since.year}年{since.month}月起发放。"
     return NoticeText("最低生活保障确认通知书", [opening, money, "家庭情况发生变化的，请及时报告。", _APPEAL])
 

@@ -22,7 +22,7 @@ from server.core.access import Caller
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.money import format_fen
-from server.core.pdf import Notice, print_notice, say_date
+from server.core.pdf import Notice, format_date_zh, render_notice
 from server.core.working_days import Length, day_of
 from server.models.areas import Area
 from server.models.cases import Calculation, CaseEvent, CaseFile
@@ -103,7 +103,7 @@ async def print_case_notice(session: AsyncSession, caller: Caller, case_id: UUID
             raise Problem("case.not_now", state=case.state)
         notice = await _build_event_notice(session, case, event, kind, household.head_name)
     audit.record(session, caller, "case.notice_printed", "case", case.id, area_code=case.area_code, kind=kind)
-    return await print_notice(notice)
+    return await render_notice(notice)
 
 
 async def _build_event_notice(
@@ -126,7 +126,7 @@ async def _build_event_notice(
         columns=columns,
         rows=rows,
         office=await issuing_office(session, case, is_decision=event.step in _DECISIONS),
-        date=say_date(day_of(event.at)),
+        date=format_date_zh(day_of(event.at)),
         footer="本通知一式两份，申请人一份，存档一份",
     )
 
@@ -160,7 +160,7 @@ async def _build_calculation_sheet(session: AsyncSession, case: CaseFile, caller
         columns=["项目", "金额（每月）", "依据"],
         rows=lines,
         office=await issuing_office(session, case),
-        date=say_date(day_of(row.made_at)),
+        date=format_date_zh(day_of(row.made_at)),
     )
 
 

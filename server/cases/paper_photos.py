@@ -17,7 +17,7 @@ from server import audit
 from server.cases.loading import lock_open_case
 from server.cases.papers import RECEIVERS, PaperLine, list_papers
 from server.core import jobs
-from server.core.access import Caller, found, readable, require
+from server.core.access import Caller, require_found, readable, require_role
 from server.core.errors import Problem
 from server.core.http import HexSha256, RequestBody, ResponseBody
 from server.core.services import Services
@@ -138,7 +138,7 @@ async def return_photo(
     session: AsyncSession, caller: Caller, case_id: UUID, photo_id: UUID, body: ReturnPhoto, now: datetime
 ) -> list[PaperLine]:
     """Return a photo with a reason and ask the resident for another. The first reason is final."""
-    require(caller, RECEIVERS)
+    require_role(caller, RECEIVERS)
     case = await lock_open_case(session, caller, case_id)
     paper_photo = await _find_photo(session, caller, case_id, photo_id)
     if paper_photo.returned_at is None:
@@ -156,7 +156,7 @@ async def return_photo(
 
 
 async def _find_photo(session: AsyncSession, caller: Caller, case_id: UUID, photo_id: UUID) -> PaperPhoto:
-    paper_photo: PaperPhoto = found(
+    paper_photo: PaperPhoto = require_found(
         await session.scalar(
             readable(PaperPhoto, caller).where(PaperPhoto.id == photo_id, PaperPhoto.case_id == case_id)
         )

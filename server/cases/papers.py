@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.cases.loading import lock_open_case
-from server.core.access import Caller, Role, require
+from server.core.access import Caller, Role, require_role
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.ids import new_id
@@ -123,7 +123,7 @@ async def request_papers(session: AsyncSession, case: CaseFile, codes: list[str]
 
 async def receive_paper(session: AsyncSession, caller: Caller, case_id: UUID, code: str, on: date) -> list[PaperLine]:
     """Record that a paper was received. Idempotent. Raises `case.paper_unknown`, `case.closed`."""
-    require(caller, RECEIVERS)
+    require_role(caller, RECEIVERS)
     case = await lock_open_case(session, caller, case_id)
     if code not in {paper.code for paper in await list_papers(session, case)}:
         raise Problem("case.paper_unknown")

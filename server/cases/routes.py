@@ -25,8 +25,8 @@ from server.cases.papers import PaperLine
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
-    FOUND,
-    SIGNED,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
     AreaFilter,
     FieldStaff,
     IdempotencyKey,
@@ -34,15 +34,15 @@ from server.core.http import (
     RequestBody,
     ServicesDep,
     Session,
-    problems,
-    version_of,
+    error_responses,
+    parse_if_match,
 )
 from server.core.paging import Page
 from server.core.pdf import PDF
 from server.households.register import MEMBER_CONFLICTS
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 
-_NOT_NOW = problems("case.not_now")
+_NOT_NOW = error_responses("case.not_now")
 _STEP_PROBLEMS = (
     "case.not_now",
     "case.closed",
@@ -68,7 +68,10 @@ class ReceivePaper(RequestBody):
     received_on: date
 
 
-@post("/applications", responses=FOUND | problems("case.open_already", "case.granted_already", *MEMBER_CONFLICTS))
+@post(
+    "/applications",
+    responses=LOOKUP_ERRORS | error_responses("case.open_already", "case.granted_already", *MEMBER_CONFLICTS),
+)
 async def make_application(
     data: JSONBody[MakeApplication], field_staff: FieldStaff, session: Session, services: ServicesDep
 ) -> CaseDetail:
@@ -77,7 +80,7 @@ async def make_application(
     return await detail.load_case_detail(session, field_staff, case.id, now)
 
 
-@get("/cases", responses=SIGNED)
+@get("/cases", responses=SIGNED_IN_ERRORS)
 async def list_cases(
     field_staff: FieldStaff,
     session: Session,
@@ -91,7 +94,7 @@ async def list_cases(
     )
 
 
-@get("/cases/due", responses=SIGNED)
+@get("/cases/due", responses=SIGNED_IN_ERRORS)
 async def list_due_cases(
     field_staff: FieldStaff,
     session: Session,
@@ -105,16 +108,16 @@ async def list_due_cases(
     )
 
 
-export_cases = export_of(list_cases, "/case-exports/cases", "cases", CASE_COLUMNS, form="xlsx")
-export_due_cases = export_of(list_due_cases, "/case-exports/due", "cases-due", CASE_COLUMNS, form="xlsx")
+export_cases = build_export_route(list_cases, "/case-exports/cases", "cases", CASE_COLUMNS, form="xlsx")
+export_due_cases = build_export_route(list_due_cases, "/case-exports/due", "cases-due", CASE_COLUMNS, form="xlsx")
 
 
-@get("/cases/{case_id:uuid}", responses=FOUND)
+@get("/cases/{case_id:uuid}", responses=LOOKUP_ERRORS)
 async def open_case(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> CaseDetail:
     return await detail.load_case_detail(session, field_staff, case_id, utc_now())
 
 
-@post("/cases/{case_id:uuid}/steps", status_code=200, responses=FOUND | problems(*_STEP_PROBLEMS))
+@post("/cases/{case_id:uuid}/steps", status_code=200, responses=LOOKUP_ERRORS | error_responses(*_STEP_PROBLEMS))
 async def take_case_step(
     case_id: FromPath[UUID],
     data: JSONBody[TakeStep],
@@ -125,7 +128,7 @@ async def take_case_step(
 ) -> CaseDetail:
     now = utc_now()
     await actions.take_step(
-        session, field_staff, case_id, data, version=version_of(if_match), idempotency_key=idempotency_key, now=now
+        session, field_staff, case_id, data, version=parse_if_match(if_match), idempotency_key=idempotency_key, now=now
     )
     return await detail.load_case_detail(session, field_staff, case_id, now)
 
@@ -133,7 +136,7 @@ async def take_case_step(
 @post(
     "/cases/{case_id:uuid}/papers",
     status_code=200,
-    responses=FOUND | problems("case.closed", "case.paper_unknown"),
+    responses=LOOKUP_ERRORS | error_responses("case.closed", "case.paper_unknown"),
 )
 async def receive_paper(
     case_id: FromPath[UUID], data: JSONBody[ReceivePaper], field_staff: FieldStaff, session: Session
@@ -143,7 +146,7 @@ async def receive_paper(
 
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
-    responses=FOUND | problems("photo.not_ready", "photo.erased"),
+    responses=LOOKUP_ERRORS | error_responses("photo.not_ready", "photo.erased"),
     description="Return a link to a photo of a paper, valid for minutes; the access is audited.",
 )
 async def link_paper_photo(
@@ -160,7 +163,7 @@ async def link_paper_photo(
 @post(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/return",
     status_code=200,
-    responses=FOUND | problems("case.closed"),
+    responses=LOOKUP_ERRORS | error_responses("case.closed"),
     description="Return a photo that can't be used; the resident reads why.",
 )
 async def return_paper_photo(
@@ -175,7 +178,7 @@ async def return_paper_photo(
 
 @post(
     "/cases/{case_id:uuid}/calculations",
-    responses=FOUND | problems("case.own_relative", "case.closed", "case.standard_missing"),
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "case.closed", "case.standard_missing"),
 )
 async def calculate_amount(
     case_id: FromPath[UUID], data: JSONBody[Calculate], field_staff: FieldStaff, session: Session
@@ -183,7 +186,7 @@ async def calculate_amount(
     return await calculations.calculate(session, field_staff, case_id, data, utc_now())
 
 
-@get("/cases/{case_id:uuid}/calculations", responses=FOUND)
+@get("/cases/{case_id:uuid}/calculations", responses=LOOKUP_ERRORS)
 async def list_calculations(
     case_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[CalculationLine]:
@@ -193,7 +196,7 @@ async def list_calculations(
 
 @post(
     "/cases/{case_id:uuid}/hearings",
-    responses=FOUND | problems("case.own_relative", "case.not_now", "hearing.panel_short"),
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "case.not_now", "hearing.panel_short"),
 )
 async def call_hearing(
     case_id: FromPath[UUID], data: JSONBody[CallHearing], field_staff: FieldStaff, session: Session
@@ -201,7 +204,7 @@ async def call_hearing(
     return await hearings.call_hearing(session, field_staff, case_id, data)
 
 
-@get("/cases/{case_id:uuid}/hearings", responses=FOUND)
+@get("/cases/{case_id:uuid}/hearings", responses=LOOKUP_ERRORS)
 async def list_hearings(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[HearingDetail]:
     return await hearings.list_hearings(session, field_staff, case_id)
 
@@ -209,7 +212,7 @@ async def list_hearings(case_id: FromPath[UUID], field_staff: FieldStaff, sessio
 @post(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/conflict",
     status_code=200,
-    responses=FOUND | problems("case.own_relative", "hearing.counted"),
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "hearing.counted"),
 )
 async def declare_conflict(
     case_id: FromPath[UUID],
@@ -224,9 +227,9 @@ async def declare_conflict(
 @post(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/count",
     status_code=200,
-    responses=FOUND
+    responses=LOOKUP_ERRORS
     | _NOT_NOW
-    | problems("case.own_relative", "hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
+    | error_responses("case.own_relative", "hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
 )
 async def count_votes(
     case_id: FromPath[UUID],
@@ -238,14 +241,14 @@ async def count_votes(
     return await hearings.count_votes(session, field_staff, case_id, hearing_id, data, utc_now())
 
 
-@get("/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes", media_type=PDF, responses=FOUND | _NOT_NOW)
+@get("/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes", media_type=PDF, responses=LOOKUP_ERRORS | _NOT_NOW)
 async def print_minutes(
     case_id: FromPath[UUID], hearing_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> bytes:
     return await minutes.print_minutes(session, field_staff, case_id, hearing_id)
 
 
-@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=FOUND | _NOT_NOW)
+@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=LOOKUP_ERRORS | _NOT_NOW)
 async def print_notice(
     case_id: FromPath[UUID], kind: FromPath[NoticeKind], field_staff: FieldStaff, session: Session
 ) -> bytes:

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,7 +67,7 @@ async def apply_transition(
     case.state = to_state
     case.version += 1
     _set_case_fields(case, step, at)
-    case.updated_at = func.now()
+    case.updated_at = at
     await update_deadlines(session, case, step, day_of(at))
     await update_visit_orders(session, case, step, day_of(at), actor_id)
     audit.record(session, caller, "case.moved", "case", case.id, area_code=case.area_code, step=step)

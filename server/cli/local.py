@@ -29,9 +29,9 @@ def run() -> None:
 def demo_visit(photos: Path | None, url: str | None) -> None:
     """One visit, from the phone to the resident, over HTTP against a running system."""
     from server.demo.visit import run_demo_visit
-    from server.devserver.run import address
+    from server.devserver.run import base_url
 
-    url = url or address(load_settings(environment(), complete=False))
+    url = url or base_url(load_settings(environment(), complete=False))
     sys.exit(asyncio.run(run_demo_visit(url, photos)))
 
 

@@ -31,18 +31,18 @@ def worker() -> None:
     """Run the jobs: process photos, check visits, move cases, seal the audit trail."""
     import uvloop
 
-    from server.worker import work
+    from server.worker import run_worker
 
     # Jobs are many short waits for the database, which cost half on this loop; the API uses the same.
-    uvloop.run(work(settings()))
+    uvloop.run(run_worker(settings()))
 
 
 @click.command("check-worker", short_help="exit 0 while a worker lives")
 def check_worker() -> None:
     """Exit 0 when a worker has sent a heartbeat in the last minute."""
-    from server.worker import is_alive
+    from server.worker import has_live_worker
 
-    if not asyncio.run(is_alive(settings())):
+    if not asyncio.run(has_live_worker(settings())):
         raise click.ClickException("no worker has sent a heartbeat in the last minute")
 
 

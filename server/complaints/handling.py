@@ -18,7 +18,7 @@ from server.complaints.due_dates import OPEN_STATES, compute_due_date
 from server.complaints.eligibility import HANDLER_ROLES, has_left, require_impartial
 from server.complaints.submission import ComplaintText
 from server.core import jobs
-from server.core.access import Caller, found, readable, require
+from server.core.access import Caller, require_found, readable, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody
 from server.core.services import Services
@@ -74,7 +74,7 @@ async def register_complaint(
         raise Problem("complaint.handled_by_other")
     _require_state(complaint, "registered" if is_orphan else "received")
     if data.household_id is not None:
-        found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
+        require_found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
         complaint.household_id = data.household_id
     await require_impartial(session, services, complaint, caller.id, caller.name)
     complaint.state, complaint.handler_id = "registered", caller.id
@@ -188,8 +188,8 @@ async def _lock_own_complaint(session: AsyncSession, caller: Caller, complaint_i
 
 
 async def _lock_complaint(session: AsyncSession, caller: Caller, complaint_id: UUID) -> Complaint:
-    require(caller, HANDLER_ROLES)
-    complaint: Complaint = found(
+    require_role(caller, HANDLER_ROLES)
+    complaint: Complaint = require_found(
         await session.scalar(readable(Complaint, caller).where(Complaint.id == complaint_id).with_for_update())
     )
     return complaint

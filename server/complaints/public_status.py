@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.complaints.submission import MAX_ATTEMPTS, hash_code
-from server.core.access import Caller, found, readable
+from server.core.access import Caller, require_found, readable
 from server.core.http import RequestBody, ResponseBody
 from server.core.services import Services
 from server.http.rate_limit import count_attempt
@@ -44,7 +44,7 @@ async def look_up_complaint(
     complaint = await session.scalar(
         select(Complaint).where(Complaint.number == data.number.strip(), Complaint.code_hash == hash_code(data.code))
     )
-    return _complaint_status(found(complaint))
+    return _complaint_status(require_found(complaint))
 
 
 async def list_own_complaints(session: AsyncSession, caller: Caller) -> list[ComplaintStatus]:

@@ -24,34 +24,34 @@ from server.complaints.submission import ComplaintReceipt, OwnComplaint, PublicC
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
-    FOUND,
-    SIGNED,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
     ResidentCaller,
     ServicesDep,
     Session,
-    address_of,
-    problems,
+    client_address,
+    error_responses,
 )
 from server.core.paging import Page
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 
-_HANDLING = SIGNED | problems(
+_HANDLING = SIGNED_IN_ERRORS | error_responses(
     "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
 )
 State = Literal["received", "registered", "decided", "declined"]
-_PUBLIC = problems("thing.not_found", "request.rate_limited")
+_PUBLIC = error_responses("thing.not_found", "request.rate_limited")
 
 
-@post("/complaints", responses=FOUND)
+@post("/complaints", responses=LOOKUP_ERRORS)
 async def write_complaint(
     data: JSONBody[WrittenComplaint], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintReceipt:
     return await submission.record_written_complaint(session, services, officer, data, utc_now())
 
 
-@get("/complaints", responses=SIGNED)
+@get("/complaints", responses=SIGNED_IN_ERRORS)
 async def list_complaints(
     officer: Officer,
     session: Session,
@@ -66,10 +66,12 @@ async def list_complaints(
     )
 
 
-export_complaints = export_of(list_complaints, "/complaint-export", "complaints", COMPLAINT_COLUMNS, form="xlsx")
+export_complaints = build_export_route(
+    list_complaints, "/complaint-export", "complaints", COMPLAINT_COLUMNS, form="xlsx"
+)
 
 
-@get("/complaints/{complaint_id:uuid}", responses=FOUND)
+@get("/complaints/{complaint_id:uuid}", responses=LOOKUP_ERRORS)
 async def open_complaint(
     complaint_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintDetail:
@@ -131,14 +133,14 @@ async def hand_over_complaint(
     return await handling.hand_over_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints", responses=FOUND | problems("request.rate_limited"))
+@post("/complaints", responses=LOOKUP_ERRORS | error_responses("request.rate_limited"))
 async def make_own_complaint(
     data: JSONBody[OwnComplaint], resident_caller: ResidentCaller, session: Session, services: ServicesDep
 ) -> ComplaintReceipt:
     return await submission.submit_own_complaint(session, services, resident_caller, data, utc_now())
 
 
-@get("/complaints", responses=SIGNED)
+@get("/complaints", responses=SIGNED_IN_ERRORS)
 async def list_own_complaints(resident_caller: ResidentCaller, session: Session) -> list[ComplaintStatus]:
     return await public_status.list_own_complaints(session, resident_caller)
 
@@ -147,14 +149,18 @@ async def list_own_complaints(resident_caller: ResidentCaller, session: Session)
 async def make_public_complaint(
     data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ComplaintReceipt:
-    return await submission.submit_public_complaint(session, services, data, address=address_of(request), now=utc_now())
+    return await submission.submit_public_complaint(
+        session, services, data, address=client_address(request), now=utc_now()
+    )
 
 
 @post("/complaints/look-up", status_code=200, responses=_PUBLIC)
 async def follow_complaint(
     data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ComplaintStatus:
-    return await public_status.look_up_complaint(session, services, data, address=address_of(request), now=utc_now())
+    return await public_status.look_up_complaint(
+        session, services, data, address=client_address(request), now=utc_now()
+    )
 
 
 desk_router = Router(

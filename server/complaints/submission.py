@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.complaints.due_dates import compute_due_date
 from server.complaints.eligibility import HANDLER_ROLES, index_staff_name
-from server.core.access import Caller, found, readable, require
+from server.core.access import Caller, require_found, readable, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
@@ -93,11 +93,11 @@ async def submit_public_complaint(
 async def record_written_complaint(
     session: AsyncSession, services: Services, caller: Caller, data: WrittenComplaint, now: datetime
 ) -> ComplaintReceipt:
-    require(caller, HANDLER_ROLES)
+    require_role(caller, HANDLER_ROLES)
     if not caller.covers(data.area_code, HANDLER_ROLES):
         raise Problem("auth.forbidden", roles=", ".join(sorted(HANDLER_ROLES)))
     if data.household_id is not None:
-        found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
+        require_found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
     return await _create_complaint(
         session, services, caller, data.area_code, data.channel, data.text, data.reporter, now,
         household_id=data.household_id, against=data.against,
@@ -108,7 +108,7 @@ async def submit_own_complaint(
     session: AsyncSession, services: Services, caller: Caller, data: OwnComplaint, now: datetime
 ) -> ComplaintReceipt:
     """Submit a resident's complaint about their own case."""
-    case: CaseFile = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == data.case_id)))
+    case: CaseFile = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == data.case_id)))
     await count_attempt(services.sessions, [f"complaint:{caller.id}"], MAX_ATTEMPTS, now)
     return await _create_complaint(
         session, services, caller, case.area_code, "web", data.text, None, now,

@@ -1,7 +1,7 @@
 """Who is asking, and how far they may see: the one place where roles and areas are decided.
 
 Every read of a table that belongs to people starts from `readable(Model, caller)`; every act names the
-roles it needs through `require`. A staff member's scope is a prefix of the area code tree (docs/domain.md#areas).
+roles it needs through `require_role`. A staff member's scope is a prefix of the area code tree (docs/domain.md#areas).
 """
 
 from collections.abc import Collection
@@ -86,13 +86,13 @@ def in_areas(column: InstrumentedAttribute[str], caller: Caller, roles: Collecti
     return or_(*(column.startswith(prefix, autoescape=True) for prefix in prefixes)) if prefixes else false()
 
 
-def require(caller: Caller, roles: Collection[Role]) -> None:
+def require_role(caller: Caller, roles: Collection[Role]) -> None:
     """Raises `auth.forbidden` unless the caller has one of the roles somewhere."""
     if not caller.roles & set(roles):
         raise Problem("auth.forbidden", roles=", ".join(sorted(roles)))
 
 
-def found(thing: Any | None) -> Any:
+def require_found(thing: Any | None) -> Any:
     """The thing, or `thing.not_found`: the same answer for what isn't there and what isn't the caller's."""
     if thing is None:
         raise Problem("thing.not_found")

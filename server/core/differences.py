@@ -13,7 +13,7 @@ class Difference(ResponseBody):
     after: Any
 
 
-def differences(before: Any, after: Any, pointer: str = "") -> list[Difference]:
+def find_differences(before: Any, after: Any, pointer: str = "") -> list[Difference]:
     """Places that differ; lists of things with an `id` are compared by it, so a new order is no difference."""
     if isinstance(before, list) and isinstance(after, list):
         before, after = _by_id(before), _by_id(after)
@@ -22,7 +22,7 @@ def differences(before: Any, after: Any, pointer: str = "") -> list[Difference]:
         return [
             difference
             for key in keys
-            for difference in differences(before.get(key), after.get(key), f"{pointer}/{key}")
+            for difference in find_differences(before.get(key), after.get(key), f"{pointer}/{key}")
         ]
     return [] if before == after else [Difference(pointer=pointer, before=before, after=after)]
 

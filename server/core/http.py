@@ -38,19 +38,21 @@ LongText = Annotated[str, Meta(max_length=4000)]
 HexSha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 # Of a parameter, Litestar holds nobody to what msgspec's Meta says: its limits stand in the parameter itself.
-AREA_DIGITS = "^[0-9]{0,12}$"
-AreaFilter = Annotated[str | None, QueryParameter(pattern=AREA_DIGITS, description="Areas whose code begins so.")]
-Words = Annotated[str | None, QueryParameter(max_length=60)]
+AREA_PREFIX_PATTERN = "^[0-9]{0,12}$"
+AreaFilter = Annotated[
+    str | None, QueryParameter(pattern=AREA_PREFIX_PATTERN, description="Areas whose code begins so.")
+]
+SearchText = Annotated[str | None, QueryParameter(max_length=60)]
 
 BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
 
 
-def address_of(request: Request[Any, Any, Any]) -> str:
+def client_address(request: Request[Any, Any, Any]) -> str:
     """From where a request comes: behind proxies that the settings trust, what they say."""
     return request.client.host if request.client else "unknown"
 
 
-def problems(*codes: str) -> dict[int, ResponseSpec]:
+def error_responses(*codes: str) -> dict[int, ResponseSpec]:
     """The error answers of a route, for OpenAPI: one shape, and which codes it may carry."""
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys((*codes, "request.invalid")):
@@ -71,14 +73,16 @@ def _problem_media_type() -> Any:
 
 
 # The error responses of every route that needs a sign-in, and of those that also look up one thing.
-SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
-FOUND = SIGNED | problems("thing.not_found")
+SIGNED_IN_ERRORS = error_responses(
+    "auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden"
+)
+LOOKUP_ERRORS = SIGNED_IN_ERRORS | error_responses("thing.not_found")
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
 IfMatch = Annotated[str, HeaderParameter(name="If-Match", max_length=50)]
 
 
-def version_of(if_match: str) -> int:
+def parse_if_match(if_match: str) -> int:
     """Return the version that an `If-Match` header names. Raises `request.invalid`."""
     try:
         return int(if_match.strip('"'))

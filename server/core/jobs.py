@@ -7,18 +7,19 @@ for a worker of the new version, and is not failed by one of the old.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import procrastinate
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
+from procrastinate import utils as procrastinate_utils
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import plain_url, raw_connection
-from server.core.log import bind_context, clear_context, log, place_of
+from server.core.log import bind_context, clear_context, log, traceback_lines
 from server.core.services import Services
 
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds: a store that is away for minutes costs no job.
@@ -93,7 +94,8 @@ async def defer(
     if once is not None:
         job = job.evolve(queueing_lock=once)
     if after:
-        job = job.evolve(scheduled_at=datetime.now(UTC) + after)
+        # By procrastinate's clock, as its retries are: PostgreSQL compares it with its own time when a worker asks.
+        job = job.evolve(scheduled_at=procrastinate_utils.utcnow() + after)
     deferrer = procrastinate_jobs.JobDeferrer(job=job, job_manager=_manager, connection=await raw_connection(session))
     await deferrer.defer_async()
 
@@ -136,7 +138,7 @@ async def _commit_by_itself(connection: AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-def known_queues() -> list[str]:
+def queue_names() -> list[str]:
     """What a worker of this version may take; `default` held every job before each task had its own."""
     return ["default", *TASKS]
 
@@ -154,7 +156,7 @@ def _bound(registered: RegisteredTask, services: Services) -> TaskFunction:
             is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
             if is_last and registered.park is not None:
                 await registered.park(services, error=type(error).__name__, **arguments)
-            log.error("job.failed", error=type(error).__name__, place=place_of(error))
+            log.error("job.failed", error=type(error).__name__, place=traceback_lines(error))
             raise
 
     return run_with_services

@@ -44,7 +44,7 @@ def read_key(name: str, encoded: str) -> bytes:
     return key
 
 
-def generate() -> dict[str, str]:
+def generate_keys() -> dict[str, str]:
     """Fresh secrets for an installation, by environment variable."""
     return {
         "ZOUFANG_TOKEN_KEYS": f"t1:{_fresh()}",

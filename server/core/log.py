@@ -65,7 +65,7 @@ def set_up_logging(log_format: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
 
 
-def place_of(error: BaseException) -> list[str]:
+def traceback_lines(error: BaseException) -> list[str]:
     """Where it happened, the innermost last. Never the message: that of many errors holds what people typed."""
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-12:]

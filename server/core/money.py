@@ -60,7 +60,7 @@ def format_fen(amount_fen: int) -> str:
     return f"{'-' if amount_fen < 0 else ''}¥{yuan:,}.{fen:02d}"
 
 
-def plain_yuan(amount_fen: int) -> str:
+def format_yuan(amount_fen: int) -> str:
     """`1234.56`, for a column whose heading says yuan; an amount that is paid is never below nothing."""
     return f"{amount_fen // 100}.{amount_fen % 100:02d}"
 

@@ -22,11 +22,11 @@ class Page(ResponseBody, Generic[T]):
     next_cursor: str | None
 
 
-def write_cursor(parts: Cursor) -> str:
+def encode_cursor(parts: Cursor) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
 
 
-def read_cursor(text: str | None, kind: Callable[[str], Any], *more: Callable[[str], Any]) -> tuple[Any, ...] | None:
+def decode_cursor(text: str | None, kind: Callable[[str], Any], *more: Callable[[str], Any]) -> tuple[Any, ...] | None:
     """The parts of a cursor, each read as its kind. Raises `request.invalid` for one this server did not write."""
     if text is None:
         return None
@@ -40,16 +40,16 @@ def read_cursor(text: str | None, kind: Callable[[str], Any], *more: Callable[[s
 K = TypeVar("K")
 
 
-def read_place(text: str | None, kind: Callable[[str], K]) -> tuple[K, UUID] | None:
+def decode_keyset_cursor(text: str | None, kind: Callable[[str], K]) -> tuple[K, UUID] | None:
     """Where a page ended that is ordered by one key and then by id. Raises `request.invalid`."""
-    place: tuple[K, UUID] | None = read_cursor(text, kind, UUID)
+    place: tuple[K, UUID] | None = decode_cursor(text, kind, UUID)
     return place
 
 
 R = TypeVar("R")
 
 
-def cut_page(rows: Sequence[R], limit: int, place: Callable[[R], Cursor]) -> tuple[Sequence[R], str | None]:
+def slice_page(rows: Sequence[R], limit: int, place: Callable[[R], Cursor]) -> tuple[Sequence[R], str | None]:
     """Of rows read one beyond the limit: those of the page, and the cursor to what follows where there is more."""
     page = rows[:limit]
-    return page, write_cursor(place(page[-1])) if rows[limit:] else None
+    return page, encode_cursor(place(page[-1])) if rows[limit:] else None

@@ -18,7 +18,7 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def password_matches(stored: str | None, password: str) -> bool:
+def verify_password(stored: str | None, password: str) -> bool:
     """Whether the password is right; as slow for a person who does not exist."""
     nobodys = _nobodys_hash()  # made at the first sign-in of a process, whoever it is
     try:

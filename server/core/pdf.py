@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 
 _SHEETS = Path(__file__).parent / "printed"
 PDF = "application/pdf"
@@ -47,15 +47,15 @@ class Poster(Struct):
     amount_heading: str = "拟保障金额（元/月）"
 
 
-async def print_notice(notice: Notice) -> bytes:
-    return await in_thread(_print, "notice", notice)
+async def render_notice(notice: Notice) -> bytes:
+    return await run_in_thread(_print, "notice", notice)
 
 
-async def print_poster(poster: Poster) -> bytes:
-    return await in_thread(_print, "poster", poster)
+async def render_poster(poster: Poster) -> bytes:
+    return await run_in_thread(_print, "poster", poster)
 
 
-def draw_qr(text: str) -> str:
+def render_qr_svg(text: str) -> str:
     """As SVG; a quarter of it may be torn or wet and it still reads."""
     import segno  # noqa: PLC0415  few print, and every process would pay for it
 
@@ -80,5 +80,5 @@ def _print(sheet: Literal["notice", "poster"], facts: Struct) -> bytes:
     return printed
 
 
-def say_date(on: date) -> str:
+def format_date_zh(on: date) -> str:
     return f"{on.year}年{on.month}月{on.day}日"

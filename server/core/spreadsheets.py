@@ -18,25 +18,25 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from server.core.clock import CHINA
 
-Form = Literal["csv", "xlsx"]
-MEDIA_TYPES: dict[Form, str] = {
+FileFormat = Literal["csv", "xlsx"]
+MEDIA_TYPES: dict[FileFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 # Characters that XML 1.0 can not hold.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 # A workbook lies in memory and on disk until it is whole, at a second for ten thousand rows. CSV has no end.
-MOST_XLSX_ROWS = 50_000
+MAX_XLSX_ROWS = 50_000
 # The wide ones are typed by a Chinese keyboard, and a spreadsheet takes them for the narrow.
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 # What a route that answers a file says of it.
-FILE_ANSWER = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
+FILE_RESPONSE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
 FILE_HEADERS = [ResponseHeader(name="Content-Disposition", description="The file's name.", documentation_only=True)]
 
 
-def cell(value: Any) -> Any:
+def to_cell(value: Any) -> Any:
     """A number, or a text that is no formula; lists by semicolon, moments by China's clock."""
     if isinstance(value, bool):
         return "是" if value else "否"
@@ -52,25 +52,25 @@ def cell(value: Any) -> Any:
 
 
 def write_csv(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    return CSV_MARK + csv_piece([headers, *rows])
+    return BYTE_ORDER_MARK + encode_csv([headers, *rows])
 
 
 # Without this byte order mark Excel takes UTF-8 for the local code page.
-CSV_MARK = "\ufeff".encode()
+BYTE_ORDER_MARK = "\ufeff".encode()
 
 
-def csv_piece(rows: Iterable[Sequence[Any]]) -> bytes:
+def encode_csv(rows: Iterable[Sequence[Any]]) -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out).writerows(rows)
     return out.getvalue().encode()
 
 
 def write_xlsx(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    with write_book(title, headers, rows) as file:
+    with open_workbook(title, headers, rows) as file:
         return file.read()
 
 
-def write_book(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
+def open_workbook(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
     """A workbook on disk, to be read from its beginning and closed by whoever does."""
     from openpyxl import Workbook  # noqa: PLC0415  20 MB with what it imports
 

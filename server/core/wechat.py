@@ -96,7 +96,7 @@ class WechatUnavailable(Exception):
         self.never_left = never_left
 
 
-class MessageUnfit(ValueError):
+class MessageInvalid(ValueError):
     """A message that WeChat would refuse for its form, found before it was sent."""
 
     def __init__(self, field_name: str, reason: Literal["unknown_field", "empty", "too_long", "form"]) -> None:
@@ -195,7 +195,7 @@ class Wechat:
     ) -> None:
         """Send one message for which the user gave a one-time consent.
 
-        `data` maps template fields (`thing1`, `date2`) to their texts; raises `MessageUnfit` before anything
+        `data` maps template fields (`thing1`, `date2`) to their texts; raises `MessageInvalid` before anything
         is sent when one would be refused for its form.
         """
         check_message(data)
@@ -289,14 +289,14 @@ def check_message(data: Mapping[str, str]) -> None:
     for name, value in data.items():
         kind = re.fullmatch(r"([a-z_]+?)\d+", name)
         if kind is None or kind[1] not in _FIELD_RULES:
-            raise MessageUnfit(name, "unknown_field")
+            raise MessageInvalid(name, "unknown_field")
         longest, form = _FIELD_RULES[kind[1]]
         if not value.strip():
-            raise MessageUnfit(name, "empty")
+            raise MessageInvalid(name, "empty")
         if len(value) > longest:
-            raise MessageUnfit(name, "too_long")
+            raise MessageInvalid(name, "too_long")
         if form is not None and not re.fullmatch(form, value):
-            raise MessageUnfit(name, "form")
+            raise MessageInvalid(name, "form")
 
 
 def _errcode(answer: dict[str, Any]) -> int:

@@ -16,7 +16,7 @@ from server import audit
 from server.core.access import Caller
 from server.core.encryption import Encryption
 from server.core.errors import Problem
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.crosschecks.batches import lock_batch
 from server.crosschecks.comparison import compare_answers
 from server.crosschecks.lists import BatchSummary, summarize_batch
@@ -49,7 +49,7 @@ async def import_answers(
         if batch.answer_sha256 != sha256:
             raise Problem("case.check_answered")
         return await summarize_batch(session, batch)
-    table = await in_thread(_read_table, content)
+    table = await run_in_thread(_read_table, content)
     rows = list(_rows_by_heading(table, {ours: mapping.get(ours, ours) for ours in answer_headings(batch.source)}))
     await compare_answers(session, encryption, batch, SOURCES[batch.source], rows)
     batch.answered_at, batch.answered_by, batch.answer_sha256 = now, caller.id, sha256

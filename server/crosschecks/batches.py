@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.cases.transitions import apply_transition
-from server.core.access import Caller, found, readable, require
+from server.core.access import Caller, require_found, readable, require_role
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody
-from server.core.spreadsheets import Form, cell, write_csv, write_xlsx
-from server.core.threads import in_thread
+from server.core.spreadsheets import FileFormat, to_cell, write_csv, write_xlsx
+from server.core.threads import run_in_thread
 from server.crosschecks.lists import BatchSummary, summarize_batch
 from server.crosschecks.sources import ID_HEADING, NAME_HEADING, POSITION_HEADING, SOURCES, SourceCode
 from server.models.cases import CaseFile
@@ -39,7 +39,7 @@ async def make_batch(session: AsyncSession, caller: Caller, body: MakeBatch, now
 
     Idempotent by id. Raises `case.nothing_to_check`.
     """
-    require(caller, CHECKERS)
+    require_role(caller, CHECKERS)
     if not caller.covers(body.area_code, CHECKERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(CHECKERS)))
     await advisory_lock(session, f"cross_check:{body.source}:{body.area_code[:6]}")  # no person in two batches
@@ -105,7 +105,7 @@ async def _add_lines(session: AsyncSession, batch: CrossCheckBatch, case_ids: li
 
 
 async def export_batch(
-    session: AsyncSession, encryption: Encryption, caller: Caller, batch_id: UUID, form: Form
+    session: AsyncSession, encryption: Encryption, caller: Caller, batch_id: UUID, form: FileFormat
 ) -> bytes:
     """Return the file for the office, with complete ID numbers. Every export is audited."""
     batch = await lock_batch(session, caller, batch_id)
@@ -130,17 +130,17 @@ async def export_batch(
         ID_HEADING,
         *(column.heading for column in SOURCES[batch.source].columns),
     ]
-    return await in_thread(_write_request, form, headings, people)
+    return await run_in_thread(_write_request, form, headings, people)
 
 
-def _write_request(form: Form, headings: list[str], people: list[list[Any]]) -> bytes:
-    rows = [[cell(value) for value in row] for row in people]
+def _write_request(form: FileFormat, headings: list[str], people: list[list[Any]]) -> bytes:
+    rows = [[to_cell(value) for value in row] for row in people]
     return write_csv(headings, rows) if form == "csv" else write_xlsx("核对", headings, rows)
 
 
 async def lock_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> CrossCheckBatch:
-    require(caller, CHECKERS)
-    batch: CrossCheckBatch = found(
+    require_role(caller, CHECKERS)
+    batch: CrossCheckBatch = require_found(
         await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id).with_for_update())
     )
     return batch

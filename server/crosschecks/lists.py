@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, found, readable, require
+from server.core.access import Caller, require_found, readable, require_role
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.core.working_days import day_of
 from server.crosschecks.comparison import CheckDifference
 from server.crosschecks.sources import SOURCES, answer_headings
@@ -72,22 +72,22 @@ async def list_batches(
     session: AsyncSession, caller: Caller, *, area: str | None, cursor: str | None, limit: int
 ) -> Page[BatchSummary]:
     """List batches, the newest first. Three queries."""
-    require(caller, CHECKERS)
+    require_role(caller, CHECKERS)
     limit = max(1, min(limit, LONGEST_PAGE))
     rows = readable(CrossCheckBatch, caller).order_by(CrossCheckBatch.id.desc()).limit(limit + 1)
     if area:
         rows = rows.where(CrossCheckBatch.area_code.startswith(area, autoescape=True))
-    if (after := read_cursor(cursor, UUID)) is not None:
+    if (after := decode_cursor(cursor, UUID)) is not None:
         rows = rows.where(CrossCheckBatch.id < after[0])
     batches = list(await session.scalars(rows))
     summaries = await summarize_batches(session, batches[:limit])
-    return Page(items=summaries, next_cursor=write_cursor([str(summaries[-1].id)]) if len(batches) > limit else None)
+    return Page(items=summaries, next_cursor=encode_cursor([str(summaries[-1].id)]) if len(batches) > limit else None)
 
 
 async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> list[BatchCheck]:
     """List the people in a batch, those with most differences first. Two queries."""
-    require(caller, CHECKERS)
-    batch = found(await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id)))
+    require_role(caller, CHECKERS)
+    batch = require_found(await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id)))
     rows = await session.execute(
         select(CrossCheck, CaseFile.number, Household.head_name, HouseholdMember.name)
         .join(CaseFile, CaseFile.id == CrossCheck.case_id)
@@ -109,7 +109,7 @@ async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> l
 
 async def list_checks(session: AsyncSession, caller: Caller, case_id: UUID) -> list[CheckLine]:
     """List the cross-checks of a case, batch by batch."""
-    case = found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    case = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
     rows = await session.execute(
         select(CrossCheck, CrossCheckBatch.source, HouseholdMember.name)
         .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
@@ -124,8 +124,8 @@ async def object_to_check(
     session: AsyncSession, caller: Caller, check_id: UUID, body: ObjectToCheck, now: datetime
 ) -> CheckLine:
     """Record the household's objection to a difference, as an officer wrote it down."""
-    require(caller, CHECKERS)
-    check: CrossCheck = found(
+    require_role(caller, CHECKERS)
+    check: CrossCheck = require_found(
         await session.scalar(readable(CrossCheck, caller).where(CrossCheck.id == check_id).with_for_update())
     )
     check.objection, check.objected_on = body.text, day_of(now)

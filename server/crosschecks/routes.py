@@ -12,19 +12,19 @@ from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import (
     BEARER,
-    FOUND,
-    SIGNED,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
     FieldStaff,
     ServicesDep,
     Session,
-    problems,
+    error_responses,
 )
 from server.core.paging import Page
-from server.core.spreadsheets import MEDIA_TYPES, Form
+from server.core.spreadsheets import MEDIA_TYPES, FileFormat
 from server.crosschecks import answers, batches, lists
 from server.crosschecks.batches import MakeBatch
 from server.crosschecks.lists import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 
 
 @dataclass
@@ -35,12 +35,12 @@ class AnswerForm:
     mapping: str = "{}"
 
 
-@post("/cross-checks", responses=FOUND | problems("case.nothing_to_check"))
+@post("/cross-checks", responses=LOOKUP_ERRORS | error_responses("case.nothing_to_check"))
 async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, session: Session) -> BatchSummary:
     return await batches.make_batch(session, field_staff, data, utc_now())
 
 
-@get("/cross-checks", responses=SIGNED)
+@get("/cross-checks", responses=SIGNED_IN_ERRORS)
 async def list_cross_check_batches(
     field_staff: FieldStaff,
     session: Session,
@@ -51,7 +51,7 @@ async def list_cross_check_batches(
     return await lists.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
 
 
-export_cross_check_batches = export_of(
+export_cross_check_batches = build_export_route(
     list_cross_check_batches,
     "/cross-checks/export",
     "cross-checks",
@@ -69,7 +69,7 @@ export_cross_check_batches = export_of(
 )
 
 
-@get("/cross-checks/{batch_id:uuid}/lines", responses=FOUND)
+@get("/cross-checks/{batch_id:uuid}/lines", responses=LOOKUP_ERRORS)
 async def list_cross_check_batch(
     batch_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[BatchCheck]:
@@ -77,13 +77,13 @@ async def list_cross_check_batch(
     return await lists.list_batch(session, field_staff, batch_id)
 
 
-@get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=FOUND)
+@get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=LOOKUP_ERRORS)
 async def export_cross_check(
     batch_id: FromPath[UUID],
     field_staff: FieldStaff,
     session: Session,
     services: ServicesDep,
-    form: FromQuery[Form] = "xlsx",
+    form: FromQuery[FileFormat] = "xlsx",
 ) -> Response[bytes]:
     content = await batches.export_batch(session, services.encryption, field_staff, batch_id, form)
     headers = {"Content-Disposition": f'attachment; filename="{batch_id}.{form}"', "Cache-Control": "no-store"}
@@ -93,7 +93,7 @@ async def export_cross_check(
 @post(
     "/cross-checks/{batch_id:uuid}/answers",
     status_code=200,
-    responses=FOUND | problems("case.check_answered", "case.check_unreadable"),
+    responses=LOOKUP_ERRORS | error_responses("case.check_answered", "case.check_unreadable"),
 )
 async def import_cross_check(
     batch_id: FromPath[UUID],
@@ -112,12 +112,12 @@ async def import_cross_check(
     )
 
 
-@get("/cases/{case_id:uuid}/cross-checks", responses=FOUND)
+@get("/cases/{case_id:uuid}/cross-checks", responses=LOOKUP_ERRORS)
 async def list_cross_checks(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[CheckLine]:
     return await lists.list_checks(session, field_staff, case_id)
 
 
-@post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=FOUND)
+@post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=LOOKUP_ERRORS)
 async def object_to_cross_check(
     check_id: FromPath[UUID], data: JSONBody[ObjectToCheck], field_staff: FieldStaff, session: Session
 ) -> CheckLine:

@@ -216,7 +216,8 @@ async def _lead(office: _Office, case_id: UUID, end: str) -> None:
     await _happens(office, case_id, "posting_ended", began - 15)
     if end == "county":
         return
-    decided = began - 18 if end in {"in_force", "stopped"} else 1
+    # What is not paid yet is decided today: on the first of a month, yesterday's decision is in force.
+    decided = began - 18 if end in {"in_force", "stopped"} else 0
     await _step(office, case_id, "confirmed", decided, by=office.county)
     if end == "confirmed":
         return

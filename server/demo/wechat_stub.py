@@ -23,12 +23,13 @@ runs from now, `GET /_stub/messages` lists the messages sent, `DELETE /_stub/mes
 import hashlib
 import itertools
 import re
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
+
+from server.core.clock import utc_now
 
 DEMO_APP_ID = "wx-demo"
 DEMO_SECRET = "demo"  # noqa: S105  the stub's own, of no use anywhere else
@@ -74,7 +75,7 @@ def create_stub(
     *,
     app_id: str = DEMO_APP_ID,
     secret: str = DEMO_SECRET,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = lambda: utc_now().timestamp(),
     with_unionid: bool = True,
 ) -> AsgiApp:
     """An ASGI app with its own memory. `clock` gives unix seconds; restart or build anew to forget all."""

@@ -27,13 +27,13 @@ from psycopg import sql
 from server.devserver.processes import (
     LOOPBACK,
     STOP,
-    Ladder,
     Process,
     StartError,
+    StopSignals,
     check_port,
-    free_port,
-    hold_directory,
+    find_free_port,
     last_line,
+    lock_directory,
     spawn,
     stop,
     stop_orphan,
@@ -44,7 +44,7 @@ SUPERUSER = "zoufang"
 # PostgreSQL refuses to run as root; then it runs as this user.
 SYSTEM_USER = "pgserver"
 # SIGINT ends sessions and shuts down cleanly, SIGQUIT leaves the log to be replayed at the next start.
-POSTGRES_STOP: Final[Ladder] = ((signal.SIGINT, 10), (signal.SIGQUIT, 3), (signal.SIGKILL, 3))
+POSTGRES_STOP: Final[StopSignals] = ((signal.SIGINT, 10), (signal.SIGQUIT, 3), (signal.SIGKILL, 3))
 # One locale on every machine, and the same one in docker-compose.yml.
 LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 FAST = {
@@ -95,7 +95,7 @@ class EmbeddedPostgres:
     def start(self) -> None:
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
-            self._held.enter_context(hold_directory(self.data_dir))
+            self._held.enter_context(lock_directory(self.data_dir))
             binaries = _postgres_binaries()
             user = _system_user(self.data_dir, binaries)
             self._make_cluster(binaries, user)
@@ -217,7 +217,7 @@ class EmbeddedPostgres:
         while True:
             if fixed:
                 check_port(LOOPBACK, fixed, self._setting)
-            self.port = fixed or free_port()
+            self.port = fixed or find_free_port()
             start = self.log.stat().st_size if self.log.exists() else 0
             self.process = spawn(
                 self._command(binaries),
@@ -373,7 +373,7 @@ class EmbeddedS3:
     def start(self) -> None:
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
-            self._held.enter_context(hold_directory(self.data_dir))
+            self._held.enter_context(lock_directory(self.data_dir))
             self._buckets.mkdir(exist_ok=True)
             program = _rclone()
             self._end_leftover()
@@ -407,7 +407,7 @@ class EmbeddedS3:
         while True:
             if fixed:
                 check_port(LOOPBACK, fixed, self._setting)
-            self.port = fixed or free_port()
+            self.port = fixed or find_free_port()
             start = self.log.stat().st_size if self.log.exists() else 0
             self.process = spawn(self._command(program), log=self.log, environ=self._environ(), directory=self.data_dir)
             (self.data_dir / "pid").write_text(str(self.process.pid))

@@ -22,10 +22,10 @@ LOOPBACK = "127.0.0.1"
 LOG_LIMIT_BYTES = 5_000_000
 
 Process = subprocess.Popen[bytes]
-Ladder = Sequence[tuple[signal.Signals, float]]
+StopSignals = Sequence[tuple[signal.Signals, float]]
 """Signals to send in turn, each with the seconds to wait for the end."""
 
-STOP: Final[Ladder] = ((signal.SIGTERM, 8), (signal.SIGKILL, 3))
+STOP: Final[StopSignals] = ((signal.SIGTERM, 8), (signal.SIGKILL, 3))
 
 # Runs in the child before the program, in place of Popen's preexec_fn, which is unsafe beside threads.
 # PR_SET_PDEATHSIG is 1; it must be asked for after the change of user, which clears it and may lose the
@@ -52,7 +52,7 @@ class StartError(Exception):
 
 
 @contextlib.contextmanager
-def hold_directory(directory: Path) -> Iterator[None]:
+def lock_directory(directory: Path) -> Iterator[None]:
     """Make the directory, private, and keep it for this process alone while the block runs.
 
     Raises StartError when another process, or another part of this one, holds it. The operating system
@@ -80,7 +80,7 @@ def check_port(host: str, port: int, setting: str) -> None:
         try:
             probe.bind((host, port))
             # BSD lets two sockets share a port when one of them is bound to every address.
-            busy = _answers(reachable(host), port)
+            busy = _answers(loopback_host(host), port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise StartError(
@@ -110,12 +110,12 @@ def _by_whom(port: int) -> str:
     return ""
 
 
-def reachable(host: str) -> str:
+def loopback_host(host: str) -> str:
     """The address under which this machine reaches what listens on `host`."""
     return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 the name is looked up, not bound
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A port that was free a moment ago; whoever uses it must still expect to lose the race."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))

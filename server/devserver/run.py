@@ -32,9 +32,9 @@ from server.devserver.processes import (
     Process,
     StartError,
     check_port,
-    hold_directory,
     last_line,
-    reachable,
+    lock_directory,
+    loopback_host,
     spawn,
     stop,
 )
@@ -89,7 +89,7 @@ def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Seque
     settings = load_settings(environ, complete=False)
     data_dir = (PROJECT / settings.data_dir).resolve()
     logs = data_dir / "logs"
-    parts.enter_context(hold_directory(data_dir))
+    parts.enter_context(lock_directory(data_dir))
     _check_format(data_dir)
     _check_ports(settings)
     complete, running = _start_embedded(parts, settings, {**environ, **_secrets(data_dir, settings)}, screen)
@@ -148,7 +148,7 @@ def _secrets(data_dir: Path, settings: Settings) -> dict[str, str]:
             "read: put it back, or remove both to start empty"
         )
     folder.mkdir(mode=0o700, exist_ok=True)
-    fresh = keys.generate() | {
+    fresh = keys.generate_keys() | {
         f"{PREFIX}S3_ACCESS_KEY": "zoufang-" + secrets.token_hex(4),
         f"{PREFIX}S3_SECRET_KEY": secrets.token_urlsafe(30),
     }
@@ -215,7 +215,7 @@ def _finish(name: str, command: Sequence[str], environ: Mapping[str, str], log: 
 
 
 def _wait_until_ready(settings: Settings, running: Sequence[Part]) -> None:
-    url = f"{address(settings)}/health/ready"
+    url = f"{base_url(settings)}/health/ready"
     deadline = time.monotonic() + READY_SECONDS
     answer = "no answer"
     with httpx.Client(trust_env=False, timeout=5) as client:
@@ -230,8 +230,8 @@ def _wait_until_ready(settings: Settings, running: Sequence[Part]) -> None:
     raise StartError(f"the API is not ready after {READY_SECONDS} s: {answer} (see {running[-1].log})")
 
 
-def address(settings: Settings) -> str:
-    host = reachable(settings.host)
+def base_url(settings: Settings) -> str:
+    host = loopback_host(settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
@@ -271,10 +271,10 @@ def _step(screen: Console, name: str) -> Iterator[None]:
 
 def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
     addresses = Table(title="走访 zoufang is running", title_justify="left", show_header=False, box=None)
-    addresses.add_row("Phone app", f"{address(settings)}/m/")
-    addresses.add_row("Desk", f"{address(settings)}/desk/")
-    addresses.add_row("API", address(settings))
-    addresses.add_row("Its description", f"{address(settings)}/schema")
+    addresses.add_row("Phone app", f"{base_url(settings)}/m/")
+    addresses.add_row("Desk", f"{base_url(settings)}/desk/")
+    addresses.add_row("API", base_url(settings))
+    addresses.add_row("Its description", f"{base_url(settings)}/schema")
     addresses.add_row("Photos (S3)", environ[f"{PREFIX}S3_ENDPOINT"])
     addresses.add_row("WeChat", environ[f"{PREFIX}WECHAT_BASE_URL"])
     if not settings.database_url:

@@ -3,7 +3,7 @@
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, in_areas, require
+from server.core.access import Caller, in_areas, require_role
 from server.core.http import ResponseBody
 from server.directory.staff import DIRECTORY_ROLES
 from server.models.areas import Area
@@ -18,7 +18,7 @@ class AreaLine(ResponseBody):
 
 async def list_areas(session: AsyncSession, caller: Caller, under: str | None) -> list[AreaLine]:
     """List the areas directly below `under`, or the caller's own. One level only: a province has thousands."""
-    require(caller, DIRECTORY_ROLES)
+    require_role(caller, DIRECTORY_ROLES)
     rows = select(Area).where(in_areas(Area.code, caller, DIRECTORY_ROLES), Area.valid_until.is_(None))
     if under is None:
         own = caller.prefixes(DIRECTORY_ROLES)

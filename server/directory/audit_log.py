@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, in_areas, require
+from server.core.access import Caller, Role, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.areas import Area
 from server.models.audit import AuditEntry
 from server.models.people import Staff, StaffRole
@@ -46,7 +46,7 @@ async def list_audit_entries(
     limit: int,
 ) -> Page[AuditLine]:
     """List entries about the caller's area and by its staff, newest first. Raises `auth.forbidden`."""
-    require(caller, AUDIT_ROLES)
+    require_role(caller, AUDIT_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = (
         select(AuditEntry, Staff.name, Area.name)
@@ -62,13 +62,13 @@ async def list_audit_entries(
         rows = rows.where(AuditEntry.action.startswith(action, autoescape=True))
     if thing_id is not None:
         rows = rows.where(AuditEntry.thing_id == thing_id)
-    if (after := read_cursor(cursor, int)) is not None:
+    if (after := decode_cursor(cursor, int)) is not None:
         rows = rows.where(AuditEntry.id < after[0])
     else:
         audit.record(session, caller, "audit.read", "audit", caller.id, asked=action, thing=thing_id)
     rows_read = (await session.execute(rows)).all()
     items = [_audit_line(entry, name, area) for entry, name, area in rows_read[:limit]]
-    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
+    return Page(items=items, next_cursor=encode_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
 
 
 def _in_scope(caller: Caller) -> ColumnElement[bool]:

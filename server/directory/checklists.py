@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, found, require
+from server.core.access import Caller, require_found, require_role
 from server.core.http import ResponseBody
 from server.directory.staff import DIRECTORY_ROLES
 from server.models.checklists import ChecklistTemplate
@@ -34,15 +34,15 @@ class ChecklistDetail(ResponseBody):
 
 async def list_checklists(session: AsyncSession, caller: Caller) -> list[ChecklistLine]:
     """List the checklists of the caller's areas and of those above and below, the newest version first."""
-    require(caller, DIRECTORY_ROLES)
+    require_role(caller, DIRECTORY_ROLES)
     rows = _select_readable(caller).order_by(ChecklistTemplate.code, ChecklistTemplate.version.desc())
     return [_checklist_line(template) for template in await session.scalars(rows)]
 
 
 async def open_checklist(session: AsyncSession, caller: Caller, code: str, version: int) -> ChecklistDetail:
     """Raises `thing.not_found`."""
-    require(caller, DIRECTORY_ROLES)
-    template: ChecklistTemplate = found(
+    require_role(caller, DIRECTORY_ROLES)
+    template: ChecklistTemplate = require_found(
         await session.scalar(
             _select_readable(caller).where(ChecklistTemplate.code == code, ChecklistTemplate.version == version)
         )

@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import DESK_ROLES, Caller, in_areas, require
+from server.core.access import DESK_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.people import Device, Staff, StaffRole
 
 MAX_PAGE_SIZE = 200
@@ -32,7 +32,7 @@ class DeviceHealth(ResponseBody):
 
 async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> Page[DeviceHealth]:
     """List the devices on which staff of the caller's area are signed in. One query."""
-    require(caller, DESK_ROLES)
+    require_role(caller, DESK_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     of_area = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DESK_ROLES)
@@ -44,11 +44,11 @@ async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | N
         .order_by(Device.id)
         .limit(limit + 1)
     )
-    if (after := read_cursor(cursor, UUID)) is not None:
+    if (after := decode_cursor(cursor, UUID)) is not None:
         rows = rows.where(Device.id > after[0])
     rows_read = (await session.execute(rows)).all()
     items = [_device_health(device, name) for device, name in rows_read[:limit]]
-    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
+    return Page(items=items, next_cursor=encode_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
 
 
 def _device_health(device: Device, name: str) -> DeviceHealth:

@@ -11,9 +11,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, found, readable
+from server.core.access import Caller, require_found, readable
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Caseload, Household, HouseholdMember
@@ -80,16 +80,16 @@ async def list_households(
         rows = rows.where(
             or_(Household.head_name.contains(q, autoescape=True), Household.number.contains(q, autoescape=True))
         )
-    if (after := read_cursor(cursor, str)) is not None:
+    if (after := decode_cursor(cursor, str)) is not None:
         rows = rows.where(Household.number > after[0])
     households = list(await session.scalars(rows))
     items = await _load_household_lines(session, households[:limit])
-    return Page(items=items, next_cursor=write_cursor([items[-1].number]) if len(households) > limit else None)
+    return Page(items=items, next_cursor=encode_cursor([items[-1].number]) if len(households) > limit else None)
 
 
 async def open_household_record(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdRecord:
     """Return a household's visits and cases, and log the access. Raises `thing.not_found`."""
-    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
     visits = await session.execute(
         readable(Visit, caller)
         .join(Staff, Staff.id == Visit.author_id)

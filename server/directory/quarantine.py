@@ -8,9 +8,9 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import DESK_ROLES, Caller, in_areas, require
+from server.core.access import DESK_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.feed import QuarantinedRow
 from server.models.people import Staff, StaffRole
 
@@ -38,7 +38,7 @@ async def list_quarantined_rows(
     session: AsyncSession, caller: Caller, *, kept_as: QuarantineReason | None, cursor: str | None, limit: int
 ) -> Page[QuarantinedRowLine]:
     """List unresolved rows from staff of the caller's area, newest first. One query."""
-    require(caller, DESK_ROLES)
+    require_role(caller, DESK_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     of_area = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, DESK_ROLES))
     rows = (
@@ -50,11 +50,11 @@ async def list_quarantined_rows(
     )
     if kept_as is not None:
         rows = rows.where(QuarantinedRow.kept_as == kept_as)
-    if (after := read_cursor(cursor, UUID)) is not None:
+    if (after := decode_cursor(cursor, UUID)) is not None:
         rows = rows.where(QuarantinedRow.id < after[0])
     rows_read = (await session.execute(rows)).all()
     items = [_row_line(row, name) for row, name in rows_read[:limit]]
-    return Page(items=items, next_cursor=write_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
+    return Page(items=items, next_cursor=encode_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
 
 
 def _row_line(row: QuarantinedRow, name: str) -> QuarantinedRowLine:

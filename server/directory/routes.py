@@ -7,18 +7,17 @@ from litestar import Router, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from server.checklists.wording import say_visit
-from server.core.access import require
+from server.core.access import require_role
 from server.core.http import (
     BEARER,
-    SIGNED,
+    SIGNED_IN_ERRORS,
     AreaFilter,
     CallerDep,
     Officer,
     ResponseBody,
     ServicesDep,
     Session,
-    Words,
-    problems,
+    error_responses,
 )
 from server.core.paging import Page
 from server.directory import areas, audit_log, checklists, devices, households, quarantine, staff
@@ -29,10 +28,12 @@ from server.directory.devices import DeviceHealth
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
 from server.directory.staff import DIRECTORY_ROLES, StaffLine
-from server.http.exports import ROLE_WORDS, export_of, in_words, yuan
+from server.http.exports import build_export_route, fen_to_yuan, to_text
+from server.http.exports import ROLE_LABELS
+from server.core.http import SearchText
 
-_DETAIL_PROBLEMS = SIGNED | problems("thing.not_found")
-_LIST_PROBLEMS = SIGNED | problems("request.invalid")
+_DETAIL_PROBLEMS = SIGNED_IN_ERRORS | error_responses("thing.not_found")
+_LIST_PROBLEMS = SIGNED_IN_ERRORS | error_responses("request.invalid")
 ClassQuery = Annotated[HouseholdClass | None, QueryParameter(name="class")]
 
 
@@ -43,18 +44,18 @@ class MapSource(ResponseBody):
     datum: str
 
 
-@get("/map", responses=SIGNED)
+@get("/map", responses=SIGNED_IN_ERRORS)
 async def show_map_source(caller: CallerDep, services: ServicesDep) -> MapSource:
-    require(caller, DIRECTORY_ROLES)
+    require_role(caller, DIRECTORY_ROLES)
     return MapSource(tiles=services.settings.map_tiles or None, datum=services.settings.map_datum)
 
 
-@get("/areas", responses=SIGNED)
+@get("/areas", responses=SIGNED_IN_ERRORS)
 async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await areas.list_areas(session, caller, under)
 
 
-@get("/areas", responses=problems("request.invalid"))
+@get("/areas", responses=error_responses("request.invalid"))
 async def list_public_areas(session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await areas.list_public_areas(session, under)
 
@@ -86,7 +87,7 @@ async def list_households(
     )
 
 
-export_staff = export_of(
+export_staff = build_export_route(
     list_staff,
     "/staff/export",
     "staff",
@@ -94,12 +95,12 @@ export_staff = export_of(
         "登录名": lambda member: member.login,
         "姓名": lambda member: member.name,
         "电话": lambda member: member.phone_mask,
-        "角色": lambda member: [f"{ROLE_WORDS[role.role]}（{role.area_name or '全国'}）" for role in member.roles],
+        "角色": lambda member: [f"{ROLE_LABELS[role.role]}（{role.area_name or '全国'}）" for role in member.roles],
         "负责户数": lambda member: member.holds,
         "停用时间": lambda member: member.disabled_at,
     },
 )
-export_households = export_of(
+export_households = build_export_route(
     list_households,
     "/households/export",
     "households",
@@ -110,7 +111,7 @@ export_households = export_of(
         "行政区划代码": lambda household: household.area_code,
         "类别": lambda household: household.class_,
         "人数": lambda household: household.members,
-        "月保障金额（元）": lambda household: yuan(household.monthly_amount_fen),
+        "月保障金额（元）": lambda household: fen_to_yuan(household.monthly_amount_fen),
         "包户人员": lambda household: household.held_by,
     },
 )
@@ -121,12 +122,12 @@ async def open_household_record(household_id: FromPath[UUID], officer: Officer, 
     return await households.open_household_record(session, officer, household_id)
 
 
-@get("/checklists", responses=SIGNED)
+@get("/checklists", responses=SIGNED_IN_ERRORS)
 async def list_checklists(caller: CallerDep, session: Session) -> list[ChecklistLine]:
     return await checklists.list_checklists(session, caller)
 
 
-export_checklists = export_of(
+export_checklists = build_export_route(
     list_checklists,
     "/checklists/export",
     "checklists",
@@ -165,7 +166,7 @@ async def list_audit_trail(
     )
 
 
-export_audit_trail = export_of(
+export_audit_trail = build_export_route(
     list_audit_trail,
     "/audit/export",
     "audit",
@@ -180,19 +181,19 @@ export_audit_trail = export_of(
         "对象编号": lambda entry: entry.thing_id,
         "所在地": lambda entry: entry.area_name,
         "行政区划代码": lambda entry: entry.area_code,
-        "说明": lambda entry: in_words(entry.facts),
+        "说明": lambda entry: to_text(entry.facts),
     },
 )
 
 
-@get("/devices", responses=SIGNED | problems("request.invalid"))
+@get("/devices", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
 async def list_office_devices(
     officer: Officer, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
 ) -> Page[DeviceHealth]:
     return await devices.list_devices(session, officer, cursor=cursor, limit=limit)
 
 
-export_devices = export_of(
+export_devices = build_export_route(
     list_office_devices,
     "/devices/export",
     "devices",
@@ -209,7 +210,7 @@ export_devices = export_of(
 )
 
 
-@get("/kept-rows", responses=SIGNED | problems("request.invalid"))
+@get("/kept-rows", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
 async def list_kept_rows(
     officer: Officer,
     session: Session,
@@ -221,7 +222,7 @@ async def list_kept_rows(
 
 
 # The file leaves out the content of the rows: the desk reads it row by row.
-export_kept_rows = export_of(
+export_kept_rows = build_export_route(
     list_kept_rows,
     "/kept-rows/export",
     "kept-rows",

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import DESK_ROLES, Caller, Role, in_areas, require
+from server.core.access import DESK_ROLES, Caller, Role, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
@@ -45,7 +45,7 @@ async def list_staff(
     session: AsyncSession, caller: Caller, *, area: str | None, q: str | None, cursor: str | None, limit: int
 ) -> Page[StaffLine]:
     """List staff with a role in the caller's areas by login. `q` is part of a name or login. Three queries."""
-    require(caller, DIRECTORY_ROLES)
+    require_role(caller, DIRECTORY_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     in_reach = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DIRECTORY_ROLES)
@@ -55,13 +55,13 @@ async def list_staff(
     rows = select(Staff).where(Staff.id.in_(in_reach)).order_by(Staff.login).limit(limit + 1)
     if q:
         rows = rows.where(or_(Staff.name.contains(q, autoescape=True), Staff.login.contains(q, autoescape=True)))
-    if (after := read_cursor(cursor, str)) is not None:
+    if (after := decode_cursor(cursor, str)) is not None:
         rows = rows.where(Staff.login > after[0])
     staff = list(await session.scalars(rows))
     page = staff[:limit]
     roles, holds = await _load_roles(session, page), await _count_caseloads(session, page)
     items = [_staff_line(member, roles[member.id], holds.get(member.id, 0)) for member in page]
-    return Page(items=items, next_cursor=write_cursor([page[-1].login]) if len(staff) > limit else None)
+    return Page(items=items, next_cursor=encode_cursor([page[-1].login]) if len(staff) > limit else None)
 
 
 async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, list[RoleLine]]:

@@ -22,7 +22,7 @@ from server.core.access import Caller
 from server.core.canonical import canonical_json
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.evidence.dossier import Dossier, JsonObject, PhotoSource, RenderFinding, load_dossier
 from server.evidence.sheet import render_visit_pdf
 
@@ -54,7 +54,7 @@ async def export_bundle(
         folder = Path(name)
         await _fetch_photos(services, dossier, folder)
         await _write_papers(services, dossier, folder, now)
-        await in_thread(_zip, folder, out, now)
+        await run_in_thread(_zip, folder, out, now)
 
 
 async def _fetch_photos(services: Services, dossier: Dossier, folder: Path) -> None:
@@ -96,8 +96,8 @@ async def _write_papers(services: Services, dossier: Dossier, folder: Path, now:
     """The manifest comes last of all, since it names the others; its signature names it."""
     _place(folder, RECEIPT).write_text(dossier.receipt)
     _place(folder, KEYS).write_bytes(msgspec.json.encode(services.receipts.public_keys()))
-    _place(folder, SHEET).write_bytes(await in_thread(render_visit_pdf, dossier, folder, now))
-    manifest = canonical_json(_manifest(dossier, await in_thread(_files, folder), now))
+    _place(folder, SHEET).write_bytes(await run_in_thread(render_visit_pdf, dossier, folder, now))
+    manifest = canonical_json(_manifest(dossier, await run_in_thread(_files, folder), now))
     _place(folder, MANIFEST).write_bytes(manifest)
     statement = {
         "format": FORMAT,

@@ -12,7 +12,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, found, readable
+from server.core.access import Caller, require_found, readable
 from server.core.errors import Problem
 from server.models.audit import AuditEntry, AuditSeal
 from server.models.checklists import ChecklistTemplate
@@ -94,7 +94,7 @@ async def load_dossier(session: AsyncSession, caller: Caller | None, visit_id: U
 
 async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UUID) -> Visit:
     rows = select(Visit) if caller is None else readable(Visit, caller)
-    visit: Visit = found(await session.scalar(rows.where(Visit.id == visit_id)))
+    visit: Visit = require_found(await session.scalar(rows.where(Visit.id == visit_id)))
     if caller is not None:
         await require_not_blinded(session, caller, visit_id)
     return visit
@@ -153,7 +153,7 @@ async def _tell_household(session: AsyncSession, household: Household, visit: Vi
 
 
 async def _checklist(session: AsyncSession, visit: Visit) -> JsonObject:
-    body: JsonObject = found(
+    body: JsonObject = require_found(
         await session.scalar(
             select(ChecklistTemplate.body).where(
                 ChecklistTemplate.code == visit.checklist_code, ChecklistTemplate.version == visit.checklist_version

@@ -11,14 +11,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
-from server.core.access import Caller, Role, require
+from server.core.access import Caller, Role, require_role
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, CallerDep, Officer, ServicesDep, Session, problems
+from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Officer, ServicesDep, Session, error_responses
 from server.core.paging import Page
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.evidence.bundle import export_bundle
 from server.evidence.dossier import RenderFinding
-from server.http.exports import Columns, export_of
+from server.http.exports import Columns, build_export_route
 from server.photos import failed, retention
 from server.photos.failed import FailedPhoto
 from server.photos.retention import OutdatedPhoto, RetentionLine
@@ -29,7 +29,7 @@ _PIECE_BYTES = 256 * 1024
 @get(
     "/visits/{visit_id:uuid}/bundle",
     media_type="application/zip",
-    responses=problems(
+    responses=error_responses(
         "auth.required",
         "auth.token_invalid",
         "auth.token_expired",
@@ -69,18 +69,18 @@ async def export_visit(
 
 async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
-        while piece := await in_thread(file.read, _PIECE_BYTES):
+        while piece := await run_in_thread(file.read, _PIECE_BYTES):
             yield piece
 
 
-@get("/parked-photos", responses=SIGNED, description="Photos whose examination failed for good, and why.")
+@get("/parked-photos", responses=SIGNED_IN_ERRORS, description="Photos whose examination failed for good, and why.")
 async def list_parked_photos(
     officer: Officer, session: Session, cursor: FromQuery[str | None] = None
 ) -> Page[FailedPhoto]:
     return await failed.list_failed(session, officer, cursor)
 
 
-export_parked_photos = export_of(
+export_parked_photos = build_export_route(
     list_parked_photos,
     "/parked-photos/export",
     "parked-photos",
@@ -98,7 +98,7 @@ export_parked_photos = export_of(
 @post(
     "/parked-photos/{evidence_id:uuid}/again",
     status_code=204,
-    responses=SIGNED | problems("thing.not_found"),
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found"),
     description="Have a parked photo examined again.",
 )
 async def try_photo_again(evidence_id: FromPath[UUID], officer: Officer, session: Session) -> None:
@@ -110,7 +110,7 @@ Moment = Annotated[datetime | None, QueryParameter(name="at", description="What 
 
 @get(
     "/retention",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="What `sweep-photos` would delete, by rule. For administrators, of their areas; changes nothing.",
 )
 async def preview_retention(caller: CallerDep, services: ServicesDep, at: Moment = None) -> list[RetentionLine]:
@@ -119,7 +119,7 @@ async def preview_retention(caller: CallerDep, services: ServicesDep, at: Moment
 
 @get(
     "/retention/photos",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="The same photo by photo, with the rule that kept each longest and when its time was over.",
 )
 async def list_outdated_photos(
@@ -132,7 +132,7 @@ _RETAINED: Columns = {
     "规则": lambda one: one.rule,
     "保存天数": lambda one: one.kept_days,
 }
-export_retention = export_of(
+export_retention = build_export_route(
     preview_retention,
     "/retention/export",
     "retention",
@@ -144,7 +144,7 @@ export_retention = export_of(
         "最早": lambda one: one.oldest,
     },
 )
-export_outdated_photos = export_of(
+export_outdated_photos = build_export_route(
     list_outdated_photos,
     "/retention/photos/export",
     "outdated-photos",
@@ -161,7 +161,7 @@ export_outdated_photos = export_of(
 
 
 def _administered(caller: Caller) -> list[str]:
-    require(caller, {Role.ADMIN})
+    require_role(caller, {Role.ADMIN})
     return caller.prefixes({Role.ADMIN})
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import FIELD_ROLES, Caller, Role, in_areas, require
+from server.core.access import FIELD_ROLES, Caller, Role, in_areas, require_role
 from server.core.errors import Problem
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.models.households import Assignment, Caseload, Household
@@ -65,7 +65,7 @@ async def assign(session: AsyncSession, caller: Caller, request: AssignHousehold
     Raise `thing.not_found` when a household or the person is outside the caller's area,
     `caseload.nothing_named` when neither households nor a village are named.
     """
-    require(caller, CASELOAD_ROLES)
+    require_role(caller, CASELOAD_ROLES)
     await _find_holder(session, caller, request.to_staff_id)
     households = await _lock(session, caller, request.household_ids, request.area_code)
     granted = await _grant(session, caller, households, request.to_staff_id, now)
@@ -78,7 +78,7 @@ async def reassign(
     session: AsyncSession, caller: Caller, request: ReassignHouseholds, now: datetime
 ) -> CaseloadChanged:
     """Hand over from one person to another those of the named households that the first person holds."""
-    require(caller, CASELOAD_ROLES)
+    require_role(caller, CASELOAD_ROLES)
     await _find_holder(session, caller, request.to_staff_id)
     households = await _lock_named(session, caller, request)
     revoked = await _revoke(session, caller, households, request.from_staff_id, request.reason, now)
@@ -90,7 +90,7 @@ async def reassign(
 
 async def revoke(session: AsyncSession, caller: Caller, request: RevokeHouseholds, now: datetime) -> CaseloadChanged:
     """Revoke households from a person; only that person's phones lose them, with the reason."""
-    require(caller, CASELOAD_ROLES)
+    require_role(caller, CASELOAD_ROLES)
     households = await _lock_named(session, caller, request)
     revoked = await _revoke(session, caller, households, request.from_staff_id, request.reason, now)
     await _publish(session, revoked, request.reason)

@@ -4,11 +4,13 @@ from litestar import Router, post
 from litestar.params import JSONBody
 
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, Officer, Session, problems
+from server.core.http import BEARER, SIGNED_IN_ERRORS, Officer, Session, error_responses
 from server.households import caseload
 from server.households.caseload import AssignHouseholds, CaseloadChanged, ReassignHouseholds, RevokeHouseholds
 
-_CHANGING = SIGNED | problems("thing.not_found", "caseload.nothing_named", "request.invalid", "server.conflict")
+_CHANGING = SIGNED_IN_ERRORS | error_responses(
+    "thing.not_found", "caseload.nothing_named", "request.invalid", "server.conflict"
+)
 
 
 @post("/caseload/assign", status_code=200, responses=_CHANGING)

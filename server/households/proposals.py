@@ -10,18 +10,28 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.clock import utc_now
 from server.core.errors import Problem
-from server.core.http import BEARER, SIGNED, LongText, Officer, RequestBody, ResponseBody, Session, problems
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    LongText,
+    Officer,
+    RequestBody,
+    ResponseBody,
+    Session,
+    error_responses,
+)
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.versions import keep_first_version, keep_version
-from server.http.exports import export_of, in_words
+from server.http.exports import build_export_route
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.proposals import Proposal
 from server.sync_feed.publish import publish_change
+from server.http.exports import to_text
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 LONGEST_PAGE = 200
@@ -69,13 +79,13 @@ async def list_proposals(
         .order_by(Proposal.id)
         .limit(limit + 1)
     )
-    if (after := read_cursor(cursor, UUID)) is not None:
+    if (after := decode_cursor(cursor, UUID)) is not None:
         rows = rows.where(Proposal.id > after[0])
     found_rows = (await session.execute(rows)).all()
     page = found_rows[:limit]
     members = await _members(session, {household.id for _, household, _ in page})
     lines = [_line(proposal, household, name, members) for proposal, household, name in page]
-    return Page(items=lines, next_cursor=write_cursor([str(page[-1][0].id)]) if len(found_rows) > limit else None)
+    return Page(items=lines, next_cursor=encode_cursor([str(page[-1][0].id)]) if len(found_rows) > limit else None)
 
 
 async def _members(session: AsyncSession, households: set[UUID]) -> dict[UUID, HouseholdMember]:
@@ -121,8 +131,8 @@ async def decide_proposal(
 
     Idempotent; raise `proposal.decided` for another decision and `review.own_visit` for one's own proposal.
     """
-    require(caller, DECIDERS)
-    proposal: Proposal = found(
+    require_role(caller, DECIDERS)
+    proposal: Proposal = require_found(
         await session.scalar(readable(Proposal, caller).where(Proposal.id == proposal_id).with_for_update())
     )
     if proposal.state == decision.outcome and proposal.decided_by == caller.id:
@@ -173,7 +183,7 @@ async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now:
     await publish_change(session, "households", [household.id])
 
 
-@get("/proposals", responses=SIGNED)
+@get("/proposals", responses=SIGNED_IN_ERRORS)
 async def list_household_proposals(
     officer: Officer,
     session: Session,
@@ -184,7 +194,7 @@ async def list_household_proposals(
     return await list_proposals(session, officer, state=decided, cursor=cursor, limit=limit)
 
 
-export_proposals = export_of(
+export_proposals = build_export_route(
     list_household_proposals,
     "/proposals/export",
     "proposals",
@@ -210,14 +220,16 @@ def _change_text(change: Change) -> str:
         "work": "就业",
     }
     whose = f"{change.member} " if change.member else ""
-    return f"{whose}{what[change.what]}：{in_words(change.stands) or '（无）'} → {in_words(change.proposed)}"
+    return f"{whose}{what[change.what]}：{to_text(change.stands) or '（无）'} → {to_text(change.proposed)}"
 
 
 @post(
     "/proposals/{proposal_id:uuid}/decision",
     status_code=204,
-    responses=SIGNED
-    | problems("thing.not_found", "proposal.decided", "review.own_visit", "review.reason_required", "request.invalid"),
+    responses=SIGNED_IN_ERRORS
+    | error_responses(
+        "thing.not_found", "proposal.decided", "review.own_visit", "review.reason_required", "request.invalid"
+    ),
 )
 async def decide_household_proposal(
     proposal_id: FromPath[UUID], data: JSONBody[DecideProposal], officer: Officer, session: Session

@@ -15,7 +15,7 @@ from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
@@ -180,8 +180,8 @@ async def change_household(
     Raise `case.own_relative`, `household.changed` when the version is no longer the last, `household.member_bound`
     when a member who signs in to follow the case would be removed.
     """
-    require(caller, WRITERS)
-    household: Household = found(
+    require_role(caller, WRITERS)
+    household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id).with_for_update())
     )
     await require_no_conflict_of_interest(session, caller, household.id)

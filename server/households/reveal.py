@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -36,8 +36,8 @@ async def reveal(
     session: AsyncSession, encryption: Encryption, caller: Caller, household_id: UUID, request: Reveal
 ) -> Revealed:
     """Decrypt one number. The audit trail records who, which and why, never the number."""
-    require(caller, REVEALERS)
-    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    require_role(caller, REVEALERS)
+    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
     if not caller.covers(household.area_code, REVEALERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(REVEALERS)))
     column, sealed = await _find_sealed(session, household, request)
@@ -52,7 +52,7 @@ async def reveal(
         member_id=str(request.member_id) if request.member_id else None,
         reason=request.reason,
     )
-    return Revealed(value=encryption.open(column, found(sealed)))
+    return Revealed(value=encryption.open(column, require_found(sealed)))
 
 
 async def _find_sealed(session: AsyncSession, household: Household, request: Reveal) -> tuple[str, bytes | None]:

@@ -8,13 +8,13 @@ from litestar.params import FromPath, JSONBody
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
-    FOUND,
+    LOOKUP_ERRORS,
     FieldStaff,
     IfMatch,
     ServicesDep,
     Session,
-    problems,
-    version_of,
+    error_responses,
+    parse_if_match,
 )
 from server.households import detail, register, reveal, versions
 from server.households.detail import HouseholdDetail
@@ -23,12 +23,14 @@ from server.households.reveal import Reveal, Revealed
 from server.households.versions import VersionLine
 
 
-@get("/households/{household_id:uuid}", responses=FOUND)
+@get("/households/{household_id:uuid}", responses=LOOKUP_ERRORS)
 async def open_household(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> HouseholdDetail:
     return await detail.open_household(session, field_staff, household_id)
 
 
-@put("/households/{household_id:uuid}", responses=FOUND | problems("household.changed", *MEMBER_CONFLICTS))
+@put(
+    "/households/{household_id:uuid}", responses=LOOKUP_ERRORS | error_responses("household.changed", *MEMBER_CONFLICTS)
+)
 async def change_household(
     household_id: FromPath[UUID],
     data: JSONBody[ChangeHousehold],
@@ -38,18 +40,18 @@ async def change_household(
     if_match: IfMatch,
 ) -> HouseholdDetail:
     return await register.change_household(
-        session, services.encryption, field_staff, household_id, data, version=version_of(if_match), now=utc_now()
+        session, services.encryption, field_staff, household_id, data, version=parse_if_match(if_match), now=utc_now()
     )
 
 
-@get("/households/{household_id:uuid}/versions", responses=FOUND)
+@get("/households/{household_id:uuid}/versions", responses=LOOKUP_ERRORS)
 async def list_household_versions(
     household_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[VersionLine]:
     return await versions.list_versions(session, field_staff, household_id)
 
 
-@post("/households/{household_id:uuid}/reveal", status_code=200, responses=FOUND)
+@post("/households/{household_id:uuid}/reveal", status_code=200, responses=LOOKUP_ERRORS)
 async def reveal_number(
     household_id: FromPath[UUID],
     data: JSONBody[Reveal],

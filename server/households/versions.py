@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
-from server.core.access import Caller, found, readable
-from server.core.differences import Difference, differences
+from server.core.access import Caller, require_found, readable
+from server.core.differences import Difference, find_differences
 from server.core.http import ResponseBody
 from server.households.detail import last_version, load_detail
 from server.models.cases import (
@@ -26,7 +26,7 @@ class VersionLine(ResponseBody):
     reason: str
     actor_id: UUID | None
     actor_name: str | None
-    differences: list[Difference]
+    find_differences: list[Difference]
 
 
 async def keep_first_version(session: AsyncSession, household: Household, now: datetime) -> None:
@@ -56,7 +56,7 @@ async def keep_version(
 
 async def list_versions(session: AsyncSession, caller: Caller, household_id: UUID) -> list[VersionLine]:
     """List the versions with their changes, newest first."""
-    found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
     rows = await session.execute(
         select(HouseholdVersion, Staff.name)
         .outerjoin(Staff, Staff.id == HouseholdVersion.actor_id)
@@ -66,7 +66,7 @@ async def list_versions(session: AsyncSession, caller: Caller, household_id: UUI
     lines: list[VersionLine] = []
     before: Any = None
     for version, actor_name in rows:
-        changed = [] if before is None else differences(before, version.body)
+        changed = [] if before is None else find_differences(before, version.body)
         lines.append(
             VersionLine(
                 version=version.version,

@@ -16,7 +16,7 @@ from litestar.middleware.compression.gzip_facade import GzipCompression
 from litestar.middleware.compression.middleware import CompressionMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-SHORTEST_BYTES = 1000
+MINIMUM_BYTES = 1000
 ZSTD_LEVEL = 3
 BROTLI_QUALITY = 4
 GZIP_LEVEL = 4
@@ -79,7 +79,7 @@ def accepted_encodings(header: str) -> set[str]:
 def compression_config(*, exclude: str) -> CompressionConfig:
     return CompressionConfig(
         backend="gzip",
-        minimum_size=SHORTEST_BYTES,
+        minimum_size=MINIMUM_BYTES,
         gzip_compress_level=GZIP_LEVEL,
         brotli_quality=BROTLI_QUALITY,
         middleware_class=BestCompression,

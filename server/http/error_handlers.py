@@ -16,7 +16,7 @@ from server.core.errors import (
     preferred_language,
     problem_body,
 )
-from server.core.log import log, place_of
+from server.core.log import log, traceback_lines
 
 # Serialization failures and deadlocks: the work was undone and may be asked for again.
 RETRYABLE_STATES = {"40001", "40P01", "55P03"}
@@ -32,7 +32,7 @@ _BY_STATUS = {
 }
 
 
-def answer_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+def problem_response(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
     body = problem_body(problem, preferred_language(request.headers.get("Accept-Language")), request_id)
     headers = {
@@ -42,8 +42,8 @@ def answer_problem(request: Request[Any, Any, Any], problem: Problem) -> Respons
     return Response(body, status_code=problem.status, media_type=PROBLEM_MEDIA_TYPE, headers=headers)
 
 
-def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    return answer_problem(request, _from_http(request, error))
+def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    return problem_response(request, _from_http(request, error))
 
 
 def _from_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
@@ -71,33 +71,33 @@ def _faults(error: ValidationException) -> list[Fault]:
     ]
 
 
-def answer_database(request: Request[Any, Any, Any], error: DBAPIError | psycopg.Error) -> Response[Any]:
+def handle_database_error(request: Request[Any, Any, Any], error: DBAPIError | psycopg.Error) -> Response[Any]:
     """Errors of SQLAlchemy, of psycopg itself, and of a pool that had no connection in time."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     if isinstance(cause, psycopg.IntegrityError) or state in RETRYABLE_STATES:
-        return answer_problem(request, Problem("server.conflict"))
+        return problem_response(request, Problem("server.conflict"))
     if isinstance(cause, psycopg.OperationalError):
         log.warning("database.unavailable", sqlstate=state)
-        return answer_problem(request, Problem("server.busy", headers={"Retry-After": "5"}))
+        return problem_response(request, Problem("server.busy", headers={"Retry-After": "5"}))
     if isinstance(cause, psycopg.DataError):
-        return answer_beyond(request, error)
-    return answer_unexpected(request, error)
+        return handle_unstorable_value(request, error)
+    return handle_unexpected_error(request, error)
 
 
-def answer_beyond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def handle_unstorable_value(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A value of the right kind that nothing here can hold: a number or day too far, a text with a NUL."""
-    log.warning("request.beyond", error=type(error).__name__, place=place_of(error))
-    return answer_problem(request, Problem("request.invalid"))
+    log.warning("request.beyond", error=type(error).__name__, place=traceback_lines(error))
+    return problem_response(request, Problem("request.invalid"))
 
 
-def answer_too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+def handle_recursion_error(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
     """Lists in lists in lists: no body of ours is nested so deep."""
-    log.warning("request.too_deep", place=place_of(error)[-1:])
-    return answer_problem(request, Problem("request.invalid"))
+    log.warning("request.too_deep", place=traceback_lines(error)[-1:])
+    return problem_response(request, Problem("request.invalid"))
 
 
-async def refuse_nul(request: Request[Any, Any, Any]) -> None:
+async def reject_nul(request: Request[Any, Any, Any]) -> None:
     """Before anything is looked up: no address has a NUL, and PostgreSQL has no text with one.
 
     It awaits nothing, but each plain function that Litestar is given here takes a thread, at every request.
@@ -106,24 +106,24 @@ async def refuse_nul(request: Request[Any, Any, Any]) -> None:
         raise Problem("request.invalid")
 
 
-def answer_store(request: Request[Any, Any, Any], error: StoreError) -> Response[Any]:
+def handle_store_error(request: Request[Any, Any, Any], error: StoreError) -> Response[Any]:
     log.warning("store.unavailable", reason=type(error).__name__)
-    return answer_problem(request, Problem("store.unavailable", headers={"Retry-After": "5"}))
+    return problem_response(request, Problem("store.unavailable", headers={"Retry-After": "5"}))
 
 
-def answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    log.error("request.failed", error=type(error).__name__, place=place_of(error))
+def handle_unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    log.error("request.failed", error=type(error).__name__, place=traceback_lines(error))
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
-    return answer_problem(request, Problem("server.error", request_id=request_id))
+    return problem_response(request, Problem("server.error", request_id=request_id))
 
 
-HANDLERS: dict[Any, Any] = {
-    Problem: answer_problem,
-    HTTPException: answer_http,
-    DBAPIError: answer_database,
-    psycopg.Error: answer_database,
-    OverflowError: answer_beyond,
-    RecursionError: answer_too_deep,
-    StoreError: answer_store,
-    Exception: answer_unexpected,
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    Problem: problem_response,
+    HTTPException: handle_http_exception,
+    DBAPIError: handle_database_error,
+    psycopg.Error: handle_database_error,
+    OverflowError: handle_unstorable_value,
+    RecursionError: handle_recursion_error,
+    StoreError: handle_store_error,
+    Exception: handle_unexpected_error,
 }

@@ -23,29 +23,29 @@ from server import audit
 from server.core.access import Caller
 from server.core.database import Sessions
 from server.core.errors import Problem
-from server.core.http import CallerDep, ServicesDep, Session, problems
+from server.core.http import CallerDep, ServicesDep, Session, error_responses
 from server.core.paging import Page
 from server.core.spreadsheets import (
-    CSV_MARK,
-    FILE_ANSWER,
+    BYTE_ORDER_MARK,
     FILE_HEADERS,
+    FILE_RESPONSE,
+    MAX_XLSX_ROWS,
     MEDIA_TYPES,
-    MOST_XLSX_ROWS,
-    Form,
-    cell,
-    csv_piece,
-    write_book,
+    FileFormat,
+    encode_csv,
+    open_workbook,
+    to_cell,
 )
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 
 # A column's heading, and what of a line stands under it.
 Columns = Mapping[str, Callable[[Any], Any]]
 # One page of a list, or the whole of a list that has no pages.
 Read = Callable[[AsyncSession, str | None], Awaitable[Page[Any] | Sequence[Any]]]
 Row = list[Any]
-As = Annotated[Form, QueryParameter(name="as", description="The form of the file.")]
-LONGEST_PAGE = 200
-ROLE_WORDS = {
+As = Annotated[FileFormat, QueryParameter(name="as", description="The form of the file.")]
+MAX_PAGE_SIZE = 200
+ROLE_LABELS = {
     "caseworker": "村（社区）专干",
     "panelist": "评议小组成员",
     "town_officer": "乡镇民政助理",
@@ -60,7 +60,7 @@ _PAGING = {"cursor", "limit"}
 _UNTOLD = {"q"}
 
 
-def export_of(
+def build_export_route(
     listing: HTTPRouteHandler, path: str, name: str, columns: Columns, *, form: Form = "csv", **fixed: Any
 ) -> HTTPRouteHandler:
     """A route that answers the list of another route as a file named so, asked with the same filters.
@@ -69,7 +69,7 @@ def export_of(
     """
     result = inspect.signature(listing.fn).parameters
     filters = {key: item for key, item in result.items() if key not in _PAGING | set(fixed)}
-    paged = {key: LONGEST_PAGE for key in result if key == "limit"}
+    paged = {key: MAX_PAGE_SIZE for key in result if key == "limit"}
 
     async def export(**given: Any) -> Stream:
         request = {key: given[key] for key in filters} | fixed
@@ -82,7 +82,7 @@ def export_of(
             return page
 
         said = {key: value for key, value in request.items() if isinstance(value, str | int | date | UUID)}
-        return await answer_list(
+        return await stream_list(
             given["services"].sessions,
             given["session"],
             given["caller"],
@@ -106,29 +106,29 @@ def export_of(
     export.__annotations__ = {item.name: item.annotation for item in taken} | {"return": Stream}
     return get(
         path,
-        responses={**(listing.responses or {}), **FILE_ANSWER, **problems("export.too_long")},
+        responses={**(listing.responses or {}), **FILE_RESPONSE, **error_responses("export.too_long")},
         response_headers=FILE_HEADERS,
         description="The same list as a file, by the same filters. Saving one is written to the audit trail.",
     )(export)
 
 
-def yuan(fen: int | None) -> Decimal | None:
+def fen_to_yuan(fen: int | None) -> Decimal | None:
     """Money as a spreadsheet adds it up, exact."""
     return None if fen is None else Decimal(fen).scaleb(-2)
 
 
-def in_words(value: Any) -> str:
+def to_text(value: Any) -> str:
     """What has no columns of its own, on one line."""
     return "" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-async def answer_list(
+async def stream_list(
     sessions: Sessions,
     session: AsyncSession,
     caller: Caller,
     name: str,
     columns: Columns,
-    form: Form,
+    form: FileFormat,
     read: Read,
     request: Mapping[str, str],
 ) -> Stream:
@@ -159,26 +159,26 @@ async def _fill_book(
     while cursor is not None:
         lines, cursor = _page(await read(session, cursor))
         rows += _rows(columns, lines)
-        if len(rows) > MOST_XLSX_ROWS:
-            raise Problem("export.too_long", most=MOST_XLSX_ROWS)
-    return await in_thread(write_book, name, list(columns), rows)
+        if len(rows) > MAX_XLSX_ROWS:
+            raise Problem("export.too_long", most=MAX_XLSX_ROWS)
+    return await run_in_thread(open_workbook, name, list(columns), rows)
 
 
 async def _stream(
     sessions: Sessions, columns: Columns, read: Read, lines: Sequence[Any], cursor: str | None
 ) -> AsyncIterator[bytes]:
-    yield CSV_MARK + csv_piece([list(columns), *_rows(columns, lines)])
+    yield BYTE_ORDER_MARK + encode_csv([list(columns), *_rows(columns, lines)])
     while cursor is not None:
         async with sessions() as session:
             lines, cursor = _page(await read(session, cursor))
-        yield csv_piece(_rows(columns, lines))
+        yield encode_csv(_rows(columns, lines))
 
 
 async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
-        while piece := await in_thread(file.read, _PIECE_BYTES):
+        while piece := await run_in_thread(file.read, _PIECE_BYTES):
             yield piece
 
 
 def _rows(columns: Columns, lines: Sequence[Any]) -> list[Row]:
-    return [[cell(result(line)) for result in columns.values()] for line in lines]
+    return [[to_cell(result(line)) for result in columns.values()] for line in lines]

@@ -25,7 +25,7 @@ _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _TYPES = {".js": "text/javascript", ".webmanifest": "application/manifest+json", ".html": "text/html"}
 
 
-class Built(Struct, frozen=True):
+class BuiltFile(Struct, frozen=True):
     """One file of the build; `encoded` by the name of the content coding."""
 
     content: bytes
@@ -34,7 +34,7 @@ class Built(Struct, frozen=True):
     encoded: Mapping[str, bytes]
 
 
-def build_pages(settings: Settings, folder: Path = WEB) -> list[Any]:
+def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
     """The handlers of the apps. A folder without a build gives handlers that answer 404, as for any unknown address."""
     files = {app: _read(folder / app) for app in APPS}
     headers = _headers(settings)
@@ -67,7 +67,7 @@ def build_pages(settings: Settings, folder: Path = WEB) -> list[Any]:
     return [get_phone_app, get_resident_app, get_desk_app, get_front_door]
 
 
-def _read(folder: Path) -> dict[str, Built]:
+def _read(folder: Path) -> dict[str, BuiltFile]:
     """Every file by its address; a few megabytes that need no disk afterwards."""
     return {
         file.relative_to(folder).as_posix(): _built(folder, file)
@@ -76,14 +76,14 @@ def _read(folder: Path) -> dict[str, Built]:
     }
 
 
-def _built(folder: Path, file: Path) -> Built:
+def _built(folder: Path, file: Path) -> BuiltFile:
     hashed = file.relative_to(folder).parts[0] == "assets"
     guessed = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or MediaType.TEXT
     encoded = {name: twin.read_bytes() for name, end in _ENCODINGS if (twin := Path(f"{file}{end}")).exists()}
-    return Built(file.read_bytes(), guessed, _FOR_GOOD if hashed else _ASK_AGAIN, encoded)
+    return BuiltFile(file.read_bytes(), guessed, _FOR_GOOD if hashed else _ASK_AGAIN, encoded)
 
 
-def _answer(built: Built, headers: Mapping[str, str], request: Request[Any, Any, Any]) -> Response[bytes]:
+def _answer(built: BuiltFile, headers: Mapping[str, str], request: Request[Any, Any, Any]) -> Response[bytes]:
     accepted = {part.partition(";")[0].strip() for part in request.headers.get("Accept-Encoding", "").split(",")}
     encoding = next((name for name in built.encoded if name in accepted), "")
     params = {**headers, "Cache-Control": built.cache, "Vary": "Accept-Encoding"}

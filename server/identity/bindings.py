@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.households.conflicts import require_no_conflict_of_interest
@@ -43,7 +43,7 @@ class BindingLine(ResponseBody):
 async def end_own_bindings(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> None:
     """End all bindings of the resident to the household of a case. Idempotent."""
     own = select(ResidentBinding.household_id).where(ResidentBinding.resident_id == caller.id)
-    case: CaseFile = found(
+    case: CaseFile = require_found(
         await session.scalar(select(CaseFile).where(CaseFile.id == case_id, CaseFile.household_id.in_(own)))
     )
     ended = await session.scalars(
@@ -74,7 +74,7 @@ async def end_binding(
     Raises `case.own_relative` if the household has declared the caller a relative.
     """
     household = await _load_household(session, caller, household_id)
-    binding: ResidentBinding = found(
+    binding: ResidentBinding = require_found(
         await session.scalar(
             select(ResidentBinding)
             .where(ResidentBinding.id == binding_id, ResidentBinding.household_id == household.id)
@@ -92,8 +92,8 @@ async def end_binding(
 
 
 async def _load_household(session: AsyncSession, caller: Caller, household_id: UUID) -> Household:
-    require(caller, END_ROLES)
-    household: Household = found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    require_role(caller, END_ROLES)
+    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
     if not caller.covers(household.area_code, END_ROLES):
         raise Problem("auth.forbidden", roles=", ".join(sorted(END_ROLES)))
     await require_no_conflict_of_interest(session, caller, household.id)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Grant, Role, found
+from server.core.access import Caller, Grant, Role, require_found
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
@@ -226,7 +226,7 @@ async def list_devices(session: AsyncSession, caller: Caller) -> list[DeviceLine
 
 async def end_device(session: AsyncSession, caller: Caller, device_id: UUID, now: datetime, reason: str) -> None:
     """Sign one of the caller's own devices out. Its access token stops working at once."""
-    device = found(await session.scalar(select(Device).where(Device.id == device_id, _is_owned_by(caller))))
+    device = require_found(await session.scalar(select(Device).where(Device.id == device_id, _is_owned_by(caller))))
     if device.ended_at is None:
         device.ended_at, device.end_reason = now, reason
         audit.record(session, caller, "device.ended", "device", device_id, reason=reason)

@@ -7,7 +7,7 @@ from litestar import Request, Response, Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from server.core.access import FIELD_ROLES, Grant, Role, require
+from server.core.access import FIELD_ROLES, Grant, Role, require_role
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
@@ -18,8 +18,8 @@ from server.core.http import (
     ServicesDep,
     Session,
     ShortText,
-    address_of,
-    problems,
+    client_address,
+    error_responses,
 )
 from server.identity import bindings, devices, sign_in
 from server.identity.bindings import BindingLine, EndBinding
@@ -28,12 +28,12 @@ from server.identity.devices import DeviceInfo, DeviceLine, SignedIn
 
 AnyRequest = Request[Any, Any, Any]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
-_SIGN_IN = problems("request.invalid", "auth.sign_in_failed", "request.rate_limited")
-_WECHAT = problems(
+_SIGN_IN = error_responses("request.invalid", "auth.sign_in_failed", "request.rate_limited")
+_WECHAT = error_responses(
     "wechat.code_invalid", "wechat.blocked", "auth.wechat_not_linked", "wechat.too_many", "wechat.unavailable"
 )
-_SIGNED = problems("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended")
-_HOUSEHOLD = _SIGNED | problems("auth.forbidden", "thing.not_found", "case.own_relative")
+_SIGNED = error_responses("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended")
+_HOUSEHOLD = _SIGNED | error_responses("auth.forbidden", "thing.not_found", "case.own_relative")
 
 
 class StaffSignIn(RequestBody):
@@ -85,7 +85,7 @@ async def sign_in_staff(
     data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     signed_in = await sign_in.sign_in_with_password(
-        session, services, data.login, data.password, data.device, address=address_of(request), now=utc_now()
+        session, services, data.login, data.password, data.device, address=client_address(request), now=utc_now()
     )
     return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
@@ -102,10 +102,10 @@ async def sign_in_staff_with_wechat(
     "/staff/link-wechat",
     status_code=204,
     security=BEARER,
-    responses=_WECHAT | _SIGNED | problems("auth.wechat_linked_elsewhere"),
+    responses=_WECHAT | _SIGNED | error_responses("auth.wechat_linked_elsewhere"),
 )
 async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: ServicesDep) -> None:
-    require(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
+    require_role(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
     await sign_in.link_wechat(session, services, caller, data.code, utc_now())
 
 
@@ -121,12 +121,12 @@ async def sign_in_resident(
     "/resident/bind",
     status_code=200,
     security=BEARER,
-    responses=_SIGNED | problems("auth.forbidden", "auth.binding_failed", "request.rate_limited"),
+    responses=_SIGNED | error_responses("auth.forbidden", "auth.binding_failed", "request.rate_limited"),
 )
 async def bind_resident(
     data: JSONBody[Binding], caller: CallerDep, session: Session, services: ServicesDep
 ) -> sign_in.BindingReceipt:
-    require(caller, {Role.RESIDENT})
+    require_role(caller, {Role.RESIDENT})
     return await sign_in.bind_resident(
         session, services, caller, data.id_number, data.application_number, now=utc_now()
     )
@@ -136,18 +136,18 @@ async def bind_resident(
     "/resident/unbind",
     status_code=204,
     security=BEARER,
-    responses=_SIGNED | problems("auth.forbidden", "thing.not_found"),
+    responses=_SIGNED | error_responses("auth.forbidden", "thing.not_found"),
     description="End the caller's own binding to the household of a case. A new binding is needed to see it again.",
 )
 async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session: Session) -> None:
-    require(caller, {Role.RESIDENT})
+    require_role(caller, {Role.RESIDENT})
     await bindings.end_own_bindings(session, caller, data.case_id, utc_now())
 
 
 @post(
     "/refresh",
     status_code=200,
-    responses=problems("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
+    responses=error_responses("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
 )
 async def refresh_tokens(
     data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: ServicesDep
@@ -180,7 +180,7 @@ async def list_devices(caller: CallerDep, session: Session) -> list[DeviceLine]:
     "/devices/{device_id:uuid}",
     status_code=204,
     security=BEARER,
-    responses=_SIGNED | problems("thing.not_found"),
+    responses=_SIGNED | error_responses("thing.not_found"),
 )
 async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Session) -> None:
     await devices.end_device(session, caller, device_id, utc_now(), "ended_by_owner")

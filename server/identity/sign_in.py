@@ -15,7 +15,7 @@ from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.id_numbers import normalise_id
 from server.core.ids import new_id
-from server.core.passwords import password_matches
+from server.core.passwords import verify_password
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
 from server.http.rate_limit import check_failures, count_failure
@@ -39,7 +39,7 @@ async def sign_in_with_password(
     subjects = [f"login:{login.lower()}", f"address:{address}"]
     await check_failures(session, subjects, services.settings.sign_in_attempts, now)
     staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
-    if not password_matches(staff.password_hash if staff else None, password) or staff is None:
+    if not verify_password(staff.password_hash if staff else None, password) or staff is None:
         await count_failure(services.sessions, subjects, now)
         raise Problem("auth.sign_in_failed")
     return await open_device(session, services, staff, intro, now)

@@ -8,12 +8,14 @@ from sqlalchemy import DateTime, ForeignKey, String, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import mapped_column
 
+from server.core.clock import utc_now
 from server.core.ids import new_id
 
 Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
 Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-# The moment of the write: the transaction's own time.
-WrittenAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
+# The moment of the write, by the clock that rules compare it with. A statement written as SQL gives it too: the
+# default in the table, PostgreSQL's own time, is for what nothing compares (tests/test_clock.py lists those).
+WrittenAt = Annotated[datetime, mapped_column(DateTime(timezone=True), default=utc_now, server_default=func.now())]
 OptionalTime = Annotated[datetime | None, mapped_column(DateTime(timezone=True))]
 AreaCode = Annotated[str, mapped_column(String(12), ForeignKey("area.code"), index=True)]
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]

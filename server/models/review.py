@@ -47,8 +47,8 @@ SEVERITIES = ("info", "notice", "warning", "critical")
 OUTCOMES = ("accepted", "returned", "spot_check", "escalated")
 
 
-COUNTY = 6
-WAITS_SINCE = "((entered_at AT TIME ZONE 'UTC') - priority * interval '1 day') AT TIME ZONE 'UTC'"
+COUNTY_CODE_LENGTH = 6
+WAITS_SINCE_SQL = "((entered_at AT TIME ZONE 'UTC') - priority * interval '1 day') AT TIME ZONE 'UTC'"
 
 
 class ReviewItem(Base):
@@ -101,7 +101,7 @@ class ReviewItem(Base):
     priority: Mapped[int]
     entered_at: Mapped[Time]
     # Its place: as if it had come so much earlier. Of two visits the order never changes by waiting alone.
-    waits_since: Mapped[Time] = mapped_column(Computed(WAITS_SINCE, persisted=True))
+    waits_since: Mapped[Time] = mapped_column(Computed(WAITS_SINCE_SQL, persisted=True))
     holder_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     lease_until: Mapped[OptionalTime]
     version: Mapped[int] = mapped_column(default=1)
@@ -155,13 +155,13 @@ class ReviewItem(Base):
         A prefix of more than one county is said by LIKE alone, and nothing is said twice: the planner would
         take two sayings of one thing for two independent ones, and expect no rows.
         """
-        county: ColumnElement[bool] = func.left(cls.area_code, literal_column(str(COUNTY))) == inline_literal(
-            prefix[:COUNTY]
-        )
+        county: ColumnElement[bool] = func.left(
+            cls.area_code, literal_column(str(COUNTY_CODE_LENGTH))
+        ) == inline_literal(prefix[:COUNTY_CODE_LENGTH])
         below = cls.area_code.startswith(inline_literal(prefix))
-        if len(prefix) == COUNTY:
+        if len(prefix) == COUNTY_CODE_LENGTH:
             return county
-        return and_(county, below) if len(prefix) > COUNTY else below
+        return and_(county, below) if len(prefix) > COUNTY_CODE_LENGTH else below
 
 
 class QueueCount(Base):
@@ -377,7 +377,7 @@ def _band(number: int) -> str:
 
 # Two fingerprints that differ in at most 31 bits agree in one of sixteen bands but for a bit, so looking up each
 # band and its neighbours misses none of them (multi-index hashing: Norouzi, Punjani, Fleet, 2012).
-BANDS = tuple(_band(number) for number in range(16))
+FINGERPRINT_BANDS = tuple(_band(number) for number in range(16))
 
 
 class SeenPhoto(Base):
@@ -397,7 +397,7 @@ class SeenPhoto(Base):
                 text(f"({band})"),
                 postgresql_include=["fingerprint", "evidence_id", "part"],
             )
-            for number, band in enumerate(BANDS)
+            for number, band in enumerate(FINGERPRINT_BANDS)
         ),
     )
 

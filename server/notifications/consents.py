@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core.access import Caller
-from server.core.clock import utc_now
+from server.core.clock import today
 from server.core.http import RequestBody, ResponseBody
-from server.core.working_days import day_of
 from server.models.households import Household
 from server.models.notifications import MessageConsent
 from server.models.people import ResidentBinding
@@ -57,7 +56,7 @@ async def _load_template_ids(session: AsyncSession, caller: Caller) -> dict[str,
     """Return the template ids by kind; empty if the person's area sends none."""
     audience = "resident" if caller.is_resident else "staff"
     keys = {f"notice.template.{kind}": kind for kind, notice_kind in KINDS.items() if notice_kind.audience == audience}
-    settings = await load_policy_values(session, await _resolve_area(session, caller), day_of(utc_now()), list(keys))
+    settings = await load_policy_values(session, await _resolve_area(session, caller), today(), list(keys))
     return {kind: settings[key]["templateId"] for key, kind in keys.items() if settings.get(key, {}).get("templateId")}
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -17,7 +17,7 @@ from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.wechat import MessageUnfit, WechatRefused, WechatUnavailable
+from server.core.wechat import MessageInvalid, WechatRefused, WechatUnavailable
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.notifications import MessageConsent, Notice
@@ -139,7 +139,7 @@ async def _deliver(services: Services, message: PreparedMessage) -> SendResult:
         await services.wechat.send_subscribe_message(
             message.openid, message.template_id, message.data, page=message.page
         )
-    except MessageUnfit as unfit:
+    except MessageInvalid as unfit:
         return SendResult("parked", str(unfit), returns_consent=True)
     except WechatRefused as refused:
         if refused.kind == "refused_message":
@@ -176,7 +176,7 @@ async def _record_result(
                 MessageConsent.template_id == message.template_id,
                 MessageConsent.is_left(),
             )
-            .values(void_at=func.now())
+            .values(void_at=now)
         )
     if result.state == "waiting" and notice.tries > len(BACKOFF_MIN):
         result = result._replace(state="parked")

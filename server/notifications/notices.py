@@ -9,9 +9,9 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import DESK_ROLES, Caller, in_areas, readable, require
+from server.core.access import DESK_ROLES, Caller, in_areas, readable, require_role
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.notifications import Notice
 from server.notifications.wording import render_notice
 
@@ -62,10 +62,10 @@ class UnreadCount(ResponseBody):
 async def list_notices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> NoticePage:
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = readable(Notice, caller).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(limit + 1)
-    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
         rows = rows.where(tuple_(Notice.made_at, Notice.id) < after)
     notices = list(await session.scalars(rows))
-    page, next_cursor = cut_page(notices, limit, lambda notice: [notice.made_at.isoformat(), str(notice.id)])
+    page, next_cursor = slice_page(notices, limit, lambda notice: [notice.made_at.isoformat(), str(notice.id)])
     return NoticePage(
         items=[_notice_line(notice) for notice in page],
         next_cursor=next_cursor,
@@ -89,7 +89,7 @@ def _notice_line(notice: Notice) -> NoticeLine:
 
 async def list_failed_messages(session: AsyncSession, caller: Caller) -> list[FailedMessage]:
     """List the latest hundred of the caller's areas, without their recipients."""
-    require(caller, DESK_ROLES)
+    require_role(caller, DESK_ROLES)
     rows = await session.scalars(
         select(Notice)
         .where(in_areas(Notice.area_code, caller, DESK_ROLES), Notice.message.in_(["parked", "unsure"]))

@@ -4,25 +4,25 @@ from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
 
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, CallerDep, Officer, Session
-from server.http.exports import export_of
+from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Officer, Session
+from server.http.exports import build_export_route
 from server.notifications import consents, notices
 from server.notifications.consents import ConsentCount, ReportConsents
 from server.notifications.notices import FailedMessage, NoticePage, ReadNotices, UnreadCount
 
 
 def _build_router(api: str) -> Router:
-    @get("/notices", operation_id=f"list_{api}_notices", responses=SIGNED)
+    @get("/notices", operation_id=f"list_{api}_notices", responses=SIGNED_IN_ERRORS)
     async def list_notices(
         caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
     ) -> NoticePage:
         return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
 
-    @post("/notices/read", operation_id=f"read_{api}_notices", status_code=200, responses=SIGNED)
+    @post("/notices/read", operation_id=f"read_{api}_notices", status_code=200, responses=SIGNED_IN_ERRORS)
     async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> UnreadCount:
         return await notices.mark_notices_read(session, caller, data, utc_now())
 
-    @get("/notices/consents", operation_id=f"list_{api}_consents", responses=SIGNED)
+    @get("/notices/consents", operation_id=f"list_{api}_consents", responses=SIGNED_IN_ERRORS)
     async def list_consents(caller: CallerDep, session: Session) -> list[ConsentCount]:
         return await consents.list_consents(session, caller)
 
@@ -30,7 +30,7 @@ def _build_router(api: str) -> Router:
         "/notices/consents",
         operation_id=f"report_{api}_consents",
         status_code=200,
-        responses=SIGNED,
+        responses=SIGNED_IN_ERRORS,
         description="The results of `wx.requestSubscribeMessage` by template. Each `accept` allows one message.",
     )
     async def report_consents(
@@ -44,14 +44,14 @@ def _build_router(api: str) -> Router:
 
 @get(
     "/messages/parked",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="WeChat messages of the caller's areas that failed or are unsure, with WeChat's code.",
 )
 async def list_parked_messages(officer: Officer, session: Session) -> list[FailedMessage]:
     return await notices.list_failed_messages(session, officer)
 
 
-export_parked_messages = export_of(
+export_parked_messages = build_export_route(
     list_parked_messages,
     "/messages/parked/export",
     "parked-messages",

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, found, readable
+from server.core.access import Caller, require_found, readable
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_place, write_cursor
+from server.core.paging import Page, decode_keyset_cursor, encode_cursor
 from server.models.evidence import Evidence, Photo
 
 PAGE = 50
@@ -37,7 +37,7 @@ async def list_failed(session: AsyncSession, caller: Caller, cursor: str | None)
         .order_by(Photo.parked_at.desc(), Evidence.id.desc())
         .limit(PAGE + 1)
     )
-    place = read_place(cursor, datetime.fromisoformat)
+    place = decode_keyset_cursor(cursor, datetime.fromisoformat)
     if place is not None:
         rows = rows.where(tuple_(Photo.parked_at, Evidence.id) < place)
     page = (await session.execute(rows)).all()
@@ -56,13 +56,13 @@ async def list_failed(session: AsyncSession, caller: Caller, cursor: str | None)
     last = items[-1] if items else None
     return Page(
         items=items,
-        next_cursor=write_cursor([last.parked_at.isoformat(), str(last.evidence_id)]) if more and last else None,
+        next_cursor=encode_cursor([last.parked_at.isoformat(), str(last.evidence_id)]) if more and last else None,
     )
 
 
 async def retry_photo(session: AsyncSession, caller: Caller, evidence_id: UUID) -> None:
     """Have it examined again, with all attempts before it. Raises `thing.not_found` unless it is parked."""
-    evidence: Evidence = found(
+    evidence: Evidence = require_found(
         await session.scalar(
             readable(Evidence, caller)
             .join(Photo, Photo.sha256 == Evidence.sha256)

@@ -21,9 +21,9 @@ from media.crops import Overlap, align, mirror
 from media.keypoints import Floats, Keypoints, find_keypoints
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.models.evidence import Photo
-from server.models.review import BANDS, SEEN_KEYPOINT, SeenPhoto
+from server.models.review import FINGERPRINT_BANDS, SEEN_KEYPOINT, SeenPhoto
 from server.models.visits import Visit
 
 # A mark is looked up under so many keys, each as it is and mirrored: of a picture and its part, cut to nine tenths,
@@ -119,8 +119,10 @@ async def find_by_fingerprint(
     session: AsyncSession, county_code: str, fingerprint: str, most_bits: int
 ) -> list[FingerprintMatch]:
     """Every fingerprint of the county that differs in at most `most_bits`; the nearest ones where they are many."""
-    masks = _masks(most_bits // len(BANDS))
-    bands = {f"band_{number}": _array(_probes(_band(fingerprint, number), masks)) for number in range(len(BANDS))}
+    masks = _masks(most_bits // len(FINGERPRINT_BANDS))
+    bands = {
+        f"band_{number}": _array(_probes(_band(fingerprint, number), masks)) for number in range(len(FINGERPRINT_BANDS))
+    }
     told = {"county": county_code, "fingerprint": fingerprint, "most": most_bits, **bands}
     return [
         FingerprintMatch(evidence_id, part, int(bits))
@@ -132,7 +134,7 @@ async def find_by_keypoints(
     session: AsyncSession, county_code: str, marks: Keypoints, but: Sequence[UUID] = ()
 ) -> list[KeypointMatch]:
     """Those that may show a part of this one, or of which this one may be a part; most marks in common come first."""
-    told = {"county": county_code, "but": _array(but), **await in_thread(_ask_for, marks)}
+    told = {"county": county_code, "but": _array(but), **await run_in_thread(_ask_for, marks)}
     rows = await session.execute(_MARKED, told)
     return [
         KeypointMatch(evidence_id, part, is_mirrored, count, [_places(one) for one in nearest])
@@ -173,7 +175,7 @@ def _in_steps(marks: Keypoints) -> list[list[int]]:
 
 
 def _band(fingerprint: str, number: int) -> int:
-    """As `BANDS` computes it in the database."""
+    """As `FINGERPRINT_BANDS` computes it in the database."""
     half, block = divmod(number, 4)
     if half > 1:
         return int(fingerprint[number * 16 :][:16], 2)
@@ -195,7 +197,7 @@ def _look_up_bands() -> Any:
     """One index-only scan a band. As text, since the planner has to see the very words of each index."""
     seen = "SELECT evidence_id, part, fingerprint FROM seen_photo WHERE county_code = :county"
     scans = " UNION ALL ".join(
-        f"{seen} AND {band} = ANY(CAST(:band_{number} AS integer[]))" for number, band in enumerate(BANDS)
+        f"{seen} AND {band} = ANY(CAST(:band_{number} AS integer[]))" for number, band in enumerate(FINGERPRINT_BANDS)
     )
     return text(
         "SELECT DISTINCT evidence_id, part, bits FROM"  # noqa: S608  no input
@@ -294,7 +296,7 @@ async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, mos
     if own.looked is None:
         return []
     siblings = list(await session.scalars(select(SeenPhoto.evidence_id).where(SeenPhoto.visit_id == own.visit_id)))
-    marked = await find_by_keypoints(session, county_code, await in_thread(own.looked.marks), siblings)
+    marked = await find_by_keypoints(session, county_code, await run_in_thread(own.looked.marks), siblings)
     if not marked:
         return []
     rows = await _seen(
@@ -306,7 +308,7 @@ async def _find_changed(session: AsyncSession, county_code: str, own: _Seen, mos
     pairs = [(one, others[one.evidence_id, one.part]) for one in marked if (one.evidence_id, one.part) in others]
     twins, most = [], int(most_bits * _PART_SHARE)
     for one, other in pairs[:_MOST_LAID]:
-        laid = await in_thread(_lay, own.looked, other.looked, one) if other.looked else None
+        laid = await run_in_thread(_lay, own.looked, other.looked, one) if other.looked else None
         if laid is not None and laid.bits <= most:
             changed = Alteration(round(laid.shown * 100), one.is_mirrored, laid.turned)
             twins.append(NearDuplicate(other.visit_id, other.household_id, laid.bits, most, changed))
@@ -326,7 +328,7 @@ def _lay(own: Picture, other: Picture, marked: KeypointMatch) -> Overlap | None:
 async def store_keypoints(session: AsyncSession, photos: Sequence[tuple[UUID, str]]) -> None:
     """Of these photos and parts, which have none yet."""
     seen = await _seen(session, tuple_(SeenPhoto.evidence_id, SeenPhoto.part).in_(photos))
-    rows = await in_thread(_rows_of, [one for one in seen if one.looked is not None])
+    rows = await run_in_thread(_rows_of, [one for one in seen if one.looked is not None])
     if rows["key"]:
         await session.execute(_REMEMBER, {name: _array(values) for name, values in rows.items()})
 

@@ -107,7 +107,7 @@ async def _waiting(services: Services, *which: ColumnElement[bool]) -> list[Stor
 
 async def _look_at(services: Services, photo: StoredPhoto) -> dict[str, Any]:
     """What there is to note of a photo; its copies are in the store when this returns."""
-    return await services.store.work(lambda store: _look(store, photo, services.settings.max_photo_mb))
+    return await services.store.run_in_thread(lambda store: _look(store, photo, services.settings.max_photo_mb))
 
 
 def _look(store: StoreHandle, photo: StoredPhoto, max_mb: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media.store import original_key
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, found, readable
+from server.core.access import Caller, require_found, readable
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
@@ -74,11 +74,11 @@ async def find_expected(services: Services, caller: Caller, evidence_id: UUID) -
     """The caller's own announced photo: a resident's is of a paper. Raises `thing.not_found`."""
     if not caller.is_resident:
         rows = await services.autocommit.run(OWN_EXPECTED_PHOTO, {"id": evidence_id, "caller": caller.id})
-        return ExpectedPhoto._make(found(rows[0] if rows else None))
+        return ExpectedPhoto._make(require_found(rows[0] if rows else None))
     columns = (PaperPhoto.id, PaperPhoto.sha256, PaperPhoto.size_bytes, PaperPhoto.state)
     wanted = readable(PaperPhoto, caller).where(PaperPhoto.id == evidence_id).with_only_columns(*columns)
     async with open_autocommit(services.sessions) as session:
-        return ExpectedPhoto._make(found((await session.execute(wanted)).one_or_none()))
+        return ExpectedPhoto._make(require_found((await session.execute(wanted)).one_or_none()))
 
 
 # Only its author sends a photo: narrower than who may read it.

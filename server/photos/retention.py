@@ -18,7 +18,7 @@ from media.store import original_key, rendition_prefix
 from server import audit
 from server.core.database import Sessions, open_session
 from server.core.http import ResponseBody
-from server.core.paging import Page, cut_page, read_cursor
+from server.core.paging import Page, decode_cursor, slice_page
 from server.core.services import Services
 from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo, PhotoTombstone
@@ -94,8 +94,8 @@ async def list_outdated(
     session: AsyncSession, now: datetime, areas: Sequence[str], cursor: str | None
 ) -> Page[OutdatedPhoto]:
     """What `preview` counts, one by one, by the hash."""
-    rows = await _page(session, now, areas, read_cursor(cursor, str, str) or _START, PAGE + 1)
-    page, next_cursor = cut_page(rows, PAGE, lambda one: [one.shelf, one.sha256])
+    rows = await _page(session, now, areas, decode_cursor(cursor, str, str) or _START, PAGE + 1)
+    page, next_cursor = slice_page(rows, PAGE, lambda one: [one.shelf, one.sha256])
     items = [
         OutdatedPhoto(
             shelf=one.shelf,
@@ -258,7 +258,8 @@ household_end AS (
     since + make_interval(days => r.days) AS ends_at
   FROM claim LEFT JOIN LATERAL (
     SELECT (value #>> '{}')::integer AS days, source FROM area_rule
-    WHERE key = claim.rule AND starts_with(claim.area_code, area_rule.area_code) AND effective_from <= :now
+    WHERE key = claim.rule AND starts_with(claim.area_code, area_rule.area_code)
+      AND effective_from <= (:now AT TIME ZONE 'Asia/Shanghai')::date
     ORDER BY length(area_rule.area_code) DESC, effective_from DESC LIMIT 1) r ON true
   WHERE {which}
 ), gone AS (

@@ -81,7 +81,7 @@ WITH expected AS (
     UPDATE upload SET state = 'done', lease = NULL, lease_until = NULL, received_bytes = size_bytes
     WHERE id = %(upload)s AND EXISTS (SELECT FROM moved) RETURNING id, way
 ), {_RECEIVE_NEW_FEED}, {_RECEIVE_NEW_AUDIT}, to_defer AS (
-    SELECT '{EXAMINE_VISIT}' AS task, 'photos:' || visit_id AS turn, jsonb_build_object('visit_id', visit_id) AS args
+    SELECT '{PROCESS_VISIT_PHOTOS}' AS task, 'photos:' || visit_id AS turn, jsonb_build_object('visit_id', visit_id) AS args
     FROM moved
     UNION ALL
     SELECT '{CLEAR_SPOOL}', 'spool:' || id, jsonb_build_object('upload_id', id)

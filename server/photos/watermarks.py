@@ -17,7 +17,7 @@ from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.core.tokens import receipt_short_code
 from server.models.areas import Area
 from server.models.cases import CaseFile
@@ -47,7 +47,7 @@ async def draw_watermark(services: Services, claim_id: UUID) -> None:
             return
         lines = [_say_when(claim.captured_at), *await _say_of_visit(session, visit)]
         large = await services.store.read(rendition_key(claim.sha256, "1280"))
-        marked = await in_thread(watermark, large, lines)
+        marked = await run_in_thread(watermark, large, lines)
         await services.store.put(watermarked_key(claim.sha256, claim_id), marked, len(marked), _JPEG)
         claim.watermark_receipt, claim.watermark_sha256 = code, hashlib.sha256(marked).hexdigest()
 

@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, CallerDep, Session, problems
+from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Session, error_responses
 from server.core.working_days import day_of
-from server.http.exports import export_of, in_words
+from server.http.exports import build_export_route, to_text
 from server.policy import settings
 from server.policy.settings import AREA_CODE_PATTERN, PolicySettingLine, PolicySettingSchema, WritePolicySetting
 
@@ -21,7 +21,7 @@ KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="The
 Findings = NamedDependency[frozenset[str]]
 
 
-@get("/rules", responses=SIGNED)
+@get("/rules", responses=SIGNED_IN_ERRORS)
 async def list_rules(
     caller: CallerDep, session: Session, area: Area = "", on: Day = None, prefix: KeyPrefix = None
 ) -> list[PolicySettingLine]:
@@ -29,13 +29,13 @@ async def list_rules(
     return await settings.list_effective_settings(session, caller, area, day, prefix)
 
 
-export_rules = export_of(
+export_rules = build_export_route(
     list_rules,
     "/rules/export",
     "rules",
     {
         "设置": lambda setting: setting.key,
-        "值": lambda setting: in_words(setting.value),
+        "值": lambda setting: to_text(setting.value),
         "适用地区": lambda setting: setting.area_name or "全国",
         "行政区划代码": lambda setting: setting.area_code,
         "生效日期": lambda setting: setting.effective_from,
@@ -46,19 +46,19 @@ export_rules = export_of(
 )
 
 
-@get("/rules/kinds", responses=SIGNED)
+@get("/rules/kinds", responses=SIGNED_IN_ERRORS)
 async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[PolicySettingSchema]:
     return settings.list_setting_schemas(caller, finding_codes)
 
 
-@get("/rules/{key:str}/history", responses=SIGNED)
+@get("/rules/{key:str}/history", responses=SIGNED_IN_ERRORS)
 async def list_rule_history(
     key: FromPath[str], caller: CallerDep, session: Session, area: Area = ""
 ) -> list[PolicySettingLine]:
     return await settings.list_setting_history(session, caller, area, key)
 
 
-@post("/rules", responses=SIGNED | problems("thing.not_found", "rule.unknown", "rule.written"))
+@post("/rules", responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "rule.unknown", "rule.written"))
 async def write_rule(
     data: JSONBody[WritePolicySetting], caller: CallerDep, session: Session, finding_codes: Findings
 ) -> PolicySettingLine:

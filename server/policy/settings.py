@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import DESK_ROLES, Caller, Role, require
+from server.core.access import DESK_ROLES, Caller, Role, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
@@ -85,7 +85,7 @@ async def list_setting_history(
 
 
 def _require_read_access(caller: Caller, area_code: str) -> None:
-    require(caller, READ_ROLES)
+    require_role(caller, READ_ROLES)
     if not caller.covers(area_code, READ_ROLES):
         raise Problem("auth.forbidden", roles=", ".join(sorted(READ_ROLES)))
 
@@ -180,6 +180,6 @@ async def _record_change(session: AsyncSession, caller: Caller, data: WritePolic
 
 def list_setting_schemas(caller: Caller, finding_codes: Collection[str]) -> list[PolicySettingSchema]:
     """List the schema of each setting, including the severity of every finding."""
-    require(caller, READ_ROLES)
+    require_role(caller, READ_ROLES)
     keys = sorted({*SETTING_TYPES, *(f"finding.{code}" for code in finding_codes)})
     return [PolicySettingSchema(key=key, form=build_json_schema(find_setting_type(key, finding_codes))) for key in keys]

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.http import ResponseBody
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases
@@ -68,13 +68,13 @@ class PostingDetail(ResponseBody):
 
 
 async def open_posting(session: AsyncSession, caller: Caller, posting_id: UUID) -> PostingDetail:
-    require(caller, DETAIL_ROLES)
+    require_role(caller, DETAIL_ROLES)
     return await load_posting_detail(session, await load_posting(session, caller, posting_id, lock=False))
 
 
 async def load_posting(session: AsyncSession, caller: Caller, posting_id: UUID, *, lock: bool = True) -> Posting:
     rows = readable(Posting, caller).where(Posting.id == posting_id)
-    posting: Posting = found(await session.scalar(rows.with_for_update() if lock else rows))
+    posting: Posting = require_found(await session.scalar(rows.with_for_update() if lock else rows))
     return posting
 
 

@@ -15,14 +15,14 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.database import advisory_lock
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
-from server.core.money import plain_yuan
-from server.core.paging import Page, cut_page, read_cursor
-from server.core.pdf import Poster, draw_qr, print_poster, say_date
+from server.core.money import format_yuan
+from server.core.paging import Page, decode_cursor, slice_page
+from server.core.pdf import Poster, format_date_zh, render_poster, render_qr_svg
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseFile
@@ -71,7 +71,7 @@ class PublicDisclosure(ResponseBody):
 
 async def open_disclosure(session: AsyncSession, caller: Caller, area_code: str) -> DisclosureDetail:
     """Return the village's standing list, created on demand. Raises `auth.forbidden` outside the caller's areas."""
-    require(caller, MANAGE_ROLES)
+    require_role(caller, MANAGE_ROLES)
     if not caller.covers(area_code, MANAGE_ROLES):
         raise Problem("auth.forbidden", roles=", ".join(sorted(MANAGE_ROLES)))
     if await session.get(Area, area_code) is None:
@@ -97,8 +97,8 @@ async def renew_disclosure(
     session: AsyncSession, caller: Caller, disclosure_id: UUID, now: datetime
 ) -> DisclosureDetail:
     """Replace the address; the old one stops working at once. For an ended list, return the current one."""
-    require(caller, MANAGE_ROLES)
-    disclosure: Disclosure = found(
+    require_role(caller, MANAGE_ROLES)
+    disclosure: Disclosure = require_found(
         await session.scalar(readable(Disclosure, caller).where(Disclosure.id == disclosure_id).with_for_update())
     )
     if disclosure.ended_at is None:
@@ -111,14 +111,14 @@ async def list_disclosures(
     session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int
 ) -> Page[DisclosureDetail]:
     """List the open lists of the caller's areas by area. Two queries for any page."""
-    require(caller, _READ_ROLES)
+    require_role(caller, _READ_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = readable(Disclosure, caller).where(Disclosure.ended_at.is_(None)).order_by(Disclosure.area_code)
     # A village has one open list, so the area code is a unique sort key.
-    if (after := read_cursor(cursor, str)) is not None:
+    if (after := decode_cursor(cursor, str)) is not None:
         rows = rows.where(Disclosure.area_code > after[0])
     disclosures = list(await session.scalars(rows.limit(limit + 1)))
-    page, next_cursor = cut_page(disclosures, limit, lambda disclosure: [disclosure.area_code])
+    page, next_cursor = slice_page(disclosures, limit, lambda disclosure: [disclosure.area_code])
     return Page(items=await _build_details(session, page), next_cursor=next_cursor)
 
 
@@ -163,8 +163,8 @@ async def print_disclosure(
     session: AsyncSession, caller: Caller, disclosure_id: UUID, base_url: str, now: datetime
 ) -> bytes:
     """Print today's list as a poster with the QR code of its page."""
-    require(caller, _READ_ROLES)
-    disclosure: Disclosure = found(
+    require_role(caller, _READ_ROLES)
+    disclosure: Disclosure = require_found(
         await session.scalar(
             readable(Disclosure, caller).where(Disclosure.id == disclosure_id, Disclosure.ended_at.is_(None))
         )
@@ -172,18 +172,18 @@ async def print_disclosure(
     content = await read_disclosure(session, disclosure.key, now)
     town = await session.get(Area, disclosure.area_code[:9])
     audit.record(session, caller, "disclosure.printed", "disclosure", disclosure.id, area_code=disclosure.area_code)
-    today = say_date(content.as_of)
-    return await print_poster(
+    today = format_date_zh(content.as_of)
+    return await render_poster(
         Poster(
             title="最低生活保障对象长期公示",
             subtitle=content.area_name,
             intro=f"截至{today}，以下家庭正在享受最低生活保障，现予公示。",
             rows=[
-                [str(position), household.name, str(household.members), plain_yuan(household.amount_fen)]
+                [str(position), household.name, str(household.members), format_yuan(household.amount_fen)]
                 for position, household in enumerate(content.households, start=1)
             ],
             objections="对名单有疑问或要反映情况的，请扫码，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
-            qr=draw_qr(f"{base_url.rstrip('/')}/l/{disclosure.key}"),
+            qr=render_qr_svg(f"{base_url.rstrip('/')}/l/{disclosure.key}"),
             office=f"{town.name if town else ''}人民政府（办事处）",
             date=today,
             amount_heading="保障金额（元/月）",

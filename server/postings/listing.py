@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, require
+from server.core.access import Caller, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.areas import Area
 from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
 from server.postings.detail import DETAIL_ROLES
@@ -37,18 +37,18 @@ async def list_postings(
     session: AsyncSession, caller: Caller, *, state: str | None, area: str | None, cursor: str | None, limit: int
 ) -> Page[PostingLine]:
     """List the postings of the caller's areas, newest first. One query for any page."""
-    require(caller, DETAIL_ROLES)
+    require_role(caller, DETAIL_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = _select_with_counts().where(Posting.in_scope(caller)).limit(limit + 1)
     if state is not None:
         rows = rows.where(Posting.state == state)
     if area is not None:
         rows = rows.where(Posting.area_code.startswith(area, autoescape=True))
-    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
         at, last = after
         rows = rows.where(or_(Posting.made_at < at, and_(Posting.made_at == at, Posting.id < last)))
     found_rows = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(found_rows, limit, lambda row: [row[0].made_at.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(found_rows, limit, lambda row: [row[0].made_at.isoformat(), str(row[0].id)])
     return Page(items=[_posting_line(*row) for row in page], next_cursor=next_cursor)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, Role, found, in_areas, require
+from server.core.access import Caller, Role, require_found, in_areas, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
@@ -133,7 +133,7 @@ async def answer_objection(
     objection left, it returns to its posting, or advances if the posting has ended.
     """
     rows = _select_answerable(caller, objection_id).with_for_update(of=[Objection, Posting])
-    objection, entry, posting = found((await session.execute(rows)).first())
+    objection, entry, posting = require_found((await session.execute(rows)).first())
     if objection.answered_at is not None:
         if (objection.outcome, objection.answer) != (data.outcome, data.answer):
             raise Problem("objection.answered")
@@ -169,9 +169,9 @@ async def reveal_contact(
 
     Raises `case.own_relative`: a relative of the household must not learn who objected.
     """
-    objection, _, posting = found((await session.execute(_select_answerable(caller, objection_id))).first())
+    objection, _, posting = require_found((await session.execute(_select_answerable(caller, objection_id))).first())
     await require_no_conflict_of_interest_in_cases(session, caller, [objection.case_id])
-    sealed: bytes = found(objection.contact_sealed)
+    sealed: bytes = require_found(objection.contact_sealed)
     await count_attempt(services.sessions, [f"objection-contact:{caller.id}"], _MAX_ATTEMPTS, now)
     audit.record(
         session, caller, "objection.contact_revealed", "objection", objection.id, area_code=posting.area_code,
@@ -182,7 +182,7 @@ async def reveal_contact(
 
 def _select_answerable(caller: Caller, objection_id: UUID) -> Select[Objection, PostingEntry, Posting]:
     """Select an objection in the areas where the caller may answer. Raises `auth.forbidden` without the role."""
-    require(caller, ANSWER_ROLES)
+    require_role(caller, ANSWER_ROLES)
     return (
         select(Objection, PostingEntry, Posting)
         .join(PostingEntry, PostingEntry.id == Objection.entry_id)

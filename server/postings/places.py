@@ -12,13 +12,13 @@ from media.refusals import PhotoRefused
 from media.store import original_key, rendition_key
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, found, require
+from server.core.access import Caller, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
 from server.core.location import Fix
 from server.core.services import Services
-from server.core.threads import in_thread
+from server.core.threads import run_in_thread
 from server.models.evidence import Photo
 from server.models.postings import PostingPlace
 from server.postings.detail import (
@@ -48,12 +48,12 @@ async def add_place(
 
     Raises `posting.ended`, `case.own_relative` if an entry is a relative's, and the `photo.*` codes.
     """
-    require(caller, DISPLAY_ROLES)
+    require_role(caller, DISPLAY_ROLES)
     posting = await load_posting(session, caller, posting_id)
     if posting.state == "ended":
         raise Problem("posting.ended")
     await require_no_relatives_listed(session, caller, posting)
-    sha256, media_type = await in_thread(_check_photo, photo)
+    sha256, media_type = await run_in_thread(_check_photo, photo)
     await services.store.put(original_key(sha256), photo, len(photo), media_type)
     await _store_photo(session, sha256, len(photo))
     row = insert(PostingPlace).values(
@@ -92,9 +92,9 @@ async def create_place_link(
     session: AsyncSession, services: Services, caller: Caller, posting_id: UUID, place_id: UUID, now: datetime
 ) -> PlaceLink:
     """Return a short-lived link to the photo of a place. The access is written to the audit log."""
-    require(caller, DETAIL_ROLES)
+    require_role(caller, DETAIL_ROLES)
     posting = await load_posting(session, caller, posting_id, lock=False)
-    place: PostingPlace = found(
+    place: PostingPlace = require_found(
         await session.scalar(
             select(PostingPlace).where(PostingPlace.id == place_id, PostingPlace.posting_id == posting.id)
         )

@@ -6,9 +6,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, found, readable, require
-from server.core.money import plain_yuan
-from server.core.pdf import Poster, draw_qr, print_poster, say_date
+from server.core.access import Caller, require_found, readable, require_role
+from server.core.money import format_yuan
+from server.core.pdf import Poster, format_date_zh, render_poster, render_qr_svg
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseFile
@@ -19,8 +19,8 @@ from server.postings.public import select_visible_entries
 
 async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID, base_url: str) -> bytes:
     """Print the poster, also of a draft: the list must be posted before the posting can start."""
-    require(caller, DISPLAY_ROLES)
-    posting: Posting = found(await session.scalar(readable(Posting, caller).where(Posting.id == posting_id)))
+    require_role(caller, DISPLAY_ROLES)
+    posting: Posting = require_found(await session.scalar(readable(Posting, caller).where(Posting.id == posting_id)))
     entries = await session.scalars(_select_printed_entries(posting).order_by(PostingEntry.position))
     names = dict(
         (
@@ -31,18 +31,19 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
     )
     made = posting.starts_on or day_of(posting.made_at)
     audit.record(session, caller, "posting.printed", "posting", posting.id, area_code=posting.area_code)
-    return await print_poster(
+    return await render_poster(
         Poster(
             title="最低生活保障审核公示",
             subtitle=f"{names.get(posting.area_code, '')} 第{posting.round}轮",
             intro=_render_intro(posting),
             rows=[
-                [str(entry.position), entry.name, str(entry.members), plain_yuan(entry.amount_fen)] for entry in entries
+                [str(entry.position), entry.name, str(entry.members), format_yuan(entry.amount_fen)]
+                for entry in entries
             ],
             objections="对公示内容有异议的，请在公示期内扫码提出，或向乡镇（街道）反映。可以匿名，凭编号和查询码查看答复。",
-            qr=draw_qr(f"{base_url.rstrip('/')}/p/{posting.key}"),
+            qr=render_qr_svg(f"{base_url.rstrip('/')}/p/{posting.key}"),
             office=f"{names.get(posting.area_code[:9], '')}人民政府（办事处）",
-            date=say_date(made),
+            date=format_date_zh(made),
         )
     )
 
@@ -63,4 +64,4 @@ def _render_intro(posting: Posting) -> str:
     if posting.starts_on is None or posting.ends_on is None:
         return "以下家庭经初审拟纳入最低生活保障，现予公示。"
     start, end = posting.starts_on, posting.ends_on
-    return f"以下家庭经初审拟纳入最低生活保障，现予公示。公示期：{say_date(start)}至{say_date(end)}。"
+    return f"以下家庭经初审拟纳入最低生活保障，现予公示。公示期：{format_date_zh(start)}至{format_date_zh(end)}。"

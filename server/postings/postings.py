@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, Role, readable, require
+from server.core.access import Caller, Role, readable, require_role
 from server.core.clock import utc_now
 from server.core.database import advisory_lock, open_session
 from server.core.errors import Problem
@@ -50,7 +50,7 @@ async def create_posting(session: AsyncSession, caller: Caller, data: CreatePost
 
     Raises `posting.not_now` if no case waits, and `case.own_relative` if an entry would be a relative's.
     """
-    require(caller, DRAFT_ROLES)
+    require_role(caller, DRAFT_ROLES)
     if not caller.covers(data.area_code, DRAFT_ROLES):
         raise Problem("auth.forbidden", roles=", ".join(sorted(DRAFT_ROLES)))
     await advisory_lock(session, f"posting:{data.area_code}")
@@ -116,7 +116,7 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
 
     Raises `posting.places_missing`, `posting.ended`, and `case.own_relative` if an entry is a relative's.
     """
-    require(caller, DRAFT_ROLES)
+    require_role(caller, DRAFT_ROLES)
     posting = await load_posting(session, caller, posting_id)
     if posting.state == "ended":
         raise Problem("posting.ended")

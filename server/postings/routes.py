@@ -12,10 +12,20 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
 from media.refusals import CODES
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
-from server.core.http import BEARER, FOUND, SIGNED, AreaFilter, FieldStaff, ServicesDep, Session, address_of, problems
+from server.core.http import (
+    BEARER,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    FieldStaff,
+    ServicesDep,
+    Session,
+    client_address,
+    error_responses,
+)
 from server.core.paging import Page
 from server.core.pdf import PDF
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 from server.postings import detail, disclosures, listing, objections, places, poster, postings, public
 from server.postings.detail import PostingDetail
 from server.postings.disclosures import DisclosureDetail, OpenDisclosure, PublicDisclosure
@@ -33,7 +43,7 @@ from server.postings.places import AddPlace, PlaceLink
 from server.postings.postings import CreatePosting
 from server.postings.public import NOT_INDEXED, PublicPosting
 
-_PUBLIC = problems("thing.not_found", "request.rate_limited")
+_PUBLIC = error_responses("thing.not_found", "request.rate_limited")
 
 
 @dataclass
@@ -44,12 +54,12 @@ class PlaceForm:
     file: UploadFile
 
 
-@post("/postings", responses=FOUND | problems("posting.not_now", "case.own_relative"))
+@post("/postings", responses=LOOKUP_ERRORS | error_responses("posting.not_now", "case.own_relative"))
 async def make_posting(data: JSONBody[CreatePosting], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await postings.create_posting(session, field_staff, data)
 
 
-@get("/postings", responses=SIGNED)
+@get("/postings", responses=SIGNED_IN_ERRORS)
 async def list_postings(
     field_staff: FieldStaff,
     session: Session,
@@ -62,7 +72,7 @@ async def list_postings(
 
 
 # The file has no page address: the address is for the people who post the list.
-export_postings = export_of(
+export_postings = build_export_route(
     list_postings,
     "/postings/export",
     "postings",
@@ -80,14 +90,15 @@ export_postings = export_of(
 )
 
 
-@get("/postings/{posting_id:uuid}", responses=FOUND)
+@get("/postings/{posting_id:uuid}", responses=LOOKUP_ERRORS)
 async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await detail.open_posting(session, field_staff, posting_id)
 
 
 @post(
     "/postings/{posting_id:uuid}/places",
-    responses=FOUND | problems("posting.ended", "case.own_relative", "store.unavailable", *sorted(CODES)),
+    responses=LOOKUP_ERRORS
+    | error_responses("posting.ended", "case.own_relative", "store.unavailable", *sorted(CODES)),
 )
 async def hang_up_posting(
     posting_id: FromPath[UUID],
@@ -105,7 +116,7 @@ async def hang_up_posting(
 
 @get(
     "/postings/{posting_id:uuid}/places/{place_id:uuid}/link",
-    responses=FOUND,
+    responses=LOOKUP_ERRORS,
     description="A short-lived link to the photo of one place. The access is logged.",
 )
 async def link_posting_place(
@@ -118,7 +129,7 @@ async def link_posting_place(
     return await places.create_place_link(session, services, field_staff, posting_id, place_id, utc_now())
 
 
-@get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=FOUND)
+@get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=LOOKUP_ERRORS)
 async def print_posting(
     posting_id: FromPath[UUID], field_staff: FieldStaff, request: Request[Any, Any, Any], session: Session
 ) -> bytes:
@@ -128,7 +139,7 @@ async def print_posting(
 @post(
     "/postings/{posting_id:uuid}/start",
     status_code=200,
-    responses=FOUND | problems("posting.places_missing", "posting.ended", "case.own_relative"),
+    responses=LOOKUP_ERRORS | error_responses("posting.places_missing", "posting.ended", "case.own_relative"),
 )
 async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await postings.start_posting(session, field_staff, posting_id, utc_now())
@@ -137,7 +148,7 @@ async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, ses
 @post(
     "/objections/{objection_id:uuid}/answer",
     status_code=204,
-    responses=FOUND | problems("objection.answered", "case.own_relative"),
+    responses=LOOKUP_ERRORS | error_responses("objection.answered", "case.own_relative"),
 )
 async def answer_objection(
     objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], field_staff: FieldStaff, session: Session
@@ -148,7 +159,7 @@ async def answer_objection(
 @post(
     "/objections/{objection_id:uuid}/reveal",
     status_code=200,
-    responses=FOUND | problems("case.own_relative", "request.rate_limited"),
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "request.rate_limited"),
     description="The contact that the author left. The reader and the reason are logged.",
 )
 async def reveal_contact(
@@ -161,21 +172,23 @@ async def reveal_contact(
     return await objections.reveal_contact(session, services, field_staff, objection_id, data, utc_now())
 
 
-@post("/disclosures", responses=SIGNED, description="The standing list of a village, created if there is none.")
+@post(
+    "/disclosures", responses=SIGNED_IN_ERRORS, description="The standing list of a village, created if there is none."
+)
 async def open_disclosure(
     data: JSONBody[OpenDisclosure], field_staff: FieldStaff, session: Session
 ) -> DisclosureDetail:
     return await disclosures.open_disclosure(session, field_staff, data.area_code)
 
 
-@get("/disclosures", responses=SIGNED)
+@get("/disclosures", responses=SIGNED_IN_ERRORS)
 async def list_disclosures(
     field_staff: FieldStaff, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
 ) -> Page[DisclosureDetail]:
     return await disclosures.list_disclosures(session, field_staff, cursor=cursor, limit=limit)
 
 
-export_disclosures = export_of(
+export_disclosures = build_export_route(
     list_disclosures,
     "/disclosures/export",
     "disclosures",
@@ -191,7 +204,7 @@ export_disclosures = export_of(
 @post(
     "/disclosures/{disclosure_id:uuid}/renew",
     status_code=200,
-    responses=FOUND,
+    responses=LOOKUP_ERRORS,
     description="Replace the address; the old one stops working at once.",
 )
 async def renew_disclosure(
@@ -200,14 +213,14 @@ async def renew_disclosure(
     return await disclosures.renew_disclosure(session, field_staff, disclosure_id, utc_now())
 
 
-@get("/disclosures/{disclosure_id:uuid}/poster", media_type=PDF, responses=FOUND)
+@get("/disclosures/{disclosure_id:uuid}/poster", media_type=PDF, responses=LOOKUP_ERRORS)
 async def print_disclosure(
     disclosure_id: FromPath[UUID], field_staff: FieldStaff, request: Request[Any, Any, Any], session: Session
 ) -> bytes:
     return await disclosures.print_disclosure(session, field_staff, disclosure_id, str(request.base_url), utc_now())
 
 
-@get("/disclosures/{key:str}", responses=problems("thing.not_found"))
+@get("/disclosures/{key:str}", responses=error_responses("thing.not_found"))
 async def read_disclosure(key: FromPath[str], session: Session) -> Response[PublicDisclosure]:
     return Response(await disclosures.read_disclosure(session, key, utc_now()), headers=NOT_INDEXED)
 
@@ -225,14 +238,16 @@ async def object_to_posting(
     session: Session,
     services: ServicesDep,
 ) -> ObjectionReceipt:
-    return await objections.submit_objection(session, services, key, data, address=address_of(request), now=utc_now())
+    return await objections.submit_objection(
+        session, services, key, data, address=client_address(request), now=utc_now()
+    )
 
 
 @post("/objections/look-up", status_code=200, responses=_PUBLIC)
 async def follow_objection(
     data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ObjectionStatus:
-    return await objections.look_up_objection(session, services, data, address=address_of(request), now=utc_now())
+    return await objections.look_up_objection(session, services, data, address=client_address(request), now=utc_now())
 
 
 desk_router = Router(

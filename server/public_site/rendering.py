@@ -4,8 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.core.money import plain_yuan
-from server.core.pdf import say_date
+from server.core.money import format_yuan
+from server.core.pdf import format_date_zh
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,5 +29,5 @@ def _load_environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"yuan": plain_yuan, "date": say_date}
+    environment.filters |= {"yuan": format_yuan, "date": format_date_zh}
     return environment

@@ -15,7 +15,7 @@ from msgspec import Struct
 from server.complaints import public_status, submission
 from server.core.clock import utc_now
 from server.core.errors import Problem, problem_body
-from server.core.http import ServicesDep, Session, address_of
+from server.core.http import ServicesDep, Session, client_address
 from server.postings import disclosures, objections, public
 from server.postings.public import NOT_INDEXED
 from server.public_site.rendering import render_page
@@ -51,7 +51,7 @@ async def object_on_page(
 ) -> Response[bytes]:
     data = await _read_form(request, objections.SubmitObjection)
     receipt = await objections.submit_objection(
-        session, services, key, data, address=address_of(request), now=utc_now()
+        session, services, key, data, address=client_address(request), now=utc_now()
     )
     return _html("receipt.html", title="异议已收到", receipt=receipt, look_up_path=_OBJECTION_ANSWERS)
 
@@ -70,7 +70,7 @@ async def report_on_page(
     disclosure = await disclosures.read_disclosure(session, key, utc_now())
     data = await _read_form(request, submission.PublicComplaint, areaCode=disclosure.area_code)
     receipt = await submission.submit_public_complaint(
-        session, services, data, address=address_of(request), now=utc_now()
+        session, services, data, address=client_address(request), now=utc_now()
     )
     return _html("receipt.html", title="已收到您的反映", receipt=receipt, look_up_path=_COMPLAINT_ANSWERS)
 
@@ -79,7 +79,7 @@ async def report_on_page(
 async def show_answer(
     what: FromPath[str], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[bytes]:
-    address, now = address_of(request), utc_now()
+    address, now = client_address(request), utc_now()
     if what == "objection":
         objection = await objections.look_up_objection(
             session, services, await _read_form(request, objections.LookUpObjection), address=address, now=now

@@ -5,14 +5,18 @@ from typing import Literal
 from litestar import Router, get
 from litestar.params import FromQuery
 
-from server.core.http import BEARER, SIGNED, FieldStaff, Session
+from server.core.http import BEARER, SIGNED_IN_ERRORS, FieldStaff, Session
 from server.core.paging import Page
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 from server.residents import feedback
 from server.residents.feedback import FeedbackLine
 
 
-@get("/household-words", responses=SIGNED, description="List residents' feedback on the records of their visits.")
+@get(
+    "/household-words",
+    responses=SIGNED_IN_ERRORS,
+    description="List residents' feedback on the records of their visits.",
+)
 async def list_visit_feedback(
     field_staff: FieldStaff,
     session: Session,
@@ -23,7 +27,7 @@ async def list_visit_feedback(
     return await feedback.list_feedback(session, field_staff, stance=stance, cursor=cursor, limit=limit)
 
 
-export_visit_feedback = export_of(
+export_visit_feedback = build_export_route(
     list_visit_feedback,
     "/household-words/export",
     "household-words",

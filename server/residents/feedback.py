@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.cases.change_reports import LONGEST_PAGE
 from server.cases.loading import lock_case
 from server.cases.transitions import apply_transition
-from server.core.access import Caller, found
+from server.core.access import Caller, require_found
 from server.core.errors import Problem
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.core.ids import new_id
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.cases import CaseEvent, CaseFile
 from server.models.households import Household
 from server.models.visits import Visit
@@ -51,7 +51,7 @@ async def give_feedback(
     if body.stance == "disputed" and not body.text.strip():
         raise Problem("case.reason_required")
     case = await lock_case(session, caller, case_id)
-    found(await session.scalar(select(Visit.id).where(Visit.id == visit_id, *visible_visits(case))))
+    require_found(await session.scalar(select(Visit.id).where(Visit.id == visit_id, *visible_visits(case))))
     if (await load_stances(session, case, caller)).get(str(visit_id)) != body.stance:
         facts = {"visitId": str(visit_id), "residentId": str(caller.id), "reason": body.text.strip()}
         await record_case_event(session, caller, case, f"resident_{body.stance}", f"word:{new_id()}", facts, now)
@@ -91,11 +91,11 @@ async def list_feedback(
         .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         .limit(limit + 1)
     )
-    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
         at, last = after
         rows = rows.where(or_(CaseEvent.at < at, and_(CaseEvent.at == at, CaseEvent.id < last)))
     results = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(results, limit, lambda row: [row[0].at.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(results, limit, lambda row: [row[0].at.isoformat(), str(row[0].id)])
     return Page(items=[_feedback_line(*row) for row in page], next_cursor=next_cursor)
 
 

@@ -13,14 +13,14 @@ from server.cases.papers import PaperLine
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
-    FOUND,
-    SIGNED,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
     IdempotencyKey,
     ResidentCaller,
     ServicesDep,
     Session,
-    address_of,
-    problems,
+    client_address,
+    error_responses,
 )
 from server.core.pdf import PDF
 from server.residents import change_reports, feedback, own_cases, public_status, visit_records
@@ -31,12 +31,12 @@ from server.residents.public_status import LookUp, PublicCase
 from server.residents.visit_records import RecordedVisit
 
 
-@get("/cases", responses=SIGNED)
+@get("/cases", responses=SIGNED_IN_ERRORS)
 async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> list[CaseStatus]:
     return await own_cases.list_own_cases(session, resident_caller, utc_now())
 
 
-@get("/cases/{case_id:uuid}", responses=FOUND)
+@get("/cases/{case_id:uuid}", responses=LOOKUP_ERRORS)
 async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> OwnCase:
     return await own_cases.load_own_case(session, resident_caller, case_id, utc_now())
 
@@ -44,7 +44,8 @@ async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller
 @post(
     "/cases/{case_id:uuid}/withdraw",
     status_code=200,
-    responses=FOUND | problems("case.not_now", "case.closed", "case.changed", "request.idempotency_key_reused"),
+    responses=LOOKUP_ERRORS
+    | error_responses("case.not_now", "case.closed", "case.changed", "request.idempotency_key_reused"),
 )
 async def withdraw_own_case(
     case_id: FromPath[UUID],
@@ -58,8 +59,8 @@ async def withdraw_own_case(
 
 @post(
     "/cases/{case_id:uuid}/papers/{code:str}/photos",
-    responses=FOUND
-    | problems(
+    responses=LOOKUP_ERRORS
+    | error_responses(
         "case.closed",
         "case.paper_unknown",
         "case.paper_photos_full",
@@ -82,7 +83,7 @@ async def announce_paper_photo(
 
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
-    responses=FOUND | problems("photo.not_ready", "photo.erased"),
+    responses=LOOKUP_ERRORS | error_responses("photo.not_ready", "photo.erased"),
 )
 async def link_own_paper_photo(
     case_id: FromPath[UUID],
@@ -95,7 +96,7 @@ async def link_own_paper_photo(
     return await paper_photos.link_photo(session, services, resident_caller, case_id, photo_id, rendition, utc_now())
 
 
-@get("/cases/{case_id:uuid}/visits", responses=FOUND)
+@get("/cases/{case_id:uuid}/visits", responses=LOOKUP_ERRORS)
 async def list_recorded_visits(
     case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
 ) -> list[RecordedVisit]:
@@ -105,7 +106,7 @@ async def list_recorded_visits(
 @post(
     "/cases/{case_id:uuid}/visits/{visit_id:uuid}/word",
     status_code=200,
-    responses=FOUND | problems("case.reason_required", "case.closed"),
+    responses=LOOKUP_ERRORS | error_responses("case.reason_required", "case.closed"),
 )
 async def give_feedback(
     case_id: FromPath[UUID],
@@ -117,23 +118,27 @@ async def give_feedback(
     return await feedback.give_feedback(session, resident_caller, case_id, visit_id, data, utc_now())
 
 
-@post("/cases/{case_id:uuid}/changes", status_code=204, responses=FOUND | problems("case.closed"))
+@post("/cases/{case_id:uuid}/changes", status_code=204, responses=LOOKUP_ERRORS | error_responses("case.closed"))
 async def report_change(
     case_id: FromPath[UUID], data: JSONBody[ReportChange], resident_caller: ResidentCaller, session: Session
 ) -> None:
     await change_reports.report_change(session, resident_caller, case_id, data, utc_now())
 
 
-@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=FOUND | problems("case.not_now"))
+@get(
+    "/cases/{case_id:uuid}/notices/{kind:str}",
+    media_type=PDF,
+    responses=LOOKUP_ERRORS | error_responses("case.not_now"),
+)
 async def print_own_notice(
     case_id: FromPath[UUID], kind: FromPath[NoticeKind], resident_caller: ResidentCaller, session: Session
 ) -> bytes:
     return await notices.print_case_notice(session, resident_caller, case_id, kind)
 
 
-@post("/cases/look-up", status_code=200, responses=problems("case.lookup_failed", "request.rate_limited"))
+@post("/cases/look-up", status_code=200, responses=error_responses("case.lookup_failed", "request.rate_limited"))
 async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: ServicesDep) -> PublicCase:
-    return await public_status.find_public_case(services, data, address=address_of(request), now=utc_now())
+    return await public_status.find_public_case(services, data, address=client_address(request), now=utc_now())
 
 
 router = Router(

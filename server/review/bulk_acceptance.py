@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, readable, require
+from server.core.access import REVIEW_ROLES, Caller, readable, require_role
 from server.core.clock import CHINA
 from server.core.http import RequestBody, ResponseBody
 from server.models.review import SEVERITIES, ReviewItem
@@ -37,7 +37,7 @@ async def accept_many(
     An area may list codes (`review.bulk_tolerates`) that do not prevent this while their severity is `info`: WeChat
     strips EXIF from nearly every photo. Any other finding prevents it.
     """
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     rows = (
         readable(ReviewItem, caller)
         .where(ReviewItem.visit_id.in_(visit_ids))

@@ -217,7 +217,7 @@ async def write_decision(
         decided_at=now,
     )
     session.add(decision)
-    return_to_queue(item)
+    return_to_queue(item, now)
     item.state = "decided"
     visit = await session.get_one(Visit, item.visit_id)
     visit.state = VISIT_STATE[request.outcome]

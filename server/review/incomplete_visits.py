@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.access import REVIEW_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
@@ -51,7 +51,7 @@ async def list_incomplete_visits(
     now: datetime,
 ) -> Page[IncompleteVisitLine]:
     """List visits submitted at least `waited_days` days ago, the longest waiting first. One query per page."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
     has_attested = exists().where(
         Attestation.visit_id == VisitInvestigator.visit_id, Attestation.staff_id == VisitInvestigator.staff_id
@@ -79,10 +79,10 @@ async def list_incomplete_visits(
     )
     if area:
         rows = rows.where(Visit.area_code.startswith(area, autoescape=True))
-    if (after := read_place(cursor, datetime.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
         rows = rows.where(tuple_(Visit.submitted_at, Visit.id) > after)
     found = (await session.execute(rows)).all()
-    page, following = cut_page(found, limit, lambda row: [row[0].submitted_at.isoformat(), str(row[0].id)])
+    page, following = slice_page(found, limit, lambda row: [row[0].submitted_at.isoformat(), str(row[0].id)])
     return Page(items=[_line(row, now) for row in page], next_cursor=following)
 
 

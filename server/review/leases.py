@@ -10,15 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import astuple
-from sqlalchemy import and_, func, literal, select
+from sqlalchemy import and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import REVIEW_ROLES, Caller, found, readable, require
+from server.audit.trail import actor_params, audit_cte
+from server.core.access import REVIEW_ROLES, Caller, require_found, readable, require_role
 from server.core.database import CompiledQuery, compile_query, inline_literal
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
-from server.core.log import get_context
 from server.core.services import Services
 from server.core.settings import Settings
 from server.models.people import Staff, StaffRole
@@ -43,10 +43,9 @@ async def claim_next(services: Services, caller: Caller, filters: QueueFilters, 
 
     One round trip, committed when this returns: when many reviewers claim at once, the last waits for all others.
     """
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     until = now + timedelta(minutes=services.settings.claim_minutes)
-    params = {"now": now, "until": until, "caller": caller.id, "device": caller.device_id}
-    params["request"] = get_context().get("request_id")
+    params = {"now": now, "until": until, **actor_params(caller)}
     statement = _claim_first(caller, astuple(filters))
     claimed = await services.autocommit.run(statement.sql, statement.values | params)
     if not claimed:
@@ -77,19 +76,19 @@ _CLAIM_FIRST = """
 WITH fresh AS (FRESH), lapsed AS (LAPSED), free AS (
     SELECT * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM lapsed) items ORDER BY waits_since, visit_id LIMIT 1
 ), claimed_item AS (
-    UPDATE review_item item SET state = 'claimed', holder_id = %(caller)s, lease_until = %(until)s,
-        version = item.version + (free.holder_id IS DISTINCT FROM %(caller)s)::int,
-        changed_at = CASE WHEN free.holder_id = %(caller)s THEN item.changed_at ELSE now() END
+    UPDATE review_item item SET state = 'claimed', holder_id = %(actor_id)s, lease_until = %(until)s,
+        version = item.version + (free.holder_id IS DISTINCT FROM %(actor_id)s)::int,
+        changed_at = CASE WHEN free.holder_id = %(actor_id)s THEN item.changed_at ELSE %(now)s END
     FROM free WHERE item.visit_id = free.visit_id
     RETURNING item.visit_id, item.version, item.area_code, free.holder_id AS previous_holder_id
-), audit_rows AS (
-    INSERT INTO audit_entry
-        (actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
-    SELECT 'staff', %(caller)s, %(device)s, %(request)s, 'review.claimed', 'visit', visit_id::text, area_code, '{}'
-    FROM claimed_item WHERE previous_holder_id IS DISTINCT FROM %(caller)s
-)
+), AUDIT_ROWS
 SELECT visit_id, version FROM claimed_item
-"""
+""".replace(
+    "AUDIT_ROWS",
+    audit_cte("""
+    SELECT 'review.claimed', 'visit', visit_id::text, area_code, '{}'::jsonb
+    FROM claimed_item WHERE previous_holder_id IS DISTINCT FROM %(actor_id)s"""),
+)
 
 
 async def claim_visit(
@@ -121,11 +120,11 @@ async def renew_lease(
     return grant_lease(session, caller, item, settings, now)
 
 
-async def release_lease(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
+async def release_lease(session: AsyncSession, caller: Caller, visit_id: UUID, now: datetime) -> None:
     """Give the caller's lease back. Idempotent: without a lease nothing changes."""
     item = await lock_review_item(session, caller, visit_id)
     if item.state == "claimed" and item.holder_id == caller.id:
-        return_to_queue(item)
+        return_to_queue(item, now)
         audit.record(session, caller, "review.released", "visit", visit_id, area_code=item.area_code)
 
 
@@ -138,7 +137,7 @@ async def hand_over_lease(
         raise Problem("review.not_claimed")
     if not await _may_review(session, to_staff_id, item):
         raise Problem("review.holder_unfit")
-    item.holder_id, item.changed_at = to_staff_id, func.now()
+    item.holder_id, item.changed_at = to_staff_id, now
     item.version += 1
     audit.record(
         session, caller, "review.handed_over", "visit", visit_id, area_code=item.area_code, to=str(to_staff_id)
@@ -175,10 +174,10 @@ async def lock_review_item(session: AsyncSession, caller: Caller, visit_id: UUID
 
     Raises `review.own_visit`, `review.relative`, `review.blind`, `thing.not_found`.
     """
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     if (why := await _find_bar(session, visit_id, caller.id, caller.name)) is not None:
         raise Problem(why)
-    item: ReviewItem = found(
+    item: ReviewItem = require_found(
         await session.scalar(readable(ReviewItem, caller).where(ReviewItem.visit_id == visit_id).with_for_update())
     )
     return item
@@ -216,7 +215,7 @@ def grant_lease(
     if item.holder_id != caller.id:
         audit.record(session, caller, "review.claimed", "visit", item.visit_id, area_code=item.area_code)
         item.version += 1
-        item.changed_at = func.now()
+        item.changed_at = now
     item.state, item.holder_id = "claimed", caller.id
     return _extend(item, settings, now)
 
@@ -226,7 +225,7 @@ def _extend(item: ReviewItem, settings: Settings, now: datetime) -> ReviewLease:
     return ReviewLease(visit_id=item.visit_id, lease_until=item.lease_until, version=item.version)
 
 
-def return_to_queue(item: ReviewItem) -> None:
+def return_to_queue(item: ReviewItem, now: datetime) -> None:
     item.state, item.holder_id, item.lease_until = "waiting", None, None
     item.version += 1
-    item.changed_at = func.now()
+    item.changed_at = now

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, literal, or_, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,7 +28,7 @@ from server.models.review import ReviewItem
 
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 20.0
-# Longer than any transaction may take (server/core/database.py: 30 s a statement).
+# Longer than any transaction may take (server/core/database.py: 30 s a statement), and clocks of two processes differ.
 OVERLAP = timedelta(seconds=40)
 MOST_CHANGES = 1000
 HEARTBEAT = b": still here\n\n"
@@ -92,7 +92,7 @@ class QueueWatch:
             items = list(
                 await session.scalars(
                     select(ReviewItem)
-                    .where(or_(ReviewItem.changed_at > func.now() - OVERLAP, _has_just_lapsed(now)))
+                    .where(or_(ReviewItem.changed_at > now - OVERLAP, _has_just_lapsed(now)))
                     .order_by(ReviewItem.changed_at)
                     .limit(MOST_CHANGES)
                 )

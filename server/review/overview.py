@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, require
+from server.core.access import REVIEW_ROLES, Caller, require_role
 from server.core.clock import CHINA
 from server.core.database import inline_literal
 from server.core.http import ResponseBody
@@ -39,7 +39,7 @@ from server.models.areas import LEVELS, Area
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff
 from server.models.review import (
-    COUNTY,
+    COUNTY_CODE_LENGTH,
     Finding,
     ReviewItem,
     SeenFix,
@@ -114,7 +114,7 @@ class MapPoint(ResponseBody):
 
 async def list_work(session: AsyncSession, caller: Caller, period: Period, by: By, today: date) -> list[WorkLine]:
     """List work by the areas one level below the period's area, or by caseworker."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     parts = (_done(caller, period, by), _incomplete(caller, period, by), _due(caller, period, by, today))
     rows = union_all(*parts).subquery()
     total = [
@@ -152,8 +152,8 @@ def _done(caller: Caller, period: Period, by: By) -> Select[Any]:
         )
         .group_by(key)
     )
-    if len(period.area) >= COUNTY:
-        rows = rows.where(VisitTally.county_code == period.area[:COUNTY])
+    if len(period.area) >= COUNTY_CODE_LENGTH:
+        rows = rows.where(VisitTally.county_code == period.area[:COUNTY_CODE_LENGTH])
     counted = rows.subquery()
     return _union_columns(
         select(
@@ -179,7 +179,7 @@ def _median_hours(ordered: Any) -> Any:
 
 def _summed_level(caller: Caller, period: Period) -> int | None:
     """Return the coarsest level of month sums that covers exactly the caller's areas; None: there is none."""
-    if len(period.area) >= COUNTY:
+    if len(period.area) >= COUNTY_CODE_LENGTH:
         return None
     areas = [period.area] if caller.covers(period.area, REVIEW_ROLES) else caller.prefixes(REVIEW_ROLES)
     finest = max(len(area) for area in (*areas, "9" * _next_level(period.area)))
@@ -298,7 +298,7 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
 
 async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -> list[FindingRate]:
     """Rate findings by code, the most frequent first. Findings with a verdict count even when superseded."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     upheld = func.count().filter(Finding.settled_as == "upheld")
     dismissed = func.count().filter(Finding.settled_as == "dismissed")
     rows = await session.execute(
@@ -325,7 +325,7 @@ async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -
 
 async def list_points(session: AsyncSession, caller: Caller, period: Period) -> list[MapPoint]:
     """List where visits began, the latest first, at most MOST_POINTS; none that the caller is to check blindly."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     rows = await session.execute(
         select(
             SeenFix.visit_id,

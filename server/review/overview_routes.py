@@ -7,8 +7,8 @@ from litestar import Router, get
 from litestar.params import FromQuery, QueryParameter
 
 from server.core.clock import CHINA, utc_now
-from server.core.http import BEARER, SIGNED, AreaFilter, Officer, Session
-from server.http.exports import Columns, export_of
+from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
+from server.http.exports import Columns, build_export_route
 from server.review import overview
 from server.review.overview import By, FindingRate, MapPoint, Period, WorkLine
 
@@ -23,7 +23,7 @@ def _period(area: str | None, first: date | None, last: date | None) -> Period:
     return Period(area=area or "", first=first or until - timedelta(days=30), last=until)
 
 
-@get("/overview/work", responses=SIGNED)
+@get("/overview/work", responses=SIGNED_IN_ERRORS)
 async def list_work(
     officer: Officer,
     session: Session,
@@ -39,7 +39,7 @@ def _today() -> date:
     return utc_now().astimezone(CHINA).date()
 
 
-@get("/overview/findings", responses=SIGNED)
+@get("/overview/findings", responses=SIGNED_IN_ERRORS)
 async def rate_findings(
     officer: Officer,
     session: Session,
@@ -50,7 +50,7 @@ async def rate_findings(
     return await overview.rate_findings(session, officer, _period(area, first, last))
 
 
-@get("/overview/points", responses=SIGNED)
+@get("/overview/points", responses=SIGNED_IN_ERRORS)
 async def list_points(
     officer: Officer,
     session: Session,
@@ -74,9 +74,11 @@ def _work_columns(of: str) -> Columns:
     }
 
 
-export_areas = export_of(list_work, "/exports/areas", "areas", _work_columns("地区"), by="area")
-export_caseworkers = export_of(list_work, "/exports/caseworkers", "caseworkers", _work_columns("人员"), by="caseworker")
-export_findings = export_of(
+export_areas = build_export_route(list_work, "/exports/areas", "areas", _work_columns("地区"), by="area")
+export_caseworkers = build_export_route(
+    list_work, "/exports/caseworkers", "caseworkers", _work_columns("人员"), by="caseworker"
+)
+export_findings = build_export_route(
     rate_findings,
     "/exports/findings",
     "findings",
@@ -88,7 +90,7 @@ export_findings = export_of(
         "属实率（%）": lambda line: line.upheld_percent,
     },
 )
-export_points = export_of(
+export_points = build_export_route(
     list_points,
     "/exports/points",
     "points",

@@ -26,14 +26,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require
+from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require_role
 from server.core.database import CompiledQuery, compile_query, inline_literal, run_compiled
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.review import COUNTY, SEVERITIES, QueueCount, ReviewItem, SavedView
+from server.models.review import COUNTY_CODE_LENGTH, SEVERITIES, QueueCount, ReviewItem, SavedView
 from server.models.visits import Visit
 
 LONGEST_PAGE = 200
@@ -93,14 +93,14 @@ async def list_queue(
     session: AsyncSession, caller: Caller, filters: QueueFilters, *, cursor: str | None, limit: int, now: datetime
 ) -> Page[QueueLine]:
     """List the caller's queue, the longest waiting first; findings count as days of waiting. One query per page."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     limit = max(1, min(limit, LONGEST_PAGE))
-    after = read_place(cursor, datetime.fromisoformat)
+    after = decode_keyset_cursor(cursor, datetime.fromisoformat)
     values: dict[str, Any] = {"now": now}
     if after is not None:
         values |= {"after_since": after[0], "after_visit_id": after[1]}
     page = _page_query(caller, astuple(filters), limit + 1, is_first=after is None)
-    rows, following = cut_page((await run_compiled(session, page, values)).all(), limit, _cursor_values)
+    rows, following = slice_page((await run_compiled(session, page, values)).all(), limit, _cursor_values)
     return Page(items=[_queue_line(*row[:-1]) for row in rows], next_cursor=following)
 
 
@@ -204,7 +204,7 @@ def is_in_state(state: State | None, now: Any) -> Any:
 
 async def count_queue(session: AsyncSession, caller: Caller, filters: QueueFilters, now: datetime) -> QueueCounts:
     """Count in three queries: from stored sums for whole counties, else from the rows themselves."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     mine = filter_items(readable(ReviewItem, caller), filters, NOW_PARAM)
     summed = _sum_counts(caller, filters) if _has_sums(caller, filters) else _count_rows(mine)
     kinds: Counter[str] = Counter()
@@ -234,7 +234,7 @@ def _has_sums(caller: Caller, filters: QueueFilters) -> bool:
     if filters.author_id is not None or filters.waited_h is not None:
         return False
     areas = [*caller.prefixes(REVIEW_ROLES), filters.area or ""]
-    return all(len(area) <= COUNTY for area in areas)
+    return all(len(area) <= COUNTY_CODE_LENGTH for area in areas)
 
 
 def _count_rows(mine: Select[Any]) -> Select[Any]:
@@ -285,7 +285,7 @@ async def save_view(
     session: AsyncSession, caller: Caller, name: str, filters: QueueFilters, now: datetime
 ) -> NamedView:
     """Create the view, or replace the filters of the view with this name."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     document = to_builtins(filters)
     row = insert(SavedView).values(staff_id=caller.id, name=name, filters=document, saved_at=now)
     await session.execute(

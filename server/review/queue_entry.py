@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,7 +27,7 @@ async def enter_queue(session: AsyncSession, visit: Visit, context: CheckContext
     ).all()
     values = _finding_values(findings, context.setting(FINDING_DAYS))
     if visit.state not in {*ARRIVING_STATES, "under_review"}:
-        await _update_findings(session, visit, values)
+        await _update_findings(session, visit, values, now)
         return
     is_new = await session.get(ReviewItem, visit.id, with_for_update=True) is None
     if is_new:
@@ -35,7 +35,7 @@ async def enter_queue(session: AsyncSession, visit: Visit, context: CheckContext
             insert(ReviewItem).values(visit_id=visit.id, **_item_values(visit), **values, entered_at=now)
         )
     else:
-        await _update_findings(session, visit, values)
+        await _update_findings(session, visit, values, now)
     reopened = not is_new and await _reopen_if_due(session, visit, now)
     if visit.state in ARRIVING_STATES:
         visit.state = "under_review"
@@ -64,19 +64,19 @@ def _item_values(visit: Visit) -> dict[str, Any]:
     }
 
 
-async def _update_findings(session: AsyncSession, visit: Visit, values: dict[str, Any]) -> None:
+async def _update_findings(session: AsyncSession, visit: Visit, values: dict[str, Any], now: datetime) -> None:
     item = await session.get(ReviewItem, visit.id, with_for_update=True)
     if item is not None:
         for name, value in values.items():
             setattr(item, name, value)
-        item.changed_at = func.now()
+        item.changed_at = now
 
 
 async def _reopen_if_due(session: AsyncSession, visit: Visit, now: datetime) -> bool:
     """Put an amended visit, or one whose spot check is compared, before a reviewer again."""
     item = await session.get_one(ReviewItem, visit.id)
     if item.state == "amended":
-        item.state, item.changed_at = "waiting", func.now()
+        item.state, item.changed_at = "waiting", now
         return True
     if item.state != "decided":
         return False
@@ -108,7 +108,7 @@ def _reopen(item: ReviewItem, decision: Decision | None, why: str, now: datetime
     if decision is not None:
         decision.undone_at, decision.undone_why = now, why
     item.state, item.holder_id, item.lease_until = "waiting", None, None
-    item.entered_at, item.changed_at = now, func.now()
+    item.entered_at = item.changed_at = now
     item.version += 1
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, require
+from server.core.access import Caller, Role, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.settings import Settings
@@ -84,7 +84,7 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
 
     Raises `review.not_decided`, and `review.amended` while a correction is incomplete.
     """
-    require(caller, {Role.SUPERVISOR, Role.COUNTY_OFFICER})
+    require_role(caller, {Role.SUPERVISOR, Role.COUNTY_OFFICER})
     item = await lock_review_item(session, caller, visit_id)
     if item.state != "decided":
         raise Problem("review.not_decided")
@@ -96,7 +96,7 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     visit = await session.get_one(Visit, visit_id)
     if visit.state in ARRIVING_STATES:
         raise Problem("review.amended")
-    return_to_queue(item)
+    return_to_queue(item, now)
     item.entered_at = now
     visit.state = "under_review"
     await session.flush()  # the feed reads the new state

@@ -10,12 +10,12 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Path
 from litestar.response import Stream
 
 from server.checklists.wording import say_visit
-from server.core.access import REVIEW_ROLES, require
+from server.core.access import REVIEW_ROLES, require_role
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
-from server.core.http import BEARER, SIGNED, AreaFilter, Officer, ServicesDep, Session, problems
+from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, ServicesDep, Session, error_responses
 from server.core.paging import Page
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 from server.review import bulk_acceptance, decisions, incomplete_visits, leases, queue, reversals, visit_detail
 from server.review.bulk_acceptance import AcceptMany, BulkAcceptance
 from server.review.decisions import DecideVisit, DecisionDetail
@@ -26,7 +26,7 @@ from server.review.queue import NamedView, QueueCounts, QueueFilters, QueueLine,
 from server.review.reversals import ReopenVisit
 from server.review.visit_detail import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitDetail
 
-_CLAIMING = SIGNED | problems(
+_CLAIMING = SIGNED_IN_ERRORS | error_responses(
     "thing.not_found",
     "auth.forbidden",
     "review.own_visit",
@@ -49,7 +49,7 @@ WaitedDays = Annotated[
 ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
 
-@get("/queue", responses=SIGNED | problems("request.invalid"))
+@get("/queue", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
 async def list_queue(
     officer: Officer,
     session: Session,
@@ -75,7 +75,7 @@ async def list_queue(
     return await queue.list_queue(session, officer, filters, cursor=cursor, limit=limit, now=utc_now())
 
 
-export_queue = export_of(
+export_queue = build_export_route(
     list_queue,
     "/exports/queue",
     "queue",
@@ -97,7 +97,7 @@ export_queue = export_of(
 )
 
 
-@get("/queue/counts", responses=SIGNED)
+@get("/queue/counts", responses=SIGNED_IN_ERRORS)
 async def count_queue(
     officer: Officer,
     session: Session,
@@ -117,12 +117,12 @@ async def count_queue(
 @get(
     "/queue/stream",
     media_type="text/event-stream",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="Server-sent events `changed`: a change of a queued visit in the caller's areas. "
     "A comment every 20 seconds keeps the connection open.",
 )
 async def stream_queue(officer: Officer, services: ServicesDep, state: LitestarState) -> Stream:
-    require(officer, REVIEW_ROLES)
+    require_role(officer, REVIEW_ROLES)
     watch: QueueWatch = state.setdefault("queue_watch", None) or QueueWatch(services)
     state.queue_watch = watch
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -131,7 +131,7 @@ async def stream_queue(officer: Officer, services: ServicesDep, state: LitestarS
 
 @get(
     "/arriving-visits",
-    responses=SIGNED | problems("request.invalid"),
+    responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
     description="Submitted visits that are incomplete: who has not attested, how many photos are missing.",
 )
 async def list_arriving_visits(
@@ -147,7 +147,7 @@ async def list_arriving_visits(
     )
 
 
-export_arriving_visits = export_of(
+export_arriving_visits = build_export_route(
     list_arriving_visits,
     "/arriving-visits/export",
     "arriving-visits",
@@ -167,17 +167,17 @@ export_arriving_visits = export_of(
 )
 
 
-@get("/queue/views", responses=SIGNED)
+@get("/queue/views", responses=SIGNED_IN_ERRORS)
 async def list_views(officer: Officer, session: Session) -> list[NamedView]:
     return await queue.list_views(session, officer)
 
 
-@put("/queue/views/{name:str}", responses=SIGNED)
+@put("/queue/views/{name:str}", responses=SIGNED_IN_ERRORS)
 async def save_view(name: ViewName, data: JSONBody[QueueFilters], officer: Officer, session: Session) -> NamedView:
     return await queue.save_view(session, officer, name, data, utc_now())
 
 
-@delete("/queue/views/{name:str}", responses=SIGNED)
+@delete("/queue/views/{name:str}", responses=SIGNED_IN_ERRORS)
 async def forget_view(name: ViewName, officer: Officer, session: Session) -> None:
     await queue.delete_view(session, officer, name)
 
@@ -185,7 +185,7 @@ async def forget_view(name: ViewName, officer: Officer, session: Session) -> Non
 @post(
     "/queue/claim",
     status_code=200,
-    responses=SIGNED | problems("review.queue_empty"),
+    responses=SIGNED_IN_ERRORS | error_responses("review.queue_empty"),
     description="Lease the first free visit that fits the filters.",
 )
 async def claim_next(
@@ -207,7 +207,7 @@ async def claim_next(
 @post(
     "/queue/accept",
     status_code=200,
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="Accept visits without findings, except those that their area's `review.bulk_tolerates` lists; "
     "each visit has its own result.",
 )
@@ -231,10 +231,10 @@ async def renew_lease(
 
 @post("/queue/{visit_id:uuid}/release", status_code=204, responses=_CLAIMING)
 async def release_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> None:
-    await leases.release_lease(session, officer, visit_id)
+    await leases.release_lease(session, officer, visit_id, utc_now())
 
 
-@post("/queue/{visit_id:uuid}/hand-over", status_code=200, responses=_CLAIMING | problems("review.holder_unfit"))
+@post("/queue/{visit_id:uuid}/hand-over", status_code=200, responses=_CLAIMING | error_responses("review.holder_unfit"))
 async def hand_over_visit(
     visit_id: FromPath[UUID], data: JSONBody[HandOverLease], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
@@ -244,8 +244,8 @@ async def hand_over_visit(
 @post(
     "/visits/{visit_id:uuid}/decision",
     status_code=200,
-    responses=SIGNED
-    | problems(
+    responses=SIGNED_IN_ERRORS
+    | error_responses(
         "thing.not_found",
         "request.invalid",
         "auth.forbidden",
@@ -291,7 +291,7 @@ def _version(if_match: str | None) -> int | None:
 @post(
     "/visits/{visit_id:uuid}/decision/undo",
     status_code=200,
-    responses=_CLAIMING | problems("review.own_visit", "review.not_decided", "review.undo_too_late"),
+    responses=_CLAIMING | error_responses("review.own_visit", "review.not_decided", "review.undo_too_late"),
 )
 async def undo_decision(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
@@ -302,8 +302,8 @@ async def undo_decision(
 @post(
     "/visits/{visit_id:uuid}/reopen",
     status_code=204,
-    responses=SIGNED
-    | problems(
+    responses=SIGNED_IN_ERRORS
+    | error_responses(
         "thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.blind", "review.not_decided"
     ),
 )
@@ -313,14 +313,14 @@ async def reopen_visit(
     await reversals.reopen_visit(session, officer, visit_id, data.reason, utc_now())
 
 
-@get("/visits/{visit_id:uuid}", responses=SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"))
+@get("/visits/{visit_id:uuid}", responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"))
 async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitDetail:
     return await visit_detail.open_visit(session, officer, visit_id)
 
 
 @get(
     "/visits/{visit_id:uuid}/findings/history",
-    responses=SIGNED | problems("thing.not_found", "auth.forbidden", "review.blind"),
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"),
 )
 async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, session: Session) -> list[PastFinding]:
     return await visit_detail.list_finding_history(session, officer, visit_id)
@@ -328,8 +328,8 @@ async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, sessi
 
 @get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
-    responses=SIGNED
-    | problems(
+    responses=SIGNED_IN_ERRORS
+    | error_responses(
         "thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased", "store.unavailable"
     ),
 )

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
 from server import audit
-from server.core.access import DESK_ROLES, Caller, found, readable, require
-from server.core.differences import Difference, differences
+from server.core.access import DESK_ROLES, Caller, require_found, readable, require_role
+from server.core.differences import Difference, find_differences
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.services import Services
@@ -77,7 +77,7 @@ class AmendmentLine(ResponseBody):
     reason: str
     amended_at: datetime
     received_at: datetime
-    differences: list[Difference]
+    find_differences: list[Difference]
 
 
 class PreviousVisit(ResponseBody):
@@ -125,7 +125,7 @@ class PhotoLink(ResponseBody):
 
 async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> VisitDetail:
     """Return the visit in detail. Raises `thing.not_found`, also outside the caller's area, and `review.blind`."""
-    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    visit: Visit = require_found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await require_not_blinded(session, caller, visit_id)
     household = await session.get_one(Household, visit.household_id)
     area = await session.get_one(Area, visit.area_code)
@@ -172,7 +172,7 @@ def _amendment(number: int, before: Visit | VisitVersion, after: Visit | VisitVe
         reason=amendment["reason"],
         amended_at=datetime.fromisoformat(amendment["amendedAt"]),
         received_at=after.submitted_at,
-        differences=differences(_without_amendment(before.document), _without_amendment(after.document)),
+        differences=find_differences(_without_amendment(before.document), _without_amendment(after.document)),
     )
 
 
@@ -286,8 +286,8 @@ async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
 
 async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: UUID) -> list[PastFinding]:
     """List all findings a visit ever had, the latest first, superseded ones included."""
-    require(caller, DESK_ROLES)
-    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    require_role(caller, DESK_ROLES)
+    visit: Visit = require_found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await require_not_blinded(session, caller, visit_id)
     audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code, part="findings")
     rows = await session.execute(
@@ -327,9 +327,9 @@ async def link_photo(
 
     Raises `photo.not_ready`, `photo.erased`.
     """
-    visit: Visit = found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
+    visit: Visit = require_found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await require_not_blinded(session, caller, visit_id)
-    evidence: Evidence = found(
+    evidence: Evidence = require_found(
         await session.scalar(
             readable(Evidence, caller).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)
         )

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, found, readable, require
+from server.core.access import Caller, Role, require_found, readable, require_role
 from server.core.clock import CHINA
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
@@ -61,8 +61,8 @@ async def list_plans(session: AsyncSession, caller: Caller) -> list[PlanLine]:
 
 async def create_plan(session: AsyncSession, caller: Caller, request: WritePlan, now: datetime) -> PlanLine:
     """Create a plan. Raises `thing.not_found` for an area that does not exist or is outside the caller's."""
-    require(caller, PLANNING_ROLES)
-    area = found(await session.get(Area, request.area_code))
+    require_role(caller, PLANNING_ROLES)
+    area = require_found(await session.get(Area, request.area_code))
     if not caller.covers(area.code, PLANNING_ROLES):
         raise Problem("thing.not_found")
     plan = SpotCheckPlan(
@@ -82,7 +82,7 @@ async def create_plan(session: AsyncSession, caller: Caller, request: WritePlan,
 
 async def read_plan_file(session: AsyncSession, caller: Caller, plan_id: UUID) -> PlanFile:
     """Return the plan's file: after the draw with the population it was drawn from, before it with the current one."""
-    plan: SpotCheckPlan = found(
+    plan: SpotCheckPlan = require_found(
         await session.scalar(readable(SpotCheckPlan, caller).where(SpotCheckPlan.id == plan_id))
     )
     if plan.population is not None:
@@ -92,8 +92,8 @@ async def read_plan_file(session: AsyncSession, caller: Caller, plan_id: UUID) -
 
 async def draw_plan(session: AsyncSession, caller: Caller, plan_id: UUID, seed: str, now: datetime) -> PlanLine:
     """Draw the sample. Raises `spot_check.drawn` when the plan is drawn already."""
-    require(caller, PLANNING_ROLES)
-    plan: SpotCheckPlan = found(
+    require_role(caller, PLANNING_ROLES)
+    plan: SpotCheckPlan = require_found(
         await session.scalar(readable(SpotCheckPlan, caller).where(SpotCheckPlan.id == plan_id).with_for_update())
     )
     if plan.drawn_at is not None:

@@ -12,9 +12,9 @@ from server import audit
 from server.checklists.template import Column, Template
 from server.checklists.template import Text as LocalizedText
 from server.checklists.wording import say_answer
-from server.core.access import REVIEW_ROLES, Caller, found, in_areas, readable, require
+from server.core.access import REVIEW_ROLES, Caller, require_found, in_areas, readable, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, read_cursor, write_cursor
+from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
@@ -75,7 +75,7 @@ class ComparedLine(ResponseBody):
 
 async def rate_agreement(session: AsyncSession, caller: Caller, by: By, plan_id: UUID | None) -> list[Agreement]:
     """List rates of agreement, the lowest first. One query, and another for the labels of questions."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     entry = (
         func.jsonb_to_recordset(SpotCheck.comparison)
         .table_valued(column("question", Text), column("agrees", Boolean), name="entry")
@@ -138,7 +138,7 @@ async def list_spot_checks(
         rows = rows.where(SpotCheck.state == state)
     if plan_id is not None:
         rows = rows.where(SpotCheck.plan_id == plan_id)
-    if (after := read_cursor(cursor, UUID)) is not None:
+    if (after := decode_cursor(cursor, UUID)) is not None:
         rows = rows.where(SpotCheck.id > after[0])
     checks = list(await session.scalars(rows))
     page = checks[:limit]
@@ -150,7 +150,7 @@ async def list_spot_checks(
     names: dict[UUID, str] = dict(heads.all())
     return Page(
         items=[_spot_check_line(check, names[check.visit_id]) for check in page],
-        next_cursor=write_cursor([str(page[-1].id)]) if len(checks) > limit else None,
+        next_cursor=encode_cursor([str(page[-1].id)]) if len(checks) > limit else None,
     )
 
 
@@ -179,7 +179,7 @@ async def open_comparison(session: AsyncSession, caller: Caller, spot_check_id: 
 
     Raises `review.blind` for a caller who is assigned to check the same visit once more.
     """
-    check: SpotCheck = found(await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id)))
+    check: SpotCheck = require_found(await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id)))
     if check.comparison:
         await require_not_blinded(session, caller, check.visit_id)
     audit.record(session, caller, "spot_check.opened", "spot_check", check.id, area_code=check.area_code)

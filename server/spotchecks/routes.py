@@ -6,11 +6,11 @@ from uuid import UUID
 from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from server.core.access import REVIEW_ROLES, require
+from server.core.access import REVIEW_ROLES, require_role
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, Officer, ResponseBody, Session, problems
+from server.core.http import BEARER, SIGNED_IN_ERRORS, Officer, ResponseBody, Session, error_responses
 from server.core.paging import Page
-from server.http.exports import export_of, in_words
+from server.http.exports import build_export_route, to_text
 from server.spotchecks import plans, reports, teams
 from server.spotchecks.draw import PlanFile
 from server.spotchecks.plans import DrawPlan, PlanLine, WritePlan
@@ -18,7 +18,7 @@ from server.spotchecks.reports import Agreement, By, ComparedLine, SpotCheckLine
 from server.spotchecks.sample_size import margin_of_error, sample_size
 from server.spotchecks.teams import Team
 
-_ONE = SIGNED | problems("thing.not_found")
+_ONE = SIGNED_IN_ERRORS | error_responses("thing.not_found")
 
 
 class SampleSize(ResponseBody):
@@ -34,12 +34,12 @@ class AssignedTeam(ResponseBody):
     assignment_id: UUID
 
 
-@get("/spot-check-plans", responses=SIGNED)
+@get("/spot-check-plans", responses=SIGNED_IN_ERRORS)
 async def list_plans(officer: Officer, session: Session) -> list[PlanLine]:
     return await plans.list_plans(session, officer)
 
 
-export_plans = export_of(
+export_plans = build_export_route(
     list_plans,
     "/spot-check-plans/export",
     "spot-check-plans",
@@ -48,7 +48,7 @@ export_plans = export_of(
         "行政区划代码": lambda line: line.area_code,
         "起": lambda line: line.period_from,
         "止": lambda line: line.period_to,
-        "方案": lambda line: in_words(line.design),
+        "方案": lambda line: to_text(line.design),
         "制定时间": lambda line: line.written_at,
         "抽取时间": lambda line: line.drawn_at,
         "种子": lambda line: line.seed,
@@ -74,12 +74,12 @@ async def publish_plan(plan_id: FromPath[UUID], officer: Officer, session: Sessi
     return await plans.read_plan_file(session, officer, plan_id)
 
 
-@post("/spot-check-plans/{plan_id:uuid}/draw", status_code=200, responses=_ONE | problems("spot_check.drawn"))
+@post("/spot-check-plans/{plan_id:uuid}/draw", status_code=200, responses=_ONE | error_responses("spot_check.drawn"))
 async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[DrawPlan], officer: Officer, session: Session) -> PlanLine:
     return await plans.draw_plan(session, officer, plan_id, data.seed, utc_now())
 
 
-@get("/spot-checks", responses=SIGNED)
+@get("/spot-checks", responses=SIGNED_IN_ERRORS)
 async def list_spot_checks(
     officer: Officer,
     session: Session,
@@ -96,7 +96,7 @@ async def list_spot_checks(
 @post(
     "/spot-checks/{spot_check_id:uuid}/team",
     status_code=200,
-    responses=_ONE | problems("spot_check.not_open", "spot_check.team_unfit"),
+    responses=_ONE | error_responses("spot_check.not_open", "spot_check.team_unfit"),
 )
 async def send_team(
     spot_check_id: FromPath[UUID], data: JSONBody[Team], officer: Officer, session: Session
@@ -104,7 +104,7 @@ async def send_team(
     return AssignedTeam(assignment_id=await teams.assign_team(session, officer, spot_check_id, data, utc_now()))
 
 
-export_spot_checks = export_of(
+export_spot_checks = build_export_route(
     list_spot_checks,
     "/spot-checks/export",
     "spot-checks",
@@ -123,12 +123,12 @@ export_spot_checks = export_of(
 )
 
 
-@get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE | problems("review.blind"))
+@get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE | error_responses("review.blind"))
 async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, session: Session) -> list[ComparedLine]:
     return await reports.open_comparison(session, officer, spot_check_id)
 
 
-@get("/spot-checks/agreement", responses=SIGNED)
+@get("/spot-checks/agreement", responses=SIGNED_IN_ERRORS)
 async def list_agreement(
     officer: Officer,
     session: Session,
@@ -138,7 +138,7 @@ async def list_agreement(
     return await reports.rate_agreement(session, officer, by, plan_id)
 
 
-export_agreement = export_of(
+export_agreement = build_export_route(
     list_agreement,
     "/spot-checks/agreement/export",
     "agreement",
@@ -154,7 +154,7 @@ export_agreement = export_of(
 
 @get(
     "/spot-checks/sample-size",
-    responses=SIGNED,
+    responses=SIGNED_IN_ERRORS,
     description="How many visits to draw (Cochran, finite population); with `sample`, that sample's margin of error.",
 )
 async def size_sample(
@@ -165,7 +165,7 @@ async def size_sample(
     expected_percent: Annotated[float, QueryParameter(name="expectedPercent", gt=0, lt=100)] = 50,
     sample: Annotated[int | None, QueryParameter(ge=0, le=100_000_000)] = None,
 ) -> SampleSize:
-    require(officer, REVIEW_ROLES)
+    require_role(officer, REVIEW_ROLES)
     confidence, expected = confidence_percent / 100, expected_percent / 100
     size = sample
     if size is None:

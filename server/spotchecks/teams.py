@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import FIELD_ROLES, Caller, found, readable, require
+from server.core.access import FIELD_ROLES, Caller, require_found, readable, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.ids import new_id
@@ -42,8 +42,8 @@ async def assign_team(session: AsyncSession, caller: Caller, spot_check_id: UUID
 
     Raises `spot_check.not_open`, `spot_check.team_unfit`.
     """
-    require(caller, PLANNING_ROLES)
-    check: SpotCheck = found(
+    require_role(caller, PLANNING_ROLES)
+    check: SpotCheck = require_found(
         await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id).with_for_update())
     )
     if check.state != "drawn":

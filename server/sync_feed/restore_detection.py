@@ -5,6 +5,7 @@ import hashlib
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.ids import new_id
 
@@ -56,12 +57,13 @@ def adopt_database(connection: Connection) -> bool:
         "generation": generation,
         "system_identifier": here.system_identifier,
         "feed_oid": here.feed_oid,
+        "since": utc_now(),
     }
     connection.execute(text("DELETE FROM installation"))
     connection.execute(
         text(
-            "INSERT INTO installation (id, generation, system_identifier, feed_oid) "
-            "VALUES (:id, :generation, :system_identifier, :feed_oid)"
+            "INSERT INTO installation (id, generation, system_identifier, feed_oid, since) "
+            "VALUES (:id, :generation, :system_identifier, :feed_oid, :since)"
         ),
         values,
     )
@@ -72,9 +74,9 @@ def adopt_database(connection: Connection) -> bool:
         # Needed for sealing too: entries of the generations before it count as committed.
         connection.execute(
             text(
-                "INSERT INTO audit_entry (generation, actor_kind, action, thing_kind, thing_id, facts) "
-                "VALUES (:generation, 'system', 'database.restored', 'installation', :id, '{}')"
+                "INSERT INTO audit_entry (at, generation, actor_kind, action, thing_kind, thing_id, facts) "
+                "VALUES (:at, :generation, 'system', 'database.restored', 'installation', :id, '{}')"
             ),
-            {"generation": generation, "id": str(values["id"])},
+            {"at": utc_now(), "generation": generation, "id": str(values["id"])},
         )
     return previous is not None

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import REVIEW_ROLES, Caller, in_areas, require
+from server.core.access import REVIEW_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.core.working_days import working_days_between
 from server.models.areas import Area
 from server.models.households import Assignment, Caseload, Household
@@ -54,7 +54,7 @@ async def list_due(
     today: date,
 ) -> Page[DueLine]:
     """List open visits by due date, without spot checks of the caller's own visits. Two queries for any page."""
-    require(caller, REVIEW_ROLES)
+    require_role(caller, REVIEW_ROLES)
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = _select_due(caller).limit(limit + 1)
     if which is not None:
@@ -63,12 +63,12 @@ async def list_due(
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
     if kind is not None:
         rows = rows.where(Assignment.kind == kind)
-    if (after := read_place(cursor, date.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
         on, last_id = after
         rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
     lines = (await session.execute(rows)).all()
     overrides = await load_overrides(session)
-    page, next_cursor = cut_page(lines, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(lines, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
     return Page(items=[_due_line(*row, today=today, overrides=overrides) for row in page], next_cursor=next_cursor)
 
 

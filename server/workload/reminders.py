@@ -7,10 +7,9 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
-from server.core.clock import utc_now
+from server.core.clock import today
 from server.core.database import open_session
 from server.core.services import Services
-from server.core.working_days import day_of
 from server.models.feed import Feed
 from server.models.households import Assignment, Household
 
@@ -19,7 +18,7 @@ from server.models.households import Assignment, Household
 async def send_reminders(services: Services) -> None:
     """Run at 18:00 China time, before quiet hours begin."""
     async with open_session(services.sessions) as session:
-        await remind_of_due(session, day_of(utc_now()) + timedelta(days=1))
+        await remind_of_due(session, today() + timedelta(days=1))
 
 
 async def remind_of_due(session: AsyncSession, on: date) -> int:

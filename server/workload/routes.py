@@ -7,40 +7,35 @@ from litestar import Router, get, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.checklists.wording import say_visit
-from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED, AreaFilter, CallerDep, FieldStaff, Officer, Session, problems
+from server.core.clock import today
+from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, CallerDep, FieldStaff, Officer, Session, error_responses
 from server.core.paging import Page
-from server.core.working_days import day_of
-from server.http.exports import export_of
+from server.http.exports import build_export_route
 from server.workload import day_plans, due, unfulfilled_orders
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueFilter, DueLine
 from server.workload.unfulfilled_orders import UnfulfilledOrder
 
 
-def _today() -> date:
-    return day_of(utc_now())
-
-
-@get("/day-plans", responses=SIGNED)
+@get("/day-plans", responses=SIGNED_IN_ERRORS)
 async def list_day_plans(
     field_staff: FieldStaff,
     session: Session,
     first: Annotated[date | None, QueryParameter(name="from")] = None,
     last: Annotated[date | None, QueryParameter(name="to")] = None,
 ) -> list[DayPlan]:
-    begin = first or _today()
+    begin = first or today()
     return await day_plans.list_days(session, field_staff, begin, last or begin + timedelta(days=60))
 
 
-@put("/day-plans/{day:date}", responses=SIGNED | problems("thing.not_found"))
+@put("/day-plans/{day:date}", responses=SIGNED_IN_ERRORS | error_responses("thing.not_found"))
 async def plan_day(
     day: FromPath[date], data: JSONBody[PlanDay], field_staff: FieldStaff, session: Session
 ) -> list[DayPlan]:
     return await day_plans.plan_day(session, field_staff, day, data)
 
 
-@get("/due", responses=SIGNED)
+@get("/due", responses=SIGNED_IN_ERRORS)
 async def list_due(
     officer: Officer,
     session: Session,
@@ -51,11 +46,11 @@ async def list_due(
     limit: FromQuery[int] = 50,
 ) -> Page[DueLine]:
     return await due.list_due(
-        session, officer, which=which, area=area, kind=kind, cursor=cursor, limit=limit, today=_today()
+        session, officer, which=which, area=area, kind=kind, cursor=cursor, limit=limit, today=today()
     )
 
 
-@get("/blocked-visits", responses=SIGNED | problems("request.invalid"))
+@get("/blocked-visits", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
 async def list_blocked_visits(
     caller: CallerDep,
     session: Session,
@@ -70,7 +65,7 @@ async def list_blocked_visits(
     )
 
 
-export_due = export_of(
+export_due = build_export_route(
     list_due,
     "/due/export",
     "due",
@@ -87,7 +82,7 @@ export_due = export_of(
         "包户人员": lambda line: line.held_by,
     },
 )
-export_blocked_visits = export_of(
+export_blocked_visits = build_export_route(
     list_blocked_visits,
     "/blocked-visits/export",
     "blocked-visits",

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, tuple_, update
+from sqlalchemy import literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,12 +16,12 @@ from server import audit
 from server.checklists.versions import newest_checklist
 from server.checklists.wording import say_visit
 from server.core import jobs
-from server.core.access import DESK_ROLES, Caller, Role, readable, require
+from server.core.access import DESK_ROLES, Caller, Role, readable, require_role
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.http import ResponseBody
 from server.core.ids import new_id
-from server.core.paging import Page, cut_page, read_place
+from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.core.services import Services
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
@@ -56,7 +56,7 @@ async def list_unfulfilled_orders(
     session: AsyncSession, caller: Caller, *, area: str | None, kind: str | None, cursor: str | None, limit: int
 ) -> Page[UnfulfilledOrder]:
     """List the open orders of the caller's areas by due date. One query."""
-    require(caller, DESK_ROLES | {Role.ADMIN})
+    require_role(caller, DESK_ROLES | {Role.ADMIN})
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = (
         readable(BlockedVisit, caller)
@@ -72,10 +72,10 @@ async def list_unfulfilled_orders(
         rows = rows.where(BlockedVisit.area_code.startswith(area, autoescape=True))
     if kind is not None:
         rows = rows.where(BlockedVisit.kind == kind)
-    if (after := read_place(cursor, date.fromisoformat)) is not None:
+    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
         rows = rows.where(tuple_(BlockedVisit.due_on, BlockedVisit.id) > after)
     rows_read = (await session.execute(rows)).all()
-    page, next_cursor = cut_page(rows_read, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    page, next_cursor = slice_page(rows_read, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
     return Page(items=[_order_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -135,7 +135,7 @@ async def record_unfulfilled_order(
 async def end_unfulfilled_orders(session: AsyncSession, *conditions: Any) -> None:
     """Close orders whose reason has ended or was met otherwise."""
     await session.execute(
-        update(BlockedVisit).where(BlockedVisit.ended_at.is_(None), *conditions).values(ended_at=func.now())
+        update(BlockedVisit).where(BlockedVisit.ended_at.is_(None), *conditions).values(ended_at=utc_now())
     )
 
 

@@ -22,6 +22,7 @@ from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Household
 from server.residents.change_reports import months_after
 from server.residents.own_cases import load_statuses
+from tests import days
 from tests.cases.test_procedure import to_county
 from tests.makers.cases import VILLAGE, calculated, done, look, refused, step
 from tests.pdf import words
@@ -80,7 +81,7 @@ async def earns(office, case_id, fen):
 async def test_a_reported_birth_opens_a_review_visit_and_the_resident_reads_the_reply(office, services):
     case_id, _ = await in_force(office)
     resident, town = await office.resident(), await office.person("town_officer")
-    change_id = await report(resident, case_id, happenedOn="2026-11-20")
+    change_id = await report(resident, case_id, happenedOn=days.in_days(-10).isoformat())
     inbox = (await town.http.get("/desk/v1/changes")).json()["items"]
     assert [(one["change"]["id"], one["change"]["kindZh"], one["change"]["outcome"]) for one in inbox] == [
         (change_id, "添丁", None)
@@ -107,10 +108,16 @@ async def test_a_recalculation_is_made_with_the_reply(office):
     resident = await office.resident()
     change_id = await report(resident, case_id, kind="new_job", text="妻子到厂里上班")
     await earns(office, case_id, 100_00)
-    told = await decide(county, change_id, outcome="recalculation", reply="按新收入重算", fromMonth="2026-12-05")
+    told = await decide(
+        county,
+        change_id,
+        outcome="recalculation",
+        reply="按新收入重算",
+        fromMonth=days.month(1).replace(day=5).isoformat(),
+    )
     assert told.status_code == 200, told.text
     newest = (await county.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
-    assert newest["month"] == "2026-12-01"
+    assert newest["month"] == days.month(1).isoformat()
     assert newest["amountFen"] < (await look(county, case_id))["amountFen"]
 
 
@@ -119,7 +126,7 @@ async def test_the_household_reads_what_was_decided_not_what_somebody_reckoned_s
     resident = await office.resident()
     before = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()["calculation"]
     await earns(office, case_id, 10000)
-    reckoned = await calculated(county, case_id, "2026-12-01")
+    reckoned = await calculated(county, case_id)
     assert reckoned["amountFen"] != before["amountFen"]
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["calculation"] == before
@@ -134,16 +141,16 @@ async def test_the_household_reads_what_was_decided_not_what_somebody_reckoned_s
 async def test_a_death_has_three_months_and_other_changes_no_day(office):
     case_id, county = await in_force(office)
     resident = await office.resident()
-    await report(resident, case_id, kind="death", text="母亲去世", happenedOn="2026-10-31")
+    await report(resident, case_id, kind="death", text="母亲去世", happenedOn="2024-10-31")
     await report(resident, case_id)
     await report(resident, case_id, kind="death", text="父亲去世", happenedOn="9999-12-31")
     inbox = (await county.http.get("/desk/v1/changes")).json()["items"]
     assert [one["change"]["dueOn"] for one in inbox] == [
-        "2027-01-31",
+        "2025-01-31",
         None,
         months_after(day_of(utc_now()), 3).isoformat(),
     ]
-    assert months_after(date(2026, 8, 31), 6) == date(2027, 2, 28)
+    assert months_after(date(2024, 8, 31), 6) == date(2025, 2, 28)
 
 
 async def test_the_inbox_is_of_ones_own_area_and_pages_by_cursor(office, county):
@@ -274,7 +281,9 @@ async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(o
     await to_county(office, case_id)
     county = await office.person("county_officer")
     granted = await done(county, case_id, "confirmed")
-    told = await done(county, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth="2030-05-01")
+    told = await done(
+        county, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth=days.month(40).isoformat()
+    )
     assert told["stoppedFrom"] == granted["paidFrom"]
     resident = await office.resident()
     assert (await resident.http.get("/resident/v1/cases")).json()[0]["stateZh"] == "已停发"
@@ -353,21 +362,21 @@ async def test_a_stop_is_for_whom_was_paid_though_its_own_reckoning_pays_for_nob
 
 async def test_arrears_are_counted_to_the_month_in_china(office):
     """Made in the small hours of a first, when it is still the month before in Greenwich."""
-    case_id = await office.case(paid_from=date(2026, 8, 1))
+    case_id = await office.case(paid_from=date(2025, 8, 1))
     town = await office.person("town_officer")
     await office.rule("amount.standard_fen", 36000)
-    await calculated(town, case_id, "2026-09-01")
+    await calculated(town, case_id, "2025-09-01")
     await earns(office, case_id, 50_00)
-    await calculated(town, case_id, "2026-09-01")
+    await calculated(town, case_id, "2025-09-01")
     async with open_session(office.services.sessions) as session:
         rows = list(await session.scalars(select(Calculation).order_by(Calculation.made_at)))
         difference = rows[1].amount_fen - rows[0].amount_fen
         for row, day in zip(rows, (1, 30), strict=True):
-            row.made_at = datetime(2026, 9, day, 17, 0, tzinfo=UTC)
+            row.made_at = datetime(2025, 9, day, 17, 0, tzinfo=UTC)
     told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
     assert difference < 0
     assert told["arrearsFen"] == 2 * difference  # September and October
-    for paid_from, months in ((date(2026, 10, 1), 1), (date(2026, 12, 1), 0), (None, 0)):
+    for paid_from, months in ((date(2025, 10, 1), 1), (date(2025, 12, 1), 0), (None, 0)):
         await office.case(paid_from=paid_from)
         told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
         assert told["arrearsFen"] == months * difference, paid_from
@@ -402,15 +411,15 @@ async def year_of_changes(office, services):
             session.add(
                 BenefitChange(
                     case_id=case.id, household_id=case.household_id, area_code=VILLAGE, kind=kind,
-                    month=date(2026, 7, 1), before_fen=before, amount_fen=after, people=people, reason="年度变动",
-                    decided_on=date(2026, 6, 15),
+                    month=date(2025, 7, 1), before_fen=before, amount_fen=after, people=people, reason="年度变动",
+                    decided_on=date(2025, 6, 15),
                 )
             )  # fmt: skip
 
 
 async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_changes):
     county = await office.person("county_officer")
-    period = {"since": "2026-01-01", "until": "2026-12-31"}
+    period = {"since": "2025-01-01", "until": "2025-12-31"}
     told = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
     assert {one["kind"]: (one["people"], one["changeFen"]) for one in told["kinds"]} == {
         "granted": (355, 65_575_00),
@@ -419,7 +428,7 @@ async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_c
         "cut": (520, -14_081_00),
     }
     assert (told["netPeople"], told["netFen"]) == (101, 22_312_00)
-    nothing = period | {"since": "2026-07-01"}
+    nothing = period | {"since": "2025-07-01"}
     none = (await county.http.get("/desk/v1/benefit-changes/totals", params=nothing)).json()
     assert (none["netPeople"], none["netFen"]) == (0, 0)
 
@@ -436,8 +445,8 @@ async def test_stops_announced_as_eighteen_that_are_twenty_are_shown_and_nothing
             session.add(
                 BenefitChange(
                     case_id=case.id, household_id=case.household_id, area_code=area_code, kind=kind,
-                    month=date(2026, 7, 1), before_fen=0, amount_fen=0, people=1, reason="", class_=class_,
-                    decided_on=date(2026, 6, 15),
+                    month=date(2025, 7, 1), before_fen=0, amount_fen=0, people=1, reason="", class_=class_,
+                    decided_on=date(2025, 6, 15),
                 )
             )  # fmt: skip
 
@@ -448,7 +457,7 @@ async def test_stops_announced_as_eighteen_that_are_twenty_are_shown_and_nothing
             for _ in range(count):
                 add("stopped", villages[place * 3], "C")
     county = await office.person("county_officer")
-    period = {"since": "2026-06-01", "until": "2026-06-30"}
+    period = {"since": "2025-06-01", "until": "2025-06-30"}
     told = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
     granted, stopped = told["kinds"][0], told["kinds"][3]
     assert {one["code"]: one["households"] for one in granted["classes"]} == {"A": 21, "B": 9, "C": 5}
@@ -474,7 +483,7 @@ async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(of
     assert rows["due"][0] == rows["cases"][0]
     assert len(rows["due"]) > 1
     assert [[str(one) for one in row[4:9]] for row in rows["stops"][1:]] == [
-        ["停发", "2026-07", "33459.00" if form == "csv" else "33459", "0.00" if form == "csv" else "0", "254"]
+        ["停发", "2025-07", "33459.00" if form == "csv" else "33459", "0.00" if form == "csv" else "0", "254"]
     ]
     assert len(rows["benefit-changes"]) == 5
     async with services.sessions() as session:

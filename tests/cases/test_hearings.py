@@ -11,6 +11,7 @@ from server.models import Base
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.people import Staff, StaffRole
+from tests import days
 from tests.makers.cases import VILLAGE, done, look, refused
 
 NAMES = [f"评议员{n:02d}" for n in range(10)]
@@ -35,7 +36,7 @@ async def at_hearing(office, *, people=10):
 
 
 async def call(town, case_id):
-    body = {"id": str(new_id()), "heldOn": "2026-11-26", "place": "村委会", "presenter": "林禾溪"}
+    body = {"id": str(new_id()), "heldOn": days.in_days(0).isoformat(), "place": "村委会", "presenter": "林禾溪"}
     return await town.http.post(f"/desk/v1/cases/{case_id}/hearings", json=body)
 
 

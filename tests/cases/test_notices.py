@@ -3,7 +3,7 @@
 import pytest
 
 from server.core.money import format_fen
-from server.core.pdf import Notice, draw_qr, print_notice
+from server.core.pdf import Notice, render_notice, render_qr_svg
 from tests.cases.test_hearings import at_hearing, call, count
 from tests.households.test_register import apply
 from tests.makers.cases import calculated, done, look
@@ -132,13 +132,13 @@ async def test_what_people_type_is_never_read_as_markup(typed):
     sheet = Notice(
         title=typed, number=typed, to=typed, paragraphs=[typed], office=typed, date=typed, columns=["a"], rows=[[typed]]
     )
-    assert (await print_notice(sheet)).startswith(b"%PDF-")
+    assert (await render_notice(sheet)).startswith(b"%PDF-")
 
 
 async def test_the_same_facts_give_the_same_bytes():
     sheet = Notice(title="通知", number="1", to="甲", paragraphs=["乙"], office="丙", date="丁")
-    assert await print_notice(sheet) == await print_notice(sheet)
+    assert await render_notice(sheet) == await render_notice(sheet)
 
 
 def test_a_qr_code_is_drawn_without_the_net():
-    assert draw_qr("https://zoufang.test/public/v1/postings/" + "x" * 43).startswith("<svg")
+    assert render_qr_svg("https://zoufang.test/public/v1/postings/" + "x" * 43).startswith("<svg")

@@ -14,6 +14,7 @@ from server.models.evidence import MismatchedUpload
 from server.models.households import HouseholdMember
 from server.models.notifications import Notice
 from server.models.people import ResidentBinding
+from tests import days
 from tests.makers.cases import VILLAGE, look
 from tests.phones import tiny_photo
 from tests.uploads.tus import create, head, patch
@@ -89,9 +90,10 @@ async def test_a_paper_is_sent_as_a_photo_examined_seen_by_an_officer_and_receiv
         (VILLAGE, "case", "original")
     }
 
-    on = {"code": PAPER, "receivedOn": "2026-11-23"}
+    today = days.in_days(0).isoformat()
+    on = {"code": PAPER, "receivedOn": today}
     received = (await town.http.post(f"/desk/v1/cases/{case_id}/papers", json=on)).json()
-    assert (paper(received)["state"], paper(received)["receivedOn"]) == ("received", "2026-11-23")
+    assert (paper(received)["state"], paper(received)["receivedOn"]) == ("received", today)
 
 
 async def test_a_photo_that_is_no_picture_or_is_sent_back_asks_for_another(office, services):

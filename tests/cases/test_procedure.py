@@ -4,6 +4,7 @@ import asyncio
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import chinese_calendar.constants
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -21,8 +22,11 @@ from server.models.areas import CalendarDay
 from server.models.audit import AuditEntry
 from server.models.cases import CASE_STATES, CaseDeadline, CaseEvent, CaseFile, RelativeOnStaff
 from server.models.households import Assignment, Household
+from tests import days
 from tests.makers.cases import calculated, done, look, refused, step
 
+# The last year whose working days are decreed.
+PUBLISHED = max(chinese_calendar.constants.holidays).year
 TABLE = Path(__file__).parent / "who_may_do_what.txt"
 SHORT = {"auth.forbidden": "·", "case.not_now": "-", "case.closed": "x", "case.suspended": "s"}
 
@@ -270,9 +274,10 @@ async def test_nobody_takes_a_step_in_a_case_that_names_them_as_a_relative(offic
             )
         )
     assert await refused(town, case_id, "suspended", reason="试") == "case.own_relative"
-    reckoned = await town.http.post(f"/desk/v1/cases/{case_id}/calculations", json={"month": "2026-11-01"})
+    reckoned = await town.http.post(f"/desk/v1/cases/{case_id}/calculations", json={"month": days.month().isoformat()})
     assert reckoned.json()["code"] == "case.own_relative"
-    hearing = {"id": str(new_id()), "heldOn": "2026-11-30", "place": "村委会", "presenter": "试", "observers": ""}
+    held_on = days.in_days(0).isoformat()
+    hearing = {"id": str(new_id()), "heldOn": held_on, "place": "村委会", "presenter": "试", "observers": ""}
     called = await town.http.post(f"/desk/v1/cases/{case_id}/hearings", json=hearing)
     assert called.json()["code"] == "case.own_relative"
     household_id = (await look(county, case_id))["householdId"]
@@ -317,15 +322,15 @@ async def test_a_new_survey_is_on_the_phone_at_once_and_a_withdrawal_takes_it_ba
 
 
 def test_days_and_working_days_are_different_things():
-    friday = date(2026, 11, 20)
-    assert end_of(friday, Length(3, "working_days"), {}).on == date(2026, 11, 25)
-    assert end_of(friday, Length(3, "days"), {}).on == date(2026, 11, 23)
-    assert end_of(friday, Length(3, "working_days"), {date(2026, 11, 23): False}).on == date(2026, 11, 26)
+    friday = date(2025, 11, 21)
+    assert end_of(friday, Length(3, "working_days"), {}).on == date(2025, 11, 26)
+    assert end_of(friday, Length(3, "days"), {}).on == date(2025, 11, 24)
+    assert end_of(friday, Length(3, "working_days"), {date(2025, 11, 24): False}).on == date(2025, 11, 27)
 
 
 def test_a_deadline_beyond_the_published_calendar_says_so():
-    assert end_of(date(2026, 11, 20), Length(3, "working_days"), {}).certain
-    assert not end_of(date(2026, 12, 28), Length(10, "working_days"), {}).certain
+    assert end_of(date(PUBLISHED, 11, 20), Length(3, "working_days"), {}).certain
+    assert not end_of(date(PUBLISHED, 12, 28), Length(10, "working_days"), {}).certain
 
 
 def test_an_office_may_post_for_working_days():
@@ -467,42 +472,42 @@ async def bring_in(services, case_id, *steps, **case):
 async def test_an_imported_case_has_stood_still_on_the_days_it_was_suspended_and_on_no_others(office, services):
     """Suspended today, it was not when it was taken on; and what a pause of long ago moved is moved."""
     case_id = await office.case()
-    taken_on = ("accepted", "accepted", "2026-09-01")
-    stood = [("suspended", "accepted", "2026-09-07"), ("resumed", "accepted", "2026-09-14")]
+    taken_on = ("accepted", "accepted", "2025-09-01")
+    stood = [("suspended", "accepted", "2025-09-07"), ("resumed", "accepted", "2025-09-14")]
     plain = await bring_in(services, case_id, taken_on, state="accepted", suspended_on=None)
     moved = await bring_in(services, case_id, taken_on, *stood, state="accepted", suspended_on=None)
     assert (moved["total"].paused, moved["total"].paused_on) == (5, None)
     assert moved["total"].due_on > plain["total"].due_on
     # What a household says meanwhile makes no clock go on.
-    again = ("suspended", "accepted", "2026-09-21"), ("change_reported", "accepted", "2026-09-23")
+    again = ("suspended", "accepted", "2025-09-21"), ("change_reported", "accepted", "2025-09-23")
     still = await bring_in(
-        services, case_id, taken_on, *stood, *again, state="accepted", suspended_on=date(2026, 9, 21)
+        services, case_id, taken_on, *stood, *again, state="accepted", suspended_on=date(2025, 9, 21)
     )
-    assert (still["total"].paused, still["total"].paused_on) == (5, date(2026, 9, 21))
-    unsaid = await bring_in(services, case_id, taken_on, state="accepted", suspended_on=date(2026, 9, 8))
-    assert (unsaid["total"].paused, unsaid["total"].paused_on) == (0, date(2026, 9, 8))
+    assert (still["total"].paused, still["total"].paused_on) == (5, date(2025, 9, 21))
+    unsaid = await bring_in(services, case_id, taken_on, state="accepted", suspended_on=date(2025, 9, 8))
+    assert (unsaid["total"].paused, unsaid["total"].paused_on) == (0, date(2025, 9, 8))
 
 
 async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objection(office, services):
     case_id = await office.case()
     way = [
-        ("accepted", "accepted", "2026-09-01"),
-        ("survey_done", "preliminary", "2026-09-04"),
-        ("opinion_grant", "posting", "2026-09-07"),
-        ("objection_made", "objection", "2026-09-09"),
+        ("accepted", "accepted", "2025-09-01"),
+        ("survey_done", "preliminary", "2025-09-04"),
+        ("opinion_grant", "posting", "2025-09-07"),
+        ("objection_made", "objection", "2025-09-09"),
     ]
     told = await bring_in(services, case_id, *way, state="objection", suspended_on=None)
-    assert told["total"].paused_on == date(2026, 9, 9)
-    assert told["survey"].met_on == date(2026, 9, 4)
+    assert told["total"].paused_on == date(2025, 9, 9)
+    assert told["survey"].met_on == date(2025, 9, 4)
     assert told["cross_check"].paused_on is None
-    way += [("objection_answered", "posting", "2026-09-11"), ("posting_ended", "county", "2026-09-15")]
+    way += [("objection_answered", "posting", "2025-09-11"), ("posting_ended", "county", "2025-09-15")]
     told = await bring_in(services, case_id, *way, state="county", suspended_on=None)
     assert (told["total"].paused, told["total"].paused_on) == (2, None)
-    assert told["county_opinion"].started_on == date(2026, 9, 15)
+    assert told["county_opinion"].started_on == date(2025, 9, 15)
 
 
 @pytest.mark.parametrize(
-    ("decided", "paid"), [("2026-11-30", "2026-12-01"), ("2026-12-01", "2027-01-01"), ("2027-01-31", "2027-02-01")]
+    ("decided", "paid"), [("2024-11-30", "2024-12-01"), ("2024-12-01", "2025-01-01"), ("2025-01-31", "2025-02-01")]
 )
 def test_payment_begins_with_the_month_after(decided, paid):
     assert month_after(date.fromisoformat(decided)) == date.fromisoformat(paid)

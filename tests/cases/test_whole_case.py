@@ -11,6 +11,7 @@ from server.core.ids import new_id
 from server.models.cases import CaseFile
 from server.models.households import Assignment, Household
 from server.sync_feed.publish import publish_change
+from tests import days
 from tests.crosschecks.test_crosschecks import import_, request_file
 from tests.households.test_register import household
 from tests.makers import offices
@@ -64,14 +65,14 @@ async def accepted(office, **changes):
         "householdId": str(new_id()),
         "areaCode": VILLAGE,
         "household": household(place=PLACE, **changes),
-        "consentedOn": "2026-11-20",
+        "consentedOn": days.in_days(-10).isoformat(),
     }
     answer = await worker.http.post("/desk/v1/applications", json=body)
     assert answer.status_code == 201, answer.text
     made = answer.json()
     await done(worker, made["id"], "papers_missing")
     for one in made["papers"]:
-        received = {"code": one["code"], "receivedOn": "2026-11-23"}
+        received = {"code": one["code"], "receivedOn": days.in_days(-7).isoformat()}
         await worker.http.post(f"/desk/v1/cases/{made['id']}/papers", json=received)
     await done(town, made["id"], "accepted")
     batch = {"id": str(new_id()), "source": "tax", "areaCode": TOWN}

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import func, select, update
 
+from server.core.clock import utc_now
 from server.core.ids import new_id
 from server.models.feed import QuarantinedRow
 from server.models.households import Household
@@ -211,7 +212,7 @@ async def test_a_returned_visit_is_amended_on_the_phone_question_by_question(
     held = (await a.documents("visits"))[visit_id]
     assert [one["questionId"] for one in held["server"]["decision"]["questioned"]] == [question]
 
-    reason = {"reason": "核对户口簿后更正", "amendedAt": "2026-11-23T09:00:00+08:00"}
+    reason = {"reason": "核对户口簿后更正", "amendedAt": utc_now().isoformat()}
     answers = kit.visit["answers"]
     await a.patch("visits", visit_id, state="draft", amendment=reason)
     await a.sync()

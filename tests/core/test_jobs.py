@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from server.core import jobs
 from server.core.database import open_session
-from server.worker import work
+from server.worker import run_worker
 
 
 async def queued(services):
@@ -41,7 +41,7 @@ async def test_a_job_of_a_newer_version_waits_for_a_worker_that_knows_it(
 
 
 async def test_the_worker_process_does_what_it_knows_and_leaves_the_rest(services, new_and_old_job):
-    worker = asyncio.create_task(work(services.settings))
+    worker = asyncio.create_task(run_worker(services.settings))
     async with asyncio.timeout(20):
         while "audit.seal" in await queued(services):  # noqa: ASYNC110  the database tells of no end
             await asyncio.sleep(0.1)

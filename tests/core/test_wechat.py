@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from server.core.wechat import MessageUnfit, Wechat, WechatRefused, WechatUnavailable, check_message
+from server.core.wechat import MessageInvalid, Wechat, WechatRefused, WechatUnavailable, check_message
 from server.demo.wechat_stub import DEMO_APP_ID, DEMO_SECRET, create_stub
 
 BASE = "http://wechat.test"
@@ -219,7 +219,7 @@ async def test_a_message_refused_by_user_or_wechat_has_its_kind(wechat, openid, 
 
 
 async def test_an_unfit_message_is_not_sent(wechat, transport):
-    with pytest.raises(MessageUnfit, match="thing1: too_long"):
+    with pytest.raises(MessageInvalid, match="thing1: too_long"):
         await wechat.send_subscribe_message("oZFdemo-resident1", "template", {"thing1": "字" * 21})
     assert transport.paths == []
 
@@ -261,7 +261,7 @@ def test_fields_as_the_templates_want_them_fit(name, fits):
     ],
 )
 def test_fields_that_wechat_would_refuse_are_found_before(name, value, reason):
-    with pytest.raises(MessageUnfit) as unfit:
+    with pytest.raises(MessageInvalid) as unfit:
         check_message({name: value})
     assert (unfit.value.field_name, unfit.value.reason) == (name, reason)
 

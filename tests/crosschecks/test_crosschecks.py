@@ -17,6 +17,7 @@ from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.crosschecks import CrossCheck
 from server.models.households import HouseholdMember
+from tests import days
 from tests.makers import offices
 from tests.makers.cases import TOWN, look, with_both_waiting
 
@@ -50,7 +51,7 @@ async def declare(services, case_id, kind, amount_fen):
 
 
 async def consenting(office):
-    return await office.case(consented_on=date(2026, 11, 20))
+    return await office.case(consented_on=days.in_days(-10))
 
 
 async def test_each_office_is_asked_and_answers(office, county):
@@ -114,7 +115,7 @@ async def test_a_years_wage_is_held_by_the_month_and_one_that_has_ended_by_nothi
         case = await session.get_one(CaseFile, case_id)
         wage = {"household_id": case.household_id, "kind": "wage", "category": ""}
         session.add(IncomeItem(**wage, period="year", declared_fen=12_000_00))
-        session.add(IncomeItem(**wage, period="month", declared_fen=9_000_00, ended_on=date(2026, 1, 1)))
+        session.add(IncomeItem(**wage, period="month", declared_fen=9_000_00, ended_on=date(2025, 1, 1)))
     town, body, _ = await batch(office)
     asked = await request_file(town, body["id"])
     await import_(town, body["id"], offices.answer("tax", asked, {county.residents[0].id_number: "1000.01"}))
@@ -124,7 +125,7 @@ async def test_a_years_wage_is_held_by_the_month_and_one_that_has_ended_by_nothi
 
 
 async def test_nobody_is_asked_about_while_a_case_is_suspended(office):
-    await office.case(consented_on=date(2026, 11, 20), suspended_on=date(2026, 11, 21))
+    await office.case(consented_on=days.in_days(-10), suspended_on=days.in_days(-9))
     _, _, answer = await batch(office)
     assert answer.json()["code"] == "case.nothing_to_check"
 

@@ -19,6 +19,7 @@ from minio.error import InvalidResponseError
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from server.devserver.processes import LOOPBACK, StartError, check_port
 
+pytestmark = pytest.mark.processes
 PROJECT = Path(__file__).resolve().parents[2]
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from server.devserver.processes import LOOPBACK, free_port
+from server.devserver.processes import LOOPBACK, find_free_port
 
+pytestmark = pytest.mark.processes
 PROJECT = Path(__file__).resolve().parents[2]
 CLEAN = {
     name: value
@@ -53,7 +54,7 @@ class Run:
     def __init__(self, folder: Path, **environ: str) -> None:
         self.fake = folder / "fake.py"
         self.fake.write_text(textwrap.dedent(FAKE))
-        ports = {f"ZOUFANG_{part}PORT": str(free_port()) for part in ("", "S3_", "POSTGRES_", "WECHAT_STUB_")}
+        ports = {f"ZOUFANG_{part}PORT": str(find_free_port()) for part in ("", "S3_", "POSTGRES_", "WECHAT_STUB_")}
         self.environ = CLEAN | ports | {"ZOUFANG_DATA_DIR": str(folder / "data"), "COLUMNS": "100"} | environ
         self.data_dir = folder / "data"
 
@@ -197,7 +198,8 @@ def folder_with(folder: Path, *programs: str) -> str:
 def test_make_alone_lists_its_targets(clone):
     lines = make(clone).stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
-        "help", "run", "demo-visit", "test", "check", "lint", "web", "format", "openapi", "bench", "lock", "clean",
+        "help", "run", "demo-visit", "test", "check", "lint", "web", "test-dates", "format", "openapi", "bench", "lock",
+        "clean",
     ]  # fmt: skip
 
 

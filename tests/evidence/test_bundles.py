@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import zipfile
-from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -19,6 +18,7 @@ from media.store import original_key
 from server.__main__ import main
 from server.core import keys
 from server.core.canonical import canonical_json
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.tokens import ReceiptSigner
@@ -81,7 +81,7 @@ async def test_a_bundle_holds_the_visit_and_proves_it(services, kit, bundle):
 async def test_an_amended_visit_brings_what_stood_before_with_its_receipt(services, phone, desk, kit, tmp_path):
     master = (await phone.pull("visits"))[kit.visit["id"]]
     told = {key: value for key, value in master.items() if key != "server"}
-    reason = {"reason": "核对户口簿后更正", "amendedAt": "2026-11-23T09:00:00+08:00"}
+    reason = {"reason": "核对户口簿后更正", "amendedAt": utc_now().isoformat()}
     assert await phone.push("visits", told | {"amendment": reason, "familyPresent": []}, assumed=master) == []
     answer = await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/bundle")
     path = tmp_path / "amended.zip"
@@ -146,7 +146,7 @@ def members_missing_added_or_doubled_are_named(published, bundle, tmp_path):
 
 def a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin(published, bundle, tmp_path):
     held = members(bundle)
-    forger = ReceiptSigner(keys.read_ring("K", keys.generate()["ZOUFANG_RECEIPT_KEYS"]))
+    forger = ReceiptSigner(keys.read_ring("K", keys.generate_keys()["ZOUFANG_RECEIPT_KEYS"]))
     manifest = msgspec.json.decode(held["manifest.json"])
     manifest["visit"]["document"]["answers"] = {}
     signed = msgspec.json.encode(forger.public_keys())
@@ -249,7 +249,7 @@ async def test_the_printed_sheet_names_the_gravest_doubt_first_and_none_that_no_
     services, desk, kit, tmp_path
 ):
     visit_id = UUID(kit.visit["id"])
-    now = datetime.now(UTC)
+    now = utc_now()
     codes = {"photo.edited": "warning", "photo.late": "notice", "photo.abroad": "critical", "visit.burst": "critical"}
     async with open_session(services.sessions) as session:
         await session.execute(delete(Finding).where(Finding.visit_id == visit_id))

@@ -1,10 +1,11 @@
 """Who holds a household decides what a phone carries, and nothing recorded is lost when that changes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
+from server.core.clock import utc_now
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.feed import QuarantinedRow
@@ -95,7 +96,7 @@ async def test_a_visit_made_before_the_loss_is_accepted_and_marked_and_one_begun
     assert await phone.push("visits", kit.visit) == []
     assert (await phone.pull("visits"))[kit.visit["id"]]["server"]["lateAfterReassignment"] is True
 
-    begun = datetime.now(UTC) + timedelta(minutes=1)
+    begun = utc_now() + timedelta(minutes=1)
     later = kit.visit | {
         "id": str(new_id()),
         "startedAt": begun.isoformat(),
@@ -161,7 +162,7 @@ async def test_an_officer_decides_within_the_area_and_a_supervisor_not_at_all(sy
 
 
 async def test_the_desk_sees_how_each_phone_fares_and_what_was_kept(officer, phone, kit):
-    ahead = (datetime.now(UTC) + timedelta(seconds=90)).isoformat()
+    ahead = (utc_now() + timedelta(seconds=90)).isoformat()
     told = {"X-App-Version": "1.4.2", "X-Pending-Rows": "3", "X-Device-Time": ahead}
     answer = await phone.http.get("/field/v1/sync/visits/1/pull", headers=told)
     assert answer.status_code == 200

@@ -1,7 +1,5 @@
 """What a caseworker would change about a household waits for an officer."""
 
-from datetime import UTC, datetime
-
 from sqlalchemy import update
 
 from server.core.clock import utc_now
@@ -13,7 +11,7 @@ def make_proposal(household, **changes):
     return {
         "id": str(new_id()),
         "householdId": household["id"],
-        "proposedAt": datetime.now(UTC).isoformat(),
+        "proposedAt": utc_now().isoformat(),
         "changes": {"address": "桐荫社区 9 号（新门牌）"},
         "note": "门牌已更换",
         "_deleted": False,

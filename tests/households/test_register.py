@@ -14,6 +14,7 @@ from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
 from server.models.households import Caseload, Household
+from tests import days
 from tests.makers.cases import VILLAGE, calculated, done, look, refused
 
 
@@ -151,13 +152,14 @@ async def test_papers_are_asked_for_once_and_all_together(office):
     assert told["state"] == "materials"
     assert all(one["askedAt"] for one in told["papers"])
     assert await refused(town, case_id, "papers_missing", reason="再要一份") == "case.not_now"
+    before, later = days.in_days(-10).isoformat(), days.in_days(-7).isoformat()
     for one in told["papers"]:
         path = f"/desk/v1/cases/{case_id}/papers"
-        listed = await town.http.post(path, json={"code": one["code"], "receivedOn": "2026-11-20"})
-        again = await town.http.post(path, json={"code": one["code"], "receivedOn": "2026-11-23"})
+        listed = await town.http.post(path, json={"code": one["code"], "receivedOn": before})
+        again = await town.http.post(path, json={"code": one["code"], "receivedOn": later})
         assert again.json() == listed.json()
-    assert {one["receivedOn"] for one in listed.json()} == {"2026-11-20"}
-    unknown = await town.http.post(path, json={"code": "passport", "receivedOn": "2026-11-20"})
+    assert {one["receivedOn"] for one in listed.json()} == {before}
+    unknown = await town.http.post(path, json={"code": "passport", "receivedOn": before})
     assert unknown.json()["code"] == "case.paper_unknown"
     assert await refused(town, case_id, "accepted") == "case.consent_missing"
 
@@ -327,10 +329,10 @@ async def test_the_amount_is_calculated_from_the_household_and_kept(office, serv
     await office.rule("amount.standard_fen", {"urban": 36000, "rural": 26000})
     town = await office.person("town_officer")
     _, made = await apply(town)
-    first = await calculated(town, made["id"], "2026-12-15")
-    assert (first["month"], first["amountFen"], first["arrearsFen"]) == ("2026-12-01", 260_00, None)
-    await office.rule("amount.standard_fen", {"urban": 40000, "rural": 30000}, since=date(2027, 1, 1))
-    later = await calculated(town, made["id"], "2027-01-01")
+    first = await calculated(town, made["id"], days.month(1).replace(day=15).isoformat())
+    assert (first["month"], first["amountFen"], first["arrearsFen"]) == (days.month(1).isoformat(), 260_00, None)
+    await office.rule("amount.standard_fen", {"urban": 40000, "rural": 30000}, since=days.month(2))
+    later = await calculated(town, made["id"], days.month(2).isoformat())
     assert later["amountFen"] == 300_00
     listed = (await town.http.get(f"/desk/v1/cases/{made['id']}/calculations")).json()
     assert [one["amountFen"] for one in listed] == [300_00, 260_00]

@@ -13,7 +13,7 @@ import server.http.exports
 from server.core.database import open_session
 from server.core.paging import Page
 from server.core.paths import OPENAPI
-from server.http.exports import answer_list
+from server.http.exports import stream_list
 from server.models.audit import AuditEntry
 from server.models.households import Household
 
@@ -142,7 +142,7 @@ PAGES = [Page(items=[n], next_cursor=str(n + 1) if n < 4 else None) for n in ran
 
 async def _answer(services, session, form, read):
     columns = {"数": lambda one: one}
-    return await answer_list(services.sessions, session, None, "numbers", columns, form, read, {})
+    return await stream_list(services.sessions, session, None, "numbers", columns, form, read, {})
 
 
 async def test_a_long_list_goes_out_page_by_page_and_holds_no_connection_meanwhile(services):

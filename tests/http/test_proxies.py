@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from server.core.settings import SettingsError
-from server.serve import behind_proxies
+from server.serve import trust_proxies
 from tests.phones import System
 
 PROXY, STRANGER = "172.18.0.5", "203.0.113.9"
@@ -13,7 +13,7 @@ LIMIT = 10
 
 async def fail_to_sign_in(system: System, app, *, peer: str, said: str, times: int) -> list[int]:
     """Each time under another name, so that only the address can be what is counted."""
-    transport = httpx.ASGITransport(behind_proxies(app, "10.0.0.0/8, 172.16.0.0/12"), client=(peer, 1))
+    transport = httpx.ASGITransport(trust_proxies(app, "10.0.0.0/8, 172.16.0.0/12"), client=(peer, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         device = {"label": "手机", "platform": "web", "appVersion": "1", "hardwareId": "h"}
         return [
@@ -51,4 +51,4 @@ async def test_a_claim_passed_on_by_the_proxy_counts_for_nothing(system, app):
 
 def test_a_network_that_can_not_be_read_stops_the_start(app):
     with pytest.raises(SettingsError, match="ZOUFANG_TRUSTED_PROXIES"):
-        behind_proxies(app, "10.0.0.0/33")
+        trust_proxies(app, "10.0.0.0/33")

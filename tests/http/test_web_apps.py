@@ -7,8 +7,8 @@ import pytest
 from litestar import Litestar
 
 from server.demo.county import DEMO_PASSWORDS
-from server.http.error_handlers import HANDLERS
-from server.http.web_apps import APPS, build_pages
+from server.http.error_handlers import EXCEPTION_HANDLERS
+from server.http.web_apps import APPS, build_handlers
 
 DEVICE = {"label": "a browser", "platform": "web"}
 
@@ -25,7 +25,7 @@ def built(tmp_path):
 
 @pytest.fixture
 def browser(settings, built):
-    app = Litestar(build_pages(settings, built), exception_handlers=HANDLERS, openapi_config=None)
+    app = Litestar(build_handlers(settings, built), exception_handlers=EXCEPTION_HANDLERS, openapi_config=None)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://zoufang.test")
 
 

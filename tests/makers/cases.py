@@ -18,6 +18,7 @@ from server.identity.devices import DeviceInfo, open_device
 from server.models.areas import AreaRule
 from server.models.cases import CaseDeadline, CaseFile
 from server.models.people import Resident, Staff, StaffRole
+from tests import days
 from tests.phones import Desk
 
 Json = dict[str, Any]
@@ -122,7 +123,9 @@ async def refused(desk: Desk, case_id: UUID, name: str, **more: Any) -> str:
     return answer.json()["code"]
 
 
-async def calculated(desk: Desk, case_id: UUID, month: str = "2026-12-01") -> Json:
+async def calculated(desk: Desk, case_id: UUID, month: str | None = None) -> Json:
+    """For a month, which is the next one where none is given."""
+    month = month or days.month(1).isoformat()
     answer = await desk.http.post(f"/desk/v1/cases/{case_id}/calculations", json={"month": month})
     assert answer.status_code == 201, answer.text
     return answer.json()

@@ -223,7 +223,7 @@ def _income(share: float) -> Callable[[Fields, Rules], Any]:
         declared = fields.dice.randrange(400_000, 900_000, 10_000)
         slip = max(rules["income.differs_fen"], declared * rules["income.differs_percent"] / 100)
         row = {"kind": "wages", "declaredFen": declared, "foundFen": declared + round(slip * share), "note": ""}
-        return {"answers": {"income": [{**row, "periodFrom": "2026-01", "periodTo": "2026-10"}]}}
+        return {"answers": {"income": [{**row, "periodFrom": "2025-01", "periodTo": "2025-10"}]}}
 
     return _alone(told)
 

@@ -200,7 +200,7 @@ def _income(fields: Fields, at: datetime) -> Told:
     del at
     declared = fields.dice.randrange(100_000, 500_000, 10_000)
     row = {"kind": "wages", "declaredFen": declared, "foundFen": round(declared * fields.dice.uniform(1.4, 4))}
-    return {"answers": {"income": [{**row, "periodFrom": "2026-01", "periodTo": "2026-10", "note": ""}]}}
+    return {"answers": {"income": [{**row, "periodFrom": "2025-01", "periodTo": "2025-10", "note": ""}]}}
 
 
 def _photo(**facts: Any) -> Told:
@@ -239,7 +239,7 @@ def _member_lie(change: Callable[[Any], Told | None], **more: Any) -> Callable[[
     return told
 
 
-YEAR = {"periodFrom": "2025-11", "periodTo": "2026-10", "note": ""}
+YEAR = {"periodFrom": "2024-11", "periodTo": "2025-10", "note": ""}
 WAGES = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **YEAR}]
 
 _SINGLE: list[Callable[[Fields], Lie]] = [

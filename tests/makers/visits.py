@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import os
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +26,10 @@ from server.models.review import Finding, ReviewItem
 from server.models.visits import Attestation, Visit, VisitInvestigator
 from server.photos.process import describe_features
 from server.review.run_checks import check_visit
+from tests import days
 
-# A working morning in China, far enough in the past that everything after it has happened too.
-MORNING = datetime(2026, 11, 10, 1, 30, tzinfo=UTC)
+# A morning in China, in the middle of last month: far enough in the past that everything after it has happened too.
+MORNING = datetime.combine(days.month(-1).replace(day=10), time(1, 30), tzinfo=UTC)
 
 
 class Ground:

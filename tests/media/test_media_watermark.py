@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from media.watermark import _load_font, _margin, _set_text, watermark
+from media.watermark import _load_font, _margin, _fit_text, watermark
 from tests.makers.photos import encode, make_jpeg
 
 LINES = [
@@ -46,7 +46,7 @@ def test_the_text_is_light_on_dark_over_any_background(colour):
 @pytest.mark.parametrize("width", [320, 600, 1280])
 @pytest.mark.parametrize("lines", [LINES, ["村" * 300], ["W" * 200], ["a b " * 80, "", "短"]])
 def test_no_text_runs_over_the_edge_and_none_is_lost(width, lines):
-    font, rows = _set_text(lines, width, 240)
+    font, rows = _fit_text(lines, width, 240)
     assert max(font.getlength(row) for row in rows) <= width - 2 * _margin(font)
     assert "".join(rows).replace(" ", "") == "".join(lines).replace(" ", "")
 

@@ -1,12 +1,13 @@
 """Notices and WeChat's messages: told once, sent only with a consent, and never in the night."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
 from server.core import jobs
+from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.wechat import Wechat
@@ -22,13 +23,14 @@ from server.notifications import dispatch, messages
 from server.notifications.dispatch import compute_quiet_delay
 from server.notifications.wording import KINDS
 from server.workload.reminders import remind_of_due
+from tests import days
 from tests.makers.cases import Office, done
 from tests.makers.visits import MORNING, Ground
 from tests.phones import Desk
 from tests.postings.test_postings import end, opened, to_posting
 
 TEMPLATE = "template-assigned"
-NOON = datetime(2026, 11, 10, 4, tzinfo=UTC)
+NOON = datetime.combine(days.in_days(0), time(12), tzinfo=CHINA)
 
 
 class Wire:
@@ -250,7 +252,7 @@ async def test_a_token_that_wechat_refuses_sends_nothing_and_keeps_the_consent(s
 async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
     system, services, worker, wire, monkeypatch
 ):
-    night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)
+    night = NOON.replace(hour=23, minute=30)
     for change in ({"wechat_openid": None}, {"disabled_at": NOON}):
         for module in (dispatch, messages):
             monkeypatch.setattr(module, "utc_now", lambda: night)
@@ -271,7 +273,7 @@ async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
 async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
     system, services, worker, wire, monkeypatch, county
 ):
-    night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)
+    night = NOON.replace(hour=23, minute=30)
     for module in (dispatch, messages):
         monkeypatch.setattr(module, "utc_now", lambda: night)
     await consent(worker)
@@ -351,13 +353,13 @@ async def test_a_busy_wechat_is_asked_again_later_with_the_same_consent(system, 
 
 
 async def due_in_minutes(services):
-    """Of the message put off last."""
+    """Of the message put off last; PostgreSQL's own time says when a job is due."""
     latest = text(
-        "SELECT scheduled_at FROM procrastinate_jobs WHERE task_name = 'notifications.send' AND "
+        "SELECT scheduled_at - now() FROM procrastinate_jobs WHERE task_name = 'notifications.send' AND "
         "status = 'todo' ORDER BY id DESC LIMIT 1"
     )
     async with services.sessions() as session:
-        return round((await session.scalar(latest) - datetime.now(UTC)).total_seconds() / 60)
+        return round((await session.scalar(latest)).total_seconds() / 60)
 
 
 async def test_a_wechat_that_stays_busy_is_given_up(system, services, worker, wire):
@@ -419,7 +421,7 @@ async def test_a_worker_killed_while_asking_does_not_ask_again(system, services,
 
 async def test_a_message_of_the_night_waits_until_morning(system, services, worker, wire, monkeypatch):
     await consent(worker)
-    night = datetime(2026, 11, 10, 15, 30, tzinfo=UTC)  # 23:30 in China
+    night = NOON.replace(hour=23, minute=30)
     for module in (dispatch, messages):
         monkeypatch.setattr(module, "utc_now", lambda: night)
     await tell(system, worker)
@@ -437,14 +439,14 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
 @pytest.mark.parametrize(
     ("hours", "at", "wait"),
     [
-        ({"from": 21, "to": 8}, datetime(2026, 11, 10, 13, 0, tzinfo=UTC), timedelta(hours=11)),
-        ({"from": 21, "to": 8}, datetime(2026, 11, 10, 12, 59, tzinfo=UTC), None),
-        ({"from": 21, "to": 8}, datetime(2026, 11, 9, 23, 0, tzinfo=UTC), timedelta(hours=1)),
-        ({"from": 21, "to": 8}, datetime(2026, 11, 10, 0, 0, tzinfo=UTC), None),
-        ({"from": 12, "to": 14}, datetime(2026, 11, 10, 5, 0, tzinfo=UTC), timedelta(hours=1)),
-        ({"from": 12, "to": 14}, datetime(2026, 11, 10, 4, 0, tzinfo=UTC), timedelta(hours=2)),
-        ({"from": 12, "to": 14}, datetime(2026, 11, 10, 6, 0, tzinfo=UTC), None),
-        ({"from": 0, "to": 0}, datetime(2026, 11, 10, 5, 0, tzinfo=UTC), None),
+        ({"from": 21, "to": 8}, datetime(2025, 11, 10, 13, 0, tzinfo=UTC), timedelta(hours=11)),
+        ({"from": 21, "to": 8}, datetime(2025, 11, 10, 12, 59, tzinfo=UTC), None),
+        ({"from": 21, "to": 8}, datetime(2025, 11, 9, 23, 0, tzinfo=UTC), timedelta(hours=1)),
+        ({"from": 21, "to": 8}, datetime(2025, 11, 10, 0, 0, tzinfo=UTC), None),
+        ({"from": 12, "to": 14}, datetime(2025, 11, 10, 5, 0, tzinfo=UTC), timedelta(hours=1)),
+        ({"from": 12, "to": 14}, datetime(2025, 11, 10, 4, 0, tzinfo=UTC), timedelta(hours=2)),
+        ({"from": 12, "to": 14}, datetime(2025, 11, 10, 6, 0, tzinfo=UTC), None),
+        ({"from": 0, "to": 0}, datetime(2025, 11, 10, 5, 0, tzinfo=UTC), None),
     ],
 )
 def test_quiet_hours_are_chinas_and_end_at_their_hour(hours, at, wait):
@@ -498,7 +500,7 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
     await system.run_jobs()
     [given] = (await worker.http.get("/field/v1/notices")).json()["items"]
     assert (given["kind"], given["zh"]) == ("assigned", "新交给您 3 项走访任务")
-    on = date(2027, 3, 1)
+    on = days.in_days(90)
     async with open_session(services.sessions) as session:
         due = list(await worker.pull("assignments"))
         await session.execute(update(Assignment).where(Assignment.id.in_(due)).values(due_on=on))
@@ -512,7 +514,7 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
         one for one in (await worker.http.get("/field/v1/notices")).json()["items"] if one["kind"] == "due_tomorrow"
     ]
     assert [(one["zh"], one["en"]) for one in tomorrow] == [
-        (f"{len(due) - 1} 项走访于 2027-03-01 到期", f"{len(due) - 1} visits are due on 2027-03-01")
+        (f"{len(due) - 1} 项走访于 {on} 到期", f"{len(due) - 1} visits are due on {on}")
     ]
 
 

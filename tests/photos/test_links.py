@@ -3,13 +3,14 @@
 import asyncio
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.models.audit import AuditEntry
 from server.models.evidence import Evidence
@@ -40,7 +41,7 @@ async def test_a_link_opens_the_photo_whole_and_in_part_and_for_minutes_alone(se
         headers, body = await asyncio.to_thread(fetch, told["url"], Range=f"bytes={asked}")
         assert body == original[start:end]
         assert headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(original)}"
-    ends = datetime.fromisoformat(told["expiresAt"]) - datetime.now(UTC)
+    ends = datetime.fromisoformat(told["expiresAt"]) - utc_now()
     assert timedelta(minutes=settings.link_minutes - 1) < ends <= timedelta(minutes=settings.link_minutes)
     assert parse_qs(urlsplit(told["url"]).query)["X-Amz-Expires"] == [str(settings.link_minutes * 60)]
 
@@ -58,7 +59,7 @@ async def test_no_link_is_given_to_a_photo_nobody_has_looked_at_or_whose_bytes_a
     first = UUID(kit.evidence[0]["id"])
     for change, code in (
         ({"state": "received"}, "photo.not_ready"),
-        ({"erased_at": datetime.now(UTC)}, "photo.erased"),
+        ({"erased_at": utc_now()}, "photo.erased"),
     ):
         async with open_session(services.sessions) as session:
             await session.execute(update(Evidence).where(Evidence.id == first).values(**change))

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import zipfile
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from media.store import StoreUnavailable, original_key
 from server.__main__ import main
-from server.core.clock import utc_now
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.evidence.verify import verify_bundle
 from server.models.areas import AreaRule
@@ -25,6 +25,7 @@ from server.models.review import Finding, SeenPhoto
 from server.photos import retention
 from server.photos.retention import preview, sweep
 from server.photos.store_check import check_store
+from tests import days
 from tests.conftest import environment
 from tests.phones import make_kit, tiny_photo
 from tests.test_first_path import push_whole
@@ -70,6 +71,16 @@ async def test_a_preview_says_what_and_why_and_changes_nothing(services, setting
     assert "个人信息保护法" in line.source
     assert (await check_store(services, deep=True)).found == []
     assert len(await rows_of(services, Photo)) == 4
+
+
+async def test_a_rule_holds_from_its_days_midnight_in_china(services, ended):
+    on = days.in_days(100)
+    async with open_session(services.sessions) as session:
+        told = {"key": "retention.visit_photo_days", "value": 30, "effective_from": on, "source": "test"}
+        session.add(AreaRule(area_code="339901", **told))
+    midnight = datetime.combine(on, time(), tzinfo=CHINA)
+    assert await preview(services.sessions, midnight - timedelta(seconds=1)) == []
+    assert [one.kept_days for one in await preview(services.sessions, midnight)] == [30]
 
 
 async def test_a_sweep_deletes_photos_with_all_copies_and_leaves_tombstones(services, bucket, settings, ended):

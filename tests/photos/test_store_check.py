@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from media.store import StoreUnavailable, original_key, rendition_key
 from server.__main__ import main
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.models.uploads import Upload
 from server.photos import store_check
@@ -69,7 +70,7 @@ async def test_objects_without_a_row_are_orphans_and_no_loss(services, settings,
 
 
 async def test_bytes_kept_aside_and_pieces_under_way_are_no_orphans(system, services, settings, bucket, phone, kit):
-    from datetime import UTC, datetime, timedelta
+    from datetime import timedelta
 
     from tests.phones import make_kit
 
@@ -84,7 +85,7 @@ async def test_bytes_kept_aside_and_pieces_under_way_are_no_orphans(system, serv
             device_id=phone.signed_in["deviceId"],
             way="tus",
             size_bytes=9,
-            expires_at=datetime.now(UTC) + timedelta(days=1),
+            expires_at=utc_now() + timedelta(days=1),
         )
         session.add(upload)
         await session.flush()

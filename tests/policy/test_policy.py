@@ -1,6 +1,6 @@
 """The rulebook at the desk: what holds, who says so, and a new row that touches what it should and no more."""
 
-from datetime import date
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -31,7 +31,7 @@ async def admin(system, services, county):
 
 
 async def write(
-    desk, key="visit.shortest_min", value=40, *, area=COUNTY, since="2026-01-01", reason="县民政局 12 号文"
+    desk, key="visit.shortest_min", value=40, *, area=COUNTY, since="2025-01-01", reason="县民政局 12 号文"
 ):
     body = {"key": key, "areaCode": area, "effectiveFrom": since, "value": value, "reason": reason}
     return await desk.http.post(SETTINGS, json=body)
@@ -46,8 +46,8 @@ async def effective(desk, key, **query):
 async def test_a_new_row_holds_from_its_day_and_the_old_one_is_history(admin):
     before = await effective(admin, "visit.shortest_min")
     assert (before["value"], before["areaCode"], before["writtenBy"]) == (8, "", None)
-    assert (await write(admin, since="2026-06-01")).status_code == 201
-    now = await effective(admin, "visit.shortest_min", on="2026-06-01")
+    assert (await write(admin, since="2025-06-01")).status_code == 201
+    now = await effective(admin, "visit.shortest_min", on="2025-06-01")
     assert (now["value"], now["areaCode"], now["source"], now["writtenBy"]) == (
         40,
         COUNTY,
@@ -55,15 +55,15 @@ async def test_a_new_row_holds_from_its_day_and_the_old_one_is_history(admin):
         "占星楼",
     )
     assert (now["areaName"], before["areaName"]) == ("云栖县", None)
-    assert (await effective(admin, "visit.shortest_min", on="2026-05-31"))["value"] == 8
+    assert (await effective(admin, "visit.shortest_min", on="2025-05-31"))["value"] == 8
     history = (await admin.http.get(f"{SETTINGS}/visit.shortest_min/history", params={"area": COUNTY})).json()
-    assert [(one["effectiveFrom"], one["value"]) for one in history] == [("2026-06-01", 40), ("2020-01-01", 8)]
+    assert [(one["effectiveFrom"], one["value"]) for one in history] == [("2025-06-01", 40), ("2020-01-01", 8)]
 
 
 async def test_only_what_the_row_touches_is_looked_at_again(admin, system, services):
     ground = await Ground.open(services)
-    touched, earlier = await ground.examined(0), await ground.examined(1, started_at=MORNING.replace(month=10))
-    assert (await write(admin, since="2026-11-01")).status_code == 201
+    touched, earlier = await ground.examined(0), await ground.examined(1, started_at=MORNING - timedelta(days=31))
+    assert (await write(admin, since=MORNING.date().replace(day=1).isoformat())).status_code == 201
     await system.run_jobs()
     async with services.sessions() as session:
         found = list(await session.scalars(select(Finding.visit_id).where(Finding.code == "visit.too_short")))
@@ -120,7 +120,7 @@ async def test_a_rule_nobody_reads_and_a_finding_nobody_finds_are_unknown(admin)
 async def test_a_findings_severity_is_a_rule_too(admin, services):
     assert (await write(admin, "finding.visit.too_short", "off")).status_code == 201
     async with services.sessions() as session:
-        rules = await load_policy_values(session, COUNTY, date(2026, 11, 1), ["finding.visit.too_short"])
+        rules = await load_policy_values(session, COUNTY, MORNING.date(), ["finding.visit.too_short"])
     assert rules == {"finding.visit.too_short": "off"}
 
 

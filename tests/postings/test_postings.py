@@ -37,7 +37,7 @@ async def hang_up(desk, posting_id, number, *, photo=None, name=None):
         "longitude": 118.9,
         "datum": "gcj02",
         "accuracyM": 9,
-        "capturedAt": datetime.now(UTC).isoformat(),
+        "capturedAt": utc_now().isoformat(),
     }
     place = json.dumps({"name": name or f"第{number}处公示栏", "fix": fix})
     content = photo if photo is not None else tiny_photo(number)

@@ -37,10 +37,10 @@ async def test_its_days_are_days_in_china(system, services, county):
     first = county.residents[0]
     async with open_session(services.sessions) as session:
         case = select(CaseFile.id).where(CaseFile.number == first.application_number).scalar_subquery()
-        midnight = datetime(2026, 11, 30, 16, 5, tzinfo=UTC)  # five past twelve on the first of December
+        midnight = datetime(2025, 11, 30, 16, 5, tzinfo=UTC)  # five past twelve on the first of December
         await session.execute(update(CaseEvent).where(CaseEvent.case_id == case).values(at=midnight))
     answer, _ = await look_up(system, first.application_number, first.id_number[-4:])
-    assert {one["on"] for one in answer.json()["timeline"]} == {"2026-12-01"}
+    assert {one["on"] for one in answer.json()["timeline"]} == {"2025-12-01"}
 
 
 async def test_wrong_and_right_take_the_same_time_and_all_wrongs_say_the_same(system, county):

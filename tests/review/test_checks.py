@@ -54,8 +54,8 @@ PLANTED = {
                     "kind": "wages",
                     "declaredFen": 50_000,
                     "foundFen": 180_000,
-                    "periodFrom": "2026-01",
-                    "periodTo": "2026-10",
+                    "periodFrom": "2025-01",
+                    "periodTo": "2025-10",
                     "note": "",
                 }
             ]
@@ -94,7 +94,7 @@ async def test_answers_about_one_member_that_contradict_each_other(ground):
     home = next(n for n, one in enumerate(ground.homes) if len(one.members) >= 3)
     first, *others = ground.homes[home].members
     rest = [ground.member(one) for one in others]
-    year = {"periodFrom": "2025-11", "periodTo": "2026-10", "note": ""}
+    year = {"periodFrom": "2024-11", "periodTo": "2025-10", "note": ""}
     wages = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **year}]
     lies = {
         "answers.school_and_job": {"school": "upper", "occupation": "employed", "monthly_earnings_fen": 100_000},
@@ -481,7 +481,7 @@ async def test_examining_again_changes_nothing_where_nothing_changed(ground):
 async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the_old(ground, system, desk):
     visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
     await _set_rule(ground, "visit.shortest_min", 4)
-    await on_setting_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-01-01")
+    await on_setting_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2025-01-01")
     await system.run_jobs()
     assert await ground.codes(visit) == ["visit.clock_off"]
     assert (await ground.item(visit)).finding_codes == ["visit.clock_off"]
@@ -518,9 +518,11 @@ async def test_a_home_whose_place_was_registered_wrongly_accuses_nobody_once_it_
 
 
 async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system):
-    visit = await ground.examined(minutes=5)
-    await _set_rule(ground, "visit.shortest_min", 4, since=date(2026, 12, 1))
-    await on_setting_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2026-12-01")
+    visit, later = await ground.examined(minutes=5), MORNING.date() + DAY
+    await _set_rule(ground, "visit.shortest_min", 4, since=later)
+    await on_setting_changed(
+        ground.services, key="visit.shortest_min", area_code="339901", effective_from=later.isoformat()
+    )
     await system.run_jobs()
     assert await ground.codes(visit) == ["visit.too_short"]
 
@@ -534,7 +536,7 @@ async def test_an_office_may_make_a_doubt_graver_or_silence_it(ground):
     assert (await ground.item(visit)).priority == 25
 
 
-async def _set_rule(ground, key, value, since=date(2026, 1, 1)):
+async def _set_rule(ground, key, value, since=date(2025, 1, 1)):
     async with open_session(ground.services.sessions) as session:
         session.add(AreaRule(key=key, area_code="339901", effective_from=since, value=value, source="test"))
 

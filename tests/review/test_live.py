@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from server.core.access import Caller, Grant, Role
 from server.core.clock import utc_now
@@ -17,8 +17,6 @@ from server.models.visits import Visit, VisitInvestigator
 from server.review.live import QueueWatch
 from tests.makers.visits import MORNING
 from tests.review.test_queue import claim
-
-TODAY = date(2026, 11, 20)
 
 
 def listener(desk):
@@ -76,7 +74,11 @@ async def test_a_stream_that_is_open_hears_no_more_than_its_desk_may_see_by_now(
         household_id = await session.scalar(select(Visit.household_id).where(Visit.id == of_relative))
         session.add(
             RelativeOnStaff(
-                household_id=household_id, name=desk.signed_in["name"], office="局", relation="兄", declared_on=TODAY
+                household_id=household_id,
+                name=desk.signed_in["name"],
+                office="局",
+                relation="兄",
+                declared_on=MORNING.date(),
             )
         )
     stream = QueueWatch(services).stream(listener(desk))
@@ -87,7 +89,7 @@ async def test_a_stream_that_is_open_hears_no_more_than_its_desk_may_see_by_now(
             await session.execute(
                 update(ReviewItem)
                 .where(ReviewItem.visit_id == visit)
-                .values(version=ReviewItem.version + 1, changed_at=func.now())
+                .values(version=ReviewItem.version + 1, changed_at=utc_now())
             )
     assert (await next_change(stream))["visitId"] == str(other)
     async with open_session(services.sessions) as session:
@@ -95,7 +97,7 @@ async def test_a_stream_that_is_open_hears_no_more_than_its_desk_may_see_by_now(
         await session.execute(
             update(ReviewItem)
             .where(ReviewItem.visit_id == later)
-            .values(version=ReviewItem.version + 1, changed_at=func.now())
+            .values(version=ReviewItem.version + 1, changed_at=utc_now())
         )
     assert await next_change(stream) is None
 

@@ -3,16 +3,15 @@
 import csv
 import io
 import random
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 
 import openpyxl
 import pytest
 from sqlalchemy import event, select, text, update
 
-from server.core.clock import utc_now
+from server.core.clock import CHINA
 from server.core.database import open_session
-from server.core.spreadsheets import cell
-from server.core.working_days import day_of
+from server.core.spreadsheets import to_cell
 from server.models.areas import AreaRule
 from server.models.households import Assignment, Household
 from server.models.people import StaffRole
@@ -20,11 +19,14 @@ from server.models.review import Decision
 from server.models.visits import Visit
 from server.review.run_checks import check_visit
 from server.review.tallies import fold_months, update_tallies
+from tests import days
 from tests.makers.visits import MORNING
 from tests.review.test_queue import claim, decide
 
 DAY = timedelta(days=1)
-NOVEMBER = {"from": "2026-11-01", "to": "2026-11-30"}
+FIRST = MORNING.date().replace(day=1)
+LAST = days.last_day(FIRST)
+MONTH = {"from": FIRST.isoformat(), "to": LAST.isoformat()}
 
 
 @pytest.fixture
@@ -46,42 +48,43 @@ async def judged(ground, desk):
 
 
 async def test_work_by_caseworker_and_by_area(ground, desk, judged):
-    lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **NOVEMBER})).json()
+    lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **MONTH})).json()
     mine = next(one for one in lines if one["key"] == "linhexi")
     assert (mine["done"], mine["returned"], mine["medianHoursToDecision"]) == (3, 1, 6.0)
-    towns = (await desk.http.get("/desk/v1/overview/work", params={"area": "339901", **NOVEMBER})).json()
+    towns = (await desk.http.get("/desk/v1/overview/work", params={"area": "339901", **MONTH})).json()
     assert {len(one["key"]) for one in towns} == {9}
     assert sum(one["done"] for one in towns) == 3
-    december = (await desk.http.get("/desk/v1/overview/work", params={"from": "2026-12-01", "to": "2026-12-05"})).json()
-    assert sum(one["done"] for one in december) == 0
+    after = {"from": (LAST + DAY).isoformat(), "to": (LAST + 5 * DAY).isoformat()}
+    later = (await desk.http.get("/desk/v1/overview/work", params=after)).json()
+    assert sum(one["done"] for one in later) == 0
 
 
 async def test_open_visits_are_due_and_those_of_before_today_overdue(ground, desk, county):
     params = {"area": "339901", "from": "2020-01-01", "to": "2099-12-31"}
     towns = (await desk.http.get("/desk/v1/overview/work", params=params)).json()
     assert sum(one["due"] for one in towns) == len(county.assignments)
-    today = day_of(utc_now())  # the county was made earlier, perhaps before midnight
+    today = days.in_days(0)  # the county was made earlier, perhaps before midnight
     assert sum(one["overdue"] for one in towns) == sum(one.due_on < today for one in county.assignments)
 
 
 async def test_the_share_of_a_rule_that_people_uphold_and_where_visits_began(ground, desk, judged, system):
-    rates = (await desk.http.get("/desk/v1/overview/findings", params=NOVEMBER)).json()
+    rates = (await desk.http.get("/desk/v1/overview/findings", params=MONTH)).json()
     assert rates == [{"code": "visit.too_short", "found": 3, "upheld": 1, "dismissed": 1, "upheldPercent": 50.0}]
-    points = (await desk.http.get("/desk/v1/overview/points", params=NOVEMBER)).json()
+    points = (await desk.http.get("/desk/v1/overview/points", params=MONTH)).json()
     assert [one["visitId"] for one in points] == [str(one) for one in reversed(judged)]
     assert abs(points[-1]["latitude"] - ground.homes[0].latitude) < 1e-4
     elsewhere = await system.sign_in_at_desk("yusonggu", "town_officer")
     for path in ("points", "findings", "work"):
-        lines = (await elsewhere.http.get(f"/desk/v1/overview/{path}", params=NOVEMBER)).json()
+        lines = (await elsewhere.http.get(f"/desk/v1/overview/{path}", params=MONTH)).json()
         assert sum(one.get("done", 1) for one in lines) == 0
 
 
 async def test_each_list_can_be_saved_as_csv_and_xlsx(desk, judged):
     for name in ("queue", "areas", "caseworkers", "findings", "points"):
-        told = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "csv", **NOVEMBER})
+        told = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "csv", **MONTH})
         assert told.content.startswith(b"\xef\xbb\xbf")
         rows = list(csv.reader(io.StringIO(told.content.decode("utf-8-sig"))))
-        book = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "xlsx", **NOVEMBER})
+        book = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "xlsx", **MONTH})
         sheet = openpyxl.load_workbook(io.BytesIO(book.content)).active
         assert [one.value for one in sheet[1]] == rows[0]
         assert sheet.max_row == len(rows) > 1
@@ -113,14 +116,14 @@ async def test_the_queue_is_saved_by_the_filters_that_its_list_takes(ground, des
 
 
 def test_a_cell_is_never_a_formula():
-    assert cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
-    assert cell("+86 199") == "'+86 199"
+    assert to_cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
+    assert to_cell("+86 199") == "'+86 199"
     for begin in ("-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"):
-        assert cell(f"{begin}SUM(A1)").startswith("'"), begin
-        assert cell([f"{begin}SUM(A1)", "b"]).startswith("'"), begin
-    assert cell("甲\x00乙") == "甲乙"
-    assert cell(["a", "b"]) == "a; b"
-    assert cell(-3) == -3
+        assert to_cell(f"{begin}SUM(A1)").startswith("'"), begin
+        assert to_cell([f"{begin}SUM(A1)", "b"]).startswith("'"), begin
+    assert to_cell("甲\x00乙") == "甲乙"
+    assert to_cell(["a", "b"]) == "a; b"
+    assert to_cell(-3) == -3
 
 
 async def test_each_figure_is_one_query(services, desk, judged):
@@ -132,7 +135,7 @@ async def test_each_figure_is_one_query(services, desk, judged):
     event.listen(services.engine.sync_engine, "before_cursor_execute", note)
     for path in ("work", "findings", "points"):
         asked.clear()
-        await desk.http.get(f"/desk/v1/overview/{path}", params=NOVEMBER)
+        await desk.http.get(f"/desk/v1/overview/{path}", params=MONTH)
         reads = [one for one in asked if "FROM visit" in one or "FROM seen_fix" in one or "FROM finding" in one]
         assert len(reads) == 1, path
 
@@ -147,7 +150,7 @@ SELECT s.login AS key, count(*) AS done,
 FROM visit v JOIN staff s ON s.id = v.author_id LEFT JOIN assignment a ON a.id = v.assignment_id
 LEFT JOIN LATERAL (SELECT min(decided_at) AS at, bool_or(outcome = 'returned') AS returned FROM decision
     WHERE visit_id = v.id AND undone_why IS DISTINCT FROM 'undone') d ON true
-WHERE v.submitted_at IS NOT NULL AND v.started_at >= '2026-11-01 00:00+08' AND v.started_at < '2026-12-01 00:00+08'
+WHERE v.submitted_at IS NOT NULL AND v.started_at >= :since AND v.started_at < :until
 GROUP BY s.login ORDER BY s.login
 """)
 
@@ -186,9 +189,12 @@ async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, co
         (await session.get_one(Visit, visits[3])).state = "submitted"
     for visit in (*visits[3:5], visits[3]):
         await check_visit(ground.services, visit_id=str(visit))
+    period = {
+        name: datetime.combine(on, time(), tzinfo=CHINA) for name, on in (("since", FIRST), ("until", LAST + DAY))
+    }
     async with ground.services.sessions() as session:
-        counted = [tuple(one) for one in await session.execute(COUNTED)]
-    lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **NOVEMBER})).json()
+        counted = [tuple(one) for one in await session.execute(COUNTED, period)]
+    lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **MONTH})).json()
     told = [
         (one["key"], one["done"], one["late"], one["returned"], one["medianHoursToDecision"])
         for one in sorted(lines, key=lambda one: one["key"])
@@ -201,7 +207,7 @@ async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, co
     assert sum(one[2] for one in told) > 0
     assert sum(one[3] for one in told) == 3
     await system.run_jobs()
-    towns = (await desk.http.get("/desk/v1/overview/work", params={"area": county.code, **NOVEMBER})).json()
+    towns = (await desk.http.get("/desk/v1/overview/work", params={"area": county.code, **MONTH})).json()
     assert sum(one["done"] for one in towns) == 11
 
 
@@ -232,7 +238,7 @@ async def test_months_summed_are_what_counting_their_tallies_gives(ground, servi
         told = {
             "id": visit,
             "area": dice.choice(["339901100200", "339901101200", "339902100200", "338801100200"]),
-            "day": date(2026, 1, 1) + timedelta(days=dice.randrange(120)),
+            "day": date(2025, 1, 1) + timedelta(days=dice.randrange(120)),
             "late": dice.random() < 0.3,
             "returned": dice.random() < 0.3,
             "after": dice.choice([None, dice.uniform(0, 9e6), dice.uniform(0, 9e4)]),
@@ -271,7 +277,7 @@ async def test_a_provinces_months_and_the_days_around_them_are_counted_once(grou
     async with open_session(services.sessions) as session:
         await session.execute(update(StaffRole).where(StaffRole.role == "supervisor").values(area_code="33"))
         for n, visit in enumerate(visits):
-            day = date(2026, 1, 1) + timedelta(days=dice.randrange(150))
+            day = date(2025, 1, 1) + timedelta(days=dice.randrange(150))
             told = {"id": visit, "area": "339901100200", "day": day, "late": n % 3 == 0, "returned": n % 4 == 0}
             await session.execute(TALLIED, told | {"after": None if n % 5 == 0 else dice.uniform(0, 3e5)})
     for folded in (False, True):
@@ -279,12 +285,12 @@ async def test_a_provinces_months_and_the_days_around_them_are_counted_once(grou
             async with open_session(services.sessions) as session:
                 await fold_months(session)
         for first, last in (
-            (date(2026, 1, 1), date(2026, 5, 30)),
-            (date(2026, 1, 17), date(2026, 4, 3)),
-            (date(2026, 2, 1), date(2026, 2, 28)),
-            (date(2026, 1, 31), date(2026, 3, 1)),
-            (date(2026, 2, 2), date(2026, 3, 30)),
-            (date(2026, 1, 31), date(2026, 1, 31)),
+            (date(2025, 1, 1), date(2025, 5, 30)),
+            (date(2025, 1, 17), date(2025, 4, 3)),
+            (date(2025, 2, 1), date(2025, 2, 28)),
+            (date(2025, 1, 31), date(2025, 3, 1)),
+            (date(2025, 2, 2), date(2025, 3, 30)),
+            (date(2025, 1, 31), date(2025, 1, 31)),
         ):
             asked = {"from": first.isoformat(), "to": last.isoformat()}
             by_area = (await desk.http.get("/desk/v1/overview/work", params={"area": "33", **asked})).json()

@@ -121,13 +121,13 @@ async def test_a_finding_counts_as_days_of_waiting_and_so_nothing_waits_for_ever
             AreaRule(
                 key="review.finding_days",
                 area_code="339901",
-                effective_from=date(2026, 1, 1),
+                effective_from=date(2025, 1, 1),
                 value=days,
                 source="test",
             )
         )
     await on_setting_changed(
-        ground.services, key="review.finding_days", area_code="339901", effective_from="2026-01-01"
+        ground.services, key="review.finding_days", area_code="339901", effective_from="2025-01-01"
     )
     await system.run_jobs()
     assert shown(await desk.http.get(QUEUE)) == [short, plain]
@@ -355,7 +355,7 @@ async def test_nobody_decides_on_their_own_visit_a_relatives_or_elsewhere(ground
                 name="潘槐序",
                 office="民政办",
                 relation="兄弟",
-                declared_on=date(2026, 1, 1),
+                declared_on=date(2025, 1, 1),
             )
         )
     for visit, code in ((own, "review.own_visit"), (relatives, "review.relative"), (elsewhere, "thing.not_found")):

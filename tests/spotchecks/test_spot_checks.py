@@ -1,12 +1,13 @@
 """A spot check from its plan to the finding, with phones and desks that know only what they should."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, time, timedelta
 from uuid import UUID
 
 import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.areas import Area
@@ -19,12 +20,16 @@ from server.models.review import ReviewItem, SpotCheck
 from server.models.visits import Visit
 from server.review.run_checks import check_visit
 from server.spotchecks.draw import PlanFile, draw
+from tests import days
 from tests.makers.visits import MORNING
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
 
 PLANS = "/desk/v1/spot-check-plans"
 DAY = timedelta(days=1)
+FIRST = MORNING.date().replace(day=1)
+LAST = days.last_day(FIRST)
+PERIOD = {"periodFrom": FIRST.isoformat(), "periodTo": LAST.isoformat()}
 
 
 async def written_plan(desk, area="339901", **design):
@@ -32,9 +37,8 @@ async def written_plan(desk, area="339901", **design):
         PLANS,
         json={
             "areaCode": area,
-            "name": "十一月抽查",
-            "periodFrom": "2026-11-01",
-            "periodTo": "2026-11-30",
+            "name": "月抽查",
+            **PERIOD,
             "design": design,
         },
     )
@@ -60,7 +64,7 @@ async def test_a_plan_is_drawn_from_once_and_anyone_can_draw_it_again(ground, de
 
 async def test_the_population_is_every_whole_visit_of_the_period_and_what_the_strata_need_of_it(ground, desk):
     """China's days, the last counted; spot checks, other towns and what is not whole are left out."""
-    begin, end = datetime(2026, 10, 31, 16, tzinfo=UTC), datetime(2026, 11, 30, 16, tzinfo=UTC)
+    begin, end = (datetime.combine(one, time(), tzinfo=CHINA) for one in (FIRST, LAST + DAY))
     second, night = timedelta(seconds=1), {"minutes": 20}
     first = await ground.examined(0, started_at=begin, **night)
     last = await ground.examined(1, started_at=end - second, **night)
@@ -106,7 +110,7 @@ async def test_only_who_plans_spot_checks_draws(ground, desk, system):
 async def test_a_county_officer_plans_for_a_town_and_not_for_the_next_county(county_desk, services):
     async with open_session(services.sessions) as session:
         session.add(Area(code="339902", name="邻县", parent_code=None))
-    asked = {"name": "x", "periodFrom": "2026-11-01", "periodTo": "2026-11-30", "design": {}}
+    asked = {"name": "x", **PERIOD, "design": {}}
     assert (await county_desk.http.post(PLANS, json={"areaCode": "339901001", **asked})).status_code == 201
     assert (await county_desk.http.post(PLANS, json={"areaCode": "339902", **asked})).json()[
         "code"
@@ -117,7 +121,7 @@ async def test_a_plan_of_another_area_is_not_the_callers_to_write(system):
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
     answer = await officer.http.post(
         PLANS,
-        json={"areaCode": "339901", "name": "x", "periodFrom": "2026-11-01", "periodTo": "2026-11-30", "design": {}},
+        json={"areaCode": "339901", "name": "x", **PERIOD, "design": {}},
     )
     assert answer.json()["code"] == "auth.forbidden"
 
@@ -134,7 +138,7 @@ async def drawn_check(ground, visit_id):
 
 def team(ground, *logins):
     people = [str(ground.staff[one]) for one in logins]
-    return {"staffId": people[0], "partnerId": people[1], "dueOn": "2026-12-20"}
+    return {"staffId": people[0], "partnerId": people[1], "dueOn": days.in_days(20).isoformat()}
 
 
 @pytest.mark.parametrize("logins", [("linhexi", "hesuian"), ("hesuian", "hesuian"), ("zhanxinglou", "hesuian")])
@@ -333,12 +337,12 @@ async def test_nothing_at_the_desk_tells_the_team_of_the_first_visit(ground, des
             {"question": "savings_fen", "memberId": None, "agrees": True, "first": 100, "second": 100}
         ]
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
-    november = {"from": "2026-11-01", "to": "2026-11-30"}
+    month = {"from": FIRST.isoformat(), "to": LAST.isoformat()}
 
     async def shown():
         listed = (await officer.http.get("/desk/v1/queue")).json()["items"]
         saved = (await officer.http.get("/desk/v1/exports/queue")).text
-        points = (await officer.http.get("/desk/v1/overview/points", params=november)).json()
+        points = (await officer.http.get("/desk/v1/overview/points", params=month)).json()
         beside = (await officer.http.get(f"/desk/v1/visits/{later}")).json()["previous"]
         compared = await officer.http.get(f"/desk/v1/spot-checks/{other}/comparison")
         counts = (await officer.http.get("/desk/v1/queue/counts")).json()

@@ -38,7 +38,7 @@ async def announce(phone: Phone, content: bytes, *, visit_id: str | None = None)
         "questionId": "photo_house_outside",
         "sha256": hashlib.sha256(content).hexdigest(),
         "sizeBytes": len(content),
-        "capturedAt": "2026-11-23T09:00:00+08:00",
+        "capturedAt": "2025-11-23T09:00:00+08:00",
         "_deleted": False,
     }
     answer = await phone.http.post("/field/v1/sync/evidence/1/push", json=[{"newDocumentState": manifest}])

@@ -1,12 +1,12 @@
 """Amendments: a submitted visit is corrected with author and reason, and what stood before is kept."""
 
 import hashlib
-from datetime import UTC, datetime
 
 import jwt
 import pytest
 from sqlalchemy import select
 
+from server.core.clock import utc_now
 from server.models.feed import QuarantinedRow
 from server.models.review import Decision
 from server.models.visits import Visit, VisitVersion
@@ -30,7 +30,7 @@ async def kit(system, phone, partner):
 
 def amend(master, **changes):
     told = {key: value for key, value in master.items() if key != "server"}
-    reason = {"reason": "看错了水表读数", "amendedAt": datetime.now(UTC).isoformat()}
+    reason = {"reason": "看错了水表读数", "amendedAt": utc_now().isoformat()}
     return told | {"amendment": reason} | changes
 
 
@@ -136,7 +136,7 @@ async def test_a_change_without_a_reason_goes_back_and_is_kept(phone, services, 
 
 
 RECORDED = [
-    {"startedAt": "2026-11-01T08:00:00+08:00"},
+    {"startedAt": "2025-11-01T08:00:00+08:00"},
     {"endFix": None},
     {"investigatorIds": []},
     {"householdId": "0190a000-0000-7000-8000-000000000000"},

@@ -7,7 +7,6 @@ What a browser is spoken to with belongs to one event loop, so all of these test
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from playwright.async_api import Browser
 from pytest_asyncio import is_async_test
 from sqlalchemy import text
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.paths import WEB
 from server.demo.pictures import SCENES, draw_picture
@@ -79,7 +79,7 @@ def drawn() -> list[bytes]:
         draw_picture(
             scene=SCENES[number % len(SCENES)],
             seed=number,
-            captured_at=datetime.now(UTC),
+            captured_at=utc_now(),
             latitude=30.0,
             longitude=120.0,
             accuracy_m=8.0,

@@ -6,6 +6,7 @@ import re
 
 from playwright.async_api import Error, expect
 
+from server.core.clock import today
 from tests.phones import answers_for
 from tests.web.browser import Handset, fill_checklist, find_faults, shoot
 from tests.web.conftest import in_one_loop
@@ -55,11 +56,7 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     faults["arrival"] = await find_faults(page)
     await shoot(page, "phone-arrival")
 
-    from datetime import datetime
-
-    from server.core.clock import CHINA
-
-    answers = answers_for(checklist, home, [], datetime.now(CHINA).date())
+    answers = answers_for(checklist, home, [], today())
     sections = checklist["body"]["sections"]
     first, rest = {**checklist["body"], "sections": sections[:2]}, {**checklist["body"], "sections": sections[2:]}
     await fill_checklist(page, first, answers, pictures)

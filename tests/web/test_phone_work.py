@@ -1,10 +1,8 @@
 """What a caseworker does beside a day of visits: changes to a record proposed, a visit by telephone, a plan in order."""
 
-from datetime import datetime
-
 from playwright.async_api import expect
 
-from server.core.clock import CHINA
+from server.core.clock import today
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.notifications import Notice
@@ -102,7 +100,7 @@ async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_pl
     assert await find_faults(page) == []
     await page.get_by_role("button", name="开始走访").click()
     checklist = next(one for one in (await phone.pull("checklists")).values() if one["kind"] == "intake")
-    answers = answers_for(checklist, home, [], datetime.now(CHINA).date())
+    answers = answers_for(checklist, home, [], today())
     await fill_checklist(page, checklist["body"], answers, pictures)
     await page.locator(".steps button", has_text="离户提交").click()
     await expect(page.get_by_text("离户定位")).to_have_count(0)

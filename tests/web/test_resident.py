@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from server.core.database import open_session
 from server.core.services import open_services
 from server.demo.cases import load_cases
-from server.devserver.processes import LOOPBACK, free_port, stop
+from server.devserver.processes import LOOPBACK, find_free_port, stop
 from tests.conftest import fresh_settings
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
@@ -24,7 +24,7 @@ from tests.web.conftest import in_one_loop, jobs_done
 @pytest.fixture(scope="module")
 def settings(postgres, s3, template, tmp_path_factory):
     """The API signs residents in at a WeChat of its own, played beside it."""
-    port = free_port()
+    port = find_free_port()
     stub = Warm(
         ["wechat-stub", "--port", str(port)], log=tmp_path_factory.mktemp("wechat") / "wechat.log", environ=os.environ
     )

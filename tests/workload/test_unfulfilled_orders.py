@@ -177,7 +177,7 @@ async def planned_for(services, homes):
 
 async def test_each_visit_is_planned_for_whoever_holds_its_home(services, shared):
     homes, other = shared
-    await run(services, datetime.now(UTC) + timedelta(days=200))
+    await run(services, utc_now() + timedelta(days=200))
     told = await planned_for(services, homes)
     assert {one for one, _, _ in told}
     assert {staff for _, staff, _ in told} == {other}
@@ -185,7 +185,7 @@ async def test_each_visit_is_planned_for_whoever_holds_its_home(services, shared
 
 async def test_a_home_that_changes_hands_and_a_day_that_passed_are_planned_anew(services, shared, system):
     homes, other = shared
-    now = datetime.now(UTC)
+    now = utc_now()
     await run(services, now + timedelta(days=200))
     before = await planned_for(services, homes)
     async with open_session(services.sessions) as session:

@@ -1,15 +1,17 @@
 """A case at the desks of town and county, from the application to the decision; and what else comes in of cases."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from uuid import UUID
 
 from playwright.async_api import Page, expect
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.id_numbers import make_id_number
 from server.demo.pictures import SCENES, draw_picture
 from server.models.cases import CaseFile, IncomeItem
+from tests import days
 from tests.makers import offices
 from tests.makers.cases import look
 from tests.web.browser import find_faults
@@ -212,7 +214,7 @@ async def _hear(page: Page) -> list[str]:
     await _take(page, "召开民主评议", reason="群众有反映")
     await page.get_by_role("button", name="安排评议会").click()
     dialog = dialog_of(page)
-    await dialog.get_by_label("开会日期", exact=True).fill("20261201")
+    await dialog.get_by_label("开会日期", exact=True).fill(f"{days.in_days(1):%Y%m%d}")
     await dialog.get_by_label("地点").fill("柚溪社区会议室")
     await dialog.get_by_label("主持人").fill("汪竹声")
     await page.keyboard.press("Enter")
@@ -263,7 +265,7 @@ def _drawn(number: int) -> bytes:
     return draw_picture(
         scene=SCENES[number % len(SCENES)],
         seed=number,
-        captured_at=datetime.now(UTC),
+        captured_at=utc_now(),
         latitude=28.92 + number / 1000,
         longitude=118.98,
         accuracy_m=8.0,

@@ -2,6 +2,7 @@
 
 from playwright.async_api import Page, expect
 
+from tests import days
 from tests.makers.cases import look
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, open_door, said, shoot
@@ -45,7 +46,7 @@ async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_a
 
     case_id = await _stop(county)
     held = await look(await office.sign_in("maohetang"), case_id)
-    assert (held["state"], held["stoppedFrom"]) == ("stopped", "2027-01-01")
+    assert (held["state"], held["stoppedFrom"]) == ("stopped", days.month(2).isoformat())
     assert held["timeline"][-1]["reason"] == "全家迁往外省"
     faults["totals"] = await _compare(county)
     assert {name: found for name, found in faults.items() if found} == {}
@@ -91,7 +92,7 @@ async def _stop(page: Page) -> str:
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("理由").fill("全家迁往外省")
     await dialog.get_by_label("停发原因").select_option(label="迁出")
-    await dialog.get_by_label("自哪个月起", exact=True).fill("202701")
+    await dialog.get_by_label("自哪个月起", exact=True).fill(f"{days.month(2):%Y%m}")
     await shoot(page, "desk-stop")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_text("已停发").first).to_be_visible()
@@ -103,7 +104,7 @@ async def _compare(page: Page) -> list[str]:
     await open_door(page, "案件")
     await page.get_by_role("tab", name="变动登记").press("Enter")
     await page.get_by_label("从", exact=True).fill("2020-01-01")
-    await page.get_by_label("到", exact=True).fill("20271231")
+    await page.get_by_label("到", exact=True).fill(f"{days.last_day(days.month(2)):%Y%m%d}")
     await page.keyboard.press("Tab")
     stops = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="停发"))
     await expect(stops.locator("td.num").first).to_have_text("2")

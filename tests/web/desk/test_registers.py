@@ -1,7 +1,7 @@
 """What a desk keeps: rules, households, what caseworkers propose, who holds which home, phones, the audit trail."""
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from playwright.async_api import expect
@@ -16,6 +16,7 @@ from server.models.people import ResidentBinding, Staff
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit
 from server.workload.unfulfilled_orders import render_unfulfilled_reason
+from tests import days
 from tests.households.test_proposals import make_proposal
 from tests.makers.cases import VILLAGE
 from tests.phones import make_kit
@@ -51,7 +52,7 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
         write = dialog.get_by_role("button", name="写入", exact=True)
         await fill(dialog)
         await expect(write).to_be_disabled()  # without its day and its paper
-        await dialog.get_by_label("生效日期", exact=True).fill("20270101")
+        await dialog.get_by_label("生效日期", exact=True).fill(f"{days.month(2):%Y%m%d}")
         await dialog.get_by_label("依据（").fill("县民政局 3 号文")
         await shoot(page, f"desk-rule-{fill.__name__[1:]}")
         await write.click()
@@ -60,7 +61,7 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
         await page.keyboard.press("Escape")
 
     admin = await office.sign_in("zhanxinglou")
-    later = {"area": "339901", "on": "2027-01-01"}
+    later = {"area": "339901", "on": days.month(2).isoformat()}
     held = {one["key"]: one for one in (await admin.http.get(RULES, params=later)).json()}
     assert held["visit.shortest_min"]["value"] == 12
     assert held["case.decision_working_days"]["value"] == {"count": 25, "unit": "days"}
@@ -255,7 +256,7 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
 async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at_desk, services):
     async with open_session(services.sessions) as session:
         home = await session.scalar(select(Household).where(Household.area_code == VILLAGE).limit(1))
-        told = {"household_id": home.id, "area_code": VILLAGE, "kind": "care", "due_on": date(2026, 12, 1)}
+        told = {"household_id": home.id, "area_code": VILLAGE, "kind": "care", "due_on": days.in_days(1)}
         session.add(BlockedVisit(id=new_id(), **told, ordered_at=utc_now()))
         number = home.number
     page = await at_desk("zhuyanhui", "supervisor", "/due")

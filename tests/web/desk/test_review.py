@@ -225,8 +225,8 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
                 "kind": "wages",
                 "declaredFen": 600_000,
                 "foundFen": 600_000,
-                "periodFrom": "2025-11",
-                "periodTo": "2026-10",
+                "periodFrom": "2024-11",
+                "periodTo": "2025-10",
             }
         ],
     }
@@ -234,12 +234,12 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
     later = told | {
         "savings_fen": 1_500_000,
         "members": [ground.member(head, health="disabled_other"), ground.member(other)],
-        "income": [told["income"][0] | {"foundFen": 900_000, "periodFrom": "2025-12", "periodTo": "2026-11"}],
+        "income": [told["income"][0] | {"foundFen": 900_000, "periodFrom": "2024-12", "periodTo": "2025-11"}],
     }
     visit = await ground.examined(35, started_at=MORNING + timedelta(days=5), answers=later)
     await page.goto(f"{server.url}/desk/visits/{visit}")
     answers = page.locator(".answers")
-    await expect(answers.get_by_role("columnheader", name="上次 2026/11/10")).to_be_visible()
+    await expect(answers.get_by_role("columnheader", name=f"上次 {MORNING:%Y/%m/%d}")).to_be_visible()
     money = answers.get_by_role("row").filter(has_text="15,000.00 元")
     await expect(money.get_by_text("不同")).to_be_visible()
     await expect(money).to_contain_text("2,000.00 元")

@@ -5,7 +5,8 @@ import re
 
 from playwright.async_api import expect
 
-from tests.makers.visits import Ground
+from tests import days
+from tests.makers.visits import MORNING, Ground
 from tests.phones import make_kit
 from tests.test_first_path import push_whole
 from tests.web.browser import find_faults
@@ -14,14 +15,15 @@ from tests.web.desk.conftest import dialog_of, open_door, said, shoot
 
 async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, services, system, desk):
     await (await Ground.open(services)).examined(0)
+    first = MORNING.date().replace(day=1)
     page = await at_desk("zhuyanhui", "supervisor")
     dialog = dialog_of(page)
     await open_door(page, "抽查")
 
     await page.get_by_role("button", name="新计划").press("Enter")
-    await dialog.get_by_label("名称").fill("十一月抽查")
-    await dialog.get_by_label("从", exact=True).fill("20261101")
-    await dialog.get_by_label("到", exact=True).fill("20261130")
+    await dialog.get_by_label("名称").fill("月抽查")
+    await dialog.get_by_label("从", exact=True).fill(f"{first:%Y%m%d}")
+    await dialog.get_by_label("到", exact=True).fill(f"{days.last_day(first):%Y%m%d}")
     await dialog.get_by_label("抽取比例").fill("100")
     await dialog.get_by_label("总体件数").fill("2000")
     await dialog.get_by_role("button", name="算样本量").press("Enter")
@@ -44,7 +46,7 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
     await dialog.get_by_label("第一人").select_option(label="何穗安 · 柚溪社区")
     await expect(send).to_be_disabled()
     await dialog.get_by_label("第二人").select_option(label="许榆宁 · 苇塘村")
-    await dialog.get_by_label("截止", exact=True).fill("20261220")
+    await dialog.get_by_label("截止", exact=True).fill(f"{days.in_days(20):%Y%m%d}")
     await send.press("Enter")
     await expect(page.get_by_role("cell", name="已派人")).to_be_visible()
 
