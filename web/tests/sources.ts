@@ -6,9 +6,9 @@ import ts from 'typescript';
 
 export const WEB = join(import.meta.dirname, '..');
 
-/** All TypeScript and Vue files of the apps but the generated types, relative to `web/`. */
+/** All source files of the apps and of the build but the generated types, relative to `web/`. */
 export function listSources(pattern = '{desk,phone,resident,shared,tests}/**/*.{vue,ts}'): string[] {
-  const files = [...globSync(pattern, { cwd: WEB }), ...globSync('*.ts', { cwd: WEB })];
+  const files = [...globSync(pattern, { cwd: WEB }), ...globSync('*.{ts,js,mjs}', { cwd: WEB })];
   return files.map((file) => file.replaceAll('\\', '/')).filter((file) => !file.endsWith('.d.ts'));
 }
 
