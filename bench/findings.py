@@ -31,8 +31,9 @@ from server.checklists.publishing import publish
 from server.core.clock import today
 from server.core.database import open_once
 from server.core.ids import new_id
-from server.demo.county import DEMO_PASSWORDS, build_county
+from server.demo.county import build_county
 from server.demo.pictures import draw_picture
+from server.demo.staff import DEMO_PASSWORDS
 
 Json = dict[str, Any]
 BARE, SCREEN, NEAR = "photo.without_camera_facts", "photo.like_a_screenshot", "photo.near_duplicate"
@@ -256,12 +257,12 @@ async def _send(system: System, tokens: list[str], plans: list[Plan]) -> None:
     ]
     turn = asyncio.Semaphore(4)
 
-    async def one(plan: Plan) -> None:
+    async def run_plan(plan: Plan) -> None:
         async with turn:
             await _send_one(*clients, plan)
 
     try:
-        await asyncio.gather(*map(one, plans))
+        await asyncio.gather(*map(run_plan, plans))
     finally:
         for client in clients:
             await client.aclose()

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,8 @@ from bench.sync import households_of, people_of, publish_template
 from bench.system import System, running_system, sign_in, start, tree, tree_cpu
 from bench.workload import pushes
 from server.core.clock import today
-from server.demo.county import DEMO_PASSWORDS, build_county
+from server.demo.county import build_county
+from server.demo.staff import DEMO_PASSWORDS
 from server.devserver.processes import find_free_port
 
 MEGABYTE = 1024 * 1024
@@ -86,7 +86,7 @@ def measure(seconds: float) -> Iterator[Row]:
 
 
 def _start_another(system: System) -> tuple[float, float]:
-    """Start one more API process; seconds until it says that it is ready, and those of CPU. Its files are cached."""
+    """Start another API process; seconds until it says that it is ready, and those of CPU. Its files are cached."""
     port = find_free_port()
     with tempfile.TemporaryDirectory() as folder, httpx.Client(timeout=2, trust_env=False) as client:
         began = time.perf_counter()
@@ -107,10 +107,10 @@ def _start_another(system: System) -> tuple[float, float]:
 def _memory_row(what: str, process: "subprocess.Popen[bytes]", more: str = "", aim: str = "") -> Row:
     """RSS of all processes of a command together, each of them beside it, and PSS."""
     memory = [each.memory_full_info() for each in tree(process.pid)]
-    each = " + ".join(f"{one.rss / MEGABYTE:.0f}" for one in memory)
-    pss = sum(one.pss for one in memory) / MEGABYTE
+    each = " + ".join(f"{process.rss / MEGABYTE:.0f}" for process in memory)
+    pss = sum(process.pss for process in memory) / MEGABYTE
     beside = f"{each}; PSS {pss:.0f} MB{more}" if len(memory) > 1 else f"PSS {pss:.0f} MB{more}"
-    return Row(what, f"{sum(one.rss for one in memory) / MEGABYTE:.0f} MB", beside, "", aim)
+    return Row(what, f"{sum(process.rss for process in memory) / MEGABYTE:.0f} MB", beside, "", aim)
 
 
 def _peak_mb(process: "subprocess.Popen[bytes]") -> str:

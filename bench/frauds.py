@@ -28,7 +28,7 @@ def measure(seconds: float) -> Iterator[Row]:
         f"{sum(item.wrong for item in planted)} raised where nothing was planted",
     )
     for entry in scores:
-        yield Row(f"rule {entry.code}", *_told(entry))
+        yield Row(f"rule {entry.code}", *_describe(entry))
     for trick in tricks:
         aim = trick.must or ""
         yield Row(f"near the limit: {trick.name}", f"{trick.found} of {trick.planted} found", trick.code, "", aim)
@@ -40,7 +40,7 @@ def measure(seconds: float) -> Iterator[Row]:
         )
 
 
-def _told(score: Score) -> tuple[str, str]:
+def _describe(score: Score) -> tuple[str, str]:
     if not score.planted and not score.wrong:
         return "not planted", ""
     recall = "–" if score.recall is None else f"{score.recall:.2f}"

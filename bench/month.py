@@ -26,7 +26,7 @@ from bench.workload import make_visit
 from server.core.clock import utc_now
 from server.core.database import open_once
 from server.core.ids import new_id
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from server.workload.schedule import schedule_reviews
 
 Json = dict[str, Any]

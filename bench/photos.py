@@ -24,7 +24,8 @@ from bench.system import System, running_system, sign_in
 from bench.workload import make_visit, push
 from server.core.clock import today, utc_now
 from server.core.ids import new_id
-from server.demo.county import DEMO_PASSWORDS, build_county
+from server.demo.county import build_county
+from server.demo.staff import DEMO_PASSWORDS
 from server.photos.process import process_bytes
 
 Json = dict[str, Any]

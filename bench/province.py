@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 
 PROVINCE = "99"
 COUNTIES, TOWNS, VILLAGES = 100, 10, 25

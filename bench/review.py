@@ -206,7 +206,7 @@ def _bare_claims(system: System, seconds: float) -> list[float]:
     """Milliseconds of each: two statements and a commit, 32 threads, nothing else. Given back at the end."""
     took: list[float] = []
 
-    def one() -> None:
+    def claim_loop() -> None:
         with psycopg.connect(system.database) as connection:
             until = time.perf_counter() + seconds
             while time.perf_counter() < until:
@@ -219,7 +219,7 @@ def _bare_claims(system: System, seconds: float) -> list[float]:
                 connection.commit()
                 took.append((time.perf_counter() - began) * 1000)
 
-    threads = [threading.Thread(target=one) for _ in range(REVIEWERS)]
+    threads = [threading.Thread(target=claim_loop) for _ in range(REVIEWERS)]
     for thread in threads:
         thread.start()
     for thread in threads:

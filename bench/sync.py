@@ -17,7 +17,8 @@ from bench.workload import make_visit, pushes, template
 from server.checklists.publishing import publish
 from server.core.clock import today
 from server.core.database import open_once
-from server.demo.county import DEMO_PASSWORDS, build_county
+from server.demo.county import build_county
+from server.demo.staff import DEMO_PASSWORDS
 
 Json = dict[str, Any]
 # Visits per second without photos, one request each, of the peer at 1, 8 and 32 connections (another machine).
@@ -120,7 +121,7 @@ def _bare_inserts(
 ) -> float:
     """Visits per second when the same rows are inserted by psycopg alone, one transaction for each request's worth."""
 
-    async def one() -> int:
+    async def sync_one() -> int:
         chance, done = random.Random(), 0
         async with await psycopg.AsyncConnection.connect(system.database) as connection:
             until = time.perf_counter() + seconds
@@ -136,7 +137,7 @@ def _bare_inserts(
         return done
 
     async def everyone() -> int:
-        return sum(await asyncio.gather(*(one() for _ in range(connections))))
+        return sum(await asyncio.gather(*(sync_one() for _ in range(connections))))
 
     started = time.perf_counter()
     return asyncio.run(everyone()) / (time.perf_counter() - started)
@@ -204,16 +205,16 @@ def _hundred_phones(system: System) -> list[Row]:
 MILLION = 1_000_000
 # The visits are copies of one that was pushed, spread over authors, with a feed row for each author.
 FILL = """
-WITH one AS (SELECT * FROM visit WHERE state = 'submitted' LIMIT 1), workers AS (
+WITH v AS (SELECT * FROM visit WHERE state = 'submitted' LIMIT 1), workers AS (
     SELECT array_agg(DISTINCT staff_id) AS ids FROM caseload
 ), fresh AS (
     INSERT INTO visit (id, household_id, area_code, kind, checklist_code, checklist_version, author_id, device_id,
         state, mode, started_at, ended_at, document, content_hash, received_at, submitted_at, complete_at, receipt,
         late_after_reassignment)
-    SELECT uuidv7(), one.household_id, one.area_code, one.kind, one.checklist_code, one.checklist_version,
-        workers.ids[1 + n %% array_length(workers.ids, 1)], one.device_id, 'accepted', one.mode, one.started_at,
-        one.ended_at, one.document, one.content_hash, one.received_at, one.submitted_at, now(), one.receipt, false
-    FROM one, workers, generate_series(1, %s) AS n
+    SELECT uuidv7(), v.household_id, v.area_code, v.kind, v.checklist_code, v.checklist_version,
+        workers.ids[1 + n %% array_length(workers.ids, 1)], v.device_id, 'accepted', v.mode, v.started_at,
+        v.ended_at, v.document, v.content_hash, v.received_at, v.submitted_at, now(), v.receipt, false
+    FROM v, workers, generate_series(1, %s) AS n
     RETURNING id, author_id
 )
 INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'visits', id::text FROM fresh

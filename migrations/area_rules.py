@@ -1,6 +1,6 @@
-"""How a migration writes the numbers of the domain that come with it: rows for the whole country.
+"""Functions for migrations that insert policy settings for the whole country.
 
-Names columns as they have been since 0001 and no model: what a landed migration does never changes with the code.
+They use the column names of revision 0001 and no models, so that an existing migration never changes with the code.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SINCE = date(2020, 1, 1)
 
 
 def write_rules(rules: Mapping[str, tuple[object, str]]) -> None:
-    """`rules` by key: the value and its source."""
+    """Insert settings. `rules` maps each key to its value and source."""
     table = sa.table(
         "area_rule",
         sa.column("id", sa.Uuid),
@@ -36,5 +36,5 @@ def write_rules(rules: Mapping[str, tuple[object, str]]) -> None:
 
 
 def drop_rules(rules: Mapping[str, object]) -> None:
-    """The country's rows of these rules go; those of an area stay."""
+    """Delete the country's rows of these settings; rows of an area stay."""
     op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(rules)))

@@ -1,4 +1,4 @@
-"""Alembic's way into the database: one transaction, short lock waits, the models as the target."""
+"""Alembic's environment: one transaction per migration, short lock waits, the models as the target."""
 
 import asyncio
 
@@ -9,13 +9,13 @@ from sqlalchemy.pool import NullPool
 
 from server.models import Base
 
-# A migration that can't get its lock soon gives up, rather than queue every request behind it.
+# A migration that waits for a lock blocks every later request for the table, so it gives up after this time.
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "10min"
 
 
 def include_object(thing: object, name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
-    """procrastinate brings and looks after its own tables."""
+    """Exclude the tables of procrastinate, which manages them itself."""
     del thing, reflected, compare_to
     return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
 

@@ -1,4 +1,4 @@
-"""The composition root: the only file, beside the command line, that sees every room."""
+"""The composition root: builds the Litestar app from the routers, dependencies and middleware of all packages."""
 
 import asyncio
 import signal
@@ -35,6 +35,7 @@ import server.households.proposals
 import server.households.routes
 import server.identity.routes
 import server.notifications.routes
+import server.photos.routes
 import server.photos.watermarks
 import server.policy.routes
 import server.postings.routes
@@ -62,7 +63,7 @@ VERSION = "0.1.0"
 
 
 async def provide_session(state: State) -> AsyncIterator[AsyncSession]:
-    """One session a request: it commits before the answer is built, or the answer is an error."""
+    """Open one session per request. It commits before the response is built, and an error gives an error response."""
     async with open_session(state.services.sessions) as session:
         yield session
 
@@ -98,23 +99,23 @@ async def provide_resident(caller: NamedDependency[Caller]) -> Caller:
     return caller
 
 
-def provide_wording() -> Any:
-    """How a finding is said: the words are review's, and others print them too."""
+def provide_render_finding() -> Any:
+    """Inject the rendering of findings, so that packages that print findings need not import `review`."""
     return server.review.checks.registry.render_finding
 
 
-def provide_watermarks() -> Any:
-    """How a copy with its watermark comes to be: evidence draws it, and the page of a visit links to it."""
+def provide_draw_watermark() -> Any:
+    """Inject the drawing of watermarks, so that packages that link to watermarked copies need not import `photos`."""
     return server.photos.watermarks.draw_watermark
 
 
 def provide_finding_codes() -> frozenset[str]:
-    """Which findings there are: their severities are rules of an area."""
-    return frozenset(rule.code for rule in server.review.checks.registry.CHECKS)
+    """Inject all finding codes; the severity of each is a policy setting."""
+    return frozenset(check.code for check in server.review.checks.registry.CHECKS)
 
 
 def log_requests(app: ASGIApp) -> ASGIApp:
-    """Gives each request an id, for logs, audit and the client, and logs how it went."""
+    """Give each request an id, for logs, the audit log and the client, and log its result."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
@@ -123,7 +124,7 @@ def log_requests(app: ASGIApp) -> ASGIApp:
         bind_context(request_id=request_id)
         started, status = time.perf_counter(), 500
 
-        async def noted_send(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -131,7 +132,7 @@ def log_requests(app: ASGIApp) -> ASGIApp:
             await send(message)
 
         try:
-            await app(scope, receive, noted_send)
+            await app(scope, receive, send_with_id)
         finally:
             took_ms = round((time.perf_counter() - started) * 1000, 1)
             log.info(
@@ -146,38 +147,38 @@ def log_requests(app: ASGIApp) -> ASGIApp:
 
 
 def default_to_no_store(app: ASGIApp) -> ASGIApp:
-    """What says nothing else of it is stored nowhere: names, numbers and tokens stay off an office's shared disks."""
+    """Default to `Cache-Control: no-store`, so that personal data and tokens stay off the disks of shared computers."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        async def marked_send(message: Message) -> None:
+        async def send_with_default(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", []))
                 if not any(name.lower() == b"cache-control" for name, _ in headers):
                     message["headers"] = [*headers, (b"cache-control", b"no-store")]
             await send(message)
 
-        await app(scope, receive, marked_send)
+        await app(scope, receive, send_with_default)
 
     return middleware
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's own id where it is a UUID (a proxy's or a phone's), else one of ours."""
-    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    """Return the client's or proxy's X-Request-Id when it is a UUID, otherwise a new one."""
+    sent_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
     try:
-        return str(UUID(given))
+        return str(UUID(sent_id))
     except ValueError:
         return str(uuid4())
 
 
 def create_app(settings: Settings, *, services: Services | None = None) -> Litestar:
-    """The whole HTTP side. `services` already open are used as they are (tests); else opened and closed here."""
+    """Create the HTTP app. Given `services` are used (tests); otherwise the app opens and closes its own."""
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_services(settings) as opened:
             app.state.services = opened
-            _end_streams_when_told_to_stop(app.state)
+            _end_streams_on_shutdown(app.state)
             yield
 
     prometheus = PrometheusConfig(app_name="zoufang", prefix="zoufang", group_path=True, exclude=["/metrics"])
@@ -190,6 +191,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.review.routes.router,
             server.review.overview_routes.router,
             server.evidence.routes.router,
+            server.photos.routes.router,
             server.spotchecks.routes.router,
             server.workload.routes.field_router,
             server.workload.routes.desk_router,
@@ -230,28 +232,28 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "officer": Provide(provide_officer),
             "resident_caller": Provide(provide_resident),
             "finding_codes": Provide(provide_finding_codes, sync_to_thread=False),
-            "say_finding": Provide(provide_wording, sync_to_thread=False),
-            "draw_watermark": Provide(provide_watermarks, sync_to_thread=False),
+            "render_finding": Provide(provide_render_finding, sync_to_thread=False),
+            "draw_watermark": Provide(provide_draw_watermark, sync_to_thread=False),
         },
         before_request=reject_nul,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,
-        # An event is sent when it happens, not when a block is full; the pages lie compressed already.
+        # Event streams are excluded, so that each event is sent at once, and the precompressed files of the web apps.
         compression_config=compression_config(exclude=r"(/pullStream|/queue/stream)$|^/(m|r|desk(?!/v\d))(/|$)"),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         logging_config=None,
     )
-    # Around everything, so that an address nobody serves is noted and numbered like the others.
+    # Outside of Litestar's routing, so that requests to unknown paths are logged and get an id too.
     app.asgi_handler = log_requests(default_to_no_store(app.asgi_handler))
     return app
 
 
-def _end_streams_when_told_to_stop(state: State) -> None:
-    """The server waits for its open connections before it stops, and a live stream has no end of its own.
+def _end_streams_on_shutdown(state: State) -> None:
+    """End the live streams on SIGTERM and SIGINT: the server waits for open connections before it stops.
 
-    Its own way of hearing of a signal is the event loop's, beside which a handler of Python's may stand.
+    The server registers its own handlers with the event loop; handlers of the `signal` module work beside them.
     """
     loop = asyncio.get_running_loop()
 
@@ -260,16 +262,16 @@ def _end_streams_when_told_to_stop(state: State) -> None:
             if (watch := state.get(name)) is not None:
                 watch.end()
 
-    for item in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(item, lambda *_: loop.call_soon_threadsafe(end_streams))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(end_streams))
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
     origins = [part.strip() for part in settings.allowed_origins.split(",") if part.strip()]
     if not origins:
         return None
-    shown = [*field_api.uploads.tus.EXPOSED_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
-    return CORSConfig(allow_origins=origins, allow_credentials=False, expose_headers=shown)
+    exposed = [*field_api.uploads.tus.EXPOSED_HEADERS, "ETag", "Retry-After", "X-Request-Id"]
+    return CORSConfig(allow_origins=origins, allow_credentials=False, expose_headers=exposed)
 
 
 def _openapi() -> OpenAPIConfig:
@@ -279,7 +281,7 @@ def _openapi() -> OpenAPIConfig:
         description="Field evidence for dibao home visits: phones, desks, residents.",
         create_examples=False,
         operation_id_creator=lambda handler, _method, _path: handler.handler_name,
-        # As it is: the pages that draw it take their scripts from elsewhere, and would run beside the apps' own.
+        # Only JSON: the HTML renderers load scripts from other hosts, which would run in the origin of the web apps.
         render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

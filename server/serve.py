@@ -1,4 +1,4 @@
-"""What the HTTP server process loads: the app, from the environment."""
+"""The entry point of the HTTP server process: the ASGI app, configured from the environment."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ from server.core.settings import SettingsError, load_settings
 
 
 def create() -> ASGIApp:
-    # Next to nothing that an import makes is garbage, and looking for it would take a fifth of the start.
+    # Imports make almost no garbage, and collecting it would take a fifth of the start-up time.
     gc.disable()
     from server.app import create_app  # noqa: PLC0415
     from server.core.log import set_up_logging  # noqa: PLC0415
@@ -19,16 +19,16 @@ def create() -> ASGIApp:
     settings = load_settings(os.environ)
     set_up_logging(settings.log_format)
     app = trust_proxies(create_app(settings), settings.trusted_proxies)
-    # What stands now stands for good: the collector need not look through it again and again.
+    # Objects made so far live as long as the process, so exclude them from later collections.
     gc.freeze()
     gc.enable()
     return app
 
 
 def trust_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
-    """With the client's own address where a trusted proxy names it, since limits are counted by address.
+    """Take the client's address from `X-Forwarded-For` of trusted proxies, because rate limits count by address.
 
-    Behind one proxy a whole county would else share one limit; a header from anybody else is not believed.
+    Otherwise a whole county behind one proxy would share one limit. The header of any other sender is ignored.
     """
     networks = [part.strip() for part in trusted.split(",") if part.strip()]
     for network in networks:

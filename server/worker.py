@@ -1,4 +1,4 @@
-"""The worker process: every job of every room, and the timetable."""
+"""The worker process, which runs the jobs of all packages, scheduled ones too."""
 
 import asyncio
 import contextlib
@@ -30,13 +30,13 @@ from server.core.settings import Settings
 
 HEARTBEAT = timedelta(seconds=10)
 CONCURRENCY = 4
-# Where both share a machine, whoever holds a phone in hand comes before what can wait.
+# Lower priority than the API where both share a machine: requests of people come before jobs.
 NICENESS = 10
 
 
 @jobs.task("audit.seal", cron="*/5 * * * *")
 async def seal_audit_log(services: Services) -> None:
-    """Seal what has settled, batch after batch."""
+    """Seal the audit entries of finished transactions, batch by batch."""
     sealed = audit.SEAL_BATCH
     while sealed == audit.SEAL_BATCH:
         async with open_session(services.sessions) as session:
@@ -44,7 +44,7 @@ async def seal_audit_log(services: Services) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Runs until stopped; a job cut short is taken up again by whoever is there next."""
+    """Run jobs until the process is stopped. Another worker retries an interrupted job."""
     os.nice(NICENESS)
     set_up_logging(settings.log_format)
     async with open_services(settings) as services:
@@ -67,7 +67,7 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def _rescue_stalled(app: procrastinate.App) -> None:
-    """Jobs of a worker that was killed go back to the queue."""
+    """Return the jobs of killed workers to the queue."""
     while True:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=60):
             log.warning("job.rescued", job=job.id, task=job.task_name)
@@ -76,9 +76,9 @@ async def _rescue_stalled(app: procrastinate.App) -> None:
 
 
 async def has_live_worker(settings: Settings) -> bool:
-    """Whether any worker's heartbeat is younger than a minute."""
+    """Tell whether any worker has sent a heartbeat within the last minute."""
     async with await psycopg.AsyncConnection.connect(plain_url(settings.database_url)) as connection:
-        # Heartbeats are written by PostgreSQL's own time (procrastinate's SQL), so they are read by it.
+        # procrastinate writes heartbeats with PostgreSQL's time, so they are compared with it.
         cursor = await connection.execute(
             "SELECT 1 FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute' LIMIT 1"
         )

@@ -26,8 +26,9 @@ from server.core.log import set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings, load_settings
 from server.core.wechat import Wechat
-from server.demo.county import County, build_county
+from server.demo.county import build_county
 from server.demo.loading import load_demo_county
+from server.demo.records import County
 from server.demo.wechat_stub import create_stub
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from tests import moved_clock
@@ -49,9 +50,9 @@ passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if CLOCK_IS_MOVED:
-        left_out = [one for one in items if moved_clock.drives_other_processes(one)]
+        left_out = [item for item in items if moved_clock.drives_other_processes(item)]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [one for one in items if one not in set(left_out)]
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")
@@ -153,12 +154,12 @@ def county() -> County:
 
 async def unpack_phone(system: System, county: County) -> Phone:
     """The phone of a caseworker who has an intake visit due."""
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.caseworker_login, "caseworker")
 
 
 async def take_desk(system: System, county: County) -> Desk:
-    login = next(one.login for one in county.staff if one.role == "supervisor")
+    login = next(staff_member.login for staff_member in county.staff if staff_member.role == "supervisor")
     return await system.sign_in_at_desk(login, "supervisor")
 
 

@@ -31,8 +31,8 @@ async def hold_to_contract(response: httpx.Response) -> None:
         assert response.status_code in ANYWHERE, f"{method} {path} is not in openapi.json"
         return
     status = str(response.status_code)
-    told = operation["responses"].get(status)
-    if told is None:
+    result = operation["responses"].get(status)
+    if result is None:
         assert response.status_code in ANYWHERE, (
             f"{operation['operationId']} answers {status}, which openapi.json lacks"
         )
@@ -41,7 +41,7 @@ async def hold_to_contract(response: httpx.Response) -> None:
         return
     if method == "head":
         return  # RFC 9110 §9.3.2: it has the status and the headers, never a body
-    for media_type, content in told.get("content", {}).items():
+    for media_type, content in result.get("content", {}).items():
         if "json" in media_type and "schema" in content:
             assert response.headers["content-type"].split(";")[0] == media_type, operation["operationId"]
             _check_schema(f"{operation['operationId']} {status}", content["schema"], response)
@@ -57,6 +57,7 @@ def _check_schema(name: str, schema: dict[str, Any], response: httpx.Response) -
         validator = jsonschema_rs.Draft202012Validator({**schema, "components": _SCHEMA["components"]})
         _VALIDATORS[name] = validator
     errors = [
-        f"{'/'.join(map(str, one.instance_path))}: {one.message}" for one in validator.iter_errors(response.json())
+        f"{'/'.join(map(str, iter_error.instance_path))}: {iter_error.message}"
+        for iter_error in validator.iter_errors(response.json())
     ]
     assert not errors, f"{name}: {errors[:3]}"

@@ -48,8 +48,8 @@ def main() -> None:
     parser.add_argument("--dates", nargs="+", default=DATES, type=_moment, help="moments in ISO 8601; UTC if not said")
     parser.add_argument("--workers", default="2", help="processes of pytest-xdist; 0 for none")
     parser.add_argument("tests", nargs="*", help="what of the suite, as pytest takes it")
-    asked = parser.parse_args()
-    results = [(date, *_run(date, asked.tests, asked.workers)) for date in asked.dates]
+    request = parser.parse_args()
+    results = [(date, *_run(date, request.tests, request.workers)) for date in request.dates]
     for date, code, took in results:
         print(f"{date}  {'passed' if code == 0 else f'FAILED ({code})'}  {timedelta(seconds=round(took))}")  # noqa: T201
     sys.exit(any(code for _, code, _ in results))

@@ -24,7 +24,7 @@ def words(pdf: bytes) -> str:
 
 
 def _fonts(pdf: bytes) -> set[tuple[bytes, int]]:
-    found = {pair for told in _FONTS.findall(pdf) for pair in re.findall(rb"/(f\d+)\s+(\d+) 0 R", told)}
+    found = {pair for result in _FONTS.findall(pdf) for pair in re.findall(rb"/(f\d+)\s+(\d+) 0 R", result)}
     assert len({name for name, _ in found}) == len(found), "one name, two fonts: read the page's own table"
     return {(name, int(number)) for name, number in found}
 
@@ -62,11 +62,11 @@ def _end_of_string(page: bytes, start: int) -> int:
     """Parentheses stand in a string as they are where they are balanced."""
     depth, place = 0, start
     while True:
-        one = page[place : place + 1]
-        depth += {b"(": 1, b")": -1}.get(one, 0)
+        item = page[place : place + 1]
+        depth += {b"(": 1, b")": -1}.get(item, 0)
         if depth == 0:
             return place
-        place += 2 if one == b"\\" else 1
+        place += 2 if item == b"\\" else 1
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:

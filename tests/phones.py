@@ -23,8 +23,8 @@ from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.ids import new_id
 from server.core.services import Services
-from server.demo.county import DEMO_PASSWORDS
 from server.demo.pictures import SCENES, draw_picture
+from server.demo.staff import DEMO_PASSWORDS
 from server.models.people import Staff
 from tests.contract import hold_to_contract
 
@@ -92,19 +92,22 @@ class Phone(Person):
         while True:
             answer = await self.http.get(f"/field/v1/sync/{collection}/1/pull", params={**checkpoint, "limit": page})
             assert answer.status_code == 200, answer.text
-            told = answer.json()
-            for document in told["documents"]:
+            body = answer.json()
+            for document in body["documents"]:
                 if document.get("_deleted"):
                     held.pop(document["id"], None)
                 else:
                     held[document["id"]] = document
-            checkpoint = told["checkpoint"]
-            if len(told["documents"]) < page:
+            checkpoint = body["checkpoint"]
+            if len(body["documents"]) < page:
                 return held
 
     async def push(self, collection: str, *documents: Json, assumed: Json | None = None) -> list[Json]:
         """The server's state of what did not go through; empty when all did."""
-        rows = [{"newDocumentState": one, **({"assumedMasterState": assumed} if assumed else {})} for one in documents]
+        rows = [
+            {"newDocumentState": document, **({"assumedMasterState": assumed} if assumed else {})}
+            for document in documents
+        ]
         answer = await self.http.post(f"/field/v1/sync/{collection}/1/push", json=rows)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -143,14 +146,14 @@ async def make_kit(
     homes = await phone.pull("households")
     # By archive number, so that a test knows which home it is: ids that were made together have no order.
     due = min(
-        (one for one in assignments.values() if one["kind"] == kind),
-        key=lambda one: homes[one["householdId"]]["number"],
+        (assignment for assignment in assignments.values() if assignment["kind"] == kind),
+        key=lambda assignment: homes[assignment["householdId"]]["number"],
     )
     home = homes[due["householdId"]]
     checklist = next(
-        one
-        for one in (await phone.pull("checklists")).values()
-        if (one["code"], one["version"]) == (due["checklistCode"], due["checklistVersion"])
+        item
+        for item in (await phone.pull("checklists")).values()
+        if (item["code"], item["version"]) == (due["checklistCode"], due["checklistVersion"])
     )
     ended = utc_now().replace(microsecond=0) - timedelta(minutes=5)
     started = ended - timedelta(minutes=35)
@@ -174,7 +177,7 @@ async def make_kit(
         "investigatorIds": [str(phone.id), str(partner_id)],
         "familyPresent": [{"name": home["headName"], "memberId": home["members"][0]["id"]}],
         "answers": answers_for(checklist, home, evidence, started.astimezone(CHINA).date()),
-        "photos": [{"id": one["id"], "sha256": one["sha256"]} for one in evidence],
+        "photos": [{"id": item["id"], "sha256": item["sha256"]} for item in evidence],
         "_deleted": False,
     } | changes
     attestation = {
@@ -184,7 +187,7 @@ async def make_kit(
         "fix": fix_at(home, ended),
         "_deleted": False,
     }
-    contents = {one["id"]: picture for one, picture in zip(evidence, pictures, strict=True)}
+    contents = {item["id"]: picture for item, picture in zip(evidence, pictures, strict=True)}
     return VisitKit(visit, evidence, attestation, contents)
 
 
@@ -212,17 +215,22 @@ def answers_for(checklist: Json, home: Json, evidence: list[Json], today: date) 
     facts = Facts(
         today=today,
         members=tuple(
-            MemberFacts(member_id=one["id"], age=_age(one["bornOn"], today), sex=one["sex"], relation=one["relation"])
-            for one in home["members"]
+            MemberFacts(
+                member_id=member["id"],
+                age=_age(member["bornOn"], today),
+                sex=member["sex"],
+                relation=member["relation"],
+            )
+            for member in home["members"]
         ),
         household=HouseholdFacts(class_=home["class"]),
     )
     return answers_example(
         msgspec.convert(checklist["body"], Template),
-        [one["id"] for one in home["members"]],
+        [member["id"] for member in home["members"]],
         7,
         facts=facts,
-        evidence_ids=itertools.cycle(one["id"] for one in evidence) if evidence else None,
+        evidence_ids=itertools.cycle(item["id"] for item in evidence) if evidence else None,
     )
 
 

@@ -64,7 +64,7 @@ class Attack(NamedTuple):
     what: str
 
 
-class Known(NamedTuple):
+class KnownIds(NamedTuple):
     """What exists, by the snake_case name of a field or parameter; `of_route` where a name means something else."""
 
     values: dict[str, Any]
@@ -75,59 +75,59 @@ class Known(NamedTuple):
         return self.of_route.get(route, {}).get(words, self.values.get(words))
 
 
-def attacks(schema: Json, known: Known, *, every: int) -> Iterator[Attack]:
+def attacks(schema: Json, existing: KnownIds, *, every: int) -> Iterator[Attack]:
     """Of the wrong values for a place each time the next in turn, one in `every`; and each route as it should be."""
     turn = itertools.count()
     for route, methods in schema["paths"].items():
         for method, operation in methods.items():
-            for one in _Route(schema, known, route, method, operation).attacks():
-                if not one.what or next(turn) % every == 0:
-                    yield one
+            for attack in _Route(schema, existing, route, method, operation).attacks():
+                if not attack.what or next(turn) % every == 0:
+                    yield attack
 
 
 class _Route(NamedTuple):
     schema: Json
-    known: Known
+    known_ids: KnownIds
     route: str
     method: str
     operation: Json
 
     def attacks(self) -> Iterator[Attack]:
         yield self._ask("")
-        for one in self.operation.get("parameters", []):
-            where, name = one["in"], one["name"]
-            for text in (*_TEXTS, self.known.of("household_id")):
+        for item in self.operation.get("parameters", []):
+            where, name = item["in"], item["name"]
+            for text in (*_TEXTS, self.known_ids.of("household_id")):
                 if where != "header" or (text.isascii() and text.isprintable()):
                     yield self._ask(f"{where} {name}={text[:20]!a}", **{where: {name: text}})
-        told = self._body_schema()
-        if told is None:
+        result = self._body_schema()
+        if result is None:
             return
-        body = self._value("", told)
+        body = self._value("", result)
         for broken in _BODIES:
             yield self._ask(f"body {broken[:12]!r}", broken)
-        for place, kind in self._places(told, body):
+        for place, kind in self._places(result, body):
             for poison in _POISONS.get(kind, _STRINGS):
                 yield self._ask(f"{'/'.join(map(str, place))}={poison[:24]}", _poisoned(body, place, poison))
         if isinstance(body, dict):
             yield self._ask("an unknown field", json.dumps({**body, "nobodyKnowsThis": 1}).encode())
 
     def _ask(self, what: str, body: bytes | None = None, **changed: dict[str, str]) -> Attack:
-        told = {where: {**self._parameters(where), **changed.get(where, {})} for where in ("path", "query", "header")}
+        result = {where: {**self._parameters(where), **changed.get(where, {})} for where in ("path", "query", "header")}
         path = self.route
-        for name, value in told["path"].items():
+        for name, value in result["path"].items():
             path = path.replace("{" + name + "}", _quoted(value) or "%20")
-        query = "&".join(f"{name}={_quoted(value)}" for name, value in told["query"].items())
+        query = "&".join(f"{name}={_quoted(value)}" for name, value in result["query"].items())
         if body is None and (schema := self._body_schema()) is not None:
             body = json.dumps(self._value("", schema)).encode()
-        headers = told["header"] | ({} if body is None else {"Content-Type": "application/json"})
+        headers = result["header"] | ({} if body is None else {"Content-Type": "application/json"})
         return Attack(self.method, self.route, path + (f"?{query}" if query else ""), headers, body, what)
 
     def _parameters(self, where: str) -> dict[str, str]:
         return {
-            one["name"]: value
-            for one in self.operation.get("parameters", [])
-            if one["in"] == where and (one.get("required") or where == "path")
-            for value in [str(self._value(one["name"], one["schema"]))]
+            item["name"]: value
+            for item in self.operation.get("parameters", [])
+            if item["in"] == where and (item.get("required") or where == "path")
+            for value in [str(self._value(item["name"], item["schema"]))]
             if value.isascii() or where != "header"
         }
 
@@ -135,28 +135,28 @@ class _Route(NamedTuple):
         content = self.operation.get("requestBody", {}).get("content", {})
         return content.get("application/json", {}).get("schema")
 
-    def _resolve(self, told: Json) -> Json:
-        while "$ref" in told:
-            told = self.schema["components"]["schemas"][told["$ref"].rsplit("/", 1)[1]]
-        for one in told.get("oneOf", told.get("anyOf", [])):
-            if one.get("type") != "null":
-                return self._resolve(one)
-        return told
+    def _resolve(self, result: Json) -> Json:
+        while "$ref" in result:
+            result = self.schema["components"]["schemas"][result["$ref"].rsplit("/", 1)[1]]
+        for item in result.get("oneOf", result.get("anyOf", [])):
+            if item.get("type") != "null":
+                return self._resolve(item)
+        return result
 
-    def _value(self, name: str, told: Json) -> Any:
-        there = self.known.of(name, self.route)
-        told = self._resolve(told)
+    def _value(self, name: str, result: Json) -> Any:
+        there = self.known_ids.of(name, self.route)
+        result = self._resolve(result)
         if there is not None:
             return there
-        if told.get("enum"):
-            return told["enum"][0]
-        match _kind(told):
+        if result.get("enum"):
+            return result["enum"][0]
+        match _kind(result):
             case "object":
-                return {key: self._value(key, one) for key, one in told.get("properties", {}).items()}
+                return {key: self._value(key, item) for key, item in result.get("properties", {}).items()}
             case "array":
-                return [self._value(name.removesuffix("s"), told.get("items", {}))]
+                return [self._value(name.removesuffix("s"), result.get("items", {}))]
             case "integer" | "number":
-                return told.get("minimum", 1)
+                return result.get("minimum", 1)
             case "boolean":
                 return True
             case "uuid":
@@ -165,31 +165,33 @@ class _Route(NamedTuple):
                 return "2026-11-23"
             case "date-time":
                 return "2026-11-23T09:00:00+08:00"
-        digits = re.search(r"\[0-9(?:a-f)?(?:Xx)?\]\{(?:0,)?(\d+)", told.get("pattern", ""))
-        return "3" * int(digits[1]) if digits else "字" * max(told.get("minLength", 2), 2)
+        digits = re.search(r"\[0-9(?:a-f)?(?:Xx)?\]\{(?:0,)?(\d+)", result.get("pattern", ""))
+        return "3" * int(digits[1]) if digits else "字" * max(result.get("minLength", 2), 2)
 
-    def _places(self, told: Json, body: Any, here: Place = ()) -> Iterator[tuple[Place, str]]:
-        told = self._resolve(told)
+    def _places(self, result: Json, body: Any, here: Place = ()) -> Iterator[tuple[Place, str]]:
+        result = self._resolve(result)
         if here:
-            yield here, _kind(told)
+            yield here, _kind(result)
         if isinstance(body, dict):
             for key, value in body.items():
-                yield from self._places(told.get("properties", {}).get(key, {}), value, (*here, key))
+                yield from self._places(result.get("properties", {}).get(key, {}), value, (*here, key))
         elif isinstance(body, list):
             for n, value in enumerate(body):
-                yield from self._places(told.get("items", {}), value, (*here, n))
+                yield from self._places(result.get("items", {}), value, (*here, n))
 
 
-def _kind(told: Json) -> str:
-    kind = told.get("type", "object" if "properties" in told else "any")
+def _kind(result: Json) -> str:
+    kind = result.get("type", "object" if "properties" in result else "any")
     if isinstance(kind, list):
-        kind = next(one for one in kind if one != "null")
-    return str(told.get("format", kind) if kind == "string" else kind)
+        kind = next(item for item in kind if item != "null")
+    return str(result.get("format", kind) if kind == "string" else kind)
 
 
 def _quoted(text: str) -> str:
-    told = text.encode("utf-8", "surrogatepass")
-    return "".join(chr(one) if (chr(one).isalnum() and one < 128) or one in b"-_." else f"%{one:02X}" for one in told)
+    result = text.encode("utf-8", "surrogatepass")
+    return "".join(
+        chr(item) if (chr(item).isalnum() and item < 128) or item in b"-_." else f"%{item:02X}" for item in result
+    )
 
 
 def _poisoned(body: Any, place: Place, poison: str) -> bytes:

@@ -44,9 +44,9 @@ def sources(*folders):
 def statements(source):
     """Texts that are no docstrings, and calls of `func`."""
     tree = ast.parse(source)
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    result = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in result:
             yield node.value
         if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("func."):
             yield ast.unparse(node)
@@ -55,7 +55,7 @@ def statements(source):
 def test_postgresqls_time_is_asked_for_only_where_nothing_compares_it_with_ours():
     found = Counter()
     for name, source in sources("server", "field_api", "media", "bench"):
-        found[name] += sum(len(POSTGRESQLS.findall(one)) for one in statements(source))
+        found[name] += sum(len(POSTGRESQLS.findall(statement)) for statement in statements(source))
     assert {name: count for name, count in found.items() if count} == {
         name: count for name, (count, _) in THEIR_TIME.items()
     }
@@ -65,9 +65,9 @@ def written_by_default():
     """The columns of each table that PostgreSQL would fill with its own time."""
     return {
         table.name: {
-            one.name
-            for one in table.columns
-            if isinstance(one.server_default, DefaultClause) and "now()" in str(one.server_default.arg)
+            column.name
+            for column in table.columns
+            if isinstance(column.server_default, DefaultClause) and "now()" in str(column.server_default.arg)
         }
         for table in Base.metadata.tables.values()
     }
@@ -78,7 +78,7 @@ def statements_of_modules():
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not info.name.endswith("__main__"):
                 module = importlib.import_module(info.name)
-                yield from (one for one in vars(module).values() if isinstance(one, str))
+                yield from (var for var in vars(module).values() if isinstance(var, str))
     for _, source in sources("server", "field_api"):
         yield from statements(source)
 
@@ -90,7 +90,7 @@ def test_a_row_written_by_a_statement_of_ours_brings_its_own_time():
     seen = set()
     for statement in statements_of_modules():
         for table, names in re.findall(r"INSERT INTO (\w+)\s*\(([^){]+)\)", statement):
-            missing = columns.get(table, set()) - {one.strip() for one in names.split(",")}
+            missing = columns.get(table, set()) - {part.strip() for part in names.split(",")}
             assert not missing, (table, missing, statement)
             seen.add(table)
     assert {"audit_entry", "photo", "evidence", "visit", "installation"} <= seen

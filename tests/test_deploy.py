@@ -75,10 +75,10 @@ def test_only_the_proxy_is_published_and_database_and_store_have_no_way_out():
 def test_every_setting_in_the_compose_file_exists_and_no_secret_is_written_there():
     used = {name for service in SERVICES.values() for name in service.get("environment", {}) if name.startswith(PREFIX)}
     used |= set(re.findall(r"ZOUFANG_[A-Z0-9_]+", (PROJECT / "Dockerfile").read_text()))
-    known = {PREFIX + name.upper() for name in Settings.__struct_fields__}
+    existing = {PREFIX + name.upper() for name in Settings.__struct_fields__}
     secret = {PREFIX + name.upper() for name in SECRETS}
     assert used
-    assert {name.removesuffix("_FILE") if name not in known else name for name in used} <= known
+    assert {name.removesuffix("_FILE") if name not in existing else name for name in used} <= existing
     assert not used & secret
     assert {name + "_FILE" for name in secret} <= used
 
@@ -110,9 +110,9 @@ def test_every_volume_and_every_dependency_is_declared():
 
 
 def test_every_name_the_env_example_and_the_proxy_use_is_the_same():
-    asked = set(re.findall(r"\$\{([A-Z_]+)", (PROJECT / "docker-compose.yml").read_text()))
+    request = set(re.findall(r"\$\{([A-Z_]+)", (PROJECT / "docker-compose.yml").read_text()))
     offered = set(re.findall(r"^([A-Z_]+)=", (PROJECT / "deploy" / "example.env").read_text(), re.MULTILINE))
-    assert asked == offered
+    assert request == offered
     caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text()
     assert set(re.findall(r"\{\$([A-Z_]+)\}", caddyfile)) == set(SERVICES["proxy"]["environment"])
     assert caddyfile.count("{") == caddyfile.count("}")
@@ -126,12 +126,12 @@ def test_the_proxy_writes_down_no_secret_and_nobodys_name():
     assert queried >= {"X-Amz-Signature", "X-Amz-Credential"}
     assert headers >= {"Authorization", "Cookie", "Referer"}
     routes = json.loads((PROJECT / "openapi" / "openapi.json").read_text())["paths"].values()
-    asked = {
-        one["name"] for route in routes for verb in route.values() for one in verb.get("parameters", [])
-        if one["in"] == "query"
+    request = {
+        item["name"] for route in routes for verb in route.values() for item in verb.get("parameters", [])
+        if item["in"] == "query"
     }  # fmt: skip
-    assert not asked & {"name", "phone", "idNumber", "id_number", "number", "address", "text"}
-    assert queried & asked == {"q"}
+    assert not request & {"name", "phone", "idNumber", "id_number", "number", "address", "text"}
+    assert queried & request == {"q"}
 
 
 def test_the_image_holds_what_the_program_needs_and_nothing_of_the_development():

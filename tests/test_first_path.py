@@ -4,7 +4,7 @@ from tests.phones import make_kit
 
 
 async def partner_of(system, county, phone_login):
-    return next(one.partner_login for one in county.staff if one.login == phone_login)
+    return next(staff_member.partner_login for staff_member in county.staff if staff_member.login == phone_login)
 
 
 async def push_whole(phone, partner, kit):
@@ -17,7 +17,7 @@ async def push_whole(phone, partner, kit):
 
 
 async def test_a_visit_goes_from_the_phone_to_the_resident(system, services, county, phone, desk):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id, drawn=True)
     assert len(kit.visit["answers"]) >= 25
@@ -29,11 +29,11 @@ async def test_a_visit_goes_from_the_phone_to_the_resident(system, services, cou
     assert own["server"]["state"] == "under_review"
     assert own["server"]["receipt"]
     assert own["answers"] == kit.visit["answers"]
-    assert {one["server"]["state"] for one in (await phone.pull("evidence")).values()} == {"verified"}
+    assert {item["server"]["state"] for item in (await phone.pull("evidence")).values()} == {"verified"}
     assert kit.visit["assignmentId"] not in await phone.pull("assignments")
 
     queue = (await desk.http.get("/desk/v1/queue")).json()["items"]
-    assert [one["visitId"] for one in queue] == [kit.visit["id"]]
+    assert [item["visitId"] for item in queue] == [kit.visit["id"]]
     claim = (await desk.http.post("/desk/v1/queue/claim")).json()
     page = (await desk.http.get(f"/desk/v1/visits/{claim['visitId']}")).json()
     assert len(page["photos"]) == 4
@@ -50,14 +50,14 @@ async def test_a_visit_goes_from_the_phone_to_the_resident(system, services, cou
     await system.run_jobs()
 
     assert (await phone.pull("visits"))[kit.visit["id"]]["server"]["state"] == "accepted"
-    resident = next(one for one in county.residents if one.application_number == due.application_number)
+    resident = next(resident for resident in county.residents if resident.application_number == due.application_number)
     case = await resident_case(system, resident)
     assert case["state"] == "preliminary"
-    assert [one["step"] for one in case["timeline"]] == ["applied", "accepted", "survey_done"]
+    assert [item["step"] for item in case["timeline"]] == ["applied", "accepted", "survey_done"]
 
 
 async def test_other_bytes_that_come_after_a_visit_was_whole_are_doubted_too(system, county, phone, desk):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
@@ -66,7 +66,7 @@ async def test_other_bytes_that_come_after_a_visit_was_whole_are_doubted_too(sys
     assert (answer.status_code, answer.json()["code"]) == (422, "photo.hash_mismatch")
     await system.run_jobs()
     page = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()
-    assert "photo.swapped" in {one["code"] for one in page["findings"]}
+    assert "photo.swapped" in {finding["code"] for finding in page["findings"]}
 
 
 async def resident_case(system, resident):

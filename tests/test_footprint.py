@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 from server.cli.migrate import alembic_config
 from server.core.paths import ROOT
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from server.http.health import newest_migration
 from tests.live import LiveServer
 

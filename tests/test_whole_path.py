@@ -151,12 +151,14 @@ async def test_seals_from_before_requests_were_sealed_still_hold(services, setti
 async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):
     from datetime import date
 
-    from server.models.areas import AreaRule
+    from server.models.areas import PolicySetting
 
     async with services.sessions() as session:
         for area, since, value in (("3399", date(2026, 1, 1), 300), ("339901", date(2026, 6, 1), 80)):
             session.add(
-                AreaRule(key="visit.home_radius_m", area_code=area, effective_from=since, value=value, source="test")
+                PolicySetting(
+                    key="visit.home_radius_m", area_code=area, effective_from=since, value=value, source="test"
+                )
             )
         await session.flush()
 
@@ -169,11 +171,11 @@ async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):
 
 
 def test_every_rule_of_review_reads_numbers_that_the_migration_wrote():
-    sources = "".join(one.read_text() for one in (ROOT / "server" / "review").rglob("*.py"))
-    migrations = "".join(one.read_text() for one in (ROOT / "migrations" / "versions").glob("*.py"))
-    wanted = set(re.findall(r'view\.rule\("([^"]+)"\)', sources))
-    assert wanted
-    assert [key for key in wanted if f'"{key}"' not in migrations] == []
+    sources = "".join(path.read_text() for path in (ROOT / "server" / "review").rglob("*.py"))
+    migrations = "".join(path.read_text() for path in (ROOT / "migrations" / "versions").glob("*.py"))
+    expected = set(re.findall(r'view\.rule\("([^"]+)"\)', sources))
+    assert expected
+    assert [key for key in expected if f'"{key}"' not in migrations] == []
     assert len({rule.code for rule in CHECKS}) == len(CHECKS)
 
 
@@ -305,8 +307,8 @@ async def test_ready_says_what_is_missing(system, services):
 
 async def test_metrics_are_served_by_route_pattern(system, phone):
     await phone.pull("visits")
-    told = (await system.client().get("/metrics")).text
-    assert "/field/v1/sync/{collection}/{schema_version}/pull" in told
+    result = (await system.client().get("/metrics")).text
+    assert "/field/v1/sync/{collection}/{schema_version}/pull" in result
 
 
 async def test_a_receipt_is_checked_offline_with_the_published_keys(system, services):
@@ -352,11 +354,11 @@ def test_readme_names_every_command():
 
 
 def test_help_reads_like_a_product():
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "server", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
     )
-    assert "走访 zoufang" in told.stdout
-    assert "..." not in told.stdout.partition("Options:")[2], "a line was cut"
+    assert "走访 zoufang" in completed.stdout
+    assert "..." not in completed.stdout.partition("Options:")[2], "a line was cut"
     assert set(main.commands) == {command.name for commands in SECTIONS.values() for command in commands}
 
 
@@ -366,12 +368,12 @@ def test_chinese_is_set_with_chinese_punctuation():
     rooms = [
         ROOT / name for name in ("server", "field_api", "media", "web/phone", "web/resident", "web/desk", "web/shared")
     ]
-    files = [one for room in rooms for kind in ("*.py", "*.ts", "*.vue", "*.typ") for one in room.rglob(kind)]
+    files = [path for room in rooms for kind in ("*.py", "*.ts", "*.vue", "*.typ") for path in room.rglob(kind)]
     found = [
-        f"{one.relative_to(ROOT)}: {line.strip()}"
-        for one in files
-        if one.name != "batches.py"
-        for line in one.read_text("utf-8").splitlines()
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in files
+        if file.name != "batches.py"
+        for line in file.read_text("utf-8").splitlines()
         if latin.search(line)
     ]
     assert found == []
@@ -381,8 +383,8 @@ def test_nothing_tracked_names_a_registry_or_this_machine():
     files = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
     banned = re.compile("python" + r"hosted|registry\.npm|pypi\." + r"org|deb\." + "debian")
     found = [
-        one
-        for one in files
-        if (ROOT / one).is_file() and banned.search((ROOT / one).read_bytes().decode("utf-8", "replace"))
+        file
+        for file in files
+        if (ROOT / file).is_file() and banned.search((ROOT / file).read_bytes().decode("utf-8", "replace"))
     ]
     assert found == []

@@ -46,7 +46,9 @@ Digest = Annotated[
 @get(
     "/sync/{collection:str}/{schema_version:int}/pull",
     responses=SIGNED_IN_ERRORS
-    | error_responses("sync.collection_unknown", "sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch")
+    | error_responses(
+        "sync.collection_unknown", "sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch"
+    )
     | {304: ResponseSpec(None, description="Still nothing after this checkpoint.", generate_examples=False)},
     description="RxDB replication pull: what changed for this person since the checkpoint, oldest first. "
     "A page shorter than `limit` is the last.",

@@ -1,1 +1,1 @@
-"""How photos come in: tus, one form, or a PUT straight to the store."""
+"""Photo uploads: tus, a multipart form, or a PUT straight to the store."""

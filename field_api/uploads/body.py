@@ -1,6 +1,6 @@
-"""A request's body as it arrives, piece by piece, so that no photo is ever held whole in memory.
+"""Read a request's body piece by piece, so that no photo is buffered in memory as a whole.
 
-A connection that is cut is no error here: what came before the cut is worth keeping.
+A cut connection is no error here: the bytes before the cut are still used.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from server.core.errors import Problem
 from server.core.threads import run_in_thread
 from server.photos.receive import Content
 
-# What WeChat makes of a photo fits: only larger ones cost a file and a thread. 32 at once hold 12 MB so.
+# A photo that WeChat has re-encoded fits; only larger ones need a file and a thread. 32 uploads at once hold 12 MB.
 IN_MEMORY_BYTES = 384 * 1024
-# A sender that says nothing for so long has gone without a goodbye.
+# After so long without data the client counts as disconnected.
 SILENCE_SECONDS = 60.0
-# A refusal waits so long for the rest of a body, or for so much of it: see `linger`.
+# An error response waits at most so long and for so many bytes of the remaining body: see `linger`.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 8 * 1024 * 1024
 
 
 class Spool:
-    """Bytes between the phone and the store: a little in memory, the rest in an unnamed file; hashed as they come."""
+    """Buffers bytes between the phone and the store, in memory or an unnamed file, and hashes them on arrival."""
 
     def __init__(self, *algorithms: str) -> None:
         self.size = 0
@@ -61,13 +61,13 @@ class Spool:
 
     @property
     def content(self) -> Content:
-        """From its start."""
+        """The spooled bytes, positioned at the start."""
         self._file.seek(0)
         return Content(self._file, self.size, self.digest("sha256").hex())
 
 
 class Body:
-    """What one request sends. `ended` once nothing more will come, `was_cut` if that was not its end."""
+    """The body of a request. `ended` once no more data will come, `was_cut` if the body was not complete."""
 
     def __init__(self, request: Request[Any, Any, Any]) -> None:
         self.announced_bytes = _content_length(request)
@@ -75,10 +75,10 @@ class Body:
         self.was_cut = False
         self._receive = request.receive
         self._next: asyncio.Future[Any] | None = None
-        self._heard_at = time.monotonic()
+        self._received_at = time.monotonic()
 
     async def fill(self, spool: Spool, *, enough_bytes: int, at_most_bytes: int, seconds: float) -> None:
-        """Move what arrives into the spool until it holds enough, the time is over, or the body has ended.
+        """Read into the spool until it holds enough, the time is over, or the body has ended.
 
         Raises `upload.too_long` when the spool would hold more than `at_most_bytes`.
         """
@@ -91,29 +91,29 @@ class Body:
                 await spool.add(piece)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of it, to the end or the cut."""
+        """Yield all data up to the end or the cut."""
         while not self.ended:
             if piece := await self._piece(SILENCE_SECONDS):
                 yield piece
 
     async def aclose(self) -> None:
-        """Stop listening."""
+        """Stop receiving."""
         if self._next is not None:
             self._next.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._next
 
     async def _piece(self, seconds: float) -> bytes:
-        """The next piece; empty when none came in time, or the body ended with it."""
+        """Return the next piece; empty when none arrives in time or the body ends."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._receive())
-        # Not wait_for: it would cancel the receiving and lose what was about to arrive.
+        # Not wait_for: it would cancel the pending receive and lose its data.
         done, _ = await asyncio.wait({self._next}, timeout=seconds)
         now = time.monotonic()
         if not done:
-            self.ended = self.was_cut = now - self._heard_at > SILENCE_SECONDS
+            self.ended = self.was_cut = now - self._received_at > SILENCE_SECONDS
             return b""
-        event, self._next, self._heard_at = self._next.result(), None, now
+        event, self._next, self._received_at = self._next.result(), None, now
         if event["type"] == "http.disconnect":
             self.ended = self.was_cut = True
             return b""
@@ -123,40 +123,39 @@ class Body:
 
 
 def linger(app: ASGIApp) -> ASGIApp:
-    """Refusals wait a little for the rest of the body, and throw it away.
+    """Before an error response, read and discard the rest of the body for a short time.
 
-    A server that answers and closes while the client still sends resets the connection, and the client may
-    never read why it was refused. One that asks first (`Expect: 100-continue`) needs no such patience.
+    A server that responds and closes while the client still sends resets the connection, and the client may never
+    read the error. A client that asks first (`Expect: 100-continue`) has not sent the body yet.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        waits = any(name == b"expect" for name, _ in scope["headers"])
-        has_ended = waits
+        has_ended = any(name == b"expect" for name, _ in scope["headers"])
 
-        async def noting_receive() -> Any:
+        async def tracked_receive() -> Any:
             nonlocal has_ended
             event = await receive()
             has_ended = has_ended or not event.get("more_body", False)
             return event
 
-        async def patient_send(message: Message) -> None:
+        async def lingering_send(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400 and not has_ended:  # noqa: PLR2004
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LINGER_SECONDS):
-                        await _throw_away()
+                        await _discard()
             await send(message)
 
-        async def _throw_away() -> None:
+        async def _discard() -> None:
             left = LINGER_BYTES
             while not has_ended and left > 0:
-                left -= len((await noting_receive()).get("body", b""))
+                left -= len((await tracked_receive()).get("body", b""))
 
-        await app(scope, noting_receive, patient_send)
+        await app(scope, tracked_receive, lingering_send)
 
     return middleware
 
 
 def _content_length(request: Request[Any, Any, Any]) -> int | None:
-    """None for a body of unknown length (chunked)."""
-    told = request.headers.get("Content-Length", "")
-    return int(told) if told.isascii() and told.isdigit() else None
+    """Return the announced length; None when it is unknown (chunked)."""
+    header = request.headers.get("Content-Length", "")
+    return int(header) if header.isascii() and header.isdigit() else None

@@ -1,4 +1,4 @@
-"""Uploads that nobody brings to an end: finished where all bytes are here, removed where their time is over."""
+"""Clean up abandoned uploads: finish those that have all bytes, remove those that have expired."""
 
 from sqlalchemy import delete, select
 
@@ -12,13 +12,13 @@ from server.core.log import log
 from server.core.services import Services
 from server.models.uploads import Upload
 
-# In one run; what is left waits for the next.
-AT_ONCE = 500
+# Uploads per run; the rest waits for the next run.
+BATCH = 500
 
 
 @jobs.task("uploads.clear")
 async def clear_spool(services: Services, *, upload_id: str) -> None:
-    """Remove every piece of an upload from the store, also those that were never acknowledged."""
+    """Remove every chunk of an upload from the store, including unacknowledged ones."""
     async for key in services.store.list_keys(spool_prefix(upload_id)):
         await services.store.remove(key)
 
@@ -26,21 +26,21 @@ async def clear_spool(services: Services, *, upload_id: str) -> None:
 @jobs.task("uploads.sweep", cron="*/10 * * * *")
 async def sweep_uploads(services: Services) -> None:
     now = utc_now()
-    free = Upload.nobody_writes(now)
-    whole = (Upload.state == "open", Upload.way == "tus", Upload.received_bytes == Upload.size_bytes)
+    free = Upload.lease_is_free(now)
+    has_all_bytes = (Upload.state == "open", Upload.way == "tus", Upload.received_bytes == Upload.size_bytes)
     async with open_session(services.sessions) as session:
         unfinished = await session.scalars(
-            select(Upload.id).where(*whole, Upload.expires_at > now, free).limit(AT_ONCE)
+            select(Upload.id).where(*has_all_bytes, Upload.expires_at > now, free).limit(BATCH)
         )
-        over = await session.scalars(select(Upload.id).where(Upload.expires_at <= now, free).limit(AT_ONCE))
+        expired = await session.scalars(select(Upload.id).where(Upload.expires_at <= now, free).limit(BATCH))
     for upload_id in unfinished:
         await _finish(services, upload_id)
-    for upload_id in over:
+    for upload_id in expired:
         await _remove(services, upload_id)
 
 
 async def _finish(services: Services, upload_id: str) -> None:
-    """One that can't be finished keeps no other from it: the phone hears why when it asks."""
+    """Finish an upload. Log a failure and continue with the others: the phone gets the error when it asks."""
     try:
         await finish_unattended(services, upload_id)
     except (Problem, StoreError) as error:
@@ -48,11 +48,11 @@ async def _finish(services: Services, upload_id: str) -> None:
 
 
 async def _remove(services: Services, upload_id: str) -> None:
-    """The pieces first: a crash between leaves a row to find the rest by."""
+    """Remove the chunks before the row: after a crash in between the row still leads to the rest."""
     await clear_spool(services, upload_id=upload_id)
     async with open_session(services.sessions) as session:
         await session.execute(
             delete(Upload).where(
-                Upload.id == upload_id, Upload.expires_at <= utc_now(), Upload.nobody_writes(utc_now())
+                Upload.id == upload_id, Upload.expires_at <= utc_now(), Upload.lease_is_free(utc_now())
             )
         )

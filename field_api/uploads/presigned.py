@@ -1,6 +1,6 @@
-"""A photo put straight into the store by a signed link, for good networks; then the phone says so.
+"""Upload a photo straight to the store by a presigned PUT, for good networks; the phone reports when it is done.
 
-What was put lies under a name of its own until it was hashed: a link can't touch what others rely on.
+The object has a key of its own until it is hashed, so a signed link can't overwrite a photo.
 """
 
 from datetime import datetime, timedelta
@@ -18,8 +18,9 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import ResponseBody
+from server.core.ids import new_secret_id
 from server.core.services import Services
-from server.models.uploads import Upload, new_upload_id
+from server.models.uploads import Upload
 from server.photos.receive import (
     Content,
     ExpectedPhoto,
@@ -32,12 +33,12 @@ from server.photos.receive import (
 )
 
 LINK_LIFETIME = timedelta(minutes=30)
-# The phone may say that it is done long after the link has ended.
+# The phone may report long after the link has expired.
 LIFETIME = timedelta(days=2)
 
 
 class PutLink(ResponseBody):
-    """Where to put the bytes. No link means that the server has them already: see `received`."""
+    """Where to PUT the bytes. No link means that the server already has them: see `received`."""
 
     url: str | None = None
     expires_at: datetime | None = None
@@ -45,40 +46,43 @@ class PutLink(ResponseBody):
 
 
 async def make_put_link(services: Services, caller: Caller, evidence_id: UUID) -> PutLink:
-    """Raises `thing.not_found`, `photo.too_many_bytes`."""
-    evidence = await find_expected(services, caller, evidence_id)
-    check_size(services, evidence.size_bytes)
-    if evidence.state != "announced" or await has_same_photo(services, caller, evidence.sha256):
+    """Sign a link, or mark the photo received if the server has it.
+
+    Raises `thing.not_found`, `photo.too_many_bytes`.
+    """
+    expected = await find_expected(services, caller, evidence_id)
+    check_size(services, expected.size_bytes)
+    if expected.state != "announced" or await has_same_photo(services, caller, expected.sha256):
         async with open_session(services.sessions) as session:
-            arrival = UploadContext(evidence_id, caller.device_id, caller)
-            return PutLink(received=await mark_received(session, arrival, evidence.sha256, evidence.size_bytes))
+            context = UploadContext(evidence_id, caller.device_id, caller)
+            return PutLink(received=await mark_received(session, context, expected.sha256, expected.size_bytes))
     async with open_session(services.sessions) as session:
-        upload = await _open_upload(session, caller, evidence_id) or _new_upload(caller, evidence)
+        upload = await _find_open_upload(session, caller, evidence_id) or _new_upload(caller, expected)
         session.add(upload)
     url = services.store.put_link(_key(upload.id), LINK_LIFETIME)
     return PutLink(url=url, expires_at=utc_now() + LINK_LIFETIME)
 
 
-async def _open_upload(session: AsyncSession, caller: Caller, evidence_id: UUID) -> Upload | None:
-    wanted = select(Upload).where(
+async def _find_open_upload(session: AsyncSession, caller: Caller, evidence_id: UUID) -> Upload | None:
+    statement = select(Upload).where(
         Upload.in_scope(caller),
         Upload.evidence_id == evidence_id,
         Upload.way == "put",
         Upload.state == "open",
         Upload.expires_at > utc_now(),
     )
-    found: Upload | None = await session.scalar(wanted.order_by(Upload.created_at.desc()).limit(1))
-    return found
+    upload: Upload | None = await session.scalar(statement.order_by(Upload.created_at.desc()).limit(1))
+    return upload
 
 
-def _new_upload(caller: Caller, evidence: ExpectedPhoto) -> Upload:
+def _new_upload(caller: Caller, expected: ExpectedPhoto) -> Upload:
     return Upload(
-        id=new_upload_id(),
-        evidence_id=evidence.id,
+        id=new_secret_id(),
+        evidence_id=expected.id,
         author_id=caller.id,
         device_id=caller.device_id,
         way="put",
-        size_bytes=evidence.size_bytes,
+        size_bytes=expected.size_bytes,
         expires_at=utc_now() + LIFETIME,
     )
 
@@ -88,30 +92,30 @@ def _key(upload_id: str) -> str:
 
 
 async def finish_put(services: Services, caller: Caller, evidence_id: UUID) -> Received:
-    """The phone says that the photo was put. Safe to say again.
+    """Receive a photo that the phone reports as PUT. Idempotent.
 
     Raises `thing.not_found`, `upload.nothing_put`, `photo.too_many_bytes`, `photo.hash_mismatch`.
     """
-    evidence = await find_expected(services, caller, evidence_id)
+    expected = await find_expected(services, caller, evidence_id)
     async with open_session(services.sessions) as session:
-        upload = await _open_upload(session, caller, evidence_id)
-        arrival = UploadContext(evidence_id, caller.device_id, caller, upload.id if upload else None)
-        if evidence.state != "announced":
-            return await mark_received(session, arrival, evidence.sha256, evidence.size_bytes)
+        upload = await _find_open_upload(session, caller, evidence_id)
+        context = UploadContext(evidence_id, caller.device_id, caller, upload.id if upload else None)
+        if expected.state != "announced":
+            return await mark_received(session, context, expected.sha256, expected.size_bytes)
     if upload is None:
         raise Problem("upload.nothing_put")
     try:
-        return await _take_in(services, arrival, evidence)
+        return await _receive(services, context, expected)
     except ObjectMissing:
         raise Problem("upload.nothing_put") from None
 
 
-async def _take_in(services: Services, arrival: UploadContext, announced: ExpectedPhoto) -> Received:
-    key = _key(str(arrival.upload_id))
-    # A link bounds no size, so it is looked at before anything is read.
+async def _receive(services: Services, context: UploadContext, expected: ExpectedPhoto) -> Received:
+    key = _key(str(context.upload_id))
+    # A signed link does not limit the size, so check it before reading.
     check_size(services, (await services.store.stat(key)).size)
     with TemporaryDirectory(prefix="zoufang-") as folder:
         path = Path(folder) / "photo"
-        came = await services.store.join([key], path)
+        joined = await services.store.join([key], path)
         with path.open("rb") as file:
-            return await receive_photo(services, arrival, announced, Content(file, came.size, came.sha256))
+            return await receive_photo(services, context, expected, Content(file, joined.size, joined.sha256))

@@ -1,8 +1,8 @@
-"""Uploads that resume: pieces of any size, in order, to whichever replica, and none lost once acknowledged.
+"""Resumable uploads: chunks of any size, in order, through any replica; an acknowledged chunk is never lost.
 
-A piece is written to the store first and then noted with the new offset in one transaction, so the offset
-is true after a crash at any byte. One request at a time writes to an upload: it holds a short lease, and
-each of its notes is taken only with that lease. No transaction is open while a phone is being slow.
+A chunk is written to the store first and then recorded with the new offset in one transaction, so the offset is true
+after a crash at any byte. Only one request at a time writes to an upload: it holds a short lease, and each recorded
+chunk requires that lease. No transaction is open while a slow phone is sending.
 """
 
 import contextlib
@@ -26,9 +26,10 @@ from server.core.access import Caller, require_found
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
+from server.core.ids import new_secret_id
 from server.core.services import Services
 from server.models.evidence import Evidence
-from server.models.uploads import Upload, UploadChunk, new_upload_id
+from server.models.uploads import Upload, UploadChunk
 from server.models.visits import Visit
 from server.photos.receive import (
     OCTETS,
@@ -41,52 +42,50 @@ from server.photos.receive import (
     receive_photo,
 )
 
-# A phone may be a week without a network.
+# A phone may be offline for a week.
 LIFETIME = timedelta(days=7)
-# A piece goes to the store when it is so large, or when so long has passed since the one before.
+# A chunk is stored when it has this size, or this long after the chunk before.
 SEGMENT_BYTES = 4 * 1024 * 1024
 SEGMENT_SECONDS = 2.0
-# Renewed with each piece: a request that hears nothing loses it, and the phone's next one may write.
+# Renewed with each chunk: a request without data loses it, and the phone's next request may write.
 LEASE = timedelta(seconds=6)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an upload stands."""
-
     upload_id: str
     offset: int
     size: int
     expires_at: datetime
-    metadata_told: str
+    upload_metadata: str
 
 
-async def create_upload(services: Services, caller: Caller, wish: Creation) -> Progress:
-    """Begin the upload of an announced photo. One that the server has from this caller is done at once.
+async def create_upload(services: Services, caller: Caller, creation: Creation) -> Progress:
+    """Create the upload of an announced photo. It is complete at once if this caller has uploaded the photo before.
 
     Raises `thing.not_found`, `upload.size_differs`, `photo.too_many_bytes`.
     """
-    check_size(services, wish.size_bytes)
-    evidence = await find_expected(services, caller, wish.evidence_id)
-    if wish.size_bytes != evidence.size_bytes:
-        raise Problem("upload.size_differs", announced=evidence.size_bytes, received=wish.size_bytes)
-    is_here = evidence.state != "announced" or await has_same_photo(services, caller, evidence.sha256)
+    check_size(services, creation.size_bytes)
+    expected = await find_expected(services, caller, creation.evidence_id)
+    if creation.size_bytes != expected.size_bytes:
+        raise Problem("upload.size_differs", announced=expected.size_bytes, received=creation.size_bytes)
+    is_stored = expected.state != "announced" or await has_same_photo(services, caller, expected.sha256)
     async with open_session(services.sessions) as session:
-        await _end_forgotten(session, evidence.id)
+        await _expire_abandoned(session, expected.id)
         upload = Upload(
-            id=new_upload_id(),
-            evidence_id=evidence.id,
+            id=new_secret_id(),
+            evidence_id=expected.id,
             author_id=caller.id,
             device_id=caller.device_id,
             way="tus",
-            size_bytes=wish.size_bytes,
-            metadata_told=wish.metadata_told,
+            size_bytes=creation.size_bytes,
+            upload_metadata=creation.upload_metadata,
             expires_at=utc_now() + LIFETIME,
         )
         session.add(upload)
-        await session.flush()  # it is ended by a statement where the photo is here already
-        if is_here:
-            await mark_received(session, _arrival(upload, caller), evidence.sha256, evidence.size_bytes)
+        await session.flush()  # mark_received ends the upload by an UPDATE statement
+        if is_stored:
+            await mark_received(session, _context(upload, caller), expected.sha256, expected.size_bytes)
             await session.refresh(upload)
         return _progress(upload)
 
@@ -100,116 +99,116 @@ def max_photo_bytes(services: Services) -> int:
     return services.settings.max_photo_mb * 1024 * 1024
 
 
-async def _end_forgotten(session: AsyncSession, evidence_id: UUID) -> None:
-    """A phone that starts anew has lost the address of its earlier upload: the sweep may have it."""
+async def _expire_abandoned(session: AsyncSession, evidence_id: UUID) -> None:
+    """Expire the photo's earlier uploads: a phone that creates a new upload has lost their URLs."""
     now = utc_now()
-    forgotten = (Upload.evidence_id == evidence_id, Upload.way == "tus", Upload.state == "open")
-    await session.execute(update(Upload).where(*forgotten, Upload.nobody_writes(now)).values(expires_at=now))
+    abandoned = (Upload.evidence_id == evidence_id, Upload.way == "tus", Upload.state == "open")
+    await session.execute(update(Upload).where(*abandoned, Upload.lease_is_free(now)).values(expires_at=now))
 
 
-def _arrival(upload: Upload, caller: Caller | None) -> UploadContext:
+def _context(upload: Upload, caller: Caller | None) -> UploadContext:
     return UploadContext(upload.evidence_id, upload.device_id, caller, upload.id)
 
 
 def _progress(upload: Upload) -> Progress:
-    return Progress(upload.id, upload.received_bytes, upload.size_bytes, upload.expires_at, upload.metadata_told)
+    return Progress(upload.id, upload.received_bytes, upload.size_bytes, upload.expires_at, upload.upload_metadata)
 
 
 async def read_progress(services: Services, caller: Caller, upload_id: str) -> Progress:
-    """Where it stands. One that has all its bytes and was not finished (a crash, the store away) is finished now.
+    """Return the progress. Finish an upload that has all its bytes but was interrupted by a crash or a store failure.
 
-    Raises `thing.not_found`, `upload.gone`; `upload.busy` while the last bytes are being looked at.
+    Raises `thing.not_found`, `upload.gone`; `upload.busy` while another request finishes it.
     """
     async with open_autocommit(services.sessions) as session:
-        upload = await _find(session, caller, upload_id)
+        upload = await _find_upload(session, caller, upload_id)
     if upload.state == "open" and upload.received_bytes == upload.size_bytes:
-        held = await _hold(services, caller, upload_id, upload.size_bytes)
-        async with _letting_go(services, held):
-            await _finish(services, held)
+        lease = await _acquire_lease(services, caller, upload_id, upload.size_bytes)
+        async with _releasing(services, lease):
+            await _finish(services, lease)
     return _progress(upload)
 
 
 async def finish_unattended(services: Services, upload_id: str) -> None:
-    """What a crash left with all its bytes and no end; the phone may never ask again."""
+    """Finish an upload that a crash left with all its bytes; the phone may never ask for it again."""
     async with open_autocommit(services.sessions) as session:
-        upload = await _find(session, None, upload_id)
-    held = await _hold(services, None, upload_id, upload.size_bytes)
-    async with _letting_go(services, held):
-        await _finish(services, held)
+        upload = await _find_upload(session, None, upload_id)
+    lease = await _acquire_lease(services, None, upload_id, upload.size_bytes)
+    async with _releasing(services, lease):
+        await _finish(services, lease)
 
 
 async def append(
     services: Services, caller: Caller, upload_id: str, offset: int, body: Body, checksum: Checksum | None
 ) -> Progress:
-    """Take the bytes that follow `offset`. When the connection is cut, what came is kept.
+    """Append the bytes that follow `offset`. When the connection is cut, the bytes before the cut are stored.
 
-    With a checksum the piece is kept whole or not at all. Raises `upload.offset_differs`, `upload.busy`,
+    With a checksum the body is stored completely or not at all. Raises `upload.offset_differs`, `upload.busy`,
     `upload.too_long`, `upload.checksum_failed`, and with the last byte what `receive_photo` raises.
     """
-    held = await _hold(services, caller, upload_id, offset)
-    if held.is_done:
-        return held.progress()
-    if (body.announced_bytes or 0) > held.room:
-        await _let_go(services, held)
+    lease = await _acquire_lease(services, caller, upload_id, offset)
+    if lease.is_done:
+        return lease.progress()
+    if (body.announced_bytes or 0) > lease.remaining_bytes:
+        await _release_lease(services, lease)
         raise Problem("upload.too_long")
-    async with _letting_go(services, held):
+    async with _releasing(services, lease):
         if checksum is None:
-            await _take_pieces(services, held, body)
+            await _append_chunks(services, lease, body)
         else:
-            await _take_checked(services, held, body, checksum)
-        if held.room == 0 and not held.is_done:
-            await _finish(services, held)
-    return held.progress()
+            await _append_checked(services, lease, body, checksum)
+        if lease.remaining_bytes == 0 and not lease.is_done:
+            await _finish(services, lease)
+    return lease.progress()
 
 
 @dataclass
 class UploadLease:
-    """An upload that this request alone may write to, and how far it has come."""
+    """An upload that only this request may write to, and its progress."""
 
-    arrival: UploadContext
+    context: UploadContext
     upload_id: str
-    lease: UUID
+    token: UUID
     offset: int
     size: int
     expires_at: datetime
-    metadata_told: str
+    upload_metadata: str
     is_done: bool = False
-    is_free: bool = False
+    is_released: bool = False
 
     @property
-    def room(self) -> int:
+    def remaining_bytes(self) -> int:
         return self.size - self.offset
 
     def progress(self) -> Progress:
-        return Progress(self.upload_id, self.offset, self.size, self.expires_at, self.metadata_told)
+        return Progress(self.upload_id, self.offset, self.size, self.expires_at, self.upload_metadata)
 
 
-async def _hold(services: Services, caller: Caller | None, upload_id: str, offset: int) -> UploadLease:
-    """Take the lease, or find out what is in the way. Raises `upload.offset_differs` and `upload.busy`."""
-    now, lease = utc_now(), uuid4()
-    free = (*_of_caller(caller, upload_id), Upload.state == "open", Upload.received_bytes == offset)
-    taken = (
+async def _acquire_lease(services: Services, caller: Caller | None, upload_id: str, offset: int) -> UploadLease:
+    """Acquire the lease; an upload that is done needs none. Raises `upload.offset_differs` and `upload.busy`."""
+    now, token = utc_now(), uuid4()
+    free = (*_is_own(caller, upload_id), Upload.state == "open", Upload.received_bytes == offset)
+    statement = (
         update(Upload)
-        .where(*free, Upload.expires_at > now, Upload.nobody_writes(now))
-        .values(lease=lease, lease_until=now + LEASE)
+        .where(*free, Upload.expires_at > now, Upload.lease_is_free(now))
+        .values(lease=token, lease_until=now + LEASE)
         .returning(Upload)
         .execution_options(synchronize_session=False)
     )
     async with open_autocommit(services.sessions) as session:
-        upload = await session.scalar(taken)
+        upload = await session.scalar(statement)
         if upload is None:
-            upload = await _find(session, caller, upload_id)
+            upload = await _find_upload(session, caller, upload_id)
             _check_offset(upload, offset)
             if upload.state != "done":
                 raise Problem("upload.busy", headers={"Retry-After": "1"})
     return UploadLease(
-        arrival=_arrival(upload, caller),
+        context=_context(upload, caller),
         upload_id=upload.id,
-        lease=lease,
+        token=token,
         offset=offset,
         size=upload.size_bytes,
         expires_at=upload.expires_at,
-        metadata_told=upload.metadata_told,
+        upload_metadata=upload.upload_metadata,
         is_done=upload.state == "done",
     )
 
@@ -223,144 +222,153 @@ def _check_offset(upload: Upload, offset: int) -> None:
         )
 
 
-def _of_caller(caller: Caller | None, upload_id: str) -> list[ColumnElement[bool]]:
-    mine = [] if caller is None else [Upload.in_scope(caller)]
-    return [Upload.id == upload_id, Upload.way == "tus", *mine]
+def _is_own(caller: Caller | None, upload_id: str) -> list[ColumnElement[bool]]:
+    scope = [] if caller is None else [Upload.in_scope(caller)]
+    return [Upload.id == upload_id, Upload.way == "tus", *scope]
 
 
-async def _find(session: AsyncSession, caller: Caller | None, upload_id: str, *, lock: bool = False) -> Upload:
-    wanted = select(Upload).where(*_of_caller(caller, upload_id))
-    upload: Upload = require_found(await session.scalar(wanted.with_for_update() if lock else wanted))
+async def _find_upload(session: AsyncSession, caller: Caller | None, upload_id: str, *, lock: bool = False) -> Upload:
+    statement = select(Upload).where(*_is_own(caller, upload_id))
+    upload: Upload = require_found(await session.scalar(statement.with_for_update() if lock else statement))
     if upload.state == "mismatched" or upload.expires_at <= utc_now():
         raise Problem("upload.gone")
     return upload
 
 
 @contextlib.asynccontextmanager
-async def _letting_go(services: Services, held: UploadLease) -> AsyncIterator[None]:
+async def _releasing(services: Services, lease: UploadLease) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        # The lease ends by itself where the database is away too; the error that matters is the first.
+        # If the database is down the lease expires by itself; the first error is the one to raise.
         with contextlib.suppress(DBAPIError):
-            await _let_go(services, held)
+            await _release_lease(services, lease)
 
 
-async def _let_go(services: Services, held: UploadLease) -> None:
-    if held.is_done or held.is_free:
+async def _release_lease(services: Services, lease: UploadLease) -> None:
+    if lease.is_done or lease.is_released:
         return
     async with open_autocommit(services.sessions) as session:
-        mine = (Upload.id == held.upload_id, Upload.lease == held.lease)
-        await session.execute(update(Upload).where(*mine).values(lease=None, lease_until=None))
+        own = (Upload.id == lease.upload_id, Upload.lease == lease.token)
+        await session.execute(update(Upload).where(*own).values(lease=None, lease_until=None))
 
 
-async def _take_pieces(services: Services, held: UploadLease, body: Body) -> None:
+async def _append_chunks(services: Services, lease: UploadLease, body: Body) -> None:
     while not body.ended:
         with Spool() as spool:
-            await body.fill(spool, enough_bytes=SEGMENT_BYTES, at_most_bytes=held.room, seconds=SEGMENT_SECONDS)
-            await _keep(services, held, spool, is_last=body.ended)
+            await body.fill(
+                spool, enough_bytes=SEGMENT_BYTES, at_most_bytes=lease.remaining_bytes, seconds=SEGMENT_SECONDS
+            )
+            await _store_chunk(services, lease, spool, is_last=body.ended)
 
 
-async def _take_checked(services: Services, held: UploadLease, body: Body, checksum: Checksum) -> None:
+async def _append_checked(services: Services, lease: UploadLease, body: Body, checksum: Checksum) -> None:
     with Spool(checksum.algorithm) as spool:
         while not body.ended:
             before = spool.size
-            await body.fill(spool, enough_bytes=held.size + 1, at_most_bytes=held.room, seconds=SEGMENT_SECONDS)
+            await body.fill(
+                spool, enough_bytes=lease.size + 1, at_most_bytes=lease.remaining_bytes, seconds=SEGMENT_SECONDS
+            )
             if not body.ended and spool.size > before:
-                await _note(services, held)
+                await _record_chunk(services, lease)
         if spool.digest(checksum.algorithm) != checksum.digest:
             raise Problem("upload.checksum_failed")
-        await _keep(services, held, spool, is_last=True)
+        await _store_chunk(services, lease, spool, is_last=True)
 
 
-async def _keep(services: Services, held: UploadLease, spool: Spool, *, is_last: bool) -> None:
-    """Put one piece into the store and note it; a photo that came in one piece goes to its own place at once.
+async def _store_chunk(services: Services, lease: UploadLease, spool: Spool, *, is_last: bool) -> None:
+    """Store a chunk and record it; a photo that arrives in one chunk is received at once.
 
-    With the last piece of a request the upload is free again, unless it is whole and has to be finished.
+    The last chunk of a request releases the lease, unless the upload is complete and has to be finished.
     """
     if spool.size == 0:
         return
-    if spool.size == held.size:
-        await _take_in(services, held, spool.content)
-        held.offset = held.size
+    if spool.size == lease.size:
+        await _receive(services, lease, spool.content)
+        lease.offset = lease.size
         return
-    # The lease in the name: a request that lost it can't overwrite what its successor wrote.
-    key = f"{spool_key(held.upload_id, held.offset)}-{held.lease.hex}"
+    # The key holds the lease's token: a request that lost its lease can't overwrite its successor's chunk.
+    key = f"{spool_key(lease.upload_id, lease.offset)}-{lease.token.hex}"
     await services.store.put(key, spool.content.file, spool.size, OCTETS)
-    await _note(services, held, spool.size, key, frees=is_last and spool.size < held.room)
+    releases = is_last and spool.size < lease.remaining_bytes
+    await _record_chunk(services, lease, spool.size, key, releases=releases)
 
 
-async def _note(services: Services, held: UploadLease, size: int = 0, key: str = "", *, frees: bool = False) -> None:
-    """Write down the piece, if there is one, and keep the lease or let go. Raises `upload.busy` when it was lost."""
+async def _record_chunk(
+    services: Services, lease: UploadLease, size: int = 0, key: str = "", *, releases: bool = False
+) -> None:
+    """Record the chunk, if any, and renew or release the lease. Raises `upload.busy` when the lease was lost."""
     now = utc_now()
-    told = {
-        "id": held.upload_id,
-        "lease": held.lease,
-        "until": None if frees else now + LEASE,
+    params = {
+        "id": lease.upload_id,
+        "lease": lease.token,
+        "until": None if releases else now + LEASE,
         "expires": now + LIFETIME,
-        "start": held.offset,
+        "start": lease.offset,
         "size": size,
         "key": key,
     }
     async with open_autocommit(services.sessions) as session:
         connection = await session.connection()
-        if (await connection.exec_driver_sql(RECORD_CHUNK, told)).first() is None:
+        if (await connection.exec_driver_sql(RECORD_CHUNK, params)).first() is None:
             raise Problem("upload.busy", headers={"Retry-After": "1"})
-    held.expires_at = now + LIFETIME
-    held.offset += size
-    held.is_free = frees
+    lease.expires_at = now + LIFETIME
+    lease.offset += size
+    lease.is_released = releases
 
 
 RECORD_CHUNK = """
-WITH mine AS (
+WITH own AS (
     UPDATE upload SET expires_at = %(expires)s, received_bytes = received_bytes + %(size)s,
         lease_until = %(until)s, lease = CASE WHEN %(until)s::timestamptz IS NULL THEN NULL ELSE lease END
     WHERE id = %(id)s AND lease = %(lease)s RETURNING id
-), piece AS (
+), chunk AS (
     INSERT INTO upload_chunk (upload_id, start_at, size_bytes, object_key)
-    SELECT id, %(start)s, %(size)s, %(key)s FROM mine WHERE %(size)s > 0
+    SELECT id, %(start)s, %(size)s, %(key)s FROM own WHERE %(size)s > 0
 )
-SELECT id FROM mine
+SELECT id FROM own
 """
 
 
-async def _finish(services: Services, held: UploadLease) -> None:
-    """Join the pieces and take the photo in. Safe to do again: nothing is changed before it is whole."""
+async def _finish(services: Services, lease: UploadLease) -> None:
+    """Join the chunks and receive the photo. Idempotent: nothing changes before the photo is complete."""
     async with open_autocommit(services.sessions) as session:
         keys = await session.scalars(
-            select(UploadChunk.object_key).where(UploadChunk.upload_id == held.upload_id).order_by(UploadChunk.start_at)
+            select(UploadChunk.object_key)
+            .where(UploadChunk.upload_id == lease.upload_id)
+            .order_by(UploadChunk.start_at)
         )
     with TemporaryDirectory(prefix="zoufang-") as folder:
         path = Path(folder) / "photo"
         joined = await services.store.join(keys.all(), path)
         with path.open("rb") as file:
-            await _take_in(services, held, Content(file, joined.size, joined.sha256))
+            await _receive(services, lease, Content(file, joined.size, joined.sha256))
 
 
-async def _take_in(services: Services, held: UploadLease, content: Content) -> None:
+async def _receive(services: Services, lease: UploadLease, content: Content) -> None:
     async with open_autocommit(services.sessions) as session:
-        announced = await get_expected(session, held.arrival.evidence_id)
-    await receive_photo(services, held.arrival, announced, content)
-    held.is_done = True
+        expected = await get_expected(session, lease.context.evidence_id)
+    await receive_photo(services, lease.context, expected, content)
+    lease.is_done = True
 
 
 async def terminate(services: Services, caller: Caller, upload_id: str) -> None:
-    """End the upload and free what it holds. A photo that arrived stays: only the visit decides about it.
+    """Delete the upload and its chunks. A received photo stays: only the visit decides about it.
 
-    Raises `upload.visit_submitted` once the visit is, `upload.busy` while someone writes.
+    Raises `upload.visit_submitted` once the visit is submitted, `upload.busy` while another request writes.
     """
     async with open_session(services.sessions) as session:
-        upload = await _find(session, caller, upload_id, lock=True)
+        upload = await _find_upload(session, caller, upload_id, lock=True)
         if upload.lease_until is not None and upload.lease_until > utc_now():
             raise Problem("upload.busy", headers={"Retry-After": "1"})
-        if await session.scalar(select(_visit_is_submitted(upload))):
+        if await session.scalar(select(_is_visit_submitted(upload))):
             raise Problem("upload.visit_submitted")
         audit.record(session, caller, "upload.terminated", "evidence", upload.evidence_id)
         await session.delete(upload)
         await jobs.defer(session, "uploads.clear", upload_id=upload.id)
 
 
-def _visit_is_submitted(upload: Upload) -> ColumnElement[bool]:
+def _is_visit_submitted(upload: Upload) -> ColumnElement[bool]:
     return exists().where(
         Evidence.id == upload.evidence_id,
         Visit.id == Evidence.visit_id,

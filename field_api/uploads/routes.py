@@ -1,6 +1,6 @@
-"""`/uploads` (tus 1.0.0), and under `/field/v1/photos` the form and the signed links.
+"""`/uploads` (tus 1.0.0), and under `/field/v1/photos` the form and the presigned links.
 
-No handler has a session: a slow phone holds no connection to the database. Errors have the one shape of all
+No handler has a session, so a slow phone holds no database connection. Errors have the same shape as on all other
 routes, with tus headers added.
 """
 
@@ -38,7 +38,7 @@ PREFIX = "/uploads"
 OVERRIDE = "X-HTTP-Method-Override"
 AnyRequest = Request[Any, Any, Any]
 
-# The codes of each kind of route: `error_responses` makes its table from all of one route at once.
+# The error codes of each kind of route; `error_responses` needs all codes of a route at once.
 _SIGNED = ("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden")
 _TUS = (*_SIGNED, "upload.version_unsupported", "upload.header_invalid", "thing.not_found")
 _END = ("photo.hash_mismatch", "store.unavailable")
@@ -60,18 +60,18 @@ def _parameter(name: str, description: str, *, required: bool = False) -> Parame
 
 
 TUS_RESUMABLE = _parameter("Tus-Resumable", "`1.0.0`", required=True)
-UPLOAD_OFFSET = _parameter("Upload-Offset", "Where these bytes begin", required=True)
+UPLOAD_OFFSET = _parameter("Upload-Offset", "The offset of the first of these bytes", required=True)
 UPLOAD_CHECKSUM = _parameter(
-    "Upload-Checksum", "`sha1` or `sha256`, a space, Base64: the piece is kept only if it fits"
+    "Upload-Checksum", "`sha1` or `sha256`, a space, Base64: the bytes are stored only if the checksum matches"
 )
 UPLOAD_LENGTH = _parameter("Upload-Length", "The photo's size in bytes, as announced", required=True)
-UPLOAD_METADATA = _parameter("Upload-Metadata", "`evidenceId` and its Base64; others are given back", required=True)
+UPLOAD_METADATA = _parameter("Upload-Metadata", "`evidenceId` and its Base64; other keys are returned", required=True)
 METHOD_OVERRIDE = _parameter(OVERRIDE, "`PATCH`, `HEAD` or `DELETE`", required=True)
 
 
 @dataclass
-class _Bare(Operation):
-    """Answers of success have no body: all is in the headers."""
+class _WithoutBody(Operation):
+    """Successful responses have no body, only headers."""
 
     def __post_init__(self) -> None:
         for status, response in (self.responses or {}).items():
@@ -80,7 +80,7 @@ class _Bare(Operation):
 
 
 @dataclass
-class _Tus(_Bare):
+class _Tus(_WithoutBody):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.parameters = [*(self.parameters or []), TUS_RESUMABLE]
@@ -127,26 +127,29 @@ def _octets(description: str) -> RequestBody:
     return RequestBody(content={tus.OFFSET_STREAM: OpenAPIMediaType()}, description=description)
 
 
-def _told(name: str, description: str) -> ResponseHeader:
+def _header(name: str, description: str) -> ResponseHeader:
     return ResponseHeader(name=name, description=description, documentation_only=True)
 
 
-_STANDS = [_told("Upload-Offset", "How many bytes have arrived"), _told("Upload-Expires", "When it ends unfinished")]
+_PROGRESS_HEADERS = [
+    _header("Upload-Offset", "The number of bytes received"),
+    _header("Upload-Expires", "When an unfinished upload expires"),
+]
 
 
 @HTTPRouteHandler(
     "/",
     http_method=["OPTIONS"],
-    operation_class=_Bare,
+    operation_class=_WithoutBody,
     status_code=204,
     security=[],
     response_headers=[
-        _told("Tus-Version", "`1.0.0`"),
-        _told("Tus-Extension", "The extensions spoken"),
-        _told("Tus-Checksum-Algorithm", "`sha1,sha256`"),
-        _told("Tus-Max-Size", "The largest photo in bytes"),
+        _header("Tus-Version", "`1.0.0`"),
+        _header("Tus-Extension", "The supported extensions"),
+        _header("Tus-Checksum-Algorithm", "`sha1,sha256`"),
+        _header("Tus-Max-Size", "The largest photo in bytes"),
     ],
-    description="What of tus is spoken here; asks for no token.",
+    description="The supported parts of tus; needs no token.",
 )
 async def describe_tus(services: ServicesDep) -> Response[None]:
     headers = {
@@ -164,9 +167,9 @@ async def describe_tus(services: ServicesDep) -> Response[None]:
     operation_class=_Creating,
     status_code=201,
     responses=error_responses(*_APPEND, "upload.length_deferred", "upload.size_differs", "photo.too_many_bytes"),
-    response_headers=[_told("Location", "The upload"), *_STANDS],
-    description="tus creation, with the first bytes or without. A photo the server has from the same person "
-    "already is done at once: `Upload-Offset` is its length.",
+    response_headers=[_header("Location", "The upload"), *_PROGRESS_HEADERS],
+    description="tus creation, with or without the first bytes. A photo that the server already has from the same "
+    "person is complete at once: `Upload-Offset` is its length.",
 )
 async def create_upload(request: AnyRequest, uploader: PhotoUploader, services: ServicesDep) -> Response[None]:
     tus.check_version(request.headers)
@@ -174,7 +177,7 @@ async def create_upload(request: AnyRequest, uploader: PhotoUploader, services: 
     headers = {"Location": f"{PREFIX}/{progress.upload_id}"}
     if "Content-Type" in request.headers and progress.offset == 0:
         progress = await _append_first(request, uploader, services, progress.upload_id)
-    return Response(None, status_code=201, headers=headers | _stands(progress))
+    return Response(None, status_code=201, headers=headers | _progress_headers(progress))
 
 
 async def _append_first(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Progress:
@@ -191,7 +194,7 @@ async def _append(request: AnyRequest, uploader: Caller, services: Services, upl
         await body.aclose()
 
 
-def _stands(progress: Progress) -> dict[str, str]:
+def _progress_headers(progress: Progress) -> dict[str, str]:
     expires = {"Upload-Expires": tus.http_date(progress.expires_at)} if progress.offset < progress.size else {}
     return {"Upload-Offset": str(progress.offset)} | expires
 
@@ -200,8 +203,12 @@ def _stands(progress: Progress) -> dict[str, str]:
     "/{upload_id:str}",
     operation_class=_Tus,
     responses=error_responses(*_TUS, *_END, "upload.gone", "upload.busy"),
-    response_headers=[*_STANDS, _told("Upload-Length", "The photo's size"), _told("Upload-Metadata", "As it was sent")],
-    description="Where the upload stands; it still answers when all has arrived.",
+    response_headers=[
+        *_PROGRESS_HEADERS,
+        _header("Upload-Length", "The photo's size"),
+        _header("Upload-Metadata", "As the client sent it"),
+    ],
+    description="The progress of the upload, also after it is complete.",
 )
 async def read_upload(
     request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
@@ -212,8 +219,8 @@ async def read_upload(
 async def _read(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
     tus.check_version(request.headers)
     progress = await resumable.read_progress(services, uploader, upload_id)
-    headers = {"Upload-Length": str(progress.size), "Upload-Metadata": progress.metadata_told}
-    return Response(None, status_code=200, headers=headers | _stands(progress))
+    headers = {"Upload-Length": str(progress.size), "Upload-Metadata": progress.upload_metadata}
+    return Response(None, status_code=200, headers=headers | _progress_headers(progress))
 
 
 @patch(
@@ -221,8 +228,8 @@ async def _read(request: AnyRequest, uploader: Caller, services: Services, uploa
     operation_class=_Patching,
     status_code=204,
     responses=error_responses(*_APPEND),
-    response_headers=_STANDS,
-    description="The bytes that follow `Upload-Offset`. With the last one the photo is checked against its "
+    response_headers=_PROGRESS_HEADERS,
+    description="The bytes that follow `Upload-Offset`. With the last one the photo is compared with its "
     "announced hash and received.",
 )
 async def append_to_upload(
@@ -235,7 +242,7 @@ async def _patch(request: AnyRequest, uploader: Caller, services: Services, uplo
     tus.check_version(request.headers)
     offset = tus.read_offset(request.headers)
     progress = await _append(request, uploader, services, upload_id, offset)
-    return Response(None, status_code=204, headers=_stands(progress))
+    return Response(None, status_code=204, headers=_progress_headers(progress))
 
 
 @delete(
@@ -243,7 +250,7 @@ async def _patch(request: AnyRequest, uploader: Caller, services: Services, uplo
     operation_class=_Tus,
     status_code=204,
     responses=error_responses(*_TUS, "upload.visit_submitted", "upload.gone", "upload.busy"),
-    description="Ends the upload. A photo that has arrived stays.",
+    description="End the upload. A photo that is already received stays.",
 )
 async def terminate_upload(
     request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
@@ -265,17 +272,17 @@ _OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
     operation_class=_Overriding,
     status_code=204,
     responses=error_responses(*_APPEND, "upload.visit_submitted", "request.method_not_allowed")
-    | {200: ResponseSpec(None, description="With `HEAD`: where the upload stands", generate_examples=False)},
-    response_headers=_STANDS,
+    | {200: ResponseSpec(None, description="With `HEAD`: the progress of the upload", generate_examples=False)},
+    response_headers=_PROGRESS_HEADERS,
     description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat.",
 )
 async def override_method(
     request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
-    act = _OVERRIDES.get(request.headers.get(OVERRIDE, "").upper())
-    if act is None:
+    handle = _OVERRIDES.get(request.headers.get(OVERRIDE, "").upper())
+    if handle is None:
         raise Problem("request.method_not_allowed", headers={"Allow": "OPTIONS, HEAD, PATCH, DELETE"})
-    return await act(request, uploader, services, upload_id)
+    return await handle(request, uploader, services, upload_id)
 
 
 @post(
@@ -292,8 +299,8 @@ async def override_method(
         "photo.too_many_bytes",
         "store.unavailable",
     ),
-    description="One photo in one form, for `wx.uploadFile`. The body of every answer says what happened, "
-    "since WeChat calls every status a success.",
+    description="One photo in a multipart form, for `wx.uploadFile`. Every response body has a state or an error "
+    "code, since WeChat treats every status as a success.",
 )
 async def upload_photo(request: AnyRequest, uploader: PhotoUploader, services: ServicesDep) -> Received:
     body = Body(request)
@@ -307,7 +314,7 @@ async def upload_photo(request: AnyRequest, uploader: PhotoUploader, services: S
     "/{evidence_id:uuid}/put-link",
     status_code=200,
     responses=error_responses(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
-    description="A link to PUT the photo straight to the store; afterwards call `put-done`.",
+    description="Sign a link to PUT the photo straight to the store; call `put-done` afterwards.",
 )
 async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> PutLink:
     return await presigned.make_put_link(services, uploader, evidence_id)
@@ -317,7 +324,7 @@ async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, se
     "/{evidence_id:uuid}/put-done",
     status_code=200,
     responses=error_responses(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
-    description="The photo was put: it is checked against its announced hash and received.",
+    description="Report that the photo was PUT: it is compared with its announced hash and received.",
 )
 async def finish_put(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> Received:
     return await presigned.finish_put(services, uploader, evidence_id)
@@ -338,7 +345,7 @@ router = Router(
     security=BEARER,
 )
 
-# Beside sync, under /field/v1.
+# Mounted beside sync, under /field/v1.
 photo_router = Router(
     "/photos",
     route_handlers=[upload_photo, make_put_link, finish_put],

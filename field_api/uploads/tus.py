@@ -1,4 +1,4 @@
-"""tus 1.0.0 as text: what its headers say, and which of them are wrong (https://tus.io/protocols/resumable-upload)."""
+"""Read and write the headers of tus 1.0.0, and reject invalid ones (https://tus.io/protocols/resumable-upload)."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from server.core.errors import Problem
 VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "termination")
 ALGORITHMS = ("sha1", "sha256")
-# What a browser of another origin must be allowed to read.
+# Headers that CORS exposes to browsers of another origin.
 EXPOSED_HEADERS = (
     "Location",
     "Upload-Offset",
@@ -29,9 +29,9 @@ EXPOSED_HEADERS = (
     "Tus-Checksum-Algorithm",
 )
 OFFSET_STREAM = "application/offset+octet-stream"
-# A photo's length has no more digits than this; longer ones are nonsense, not numbers.
-_DIGITS = 15
-_METADATA_CHARACTERS = 2000
+# No photo's length has more digits; longer ones are rejected.
+_MAX_DIGITS = 15
+_MAX_METADATA_CHARACTERS = 2000
 
 Headers = Mapping[str, str]
 
@@ -42,24 +42,24 @@ class Checksum(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """What the client wants to send: for which announced photo, how long."""
+    """The upload that a client wants to create; `upload_metadata` is returned to it unchanged."""
 
     evidence_id: UUID
     size_bytes: int
-    metadata_told: str
+    upload_metadata: str
 
 
 def add_tus_headers(app: ASGIApp) -> ASGIApp:
-    """Every answer, errors too, says which version is spoken and that it is not to be cached."""
+    """Add Tus-Resumable and Cache-Control: no-store to every response, including errors."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        async def marked_send(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                marks = [(b"tus-resumable", VERSION.encode()), (b"cache-control", b"no-store")]
-                message["headers"] = [*message.get("headers", []), *marks]
+                added = [(b"tus-resumable", VERSION.encode()), (b"cache-control", b"no-store")]
+                message["headers"] = [*message.get("headers", []), *added]
             await send(message)
 
-        await app(scope, receive, marked_send)
+        await app(scope, receive, send_with_headers)
 
     return middleware
 
@@ -72,25 +72,25 @@ def check_version(headers: Headers) -> None:
 def read_creation(headers: Headers) -> Creation:
     if "Upload-Defer-Length" in headers:
         raise Problem("upload.length_deferred")
-    told = headers.get("Upload-Metadata", "")
-    return Creation(_evidence_id(told), _number(headers, "Upload-Length"), told)
+    metadata = headers.get("Upload-Metadata", "")
+    return Creation(_read_evidence_id(metadata), _read_number(headers, "Upload-Length"), metadata)
 
 
 def read_offset(headers: Headers) -> int:
     check_content_type(headers)
-    return _number(headers, "Upload-Offset")
+    return _read_number(headers, "Upload-Offset")
 
 
 def check_content_type(headers: Headers) -> None:
     if headers.get("Content-Type", "").partition(";")[0].strip().lower() != OFFSET_STREAM:
-        raise Problem("request.unsupported_media_type", wanted=OFFSET_STREAM)
+        raise Problem("request.unsupported_media_type", required=OFFSET_STREAM)
 
 
 def read_checksum(headers: Headers) -> Checksum | None:
-    told = headers.get("Upload-Checksum")
-    if told is None:
+    header = headers.get("Upload-Checksum")
+    if header is None:
         return None
-    algorithm, _, encoded = told.strip().partition(" ")
+    algorithm, _, encoded = header.strip().partition(" ")
     if algorithm not in ALGORITHMS:
         raise _invalid("Upload-Checksum", " / ".join(ALGORITHMS))
     return Checksum(algorithm, _decode(encoded, "Upload-Checksum"))
@@ -100,10 +100,10 @@ def http_date(at: datetime) -> str:
     return format_datetime(at, usegmt=True)
 
 
-def _evidence_id(told: str) -> UUID:
-    if len(told) > _METADATA_CHARACTERS:
-        raise _invalid("Upload-Metadata", f"≤ {_METADATA_CHARACTERS}")
-    pairs = (pair.strip().partition(" ") for pair in told.split(","))
+def _read_evidence_id(metadata: str) -> UUID:
+    if len(metadata) > _MAX_METADATA_CHARACTERS:
+        raise _invalid("Upload-Metadata", f"≤ {_MAX_METADATA_CHARACTERS}")
+    pairs = (pair.strip().partition(" ") for pair in metadata.split(","))
     encoded = {key: value for key, _, value in pairs}.get("evidenceId", "")
     try:
         return UUID(_decode(encoded, "Upload-Metadata").decode())
@@ -111,11 +111,11 @@ def _evidence_id(told: str) -> UUID:
         raise _invalid("Upload-Metadata", "evidenceId") from None
 
 
-def _number(headers: Headers, name: str) -> int:
-    told = headers.get(name, "")
-    if not (told.isascii() and told.isdigit() and len(told) <= _DIGITS):
+def _read_number(headers: Headers, name: str) -> int:
+    digits = headers.get(name, "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
         raise _invalid(name, "0, 1, 2, …")
-    return int(told)
+    return int(digits)
 
 
 def _decode(encoded: str, header: str) -> bytes:
@@ -125,5 +125,5 @@ def _decode(encoded: str, header: str) -> bytes:
         raise _invalid(header, "Base64") from None
 
 
-def _invalid(header: str, wanted: str) -> Problem:
-    return Problem("upload.header_invalid", header=header, wanted=wanted)
+def _invalid(header: str, expected: str) -> Problem:
+    return Problem("upload.header_invalid", header=header, required=expected)

@@ -91,7 +91,7 @@ async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, bod
     size = int(settings["hearing.panel_size"])
     drawn = await _draw_panel(session, case, size, excluded=[])
     if len(drawn) < size:
-        raise Problem("hearing.panel_short", wanted=size, found=len(drawn))
+        raise Problem("hearing.panel_short", required=size, found=len(drawn))
     hearing = Hearing(
         id=body.id,
         case_id=case.id,

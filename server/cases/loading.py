@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.errors import Problem
 from server.models.cases import CLOSED_STATES, CaseFile
 

@@ -4,9 +4,9 @@ from datetime import date
 from typing import NamedTuple
 
 from server.core.money import format_fen
+from server.core.pdf import format_date_zh
 from server.core.working_days import day_of
 from server.models.cases import CaseEvent, CaseFile
-from server.core.pdf import format_date_zh
 
 _APPEAL = "如不服本决定，可以向本机关申诉，也可以依法申请行政复议或者提起行政诉讼。"
 

@@ -17,7 +17,7 @@ from server import audit
 from server.cases.loading import lock_open_case
 from server.cases.papers import RECEIVERS, PaperLine, list_papers
 from server.core import jobs
-from server.core.access import Caller, require_found, readable, require_role
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import HexSha256, RequestBody, ResponseBody
 from server.core.services import Services

@@ -1,7 +1,7 @@
 """Whether a phone's answers fit the checklist that they answer, decided again on the server.
 
 Answers are a JSON object keyed by question id. What a phone sent is never changed here: the reading keeps
-what is asked and well-formed apart (`Reading.asked`), and lists everything else as faults with JSON pointers.
+what is shown and well-formed apart (`Reading.shown`), and lists everything else as faults with JSON pointers.
 A draft is held to the kinds alone. An answer to a question that other answers hide is **not** an error: the
 phone may have been filled in the other order, and refusing would lose a visit. It is kept, noticed as
 `answer.hidden`, and counts as unanswered in every condition and calculation.
@@ -95,9 +95,9 @@ class Facts(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=T
 
 
 class Reading(msgspec.Struct):
-    """Answers read against their template. `asked` holds only what is asked, answered and well-formed."""
+    """Answers read against their template. `shown` holds only what is asked, answered and well-formed."""
 
-    asked: dict[str, Any]
+    shown: dict[str, Any]
     faults: list[Fault]
 
 
@@ -182,7 +182,7 @@ def _find_unknown(template: Template, answers: dict[str, Any]) -> Iterator[Fault
             yield fault(pointer("answers", name), "answer.unknown_question")
 
 
-# -- reading: what is asked, and is it of its kind ----------------------------------------------------------
+# -- reading: what is shown, and is it of its kind ----------------------------------------------------------
 
 
 def _read_sections(template: Template, answers: dict[str, Any], data: dict[str, Any]) -> Iterator[Fault]:

@@ -46,7 +46,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "填写内容的类型不对，应为{kind}。",
         "The answer has the wrong form; expected {kind}.",
     ),
-    "answer.unknown_question": ("清单中没有这一题。", "The checklist has no such question."),
+    "answer.unknown_question": ("走访表中没有这一题。", "The checklist has no such question."),
     "answer.out_of_range": (
         "超出允许范围（{minimum} 至 {maximum}）。",
         "Outside the allowed range ({minimum} to {maximum}).",
@@ -82,7 +82,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Both the Chinese and the English text are needed.",
     ),
     "template.control_characters": ("文字中有控制字符。", "The text holds control characters."),
-    "template.no_sections": ("清单至少要有一个分节。", "A checklist needs at least one section."),
+    "template.no_sections": ("走访表至少要有一个分节。", "A checklist needs at least one section."),
     "template.empty_section": ("本分节没有题目。", "This section has no question."),
     "template.version": ("版本号应从 1 开始。", "Versions count from 1."),
     "template.choices_missing": ("选择题至少要有一个选项。", "A question of this kind needs choices."),
@@ -108,7 +108,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "template.message_missing": ("有校验条件就要写校验提示。", "A constraint needs a message."),
     "template.message_unexpected": ("有校验提示却没有校验条件。", "There is a message but no constraint."),
     "template.too_large": (
-        "清单过大：{what}最多 {limit}。",
+        "走访表过大：{what}最多 {limit}。",
         "The checklist is too large: at most {limit} {whatEn}.",
     ),
     # conditions
@@ -141,7 +141,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "workbook.missing_column": ("缺少“{zh}”（{name}）列。", "The column {name} is missing."),
     "workbook.unknown_column": ("不认识的列“{name}”。", "The column '{name}' is not known."),
     "workbook.too_many_rows": ("行数过多：最多 {limit} 行。", "Too many rows: at most {limit}."),
-    "workbook.one_row": ("“清单”表应当只填一行。", "The sheet 清单 takes exactly one row."),
+    "workbook.one_row": ("“走访表”表应当只填一行。", "The sheet 走访表 takes exactly one row."),
     "workbook.formula": (
         "这是公式。请复制后“选择性粘贴—数值”。",
         "This is a formula; paste its value instead.",

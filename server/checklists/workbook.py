@@ -1,6 +1,6 @@
 """A checklist as an Excel workbook: written for an office clerk, read back with every bad cell named.
 
-Sheets: 说明 (how to fill it in), 清单 (the template, one row), 分节 (sections), 问题 (questions), 表格列 (the
+Sheets: 说明 (how to fill it in), 走访表 (the template, one row), 分节 (sections), 问题 (questions), 表格列 (the
 columns of member tables), 选项 (choices). Row 1 is the Chinese heading, row 2 the name by which the column is
 read, data begins in row 3. Amounts stand in yuan. Reading takes values only: formulas are never evaluated,
 macros and oversized or hostile archives are refused before the parser sees them.
@@ -92,9 +92,11 @@ _CELL_HEADINGS: Final = (
     _Heading("tolerance", "允差（数值）", 12, optional=True),
     _Heading("tolerance_percent", "允差（%）", 9, optional=True),
 )
+# Sheets under the name that earlier versions wrote; an office's own workbooks are still read.
+_FORMER_NAMES: Final = {"走访表": "清单"}
 _SHEETS: Final[dict[str, tuple[_Heading, ...]]] = {
-    "清单": (
-        _Heading("code", "清单编号", 24),
+    "走访表": (
+        _Heading("code", "走访表编号", 24),
         _Heading("kind", "走访类型", 14),
         _Heading("version", "版本号", 9),
         _Heading("title_zh", "名称（中文）", 36),
@@ -143,12 +145,12 @@ _YES: Final = frozenset({"是", "yes", "true", "1"})
 _NO: Final = frozenset({"否", "no", "false", "0", ""})
 
 _HELP: Final = (
-    "本工作簿是一份走访清单。改好后保存为 .xlsx，用 import-checklist 导入；有错的单元格会逐个列出。",
+    "本工作簿是一份走访表。改好后保存为 .xlsx，用 import-checklist 导入；有错的单元格会逐个列出。",
     "每张表第 1 行是中文表头，第 2 行是列名（请勿改动），从第 3 行开始填写。空行会被跳过，列的先后可以调换。",
-    "【清单】只填一行。已发布的版本不能改；修改后把版本号加 1 再导入。",
+    "【走访表】只填一行。已发布的版本不能改；修改后把版本号加 1 再导入。",
     "【分节】按先后顺序列出。【问题】每行一题，“所属分节”写分节编号；同一分节内按行的先后提问。",
     "编号、题号、选项代码：小写英文字母开头，只用小写字母、数字、下划线。",
-    "同一题在各清单中用同一题号，抽查时才能逐项比对。",
+    "同一题在各走访表中用同一题号，抽查时才能逐项比对。",
     "题型：" + "、".join(_KINDS.values()) + "。",
     "成员表：每位家庭成员一行，各列在【表格列】中定义。",
     "收入表：固定四行（工资性、经营净、财产净、转移净），分别填申报数、查实数和起止月份，不用另设列。",
@@ -194,7 +196,7 @@ def _rows_of(template: Template) -> dict[str, list[_Row]]:
     owners += [(f"{question.id}.{column.id}", column) for question, column in tables]
     head = {"code": template.code, "kind": _VISITS[template.kind], "version": template.version}
     return {
-        "清单": [head | _texts("title", template.title)],
+        "走访表": [head | _texts("title", template.title)],
         "分节": [
             {"id": section.id, "visible_if": _condition(section.visible_if)} | _texts("title", section.title)
             for section in template.sections
@@ -297,7 +299,7 @@ def _write_cell(sheet: Worksheet, row: int, column: int, value: Any) -> None:
 
 
 def _add_dropdowns(book: Workbook) -> None:
-    _offer(book, "清单", "kind", list(_VISITS.values()))
+    _offer(book, "走访表", "kind", list(_VISITS.values()))
     for sheet in ("问题", "表格列"):
         kinds = list(_KINDS.values()) if sheet == "问题" else [_KINDS[kind] for kind in list(_KINDS)[:7]]
         _offer(book, sheet, "kind", kinds)
@@ -420,10 +422,11 @@ def _is_plain_xml(text: bytes) -> bool:
 def _collect(book: Workbook) -> _Sheets:
     found: _Sheets = _Sheets({}, [])
     for name, headings in _SHEETS.items():
-        if name not in book.sheetnames:
+        title = name if name in book.sheetnames else _FORMER_NAMES.get(name, name)
+        if title not in book.sheetnames:
             found.faults.append(_cell_fault(name, 0, "", "workbook.missing_sheet", name=name))
             continue
-        grid = list(book[name].iter_rows(max_row=MAX_ROWS + FIRST_ROW, max_col=MAX_WIDTH))
+        grid = list(book[title].iter_rows(max_row=MAX_ROWS + FIRST_ROW, max_col=MAX_WIDTH))
         letters = _read_headings(name, headings, grid[1] if len(grid) > 1 else (), found.faults)
         found.rows[name] = _read_grid(name, grid, letters, found.faults)
     return found
@@ -492,10 +495,10 @@ class _Reading:
         self.places: dict[str, _Cells] = {}
 
     def template(self) -> Template:
-        heads = self.rows.get("清单", [])
+        heads = self.rows.get("走访表", [])
         if len(heads) != 1:
             self.hopeless = True
-            self._complain(heads[1] if heads else _Cells("清单", FIRST_ROW, {}, {}), "code", "workbook.one_row")
+            self._complain(heads[1] if heads else _Cells("走访表", FIRST_ROW, {}, {}), "code", "workbook.one_row")
             return Template("x", "intake", 1, Text("", ""), ())
         head = heads[0]
         self.places[""] = head

@@ -96,7 +96,7 @@ def export_bundle(visit_id: UUID, file: Path) -> None:
     async def write() -> None:
         async with open_services(settings()) as services:
             with partial.open("wb") as out:
-                await export(services, None, visit_id, out, say=render_finding, now=utc_now())
+                await export(services, None, visit_id, out, render_finding=render_finding, now=utc_now())
 
     partial = file.with_name(f".{file.name}.partial")
     try:

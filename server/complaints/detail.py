@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.complaints.listing import ComplaintLine, complaint_line
 from server.complaints.submission import Reporter
-from server.core.access import DESK_ROLES, Caller, require_found, readable, require_role
+from server.core.access import DESK_ROLES, Caller, readable, require_found, require_role
 from server.core.http import ResponseBody
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -35,7 +35,9 @@ async def open_complaint(
 ) -> ComplaintDetail:
     """Return what the caller may see. The audit log records each time the handler reads text and reporter."""
     require_role(caller, DESK_ROLES)
-    complaint: Complaint = require_found(await session.scalar(readable(Complaint, caller).where(Complaint.id == complaint_id)))
+    complaint: Complaint = require_found(
+        await session.scalar(readable(Complaint, caller).where(Complaint.id == complaint_id))
+    )
     return await load_complaint_detail(session, services, caller, complaint, now)
 
 

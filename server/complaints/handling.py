@@ -18,7 +18,7 @@ from server.complaints.due_dates import OPEN_STATES, compute_due_date
 from server.complaints.eligibility import HANDLER_ROLES, has_left, require_impartial
 from server.complaints.submission import ComplaintText
 from server.core import jobs
-from server.core.access import Caller, require_found, readable, require_role
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody
 from server.core.services import Services

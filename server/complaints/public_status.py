@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.complaints.submission import MAX_ATTEMPTS, hash_code
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.http import RequestBody, ResponseBody
 from server.core.services import Services
 from server.http.rate_limit import count_attempt

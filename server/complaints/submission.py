@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.complaints.due_dates import compute_due_date
 from server.complaints.eligibility import HANDLER_ROLES, index_staff_name
-from server.core.access import Caller, require_found, readable, require_role
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id

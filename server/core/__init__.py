@@ -1,1 +1,1 @@
-"""What everything stands on. It knows no table, no route and no room above it."""
+"""The foundations that all other packages import: configuration, database, errors, clock. It imports none of them."""

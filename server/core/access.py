@@ -1,7 +1,7 @@
-"""Who is asking, and how far they may see: the one place where roles and areas are decided.
+"""Authorization: the caller of a request, their roles and the areas in which they hold them.
 
-Every read of a table that belongs to people starts from `readable(Model, caller)`; every act names the
-roles it needs through `require_role`. A staff member's scope is a prefix of the area code tree (docs/domain.md#areas).
+Every query of a scoped table starts from `readable(Model, caller)`; every action names its roles through
+`require_role`. The scope of a staff member is a prefix of area codes (docs/domain.md#areas).
 """
 
 from collections.abc import Collection
@@ -27,7 +27,7 @@ class Role(StrEnum):
     RESIDENT = "resident"
 
 
-# Whoever visits homes, and whoever works at a desk with what the visits brought.
+# Roles that visit homes, and roles that work at a desk with submitted visits.
 FIELD_ROLES = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
 DESK_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
 REVIEW_ROLES = DESK_ROLES
@@ -41,7 +41,7 @@ class Grant(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """The person behind a request, as the token and the tables say now."""
+    """The signed-in person of a request, with the roles that the tables hold now."""
 
     id: UUID
     name: str
@@ -58,7 +58,7 @@ class Caller(Struct, frozen=True, kw_only=True):
         return Role.RESIDENT in self.roles
 
     def prefixes(self, roles: Collection[Role]) -> list[str]:
-        """Area prefixes that the caller holds in any of these roles."""
+        """Return the area prefixes over which the caller holds any of these roles."""
         return sorted({grant.area_code for grant in self.grants if grant.role in roles})
 
     def covers(self, area_code: str, roles: Collection[Role]) -> bool:
@@ -66,7 +66,7 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 class Scoped(Protocol):
-    """A table whose rows belong to someone says itself which of them a caller may see."""
+    """A table that defines which of its rows a caller may see."""
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]: ...
@@ -76,24 +76,30 @@ M = TypeVar("M", bound=Scoped)
 
 
 def readable(model: type[M], caller: Caller) -> Select[M]:
-    """Every read of a scoped table starts here."""
+    """Select the rows of a scoped table that the caller may see."""
     return select(model).where(model.in_scope(caller))
 
 
 def in_areas(column: InstrumentedAttribute[str], caller: Caller, roles: Collection[Role]) -> ColumnElement[bool]:
-    """Rows whose area lies under one of the caller's areas in one of these roles."""
+    """Match rows whose area lies under an area where the caller holds one of these roles."""
     prefixes = caller.prefixes(roles)
     return or_(*(column.startswith(prefix, autoescape=True) for prefix in prefixes)) if prefixes else false()
 
 
 def require_role(caller: Caller, roles: Collection[Role]) -> None:
-    """Raises `auth.forbidden` unless the caller has one of the roles somewhere."""
+    """Raise `auth.forbidden` unless the caller has one of the roles in any area."""
     if not caller.roles & set(roles):
         raise Problem("auth.forbidden", roles=", ".join(sorted(roles)))
 
 
+def owned_by(model: Any, caller: Caller) -> ColumnElement[bool]:
+    """Match rows of the caller, in a table whose rows belong to a member of staff or to a resident."""
+    is_owner: ColumnElement[bool] = (model.resident_id if caller.is_resident else model.staff_id) == caller.id
+    return is_owner
+
+
 def require_found(thing: Any | None) -> Any:
-    """The thing, or `thing.not_found`: the same answer for what isn't there and what isn't the caller's."""
+    """Return the thing, or raise `thing.not_found`: a row that is absent and one out of scope give the same answer."""
     if thing is None:
         raise Problem("thing.not_found")
     return thing

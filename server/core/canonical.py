@@ -1,4 +1,4 @@
-"""One way to write a thing down as bytes, so that two sides can compare hashes of it (RFC 8785, JCS)."""
+"""Canonical JSON (RFC 8785, JCS), so that two sides can compare hashes of one value."""
 
 import hashlib
 from typing import Any
@@ -7,18 +7,18 @@ import msgspec
 import rfc8785
 
 LARGEST_INTEGER = 2**53 - 1
-# Between these, a fraction is written alike by all: the shortest digits that read back, without an exponent.
-LEAST_FRACTION, LARGEST_FRACTION = 1e-4, 1e15
+# Within these bounds every encoder writes a fraction the same way: the shortest digits that round-trip, no exponent.
+SMALLEST_FRACTION, LARGEST_FRACTION = 1e-4, 1e15
 
 _SORTED = msgspec.json.Encoder(order="sorted")
 
 
 class NotCanonical(ValueError):
-    """The value has a number that JSON in other languages would not keep (beyond 2^53, NaN, infinity)."""
+    """The value holds a number that JSON in other languages loses (beyond 2^53, NaN, infinity)."""
 
 
 def canonical_json(value: Any) -> bytes:
-    """RFC 8785 bytes of a value; Structs, times and ids are written as on the wire first."""
+    """Return the RFC 8785 bytes of a value; Structs, times and ids are converted to their JSON form first."""
     plain = msgspec.to_builtins(value)
     if _is_simple(plain):
         return _SORTED.encode(plain)
@@ -29,14 +29,15 @@ def canonical_json(value: Any) -> bytes:
 
 
 def content_hash(value: Any) -> str:
-    """SHA-256 of the canonical bytes, in lower-case hex."""
+    """Return the SHA-256 of the canonical bytes, in lower-case hex."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def _is_simple(value: object) -> bool:
-    """Whether plain JSON with sorted keys is the canonical form already, as of nearly every visit.
+    """Tell whether plain JSON with sorted keys is already the canonical form, as it is for nearly every visit.
 
-    Not so: whole numbers told with a point, numbers far from 1, and keys that sort otherwise in UTF-16.
+    It is not for whole numbers given as floats, very small or large fractions, and keys outside ASCII, which UTF-16
+    may sort differently.
     """
     if isinstance(value, str | bool | None):
         return True
@@ -47,5 +48,5 @@ def _is_simple(value: object) -> bool:
     if isinstance(value, int):
         return -LARGEST_INTEGER <= value <= LARGEST_INTEGER
     if isinstance(value, float):
-        return LEAST_FRACTION <= abs(value) < LARGEST_FRACTION and value % 1 != 0
+        return SMALLEST_FRACTION <= abs(value) < LARGEST_FRACTION and value % 1 != 0
     return False

@@ -1,7 +1,7 @@
-"""What time it is: the one place that reads the clock of the machine.
+"""The current time: the only module that reads the machine's clock.
 
-Rules take the time as an argument; only edges ask here. Nothing asks PostgreSQL for the time where it is compared
-with a time from here: two clocks differ, and tests move this one alone.
+Domain functions take the time as an argument; only route handlers, jobs and commands call this module. A time that is
+compared with one from here never comes from PostgreSQL's `now()`: two clocks differ, and tests move only this one.
 """
 
 from datetime import UTC, date, datetime
@@ -15,5 +15,5 @@ def utc_now() -> datetime:
 
 
 def today() -> date:
-    """The day in China, where deadlines are counted."""
+    """Return the current date in China, in which deadlines are counted."""
     return utc_now().astimezone(CHINA).date()

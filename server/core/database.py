@@ -36,7 +36,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import UserDefinedType
 
-NAMES = {
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -46,7 +46,7 @@ NAMES = {
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 class _Xid8Sql(UserDefinedType[int]):
@@ -56,7 +56,7 @@ class _Xid8Sql(UserDefinedType[int]):
         return "xid8"
 
 
-# So that a migration check can read the column's type back.
+# Lets SQLAlchemy reflect the column type, for the check that migrations match the models.
 ischema_names["xid8"] = _Xid8Sql
 
 
@@ -84,7 +84,11 @@ async def open_pool(url: str, *, size: int, autocommit: bool = False) -> AsyncIt
 
     `getconn` raises `psycopg_pool.PoolTimeout` after 30 s. Closing a connection returns it to the pool.
     """
-    kwargs = {"autocommit": autocommit, "row_factory": namedtuple_row if autocommit else tuple_row, "options": OPTIONS}
+    kwargs = {
+        "autocommit": autocommit,
+        "row_factory": namedtuple_row if autocommit else tuple_row,
+        "options": CONNECTION_OPTIONS,
+    }
     pool = AsyncConnectionPool(
         plain_url(url), min_size=0, max_size=size, timeout=30, close_returns=True, open=False, kwargs=kwargs
     )
@@ -97,8 +101,10 @@ def create_engine(url: str, pool: AsyncConnectionPool) -> AsyncEngine:
     return create_async_engine(async_url(url), poolclass=NullPool, async_creator=pool.getconn)
 
 
-# Compiling a plan (jit) takes longer than any query here; a month of a province is sorted in memory.
-OPTIONS = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c jit=off -c work_mem=16MB"
+# JIT compilation takes longer than any query here. `work_mem` lets a month of a province be sorted in memory.
+CONNECTION_OPTIONS = (
+    "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c jit=off -c work_mem=16MB"
+)
 
 
 def async_url(url: str) -> str:
@@ -121,23 +127,23 @@ def session_maker(engine: AsyncEngine) -> Sessions:
 
 @asynccontextmanager
 async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
-    """A unit of work: commits when the block ends well, rolls back when it doesn't."""
+    """A unit of work: commit when the block succeeds, roll back when it raises."""
     async with sessions() as session:
         yield session
         await session.commit()
 
 
-async def advisory_lock(session: AsyncSession, what: str) -> None:
-    """Hold the lock named `what` until this transaction ends; callers with the same name run one after the other.
+async def advisory_lock(session: AsyncSession, name: str) -> None:
+    """Hold the lock `name` until this transaction ends; callers with the same name run one after the other.
 
-    Row locks are not enough where a list is made of rows that no other list holds: a caller that waited for a row
-    lock would still see the other lists as they were before.
+    Row locks are not enough where a list takes rows that no other list has: a caller that waited for a row lock would
+    still see the other lists as they were before.
     """
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(what))))
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(name))))
 
 
 class CompiledQuery(NamedTuple):
-    """A statement compiled once, for those run so often that compiling them costs."""
+    """A statement that is compiled once, because it runs so often that compiling it is expensive."""
 
     sql: str
     values: dict[str, Any]
@@ -184,7 +190,7 @@ async def open_autocommit(sessions: Sessions) -> AsyncIterator[AsyncSession]:
 
 @asynccontextmanager
 async def open_once(url: str) -> AsyncIterator[AsyncSession]:
-    """A unit of work of a command that does one thing and ends."""
+    """Open a unit of work for a command, with a pool of its own."""
     async with open_pool(url, size=2) as pool, open_session(session_maker(create_engine(url, pool))) as session:
         yield session
 
@@ -201,7 +207,7 @@ async def raw_connection(session: AsyncSession) -> AsyncConnection[Any]:
 def inline_literal(value: str | date) -> Any:
     """Write a value into the statement instead of binding it.
 
-    The planner of a prepared statement must guess how selective a bound value is, and sorts the whole table; nor can
-    it see that a partial index fits.
+    With a bound value the planner of a prepared statement must guess the selectivity and sorts the whole table, and it
+    can't use a partial index.
     """
     return literal(value, literal_execute=True)

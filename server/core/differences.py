@@ -1,4 +1,4 @@
-"""Where two versions of a thing differ, as JSON pointers: for people who look at what has changed."""
+"""The differences between two versions of a document, as JSON pointers, for people who compare them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from server.core.http import ResponseBody
 
 
 class Difference(ResponseBody):
-    """One place where a version differs from the one before: a JSON pointer (RFC 6901), and both values."""
+    """A place where a version differs from the previous one: a JSON pointer (RFC 6901) and both values."""
 
     pointer: str
     before: Any
@@ -14,7 +14,7 @@ class Difference(ResponseBody):
 
 
 def find_differences(before: Any, after: Any, pointer: str = "") -> list[Difference]:
-    """Places that differ; lists of things with an `id` are compared by it, so a new order is no difference."""
+    """Return the places that differ. Items of a list that have an `id` are matched by it, so order does not count."""
     if isinstance(before, list) and isinstance(after, list):
         before, after = _by_id(before), _by_id(after)
     if isinstance(before, dict) and isinstance(after, dict):
@@ -29,5 +29,5 @@ def find_differences(before: Any, after: Any, pointer: str = "") -> list[Differe
 
 def _by_id(items: list[Any]) -> dict[str, Any]:
     return {
-        str(item.get("id", place)) if isinstance(item, dict) else str(place): item for place, item in enumerate(items)
+        str(item.get("id", index)) if isinstance(item, dict) else str(index): item for index, item in enumerate(items)
     }

@@ -1,7 +1,7 @@
-"""Every error a client can see, in one catalogue, in one shape (RFC 9457 problem details).
+"""The catalogue of all errors that clients see, in one format (RFC 9457 problem details).
 
-Raise `Problem("code", name=value)`; titles and details come from the catalogue in Chinese or English.
-A code is a promise: clients act on it, so it is never renamed and never given another meaning.
+Raise `Problem("code", name=value)`; title and detail come from the catalogue in Chinese or English. Clients act on
+codes, so a code is never renamed and never gets another meaning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ class Entry(NamedTuple):
 CATALOGUE: Mapping[str, Entry] = {
     # the request itself
     "request.invalid": Entry(
-        400, "请求内容有误", "The request is not valid", "请按所列位置修改。", "Mend the places listed."
+        400, "请求内容有误", "The request is not valid", "请按所列位置修改。", "Correct the listed fields."
     ),
     "request.not_json": Entry(
         400,
         "不是有效的 JSON",
         "Not valid JSON",
         "内容可能在传输中被截断，请重发。",
-        "The body may have been cut on the way; send it again.",
+        "The body may be truncated; send it again.",
     ),
     "request.too_large": Entry(
         413,
@@ -41,7 +41,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "At most {limit_mb} MB.",
     ),
     "request.unsupported_media_type": Entry(
-        415, "不支持的内容类型", "Content type not supported", "请使用 {wanted}。", "Send {wanted}."
+        415, "不支持的内容类型", "Content type not supported", "请使用 {required}。", "Send {required}."
     ),
     "request.method_not_allowed": Entry(405, "此地址不支持该方法", "Method not allowed here"),
     "request.not_found": Entry(404, "没有找到", "Not found"),
@@ -50,7 +50,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "列表太长，无法存为 Excel",
         "The list is too long for Excel",
         "最多 {most} 行；请存为 CSV，或缩小范围。",
-        "At most {most} rows: save it as CSV, or narrow it down.",
+        "At most {most} rows: save it as CSV, or filter the list.",
     ),
     "request.rate_limited": Entry(
         429,
@@ -62,29 +62,31 @@ CATALOGUE: Mapping[str, Entry] = {
     "request.idempotency_key_reused": Entry(
         409,
         "同一个幂等键用于不同内容",
-        "This Idempotency-Key was used with other content",
+        "This Idempotency-Key was used with different content",
         "请为新的操作换一个键。",
-        "Use a new key for a new act.",
+        "Use a new key for a new request.",
     ),
     # identity
     "auth.required": Entry(401, "请先登录", "Sign in first"),
     "auth.token_invalid": Entry(401, "登录凭证无效", "The access token is not valid", "请重新登录。", "Sign in again."),
-    "auth.token_expired": Entry(401, "登录凭证已过期", "The access token has expired", "请刷新凭证。", "Refresh it."),
+    "auth.token_expired": Entry(
+        401, "登录凭证已过期", "The access token has expired", "请刷新凭证。", "Refresh the token."
+    ),
     "auth.device_ended": Entry(
         401,
         "此设备已退出登录",
-        "This device has been signed out",
+        "This device is signed out",
         "请重新登录；未上传的数据仍在手机上。",
-        "Sign in again; what is not uploaded is still on the phone.",
+        "Sign in again; data that is not uploaded is still on the phone.",
     ),
-    "auth.sign_in_failed": Entry(401, "用户名或密码不正确", "Name or password is wrong"),
+    "auth.sign_in_failed": Entry(401, "用户名或密码不正确", "Wrong user name or password"),
     "auth.refresh_invalid": Entry(
         401, "刷新凭证无效", "The refresh token is not valid", "请重新登录。", "Sign in again."
     ),
     "auth.refresh_reused": Entry(
         401,
         "刷新凭证被重复使用，已为安全退出此设备",
-        "A refresh token was used twice; the device was signed out for safety",
+        "A refresh token was used twice; the device was signed out for security",
         "请重新登录；如非本人操作，请告知管理员。",
         "Sign in again; tell your administrator if this was not you.",
     ),
@@ -93,14 +95,14 @@ CATALOGUE: Mapping[str, Entry] = {
         "没有此项权限",
         "Not permitted",
         "此操作需要：{roles}。",
-        "This needs one of: {roles}.",
+        "Requires one of these roles: {roles}.",
     ),
     "auth.binding_failed": Entry(
         404,
         "身份证号与申请编号不匹配",
         "ID number and application number do not match",
         "请核对后再试。",
-        "Check both and try again.",
+        "Check both numbers and try again.",
     ),
     "auth.not_bound": Entry(
         403,
@@ -114,7 +116,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "此微信尚未关联工作人员账号",
         "This WeChat account is not linked to a staff account",
         "请先用用户名和密码登录，再关联微信。",
-        "Sign in with name and password once and link it.",
+        "Sign in with user name and password, then link WeChat.",
     ),
     "auth.wechat_linked_elsewhere": Entry(
         409, "此微信已关联另一账号", "This WeChat account is linked to another account"
@@ -122,16 +124,16 @@ CATALOGUE: Mapping[str, Entry] = {
     "wechat.code_invalid": Entry(
         400,
         "微信登录码无效或已使用",
-        "The WeChat code is not valid or was used",
+        "The WeChat code is invalid or was used before",
         "请重新调用 wx.login。",
         "Call wx.login again.",
     ),
-    "wechat.too_many": Entry(429, "微信登录过于频繁", "Too many WeChat sign-ins", "请一分钟后再试。", "Wait a minute."),
-    "wechat.blocked": Entry(403, "微信判定此账号有风险", "WeChat blocks this account as risky"),
-    "wechat.unavailable": Entry(
-        503, "暂时连接不上微信", "WeChat can't be reached now", "请稍后再试。", "Try again soon."
+    "wechat.too_many": Entry(
+        429, "微信登录过于频繁", "Too many WeChat sign-ins", "请一分钟后再试。", "Try again in a minute."
     ),
-    # what is asked for
+    "wechat.blocked": Entry(403, "微信判定此账号有风险", "WeChat blocks this account as high-risk"),
+    "wechat.unavailable": Entry(503, "暂时连接不上微信", "WeChat can't be reached", "请稍后再试。", "Try again later."),
+    # resources
     "thing.not_found": Entry(
         404,
         "没有找到，或不在您的范围内",
@@ -142,9 +144,9 @@ CATALOGUE: Mapping[str, Entry] = {
     "sync.schema_version_gone": Entry(
         426,
         "应用版本过旧，请升级",
-        "This app version is no longer served; update it",
+        "This app version is no longer supported; update it",
         "服务器使用第 {served} 版；已记录的数据会在升级后上传。",
-        "The server speaks version {served}; what you recorded will be sent after the update.",
+        "The server uses version {served}; recorded data is sent after the update.",
     ),
     "sync.collection_read_only": Entry(405, "此集合只读", "This collection is read-only"),
     "sync.batch_too_long": Entry(
@@ -153,65 +155,67 @@ CATALOGUE: Mapping[str, Entry] = {
     "sync.page_too_long": Entry(
         400,
         "一次拉取的条数超出范围",
-        "The page asked for is too long or empty",
+        "The requested page is too long or empty",
         "1 至 {limit} 条。",
-        "Ask for 1 to {limit} rows.",
+        "Request 1 to {limit} rows.",
     ),
     "sync.digest_mismatch": Entry(
         412,
         "手机与服务器的数据不一致，请重新加载",
-        "The phone does not hold what the server gave it; load the collection again",
+        "The phone's data differs from the server's; load the collection again",
         "重新加载集合 {collection}；未上传的数据保留在手机上，会照常上传。",
-        "Load {collection} from the start; what is not uploaded stays on the phone and is sent as always.",
+        "Load {collection} from the start; data that is not uploaded stays on the phone and is sent as usual.",
     ),
     "caseload.nothing_named": Entry(
         422,
         "请指明家庭或村（社区），二者选一",
-        "Name households or a village, one of the two",
+        "Name either households or a village",
     ),
-    # rows kept in quarantine: the code comes back inside the row
-    "row.invalid": Entry(422, "记录内容有误", "The record is not valid", "已保存，待改正。", "It is kept; mend it."),
+    # quarantined rows: the response to a push carries the code in the row
+    "row.invalid": Entry(
+        422, "记录内容有误", "The record is not valid", "已保存，待改正。", "It is stored; correct it."
+    ),
     "row.id_missing": Entry(422, "记录没有编号", "The record has no id"),
-    "row.number_not_portable": Entry(422, "数字超出可表示范围", "A number is beyond what JSON can carry safely"),
-    "row.refused_by_rule": Entry(422, "记录违反数据规则", "The record breaks a rule of the data"),
+    "row.number_not_portable": Entry(
+        422, "数字超出可表示范围", "A number is outside the range that JSON represents exactly"
+    ),
+    "row.refused_by_rule": Entry(422, "记录违反数据规则", "The record violates a data constraint"),
     "visit.household_unknown": Entry(
         422,
         "没有此家庭，或不在您的范围内",
-        "No such household, or not one of yours",
+        "No such household, or outside your area",
     ),
     "visit.one_investigator": Entry(
         422,
         "入户调查至少需要两名调查人员",
         "A visit needs at least two investigators",
         "请填写两名不同的调查人员，双方各自确认。",
-        "Name two different investigators; each attests from their own phone.",
+        "Name two different investigators; each attests on their own phone.",
     ),
     "visit.author_not_investigator": Entry(
-        422, "提交人必须是调查人员之一", "Whoever submits must be one of the investigators"
+        422, "提交人必须是调查人员之一", "The person who submits must be one of the investigators"
     ),
-    "visit.investigator_unknown": Entry(
-        422, "调查人员不存在或已停用", "An investigator is unknown or no longer active"
-    ),
+    "visit.investigator_unknown": Entry(422, "调查人员不存在或已停用", "An investigator is unknown or disabled"),
     "visit.fix_missing": Entry(
         422,
         "缺少开始或结束定位",
-        "The start or end fix is missing",
+        "The start or end position is missing",
         "入户走访的开始和结束都需要定位。",
-        "A visit at the home starts and ends with a fix.",
+        "A visit at the home requires a position at its start and end.",
     ),
     "visit.remote_without_reason": Entry(
         422,
         "电话或视频走访需写明紧急原因",
-        "A visit by phone or video needs the emergency that allows it",
+        "A visit by phone or video requires the emergency that justifies it",
     ),
     "visit.times_inverted": Entry(422, "结束时间早于开始时间", "The visit ends before it starts"),
-    "visit.checklist_unknown": Entry(422, "没有此清单版本", "No such checklist version"),
+    "visit.checklist_unknown": Entry(422, "没有此走访表版本", "No such checklist version"),
     "visit.answers_invalid": Entry(
         422,
         "答案不完整或有误",
-        "Answers are missing or wrong",
+        "Answers are missing or invalid",
         "请按所列位置修改。",
-        "Mend the places listed.",
+        "Correct the listed fields.",
     ),
     "visit.photo_listed_twice": Entry(422, "同一照片列出两次", "A photo is listed twice"),
     "visit.frozen": Entry(
@@ -219,33 +223,35 @@ CATALOGUE: Mapping[str, Entry] = {
         "走访已提交，不能直接修改",
         "A submitted visit can't be changed",
         "请以补正方式提交更改。",
-        "Send a correction as an amendment.",
+        "Submit a correction as an amendment.",
     ),
     "visit.closed": Entry(
         409,
         "走访已有处理结果，不能补正",
-        "The visit has been decided and can't be amended",
+        "The visit is decided and can't be amended",
         "如需更正，请联系审核人员退回或重新走访。",
         "Ask the reviewer to return it, or visit again.",
     ),
     "visit.amends_the_record": Entry(
         409,
         "补正不能更改走访现场的记录",
-        "An amendment can't change what was recorded at the door",
+        "An amendment can't change what was recorded during the visit",
         "不能更改：{fields}。时间、定位和走访人有误的，请重新走访。",
-        "Not to be changed: {fields}. Where times, fixes or investigators are wrong, visit again.",
+        "Can't be changed: {fields}. If times, positions or investigators are wrong, visit again.",
     ),
     "visit.not_yours": Entry(404, "没有找到，或不在您的范围内", "Not found, or outside your area"),
-    "attestation.invalid": Entry(422, "确认记录与走访不符", "The attestation does not fit the visit"),
-    "proposal.decided": Entry(409, "变更建议已有处理结果", "The proposal has been decided"),
-    "evidence.frozen": Entry(409, "照片登记后不能更改", "A photo's manifest can't be changed once its bytes are in"),
+    "attestation.invalid": Entry(422, "确认记录与走访不符", "The attestation does not match the visit"),
+    "proposal.decided": Entry(409, "更正申请已有处理结果", "The proposal is already decided"),
+    "evidence.frozen": Entry(
+        409, "照片登记后不能更改", "A photo's manifest can't be changed after the photo is uploaded"
+    ),
     # photos
     "photo.hash_mismatch": Entry(
         422,
         "照片与登记的校验值不符",
-        "The photo is not the one announced",
+        "The photo is not the announced one",
         "应为 {expected}，收到 {received}；已另存，请重传原照片。",
-        "Announced {expected}, received {received}; kept aside, send the original again.",
+        "Expected {expected}, received {received}; it is stored separately, send the original again.",
     ),
     "photo.not_an_image": Entry(422, "不是图片文件", "Not an image"),
     "photo.type_not_supported": Entry(
@@ -257,113 +263,119 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "photo.too_many_bytes": Entry(413, "照片过大", "The photo is too large"),
     "photo.too_many_pixels": Entry(422, "照片像素过多", "The photo has too many pixels"),
-    "photo.truncated": Entry(422, "照片不完整", "The photo is cut off"),
+    "photo.truncated": Entry(422, "照片不完整", "The photo is truncated"),
     "photo.empty": Entry(422, "照片为空", "The photo is empty"),
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
-    "photo.animated": Entry(422, "不接受动图", "An animated picture is no evidence"),
+    "photo.animated": Entry(422, "不接受动图", "Animated images are not accepted"),
     "evidence.visit_not_submitted": Entry(
-        409, "走访尚未提交，没有证据包", "The visit is not submitted; it has no evidence bundle"
+        409, "走访尚未提交，没有证据包", "The visit is not submitted and has no evidence bundle"
     ),
-    "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not verified yet"),
+    "photo.not_ready": Entry(409, "照片尚未处理完成", "The photo is not processed yet"),
     "photo.erased": Entry(
         410,
         "照片已按保存期限删除",
-        "The photo was deleted when its time was over",
+        "The photo was deleted at the end of its retention period",
         "走访的其他内容仍在；证据包说明删除的依据和时间。",
-        "All else of the visit is there; its bundle says by which rule and when.",
+        "The rest of the visit remains; the evidence bundle states the rule and the time of deletion.",
     ),
     "upload.version_unsupported": Entry(
         412,
         "不支持此 tus 版本",
-        "This tus version is not spoken here",
+        "This tus version is not supported",
         "请使用 Tus-Resumable: 1.0.0。",
         "Send Tus-Resumable: 1.0.0.",
     ),
     "upload.header_invalid": Entry(
         400,
         "上传请求头有误",
-        "An upload header is missing or not valid",
-        "{header}:{wanted}。",
-        "{header}: {wanted}.",
+        "An upload header is missing or invalid",
+        "{header}:{required}。",
+        "{header}: {required}.",
     ),
     "upload.length_deferred": Entry(
         400,
         "上传时须说明长度",
-        "The length must be told when the upload is made",
+        "The length is required when the upload is created",
         "照片登记时已知大小，请发送 Upload-Length。",
-        "A photo's size is known when it is announced: send Upload-Length.",
+        "The size of an announced photo is known: send Upload-Length.",
     ),
     "upload.size_differs": Entry(
         409,
         "长度与登记的大小不符",
-        "The length is not the one announced",
+        "The length differs from the announced size",
         "登记为 {announced} 字节，收到 {received}。",
-        "Announced {announced} bytes, told {received}.",
+        "Announced {announced} bytes, received {received}.",
     ),
     "upload.offset_differs": Entry(
         409,
         "续传位置不符",
-        "The upload stands elsewhere",
+        "The upload has a different offset",
         "已收到 {offset} 字节，请用 HEAD 查询后续传。",
-        "It stands at {offset}; ask with HEAD and go on from there.",
+        "The offset is {offset}; query it with HEAD and resume from there.",
     ),
     "upload.busy": Entry(
-        423, "此上传正在接收另一请求", "Another request is writing to this upload", "请稍后重试。", "Try again soon."
+        423, "此上传正在接收另一请求", "Another request is writing to this upload", "请稍后重试。", "Try again later."
     ),
-    "upload.gone": Entry(410, "此上传已结束", "This upload has ended", "请重新开始上传。", "Start a new one."),
-    "upload.too_long": Entry(413, "内容超出所说的长度", "There is more than Upload-Length said"),
+    "upload.gone": Entry(410, "此上传已结束", "This upload has ended", "请重新开始上传。", "Start a new upload."),
+    "upload.too_long": Entry(413, "内容超出所说的长度", "The body exceeds Upload-Length"),
     "upload.checksum_failed": Entry(
         460,
         "数据块校验不符",
-        "The chunk's checksum does not fit",
+        "The chunk's checksum does not match",
         "此块未保存，请重发。",
-        "It was not kept; send it again.",
+        "The chunk was not stored; send it again.",
     ),
     "upload.visit_submitted": Entry(
-        409, "走访已提交，不能撤销上传", "The visit is submitted; its uploads can't be taken back"
+        409, "走访已提交，不能撤销上传", "The visit is submitted; its uploads can't be cancelled"
     ),
     "upload.nothing_put": Entry(
         409,
         "存储中没有收到照片",
-        "Nothing has been put",
+        "The photo is not in the store",
         "请先取得链接并上传。",
-        "Ask for a link and send the photo there first.",
+        "Request a link and upload the photo to it first.",
     ),
     "store.unavailable": Entry(
-        503, "照片存储暂不可用", "The photo store can't be reached", "请稍后重试。", "Try again soon."
+        503, "照片存储暂不可用", "The photo store can't be reached", "请稍后重试。", "Try again later."
     ),
     # review
-    "review.queue_empty": Entry(404, "没有待审核的走访", "Nothing awaits review"),
+    "review.queue_empty": Entry(404, "没有待审核的走访", "No visit is waiting for review"),
     "review.claimed_by_other": Entry(
-        409, "已由他人领取", "Another reviewer holds it", "{holder} 正在审核。", "{holder} is reviewing it."
+        409,
+        "已由他人领取",
+        "Another reviewer has claimed the visit",
+        "{holder} 正在审核。",
+        "{holder} is reviewing it.",
     ),
-    "review.not_claimed": Entry(409, "请先领取", "Claim it first"),
+    "review.not_claimed": Entry(409, "请先领取", "Claim the visit first"),
     "review.own_visit": Entry(
-        403, "不能审核自己参与的走访或对它的抽查", "Nobody decides on a visit they made, nor on the check of it"
+        403, "不能审核自己参与的走访或对它的抽查", "You can't decide on a visit that you made, or on its spot check"
     ),
     "review.amended": Entry(
         409,
         "走访正在补正",
         "The visit is being amended",
         "走访人已提交补正；资料齐全后会重新进入队列。",
-        "Its author has sent a correction; it comes back to the queue when it is whole.",
+        "The author has submitted a correction; the visit returns to the queue when it is complete.",
     ),
     "review.decided": Entry(
         409,
         "已有审核结论",
-        "It has been decided",
+        "The visit is already decided",
         "{decided_by} 已作出结论：{outcome}。",
         "{decided_by} decided: {outcome}.",
     ),
-    "review.reason_required": Entry(422, "请写明理由", "A reason is needed"),
+    "review.reason_required": Entry(422, "请写明理由", "A reason is required"),
     "review.finding_unknown": Entry(422, "疑点不属于此走访", "A finding does not belong to this visit"),
-    "review.relative": Entry(403, "该家庭备案了与您同名的近亲属", "The household declares you as a relative on staff"),
+    "review.relative": Entry(
+        403, "该家庭备案了与您同名的近亲属", "The household has declared a close relative on the staff with your name"
+    ),
     "review.undo_too_late": Entry(
         409,
         "已超过撤回时限",
-        "It is too late to take the decision back",
+        "The decision can no longer be undone",
         "结论作出 {seconds} 秒内可以撤回。",
-        "A decision can be taken back for {seconds} seconds.",
+        "A decision can be undone for {seconds} seconds.",
     ),
     "review.has_findings": Entry(
         409, "此走访有疑点，不能批量通过", "The visit has findings and can't be accepted in bulk"
@@ -371,175 +383,190 @@ CATALOGUE: Mapping[str, Entry] = {
     "review.holder_unfit": Entry(
         422,
         "不能移交给此人",
-        "It can't be handed to this person",
+        "The visit can't be handed over to this person",
         "对方须有此区域的审核权限，且未参与此走访。",
-        "They must review in this area and have had no part in the visit.",
+        "They must be a reviewer of this area and must not have taken part in the visit.",
     ),
     "review.blind": Entry(
         403,
         "您正在抽查此家庭，完成前不能查看首次走访",
-        "You are spot-checking this home and see the first visit only afterwards",
+        "You are spot-checking this household and can see the first visit only afterwards",
     ),
-    "review.not_decided": Entry(409, "此走访尚无审核结论", "It has not been decided"),
+    "review.not_decided": Entry(409, "此走访尚无审核结论", "The visit is not decided"),
     "spot_check.drawn": Entry(
         409,
         "此计划已抽取样本",
-        "The plan's sample has been drawn",
+        "The plan's sample is already drawn",
         "每个计划只抽取一次。",
-        "Each plan is drawn from once.",
+        "Each plan draws one sample.",
     ),
     "spot_check.team_unfit": Entry(
         422,
         "不能指派此组",
-        "This team can't be sent",
+        "This team can't be assigned",
         "须为两名不同的在岗人员，负责此区域，未参加也未查看首次走访，且不是该户的近亲属。",
-        "Two different people who work in the area, neither saw nor made the first visit, and are no relatives.",
+        "Name two different active members of this area's staff who neither made nor saw the first visit and are no "
+        "close relatives of the household.",
     ),
-    "spot_check.not_open": Entry(409, "此抽查已指派或已完成", "The spot check is assigned or done"),
+    "spot_check.not_open": Entry(409, "此抽查已指派或已完成", "The spot check is already assigned or done"),
     # cases
     "case.not_now": Entry(
-        409, "当前环节不能进行此操作", "Not at this stage", "案件现处于：{state}。", "The case stands at: {state}."
+        409,
+        "当前环节不能进行此操作",
+        "Not possible at this stage",
+        "案件现处于：{state}。",
+        "The stage of the case is: {state}.",
     ),
-    "case.closed": Entry(409, "案件已办结", "The case is closed", "结果：{state}。", "It ended as: {state}."),
+    "case.closed": Entry(409, "案件已办结", "The case is closed", "结果：{state}。", "Its result is: {state}."),
     "case.suspended": Entry(409, "案件已暂停办理", "The case is suspended", "请先恢复办理。", "Resume it first."),
     "case.changed": Entry(
         412,
         "案件已被他人更改",
-        "Someone else was first",
+        "Someone else has changed the case",
         "{by} 已办理：{step}。请刷新后再操作。",
-        "{by} took a step meanwhile; look at the case again.",
+        "{by} has changed it meanwhile. Reload the case and try again.",
     ),
     "case.own_relative": Entry(
         403,
         "近亲属案件须回避",
-        "Nobody acts on a relative's case",
+        "Staff must not act on a close relative's case",
         "请由其他工作人员办理。",
-        "Leave it to another officer.",
+        "Another officer must act on it.",
     ),
-    "case.reason_required": Entry(422, "请写明理由", "A reason is needed"),
+    "case.reason_required": Entry(422, "请写明理由", "A reason is required"),
     "case.papers_missing": Entry(422, "材料不齐", "Papers are missing", "缺：{papers}。", "Missing: {papers_en}."),
     "case.papers_complete": Entry(409, "材料已齐，无需补正", "No papers are missing"),
-    "case.paper_unknown": Entry(422, "此申请不需要该材料", "This application needs no such paper"),
+    "case.paper_unknown": Entry(422, "此申请不需要该材料", "This application does not require this paper"),
     "case.paper_photos_full": Entry(
-        409, "该材料的照片已够多", "There are enough photos of this paper", "最多 {most} 张。", "At most {most}."
+        409, "该材料的照片已够多", "This paper has the maximum number of photos", "最多 {most} 张。", "At most {most}."
     ),
     "case.consent_missing": Entry(
-        422, "缺少核对授权", "No consent to the cross-check", "请先录入授权书。", "Record it first."
+        422, "缺少核对授权", "No consent to the cross-check", "请先录入授权书。", "Record the consent first."
     ),
     "case.amount_missing": Entry(
-        422, "尚无有效的保障金测算", "There is no calculation of an amount", "请先测算。", "Calculate it first."
+        422, "尚无有效的保障金测算", "There is no valid calculation of the amount", "请先测算。", "Calculate it first."
     ),
     "case.amount_unchanged": Entry(
-        409, "金额没有变化", "The amount is the same", "请先按新情况重新测算。", "Calculate it anew first."
+        409, "金额没有变化", "The amount is unchanged", "请先按新情况重新测算。", "Recalculate it first."
     ),
-    "change.decided": Entry(409, "该变化报告已有处理结果", "The report was decided before"),
+    "change.decided": Entry(409, "该变化报告已有处理结果", "The report is already decided"),
     "case.standard_missing": Entry(
-        422, "该地该月没有保障标准", "No standard holds in this area and month", "月份：{month}。", "Month: {month}."
+        422,
+        "该地该月没有保障标准",
+        "No standard is in effect in this area and month",
+        "月份：{month}。",
+        "Month: {month}.",
     ),
     "case.hearing_required": Entry(422, "本地规定须先民主评议", "This area requires a hearing first"),
-    "case.hearing_failed": Entry(422, "民主评议未通过", "The hearing was not in favour"),
+    "case.hearing_failed": Entry(422, "民主评议未通过", "The hearing did not approve the case"),
     "case.county_visit_missing": Entry(
         422,
         "须由县级入户核查",
-        "The county must visit the home itself",
+        "The county office must visit the household",
         "近亲属备案或有举报的案件，县级须先入户。",
-        "A relative on staff, or a complaint: the law asks for it.",
+        "The law requires it where a close relative is on the staff or a complaint was made.",
     ),
-    "case.cross_check_missing": Entry(422, "尚未核对经济状况", "The cross-check has not begun"),
-    "case.extended_already": Entry(409, "办理期限只能延长一次", "The time limit was extended before"),
+    "case.cross_check_missing": Entry(422, "尚未核对经济状况", "The cross-check is not done"),
+    "case.extended_already": Entry(409, "办理期限只能延长一次", "The time limit can be extended only once"),
     "case.open_already": Entry(
         409, "该户已有在办申请", "The household has an open application", "编号 {number}。", "Number {number}."
     ),
     "case.granted_already": Entry(
         409,
         "该户正在享受低保",
-        "The household receives already",
+        "The household already receives dibao",
         "编号 {number}。家庭情况有变化的，请在原案件中变更；停发后可重新申请。",
-        "Number {number}. Changes at home belong to that case; it may apply again once the payment is stopped.",
+        "Number {number}. Record changes in that case; the household can apply again after the payment is stopped.",
     ),
     "case.lookup_failed": Entry(
         404,
         "没有相符的申请",
-        "No application fits",
+        "No matching application",
         "请核对申请编号和身份证号后四位。",
-        "Check the number and the last four of the ID number.",
+        "Check the application number and the last four characters of the ID number.",
     ),
-    "household.changed": Entry(412, "家庭信息已被他人更改", "Someone else changed the household", "请刷新后再改。"),
+    "household.changed": Entry(412, "家庭信息已被他人更改", "Someone else has changed the household", "请刷新后再改。"),
     "household.member_bound": Entry(
         409,
         "该成员已绑定账号，不能移除",
-        "A member who follows the case by WeChat can't be left out",
+        "A member with a bound account can't be removed",
         "请先解除绑定。",
         "End the binding first.",
     ),
-    "household.member_known": Entry(409, "该成员已在另一户申请", "A member stands in another household's application"),
+    "household.member_known": Entry(409, "该成员已在另一户申请", "A member is in another household's application"),
     "case.nothing_to_check": Entry(
-        409, "没有待核对的申请", "Nothing to cross-check", "需已受理且有授权。", "Accepted cases with consent only."
+        409,
+        "没有待核对的申请",
+        "Nothing to cross-check",
+        "需已受理且有授权。",
+        "Only accepted cases with consent are cross-checked.",
     ),
-    "case.check_answered": Entry(409, "该批次已导入另一份结果", "Another answer was imported for this batch"),
+    "case.check_answered": Entry(409, "该批次已导入另一份结果", "A different answer was imported for this batch"),
     "case.check_unreadable": Entry(422, "无法读取核对结果文件", "The answer file can't be read", "{why}", "{why}"),
     # postings
-    "posting.not_now": Entry(409, "当前不能公示", "Nothing to post at this stage", "案件现处于：{state}。"),
+    "posting.not_now": Entry(409, "当前不能公示", "The case can't be posted at this stage", "案件现处于：{state}。"),
     "posting.places_missing": Entry(
         422,
         "公示地点不足",
-        "Too few places of posting",
+        "Too few posting places",
         "至少 {least} 处，各附带定位的照片。",
-        "At least {least}, each with a photo and a fix.",
+        "At least {least}, each with a photo that has a position.",
     ),
     "posting.ended": Entry(409, "公示已结束", "The posting has ended"),
-    "objection.answered": Entry(409, "异议已答复", "The objection was answered before"),
+    "objection.answered": Entry(409, "异议已答复", "The objection is already answered"),
     # hearings
     "hearing.panel_short": Entry(
         422,
         "评议小组人数不足",
         "Too few panelists",
-        "需 {wanted} 人，可抽取 {found} 人。",
-        "{wanted} needed, {found} can be drawn.",
+        "需 {required} 人，可抽取 {found} 人。",
+        "{required} are required, {found} can be drawn.",
     ),
     "hearing.no_quorum": Entry(
-        422, "到会人数不足", "Too few came", "至少 {quorum} 人到会。", "At least {quorum} must be there."
+        422, "到会人数不足", "Too few people attend", "至少 {quorum} 人到会。", "At least {quorum} people must attend."
     ),
     "hearing.count_differs": Entry(
         422,
         "票数与到会人数不符",
-        "The votes don't fit those who came",
+        "The number of votes differs from the attendance",
         "到会 {attended}，计票 {votes}。",
-        "{attended} came, {votes} votes.",
+        "{attended} attended, {votes} voted.",
     ),
-    "hearing.counted": Entry(409, "评议已计票", "The votes were counted before"),
+    "hearing.counted": Entry(409, "评议已计票", "The votes are already counted"),
     # complaints
-    "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not at this stage", "现处于：{state}。"),
+    "complaint.not_now": Entry(409, "当前状态不能进行此操作", "Not possible in this state", "现处于：{state}。"),
     "complaint.against_you": Entry(
         403,
         "此件涉及您本人、您的决定或您的近亲属，须由他人承办",
-        "It is about you, your decision or your relatives: somebody else handles it",
+        "The complaint concerns you, your decision or a close relative: another officer must handle it",
     ),
     "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
     # the server
-    "rule.unknown": Entry(404, "没有这项参数", "There is no such rule", "{key}", "{key}"),
+    "rule.unknown": Entry(404, "没有这项参数", "There is no such setting", "{key}", "{key}"),
     "rule.written": Entry(
         409,
         "该日已有另一条规定",
-        "That day has another row already",
+        "Another value takes effect on that day",
         "由 {by} 写入；已写入的不能更改，请选择另一个生效日期。",
-        "Written by {by}. What is written is not changed: choose another day from which it holds.",
+        "Written by {by}. Values can't be changed: choose another effective date.",
     ),
-    "server.busy": Entry(503, "服务暂时繁忙", "The server is busy", "请稍后重试。", "Try again soon."),
-    "server.conflict": Entry(409, "同时有另一项更改", "Another change came at the same time", "请重试。", "Try again."),
+    "server.busy": Entry(503, "服务暂时繁忙", "The server is busy", "请稍后重试。", "Try again later."),
+    "server.conflict": Entry(
+        409, "同时有另一项更改", "Another change was made at the same time", "请重试。", "Try again."
+    ),
     "server.error": Entry(
         500,
         "服务器出错",
-        "Something went wrong on the server",
+        "Internal server error",
         "已记录，请稍后重试。编号 {request_id}。",
-        "It is recorded; try again later. Reference {request_id}.",
+        "The error is logged; try again later. Reference {request_id}.",
     ),
     "server.not_ready": Entry(503, "服务尚未就绪", "The server is not ready"),
 }
 
 
 class Fault(Struct, frozen=True, rename="camel"):
-    """One bad place: an RFC 6901 pointer into what was sent, a code, and a sentence."""
+    """An invalid field: a JSON pointer (RFC 6901) into the request, a code and a sentence."""
 
     pointer: str
     code: str
@@ -547,7 +574,7 @@ class Fault(Struct, frozen=True, rename="camel"):
 
 
 class Problem(Exception):
-    """An error for the client. `facts` fill the catalogue's sentences; `faults` point at bad places."""
+    """An error for the client. `facts` fill the placeholders of the catalogue; `faults` list invalid fields."""
 
     def __init__(
         self,
@@ -570,13 +597,13 @@ class Problem(Exception):
 
 
 class ProblemBody(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The one error shape of every route."""
+    """The error response of every route."""
 
     type: str
     title: str
     status: int
     code: str
-    # The code again: RxDB's HTTP client looks at no status, and takes an answer for a failure by this alone.
+    # The code again: RxDB's HTTP client ignores the status and recognizes a failure only by this field.
     error: str
     detail: str = ""
     request_id: str = ""
@@ -599,7 +626,7 @@ def problem_body(problem: Problem, language: Language, request_id: str = "") -> 
 
 
 class _Facts(dict[str, Any]):
-    """A sentence with a fact nobody gave still reads: the fact shows as a dash."""
+    """Facts for a sentence; a missing fact is shown as a dash."""
 
     def __missing__(self, key: str) -> str:
         return "–"

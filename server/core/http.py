@@ -1,4 +1,4 @@
-"""How things are written on the wire, and what a route may ask for."""
+"""Base Structs of request and response bodies, and the parameters, headers and error responses that routes share."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,15 +16,15 @@ from server.core.services import Services
 
 
 class RequestBody(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """A body: camelCase, and a field nobody knows is an error, since it would be lost in silence."""
+    """A request body in camelCase. An unknown field is an error, because it would be lost silently."""
 
 
 class ResponseBody(Struct, rename="camel", kw_only=True):
-    """What the server says."""
+    """A response body in camelCase."""
 
 
-# The signed-in person; `FieldStaff`, `Officer` and `ResidentCaller` also hold the role that the room needs, and
-# `PhotoUploader` one of those who announce photos: in the field, or a resident.
+# The signed-in person. `FieldStaff`, `Officer` and `ResidentCaller` have a role of that kind; `PhotoUploader` is field
+# staff or a resident. Litestar injects them by parameter name (`provide_…` in server/app.py).
 CallerDep = NamedDependency[Caller]
 FieldStaff = NamedDependency[Caller]
 Officer = NamedDependency[Caller]
@@ -37,10 +37,10 @@ ShortText = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=4000)]
 HexSha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
-# Of a parameter, Litestar holds nobody to what msgspec's Meta says: its limits stand in the parameter itself.
+# Litestar does not enforce msgspec's Meta on parameters, so their limits are given in QueryParameter.
 AREA_PREFIX_PATTERN = "^[0-9]{0,12}$"
 AreaFilter = Annotated[
-    str | None, QueryParameter(pattern=AREA_PREFIX_PATTERN, description="Areas whose code begins so.")
+    str | None, QueryParameter(pattern=AREA_PREFIX_PATTERN, description="Areas whose code starts with these digits.")
 ]
 SearchText = Annotated[str | None, QueryParameter(max_length=60)]
 
@@ -48,23 +48,23 @@ BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]
 
 
 def client_address(request: Request[Any, Any, Any]) -> str:
-    """From where a request comes: behind proxies that the settings trust, what they say."""
+    """Return the client's IP address; behind a trusted proxy, the one that the proxy reports."""
     return request.client.host if request.client else "unknown"
 
 
 def error_responses(*codes: str) -> dict[int, ResponseSpec]:
-    """The error answers of a route, for OpenAPI: one shape, and which codes it may carry."""
+    """Return the error responses of a route for OpenAPI: the one error shape and the codes it may carry."""
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys((*codes, "request.invalid")):
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
     return {
         status: ResponseSpec(
             ProblemBody,
-            description="; ".join(f"`{code}` {CATALOGUE[code].en}" for code in some),
+            description="; ".join(f"`{code}` {CATALOGUE[code].en}" for code in codes_of_status),
             generate_examples=False,
             media_type=_problem_media_type(),
         )
-        for status, some in by_status.items()
+        for status, codes_of_status in by_status.items()
     }
 
 
@@ -72,7 +72,7 @@ def _problem_media_type() -> Any:
     return "application/problem+json"
 
 
-# The error responses of every route that needs a sign-in, and of those that also look up one thing.
+# Error responses of every route that needs a sign-in, and of those that also look up one row.
 SIGNED_IN_ERRORS = error_responses(
     "auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden"
 )
@@ -83,7 +83,7 @@ IfMatch = Annotated[str, HeaderParameter(name="If-Match", max_length=50)]
 
 
 def parse_if_match(if_match: str) -> int:
-    """Return the version that an `If-Match` header names. Raises `request.invalid`."""
+    """Return the version number in an `If-Match` header, or raise `request.invalid`."""
     try:
         return int(if_match.strip('"'))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Resident identity numbers, bank cards and phones: what a number says about itself, and how it is shown.
+"""Resident identity numbers, bank card numbers and phone numbers: validation and masking.
 
-An 18-digit number (GB 11643) carries area, birth date, sex and an ISO 7064 MOD 11-2 check character. The
-area is never judged: codes are revoked and replaced over time, and people keep theirs.
+An 18-digit identity number (GB 11643) holds area, birth date, sex and an ISO 7064 MOD 11-2 check character. The
+area is not validated: area codes are revoked and replaced over time, and people keep their numbers.
 """
 
 import unicodedata
@@ -23,9 +23,9 @@ _LUHN_TEN = 10
 
 
 class IdCheck(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
-    """What an entered number turned out to be.
+    """The result of checking an entered number.
 
-    `number` is the normalised text, also when there is a problem; the facts are `None` unless there is none.
+    `number` is the normalised text, also of an invalid number; area, birth date and sex are None when it is invalid.
     """
 
     number: str
@@ -35,14 +35,14 @@ class IdCheck(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     sex: Sex | None = None
 
     def __repr__(self) -> str:
-        """Masked: a checked number ends up in log lines and test output."""
+        """Mask the number: it would otherwise appear in log lines and test output."""
         return f"IdCheck(number={mask_id(self.number)!r}, problem={self.problem!r})"
 
 
 def check_id(entered: str, *, today: date | None = None) -> IdCheck:
-    """Read a resident identity number; the first thing wrong with it becomes `problem`.
+    """Validate a resident identity number. `problem` is the first fault found.
 
-    Full-width digits, a lower-case x and spaces between groups are how people write it and are normalised.
+    Full-width digits, a lower-case x and spaces between groups are normalised, because people write them.
     A birth date after `today` is a problem only when `today` is given.
     """
     number = normalise_id(entered)
@@ -53,24 +53,24 @@ def check_id(entered: str, *, today: date | None = None) -> IdCheck:
 
 
 def normalise_id(entered: str) -> str:
-    """One spelling per number, so that a blind index finds it however it was typed."""
+    """Return the one spelling of a number, so that the blind index finds it however it was typed."""
     return "".join(unicodedata.normalize("NFKC", entered).split()).upper()
 
 
 def check_digit(first_17: str) -> str:
-    """The 18th character (ISO 7064 MOD 11-2) for the first seventeen digits."""
+    """Return the 18th character (ISO 7064 MOD 11-2) for the first seventeen digits."""
     total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, first_17, strict=True))
     return _CHECKS[total % 11]
 
 
 def make_id_number(area_code: str, born: date, sequence: int) -> str:
-    """A number with a valid check character, for invented people only; odd sequences are male."""
+    """Make a number with a valid check character, for invented people only. Odd sequences are male."""
     first_17 = f"{area_code:0>6}{born:%Y%m%d}{sequence:03d}"
     return first_17 + check_digit(first_17)
 
 
 def luhn_ok(entered: str) -> bool:
-    """Whether a card number passes Luhn. A warning only: passbooks fail it and are paid all the same."""
+    """Tell whether a card number passes the Luhn check. Use it for a warning only: valid passbook numbers fail it."""
     digits = normalise_id(entered).replace("-", "")
     if not digits or not _DIGITS.issuperset(digits):
         return False
@@ -79,19 +79,19 @@ def luhn_ok(entered: str) -> bool:
 
 
 def mask_id(number: str) -> str:
-    """`110105********002X`; anything too short to be an identity number is hidden whole."""
+    """`110105********002X`; a text too short for an identity number is masked completely."""
     return _mask(number, first=6, last=4, shortest=_OLD_LENGTH)
 
 
 def mask_phone(number: str) -> str:
-    """`138****1234`; a landline or a short number keeps its last two digits only."""
+    """`138****1234`; of a landline or a short number only the last two digits are shown."""
     if len(number) >= _MOBILE_LENGTH:
         return _mask(number, first=len(number) - 8, last=4, shortest=_MOBILE_LENGTH)
     return _mask(number, first=0, last=2, shortest=7)
 
 
 def mask_card(number: str) -> str:
-    """Nothing but the last four digits, as banks print it."""
+    """Show only the last four digits, as banks print it."""
     return _mask(number, first=0, last=4, shortest=12)
 
 

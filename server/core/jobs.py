@@ -1,9 +1,9 @@
-"""Jobs, kept in PostgreSQL by procrastinate, so that a job and the rows it is about commit together.
+"""Background jobs. procrastinate stores them in PostgreSQL, so a job commits together with the rows it is about.
 
-A task is an async function `f(services, *, …)` registered by name; rooms call each other's tasks by that
-name only, which is how evidence, review and cases meet without importing one another. Each task has a queue of
-its own name, and a worker takes from the queues it knows: in a rolling deploy what only the new version can do waits
-for a worker of the new version, and is not failed by one of the old.
+A task is an async function `f(services, *, …)` registered by name. Packages call each other's tasks only by that
+name, so photos, review and cases need not import one another. Each task has a queue of its own name, and a worker
+takes jobs only from the queues it knows: in a rolling deploy a job that only the new version can run waits for a
+worker of the new version, and an old one does not fail it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from server.core.database import plain_url, raw_connection
 from server.core.log import bind_context, clear_context, log, traceback_lines
 from server.core.services import Services
 
-# Attempts 1…8 wait 2, 4, 8 … 256 seconds: a store that is away for minutes costs no job.
+# Attempts 1…8 wait 2, 4, 8 … 256 seconds, so an object store that is down for minutes fails no job.
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
 
 TaskFunction = Callable[..., Awaitable[None]]
@@ -31,29 +31,31 @@ TaskFunction = Callable[..., Awaitable[None]]
 class RegisteredTask(NamedTuple):
     run: TaskFunction
     cron: str | None
-    park: TaskFunction | None = None
+    on_final_failure: TaskFunction | None = None
 
 
 TASKS: dict[str, RegisteredTask] = {}
 
 
 def task(
-    name: str, *, cron: str | None = None, park: TaskFunction | None = None
+    name: str, *, cron: str | None = None, on_final_failure: TaskFunction | None = None
 ) -> Callable[[TaskFunction], TaskFunction]:
-    """Register a task. With `cron` (UTC) it also runs by timetable, and then takes no arguments.
+    """Register a task. With `cron` (UTC) it also runs on a schedule; such a task takes no arguments.
 
-    `park` is called with the task's arguments and the `error` when the last attempt has failed too.
+    `on_final_failure` is called with the task's arguments and `error`, its exception's class name, after the last
+    attempt has failed.
     """
 
     def register(run: TaskFunction) -> TaskFunction:
-        TASKS[name] = RegisteredTask(run, cron, park)
+        TASKS[name] = RegisteredTask(run, cron, on_final_failure)
         return run
 
     return register
 
 
-# The CTEs that defer jobs inside another statement, as `defer` does with `in_turn`. Before them stands a CTE `to_defer`
-# (task, turn, args); the final SELECT must read `queued`, since PostgreSQL skips a SELECT that nothing reads.
+# CTEs that defer jobs inside another statement, as `defer` does with `in_turn`. The statement must define the CTE
+# `to_defer` (task, turn, args) before them, and its final SELECT must read `queued`, because PostgreSQL does not run a
+# SELECT that nothing reads.
 DEFER_IN_TURN = """
 due AS (
     SELECT lock FROM procrastinate_jobs
@@ -66,7 +68,7 @@ due AS (
 """
 
 
-# Only its SQL is used: jobs are deferred on the session's own connection, never on a pool of this.
+# Only its SQL is used: jobs are deferred on the session's own connection, and this connector is never opened.
 _manager = manager.JobManager(procrastinate.PsycopgConnector())
 
 
@@ -79,10 +81,10 @@ async def defer(
     after: timedelta | None = None,
     **arguments: Any,
 ) -> None:
-    """Queue a task in the session's transaction: it exists if and only if the rows do.
+    """Queue a task in the session's transaction: the job exists if and only if the rows do.
 
-    With `once`, a job of that key already waiting makes this one unneeded. With `in_turn` so does one that is due,
-    and of those of one key no two run at the same time. With `after`, it waits so long.
+    With `once`, nothing is queued while a job with that key waits. With `in_turn`, nothing is queued while a job with
+    that key is due, and two jobs with that key never run at the same time. With `after`, the job waits that long.
     """
     if once is not None and await _is_waiting(session, once):
         return
@@ -94,7 +96,7 @@ async def defer(
     if once is not None:
         job = job.evolve(queueing_lock=once)
     if after:
-        # By procrastinate's clock, as its retries are: PostgreSQL compares it with its own time when a worker asks.
+        # Use procrastinate's clock, as its retries do: PostgreSQL compares the value with its own time.
         job = job.evolve(scheduled_at=procrastinate_utils.utcnow() + after)
     deferrer = procrastinate_jobs.JobDeferrer(job=job, job_manager=_manager, connection=await raw_connection(session))
     await deferrer.defer_async()
@@ -109,7 +111,7 @@ async def _is_waiting(session: AsyncSession, lock: str) -> bool:
 
 
 async def _is_due(session: AsyncSession, lock: str) -> bool:
-    """Held until this transaction ends: the job begins when what it is to see is there."""
+    """Tell whether a job is due, and lock it until this transaction ends, so that it starts after the rows commit."""
     connection = await raw_connection(session)
     cursor = await connection.execute(
         """SELECT 1 FROM procrastinate_jobs
@@ -120,42 +122,42 @@ async def _is_due(session: AsyncSession, lock: str) -> bool:
 
 
 def build_worker(services: Services) -> procrastinate.App:
-    """The app that runs the registered tasks. Import the rooms first, so that their tasks are known."""
+    """Build the procrastinate app of the registered tasks. Import the modules that register tasks first."""
     app = procrastinate.App(
         connector=procrastinate.PsycopgConnector(
-            conninfo=plain_url(services.settings.database_url), configure=_commit_by_itself
+            conninfo=plain_url(services.settings.database_url), configure=_set_autocommit
         )
     )
     for name, registered in TASKS.items():
-        runner = app.task(name=name, queue=name, retry=RETRY, pass_context=True)(_bound(registered, services))
+        runner = app.task(name=name, queue=name, retry=RETRY, pass_context=True)(_bind_services(registered, services))
         if registered.cron:
             app.periodic(cron=registered.cron)(runner)
     return app
 
 
-async def _commit_by_itself(connection: AsyncConnection[Any]) -> None:
-    """All that procrastinate asks is a statement whole by itself: a transaction around each is two trips more."""
+async def _set_autocommit(connection: AsyncConnection[Any]) -> None:
+    """Run procrastinate's single statements without a transaction, which would cost two more round trips each."""
     await connection.set_autocommit(True)
 
 
 def queue_names() -> list[str]:
-    """What a worker of this version may take; `default` held every job before each task had its own."""
+    """Return the queues that this version serves. `default` holds jobs from before each task had its own queue."""
     return ["default", *TASKS]
 
 
-def _bound(registered: RegisteredTask, services: Services) -> TaskFunction:
+def _bind_services(registered: RegisteredTask, services: Services) -> TaskFunction:
     async def run_with_services(
         context: procrastinate.JobContext, timestamp: int | None = None, **arguments: Any
     ) -> None:
-        del timestamp  # the timetable's; tasks on a timetable take no arguments
+        del timestamp  # procrastinate passes it to scheduled tasks
         clear_context()
         bind_context(job=registered.run.__name__, request_id=str(uuid4()))
         try:
             await registered.run(services, **arguments)
         except Exception as error:
             is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
-            if is_last and registered.park is not None:
-                await registered.park(services, error=type(error).__name__, **arguments)
+            if is_last and registered.on_final_failure is not None:
+                await registered.on_final_failure(services, error=type(error).__name__, **arguments)
             log.error("job.failed", error=type(error).__name__, place=traceback_lines(error))
             raise
 

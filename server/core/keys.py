@@ -1,6 +1,6 @@
-"""Key rings: several keys by id, of which the first is used and the others are still understood.
+"""Key rings: several keys by id. The first signs or encrypts; the others still verify or decrypt.
 
-A ring is written `kid:base64,kid:base64`, so that a key is replaced by putting a new one in front.
+A ring is written `kid:base64,kid:base64`. To rotate, put the new key in front.
 """
 
 import base64
@@ -24,7 +24,7 @@ class KeyRing(Struct, frozen=True):
 
 
 def read_ring(name: str, text: str) -> KeyRing:
-    """Read a ring; `name` is the setting, for the one-line error."""
+    """Parse a ring. `name` is the setting that a SettingsError names."""
     keys: dict[str, bytes] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         kid, _, encoded = part.partition(":")
@@ -45,7 +45,7 @@ def read_key(name: str, encoded: str) -> bytes:
 
 
 def generate_keys() -> dict[str, str]:
-    """Fresh secrets for an installation, by environment variable."""
+    """Generate the secrets of a new installation, by environment variable."""
     return {
         "ZOUFANG_TOKEN_KEYS": f"t1:{_fresh()}",
         "ZOUFANG_RECEIPT_KEYS": f"r1:{_fresh()}",

@@ -1,8 +1,8 @@
-"""Where a phone says it was, and what can be worked out from that.
+"""Positions that phones report (fixes), conversions between their datums, distances and speeds.
 
-A fix is kept exactly as the phone gave it; comparisons are made in WGS-84, to which GCJ-02 (the datum of
-Chinese maps) and BD-09 (Baidu's) are brought first. Everything here is a pure function: whether a distance or
-a speed is a doubt is for the findings to say, and for a person to judge.
+A fix is stored exactly as the phone sent it. Comparisons are made in WGS-84; GCJ-02 (the datum of Chinese maps) and
+BD-09 (Baidu's) are converted first. All functions are pure; whether a distance or a speed becomes a finding is decided
+by the checks of a visit.
 """
 
 import math
@@ -14,10 +14,10 @@ import msgspec
 Datum = Literal["wgs84", "gcj02", "bd09"]
 
 EARTH_RADIUS_M = 6_371_008.8
-"""Mean radius of the WGS-84 ellipsoid (2a + b) / 3: great-circle distances on it err by at most 0.6 %."""
+"""Mean radius of the WGS-84 ellipsoid (2a + b) / 3: the error of great-circle distances is at most 0.6 %."""
 
 REPEAT_S = 60.0
-"""WeChat may hand out one fix again for 30 s, so repeats within the same minute are normal."""
+"""WeChat may return one fix again for 30 s, so repeats within a minute are normal."""
 
 _GCJ_A = 6378245.0
 _GCJ_EE = 0.00669342162296594323
@@ -26,7 +26,7 @@ _BD_LATITUDE, _BD_LONGITUDE = 0.006, 0.0065
 _BOX_LONGITUDE = (73.66, 135.05)
 _BOX_LATITUDE = (3.86, 53.55)
 _LARGEST_SHIFT_DEG = 0.02
-_SETTLED_DEG = 1e-13
+_CONVERGED_DEG = 1e-13
 _ROUNDING_DEG = 1e-10
 
 _Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
@@ -36,7 +36,7 @@ _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Fix(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One position as the phone reported it. `source` names the call (`wx.getLocation`, `browser`)."""
+    """A position as the phone reported it. `source` names the API (`wx.getLocation`, `browser`)."""
 
     latitude: _Latitude
     longitude: _Longitude
@@ -48,23 +48,23 @@ class Fix(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=Tru
     source: Annotated[str, msgspec.Meta(max_length=40)] | None = None
 
     def __post_init__(self) -> None:
-        """NaN passes every bound, so finiteness is asked for by itself; msgspec reports it as a bad field."""
-        given = (self.latitude, self.longitude, self.accuracy_m, self.altitude_m, self.speed_mps)
-        if not all(value is None or math.isfinite(value) for value in given):
+        """Refuse NaN and infinity, which pass every bound; msgspec reports the ValueError as an invalid field."""
+        values = (self.latitude, self.longitude, self.accuracy_m, self.altitude_m, self.speed_mps)
+        if not all(value is None or math.isfinite(value) for value in values):
             raise ValueError("a fix holds finite numbers only")
 
 
 class Point(NamedTuple):
-    """A place in degrees; in WGS-84 wherever no datum is named."""
+    """A position in degrees, in WGS-84 unless a datum is named."""
 
     latitude: float
     longitude: float
 
 
 class Beyond(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
-    """How far past the allowed radius two places are, with every figure that went into it.
+    """How far two positions are beyond the allowed radius, with all figures of the calculation.
 
-    A missing accuracy stays `None` here and counts as 0 m.
+    An unknown accuracy is None and counts as 0 m.
     """
 
     beyond_m: float
@@ -75,7 +75,7 @@ class Beyond(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
 
 def to_wgs84(fix: Fix) -> Point:
-    """The fix's place in WGS-84, exact to 1e-9° from GCJ-02 and to 0.3 m from BD-09."""
+    """Convert a fix to WGS-84: exact to 1e-9° from GCJ-02 and to 0.3 m from BD-09."""
     point = Point(fix.latitude, fix.longitude)
     if fix.datum == "bd09":
         return gcj02_to_wgs84(*bd09_to_gcj02(*point))
@@ -85,8 +85,8 @@ def to_wgs84(fix: Fix) -> Point:
 
 
 def distance_m(a: Fix | Point, b: Fix | Point) -> float:
-    """Great-circle distance in metres; a fix is brought to WGS-84 first, a bare point is taken as WGS-84."""
-    here, there = _place(a), _place(b)
+    """Return the great-circle distance in metres. Fixes are converted to WGS-84; points must be WGS-84."""
+    here, there = _to_point(a), _to_point(b)
     north = math.radians(there.latitude - here.latitude)
     east = math.radians(there.longitude - here.longitude)
     meridians = math.cos(math.radians(here.latitude)) * math.cos(math.radians(there.latitude))
@@ -95,7 +95,7 @@ def distance_m(a: Fix | Point, b: Fix | Point) -> float:
 
 
 def distance_beyond(a: Fix | Point, b: Fix | Point, radius_m: float) -> Beyond:
-    """The part of the distance that neither the allowed radius nor the two stated accuracies explain."""
+    """Return the part of the distance that exceeds the allowed radius plus both stated accuracies."""
     apart = distance_m(a, b)
     accuracies = (_accuracy_m(a), _accuracy_m(b))
     allowed = radius_m + sum(value or 0.0 for value in accuracies)
@@ -109,39 +109,40 @@ def distance_beyond(a: Fix | Point, b: Fix | Point, radius_m: float) -> Beyond:
 
 
 def speed_mps(a: Fix, b: Fix) -> float:
-    """Metres per second needed to be at both fixes, in either order of time.
+    """Return the speed in m/s between two fixes, in either order of time.
 
-    Phones give whole seconds, so less than one second counts as one. The accuracies are not taken off:
+    Phones report whole seconds, so less than a second counts as one. The accuracies are not subtracted;
     `least_speed_mps` does that.
     """
     return distance_m(a, b) / _seconds_apart(a, b)
 
 
 def least_speed_mps(a: Fix, b: Fix) -> float:
-    """The slowest travel that explains both fixes once their stated accuracies are taken off the distance."""
+    """Return the lowest speed in m/s that explains both fixes, after subtracting their accuracies from the distance."""
     return distance_beyond(a, b, 0.0).beyond_m / _seconds_apart(a, b)
 
 
 def same_fix(a: Fix, b: Fix, *, repeat_s: float = REPEAT_S) -> bool:
-    """Whether two fixes carry byte-identical coordinates and WeChat's own repeating does not explain it.
+    """Tell whether two fixes have identical coordinates more than `repeat_s` apart.
 
-    A satellite never gives the same last digits twice, so this is a copied or a fixed position.
+    GNSS never reports the same last digits twice, and WeChat's own repeats are shorter: this is a copied or a faked
+    position.
     """
     identical = (a.latitude, a.longitude, a.datum) == (b.latitude, b.longitude, b.datum)
     return identical and abs(a.captured_at - b.captured_at) > timedelta(seconds=repeat_s)
 
 
 def country_hint(latitude: float, longitude: float) -> Literal["cn_box", "outside_cn_box"]:
-    """Whether a place lies in the rectangle in which GCJ-02 shifts coordinates.
+    """Tell whether a position lies in the rectangle in which GCJ-02 shifts coordinates.
 
-    The rectangle also holds Mongolia, Korea and much of south-east Asia: `cn_box` does not prove China,
-    `outside_cn_box` does rule it out.
+    The rectangle also contains Mongolia, Korea and much of south-east Asia: `cn_box` does not prove that a position is
+    in China, but `outside_cn_box` proves that it is not.
     """
     return "cn_box" if _in_box(latitude, longitude) else "outside_cn_box"
 
 
 def wgs84_to_gcj02(latitude: float, longitude: float) -> Point:
-    """Shift into the datum of Chinese maps; the identity outside the box of `country_hint`."""
+    """Convert to the datum of Chinese maps; the identity outside the rectangle of `country_hint`."""
     if not _in_box(latitude, longitude):
         return Point(latitude, longitude)
     north, east = _gcj_shift(latitude, longitude)
@@ -149,10 +150,10 @@ def wgs84_to_gcj02(latitude: float, longitude: float) -> Point:
 
 
 def gcj02_to_wgs84(latitude: float, longitude: float) -> Point:
-    """Undo `wgs84_to_gcj02` by iteration: one step alone errs by up to 4 m.
+    """Invert `wgs84_to_gcj02` by iteration; a single step has an error of up to 4 m.
 
-    The box is asked about the answer, not about the input, so that a place just inside its edge comes back
-    too. On a strip of some hundred metres at the edge two places share one GCJ-02 value; the inner is given.
+    The rectangle is tested with the result, not with the input, so that a position just inside its edge is converted
+    too. In a strip of some hundred metres at the edge two positions share one GCJ-02 value; the inner one is returned.
     """
     if not _in_box(latitude, longitude, margin_deg=_LARGEST_SHIFT_DEG):
         return Point(latitude, longitude)
@@ -162,7 +163,7 @@ def gcj02_to_wgs84(latitude: float, longitude: float) -> Point:
         better = Point(latitude - north, longitude - east)
         moved = max(abs(better.latitude - guess.latitude), abs(better.longitude - guess.longitude))
         guess = better
-        if moved < _SETTLED_DEG:
+        if moved < _CONVERGED_DEG:
             break
     return guess if _in_box(*guess, margin_deg=_ROUNDING_DEG) else Point(latitude, longitude)
 
@@ -174,19 +175,19 @@ def gcj02_to_bd09(latitude: float, longitude: float) -> Point:
 
 
 def bd09_to_gcj02(latitude: float, longitude: float) -> Point:
-    """Baidu's usual closed form, not an exact inverse: there and back errs by up to 0.3 m."""
+    """Baidu's usual closed form. It is not an exact inverse: a round trip has an error of up to 0.3 m."""
     y, x = latitude - _BD_LATITUDE, longitude - _BD_LONGITUDE
     radius = math.hypot(x, y) - 0.00002 * math.sin(y * _BD_TURN)
     angle = math.atan2(y, x) - 0.000003 * math.cos(x * _BD_TURN)
     return Point(radius * math.sin(angle), radius * math.cos(angle))
 
 
-def _place(where: Fix | Point) -> Point:
-    return to_wgs84(where) if isinstance(where, Fix) else where
+def _to_point(position: Fix | Point) -> Point:
+    return to_wgs84(position) if isinstance(position, Fix) else position
 
 
-def _accuracy_m(where: Fix | Point) -> float | None:
-    return where.accuracy_m if isinstance(where, Fix) else None
+def _accuracy_m(position: Fix | Point) -> float | None:
+    return position.accuracy_m if isinstance(position, Fix) else None
 
 
 def _seconds_apart(a: Fix, b: Fix) -> float:
@@ -199,7 +200,7 @@ def _in_box(latitude: float, longitude: float, margin_deg: float = 0.0) -> bool:
 
 
 def _gcj_shift(latitude: float, longitude: float) -> tuple[float, float]:
-    """Degrees north and east that GCJ-02 adds at a WGS-84 place."""
+    """Return the degrees north and east that GCJ-02 adds at a WGS-84 position."""
     x, y = longitude - 105.0, latitude - 35.0
     phi = math.radians(latitude)
     curve = 1 - _GCJ_EE * math.sin(phi) ** 2
@@ -222,8 +223,10 @@ def _ripple(x: float) -> float:
     return (20.0 * math.sin(6.0 * x * math.pi) + 20.0 * math.sin(2.0 * x * math.pi)) * 2.0 / 3.0
 
 
-def _waves(t: float, item: float, third: float, far: tuple[float, float], farther: tuple[float, float]) -> float:
-    """The published series: waves of period 2 and 6 degrees, then two long ones as (height, divisor)."""
-    short = item * math.sin(t * math.pi) + third * math.sin(t / 3.0 * math.pi)
-    long = far[0] * math.sin(t / far[1] * math.pi) + farther[0] * math.sin(t * math.pi / farther[1])
+def _waves(
+    t: float, amplitude_2: float, amplitude_6: float, long_1: tuple[float, float], long_2: tuple[float, float]
+) -> float:
+    """Sum the published sine series: periods of 2 and 6 degrees, then two longer waves as (amplitude, divisor)."""
+    short = amplitude_2 * math.sin(t * math.pi) + amplitude_6 * math.sin(t / 3.0 * math.pi)
+    long = long_1[0] * math.sin(t / long_1[1] * math.pi) + long_2[0] * math.sin(t * math.pi / long_2[1])
     return (short + long) * 2.0 / 3.0

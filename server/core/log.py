@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line on standard error, each with the request or job it belongs to.
+"""Structured logs: one JSON object a line on standard error, each with the id of its request or job.
 
-No personal data is logged: routes are logged by their pattern, never with what was filled in.
+No personal data is logged: a route is logged as its pattern, without the values of its parameters.
 """
 
 import logging
@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-# Facts of the request or job that the current task works on; each task has its own.
+from server.core.clock import utc_now
+
+# Facts about the request or job of the current asyncio task; each task has its own.
 _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=MappingProxyType({}))
 
 
@@ -47,7 +48,7 @@ class Logger:
         self._write("error", event, facts)
 
     def _write(self, level: str, event: str, facts: Mapping[str, Any]) -> None:
-        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        timestamp = utc_now().isoformat().replace("+00:00", "Z")
         if self.log_format == "console":
             words = " ".join(f"{name}={value}" for name, value in {**_context.get(), **facts}.items())
             line = f"{timestamp} {level:7} {event} {words}"
@@ -66,7 +67,7 @@ def set_up_logging(log_format: str) -> None:
 
 
 def traceback_lines(error: BaseException) -> list[str]:
-    """Where it happened, the innermost last. Never the message: that of many errors holds what people typed."""
+    """Return the innermost 12 frames, the last one innermost, without the message: many hold what a person typed."""
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-12:]
     ]

@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor is opaque, and pages neither repeat nor skip while rows come in."""
+"""Keyset pagination with opaque cursors: pages neither repeat nor skip rows while rows are inserted."""
 
 import base64
 import binascii
@@ -27,12 +27,12 @@ def encode_cursor(parts: Cursor) -> str:
 
 
 def decode_cursor(text: str | None, kind: Callable[[str], Any], *more: Callable[[str], Any]) -> tuple[Any, ...] | None:
-    """The parts of a cursor, each read as its kind. Raises `request.invalid` for one this server did not write."""
+    """Decode a cursor and convert its parts. Raise `request.invalid` for one that `encode_cursor` did not write."""
     if text is None:
         return None
     try:
         parts = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-        return tuple(read(part) for read, part in zip((kind, *more), parts, strict=True))
+        return tuple(convert(part) for convert, part in zip((kind, *more), parts, strict=True))
     except (binascii.Error, msgspec.MsgspecError, ValueError):
         raise Problem("request.invalid", faults=[Fault("/cursor", "cursor.invalid", "cursor")]) from None
 
@@ -41,15 +41,15 @@ K = TypeVar("K")
 
 
 def decode_keyset_cursor(text: str | None, kind: Callable[[str], K]) -> tuple[K, UUID] | None:
-    """Where a page ended that is ordered by one key and then by id. Raises `request.invalid`."""
-    place: tuple[K, UUID] | None = decode_cursor(text, kind, UUID)
-    return place
+    """Decode the cursor of a list ordered by one key and then by id. Raise `request.invalid`."""
+    keyset: tuple[K, UUID] | None = decode_cursor(text, kind, UUID)
+    return keyset
 
 
 R = TypeVar("R")
 
 
-def slice_page(rows: Sequence[R], limit: int, place: Callable[[R], Cursor]) -> tuple[Sequence[R], str | None]:
-    """Of rows read one beyond the limit: those of the page, and the cursor to what follows where there is more."""
+def slice_page(rows: Sequence[R], limit: int, cursor_of: Callable[[R], Cursor]) -> tuple[Sequence[R], str | None]:
+    """Split `limit + 1` rows into the page and the cursor of the next page, None on the last."""
     page = rows[:limit]
-    return page, encode_cursor(place(page[-1])) if rows[limit:] else None
+    return page, encode_cursor(cursor_of(page[-1])) if rows[limit:] else None

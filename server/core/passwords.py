@@ -1,4 +1,4 @@
-"""Passwords, kept as argon2id."""
+"""Password hashing with argon2id."""
 
 from functools import cache
 
@@ -9,8 +9,8 @@ _hasher = PasswordHasher()
 
 
 @cache
-def _nobodys_hash() -> str:
-    """Compared against when there is no such person, so that both cases take as long."""
+def _dummy_hash() -> str:
+    """Return the hash that is verified when there is no such person, so that both cases take the same time."""
     return _hasher.hash("nobody has this password")
 
 
@@ -19,9 +19,9 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(stored: str | None, password: str) -> bool:
-    """Whether the password is right; as slow for a person who does not exist."""
-    nobodys = _nobodys_hash()  # made at the first sign-in of a process, whoever it is
+    """Tell whether the password is right, in the same time when there is no stored hash."""
+    dummy = _dummy_hash()  # computed at the first sign-in of each process, also when it is not used
     try:
-        return _hasher.verify(stored or nobodys, password) and stored is not None
+        return _hasher.verify(stored or dummy, password) and stored is not None
     except (VerifyMismatchError, InvalidHashError):
         return False

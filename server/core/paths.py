@@ -1,4 +1,4 @@
-"""Where the project's own files lie."""
+"""Paths of the project's own files."""
 
 import shlex
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Printed sheets in Chinese as PDF: notices, minutes, posters. The sheets stand in `printed/`, one file each.
+"""PDFs in Chinese: notices, minutes and posters, from the Typst templates in `printed/`.
 
-Facts go in as JSON and are set as text, so that nothing a person typed is read as markup. The font comes
-with the program; a sheet of the same facts is the same bytes.
+Facts are passed as JSON and set as text, so nothing that a person typed is read as markup. The font is a dependency;
+the same facts give the same bytes.
 """
 
 import io
@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from server.core.threads import run_in_thread
 
-_SHEETS = Path(__file__).parent / "printed"
+_TEMPLATES = Path(__file__).parent / "printed"
 PDF = "application/pdf"
 
 
 class Notice(Struct):
-    """`number` is the sheet's own; `rows` is a table under `columns`, or empty."""
+    """`number` is the document's own; `rows` is a table under `columns`, or empty."""
 
     title: str
     number: str
@@ -34,7 +34,7 @@ class Notice(Struct):
 
 
 class Poster(Struct):
-    """`qr` is the SVG of where to object."""
+    """`qr` is the SVG of the QR code that links to the form for objections."""
 
     title: str
     subtitle: str
@@ -48,36 +48,36 @@ class Poster(Struct):
 
 
 async def render_notice(notice: Notice) -> bytes:
-    return await run_in_thread(_print, "notice", notice)
+    return await run_in_thread(_render, "notice", notice)
 
 
 async def render_poster(poster: Poster) -> bytes:
-    return await run_in_thread(_print, "poster", poster)
+    return await run_in_thread(_render, "poster", poster)
 
 
 def render_qr_svg(text: str) -> str:
-    """As SVG; a quarter of it may be torn or wet and it still reads."""
-    import segno  # noqa: PLC0415  few print, and every process would pay for it
+    """Render a QR code that stays readable when a quarter of it is damaged (error correction level Q)."""
+    import segno  # noqa: PLC0415  only printing needs it
 
     out = io.BytesIO()
     segno.make(text, error="q", micro=False).save(out, kind="svg", border=2, xmldecl=False)
     return out.getvalue().decode()
 
 
-def _print(sheet: Literal["notice", "poster"], facts: Struct) -> bytes:
-    import typst  # noqa: PLC0415  7 MB, and its fonts 20 MB more
+def _render(template: Literal["notice", "poster"], facts: Struct) -> bytes:
+    import typst  # noqa: PLC0415  7 MB, and 20 MB for its fonts
 
     fonts = resources.files("pylopdf_fonts_zh_cn")
-    printed = typst.compile(
-        str(_SHEETS / f"{sheet}.typ"),
-        root=str(_SHEETS),
+    pdf = typst.compile(
+        str(_TEMPLATES / f"{template}.typ"),
+        root=str(_TEMPLATES),
         font_paths=[str(fonts)],
         ignore_system_fonts=True,
         sys_inputs={"facts": msgspec.json.encode(facts).decode()},
         format="pdf",
     )
-    assert isinstance(printed, bytes)
-    return printed
+    assert isinstance(pdf, bytes)
+    return pdf
 
 
 def format_date_zh(on: date) -> str:

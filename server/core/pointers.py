@@ -1,10 +1,10 @@
-"""Where a fault lies, as an RFC 6901 JSON pointer."""
+"""JSON pointers (RFC 6901) to the invalid place in a document."""
 
 import re
 
 
 def error_pointer(message: str) -> str:
-    """The pointer in msgspec's message, which writes places as `$.visit.answers[0]`."""
+    """Return the JSON pointer of the path in a msgspec error message, such as `$.visit.answers[0]`."""
     match = re.search(r"at `\$([^`]*)`", message)
     if match is None:
         return ""

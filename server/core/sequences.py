@@ -1,4 +1,4 @@
-"""Numbers that people are told: one after the other under a prefix, whoever asks at the same time."""
+"""Sequential numbers for people, such as application numbers, counted separately for each prefix."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from server.core.database import advisory_lock
 
 
 async def next_number(session: AsyncSession, column: Any, prefix: str, digits: int) -> str:
-    """The next number after the highest with this prefix; two at once wait for each other."""
+    """Return the number after the highest with this prefix. Concurrent callers wait for each other's transaction."""
     await advisory_lock(session, prefix)
     last = await session.scalar(select(func.max(column)).where(column.like(prefix + "_" * digits)))
     return f"{prefix}{int(last[len(prefix) :]) + 1 if last else 1:0{digits}d}"

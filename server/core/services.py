@@ -1,4 +1,4 @@
-"""What a process holds open while it lives: database, store, keys, WeChat. Built once, closed once."""
+"""The resources of a process: database pools, object store, keys, WeChat client. Opened and closed once."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -32,12 +32,12 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    for_statements = max(1, settings.database_pool * 2 // 5)
-    url, for_sessions = settings.database_url, settings.database_pool - for_statements
+    autocommit_size = max(1, settings.database_pool * 2 // 5)
+    url, session_size = settings.database_url, settings.database_pool - autocommit_size
     wechat = Wechat(settings.wechat_base_url, settings.wechat_app_id, settings.wechat_secret)
     async with (
-        database.open_pool(url, size=for_sessions) as connections,
-        database.open_pool(url, size=for_statements, autocommit=True) as statements,
+        database.open_pool(url, size=session_size) as connections,
+        database.open_pool(url, size=autocommit_size, autocommit=True) as statements,
         AsyncExitStack() as stack,
     ):
         stack.push_async_callback(wechat.aclose)

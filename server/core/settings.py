@@ -1,7 +1,7 @@
 """The settings of one installation, read once from the environment.
 
-Every field is `ZOUFANG_<NAME>`; a secret may be given as `ZOUFANG_<NAME>_FILE` naming a file that holds it.
-The table in README.md is generated from this Struct, and a test fails when the two differ.
+Each field is read from `ZOUFANG_<NAME>`, or from the file that `ZOUFANG_<NAME>_FILE` names. The table in README.md is
+generated from this Struct, and a test fails when the two differ.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ PREFIX = "ZOUFANG_"
 
 
 class SettingsError(Exception):
-    """A setting is missing or can't be read; the message is one line that names it."""
+    """A setting is missing or invalid; the message is one line that names it."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -75,20 +75,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[str, Meta(description="Web origins allowed to call from elsewhere, by comma")] = ""
 
     def __repr__(self) -> str:
-        return "Settings(…)"  # it holds secrets, and reprs end in logs
+        return "Settings(…)"  # it holds secrets, and logs may contain a repr
 
 
-# A secret is never taken from a default and never printed.
+# Secrets have no defaults and are never printed.
 SECRETS = frozenset({"s3_secret_key", "wechat_secret", "token_keys", "receipt_keys", "pii_keys", "blind_index_key"})
 REQUIRED = ("database_url", "s3_endpoint", "token_keys", "receipt_keys", "pii_keys", "blind_index_key")
 
 
 def load_settings(environ: Mapping[str, str], *, complete: bool = True) -> Settings:
-    """Read the settings. With `complete`, those that a server can't do without must be there.
+    """Read the settings. With `complete`, the settings that a server requires must be set.
 
-    Raises SettingsError with one line that names the variable at fault, and never its value.
+    Raise SettingsError, which names the invalid variable but never its value.
     """
-    values = dict(_given(environ))
+    values = dict(_read_environment(environ))
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -101,17 +101,17 @@ def load_settings(environ: Mapping[str, str], *, complete: bool = True) -> Setti
     return settings
 
 
-def _given(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    existing = set(Settings.__struct_fields__)
+def _read_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    fields = set(Settings.__struct_fields__)
     for variable, value in environ.items():
         if not variable.startswith(PREFIX):
             continue
         name = variable[len(PREFIX) :].lower()
-        if name in existing and value != "":
+        if name in fields and value != "":
             yield name, value
-        elif name.endswith("_file") and name.removesuffix("_file") in existing:
+        elif name.endswith("_file") and name.removesuffix("_file") in fields:
             yield name.removesuffix("_file"), _read_file(variable, value)
-        elif name not in existing:
+        elif name not in fields:
             raise SettingsError(f"{variable} is no setting of zoufang (see Settings in README.md)")
 
 
@@ -123,7 +123,7 @@ def _read_file(variable: str, path: str) -> str:
 
 
 def settings_table() -> str:
-    """The Markdown table of README.md."""
+    """Render the Markdown table of README.md."""
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for field in msgspec.inspect.type_info(Settings).fields:  # type: ignore[attr-defined]
         meta = field.type

@@ -1,7 +1,7 @@
-"""Lists as files for a spreadsheet: CSV that Excel opens in Chinese, and XLSX.
+"""Spreadsheet files: XLSX, and CSV that Excel opens with Chinese text.
 
-Cells hold what people typed. A text that begins as a formula would is written with an apostrophe before it,
-so that opening a list never runs anything.
+Cells hold text that people typed. A text that starts like a formula is written with an apostrophe in front, so that
+opening a file never runs a formula.
 """
 
 import csv
@@ -23,21 +23,21 @@ MEDIA_TYPES: dict[FileFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-# Characters that XML 1.0 can not hold.
+# Characters that XML 1.0 does not allow.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-# A workbook lies in memory and on disk until it is whole, at a second for ten thousand rows. CSV has no end.
+# A workbook is built completely, in memory and on disk, at one second for ten thousand rows. CSV is streamed, without a
+# limit.
 MAX_XLSX_ROWS = 50_000
-# The wide ones are typed by a Chinese keyboard, and a spreadsheet takes them for the narrow.
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Chinese keyboards type the full-width ones, which a spreadsheet treats like the ASCII ones.
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
-
-# What a route that answers a file says of it.
+# OpenAPI response and headers of a route that returns a file.
 FILE_RESPONSE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
 FILE_HEADERS = [ResponseHeader(name="Content-Disposition", description="The file's name.", documentation_only=True)]
 
 
 def to_cell(value: Any) -> Any:
-    """A number, or a text that is no formula; lists by semicolon, moments by China's clock."""
+    """Convert a value to a number or to text that is no formula. Lists are joined by semicolons, times are China's."""
     if isinstance(value, bool):
         return "是" if value else "否"
     if value is None or isinstance(value, int | float | Decimal):
@@ -48,14 +48,14 @@ def to_cell(value: Any) -> Any:
         return value.isoformat()
     text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
     text = _CONTROL_CHARACTERS.sub("", text)
-    return "'" + text if text.startswith(_STARTS_A_FORMULA) else text
+    return "'" + text if text.startswith(_FORMULA_PREFIXES) else text
 
 
 def write_csv(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     return BYTE_ORDER_MARK + encode_csv([headers, *rows])
 
 
-# Without this byte order mark Excel takes UTF-8 for the local code page.
+# Without a byte order mark Excel reads UTF-8 in the local code page.
 BYTE_ORDER_MARK = "\ufeff".encode()
 
 
@@ -71,8 +71,8 @@ def write_xlsx(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def open_workbook(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
-    """A workbook on disk, to be read from its beginning and closed by whoever does."""
-    from openpyxl import Workbook  # noqa: PLC0415  20 MB with what it imports
+    """Write a workbook to a temporary file, positioned at its start. The caller closes it."""
+    from openpyxl import Workbook  # noqa: PLC0415  20 MB with its own imports
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title[:31])

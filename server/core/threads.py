@@ -1,4 +1,4 @@
-"""Work that blocks, off the event loop: hashing, decoding, and libraries that only speak synchronously."""
+"""Run blocking work off the event loop: hashing, decoding and synchronous libraries."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Access tokens (JWT, HS256, `kid`, minutes long) and receipts (JWS, EdDSA, checkable by anyone).
+"""Access tokens (JWT, HS256, with `kid`, valid for minutes), refresh tokens and receipts (JWS, EdDSA).
 
-An access token names a person and a device and nothing else: roles are read at each request, so a role
-taken away is gone at once.
+An access token names only a person and a device. Roles are read from the database at each request, so a revoked role
+ends at once. Anyone can verify a receipt with the published keys.
 """
 
 import hashlib
@@ -43,9 +43,9 @@ def issue_access_token(ring: KeyRing, claims: AccessClaims, *, now: datetime, mi
 
 
 def read_access_token(ring: KeyRing, token: str) -> AccessClaims:
-    """Raises `auth.token_expired` or `auth.token_invalid`; never says more than that."""
+    """Verify a token. Raise `auth.token_expired` or `auth.token_invalid`, without a more specific reason."""
     try:
-        claims, expires_at = _verified(token, ring.keys[_key_id(token)])
+        claims, expires_at = _decode(token, ring.keys[_key_id(token)])
     except jwt.ExpiredSignatureError:
         raise Problem("auth.token_expired", headers=_CHALLENGE) from None
     except (jwt.InvalidTokenError, KeyError, ValueError):
@@ -55,14 +55,14 @@ def read_access_token(ring: KeyRing, token: str) -> AccessClaims:
     return claims
 
 
-# A phone sends one token with every request for minutes; what was verified once stays so until it expires.
+# A phone sends the same token with every request for minutes; a token that was verified stays valid until it expires.
 @lru_cache(maxsize=4096)
 def _key_id(token: str) -> str:
     return str(jwt.get_unverified_header(token).get("kid", ""))
 
 
 @lru_cache(maxsize=4096)
-def _verified(token: str, key: bytes) -> tuple[AccessClaims, float]:
+def _decode(token: str, key: bytes) -> tuple[AccessClaims, float]:
     payload = jwt.decode(
         token, key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["exp", "sub", "sid", "typ"]}
     )
@@ -74,7 +74,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 def new_refresh_token() -> tuple[str, bytes]:
-    """A refresh token for the client and the hash to keep: the token itself is stored nowhere."""
+    """Make a refresh token for the client and its hash for the database, which never stores the token itself."""
     token = secrets.token_urlsafe(32)
     return token, hash_refresh_token(token)
 
@@ -84,7 +84,7 @@ def hash_refresh_token(token: str) -> bytes:
 
 
 class ReceiptSigner:
-    """Signs that the server holds a visit: RFC 7515 compact JWS over canonical JSON, EdDSA (RFC 8037)."""
+    """Sign receipts of submitted visits: compact JWS (RFC 7515) over canonical JSON, with EdDSA (RFC 8037)."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._kid = ring.current
@@ -99,7 +99,7 @@ class ReceiptSigner:
         )
 
     def public_keys(self) -> dict[str, Any]:
-        """The JWK Set (RFC 7517) that the server publishes, retired keys included."""
+        """Return the JWK Set (RFC 7517) that the server publishes, including retired keys."""
         return {"keys": [_public_jwk(kid, key) for kid, key in self._keys.items()]}
 
 
@@ -108,11 +108,11 @@ def _public_jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, Any]:
 
 
 class ReceiptError(Exception):
-    """The receipt is not one that the holder of these keys signed."""
+    """The receipt was not signed with any of the given keys."""
 
 
 def verify_receipt(receipt: str, key_set: dict[str, Any]) -> dict[str, Any]:
-    """The signed statement. Needs no network and no database: only the published keys."""
+    """Verify a receipt with the published keys and return the signed statement."""
     try:
         kid = jwt.get_unverified_header(receipt).get("kid")
         jwk = next((key for key in key_set["keys"] if key.get("kid") == kid), None)
@@ -126,7 +126,7 @@ def verify_receipt(receipt: str, key_set: dict[str, Any]) -> dict[str, Any]:
 
 
 def receipt_short_code(receipt: str) -> str:
-    """Ten characters to read aloud or print under a photo: the start of the receipt's SHA-256, in base32."""
+    """Return ten characters to read aloud or print under a photo: the first 50 bits of its SHA-256, in base32."""
     alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     value = int.from_bytes(hashlib.sha256(receipt.encode()).digest()[:8], "big") >> 14
     return "".join(alphabet[(value >> shift) & 31] for shift in range(45, -1, -5))

@@ -1,9 +1,9 @@
-"""The calls this server makes to WeChat: sign-in, phone number, access token, subscribe messages.
+"""A client of WeChat's server API: sign-in, phone number, access token, subscribe messages.
 
-WeChat answers every refusal with HTTP 200 and an `errcode`, sometimes as `text/plain`; here each becomes one
-exception with a kind that a caller can act on. The app secret and every code travel in query strings, so
-the log lines of httpx are shortened before anything is sent, and `session_key` is dropped on arrival: nothing
-here needs it, and what is not kept can't leak. Protocol: docs/domain.md#wechat.
+WeChat answers every error with HTTP 200 and an `errcode`, sometimes as `text/plain`; the client raises one exception
+with a kind that a caller can act on. The app secret and the codes are sent in query strings, so the client removes
+query strings from httpx's log lines. `session_key` is discarded, because nothing needs it. Protocol:
+docs/domain.md#wechat.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 RefusedKind = Literal[
     "bad_code",  # never issued, older than 5 minutes, or used before: the phone must call wx.login again
-    "too_many",  # more than 100 a minute for this user, or the day's quota is gone
-    "blocked",  # WeChat takes the user for a risk
+    "too_many",  # more than 100 a minute for this user, or the daily quota is used up
+    "blocked",  # WeChat blocks the user as high-risk
     "busy",  # still busy after the retries
-    "refused_message",  # the user said no, or the one-time consent is used up
-    "bad_message",  # template or field not as WeChat wants it
+    "refused_message",  # the user refused, or the one-time consent is used up
+    "bad_message",  # invalid template or field
     "bad_recipient",  # openid of another app
-    "invalid_credential",  # app id, secret or token: for the operator, not for the user
+    "invalid_credential",  # app id, secret or token: the operator must fix it, not the user
     "other",
 ]
 
@@ -54,12 +54,12 @@ _KINDS: dict[int, RefusedKind] = {
 _TOKEN_ERRORS = frozenset({40001, 40014, 42001})
 
 _RENEW_BEFORE_S = 300.0
-"""`stable_token` starts to hand out the next token five minutes before the old one ends; both work then."""
+"""WeChat issues the next stable token five minutes before the current one expires; both are valid until then."""
 
 _DATE = r"\d{4}([-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日)"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2})?"
 _HAN = "\u3400-\u9fff\U00020000-\U000323af"
-_FIELD_RULES: dict[str, tuple[int, str | None]] = {
+_FIELD_FORMATS: dict[str, tuple[int, str | None]] = {
     "thing": (20, None),
     "phrase": (5, rf"[{_HAN}]+"),
     "name": (20, rf"[{_HAN}·]{{1,10}}|[^{_HAN}0-9]{{1,20}}"),
@@ -73,11 +73,11 @@ _FIELD_RULES: dict[str, tuple[int, str | None]] = {
     "date": (40, rf"{_DATE}( {_CLOCK})?"),
     "time": (40, rf"({_DATE} )?{_CLOCK}([~-]({_DATE} )?{_CLOCK})?"),
 }
-"""Longest value in characters, and the form, of each kind of template field."""
+"""Maximum length in characters and pattern of each kind of template field."""
 
 
 class WechatRefused(Exception):
-    """WeChat answered, and said no."""
+    """WeChat answered with an error code."""
 
     def __init__(self, errcode: int, kind: RefusedKind, errmsg: str = "") -> None:
         super().__init__(f"WeChat refused: {kind} ({errcode}) {errmsg}".rstrip())
@@ -86,18 +86,18 @@ class WechatRefused(Exception):
 
 
 class WechatUnavailable(Exception):
-    """No usable answer: network, timeout, an HTTP error, or something that is not WeChat's JSON.
+    """No usable response: network error, timeout, HTTP error, or a body that is not WeChat's JSON.
 
-    `never_left`: there was no connection, so what was asked was certainly not done.
+    `not_sent`: no connection was made, so WeChat certainly did not process the request.
     """
 
-    def __init__(self, message: str, *, never_left: bool = False) -> None:
+    def __init__(self, message: str, *, not_sent: bool = False) -> None:
         super().__init__(message)
-        self.never_left = never_left
+        self.not_sent = not_sent
 
 
 class MessageInvalid(ValueError):
-    """A message that WeChat would refuse for its form, found before it was sent."""
+    """A message that WeChat would refuse for its format; it was not sent."""
 
     def __init__(self, field_name: str, reason: Literal["unknown_field", "empty", "too_long", "form"]) -> None:
         super().__init__(f"{field_name}: {reason}")
@@ -106,7 +106,7 @@ class MessageInvalid(ValueError):
 
 
 class WechatSession(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed in. `unionid` only where the app belongs to an open-platform account."""
+    """The user who signed in. `unionid` is set only where the app belongs to an open-platform account."""
 
     openid: str
     unionid: str | None = None
@@ -114,7 +114,7 @@ class WechatSession(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneNumber:
-    """`number` with the country prefix where it is foreign, `pure_number` without; left out of `repr`."""
+    """`number` has a country prefix where it is foreign, `pure_number` has none. Both are left out of `repr`."""
 
     number: str = field(repr=False)
     pure_number: str = field(repr=False)
@@ -128,10 +128,10 @@ class _Token:
 
 
 class Wechat:
-    """One app's line to WeChat; share it for the life of the process, and `aclose` it at the end.
+    """The client of one app. Share one instance in a process, and `aclose` it at the end.
 
-    `timeout_s` is per request; `pauses_s` are the waits before each retry of a busy answer, so their number
-    bounds the retries. `transport` and `clock` (monotonic seconds) are there for tests.
+    `timeout_s` is per request. `pauses_s` are the waits before each retry after a busy response, so their number limits
+    the retries. `transport` and `clock` (monotonic seconds) are for tests.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Wechat:
             await self._client.aclose()
 
     async def code2session(self, code: str) -> WechatSession:
-        """Exchange the code of `wx.login`, which lives 5 minutes and works once."""
+        """Exchange a code of `wx.login`, which is valid for 5 minutes and works once."""
         query = {
             "appid": self._app_id,
             "secret": self._secret,
@@ -173,7 +173,7 @@ class Wechat:
         return WechatSession(openid=_text(answer, "openid"), unionid=answer.get("unionid") or None)
 
     async def phone_number(self, code: str) -> PhoneNumber:
-        """Exchange the code of a `getPhoneNumber` button: another code than the login's, as short-lived."""
+        """Exchange a code of a `getPhoneNumber` button. It is not the code of `wx.login`, but lives as short."""
         answer = await self._call_with_token("/wxa/business/getuserphonenumber", {"code": code})
         info = answer.get("phone_info")
         if not isinstance(info, dict):
@@ -193,10 +193,10 @@ class Wechat:
         page: str | None = None,
         state: Literal["developer", "trial", "formal"] = "formal",
     ) -> None:
-        """Send one message for which the user gave a one-time consent.
+        """Send one message, for which the user gave a one-time consent.
 
-        `data` maps template fields (`thing1`, `date2`) to their texts; raises `MessageInvalid` before anything
-        is sent when one would be refused for its form.
+        `data` maps template fields (`thing1`, `date2`) to their texts. Raise `MessageInvalid` before sending when
+        WeChat would refuse a field for its format.
         """
         check_message(data)
         body: dict[str, Any] = {
@@ -211,9 +211,9 @@ class Wechat:
         await self._call_with_token("/cgi-bin/message/subscribe/send", body)
 
     async def stable_token(self) -> str:
-        """The app's access token, fetched once however many ask, and again shortly before it ends.
+        """Return the cached access token, which is fetched once for concurrent callers and renewed before it expires.
 
-        WeChat gives every replica the same stable token, so replicas need not share it among themselves.
+        WeChat gives every replica the same stable token, so replicas need not share it.
         """
         async with self._token_lock:
             if self._token is None or self._clock() >= self._token.renew_at:
@@ -221,16 +221,16 @@ class Wechat:
             return self._token.value
 
     async def _fetch_token(self) -> _Token:
-        asked_at = self._clock()
+        requested_at = self._clock()
         body = {"grant_type": "client_credential", "appid": self._app_id, "secret": self._secret}
         answer = await self._call("POST", "/cgi-bin/stable_token", {}, body)
-        lives_s = answer.get("expires_in")
-        if not isinstance(lives_s, int | float):
+        lifetime_s = answer.get("expires_in")
+        if not isinstance(lifetime_s, int | float):
             raise WechatUnavailable("answer without expires_in")
-        return _Token(_text(answer, "access_token"), asked_at + max(lives_s - _RENEW_BEFORE_S, lives_s / 2))
+        return _Token(_text(answer, "access_token"), requested_at + max(lifetime_s - _RENEW_BEFORE_S, lifetime_s / 2))
 
     async def _call_with_token(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """One more try with a new token when WeChat has forgotten the one we hold."""
+        """Call, and retry once with a new token when WeChat no longer accepts the cached one."""
         token = await self.stable_token()
         try:
             return await self._call("POST", path, {"access_token": token}, body)
@@ -241,7 +241,7 @@ class Wechat:
         return await self._call("POST", path, {"access_token": await self.stable_token()}, body)
 
     async def _forget_token(self, refused: str) -> None:
-        """Only the token that was refused: another request may have fetched a good one meanwhile."""
+        """Drop the cached token if it is the refused one; another request may have fetched a new one meanwhile."""
         async with self._token_lock:
             if self._token is not None and self._token.value == refused:
                 self._token = None
@@ -249,11 +249,12 @@ class Wechat:
     async def _call(
         self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Ask until WeChat is no longer busy or the retries are used up; only a busy answer is retried, since
-        a request lost on the way may have spent its one-time code.
+        """Send a request, with retries while WeChat is busy.
+
+        Other failures are not retried, because a lost request may have used up its one-time code.
         """
         for pause_s in (*self._pauses_s, None):
-            answer = await self._ask(method, path, query, body)
+            answer = await self._send(method, path, query, body)
             errcode = _errcode(answer)
             if errcode == 0:
                 return answer
@@ -262,45 +263,45 @@ class Wechat:
             await asyncio.sleep(pause_s)
         raise WechatRefused(errcode, _KINDS.get(errcode, "other"), str(answer.get("errmsg", "")))
 
-    async def _ask(self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:
-        """One request. Failures keep their class name only: httpx's errors carry the URL with the secret."""
-        # 9 MB, with the command line that it brings: many offices have no WeChat, and their processes do without.
+    async def _send(self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:
+        """Send one request. Report only the class name of a failure: httpx's errors contain the URL with the secret."""
+        # 9 MB, with the command line that it imports; many offices do not use WeChat and never load it.
         import httpx  # noqa: PLC0415
 
         if self._client is None:
             self._client = httpx.AsyncClient(
                 base_url=self._base_url, timeout=self._timeout_s, transport=self._transport
             )
-        never_left = False
+        not_sent = False
         try:
             response = await self._client.request(method, path, params=query, json=body)
         except httpx.HTTPError as error:
             failure = type(error).__name__
-            never_left = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+            not_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         else:
             if response.status_code == httpx.codes.OK:
                 return _decode(response.content)
             failure = f"HTTP {response.status_code}"
-        raise WechatUnavailable(f"{path}: {failure}", never_left=never_left)
+        raise WechatUnavailable(f"{path}: {failure}", not_sent=not_sent)
 
 
 def check_message(data: Mapping[str, str]) -> None:
-    """Hold each field to its template kind: `thing` ≤ 20 characters, `phrase` ≤ 5 Chinese ones, and so on."""
+    """Validate each field by its template kind: `thing` ≤ 20 characters, `phrase` ≤ 5 Chinese ones, and so on."""
     for name, value in data.items():
         kind = re.fullmatch(r"([a-z_]+?)\d+", name)
-        if kind is None or kind[1] not in _FIELD_RULES:
+        if kind is None or kind[1] not in _FIELD_FORMATS:
             raise MessageInvalid(name, "unknown_field")
-        longest, form = _FIELD_RULES[kind[1]]
+        max_length, pattern = _FIELD_FORMATS[kind[1]]
         if not value.strip():
             raise MessageInvalid(name, "empty")
-        if len(value) > longest:
+        if len(value) > max_length:
             raise MessageInvalid(name, "too_long")
-        if form is not None and not re.fullmatch(form, value):
+        if pattern is not None and not re.fullmatch(pattern, value):
             raise MessageInvalid(name, "form")
 
 
 def _errcode(answer: dict[str, Any]) -> int:
-    """Absent and 0 both mean success."""
+    """Return the error code; both 0 and an absent code mean success."""
     errcode = answer.get("errcode", 0)
     if not isinstance(errcode, int):
         raise WechatUnavailable("errcode is not a number")
@@ -315,7 +316,7 @@ def _text(answer: dict[str, Any], name: str) -> str:
 
 
 def _decode(content: bytes) -> dict[str, Any]:
-    """Whatever the content type says: WeChat labels its JSON text/plain on some calls."""
+    """Decode the body without regard to its content type: WeChat sends JSON as text/plain on some calls."""
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except msgspec.DecodeError:
@@ -324,7 +325,7 @@ def _decode(content: bytes) -> dict[str, Any]:
 
 
 def _hide_query(record: logging.LogRecord) -> bool:
-    """At INFO, httpx logs each request's full URL; here the query holds the secret, the code or the token."""
+    """Remove queries from httpx's log records: at INFO it logs full URLs, which contain the secret, code or token."""
     import httpx  # noqa: PLC0415
 
     if isinstance(record.args, tuple):

@@ -1,8 +1,7 @@
-"""Days (天) and working days (工作日), which are different things in every rule of a case; days are China's.
+"""Deadlines in calendar days (天) and working days (工作日), which the law distinguishes. Dates are China's.
 
-China moves working days by decree, one year at a time: the published years come from `chinesecalendar`, the
-rest from a table that an administrator edits, and beyond both a deadline is a guess and says so
-(`certain=False`).
+China moves working days by decree, one year at a time. Published years come from `chinesecalendar`, other days from
+a table that an administrator edits; without either a deadline is an estimate (`certain=False`).
 """
 
 from collections.abc import Collection, Mapping
@@ -23,7 +22,7 @@ _DAY = timedelta(days=1)
 class Deadline(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     """The last day of a period that starts the day after `start`.
 
-    `certain` is false when any day on the way had neither a published calendar nor a row in the table.
+    `certain` is false when any day of the period is in neither the published calendar nor the table.
     """
 
     on: date
@@ -34,7 +33,7 @@ class Deadline(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class Length(NamedTuple):
-    """How long a period is, as a rule says."""
+    """The length of a period, as a policy setting gives it."""
 
     units: int
     unit: Unit
@@ -51,12 +50,15 @@ class WorkingDays(NamedTuple):
 
 
 def day_of(at: datetime) -> date:
-    """The day in China: deadlines are counted there, and people live by it."""
+    """Return the date in China at a time; deadlines are counted in China's dates."""
     return at.astimezone(CHINA).date()
 
 
 def length_of(rules: Mapping[str, Any], key: str) -> Length:
-    """A rule is a number, in the unit its key ends with, or says its own unit: some offices post for working days."""
+    """Read a period from a policy setting: a number in the unit of the key's suffix, or an object with a unit.
+
+    Some offices count the posting period in working days, so the setting may name the unit itself.
+    """
     value = rules[key]
     if isinstance(value, dict):
         return Length(value["count"], value["unit"])
@@ -64,7 +66,7 @@ def length_of(rules: Mapping[str, Any], key: str) -> Length:
 
 
 def end_of(start: date, length: Length, overrides: Overrides) -> Deadline:
-    """The last day of a period that starts the day after `start`."""
+    """Return the last day of a period that starts the day after `start`."""
     if length.unit == "days":
         return add_days(start, length.units)
     return add_working_days(start, length.units, overrides)
@@ -77,23 +79,23 @@ def add_working_days(
     *,
     decided_years: Collection[int] = (),
 ) -> Deadline:
-    """The working day on which a period of `count` 工作日 ends; the day of the event itself is not counted.
+    """Return the working day on which a period of `count` 工作日 ends. The day of the event is not counted.
 
-    Zero days end on `start`, whatever day that is. `overrides` maps a date to whether it is worked;
-    `decided_years` are years whose table is complete, so that days absent from it are certain too.
+    Zero days end on `start`, even on a holiday. `overrides` maps a date to whether it is a working day;
+    `decided_years` are years whose table is complete, so that days missing from it are certain too.
     """
     _refuse_negative(count)
-    on, left, certain = start, count, True
-    while left:
+    on, remaining, certain = start, count, True
+    while remaining:
         on += _DAY
         day = working_day(on, overrides, decided_years=decided_years)
         certain = certain and day.certain
-        left -= day.working
+        remaining -= day.working
     return Deadline(on=on, certain=certain, start=start, count=count, unit="working_days")
 
 
 def add_days(start: date, count: int) -> Deadline:
-    """The calendar day on which a period of `count` 天 ends; it may be a holiday, and is not moved off it."""
+    """Return the calendar day on which a period of `count` 天 ends. A holiday does not extend the period."""
     _refuse_negative(count)
     return Deadline(on=start + timedelta(days=count), certain=True, start=start, count=count, unit="days")
 
@@ -105,9 +107,9 @@ def working_days_between(
     *,
     decided_years: Collection[int] = (),
 ) -> WorkingDays:
-    """Working days after `start` up to and including `end`: the inverse of `add_working_days`.
+    """Count the working days after `start` up to and including `end`, the inverse of `add_working_days`.
 
-    Negative when `end` lies before `start`: that many working days overdue.
+    Negative when `end` is before `start`: that many working days overdue.
     """
     if end < start:
         late = working_days_between(end, start, overrides, decided_years=decided_years)
@@ -123,16 +125,16 @@ def working_day(
     *,
     decided_years: Collection[int] = (),
 ) -> WorkingDay:
-    """Whether people work on a day, and whether that is known.
+    """Tell whether a day is a working day, and whether that is certain.
 
-    A row of the table wins even in a published year: it is a person's decision, and holidays of one region
-    (三月三 in Guangxi) or a late change by decree stand in no national calendar.
+    A row of the table takes precedence even in a published year: the national calendar has neither regional holidays
+    (三月三 in Guangxi) nor late changes by decree.
     """
     if overrides is not None and on in overrides:
         return WorkingDay(overrides[on], certain=True)
     try:
         return WorkingDay(bool(chinese_calendar.is_workday(on)), certain=True)
-    except NotImplementedError:  # chinesecalendar's way of saying that this year is not published
+    except NotImplementedError:  # chinesecalendar has no data for this year
         return WorkingDay(on.weekday() < _SATURDAY, certain=on.year in decided_years)
 
 

@@ -19,7 +19,7 @@ from server.core.errors import Problem
 from server.core.threads import run_in_thread
 from server.crosschecks.batches import lock_batch
 from server.crosschecks.comparison import compare_answers
-from server.crosschecks.lists import BatchSummary, summarize_batch
+from server.crosschecks.listing import BatchSummary, summarize_batch
 from server.crosschecks.sources import SOURCES, answer_headings
 
 MAX_ROWS = 20_000

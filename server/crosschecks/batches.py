@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.cases.transitions import apply_transition
-from server.core.access import Caller, require_found, readable, require_role
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.spreadsheets import FileFormat, to_cell, write_csv, write_xlsx
 from server.core.threads import run_in_thread
-from server.crosschecks.lists import BatchSummary, summarize_batch
+from server.crosschecks.listing import BatchSummary, summarize_batch
 from server.crosschecks.sources import ID_HEADING, NAME_HEADING, POSITION_HEADING, SOURCES, SourceCode
 from server.models.cases import CaseFile
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch

@@ -78,7 +78,7 @@ def _find_difference(column: Column, cells: list[str], declared: int | None) -> 
     if not entered:
         return None
     parsed = [parse_amount(cell) for cell in entered]
-    doubts = list(dict.fromkeys(str(doubt) for amount in parsed for doubt in amount.doubts))
+    doubts = list(dict.fromkeys(str(doubt) for amount in parsed for doubt in amount.warnings))
     readable_fen = [amount.fen for amount in parsed if amount.fen is not None]
     found_fen = sum(readable_fen) if len(readable_fen) == len(parsed) else None
     found_value = found_fen if column.kind == "money" or found_fen is None else found_fen // 100

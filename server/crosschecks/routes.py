@@ -21,9 +21,9 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.core.spreadsheets import MEDIA_TYPES, FileFormat
-from server.crosschecks import answers, batches, lists
+from server.crosschecks import answers, batches, listing
 from server.crosschecks.batches import MakeBatch
-from server.crosschecks.lists import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
+from server.crosschecks.listing import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
 from server.http.exports import build_export_route
 
 
@@ -48,7 +48,7 @@ async def list_cross_check_batches(
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[BatchSummary]:
-    return await lists.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
+    return await listing.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
 
 
 export_cross_check_batches = build_export_route(
@@ -74,7 +74,7 @@ async def list_cross_check_batch(
     batch_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[BatchCheck]:
     """List the people in a batch, those with most differences first."""
-    return await lists.list_batch(session, field_staff, batch_id)
+    return await listing.list_batch(session, field_staff, batch_id)
 
 
 @get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=LOOKUP_ERRORS)
@@ -114,14 +114,14 @@ async def import_cross_check(
 
 @get("/cases/{case_id:uuid}/cross-checks", responses=LOOKUP_ERRORS)
 async def list_cross_checks(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[CheckLine]:
-    return await lists.list_checks(session, field_staff, case_id)
+    return await listing.list_checks(session, field_staff, case_id)
 
 
 @post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=LOOKUP_ERRORS)
 async def object_to_cross_check(
     check_id: FromPath[UUID], data: JSONBody[ObjectToCheck], field_staff: FieldStaff, session: Session
 ) -> CheckLine:
-    return await lists.object_to_check(session, field_staff, check_id, data, utc_now())
+    return await listing.object_to_check(session, field_staff, check_id, data, utc_now())
 
 
 router = Router(

@@ -1,5 +1,5 @@
-"""The demo county, its people, its pictures and a stub of WeChat: all invented."""
+"""Demo data: an invented county with its people and pictures, a demo visit, and a stub of WeChat."""
 
-from server.demo.county import sign_ins
+from server.demo.county import list_sign_ins
 
-__all__ = ["sign_ins"]
+__all__ = ["list_sign_ins"]

@@ -1,8 +1,8 @@
-"""Cases of the demo county in every state, each led there by the same functions that officers' requests call.
+"""Demo cases in every state, created by the same functions that officers' requests call.
 
-They lie in one village of 柚溪镇, so that every list and page has something to show: papers missing, a posting with
-an objection, decisions, a stop, complaints, a reported change. Their applicants sign in to WeChat's stub as
-`demo-resident9-…` and on, bound already.
+All belong to one village of 柚溪镇, so that every list and screen has something to show: missing papers, a posting with
+an objection, decisions, a stopped payment, complaints, a reported change. Their applicants are bound to accounts of
+the WeChat stub: `demo-resident9-…` and following.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ from server.core.clock import CHINA
 from server.core.ids import new_id
 from server.core.location import Fix
 from server.core.services import Services
-from server.demo import county as demo
+from server.demo import records as demo
 from server.demo.pictures import SCENES, draw_picture
-from server.demo.wechat_stub import openid_of
+from server.demo.wechat_stub import demo_openid
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.complaints import Complaint
 from server.models.households import Assignment, Household, HouseholdMember
@@ -43,8 +43,8 @@ from server.residents.change_reports import ReportChange, report_change
 from server.sync_feed.publish import publish_change
 
 VILLAGE = "339901100001"
-# The state each is led to; the first of them lives in VILLAGE's second house.
-ENDS = (
+# The state of each case; the first belongs to the second house of VILLAGE.
+TARGET_STATES = (
     "applied",
     "materials",
     "survey",
@@ -62,6 +62,8 @@ ENDS = (
     "posting",
     "objection",
 )
+# Complaints this old stay open, so that they are nearly due.
+_NEARLY_DUE_DAYS = 50
 _PANEL = ("苇溪", "杉砚", "竹笠", "槐雨", "禾声", "麦秋", "荷灯", "谷风", "汀月")
 
 
@@ -74,30 +76,30 @@ class _Office(NamedTuple):
 
 
 async def load_cases(session: AsyncSession, services: Services, county: demo.County) -> int:
-    """Lead one case to each end. Returns how many there are."""
-    town = await _caller(session, "town_officer", VILLAGE[:9])
-    office = _Office(session, services, town, await _caller(session, "county_officer", county.code), county.today)
-    await _seat_panel(session)
-    homes = [
+    """Create a case for each target state; return their number."""
+    town = await _load_caller(session, "town_officer", VILLAGE[:9])
+    office = _Office(session, services, town, await _load_caller(session, "county_officer", county.code), county.today)
+    await _add_panel(session)
+    households = [
         household for household in county.households if household.area_code == VILLAGE and household.class_ is not None
     ]
     posted: list[UUID] = []
     residents: dict[str, Caller] = {}
-    for place, (end, home) in enumerate(zip(ENDS, homes, strict=False)):
-        case_id = await _apply(office, home, pays=end in {"in_force", "stopped"})
-        residents[f"{end}{place}"] = await _bind(session, case_id, f"resident{9 + place}")
-        await _lead(office, case_id, end)
-        posted += [case_id] if end in {"posting", "objection"} else []
-    await _post(office, posted)
+    for position, (state, household) in enumerate(zip(TARGET_STATES, households, strict=False)):
+        case_id = await _apply(office, household, is_paid=state in {"in_force", "stopped"})
+        residents[f"{state}{position}"] = await _bind_head(session, case_id, f"resident{9 + position}")
+        await _advance_case(office, case_id, state)
+        posted += [case_id] if state in {"posting", "objection"} else []
+    await _hang_posting(office, posted)
     await begin_payments(session, _at(office, 0))
-    await _stop(office)
-    await _say_changes(office, residents)
-    await _complain(office)
+    await _stop_payment(office)
+    await _report_changes(office, residents)
+    await _submit_complaints(office)
     await open_disclosure(session, office.county, VILLAGE)
-    return len(ENDS)
+    return len(TARGET_STATES)
 
 
-async def _caller(session: AsyncSession, role: str, area_code: str) -> Caller:
+async def _load_caller(session: AsyncSession, role: str, area_code: str) -> Caller:
     staff = (
         await session.scalars(
             select(Staff)
@@ -110,30 +112,30 @@ async def _caller(session: AsyncSession, role: str, area_code: str) -> Caller:
     return Caller(id=staff.id, name=staff.name, device_id=new_id(), grants=(Grant(Role(role), area_code),))
 
 
-async def _seat_panel(session: AsyncSession) -> None:
-    """Residents' representatives, for hearings; they sign in nowhere."""
+async def _add_panel(session: AsyncSession) -> None:
+    """Add residents' representatives for hearings; they have no password."""
     panel = [
         Staff(id=new_id(), login=f"panel{n}", name=f"甘{name}", password_hash=None) for n, name in enumerate(_PANEL)
     ]
     session.add_all(panel)
-    await session.flush()  # roles name them
-    session.add_all(StaffRole(staff_id=item.id, role=Role.PANELIST, area_code=VILLAGE) for item in panel)
+    await session.flush()  # roles reference them
+    session.add_all(StaffRole(staff_id=panelist.id, role=Role.PANELIST, area_code=VILLAGE) for panelist in panel)
 
 
 def _at(office: _Office, days_ago: int, hour: int = 10) -> datetime:
-    """A moment of a day, in China; today's is the morning's first minute, which is past."""
+    """Return a time of day in China; for today 00:01, which is always past."""
     if days_ago == 0:
         return datetime.combine(office.today, time(0, 1), tzinfo=CHINA)
     return datetime.combine(office.today - timedelta(days=days_ago), time(hour), tzinfo=CHINA)
 
 
-async def _apply(office: _Office, home: demo.Household, *, pays: bool) -> UUID:
-    """An application by a household that did not receive before; long ago, where it is to be paid by now."""
+async def _apply(office: _Office, record: demo.Household, *, is_paid: bool) -> UUID:
+    """Apply for a household that received nothing before; early enough to be paid by now if `is_paid`."""
     session = office.session
-    household = (await session.scalars(select(Household).where(Household.number == home.number))).one()
+    household = (await session.scalars(select(Household).where(Household.number == record.number))).one()
     household.class_ = household.monthly_amount_fen = None
     for kind in ("wage", "business", "property", "transfer"):
-        if fen := getattr(home.incomes, f"{kind}_fen"):
+        if fen := getattr(record.incomes, f"{kind}_fen"):
             session.add(
                 IncomeItem(
                     household_id=household.id,
@@ -145,15 +147,15 @@ async def _apply(office: _Office, home: demo.Household, *, pays: bool) -> UUID:
                 )
             )
     request = MakeApplication(
-        id=new_id(), household_id=household.id, consented_on=office.today - timedelta(days=150 if pays else 30)
+        id=new_id(), household_id=household.id, consented_on=office.today - timedelta(days=150 if is_paid else 30)
     )
     case = await make_application(
-        session, office.services.encryption, office.town, request, _at(office, 150 if pays else 30)
+        session, office.services.encryption, office.town, request, _at(office, 150 if is_paid else 30)
     )
     return case.id
 
 
-async def _bind(session: AsyncSession, case_id: UUID, suffix: str) -> Caller:
+async def _bind_head(session: AsyncSession, case_id: UUID, suffix: str) -> Caller:
     case = await session.get_one(CaseFile, case_id)
     head = (
         await session.scalars(
@@ -162,71 +164,88 @@ async def _bind(session: AsyncSession, case_id: UUID, suffix: str) -> Caller:
             )
         )
     ).one()
-    resident = Resident(id=new_id(), wechat_openid=openid_of(suffix))
+    resident = Resident(id=new_id(), wechat_openid=demo_openid(suffix))
     session.add(resident)
-    await session.flush()  # the binding names them
+    await session.flush()  # the binding references the account
     session.add(ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=head.id))
-    await session.flush()  # what a resident may see is read from it
+    await session.flush()  # residents' access is read from bindings
     return Caller(id=resident.id, name=head.name, device_id=new_id(), grants=(Grant(Role.RESIDENT, ""),))
 
 
-# One after the other; a case stops where its end is.
-async def _lead(office: _Office, case_id: UUID, end: str) -> None:
-    began = (office.today - (await _case(office, case_id)).applied_on).days
-    if end == "applied":
+async def _advance_case(office: _Office, case_id: UUID, state: str) -> None:
+    """Take the case's steps in order until it is in the state."""
+    case = await _load_case(office, case_id)
+    # Steps are dated by days before today, counted down from the application.
+    applied = (office.today - case.applied_on).days
+    if state == "applied":
         return
-    papers = await list_papers(office.session, await _case(office, case_id))
-    if end in {"materials", "withdrawn"}:
-        await _receive(office, case_id, [papers[0].code], began)
-        await _step(office, case_id, "papers_missing", began, hour=11)
-        if end == "withdrawn":
-            await _step(office, case_id, "withdrawn", began - 3, reason="已找到工作，不再申请")
+    papers = [paper.code for paper in await list_papers(office.session, case)]
+    if state in {"materials", "withdrawn"}:
+        await _leave_papers_missing(office, case_id, papers[0], applied, is_withdrawn=state == "withdrawn")
         return
-    await _receive(office, case_id, [paper.code for paper in papers], began)
-    await _step(office, case_id, "accepted", began - 1)
-    await _step(office, case_id, "survey_begun", began - 3)
-    if end == "survey":
+    await _receive(office, case_id, papers, applied)
+    await _step(office, case_id, "accepted", applied - 1)
+    await _step(office, case_id, "survey_begun", applied - 3)
+    if state == "survey":
         return
-    await _step(office, case_id, "cross_check_begun", began - 3, hour=11)
-    await _happens(office, case_id, "survey_done", began - 5)
-    now = _at(office, began - 6)
+    await _step(office, case_id, "cross_check_begun", applied - 3, hour=11)
+    await _apply_event(office, case_id, "survey_done", applied - 5)
+    now = _at(office, applied - 6)
     await calculate(office.session, office.town, case_id, Calculate(month=month_after(now.date())), now)
-    if end == "preliminary":
+    if state == "preliminary":
         return
-    if end == "hearing":
-        await _step(office, case_id, "hearing_called", began - 7, reason="邻里反映其家庭收入不实")
-        hearing = CallHearing(
-            id=new_id(), held_on=office.today + timedelta(days=2), place="村委会会议室", presenter=office.town.name
-        )
-        await call_hearing(office.session, office.town, case_id, hearing)
+    if state == "hearing":
+        await _call_hearing(office, case_id, applied)
         return
-    if end == "refused":
-        refused = await _case(office, case_id)
-        office.session.add(
-            PropertyItem(household_id=refused.household_id, kind="vehicle", note="营运车辆", declared=0, verified=1)
-        )
-        await _step(office, case_id, "opinion_refuse", began - 7, reason="名下有营运车辆一辆，家庭财产超出规定")
-        await _step(
-            office, case_id, "refused", began - 10, by=office.county, reason="名下有营运车辆一辆，家庭财产超出规定"
-        )
+    if state == "refused":
+        await _refuse(office, case_id, applied)
         return
-    await _step(office, case_id, "opinion_grant", began - 7)
-    if end in {"posting", "objection"}:
+    await _step(office, case_id, "opinion_grant", applied - 7)
+    if state in {"posting", "objection"}:
         return
-    await _happens(office, case_id, "posting_ended", began - 15)
-    if end == "county":
-        return
-    # What is not paid yet is decided today: on the first of a month, yesterday's decision is in force.
-    decided = began - 18 if end in {"in_force", "stopped"} else 0
+    await _apply_event(office, case_id, "posting_ended", applied - 15)
+    if state != "county":
+        await _grant(office, case_id, applied, state)
+
+
+async def _leave_papers_missing(
+    office: _Office, case_id: UUID, first_paper: str, applied: int, *, is_withdrawn: bool
+) -> None:
+    await _receive(office, case_id, [first_paper], applied)
+    await _step(office, case_id, "papers_missing", applied, hour=11)
+    if is_withdrawn:
+        await _step(office, case_id, "withdrawn", applied - 3, reason="已找到工作，不再申请")
+
+
+async def _call_hearing(office: _Office, case_id: UUID, applied: int) -> None:
+    await _step(office, case_id, "hearing_called", applied - 7, reason="邻里反映其家庭收入不实")
+    hearing = CallHearing(
+        id=new_id(), held_on=office.today + timedelta(days=2), place="村委会会议室", presenter=office.town.name
+    )
+    await call_hearing(office.session, office.town, case_id, hearing)
+
+
+async def _refuse(office: _Office, case_id: UUID, applied: int) -> None:
+    case = await _load_case(office, case_id)
+    office.session.add(
+        PropertyItem(household_id=case.household_id, kind="vehicle", note="营运车辆", declared=0, verified=1)
+    )
+    reason = "名下有营运车辆一辆，家庭财产超出规定"
+    await _step(office, case_id, "opinion_refuse", applied - 7, reason=reason)
+    await _step(office, case_id, "refused", applied - 10, by=office.county, reason=reason)
+
+
+async def _grant(office: _Office, case_id: UUID, applied: int, state: str) -> None:
+    # Cases that aren't paid yet are decided today: on the first of a month, yesterday's decision is in force.
+    decided = applied - 18 if state in {"in_force", "stopped"} else 0
     await _step(office, case_id, "confirmed", decided, by=office.county)
-    if end == "confirmed":
+    if state == "confirmed":
         return
-    delivery = "送达本人，当面签收"
-    await _step(office, case_id, "notice_delivered", decided, hour=14, delivery=delivery)
+    await _step(office, case_id, "notice_delivered", decided, hour=14, delivery="送达本人，当面签收")
     await _step(office, case_id, "published", decided, hour=15)
 
 
-async def _case(office: _Office, case_id: UUID) -> CaseFile:
+async def _load_case(office: _Office, case_id: UUID) -> CaseFile:
     return await office.session.get_one(CaseFile, case_id)
 
 
@@ -240,7 +259,7 @@ async def _step(
     office: _Office, case_id: UUID, step: str, days_ago: int, *, hour: int = 10, by: Caller | None = None,
     reason: str = "", delivery: str = "",
 ) -> None:  # fmt: skip
-    case = await _case(office, case_id)
+    case = await _load_case(office, case_id)
     request = TakeStep(step=step, reason=reason, delivery=delivery)
     now = _at(office, days_ago, hour)
     await take_step(
@@ -248,9 +267,9 @@ async def _step(
     )
 
 
-async def _happens(office: _Office, case_id: UUID, step: str, days_ago: int) -> None:
-    """What a job does when that which a case waits for has happened."""
-    case = await _case(office, case_id)
+async def _apply_event(office: _Office, case_id: UUID, step: str, days_ago: int) -> None:
+    """Apply the transition that a job applies when the awaited event has happened."""
+    case = await _load_case(office, case_id)
     if step == "survey_done":
         await _close_visits(office.session, case_id)
     moved = await apply_transition(
@@ -260,41 +279,41 @@ async def _happens(office: _Office, case_id: UUID, step: str, days_ago: int) -> 
 
 
 async def _close_visits(session: AsyncSession, case_id: UUID) -> None:
-    """The survey is over: it is nobody's appointment any more."""
-    done = await session.scalars(
+    """Close the case's open assignments: the survey is done."""
+    closed = await session.scalars(
         update(Assignment)
         .where(Assignment.case_id == case_id, Assignment.state == "open")
         .values(state="done")
         .returning(Assignment.id)
     )
-    await publish_change(session, "assignments", list(done))
+    await publish_change(session, "assignments", list(closed))
 
 
-async def _post(office: _Office, posted: Sequence[UUID]) -> None:
-    """A list of the village, proven at three places, hanging since the day before; one line is objected to."""
+async def _hang_posting(office: _Office, posted: Sequence[UUID]) -> None:
+    """Hang a posting of the village at three places since yesterday, with an objection against one entry."""
     session, services, now = office.session, office.services, _at(office, 1)
     posting = await create_posting(session, office.town, CreatePosting(id=new_id(), area_code=VILLAGE))
-    for place, name in enumerate(("村委会公示栏", "文化广场公告栏", "村口小卖部外墙")):
-        fix = Fix(latitude=28.95 + place / 1000, longitude=118.95, datum="wgs84", captured_at=now, accuracy_m=8.0)
+    for position, name in enumerate(("村委会公示栏", "文化广场公告栏", "村口小卖部外墙")):
+        fix = Fix(latitude=28.95 + position / 1000, longitude=118.95, datum="wgs84", captured_at=now, accuracy_m=8.0)
         photo = draw_picture(
-            scene=SCENES[0], seed=7000 + place, captured_at=now, latitude=fix.latitude, longitude=fix.longitude,
+            scene=SCENES[0], seed=7000 + position, captured_at=now, latitude=fix.latitude, longitude=fix.longitude,
             accuracy_m=8.0, size=(800, 600),
         )  # fmt: skip
         await add_place(session, services, office.town, posting.id, AddPlace(name=name, fix=fix), photo)
     started = await start_posting(session, office.town, posting.id, now)
-    line = next(entry for entry in started.entries if entry.case_id == posted[-1])
+    contested = next(entry for entry in started.entries if entry.case_id == posted[-1])
     request = SubmitObjection(
-        position=line.position, text="该户儿子在县城有工作，收入没有算进去", contact="傍晚在家，19900007733"
+        position=contested.position, text="该户儿子在县城有工作，收入没有算进去", contact="傍晚在家，19900007733"
     )
-    taken = await submit_objection(session, services, started.key, request, address="demo", now=_at(office, 0))
+    objection = await submit_objection(session, services, started.key, request, address="demo", now=_at(office, 0))
     await apply_transition(
-        session, await _case(office, line.case_id), "objection_made", cause=f"demo:{taken.number}", actor_id=None,
-        at=_at(office, 0),
+        session, await _load_case(office, contested.case_id), "objection_made", cause=f"demo:{objection.number}",
+        actor_id=None, at=_at(office, 0),
     )  # fmt: skip
 
 
-async def _stop(office: _Office) -> None:
-    """Of those paid by now, the last."""
+async def _stop_payment(office: _Office) -> None:
+    """Stop the last case that is being paid."""
     paid = list(
         await office.session.scalars(
             select(CaseFile)
@@ -309,8 +328,8 @@ async def _stop(office: _Office) -> None:
     )
 
 
-async def _say_changes(office: _Office, residents: dict[str, Caller]) -> None:
-    """One waits for an answer, one has it."""
+async def _report_changes(office: _Office, residents: dict[str, Caller]) -> None:
+    """Report two changes: one is open, one is answered."""
     session, now = office.session, _at(office, 0)
     for key, kind, text, reply in (
         ("in_force8", "new_job", "儿子上个月到县里饭店帮工，每月两千元左右", ""),
@@ -324,15 +343,15 @@ async def _say_changes(office: _Office, residents: dict[str, Caller]) -> None:
                 .where(ResidentBinding.resident_id == resident.id)
             )
         ).one()
-        change = ReportChange(id=new_id(), kind=kind, text=text)  # type: ignore[arg-type]  # two of the kinds there are
+        change = ReportChange(id=new_id(), kind=kind, text=text)  # type: ignore[arg-type]  # two valid kinds
         await report_change(session, resident, case.id, change, now)
-        await session.flush()  # decided below
+        await session.flush()  # decide_change reads it
         if reply:
             await decide_change(session, office.county, change.id, DecideChange(outcome="visit", reply=reply), now)
 
 
-async def _complain(office: _Office) -> None:
-    """Three: just arrived, taken on and nearly due, and answered."""
+async def _submit_complaints(office: _Office) -> None:
+    """Submit three complaints: new, registered and nearly due, answered."""
     session, services = office.session, office.services
     for text, reporter, days_ago in (
         ("村里有一户家里开着小超市还在领低保，请查一查", None, 1),
@@ -341,16 +360,15 @@ async def _complain(office: _Office) -> None:
     ):
         received = _at(office, days_ago)
         request = submission.PublicComplaint(area_code=VILLAGE, text=text, reporter=reporter)
-        taken = await submission.submit_public_complaint(session, services, request, address="demo", now=received)
-        item = (await session.scalars(select(Complaint).where(Complaint.number == taken.number))).one()
+        receipt = await submission.submit_public_complaint(session, services, request, address="demo", now=received)
+        complaint = (await session.scalars(select(Complaint).where(Complaint.number == receipt.number))).one()
         if reporter is None:
             continue
         await handling.register_complaint(
-            session, services, office.county, item.id, handling.RegisterComplaint(), received
+            session, services, office.county, complaint.id, handling.RegisterComplaint(), received
         )
-        if days_ago < _NEARLY_DUE:
-            decided = handling.DecideComplaint(finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。")
-            await handling.decide_complaint(session, services, office.county, item.id, decided, _at(office, 2))
-
-
-_NEARLY_DUE = 50
+        if days_ago < _NEARLY_DUE_DAYS:
+            decision = handling.DecideComplaint(
+                finding="partly", reply="经查，因银行卡信息有误延迟五天，已补发并致歉。"
+            )
+            await handling.decide_complaint(session, services, office.county, complaint.id, decision, _at(office, 2))

@@ -1,4 +1,4 @@
-"""What the demo visit prints: each step as it ends, what the server doubts, what the resident reads."""
+"""Console output of the demo visit: each step as it ends, the findings, and the resident's timeline."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,25 +16,25 @@ from server.demo.device import StepFailed
 from server.demo.recording import PHOTOS
 from server.demo.walk import Walk
 
-OF_THE_PHOTO = ("photo.abroad", "photo.place_off", "photo.time_off", "photo.after_receipt", "photo.reused")
+PHOTO_CODES = ("photo.abroad", "photo.place_off", "photo.time_off", "photo.after_receipt", "photo.reused")
 
 
 class StepSkipped(Exception):
-    """There is nothing true to show at this step, and why."""
+    """This step has nothing to show; the message says why."""
 
 
 Step = Callable[[Walk], Awaitable[str]]
 
 
-async def walk_all(walk: Walk, steps: Sequence[tuple[str, Step]], screen: Console) -> int:
-    """Rows are printed as the steps end, so that a slow one can be seen waiting."""
+async def run_steps(walk: Walk, steps: Sequence[tuple[str, Step]], screen: Console) -> int:
+    """Run the steps, print each row as its step ends, and return the exit code."""
     screen.print(f"\nOne home visit through {walk.url}, from the phone to the resident\n", markup=False)
     _print_row(screen, "", "", "step", "ms", "result", style="bold")
     started = time.monotonic()
     skipped = 0
     failed: str | None = None
     for number, (name, step) in enumerate(steps, start=1):
-        mark, took_ms, result = await _take_step(walk, screen, name, step)
+        mark, took_ms, result = await _run_step(walk, screen, name, step)
         _print_row(screen, mark, str(number), name, f"{took_ms:,.0f}", result)
         skipped += mark == "–"
         if mark == "✗":
@@ -51,7 +51,7 @@ async def walk_all(walk: Walk, steps: Sequence[tuple[str, Step]], screen: Consol
     return 0
 
 
-async def _take_step(walk: Walk, screen: Console, name: str, step: Step) -> tuple[str, float, str]:
+async def _run_step(walk: Walk, screen: Console, name: str, step: Step) -> tuple[str, float, str]:
     started = time.perf_counter()
     mark = "✗"
     try:
@@ -63,11 +63,11 @@ async def _take_step(walk: Walk, screen: Console, name: str, step: Step) -> tupl
     except StepFailed as failed:
         result = str(failed)
     except ReceiptError as error:
-        result = f"the receipt does not hold: {error}"
+        result = f"the receipt is invalid: {error}"
     except httpx.HTTPError as error:
-        result = f"no answer: {type(error).__name__} {error}".strip()
+        result = f"no response: {type(error).__name__} {error}".strip()
     except (LookupError, TypeError, msgspec.ValidationError) as error:
-        result = f"the answer is not what was agreed: {type(error).__name__} {error}"
+        result = f"unexpected response: {type(error).__name__} {error}"
     return mark, (time.perf_counter() - started) * 1000, result
 
 
@@ -75,7 +75,7 @@ _MARK_STYLES = {"✓": "green", "✗": "bold red", "–": "yellow"}
 
 
 def _print_row(screen: Console, mark: str, number: str, name: str, ms: str, result: str, style: str = "") -> None:
-    """One table a row, all of one shape: a table that grows as the walk goes on, on a terminal and in a file."""
+    """Print a row as a table of its own with fixed columns, so that rows appear one by one on terminals and in files."""
     row = Table.grid(padding=(0, 2, 0, 0), expand=True)
     row.add_column(width=1)
     row.add_column(width=2, justify="right")
@@ -97,33 +97,33 @@ _SEVERITY_STYLES = {"critical": "bold red", "warning": "yellow", "notice": "cyan
 
 
 def _print_findings(walk: Walk, screen: Console) -> None:
-    if not hasattr(walk, "page"):
+    if not hasattr(walk, "detail"):
         return
     names = {picture.id: picture.name for picture in walk.pictures}
-    table = Table(title="What the server doubts, for the supervisor to judge", title_justify="left", expand=True)
+    table = Table(title="Findings, for the supervisor to resolve", title_justify="left", expand=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("code", overflow="fold", max_width=24)
     table.add_column("photo", overflow="fold", max_width=12)
     table.add_column("说明", ratio=1, overflow="fold", min_width=28)
-    for finding in walk.page["findings"]:
+    for finding in walk.detail["findings"]:
         style = _SEVERITY_STYLES[finding["severity"]]
         photo = names.get(finding["evidenceId"], "")
         table.add_row(Text(finding["severity"], style), Text(finding["code"]), Text(photo), Text(finding["zh"], style))
     screen.print()
     screen.print(table)
     if walk.files:
-        _print_verdict_on_files(walk, screen)
+        _print_findings_on_files(walk, screen)
 
 
-def _print_verdict_on_files(walk: Walk, screen: Console) -> None:
-    """What the real photos gave away, in one line."""
-    ours = {picture.id for picture in walk.pictures[:PHOTOS]}
+def _print_findings_on_files(walk: Walk, screen: Console) -> None:
+    """Print in one line which photo findings the user's own files have."""
+    own_ids = {picture.id for picture in walk.pictures[:PHOTOS]}
     counts = {
-        code: len({finding["evidenceId"] for finding in walk.page["findings"] if finding["code"] == code} & ours)
-        for code in OF_THE_PHOTO
+        code: len({finding["evidenceId"] for finding in walk.detail["findings"] if finding["code"] == code} & own_ids)
+        for code in PHOTO_CODES
     }
     result = ", ".join(f"{code} on {count} of {PHOTOS}" for code, count in counts.items() if count)
-    line = f"These photos: {result}." if result else "These photos: nothing speaks against them."
+    line = f"These photos: {result}." if result else "These photos: no findings."
     screen.print(Text(line, "bold red" if result else "green"))
 
 
@@ -134,8 +134,8 @@ def _print_timeline(walk: Walk, screen: Console) -> None:
     table.add_column("when", no_wrap=True)
     table.add_column("step", no_wrap=True)
     table.add_column("进度", overflow="fold")
-    for item in walk.timeline:
-        at = datetime.fromisoformat(item["at"]).astimezone(CHINA)
-        table.add_row(at.strftime("%Y-%m-%d %H:%M"), item["step"], item["zh"])
+    for entry in walk.timeline:
+        at = datetime.fromisoformat(entry["at"]).astimezone(CHINA)
+        table.add_row(at.strftime("%Y-%m-%d %H:%M"), entry["step"], entry["zh"])
     screen.print()
     screen.print(table)

@@ -1,4 +1,4 @@
-"""Writes the demo county into an empty database, once."""
+"""Write the demo county into the database, once."""
 
 import asyncio
 from datetime import date, datetime, time, timedelta
@@ -20,27 +20,40 @@ from server.core.ids import new_id
 from server.core.passwords import hash_password
 from server.core.services import open_services
 from server.core.settings import Settings
-from server.demo import county as demo
+from server.demo import records as demo
 from server.demo.cases import load_cases
 from server.demo.county import build_county
-from server.demo.wechat_stub import openid_of
-from server.models.areas import Area, AreaRule
+from server.demo.staff import DEMO_PASSWORDS
+from server.demo.wechat_stub import demo_openid
+from server.models.areas import Area, PolicySetting
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.people import Staff, StaffRole
 from server.sync_feed.publish import publish_change
 
-Keyed = dict[str, Any]
+RowsByKey = dict[str, Any]
 
 
-async def load_demo(session: AsyncSession, encryption: Encryption, *, today: date) -> bool:
-    """Load the county with all that hangs on it. False, and nothing written, when it is there already."""
-    county = demo.build_county(today=today)
+async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
+    """Load the county and, by default, cases in every state; return False if it is loaded already."""
+    today = utc_now().astimezone(CHINA).date()
+    async with open_services(settings) as services, open_session(services.sessions) as session:
+        if not await _load_records(session, services.encryption, today=today):
+            return False
+        if with_cases:
+            await services.store.ensure_bucket()
+            await load_cases(session, services, build_county(today=today))
+        return True
+
+
+async def _load_records(session: AsyncSession, encryption: Encryption, *, today: date) -> bool:
+    """Load the county and everything that belongs to it; return False without writing if it is loaded already."""
+    county = build_county(today=today)
     if await session.scalar(select(Staff.id).where(Staff.login == county.staff[0].login)) is not None:
         return False
     await _load_areas(session, county)
-    _load_rules(session, county)
+    _load_policy_settings(session, county)
     staff = await _load_staff(session, county)
     checklists = await _load_checklists(session)
     households = await _load_households(session, encryption, county)
@@ -57,59 +70,61 @@ async def _load_areas(session: AsyncSession, county: demo.County) -> None:
         await session.execute(row.on_conflict_do_nothing())
 
 
-def _load_rules(session: AsyncSession, county: demo.County) -> None:
-    """What the demo's county sets for itself: its standard, and that a decision is final at once, so that whoever
-    walks the demo sees the case move and does not wait the usual minute.
-    """
-    rules = {
+def _load_policy_settings(session: AsyncSession, county: demo.County) -> None:
+    """Set the county's standard, and make decisions final at once: users see the case move without the usual minute."""
+    settings = {
         "review.undo_s": (0, "demo: the resident sees a decision at once"),
         "amount.standard_fen": (county.standard_fen, "demo: the county's standard a head and month"),
     }
     session.add_all(
-        AreaRule(key=key, area_code=county.code, effective_from=date(2020, 1, 1), value=value, source=source)
-        for key, (value, source) in rules.items()
+        PolicySetting(key=key, area_code=county.code, effective_from=date(2020, 1, 1), value=value, source=source)
+        for key, (value, source) in settings.items()
     )
 
 
-async def _load_staff(session: AsyncSession, county: demo.County) -> Keyed:
-    # argon2 is slow by design and each role shares one demo password: one hash a role will do.
-    hashes = {role: await asyncio.to_thread(hash_password, password) for role, password in demo.DEMO_PASSWORDS.items()}
-    staff: Keyed = {}
+async def _load_staff(session: AsyncSession, county: demo.County) -> RowsByKey:
+    # argon2 is slow by design, and all staff of a role share one demo password: hash once per role.
+    hashes = {role: await asyncio.to_thread(hash_password, password) for role, password in DEMO_PASSWORDS.items()}
+    staff: RowsByKey = {}
     for staff_member in county.staff:
         row = Staff(
             id=new_id(),
             login=staff_member.login,
             name=staff_member.name,
             password_hash=hashes[staff_member.role],
-            wechat_openid=openid_of(staff_member.wechat_suffix),
+            wechat_openid=demo_openid(staff_member.wechat_suffix),
             phone_mask=mask_phone(staff_member.phone),
         )
         staff[staff_member.login] = row
         session.add(row)
-    await session.flush()  # roles name the people
+    await session.flush()  # roles reference staff
     session.add_all(
         StaffRole(staff_id=staff[staff_member.login].id, role=staff_member.role, area_code=staff_member.area_code)
         for staff_member in county.staff
     )
-    await session.flush()  # the feed's audience is read from roles
+    await session.flush()  # publish_change reads its audience from roles
     return staff
 
 
-async def _load_checklists(session: AsyncSession) -> Keyed:
+async def _load_checklists(session: AsyncSession) -> RowsByKey:
     rows = [
         ChecklistTemplate(
-            id=new_id(), code=item.code, version=item.version, kind=item.kind, body=msgspec.to_builtins(item)
+            id=new_id(),
+            code=template.code,
+            version=template.version,
+            kind=template.kind,
+            body=msgspec.to_builtins(template),
         )
-        for item in load_shipped()
+        for template in load_shipped()
     ]
     session.add_all(rows)
-    await session.flush()  # announce reads them
+    await session.flush()  # publish_change reads them
     await publish_change(session, "checklists", [row.id for row in rows])
     return {row.kind: row for row in rows}
 
 
-async def _load_households(session: AsyncSession, encryption: Encryption, county: demo.County) -> Keyed:
-    households: Keyed = {}
+async def _load_households(session: AsyncSession, encryption: Encryption, county: demo.County) -> RowsByKey:
+    households: RowsByKey = {}
     for household in county.households:
         row = Household(
             id=new_id(),
@@ -125,34 +140,34 @@ async def _load_households(session: AsyncSession, encryption: Encryption, county
             class_=household.class_,
             monthly_amount_fen=household.monthly_amount_fen,
             relative_on_staff=household.relative_on_staff is not None,
-            members=[_member(encryption, place, member) for place, member in enumerate(household.members)],
+            members=[_member(encryption, position, member) for position, member in enumerate(household.members)],
         )
         households[household.number] = row
         session.add(row)
-    await session.flush()  # cases and caseloads name them
+    await session.flush()  # cases and caseloads reference them
     return households
 
 
-def _member(encryption: Encryption, position: int, item: demo.Member) -> HouseholdMember:
+def _member(encryption: Encryption, position: int, member: demo.Member) -> HouseholdMember:
     return HouseholdMember(
         id=new_id(),
         position=position,
-        name=item.name,
-        relation=item.relation,
-        sex=item.sex,
-        born_on=item.born_on,
-        id_number_sealed=encryption.seal("household_member.id_number", item.id_number),
-        id_number_index=encryption.index("id_number", item.id_number),
-        id_number_mask=mask_id(item.id_number),
-        health=item.health,
-        labour_ability=item.labour_ability,
-        school=item.school,
-        work=item.work,
+        name=member.name,
+        relation=member.relation,
+        sex=member.sex,
+        born_on=member.born_on,
+        id_number_sealed=encryption.seal("household_member.id_number", member.id_number),
+        id_number_index=encryption.index("id_number", member.id_number),
+        id_number_mask=mask_id(member.id_number),
+        health=member.health,
+        labour_ability=member.labour_ability,
+        school=member.school,
+        work=member.work,
     )
 
 
-async def _load_cases(session: AsyncSession, county: demo.County, households: Keyed) -> Keyed:
-    cases: Keyed = {}
+async def _load_cases(session: AsyncSession, county: demo.County, households: RowsByKey) -> RowsByKey:
+    cases: RowsByKey = {}
     for application in county.applications:
         household = households[application.household_number]
         case = CaseFile(
@@ -171,38 +186,38 @@ async def _load_cases(session: AsyncSession, county: demo.County, households: Ke
         case = cases[application.number]
         # Both may fall on one day: first it is made, then it is taken on.
         for step, at in (
-            ("applied", _nine(application.applied_on)),
-            ("accepted", _nine(application.accepted_on) + timedelta(hours=1)),
+            ("applied", _at_nine(application.applied_on)),
+            ("accepted", _at_nine(application.accepted_on) + timedelta(hours=1)),
         ):
             session.add(CaseEvent(case_id=case.id, at=at, step=step, state=step, cause=f"demo:{step}", facts={}))
     return cases
 
 
-def _nine(on: date) -> datetime:
+def _at_nine(on: date) -> datetime:
     return datetime.combine(on, time(9), tzinfo=CHINA)
 
 
 async def _load_caseload(
     session: AsyncSession,
     county: demo.County,
-    households: Keyed,
-    staff: Keyed,
-    cases: Keyed,
-    checklists: Keyed,
+    households: RowsByKey,
+    staff: RowsByKey,
+    cases: RowsByKey,
+    checklists: RowsByKey,
 ) -> None:
-    """Each caseworker holds the households of their own village and those of their visits as a partner."""
-    held: set[tuple[Any, Any]] = set()
+    """Assign households: caseworkers hold those of their village and those that they visit as a partner."""
+    holdings: set[tuple[Any, Any]] = set()
     caseworkers = [staff_member for staff_member in county.staff if staff_member.role == "caseworker"]
-    for item in county.households:
-        held |= {
-            (households[item.number].id, staff[worker.login].id)
-            for worker in caseworkers
-            if item.area_code.startswith(worker.area_code)
+    for record in county.households:
+        holdings |= {
+            (households[record.number].id, staff[caseworker.login].id)
+            for caseworker in caseworkers
+            if record.area_code.startswith(caseworker.area_code)
         }
     assignments = []
     for due in county.assignments:
         household, checklist = households[due.household_number], checklists[due.kind]
-        held |= {(household.id, staff[login].id) for login in (due.caseworker_login, due.partner_login)}
+        holdings |= {(household.id, staff[login].id) for login in (due.caseworker_login, due.partner_login)}
         assignments.append(
             Assignment(
                 id=new_id(),
@@ -216,24 +231,12 @@ async def _load_caseload(
             )
         )
     # Held since before the demo's first visits, so that none of them is late.
-    since = _nine(county.today) - timedelta(days=90)
+    since = _at_nine(county.today) - timedelta(days=90)
     session.add_all(
         Caseload(household_id=household_id, staff_id=staff_id, granted_at=since)
-        for household_id, staff_id in sorted(held, key=str)
+        for household_id, staff_id in sorted(holdings, key=str)
     )
     session.add_all(assignments)
-    await session.flush()  # announce reads who holds what
+    await session.flush()  # publish_change reads caseloads
     await publish_change(session, "households", [household.id for household in households.values()])
     await publish_change(session, "assignments", [assignment.id for assignment in assignments])
-
-
-async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
-    """The county, and unless told otherwise its cases in every state. False when it is there already."""
-    today = utc_now().astimezone(CHINA).date()
-    async with open_services(settings) as services, open_session(services.sessions) as session:
-        if not await load_demo(session, services.encryption, today=today):
-            return False
-        if with_cases:
-            await services.store.ensure_bucket()
-            await load_cases(session, services, build_county(today=today))
-        return True

@@ -1,4 +1,4 @@
-"""What is recorded at the home of the demo visit: photos, signatures, answers that fit the household, fixes."""
+"""Record the demo visit on the phone: photos, signatures, fixes, and answers that fit the household."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ IMAGE_TYPES = {
     ".heif": "image/heic",
 }
 EARLY_PHOTO = timedelta(hours=3)
-# From the register's words to the checklist's.
+# Health codes of a household's record → codes of the checklist.
 HEALTH = {
     None: "healthy",
     "serious_illness": "serious",
@@ -46,45 +46,45 @@ SCENES = {
 
 
 async def take_pictures(walk: Walk, visit_id: str) -> list[Picture]:
-    """Drawn side by side in threads: each is a third of a second of arithmetic."""
+    """Draw photos and signatures, each in a thread of its own: one takes about 0.3 s of CPU."""
     seed = UUID(visit_id).int & 0x7FFF_FFFF
-    request = _photo_questions(walk.template)
-    moments = [walk.started_at + timedelta(minutes=4 + 7 * place) for place in range(PHOTOS)]
+    question_ids = _choose_photo_questions(walk.template)
+    moments = [walk.started_at + timedelta(minutes=4 + 7 * position) for position in range(PHOTOS)]
     photos = (
-        [_carry(*item) for item in zip(walk.files, request, moments, strict=True)]
+        [_load_picture(*photo) for photo in zip(walk.files, question_ids, moments, strict=True)]
         if walk.files
         else [
-            asyncio.to_thread(_draw, walk, question_id, SCENES[question_id], seed, at, early=place == 2)  # noqa: PLR2004
-            for place, (question_id, at) in enumerate(zip(request, moments, strict=True))
+            asyncio.to_thread(_draw, walk, question_id, SCENES[question_id], seed, at, is_early=position == 2)  # noqa: PLR2004
+            for position, (question_id, at) in enumerate(zip(question_ids, moments, strict=True))
         ]
     )
-    signing = walk.ended_at - timedelta(minutes=3)
+    signed_at = walk.ended_at - timedelta(minutes=3)
     signatures = [
-        asyncio.to_thread(_draw, walk, question_id, "signature", seed + place, signing)
-        for place, question_id in enumerate(("sign_family", "sign_investigators", "sign_investigators"))
+        asyncio.to_thread(_draw, walk, question_id, "signature", seed + position, signed_at)
+        for position, question_id in enumerate(("sign_family", "sign_investigators", "sign_investigators"))
     ]
     return list(await asyncio.gather(*photos, *signatures))
 
 
-def _photo_questions(template: Template) -> list[str]:
-    """The four photos of this visit: those the checklist requires, then those it allows, in its order."""
-    request = [item for item in questions_of(template) if item.kind == "photo"]
-    chosen = sorted(request, key=lambda item: not item.required)[:PHOTOS]
-    return [item.id for item in request if item in chosen]
+def _choose_photo_questions(template: Template) -> list[str]:
+    """Return four photo questions in the checklist's order: required ones first, then optional ones."""
+    questions = [question for question in questions_of(template) if question.kind == "photo"]
+    chosen = sorted(questions, key=lambda question: not question.required)[:PHOTOS]
+    return [question.id for question in questions if question in chosen]
 
 
-async def _carry(file: Path, question_id: str, at: datetime) -> Picture:
+async def _load_picture(file: Path, question_id: str, at: datetime) -> Picture:
     content = await asyncio.to_thread(file.read_bytes)
     return Picture(str(new_id()), question_id, file.name, content, IMAGE_TYPES[file.suffix.lower()], at)
 
 
-def _draw(walk: Walk, question_id: str, scene: str, seed: int, at: datetime, *, early: bool = False) -> Picture:
-    """`early`: the camera's own time belies the moment that the phone announces."""
-    place = moved(walk.home, seed % 13 - 6, seed % 9 - 4)
+def _draw(walk: Walk, question_id: str, scene: str, seed: int, at: datetime, *, is_early: bool = False) -> Picture:
+    """Draw a picture. If `is_early`, its EXIF time is before the time in the phone's manifest."""
+    place = shift_point(walk.home, seed % 13 - 6, seed % 9 - 4)
     content = draw_picture(
         scene=scene,
         seed=seed,
-        captured_at=(at - EARLY_PHOTO if early else at).astimezone(CHINA),
+        captured_at=(at - EARLY_PHOTO if is_early else at).astimezone(CHINA),
         latitude=place.latitude,
         longitude=place.longitude,
         accuracy_m=9.0,
@@ -93,20 +93,20 @@ def _draw(walk: Walk, question_id: str, scene: str, seed: int, at: datetime, *, 
     return Picture(str(new_id()), question_id, scene, content, "image/jpeg", at)
 
 
-def fill_in(walk: Walk) -> Document:
-    """Answers as a caseworker would give them, checked on the phone before they are sent."""
+def make_answers(walk: Walk) -> Document:
+    """Return answers that fit the household, validated as on the phone."""
     facts = _facts(walk)
     ids = [member["id"] for member in walk.household["members"]]
     seed = int(walk.household["number"].rpartition("-")[2])
     pictures = itertools.cycle(picture.id for picture in walk.pictures)
-    tries = (
-        answers_example(walk.template, ids, seed + more, facts=facts, evidence_ids=pictures)
-        for more in itertools.count(step=1000)
+    attempts = (
+        answers_example(walk.template, ids, seed + offset, facts=facts, evidence_ids=pictures)
+        for offset in itertools.count(step=1000)
     )
-    answers = next(item for item in tries if item["person_met"] == "applicant")
+    answers = next(attempt for attempt in attempts if attempt["person_met"] == "applicant")
     _fit_to_household(walk, facts, answers)
     answers |= {"person_met_name": walk.household["headName"], "home_location": _location(walk)}
-    answers |= _answers_with_evidence(walk)
+    answers |= _evidence_answers(walk)
     faults = validate_answers(walk.template, answers, member_ids=ids, facts=facts, stage="submitted")
     if not is_acceptable(faults) or len(answers) < ANSWERS_AT_LEAST:
         raise StepFailed(
@@ -116,7 +116,7 @@ def fill_in(walk: Walk) -> Document:
 
 
 def _fit_to_household(walk: Walk, facts: Facts, answers: Document) -> None:
-    """Drawn answers are each possible and not all together so: a doubt of these would be nobody's plan."""
+    """Make the random answers consistent with each other and the record, so that checks find only planted faults."""
     health = {member["id"]: HEALTH.get(member["health"], member["health"]) for member in walk.household["members"]}
     ages = {member.member_id: member.age or 0 for member in facts.members}
     for row in answers.get("members", []):
@@ -135,7 +135,7 @@ def _fit_to_household(walk: Walk, facts: Facts, answers: Document) -> None:
 
 
 def _work_and_school(age: int) -> Document:
-    if age < 18:  # noqa: PLR2004  years
+    if age < 18:  # noqa: PLR2004  years of age
         school = next(name for least, name in SCHOOLS if age >= least)
         return {"labour": "minor", "school": school}
     if age >= 60:  # noqa: PLR2004
@@ -160,41 +160,41 @@ def _age(born_on: str, today: date) -> int:
 
 
 def _location(walk: Walk) -> Document:
-    fix = fix_at(moved(walk.home, 3, 2), walk.started_at)
+    fix = make_fix(shift_point(walk.home, 3, 2), walk.started_at)
     return {key: value for key, value in fix.items() if key != "source"}
 
 
-def _answers_with_evidence(walk: Walk) -> Document:
-    """Photo questions that this visit leaves out are answered with nothing at all."""
+def _evidence_answers(walk: Walk) -> Document:
+    """Return the answers to photo and signature questions; unused photo questions stay unanswered."""
     photos, (family, first, second) = walk.pictures[:PHOTOS], walk.pictures[PHOTOS:]
-    answers: Document = {item.id: [] for item in questions_of(walk.template) if item.kind == "photo"}
+    answers: Document = {question.id: [] for question in questions_of(walk.template) if question.kind == "photo"}
     answers |= {photo.question_id: [photo.id] for photo in photos}
     investigators = ((first, walk.caseworker.name), (second, walk.partner.name))
-    answers["sign_family"] = [_signed(family, walk.household["headName"])]
-    answers["sign_investigators"] = [_signed(picture, name) for picture, name in investigators]
+    answers["sign_family"] = [_signature(family, walk.household["headName"])]
+    answers["sign_investigators"] = [_signature(picture, name) for picture, name in investigators]
     return {key: value for key, value in answers.items() if value}
 
 
-def _signed(picture: Picture, name: str) -> Document:
-    return {"evidenceId": picture.id, "signerName": name, "signedAt": say_time(picture.captured_at)}
+def _signature(picture: Picture, name: str) -> Document:
+    return {"evidenceId": picture.id, "signerName": name, "signedAt": format_time(picture.captured_at)}
 
 
-def fix_at(place: Point, at: datetime, datum: str = "wgs84") -> Document:
+def make_fix(place: Point, at: datetime, datum: str = "wgs84") -> Document:
     return {
         "latitude": place.latitude,
         "longitude": place.longitude,
         "datum": datum,
         "accuracyM": 12.0,
-        "capturedAt": say_time(at),
+        "capturedAt": format_time(at),
         "source": "wx.getLocation",
     }
 
 
-def moved(place: Point, north_m: float, east_m: float) -> Point:
-    metres = 111_320.0  # a degree of latitude; exact enough for a few hundred metres
-    east = east_m / (metres * math.cos(math.radians(place.latitude)))
-    return Point(round(place.latitude + north_m / metres, 6), round(place.longitude + east, 6))
+def shift_point(place: Point, north_m: float, east_m: float) -> Point:
+    metres_per_degree = 111_320.0  # per degree of latitude; precise enough for a few hundred metres
+    east = east_m / (metres_per_degree * math.cos(math.radians(place.latitude)))
+    return Point(round(place.latitude + north_m / metres_per_degree, 6), round(place.longitude + east, 6))
 
 
-def say_time(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     return at.astimezone(CHINA).isoformat()

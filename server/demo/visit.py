@@ -21,10 +21,10 @@ from server.core.ids import new_id
 from server.core.location import wgs84_to_gcj02
 from server.core.tokens import receipt_short_code, verify_receipt
 from server.demo import county as demo
-from server.demo.console import Step, StepSkipped, walk_all
+from server.demo.console import Step, StepSkipped, run_steps
 from server.demo.device import Device, Document, StepFailed, open_client, read_answer, wait_for
-from server.demo.recording import IMAGE_TYPES, PHOTOS, fill_in, fix_at, moved, say_time, take_pictures
-from server.demo.walk import Walk, first_of
+from server.demo.recording import IMAGE_TYPES, PHOTOS, format_time, make_answers, make_fix, shift_point, take_pictures
+from server.demo.walk import Walk, first_or_fail
 
 LONGEST_SIDE_PX = 1280
 # The caseworker of the story ends the visit down the road, and photographed one paper in the office before.
@@ -43,7 +43,7 @@ async def run_demo_visit(url: str, photos: Path | None) -> int:
         async with contextlib.AsyncExitStack() as connections:
             await _check_server(url)
             walk = Walk(url, files, connections)
-            return await walk_all(walk, STEPS, screen)
+            return await run_steps(walk, STEPS, screen)
     except StepFailed as failed:
         errors.print(f"zoufang: {failed}", markup=False, soft_wrap=True)
         return 1
@@ -104,7 +104,7 @@ def _own_assignments(device: Device, assignments: dict[str, Document]) -> list[D
 
 async def sign_in_partner(walk: Walk) -> str:
     name = walk.assignment["partnerName"]
-    person = first_of(
+    person = first_or_fail(
         (staff_member for staff_member in walk.staff("caseworker") if staff_member.name == name), f"the partner {name}"
     )
     walk.partner = await walk.sign_in(person)
@@ -120,7 +120,7 @@ async def pull_work(walk: Walk) -> str:
     walk.household = households[walk.assignment["householdId"]]
     expected = (walk.assignment["checklistCode"], walk.assignment["checklistVersion"])
     fitting = (checklist for checklist in checklists.values() if (checklist["code"], checklist["version"]) == expected)
-    checklist = first_of(fitting, f"checklist {expected}")
+    checklist = first_or_fail(fitting, f"checklist {expected}")
     walk.template = msgspec.convert(checklist["body"], Template)
     counts = f"{len(device.documents['assignments'])} assignments, {len(households)} households"
     return (
@@ -133,7 +133,7 @@ async def record_visit(walk: Walk) -> str:
     """At the home, on the phone alone: photos, signatures, answers, a fix at the start and one at the end."""
     visit_id = str(new_id())
     walk.pictures = await take_pictures(walk, visit_id)
-    answers = fill_in(walk)
+    answers = make_answers(walk)
     walk.visit = {
         "id": visit_id,
         "householdId": walk.household["id"],
@@ -142,10 +142,10 @@ async def record_visit(walk: Walk) -> str:
         "checklistCode": walk.template.code,
         "checklistVersion": walk.template.version,
         "state": "submitted",
-        "startedAt": say_time(walk.started_at),
-        "endedAt": say_time(walk.ended_at),
-        "startFix": fix_at(moved(walk.home, 6, -4), walk.started_at),
-        "endFix": fix_at(moved(walk.home, 0, END_FIX_AWAY_M), walk.ended_at),
+        "startedAt": format_time(walk.started_at),
+        "endedAt": format_time(walk.ended_at),
+        "startFix": make_fix(shift_point(walk.home, 6, -4), walk.started_at),
+        "endFix": make_fix(shift_point(walk.home, 0, END_FIX_AWAY_M), walk.ended_at),
         "investigatorIds": [walk.caseworker.person_id, walk.partner.person_id],
         "familyPresent": [{"name": walk.household["headName"], "memberId": walk.household["members"][0]["id"]}],
         "answers": answers,
@@ -164,8 +164,8 @@ async def push_visit(walk: Walk) -> str:
             "sha256": picture.sha256,
             "sizeBytes": len(picture.content),
             "mediaType": picture.media_type,
-            "capturedAt": say_time(picture.captured_at),
-            "fix": fix_at(moved(walk.home, 2, 3), picture.captured_at),
+            "capturedAt": format_time(picture.captured_at),
+            "fix": make_fix(shift_point(walk.home, 2, 3), picture.captured_at),
             "_deleted": False,
         }
         for picture in walk.pictures
@@ -177,12 +177,12 @@ async def push_visit(walk: Walk) -> str:
 
 async def attest_visit(walk: Walk) -> str:
     """The partner's phone speaks the datum of Chinese maps, as many do."""
-    place = wgs84_to_gcj02(*moved(walk.home, -5, 7))
+    place = wgs84_to_gcj02(*shift_point(walk.home, -5, 7))
     attestation = {
         "id": str(new_id()),
         "visitId": walk.visit["id"],
-        "attestedAt": say_time(walk.ended_at),
-        "fix": fix_at(place, walk.ended_at, "gcj02"),
+        "attestedAt": format_time(walk.ended_at),
+        "fix": make_fix(place, walk.ended_at, "gcj02"),
         "_deleted": False,
     }
     await walk.partner.push("attestations", [attestation])
@@ -231,8 +231,8 @@ async def check_receipt(walk: Walk) -> str:
     return f"state under_review; signature and hash hold, {receipt_short_code(receipt)}"
 
 
-async def claim_visit(walk: Walk) -> str:
-    person = first_of(walk.staff("supervisor"), "a supervisor")
+async def acquire_lease(walk: Walk) -> str:
+    person = first_or_fail(walk.staff("supervisor"), "a supervisor")
     walk.supervisor = await walk.sign_in(person)
     place = 0
     async for line in _queue(walk.supervisor):
@@ -254,7 +254,7 @@ async def _queue(device: Device) -> AsyncIterator[Document]:
         more = {"cursor": page["nextCursor"]}
 
 
-async def open_page(walk: Walk) -> str:
+async def open_visit(walk: Walk) -> str:
     walk.page = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}")
     codes = {finding["code"] for finding in walk.page["findings"]}
     planted = PLANTED - ({"photo.time_off"} if walk.files else set())
@@ -316,7 +316,7 @@ async def show_resident(walk: Walk) -> str:
     if walk.visit["kind"] != "intake":
         raise StepSkipped("no application waits for a survey any more, and a review changes no application")
     number = walk.household["number"]
-    person = first_of(
+    person = first_or_fail(
         (resident for resident in walk.county.residents if resident.household_number == number), f"{number}'s resident"
     )
     resident = await walk.sign_in_resident(person)
@@ -325,7 +325,7 @@ async def show_resident(walk: Walk) -> str:
 
     async def look() -> list[Document] | None:
         cases = await resident.get("/resident/v1/cases")
-        timeline: list[Document] = first_of((case for case in cases if case["id"] == bound["caseId"]), "the case")[
+        timeline: list[Document] = first_or_fail((case for case in cases if case["id"] == bound["caseId"]), "the case")[
             "timeline"
         ]
         return timeline if any(step["step"] == "survey_done" for step in timeline) else None
@@ -354,8 +354,8 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("Photos uploaded", upload_photos),
     ("Worker verifies them", wait_until_verified),
     ("Receipt checked", check_receipt),
-    ("Supervisor claims it", claim_visit),
-    ("Visit page opened", open_page),
+    ("Supervisor claims it", acquire_lease),
+    ("Visit page opened", open_visit),
     ("Photos opened by link", open_photos),
     ("Supervisor accepts", accept_visit),
     ("Resident sees it", show_resident),

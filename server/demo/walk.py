@@ -1,4 +1,4 @@
-"""What one run of the demo visit has come to know, and the people it signs in."""
+"""State of a run of the demo visit: signed-in people and what the steps have fetched and recorded."""
 
 import contextlib
 import hashlib
@@ -13,12 +13,14 @@ from server.checklists.template import Template
 from server.core.clock import CHINA, utc_now
 from server.core.ids import new_id
 from server.core.location import Point
-from server.demo import county as demo
-from server.demo.device import Device, Document, StepFailed, T, open_client, read_answer
+from server.demo import records as demo
+from server.demo.county import build_county
+from server.demo.device import Device, Document, StepFailed, T, open_client, read_response
+from server.demo.staff import DEMO_PASSWORDS
 
 
 class Picture(NamedTuple):
-    """A photo or a signature as it lies on the phone; `name` is the scene, or the file it was."""
+    """A photo or signature on the phone; `name` is the scene or the file name."""
 
     id: str
     question_id: str
@@ -33,7 +35,7 @@ class Picture(NamedTuple):
 
 
 class Walk:
-    """What one run has come to know; each step reads what the steps before it left here."""
+    """State of one run; each step reads what earlier steps set."""
 
     caseworker: Device
     partner: Device
@@ -43,33 +45,33 @@ class Walk:
     template: Template
     visit: Document
     pictures: list[Picture]
-    claim: Document
-    page: Document
+    lease: Document
+    detail: Document
 
     def __init__(self, url: str, files: list[Path], connections: contextlib.AsyncExitStack) -> None:
         self.url = url
         self.files = files
         self.connections = connections
-        self.county = demo.build_county(today=utc_now().astimezone(CHINA).date())
+        self.county = build_county(today=utc_now().astimezone(CHINA).date())
         self.ended_at = utc_now().replace(microsecond=0) - timedelta(minutes=4)
         self.started_at = self.ended_at - timedelta(minutes=38)
         self.timeline: list[Document] = []
 
     async def sign_in(self, person: demo.Staff) -> Device:
-        """Every person has a phone of their own, the same at each run."""
-        intro = {"label": f"{person.name}'s phone", "platform": "demo", "hardwareId": f"demo-{person.login}"}
-        body = {"login": person.login, "password": demo.DEMO_PASSWORDS[person.role], "device": intro}
+        """Sign in on the person's own phone, which is the same in every run."""
+        device = {"label": f"{person.name}'s phone", "platform": "demo", "hardwareId": f"demo-{person.login}"}
+        body = {"login": person.login, "password": DEMO_PASSWORDS[person.role], "device": device}
         return await self._open_device("/auth/v1/staff/sign-in", body)
 
     async def sign_in_resident(self, person: demo.Resident) -> Device:
-        """With the code that `wx.login` would give this person's phone."""
+        """Sign in with a code such as `wx.login` gives this person's phone."""
         body = {"code": f"demo-{person.wechat_suffix}-{new_id().hex}", "device": {"label": "WeChat"}}
         return await self._open_device("/auth/v1/resident/sign-in-wechat", body)
 
     async def _open_device(self, path: str, body: Document) -> Device:
-        """Signed out again when the walk is over, however it ended."""
+        """Open a device that signs out when the run ends, however it ends."""
         client = await self.connections.enter_async_context(open_client(self.url))
-        device = Device(client, read_answer(await client.post(path, json=body)))
+        device = Device(client, read_response(await client.post(path, json=body)))
         self.connections.push_async_callback(_sign_out, device)
         return device
 
@@ -86,7 +88,8 @@ async def _sign_out(device: Device) -> None:
         await device.post("/auth/v1/sign-out")
 
 
-def first_of(things: Iterable[T], what: str) -> T:
-    for thing in things:
-        return thing
-    raise StepFailed("", f"{what} is not there")
+def first_or_fail(items: Iterable[T], what: str) -> T:
+    """Return the first item; raise StepFailed if there is none."""
+    for item in items:
+        return item
+    raise StepFailed("", f"{what} not found")

@@ -40,7 +40,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-Answer = dict[str, Any]
+Reply = dict[str, Any]
 
 _SUFFIX = "[A-Za-z0-9_]+"
 _LONGEST_FIELD = {"thing": 20, "phrase": 5, "name": 10, "character_string": 32}
@@ -66,7 +66,7 @@ _ERRMSG = {
 }
 
 
-def openid_of(suffix: str) -> str:
+def demo_openid(suffix: str) -> str:
     """The openid that the codes of this suffix sign in; demo people are bound to it beforehand."""
     return f"oZFdemo-{suffix}"
 
@@ -111,9 +111,9 @@ class _Stub:
         self.used_at: dict[str, float] = {}
         self.busy_tries: dict[str, int] = {}
         self.tokens: dict[str, float] = {}
-        self.messages: list[Answer] = []
+        self.messages: list[Reply] = []
         self.numbers = itertools.count(1)
-        self.routes: dict[str, Callable[[_Asked], Answer]] = {
+        self.routes: dict[str, Callable[[_Asked], Reply]] = {
             "/sns/jscode2session": self.code2session,
             "/cgi-bin/stable_token": self.stable_token,
             "/wxa/business/getuserphonenumber": self.phone_number,
@@ -123,7 +123,7 @@ class _Stub:
             "/_stub/forget-tokens": self.forget_tokens,
         }
 
-    def answer(self, path: str, request: _Asked) -> tuple[int, Answer]:
+    def answer(self, path: str, request: _Asked) -> tuple[int, Reply]:
         if path not in self.routes:
             return 404, {}
         try:
@@ -133,15 +133,15 @@ class _Stub:
             rid = f"{int(self.clock()):08x}-{next(self.numbers):08x}"
             return 200, {"errcode": error.errcode, "errmsg": f"{errmsg}, rid: {rid}"}
 
-    def code2session(self, request: _Asked) -> Answer:
+    def code2session(self, request: _Asked) -> Reply:
         self.check_app(request.query)
         if request.query.get("grant_type") != "authorization_code":
             raise _WechatError(40002)
         suffix = self.spend_code(request.query.get("js_code"), "demo", _SUFFIX)
-        session = {"session_key": _invent(f"session/{suffix}/{self.clock()}"), "openid": openid_of(suffix)}
+        session = {"session_key": _invent(f"session/{suffix}/{self.clock()}"), "openid": demo_openid(suffix)}
         return session | ({"unionid": f"uZFdemo-{suffix}"} if self.with_unionid else {})
 
-    def stable_token(self, request: _Asked) -> Answer:
+    def stable_token(self, request: _Asked) -> Reply:
         body = _read_json(request)
         if body.get("grant_type") != "client_credential":
             raise _WechatError(40002)
@@ -154,7 +154,7 @@ class _Stub:
         self.tokens[token] = now + TOKEN_LIVES_S
         return {"access_token": token, "expires_in": TOKEN_LIVES_S}
 
-    def phone_number(self, request: _Asked) -> Answer:
+    def phone_number(self, request: _Asked) -> Reply:
         self.check_token(request.query)
         number = self.spend_code(_read_json(request).get("code"), "phone", "[0-9]{11}")
         country_code = "86" if int(number[-1]) % 2 == 0 else 86
@@ -162,10 +162,10 @@ class _Stub:
         info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
         return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
 
-    def send_message(self, request: _Asked) -> Answer:
+    def send_message(self, request: _Asked) -> Reply:
         self.check_token(request.query)
         message = _read_json(request)
-        if not re.fullmatch(re.escape(openid_of("")) + _SUFFIX, str(message.get("touser"))):
+        if not re.fullmatch(re.escape(demo_openid("")) + _SUFFIX, str(message.get("touser"))):
             raise _WechatError(40003)
         if not message.get("template_id") or str(message["template_id"]).startswith("bad"):
             raise _WechatError(40037)
@@ -175,16 +175,16 @@ class _Stub:
         self.messages.append(message)
         return {"errcode": 0, "errmsg": "ok", "msgid": next(self.numbers)}
 
-    def issue_code(self, request: _Asked) -> Answer:
+    def issue_code(self, request: _Asked) -> Reply:
         """A nonce after the time keeps two codes of one second apart."""
         return {"code": f"demo-{request.query.get('suffix', '')}-t{int(self.clock())}-{next(self.numbers)}"}
 
-    def list_messages(self, request: _Asked) -> Answer:
+    def list_messages(self, request: _Asked) -> Reply:
         if request.method == "DELETE":
             self.messages.clear()
         return {"messages": list(self.messages)}
 
-    def forget_tokens(self, request: _Asked) -> Answer:  # noqa: ARG002  the routes share one shape
+    def forget_tokens(self, request: _Asked) -> Reply:  # noqa: ARG002  the routes share one shape
         self.tokens.clear()
         return {"errcode": 0, "errmsg": "ok"}
 
@@ -275,7 +275,7 @@ async def _read_body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-async def _reply(send: Send, status: int, answer: Answer) -> None:
+async def _reply(send: Send, status: int, answer: Reply) -> None:
     """As text/plain, which is how WeChat labels the JSON of its sign-in."""
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})

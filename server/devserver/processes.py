@@ -1,7 +1,7 @@
-"""Processes, ports and directories of this machine, for `make run` and the tests.
+"""Child processes, ports and directory locks, for `make run` and the tests.
 
-Whatever keeps a part from starting is told in one line (StartError); a process started here ends with the
-one that started it, even when that one is killed (on Linux by the kernel, elsewhere at the next start).
+A StartError explains in one line why a part does not start. A child process ends with its parent, even when the parent
+is killed: on Linux the kernel stops it, elsewhere the next start does.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ LOG_LIMIT_BYTES = 5_000_000
 
 Process = subprocess.Popen[bytes]
 StopSignals = Sequence[tuple[signal.Signals, float]]
-"""Signals to send in turn, each with the seconds to wait for the end."""
+"""Signals to send one after the other, each with the seconds to wait for the process to end."""
 
 STOP: Final[StopSignals] = ((signal.SIGTERM, 8), (signal.SIGKILL, 3))
 
-# Runs in the child before the program, in place of Popen's preexec_fn, which is unsafe beside threads.
-# PR_SET_PDEATHSIG is 1; it must be asked for after the change of user, which clears it and may lose the
-# way to this interpreter's modules.
+# Runs in the child before the program, instead of Popen's preexec_fn, which is unsafe with threads. PR_SET_PDEATHSIG
+# is 1. It is set after the change of user, which clears it; ctypes is imported before, because the new user may not be
+# able to read this interpreter's modules.
 _LAUNCH = """
 import os, sys
 user, group, death, parent, *command = sys.argv[1:]
@@ -48,15 +48,15 @@ os.execv(command[0], command)
 
 
 class StartError(Exception):
-    """A part can't start or has ended; the message is one line for the person at the terminal."""
+    """A part can't start or has stopped; the message is one line for the terminal."""
 
 
 @contextlib.contextmanager
 def lock_directory(directory: Path) -> Iterator[None]:
-    """Make the directory, private, and keep it for this process alone while the block runs.
+    """Make the directory, accessible only to its owner, and lock it while the block runs.
 
-    Raises StartError when another process, or another part of this one, holds it. The operating system
-    lets go of it when the holder dies, however it dies.
+    Raise StartError when another process, or another part of this one, has the lock. The operating system releases the
+    lock when its process ends in any way.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -74,13 +74,13 @@ def lock_directory(directory: Path) -> Iterator[None]:
 
 
 def check_port(host: str, port: int, setting: str) -> None:
-    """Raises StartError when nothing could listen on the port, naming who does and the setting to change."""
+    """Raise StartError when the port is in use or not allowed; it names the other process and the setting to change."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
             # BSD lets two sockets share a port when one of them is bound to every address.
-            busy = _answers(loopback_host(host), port)
+            busy = _accepts_connection(loopback_host(host), port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise StartError(
@@ -88,16 +88,16 @@ def check_port(host: str, port: int, setting: str) -> None:
                 ) from None
             busy = True
     if busy:
-        raise StartError(f"port {port} is in use{_by_whom(port)}; stop it or set {setting} to another port")
+        raise StartError(f"port {port} is in use{_name_listener(port)}; stop it or set {setting} to another port")
 
 
-def _answers(host: str, port: int) -> bool:
+def _accepts_connection(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0
 
 
-def _by_whom(port: int) -> str:
+def _name_listener(port: int) -> str:
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections(kind="tcp"):
             if (
@@ -111,12 +111,12 @@ def _by_whom(port: int) -> str:
 
 
 def loopback_host(host: str) -> str:
-    """The address under which this machine reaches what listens on `host`."""
+    """Return the address at which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 the name is looked up, not bound
 
 
 def find_free_port() -> int:
-    """A port that was free a moment ago; whoever uses it must still expect to lose the race."""
+    """Return a port that was free a moment ago. Another process may take it before the caller does."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -131,10 +131,10 @@ def spawn(
     user: tuple[int, int] | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> Process:
-    """Start a program of its own session, so that a Ctrl-C at the terminal reaches only its starter.
+    """Start a program in its own session, so that Ctrl-C in the terminal reaches only the parent.
 
-    It writes to `log`, runs as `user` (uid, gid) when given, and gets `death_signal` when the thread that
-    called this ends: call it from the main one.
+    The program writes to `log`, runs as `user` (uid, gid) when given, and gets `death_signal` when the calling thread
+    ends, so call this from the main thread.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
@@ -153,30 +153,30 @@ def spawn(
         )
 
 
-def stop(process: Process, ladder: Ladder = STOP) -> None:
-    """End a process of `spawn`, asking first; what is left of its session is killed."""
-    for step, seconds in ladder:
+def stop(process: Process, stop_signals: StopSignals = STOP) -> None:
+    """Stop a process of `spawn` with the signals of `stop_signals`, then kill the rest of its session."""
+    for number, seconds in stop_signals:
         if process.poll() is not None:
             break
-        process.send_signal(step)
+        process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def stop_orphan(pid: int, *, program: str, directory: Path, ladder: Ladder = STOP) -> bool:
-    """End process `pid` if it is `program` at work on `directory`, left by a starter that was killed.
+def stop_orphan(pid: int, *, program: str, directory: Path, stop_signals: StopSignals = STOP) -> bool:
+    """Stop process `pid` if it runs `program` on `directory`, left over from a parent that was killed.
 
-    True when nothing of that kind is running any more, False when `pid` is some other process.
+    Return True when it no longer runs, and False when `pid` is another process.
     """
     try:
         process = psutil.Process(pid)
-        words = process.cmdline()
-        if not (words and Path(words[0]).name == program and any(str(directory) in word for word in words)):
+        command = process.cmdline()
+        if not (command and Path(command[0]).name == program and any(str(directory) in word for word in command)):
             return bool(process.status() == psutil.STATUS_ZOMBIE)
-        for step, seconds in ladder:
-            process.send_signal(step)
+        for number, seconds in stop_signals:
+            process.send_signal(number)
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(seconds)
                 return True
@@ -186,7 +186,7 @@ def stop_orphan(pid: int, *, program: str, directory: Path, ladder: Ladder = STO
 
 
 def last_line(log: Path, *, start: int = 0) -> str:
-    """The last line with words in it that the log holds beyond byte `start`, shortened."""
+    """Return the last non-blank line of the log after byte `start`, shortened to 300 characters."""
     with contextlib.suppress(OSError), log.open("rb") as text:
         text.seek(max(start, log.stat().st_size - 8192))
         lines = [line.strip() for line in text.read().decode(errors="replace").splitlines() if line.strip()]

@@ -1,8 +1,8 @@
-"""What `make run` does: the whole system on one machine, from nothing, stopped by one Ctrl-C.
+"""`make run`: start the whole system on one machine, and stop it on Ctrl-C.
 
-Parts that a setting names elsewhere are not started. Everything kept lies in one directory (`.data`):
-`postgres/`, `s3/`, `secrets/` and `logs/`; lose the secrets, and the personal data in the database can no
-longer be read. While it runs, `environment` in it holds the settings for other commands of the program.
+Parts that a setting configures elsewhere are not started. All data is in one directory (`.data`): `postgres/`, `s3/`,
+`secrets/` and `logs/`. Without the secrets the personal data in the database can't be decrypted. While the system runs,
+the file `environment` in it holds the settings for other commands.
 """
 
 import contextlib
@@ -55,26 +55,26 @@ class Part(NamedTuple):
     log: Path
 
 
-class _StopAsked(BaseException):
-    """Ctrl-C, or a signal that means the same."""
+class _StopRequested(BaseException):
+    """Ctrl-C or another stop signal was received."""
 
 
 def run(environ: Mapping[str, str], *, program: Sequence[str] = PROGRAM, console: Console | None = None) -> int:
-    """Start everything, tell where it is, wait for Ctrl-C, stop everything; the exit code.
+    """Start everything, print the addresses, wait for Ctrl-C and stop everything. Return the exit code.
 
-    What goes wrong is printed as one line and makes the code 1.
+    An error is printed as one line; the exit code is then 1.
     """
     screen = console or Console(highlight=False)
     try:
         with _signals_raise(), contextlib.ExitStack() as parts:
             try:
                 _run(parts, environ, program, screen)
-            except _StopAsked:
+            except _StopRequested:
                 screen.print("\nStopping …", style="dim")
                 raise
             finally:
                 _ignore_signals()
-    except _StopAsked:
+    except _StopRequested:
         screen.print("Stopped. `make run` continues where this left off.")
         return 0
     except (StartError, SettingsError) as error:
@@ -94,26 +94,26 @@ def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Seque
     _check_ports(settings)
     complete, running = _start_embedded(parts, settings, {**environ, **_secrets(data_dir, settings)}, screen)
 
-    def start(name: str, *words: str) -> None:
+    def start(name: str, *arguments: str) -> None:
         log = logs / f"{name}.log"
-        process = spawn([*program, *words], log=log, environ=complete, directory=PROJECT)
+        process = spawn([*program, *arguments], log=log, environ=complete, directory=PROJECT)
         parts.callback(stop, process)
         running.append(Part(name, process, log))
 
-    def finish(name: str) -> None:
+    def run_command(name: str) -> None:
         with _step(screen, name):
-            _finish(name, [*program, name], complete, logs / f"{name}.log")
+            _run_to_end(name, [*program, name], complete, logs / f"{name}.log")
 
     if not settings.wechat_base_url:
         start("wechat-stub", "wechat-stub", "--port", str(settings.wechat_stub_port))
-    finish("migrate")
-    finish("load-demo")
+    run_command("migrate")
+    run_command("load-demo")
     with _step(screen, "API and worker"):
         start("worker", "worker")
         start("api", "api")
         _wait_until_ready(settings, running)
     parts.enter_context(_environment_file(data_dir, complete))
-    _tell(screen, settings, complete, logs)
+    _print_addresses(screen, settings, complete, logs)
     _watch(running)
 
 
@@ -129,7 +129,7 @@ def _check_format(data_dir: Path) -> None:
 
 
 def _check_ports(settings: Settings) -> None:
-    """All of them before anything is started, so that the one line comes at once."""
+    """Check all ports before anything is started, so that an error is reported at once."""
     check_port(settings.host, settings.port, f"{PREFIX}PORT")
     if not settings.database_url:
         check_port(LOOPBACK, settings.postgres_port, f"{PREFIX}POSTGRES_PORT")
@@ -140,7 +140,7 @@ def _check_ports(settings: Settings) -> None:
 
 
 def _secrets(data_dir: Path, settings: Settings) -> dict[str, str]:
-    """The secrets of this directory, drawn at the first start; those that a setting gives are left out."""
+    """Return the secrets of this directory, generated at the first start, without those that a setting gives."""
     folder = data_dir / "secrets"
     if not folder.exists() and (data_dir / "postgres" / "cluster").exists():
         raise StartError(
@@ -152,12 +152,12 @@ def _secrets(data_dir: Path, settings: Settings) -> dict[str, str]:
         f"{PREFIX}S3_ACCESS_KEY": "zoufang-" + secrets.token_hex(4),
         f"{PREFIX}S3_SECRET_KEY": secrets.token_urlsafe(30),
     }
-    given = {name for name in fresh if getattr(settings, name.removeprefix(PREFIX).lower())}
-    return {name: _keep(folder / name, value) for name, value in fresh.items() if name not in given}
+    configured = {name for name in fresh if getattr(settings, name.removeprefix(PREFIX).lower())}
+    return {name: _read_or_write(folder / name, value) for name, value in fresh.items() if name not in configured}
 
 
-def _keep(file: Path, value: str) -> str:
-    """What the file says; when there is none, `value`, from now on."""
+def _read_or_write(file: Path, value: str) -> str:
+    """Return the content of the file, after writing `value` to it when it does not exist."""
     if not file.exists():
         draft = file.with_name(file.name + ".new")
         draft.unlink(missing_ok=True)
@@ -170,7 +170,7 @@ def _keep(file: Path, value: str) -> str:
 def _start_embedded(
     parts: contextlib.ExitStack, settings: Settings, environ: dict[str, str], screen: Console
 ) -> tuple[dict[str, str], list[Part]]:
-    """Start what no setting names; the environment that names everything, and the parts to watch."""
+    """Start the servers that no setting names. Return the complete environment and the parts to watch."""
     data_dir = (PROJECT / settings.data_dir).resolve()
     logs = data_dir / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
@@ -202,8 +202,8 @@ def _part(name: str, server: EmbeddedPostgres | EmbeddedS3) -> Part:
     return Part(name, server.process, server.log)
 
 
-def _finish(name: str, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
-    """Run a command to its end; StartError with its last words when it fails."""
+def _run_to_end(name: str, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
+    """Run a command to its end. Raise StartError with its last line of output when it fails."""
     start = log.stat().st_size if log.exists() else 0
     process = spawn(command, log=log, environ=environ, directory=PROJECT)
     try:
@@ -238,8 +238,8 @@ def base_url(settings: Settings) -> str:
 def _check_alive(running: Sequence[Part]) -> None:
     for part in running:
         if (code := part.process.poll()) is not None:
-            words = last_line(part.log)
-            raise StartError(f"{part.name} stopped by itself (exit code {code}): {words} (see {part.log})")
+            reason = last_line(part.log)
+            raise StartError(f"{part.name} stopped by itself (exit code {code}): {reason} (see {part.log})")
 
 
 def _watch(running: Sequence[Part]) -> NoReturn:
@@ -250,7 +250,10 @@ def _watch(running: Sequence[Part]) -> NoReturn:
 
 @contextlib.contextmanager
 def _environment_file(data_dir: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    """For other commands against the running system: `set -a; . .data/environment; set +a`."""
+    """Write the settings for other commands while the block runs.
+
+    A shell loads them with `set -a; . .data/environment; set +a`.
+    """
     file = data_dir / "environment"
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in environ.items() if name.startswith(PREFIX)]
     file.unlink(missing_ok=True)
@@ -269,7 +272,7 @@ def _step(screen: Console, name: str) -> Iterator[None]:
     screen.print(f"  [green]✓[/] {name} [dim]{time.monotonic() - started:.1f} s[/]")
 
 
-def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
+def _print_addresses(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
     addresses = Table(title="走访 zoufang is running", title_justify="left", show_header=False, box=None)
     addresses.add_row("Phone app", f"{base_url(settings)}/m/")
     addresses.add_row("Desk", f"{base_url(settings)}/desk/")
@@ -289,13 +292,13 @@ def _tell(screen: Console, settings: Settings, environ: Mapping[str, str], logs:
 
 
 def _sign_in_table(sign_ins: Sequence[Sequence[str]]) -> Table:
-    """Fits 80 columns: roles and notes wrap, and what has to be typed is never cut."""
+    """Build a table that fits 80 columns: roles and notes wrap, logins and passwords are never truncated."""
     table = Table(title="Demo sign-ins", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
     table.show_edge = table.pad_edge = False
     table.add_column("role", overflow="fold", width=16)
-    for heading, place in (("login", 2), ("password", 3)):
-        longest = max(len(row[place]) for row in sign_ins)
-        table.add_column(heading, no_wrap=True, overflow="fold", width=longest)
+    for heading, index in (("login", 2), ("password", 3)):
+        width = max(len(row[index]) for row in sign_ins)
+        table.add_column(heading, no_wrap=True, overflow="fold", width=width)
     table.add_column("note", overflow="fold")
     for role_zh, role_en, login, password, note in sign_ins:
         table.add_row(f"{role_zh} {role_en}", login, password, note)
@@ -303,19 +306,19 @@ def _sign_in_table(sign_ins: Sequence[Sequence[str]]) -> Table:
 
 
 def _demo_sign_ins() -> Sequence[Sequence[str]]:
-    listed = getattr(importlib.import_module("server.demo"), "sign_ins", None)
-    return listed() if listed else ()
+    list_sign_ins = getattr(importlib.import_module("server.demo"), "list_sign_ins", None)
+    return list_sign_ins() if list_sign_ins else ()
 
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Within the block Ctrl-C, a polite kill and a closed terminal raise _StopAsked, once."""
+    """In the block, SIGINT, SIGTERM and SIGHUP raise _StopRequested, once."""
 
-    def ask(_number: int, _frame: FrameType | None) -> NoReturn:
+    def request_stop(_number: int, _frame: FrameType | None) -> NoReturn:
         _ignore_signals()
-        raise _StopAsked
+        raise _StopRequested
 
-    before = {number: signal.signal(number, ask) for number in _STOP_SIGNALS}
+    before = {number: signal.signal(number, request_stop) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
@@ -327,6 +330,6 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _ignore_signals() -> None:
-    """A second Ctrl-C must not keep the parts from being stopped."""
+    """Ignore further stop signals, so that a second Ctrl-C does not interrupt the stopping of parts."""
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

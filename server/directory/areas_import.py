@@ -5,7 +5,7 @@ A code that is no longer listed gets an end date and is not deleted.
 
 import csv
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.core.clock import utc_now
 from server.core.database import open_once, raw_connection
 from server.core.settings import Settings
 from server.models.areas import Area
@@ -40,7 +41,7 @@ class AreaRow(NamedTuple):
 async def import_folder(settings: Settings, folder: Path) -> ImportResult:
     rows = [row for name in FILES for row in _read_file(folder / name)]
     async with open_once(settings.database_url) as session:
-        return await import_areas(session, rows, on=datetime.now(UTC).date())
+        return await import_areas(session, rows, on=utc_now().date())
 
 
 def _read_file(path: Path) -> Iterator[AreaRow]:

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.http import ResponseBody
 from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.areas import Area
@@ -89,7 +89,9 @@ async def list_households(
 
 async def open_household_record(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdRecord:
     """Return a household's visits and cases, and log the access. Raises `thing.not_found`."""
-    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    household: Household = require_found(
+        await session.scalar(readable(Household, caller).where(Household.id == household_id))
+    )
     visits = await session.execute(
         readable(Visit, caller)
         .join(Staff, Staff.id == Visit.author_id)

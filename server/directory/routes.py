@@ -15,6 +15,7 @@ from server.core.http import (
     CallerDep,
     Officer,
     ResponseBody,
+    SearchText,
     ServicesDep,
     Session,
     error_responses,
@@ -28,9 +29,7 @@ from server.directory.devices import DeviceHealth
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
 from server.directory.staff import DIRECTORY_ROLES, StaffLine
-from server.http.exports import build_export_route, fen_to_yuan, to_text
-from server.http.exports import ROLE_LABELS
-from server.core.http import SearchText
+from server.http.exports import ROLE_LABELS, build_export_route, fen_to_yuan, to_text
 
 _DETAIL_PROBLEMS = SIGNED_IN_ERRORS | error_responses("thing.not_found")
 _LIST_PROBLEMS = SIGNED_IN_ERRORS | error_responses("request.invalid")
@@ -65,7 +64,7 @@ async def list_staff(
     caller: CallerDep,
     session: Session,
     area: AreaFilter = None,
-    q: Words = None,
+    q: SearchText = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[StaffLine]:
@@ -78,7 +77,7 @@ async def list_households(
     session: Session,
     area: AreaFilter = None,
     household_class: ClassQuery = None,
-    q: Words = None,
+    q: SearchText = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[HouseholdLine]:
@@ -156,7 +155,7 @@ async def list_audit_trail(
     caller: CallerDep,
     session: Session,
     actor_id: Annotated[UUID | None, QueryParameter(name="actorId")] = None,
-    action: Words = None,
+    action: SearchText = None,
     thing_id: Annotated[str | None, QueryParameter(name="thingId")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,

@@ -1,8 +1,8 @@
-"""The evidence of one visit as one file: photos, a signed manifest, the receipt, and a printed sheet.
+"""Export the evidence of a visit as one file: photos, a signed manifest, the receipt, and a printed sheet.
 
-The manifest names every other file by its hash and is signed, so `verify-bundle` finds any byte that was
-changed since without asking us. A photo the store lost or altered is told as such and left out: the bundle
-holds nothing that isn't what it says.
+The manifest lists every other file with its hash and is signed, so `verify-bundle` finds any changed byte without this
+server. A photo that the store has lost or altered is reported as such and left out: every file in a bundle matches its
+hash.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ MANIFEST, SIGNATURE, RECEIPT, KEYS, SHEET = (
     "receipt-keys.json",
     "visit.pdf",
 )
-_ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/heic": "heic"}
-_PACKED = (".json", ".jws", ".pdf")
+_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/heic": "heic"}
+_COMPRESSED = (".json", ".jws", ".pdf")
 
 
 class _File(NamedTuple):
@@ -45,76 +45,82 @@ class _File(NamedTuple):
 
 
 async def export_bundle(
-    services: Services, caller: Caller | None, visit_id: UUID, out: IO[bytes], *, say: RenderFinding, now: datetime
+    services: Services,
+    caller: Caller | None,
+    visit_id: UUID,
+    out: IO[bytes],
+    *,
+    render_finding: RenderFinding,
+    now: datetime,
 ) -> None:
     """Write the bundle into `out`. Holds no transaction while photos are fetched; raises as `load_dossier` does."""
     async with open_session(services.sessions) as session:
-        dossier = await load_dossier(session, caller, visit_id, say)
+        dossier = await load_dossier(session, caller, visit_id, render_finding)
     with TemporaryDirectory(prefix="zoufang-") as name:
         folder = Path(name)
         await _fetch_photos(services, dossier, folder)
-        await _write_papers(services, dossier, folder, now)
+        await _write_documents(services, dossier, folder, now)
         await run_in_thread(_zip, folder, out, now)
 
 
 async def _fetch_photos(services: Services, dossier: Dossier, folder: Path) -> None:
-    for held, told in zip(dossier.photos, dossier.told["photos"], strict=True):
-        told["held"], told["original"] = await _fetch_original(services, held, folder)
-        told["rendition"] = await _fetch_rendition(services, held, folder)
+    for photo, entry in zip(dossier.photos, dossier.manifest["photos"], strict=True):
+        entry["held"], entry["original"] = await _fetch_original(services, photo, folder)
+        entry["rendition"] = await _fetch_rendition(services, photo, folder)
 
 
-async def _fetch_original(services: Services, held: PhotoSource, folder: Path) -> tuple[str, str | None]:
-    """Whether the store holds it: `awaited`, `whole`, `erased`, `missing` or `altered`; and its file when whole."""
-    if held.is_erased:
+async def _fetch_original(services: Services, photo: PhotoSource, folder: Path) -> tuple[str, str | None]:
+    """Return its state in the store (`awaited`, `whole`, `erased`, `missing` or `altered`) and its file when whole."""
+    if photo.is_erased:
         return "erased", None
-    if not held.is_stored:
+    if not photo.is_stored:
         return "awaited", None
-    name = f"photos/{held.evidence_id}.{_ENDINGS.get(held.media_type or '', 'bin')}"
-    path = _place(folder, name)
+    name = f"photos/{photo.evidence_id}.{_EXTENSIONS.get(photo.media_type or '', 'bin')}"
+    path = _make_path(folder, name)
     try:
-        stored = await services.store.join([original_key(held.sha256)], path)
+        stored = await services.store.join([original_key(photo.sha256)], path)
     except ObjectMissing:
         return "missing", None
-    if stored.sha256 != held.sha256:
+    if stored.sha256 != photo.sha256:
         path.unlink()
         return "altered", None
     return "whole", name
 
 
-async def _fetch_rendition(services: Services, held: PhotoSource, folder: Path) -> str | None:
-    if not held.is_verified or held.is_erased:
+async def _fetch_rendition(services: Services, photo: PhotoSource, folder: Path) -> str | None:
+    if not photo.is_verified or photo.is_erased:
         return None
-    name = f"renditions/{held.evidence_id}-1280.jpg"
+    name = f"renditions/{photo.evidence_id}-1280.jpg"
     try:
-        await services.store.download(rendition_key(held.sha256, "1280"), _place(folder, name))
+        await services.store.download(rendition_key(photo.sha256, "1280"), _make_path(folder, name))
     except ObjectMissing:
         return None
     return name
 
 
-async def _write_papers(services: Services, dossier: Dossier, folder: Path, now: datetime) -> None:
-    """The manifest comes last of all, since it names the others; its signature names it."""
-    _place(folder, RECEIPT).write_text(dossier.receipt)
-    _place(folder, KEYS).write_bytes(msgspec.json.encode(services.receipts.public_keys()))
-    _place(folder, SHEET).write_bytes(await run_in_thread(render_visit_pdf, dossier, folder, now))
-    manifest = canonical_json(_manifest(dossier, await run_in_thread(_files, folder), now))
-    _place(folder, MANIFEST).write_bytes(manifest)
+async def _write_documents(services: Services, dossier: Dossier, folder: Path, now: datetime) -> None:
+    """Write the manifest last, since it lists the other files; the signature covers the manifest."""
+    _make_path(folder, RECEIPT).write_text(dossier.receipt)
+    _make_path(folder, KEYS).write_bytes(msgspec.json.encode(services.receipts.public_keys()))
+    _make_path(folder, SHEET).write_bytes(await run_in_thread(render_visit_pdf, dossier, folder, now))
+    manifest = canonical_json(_build_manifest(dossier, await run_in_thread(_list_files, folder), now))
+    _make_path(folder, MANIFEST).write_bytes(manifest)
     statement = {
         "format": FORMAT,
         "visitId": str(dossier.visit_id),
         "manifestSha256": hashlib.sha256(manifest).hexdigest(),
         "madeAt": now.isoformat(),
     }
-    _place(folder, SIGNATURE).write_text(services.receipts.sign(statement))
+    _make_path(folder, SIGNATURE).write_text(services.receipts.sign(statement))
 
 
-def _manifest(dossier: Dossier, files: list[_File], now: datetime) -> JsonObject:
-    told: dict[str, Any] = {"format": FORMAT, "madeAt": now, **dossier.told}
-    told["files"] = [{"name": one.name, "sha256": one.sha256, "sizeBytes": one.size_bytes} for one in files]
-    return told
+def _build_manifest(dossier: Dossier, files: list[_File], now: datetime) -> JsonObject:
+    manifest: dict[str, Any] = {"format": FORMAT, "madeAt": now, **dossier.manifest}
+    manifest["files"] = [{"name": file.name, "sha256": file.sha256, "sizeBytes": file.size_bytes} for file in files]
+    return manifest
 
 
-def _files(folder: Path) -> list[_File]:
+def _list_files(folder: Path) -> list[_File]:
     return [_measure(path, name) for name, path in _walk(folder)]
 
 
@@ -129,18 +135,18 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(folder).as_posix(), path
 
 
-def _place(folder: Path, name: str) -> Path:
+def _make_path(folder: Path, name: str) -> Path:
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     return path
 
 
 def _zip(folder: Path, out: IO[bytes], now: datetime) -> None:
-    """Photos are packed already; only the papers gain by it."""
+    """Photos are compressed already, so compress only the documents."""
     with ZipFile(out, "w") as bundle:
         for name, path in _walk(folder):
             info = ZipInfo(name, now.timetuple()[:6])
-            info.compress_type = ZIP_DEFLATED if name.endswith(_PACKED) else ZIP_STORED
+            info.compress_type = ZIP_DEFLATED if name.endswith(_COMPRESSED) else ZIP_STORED
             info.external_attr = 0o644 << 16
             info.file_size = path.stat().st_size
             with path.open("rb") as source, bundle.open(info, "w") as target:

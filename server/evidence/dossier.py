@@ -1,7 +1,7 @@
-"""Everything the server holds about one visit, gathered in one reading: what the bundle tells and prints.
+"""Load everything the server holds about a visit, in one transaction: the content of its bundle and printed sheet.
 
-What the phone sent stands in it word for word, with its hash, so that whoever holds the bundle can compute the
-hash again and compare it with the receipt.
+What the phone sent is included word for word, with its hash, so that the reader of a bundle can compute the hash again
+and compare it with the receipt.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.errors import Problem
 from server.models.audit import AuditEntry, AuditSeal
 from server.models.checklists import ChecklistTemplate
@@ -27,9 +27,9 @@ from server.spotchecks.blinding import require_not_blinded
 JsonObject = dict[str, Any]
 
 
-@runtime_checkable  # a route asks for one, and Litestar looks at what it is given
+@runtime_checkable  # a route injects it, and Litestar checks the instance
 class RenderFinding(Protocol):
-    """A doubt as a person reads it, by language. The words belong to the room of review."""
+    """Render a finding as text, by language. The room `review` implements it."""
 
     def __call__(self, code: str, facts: dict[str, Any]) -> dict[str, str]: ...
 
@@ -44,51 +44,53 @@ class PhotoSource(NamedTuple):
 
 
 class Dossier(Struct):
-    """`told` is what the manifest says, before it names any file; `photos` in the order of `told["photos"]`."""
+    """`manifest` is the bundle's manifest before it lists files; `photos` are in the order of `manifest["photos"]`."""
 
     visit_id: UUID
     receipt: str
-    told: JsonObject
+    manifest: JsonObject
     photos: list[PhotoSource]
     member_names: dict[str, str]
 
 
-async def load_dossier(session: AsyncSession, caller: Caller | None, visit_id: UUID, say: RenderFinding) -> Dossier:
-    """Gather it, and note who took it. `caller` None is whoever runs the command line.
+async def load_dossier(
+    session: AsyncSession, caller: Caller | None, visit_id: UUID, render_finding: RenderFinding
+) -> Dossier:
+    """Load the dossier and record in the audit trail who took it. `caller` is None on the command line.
 
-    Raises `thing.not_found` outside the caller's scope, `review.blind` for who is on the way to check the visit,
+    Raises `thing.not_found` outside the caller's scope, `review.blind` for a caller who is to check the visit blindly,
     and `evidence.visit_not_submitted`.
     """
     visit = await _find_visit(session, caller, visit_id)
     if visit.receipt is None:
         raise Problem("evidence.visit_not_submitted")
     audit.record(session, caller, "visit.bundled", "visit", visit_id, area_code=visit.area_code)
-    await session.flush()  # this taking stands among the entries it takes
+    await session.flush()  # the dossier's audit entries include this one
     household = await session.get_one(Household, visit.household_id)
     attestations = list(await session.scalars(select(Attestation).where(Attestation.visit_id == visit_id)))
-    photos = await _photos(session, visit)
-    tombstones = await _tombstones(session, [one for one, _ in photos])
-    findings = await _findings(session, visit_id, say)
-    decisions = await _decisions(session, visit_id)
-    things = [visit.id, *(one.id for one in attestations), *(one.id for one, _ in photos)]
+    photos = await _load_photos(session, visit)
+    tombstones = await _load_tombstones(session, [photo for photo, _ in photos])
+    findings = await _load_findings(session, visit_id, render_finding)
+    decisions = await _load_decisions(session, visit_id)
+    audited = [visit.id, *(attestation.id for attestation in attestations), *(photo.id for photo, _ in photos)]
     return Dossier(
         visit_id=visit.id,
         receipt=visit.receipt,
-        told={
-            "visit": _tell_visit(visit),
-            "household": await _tell_household(session, household, visit),
-            "checklist": await _checklist(session, visit),
-            "investigators": await _investigators(session, visit),
-            "fixes": _fixes(visit, attestations),
-            "attestations": [_tell_attestation(one) for one in attestations],
-            "photos": [_tell_photo(one, photo, tombstones.get(one.id)) for one, photo in photos],
+        manifest={
+            "visit": _describe_visit(visit),
+            "household": await _describe_household(session, household, visit),
+            "checklist": await _load_checklist(session, visit),
+            "investigators": await _load_investigators(session, visit),
+            "fixes": _list_fixes(visit, attestations),
+            "attestations": [_describe_attestation(attestation) for attestation in attestations],
+            "photos": [_describe_photo(photo, content, tombstones.get(photo.id)) for photo, content in photos],
             "findings": findings,
             "decisions": decisions,
-            "earlierVersions": [_tell_version(one) for one in await _versions(session, visit_id)],
-            "audit": {"entries": await _entries(session, things), "newestSeal": await _newest_seal(session)},
+            "earlierVersions": [_describe_version(version) for version in await _load_versions(session, visit_id)],
+            "audit": await _load_audit(session, audited),
         },
-        photos=[_hold(one, photo) for one, photo in photos],
-        member_names=await _member_names(session, household.id),
+        photos=[_make_source(photo, content) for photo, content in photos],
+        member_names=await _load_member_names(session, household.id),
     )
 
 
@@ -100,7 +102,7 @@ async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UU
     return visit
 
 
-def _tell_visit(visit: Visit) -> JsonObject:
+def _describe_visit(visit: Visit) -> JsonObject:
     return {
         "id": visit.id,
         "state": visit.state,
@@ -119,25 +121,25 @@ def _tell_visit(visit: Visit) -> JsonObject:
     }
 
 
-async def _versions(session: AsyncSession, visit_id: UUID) -> list[VisitVersion]:
-    """What the visit said before each amendment, oldest first."""
+async def _load_versions(session: AsyncSession, visit_id: UUID) -> list[VisitVersion]:
+    """Load the versions of the visit before each amendment, oldest first."""
     rows = select(VisitVersion).where(VisitVersion.visit_id == visit_id).order_by(VisitVersion.number)
     return list(await session.scalars(rows))
 
 
-def _tell_version(one: VisitVersion) -> JsonObject:
+def _describe_version(version: VisitVersion) -> JsonObject:
     return {
-        "version": one.number,
-        "deviceId": one.device_id,
-        "document": one.document,
-        "contentHash": one.content_hash,
-        "receipt": one.receipt,
-        "submittedAt": one.submitted_at,
-        "supersededAt": one.superseded_at,
+        "version": version.number,
+        "deviceId": version.device_id,
+        "document": version.document,
+        "contentHash": version.content_hash,
+        "receipt": version.receipt,
+        "submittedAt": version.submitted_at,
+        "supersededAt": version.superseded_at,
     }
 
 
-async def _tell_household(session: AsyncSession, household: Household, visit: Visit) -> JsonObject:
+async def _describe_household(session: AsyncSession, household: Household, visit: Visit) -> JsonObject:
     home = None
     if household.latitude is not None:
         home = {"latitude": household.latitude, "longitude": household.longitude, "datum": household.datum}
@@ -152,7 +154,7 @@ async def _tell_household(session: AsyncSession, household: Household, visit: Vi
     }
 
 
-async def _checklist(session: AsyncSession, visit: Visit) -> JsonObject:
+async def _load_checklist(session: AsyncSession, visit: Visit) -> JsonObject:
     body: JsonObject = require_found(
         await session.scalar(
             select(ChecklistTemplate.body).where(
@@ -163,115 +165,115 @@ async def _checklist(session: AsyncSession, visit: Visit) -> JsonObject:
     return body
 
 
-async def _investigators(session: AsyncSession, visit: Visit) -> list[JsonObject]:
+async def _load_investigators(session: AsyncSession, visit: Visit) -> list[JsonObject]:
     rows = await session.execute(
         select(Staff.id, Staff.name)
         .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
         .where(VisitInvestigator.visit_id == visit.id)
         .order_by((Staff.id != visit.author_id), Staff.id)
     )
-    return [{"staffId": one, "name": name, "isAuthor": one == visit.author_id} for one, name in rows]
+    return [{"staffId": staff_id, "name": name, "isAuthor": staff_id == visit.author_id} for staff_id, name in rows]
 
 
-def _fixes(visit: Visit, attestations: list[Attestation]) -> list[JsonObject]:
-    """Where each investigator says they stood, and when."""
+def _list_fixes(visit: Visit, attestations: list[Attestation]) -> list[JsonObject]:
+    """List the location fixes that each investigator reported, with their moments."""
     author = [(visit.author_id, moment, visit.document.get(f"{moment}Fix")) for moment in ("start", "end")]
-    others = [(one.staff_id, "attested", one.document.get("fix")) for one in attestations]
-    return [{"staffId": who, "moment": moment, "fix": fix} for who, moment, fix in (*author, *others) if fix]
+    others = [(attestation.staff_id, "attested", attestation.document.get("fix")) for attestation in attestations]
+    return [{"staffId": staff, "moment": moment, "fix": fix} for staff, moment, fix in (*author, *others) if fix]
 
 
-def _tell_attestation(one: Attestation) -> JsonObject:
+def _describe_attestation(attestation: Attestation) -> JsonObject:
     return {
-        "id": one.id,
-        "staffId": one.staff_id,
-        "deviceId": one.device_id,
-        "attestedAt": one.attested_at,
-        "receivedAt": one.received_at,
-        "document": one.document,
-        "contentHash": one.content_hash,
+        "id": attestation.id,
+        "staffId": attestation.staff_id,
+        "deviceId": attestation.device_id,
+        "attestedAt": attestation.attested_at,
+        "receivedAt": attestation.received_at,
+        "document": attestation.document,
+        "contentHash": attestation.content_hash,
     }
 
 
-async def _photos(session: AsyncSession, visit: Visit) -> list[tuple[Evidence, Photo | None]]:
-    """Those of the sealed manifest, in its order."""
-    listed = [UUID(one["id"]) for one in visit.document.get("photos", [])]
+async def _load_photos(session: AsyncSession, visit: Visit) -> list[tuple[Evidence, Photo | None]]:
+    """Load the photos of the visit's photo list, in its order."""
+    listed = [UUID(photo["id"]) for photo in visit.document.get("photos", [])]
     rows = await session.execute(
         select(Evidence, Photo)
         .outerjoin(Photo, Photo.sha256 == Evidence.sha256)
         .where(Evidence.id.in_(listed), Evidence.visit_id == visit.id)
     )
-    place = {one: number for number, one in enumerate(listed)}
-    return sorted(((one, photo) for one, photo in rows), key=lambda pair: place[pair[0].id])
+    order = {photo_id: index for index, photo_id in enumerate(listed)}
+    return sorted(((photo, content) for photo, content in rows), key=lambda pair: order[pair[0].id])
 
 
-async def _tombstones(session: AsyncSession, claims: list[Evidence]) -> dict[UUID, PhotoTombstone]:
-    """Of those whose bytes were deleted: by the same stroke, so at the same moment."""
-    erased = {(one.sha256, one.erased_at): one.id for one in claims if one.erased_at is not None}
-    rows = await session.scalars(
+async def _load_tombstones(session: AsyncSession, photos: list[Evidence]) -> dict[UUID, PhotoTombstone]:
+    """Load the tombstones of erased photos. A sweep erases a photo and its content at the same time."""
+    erased = {(photo.sha256, photo.erased_at): photo.id for photo in photos if photo.erased_at is not None}
+    tombstones = await session.scalars(
         select(PhotoTombstone).where(tuple_(PhotoTombstone.sha256, PhotoTombstone.erased_at).in_(erased))
     )
-    return {erased[one.sha256, one.erased_at]: one for one in rows}
+    return {erased[tombstone.sha256, tombstone.erased_at]: tombstone for tombstone in tombstones}
 
 
-def _tell_photo(one: Evidence, photo: Photo | None, tombstone: PhotoTombstone | None) -> JsonObject:
+def _describe_photo(photo: Evidence, content: Photo | None, tombstone: PhotoTombstone | None) -> JsonObject:
     return {
-        "id": one.id,
-        "questionId": one.question_id,
-        "sha256": one.sha256,
-        "sizeBytes": one.size_bytes,
-        "state": one.state,
-        "refusedCode": one.refused_code,
-        "capturedAt": one.captured_at,
-        "uploadedAt": one.uploaded_at,
-        "document": one.document,
-        "contentHash": one.content_hash,
-        "facts": photo.facts if photo and tombstone is None else None,
-        "erased": _tell_tombstone(tombstone) if tombstone else None,
+        "id": photo.id,
+        "questionId": photo.question_id,
+        "sha256": photo.sha256,
+        "sizeBytes": photo.size_bytes,
+        "state": photo.state,
+        "refusedCode": photo.refused_code,
+        "capturedAt": photo.captured_at,
+        "uploadedAt": photo.uploaded_at,
+        "document": photo.document,
+        "contentHash": photo.content_hash,
+        "facts": content.facts if content and tombstone is None else None,
+        "erased": _describe_tombstone(tombstone) if tombstone else None,
     }
 
 
-def _tell_tombstone(one: PhotoTombstone) -> JsonObject:
+def _describe_tombstone(tombstone: PhotoTombstone) -> JsonObject:
     return {
-        "at": one.erased_at,
-        "rule": one.rule,
-        "keptDays": one.kept_days,
-        "keptSince": one.kept_since,
-        "source": one.source,
+        "at": tombstone.erased_at,
+        "rule": tombstone.rule,
+        "keptDays": tombstone.kept_days,
+        "keptSince": tombstone.kept_since,
+        "source": tombstone.source,
     }
 
 
-def _hold(one: Evidence, photo: Photo | None) -> PhotoSource:
+def _make_source(photo: Evidence, content: Photo | None) -> PhotoSource:
     return PhotoSource(
-        evidence_id=one.id,
-        sha256=one.sha256,
-        media_type=photo.media_type if photo else None,
-        is_stored=one.state != "announced",
-        is_verified=one.state == "verified",
-        is_erased=one.erased_at is not None,
+        evidence_id=photo.id,
+        sha256=photo.sha256,
+        media_type=content.media_type if content else None,
+        is_stored=photo.state != "announced",
+        is_verified=photo.state == "verified",
+        is_erased=photo.erased_at is not None,
     )
 
 
-async def _findings(session: AsyncSession, visit_id: UUID, say: RenderFinding) -> list[JsonObject]:
-    """Those no longer so are told too, as such."""
-    rows = await session.scalars(select(Finding).where(Finding.visit_id == visit_id).order_by(Finding.id))
+async def _load_findings(session: AsyncSession, visit_id: UUID, render_finding: RenderFinding) -> list[JsonObject]:
+    """Load all findings; superseded ones are marked by `supersededAt`."""
+    findings = await session.scalars(select(Finding).where(Finding.visit_id == visit_id).order_by(Finding.id))
     return [
         {
-            "id": one.id,
-            "code": one.code,
-            "severity": one.severity,
-            "evidenceId": one.evidence_id,
-            "facts": one.facts,
-            **say(one.code, one.facts),
-            "foundAt": one.found_at,
-            "supersededAt": one.superseded_at,
-            "settledAs": one.settled_as,
-            "settledBy": one.settled_by,
+            "id": finding.id,
+            "code": finding.code,
+            "severity": finding.severity,
+            "evidenceId": finding.evidence_id,
+            "facts": finding.facts,
+            **render_finding(finding.code, finding.facts),
+            "foundAt": finding.found_at,
+            "supersededAt": finding.superseded_at,
+            "settledAs": finding.settled_as,
+            "settledBy": finding.settled_by,
         }
-        for one in rows
+        for finding in findings
     ]
 
 
-async def _decisions(session: AsyncSession, visit_id: UUID) -> list[JsonObject]:
+async def _load_decisions(session: AsyncSession, visit_id: UUID) -> list[JsonObject]:
     rows = await session.execute(
         select(Decision, Staff.name)
         .join(Staff, Staff.id == Decision.reviewer_id)
@@ -280,50 +282,57 @@ async def _decisions(session: AsyncSession, visit_id: UUID) -> list[JsonObject]:
     )
     return [
         {
-            "id": one.id,
-            "reviewerId": one.reviewer_id,
+            "id": decision.id,
+            "reviewerId": decision.reviewer_id,
             "reviewerName": name,
-            "outcome": one.outcome,
-            "reason": one.reason,
-            "questioned": one.questioned,
-            "judged": one.judged,
-            "decidedAt": one.decided_at,
-            "undoneAt": one.undone_at,
-            "undoneWhy": one.undone_why,
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+            "questioned": decision.questioned,
+            "judged": decision.judged,
+            "decidedAt": decision.decided_at,
+            "undoneAt": decision.undone_at,
+            "undoneWhy": decision.undone_why,
         }
-        for one, name in rows
+        for decision, name in rows
     ]
 
 
-async def _entries(session: AsyncSession, things: list[UUID]) -> list[JsonObject]:
-    """The trail of the visit, its attestations and its photos, oldest first."""
-    rows = await session.scalars(
+async def _load_audit(session: AsyncSession, ids: list[UUID]) -> JsonObject:
+    return {
+        "entries": await _load_audit_entries(session, ids),
+        "newestSeal": await _load_newest_seal(session),
+    }
+
+
+async def _load_audit_entries(session: AsyncSession, ids: list[UUID]) -> list[JsonObject]:
+    """Load the audit entries of the visit, its attestations and its photos, oldest first."""
+    entries = await session.scalars(
         select(AuditEntry)
         .where(
             AuditEntry.thing_kind.in_(["visit", "attestation", "evidence"]),
-            AuditEntry.thing_id.in_([str(one) for one in things]),
+            AuditEntry.thing_id.in_([str(thing_id) for thing_id in ids]),
         )
         .order_by(AuditEntry.id)
     )
     return [
         {
-            "id": one.id,
-            "at": one.at,
-            "actorKind": one.actor_kind,
-            "actorId": one.actor_id,
-            "deviceId": one.device_id,
-            "action": one.action,
-            "thingKind": one.thing_kind,
-            "thingId": one.thing_id,
-            "areaCode": one.area_code,
-            "facts": one.facts,
+            "id": entry.id,
+            "at": entry.at,
+            "actorKind": entry.actor_kind,
+            "actorId": entry.actor_id,
+            "deviceId": entry.device_id,
+            "action": entry.action,
+            "thingKind": entry.thing_kind,
+            "thingId": entry.thing_id,
+            "areaCode": entry.area_code,
+            "facts": entry.facts,
         }
-        for one in rows
+        for entry in entries
     ]
 
 
-async def _newest_seal(session: AsyncSession) -> JsonObject | None:
-    """Entries above `lastEntryId` were not sealed yet when the bundle was made."""
+async def _load_newest_seal(session: AsyncSession) -> JsonObject | None:
+    """Load the newest audit seal. Entries above `lastEntryId` were not sealed yet when the bundle was made."""
     seal = await session.scalar(select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1))
     if seal is None:
         return None
@@ -336,8 +345,8 @@ async def _newest_seal(session: AsyncSession) -> JsonObject | None:
     }
 
 
-async def _member_names(session: AsyncSession, household_id: UUID) -> dict[str, str]:
+async def _load_member_names(session: AsyncSession, household_id: UUID) -> dict[str, str]:
     rows = await session.execute(
         select(HouseholdMember.id, HouseholdMember.name).where(HouseholdMember.household_id == household_id)
     )
-    return {str(one): name for one, name in rows}
+    return {str(member_id): name for member_id, name in rows}

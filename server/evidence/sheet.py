@@ -1,6 +1,6 @@
-"""The bundle's sheet for people: the visit in Chinese, with its pictures, to print and to file.
+"""Print the bundle's sheet for people: the visit in Chinese, with its pictures, to print and to file.
 
-Facts go in as JSON and are set as text, so that nothing a person typed is read as markup.
+Facts are passed as JSON and set as text, so that nothing a person typed is read as markup.
 """
 
 import shutil
@@ -18,9 +18,9 @@ from server.core.clock import CHINA
 from server.core.tokens import receipt_short_code
 from server.evidence.dossier import Dossier, JsonObject
 
-_SHEETS = Path(__file__).parent / "sheets"
+_SHEETS = Path(__file__).parent / "templates"
 _FEN = 100
-_PICTURED = ("photo", "signature")
+_KINDS_WITH_PHOTOS = ("photo", "signature")
 
 KINDS: dict[str, str] = {
     "intake": "申请入户调查",
@@ -43,8 +43,8 @@ OUTCOMES: dict[str, str] = {"accepted": "通过", "returned": "退回", "spot_ch
 SEVERITIES: dict[str, str] = {"info": "信息", "notice": "提示", "warning": "警示", "critical": "严重"}
 MOMENTS: dict[str, str] = {"start": "开始", "end": "结束", "attested": "确认"}
 DATUMS: dict[str, str] = {"wgs84": "WGS-84", "gcj02": "GCJ-02", "bd09": "BD-09"}
-SETTLED: dict[str, str] = {"upheld": "属实", "dismissed": "排除"}
-HELD: dict[str, str] = {
+VERDICTS: dict[str, str] = {"upheld": "属实", "dismissed": "排除"}
+ORIGINAL_STATES: dict[str, str] = {
     "whole": "原件完整",
     "awaited": "原件尚未上传",
     "erased": "原件已按保存期限删除",
@@ -54,163 +54,172 @@ HELD: dict[str, str] = {
 
 
 def render_visit_pdf(dossier: Dossier, folder: Path, now: datetime) -> bytes:
-    """A4 PDF. `folder` holds the renditions under the names that the dossier's photos tell."""
+    """Render the sheet as an A4 PDF. `folder` holds the renditions under the names in the manifest."""
     import typst  # noqa: PLC0415  7 MB, and its fonts 20 MB more
 
-    facts = _tell(dossier, now)
+    facts = _build_facts(dossier, now)
     with TemporaryDirectory(prefix="zoufang-") as name:
-        desk = Path(name)
-        shutil.copy(_SHEETS / "visit.typ", desk)
-        (desk / "facts.json").write_bytes(msgspec.json.encode(facts))
+        root = Path(name)
+        shutil.copy(_SHEETS / "visit.typ", root)
+        (root / "facts.json").write_bytes(msgspec.json.encode(facts))
         if (folder / "renditions").exists():
-            (desk / "renditions").symlink_to(folder / "renditions")
-        printed = typst.compile(
-            str(desk / "visit.typ"),
-            root=str(desk),
+            (root / "renditions").symlink_to(folder / "renditions")
+        pdf = typst.compile(
+            str(root / "visit.typ"),
+            root=str(root),
             font_paths=[str(resources.files("pylopdf_fonts_zh_cn"))],
             ignore_system_fonts=True,
             format="pdf",
         )
-    assert isinstance(printed, bytes)
-    return printed
+    assert isinstance(pdf, bytes)
+    return pdf
 
 
-def _tell(dossier: Dossier, now: datetime) -> JsonObject:
-    told = dossier.told
-    visit, household = told["visit"], told["household"]
-    numbers = {str(one["id"]): number for number, one in enumerate(told["photos"], 1)}
-    seal = told["audit"]["newestSeal"]
+def _build_facts(dossier: Dossier, now: datetime) -> JsonObject:
+    manifest = dossier.manifest
+    visit, household = manifest["visit"], manifest["household"]
+    numbers = {str(photo["id"]): number for number, photo in enumerate(manifest["photos"], 1)}
+    seal = manifest["audit"]["newestSeal"]
     return {
         "title": "走访证据材料",
-        "kind": _word(KINDS, visit["kind"]),
+        "kind": _label(KINDS, visit["kind"]),
         "visitId": str(visit["id"]),
         "shortCode": receipt_short_code(dossier.receipt),
-        "madeAt": _time(now),
-        "facts": _facts(visit, household),
-        "people": [_person(one, told) for one in told["investigators"]],
-        "fixes": [_fix(one, told) for one in told["fixes"]],
-        "sections": list(_sections(told, dossier.member_names, numbers)),
-        "photos": [_photo(one, numbers, told) for one in told["photos"]],
-        "findings": [_finding(one, numbers) for one in _standing(told["findings"])],
-        "decisions": [_decision(one) for one in told["decisions"]],
-        "amendments": _amendments(told),
-        "entries": len(told["audit"]["entries"]),
-        "seal": f"第 {seal['position']} 号，{_time(seal['sealedAt'])}" if seal else "尚无",
+        "madeAt": _format_time(now),
+        "facts": _list_visit_facts(visit, household),
+        "people": [_render_investigator(investigator, manifest) for investigator in manifest["investigators"]],
+        "fixes": [_render_fix(entry, manifest) for entry in manifest["fixes"]],
+        "sections": list(_render_sections(manifest, dossier.member_names, numbers)),
+        "photos": [_render_photo(photo, numbers, manifest) for photo in manifest["photos"]],
+        "findings": [_render_finding(finding, numbers) for finding in _select_current(manifest["findings"])],
+        "decisions": [_render_decision(decision) for decision in manifest["decisions"]],
+        "amendments": _render_amendments(manifest),
+        "entries": len(manifest["audit"]["entries"]),
+        "seal": f"第 {seal['position']} 号，{_format_time(seal['sealedAt'])}" if seal else "尚无",
         "sealHash": seal["hash"] if seal else "",
         "contentHash": visit["contentHash"],
     }
 
 
-def _amendments(told: JsonObject) -> list[list[str]]:
-    after = [*told["earlierVersions"], told["visit"]][1:]
+def _render_amendments(manifest: JsonObject) -> list[list[str]]:
+    amended = [*manifest["earlierVersions"], manifest["visit"]][1:]
     return [
-        [f"第 {number} 次", _time(one["submittedAt"]), one["document"]["amendment"]["reason"]]
-        for number, one in enumerate(after, 1)
+        [f"第 {number} 次", _format_time(version["submittedAt"]), version["document"]["amendment"]["reason"]]
+        for number, version in enumerate(amended, 1)
     ]
 
 
-def _facts(visit: JsonObject, household: JsonObject) -> list[list[str]]:
+def _list_visit_facts(visit: JsonObject, household: JsonObject) -> list[list[str]]:
     document = visit["document"]
-    present = "、".join(one.get("name", "") for one in document.get("familyPresent", []))
+    present = "、".join(member.get("name", "") for member in document.get("familyPresent", []))
     return [
         ["户主", household["headName"]],
         ["户号", household["number"]],
         ["案件编号", household["caseNumber"] or "—"],
         ["地区", " ".join(household["areaNames"])],
         ["住址", household["address"]],
-        ["方式", _word(MODES, visit["mode"])],
-        ["开始", _time(document.get("startedAt"))],
-        ["结束", _time(document.get("endedAt"))],
+        ["方式", _label(MODES, visit["mode"])],
+        ["开始", _format_time(document.get("startedAt"))],
+        ["结束", _format_time(document.get("endedAt"))],
         ["在场家庭成员", present or "—"],
-        ["服务器收到", _time(visit["receivedAt"])],
-        ["状态", _word(STATES, visit["state"])],
+        ["服务器收到", _format_time(visit["receivedAt"])],
+        ["状态", _label(STATES, visit["state"])],
     ]
 
 
-def _person(one: JsonObject, told: JsonObject) -> list[str]:
-    attested = next((word["attestedAt"] for word in told["attestations"] if word["staffId"] == one["staffId"]), None)
-    if one["isAuthor"]:
-        return [one["name"], "提交人", _time(told["visit"]["submittedAt"])]
-    return [one["name"], "共同调查人", _time(attested) if attested else "尚未确认"]
+def _render_investigator(investigator: JsonObject, manifest: JsonObject) -> list[str]:
+    if investigator["isAuthor"]:
+        return [investigator["name"], "提交人", _format_time(manifest["visit"]["submittedAt"])]
+    own = [entry for entry in manifest["attestations"] if entry["staffId"] == investigator["staffId"]]
+    attested_at = own[0]["attestedAt"] if own else None
+    return [investigator["name"], "共同调查人", _format_time(attested_at) if attested_at else "尚未确认"]
 
 
-def _fix(one: JsonObject, told: JsonObject) -> list[str]:
-    who = next((person["name"] for person in told["investigators"] if person["staffId"] == one["staffId"]), "—")
-    fix = one["fix"]
-    return [who, MOMENTS[one["moment"]], *_place(fix), _time(fix.get("capturedAt"))]
+def _render_fix(entry: JsonObject, manifest: JsonObject) -> list[str]:
+    names = {investigator["staffId"]: investigator["name"] for investigator in manifest["investigators"]}
+    fix = entry["fix"]
+    name = names.get(entry["staffId"], "—")
+    return [name, MOMENTS[entry["moment"]], *_render_position(fix), _format_time(fix.get("capturedAt"))]
 
 
-def _place(fix: JsonObject) -> list[str]:
+def _render_position(fix: JsonObject) -> list[str]:
     accuracy = fix.get("accuracyM")
     return [
         f"{fix['latitude']:.6f}，{fix['longitude']:.6f}",
-        _word(DATUMS, fix["datum"]),
+        _label(DATUMS, fix["datum"]),
         "—" if accuracy is None else f"{accuracy:.0f} 米",
     ]
 
 
-def _photo(one: JsonObject, numbers: dict[str, int], told: JsonObject) -> JsonObject:
-    facts = one["facts"] or {}
+def _render_photo(photo: JsonObject, numbers: dict[str, int], manifest: JsonObject) -> JsonObject:
+    facts = photo["facts"] or {}
     return {
-        "number": numbers[str(one["id"])],
-        "picture": one["rendition"] or "",
-        "label": _what_it_shows(one, told),
-        "capturedAt": _time(one["capturedAt"]),
-        "held": HELD[one["held"]] if one["state"] != "refused" else "内容不被接受，见原件",
+        "number": numbers[str(photo["id"])],
+        "picture": photo["rendition"] or "",
+        "label": _find_caption(photo, manifest),
+        "capturedAt": _format_time(photo["capturedAt"]),
+        "held": ORIGINAL_STATES[photo["held"]] if photo["state"] != "refused" else "内容不被接受，见原件",
         "camera": " ".join(facts[name] for name in ("camera_make", "camera_model") if facts.get(name)),
-        "sha256": one["sha256"],
+        "sha256": photo["sha256"],
     }
 
 
-def _what_it_shows(one: JsonObject, told: JsonObject) -> str:
-    """The question it was taken for, or else the one that is answered with it."""
-    answers = told["visit"]["document"].get("answers", {})
-    questions = list(_questions(told))
-    taken_for = [question for question in questions if question.id == one["questionId"]]
+def _find_caption(photo: JsonObject, manifest: JsonObject) -> str:
+    """Return the label of the question that the photo was taken for, or else of the question it answers."""
+    answers = manifest["visit"]["document"].get("answers", {})
+    questions = list(_iterate_questions(manifest))
+    taken_for = [question for question in questions if question.id == photo["questionId"]]
     answered_with = [
         question
         for question in questions
-        if question.kind in _PICTURED and str(one["id"]) in msgspec.json.encode(answers.get(question.id)).decode()
+        if question.kind in _KINDS_WITH_PHOTOS
+        and str(photo["id"]) in msgspec.json.encode(answers.get(question.id)).decode()
     ]
     first = next(iter(taken_for + answered_with), None)
-    return first.label.zh if first else str(one["questionId"])
+    return first.label.zh if first else str(photo["questionId"])
 
 
-def _questions(told: JsonObject) -> Iterator[Question]:
-    for section in msgspec.convert(told["checklist"], Template).sections:
+def _iterate_questions(manifest: JsonObject) -> Iterator[Question]:
+    for section in msgspec.convert(manifest["checklist"], Template).sections:
         yield from section.questions
 
 
-def _standing(findings: list[JsonObject]) -> list[JsonObject]:
-    """Those that still hold, the gravest first, as the desk shows them."""
+def _select_current(findings: list[JsonObject]) -> list[JsonObject]:
+    """Select the findings that are not superseded, most severe first, as the desk shows them."""
     order = list(SEVERITIES)
     return sorted(
-        (one for one in findings if one["supersededAt"] is None),
-        key=lambda one: (-order.index(one["severity"]), one["code"]),
+        (finding for finding in findings if finding["supersededAt"] is None),
+        key=lambda finding: (-order.index(finding["severity"]), finding["code"]),
     )
 
 
-def _finding(one: JsonObject, numbers: dict[str, int]) -> list[str]:
-    photo = f"（照片 {numbers[str(one['evidenceId'])]}）" if str(one["evidenceId"]) in numbers else ""
-    severity = _word(SEVERITIES, one["severity"])
-    return [severity, one["zh"] + photo, SETTLED.get(one["settledAs"] or "", "未处理")]
+def _render_finding(finding: JsonObject, numbers: dict[str, int]) -> list[str]:
+    number = numbers.get(str(finding["evidenceId"]))
+    photo = f"（照片 {number}）" if number is not None else ""
+    severity = _label(SEVERITIES, finding["severity"])
+    return [severity, finding["zh"] + photo, VERDICTS.get(finding["settledAs"] or "", "未处理")]
 
 
-def _decision(one: JsonObject) -> list[str]:
-    undone = f"（{_time(one['undoneAt'])} 撤回）" if one["undoneAt"] else ""
-    outcome = _word(OUTCOMES, one["outcome"])
-    return [_time(one["decidedAt"]), one["reviewerName"], outcome + undone, one["reason"] or "—"]
+def _render_decision(decision: JsonObject) -> list[str]:
+    undone = f"（{_format_time(decision['undoneAt'])} 撤回）" if decision["undoneAt"] else ""
+    outcome = _label(OUTCOMES, decision["outcome"])
+    return [
+        _format_time(decision["decidedAt"]),
+        decision["reviewerName"],
+        outcome + undone,
+        decision["reason"] or "—",
+    ]
 
 
-# -- answers, in the words of the checklist
+# -- answers, with the labels of the checklist
 
 
-def _sections(told: JsonObject, members: dict[str, str], numbers: dict[str, int]) -> Iterator[JsonObject]:
-    answers = told["visit"]["document"].get("answers", {})
-    words = _Words(members, numbers)
-    for section in msgspec.convert(told["checklist"], Template).sections:
+def _render_sections(manifest: JsonObject, members: dict[str, str], numbers: dict[str, int]) -> Iterator[JsonObject]:
+    answers = manifest["visit"]["document"].get("answers", {})
+    renderer = _AnswerRenderer(members, numbers)
+    for section in msgspec.convert(manifest["checklist"], Template).sections:
         rows = [
-            [question.label.zh, words.say(question, answers[question.id])]
+            [question.label.zh, renderer.render(question, answers[question.id])]
             for question in section.questions
             if question.id in answers
         ]
@@ -218,73 +227,76 @@ def _sections(told: JsonObject, members: dict[str, str], numbers: dict[str, int]
             yield {"title": section.title.zh, "rows": rows}
 
 
-class _Words:
-    """Says answers; knows the members' names and which number each photo has on this sheet."""
+class _AnswerRenderer:
+    """Renders answers as text, with the members' names and the numbers of the photos on this sheet."""
 
     def __init__(self, members: dict[str, str], numbers: dict[str, int]) -> None:
         self.members = members
         self.numbers = numbers
 
-    def say(self, cell: Column, value: Any) -> str:
-        """A value that is not what the question asks for is shown as it came."""
+    def render(self, cell: Column, value: Any) -> str:
+        """Render a value; one of another type than the question's is shown as raw JSON."""
         if value is None or value in ("", []):
             return "—"
         try:
-            return self._say(cell, value)
+            return self._render_kind(cell, value)
         except (KeyError, TypeError, ValueError, AttributeError):
             return msgspec.json.encode(value).decode()
 
-    def _say(self, cell: Column, value: Any) -> str:
+    def _render_kind(self, cell: Column, value: Any) -> str:
         match cell.kind:
             case "money":
                 return f"{value / _FEN:,.2f} 元"
             case "yes_no":
                 return "是" if value else "否"
             case "choice":
-                return _label(cell, value)
+                return _choice_label(cell, value)
             case "multi_choice":
-                return "、".join(_label(cell, one) for one in value)
+                return "、".join(_choice_label(cell, code) for code in value)
             case "member_table":
                 assert isinstance(cell, Question)
-                return "\n".join(self._say_member(cell, row) for row in value)
+                return "\n".join(self._render_member(cell, row) for row in value)
             case "income_table":
-                return "\n".join(_say_income(row) for row in value)
+                return "\n".join(_render_income(row) for row in value)
             case "geopoint":
-                return "，".join(_place(value))
+                return "，".join(_render_position(value))
             case "photo":
-                return self._say_photos(value)
+                return self._render_photos(value)
             case "signature":
-                return "\n".join(f"{one['signerName']}（{self._say_photos([one['evidenceId']])}）" for one in value)
+                return "\n".join(
+                    f"{signature['signerName']}（{self._render_photos([signature['evidenceId']])}）"
+                    for signature in value
+                )
         return str(value)
 
-    def _say_member(self, table: Question, row: JsonObject) -> str:
-        said = "；".join(
-            f"{column.label.zh} {self.say(column, row[column.id])}" for column in table.columns if column.id in row
+    def _render_member(self, table: Question, row: JsonObject) -> str:
+        cells = "；".join(
+            f"{column.label.zh} {self.render(column, row[column.id])}" for column in table.columns if column.id in row
         )
-        return f"{self.members.get(row['memberId'], row['memberId'])}：{said}"
+        return f"{self.members.get(row['memberId'], row['memberId'])}：{cells}"
 
-    def _say_photos(self, ids: list[str]) -> str:
-        return "照片 " + "、".join(str(self.numbers.get(one, "？")) for one in ids)
-
-
-def _label(cell: Column, code: str) -> str:
-    return next((one.label.zh for one in cell.choices if one.code == code), code)
+    def _render_photos(self, ids: list[str]) -> str:
+        return "照片 " + "、".join(str(self.numbers.get(photo_id, "？")) for photo_id in ids)
 
 
-def _say_income(row: JsonObject) -> str:
+def _choice_label(cell: Column, code: str) -> str:
+    return next((choice.label.zh for choice in cell.choices if choice.code == code), code)
+
+
+def _render_income(row: JsonObject) -> str:
     kind = INCOME_KINDS[row["kind"]][0]
-    said = [f"申报 {row['declaredFen'] / _FEN:,.2f} 元"] if row.get("declaredFen") is not None else []
-    said += [f"核实 {row['foundFen'] / _FEN:,.2f} 元"] if row.get("foundFen") is not None else []
+    amounts = [f"申报 {row['declaredFen'] / _FEN:,.2f} 元"] if row.get("declaredFen") is not None else []
+    amounts += [f"核实 {row['foundFen'] / _FEN:,.2f} 元"] if row.get("foundFen") is not None else []
     period = f"（{row.get('periodFrom') or '—'} 至 {row.get('periodTo') or '—'}）"
     note = f"，{row['note']}" if row.get("note") else ""
-    return f"{kind}{period}：{'，'.join(said)}{note}"
+    return f"{kind}{period}：{'，'.join(amounts)}{note}"
 
 
-def _word(words: dict[str, str], code: str) -> str:
-    return words.get(code, code)
+def _label(labels: dict[str, str], code: str) -> str:
+    return labels.get(code, code)
 
 
-def _time(value: datetime | str | None) -> str:
-    """A moment as an office in China reads it; phones tell theirs as text."""
+def _format_time(value: datetime | str | None) -> str:
+    """Format a moment in Chinese time; phones send theirs as text."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return "—" if moment is None else f"{moment.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"

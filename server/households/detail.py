@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.http import ResponseBody
 from server.models.cases import (
     BankAccount,
@@ -85,7 +85,9 @@ class HouseholdDetail(ResponseBody):
 
 
 async def open_household(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdDetail:
-    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    household: Household = require_found(
+        await session.scalar(readable(Household, caller).where(Household.id == household_id))
+    )
     return await load_detail(session, household)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, require_found, readable, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.http import (
@@ -26,12 +26,11 @@ from server.core.http import (
 from server.core.paging import Page, decode_cursor, encode_cursor
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.versions import keep_first_version, keep_version
-from server.http.exports import build_export_route
+from server.http.exports import build_export_route, to_text
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.proposals import Proposal
 from server.sync_feed.publish import publish_change
-from server.http.exports import to_text
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 LONGEST_PAGE = 200

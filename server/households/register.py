@@ -15,7 +15,7 @@ from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, require_found, readable, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, require_found, readable, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -37,7 +37,9 @@ async def reveal(
 ) -> Revealed:
     """Decrypt one number. The audit trail records who, which and why, never the number."""
     require_role(caller, REVEALERS)
-    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    household: Household = require_found(
+        await session.scalar(readable(Household, caller).where(Household.id == household_id))
+    )
     if not caller.covers(household.area_code, REVEALERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(REVEALERS)))
     column, sealed = await _find_sealed(session, household, request)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.differences import Difference, find_differences
 from server.core.http import ResponseBody
 from server.households.detail import last_version, load_detail
@@ -26,7 +26,7 @@ class VersionLine(ResponseBody):
     reason: str
     actor_id: UUID | None
     actor_name: str | None
-    find_differences: list[Difference]
+    differences: list[Difference]
 
 
 async def keep_first_version(session: AsyncSession, household: Household, now: datetime) -> None:

@@ -1,7 +1,7 @@
-"""Answers are compressed as the asker knows best: zstd, else br, else gzip.
+"""Response compression with the best encoding that the client accepts: zstd, else br, else gzip.
 
-A phone on 2G waits for bytes, so all three are offered; the levels are those whose time on the server is less than
-what the next level would save on such a link. What is already compressed, and streams, are left alone.
+Phones on 2G wait for bytes, so all three are offered. Each level was chosen so that the next one would cost more
+server time than it saves on such a link. Compressed files and streams are not compressed.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ class ZstdCompression(CompressionFacade):
         self.writer.flush(zstandard.FLUSH_BLOCK)
 
     def close(self) -> None:
-        self.writer.close()  # type: ignore[no-untyped-call]  # its stub leaves this one out
+        self.writer.close()  # type: ignore[no-untyped-call]  # untyped in its stub
 
 
 FACADES: dict[str, type[CompressionFacade]] = {
@@ -45,29 +45,33 @@ FACADES: dict[str, type[CompressionFacade]] = {
 
 
 class BestCompression(CompressionMiddleware):
-    """Litestar's own middleware offers one way and gzip; this one picks among several."""
+    """Select among several encodings; Litestar's own middleware supports one and gzip."""
 
     def __init__(self, app: ASGIApp, config: CompressionConfig) -> None:
         super().__init__(app, config)
-        self.ways = {name: CompressionMiddleware(app, _one_way(config, facade)) for name, facade in FACADES.items()}
+        self.middlewares = {
+            name: CompressionMiddleware(app, _single_encoding(config, facade)) for name, facade in FACADES.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = accepted_encodings(Headers.from_scope(scope).get("accept-encoding", ""))
         name = next((facade for facade in FACADES if facade in accepted), None)
         if name is not None:
-            send = self.ways[name].create_compression_send_wrapper(send=send, compression_encoding=name, scope=scope)
+            send = self.middlewares[name].create_compression_send_wrapper(
+                send=send, compression_encoding=name, scope=scope
+            )
         await self.app(scope, receive, send)
 
 
-def _one_way(config: CompressionConfig, facade: type[CompressionFacade]) -> CompressionConfig:
-    way = replace(config)
-    way.compression_facade = facade
-    way.gzip_fallback = False
-    return way
+def _single_encoding(config: CompressionConfig, facade: type[CompressionFacade]) -> CompressionConfig:
+    single = replace(config)
+    single.compression_facade = facade
+    single.gzip_fallback = False
+    return single
 
 
 def accepted_encodings(header: str) -> set[str]:
-    """The names in an Accept-Encoding header (RFC 9110 §12.5.3), without those it weighs with 0."""
+    """Return the encodings in an Accept-Encoding header (RFC 9110 §12.5.3), without those of weight 0."""
     names: set[str] = set()
     for part in header.lower().split(","):
         name, _, parameters = part.strip().partition(";")

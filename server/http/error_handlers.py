@@ -1,4 +1,4 @@
-"""How anything that goes wrong becomes the one error shape."""
+"""Exception handlers, which turn every exception into the one error format (server/core/errors.py)."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ from server.core.errors import (
 )
 from server.core.log import log, traceback_lines
 
-# Serialization failures and deadlocks: the work was undone and may be asked for again.
+# SQLSTATEs of serialization failures, deadlocks and lock timeouts: the transaction was rolled back and can be retried.
 RETRYABLE_STATES = {"40001", "40P01", "55P03"}
-_BY_STATUS = {
+_CODES_BY_STATUS = {
     401: "auth.required",
     403: "auth.forbidden",
     404: "request.not_found",
@@ -43,22 +43,22 @@ def problem_response(request: Request[Any, Any, Any], problem: Problem) -> Respo
 
 
 def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    return problem_response(request, _from_http(request, error))
+    return problem_response(request, _to_problem(request, error))
 
 
-def _from_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
+def _to_problem(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
     if isinstance(error, ValidationException):
-        return Problem("request.invalid", faults=_faults(error))
-    if error.status_code == 413:  # noqa: PLR2004  the status is its own name
+        return Problem("request.invalid", faults=_field_faults(error))
+    if error.status_code == 413:  # noqa: PLR2004  a status code
         return Problem("request.too_large", limit_mb=request.app.state.services.settings.max_body_mb)
     if isinstance(error, ClientException) and isinstance(error.__cause__, SerializationException):
         return Problem("request.not_json")
-    if error.status_code in _BY_STATUS:
-        return Problem(_BY_STATUS[error.status_code], headers=error.headers)
+    if error.status_code in _CODES_BY_STATUS:
+        return Problem(_CODES_BY_STATUS[error.status_code], headers=error.headers)
     return Problem("request.invalid" if error.status_code < 500 else "server.error")  # noqa: PLR2004
 
 
-def _faults(error: ValidationException) -> list[Fault]:
+def _field_faults(error: ValidationException) -> list[Fault]:
     extra = error.extra if isinstance(error.extra, list) else []
     return [
         Fault(
@@ -72,7 +72,7 @@ def _faults(error: ValidationException) -> list[Fault]:
 
 
 def handle_database_error(request: Request[Any, Any, Any], error: DBAPIError | psycopg.Error) -> Response[Any]:
-    """Errors of SQLAlchemy, of psycopg itself, and of a pool that had no connection in time."""
+    """Handle errors of SQLAlchemy and psycopg, and timeouts of the connection pool."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     if isinstance(cause, psycopg.IntegrityError) or state in RETRYABLE_STATES:
@@ -86,21 +86,21 @@ def handle_database_error(request: Request[Any, Any, Any], error: DBAPIError | p
 
 
 def handle_unstorable_value(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A value of the right kind that nothing here can hold: a number or day too far, a text with a NUL."""
+    """Handle a value of the right type that PostgreSQL can't store: out of range, or text with a NUL."""
     log.warning("request.beyond", error=type(error).__name__, place=traceback_lines(error))
     return problem_response(request, Problem("request.invalid"))
 
 
 def handle_recursion_error(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
-    """Lists in lists in lists: no body of ours is nested so deep."""
+    """Handle a body that is nested too deeply."""
     log.warning("request.too_deep", place=traceback_lines(error)[-1:])
     return problem_response(request, Problem("request.invalid"))
 
 
 async def reject_nul(request: Request[Any, Any, Any]) -> None:
-    """Before anything is looked up: no address has a NUL, and PostgreSQL has no text with one.
+    """Refuse URLs with a NUL before any query: PostgreSQL can't store it in text.
 
-    It awaits nothing, but each plain function that Litestar is given here takes a thread, at every request.
+    The function is async, although it awaits nothing, because Litestar runs a plain function here in a thread.
     """
     if b"\0" in request.scope["path"].encode("utf-8", "surrogateescape") or b"%00" in request.scope["query_string"]:
         raise Problem("request.invalid")

@@ -1,8 +1,8 @@
-"""A list as a file: all that `GET /desk/v1/…` shows page after page, for a spreadsheet, with headings for people.
+"""Export routes: a list of `GET /desk/v1/…` as a CSV or XLSX file.
 
-An export is made from the list's own handler: who may ask, what they see of it, what is masked and which filters
-there are can't be other than the list's. Saving one is written to the audit trail. Pages are read one after the other,
-each in a transaction of its own, so that a long list holds neither memory nor a connection while it goes out.
+An export calls the list's own handler, so permissions, scope, masking and filters are always those of the list. Each
+export is written to the audit log. A CSV is streamed page by page, each page in its own transaction, so that a long
+list holds neither memory nor a connection.
 """
 
 import inspect
@@ -38,12 +38,12 @@ from server.core.spreadsheets import (
 )
 from server.core.threads import run_in_thread
 
-# A column's heading, and what of a line stands under it.
+# Headings, each with the function that gets the column's value from a row.
 Columns = Mapping[str, Callable[[Any], Any]]
-# One page of a list, or the whole of a list that has no pages.
-Read = Callable[[AsyncSession, str | None], Awaitable[Page[Any] | Sequence[Any]]]
+# Reads a page of a list, or all of a list that has no pages.
+ReadPage = Callable[[AsyncSession, str | None], Awaitable[Page[Any] | Sequence[Any]]]
 Row = list[Any]
-As = Annotated[FileFormat, QueryParameter(name="as", description="The form of the file.")]
+As = Annotated[FileFormat, QueryParameter(name="as", description="The file format.")]
 MAX_PAGE_SIZE = 200
 ROLE_LABELS = {
     "caseworker": "村（社区）专干",
@@ -54,71 +54,83 @@ ROLE_LABELS = {
     "admin": "系统管理员",
     "resident": "居民",
 }
-_PIECE_BYTES = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 _PAGING = {"cursor", "limit"}
-# What somebody typed to find a person by is personal, and the trail holds nothing that is.
-_UNTOLD = {"q"}
+# Search text may name a person, and the audit log holds no personal data.
+_PERSONAL_FILTERS = {"q"}
 
 
 def build_export_route(
-    listing: HTTPRouteHandler, path: str, name: str, columns: Columns, *, form: Form = "csv", **fixed: Any
+    listing: HTTPRouteHandler, path: str, name: str, columns: Columns, *, form: FileFormat = "csv", **fixed: Any
 ) -> HTTPRouteHandler:
-    """A route that answers the list of another route as a file named so, asked with the same filters.
+    """Build a route that returns the list of another route as a file, with the same filters.
 
-    `form` is that of a file nobody named a form for; `fixed` are filters that this file always has.
+    `form` is the default file format; `fixed` are filters that the export always applies.
     """
-    result = inspect.signature(listing.fn).parameters
-    filters = {key: item for key, item in result.items() if key not in _PAGING | set(fixed)}
-    paged = {key: MAX_PAGE_SIZE for key in result if key == "limit"}
+    parameters = inspect.signature(listing.fn).parameters
+    filters = {key: item for key, item in parameters.items() if key not in _PAGING | set(fixed)}
+    paged = {key: MAX_PAGE_SIZE for key in parameters if key == "limit"}
 
-    async def export(**given: Any) -> Stream:
-        request = {key: given[key] for key in filters} | fixed
+    async def export(**arguments: Any) -> Stream:
+        request = {key: arguments[key] for key in filters} | fixed
 
         async def read(session: AsyncSession, cursor: str | None) -> Page[Any] | Sequence[Any]:
-            at = ({"session": session} if "session" in filters else {}) | (
-                {"cursor": cursor} if "cursor" in result else {}
+            position = ({"session": session} if "session" in filters else {}) | (
+                {"cursor": cursor} if "cursor" in parameters else {}
             )
-            page: Page[Any] | Sequence[Any] = await listing.fn(**request | at | paged)
+            page: Page[Any] | Sequence[Any] = await listing.fn(**request | position | paged)
             return page
 
-        said = {key: value for key, value in request.items() if isinstance(value, str | int | date | UUID)}
         return await stream_list(
-            given["services"].sessions,
-            given["session"],
-            given["caller"],
+            arguments["services"].sessions,
+            arguments["session"],
+            arguments["caller"],
             name,
             columns,
-            given["form"],
+            arguments["form"],
             read,
-            {key: str(value) for key, value in said.items() if key not in _UNTOLD},
+            _select_audit_filters(request),
         )
 
-    own = {"caller": CallerDep, "session": Session, "services": ServicesDep, "form": As}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    taken = [item.replace(kind=keyword) for key, item in filters.items() if key not in own]
-    taken += [
-        inspect.Parameter(key, keyword, annotation=kind, default=form if key == "form" else inspect.Parameter.empty)
-        for key, kind in own.items()
-    ]
     export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}"
     export.__module__ = listing.fn.__module__
-    export.__signature__ = inspect.Signature(taken, return_annotation=Stream)  # type: ignore[attr-defined]
-    export.__annotations__ = {item.name: item.annotation for item in taken} | {"return": Stream}
+    _set_signature(export, filters, form)
     return get(
         path,
         responses={**(listing.responses or {}), **FILE_RESPONSE, **error_responses("export.too_long")},
         response_headers=FILE_HEADERS,
-        description="The same list as a file, by the same filters. Saving one is written to the audit trail.",
+        description="The same list as a file, with the same filters. Each export is written to the audit log.",
     )(export)
 
 
+def _select_audit_filters(request: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: str(value)
+        for key, value in request.items()
+        if isinstance(value, str | int | date | UUID) and key not in _PERSONAL_FILTERS
+    }
+
+
+def _set_signature(export: Callable[..., Any], filters: Mapping[str, inspect.Parameter], form: FileFormat) -> None:
+    """Give the handler the signature by which Litestar injects its parameters."""
+    own = {"caller": CallerDep, "session": Session, "services": ServicesDep, "form": As}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [item.replace(kind=keyword) for key, item in filters.items() if key not in own]
+    parameters += [
+        inspect.Parameter(key, keyword, annotation=kind, default=form if key == "form" else inspect.Parameter.empty)
+        for key, kind in own.items()
+    ]
+    export.__signature__ = inspect.Signature(parameters, return_annotation=Stream)  # type: ignore[attr-defined]
+    export.__annotations__ = {item.name: item.annotation for item in parameters} | {"return": Stream}
+
+
 def fen_to_yuan(fen: int | None) -> Decimal | None:
-    """Money as a spreadsheet adds it up, exact."""
+    """Convert fen to exact yuan, which a spreadsheet can add up."""
     return None if fen is None else Decimal(fen).scaleb(-2)
 
 
 def to_text(value: Any) -> str:
-    """What has no columns of its own, on one line."""
+    """Convert any value to text on one line, an object as JSON."""
     return "" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
@@ -129,56 +141,56 @@ async def stream_list(
     name: str,
     columns: Columns,
     form: FileFormat,
-    read: Read,
+    read: ReadPage,
     request: Mapping[str, str],
 ) -> Stream:
-    """All pages of a list. Raises what reading it raises, and `export.too_long`.
+    """Stream all pages of a list as a file. Raises what reading the list raises, and `export.too_long`.
 
-    What is written to the trail is written last: a transaction that has written holds back the feed of every phone.
+    The audit entry is written last, because a transaction that has written delays the sync feed of every phone.
     """
-    first, cursor = _page(await read(session, None))
+    first, cursor = _split_page(await read(session, None))
     if form == "xlsx":
-        file = await _fill_book(session, name, columns, read, first, cursor)
-        body = _pour(file)
+        file = await _build_workbook(session, name, columns, read, first, cursor)
+        body = _stream_file(file)
     else:
-        body = _stream(sessions, columns, read, first, cursor)
+        body = _stream_csv(sessions, columns, read, first, cursor)
     area = request.get("area") or request.get("under")
     audit.record(session, caller, "list.exported", "list", name, area_code=area or None, form=form, asked=dict(request))
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
     return Stream(body, media_type=MEDIA_TYPES[form], headers=headers)
 
 
-def _page(result: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str | None]:
+def _split_page(result: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str | None]:
     return (result.items, result.next_cursor) if isinstance(result, Page) else (result, None)
 
 
-async def _fill_book(
-    session: AsyncSession, name: str, columns: Columns, read: Read, lines: Sequence[Any], cursor: str | None
+async def _build_workbook(
+    session: AsyncSession, name: str, columns: Columns, read: ReadPage, lines: Sequence[Any], cursor: str | None
 ) -> IO[bytes]:
     rows = _rows(columns, lines)
     while cursor is not None:
-        lines, cursor = _page(await read(session, cursor))
+        lines, cursor = _split_page(await read(session, cursor))
         rows += _rows(columns, lines)
         if len(rows) > MAX_XLSX_ROWS:
             raise Problem("export.too_long", most=MAX_XLSX_ROWS)
     return await run_in_thread(open_workbook, name, list(columns), rows)
 
 
-async def _stream(
-    sessions: Sessions, columns: Columns, read: Read, lines: Sequence[Any], cursor: str | None
+async def _stream_csv(
+    sessions: Sessions, columns: Columns, read: ReadPage, lines: Sequence[Any], cursor: str | None
 ) -> AsyncIterator[bytes]:
     yield BYTE_ORDER_MARK + encode_csv([list(columns), *_rows(columns, lines)])
     while cursor is not None:
         async with sessions() as session:
-            lines, cursor = _page(await read(session, cursor))
+            lines, cursor = _split_page(await read(session, cursor))
         yield encode_csv(_rows(columns, lines))
 
 
-async def _pour(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _stream_file(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
-        while piece := await run_in_thread(file.read, _PIECE_BYTES):
-            yield piece
+        while chunk := await run_in_thread(file.read, _CHUNK_BYTES):
+            yield chunk
 
 
 def _rows(columns: Columns, lines: Sequence[Any]) -> list[Row]:
-    return [[to_cell(result(line)) for result in columns.values()] for line in lines]
+    return [[to_cell(get_value(line)) for get_value in columns.values()] for line in lines]

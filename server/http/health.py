@@ -1,4 +1,4 @@
-"""`/health`: whether the process lives, and whether it can do its work. `/metrics` for Prometheus."""
+"""`/health`: liveness and readiness of the process. `/metrics`: metrics for Prometheus."""
 
 from functools import cache
 from typing import Annotated
@@ -15,10 +15,10 @@ from server.core.http import ResponseBody, ServicesDep
 from server.core.paths import MIGRATIONS
 from server.core.services import Services
 
-State = Annotated[str, Meta(description="`ok`, or what is wrong in a few words")]
+State = Annotated[str, Meta(description="`ok`, or a short reason")]
 
 
-class Alive(ResponseBody):
+class Liveness(ResponseBody):
     status: str
 
 
@@ -29,34 +29,34 @@ class Readiness(ResponseBody):
 
 
 @get("/live", summary="The process answers")
-async def is_alive() -> Alive:
-    return Alive(status="ok")
+async def is_alive() -> Liveness:
+    return Liveness(status="ok")
 
 
 @get(
     "/ready",
-    summary="Database, migrations and store are there; 503 when one is not",
-    responses={503: ResponseSpec(Readiness, description="What is missing", generate_examples=False)},
+    summary="Database, migrations and store are ready; 503 when one is not",
+    responses={503: ResponseSpec(Readiness, description="Something is not ready", generate_examples=False)},
 )
 async def is_ready(services: ServicesDep) -> Response[Readiness]:
-    database, migrations = await _database(services)
-    readiness = Readiness(database=database, migrations=migrations, store=await _store(services))
+    database, migrations = await _check_database(services)
+    readiness = Readiness(database=database, migrations=migrations, store=await _check_store(services))
     ready = {readiness.database, readiness.migrations, readiness.store} == {"ok"}
     return Response(readiness, status_code=200 if ready else 503)
 
 
-async def _database(services: Services) -> tuple[str, str]:
+async def _check_database(services: Services) -> tuple[str, str]:
     try:
         async with services.engine.connect() as connection:
-            found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     except SQLAlchemyError as error:
         missing = "alembic_version" in str(error.__cause__)
         return ("ok", "none has run") if missing else ("can't be reached", "unknown")
     expected = newest_migration()
-    return "ok", "ok" if found == expected else f"at {found}, this program needs {expected}"
+    return "ok", "ok" if current == expected else f"at {current}, this program needs {expected}"
 
 
-async def _store(services: Services) -> str:
+async def _check_store(services: Services) -> str:
     try:
         await services.store.check()
     except StoreError:
@@ -66,14 +66,14 @@ async def _store(services: Services) -> str:
 
 @cache
 def newest_migration() -> str:
-    """Return the highest number in the names of the migration files; a test holds it to Alembic's head.
+    """Return the highest number in the names of the migration files; a test compares it with Alembic's head.
 
-    Alembic would import every migration to say the same, and keep 5 MB for it.
+    Alembic itself would import every migration, which costs 5 MB of memory.
     """
     return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("*.py"))
 
 
-@get("/metrics", summary="For Prometheus", media_type=CONTENT_TYPE_LATEST, tags=["health"])
+@get("/metrics", summary="Metrics for Prometheus", media_type=CONTENT_TYPE_LATEST, tags=["health"])
 async def get_metrics() -> bytes:
     return generate_latest()
 

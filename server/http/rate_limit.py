@@ -1,4 +1,4 @@
-"""A brake on guessing: tries are counted per subject and window, in the database, for all replicas."""
+"""Rate limits against guessing: attempts are counted per subject and time window, in the database for all replicas."""
 
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ WINDOW = timedelta(minutes=15)
 
 
 async def count_attempt(sessions: Sessions, subjects: list[str], limit: int, now: datetime) -> None:
-    """Count one more try, in a transaction of its own; raises `request.rate_limited` beyond the limit."""
+    """Count an attempt in a transaction of its own. Raise `request.rate_limited` above the limit."""
     async with open_session(sessions) as session:
         await _count(session, subjects, now)
         highest = await _highest(session, subjects, now)
@@ -23,13 +23,13 @@ async def count_attempt(sessions: Sessions, subjects: list[str], limit: int, now
 
 
 async def check_failures(session: AsyncSession, subjects: list[str], limit: int, now: datetime) -> None:
-    """Raises `request.rate_limited` when any subject has failed `limit` times in this window."""
+    """Raise `request.rate_limited` when any subject has failed `limit` times in this window."""
     if await _highest(session, subjects, now) >= limit:
         raise _limited(now)
 
 
 async def count_failure(sessions: Sessions, subjects: list[str], now: datetime) -> None:
-    """Counts in a transaction of its own, since the request that failed is rolled back."""
+    """Count a failure in a transaction of its own, because that of the failed request is rolled back."""
     async with open_session(sessions) as session:
         await _count(session, subjects, now)
 
@@ -45,12 +45,12 @@ async def _count(session: AsyncSession, subjects: list[str], now: datetime) -> N
 
 
 async def _highest(session: AsyncSession, subjects: list[str], now: datetime) -> int:
-    tried = await session.scalars(
+    attempts = await session.scalars(
         select(AttemptWindow.attempts).where(
             AttemptWindow.subject.in_(subjects), AttemptWindow.window_start == _window_start(now)
         )
     )
-    return max(tried, default=0)
+    return max(attempts, default=0)
 
 
 def _limited(now: datetime) -> Problem:

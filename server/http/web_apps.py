@@ -1,7 +1,7 @@
-"""The three web apps (`web/`), served as they were built: `/m/` phone, `/r/` resident, `/desk/` desk.
+"""Static files of the three web apps (`web/`): `/m/` phone, `/r/` resident, `/desk/` desk.
 
-An address inside an app that names no file is one of the app's own screens and gets its page. Names with a hash in
-them are kept for good; the page itself is asked for again each time, so that a new version is seen at once.
+A path inside an app that names no file is a route of the app and returns its index.html. Files with a hash in their
+name are cached forever; index.html is revalidated at each load, so that a new version is used at once.
 """
 
 import mimetypes
@@ -19,14 +19,14 @@ from server.core.paths import WEB
 from server.core.settings import Settings
 
 APPS = ("m", "r", "desk")
-_FOR_GOOD = "public, max-age=31536000, immutable"
-_ASK_AGAIN = "no-cache"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _TYPES = {".js": "text/javascript", ".webmanifest": "application/manifest+json", ".html": "text/html"}
 
 
 class BuiltFile(Struct, frozen=True):
-    """One file of the build; `encoded` by the name of the content coding."""
+    """A file of the build; `encoded` holds its compressed forms by content coding."""
 
     content: bytes
     media_type: str
@@ -35,55 +35,55 @@ class BuiltFile(Struct, frozen=True):
 
 
 def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
-    """The handlers of the apps. A folder without a build gives handlers that answer 404, as for any unknown address."""
-    files = {app: _read(folder / app) for app in APPS}
+    """Build the handlers of the apps. Without a build they answer 404, as for any unknown path."""
+    files = {app: _read_files(folder / app) for app in APPS}
     headers = _headers(settings)
 
-    def answer(app: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    def serve(app: str, request: Request[Any, Any, Any]) -> Response[bytes]:
         path = str(request.path_params.get("path", ""))
         built = files[app].get(path.strip("/"))
         if built is None and not Path(path).suffix:
             built = files[app].get("index.html")
         if built is None:
             raise Problem("request.not_found")
-        return _answer(built, headers, request)
+        return _respond(built, headers, request)
 
     @get(["/m", "/m/{path:path}"], include_in_schema=False, sync_to_thread=False)
     def get_phone_app(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return answer("m", request)
+        return serve("m", request)
 
     @get(["/r", "/r/{path:path}"], include_in_schema=False, sync_to_thread=False)
     def get_resident_app(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return answer("r", request)
+        return serve("r", request)
 
     @get(["/desk", "/desk/{path:path}"], include_in_schema=False, sync_to_thread=False)
     def get_desk_app(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return answer("desk", request)
+        return serve("desk", request)
 
     @get("/", include_in_schema=False, sync_to_thread=False)
-    def get_front_door() -> Redirect:
+    def redirect_to_phone_app() -> Redirect:
         return Redirect("/m/")
 
-    return [get_phone_app, get_resident_app, get_desk_app, get_front_door]
+    return [get_phone_app, get_resident_app, get_desk_app, redirect_to_phone_app]
 
 
-def _read(folder: Path) -> dict[str, BuiltFile]:
-    """Every file by its address; a few megabytes that need no disk afterwards."""
+def _read_files(folder: Path) -> dict[str, BuiltFile]:
+    """Read all files of an app into memory, by path; a few megabytes."""
     return {
-        file.relative_to(folder).as_posix(): _built(folder, file)
+        file.relative_to(folder).as_posix(): _read_file(folder, file)
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.suffix not in {".br", ".gz"}
     }
 
 
-def _built(folder: Path, file: Path) -> BuiltFile:
-    hashed = file.relative_to(folder).parts[0] == "assets"
-    guessed = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or MediaType.TEXT
-    encoded = {name: twin.read_bytes() for name, end in _ENCODINGS if (twin := Path(f"{file}{end}")).exists()}
-    return BuiltFile(file.read_bytes(), guessed, _FOR_GOOD if hashed else _ASK_AGAIN, encoded)
+def _read_file(folder: Path, file: Path) -> BuiltFile:
+    has_hash = file.relative_to(folder).parts[0] == "assets"
+    media_type = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or MediaType.TEXT
+    encoded = {name: path.read_bytes() for name, end in _ENCODINGS if (path := Path(f"{file}{end}")).exists()}
+    return BuiltFile(file.read_bytes(), media_type, _IMMUTABLE if has_hash else _REVALIDATE, encoded)
 
 
-def _answer(built: BuiltFile, headers: Mapping[str, str], request: Request[Any, Any, Any]) -> Response[bytes]:
+def _respond(built: BuiltFile, headers: Mapping[str, str], request: Request[Any, Any, Any]) -> Response[bytes]:
     accepted = {part.partition(";")[0].strip() for part in request.headers.get("Accept-Encoding", "").split(",")}
     encoding = next((name for name in built.encoded if name in accepted), "")
     params = {**headers, "Cache-Control": built.cache, "Vary": "Accept-Encoding"}
@@ -93,9 +93,9 @@ def _answer(built: BuiltFile, headers: Mapping[str, str], request: Request[Any, 
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Nothing from elsewhere but photos out of the store and the map tiles that a setting names; no script but ours.
+    """Return the security headers. Only photos of the store and the configured map tiles may have another origin.
 
-    Styles in attributes are allowed: components place things with them, and they run nothing.
+    Style attributes are allowed, because components position elements with them and they can't run code.
     """
     store = _origin(settings.s3_public_endpoint or settings.s3_endpoint)
     tiles = _origin(settings.map_tiles)

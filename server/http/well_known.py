@@ -1,4 +1,4 @@
-"""What anyone may fetch: the public keys that receipts are checked with."""
+"""`/.well-known`: the public keys that verify receipts."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from litestar import Router, get
 from server.core.http import ServicesDep
 
 
-@get("/zoufang-receipt-keys.json", summary="JWK Set (RFC 7517) of receipts, retired keys included")
+@get("/zoufang-receipt-keys.json", summary="JWK Set (RFC 7517) of receipts, including retired keys")
 async def get_receipt_keys(services: ServicesDep) -> dict[str, Any]:
     return services.receipts.public_keys()
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, require_found, readable, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.households.conflicts import require_no_conflict_of_interest
@@ -93,7 +93,9 @@ async def end_binding(
 
 async def _load_household(session: AsyncSession, caller: Caller, household_id: UUID) -> Household:
     require_role(caller, END_ROLES)
-    household: Household = require_found(await session.scalar(readable(Household, caller).where(Household.id == household_id)))
+    household: Household = require_found(
+        await session.scalar(readable(Household, caller).where(Household.id == household_id))
+    )
     if not caller.covers(household.area_code, END_ROLES):
         raise Problem("auth.forbidden", roles=", ".join(sorted(END_ROLES)))
     await require_no_conflict_of_interest(session, caller, household.id)

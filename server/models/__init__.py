@@ -1,4 +1,4 @@
-"""Every table: the shared language of the rooms above. Importing this package registers them all."""
+"""The SQLAlchemy models of all tables. Importing this package registers every table."""
 
 from server.core.database import Base
 from server.models import (

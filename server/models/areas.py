@@ -1,4 +1,4 @@
-"""Areas, and the numbers of the domain that hold in them from a date on."""
+"""Administrative areas, their dated policy settings, and exceptions to the working-day calendar."""
 
 from datetime import date
 from typing import Any
@@ -11,17 +11,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.core.database import Base
 from server.models.columns import Id, WrittenAt
 
-# Digits of a statistical division code at each level (docs/domain.md#areas).
+# Number of digits of a statistical division code at each level (docs/domain.md#areas).
 LEVELS = {2: "province", 4: "city", 6: "county", 9: "town", 12: "village"}
 
 
 class Area(Base):
-    """One statistical division. A revoked code stays, with its end and what replaced it."""
+    """A statistical division. A revoked code stays, with its end date and successor."""
 
     __tablename__ = "area"
     __table_args__ = (
         CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})$'", name="code_has_a_level"),
-        # Scope is a prefix, and prefixes are found by this index whatever the database's collation.
+        # Scopes are code prefixes; this operator class finds them with any collation.
         Index("ix_area_prefix", "code", postgresql_ops={"code": "text_pattern_ops"}),
     )
 
@@ -37,8 +37,8 @@ class Area(Base):
         return LEVELS[len(self.code)]
 
 
-class AreaRule(Base):
-    """A number of the domain: what it is in an area (and below it) from a date on, and who says so."""
+class PolicySetting(Base):
+    """A policy setting: its value in an area and below it from a date on, and its source."""
 
     __tablename__ = "area_rule"
     __table_args__ = (UniqueConstraint("key", "area_code", "effective_from"),)
@@ -55,7 +55,7 @@ class AreaRule(Base):
 
 
 class CalendarDay(Base):
-    """A day that works or rests against the week: the office's own table over the published calendar."""
+    """A working day or holiday that overrides the published calendar."""
 
     __tablename__ = "calendar_day"
 

@@ -1,7 +1,7 @@
-"""The audit trail: one row for each write and each look at what is sensitive, in the same transaction.
+"""The audit log: one row for each write and each read of sensitive data, in the same transaction.
 
-Rows are never changed (the database refuses it). Batches of them are sealed into a hash chain, so that a
-row taken out or altered later shows; `python -m server verify-audit` recomputes the chain.
+Rows are immutable (the database refuses changes). Batches of rows are sealed into a hash chain that reveals rows
+removed or altered later; `python -m server verify-audit` recomputes it.
 """
 
 from uuid import UUID
@@ -30,8 +30,8 @@ class AuditEntry(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    # Transaction numbers order entries within one database's history. After a restore from a dump they
-    # start anew, and the default here is one more (see server/models/installation.py).
+    # Transaction numbers order entries within the history of one database. A restore from a dump starts them anew and
+    # increments this default (see server/sync_feed/restore_detection.py).
     generation: Mapped[int] = mapped_column(server_default=text("1"))
     xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
     at: Mapped[WrittenAt]
@@ -47,7 +47,7 @@ class AuditEntry(Base):
 
 
 class AuditSeal(Base):
-    """The hash of a batch of entries and of the seal before it."""
+    """The hash of a batch of entries and of the previous seal."""
 
     __tablename__ = "audit_seal"
 
@@ -58,7 +58,7 @@ class AuditSeal(Base):
     last_xid: Mapped[int] = mapped_column(Xid8)
     last_entry_id: Mapped[int] = mapped_column(BigInteger)
     entries: Mapped[int]
-    # What of a row is sealed: from 2 on also to which request it belongs.
+    # The version of what is hashed: since 2 it includes `request_id`.
     form: Mapped[int] = mapped_column(server_default=text("1"))
     hash: Mapped[Sha256]
     sealed_at: Mapped[WrittenAt]

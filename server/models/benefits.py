@@ -1,4 +1,4 @@
-"""What a household is paid, from which month on, and what its members say has changed at home (动态管理)."""
+"""Benefit payments by month, and changes of circumstances that residents report (动态管理)."""
 
 from datetime import date
 from typing import Any
@@ -19,9 +19,9 @@ REPORT_OUTCOMES = ("visit", "recalculation", "nothing")
 
 
 class BenefitChange(Base):
-    """One decision on what is paid from a month on. Never changed: a later one counts from its own month.
+    """A decision on the monthly payment from a month on. Immutable: a later decision applies from its own month.
 
-    Those of kind `stopped` are the register of stops (撤销登记).
+    The rows of kind `stopped` are the record of terminations (撤销登记).
     """
 
     __tablename__ = "benefit_change"
@@ -42,14 +42,14 @@ class BenefitChange(Base):
     area_code: Mapped[AreaCode]
     kind: Mapped[str]
     month: Mapped[date]
-    # A month, before and from `month` on.
+    # Per month: until `month`, and from `month` on.
     before_fen: Mapped[int]
     amount_fen: Mapped[int]
-    # Whom the money is for; of a stop, whom it was for.
+    # The number of people that the payment is for; for a termination, that it was for.
     people: Mapped[int]
     ground: Mapped[str | None]
     reason: Mapped[str]
-    # The household's class (A, B, C) as it stood.
+    # The household's class (A, B, C) at the time of the decision.
     class_: Mapped[str | None] = mapped_column("class")
     decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     decided_on: Mapped[date]
@@ -62,7 +62,7 @@ class BenefitChange(Base):
 
 
 class ChangeReport(Base):
-    """What a resident says has changed at home, and what an officer made of it."""
+    """A change of circumstances that a resident reported, and an officer's decision on it."""
 
     __tablename__ = "change_report"
     __table_args__ = (
@@ -82,7 +82,7 @@ class ChangeReport(Base):
     text: Mapped[str]
     happened_on: Mapped[date | None]
     reported_at: Mapped[Time]
-    # By when the law wants it handled; null where it names no day.
+    # The legal deadline for handling it; null where the law sets none.
     due_on: Mapped[date | None]
     outcome: Mapped[str | None]
     reply: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""Cases: an application on its way through the procedure of law, each step it took, and by when the next is due."""
+"""Cases: applications, their events and deadlines, papers, declared income and property, and calculations."""
 
 from datetime import date
 from typing import Any
@@ -41,9 +41,9 @@ CASE_STATES = (
     "refused",
     "withdrawn",
 )
-# An application that is over: the household may make another.
-# Decided in the household's favour, and not stopped: it receives, or soon will.
+# Granted and not stopped: the household is paid now or will be soon.
 GRANTED_STATES = ("confirmed", "published", "in_force")
+# Closed applications: the household may apply again.
 CLOSED_STATES = ("confirmed", "published", "in_force", "stopped", "refused", "withdrawn")
 DEADLINE_KINDS = ("survey", "cross_check", "total", "county_opinion", "notice")
 PROPERTY_KINDS = ("home", "vehicle", "deposit", "business", "other")
@@ -51,7 +51,7 @@ INCOME_KINDS = ("wage", "business", "property", "transfer", "cost")
 
 
 class CaseFile(Base):
-    """An application of a household. It keeps the rules of the day it began (`rules_on`)."""
+    """An application of a household. The policy settings of its first day (`rules_on`) apply until it ends."""
 
     __tablename__ = "case_file"
     __table_args__ = (
@@ -66,7 +66,7 @@ class CaseFile(Base):
     )
 
     id: Mapped[Id]
-    # What the resident is told and types in to bind.
+    # The application number that a resident enters to bind an account.
     number: Mapped[str] = mapped_column(unique=True)
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
     area_code: Mapped[AreaCode]
@@ -74,22 +74,22 @@ class CaseFile(Base):
     applied_on: Mapped[date]
     rules_on: Mapped[date]
     updated_at: Mapped[WrittenAt]
-    # One more with each event: an officer acts on the case as they saw it.
+    # Incremented by each event, for optimistic locking.
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
-    # Which papers are asked for (illness, school …), see server/cases/papers.py.
+    # Situations that require more papers (illness, school …), see server/cases/papers.py.
     situations: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))
-    # The household's written word that its accounts may be looked up.
+    # The date of the household's written consent to cross-checks of its finances.
     consented_on: Mapped[date | None]
     suspended_on: Mapped[date | None]
     is_extended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    # A relative on staff or a complaint: the county must have been at the home itself (law).
+    # With a relative on the staff or a complaint the law requires a visit by the county office.
     needs_county_visit: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     county_visited_at: Mapped[OptionalTime]
     posting_round: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    # What was opined and then decided; null until then.
+    # The amount that was proposed and then decided; null until then.
     amount_fen: Mapped[int | None]
     decided_on: Mapped[date | None]
-    # The first day of the month from which is paid, and of the one from which no longer.
+    # The first day of the first month with payment, and of the first month without.
     paid_from: Mapped[date | None]
     stopped_from: Mapped[date | None]
 
@@ -100,11 +100,11 @@ class CaseFile(Base):
 
 
 class CaseEvent(Base):
-    """One step of a case, in order. Never changed."""
+    """A step of a case. Immutable."""
 
     __tablename__ = "case_event"
     __table_args__ = (
-        # The same cause moves a case once, however often its job runs.
+        # A cause advances a case once, however often its job runs.
         Index("uq_case_event_cause", "case_id", "cause", unique=True),
     )
 
@@ -119,7 +119,7 @@ class CaseEvent(Base):
 
 
 class CaseDeadline(Base):
-    """By when a case must have gone on. `due_on` is always `count + paused` units after `started_on`."""
+    """A deadline of a case. `due_on` is always `count + paused` units after `started_on`."""
 
     __tablename__ = "case_deadline"
     __table_args__ = (
@@ -141,17 +141,17 @@ class CaseDeadline(Base):
     started_on: Mapped[date]
     count: Mapped[int]
     unit: Mapped[str]
-    # While the clock stands, and for how many units it has stood before.
+    # The start of the current pause, and the units of all earlier pauses.
     paused_on: Mapped[date | None]
     paused: Mapped[int] = mapped_column(default=0)
     due_on: Mapped[date]
-    # False: computed over days that no published calendar covers.
+    # False when some days of the period are in no published calendar.
     certain: Mapped[bool]
     met_on: Mapped[date | None]
 
 
 class Paper(Base):
-    """One paper of an application's checklist: asked for once, received once."""
+    """A paper that an application requires: requested once, received once."""
 
     __tablename__ = "case_paper"
     __table_args__ = (UniqueConstraint("case_id", "code"),)
@@ -165,9 +165,9 @@ class Paper(Base):
 
 
 class PaperPhoto(Base):
-    """A photo of a paper: announced by a resident, sent and examined as the photos of visits are.
+    """A photo of a paper that a resident announced; it is uploaded and processed like the photos of visits.
 
-    Bytes another resident sent make no paper received: the officer who has seen it writes the date.
+    An uploaded photo does not make a paper received: an officer who has seen it records the date.
     """
 
     __tablename__ = "paper_photo"
@@ -190,7 +190,7 @@ class PaperPhoto(Base):
     announced_at: Mapped[Time]
     uploaded_at: Mapped[OptionalTime]
     settled_at: Mapped[OptionalTime]
-    # An officer can't use it (unreadable, another paper): the resident reads why and sends another.
+    # An officer returned it (unreadable, wrong paper); the resident sees the reason and sends another.
     returned_at: Mapped[OptionalTime]
     returned_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     return_reason: Mapped[str | None]
@@ -198,14 +198,14 @@ class PaperPhoto(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """Staff: of the cases they see. A resident: what they sent themselves, to a case that is theirs."""
+        """Staff: photos of cases in scope. Resident: the photos that they sent to their own case."""
         cases: Any = select(CaseFile.id).where(CaseFile.in_scope(caller))
         of_case = cls.case_id.in_(cases)
         return and_(of_case, cls.resident_id == caller.id) if caller.is_resident else of_case
 
 
 class IncomeItem(Base):
-    """One income of a household as declared and as verified, or a cost that the law deducts (`kind` cost)."""
+    """An income of a household as declared and as verified, or a cost that the law deducts (`kind` cost)."""
 
     __tablename__ = "income_item"
     __table_args__ = (
@@ -216,23 +216,23 @@ class IncomeItem(Base):
 
     id: Mapped[Id]
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
-    # No foreign key: the history of a member who has left stays.
+    # No foreign key: the items of a member who has left remain.
     member_id: Mapped[UUID | None]
     kind: Mapped[str]
-    # Finer than the kind where a rule asks (veteran_benefit, scholarship, illness …).
+    # Subdivides the kind where a benefit formula needs it (veteran_benefit, scholarship, illness …).
     category: Mapped[str]
     period: Mapped[str]
     declared_fen: Mapped[int]
-    # Null: nobody has looked yet. It counts before what was declared.
+    # Null: not verified yet. A verified amount replaces the declared one.
     verified_fen: Mapped[int | None]
     verified_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
-    # For a wage: the first day of the job, from which the gradual exit runs.
+    # For a wage: the first day of the job, from which the gradual exit (渐退) is counted.
     started_on: Mapped[date | None]
     ended_on: Mapped[date | None]
 
 
 class PropertyItem(Base):
-    """What a household owns, as declared and as verified: whole fen of a deposit, else how many."""
+    """Property of a household as declared and as verified: an amount in fen for a deposit, otherwise a count."""
 
     __tablename__ = "property_item"
     __table_args__ = (
@@ -242,18 +242,18 @@ class PropertyItem(Base):
 
     id: Mapped[Id]
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
-    # No foreign key: the history of a member who has left stays. Null: the household's together.
+    # No foreign key: the items of a member who has left remain. Null: owned by the household jointly.
     member_id: Mapped[UUID | None]
     kind: Mapped[str]
     note: Mapped[str]
     declared: Mapped[int] = mapped_column(BigInteger)
-    # Null: nobody has looked yet.
+    # Null: not verified yet.
     verified: Mapped[int | None] = mapped_column(BigInteger)
     verified_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
 
 
 class RelativeOnStaff(Base):
-    """A relative of the household who works where it is decided (近亲属备案)."""
+    """A relative of the household who works in an office that decides on cases (近亲属备案)."""
 
     __tablename__ = "relative_on_staff"
 
@@ -266,7 +266,7 @@ class RelativeOnStaff(Base):
 
 
 class BankAccount(Base):
-    """Where the money goes: a card or passbook, and in whose name it stands."""
+    """The account that receives the payment: a card or passbook, and its holder."""
 
     __tablename__ = "bank_account"
 
@@ -278,7 +278,7 @@ class BankAccount(Base):
 
 
 class HouseholdVersion(Base):
-    """The household as it stood after a change, numbers masked; never changed itself."""
+    """A snapshot of the household after a change, with numbers masked. Immutable."""
 
     __tablename__ = "household_version"
     __table_args__ = (UniqueConstraint("household_id", "version"),)
@@ -293,7 +293,7 @@ class HouseholdVersion(Base):
 
 
 class Calculation(Base):
-    """A written calculation of the amount from a month on. A later one counts from its own month: none is changed."""
+    """A calculation of the amount from a month on. Immutable: a later one applies from its own month."""
 
     __tablename__ = "calculation"
     __table_args__ = (
@@ -310,5 +310,5 @@ class Calculation(Base):
     made_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     amount_fen: Mapped[int]
     eligible: Mapped[bool]
-    # The whole calculation, line by line, each with its rule and source.
+    # The lines of the calculation, each with its formula and source.
     body: Mapped[Json]

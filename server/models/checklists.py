@@ -1,4 +1,4 @@
-"""Published checklist versions: immutable once written, since drafts on phones finish on theirs."""
+"""Published checklist versions. Immutable, because a draft on a phone is completed with its own version."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The column kinds that many tables share."""
+"""Column types that many tables share."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,8 +13,8 @@ from server.core.ids import new_id
 
 Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
 Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-# The moment of the write, by the clock that rules compare it with. A statement written as SQL gives it too: the
-# default in the table, PostgreSQL's own time, is for what nothing compares (tests/test_clock.py lists those).
+# The time of the write by the application's clock, with which it is compared later. Raw SQL must set it too: the
+# server default, PostgreSQL's time, is only for columns that nothing compares (tests/test_clock.py lists them).
 WrittenAt = Annotated[datetime, mapped_column(DateTime(timezone=True), default=utc_now, server_default=func.now())]
 OptionalTime = Annotated[datetime | None, mapped_column(DateTime(timezone=True))]
 AreaCode = Annotated[str, mapped_column(String(12), ForeignKey("area.code"), index=True)]

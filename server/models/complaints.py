@@ -1,4 +1,4 @@
-"""Complaints and appeals (信访举报): every one has a number, two deadlines, a finding and a written reply."""
+"""Complaints and appeals (信访举报), each with a number, two deadlines, a finding and a written reply."""
 
 from datetime import date
 from uuid import UUID
@@ -15,7 +15,7 @@ COMPLAINT_STATES = ("received", "registered", "decided", "declined")
 
 
 class Complaint(Base):
-    """What was said stays sealed with who said it: a text names its writer as often as a signature does."""
+    """A complaint. The text is encrypted like the reporter, because a text often identifies its writer."""
 
     __tablename__ = "complaint"
     __table_args__ = (
@@ -35,17 +35,17 @@ class Complaint(Base):
     area_code: Mapped[AreaCode]
     household_id: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
     case_id: Mapped[UUID | None] = mapped_column(ForeignKey("case_file.id"))
-    # A resident who appeals signed in, and reads the reply there.
+    # The resident who appealed while signed in and reads the reply in the app.
     resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"), index=True)
     is_named: Mapped[bool]
     reporter_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     text_sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    # Whom of the staff it is about: blind indexes of their names, so that none of them comes to handle it.
+    # Blind indexes of the names of the staff it concerns, so that none of them handles it.
     against: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))
     state: Mapped[str] = mapped_column(default="received")
     handler_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     received_at: Mapped[Time]
-    # By when it must be registered, then by when decided.
+    # The deadline for registration; after registration, the deadline for the decision.
     due_on: Mapped[date]
     is_extended: Mapped[bool] = mapped_column(default=False)
     registered_at: Mapped[OptionalTime]

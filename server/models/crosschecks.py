@@ -1,4 +1,4 @@
-"""Cross-checks (核对): what other offices were asked about whom, and what they answered."""
+"""Cross-checks (核对): requests to other offices about household members, and their answers."""
 
 from datetime import date
 from typing import Any
@@ -16,7 +16,7 @@ CHECKERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
 class CrossCheckBatch(Base):
-    """One file out to one office, and the file that came back (known by its hash: it is read once)."""
+    """A request file to one office, and its answer file, which is imported once (identified by its hash)."""
 
     __tablename__ = "cross_check_batch"
     __table_args__ = (CheckConstraint(f"source IN {SOURCES}", name="source_is_known"),)
@@ -29,7 +29,7 @@ class CrossCheckBatch(Base):
     answered_at: Mapped[OptionalTime]
     answered_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     answer_sha256: Mapped[str | None]
-    # Rows of the answer that fit nobody asked about: how many, never who.
+    # The number of rows in the answer about people who were not in the request; their data is not stored.
     strangers: Mapped[int] = mapped_column(default=0)
 
     @classmethod
@@ -38,7 +38,7 @@ class CrossCheckBatch(Base):
 
 
 class CrossCheck(Base):
-    """One person asked about. `differences` are what a person must look at; nothing is corrected by itself."""
+    """A person in a request. Staff must check the `differences`; nothing is corrected automatically."""
 
     __tablename__ = "cross_check"
     __table_args__ = (UniqueConstraint("batch_id", "position"),)
@@ -46,12 +46,12 @@ class CrossCheck(Base):
     id: Mapped[Id]
     batch_id: Mapped[UUID] = mapped_column(ForeignKey("cross_check_batch.id"))
     case_id: Mapped[UUID] = mapped_column(ForeignKey("case_file.id"), index=True)
-    # No foreign key: who has left the household was still asked about.
+    # No foreign key: the row of a member who has left remains.
     member_id: Mapped[UUID]
     position: Mapped[int]
     answer: Mapped[OptionalJson]
     differences: Mapped[JsonList] = mapped_column(default=list)
-    # What the household says to a difference.
+    # The household's objection to a difference.
     objection: Mapped[str | None]
     objected_on: Mapped[date | None]
 

@@ -1,4 +1,4 @@
-"""Photos: the claim (which visit, which question, when, where) apart from the bytes (what they are)."""
+"""Tables of photos: the manifest (visit, question, time, place) is separate from the content (the bytes)."""
 
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ EVIDENCE_STATES = ("announced", "received", "verified", "refused")
 
 
 class Evidence(Base):
-    """The manifest of one photo. It may arrive before its visit, so the visit is no foreign key."""
+    """The manifest of an expected photo. It may arrive before its visit, so `visit_id` is no foreign key."""
 
     __tablename__ = "evidence"
     __table_args__ = (
@@ -42,10 +42,10 @@ class Evidence(Base):
     received_at: Mapped[Time]
     uploaded_at: Mapped[OptionalTime]
     settled_at: Mapped[OptionalTime]
-    # Of the copy with the watermark, once it was drawn: its hash, and the short code of the receipt written on it.
+    # Hash of the watermarked copy, once drawn, and the short code of the receipt in its text.
     watermark_sha256: Mapped[str | None] = mapped_column(String(64))
     watermark_receipt: Mapped[str | None]
-    # The bytes were deleted when their time was over; the claim stays. See PhotoTombstone.
+    # When the bytes were deleted after their retention period; the manifest stays. See PhotoTombstone.
     erased_at: Mapped[OptionalTime]
 
     @classmethod
@@ -55,7 +55,7 @@ class Evidence(Base):
 
 
 class Photo(Base):
-    """Bytes in the store, named by their hash and examined once, whoever claims them."""
+    """Content in the store, addressed by its hash and processed once, whatever the number of its manifests."""
 
     __tablename__ = "photo"
     __table_args__ = (
@@ -73,28 +73,28 @@ class Photo(Base):
     facts: Mapped[OptionalJson]
     fingerprint: Mapped[str | None] = mapped_column(BIT(256))
     fingerprint_quality: Mapped[int | None]
-    # The small grey picture that the fingerprint was made from, by which a crop is recognised.
+    # The 64 x 64 luma that the fingerprint was computed from; crops are found by it.
     look: Mapped[bytes | None]
-    # Of what is inside the frame of a photo that has one, such as a screenshot.
+    # The same for the content inside a frame, such as a screenshot's.
     inside_fingerprint: Mapped[str | None] = mapped_column(BIT(256))
     inside_quality: Mapped[int | None]
     inside_look: Mapped[bytes | None]
-    # SHA-256 of each copy by its name, 320 and 1280: how an altered one is found out.
+    # SHA-256 of each rendition by name, 320 and 1280, to detect an altered one.
     copies: Mapped[OptionalJson]
     stored_at: Mapped[WrittenAt]
     examined_at: Mapped[OptionalTime]
-    # Its examination failed as often as it is tried: since when, and the kind of error.
+    # When the last attempt to process it failed, and the kind of error.
     parked_at: Mapped[OptionalTime]
     parked_error: Mapped[str | None]
 
 
 class MismatchedUpload(Base):
-    """Bytes that are not the photo announced: kept aside under their own hash, and reported."""
+    """Uploaded bytes that are not the announced photo: quarantined under their own hash, and reported."""
 
     __tablename__ = "mismatched_upload"
 
     id: Mapped[Id]
-    # Of a visit's photo or of a paper's (server/models/cases.py), so no foreign key.
+    # The photo of a visit or of a paper (server/models/cases.py), so no foreign key.
     evidence_id: Mapped[UUID] = mapped_column(index=True)
     sha256: Mapped[Sha256]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -104,7 +104,7 @@ class MismatchedUpload(Base):
 
 
 class PhotoTombstone(Base):
-    """Bytes that were deleted when their time was over: which they were, by which rule, and on whose word."""
+    """Content that was deleted after its retention period: its hash, the setting, and the setting's source."""
 
     __tablename__ = "photo_tombstone"
     __table_args__ = (
@@ -117,12 +117,12 @@ class PhotoTombstone(Base):
     shelf: Mapped[str]
     sha256: Mapped[Sha256]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    # The key of the rule that held it longest, the days it said, and its source, all as they stood.
+    # The key of the setting that kept it longest, its days and its source, as they were at the deletion.
     rule: Mapped[str]
     kept_days: Mapped[int]
     source: Mapped[str]
-    # From when the days count.
+    # The start of the days.
     kept_since: Mapped[Time]
     erased_at: Mapped[Time]
-    # When the store held nothing of it any more.
+    # When the last object was removed from the store.
     removed_at: Mapped[OptionalTime]

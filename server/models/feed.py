@@ -1,8 +1,9 @@
-"""Which row each phone is to hear of, and in which order: the feed behind sync.
+"""The sync feed: which documents each person's phones must have, in the order of their changes.
 
-One row per person, collection and document. `xid` is the transaction that last changed what this person
-should have; readers serve only rows below the oldest transaction still running, so no row that commits
-late is skipped. `announce` is the one way in: it compares who should have a document with who has it.
+One row per person, collection and document. `xid` is the transaction that last changed the document for this person;
+readers serve only rows below the oldest running transaction, so that no row that commits late is skipped. Only
+`publish_change` writes rows: it compares who should have a document with who has it. Rows that a phone pushed and the
+server could not apply are stored here too, in quarantine.
 """
 
 from uuid import UUID
@@ -33,9 +34,9 @@ class Feed(Base):
 
 
 class QuarantinedRow(Base):
-    """What a phone recorded and the server could not apply: never dropped, listed until someone acts.
+    """A row that a phone pushed and the server could not apply. It is never dropped, and listed until it is resolved.
 
-    `body` holds the bytes as sent, since a bad row may hold what no JSON column takes.
+    `body` holds the bytes as sent, because an invalid row may hold text that a JSON column does not accept.
     """
 
     __tablename__ = "kept_row"
@@ -52,14 +53,14 @@ class QuarantinedRow(Base):
     )
 
     id: Mapped[Id]
-    # quarantined: can't be applied as it is. lost_conflict: another version was there first.
+    # quarantined: the row is invalid. lost_conflict: another version was applied first.
     kept_as: Mapped[str]
     collection: Mapped[str]
     doc_id: Mapped[str] = mapped_column(String(200))
     staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    # The content hash of the state the phone took it from, as with any change: null when it was new.
+    # The content hash of the version that the phone changed; null for a new document.
     base_hash: Mapped[str | None] = mapped_column(String(64))
     code: Mapped[str | None]
     problem: Mapped[OptionalJson]

@@ -1,4 +1,4 @@
-"""Appraisal hearings (民主评议): who sat on the panel, and how the votes fell. No ballot is kept anywhere."""
+"""Appraisal hearings (民主评议): the members of the panel and the counts of votes. No ballot is stored."""
 
 from datetime import date
 from uuid import UUID
@@ -11,7 +11,7 @@ from server.models.columns import Id, OptionalTime, WrittenAt
 
 
 class Hearing(Base):
-    """The count is three numbers, written once. A ballot has no row, so nothing can link it to a voter."""
+    """A hearing. Its three counts are written once; ballots have no rows, so no vote can be linked to a person."""
 
     __tablename__ = "hearing"
     __table_args__ = (
@@ -37,7 +37,7 @@ class Hearing(Base):
 
 
 class PanelSeat(Base):
-    """A seat on a panel: drawn, then kept, or given up for a conflict; and whether the person came."""
+    """A drawn member of a panel, with a conflict of interest if one was declared, and the attendance."""
 
     __tablename__ = "panel_seat"
 

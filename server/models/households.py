@@ -1,4 +1,4 @@
-"""Households, their members, who holds them, and the visits that are due."""
+"""Households, their members, caseloads, and assignments of visits."""
 
 from datetime import date
 from typing import Any
@@ -29,7 +29,7 @@ VISIT_KINDS = ("intake", "review", "neighbour", "complaint", "spot_check", "care
 
 
 class Household(Base):
-    """One household, one archive, one number (一户一档)."""
+    """A household, which has one file and one number (一户一档)."""
 
     __tablename__ = "household"
     __table_args__ = (
@@ -60,14 +60,14 @@ class Household(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """Desk: by area. Caseworker: what they hold now. Resident: what they are bound to."""
-        held = select(Caseload.household_id).where(Caseload.staff_id == caller.id, Caseload.revoked_at.is_(None))
+        """Desk: by area. Caseworker: the current caseload. Resident: the household they are bound to."""
+        caseload = select(Caseload.household_id).where(Caseload.staff_id == caller.id, Caseload.revoked_at.is_(None))
         bound = select(ResidentBinding.household_id).where(
             ResidentBinding.resident_id == caller.id, ResidentBinding.ended_at.is_(None)
         )
         if caller.is_resident:
             return cls.id.in_(bound)
-        return or_(cls.id.in_(held), in_areas(cls.area_code, caller, DESK_ROLES))
+        return or_(cls.id.in_(caseload), in_areas(cls.area_code, caller, DESK_ROLES))
 
 
 class HouseholdMember(Base):
@@ -82,7 +82,7 @@ class HouseholdMember(Base):
     sex: Mapped[str]
     born_on: Mapped[date]
     id_number_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
-    # Found by equality only; the same person may stand in two households' histories, so not unique.
+    # Searched by equality only. Not unique: a person may have been a member of two households.
     id_number_index: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
     id_number_mask: Mapped[str | None]
     health: Mapped[str | None]
@@ -94,7 +94,7 @@ class HouseholdMember(Base):
 
 
 class Caseload(Base):
-    """The log of who holds a household: a grant, and when it was revoked and why."""
+    """The assignment of a household to a member of staff, and when and why it was revoked."""
 
     __tablename__ = "caseload"
     __table_args__ = (
@@ -119,13 +119,13 @@ class Caseload(Base):
 
 
 class Assignment(Base):
-    """A visit that is due: which home, what kind, by when, on which checklist."""
+    """A visit that is due: its household, kind, due date and checklist version."""
 
     __tablename__ = "assignment"
     __table_args__ = (
         CheckConstraint(f"kind IN {VISIT_KINDS}", name="kind_is_known"),
         CheckConstraint("state IN ('open', 'done', 'cancelled')", name="state_is_known"),
-        # What is due by a day, whoever has it to do.
+        # Finds all open assignments that are due by a day.
         Index(
             "ix_assignment_due",
             "due_on",
@@ -140,7 +140,7 @@ class Assignment(Base):
 
     id: Mapped[Id]
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
-    # Of the home: copied by a trigger, so that what is due is counted without it.
+    # The household's area, copied by a trigger, so that due visits are counted without a join.
     area_code: Mapped[str] = mapped_column(String(12), FetchedValue())
     kind: Mapped[str]
     due_on: Mapped[date]

@@ -1,8 +1,8 @@
-"""Which database this is: so that phones start over, rather than miss rows, after a restore.
+"""The identity of this database, so that phones load everything again after a restore rather than miss rows.
 
-Sync orders rows by PostgreSQL's transaction numbers. They belong to one cluster's one history: in a
-database restored from a dump the stored numbers mean nothing, and may even lie in the future. `adopt`
-notices that at the next `migrate`; `standing` is what a checkpoint carries, and changes with it.
+Sync orders rows by PostgreSQL's transaction numbers, which are valid only within one cluster. In a database restored
+from a dump the stored numbers mean nothing and may be in the future. `adopt_database` detects that at the next
+`migrate`; `database_epoch` is part of each checkpoint and changes with it (server/sync_feed/restore_detection.py).
 """
 
 from uuid import UUID
@@ -15,7 +15,7 @@ from server.models.columns import WrittenAt
 
 
 class Installation(Base):
-    """The one row. `generation` counts how often this data has come to live in another database."""
+    """The single row. `generation` counts the restores of this data into another database."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint('"only"', name="one_row"),)

@@ -1,6 +1,6 @@
-"""What people are told: one notice a person and thing, shown in the app and, where consented to, sent by WeChat.
+"""Notices to staff and residents, shown in the app and, with consent, sent as WeChat messages.
 
-A WeChat user consents to each message beforehand, one consent a message; `message_consent` is the count of them.
+A WeChat user must consent to each message beforehand; `message_consent` holds one row per consent.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.core.access import Caller
+from server.core.access import Caller, owned_by
 from server.core.database import Base
 from server.models.cases import CaseFile
 from server.models.columns import AreaCode, Id, Json, OptionalTime, WrittenAt
@@ -39,12 +39,13 @@ NOTICE_KINDS = (
     "answered",
     "changed",
 )
-# none: no template or no WeChat account; no_consent: nothing to spend; refused: 43101; unsure: no answer came.
+# none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
+# failed. unsure: the request was sent and no response came.
 MESSAGE_STATES = ("none", "waiting", "sending", "sent", "no_consent", "refused", "parked", "unsure")
 
 
 class Notice(Base):
-    """One person told of one thing, once. `facts` hold ids, counts and days, and nobody's name."""
+    """A notice to one person about one subject. `facts` hold ids, counts and dates, and no names."""
 
     __tablename__ = "notice"
     __table_args__ = (
@@ -62,7 +63,7 @@ class Notice(Base):
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
     kind: Mapped[str]
-    # What it is about, as whoever tells of it names it: with the person and the kind it is told once.
+    # The subject, in the sender's own format. A person gets one notice per kind and subject.
     thing: Mapped[str]
     area_code: Mapped[AreaCode]
     facts: Mapped[Json]
@@ -75,12 +76,12 @@ class Notice(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        own = belongs_to(cls, caller)
-        return own & cls.of_bound_household(caller.id) if caller.is_resident else own
+        is_owner = owned_by(cls, caller)
+        return is_owner & cls.in_bound_household(caller.id) if caller.is_resident else is_owner
 
     @classmethod
-    def of_bound_household(cls, resident_id: UUID | None) -> ColumnElement[bool]:
-        """What was told of a case goes with the binding to its household."""
+    def in_bound_household(cls, resident_id: UUID | None) -> ColumnElement[bool]:
+        """Hide notices about a case after the resident's binding to its household has ended."""
         cases: Any = (
             select(cast(CaseFile.id, Text))
             .join(ResidentBinding, ResidentBinding.household_id == CaseFile.household_id)
@@ -91,7 +92,7 @@ class Notice(Base):
 
 
 class MessageConsent(Base):
-    """A person's answer to one question of `wx.requestSubscribeMessage`; an accepted one is good for one message."""
+    """A person's answer to a `wx.requestSubscribeMessage` prompt. `accept` allows one message."""
 
     __tablename__ = "message_consent"
     __table_args__ = (
@@ -111,7 +112,7 @@ class MessageConsent(Base):
         ),
     )
 
-    # The client's id of the report, so that one sent again counts once.
+    # The client's id of the report, which makes a repeated report idempotent.
     report_id: Mapped[UUID] = mapped_column(primary_key=True)
     template_id: Mapped[str] = mapped_column(primary_key=True)
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
@@ -120,18 +121,13 @@ class MessageConsent(Base):
     given_at: Mapped[WrittenAt]
     # The notice it was spent on.
     notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"), unique=True)
-    # WeChat said that there is no consent (any more).
+    # WeChat answered that there is no consent.
     void_at: Mapped[OptionalTime]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        return belongs_to(cls, caller)
+        return owned_by(cls, caller)
 
     @classmethod
-    def is_left(cls) -> ColumnElement[bool]:
+    def is_unspent(cls) -> ColumnElement[bool]:
         return (cls.answer == "accept") & cls.notice_id.is_(None) & cls.void_at.is_(None)
-
-
-def belongs_to(model: Any, caller: Caller) -> ColumnElement[bool]:
-    own: ColumnElement[bool] = (model.resident_id if caller.is_resident else model.staff_id) == caller.id
-    return own

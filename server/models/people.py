@@ -1,4 +1,4 @@
-"""People who sign in: staff with roles over areas, residents bound to a household, and their devices."""
+"""Accounts: staff with roles in areas, residents bound to households, their devices, tokens and failed attempts."""
 
 from uuid import UUID
 
@@ -27,7 +27,7 @@ class Staff(Base):
 
 
 class StaffRole(Base):
-    """A role over an area and all below it, from when to when."""
+    """A role in an area and all areas below it, with the times of grant and revocation."""
 
     __tablename__ = "staff_role"
     __table_args__ = (
@@ -45,7 +45,7 @@ class StaffRole(Base):
     id: Mapped[Id]
     staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)
     role: Mapped[str]
-    # A prefix of area codes; not a foreign key, since an admin may hold the whole country ("").
+    # A prefix of area codes. No foreign key, because an admin may have the whole country ("").
     area_code: Mapped[str] = mapped_column(String(12))
     granted_at: Mapped[WrittenAt]
     revoked_at: Mapped[OptionalTime]
@@ -54,18 +54,18 @@ class StaffRole(Base):
 
 
 class WechatUse(Base):
-    """A member of staff signed in by this WeChat account, linked it, or tried to: one that serves several shows."""
+    """A use of a WeChat account by a member of staff: sign-in, linking or an attempt. It reveals shared accounts."""
 
     __tablename__ = "wechat_use"
 
     openid: Mapped[str] = mapped_column(primary_key=True)
     staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True, index=True)
-    # The last time.
+    # The last use.
     used_at: Mapped[Time]
 
 
 class Resident(Base):
-    """A person of the public, known by WeChat, and by nothing else until bound."""
+    """A member of the public, identified only by a WeChat account until bound to a household."""
 
     __tablename__ = "resident"
 
@@ -75,7 +75,7 @@ class Resident(Base):
 
 
 class ResidentBinding(Base):
-    """A resident proved to be a member of a household (ID number and application number together)."""
+    """A resident's proof of membership in a household, by ID number and application number."""
 
     __tablename__ = "resident_binding"
     __table_args__ = (
@@ -97,13 +97,13 @@ class ResidentBinding(Base):
     member_id: Mapped[UUID] = mapped_column(ForeignKey("household_member.id"))
     bound_at: Mapped[WrittenAt]
     ended_at: Mapped[OptionalTime]
-    # The officer; nobody where the resident ended it.
+    # The officer who ended it; null where the resident did.
     ended_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     end_reason: Mapped[str | None]
 
 
 class Device(Base):
-    """A signed-in phone or desk: the family of its refresh tokens, and what it last said of itself."""
+    """A signed-in phone or desktop browser: the owner of a family of refresh tokens, and its last reported state."""
 
     __tablename__ = "device"
     __table_args__ = (
@@ -112,7 +112,7 @@ class Device(Base):
     )
 
     id: Mapped[Id]
-    # The phone's own id of itself, so that two workers on one phone can be seen.
+    # The phone's own id, which reveals that two people use one phone.
     hardware_id: Mapped[str | None] = mapped_column(index=True)
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
@@ -141,7 +141,7 @@ class RefreshToken(Base):
 
 
 class AttemptWindow(Base):
-    """How often something that may be guessed was tried in one window of time."""
+    """The number of attempts for a subject in one time window, for rate limits."""
 
     __tablename__ = "attempt_window"
 

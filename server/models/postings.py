@@ -1,4 +1,4 @@
-"""Postings (公示): who is proposed, shown for some days in the village and under a link nobody can guess."""
+"""Postings (公示): lists of proposed households, displayed for some days in the village and under a secret link."""
 
 from datetime import date
 from uuid import UUID
@@ -12,7 +12,7 @@ from server.models.columns import AreaCode, Id, OptionalTime, Sha256, Time, Writ
 
 
 class Posting(Base):
-    """One list of one village and round. `draft` until enough places are proven, then `open`, then `ended`."""
+    """The list of one village and round: `draft` until enough places are proven, then `open`, then `ended`."""
 
     __tablename__ = "posting"
     __table_args__ = (
@@ -24,13 +24,13 @@ class Posting(Base):
     id: Mapped[Id]
     area_code: Mapped[AreaCode]
     round: Mapped[int]
-    # 256 random bits: the public address, and the only way to it.
+    # 256 random bits: the public URL, and the only access to the list.
     key: Mapped[str] = mapped_column(unique=True)
     state: Mapped[str] = mapped_column(default="draft")
     made_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     made_at: Mapped[WrittenAt]
     starts_on: Mapped[date | None]
-    # The last day it hangs.
+    # The last day of the posting.
     ends_on: Mapped[date | None]
     ends_certain: Mapped[bool] = mapped_column(default=True)
     ended_at: Mapped[OptionalTime]
@@ -41,7 +41,7 @@ class Posting(Base):
 
 
 class PostingEntry(Base):
-    """One line of a posting, as it was shown: the law allows name, number of members and amount, and no more."""
+    """A line of a posting as displayed: the law allows only name, number of members and amount."""
 
     __tablename__ = "posting_entry"
     __table_args__ = (UniqueConstraint("posting_id", "position"),)
@@ -53,12 +53,12 @@ class PostingEntry(Base):
     name: Mapped[str]
     members: Mapped[int]
     amount_fen: Mapped[int]
-    # An objection was upheld, or the town has opined anew: the line is taken down at once.
+    # An objection was upheld or the town changed its opinion, and the line was removed at once.
     removed_at: Mapped[OptionalTime]
 
 
 class PostingPlace(Base):
-    """Where it hangs, proven by a photo and a fix."""
+    """A place where the list is posted, proven by a photo and a position."""
 
     __tablename__ = "posting_place"
     __table_args__ = (
@@ -81,9 +81,9 @@ class PostingPlace(Base):
 
 
 class Disclosure(Base):
-    """The standing list (长期公示) of who receives in a village: only its address is kept, the list is what holds now.
+    """The permanent list (长期公示) of a village's recipients. Only its URL is stored; each view computes the list.
 
-    A new address ends the one before, whoever had it.
+    A new URL ends the previous one.
     """
 
     __tablename__ = "disclosure"
@@ -93,7 +93,7 @@ class Disclosure(Base):
 
     id: Mapped[Id]
     area_code: Mapped[AreaCode]
-    # 256 random bits, as for a posting.
+    # 256 random bits, as in a posting.
     key: Mapped[str] = mapped_column(unique=True)
     made_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     made_at: Mapped[WrittenAt]
@@ -105,7 +105,7 @@ class Disclosure(Base):
 
 
 class Objection(Base):
-    """What somebody says against a line, and the answer they are owed. The contact is theirs to give."""
+    """An objection to a line of a posting, and the answer. The contact is optional."""
 
     __tablename__ = "objection"
     __table_args__ = (
@@ -120,7 +120,7 @@ class Objection(Base):
     made_at: Mapped[Time]
     text: Mapped[str]
     contact_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
-    # The code by which its author reads the answer is kept hashed.
+    # The hash of the code with which the author reads the answer.
     code_hash: Mapped[bytes] = mapped_column(LargeBinary)
     answered_at: Mapped[OptionalTime]
     answered_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))

@@ -1,4 +1,4 @@
-"""Changes to a household that a caseworker saw the need for at the door, for an officer to accept."""
+"""Changes to a household that a caseworker proposes during a visit, for an officer to accept or reject."""
 
 from typing import Any
 from uuid import UUID

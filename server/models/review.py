@@ -1,7 +1,6 @@
-"""Review: what awaits a person, the doubts about it, and what was decided.
+"""Review: the queue, findings, decisions and statistics of visits, and spot checks.
 
-Beside them stands what the examination of one visit leaves for that of another: its fixes and the fingerprints
-of its photos; and the spot checks, a second look at homes that were drawn, or that someone doubts.
+The checks of a visit also write its fixes and the fingerprints of its photos, which the checks of other visits read.
 """
 
 from datetime import date
@@ -46,15 +45,14 @@ from server.models.visits import Visit, VisitInvestigator
 SEVERITIES = ("info", "notice", "warning", "critical")
 OUTCOMES = ("accepted", "returned", "spot_check", "escalated")
 
-
 COUNTY_CODE_LENGTH = 6
 WAITS_SINCE_SQL = "((entered_at AT TIME ZONE 'UTC') - priority * interval '1 day') AT TIME ZONE 'UTC'"
 
 
 class ReviewItem(Base):
-    """A complete visit in the queue. `waiting` and past its lease, or `claimed`, or `decided`.
+    """A complete visit in the queue: `waiting`, `claimed` (with a lease) or `decided`.
 
-    `amended`: its author has corrected it, and it is not whole yet; it comes back when it is.
+    `amended`: its author has submitted a correction; it returns to the queue when that is complete.
     """
 
     __tablename__ = "review_item"
@@ -65,9 +63,9 @@ class ReviewItem(Base):
             name="claimed_has_a_holder",
         ),
         Index("ix_review_item_queue", "waits_since", "visit_id", postgresql_where=text("state <> 'decided'")),
-        # Those that nobody has claimed: whoever claims the next does not walk past all that are claimed before it.
+        # Only unclaimed items: claiming the next item does not scan the claimed items before it.
         Index("ix_review_item_waiting", "waits_since", "visit_id", postgresql_where=text("state = 'waiting'")),
-        # A county's own queue, in order: without it a county's reviewer walks through the whole province's.
+        # The queue of a county in order; without it a county's reviewer would scan the whole province's queue.
         Index(
             "ix_review_item_county_queue",
             text("left(area_code, 6)"),
@@ -89,18 +87,18 @@ class ReviewItem(Base):
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
     area_code: Mapped[AreaCode]
     kind: Mapped[str]
-    # Of the visit: copied, so that the queue's filters read one table. Null only on rows of before.
+    # Copied from the visit, so that the queue's filters read one table. Null only in old rows.
     household_id: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
     author_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"), index=True)
-    # The codes of the findings that stand, and the gravest of their severities (its place in SEVERITIES; -1: none).
+    # The codes of the current findings, and the highest severity as an index of SEVERITIES (-1: no findings).
     finding_codes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     gravest: Mapped[int] = mapped_column(server_default=text("-1"))
     changed_at: Mapped[WrittenAt]
     state: Mapped[str] = mapped_column(default="waiting")
-    # For so many days of waiting its findings count (`review.finding_days`).
+    # The number of days by which its findings move it forward in the queue (`review.finding_days`).
     priority: Mapped[int]
     entered_at: Mapped[Time]
-    # Its place: as if it had come so much earlier. Of two visits the order never changes by waiting alone.
+    # Its position in the queue: the entry time minus `priority` days. The order of two items never changes by waiting.
     waits_since: Mapped[Time] = mapped_column(Computed(WAITS_SINCE_SQL, persisted=True))
     holder_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     lease_until: Mapped[OptionalTime]
@@ -108,30 +106,30 @@ class ReviewItem(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """By area, and nothing that `barred` tells of."""
-        barred = (cls.visit_id.not_in(visits) for visits in cls.barred(caller.id, caller.name).values())
-        return and_(cls.in_areas_of(caller), *barred)
+        """Match items in the caller's areas without those of `excluded_visits`."""
+        is_allowed = (cls.visit_id.not_in(visits) for visits in cls.excluded_visits(caller.id, caller.name).values())
+        return and_(cls.in_review_areas(caller), *is_allowed)
 
     @classmethod
-    def in_areas_of(cls, caller: Caller) -> ColumnElement[bool]:
-        areas = [cls.under(prefix) for prefix in caller.prefixes(REVIEW_ROLES)]
+    def in_review_areas(cls, caller: Caller) -> ColumnElement[bool]:
+        areas = [cls.in_area(prefix) for prefix in caller.prefixes(REVIEW_ROLES)]
         return or_(*areas) if areas else false()
 
     @classmethod
-    def not_for(cls, caller: Caller) -> ColumnElement[bool]:
-        """What `in_scope` keeps from a caller in their own areas."""
-        return cls.visit_id.in_(union(*cls.barred(caller.id, caller.name).values()))
+    def excluded_for(cls, caller: Caller) -> ColumnElement[bool]:
+        """Match the items that `in_scope` excludes for this caller, in any area."""
+        return cls.visit_id.in_(union(*cls.excluded_visits(caller.id, caller.name).values()))
 
     @classmethod
-    def barred(cls, staff_id: Any, name: Any) -> dict[str, Any]:
-        """The visits that a person may not decide on, by the code of why.
+    def excluded_visits(cls, staff_id: Any, name: Any) -> dict[str, Any]:
+        """Select the visits that a person may not decide on, by error code.
 
-        Their own, and the second look at one; one to a home that names them as a relative: those are declared by name
-        (近亲属备案), so a namesake is kept away too, for there are other reviewers; and one that they are on the way to
-        check blindly.
+        These are their own visits and spot checks of them; visits to a household that declares them as a relative;
+        and visits that they are assigned to spot-check blindly. Relatives are declared by name (近亲属备案), so a
+        person of the same name is excluded too; other reviewers are available.
         """
         own = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == staff_id)
-        second_looks = (
+        spot_checks_of_own = (
             select(Visit.id)
             .join(SpotCheck, SpotCheck.assignment_id == Visit.assignment_id)
             .join(VisitInvestigator, VisitInvestigator.visit_id == SpotCheck.visit_id)
@@ -143,17 +141,17 @@ class ReviewItem(Base):
             .where(RelativeOnStaff.name == name)
         )
         return {
-            "review.own_visit": union(own, second_looks),
+            "review.own_visit": union(own, spot_checks_of_own),
             "review.relative": relatives,
-            "review.blind": SpotCheck.hidden_from(staff_id),
+            "review.blind": SpotCheck.blinded_visits(staff_id),
         }
 
     @classmethod
-    def under(cls, prefix: str) -> ColumnElement[bool]:
-        """Items of an area and below it, said so that a county's are found, in order, by their own index.
+    def in_area(cls, prefix: str) -> ColumnElement[bool]:
+        """Match items of an area and below it, by a predicate that can use the index of a county's queue.
 
-        A prefix of more than one county is said by LIKE alone, and nothing is said twice: the planner would
-        take two sayings of one thing for two independent ones, and expect no rows.
+        A prefix shorter than a county uses only LIKE, and an exact county only equality: redundant predicates make the
+        planner multiply selectivities and estimate zero rows.
         """
         county: ColumnElement[bool] = func.left(
             cls.area_code, literal_column(str(COUNTY_CODE_LENGTH))
@@ -165,10 +163,10 @@ class ReviewItem(Base):
 
 
 class QueueCount(Base):
-    """How many visits of a county await a decision, by what the queue's counts ask: the sum over the rows of a kind.
+    """The number of undecided visits of a county by the queue's filters: the sum of `items` over matching rows.
 
-    A trigger on `review_item` adds a row for each that comes or goes, in its transaction, so that nobody waits for
-    another; `fold_counts` makes few of many.
+    A trigger on `review_item` inserts a row for each item added or removed, in the same transaction, so that no writer
+    waits for another. `fold_counts` merges the rows.
     """
 
     __tablename__ = "queue_count"
@@ -182,13 +180,13 @@ class QueueCount(Base):
 
 
 class Finding(Base):
-    """A doubt for a person to judge: a code, the facts behind it, and what became of it."""
+    """A finding of a check for a reviewer to judge: a code, the facts behind it and the verdict."""
 
     __tablename__ = "finding"
     __table_args__ = (
         CheckConstraint(f"severity IN {SEVERITIES}", name="severity_is_known"),
         CheckConstraint("settled_as IN ('upheld', 'dismissed')", name="settled_is_known"),
-        # What the overview counts, by day and area; it reads nothing else of a finding.
+        # Index-only scan of the overview, which counts findings by day and area.
         Index(
             "ix_finding_overview",
             "visited_on",
@@ -205,11 +203,11 @@ class Finding(Base):
     severity: Mapped[str]
     facts: Mapped[Json]
     found_at: Mapped[WrittenAt]
-    # No longer so after a re-run; the row stays as history.
+    # When a later run of the checks no longer found it; the row remains as history.
     superseded_at: Mapped[OptionalTime]
     settled_as: Mapped[str | None]
     settled_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
-    # Of the visit: copied, so that findings are counted without it. The day is China's; null: never started.
+    # Copied from the visit, so that findings are counted without a join. China's date; null: the visit has no start.
     area_code: Mapped[str | None] = mapped_column(String(12))
     visited_on: Mapped[date | None]
 
@@ -231,14 +229,14 @@ class Decision(Base):
     reviewer_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     outcome: Mapped[str]
     reason: Mapped[str]
-    # The client's key of this act: the same key and content is answered as the first time.
+    # The client's key: a repeated request with the same content gets the first response.
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
-    # For a return: which questions and photos, and why each.
+    # For a return: the questions and photos to correct, with reasons.
     questioned: Mapped[JsonList]
-    # What it said of which finding, and what had been said of it before.
+    # The verdict on each finding, and its previous verdict.
     judged: Mapped[JsonList] = mapped_column(server_default="[]")
     decided_at: Mapped[Time]
-    # When it ceased to stand: taken back by whoever made it, or the visit came before a reviewer again.
+    # When it was undone by its reviewer, or superseded because the visit returned to the queue.
     undone_at: Mapped[OptionalTime]
     undone_why: Mapped[str | None]
 
@@ -248,19 +246,19 @@ class Decision(Base):
         return cls.visit_id.in_(visits)
 
 
-# The overview asks for the visits of a period, whoever made them.
+# The overview selects the visits of a period by all authors.
 Index("ix_visit_started_at", Visit.started_at)
 
 
 class VisitTally(Base):
-    """One narrow line a whole visit: what the overview counts, so that it needs no other table.
+    """One narrow row per complete visit, with all that the overview counts, so that it reads no other table.
 
-    Written by `tally` in the transaction of whatever it depends on, from those rows, and by nothing else.
+    Only server/review/tallies.py writes it, in the transaction that changes its source rows.
     """
 
     __tablename__ = "visit_tally"
     __table_args__ = (
-        # A county's or a village's period, and a whole province's: each from its index alone.
+        # Index-only scans for a period of a county or village, and of a whole province.
         Index(
             "ix_visit_tally_county",
             "county_code",
@@ -272,7 +270,7 @@ class VisitTally(Base):
             "visited_on",
             postgresql_include=["area_code", "author_id", "is_late", "is_returned", "decided_after_s"],
         ),
-        # Each caseworker's, one after the other: nothing is left to sort.
+        # Groups by caseworker without a sort.
         Index(
             "ix_visit_tally_author",
             "author_id",
@@ -285,22 +283,23 @@ class VisitTally(Base):
     county_code: Mapped[str] = mapped_column(String(6))
     area_code: Mapped[str] = mapped_column(String(12))
     author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
-    # China's day.
+    # China's date.
     visited_on: Mapped[date]
-    # Made after the day its assignment was due.
+    # Made after the assignment's due date.
     is_late: Mapped[bool]
-    # Once returned by a decision that was not taken back.
+    # Returned at least once by a decision that was not undone.
     is_returned: Mapped[bool]
-    # From its arrival to the first decision that was not taken back; null: none yet.
+    # Seconds from the receipt of the visit to the first decision that was not undone; null: none yet.
     decided_after_s: Mapped[float | None]
 
 
 class VisitMonth(Base):
-    """The tallies of a calendar month, summed: of a prefecture (level 4) and of a county (6).
+    """The sums of VisitTally by calendar month, for prefectures (level 4) and counties (level 6).
 
-    `bucket`: how long after it came a visit was first decided; -1: not yet. The database's `decided_bucket` gives it
-    and `decided_at_bucket` the seconds it stands for. What a tally changes is noted in `visit_month_change` by a
-    trigger, so that nobody waits for another, and counts from there until `fold_months` adds it up.
+    `bucket` is the time until the first decision, -1 when undecided. The SQL function `decided_bucket` computes it,
+    and `decided_at_bucket` returns the seconds that a bucket stands for. A trigger writes each change of a tally to
+    `visit_month_change`, so that no writer waits for another; these rows are added when counting, until `fold_months`
+    merges them.
     """
 
     __tablename__ = "visit_month"
@@ -327,7 +326,7 @@ class VisitMonthChange(Base):
 
 
 class SavedView(Base):
-    """A reviewer's own name for a set of filters of the queue."""
+    """A named set of queue filters of one reviewer."""
 
     __tablename__ = "saved_view"
 
@@ -338,7 +337,7 @@ class SavedView(Base):
 
 
 class SeenFix(Base):
-    """One fix of an examined visit: how the fixes of other visits find it, and what the map shows."""
+    """A fix of a checked visit, for comparison with the fixes of other visits and for the map."""
 
     __tablename__ = "seen_fix"
     __table_args__ = (
@@ -361,12 +360,12 @@ class SeenFix(Base):
     captured_at: Mapped[Time]
 
 
-# Bands 0 to 3 are the 64 lowest frequencies, eight by eight.
+# Bands 0 to 3 are the 64 lowest frequencies, an 8 x 8 block.
 _COARSE_BANDS = 4
 
 
 def _band(number: int) -> str:
-    """Sixteen of the 16 x 16 bits as a number."""
+    """Return the SQL that reads sixteen of the 16 x 16 bits as an integer."""
     if number >= 2 * _COARSE_BANDS:
         bits = f"substring(fingerprint, {number * 16 + 1}, 16)"
     else:
@@ -375,15 +374,15 @@ def _band(number: int) -> str:
     return f"(({bits})::bit(16))::integer"
 
 
-# Two fingerprints that differ in at most 31 bits agree in one of sixteen bands but for a bit, so looking up each
-# band and its neighbours misses none of them (multi-index hashing: Norouzi, Punjani, Fleet, 2012).
+# Two fingerprints that differ in at most 31 bits differ by at most one bit in one of sixteen bands, so looking up each
+# band and its neighbours finds all of them (multi-index hashing: Norouzi, Punjani, Fleet, 2012).
 FINGERPRINT_BANDS = tuple(_band(number) for number in range(16))
 
 
 class SeenPhoto(Base):
-    """The fingerprint of one photo of an examined visit, by county: where near-duplicates are looked for.
+    """The fingerprint of a photo of a checked visit, by county, for the search for near-duplicates.
 
-    `part` is the whole picture, or what is inside its frame. Each index holds all that the look-up reads.
+    `part` is the whole picture or the picture inside its frame. Each index covers the search.
     """
 
     __tablename__ = "seen_photo"
@@ -410,8 +409,8 @@ class SeenPhoto(Base):
     fingerprint: Mapped[str] = mapped_column(BIT(256))
 
 
-# Places of those photos that stand out, by which parts of them are found (`media.keypoints`): in ten-thousandths of the
-# sides. It has no key of its own: rows come and go with their photo's. The index holds all that the look-up reads.
+# Keypoints of those photos, by which cropped parts are found (`media.keypoints`), in ten-thousandths of the sides. The
+# table has no primary key: rows are inserted and deleted with their photo. The index covers the search.
 SEEN_KEYPOINT = Table(
     "seen_mark",
     Base.metadata,
@@ -433,7 +432,7 @@ SEEN_KEYPOINT = Table(
 
 
 class SpotCheckPlan(Base):
-    """What share of which visits of a period is looked at a second time. Never changed once drawn from."""
+    """A plan: which share of which visits of a period is visited a second time. Immutable after the draw."""
 
     __tablename__ = "spot_check_plan"
     __table_args__ = (CheckConstraint("period_from <= period_to", name="period_is_forward"),)
@@ -443,16 +442,16 @@ class SpotCheckPlan(Base):
     name: Mapped[str]
     period_from: Mapped[date]
     period_to: Mapped[date]
-    # Share, strata, quotas and whole populations: see server/spotchecks/draw.py.
+    # Shares by stratum, quotas and complete populations: see server/spotchecks/draw.py.
     design: Mapped[Json]
     written_at: Mapped[WrittenAt]
     written_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
-    # The draw: once for each plan, so that nobody draws until the sample pleases.
+    # A plan is drawn once, so that nobody repeats the draw until the sample suits them.
     drawn_at: Mapped[OptionalTime]
     drawn_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     seed: Mapped[str | None]
     method: Mapped[str | None]
-    # The population exactly as drawn from, and its hash, so that anyone can draw again.
+    # The population of the draw and its hash, so that anyone can reproduce the sample.
     population: Mapped[OptionalJson]
     population_sha256: Mapped[str | None] = mapped_column(String(64))
 
@@ -465,7 +464,7 @@ SPOT_CHECK_STATES = ("drawn", "assigned", "compared", "cancelled")
 
 
 class SpotCheck(Base):
-    """A second look at one visit, by people who were not there and do not see what the first ones wrote."""
+    """A second visit by a team that took no part in the first visit and does not see its results."""
 
     __tablename__ = "spot_check"
     __table_args__ = (
@@ -473,7 +472,7 @@ class SpotCheck(Base):
         UniqueConstraint("plan_id", "visit_id"),
         Index("ix_spot_check_first", "visit_id"),
         Index("ix_spot_check_second", "second_visit_id"),
-        # Those whose team is on the way: few, and asked for whenever someone looks at the queue.
+        # Few rows: checks with an assigned team, which every query of the queue reads.
         Index("ix_spot_check_assigned", "staff_id", "partner_id", postgresql_where=text("state = 'assigned'")),
     )
 
@@ -488,23 +487,23 @@ class SpotCheck(Base):
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     assignment_id: Mapped[UUID | None] = mapped_column(ForeignKey("assignment.id"), unique=True)
-    # The caseload lines that the team holds the home by, while it checks.
+    # The ids of the caseload rows that give the team access to the household during the check.
     grants: Mapped[JsonList] = mapped_column(server_default=text("'[]'"))
     second_visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
-    # One entry per question that both visits asked: question, memberId, agrees, first, second.
+    # One entry per question of both visits: question, memberId, agrees, first, second.
     comparison: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     compared_at: Mapped[OptionalTime]
     created_at: Mapped[WrittenAt]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """By area; of a check of their own visit a caller hears once it is over, and sends nobody to make it."""
-        of_own: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
-        is_over = or_(cls.state == "compared", cls.visit_id.not_in(of_own))
+        """By area, without unfinished checks of the caller's own visits, whose team the caller must not assign."""
+        own_visits: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
+        is_over = or_(cls.state == "compared", cls.visit_id.not_in(own_visits))
         return and_(in_areas(cls.area_code, caller, REVIEW_ROLES), is_over)
 
     @classmethod
-    def hidden_from(cls, staff_id: Any) -> Any:
-        """The visits that a person is on the way to check: until they have been there they see nothing of them."""
+    def blinded_visits(cls, staff_id: Any) -> Any:
+        """Select the visits that a person is assigned to spot-check; they must not see them before their own visit."""
         is_assigned = cls.state == literal_column("'assigned'")
         return select(cls.visit_id).where(is_assigned, or_(cls.staff_id == staff_id, cls.partner_id == staff_id))

@@ -1,10 +1,8 @@
-"""Uploads under way: how far each has come, who is writing to it now, and where its pieces lie.
+"""Uploads in progress: the offset and lease of each, and the chunks in the object store.
 
-What the store holds under `spool/` belongs to an upload only if a row here says so; a piece without a row
-was never acknowledged.
+An object under `spool/` belongs to an upload only if a row here names it; a chunk without a row was never acknowledged.
 """
 
-import secrets
 from datetime import datetime
 from uuid import UUID
 
@@ -13,19 +11,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import Caller
 from server.core.database import Base
+from server.core.ids import new_secret_id
 from server.models.columns import OptionalTime, Time, WrittenAt
 
 WAYS = ("tus", "put")
 UPLOAD_STATES = ("open", "done", "mismatched")
 
 
-def new_upload_id() -> str:
-    """192 bits of chance: whoever does not know it can't guess it."""
-    return secrets.token_urlsafe(24)
-
-
 class Upload(Base):
-    """The bytes of one announced photo on their way: by tus in pieces, or by one PUT to the store."""
+    """The upload of one announced photo: in chunks by tus, or by one PUT to the object store."""
 
     __tablename__ = "upload"
     __table_args__ = (
@@ -37,9 +31,8 @@ class Upload(Base):
         Index("ix_upload_end", "expires_at"),
     )
 
-    id: Mapped[str] = mapped_column(primary_key=True, default=new_upload_id)
-    # Of a visit's photo or of a paper's; the author is staff or a resident accordingly. So neither is a
-    # foreign key.
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_secret_id)
+    # The photo of a visit or of a paper, and accordingly staff or a resident: neither can be a foreign key.
     evidence_id: Mapped[UUID] = mapped_column(index=True)
     author_id: Mapped[UUID]
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
@@ -47,9 +40,9 @@ class Upload(Base):
     state: Mapped[str] = mapped_column(default="open")
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     received_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    # As the client wrote it: tus gives it back word for word.
-    metadata_told: Mapped[str] = mapped_column(default="")
-    # The one request that may write now; it proves itself by the lease when it does.
+    # The Upload-Metadata header as sent; tus returns it unchanged.
+    upload_metadata: Mapped[str] = mapped_column("metadata_told", default="")
+    # The lease of the one request that may write now; each of its writes checks it.
     lease: Mapped[UUID | None]
     lease_until: Mapped[OptionalTime]
     created_at: Mapped[WrittenAt]
@@ -60,12 +53,12 @@ class Upload(Base):
         return and_(cls.author_id == caller.id)
 
     @classmethod
-    def nobody_writes(cls, now: datetime) -> ColumnElement[bool]:
+    def lease_is_free(cls, now: datetime) -> ColumnElement[bool]:
         return or_(cls.lease_until.is_(None), cls.lease_until <= now)
 
 
 class UploadChunk(Base):
-    """One piece of an upload that the store has whole."""
+    """A chunk of an upload that is completely in the object store."""
 
     __tablename__ = "upload_chunk"
     __table_args__ = (CheckConstraint("size_bytes > 0", name="holds_something"),)

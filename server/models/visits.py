@@ -1,4 +1,4 @@
-"""Visits, as the phone told them, and who stood at the door."""
+"""Visits as the phone submitted them, their earlier versions, their investigators and attestations."""
 
 from typing import Any
 from uuid import UUID
@@ -22,12 +22,12 @@ from server.models.columns import AreaCode, Id, Json, OptionalJson, OptionalTime
 from server.models.households import VISIT_KINDS
 
 VISIT_STATES = ("draft", "discarded", "submitted", "amended", "under_review", "accepted", "returned", "escalated")
-# Sent, and not yet before a reviewer: parts of it may still be on the way.
-ARRIVING_STATES = ("submitted", "amended")
+# Submitted and not in the review queue yet: attestations or photos may be missing.
+INCOMPLETE_STATES = ("submitted", "amended")
 
 
 class Visit(Base):
-    """One home visit. `document` is what the phone sent, whole; the columns are what queries need of it."""
+    """A home visit. `document` is the complete document that the phone sent; columns are what queries need."""
 
     __tablename__ = "visit"
     __table_args__ = (
@@ -65,20 +65,20 @@ class Visit(Base):
     content_hash: Mapped[Sha256]
     received_at: Mapped[Time]
     submitted_at: Mapped[OptionalTime]
-    # Attested by all and every photo settled: only then a person looks at it.
+    # When it was attested by all investigators and every photo was processed; then it enters the review queue.
     complete_at: Mapped[OptionalTime]
     receipt: Mapped[str | None]
     late_after_reassignment: Mapped[bool] = mapped_column(default=False)
-    # 1, and one more with each amendment; the ones before stand in VisitVersion.
+    # Starts at 1, and each amendment increments it; earlier versions are in VisitVersion.
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
-    # An amendment that its author is still writing. Nobody else sees it.
+    # The draft of an amendment, visible only to its author.
     mending: Mapped[OptionalJson]
     mending_hash: Mapped[str | None] = mapped_column(String(64))
     updated_at: Mapped[WrittenAt]
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """Desk: submitted visits by area. In the field: the visits one made, drafts too, or attests."""
+        """Desk: submitted visits by area. Field staff: visits that they made (also drafts) or took part in."""
         took_part: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
         return or_(
             cls.author_id == caller.id,
@@ -88,7 +88,7 @@ class Visit(Base):
 
 
 class VisitVersion(Base):
-    """A visit as it stood before an amendment: never changed, never shown to a phone."""
+    """A visit before an amendment. Immutable, and never sent to a phone."""
 
     __tablename__ = "visit_version"
 
@@ -103,7 +103,7 @@ class VisitVersion(Base):
 
 
 class VisitInvestigator(Base):
-    """Who the visit says was there. The author attests by submitting, the others by an Attestation."""
+    """An investigator named by the visit. The author attests by submitting, the others by an Attestation."""
 
     __tablename__ = "visit_investigator"
 
@@ -112,9 +112,9 @@ class VisitInvestigator(Base):
 
 
 class Attestation(Base):
-    """An investigator's own word, from their own phone and sign-in, that they were there.
+    """An investigator's statement, from their own phone and account, that they took part in the visit.
 
-    It may arrive before the visit does, so the visit is no foreign key.
+    It may be received before the visit, so `visit_id` is no foreign key.
     """
 
     __tablename__ = "attestation"

@@ -1,4 +1,4 @@
-"""What is to be visited when: the day plans, and the visits that were ordered and that nobody can make yet."""
+"""Day plans of field staff, and ordered visits that can't be assigned yet."""
 
 from datetime import date
 from uuid import UUID
@@ -13,7 +13,7 @@ from server.models.households import VISIT_KINDS
 
 
 class DayPlanStop(Base):
-    """One stop. The day is a proposal: the assignment's own `due_on` is what binds."""
+    """A stop of a day plan. The day is only a proposal; the assignment's `due_on` is binding."""
 
     __tablename__ = "day_plan_stop"
     __table_args__ = (Index("ix_day_plan_stop_day", "staff_id", "day", "position"),)
@@ -25,9 +25,9 @@ class DayPlanStop(Base):
 
 
 class BlockedVisit(Base):
-    """A visit that was ordered where no checklist of its kind is published: kept until there is one, and shown.
+    """A visit that was ordered where no checklist of its kind is published. It is listed until one is published.
 
-    It ends as an assignment (`assignment_id`), or with the case that asked for it.
+    It ends when it becomes an assignment (`assignment_id`), or when its case ends.
     """
 
     __tablename__ = "blocked_visit"
@@ -49,7 +49,7 @@ class BlockedVisit(Base):
     area_code: Mapped[AreaCode]
     kind: Mapped[str]
     due_on: Mapped[date]
-    # Null: the procedure or the timetable asked for it.
+    # Null: ordered by the case workflow or the visit schedule.
     ordered_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     ordered_at: Mapped[WrittenAt]
     ended_at: Mapped[OptionalTime]
@@ -57,5 +57,5 @@ class BlockedVisit(Base):
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
-        """Of the desks, and of the administrators, who publish checklists."""
+        """By area, for desks and for administrators, who publish checklists."""
         return in_areas(cls.area_code, caller, DESK_ROLES | {Role.ADMIN})

@@ -42,7 +42,7 @@ async def list_consents(session: AsyncSession, caller: Caller) -> list[ConsentCo
     templates = await _load_template_ids(session, caller)
     rows = await session.execute(
         select(MessageConsent.template_id, func.count())
-        .where(MessageConsent.in_scope(caller), MessageConsent.is_left())
+        .where(MessageConsent.in_scope(caller), MessageConsent.is_unspent())
         .group_by(MessageConsent.template_id)
     )
     left: dict[str, int] = dict(rows.all())

@@ -82,7 +82,7 @@ async def _prepare_message(session: AsyncSession, notice_id: UUID, now: datetime
         .where(
             _belongs_to_recipient(notice),
             MessageConsent.template_id == template["templateId"],
-            MessageConsent.is_left(),
+            MessageConsent.is_unspent(),
         )
         .order_by(MessageConsent.given_at)
         .limit(1)
@@ -105,7 +105,7 @@ async def _load_openid(session: AsyncSession, notice: Notice) -> str | None:
         if notice.staff_id is not None
         else select(Resident.wechat_openid)
         .join(Notice, Notice.resident_id == Resident.id)
-        .where(Notice.id == notice.id, Notice.of_bound_household(notice.resident_id))
+        .where(Notice.id == notice.id, Notice.in_bound_household(notice.resident_id))
     )
     openid: str | None = await session.scalar(query)
     return openid
@@ -148,7 +148,7 @@ async def _deliver(services: Services, message: PreparedMessage) -> SendResult:
             "waiting" if refused.kind == "busy" else "parked", _describe_error(refused), returns_consent=True
         )
     except WechatUnavailable as error:
-        if error.never_left:
+        if error.not_sent:
             return SendResult("waiting", _describe_error(error), returns_consent=True)
         return SendResult("unsure", _describe_error(error))
     return SendResult("sent")
@@ -174,7 +174,7 @@ async def _record_result(
             .where(
                 _belongs_to_recipient(notice),
                 MessageConsent.template_id == message.template_id,
-                MessageConsent.is_left(),
+                MessageConsent.is_unspent(),
             )
             .values(void_at=now)
         )

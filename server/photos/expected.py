@@ -1,4 +1,4 @@
-"""The manifest of each photo: what the phone announces, and what became of the bytes."""
+"""Photo manifests: a phone announces each photo before its upload, and reads the result back."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,27 +23,22 @@ from server.visits.completeness import complete_visits
 async def apply_expected_photos(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[EvidenceDocument]]
 ) -> list[Verdict]:
-    """Until its bytes are in, a manifest may be changed or withdrawn; then it is frozen."""
+    """Write pushed manifests. A manifest may be changed or withdrawn until its bytes arrive; then it is frozen."""
     del services
     now = utc_now()
-    stored = {
-        one.id: one
-        for one in await session.scalars(
-            select(Evidence)
-            .where(Evidence.id.in_([row.document.id for row in rows]))
-            .order_by(Evidence.id)
-            .with_for_update()
-        )
-    }
+    statement = (
+        select(Evidence).where(Evidence.id.in_([row.document.id for row in rows])).order_by(Evidence.id)
+    ).with_for_update()
+    stored = {photo.id: photo for photo in await session.scalars(statement)}
     verdicts: list[Verdict] = []
-    written: list[Incoming[EvidenceDocument]] = []
+    accepted: list[Incoming[EvidenceDocument]] = []
     for row in rows:
         verdict = _judge(stored.get(row.document.id), caller, row)
         verdicts.append(verdict or Applied())
         if verdict is None:
-            written.append(row)
-    lost = await _write(session, caller, stored, written, now)
-    await complete_visits(session, {row.document.visit_id for row in written})
+            accepted.append(row)
+    lost = await _write(session, caller, stored, accepted, now)
+    await complete_visits(session, {row.document.visit_id for row in accepted})
     return [
         (judge(row, lost[row.document.id]) or Conflict()) if row.document.id in lost else verdict
         for row, verdict in zip(rows, verdicts, strict=True)
@@ -51,6 +46,7 @@ async def apply_expected_photos(
 
 
 def _judge(stored: Evidence | None, caller: Caller, row: Incoming[EvidenceDocument]) -> Verdict | None:
+    """Return the verdict on a row, or None when it has to be written."""
     if stored is None:
         return None
     if stored.author_id != caller.id:
@@ -68,7 +64,7 @@ async def _write(
     rows: Sequence[Incoming[EvidenceDocument]],
     now: datetime,
 ) -> dict[UUID, str]:
-    """Write the rows; returns the content hash of those where a twin came first at the same moment."""
+    """Write the rows. Return the content hash of those that a concurrent duplicate wrote first."""
     if not rows:
         return {}
     written = await write_expected(session, caller, [_columns(row) for row in rows], seen=stored, now=now)
@@ -76,8 +72,8 @@ async def _write(
     missing = {row.document.id for row in rows} - written
     if not missing:
         return {}
-    twins = await session.execute(select(Evidence.id, Evidence.content_hash).where(Evidence.id.in_(missing)))
-    return dict(twins.all())
+    duplicates = await session.execute(select(Evidence.id, Evidence.content_hash).where(Evidence.id.in_(missing)))
+    return dict(duplicates.all())
 
 
 def _columns(row: Incoming[EvidenceDocument]) -> dict[str, Any]:
@@ -95,16 +91,16 @@ def _columns(row: Incoming[EvidenceDocument]) -> dict[str, Any]:
 
 
 async def load_expected_photos(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
-    rows = await session.scalars(readable(Evidence, caller).where(Evidence.id.in_(ids)))
+    photos = await session.scalars(readable(Evidence, caller).where(Evidence.id.in_(ids)))
     return {
-        str(one.id): {
+        str(photo.id): {
             "_deleted": False,
-            **one.document,
+            **photo.document,
             "server": {
-                "state": one.state,
-                "refusedCode": one.refused_code,
-                "uploadedAt": one.uploaded_at.isoformat() if one.uploaded_at else None,
+                "state": photo.state,
+                "refusedCode": photo.refused_code,
+                "uploadedAt": photo.uploaded_at.isoformat() if photo.uploaded_at else None,
             },
         }
-        for one in rows
+        for photo in photos
     }

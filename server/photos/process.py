@@ -1,7 +1,7 @@
-"""Photos are looked at once, whoever claims them: type, limits, EXIF, fingerprint, copies.
+"""Process photos, once per content: type, limits, EXIF facts, fingerprint, renditions.
 
-Those of a visit come together and are looked at together. One that fails is tried again by itself, so it keeps
-none of the others waiting, and parks with its error when it has failed as often as it is tried.
+The photos of a visit are processed together in one job. One that fails is deferred as a job of its own, so it does not
+delay the others, and is marked failed with its error after the last attempt.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ Outcome = tuple[PhotoFacts, Renditions] | PhotoRefused
 
 
 class StoredPhoto(NamedTuple):
-    """A photo to be looked at, and how many bytes came."""
+    """A stored photo that has to be processed."""
 
     sha256: str
     size_bytes: int
@@ -42,75 +42,77 @@ class StoredPhoto(NamedTuple):
 
 @jobs.task("evidence.examine_visit")
 async def process_visit_photos(services: Services, *, visit_id: str) -> None:
-    """Look at those of a visit's photos that wait for it, and settle them in one transaction. Safe to run again."""
-    looks: list[dict[str, Any]] = []
+    """Process the waiting photos of a visit and write their outcomes in one transaction. Idempotent."""
+    features: list[dict[str, Any]] = []
     failed: list[str] = []
     of_visit = select(Evidence.sha256).where(Evidence.visit_id == UUID(visit_id), Evidence.state == "received")
-    for photo in await _waiting(
+    for photo in await _list_stored(
         services, Photo.sha256.in_(of_visit), Photo.state == "stored", Photo.parked_at.is_(None)
     ):
         try:
-            looks.append(await _look_at(services, photo))
-        except Exception as error:  # noqa: BLE001  whatever it is, it is this photo's own and is told when that is tried again
+            features.append(await _process(services, photo))
+        except Exception as error:  # noqa: BLE001  any error concerns this photo alone; its own job reports it
             log.warning("photo.tried_again", sha256=photo.sha256, error=type(error).__name__)
             failed.append(photo.sha256)
     async with open_session(services.sessions) as session:
         for sha256 in failed:
             await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
-        await _note(session, looks)
+        await _write_outcomes(session, features)
 
 
 async def mark_photo_failed(services: Services, *, sha256: str, error: str) -> None:
-    """Its examination failed for good: whoever watches over the area sees it, and may have it tried again."""
+    """Mark a photo whose last attempt failed; the area's officers see it and may retry it."""
     async with open_session(services.sessions) as session:
         await session.execute(
             update(Photo).where(Photo.sha256 == sha256).values(parked_at=utc_now(), parked_error=error)
         )
-        for claim_id in await session.scalars(select(Evidence.id).where(Evidence.sha256 == sha256)):
-            audit.record(session, None, "evidence.parked", "evidence", claim_id, error=error)
+        for photo_id in await session.scalars(select(Evidence.id).where(Evidence.sha256 == sha256)):
+            audit.record(session, None, "evidence.parked", "evidence", photo_id, error=error)
 
 
-@jobs.task("evidence.examine", park=mark_photo_failed)
+@jobs.task("evidence.examine", on_final_failure=mark_photo_failed)
 async def process_photo(services: Services, *, sha256: str) -> None:
-    """Look at one photo. Safe to run again."""
-    (photo,) = await _waiting(services, Photo.sha256 == sha256)
-    look = await _look_at(services, photo)
+    """Process one photo. Idempotent."""
+    (photo,) = await _list_stored(services, Photo.sha256 == sha256)
+    features = await _process(services, photo)
     async with open_session(services.sessions) as session:
-        await _note(session, [look])
+        await _write_outcomes(session, [features])
 
 
 async def backfill_photo_features(services: Services, progress: Callable[[int], None]) -> list[str]:
-    """Look again at photos examined before looks were kept, of which no crop is found. Safe to run again.
+    """Process photos again that were processed before `look` was stored, so that their crops are found. Idempotent.
 
-    `progress` hears how many there are, once, and then 0 after each. Returns those that could not be read.
+    `progress` gets the total first, and then 0 after each photo. Return the hashes of the unreadable ones.
     """
-    lacking = await _waiting(services, Photo.state == "verified", Photo.look.is_(None))
-    progress(len(lacking))
+    photos = await _list_stored(services, Photo.state == "verified", Photo.look.is_(None))
+    progress(len(photos))
     failed: list[str] = []
-    for photo in lacking:
+    for photo in photos:
         try:
-            look = await _look_at(services, photo)
+            features = await _process(services, photo)
         except (StoreError, OtherBytes):
             failed.append(photo.sha256)
         else:
             async with open_session(services.sessions) as session:
-                await session.execute(update(Photo), [look])
+                await session.execute(update(Photo), [features])
         progress(0)
     return failed
 
 
-async def _waiting(services: Services, *which: ColumnElement[bool]) -> list[StoredPhoto]:
+async def _list_stored(services: Services, *conditions: ColumnElement[bool]) -> list[StoredPhoto]:
+    statement = select(Photo.sha256, Photo.size_bytes).where(*conditions).order_by(Photo.sha256)
     async with open_autocommit(services.sessions) as session:
-        rows = await session.execute(select(Photo.sha256, Photo.size_bytes).where(*which).order_by(Photo.sha256))
-        return [StoredPhoto._make(row) for row in rows]
+        return [StoredPhoto._make(row) for row in await session.execute(statement)]
 
 
-async def _look_at(services: Services, photo: StoredPhoto) -> dict[str, Any]:
-    """What there is to note of a photo; its copies are in the store when this returns."""
-    return await services.store.run_in_thread(lambda store: _look(store, photo, services.settings.max_photo_mb))
+async def _process(services: Services, photo: StoredPhoto) -> dict[str, Any]:
+    """Return the columns to write; the renditions are in the store by then."""
+    return await services.store.run_in_thread(
+        lambda store: _process_in_thread(store, photo, services.settings.max_photo_mb)
+    )
 
 
-def _look(store: StoreHandle, photo: StoredPhoto, max_mb: int) -> dict[str, Any]:
+def _process_in_thread(store: StoreHandle, photo: StoredPhoto, max_mb: int) -> dict[str, Any]:
     limits = Limits(max_bytes=max_mb * 1024 * 1024)
     try:
         data = store.read(original_key(photo.sha256), photo.size_bytes)
@@ -118,13 +120,13 @@ def _look(store: StoreHandle, photo: StoredPhoto, max_mb: int) -> dict[str, Any]
         raise OtherBytes(photo.sha256) from error
     outcome = process_bytes(data, photo.sha256, limits)
     if not isinstance(outcome, PhotoRefused):
-        for name, jpeg in _copies(outcome[1]).items():
+        for name, jpeg in _renditions_by_name(outcome[1]).items():
             store.put(rendition_key(photo.sha256, name), jpeg, len(jpeg), JPEG)
-    return {"sha256": photo.sha256, **_describe(outcome), "examined_at": utc_now()}
+    return {"sha256": photo.sha256, **_describe_outcome(outcome), "examined_at": utc_now()}
 
 
 class OtherBytes(Exception):
-    """What the store gave back is not the photo of this hash."""
+    """The store returned bytes that don't match the photo's hash."""
 
 
 def process_bytes(data: bytes, sha256: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
@@ -138,43 +140,43 @@ def process_bytes(data: bytes, sha256: str, limits: Limits = DEFAULT_LIMITS) -> 
     raise OtherBytes(sha256)
 
 
-def _copies(pictures: Renditions) -> dict[str, bytes]:
-    return {"320": pictures.small.jpeg, "1280": pictures.large.jpeg}
+def _renditions_by_name(renditions: Renditions) -> dict[str, bytes]:
+    return {"320": renditions.small.jpeg, "1280": renditions.large.jpeg}
 
 
-def _describe(outcome: Outcome) -> dict[str, Any]:
+def _describe_outcome(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, PhotoRefused):
         return {"state": "refused", "refused_code": outcome.code}
-    facts, pictures = outcome
+    facts, renditions = outcome
     return {
         "state": "verified",
         "media_type": facts.media_type,
         "facts": msgspec.to_builtins(facts),
-        "copies": {name: hashlib.sha256(jpeg).hexdigest() for name, jpeg in _copies(pictures).items()},
-        **describe_features(pictures.fingerprint, pictures.inside),
+        "copies": {name: hashlib.sha256(jpeg).hexdigest() for name, jpeg in _renditions_by_name(renditions).items()},
+        **describe_features(renditions.fingerprint, renditions.inside),
     }
 
 
 def describe_features(whole: Fingerprint, inside: Fingerprint | None) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "fingerprint": _as_bits(whole),
+    features: dict[str, Any] = {
+        "fingerprint": _to_bit_string(whole),
         "fingerprint_quality": whole.quality,
-        "look": whole.look,
+        "look": whole.luma,
     }
     if inside is not None:
-        told |= {
-            "inside_fingerprint": _as_bits(inside),
+        features |= {
+            "inside_fingerprint": _to_bit_string(inside),
             "inside_quality": inside.quality,
-            "inside_look": inside.look,
+            "inside_look": inside.luma,
         }
-    return told
+    return features
 
 
-def _as_bits(fingerprint: Fingerprint) -> str:
+def _to_bit_string(fingerprint: Fingerprint) -> str:
     return "".join(f"{byte:08b}" for byte in fingerprint.bits)
 
 
-async def _note(session: AsyncSession, looks: list[dict[str, Any]]) -> None:
-    """Write down what was seen; every claim gets its outcome, and the visits that waited for it may be whole."""
-    if looks:
-        await complete_visits(session, await write_features(session, looks, utc_now()))
+async def _write_outcomes(session: AsyncSession, features: list[dict[str, Any]]) -> None:
+    """Write the features and the outcome of every expected photo; visits that waited for them may be complete now."""
+    if features:
+        await complete_visits(session, await write_features(session, features, utc_now()))

@@ -1,7 +1,7 @@
-"""Photos in: whichever way the bytes came, they must be the ones that the manifest announced.
+"""Receive photos: whichever way the bytes were uploaded, they must match the hash that the manifest announced.
 
-Bytes with another hash are kept aside under their own and reported; the announced photo stays awaited.
-What is in the store is named by its hash, so the same photo sent twice is stored and examined once.
+Bytes with another hash are quarantined under their own hash and reported; the announced photo stays expected. The store
+is content-addressed, so the same photo uploaded twice is stored and processed once.
 """
 
 from typing import IO, Any, Literal, NamedTuple, cast
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media.store import original_key
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, require_found, readable
+from server.core.access import Caller, readable, require_found
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
@@ -26,7 +26,7 @@ from server.models.visits import Visit
 from server.photos.statements import CLEAR_SPOOL, apply_outcomes, receive, receive_new
 from server.visits.completeness import complete_visits
 
-# What came is called nothing until it was examined.
+# The media type is unknown until the photo is processed.
 OCTETS = "application/octet-stream"
 
 
@@ -34,7 +34,7 @@ State = Literal["received", "verified", "refused"]
 
 
 class ExpectedPhoto(NamedTuple):
-    """What may be uploaded: a photo of a visit, announced by a phone, or of a paper, announced by a resident."""
+    """A photo that may be uploaded: of a visit, announced by a phone, or of a paper, announced by a resident."""
 
     id: UUID
     sha256: str
@@ -43,7 +43,7 @@ class ExpectedPhoto(NamedTuple):
 
 
 class Received(ResponseBody):
-    """What became of an upload: `received` waits for examination, the others are final."""
+    """The result of an upload: `received` waits for processing, the other states are final."""
 
     evidence_id: UUID
     state: State
@@ -51,7 +51,7 @@ class Received(ResponseBody):
 
 
 class UploadContext(NamedTuple):
-    """Which announced photo came, from which device, and by which upload where there is one.
+    """Which expected photo was uploaded, from which device, and by which upload if there is one.
 
     `caller` is None when a job finishes what a request began.
     """
@@ -63,7 +63,7 @@ class UploadContext(NamedTuple):
 
 
 class Content(NamedTuple):
-    """All bytes that came, hashed on their way; the file stands at its start."""
+    """All uploaded bytes and their hash; the file is positioned at its start."""
 
     file: IO[bytes]
     size: int
@@ -71,22 +71,22 @@ class Content(NamedTuple):
 
 
 async def find_expected(services: Services, caller: Caller, evidence_id: UUID) -> ExpectedPhoto:
-    """The caller's own announced photo: a resident's is of a paper. Raises `thing.not_found`."""
+    """Return the caller's own expected photo; a resident's belongs to a paper. Raises `thing.not_found`."""
     if not caller.is_resident:
         rows = await services.autocommit.run(OWN_EXPECTED_PHOTO, {"id": evidence_id, "caller": caller.id})
         return ExpectedPhoto._make(require_found(rows[0] if rows else None))
     columns = (PaperPhoto.id, PaperPhoto.sha256, PaperPhoto.size_bytes, PaperPhoto.state)
-    wanted = readable(PaperPhoto, caller).where(PaperPhoto.id == evidence_id).with_only_columns(*columns)
+    statement = readable(PaperPhoto, caller).where(PaperPhoto.id == evidence_id).with_only_columns(*columns)
     async with open_autocommit(services.sessions) as session:
-        return ExpectedPhoto._make(require_found((await session.execute(wanted)).one_or_none()))
+        return ExpectedPhoto._make(require_found((await session.execute(statement)).one_or_none()))
 
 
-# Only its author sends a photo: narrower than who may read it.
+# Only its author may upload a photo, which is narrower than who may read it.
 OWN_EXPECTED_PHOTO = "SELECT id, sha256, size_bytes, state FROM evidence WHERE id = %(id)s AND author_id = %(caller)s"
 
 
 async def get_expected(session: AsyncSession, evidence_id: UUID) -> ExpectedPhoto:
-    """As a job finds it, which no caller stands behind."""
+    """Return an expected photo without an access check: for jobs, which have no caller."""
     connection = await session.connection()
     return ExpectedPhoto._make((await connection.exec_driver_sql(EXPECTED_PHOTO, {"id": evidence_id})).one())
 
@@ -98,42 +98,42 @@ UNION ALL SELECT id, sha256, size_bytes, state FROM paper_photo WHERE id = %(id)
 
 
 async def receive_photo(
-    services: Services, arrival: UploadContext, announced: ExpectedPhoto, content: Content
+    services: Services, context: UploadContext, expected: ExpectedPhoto, content: Content
 ) -> Received:
-    """All bytes of an announced photo are here. The same bytes again are the same success.
+    """Store all bytes of an expected photo and mark it received. Idempotent for the same bytes.
 
-    Nothing stands under a photo's name in the store that was not hashed before. Holds no transaction while
-    it stores. Raises `photo.hash_mismatch` (bytes kept aside) and StoreError (nothing noted).
+    Only hashed bytes are stored under a photo's key. Holds no transaction while it stores. Raises
+    `photo.hash_mismatch` (the bytes are quarantined) and StoreError (nothing is recorded).
     """
     sha256 = content.sha256
-    if sha256 != announced.sha256:
-        await _keep_aside(services, arrival, content)
-        raise Problem("photo.hash_mismatch", expected=announced.sha256[:12], received=sha256[:12])
-    if announced.state == "announced":
+    if sha256 != expected.sha256:
+        await _quarantine_mismatch(services, context, content)
+        raise Problem("photo.hash_mismatch", expected=expected.sha256[:12], received=sha256[:12])
+    if expected.state == "announced":
         await services.store.put(original_key(sha256), content.file, content.size, OCTETS)
-        told = (arrival.caller, arrival.evidence_id, arrival.upload_id, sha256, content.size, utc_now())
-        if await receive_new(services.autocommit, *told):
-            return Received(evidence_id=arrival.evidence_id, state="received", sha256=sha256)
+        received = (context.caller, context.evidence_id, context.upload_id, sha256, content.size, utc_now())
+        if await receive_new(services.autocommit, *received):
+            return Received(evidence_id=context.evidence_id, state="received", sha256=sha256)
     async with open_session(services.sessions) as session:
-        return await mark_received(session, arrival, sha256, content.size)
+        return await mark_received(session, context, sha256, content.size)
 
 
-async def mark_received(session: AsyncSession, arrival: UploadContext, sha256: str, size: int) -> Received:
-    """The store has the bytes under this hash: the photo is received, and its upload is done.
+async def mark_received(session: AsyncSession, context: UploadContext, sha256: str, size: int) -> Received:
+    """Mark a photo received whose bytes are in the store under this hash, and end its upload.
 
-    Raises `server.conflict` when the manifest came to name another hash meanwhile.
+    Raises `server.conflict` when the manifest was changed to another hash meanwhile.
     """
-    state = await _receive(session, arrival, sha256, size) or await _state_of(session, arrival.evidence_id, sha256)
-    await _end_upload(session, arrival, "done")
-    return Received(evidence_id=arrival.evidence_id, state=state, sha256=sha256)
+    state = await _receive(session, context, sha256, size) or await _load_state(session, context.evidence_id, sha256)
+    await _end_upload(session, context, "done")
+    return Received(evidence_id=context.evidence_id, state=state, sha256=sha256)
 
 
-async def _receive(session: AsyncSession, arrival: UploadContext, sha256: str, size: int) -> State | None:
-    """Note it, and have it examined unless it was. None: not awaited."""
+async def _receive(session: AsyncSession, context: UploadContext, sha256: str, size: int) -> State | None:
+    """Mark it received and defer its processing unless the bytes were processed before. None: it is not expected."""
     now = utc_now()
-    if not await receive(session, arrival.caller, arrival.evidence_id, sha256, size, now):
+    if not await receive(session, context.caller, context.evidence_id, sha256, size, now):
         return None
-    # Whoever examines or erases the same content at this moment is waited for.
+    # Wait for a job that processes or erases the same content at this moment.
     photo = await session.get_one(Photo, sha256, with_for_update=True)
     if photo.state == "stored":
         await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
@@ -142,15 +142,15 @@ async def _receive(session: AsyncSession, arrival: UploadContext, sha256: str, s
     return cast("State", photo.state)
 
 
-async def _state_of(session: AsyncSession, evidence_id: UUID, sha256: str) -> State:
-    claim = await get_expected(session, evidence_id)
-    if claim.sha256 != sha256 or claim.state == "announced":
+async def _load_state(session: AsyncSession, evidence_id: UUID, sha256: str) -> State:
+    expected = await get_expected(session, evidence_id)
+    if expected.sha256 != sha256 or expected.state == "announced":
         raise Problem("server.conflict")
-    return cast("State", claim.state)
+    return cast("State", expected.state)
 
 
 async def has_same_photo(services: Services, caller: Caller, sha256: str) -> bool:
-    """Whether the caller has sent these very bytes before, and the store still has them."""
+    """Return whether the caller has uploaded these very bytes before and the store still has them."""
     kind, author = (PaperPhoto, PaperPhoto.resident_id) if caller.is_resident else (Evidence, Evidence.author_id)
     same = exists().where(author == caller.id, kind.sha256 == sha256, kind.state != "announced")
     async with open_autocommit(services.sessions) as session:
@@ -158,36 +158,36 @@ async def has_same_photo(services: Services, caller: Caller, sha256: str) -> boo
     return bool(sent_before) and await services.store.exists(original_key(sha256))
 
 
-async def _keep_aside(services: Services, arrival: UploadContext, content: Content) -> None:
+async def _quarantine_mismatch(services: Services, context: UploadContext, content: Content) -> None:
     sha256, size = content.sha256, content.size
     await services.store.put(f"mismatched/{sha256}", content.file, size, OCTETS)
     async with open_session(services.sessions) as session:
         session.add(
             MismatchedUpload(
-                evidence_id=arrival.evidence_id, sha256=sha256, size_bytes=size, device_id=arrival.device_id
+                evidence_id=context.evidence_id, sha256=sha256, size_bytes=size, device_id=context.device_id
             )
         )
-        audit.record(session, arrival.caller, "evidence.mismatched", "evidence", arrival.evidence_id, received=sha256)
-        await _end_upload(session, arrival, "mismatched")
-        await _doubt_again(session, arrival.evidence_id)
+        audit.record(session, context.caller, "evidence.mismatched", "evidence", context.evidence_id, received=sha256)
+        await _end_upload(session, context, "mismatched")
+        await _recheck_complete_visit(session, context.evidence_id)
 
 
-async def _doubt_again(session: AsyncSession, evidence_id: UUID) -> None:
-    """A visit that was whole before the other bytes came has been examined without them."""
+async def _recheck_complete_visit(session: AsyncSession, evidence_id: UUID) -> None:
+    """A visit that was complete before the mismatched bytes arrived was checked without them: check it again."""
     rows = select(Visit.id).join(Evidence, Evidence.visit_id == Visit.id)
-    whole = await session.scalar(rows.where(Evidence.id == evidence_id, Visit.complete_at.is_not(None)))
-    if whole is not None:
-        await jobs.defer(session, "review.look_again", visit_id=str(whole), codes=["photo.swapped"])
+    visit_id = await session.scalar(rows.where(Evidence.id == evidence_id, Visit.complete_at.is_not(None)))
+    if visit_id is not None:
+        await jobs.defer(session, "review.look_again", visit_id=str(visit_id), codes=["photo.swapped"])
 
 
-async def _end_upload(session: AsyncSession, arrival: UploadContext, state: str) -> None:
-    """The upload that brought the bytes needs its pieces no more."""
-    if arrival.upload_id is None:
+async def _end_upload(session: AsyncSession, context: UploadContext, state: str) -> None:
+    """End the upload that brought the bytes, and have its chunks removed."""
+    if context.upload_id is None:
         return
     changes: dict[str, Any] = {"state": state, "lease": None, "lease_until": None}
     if state == "done":
         changes["received_bytes"] = Upload.size_bytes
-    has_pieces = or_(Upload.way == "put", exists().where(UploadChunk.upload_id == Upload.id))
-    ended = update(Upload).where(Upload.id == arrival.upload_id).values(**changes).returning(has_pieces)
-    if await session.scalar(ended.execution_options(synchronize_session=False)):
-        await jobs.defer(session, CLEAR_SPOOL, upload_id=arrival.upload_id)
+    has_chunks = or_(Upload.way == "put", exists().where(UploadChunk.upload_id == Upload.id))
+    statement = update(Upload).where(Upload.id == context.upload_id).values(**changes).returning(has_chunks)
+    if await session.scalar(statement.execution_options(synchronize_session=False)):
+        await jobs.defer(session, CLEAR_SPOOL, upload_id=context.upload_id)

@@ -1,7 +1,7 @@
-"""The database side of photos, in a few statements: some are announced, one came, new or again, some were seen.
+"""SQL statements of the photo pipeline: announce, receive (new bytes or known ones), process.
 
-Photos come four to a visit and more, so what counts is the number of round trips. What these say of feed and
-audit is what `feed.write_expected` and `audit.record` say for one row at a time.
+A visit has four photos and more, so the number of round trips matters. The feed and audit CTEs write the same rows as
+`publish_change` and `audit.record` do for a single row.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ from server.core.database import AutocommitPool
 from server.core.jobs import DEFER_IN_TURN
 from server.sync_feed.publish import feed_cte
 
-# The jobs that these statements defer, by name.
+# Names of the jobs that these statements defer.
 PROCESS_VISIT_PHOTOS, CLEAR_SPOOL = "evidence.examine_visit", "uploads.clear"
 
 
@@ -49,7 +49,7 @@ SELECT id FROM written
 async def write_expected(
     session: AsyncSession, caller: Caller, rows: Sequence[dict[str, Any]], *, seen: Collection[UUID], now: datetime
 ) -> set[UUID]:
-    """Write manifest rows; return the ids written. One that is missing was written by someone else meanwhile."""
+    """Write manifest rows; return the ids written. A missing id was written by a concurrent request."""
     connection = await session.connection()
     params = {
         "rows": Jsonb(rows, dumps=msgspec.json.encode),
@@ -81,7 +81,8 @@ WITH expected AS (
     UPDATE upload SET state = 'done', lease = NULL, lease_until = NULL, received_bytes = size_bytes
     WHERE id = %(upload)s AND EXISTS (SELECT FROM moved) RETURNING id, way
 ), {_RECEIVE_NEW_FEED}, {_RECEIVE_NEW_AUDIT}, to_defer AS (
-    SELECT '{PROCESS_VISIT_PHOTOS}' AS task, 'photos:' || visit_id AS turn, jsonb_build_object('visit_id', visit_id) AS args
+    SELECT '{PROCESS_VISIT_PHOTOS}' AS task, 'photos:' || visit_id AS turn,
+        jsonb_build_object('visit_id', visit_id) AS args
     FROM moved
     UNION ALL
     SELECT '{CLEAR_SPOOL}', 'spool:' || id, jsonb_build_object('upload_id', id)
@@ -134,7 +135,7 @@ SELECT id FROM expected
 async def receive(
     session: AsyncSession, caller: Caller | None, photo_id: UUID, sha256: str, size: int, now: datetime
 ) -> bool:
-    """Mark an expected photo received whose bytes are in the store. Return False when it does not expect them."""
+    """Mark an expected photo received whose bytes are in the store. Return False if it does not expect them."""
     connection = await session.connection()
     params = {"id": photo_id, "sha256": sha256, "size": size, "now": now, **actor_params(caller)}
     return (await connection.exec_driver_sql(RECEIVE, params)).first() is not None

@@ -1,8 +1,8 @@
-"""Copies that may leave the office: each carries on its face when, where, whose, by whom, and of which receipt.
+"""Draw watermarked copies of photos for use outside the office: time, place, case, caseworkers and receipt code.
 
-Few are ever asked for, so each is drawn when it first is, and drawn anew when the visit has another receipt. What is
-written differs by claim, not by content: the same bytes claimed by two visits give two copies, so a copy is named by
-its claim. Its hash is noted, so that one that was shown can be told from one that was altered.
+Few are ever requested, so each is drawn at the first request, and again when the visit has another receipt. The text
+depends on the expected photo and not on the content: the same bytes in two visits give two copies, so a copy's key
+holds the expected photo's id. Its hash is stored, so that an altered copy can be detected.
 """
 
 import hashlib
@@ -29,59 +29,60 @@ from server.models.visits import Visit, VisitInvestigator
 _JPEG = "image/jpeg"
 
 
-async def draw_watermark(services: Services, claim_id: UUID) -> None:
-    """See that the copy of a verified photo is in the store. Safe to do again, and side by side.
+async def draw_watermark(services: Services, photo_id: UUID) -> None:
+    """Make sure that the watermarked copy of a verified photo is in the store. Idempotent and safe concurrently.
 
-    Raises `photo.not_ready` while the visit is not whole, and StoreError.
+    Raises `photo.not_ready` while the visit is not complete, and StoreError.
     """
     from media.watermark import watermark  # noqa: PLC0415  Pillow: 5 MB for what few ask for
 
     async with open_session(services.sessions) as session:
-        # Who asks second waits: of two drawings at once the object could be one's and the noted hash the other's.
-        claim = await session.get_one(Evidence, claim_id, with_for_update=True)
-        visit = await session.get_one(Visit, claim.visit_id)
+        # Lock the row: of two concurrent drawings the object could be from one and the stored hash from the other.
+        photo = await session.get_one(Evidence, photo_id, with_for_update=True)
+        visit = await session.get_one(Visit, photo.visit_id)
         if visit.complete_at is None or visit.receipt is None:
             raise Problem("photo.not_ready")
         code = receipt_short_code(visit.receipt)
-        if claim.watermark_receipt == code:
+        if photo.watermark_receipt == code:
             return
-        lines = [_say_when(claim.captured_at), *await _say_of_visit(session, visit)]
-        large = await services.store.read(rendition_key(claim.sha256, "1280"))
-        marked = await run_in_thread(watermark, large, lines)
-        await services.store.put(watermarked_key(claim.sha256, claim_id), marked, len(marked), _JPEG)
-        claim.watermark_receipt, claim.watermark_sha256 = code, hashlib.sha256(marked).hexdigest()
+        lines = [_render_time(photo.captured_at), *await _render_visit(session, visit)]
+        large = await services.store.read(rendition_key(photo.sha256, "1280"))
+        jpeg = await run_in_thread(watermark, large, lines)
+        await services.store.put(watermarked_key(photo.sha256, photo_id), jpeg, len(jpeg), _JPEG)
+        photo.watermark_receipt, photo.watermark_sha256 = code, hashlib.sha256(jpeg).hexdigest()
 
 
-async def _say_of_visit(session: AsyncSession, visit: Visit) -> list[str]:
+async def _render_visit(session: AsyncSession, visit: Visit) -> list[str]:
+    names = "、".join(await _list_staff_names(session, visit))
     return [
-        f"地点 {' '.join(await area_names(session, visit.area_code))}",
-        await _say_whose(session, visit.household_id),
-        f"调查员 {'、'.join(await _names(session, visit))}    回执 {receipt_short_code(visit.receipt or '')}",
+        f"地点 {' '.join(await list_area_names(session, visit.area_code))}",
+        await _render_household(session, visit.household_id),
+        f"调查员 {names}    回执 {receipt_short_code(visit.receipt or '')}",
     ]
 
 
 async def list_area_names(session: AsyncSession, code: str) -> list[str]:
-    """From the province down to the area itself."""
-    above = [code[:digits] for digits in (2, 4, 6, 9, 12) if digits <= len(code)]
-    rows = await session.execute(select(Area.code, Area.name).where(Area.code.in_(above)).order_by(Area.code))
+    """List the names from the province down to the area itself."""
+    codes = [code[:digits] for digits in (2, 4, 6, 9, 12) if digits <= len(code)]
+    rows = await session.execute(select(Area.code, Area.name).where(Area.code.in_(codes)).order_by(Area.code))
     return [name for _, name in rows]
 
 
-async def _say_whose(session: AsyncSession, household_id: UUID) -> str:
+async def _render_household(session: AsyncSession, household_id: UUID) -> str:
     household = await session.get_one(Household, household_id)
     number = await find_case_number(session, household_id)
     return f"案件 {number}    户号 {household.number}" if number else f"户号 {household.number}"
 
 
 async def find_case_number(session: AsyncSession, household_id: UUID) -> str | None:
-    """Of the household's newest application."""
+    """Return the case number of the household's newest application."""
     newest = select(CaseFile.number).where(CaseFile.household_id == household_id).order_by(CaseFile.id.desc()).limit(1)
     number: str | None = await session.scalar(newest)
     return number
 
 
-async def _names(session: AsyncSession, visit: Visit) -> list[str]:
-    """The author first."""
+async def _list_staff_names(session: AsyncSession, visit: Visit) -> list[str]:
+    """List the investigators' names, the author's first."""
     rows = await session.scalars(
         select(Staff.name)
         .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
@@ -91,7 +92,7 @@ async def _names(session: AsyncSession, visit: Visit) -> list[str]:
     return list(rows)
 
 
-def _say_when(captured_at: datetime | None) -> str:
+def _render_time(captured_at: datetime | None) -> str:
     if captured_at is None:
         return "时间 不详"
     return f"时间 {captured_at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"

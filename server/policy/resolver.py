@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.models.areas import AreaRule, CalendarDay
+from server.models.areas import CalendarDay, PolicySetting
 
 
 async def load_overrides(session: AsyncSession) -> dict[date, bool]:
@@ -19,9 +19,9 @@ async def load_policy_values(
     session: AsyncSession, area_code: str, on: date, keys: list[str] | None = None
 ) -> dict[str, Any]:
     """Return the value of each setting that holds in an area on a day. One query."""
-    rows = select_effective(area_code, on).with_only_columns(AreaRule.key, AreaRule.value)
+    rows = select_effective(area_code, on).with_only_columns(PolicySetting.key, PolicySetting.value)
     if keys is not None:
-        rows = rows.where(AreaRule.key.in_(keys))
+        rows = rows.where(PolicySetting.key.in_(keys))
     return dict((await session.execute(rows)).all())
 
 
@@ -38,22 +38,22 @@ async def load_policy_values_with_sources(
     """Return the settings whose key starts with `prefix` as they hold in an area on a day. One query."""
     rows = (
         select_effective(area_code, on)
-        .with_only_columns(AreaRule.key, AreaRule.value, AreaRule.source)
-        .where(AreaRule.key.startswith(prefix, autoescape=True))
+        .with_only_columns(PolicySetting.key, PolicySetting.value, PolicySetting.source)
+        .where(PolicySetting.key.startswith(prefix, autoescape=True))
     )
     return {key: SourcedValue(value, source) for key, value, source in await session.execute(rows)}
 
 
-def select_effective(area_code: str, on: date) -> Select[AreaRule]:
+def select_effective(area_code: str, on: date) -> Select[PolicySetting]:
     """Select the row of each setting that holds in an area on a day: the nearest area wins, then the latest date."""
     return (
-        select(AreaRule)
-        .ext(distinct_on(AreaRule.key))
-        .where(applies_in(area_code), AreaRule.effective_from <= on)
-        .order_by(AreaRule.key, func.length(AreaRule.area_code).desc(), AreaRule.effective_from.desc())
+        select(PolicySetting)
+        .ext(distinct_on(PolicySetting.key))
+        .where(applies_in(area_code), PolicySetting.effective_from <= on)
+        .order_by(PolicySetting.key, func.length(PolicySetting.area_code).desc(), PolicySetting.effective_from.desc())
     )
 
 
 def applies_in(area_code: str) -> ColumnElement[bool]:
     """Match the rows of an area and of all areas around it; the whole country has the empty code."""
-    return literal(area_code).startswith(AreaRule.area_code)
+    return literal(area_code).startswith(PolicySetting.area_code)

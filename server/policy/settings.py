@@ -18,7 +18,7 @@ from server.core.access import DESK_ROLES, Caller, Role, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
-from server.models.areas import Area, AreaRule
+from server.models.areas import Area, PolicySetting
 from server.models.people import Staff
 from server.policy.resolver import applies_in, select_effective
 from server.policy.schemas import SETTING_TYPES, build_json_schema, find_setting_type, validate_value
@@ -66,7 +66,7 @@ async def list_effective_settings(
     _require_read_access(caller, area_code)
     rows = _with_names(select_effective(area_code, on))
     if prefix:
-        rows = rows.where(AreaRule.key.startswith(prefix, autoescape=True))
+        rows = rows.where(PolicySetting.key.startswith(prefix, autoescape=True))
     return [_setting_line(*row) for row in await session.execute(rows)]
 
 
@@ -76,9 +76,9 @@ async def list_setting_history(
     """List all past, present and future rows of a setting in an area, the latest first."""
     _require_read_access(caller, area_code)
     rows = (
-        _with_names(select(AreaRule))
-        .where(applies_in(area_code), AreaRule.key == key)
-        .order_by(AreaRule.effective_from.desc(), func.length(AreaRule.area_code).desc())
+        _with_names(select(PolicySetting))
+        .where(applies_in(area_code), PolicySetting.key == key)
+        .order_by(PolicySetting.effective_from.desc(), func.length(PolicySetting.area_code).desc())
         .limit(MAX_HISTORY)
     )
     return [_setting_line(*row) for row in await session.execute(rows)]
@@ -90,16 +90,16 @@ def _require_read_access(caller: Caller, area_code: str) -> None:
         raise Problem("auth.forbidden", roles=", ".join(sorted(READ_ROLES)))
 
 
-def _with_names(rows: Select[AreaRule]) -> Select[AreaRule, str, str]:
+def _with_names(rows: Select[PolicySetting]) -> Select[PolicySetting, str, str]:
     """Add the names of the author and of the area."""
     return (
         rows.add_columns(Staff.name, Area.name)
-        .outerjoin(Staff, Staff.id == AreaRule.written_by)
-        .outerjoin(Area, Area.code == AreaRule.area_code)
+        .outerjoin(Staff, Staff.id == PolicySetting.written_by)
+        .outerjoin(Area, Area.code == PolicySetting.area_code)
     )
 
 
-def _setting_line(row: AreaRule, written_by: str | None, area_name: str | None) -> PolicySettingLine:
+def _setting_line(row: PolicySetting, written_by: str | None, area_name: str | None) -> PolicySettingLine:
     return PolicySettingLine(
         key=row.key,
         value=row.value,
@@ -121,7 +121,7 @@ async def write_setting(
     fit, and `rule.written` if the day has another row already.
     """
     await _validate_setting(session, caller, data, finding_codes)
-    row = insert(AreaRule).values(
+    row = insert(PolicySetting).values(
         id=new_id(),
         key=data.key,
         area_code=data.area_code,
@@ -131,13 +131,13 @@ async def write_setting(
         written_at=now,
         written_by=caller.id,
     )
-    new_row_id = await session.scalar(row.on_conflict_do_nothing().returning(AreaRule.id))
+    new_row_id = await session.scalar(row.on_conflict_do_nothing().returning(PolicySetting.id))
     stored = (
         await session.execute(
-            _with_names(select(AreaRule)).where(
-                AreaRule.key == data.key,
-                AreaRule.area_code == data.area_code,
-                AreaRule.effective_from == data.effective_from,
+            _with_names(select(PolicySetting)).where(
+                PolicySetting.key == data.key,
+                PolicySetting.area_code == data.area_code,
+                PolicySetting.effective_from == data.effective_from,
             )
         )
     ).one()

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, Role, require_found, readable, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.http import ResponseBody
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, Role, require_found, readable, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import Caller, Role, require_found, in_areas, require_role
+from server.core.access import Caller, Role, in_areas, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id

@@ -6,7 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, require_found, readable, require_role
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.money import format_yuan
 from server.core.pdf import Poster, format_date_zh, render_poster, render_qr_svg
 from server.core.working_days import day_of

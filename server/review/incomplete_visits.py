@@ -17,7 +17,7 @@ from server.core.paging import Page, decode_keyset_cursor, slice_page
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
-from server.models.visits import ARRIVING_STATES, Attestation, Visit, VisitInvestigator
+from server.models.visits import INCOMPLETE_STATES, Attestation, Visit, VisitInvestigator
 
 LONGEST_PAGE = 200
 DAY = timedelta(days=1)
@@ -70,7 +70,7 @@ async def list_incomplete_visits(
         .join(Household, Household.id == Visit.household_id)
         .where(
             in_areas(Visit.area_code, caller, REVIEW_ROLES),
-            Visit.state.in_(ARRIVING_STATES),
+            Visit.state.in_(INCOMPLETE_STATES),
             Visit.complete_at.is_(None),
             Visit.submitted_at <= now - waited_days * DAY,
         )

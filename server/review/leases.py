@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.trail import actor_params, audit_cte
-from server.core.access import REVIEW_ROLES, Caller, require_found, readable, require_role
+from server.core.access import REVIEW_ROLES, Caller, readable, require_found, require_role
 from server.core.database import CompiledQuery, compile_query, inline_literal
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -164,7 +164,7 @@ async def _may_review(session: AsyncSession, staff_id: UUID, item: ReviewItem) -
 
 async def _find_bar(session: AsyncSession, visit_id: UUID, staff_id: UUID, name: str) -> str | None:
     """Return the code of why this person may not decide on the visit, or None."""
-    barred = ReviewItem.barred(staff_id, name)
+    barred = ReviewItem.excluded_visits(staff_id, name)
     is_barred = (await session.execute(select(*(literal(visit_id).in_(visits) for visits in barred.values())))).one()
     return next((code for code, applies in zip(barred, is_barred, strict=True) if applies), None)
 

@@ -131,7 +131,9 @@ async def _find_barred(session: AsyncSession, items: list[ReviewItem], callers: 
         return set()
     ids = [item.visit_id for item in items]
     rows = (
-        select(literal(caller.id), ReviewItem.visit_id).where(ReviewItem.visit_id.in_(ids), ReviewItem.not_for(caller))
+        select(literal(caller.id), ReviewItem.visit_id).where(
+            ReviewItem.visit_id.in_(ids), ReviewItem.excluded_for(caller)
+        )
         for caller in callers
     )
     return {(person, visit_id) for person, visit_id in await session.execute(union_all(*rows))}

@@ -175,7 +175,7 @@ def apply_filters(rows: Select[Any], filters: QueueFilters, now: Any) -> Select[
     if filters.kind is not None:
         rows = rows.where(ReviewItem.kind == filters.kind)
     if filters.area is not None:
-        rows = rows.where(ReviewItem.under(filters.area))
+        rows = rows.where(ReviewItem.in_area(filters.area))
     if filters.author_id is not None:
         rows = rows.where(ReviewItem.author_id == filters.author_id)
     if filters.finding is not None:
@@ -255,7 +255,7 @@ def _sum_counts(caller: Caller, filters: QueueFilters) -> Select[Any]:
         sums = sums.where(QueueCount.county_code.startswith(filters.area))
     barred: Any = select(ReviewItem.kind, ReviewItem.finding_codes, literal(-1))
     deductions = filter_items(barred, filters, NOW_PARAM).where(
-        ReviewItem.in_areas_of(caller), ReviewItem.not_for(caller)
+        ReviewItem.in_review_areas(caller), ReviewItem.excluded_for(caller)
     )
     parts = union_all(_filter_sums(sums, filters), deductions).subquery("parts")
     kind, finding_codes, items = parts.c

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck
-from server.models.visits import ARRIVING_STATES, Visit
+from server.models.visits import INCOMPLETE_STATES, Visit
 from server.review.check_context import CheckContext
 from server.sync_feed.publish import publish_change
 
@@ -26,7 +26,7 @@ async def enter_queue(session: AsyncSession, visit: Visit, context: CheckContext
         )
     ).all()
     values = _finding_values(findings, context.setting(FINDING_DAYS))
-    if visit.state not in {*ARRIVING_STATES, "under_review"}:
+    if visit.state not in {*INCOMPLETE_STATES, "under_review"}:
         await _update_findings(session, visit, values, now)
         return
     is_new = await session.get(ReviewItem, visit.id, with_for_update=True) is None
@@ -37,7 +37,7 @@ async def enter_queue(session: AsyncSession, visit: Visit, context: CheckContext
     else:
         await _update_findings(session, visit, values, now)
     reopened = not is_new and await _reopen_if_due(session, visit, now)
-    if visit.state in ARRIVING_STATES:
+    if visit.state in INCOMPLETE_STATES:
         visit.state = "under_review"
     if is_new or reopened:
         await session.flush()  # the feed reads the new state
@@ -83,7 +83,7 @@ async def _reopen_if_due(session: AsyncSession, visit: Visit, now: datetime) -> 
     decision = await session.scalar(
         select(Decision).where(Decision.visit_id == visit.id, Decision.undone_at.is_(None)).with_for_update()
     )
-    amended = visit.state in ARRIVING_STATES
+    amended = visit.state in INCOMPLETE_STATES
     if not amended and not await _has_compared_spot_check(session, decision):
         return False
     _reopen(item, decision, "amended" if amended else "spot_check", now)

@@ -14,7 +14,7 @@ from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.settings import Settings
 from server.models.review import Decision, Finding, SpotCheck
-from server.models.visits import ARRIVING_STATES, Visit
+from server.models.visits import INCOMPLETE_STATES, Visit
 from server.review.decisions import UNDO_MARGIN, undo_seconds
 from server.review.leases import ReviewLease, grant_lease, lock_review_item, return_to_queue
 from server.review.tallies import update_tallies
@@ -42,7 +42,7 @@ async def undo_decision(
     if decision is None or item.state != "decided":
         raise Problem("review.not_decided")
     visit = await session.get_one(Visit, visit_id)
-    if visit.state in ARRIVING_STATES:
+    if visit.state in INCOMPLETE_STATES:
         raise Problem("review.amended")
     seconds = await undo_seconds(session, item, now)
     if now > decision.decided_at + timedelta(seconds=seconds):
@@ -94,7 +94,7 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     if decision is not None:
         decision.undone_at, decision.undone_why = now, "reopened"
     visit = await session.get_one(Visit, visit_id)
-    if visit.state in ARRIVING_STATES:
+    if visit.state in INCOMPLETE_STATES:
         raise Problem("review.amended")
     return_to_queue(item, now)
     item.entered_at = now

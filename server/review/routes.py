@@ -313,7 +313,10 @@ async def reopen_visit(
     await reversals.reopen_visit(session, officer, visit_id, data.reason, utc_now())
 
 
-@get("/visits/{visit_id:uuid}", responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"))
+@get(
+    "/visits/{visit_id:uuid}",
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"),
+)
 async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitDetail:
     return await visit_detail.open_visit(session, officer, visit_id)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
 from server import audit
-from server.core.access import DESK_ROLES, Caller, require_found, readable, require_role
+from server.core.access import DESK_ROLES, Caller, readable, require_found, require_role
 from server.core.differences import Difference, find_differences
 from server.core.errors import Problem
 from server.core.http import ResponseBody
@@ -77,7 +77,7 @@ class AmendmentLine(ResponseBody):
     reason: str
     amended_at: datetime
     received_at: datetime
-    find_differences: list[Difference]
+    differences: list[Difference]
 
 
 class PreviousVisit(ResponseBody):
@@ -190,7 +190,7 @@ async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> Prev
             Visit.started_at < visit.started_at,
             Visit.submitted_at.is_not(None),
             Visit.id != visit.id,
-            Visit.id.not_in(SpotCheck.hidden_from(caller.id)),
+            Visit.id.not_in(SpotCheck.blinded_visits(caller.id)),
         )
         .order_by(Visit.started_at.desc())
         .limit(1)

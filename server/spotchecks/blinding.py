@@ -12,5 +12,5 @@ from server.models.review import SpotCheck
 
 async def require_not_blinded(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
     """Raise `review.blind` when the caller is assigned to check this visit."""
-    if await session.scalar(select(literal(visit_id).in_(SpotCheck.hidden_from(caller.id)))):
+    if await session.scalar(select(literal(visit_id).in_(SpotCheck.blinded_visits(caller.id)))):
         raise Problem("review.blind")

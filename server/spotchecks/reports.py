@@ -12,7 +12,7 @@ from server import audit
 from server.checklists.template import Column, Template
 from server.checklists.template import Text as LocalizedText
 from server.checklists.wording import say_answer
-from server.core.access import REVIEW_ROLES, Caller, require_found, in_areas, readable, require_role
+from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require_found, require_role
 from server.core.http import ResponseBody
 from server.core.paging import Page, decode_cursor, encode_cursor
 from server.models.areas import Area
@@ -179,7 +179,9 @@ async def open_comparison(session: AsyncSession, caller: Caller, spot_check_id: 
 
     Raises `review.blind` for a caller who is assigned to check the same visit once more.
     """
-    check: SpotCheck = require_found(await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id)))
+    check: SpotCheck = require_found(
+        await session.scalar(readable(SpotCheck, caller).where(SpotCheck.id == spot_check_id))
+    )
     if check.comparison:
         await require_not_blinded(session, caller, check.visit_id)
     audit.record(session, caller, "spot_check.opened", "spot_check", check.id, area_code=check.area_code)

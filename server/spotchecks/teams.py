@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.core import jobs
-from server.core.access import FIELD_ROLES, Caller, require_found, readable, require_role
+from server.core.access import FIELD_ROLES, Caller, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.ids import new_id

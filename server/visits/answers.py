@@ -39,4 +39,4 @@ def read_asked_answers(
         facts=facts,
         stage="draft",
     )
-    return reading.asked
+    return reading.shown

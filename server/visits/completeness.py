@@ -15,7 +15,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.jobs import defer, task
 from server.core.services import Services
-from server.models.visits import ARRIVING_STATES, Visit
+from server.models.visits import INCOMPLETE_STATES, Visit
 from server.sync_feed.publish import publish_change
 
 
@@ -68,7 +68,7 @@ async def complete_waiting_visits(services: Services) -> None:
 # Newest first: a visit that has been incomplete for weeks needs a person, not another look.
 INCOMPLETE = (
     select(Visit.id)
-    .where(Visit.state.in_(ARRIVING_STATES), Visit.complete_at.is_(None))
+    .where(Visit.state.in_(INCOMPLETE_STATES), Visit.complete_at.is_(None))
     .order_by(Visit.submitted_at.desc())
     .limit(500)
 )

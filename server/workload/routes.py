@@ -8,7 +8,16 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.checklists.wording import say_visit
 from server.core.clock import today
-from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, CallerDep, FieldStaff, Officer, Session, error_responses
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    CallerDep,
+    FieldStaff,
+    Officer,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.http.exports import build_export_route
 from server.workload import day_plans, due, unfulfilled_orders

@@ -49,7 +49,7 @@ def income(amount_fen, kind="wage", **changes):
     return IncomeFacts(**({"kind": kind, "category": "", "period": "month", "amount_fen": amount_fen} | changes))
 
 
-def told(members, incomes=(), residence="urban", month=MONTH, since=None, **changes):
+def calculate(members, incomes=(), residence="urban", month=MONTH, since=None, **changes):
     return calculate_amount(
         members, list(incomes), rules(**changes), month=month, residence=residence, receiving_since=since
     )
@@ -57,7 +57,7 @@ def told(members, incomes=(), residence="urban", month=MONTH, since=None, **chan
 
 @pytest.mark.parametrize(("residence", "standard"), [("urban", 260_00), ("rural", 140_00)])
 def test_no_income_is_paid_the_standard_of_where_they_live(residence, standard):
-    assert told(people(3), residence=residence).amount_fen == 3 * standard
+    assert calculate(people(3), residence=residence).amount_fen == 3 * standard
 
 
 @pytest.mark.parametrize(
@@ -68,37 +68,37 @@ def test_town_and_country_are_told_by_the_villages_code(code, residence):
 
 
 def test_the_difference_is_the_standard_less_income_a_head_times_heads():
-    assert told(people(3), [income(240_00), income(60_00, "property")]).amount_fen == (260_00 - 100_00) * 3
+    assert calculate(people(3), [income(240_00), income(60_00, "property")]).amount_fen == (260_00 - 100_00) * 3
 
 
 def test_a_yearly_income_is_divided_only_in_the_sum():
     """1,000 yuan a year among three: 27.777… a head; rounding each step would lose a fen."""
-    answer = told(people(3), [income(1000_00, period="year")])
+    answer = calculate(people(3), [income(1000_00, period="year")])
     assert answer.amount_fen == 780_00 - 83_33
-    assert sum(one.amount_fen or 0 for one in answer.lines[-1:]) == answer.amount_fen
+    assert sum(line.amount_fen or 0 for line in answer.lines[-1:]) == answer.amount_fen
 
 
 def test_an_income_at_the_standard_gets_nothing_and_the_calculation_says_why():
-    answer = told(people(1), [income(400_00)])
+    answer = calculate(people(1), [income(400_00)])
     assert (answer.amount_fen, answer.eligible, answer.covered) == (0, False, [])
     assert answer.lines[-1].rule == "amount.single_person_percent"
 
 
 def test_an_uplift_is_for_those_who_are_paid_and_not_for_who_is_at_the_standard():
     aged = people(1, born_on=date(1950, 1, 1))
-    assert told(aged, [income(260_00)], uplifts=UPLIFTS).covered == []
-    assert told(aged, [income(259_99)], uplifts=UPLIFTS).amount_fen == 1 + 26_00
+    assert calculate(aged, [income(260_00)], uplifts=UPLIFTS).covered == []
+    assert calculate(aged, [income(259_99)], uplifts=UPLIFTS).amount_fen == 1 + 26_00
 
 
 def test_some_incomes_are_not_counted_by_law_and_still_leave_a_line():
-    answer = told(people(1), [income(500_00, "transfer", category="veteran_benefit")])
+    answer = calculate(people(1), [income(500_00, "transfer", category="veteran_benefit")])
     assert answer.amount_fen == 260_00
-    assert any("不计入" in one.zh for one in answer.lines)
+    assert any("不计入" in line.zh for line in answer.lines)
 
 
 def test_necessary_costs_are_deducted_but_never_below_nothing():
-    assert told(people(1), [income(200_00), income(150_00, "cost", category="illness")]).amount_fen == 210_00
-    assert told(people(1), [income(100_00), income(900_00, "cost", category="illness")]).amount_fen == 260_00
+    assert calculate(people(1), [income(200_00), income(150_00, "cost", category="illness")]).amount_fen == 210_00
+    assert calculate(people(1), [income(100_00), income(900_00, "cost", category="illness")]).amount_fen == 260_00
 
 
 STEPS = [{"untilFen": 100_00, "perHeadFen": 246_00}, {"untilFen": None, "perHeadFen": 46_00}]
@@ -110,7 +110,7 @@ STEPS = [{"untilFen": 100_00, "perHeadFen": 246_00}, {"untilFen": None, "perHead
 )
 def test_steps_give_the_products_of_a_real_office(heads, income_fen, expected):
     """docs/domain.md#office-figures: 30 × 246 = 7,380; 24 × 46 = 1,104; 12 × 46 = 552; 300 × 46 = 13,800."""
-    answer = told(people(heads), [income(income_fen)], method="stepped", steps=STEPS)
+    answer = calculate(people(heads), [income(income_fen)], method="stepped", steps=STEPS)
     assert answer.amount_fen == expected
 
 
@@ -124,26 +124,26 @@ UPLIFTS = {
 
 def test_a_person_of_two_categories_gets_the_higher_or_both_as_the_area_says():
     aged = people(1, born_on=date(1950, 1, 1), health="severely_disabled")
-    assert told(aged, uplifts=UPLIFTS).amount_fen == 260_00 + 50_00
-    assert told(aged, uplifts=UPLIFTS, uplifts_combine="sum").amount_fen == 260_00 + 50_00 + 26_00
+    assert calculate(aged, uplifts=UPLIFTS).amount_fen == 260_00 + 50_00
+    assert calculate(aged, uplifts=UPLIFTS, uplifts_combine="sum").amount_fen == 260_00 + 50_00 + 26_00
 
 
 def test_seventy_is_reached_in_its_month_and_not_before():
     born = date(1956, 12, 1)
-    assert told(people(1, born_on=born), uplifts=UPLIFTS, month=date(2026, 12, 1)).amount_fen == 286_00
-    assert told(people(1, born_on=born), uplifts=UPLIFTS, month=date(2026, 11, 1)).amount_fen == 260_00
+    assert calculate(people(1, born_on=born), uplifts=UPLIFTS, month=date(2026, 12, 1)).amount_fen == 286_00
+    assert calculate(people(1, born_on=born), uplifts=UPLIFTS, month=date(2026, 11, 1)).amount_fen == 260_00
 
 
 def test_a_child_counts_as_a_single_parents_only_with_one_grown_up():
     parent, child = people(1)[0], MemberFacts(id=UUID(int=9), name="孩子", born_on=date(2018, 1, 1), relation="son")
-    assert told([parent, child], uplifts=UPLIFTS).amount_fen == 520_00 + 30_00
-    assert told([*people(2), child], uplifts=UPLIFTS).amount_fen == 780_00
+    assert calculate([parent, child], uplifts=UPLIFTS).amount_fen == 520_00 + 30_00
+    assert calculate([*people(2), child], uplifts=UPLIFTS).amount_fen == 780_00
 
 
 @pytest.mark.parametrize(("month", "counted"), [(3, False), (5, False), (6, True)])
 def test_a_new_jobs_income_is_not_counted_for_the_months_of_the_rule(month, counted):
     job = income(200_00, started_on=date(2026, 3, 10))
-    answer = told(people(1), [job], month=date(2026, month, 1), since=date(2025, 1, 1))
+    answer = calculate(people(1), [job], month=date(2026, month, 1), since=date(2025, 1, 1))
     expected = 260_00 - (200_00 if counted else 0)
     if month == 3:
         expected = 260_00  # the job began after the first of the month
@@ -152,37 +152,37 @@ def test_a_new_jobs_income_is_not_counted_for_the_months_of_the_rule(month, coun
 
 def test_a_job_held_before_the_household_received_counts_at_once():
     job = income(200_00, started_on=date(2026, 11, 1))
-    assert told(people(1), [job]).amount_fen == 60_00
-    assert told(people(1), [job], since=date(2026, 12, 1)).amount_fen == 60_00
+    assert calculate(people(1), [job]).amount_fen == 60_00
+    assert calculate(people(1), [job], since=date(2026, 12, 1)).amount_fen == 60_00
 
 
 def test_an_income_that_has_ended_no_longer_counts():
-    assert told(people(1), [income(200_00, ended_on=date(2026, 11, 30))]).amount_fen == 260_00
+    assert calculate(people(1), [income(200_00, ended_on=date(2026, 11, 30))]).amount_fen == 260_00
 
 
 def test_a_gravely_ill_member_is_insured_alone_under_one_and_a_half_standards():
     ill = MemberFacts(id=UUID(int=8), name="病者", born_on=date(1980, 1, 1), health="serious_illness")
     well = people(1)[0]
-    answer = told([well, ill], [income(700_00, member_id=well.id), income(40_00, "transfer", member_id=ill.id)])
+    answer = calculate([well, ill], [income(700_00, member_id=well.id), income(40_00, "transfer", member_id=ill.id)])
     assert (answer.covered, answer.amount_fen) == ([ill.id], 220_00)
-    assert not told([well, ill], [income(780_00)]).eligible  # 390 a head is 1.5 × 260, no longer under it
+    assert not calculate([well, ill], [income(780_00)]).eligible  # 390 a head is 1.5 × 260, no longer under it
 
 
 @pytest.mark.parametrize(("mode", "amount"), [("up", 698_00), ("half_up", 697_00)])
 def test_rounding_is_a_rule_with_a_line(mode, amount):
     """780 − 995 ÷ 12 = 697.08 yuan."""
-    answer = told(people(3), [income(995_00, period="year")], rounding={"toFen": 100, "mode": mode})
+    answer = calculate(people(3), [income(995_00, period="year")], rounding={"toFen": 100, "mode": mode})
     assert answer.amount_fen == amount
     assert answer.lines[-1].rule == "amount.rounding"
 
 
 def test_the_least_amount_is_paid_where_a_rule_says_so():
-    assert told(people(1), [income(259_00)], least_fen=30_00).amount_fen == 30_00
+    assert calculate(people(1), [income(259_00)], least_fen=30_00).amount_fen == 30_00
 
 
 def test_every_line_names_its_rule_and_source():
-    answer = told(people(2, health="severely_disabled"), [income(100_00)], uplifts=UPLIFTS)
-    assert all(one.source == f"文件：{one.rule.removeprefix('amount.')}" for one in answer.lines)
+    answer = calculate(people(2, health="severely_disabled"), [income(100_00)], uplifts=UPLIFTS)
+    assert all(line.source == f"文件：{line.rule.removeprefix('amount.')}" for line in answer.lines)
 
 
 @given(
@@ -191,7 +191,7 @@ def test_every_line_names_its_rule_and_source():
     standard=st.integers(1, 1_000_00),
 )
 def test_paid_and_income_together_are_the_standard_to_the_fen(heads, yearly, standard):
-    answer = told(people(heads), [income(one, period="year") for one in yearly], standard_fen=standard)
+    answer = calculate(people(heads), [income(item, period="year") for item in yearly], standard_fen=standard)
     exact = standard * heads - Fraction(sum(yearly), 12)
     if exact > 0:
         assert abs(answer.amount_fen - exact) <= Fraction(1, 2)

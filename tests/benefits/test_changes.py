@@ -83,13 +83,13 @@ async def test_a_reported_birth_opens_a_review_visit_and_the_resident_reads_the_
     resident, town = await office.resident(), await office.person("town_officer")
     change_id = await report(resident, case_id, happenedOn=days.in_days(-10).isoformat())
     inbox = (await town.http.get("/desk/v1/changes")).json()["items"]
-    assert [(one["change"]["id"], one["change"]["kindZh"], one["change"]["outcome"]) for one in inbox] == [
+    assert [(item["change"]["id"], item["change"]["kindZh"], item["change"]["outcome"]) for item in inbox] == [
         (change_id, "添丁", None)
     ]
     body = {"outcome": "visit", "reply": "我们三天内来看望并核实"}
     for _ in range(2):
-        told = await decide(town, change_id, **body)
-        assert told.status_code == 200, told.text
+        result = await decide(town, change_id, **body)
+        assert result.status_code == 200, result.text
     assert (await decide(town, change_id, outcome="nothing", reply="算了")).json()["code"] == "change.decided"
     assert (await town.http.get("/desk/v1/changes")).json()["items"] == []
     decided = (await town.http.get("/desk/v1/changes", params={"decided": True})).json()["items"]
@@ -108,14 +108,14 @@ async def test_a_recalculation_is_made_with_the_reply(office):
     resident = await office.resident()
     change_id = await report(resident, case_id, kind="new_job", text="妻子到厂里上班")
     await earns(office, case_id, 100_00)
-    told = await decide(
+    result = await decide(
         county,
         change_id,
         outcome="recalculation",
         reply="按新收入重算",
         fromMonth=days.month(1).replace(day=5).isoformat(),
     )
-    assert told.status_code == 200, told.text
+    assert result.status_code == 200, result.text
     newest = (await county.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
     assert newest["month"] == days.month(1).isoformat()
     assert newest["amountFen"] < (await look(county, case_id))["amountFen"]
@@ -145,7 +145,7 @@ async def test_a_death_has_three_months_and_other_changes_no_day(office):
     await report(resident, case_id)
     await report(resident, case_id, kind="death", text="父亲去世", happenedOn="9999-12-31")
     inbox = (await county.http.get("/desk/v1/changes")).json()["items"]
-    assert [one["change"]["dueOn"] for one in inbox] == [
+    assert [item["change"]["dueOn"] for item in inbox] == [
         "2025-01-31",
         None,
         months_after(day_of(utc_now()), 3).isoformat(),
@@ -159,8 +159,12 @@ async def test_the_inbox_is_of_ones_own_area_and_pages_by_cursor(office, county)
     ids = [await report(resident, case_id, text=f"第{place}件事") for place in range(3)]
     first = (await desk.http.get("/desk/v1/changes", params={"limit": 2})).json()
     rest = (await desk.http.get("/desk/v1/changes", params={"cursor": first["nextCursor"]})).json()
-    assert [one["change"]["id"] for one in [*first["items"], *rest["items"]]] == ids
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    assert [item["change"]["id"] for item in [*first["items"], *rest["items"]]] == ids
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     stranger = await office.sign_in(other)
     assert (await stranger.http.get("/desk/v1/changes")).json()["items"] == []
     assert (await decide(stranger, ids[0], outcome="nothing", reply="收到")).json()["code"] == "thing.not_found"
@@ -189,10 +193,10 @@ async def test_what_a_household_says_of_its_visit_stands_on_the_case_and_in_a_li
     await resident.http.post(path, json={"stance": "disputed", "text": "收入写多了"})
     await resident.http.post(path, json={"stance": "confirmed"})
     desk = await office.person("county_officer")
-    said = [(one["stance"], one["text"]) for one in (await look(desk, case_id))["visitWords"]]
+    said = [(visit_word["stance"], visit_word["text"]) for visit_word in (await look(desk, case_id))["visitWords"]]
     assert said == [("confirmed", ""), ("disputed", "收入写多了")]
     listed = (await desk.http.get("/desk/v1/household-words", params={"stance": "disputed"})).json()["items"]
-    assert [(one["visitId"], one["text"]) for one in listed] == [(kit.visit["id"], "收入写多了")]
+    assert [(item["visitId"], item["text"]) for item in listed] == [(kit.visit["id"], "收入写多了")]
 
 
 # --- raised, cut, stopped
@@ -206,18 +210,18 @@ async def test_a_cut_counts_from_its_month_changes_no_history_and_is_told_on_pap
     next_month = (day_of(utc_now()).replace(day=1) + timedelta(days=32)).replace(day=1)
     new = (await calculated(county, case_id, next_month.isoformat()))["amountFen"]
     assert await refused(county, case_id, "amount_changed") == "case.reason_required"
-    told = await done(county, case_id, "amount_changed", reason="新增工资收入")
-    assert (told["amountFen"], told["state"]) == (new, "in_force")
-    assert [one["kind"] for one in told["deadlines"]] == ["notice"]
+    result = await done(county, case_id, "amount_changed", reason="新增工资收入")
+    assert (result["amountFen"], result["state"]) == (new, "in_force")
+    assert [deadline["kind"] for deadline in result["deadlines"]] == ["notice"]
     assert (await household_of(office, case_id)).monthly_amount_fen == before
     async with open_session(services.sessions) as session:
         assert await apply_due_changes(session, utc_now() + timedelta(days=33)) == 1
     assert (await household_of(office, case_id)).monthly_amount_fen == new
     paper = await county.http.get(f"/desk/v1/cases/{case_id}/notices/changed")
-    told = words(paper.content)
-    assert f"自{next_month.year}年{next_month.month}月起减发" in told
-    assert f"由每月¥{before / 100:,.2f}调整为每月¥{new / 100:,.2f}" in told
-    assert "新增工资收入" in told
+    result = words(paper.content)
+    assert f"自{next_month.year}年{next_month.month}月起减发" in result
+    assert f"由每月¥{before / 100:,.2f}调整为每月¥{new / 100:,.2f}" in result
+    assert "新增工资收入" in result
     assert (await done(county, case_id, "notice_delivered", delivery="邮寄"))["deadlines"] == []
 
 
@@ -227,8 +231,8 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
     before = (await look(county, case_id))["amountFen"]
     household = await household_of(office, case_id)
     async with open_session(services.sessions) as session:
-        one = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.kind == "review").limit(1))
-        checklist = {"checklist_code": one.code, "checklist_version": one.version}
+        item = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.kind == "review").limit(1))
+        checklist = {"checklist_code": item.code, "checklist_version": item.version}
         visits = {"household_id": household.id, "state": "open"} | checklist
         timetable = Assignment(id=new_id(), kind="review", due_on=day_of(utc_now()), **visits)
         complaint = Assignment(id=new_id(), kind="complaint", due_on=day_of(utc_now()), **visits)
@@ -238,17 +242,17 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
     assert early == "request.invalid"
     this_month = day_of(utc_now()).replace(day=1).isoformat()
     for _ in range(2):
-        told = await done(county, case_id, "stopped", reason="申请人去世", ground="death", fromMonth=this_month)
-    assert (told["state"], told["stoppedFrom"]) == ("stopped", this_month)
+        result = await done(county, case_id, "stopped", reason="申请人去世", ground="death", fromMonth=this_month)
+    assert (result["state"], result["stoppedFrom"]) == ("stopped", this_month)
     household = await household_of(office, case_id)
     assert (household.monthly_amount_fen, household.class_) == (None, None)
     async with services.sessions() as session:
-        states = [(await session.get_one(Assignment, one.id)).state for one in (timetable, complaint)]
+        states = [(await session.get_one(Assignment, item.id)).state for item in (timetable, complaint)]
     assert states == ["cancelled", "open"]
 
     register = (await town.http.get("/desk/v1/benefit-changes", params={"kind": "stopped"})).json()["items"]
-    assert [(one["applicationNumber"], one["beforeFen"], one["ground"], one["reason"]) for one in register] == [
-        (told["applicationNumber"], before, "death", "申请人去世")
+    assert [(item["applicationNumber"], item["beforeFen"], item["ground"], item["reason"]) for item in register] == [
+        (result["applicationNumber"], before, "death", "申请人去世")
     ]
     paper = words((await county.http.get(f"/desk/v1/cases/{case_id}/notices/stopped")).content)
     assert "停发最低生活保障金通知书" in paper
@@ -265,8 +269,8 @@ async def test_a_household_reads_until_when_it_is_paid_and_that_it_was_stopped_w
     case_id, county = await in_force(office)
     resident, today = await office.resident(), day_of(utc_now())
     next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-    told = await done(county, case_id, "stopped", reason="迁出", ground="moved", fromMonth=next_month.isoformat())
-    assert told["stoppedFrom"] == next_month.isoformat()
+    result = await done(county, case_id, "stopped", reason="迁出", ground="moved", fromMonth=next_month.isoformat())
+    assert result["stoppedFrom"] == next_month.isoformat()
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["status"]["stateZh"] == own["stages"][-1]["zh"] == f"发放至{today.year}年{today.month}月"
     assert own["status"]["amountFen"] == (await household_of(office, case_id)).monthly_amount_fen
@@ -281,19 +285,19 @@ async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(o
     await to_county(office, case_id)
     county = await office.person("county_officer")
     granted = await done(county, case_id, "confirmed")
-    told = await done(
+    result = await done(
         county, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth=days.month(40).isoformat()
     )
-    assert told["stoppedFrom"] == granted["paidFrom"]
+    assert result["stoppedFrom"] == granted["paidFrom"]
     resident = await office.resident()
     assert (await resident.http.get("/resident/v1/cases")).json()[0]["stateZh"] == "已停发"
 
 
 async def test_a_household_that_was_stopped_may_apply_again(office):
     case_id, county = await in_force(office)
-    told = await done(county, case_id, "stopped", reason="收入超标", ground="income")
+    result = await done(county, case_id, "stopped", reason="收入超标", ground="income")
     worker = await office.person("caseworker")
-    body = {"id": str(new_id()), "householdId": told["householdId"]}
+    body = {"id": str(new_id()), "householdId": result["householdId"]}
     again = await worker.http.post("/desk/v1/applications", json=body)
     assert again.status_code == 201, again.text
 
@@ -373,18 +377,22 @@ async def test_arrears_are_counted_to_the_month_in_china(office):
         difference = rows[1].amount_fen - rows[0].amount_fen
         for row, day in zip(rows, (1, 30), strict=True):
             row.made_at = datetime(2025, 9, day, 17, 0, tzinfo=UTC)
-    told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
+    result = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
     assert difference < 0
-    assert told["arrearsFen"] == 2 * difference  # September and October
+    assert result["arrearsFen"] == 2 * difference  # September and October
     for paid_from, months in ((date(2025, 10, 1), 1), (date(2025, 12, 1), 0), (None, 0)):
         await office.case(paid_from=paid_from)
-        told = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
-        assert told["arrearsFen"] == months * difference, paid_from
+        result = (await town.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()[0]
+        assert result["arrearsFen"] == months * difference, paid_from
 
 
 async def test_another_town_reads_nothing_of_what_is_paid_here(office, county):
     await in_force(office)
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     stranger, mine = await office.sign_in(other), await office.person("town_officer")
     period = {"since": "2020-01-01", "until": "2040-01-01"}
     for desk, granted in ((mine, 1), (stranger, 0)):
@@ -420,14 +428,14 @@ async def year_of_changes(office, services):
 async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_changes):
     county = await office.person("county_officer")
     period = {"since": "2025-01-01", "until": "2025-12-31"}
-    told = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
-    assert {one["kind"]: (one["people"], one["changeFen"]) for one in told["kinds"]} == {
+    body = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
+    assert {kind["kind"]: (kind["people"], kind["changeFen"]) for kind in body["kinds"]} == {
         "granted": (355, 65_575_00),
         "stopped": (254, -33_459_00),
         "raised": (119, 4_277_00),
         "cut": (520, -14_081_00),
     }
-    assert (told["netPeople"], told["netFen"]) == (101, 22_312_00)
+    assert (body["netPeople"], body["netFen"]) == (101, 22_312_00)
     nothing = period | {"since": "2025-07-01"}
     none = (await county.http.get("/desk/v1/benefit-changes/totals", params=nothing)).json()
     assert (none["netPeople"], none["netFen"]) == (0, 0)
@@ -436,7 +444,7 @@ async def test_a_years_changes_come_to_what_the_office_counted(office, year_of_c
 async def test_stops_announced_as_eighteen_that_are_twenty_are_shown_and_nothing_is_corrected(office, services):
     """35 households by class come to their sum; 2 + 12 + 2 + 4 stops are not the 18 announced (docs/domain.md#office-figures)."""
     case_id = await office.case()
-    villages = sorted({one.code for one in office.county.areas if one.level == "village"})
+    villages = sorted({area.code for area in office.county.areas if area.level == "village"})
     towns = ["339901001", "339901100", "339901200"]
     async with open_session(services.sessions) as session:
         case = await session.get_one(CaseFile, case_id)
@@ -458,12 +466,12 @@ async def test_stops_announced_as_eighteen_that_are_twenty_are_shown_and_nothing
                 add("stopped", villages[place * 3], "C")
     county = await office.person("county_officer")
     period = {"since": "2025-06-01", "until": "2025-06-30"}
-    told = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
-    granted, stopped = told["kinds"][0], told["kinds"][3]
-    assert {one["code"]: one["households"] for one in granted["classes"]} == {"A": 21, "B": 9, "C": 5}
+    result = (await county.http.get("/desk/v1/benefit-changes/totals", params=period)).json()
+    granted, stopped = result["kinds"][0], result["kinds"][3]
+    assert {class_["code"]: class_["households"] for class_ in granted["classes"]} == {"A": 21, "B": 9, "C": 5}
     assert granted["households"] == 35
-    assert (stopped["households"], sum(one["households"] for one in stopped["towns"])) == (20, 20)
-    assert {one["code"] for one in stopped["towns"]} <= set(towns)
+    assert (stopped["households"], sum(town["households"] for town in stopped["towns"])) == (20, 20)
+    assert {town["code"] for town in stopped["towns"]} <= set(towns)
     announced = [{"kind": "granted", "households": 35}, {"kind": "stopped", "households": 18}]
     body = period | {"announced": announced}
     answer = await county.http.post("/desk/v1/benefit-changes/comparison", json=body)
@@ -482,7 +490,7 @@ async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(of
     assert len(rows["cases"]) == 1 + 8
     assert rows["due"][0] == rows["cases"][0]
     assert len(rows["due"]) > 1
-    assert [[str(one) for one in row[4:9]] for row in rows["stops"][1:]] == [
+    assert [[str(item) for item in row[4:9]] for row in rows["stops"][1:]] == [
         ["停发", "2025-07", "33459.00" if form == "csv" else "33459", "0.00" if form == "csv" else "0", "254"]
     ]
     assert len(rows["benefit-changes"]) == 5
@@ -492,7 +500,7 @@ async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(of
 
 
 @pytest.mark.parametrize(
-    ("name", "listed", "asked"),
+    ("name", "listed", "params"),
     [
         ("cases", "cases", {"state": "in_force"}),
         ("cases", "cases", {"state": "stopped"}),
@@ -502,14 +510,14 @@ async def test_officers_lists_are_saved_with_chinese_headings_and_exact_money(of
     ],
 )
 async def test_a_saved_list_holds_what_the_list_shows_with_the_same_filters(
-    office, year_of_changes, name, listed, asked
+    office, year_of_changes, name, listed, params
 ):
     county = await office.person("county_officer")
-    saved = await county.http.get(f"/desk/v1/case-exports/{name}", params=asked | {"as": "csv"})
+    saved = await county.http.get(f"/desk/v1/case-exports/{name}", params=params | {"as": "csv"})
     rows = _rows(saved.content, "csv")[1:]
-    shown = (await county.http.get(f"/desk/v1/{listed}", params=asked | {"limit": 200})).json()["items"]
+    shown = (await county.http.get(f"/desk/v1/{listed}", params=params | {"limit": 200})).json()["items"]
     every = (await county.http.get(f"/desk/v1/{listed}", params={"limit": 200})).json()["items"]
-    assert [row[0] for row in rows] == [one["applicationNumber"] for one in shown]
+    assert [row[0] for row in rows] == [item["applicationNumber"] for item in shown]
     assert len(rows) < len(every)
 
 
@@ -527,7 +535,9 @@ async def test_a_class_is_written_by_the_town_and_kept_otherwise(office):
     for role, expected in (("caseworker", None), ("town_officer", "B")):
         desk = await office.person(role)
         page = (await desk.http.get(f"/desk/v1/households/{household.id}")).json()
-        members = [{key: one[key] for key in ("id", "name", "relation", "sex", "bornOn")} for one in page["members"]]
+        members = [
+            {key: member[key] for key in ("id", "name", "relation", "sex", "bornOn")} for member in page["members"]
+        ]
         body = {"household": {"members": members, "address": page["address"], "class": "B"}, "reason": "定类"}
         answer = await desk.http.put(
             f"/desk/v1/households/{household.id}", json=body, headers={"If-Match": f'"{page["version"]}"'}

@@ -47,7 +47,7 @@ async def test_more_is_a_raise_and_less_a_cut(office, services):
         rows = await session.scalars(
             select(BenefitChange).where(BenefitChange.kind != "granted").order_by(BenefitChange.id)
         )
-        assert [(one.kind, one.amount_fen > one.before_fen) for one in rows] == [("cut", False), ("raised", True)]
+        assert [(row.kind, row.amount_fen > row.before_fen) for row in rows] == [("cut", False), ("raised", True)]
 
 
 async def test_a_grant_is_for_those_whom_the_opinion_paid_for(office, services):

@@ -36,8 +36,8 @@ def url(postgres, template):
 def run(url, statements):
     engine = create_engine(async_url(url))
     with engine.begin() as connection:
-        for one in statements.split(";"):
-            connection.execute(text(one))
+        for part in statements.split(";"):
+            connection.execute(text(part))
     engine.dispose()
 
 

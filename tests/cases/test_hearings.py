@@ -22,8 +22,8 @@ async def panelists(office, count=10):
         people = [Staff(id=new_id(), login=f"panel{n}", name=NAMES[n], password_hash=None) for n in range(count)]
         session.add_all(people)
         await session.flush()
-        session.add_all(StaffRole(staff_id=one.id, role="panelist", area_code=VILLAGE) for one in people)
-        return [one.id for one in people]
+        session.add_all(StaffRole(staff_id=person.id, role="panelist", area_code=VILLAGE) for person in people)
+        return [person.id for person in people]
 
 
 async def at_hearing(office, *, people=10):
@@ -41,7 +41,7 @@ async def call(town, case_id):
 
 
 async def count(town, case_id, hearing, ayes, noes=0, blanks=0, *, attended=None):
-    seats = [one["staffId"] for one in hearing["panel"] if one["conflict"] is None]
+    seats = [item["staffId"] for item in hearing["panel"] if item["conflict"] is None]
     body = {"attended": attended or seats[: ayes + noes + blanks], "ayes": ayes, "noes": noes, "blanks": blanks}
     return await town.http.post(f"/desk/v1/cases/{case_id}/hearings/{hearing['id']}/count", json=body)
 
@@ -53,9 +53,9 @@ async def test_more_than_half_of_the_votes_passes(office):
         answer = await count(town, case_id, hearing, ayes, noes, blanks)
         assert answer.status_code == 200, answer.text
         assert answer.json()["passed"] is passed
-        told = await look(town, case_id)
-        assert told["state"] == "preliminary"
-        assert told["timeline"][-1]["step"] == ("hearing_passed" if passed else "hearing_failed")
+        result = await look(town, case_id)
+        assert result["state"] == "preliminary"
+        assert result["timeline"][-1]["step"] == ("hearing_passed" if passed else "hearing_failed")
         if not passed:
             assert await refused(town, case_id, "opinion_grant") == "case.hearing_failed"
         again = await count(town, case_id, hearing, ayes, noes, blanks)
@@ -70,7 +70,7 @@ async def test_without_a_quorum_nothing_is_counted_and_every_one_who_came_votes(
     hearing = (await call(town, case_id)).json()
     assert hearing["quorum"] == 5
     assert (await count(town, case_id, hearing, 4)).json()["code"] == "hearing.no_quorum"
-    seats = [one["staffId"] for one in hearing["panel"]]
+    seats = [item["staffId"] for item in hearing["panel"]]
     differs = await count(town, case_id, hearing, 4, attended=seats[:6])
     assert differs.json()["code"] == "hearing.count_differs"
     stranger = await count(town, case_id, hearing, 5, attended=[*seats[:4], str(new_id())])
@@ -92,7 +92,7 @@ async def test_panels_rotate(office, services):
     sat = Counter()
     for _ in range(10):
         hearing = (await call(town, case_id)).json()
-        sat.update(one["staffId"] for one in hearing["panel"])
+        sat.update(item["staffId"] for item in hearing["panel"])
         await count(town, case_id, hearing, 7)
         await done(town, case_id, "hearing_called", reason="再议")
     assert set(sat.values()) == {7}
@@ -108,15 +108,15 @@ async def test_relatives_are_not_drawn_and_a_conflict_gives_the_seat_to_the_next
             )
         )
     hearing = (await call(town, case_id)).json()
-    drawn = {one["name"] for one in hearing["panel"]}
+    drawn = {item["name"] for item in hearing["panel"]}
     assert NAMES[0] not in drawn
     first = hearing["panel"][0]
     path = f"/desk/v1/cases/{case_id}/hearings/{hearing['id']}/conflict"
     for _ in range(2):
-        told = (await town.http.post(path, json={"staffId": first["staffId"], "conflict": "邻里纠纷"})).json()
-    assert len(told["panel"]) == 8
-    assert sum(one["conflict"] is None for one in told["panel"]) == 7
-    attended = [one["staffId"] for one in told["panel"]][:7]
+        body = (await town.http.post(path, json={"staffId": first["staffId"], "conflict": "邻里纠纷"})).json()
+    assert len(body["panel"]) == 8
+    assert sum(item["conflict"] is None for item in body["panel"]) == 7
+    attended = [item["staffId"] for item in body["panel"]][:7]
     assert (await count(town, case_id, hearing, 7, attended=attended)).json()["code"] == "request.invalid"
 
 
@@ -126,7 +126,7 @@ async def test_who_has_left_or_sits_elsewhere_is_not_drawn(office, services):
         left, elsewhere = [await session.scalar(select(Staff).where(Staff.name == NAMES[n])) for n in (0, 1)]
         left.disabled_at = utc_now()
         await session.execute(update(StaffRole).where(StaffRole.staff_id == elsewhere.id).values(area_code="339902"))
-    drawn = {one["name"] for one in (await call(town, case_id)).json()["panel"]}
+    drawn = {item["name"] for item in (await call(town, case_id)).json()["panel"]}
     assert drawn == set(NAMES[2:9])
 
 
@@ -149,14 +149,14 @@ async def test_nothing_anywhere_links_a_voter_to_a_ballot(office, services):
         assert (await count(town, case_id, hearing, ayes, 7 - ayes)).status_code == 200
         if ayes == 5:
             await done(town, case_id, "hearing_called", reason="再议")
-    voters = {one["staffId"] for one in hearing["panel"]}
+    voters = {item["staffId"] for item in hearing["panel"]}
     async with services.sessions() as session:
         for table in Base.metadata.sorted_tables:
-            rows = [dict(one._mapping) for one in await session.execute(select(table))]
+            rows = [dict(row._mapping) for row in await session.execute(select(table))]
             named = [row for row in rows if any(str(value) in voters for value in row.values())]
             if table.name in {"staff", "staff_role"}:
                 continue
-            told = [
+            lines = [
                 tuple(
                     sorted(
                         (name, str(value)) for name, value in row.items() if str(value) not in voters and name != "id"
@@ -164,9 +164,9 @@ async def test_nothing_anywhere_links_a_voter_to_a_ballot(office, services):
                 )
                 for row in named
             ]
-            assert all(times % 7 == 0 for times in Counter(told).values()), table.name
+            assert all(times % 7 == 0 for times in Counter(lines).values()), table.name
         facts = await session.scalars(select(AuditEntry).where(AuditEntry.action.startswith("hearing.")))
-        assert not any(voter in str(one.facts) + one.thing_id for one in facts for voter in voters)
+        assert not any(voter in str(fact.facts) + fact.thing_id for fact in facts for voter in voters)
         jobs = (await session.execute(text("SELECT args::text FROM procrastinate_jobs"))).all()
         assert not any(voter in str(jobs) for voter in voters)
     ballot = {"aye", "no", "vote", "ballot", "choice"}

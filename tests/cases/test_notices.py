@@ -26,7 +26,7 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     path = f"/desk/v1/cases/{case_id}/notices"
     for kind in ("refused", "confirmed", "papers"):
         assert (await town.http.get(f"{path}/{kind}")).json()["code"] == "case.not_now"
-    assert [one["kind"] for one in case["notices"]] == ["accepted", "calculation"]
+    assert [notice["kind"] for notice in case["notices"]] == ["accepted", "calculation"]
     accepted = await printed(town, f"{path}/accepted")
     assert "最低生活保障申请受理通知书" in accepted
     assert "3个工作日内开始入户调查，30个工作日内办结" in accepted
@@ -39,11 +39,11 @@ async def test_each_notice_is_printed_once_its_step_was_taken_and_not_before(off
     await office.system_step(case_id, "posting_ended")
     await done(county, case_id, "confirmed")
     granted = await printed(county, f"{path}/confirmed")
-    told = await look(county, case_id)
-    assert [one["kind"] for one in told["notices"]] == ["accepted", "confirmed", "calculation"]
-    assert told["headName"] in granted
-    assert told["applicationNumber"] in granted
-    year, month, _ = told["paidFrom"].split("-")
+    result = await look(county, case_id)
+    assert [notice["kind"] for notice in result["notices"]] == ["accepted", "confirmed", "calculation"]
+    assert result["headName"] in granted
+    assert result["applicationNumber"] in granted
+    year, month, _ = result["paidFrom"].split("-")
     assert f"每月保障金{format_fen(case['amountFen'])}，自{year}年{int(month)}月起发放" in granted
     assert "申请行政复议" in granted
     own = f"/resident/v1/cases/{case_id}/notices"
@@ -68,10 +68,10 @@ async def test_the_notice_of_acceptance_says_the_limits_that_run_in_their_own_un
     await office.rule("case.decided_by", "town")
     await office.rule("case.survey_start_working_days", {"count": 4, "unit": "days"})
     case_id, town = await office.case(), await office.person("town_officer")
-    (total,) = [one for one in (await look(town, case_id))["deadlines"] if one["kind"] == "total"]
-    told = await printed(town, f"/desk/v1/cases/{case_id}/notices/accepted")
+    (total,) = [deadline for deadline in (await look(town, case_id))["deadlines"] if deadline["kind"] == "total"]
+    result = await printed(town, f"/desk/v1/cases/{case_id}/notices/accepted")
     assert total["count"] == 20
-    assert "4日内开始入户调查，20个工作日内办结" in told
+    assert "4日内开始入户调查，20个工作日内办结" in result
 
 
 async def test_the_poster_is_printed_from_the_draft_for_it_hangs_before_it_starts(office):
@@ -105,10 +105,10 @@ async def test_missing_papers_and_a_refusal_are_told_with_all_that_is_missing_an
     case_id = answer.json()["id"]
     await done(worker, case_id, "papers_missing")
     path = f"/desk/v1/cases/{case_id}/notices"
-    asked = await printed(town, f"{path}/papers")
-    assert "补正材料一次性告知书" in asked
-    for one in answer.json()["papers"]:
-        assert one["zh"] in asked
+    request = await printed(town, f"{path}/papers")
+    assert "补正材料一次性告知书" in request
+    for paper in answer.json()["papers"]:
+        assert paper["zh"] in request
     await done(town, case_id, "not_accepted", reason="户籍不在本县，请向户籍地申请")
     refusal = await printed(town, f"{path}/refused")
     assert "申请不予受理通知书" in refusal

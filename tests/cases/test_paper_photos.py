@@ -55,21 +55,21 @@ async def by_link(resident, photo_id, content):
 
 
 def paper(papers, code=PAPER):
-    return next(one for one in papers if one["code"] == code)
+    return next(item for item in papers if item["code"] == code)
 
 
 @pytest.mark.parametrize("send", [by_form, by_tus, by_link])
 async def test_a_paper_is_sent_as_a_photo_examined_seen_by_an_officer_and_received(office, services, send):
     case_id, resident = await office.case(), await office.resident()
     town, content = await office.person("town_officer"), tiny_photo(1)
-    photo_id, told = await announce(resident, case_id, content)
-    assert told.status_code == 201, told.text
-    assert (paper(told.json())["state"], paper(told.json())["receivedOn"]) == ("missing", None)
+    photo_id, result = await announce(resident, case_id, content)
+    assert result.status_code == 201, result.text
+    assert (paper(result.json())["state"], paper(result.json())["receivedOn"]) == ("missing", None)
     assert (await send(resident, photo_id, content)).status_code in {200, 204}
     await office.system.run_jobs()
 
     seen = paper((await look(town, case_id))["papers"])
-    assert (seen["state"], [one["state"] for one in seen["photos"]], seen["receivedOn"]) == (
+    assert (seen["state"], [photo["state"] for photo in seen["photos"]], seen["receivedOn"]) == (
         "sent",
         ["verified"],
         None,
@@ -84,9 +84,9 @@ async def test_a_paper_is_sent_as_a_photo_examined_seen_by_an_officer_and_receiv
                 select(AuditEntry).where(AuditEntry.thing_id == photo_id, AuditEntry.action == "photo.linked")
             )
         )
-    assert [one.actor_id for one in looks] == [town.id, resident.id]
+    assert [item.actor_id for item in looks] == [town.id, resident.id]
     # Of the case's area, so that whoever watches over it reads who looked.
-    assert {(one.area_code, one.facts["why"], one.facts["rendition"]) for one in looks} == {
+    assert {(item.area_code, item.facts["why"], item.facts["rendition"]) for item in looks} == {
         (VILLAGE, "case", "original")
     }
 
@@ -114,13 +114,13 @@ async def test_a_photo_that_is_no_picture_or_is_sent_back_asks_for_another(offic
     await office.system.run_jobs()
     path = f"/desk/v1/cases/{case_id}/paper-photos/{photo_id}/return"
     for reason in ("字看不清", "另一个理由"):
-        told = (await town.http.post(path, json={"reason": reason})).json()
-    assert paper(told)["photos"][-1]["returnReason"] == "字看不清"
-    assert paper(told)["stateZh"] == "照片不能用，请重新拍"
+        body = (await town.http.post(path, json={"reason": reason})).json()
+    assert paper(body)["photos"][-1]["returnReason"] == "字看不清"
+    assert paper(body)["stateZh"] == "照片不能用，请重新拍"
     await office.system.run_jobs()
     async with services.sessions() as session:
-        told = await session.execute(select(Notice.resident_id, Notice.facts).where(Notice.kind == "papers"))
-        assert [tuple(one) for one in told] == [(resident.id, {"caseId": str(case_id)})]
+        body = await session.execute(select(Notice.resident_id, Notice.facts).where(Notice.kind == "papers"))
+        assert [tuple(item) for item in body] == [(resident.id, {"caseId": str(case_id)})]
 
 
 async def test_only_the_applicant_announces_sends_and_looks(office, services):
@@ -136,7 +136,9 @@ async def test_only_the_applicant_announces_sends_and_looks(office, services):
     other_bytes = await by_form(mine, photo_id, tiny_photo(4))
     assert other_bytes.json()["code"] == "photo.hash_mismatch"
     async with services.sessions() as session:
-        assert [str(one) for one in await session.scalars(select(MismatchedUpload.evidence_id))] == [photo_id]
+        assert [str(evidence_id) for evidence_id in await session.scalars(select(MismatchedUpload.evidence_id))] == [
+            photo_id
+        ]
     await by_form(mine, photo_id, content)
     await office.system.run_jobs()
     link = await stranger.http.get(f"/resident/v1/cases/{case_id}/paper-photos/{photo_id}/link")

@@ -47,7 +47,10 @@ def who_may_do_what() -> str:
 
 
 def _judged(role, act):
-    codes = [find_refusal(act, one, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER) for one in CASE_STATES]
+    codes = [
+        find_refusal(act, case_state, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER)
+        for case_state in CASE_STATES
+    ]
     return [(SHORT[code] if code else "Y").rjust(7) for code in codes]
 
 
@@ -95,10 +98,10 @@ async def test_a_step_over_http_is_judged_by_the_same_table_in_every_state(offic
                 expected = find_refusal(act, state, {role}, is_suspended=False, decided_by=Role.COUNTY_OFFICER)
                 if expected is None and role is not Role.RESIDENT:
                     continue  # led through below
-                told = (await step(who, case_id, act, version=version, reason="试")).json()["code"]
+                result = (await step(who, case_id, act, version=version, reason="试")).json()["code"]
                 # A resident acts at their own address and has no business at the desk's.
-                assert told == ("auth.forbidden" if role is Role.RESIDENT else expected), (role, act, state)
-                assert told in CATALOGUE
+                assert result == ("auth.forbidden" if role is Role.RESIDENT else expected), (role, act, state)
+                assert result in CATALOGUE
                 tried += 1
     assert tried > 900
 
@@ -122,12 +125,12 @@ async def test_a_grant_goes_from_application_to_payment(office, services):
     case_id = await office.case()
     await to_county(office, case_id)
     county = await office.person("county_officer")
-    told = await done(county, case_id, "confirmed")
-    assert (told["state"], told["paidFrom"]) == (
+    result = await done(county, case_id, "confirmed")
+    assert (result["state"], result["paidFrom"]) == (
         "confirmed",
-        month_after(date.fromisoformat(told["decidedOn"])).isoformat(),
+        month_after(date.fromisoformat(result["decidedOn"])).isoformat(),
     )
-    assert told["deadlines"] == []
+    assert result["deadlines"] == []
     await done(county, case_id, "notice_delivered", delivery="本人签收")
     await done(county, case_id, "published")
 
@@ -138,9 +141,14 @@ async def test_a_grant_goes_from_application_to_payment(office, services):
         case = await session.get_one(CaseFile, case_id)
         household = await session.get_one(Household, case.household_id)
         assert (case.state, household.monthly_amount_fen) == ("in_force", case.amount_fen)
-    told = await look(county, case_id)
-    assert told["timeline"][-1]["step"] == "in_force"
-    assert [one["step"] for one in told["timeline"]][-4:] == ["confirmed", "notice_delivered", "published", "in_force"]
+    result = await look(county, case_id)
+    assert result["timeline"][-1]["step"] == "in_force"
+    assert [item["step"] for item in result["timeline"]][-4:] == [
+        "confirmed",
+        "notice_delivered",
+        "published",
+        "in_force",
+    ]
 
 
 async def test_a_refusal_needs_its_reasons_and_a_notice_within_three_working_days(office):
@@ -150,10 +158,12 @@ async def test_a_refusal_needs_its_reasons_and_a_notice_within_three_working_day
     assert await refused(town, case_id, "opinion_refuse") == "case.reason_required"
     await done(town, case_id, "opinion_refuse", reason="人均收入高于标准")
     assert await refused(county, case_id, "refused", reason="  ") == "case.reason_required"
-    told = await done(county, case_id, "refused", reason="人均收入高于标准")
-    assert [(one["kind"], one["count"], one["unit"]) for one in told["deadlines"]] == [("notice", 3, "working_days")]
-    told = await done(county, case_id, "notice_delivered", delivery="邮寄")
-    assert told["deadlines"] == []
+    result = await done(county, case_id, "refused", reason="人均收入高于标准")
+    assert [(item["kind"], item["count"], item["unit"]) for item in result["deadlines"]] == [
+        ("notice", 3, "working_days")
+    ]
+    result = await done(county, case_id, "notice_delivered", delivery="邮寄")
+    assert result["deadlines"] == []
     resident = await office.resident()
     own = (await resident.http.get("/resident/v1/cases")).json()[0]
     assert own["timeline"][-2]["reason"] == "人均收入高于标准"
@@ -184,9 +194,9 @@ async def test_the_county_sends_a_case_back_and_the_opinion_is_given_anew(office
     case_id = await office.case()
     await to_county(office, case_id)
     county = await office.person("county_officer")
-    told = await done(county, case_id, "returned_to_town", reason="计算有误")
-    assert (told["state"], told["amountFen"]) == ("preliminary", None)
-    assert "county_opinion" not in {one["kind"] for one in told["deadlines"]}
+    result = await done(county, case_id, "returned_to_town", reason="计算有误")
+    assert (result["state"], result["amountFen"]) == ("preliminary", None)
+    assert "county_opinion" not in {item["kind"] for item in result["deadlines"]}
 
 
 async def test_where_every_case_is_heard_the_opinion_waits_for_the_hearing(office):
@@ -207,7 +217,7 @@ async def test_a_resident_withdraws_once_and_cannot_touch_anothers_case(office):
     for _ in range(2):
         answer = await mine.http.post(path, json={"reason": "已找到工作"})
         assert (answer.status_code, answer.json()["status"]["state"]) == (200, "withdrawn")
-    steps = [one["step"] for one in answer.json()["status"]["timeline"]]
+    steps = [item["step"] for item in answer.json()["status"]["timeline"]]
     assert steps.count("withdrawn") == 1
 
 
@@ -219,15 +229,15 @@ async def test_the_same_act_twice_is_once_by_key_and_straight_away(office, servi
     town = await office.person("town_officer")
     version = (await look(town, case_id))["version"]
     for key in ("one", "one", None):
-        told = await done(town, case_id, "survey_begun", version=version, key=key)
-        assert (told["state"], told["version"]) == ("survey", version + 1)
+        result = await done(town, case_id, "survey_begun", version=version, key=key)
+        assert (result["state"], result["version"]) == ("survey", version + 1)
     other = await step(town, case_id, "cross_check_begun", version=version + 1, key="one")
     assert other.json()["code"] == "request.idempotency_key_reused"
     async with services.sessions() as session:
         events = await session.scalars(select(CaseEvent.step).where(CaseEvent.case_id == case_id))
         audited = await session.scalars(select(AuditEntry.facts).where(AuditEntry.action == "case.moved"))
         assert list(events).count("survey_begun") == 1
-        assert [one for one in audited if one["step"] == "survey_begun"] == [{"step": "survey_begun"}]
+        assert [item for item in audited if item["step"] == "survey_begun"] == [{"step": "survey_begun"}]
 
 
 async def test_of_two_officers_at_once_one_wins_and_the_other_is_told_who(office):
@@ -238,8 +248,8 @@ async def test_of_two_officers_at_once_one_wins_and_the_other_is_told_who(office
         step(town, case_id, "suspended", version=version, reason="住院"),
         step(county, case_id, "extended", version=version, reason="核对未回"),
     )
-    assert sorted(one.status_code for one in answers) == [200, 412]
-    lost = next(one for one in answers if one.status_code == 412).json()
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    lost = next(answer for answer in answers if answer.status_code == 412).json()
     assert lost["code"] == "case.changed"
     winner = town if answers[0].status_code == 200 else county
     assert winner.signed_in["name"] in lost["detail"]
@@ -256,7 +266,11 @@ async def test_an_act_needs_the_version_it_was_decided_on(office):
 
 async def test_a_case_of_another_town_is_not_there(office, county):
     case_id = await office.case()
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     desk = await office.sign_in(other)
     assert (await desk.http.get(f"/desk/v1/cases/{case_id}")).json()["code"] == "thing.not_found"
     assert (await step(desk, case_id, "survey_begun", version=1)).json()["code"] == "thing.not_found"
@@ -282,12 +296,12 @@ async def test_nobody_takes_a_step_in_a_case_that_names_them_as_a_relative(offic
     assert called.json()["code"] == "case.own_relative"
     household_id = (await look(county, case_id))["householdId"]
     path = f"/desk/v1/households/{household_id}"
-    told = (await town.http.get(path)).json()
+    body = (await town.http.get(path)).json()
     undeclared = {
         "reason": "更正",
-        "household": {"address": told["address"], "members": [{"id": str(new_id()), "name": "试", "relation": "head"}]},
+        "household": {"address": body["address"], "members": [{"id": str(new_id()), "name": "试", "relation": "head"}]},
     }
-    written = await town.http.put(path, json=undeclared, headers={"If-Match": f'"{told["version"]}"'})
+    written = await town.http.put(path, json=undeclared, headers={"If-Match": f'"{body["version"]}"'})
     assert written.json()["code"] == "case.own_relative"
     assert (await done(county, case_id, "suspended", reason="试"))["isSuspended"]
 
@@ -299,7 +313,7 @@ async def open_visits(services, case_id):
             .where(Assignment.case_id == case_id)
             .order_by(Assignment.created_at)
         )
-        return [tuple(one) for one in rows]
+        return [tuple(row) for row in rows]
 
 
 async def test_a_new_survey_is_on_the_phone_at_once_and_a_withdrawal_takes_it_back(office, services, phone):
@@ -312,7 +326,7 @@ async def test_a_new_survey_is_on_the_phone_at_once_and_a_withdrawal_takes_it_ba
     await done(town, case_id, "survey_ordered", reason="补充调查")
     assert await open_visits(services, case_id) == [("intake", "done"), ("intake", "open")]
     after = await phone.pull("assignments")
-    assert {after[one]["kind"] for one in set(after) - before} == {"intake"}
+    assert {after[item]["kind"] for item in set(after) - before} == {"intake"}
     await done(town, case_id, "withdrawn", reason="本人要求")
     assert await open_visits(services, case_id) == [("intake", "done"), ("intake", "cancelled")]
     assert not set(await phone.pull("assignments")) - before
@@ -372,15 +386,15 @@ async def test_a_suspension_moves_every_deadline_and_an_extension_the_last_one(o
     case_id = await office.case()
     town = await office.person("town_officer")
     before, a_fortnight_ago = await deadline(services, case_id, "total"), day_of(utc_now()) - timedelta(days=14)
-    told = await done(town, case_id, "suspended", reason="申请人住院")
-    assert {one["urgency"] for one in told["deadlines"]} == {"paused"}
+    result = await done(town, case_id, "suspended", reason="申请人住院")
+    assert {item["urgency"] for item in result["deadlines"]} == {"paused"}
     assert await refused(town, case_id, "survey_begun") == "case.suspended"
     assert (await town.http.get("/desk/v1/cases/due")).json()["items"] == [] or str(case_id) not in str(
         (await town.http.get("/desk/v1/cases/due")).json()
     )
     async with open_session(services.sessions) as session:
-        for one in await session.scalars(select(CaseDeadline).where(CaseDeadline.case_id == case_id)):
-            one.paused_on = a_fortnight_ago
+        for case_deadline in await session.scalars(select(CaseDeadline).where(CaseDeadline.case_id == case_id)):
+            case_deadline.paused_on = a_fortnight_ago
         case = await session.get_one(CaseFile, case_id)
         case.suspended_on = a_fortnight_ago
     await done(town, case_id, "resumed")
@@ -388,8 +402,8 @@ async def test_a_suspension_moves_every_deadline_and_an_extension_the_last_one(o
     assert after.paused > 0
     assert after.due_on > before.due_on
     assert after.due_on == end_of(after.started_on, Length(30 + after.paused, "working_days"), {}).on
-    told = await done(town, case_id, "extended", reason="核对未回")
-    assert next(one["count"] for one in told["deadlines"] if one["kind"] == "total") == 45
+    result = await done(town, case_id, "extended", reason="核对未回")
+    assert next(item["count"] for item in result["deadlines"] if item["kind"] == "total") == 45
     assert await refused(town, case_id, "extended", reason="再次") == "case.extended_already"
 
 
@@ -415,7 +429,7 @@ async def test_an_objection_stops_the_clock_of_the_decision_alone(office, servic
     await calculated(town, case_id)
     await done(town, case_id, "opinion_grant")
     await office.system_step(case_id, "objection_made")
-    paused = {one["kind"]: one["urgency"] for one in (await look(town, case_id))["deadlines"]}
+    paused = {item["kind"]: item["urgency"] for item in (await look(town, case_id))["deadlines"]}
     assert paused["total"] == "paused"
     assert paused["cross_check"] != "paused"
     await done(town, case_id, "survey_ordered", reason="重新调查")
@@ -429,14 +443,14 @@ async def test_due_lists_hold_what_is_late_today_and_soon_and_nothing_of_other_t
     assert len(all_due["items"]) == 3
     rest = (await county.http.get("/desk/v1/cases/due", params={"cursor": all_due["nextCursor"]})).json()["items"]
     both = [*all_due["items"], *rest]
-    assert [one["deadline"]["dueOn"] for one in both] == sorted(one["deadline"]["dueOn"] for one in both)
-    assert {one["deadline"]["urgency"] for one in both} <= {"overdue", "due", "soon"}
+    assert [item["deadline"]["dueOn"] for item in both] == sorted(item["deadline"]["dueOn"] for item in both)
+    assert {item["deadline"]["urgency"] for item in both} <= {"overdue", "due", "soon"}
     for urgency in ("overdue", "due", "soon"):
         some = (await county.http.get("/desk/v1/cases/due", params={"urgency": urgency})).json()["items"]
-        assert {one["deadline"]["urgency"] for one in some} <= {urgency}
+        assert {item["deadline"]["urgency"] for item in some} <= {urgency}
     of_town = (await town.http.get("/desk/v1/cases/due")).json()["items"]
     assert of_town
-    assert {one["areaCode"][:9] for one in of_town} == {"339901001"}
+    assert {item["areaCode"][:9] for item in of_town} == {"339901001"}
     bad = await county.http.get("/desk/v1/cases/due", params={"cursor": "WyJ4Il0"})
     assert (bad.status_code, bad.json()["code"]) == (400, "request.invalid")
 
@@ -466,7 +480,7 @@ async def bring_in(services, case_id, *steps, **case):
         assert await backfill_deadlines(session) == 1
     async with services.sessions() as session:
         rows = await session.scalars(select(CaseDeadline).where(CaseDeadline.case_id == case_id))
-        return {one.kind: one for one in rows}
+        return {row.kind: row for row in rows}
 
 
 async def test_an_imported_case_has_stood_still_on_the_days_it_was_suspended_and_on_no_others(office, services):
@@ -496,14 +510,14 @@ async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objecti
         ("opinion_grant", "posting", "2025-09-07"),
         ("objection_made", "objection", "2025-09-09"),
     ]
-    told = await bring_in(services, case_id, *way, state="objection", suspended_on=None)
-    assert told["total"].paused_on == date(2025, 9, 9)
-    assert told["survey"].met_on == date(2025, 9, 4)
-    assert told["cross_check"].paused_on is None
+    result = await bring_in(services, case_id, *way, state="objection", suspended_on=None)
+    assert result["total"].paused_on == date(2025, 9, 9)
+    assert result["survey"].met_on == date(2025, 9, 4)
+    assert result["cross_check"].paused_on is None
     way += [("objection_answered", "posting", "2025-09-11"), ("posting_ended", "county", "2025-09-15")]
-    told = await bring_in(services, case_id, *way, state="county", suspended_on=None)
-    assert (told["total"].paused, told["total"].paused_on) == (2, None)
-    assert told["county_opinion"].started_on == date(2025, 9, 15)
+    result = await bring_in(services, case_id, *way, state="county", suspended_on=None)
+    assert (result["total"].paused, result["total"].paused_on) == (2, None)
+    assert result["county_opinion"].started_on == date(2025, 9, 15)
 
 
 @pytest.mark.parametrize(

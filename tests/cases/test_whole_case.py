@@ -29,16 +29,18 @@ async def clear_desk(office):
     """The demo's own visits, so that the one on the phone is this case's."""
     async with open_session(office.services.sessions) as session:
         rows = list(await session.scalars(select(Assignment).where(Assignment.kind == "intake")))
-        for one in rows:
-            one.state = "cancelled"
+        for row in rows:
+            row.state = "cancelled"
         await session.flush()
-        await publish_change(session, "assignments", [one.id for one in rows])
+        await publish_change(session, "assignments", [row.id for row in rows])
 
 
 async def visit(office, case_id):
     """The caseworker who holds the household goes there with a county officer; a supervisor accepts the visit."""
-    county_login = next(one.login for one in office.county.staff if one.role == "county_officer")
-    worker_login = next(one.login for one in office.county.staff if one.role == "caseworker")
+    county_login = next(
+        staff_member.login for staff_member in office.county.staff if staff_member.role == "county_officer"
+    )
+    worker_login = next(staff_member.login for staff_member in office.county.staff if staff_member.role == "caseworker")
     phone = await office.system.sign_in(worker_login, "caseworker")
     county = await office.system.sign_in(county_login, "county_officer")
     kit = await make_kit(phone, county.id)
@@ -71,8 +73,8 @@ async def accepted(office, **changes):
     assert answer.status_code == 201, answer.text
     made = answer.json()
     await done(worker, made["id"], "papers_missing")
-    for one in made["papers"]:
-        received = {"code": one["code"], "receivedOn": days.in_days(-7).isoformat()}
+    for paper in made["papers"]:
+        received = {"code": paper["code"], "receivedOn": days.in_days(-7).isoformat()}
         await worker.http.post(f"/desk/v1/cases/{made['id']}/papers", json=received)
     await done(town, made["id"], "accepted")
     batch = {"id": str(new_id()), "source": "tax", "areaCode": TOWN}
@@ -91,7 +93,7 @@ async def applicant(office, made, id_number):
 
 
 async def steps_of(desk, case_id):
-    return [one["step"] for one in (await look(desk, case_id))["timeline"]]
+    return [item["step"] for item in (await look(desk, case_id))["timeline"]]
 
 
 async def granted_opinion(office, case_id):
@@ -124,14 +126,14 @@ async def test_a_relatives_application_from_the_desk_to_the_money(office, servic
     made, number, batch_id = await accepted(office, relatives=relative)
     case_id, town, county = made["id"], await office.person("town_officer"), await office.person("county_officer")
     running = (await look(town, case_id))["deadlines"]
-    assert [one["kind"] for one in running] == ["survey", "total"]  # the cross-check has begun
-    asked = await request_file(town, batch_id)
-    told = (await import_(town, batch_id, offices.answer("tax", asked, {number: "150.00"}))).json()
-    assert told["differing"] == 1  # 100 yuan were declared
+    assert [item["kind"] for item in running] == ["survey", "total"]  # the cross-check has begun
+    request = await request_file(town, batch_id)
+    body = (await import_(town, batch_id, offices.answer("tax", request, {number: "150.00"}))).json()
+    assert body["differing"] == 1  # 100 yuan were declared
 
     await visit(office, case_id)
-    told = await look(town, case_id)
-    assert (told["state"], told["countyVisitedAt"] is not None) == ("preliminary", True)
+    body = await look(town, case_id)
+    assert (body["state"], body["countyVisitedAt"] is not None) == ("preliminary", True)
 
     await calculated(town, case_id)
     await done(town, case_id, "opinion_grant")
@@ -152,7 +154,7 @@ async def test_a_relatives_application_from_the_desk_to_the_money(office, servic
         "/public/v1/cases/look-up", json={"applicationNumber": made["applicationNumber"], "idEnding": number[-4:]}
     )
     assert looked.json()["stateZh"] == "发放中"
-    steps = [one["step"] for one in (await look(county, case_id))["timeline"]]
+    steps = [item["step"] for item in (await look(county, case_id))["timeline"]]
     assert steps == [
         "applied",
         "papers_missing",
@@ -176,24 +178,24 @@ async def test_an_application_that_is_granted_after_a_pause_and_an_extension(off
     await done(town, case_id, "suspended", reason="申请人住院")
     await done(town, case_id, "resumed")
     extended = await done(town, case_id, "extended", reason="核对结果未回")
-    assert {one["kind"]: one["count"] for one in extended["deadlines"]}["total"] == 45
+    assert {deadline["kind"]: deadline["count"] for deadline in extended["deadlines"]}["total"] == 45
     await visit(office, case_id)
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
-    assert [one["state"] for one in own["stages"]] == ["done", "done", "now", "to_come", "to_come", "to_come"]
+    assert [stage["state"] for stage in own["stages"]] == ["done", "done", "now", "to_come", "to_come", "to_come"]
     posting = await granted_opinion(office, case_id)
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["postings"][0]["page"] == f"/p/{posting['key']}"
     await end(office, posting["id"])
-    told = await done(county, case_id, "confirmed")
-    assert told["deadlines"] == []
+    result = await done(county, case_id, "confirmed")
+    assert result["deadlines"] == []
     await done(county, case_id, "published")
     async with open_session(services.sessions) as session:
         assert await begin_payments(session, utc_now() + timedelta(days=32)) == 1
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["status"]["stateZh"] == "发放中"
-    assert {"accepted", "confirmed", "calculation", "papers"} == {one["kind"] for one in own["notices"]}
-    for one in own["notices"]:
-        sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/{one['kind']}")
+    assert {"accepted", "confirmed", "calculation", "papers"} == {notice["kind"] for notice in own["notices"]}
+    for item in own["notices"]:
+        sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/{item['kind']}")
         assert made["applicationNumber"] in words(sheet.content)
 
 
@@ -204,7 +206,7 @@ async def test_an_application_that_is_refused_and_appealed(office):
     await visit(office, case_id)
     await done(town, case_id, "opinion_refuse", reason="名下有营运车辆")
     refused_case = await done(county, case_id, "refused", reason="名下有营运车辆一辆")
-    assert [one["kind"] for one in refused_case["deadlines"]] == ["notice"]
+    assert [deadline["kind"] for deadline in refused_case["deadlines"]] == ["notice"]
     await done(town, case_id, "notice_delivered", delivery="邮寄挂号")
     sheet = await resident.http.get(f"/resident/v1/cases/{case_id}/notices/refused")
     assert "名下有营运车辆一辆" in words(sheet.content)
@@ -234,7 +236,7 @@ async def test_an_objection_that_overturns_what_was_posted(office):
     objection = {"position": 1, "text": "该户在县城另有住房一套"}
     code = (await public.post(f"/public/v1/postings/{posting['key']}/objections", json=objection)).json()
     await office.system.run_jobs()
-    standing = {one["kind"]: one["urgency"] for one in (await look(town, case_id))["deadlines"]}
+    standing = {deadline["kind"]: deadline["urgency"] for deadline in (await look(town, case_id))["deadlines"]}
     assert standing["total"] == "paused"
     waiting = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"][0]
     answer = {"outcome": "upheld", "answer": "属实，已重新入户调查"}
@@ -247,7 +249,7 @@ async def test_an_objection_that_overturns_what_was_posted(office):
     await done(county, case_id, "refused", reason="另有住房一套")
     followed = await public.post("/public/v1/objections/look-up", json=code)
     assert (followed.json()["outcome"], followed.json()["answer"]) == ("upheld", answer["answer"])
-    assert [one for one in await steps_of(county, case_id) if one != "county_visited"] == [
+    assert [item for item in await steps_of(county, case_id) if item != "county_visited"] == [
         "applied",
         "papers_missing",
         "accepted",
@@ -266,16 +268,16 @@ async def test_an_application_that_its_applicant_withdraws(office):
     made, number, _ = await accepted(office)
     case_id, town = made["id"], await office.person("town_officer")
     resident = await applicant(office, made, number)
-    worker_login = next(one.login for one in office.county.staff if one.role == "caseworker")
+    worker_login = next(staff_member.login for staff_member in office.county.staff if staff_member.role == "caseworker")
     phone = await office.system.sign_in(worker_login, "caseworker")
-    due = [one["householdId"] for one in (await phone.pull("assignments")).values() if one["kind"] == "intake"]
+    due = [item["householdId"] for item in (await phone.pull("assignments")).values() if item["kind"] == "intake"]
     assert due == [(await look(town, case_id))["householdId"]]
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert (own["mayWithdraw"], own["appointments"][0]["kindZh"]) == (True, "入户调查")
     path = f"/resident/v1/cases/{case_id}/withdraw"
     for _ in range(2):
-        told = (await resident.http.post(path, json={"reason": "已找到工作"})).json()
-    assert (told["status"]["state"], told["mayWithdraw"], told["appointments"]) == ("withdrawn", False, [])
-    assert [one for one in (await phone.pull("assignments")).values() if one["kind"] == "intake"] == []
+        body = (await resident.http.post(path, json={"reason": "已找到工作"})).json()
+    assert (body["status"]["state"], body["mayWithdraw"], body["appointments"]) == ("withdrawn", False, [])
+    assert [item for item in (await phone.pull("assignments")).values() if item["kind"] == "intake"] == []
     assert await refused(town, case_id, "survey_begun") == "case.closed"
     assert (await steps_of(town, case_id)).count("withdrawn") == 1

@@ -25,7 +25,7 @@ def check(answers, *questions, stage="submitted", members=("m1", "m2"), facts=No
     template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, questions),))
     assert check_template(template) == []
     found = validate_answers(template, answers, member_ids=members, facts=facts or Facts(TODAY), stage=stage)
-    return [(one.pointer, one.code) for one in found]
+    return [(found_item.pointer, found_item.code) for found_item in found]
 
 
 def sign(number=1, **more):
@@ -110,12 +110,12 @@ def test_an_answer_of_the_wrong_kind_is_named_at_its_place_even_in_a_draft(kind,
 
 
 def test_an_empty_draft_has_no_fault_and_an_empty_submission_names_what_is_required():
-    asked = (question("a", required=True), question("b"), of_kind("photo", required=True))
-    assert check({}, *asked, stage="draft") == []
+    request = (question("a", required=True), question("b"), of_kind("photo", required=True))
+    assert check({}, *request, stage="draft") == []
     missing = [("/answers/a", "answer.required"), ("/answers/q", "answer.required")]
-    assert check({}, *asked) == missing
-    assert check({"a": "　 ", "q": []}, *asked) == missing
-    assert check({"a": None, "q": None}, *asked) == missing
+    assert check({}, *request) == missing
+    assert check({"a": "　 ", "q": []}, *request) == missing
+    assert check({"a": None, "q": None}, *request) == missing
 
 
 @pytest.mark.parametrize(
@@ -157,20 +157,20 @@ NOT_LATER = {"<=": [{"var": "value"}, {"var": "today"}]}
 
 
 def test_a_broken_constraint_says_the_sentence_of_its_author():
-    asked = question(kind="date", constraint=NOT_LATER, constraint_message=MESSAGE)
-    template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, (asked,)),))
+    request = question(kind="date", constraint=NOT_LATER, constraint_message=MESSAGE)
+    template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, (request,)),))
     (found,) = validate_answers(template, {"q": "2026-06-16"}, member_ids=[], facts=Facts(TODAY), stage="submitted")
     assert (found.code, found.zh, found.en) == ("answer.constraint", "不能晚于今天", "Not later than today")
     assert not is_acceptable([found])
-    assert check({"q": "2026-06-15"}, asked) == []
-    assert check({}, asked) == [], "a constraint is not asked of an empty answer"
+    assert check({"q": "2026-06-15"}, request) == []
+    assert check({}, request) == [], "a constraint is not asked of an empty answer"
 
 
 def test_a_soft_constraint_is_noticed_and_blocks_nothing():
-    asked = question(kind="date", constraint=NOT_LATER, constraint_message=MESSAGE, constraint_severity="notice")
-    template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, (asked,)),))
+    request = question(kind="date", constraint=NOT_LATER, constraint_message=MESSAGE, constraint_severity="notice")
+    template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, (request,)),))
     found = validate_answers(template, {"q": "2027-01-01"}, member_ids=[], facts=Facts(TODAY), stage="submitted")
-    assert [one.severity for one in found] == ["notice"]
+    assert [found_item.severity for found_item in found] == ["notice"]
     assert is_acceptable(found)
 
 
@@ -190,9 +190,9 @@ def test_a_hidden_answer_counts_as_unanswered_for_the_questions_behind_it():
     answers = {"has": False, "plate": "陕A", "colour": "红"}
     template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, (HAS, PLATE, COLOUR)),))
     reading = read_answers(template, answers, member_ids=[], facts=Facts(TODAY), stage="submitted")
-    assert [one.pointer for one in reading.faults] == ["/answers/plate", "/answers/colour"]
+    assert [fault.pointer for fault in reading.faults] == ["/answers/plate", "/answers/colour"]
     assert is_acceptable(reading.faults)
-    assert reading.asked == {"has": False}
+    assert reading.shown == {"has": False}
     assert answers == {"has": False, "plate": "陕A", "colour": "红"}, "what the phone sent is kept as it was"
 
 
@@ -201,7 +201,7 @@ def test_a_section_hides_all_its_questions():
     template = Template("t", "intake", 1, WORDS, (Section("s", WORDS, (question(required=True),), rule),))
     for remote, expected in ((True, []), (False, ["answer.required"])):
         found = validate_answers(template, {}, member_ids=[], facts=Facts(TODAY, remote=remote), stage="submitted")
-        assert [one.code for one in found] == expected
+        assert [found_item.code for found_item in found] == expected
 
 
 TABLE = question(
@@ -276,7 +276,7 @@ def test_answers_that_are_no_object_are_one_fault(answers):
 
 
 SHIPPED = load_shipped()
-NAMES = sorted({one.id for template in SHIPPED for section in template.sections for one in section.questions})
+NAMES = sorted({item.id for template in SHIPPED for section in template.sections for item in section.questions})
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -304,6 +304,6 @@ anything = st.recursive(
 )
 def test_hostile_answers_never_raise_and_every_fault_can_be_sent(template, answers, stage):
     found = validate_answers(template, answers, member_ids=["m1"], facts=Facts(TODAY), stage=stage)
-    for one in found:
-        msgspec.json.encode(one)
-        assert re.fullmatch(r"/answers(/([^/~]|~[01])*)*", one.pointer)
+    for found_item in found:
+        msgspec.json.encode(found_item)
+        assert re.fullmatch(r"/answers(/([^/~]|~[01])*)*", found_item.pointer)

@@ -44,7 +44,9 @@ def test_each_required_answer_is_missed_when_it_is_taken_away(template):
             continue
         rest = {name: answer for name, answer in answers.items() if name != question.id}
         found = validate_answers(template, rest, member_ids=MEMBERS, facts=FAMILY, stage="submitted")
-        assert (f"/answers/{question.id}", "answer.required") in [(one.pointer, one.code) for one in found]
+        assert (f"/answers/{question.id}", "answer.required") in [
+            (found_item.pointer, found_item.code) for found_item in found
+        ]
 
 
 def test_example_answers_take_the_evidence_ids_that_they_are_given():
@@ -55,14 +57,14 @@ def test_example_answers_take_the_evidence_ids_that_they_are_given():
 
 
 def test_the_intake_asks_always_at_most_forty_questions_and_the_review_at_least_twenty_five():
-    always = {kind: sum(one.visible_if is None for one in questions_of(SHIPPED[kind])) for kind in SHIPPED}
+    always = {kind: sum(item.visible_if is None for item in questions_of(SHIPPED[kind])) for kind in SHIPPED}
     assert 25 <= always["intake"] <= 40
     assert always["review"] >= 25
 
 
 @every_template
 def test_two_investigators_sign_every_kind_of_visit(template):
-    signatures = {one.id: one for one in questions_of(template) if one.kind == "signature"}
+    signatures = {item.id: item for item in questions_of(template) if item.kind == "signature"}
     assert signatures["sign_investigators"].minimum == 2
     assert signatures["sign_investigators"].required
 
@@ -74,9 +76,9 @@ def test_the_intake_uses_the_law_s_members_and_four_incomes_with_photos_place_an
 def test_a_question_id_means_the_same_in_every_checklist():
     seen = {}
     for template in SHIPPED.values():
-        for one in questions_of(template):
-            first = seen.setdefault(one.id, one)
-            assert (one.kind, one.label, one.choices, one.columns) == (
+        for item in questions_of(template):
+            first = seen.setdefault(item.id, item)
+            assert (item.kind, item.label, item.choices, item.columns) == (
                 first.kind,
                 first.label,
                 first.choices,
@@ -85,8 +87,8 @@ def test_a_question_id_means_the_same_in_every_checklist():
 
 
 def test_a_spot_check_shares_enough_questions_with_the_first_visit_to_be_compared():
-    shared = {one.id for one in questions_of(SHIPPED["spot_check"])} & {
-        one.id for one in questions_of(SHIPPED["intake"])
+    shared = {item.id for item in questions_of(SHIPPED["spot_check"])} & {
+        item.id for item in questions_of(SHIPPED["intake"])
     }
     assert {"members", "income", "vehicles", "other_housing", "housing_area_m2", "living_standard"} <= shared
 

@@ -31,7 +31,7 @@ def template(*questions, **more):
 
 
 def faults(*questions, **more):
-    return [(one.pointer, one.code) for one in check_template(template(*questions, **more))]
+    return [(item.pointer, item.code) for item in check_template(template(*questions, **more))]
 
 
 AT = "/sections/0/questions/0"
@@ -63,9 +63,9 @@ def test_an_unknown_field_is_refused_and_a_published_template_can_not_be_changed
 
 
 def test_the_digest_tells_one_changed_word():
-    one, other = template(question()), template(question(hint=Text("提示", "Hint")))
-    assert digest_template(one) == digest_template(template(question()))
-    assert digest_template(one) != digest_template(other)
+    item, other = template(question()), template(question(hint=Text("提示", "Hint")))
+    assert digest_template(item) == digest_template(template(question()))
+    assert digest_template(item) != digest_template(other)
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_a_hostile_depth_in_a_rule_is_a_fault_and_not_a_crash():
 
 def test_every_sentence_of_a_fault_is_filled_in_both_languages():
     bad = template(question("Bad"), question("Bad", "choice"), question("x", visible_if={"==": [1, 2]}))
-    for one in check_template(bad):
-        assert one.zh
-        assert one.en
-        assert "{" not in one.zh + one.en
+    for item in check_template(bad):
+        assert item.zh
+        assert item.en
+        assert "{" not in item.zh + item.en
 
 
 def test_questions_come_in_the_order_of_asking():
-    assert [one.id for one in questions_of(template(question("b"), question("a")))] == ["b", "a"]
+    assert [item.id for item in questions_of(template(question("b"), question("a")))] == ["b", "a"]

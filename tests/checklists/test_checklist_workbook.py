@@ -79,10 +79,10 @@ def save(book):
 def faults(content):
     with pytest.raises(WorkbookFaults) as caught:
         read_workbook(content)
-    return [(one.sheet, f"{one.column}{one.row}", one.code) for one in caught.value.faults]
+    return [(fault.sheet, f"{fault.column}{fault.row}", fault.code) for fault in caught.value.faults]
 
 
-@pytest.mark.parametrize("template", [SMALL, *load_shipped()], ids=lambda one: one.code)
+@pytest.mark.parametrize("template", [SMALL, *load_shipped()], ids=lambda item: item.code)
 def test_a_workbook_reads_back_as_the_very_same_template(template):
     assert check_template(template) == []
     assert read_workbook(write_workbook(template)) == template
@@ -95,7 +95,7 @@ def test_a_label_that_looks_like_a_formula_stays_text():
 
 def test_the_clerk_finds_chinese_headings_frozen_rows_and_drop_downs():
     book = load_workbook(io.BytesIO(write_workbook(SMALL)))
-    assert book.sheetnames == ["说明", "清单", "分节", "问题", "表格列", "选项"]
+    assert book.sheetnames == ["说明", "走访表", "分节", "问题", "表格列", "选项"]
     sheet = book["问题"]
     assert [cell.value for cell in sheet[1]][:5] == [
         "所属分节",
@@ -122,14 +122,14 @@ def test_columns_may_be_reordered_and_blank_rows_skipped():
 
 
 def test_codes_and_english_words_are_read_as_well_as_the_chinese():
-    content = edit(清单_B3="care", 问题_C3="yes_no", 问题_H3="yes", 问题_N5="notice")
+    content = edit(走访表_B3="care", 问题_C3="yes_no", 问题_H3="yes", 问题_N5="notice")
     assert read_workbook(content) == SMALL
 
 
 def test_all_bad_cells_are_reported_at_once_each_with_sheet_row_and_column():
     content = edit(
-        清单_B3="散步",
-        清单_C3="三",
+        走访表_B3="散步",
+        走访表_C3="三",
         分节_C3=None,
         问题_A4="three",
         问题_C3="表情",
@@ -139,8 +139,8 @@ def test_all_bad_cells_are_reported_at_once_each_with_sheet_row_and_column():
         选项_A4="nothing",
     )
     assert faults(content) == [
-        ("清单", "B3", "workbook.not_listed"),
-        ("清单", "C3", "workbook.not_a_number"),
+        ("走访表", "B3", "workbook.not_listed"),
+        ("走访表", "C3", "workbook.not_a_number"),
         ("分节", "C3", "template.text_missing"),
         ("问题", "C3", "workbook.not_listed"),
         ("问题", "A4", "workbook.unknown_reference"),
@@ -170,14 +170,20 @@ def test_all_bad_cells_are_reported_at_once_each_with_sheet_row_and_column():
         ({"选项_D4": None}, ("选项", "D4", "template.text_missing")),
         ({"表格列_C3": "照片"}, ("表格列", "C3", "template.column_kind")),
         ({"表格列_A3": "has"}, ("问题", "C6", "template.columns_missing")),
-        ({"清单_C3": 0}, ("清单", "C3", "template.version")),
-        ({"清单_A4": "second"}, ("清单", "A4", "workbook.one_row")),
+        ({"走访表_C3": 0}, ("走访表", "C3", "template.version")),
+        ({"走访表_A4": "second"}, ("走访表", "A4", "workbook.one_row")),
         ({"问题_B2": "identifier"}, ("问题", "B2", "workbook.unknown_column")),
         ({"问题_B2": "identifier"}, ("问题", "2", "workbook.missing_column")),
     ],
 )
 def test_a_bad_cell_is_found_where_it_stands(cells, expected):
     assert expected in faults(edit(**cells))
+
+
+def test_a_workbook_from_before_the_sheet_was_renamed_is_still_read():
+    book = load_workbook(io.BytesIO(write_workbook(SMALL)))
+    book["走访表"].title = "清单"
+    assert read_workbook(save(book)) == SMALL
 
 
 def test_a_missing_sheet_is_named():
@@ -187,10 +193,10 @@ def test_a_missing_sheet_is_named():
 def test_every_sentence_is_whole_in_both_languages():
     with pytest.raises(WorkbookFaults) as caught:
         read_workbook(edit(问题_C3="表情", 问题_A4="x", 问题_I5="?", 选项_B3="A B"))
-    for one in caught.value.faults:
-        assert one.zh
-        assert one.en
-        assert "{" not in one.zh + one.en
+    for fault in caught.value.faults:
+        assert fault.zh
+        assert fault.en
+        assert "{" not in fault.zh + fault.en
 
 
 def rezip(content, change):

@@ -13,7 +13,7 @@ from server.checklists.shipped import load_shipped
 from server.core.database import open_session
 from tests.conftest import environment
 
-CARE = next(one for one in load_shipped() if one.kind == "care")
+CARE = next(item for item in load_shipped() if item.kind == "care")
 
 
 def newer(template, **changes):
@@ -23,7 +23,7 @@ def newer(template, **changes):
 async def test_a_new_version_reaches_the_phone_and_the_old_one_stays(services, phone):
     async with open_session(services.sessions) as session:
         assert (await publish(session, newer(CARE))).is_new
-    held = {(one["code"], one["version"]) for one in (await phone.pull("checklists")).values()}
+    held = {(item["code"], item["version"]) for item in (await phone.pull("checklists")).values()}
     assert {(CARE.code, CARE.version), (CARE.code, CARE.version + 1)} <= held
 
 

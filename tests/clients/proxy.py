@@ -31,13 +31,13 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for one in list(self._connections):
-            one.cancel()
+        for connection in list(self._connections):
+            connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def cut_all(self) -> None:
-        for one in list(self._connections):
-            one.cancel()
+        for connection in list(self._connections):
+            connection.cancel()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -59,10 +59,10 @@ class Proxy:
             else (self._pump(reader, far_writer, left), self._pump(far_reader, writer, left))
         )
         try:
-            ways = [asyncio.create_task(one) for one in pumps]
+            ways = [asyncio.create_task(pump) for pump in pumps]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for one in ways:
-                one.cancel()
+            for way in ways:
+                way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
         finally:
             far_writer.transport.abort()

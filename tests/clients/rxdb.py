@@ -107,12 +107,12 @@ class Phones:
         async for line in self._process.stdout:
             if not line.startswith(b"@"):
                 continue
-            told = json.loads(line[1:])
-            if told["number"] is None:
-                self.unhandled.append(told["unhandled"])
-            elif "error" in told:
-                self._asked.pop(told["number"]).set_exception(AssertionError(told["error"]))
+            result = json.loads(line[1:])
+            if result["number"] is None:
+                self.unhandled.append(result["unhandled"])
+            elif "error" in result:
+                self._asked.pop(result["number"]).set_exception(AssertionError(result["error"]))
             else:
-                self._asked.pop(told["number"]).set_result(told["result"])
+                self._asked.pop(result["number"]).set_result(result["result"])
         for waiting in self._asked.values():
             waiting.cancel()

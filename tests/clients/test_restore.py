@@ -38,7 +38,7 @@ def run(program, *words, stdin=None):
 async def test_after_a_restore_the_phone_starts_over_and_sends_again_what_the_dump_lacks(
     phones, live, phone, system, county, services, settings, folder
 ):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     before = await make_kit(phone, partner.id, photos=[])
     after = before.visit | {"id": str(new_id()), "modeReason": "later"}
@@ -51,7 +51,7 @@ async def test_after_a_restore_the_phone_starts_over_and_sends_again_what_the_du
     await a.insert("visits", after)
     await a.sync()
     await a.sync()
-    assert all(one["server"]["receipt"] for one in (await a.documents("visits")).values())
+    assert all(document["server"]["receipt"] for document in (await a.documents("visits")).values())
 
     with EmbeddedPostgres(folder / f"other-{os.getpid()}", fast=True) as other:
         url = other.create_database("restored")
@@ -68,11 +68,11 @@ async def test_after_a_restore_the_phone_starts_over_and_sends_again_what_the_du
             await a.sync()
             assert await a.documents("households") == alive(await there.pull("households"))
             # The phone holds a visit that this database never saw: told so, it sends everything again.
-            asked = (await there.http.get("/field/v1/sync/visits/1/pull")).json()["checkpoint"]
-            told = await there.http.get(
-                "/field/v1/sync/visits/1/pull", params={**asked, "digest": await a.do("digest", collection="visits")}
+            request = (await there.http.get("/field/v1/sync/visits/1/pull")).json()["checkpoint"]
+            result = await there.http.get(
+                "/field/v1/sync/visits/1/pull", params={**request, "digest": await a.do("digest", collection="visits")}
             )
-            assert told.json()["code"] == "sync.digest_mismatch"
+            assert result.json()["code"] == "sync.digest_mismatch"
             for collection in ("visits", "households"):
                 await a.do("reload", collection=collection)
             await a.sync()
@@ -80,7 +80,7 @@ async def test_after_a_restore_the_phone_starts_over_and_sends_again_what_the_du
             assert set(visits) == {before.visit["id"], after["id"]}
             assert visits == alive(await there.pull("visits"))
             assert await a.documents("households") == alive(await there.pull("households"))
-            assert all(one["server"]["receipt"] for one in visits.values())
+            assert all(visit["server"]["receipt"] for visit in visits.values())
 
             # The audit trail goes on: what was sealed holds, and what is new is sealed after it.
             async with held.sessions.begin() as session:
@@ -88,9 +88,9 @@ async def test_after_a_restore_the_phone_starts_over_and_sends_again_what_the_du
                 assert await session.scalar(text("SELECT max(generation) FROM audit_entry")) == 2
                 while await audit.seal(session):
                     await session.flush()
-            told = await check_audit(restored)
-            assert told.broken_at is None
+            result = await check_audit(restored)
+            assert result.broken_at is None
             async with held.sessions() as session:
-                assert told.entries == await session.scalar(text("SELECT count(*) FROM audit_entry"))
+                assert result.entries == await session.scalar(text("SELECT count(*) FROM audit_entry"))
         await a.do("close")
         live.stop()

@@ -20,19 +20,19 @@ COLLECTIONS = ("assignments", "households", "checklists", "visits", "evidence", 
 
 def alive(documents):
     """As an app sees them: RxDB keeps `_deleted` to itself."""
-    return {key: {name: value for name, value in one.items() if name != "_deleted"} for key, one in documents.items()}
+    return {key: {name: value for name, value in item.items() if name != "_deleted"} for key, item in documents.items()}
 
 
 @pytest.fixture
 async def partner(system, county, phone):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.partner_login, "caseworker")
 
 
 @pytest.fixture
 async def second(system, county, phone):
     """The same caseworker's other phone."""
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.caseworker_login, "caseworker", hardware_id="another")
 
 
@@ -210,7 +210,7 @@ async def test_a_returned_visit_is_amended_on_the_phone_question_by_question(
     assert returned.status_code == 200, returned.text
     await a.sync()
     held = (await a.documents("visits"))[visit_id]
-    assert [one["questionId"] for one in held["server"]["decision"]["questioned"]] == [question]
+    assert [item["questionId"] for item in held["server"]["decision"]["questioned"]] == [question]
 
     reason = {"reason": "核对户口簿后更正", "amendedAt": utc_now().isoformat()}
     answers = kit.visit["answers"]
@@ -233,12 +233,12 @@ async def test_a_returned_visit_is_amended_on_the_phone_question_by_question(
 async def test_the_live_stream_brings_a_change_without_anyone_asking(phones, live, phone, services):
     a = await open_phone(phones, "a", live, phone, live=True, collections=["households"])
     await a.sync()
-    one = next(iter(await a.documents("households")))
+    document = next(iter(await a.documents("households")))
     async with services.sessions.begin() as session:
-        await session.execute(update(Household).where(Household.id == one).values(address="moved"))
-        await publish_change(session, "households", [one])
+        await session.execute(update(Household).where(Household.id == document).values(address="moved"))
+        await publish_change(session, "households", [document])
     for _ in range(60):
-        if (await a.documents("households"))[one]["address"] == "moved":
+        if (await a.documents("households"))[document]["address"] == "moved":
             break
         await asyncio.sleep(0.1)
     else:
@@ -289,7 +289,7 @@ async def test_connections_cut_at_any_byte_lose_nothing_and_double_nothing(phone
         await a.sync()
         held = await a.documents("visits")
         assert sorted(held) == sorted(expected)
-        assert all(one["server"]["receipt"] for one in held.values())
+        assert all(item["server"]["receipt"] for item in held.values())
         await assert_agree(a, phone)
         await a.do("close")
     assert await count_receipts(services) == (len(expected), len(expected))

@@ -15,13 +15,13 @@ from tests.phones import make_kit
 
 @pytest.fixture
 async def partner(system, county, phone):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.partner_login, "caseworker")
 
 
 @pytest.fixture
 async def officer(system, county):
-    login = next(one.login for one in county.staff if one.role == "county_officer")
+    login = next(staff_member.login for staff_member in county.staff if staff_member.role == "county_officer")
     return await system.sign_in_at_desk(login, "county_officer")
 
 
@@ -35,11 +35,11 @@ async def test_households_that_change_hands_while_both_phones_work_lose_no_visit
     pushed = []
     for number in range(6):
         what = "revoke" if number % 2 == 0 else "assign"
-        told = {"fromStaffId": str(phone.id), "reason": "trial"} if what == "revoke" else {"toStaffId": str(phone.id)}
+        result = {"fromStaffId": str(phone.id), "reason": "trial"} if what == "revoke" else {"toStaffId": str(phone.id)}
         visits = [kit.visit | {"id": str(new_id())} for _ in range(2)]
-        pushed += [one["id"] for one in visits]
+        pushed += [visit["id"] for visit in visits]
         changed, *_ = await asyncio.gather(
-            officer.http.post(f"/desk/v1/caseload/{what}", json=told | {"householdIds": [home]}),
+            officer.http.post(f"/desk/v1/caseload/{what}", json=result | {"householdIds": [home]}),
             a.insert("visits", *visits),
         )
         assert changed.status_code == 200, changed.text
@@ -47,7 +47,7 @@ async def test_households_that_change_hands_while_both_phones_work_lose_no_visit
     for handset in (a, b, a, b):
         await handset.sync()
     assert sorted(await a.documents("visits")) == sorted(pushed)
-    assert all(one["server"]["receipt"] for one in (await a.documents("visits")).values())
+    assert all(document["server"]["receipt"] for document in (await a.documents("visits")).values())
     assert home in await a.documents("households")
     await assert_agree(a, phone)
     await assert_agree(b, partner)
@@ -58,14 +58,14 @@ async def test_households_that_change_hands_while_both_phones_work_lose_no_visit
 
 async def test_a_phone_carries_2000_households(phones, live, phone, services):
     async with services.sessions.begin() as session:
-        columns = [one for one in Household.__table__.columns if one.name not in ("id", "number")]
+        columns = [column for column in Household.__table__.columns if column.name not in ("id", "number")]
         copy = func.generate_series(1, 6).table_valued("copy").render_derived()
         number = func.concat("X-", Household.number, "-", copy.c.copy)
         copies = select(func.gen_random_uuid(), number, *columns).select_from(Household).join(copy, true())
         await session.execute(insert(Household).from_select(["id", "number", *columns], copies))
         held = select(Caseload.household_id).where(Caseload.staff_id == phone.id)
         ids = list(await session.scalars(select(Household.id).where(Household.id.not_in(held))))
-        session.add_all(Caseload(household_id=one, staff_id=phone.id) for one in ids)
+        session.add_all(Caseload(household_id=id_, staff_id=phone.id) for id_ in ids)
         await session.flush()
         await publish_change(session, "households", ids)
     a = await open_phone(phones, "a", live, phone, batch=500, collections=["households"])

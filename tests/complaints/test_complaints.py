@@ -65,9 +65,9 @@ async def test_fifteen_days_to_register_sixty_to_decide_thirty_more_once(office,
     sixty = (received + timedelta(days=60)).isoformat()
     assert registered["line"]["dueOn"] == sixty
     for _ in range(2):
-        told = (await ask(town, complaint_id, "extend", reason="当事人外出")).json()
-    assert told["line"]["dueOn"] == (received + timedelta(days=90)).isoformat()
-    assert told["line"]["isExtended"]
+        body = (await ask(town, complaint_id, "extend", reason="当事人外出")).json()
+    assert body["line"]["dueOn"] == (received + timedelta(days=90)).isoformat()
+    assert body["line"]["isExtended"]
 
 
 async def test_an_office_may_count_a_complaints_limits_in_working_days(office, services):
@@ -133,12 +133,12 @@ async def test_a_resident_appeals_about_their_own_case_and_reads_the_reply(offic
     complaint_id = await only_id(services)
     # The trail is read by many: it says that a complaint came, and not from whom.
     async with services.sessions() as session:
-        (came,) = await session.scalars(select(AuditEntry).where(AuditEntry.action == "complaint.received"))
-    assert (came.actor_kind, came.actor_id, came.device_id) == ("system", None, None)
+        (received,) = await session.scalars(select(AuditEntry).where(AuditEntry.action == "complaint.received"))
+    assert (received.actor_kind, received.actor_id, received.device_id) == ("system", None, None)
     await ask(county, complaint_id, "register")
     await ask(county, complaint_id, "decide", finding="upheld", reply="已重新核算。")
     own = (await mine.http.get("/resident/v1/complaints")).json()
-    assert [(one["number"], one["reply"]) for one in own] == [(taken["number"], "已重新核算。")]
+    assert [(item["number"], item["reply"]) for item in own] == [(taken["number"], "已重新核算。")]
     assert (await other.http.get("/resident/v1/complaints")).json() == []
 
 
@@ -160,8 +160,12 @@ async def test_the_list_has_what_is_due_first_and_only_ones_own_areas(office, se
         number = late.number
     town = await office.person("town_officer")
     listed = (await town.http.get("/desk/v1/complaints")).json()["items"]
-    assert [(one["number"] == number, one["urgency"]) for one in listed] == [(True, "overdue"), (False, "later")]
-    login = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    assert [(item["number"] == number, item["urgency"]) for item in listed] == [(True, "overdue"), (False, "later")]
+    login = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     stranger = await office.sign_in(login)
     assert (await stranger.http.get("/desk/v1/complaints")).json()["items"] == []
     body = {"channel": "letter", "areaCode": VILLAGE, "text": TEXT, "householdId": str(household)}
@@ -278,9 +282,9 @@ async def test_those_who_may_register_hear_before_day_15_and_the_handler_before_
     assert await remind(11) == 0
     assert await remind(12) == 1
     assert await remind(13) == 1
-    told = await notices(services)
-    assert {number for _, number in told} == {taken["number"]}
-    people = [person for person, _ in told]
+    result = await notices(services)
+    assert {number for _, number in result} == {taken["number"]}
+    people = [person for person, _ in result]
     assert len(people) == len(set(people))
     assert town.id in people
     assert county.id not in people
@@ -305,7 +309,7 @@ async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(off
     county = await office.person("county_officer")
     first = (await county.http.get("/desk/v1/complaints", params={"limit": 3})).json()
     rest = (await county.http.get("/desk/v1/complaints", params={"cursor": first["nextCursor"]})).json()
-    assert sorted(one["number"] for one in [*first["items"], *rest["items"]]) == sorted(numbers)
+    assert sorted(item["number"] for item in [*first["items"], *rest["items"]]) == sorted(numbers)
     assert (await county.http.get("/desk/v1/complaints", params={"urgency": "overdue"})).json()["items"] == []
     saved = await county.http.get("/desk/v1/complaint-export", params={"as": "csv"})
     rows = saved.content.decode("utf-8-sig").splitlines()
@@ -315,8 +319,8 @@ async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(off
     assert TEXT not in saved.text
     town = await office.person("town_officer")
     await ask(town, first["items"][0]["id"], "register")
-    for asked, count in (({"complaint_state": "registered"}, 1), ({"urgency": "overdue"}, 0)):
-        saved = await county.http.get("/desk/v1/complaint-export", params=asked | {"as": "csv"})
+    for request, count in (({"complaint_state": "registered"}, 1), ({"urgency": "overdue"}, 0)):
+        saved = await county.http.get("/desk/v1/complaint-export", params=request | {"as": "csv"})
         assert len(saved.content.decode("utf-8-sig").splitlines()) == 1 + count
 
 
@@ -327,8 +331,8 @@ async def test_a_complaint_about_a_household_that_receives_is_looked_into_at_the
     for _ in range(2):
         body = {"channel": "letter", "areaCode": VILLAGE, "text": TEXT, "householdId": str(household.id)}
         await town.http.post("/desk/v1/complaints", json=body)
-    for one in (await town.http.get("/desk/v1/complaints")).json()["items"]:
-        await ask(town, one["id"], "register", householdId=str(household.id))
+    for item in (await town.http.get("/desk/v1/complaints")).json()["items"]:
+        await ask(town, item["id"], "register", householdId=str(household.id))
     await office.system.run_jobs()
     async with services.sessions() as session:
         visits = await session.execute(
@@ -336,4 +340,4 @@ async def test_a_complaint_about_a_household_that_receives_is_looked_into_at_the
                 Assignment.household_id == household.id, Assignment.kind == "complaint"
             )
         )
-        assert [tuple(one) for one in visits] == [("complaint", None)]
+        assert [tuple(visit) for visit in visits] == [("complaint", None)]

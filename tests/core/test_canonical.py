@@ -27,11 +27,11 @@ def test_the_example_of_the_standard():
         "string": '\u20ac$\u000f\nA\'B"\\\\"/',
         "literals": [None, True, False],
     }
-    told = (
+    result = (
         '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],'
         '"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
     )
-    assert canonical_json(value).decode() == told
+    assert canonical_json(value).decode() == result
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**53), float("nan"), float("inf")])

@@ -40,7 +40,7 @@ def test_fen_are_shown_as_yuan(fen, shown):
 )
 def test_plainly_written_amounts_are_read_without_doubt(entered, fen):
     assert parse_amount(entered).fen == fen
-    assert parse_amount(entered).doubts == ()
+    assert parse_amount(entered).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_plainly_written_amounts_are_read_without_doubt(entered, fen):
 )
 def test_oddly_written_amounts_are_read_and_doubted(entered, fen, doubt):
     parsed = parse_amount(entered)
-    assert (parsed.fen, parsed.doubts, parsed.entered) == (fen, (doubt,), entered)
+    assert (parsed.fen, parsed.warnings, parsed.entered) == (fen, (doubt,), entered)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_oddly_written_amounts_are_read_and_doubted(entered, fen, doubt):
 def test_what_has_no_one_reading_gets_no_amount(entered, doubt):
     parsed = parse_amount(entered)
     assert parsed.fen is None
-    assert doubt in parsed.doubts
+    assert doubt in parsed.warnings
     assert parsed.entered == entered
 
 
@@ -98,7 +98,7 @@ def test_what_has_no_one_reading_gets_no_amount(entered, doubt):
 @given(st.integers(-LARGEST_FEN, LARGEST_FEN))
 def test_every_amount_shown_reads_back_without_doubt(fen):
     parsed = parse_amount(format_fen(fen))
-    assert (parsed.fen, parsed.doubts) == (fen, ())
+    assert (parsed.fen, parsed.warnings) == (fen, ())
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -106,4 +106,4 @@ def test_every_amount_shown_reads_back_without_doubt(fen):
 def test_no_text_breaks_the_reader_and_no_amount_is_less_than_whole_fen(text):
     parsed = parse_amount(text)
     assert parsed.entered == text
-    assert isinstance(parsed.fen, int) or parsed.doubts
+    assert isinstance(parsed.fen, int) or parsed.warnings

@@ -293,17 +293,17 @@ async def test_an_answer_that_is_not_wechats_makes_it_unavailable(content, statu
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
 async def test_a_network_failure_is_unavailable_is_not_tried_again_and_carries_no_secret(failure):
-    asked = []
+    query = []
 
     def fail(request):
-        asked.append(request)
+        query.append(request)
         raise failure(f"could not fetch {request.url}", request=request)
 
     with pytest.raises(WechatUnavailable) as unavailable:
         await make_wechat(httpx.MockTransport(fail), secret="s3cr3t").code2session("c0de")
     assert str(unavailable.value) == f"/sns/jscode2session: {failure.__name__}"
     assert unavailable.value.__context__ is None
-    assert len(asked) == 1
+    assert len(query) == 1
 
 
 async def test_neither_logs_nor_reprs_show_secret_code_token_or_session_key(caplog):

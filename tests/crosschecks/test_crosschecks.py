@@ -60,16 +60,16 @@ async def test_each_office_is_asked_and_answers(office, county):
     for source in SOURCES:
         town, body, answer = await batch(office, source)
         assert answer.status_code == 201, answer.text
-        asked = await request_file(town, body["id"])
-        told = await import_(town, body["id"], offices.answer(source, asked, {head: "2"}))
-        assert told.status_code == 200, told.text
-        assert (told.json()["unanswered"], told.json()["strangers"], told.json()["differing"]) == (0, 0, 1)
+        request = await request_file(town, body["id"])
+        result = await import_(town, body["id"], offices.answer(source, request, {head: "2"}))
+        assert result.status_code == 200, result.text
+        assert (result.json()["unanswered"], result.json()["strangers"], result.json()["differing"]) == (0, 0, 1)
     lines = (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json()
-    assert {one["source"]: one["differences"][0]["found"] for one in lines if one["differences"]} == {
+    assert {line["source"]: line["differences"][0]["found"] for line in lines if line["differences"]} == {
         source: 200 if SOURCES[source].columns[0].kind == "money" else 2 for source in SOURCES
     }
     timeline = (await look(town, case_id))["timeline"]
-    assert "cross_check_begun" in {one["step"] for one in timeline}
+    assert "cross_check_begun" in {item["step"] for item in timeline}
 
 
 async def test_two_officers_at_once_ask_an_office_about_a_person_once(office, services, monkeypatch):
@@ -77,21 +77,21 @@ async def test_two_officers_at_once_ask_an_office_about_a_person_once(office, se
     await office.person("town_officer")
     with_both_waiting(monkeypatch, "server.crosschecks.batches._find_unasked_cases")
     answers = [answer for _, _, answer in await asyncio.gather(batch(office), batch(office))]
-    assert sorted(one.status_code for one in answers) == [201, 409]
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
     async with services.sessions() as session:
-        asked = list(await session.scalars(select(CrossCheck.member_id)))
-    assert len(asked) == len(set(asked)) > 0
+        request = list(await session.scalars(select(CrossCheck.member_id)))
+    assert len(request) == len(set(request)) > 0
 
 
-@pytest.mark.parametrize(("told", "differs"), [("1,500.00", False), ("1500.01", True), ("15、00", True)])
+@pytest.mark.parametrize(("result", "differs"), [("1,500.00", False), ("1500.01", True), ("15、00", True)])
 async def test_a_wage_is_held_against_what_was_declared_and_a_doubtful_number_is_shown(
-    office, services, county, told, differs
+    office, services, county, result, differs
 ):
     case_id = await consenting(office)
     await declare(services, case_id, "wage", 1_500_00)
     town, body, _ = await batch(office)
-    asked = await request_file(town, body["id"])
-    answer = await import_(town, body["id"], offices.answer("tax", asked, {county.residents[0].id_number: told}))
+    request = await request_file(town, body["id"])
+    answer = await import_(town, body["id"], offices.answer("tax", request, {county.residents[0].id_number: result}))
     assert answer.json()["differing"] == int(differs)
     async with services.sessions() as session:
         assert list(await session.scalars(select(IncomeItem.verified_fen))) == [None]
@@ -101,8 +101,8 @@ async def test_each_line_an_office_writes_of_a_person_counts(office, services, c
     await consenting(office)
     head = county.residents[0].id_number
     town, body, _ = await batch(office, "finance")
-    asked = await request_file(town, body["id"])
-    content = offices.answer("finance", asked, {head: "600.00"}, extra=[[head, "无"], [head, "500"]])
+    request = await request_file(town, body["id"])
+    content = offices.answer("finance", request, {head: "600.00"}, extra=[[head, "无"], [head, "500"]])
     assert (await import_(town, body["id"], content)).json()["differing"] == 1
     lines = (await town.http.get(f"/desk/v1/cross-checks/{body['id']}/lines")).json()
     (difference,) = lines[0]["line"]["differences"]
@@ -117,8 +117,8 @@ async def test_a_years_wage_is_held_by_the_month_and_one_that_has_ended_by_nothi
         session.add(IncomeItem(**wage, period="year", declared_fen=12_000_00))
         session.add(IncomeItem(**wage, period="month", declared_fen=9_000_00, ended_on=date(2025, 1, 1)))
     town, body, _ = await batch(office)
-    asked = await request_file(town, body["id"])
-    await import_(town, body["id"], offices.answer("tax", asked, {county.residents[0].id_number: "1000.01"}))
+    request = await request_file(town, body["id"])
+    await import_(town, body["id"], offices.answer("tax", request, {county.residents[0].id_number: "1000.01"}))
     lines = (await town.http.get(f"/desk/v1/cross-checks/{body['id']}/lines")).json()
     (difference,) = lines[0]["line"]["differences"]
     assert (difference["declared"], difference["found"]) == (1_000_00, 1_000_01)
@@ -150,15 +150,15 @@ async def test_what_was_asked_of_whom_is_found_again_with_who_differs_first(offi
     case_id = await consenting(office)
     town, housing, _ = await batch(office, "housing")
     town, tax, _ = await batch(office)
-    asked = await request_file(town, tax["id"])
-    await import_(town, tax["id"], offices.answer("tax", asked, {county.residents[0].id_number: "9000"}))
+    request = await request_file(town, tax["id"])
+    await import_(town, tax["id"], offices.answer("tax", request, {county.residents[0].id_number: "9000"}))
     listed = (await town.http.get("/desk/v1/cross-checks", params={"area": TOWN, "limit": 1})).json()
-    assert [(one["id"], one["differing"], one["unanswered"]) for one in listed["items"]] == [(tax["id"], 1, 0)]
+    assert [(item["id"], item["differing"], item["unanswered"]) for item in listed["items"]] == [(tax["id"], 1, 0)]
     after = (await town.http.get("/desk/v1/cross-checks", params={"cursor": listed["nextCursor"]})).json()
-    assert [(one["id"], one["answeredAt"]) for one in after["items"]] == [(housing["id"], None)]
+    assert [(item["id"], item["answeredAt"]) for item in after["items"]] == [(housing["id"], None)]
     lines = (await town.http.get(f"/desk/v1/cross-checks/{tax['id']}/lines")).json()
     assert len(lines) == listed["items"][0]["people"]
-    assert [bool(one["line"]["differences"]) for one in lines] == [True] + [False] * (len(lines) - 1)
+    assert [bool(line["line"]["differences"]) for line in lines] == [True] + [False] * (len(lines) - 1)
     assert (lines[0]["caseId"], lines[0]["line"]["memberName"]) == (str(case_id), county.residents[0].name)
     worker = await office.person("caseworker")
     for path in ("/desk/v1/cross-checks", f"/desk/v1/cross-checks/{tax['id']}/lines"):
@@ -195,10 +195,10 @@ async def test_a_name_like_a_formula_stays_a_name(office, services):
     case_id = await consenting(office)
     async with open_session(services.sessions) as session:
         case = await session.get_one(CaseFile, case_id)
-        for one in await session.scalars(
+        for member in await session.scalars(
             select(HouseholdMember).where(HouseholdMember.household_id == case.household_id)
         ):
-            one.name = "=1+1"
+            member.name = "=1+1"
     town, body, _ = await batch(office)
     rows = list(load_workbook(io.BytesIO(await request_file(town, body["id"]))).active.iter_rows(values_only=True))
     assert rows[1][1] == "'=1+1"
@@ -215,37 +215,37 @@ async def test_an_office_with_headings_and_encodings_of_its_own_is_understood(of
     unmapped = await import_(town, body["id"], content)
     assert unmapped.json()["code"] == "case.check_unreadable"
     assert "身份证号" in unmapped.json()["detail"]
-    told = (await import_(town, body["id"], content, theirs)).json()
-    assert (told["differing"], told["strangers"]) == (1, 1)
+    result = (await import_(town, body["id"], content, theirs)).json()
+    assert (result["differing"], result["strangers"]) == (1, 1)
 
 
 async def test_the_same_file_is_read_once_another_is_refused_and_rubbish_says_why(office, county):
     await consenting(office)
     town, body, _ = await batch(office)
-    asked = await request_file(town, body["id"])
+    request = await request_file(town, body["id"])
     for rubbish in (b"", b"PK\x03\x04nothing", b"\xff\xfe\x00"):
         assert (await import_(town, body["id"], rubbish)).json()["code"] in {"case.check_unreadable", "request.invalid"}
-    content = offices.answer("tax", asked, {})
+    content = offices.answer("tax", request, {})
     first = await import_(town, body["id"], content)
     assert (await import_(town, body["id"], content)).json() == first.json()
-    other = offices.answer("tax", asked, {county.residents[0].id_number: "5"})
+    other = offices.answer("tax", request, {county.residents[0].id_number: "5"})
     assert (await import_(town, body["id"], other)).json()["code"] == "case.check_answered"
 
 
 async def test_what_the_household_says_to_a_difference_is_kept_beside_it(office, county):
     case_id = await consenting(office)
     town, body, _ = await batch(office, "housing")
-    asked = await request_file(town, body["id"])
-    await import_(town, body["id"], offices.answer("housing", asked, {county.residents[0].id_number: "2"}))
+    request = await request_file(town, body["id"])
+    await import_(town, body["id"], offices.answer("housing", request, {county.residents[0].id_number: "2"}))
     line = next(
-        one for one in (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json() if one["differences"]
+        item for item in (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json() if item["differences"]
     )
-    told = await town.http.post(f"/desk/v1/cross-checks/lines/{line['id']}/objection", json={"text": "其一为危房"})
-    assert (told.json()["objection"], told.json()["differences"]) == ("其一为危房", line["differences"])
+    result = await town.http.post(f"/desk/v1/cross-checks/lines/{line['id']}/objection", json={"text": "其一为危房"})
+    assert (result.json()["objection"], result.json()["differences"]) == ("其一为危房", line["differences"])
 
 
 @pytest.mark.parametrize(
-    ("source", "kind", "declared", "told", "differs"),
+    ("source", "kind", "declared", "result", "differs"),
     [
         ("housing", "home", 1, "1", None),
         ("housing", "home", 1, "2", (2, 1)),
@@ -256,7 +256,7 @@ async def test_what_the_household_says_to_a_difference_is_kept_beside_it(office,
     ],
 )
 async def test_what_is_owned_is_held_against_what_was_declared_to_be(
-    office, services, county, source, kind, declared, told, differs
+    office, services, county, source, kind, declared, result, differs
 ):
     case_id = await consenting(office)
     async with open_session(services.sessions) as session:
@@ -269,10 +269,10 @@ async def test_what_is_owned_is_held_against_what_was_declared_to_be(
         )
         session.add(PropertyItem(household_id=case.household_id, kind=kind, note="", declared=declared))
     town, body, _ = await batch(office, source)
-    asked = await request_file(town, body["id"])
-    await import_(town, body["id"], offices.answer(source, asked, {county.residents[0].id_number: told}))
+    request = await request_file(town, body["id"])
+    await import_(town, body["id"], offices.answer(source, request, {county.residents[0].id_number: result}))
     lines = (await town.http.get(f"/desk/v1/cases/{case_id}/cross-checks")).json()
-    found = [(one["found"], one["declared"]) for line in lines for one in line["differences"]]
+    found = [(difference["found"], difference["declared"]) for line in lines for difference in line["differences"]]
     assert found == ([differs] if differs else [])
 
 
@@ -280,7 +280,11 @@ async def test_another_town_neither_reads_a_batch_nor_answers_it(office, county)
     await consenting(office)
     _, body, made = await batch(office)
     assert made.status_code == 201, made.text
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != TOWN)
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != TOWN
+    )
     stranger = await office.sign_in(other)
     path = f"/desk/v1/cross-checks/{body['id']}"
     for answer in (await stranger.http.get(f"{path}/file"), await import_(stranger, body["id"], b"")):

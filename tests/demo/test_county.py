@@ -8,7 +8,10 @@ import pytest
 
 from server.core.id_numbers import check_id, luhn_ok
 from server.core.location import Point, country_hint, distance_m
-from server.demo.county import CODE, DEMO_PASSWORDS, WORDS_ZH, build_county, sign_ins
+from server.demo.areas import CODE
+from server.demo.county import build_county, list_sign_ins
+from server.demo.records import LABELS_ZH
+from server.demo.staff import DEMO_PASSWORDS
 
 TODAY = date(2026, 11, 23)
 DIVISIONS = Path(__file__).parents[3] / "shared" / "data" / "divisions"
@@ -32,7 +35,7 @@ def test_people_homes_and_staff_do_not_change_with_the_day_it_is_built():
     assert later.households == COUNTY.households
     assert later.staff == COUNTY.staff
     assert later.residents == COUNTY.residents
-    assert sign_ins() == sign_ins(later) == sign_ins(COUNTY)
+    assert list_sign_ins() == list_sign_ins(later) == list_sign_ins(COUNTY)
 
 
 def test_areas_form_one_tree_of_real_format_with_parents_first():
@@ -201,7 +204,7 @@ def test_a_resident_binds_with_the_numbers_of_a_head_who_applied():
 
 
 def test_the_sign_ins_name_every_role_with_what_opens_it():
-    rows = sign_ins(COUNTY)
+    rows = list_sign_ins(COUNTY)
     staff = {person.login: person for person in COUNTY.staff}
     for row in rows[:-1]:
         assert row.password == DEMO_PASSWORDS[staff[row.login].role]
@@ -214,4 +217,4 @@ def test_every_code_in_the_records_has_its_word():
     codes = {home.cause for home in COUNTY.households}
     for member in MEMBERS:
         codes |= {member.relation, member.health, member.labour_ability, member.school, member.work}
-    assert codes - {None} <= WORDS_ZH.keys()
+    assert codes - {None} <= LABELS_ZH.keys()

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from server.demo import sign_ins, visit, walk
+from server.demo import list_sign_ins, visit, walk
 from server.demo.visit import STEPS, run_demo_visit
 from server.devserver.processes import find_free_port
 from server.review.check_context import PhotoContext
@@ -63,11 +63,11 @@ class Live:
         _, errors = self.process.communicate(timeout=30)
         assert (self.process.returncode, errors) == (0, "")
         assert time.monotonic() - started < 10
-        assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        assert [item for item in family if item.is_running() and item.status() != psutil.STATUS_ZOMBIE] == []
 
     def visits(self) -> list[dict[str, object]]:
         """What the first caseworker's phone pulls."""
-        login = sign_ins()[0]
+        login = list_sign_ins()[0]
         with httpx.Client(base_url=f"http://127.0.0.1:{self.ports['ZOUFANG_PORT']}", trust_env=False) as client:
             body = {"login": login.login, "password": login.password, "device": {"label": "test"}}
             token = client.post("/auth/v1/staff/sign-in", json=body).json()["accessToken"]
@@ -85,10 +85,10 @@ def live(folder):
 
 
 def test_a_visit_goes_from_the_phone_to_the_resident_and_is_still_there_after_a_restart(live):
-    told = live.start()
-    for one in sign_ins():
-        suffix = re.search(r"demo-\w+-<nonce>", one.note)[0]
-        assert [word for word in (one.login, one.password, suffix) if word not in told] == []
+    result = live.start()
+    for sign_in in list_sign_ins():
+        suffix = re.search(r"demo-\w+-<nonce>", sign_in.note)[0]
+        assert [word for word in (sign_in.login, sign_in.password, suffix) if word not in result] == []
 
     code, out = live.demo_visit()
     assert code == 0, out
@@ -96,19 +96,19 @@ def test_a_visit_goes_from_the_phone_to_the_resident_and_is_still_there_after_a_
     assert max(map(len, out.splitlines())) <= 80
     assert {"photo.time_off", "visit.far_from_home"} <= doubts(out)
     assert not doubts(out) & {"photo.abroad", "photo.place_off", "photo.not_listed", "visit.one_phone_for_two"}
-    assert not [one for one in doubts(out) if one.startswith("answers.")]
+    assert not [doubt for doubt in doubts(out) if doubt.startswith("answers.")]
     assert "survey_done" in out
 
     if PHOTOS.is_dir():
         code, out = live.demo_visit("--photos", str(PHOTOS))
         assert code == 0, out
         assert marks(out) == "✓" * len(STEPS), out
-        told = " ".join(out.split())
-        assert "photo.abroad on 4 of 4, photo.place_off on 4 of 4, photo.time_off on 4 of 4" in told
+        result = " ".join(out.split())
+        assert "photo.abroad on 4 of 4, photo.place_off on 4 of 4, photo.time_off on 4 of 4" in result
 
     live.stop()
     live.start()
-    assert "accepted" in [one["server"]["state"] for one in live.visits()]
+    assert "accepted" in [item["server"]["state"] for item in live.visits()]
     live.stop()
 
     if not PHOTOS.is_dir():
@@ -177,18 +177,18 @@ async def test_an_answer_of_another_shape_fails_its_step_and_is_no_traceback(mon
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "result"),
     [
         (503, READY | {"store": "can't be reached"}, "is not ready (database ok, migrations ok, store can't be"),
         (404, {"detail": "none"}, "is not zoufang"),
     ],
 )
-async def test_a_server_that_is_not_ready_or_not_ours_is_one_clear_line(monkeypatch, capsys, status, body, told):
+async def test_a_server_that_is_not_ready_or_not_ours_is_one_clear_line(monkeypatch, capsys, status, body, result):
     play(monkeypatch, {"/health/ready": (status, body)})
     assert await run_demo_visit("http://zoufang.test", None) == 1
     out, errors = capsys.readouterr()
     assert out == ""
-    assert told in errors
+    assert result in errors
     assert errors.count("\n") == 1
 
 

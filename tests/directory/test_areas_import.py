@@ -30,8 +30,8 @@ SMALL = {
 
 
 async def test_areas_are_added_renamed_and_never_removed(services, settings, tmp_path):
-    told = await import_folder(settings, write(tmp_path, **SMALL))
-    assert (told.read, told.added, told.renamed, told.ended) == (4, 3, 0, 0)
+    result = await import_folder(settings, write(tmp_path, **SMALL))
+    assert (result.read, result.added, result.renamed, result.ended) == (4, 3, 0, 0)
     again = await import_folder(settings, write(tmp_path, **SMALL | {"areas": ["339801,甲区,3398,33"]}))
     assert (again.added, again.renamed) == (0, 1)
     async with services.sessions() as session:
@@ -41,10 +41,10 @@ async def test_areas_are_added_renamed_and_never_removed(services, settings, tmp
 
 async def test_a_code_no_longer_listed_ends_and_the_invented_county_stays(services, settings, tmp_path, county):
     await import_folder(settings, write(tmp_path, **SMALL))
-    told = await import_folder(settings, write(tmp_path, **SMALL | {"streets": []}))
-    assert told.ended == 0, "a level that the files do not list at all is left alone"
-    told = await import_folder(settings, write(tmp_path, **SMALL | {"streets": ["339801002,丙街道,339801,33,3398"]}))
-    assert (told.added, told.ended) == (1, 1)
+    result = await import_folder(settings, write(tmp_path, **SMALL | {"streets": []}))
+    assert result.ended == 0, "a level that the files do not list at all is left alone"
+    result = await import_folder(settings, write(tmp_path, **SMALL | {"streets": ["339801002,丙街道,339801,33,3398"]}))
+    assert (result.added, result.ended) == (1, 1)
     async with services.sessions() as session:
         ended = list(await session.scalars(select(Area.code).where(Area.valid_until.is_not(None))))
     assert ended == ["339801001"]
@@ -69,8 +69,8 @@ async def test_a_bad_line_is_named_and_nothing_is_written(services, settings, tm
 async def test_all_real_divisions_are_read(services, settings):
     if not (SHARED / "divisions").exists():
         pytest.skip("needs ../shared/data/divisions")
-    told = await import_folder(settings, SHARED / "divisions")
-    assert told.read > 44_000
+    result = await import_folder(settings, SHARED / "divisions")
+    assert result.read > 44_000
     async with services.sessions() as session:
         orphans = select(func.count()).select_from(Area).where(Area.parent_code.is_(None), func.length(Area.code) > 2)
         assert await session.scalar(orphans) == 0

@@ -26,9 +26,9 @@ async def get(desk, path, **query):
 
 
 async def test_areas_are_walked_level_by_level_and_end_at_the_callers_own(supervisor, town):
-    assert [one["name"] for one in await get(supervisor, "areas")] == ["云栖县"]
+    assert [item["name"] for item in await get(supervisor, "areas")] == ["云栖县"]
     assert len(await get(supervisor, "areas", under="339901")) == 3
-    assert [one["level"] for one in await get(town, "areas")] == ["town"]
+    assert [item["level"] for item in await get(town, "areas")] == ["town"]
     assert await get(town, "areas", under="339901100") == []
 
 
@@ -45,11 +45,11 @@ async def test_anybody_finds_their_village_by_its_name(system):
 
 async def test_staff_are_found_with_their_roles_and_how_many_homes_they_hold(supervisor, town):
     page = await get(supervisor, "staff", q="林禾溪")
-    assert [one["login"] for one in page["items"]] == ["linhexi"]
-    one = page["items"][0]
-    assert one["holds"] >= 25  # a village of 25 homes, and some of the partner's
-    assert [(role["role"], role["areaName"]) for role in one["roles"]] == [("caseworker", "桐荫社区")]
-    logins = {one["login"] for one in (await get(town, "staff", limit=200))["items"]}
+    assert [item["login"] for item in page["items"]] == ["linhexi"]
+    entry = page["items"][0]
+    assert entry["holds"] >= 25  # a village of 25 homes, and some of the partner's
+    assert [(role["role"], role["areaName"]) for role in entry["roles"]] == [("caseworker", "桐荫社区")]
+    logins = {item["login"] for item in (await get(town, "staff", limit=200))["items"]}
     assert {"linhexi", "panhuaixu"} <= logins
     assert not {"wangzhusheng", "maohetang"} & logins
 
@@ -58,13 +58,13 @@ async def test_homes_come_in_pages_that_neither_repeat_nor_skip(supervisor, town
     seen, cursor = [], None
     while True:
         page = await get(supervisor, "households", limit=120, **({"cursor": cursor} if cursor else {}))
-        seen += [one["number"] for one in page["items"]]
+        seen += [item["number"] for item in page["items"]]
         cursor = page["nextCursor"]
         if cursor is None:
             break
     assert len(seen) == len(set(seen)) == 300
-    assert {one["areaCode"][:9] for one in (await get(town, "households", limit=200))["items"]} == {"339901001"}
-    assert {one["class"] for one in (await get(supervisor, "households", **{"class": "A"}))["items"]} == {"A"}
+    assert {item["areaCode"][:9] for item in (await get(town, "households", limit=200))["items"]} == {"339901001"}
+    assert {item["class"] for item in (await get(supervisor, "households", **{"class": "A"}))["items"]} == {"A"}
     home = (await get(supervisor, "households", q=seen[5]))["items"][0]
     assert home["number"] == seen[5]
     assert home["members"] > 0
@@ -75,11 +75,11 @@ async def test_the_record_of_a_home_tells_its_cases_and_the_look_is_logged(super
     applied = (await get(supervisor, "cases"))["items"][0]
     home = (await get(supervisor, "households", q=applied["headName"]))["items"][0]
     record = await get(supervisor, f"households/{home['id']}/record")
-    assert [one["applicationNumber"] for one in record["cases"]] == [applied["applicationNumber"]]
+    assert [case["applicationNumber"] for case in record["cases"]] == [applied["applicationNumber"]]
     assert record["visits"] == []
     trail = (await get(supervisor, "audit", thingId=home["id"]))["items"]
-    assert [(one["action"], one["actorName"]) for one in trail] == [("household.opened", "祝雁回")]
-    elsewhere = next(one for one in (await get(supervisor, "households", area="339901100"))["items"])
+    assert [(item["action"], item["actorName"]) for item in trail] == [("household.opened", "祝雁回")]
+    elsewhere = next(item for item in (await get(supervisor, "households", area="339901100"))["items"])
     answer = await town.http.get(f"/desk/v1/households/{elsewhere['id']}/record")
     assert answer.json()["code"] == "thing.not_found"
 
@@ -87,7 +87,7 @@ async def test_the_record_of_a_home_tells_its_cases_and_the_look_is_logged(super
 async def test_a_checklist_is_read_with_the_words_of_its_questions(supervisor):
     lines = await get(supervisor, "checklists")
     assert lines
-    assert all(one["questions"] > 0 and one["title"]["zh"] for one in lines)
+    assert all(line["questions"] > 0 and line["title"]["zh"] for line in lines)
     page = await get(supervisor, f"checklists/{lines[0]['code']}/{lines[0]['version']}")
     assert page["line"] == lines[0]
     assert page["body"]["sections"][0]["questions"][0]["label"]["zh"]
@@ -99,9 +99,9 @@ async def test_the_trail_is_for_the_county_and_reading_it_leaves_a_row(superviso
     refused = await town.http.get("/desk/v1/audit")
     assert refused.json()["code"] == "auth.forbidden"
     signed_in = (await get(supervisor, "audit", action="device."))["items"]
-    assert {one["actorName"] for one in signed_in} == {"祝雁回", "潘槐序"}
+    assert {item["actorName"] for item in signed_in} == {"祝雁回", "潘槐序"}
     again = (await get(supervisor, "audit", action="audit."))["items"]
-    assert [one["facts"]["asked"] for one in again] == ["audit.", "device."]
+    assert [item["facts"]["asked"] for item in again] == ["audit.", "device."]
     worker = await system.sign_in("linhexi", "caseworker")
     assert (await worker.http.get("/desk/v1/audit")).json()["code"] == "auth.forbidden"
     assert (await worker.http.get("/desk/v1/staff")).json()["code"] == "auth.forbidden"
@@ -122,7 +122,7 @@ async def test_the_trail_tells_nothing_of_what_staff_of_another_county_did(super
             )  # fmt: skip
     seen = (await get(supervisor, "audit", limit=200))["items"]
     assert seen
-    assert "外县人" not in {one["actorName"] for one in seen}
+    assert "外县人" not in {item["actorName"] for item in seen}
 
 
 async def test_a_map_has_no_ground_unless_a_setting_names_one(supervisor):

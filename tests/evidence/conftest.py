@@ -11,7 +11,7 @@ from tests.test_first_path import push_whole
 @pytest.fixture
 async def kit(system, county, phone, request):
     """A visit that came whole, examined and in the queue. A test is `@drawn` where its pictures matter."""
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     made = await make_kit(phone, partner.id, drawn=getattr(request, "param", "tiny") == "drawn")
     await push_whole(phone, partner, made)

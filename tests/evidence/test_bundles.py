@@ -62,15 +62,15 @@ async def test_a_bundle_holds_the_visit_and_proves_it(services, kit, bundle):
     manifest = msgspec.json.decode(held["manifest.json"])
     assert held["manifest.json"] == canonical_json(manifest)
     assert manifest["visit"]["document"] == kit.visit
-    assert {one["id"]: one["held"] for one in manifest["photos"]} == dict.fromkeys(kit.photos, "whole")
-    for one in manifest["photos"]:
-        assert held[one["original"]] == kit.photos[one["id"]]
-        assert one["rendition"] in held
+    assert {photo["id"]: photo["held"] for photo in manifest["photos"]} == dict.fromkeys(kit.photos, "whole")
+    for item in manifest["photos"]:
+        assert held[item["original"]] == kit.photos[item["id"]]
+        assert item["rendition"] in held
     assert len(manifest["fixes"]) == 3
-    assert [one["document"] for one in manifest["attestations"]] == [kit.attestation]
-    assert {one["action"] for one in manifest["audit"]["entries"]} >= {"visit.complete", "visit.bundled"}
-    assert all(one["zh"] for one in manifest["findings"])
-    assert {one["name"] for one in manifest["files"]} == set(held) - {"manifest.json", "manifest.jws"}
+    assert [attestation["document"] for attestation in manifest["attestations"]] == [kit.attestation]
+    assert {entry["action"] for entry in manifest["audit"]["entries"]} >= {"visit.complete", "visit.bundled"}
+    assert all(finding["zh"] for finding in manifest["findings"])
+    assert {file["name"] for file in manifest["files"]} == set(held) - {"manifest.json", "manifest.jws"}
 
     inside, outside = verify_bundle(bundle), verify_bundle(bundle, services.receipts.public_keys())
     assert inside.faults == outside.faults == []
@@ -80,9 +80,9 @@ async def test_a_bundle_holds_the_visit_and_proves_it(services, kit, bundle):
 
 async def test_an_amended_visit_brings_what_stood_before_with_its_receipt(services, phone, desk, kit, tmp_path):
     master = (await phone.pull("visits"))[kit.visit["id"]]
-    told = {key: value for key, value in master.items() if key != "server"}
+    result = {key: value for key, value in master.items() if key != "server"}
     reason = {"reason": "核对户口簿后更正", "amendedAt": utc_now().isoformat()}
-    assert await phone.push("visits", told | {"amendment": reason, "familyPresent": []}, assumed=master) == []
+    assert await phone.push("visits", result | {"amendment": reason, "familyPresent": []}, assumed=master) == []
     answer = await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/bundle")
     path = tmp_path / "amended.zip"
     path.write_bytes(answer.content)
@@ -96,7 +96,7 @@ async def test_an_amended_visit_brings_what_stood_before_with_its_receipt(servic
 
     report = BundleReport()
     _check_earlier(before | {"document": {**kit.visit, "mode": "video"}}, published, kit.visit["id"], report)
-    assert [one.name for one in report.faults] == ["manifest.json"]
+    assert [fault.name for fault in report.faults] == ["manifest.json"]
 
 
 async def test_every_way_to_spoil_a_bundle_names_what_was_spoilt(services, bundle, tmp_path):
@@ -116,7 +116,7 @@ def one_byte_changed_in_any_member_names_that_member(published, bundle, tmp_path
         for at in (0, len(content) // 2, len(content) - 1):
             spoiled = pack(tmp_path / "spoiled.zip", {**held, name: flip(content, at)})
             for keys_given in (None, published):
-                named = {one.name for one in verify_bundle(spoiled, keys_given).faults}
+                named = {fault.name for fault in verify_bundle(spoiled, keys_given).faults}
                 assert name in named, (name, at, keys_given is not None)
                 assert named <= {name, "manifest.jws", "receipt.jws"}, (name, at, named)
 
@@ -124,24 +124,26 @@ def one_byte_changed_in_any_member_names_that_member(published, bundle, tmp_path
 def one_byte_flipped_inside_the_file_itself_is_named_too(published, bundle, tmp_path):
     raw = bundle.read_bytes()
     with zipfile.ZipFile(bundle) as archive:
-        places = [(one.filename, one.header_offset, one.compress_size) for one in archive.infolist()]
+        places = [(item.filename, item.header_offset, item.compress_size) for item in archive.infolist()]
     for name, offset, size in places:
         start = offset + 30 + len(name.encode())
         spoiled = tmp_path / "flipped.zip"
         spoiled.write_bytes(flip(raw, start + size // 2))
-        assert name in {one.name for one in verify_bundle(spoiled, published).faults}
+        assert name in {fault.name for fault in verify_bundle(spoiled, published).faults}
 
 
 def members_missing_added_or_doubled_are_named(published, bundle, tmp_path):
     held = members(bundle)
     for name in held:
-        less = pack(tmp_path / "less.zip", {one: content for one, content in held.items() if one != name})
-        assert any(one.name == name and "missing" in one.what for one in verify_bundle(less, published).faults), name
+        less = pack(tmp_path / "less.zip", {item: content for item, content in held.items() if item != name})
+        assert any(fault.name == name and "missing" in fault.what for fault in verify_bundle(less, published).faults), (
+            name
+        )
     more = pack(tmp_path / "more.zip", {**held, "photos/another.jpg": b"x"})
-    assert [tuple(one) for one in verify_bundle(more, published).faults] == [("photos/another.jpg", "was added")]
+    assert [tuple(fault) for fault in verify_bundle(more, published).faults] == [("photos/another.jpg", "was added")]
     with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("visit.pdf", b"another")
-    assert "visit.pdf" in {one.name for one in verify_bundle(bundle, published).faults}
+    assert "visit.pdf" in {fault.name for fault in verify_bundle(bundle, published).faults}
 
 
 def a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin(published, bundle, tmp_path):
@@ -157,14 +159,14 @@ def a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin(published, bund
         }
     ).encode()
     held |= {"receipt-keys.json": signed, "receipt.jws": receipt}
-    for one in manifest["files"]:
-        content = held[one["name"]]
-        one |= {"sha256": hashlib.sha256(content).hexdigest(), "sizeBytes": len(content)}
+    for file in manifest["files"]:
+        content = held[file["name"]]
+        file |= {"sha256": hashlib.sha256(content).hexdigest(), "sizeBytes": len(content)}
     held["manifest.json"] = canonical_json(manifest)
     held["manifest.jws"] = forger.sign({"manifestSha256": hashlib.sha256(held["manifest.json"]).hexdigest()}).encode()
     forged = pack(tmp_path / "forged.zip", held)
     assert verify_bundle(forged).faults == []
-    assert {one.name for one in verify_bundle(forged, published).faults} == {
+    assert {fault.name for fault in verify_bundle(forged, published).faults} == {
         "manifest.jws",
         "receipt.jws",
     }
@@ -174,9 +176,9 @@ async def test_anything_that_is_no_bundle_is_said_to_be_none(tmp_path):
     for content in (b"", b"PK\x03\x04 nothing", b"x" * 5000):
         path = tmp_path / "other.zip"
         path.write_bytes(content)
-        assert [one.name for one in verify_bundle(path).faults] == ["other.zip"]
+        assert [fault.name for fault in verify_bundle(path).faults] == ["other.zip"]
     empty = pack(tmp_path / "empty.zip", {})
-    assert {one.name for one in verify_bundle(empty).faults} >= {"manifest.json", "manifest.jws", "receipt.jws"}
+    assert {fault.name for fault in verify_bundle(empty).faults} >= {"manifest.json", "manifest.jws", "receipt.jws"}
 
 
 async def test_a_photo_that_the_store_lost_or_altered_is_told_and_left_out(settings, bucket, desk, kit):
@@ -186,9 +188,9 @@ async def test_a_photo_that_the_store_lost_or_altered_is_told_and_left_out(setti
     answer = await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/bundle")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         manifest = msgspec.json.decode(archive.read("manifest.json"))
-    told = {one["id"]: (one["held"], one["original"]) for one in manifest["photos"]}
-    assert told[lost["id"]] == ("missing", None)
-    assert told[altered["id"]] == ("altered", None)
+    result = {photo["id"]: (photo["held"], photo["original"]) for photo in manifest["photos"]}
+    assert result[lost["id"]] == ("missing", None)
+    assert result[altered["id"]] == ("altered", None)
     assert verify_bundle_bytes(answer.content).faults == []
 
 
@@ -213,7 +215,7 @@ async def test_a_bundle_is_for_officers_of_the_area_and_is_logged(system, servic
 
 
 async def test_a_visit_that_waits_for_photos_can_be_taken_as_it_stands(system, county, phone, desk):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     made = await make_kit(phone, partner.id)
     await phone.push("evidence", *made.evidence)
@@ -222,7 +224,7 @@ async def test_a_visit_that_waits_for_photos_can_be_taken_as_it_stands(system, c
     assert answer.status_code == 200
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         manifest = msgspec.json.decode(archive.read("manifest.json"))
-    assert {one["held"] for one in manifest["photos"]} == {"awaited"}
+    assert {photo["held"] for photo in manifest["photos"]} == {"awaited"}
 
 
 @drawn
@@ -234,7 +236,7 @@ def test_the_printed_sheet_has_the_visit_in_chinese_with_its_pictures(bundle, ki
         "走访证据材料",
         "调查人员",
         "疑点",
-        "问卷",
+        "走访表",
         "照片 4",
         "回执短码",
         kit.visit["familyPresent"][0]["name"],
@@ -255,12 +257,12 @@ async def test_the_printed_sheet_names_the_gravest_doubt_first_and_none_that_no_
         await session.execute(delete(Finding).where(Finding.visit_id == visit_id))
         for code, severity in codes.items():
             gone = now if code == "visit.burst" else None
-            told = {"visit_id": visit_id, "area_code": "339901001001", "facts": {}, "superseded_at": gone}
-            session.add(Finding(id=new_id(), code=code, severity=severity, **told))
+            params = {"visit_id": visit_id, "area_code": "339901001001", "facts": {}, "superseded_at": gone}
+            session.add(Finding(id=new_id(), code=code, severity=severity, **params))
     answer = await desk.http.get(f"/desk/v1/visits/{visit_id}/bundle")
     printed = tmp_path / "visit.pdf"
     printed.write_bytes(zipfile.ZipFile(io.BytesIO(answer.content)).read("visit.pdf"))
-    said = _read(printed).partition("疑点")[2].partition("问卷")[0]
+    said = _read(printed).partition("疑点")[2].partition("走访表")[0]
     assert re.findall("严重|警示|提示|信息", said) == ["严重", "警示", "提示"]
 
 
@@ -275,7 +277,7 @@ async def test_the_commands_export_and_verify(system, services, settings, kit, t
     key_file.write_bytes(msgspec.json.encode(services.receipts.public_keys()))
 
     def run(*arguments):
-        return CliRunner().invoke(main, [str(one) for one in arguments], env=environment(settings))
+        return CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment(settings))
 
     exported = await asyncio.to_thread(run, "export-bundle", kit.visit["id"], path)
     assert exported.exit_code == 0, exported.output

@@ -17,18 +17,22 @@ from tests.phones import make_kit
 
 @pytest.fixture
 async def officer(system, county):
-    login = next(one.login for one in county.staff if one.role == "county_officer")
+    login = next(staff_member.login for staff_member in county.staff if staff_member.role == "county_officer")
     return await system.sign_in_at_desk(login, "county_officer")
 
 
 @pytest.fixture
 async def stranger(system, county, phone):
     """A caseworker of another village who holds nothing of the first one's."""
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     mine = {due.caseworker_login, due.partner_login}
-    for one in county.staff:
-        if one.role == "caseworker" and one.login not in mine and one.partner_login not in mine:
-            other = await system.sign_in(one.login, "caseworker")
+    for staff_member in county.staff:
+        if (
+            staff_member.role == "caseworker"
+            and staff_member.login not in mine
+            and staff_member.partner_login not in mine
+        ):
+            other = await system.sign_in(staff_member.login, "caseworker")
             if due.household_number not in {home["number"] for home in (await other.pull("households")).values()}:
                 return other
     raise AssertionError("no such caseworker")
@@ -36,13 +40,13 @@ async def stranger(system, county, phone):
 
 @pytest.fixture
 async def kit(system, county, phone):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     return await make_kit(phone, partner.id, photos=[])
 
 
-async def change(officer, what, status=200, **told):
-    answer = await officer.http.post(f"/desk/v1/caseload/{what}", json=told)
+async def change(officer, what, status=200, **result):
+    answer = await officer.http.post(f"/desk/v1/caseload/{what}", json=result)
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -60,7 +64,7 @@ async def hand_over(officer, phone, stranger, kit):
 
 async def last_told(phone, collection, doc_id):
     answer = await phone.http.get(f"/field/v1/sync/{collection}/1/pull", params={"limit": 1000})
-    return next(one for one in answer.json()["documents"] if one["id"] == doc_id)
+    return next(document for document in answer.json()["documents"] if document["id"] == doc_id)
 
 
 async def test_a_household_handed_over_leaves_one_phone_with_its_reason_and_comes_whole_to_the_other(
@@ -124,8 +128,8 @@ async def test_a_conflict_shows_nothing_of_another_ones_draft(officer, phone, st
 async def test_a_person_who_leaves_loses_everything_and_nobody_else_anything(officer, phone, stranger, kit):
     others = await stranger.pull("households")
     held = await phone.pull("households")
-    told = await change(officer, "revoke", fromStaffId=str(phone.id), reason="left the office")
-    assert told == {"granted": 0, "revoked": len(held)}
+    result = await change(officer, "revoke", fromStaffId=str(phone.id), reason="left the office")
+    assert result == {"granted": 0, "revoked": len(held)}
     assert await phone.pull("households") == await phone.pull("assignments") == {}
     assert await phone.pull("checklists")
     assert await stranger.pull("households") == others
@@ -134,13 +138,13 @@ async def test_a_person_who_leaves_loses_everything_and_nobody_else_anything(off
 async def test_a_whole_village_changes_hands_at_once(officer, phone, stranger, kit, services):
     async with services.sessions() as session:
         area = await session.scalar(select(Household.area_code).where(Household.id == kit.visit["householdId"]))
-    told = await change(officer, "assign", toStaffId=str(stranger.id), areaCode=area)
-    assert told["granted"] == 25
-    assert sum(one["areaCode"] == area for one in (await stranger.pull("households")).values()) == 25
+    result = await change(officer, "assign", toStaffId=str(stranger.id), areaCode=area)
+    assert result["granted"] == 25
+    assert sum(item["areaCode"] == area for item in (await stranger.pull("households")).values()) == 25
 
 
 async def test_an_officer_decides_within_the_area_and_a_supervisor_not_at_all(system, county, desk, phone, kit):
-    town = next(one for one in county.staff if one.role == "town_officer")
+    town = next(staff_member for staff_member in county.staff if staff_member.role == "town_officer")
     officer = await system.sign_in_at_desk(town.login, "town_officer")
     async with system.services.sessions() as session:
         outside = await session.scalar(select(Household.id).where(~Household.area_code.startswith(town.area_code)))
@@ -163,16 +167,16 @@ async def test_an_officer_decides_within_the_area_and_a_supervisor_not_at_all(sy
 
 async def test_the_desk_sees_how_each_phone_fares_and_what_was_kept(officer, phone, kit):
     ahead = (utc_now() + timedelta(seconds=90)).isoformat()
-    told = {"X-App-Version": "1.4.2", "X-Pending-Rows": "3", "X-Device-Time": ahead}
-    answer = await phone.http.get("/field/v1/sync/visits/1/pull", headers=told)
+    params = {"X-App-Version": "1.4.2", "X-Pending-Rows": "3", "X-Device-Time": ahead}
+    answer = await phone.http.get("/field/v1/sync/visits/1/pull", headers=params)
     assert answer.status_code == 200
     page = (await officer.http.get("/desk/v1/devices")).json()
-    [mine] = [one for one in page["items"] if one["staffId"] == str(phone.id)]
+    [mine] = [item for item in page["items"] if item["staffId"] == str(phone.id)]
     assert (mine["appVersion"], mine["pendingRows"]) == ("1.4.2", 3)
     assert 80_000 < mine["clockOffsetMs"] <= 90_000
     assert mine["lastSyncAt"]
 
     await phone.push("visits", kit.visit | {"investigatorIds": []})
     page = (await officer.http.get("/desk/v1/kept-rows", params={"keptAs": "quarantined"})).json()
-    assert [one["docId"] for one in page["items"]] == [kit.visit["id"]]
+    assert [item["docId"] for item in page["items"]] == [kit.visit["id"]]
     assert page["items"][0]["content"]["answers"] == kit.visit["answers"]

@@ -67,9 +67,9 @@ async def test_a_proposal_for_another_household_or_with_a_number_is_quarantined(
 
 async def officer_of(system, county, household):
     login = next(
-        one.login
-        for one in county.staff
-        if one.role == "town_officer" and household["areaCode"].startswith(one.area_code)
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and household["areaCode"].startswith(staff_member.area_code)
     )
     return await system.sign_in_at_desk(login, "town_officer")
 
@@ -83,7 +83,7 @@ async def test_an_officer_accepts_and_the_phone_hears_of_both(system, county, ph
     await phone.push("proposals", proposal)
     officer = await officer_of(system, county, household)
     line = (await officer.http.get("/desk/v1/proposals")).json()["items"][0]
-    assert {one["what"]: one["stands"] for one in line["changes"]}["address"] == household["address"]
+    assert {change["what"]: change["stands"] for change in line["changes"]}["address"] == household["address"]
     path = f"/desk/v1/proposals/{proposal['id']}/decision"
     assert (await officer.http.post(path, json={"outcome": "accepted"})).status_code == 204
     assert (await officer.http.post(path, json={"outcome": "accepted"})).status_code == 204
@@ -102,8 +102,10 @@ async def test_what_an_accepted_proposal_wrote_over_stays_readable(system, count
     officer = await officer_of(system, county, household)
     await officer.http.post(f"/desk/v1/proposals/{proposal['id']}/decision", json={"outcome": "accepted"})
     versions = (await officer.http.get(f"/desk/v1/households/{household['id']}/versions")).json()
-    assert [one["version"] for one in versions] == [2, 1]
-    changed = {one["pointer"]: (one["before"], one["after"]) for one in versions[0]["differences"]}
+    assert [version["version"] for version in versions] == [2, 1]
+    changed = {
+        difference["pointer"]: (difference["before"], difference["after"]) for difference in versions[0]["differences"]
+    }
     assert changed == {"/address": (household["address"], proposal["changes"]["address"])}
 
 
@@ -115,9 +117,9 @@ async def test_a_refusal_needs_a_reason_and_an_officer_of_the_area(system, count
     officer = await officer_of(system, county, household)
     assert (await officer.http.post(path, json={"outcome": "rejected"})).json()["code"] == "review.reason_required"
     elsewhere = next(
-        one.login
-        for one in county.staff
-        if one.role == "town_officer" and not household["areaCode"].startswith(one.area_code)
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and not household["areaCode"].startswith(staff_member.area_code)
     )
     stranger = await system.sign_in_at_desk(elsewhere, "town_officer")
     assert (await stranger.http.post(path, json={"outcome": "accepted"})).json()["code"] == "thing.not_found"

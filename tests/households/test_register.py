@@ -50,15 +50,17 @@ async def test_an_application_is_made_with_its_archive_and_again_is_the_same(off
     worker = await office.person("caseworker")
     answer, body = await apply(worker)
     assert answer.status_code == 201, answer.text
-    told = answer.json()
-    assert (told["state"], told["version"]) == ("applied", 1)
-    assert told["applicationNumber"].startswith("SQ339901")
+    result = answer.json()
+    assert (result["state"], result["version"]) == ("applied", 1)
+    assert result["applicationNumber"].startswith("SQ339901")
     again = await worker.http.post("/desk/v1/applications", json=body)
-    assert again.json()["applicationNumber"] == told["applicationNumber"]
+    assert again.json()["applicationNumber"] == result["applicationNumber"]
     second, _ = await apply(worker, householdId=body["householdId"], household=None, areaCode=None)
     assert second.json()["code"] == "case.open_already"
     # whoever wrote it down holds it: it is on their phone
-    phone = await office.sign_in(next(one.login for one in office.county.staff if one.role == "caseworker"))
+    phone = await office.sign_in(
+        next(staff_member.login for staff_member in office.county.staff if staff_member.role == "caseworker")
+    )
     pulled = await phone.http.get("/field/v1/sync/households/1/pull", params={"lwt": 0, "id": "", "limit": 500})
     assert body["householdId"] in pulled.text
 
@@ -103,20 +105,20 @@ async def test_nobody_stands_twice_in_a_household_nor_in_one_that_receives_witho
         number = await session.scalar(
             select(Household.number).where(Household.monthly_amount_fen > 0, Household.id.not_in(without)).limit(1)
         )
-    receiving = next(one for one in county.households if one.number == number).members[0]
-    known = {"id": str(new_id()), "name": receiving.name, "relation": "head", "idNumber": receiving.id_number}
-    answer, _ = await apply(town, household=household(members=[known]))
+    receiving = next(item for item in county.households if item.number == number).members[0]
+    existing = {"id": str(new_id()), "name": receiving.name, "relation": "head", "idNumber": receiving.id_number}
+    answer, _ = await apply(town, household=household(members=[existing]))
     assert (answer.status_code, answer.json()["code"]) == (409, "household.member_known")
 
 
 async def test_a_number_is_opened_only_by_its_own_household(office):
     town = await office.person("town_officer")
-    _, one = await apply(town)
+    _, item = await apply(town)
     member = {"id": str(new_id()), "name": "农穗声", "relation": "head", "idNumber": id_number(71)}
     _, other = await apply(town, household=household(members=[member]))
-    asked = {"what": "id_number", "reason": "核对身份证号", "memberId": member["id"]}
-    wrong = await town.http.post(f"/desk/v1/households/{one['householdId']}/reveal", json=asked)
-    right = await town.http.post(f"/desk/v1/households/{other['householdId']}/reveal", json=asked)
+    params = {"what": "id_number", "reason": "核对身份证号", "memberId": member["id"]}
+    wrong = await town.http.post(f"/desk/v1/households/{item['householdId']}/reveal", json=params)
+    right = await town.http.post(f"/desk/v1/households/{other['householdId']}/reveal", json=params)
     assert (wrong.status_code, wrong.json()["code"]) == (404, "thing.not_found")
     assert right.json() == {"value": member["idNumber"]}
 
@@ -137,7 +139,7 @@ async def test_two_applications_at_once_get_two_numbers(office):
         return [{"id": str(new_id()), "name": "农畦笠", "relation": "head", "idNumber": id_number(sequence)}]
 
     answers = await asyncio.gather(*(apply(town, household=household(members=member(n))) for n in (21, 31)))
-    numbers = {one.json()["applicationNumber"] for one, _ in answers}
+    numbers = {answer.json()["applicationNumber"] for answer, _ in answers}
     assert len(numbers) == 2
 
 
@@ -145,20 +147,20 @@ async def test_papers_are_asked_for_once_and_all_together(office):
     town = await office.person("town_officer")
     answer, body = await apply(town, consentedOn=None)
     case_id = body["id"]
-    assert {one["code"] for one in answer.json()["papers"]} >= {"diagnosis", "consent"}
-    assert "school_letter" not in {one["code"] for one in answer.json()["papers"]}
+    assert {paper["code"] for paper in answer.json()["papers"]} >= {"diagnosis", "consent"}
+    assert "school_letter" not in {paper["code"] for paper in answer.json()["papers"]}
     assert await refused(town, case_id, "accepted") == "case.papers_missing"
-    told = await done(town, case_id, "papers_missing")
-    assert told["state"] == "materials"
-    assert all(one["askedAt"] for one in told["papers"])
+    result = await done(town, case_id, "papers_missing")
+    assert result["state"] == "materials"
+    assert all(paper["askedAt"] for paper in result["papers"])
     assert await refused(town, case_id, "papers_missing", reason="再要一份") == "case.not_now"
     before, later = days.in_days(-10).isoformat(), days.in_days(-7).isoformat()
-    for one in told["papers"]:
+    for item in result["papers"]:
         path = f"/desk/v1/cases/{case_id}/papers"
-        listed = await town.http.post(path, json={"code": one["code"], "receivedOn": before})
-        again = await town.http.post(path, json={"code": one["code"], "receivedOn": later})
+        listed = await town.http.post(path, json={"code": item["code"], "receivedOn": before})
+        again = await town.http.post(path, json={"code": item["code"], "receivedOn": later})
         assert again.json() == listed.json()
-    assert {one["receivedOn"] for one in listed.json()} == {before}
+    assert {item["receivedOn"] for item in listed.json()} == {before}
     unknown = await town.http.post(path, json={"code": "passport", "receivedOn": before})
     assert unknown.json()["code"] == "case.paper_unknown"
     assert await refused(town, case_id, "accepted") == "case.consent_missing"
@@ -186,8 +188,8 @@ async def test_numbers_are_sealed_and_opening_one_is_logged_with_its_reason(offi
             assert number not in rows, table
             assert "6200001234567890" not in rows, table
     member_id = page["members"][0]["id"]
-    asked = {"what": "id_number", "memberId": member_id, "reason": "核对户口簿"}
-    assert (await town.http.post(f"{path}/reveal", json=asked)).json() == {"value": number}
+    params = {"what": "id_number", "memberId": member_id, "reason": "核对户口簿"}
+    assert (await town.http.post(f"{path}/reveal", json=params)).json() == {"value": number}
     card = (await town.http.post(f"{path}/reveal", json={"what": "card", "reason": "发放核对"})).json()
     assert card == {"value": "6200001234567890"}
     async with services.sessions() as session:
@@ -196,12 +198,12 @@ async def test_numbers_are_sealed_and_opening_one_is_logged_with_its_reason(offi
                 select(AuditEntry).where(AuditEntry.action == "household.revealed").order_by(AuditEntry.id)
             )
         )
-    assert [(one.facts["what"], one.facts["reason"], one.actor_id) for one in logged] == [
+    assert [(item.facts["what"], item.facts["reason"], item.actor_id) for item in logged] == [
         ("id_number", "核对户口簿", town.id),
         ("card", "发放核对", town.id),
     ]
     worker = await office.person("caseworker")
-    assert (await worker.http.post(f"{path}/reveal", json=asked)).json()["code"] in {
+    assert (await worker.http.post(f"{path}/reveal", json=params)).json()["code"] in {
         "auth.forbidden",
         "thing.not_found",
     }
@@ -209,7 +211,11 @@ async def test_numbers_are_sealed_and_opening_one_is_logged_with_its_reason(offi
 
 async def test_a_number_is_not_opened_for_an_officer_of_another_town_who_visits_the_home(office, services, county):
     _, body = await apply(await office.person("town_officer"))
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     visitor = await office.sign_in(other)
     async with open_session(services.sessions) as session:
         session.add(Caseload(household_id=body["householdId"], staff_id=visitor.id))
@@ -242,10 +248,10 @@ async def test_every_version_is_kept_and_shown_as_what_changed(office):
     town = await office.person("town_officer")
     _, made = await apply(town)
     body = made["household"]
-    known = {key: value for key, value in body["members"][0].items() if key != "idNumber"}
+    existing = {key: value for key, value in body["members"][0].items() if key != "idNumber"}
     child = {"id": str(new_id()), "name": "农小满", "relation": "son", "sex": "male", "bornOn": "2015-05-05"}
     body = {
-        "members": [known | {"health": "serious_illness"}, child],
+        "members": [existing | {"health": "serious_illness"}, child],
         "address": body["address"],
         "incomes": [body["incomes"][0] | {"verifiedFen": 120_00}],
     }
@@ -255,11 +261,13 @@ async def test_every_version_is_kept_and_shown_as_what_changed(office):
     assert (page["version"], page["members"][0]["idNumberMask"] is not None) == (2, True)
     assert page["cardMask"]
     versions = (await town.http.get(f"/desk/v1/households/{made['householdId']}/versions")).json()
-    assert [(one["version"], one["reason"]) for one in versions] == [(2, "住院；孩子迁入"), (1, "申请建档")]
+    assert [(version["version"], version["reason"]) for version in versions] == [(2, "住院；孩子迁入"), (1, "申请建档")]
     assert versions[0]["actorId"] == str(town.id)
     assert versions[0]["actorName"]
-    changed = {one["pointer"]: (one["before"], one["after"]) for one in versions[0]["differences"]}
-    assert changed[f"/members/{known['id']}/health"] == ("healthy", "serious_illness")
+    changed = {
+        difference["pointer"]: (difference["before"], difference["after"]) for difference in versions[0]["differences"]
+    }
+    assert changed[f"/members/{existing['id']}/health"] == ("healthy", "serious_illness")
     assert changed[f"/incomes/{body['incomes'][0]['id']}/verifiedFen"] == (None, 120_00)
     assert f"/members/{child['id']}" in changed
     assert len(changed) == 3
@@ -273,8 +281,8 @@ async def test_of_two_who_change_a_household_one_wins(office):
         change(town, made["householdId"], body | {"address": "甲"}, 1),
         change(town, made["householdId"], body | {"address": "乙"}, 1),
     )
-    assert sorted(one.status_code for one in answers) == [200, 412]
-    assert {one.json().get("code") for one in answers} == {None, "household.changed"}
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    assert {answer.json().get("code") for answer in answers} == {None, "household.changed"}
 
 
 async def test_a_caseworker_declares_and_only_the_town_verifies(office):
@@ -284,7 +292,7 @@ async def test_a_caseworker_declares_and_only_the_town_verifies(office):
     )
     assert answer.status_code == 201
     page = (await worker.http.get(f"/desk/v1/households/{made['householdId']}")).json()
-    assert [(one["declaredFen"], one["verifiedFen"]) for one in page["incomes"]] == [(5, None)]
+    assert [(income["declaredFen"], income["verifiedFen"]) for income in page["incomes"]] == [(5, None)]
 
 
 async def test_a_relative_on_staff_makes_the_countys_visit_a_must(office):
@@ -335,9 +343,9 @@ async def test_the_amount_is_calculated_from_the_household_and_kept(office, serv
     later = await calculated(town, made["id"], days.month(2).isoformat())
     assert later["amountFen"] == 300_00
     listed = (await town.http.get(f"/desk/v1/cases/{made['id']}/calculations")).json()
-    assert [one["amountFen"] for one in listed] == [300_00, 260_00]
+    assert [item["amountFen"] for item in listed] == [300_00, 260_00]
     assert listed[1] == first
-    assert all(one["source"] for one in later["lines"])
+    assert all(line["source"] for line in later["lines"])
 
 
 async def test_what_was_verified_counts_before_what_was_declared(office):
@@ -367,18 +375,20 @@ async def test_what_is_owned_is_declared_verified_by_the_town_and_kept_in_versio
     worker, town = await office.person("caseworker"), await office.person("town_officer")
     home = {"id": str(new_id()), "kind": "home", "declared": 1, "note": "砖房三间", "verified": 3}
     body = household(properties=[home])
-    answer, asked = await apply(worker, household=body)
+    answer, request = await apply(worker, household=body)
     assert answer.status_code == 201, answer.text
-    path = f"/desk/v1/households/{asked['householdId']}"
+    path = f"/desk/v1/households/{request['householdId']}"
     page = (await worker.http.get(path)).json()
-    assert [(one["declared"], one["verified"], one["note"]) for one in page["properties"]] == [(1, None, "砖房三间")]
+    assert [(item["declared"], item["verified"], item["note"]) for item in page["properties"]] == [
+        (1, None, "砖房三间")
+    ]
     changed = {"household": body | {"properties": [home | {"verified": 2}]}, "reason": "入户核实有两处"}
     answer = await town.http.put(path, json=changed, headers={"If-Match": f'"{page["version"]}"'})
     assert answer.status_code == 200, answer.text
     newest = (await town.http.get(f"{path}/versions")).json()[0]
-    assert [(one["pointer"], one["before"], one["after"]) for one in newest["differences"]] == [
-        (f"/properties/{home['id']}/verified", None, 2)
-    ]
+    assert [
+        (difference["pointer"], difference["before"], difference["after"]) for difference in newest["differences"]
+    ] == [(f"/properties/{home['id']}/verified", None, 2)]
     bad = body | {"properties": [home | {"declared": -1}]}
     answer = await town.http.put(path, json=changed | {"household": bad}, headers={"If-Match": '"2"'})
     assert answer.json()["code"] == "request.invalid"

@@ -23,7 +23,7 @@ from tests.phones import make_kit
 
 @pytest.fixture
 async def partner(system, county, phone):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.partner_login, "caseworker")
 
 
@@ -89,7 +89,7 @@ def cursor_of(*parts):
 
 
 async def test_a_cursor_that_nobody_wrote_is_refused_by_every_list(system, county, phone):
-    desks = {one.role: one.login for one in county.staff}
+    desks = {staff_member.role: staff_member.login for staff_member in county.staff}
     callers = [
         phone,
         *[await system.sign_in_at_desk(desks[role], role) for role in ("supervisor", "town_officer", "admin")],
@@ -98,17 +98,19 @@ async def test_a_cursor_that_nobody_wrote_is_refused_by_every_list(system, count
     lists = [
         path
         for path, methods in schema["paths"].items()
-        if any(one["name"] == "cursor" for one in methods.get("get", {}).get("parameters", []))
+        if any(item["name"] == "cursor" for item in methods.get("get", {}).get("parameters", []))
     ]
     assert len(lists) > 15
     for path in lists:
         for bad in ("%", cursor_of(), cursor_of("x"), cursor_of("x", "y"), cursor_of(*"xyz"), cursor_of(*"wxyz")):
-            answers = [await one.http.get(path, params={"cursor": bad}) for one in callers]
-            told = {(one.status_code, one.json().get("code")) for one in answers if one.status_code != 403}
+            answers = [await caller.http.get(path, params={"cursor": bad}) for caller in callers]
+            result = {
+                (answer.status_code, answer.json().get("code")) for answer in answers if answer.status_code != 403
+            }
             # A list ordered by words alone takes any one word; that of old photos goes by shelf and hash, two words.
             words = cursor_of("x", "y") if path == "/desk/v1/retention/photos" else cursor_of("x")
-            assert told <= {(400, "request.invalid")} or (bad == words and told == {(200, None)}), (path, bad)
-            assert told, path
+            assert result <= {(400, "request.invalid")} or (bad == words and result == {(200, None)}), (path, bad)
+            assert result, path
 
 
 # --- rows ---
@@ -172,7 +174,7 @@ async def test_a_bad_row_holds_up_no_other(services, phone, partner):
     kit = await make_kit(phone, partner.id)
     bad = kit.visit | {"id": str(new_id()), "investigatorIds": [str(phone.id)]}
     returned = await phone.push("visits", bad, kit.visit, {"id": "no-uuid"}, {})
-    assert [one.get("id") for one in returned][:2] == [bad["id"], "no-uuid"]
+    assert [item.get("id") for item in returned][:2] == [bad["id"], "no-uuid"]
     assert await count(services, Visit) == 1
     assert await count(services, QuarantinedRow) == 3
 
@@ -194,9 +196,11 @@ async def test_a_visit_of_someone_else_under_the_same_id_shows_nothing(system, s
     kit = await make_kit(phone, partner.id)
     await phone.push("visits", kit.visit)
     outsider = next(
-        one.login
-        for one in county.staff
-        if one.role == "caseworker" and one.login != kit_login(county) and one.partner_login != kit_login(county)
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "caseworker"
+        and staff_member.login != kit_login(county)
+        and staff_member.partner_login != kit_login(county)
     )
     stranger = await system.sign_in(outsider, "caseworker")
     returned = await stranger.push("visits", kit.visit | {"answers": {"mine": "x"}})
@@ -206,7 +210,7 @@ async def test_a_visit_of_someone_else_under_the_same_id_shows_nothing(system, s
 
 
 def kit_login(county) -> str:
-    return next(one.caseworker_login for one in county.assignments if one.kind == "intake")
+    return next(assignment.caseworker_login for assignment in county.assignments if assignment.kind == "intake")
 
 
 # --- bodies ---
@@ -288,9 +292,9 @@ async def refused_as(system, phone, content: bytes) -> str:
     evidence_id = await announce(phone, content)
     assert (await phone.upload(evidence_id, content)).status_code == 200
     await system.run_jobs()
-    told = (await phone.pull("evidence"))[evidence_id]["server"]
-    assert told["state"] == "refused"
-    return told["refusedCode"]
+    result = (await phone.pull("evidence"))[evidence_id]["server"]
+    assert result["state"] == "refused"
+    return result["refusedCode"]
 
 
 async def test_a_visit_is_not_whole_with_other_bytes_than_its_list_sealed(system, phone, partner):

@@ -24,26 +24,26 @@ from server.models.people import Device, Staff
 from server.models.postings import Disclosure, Objection, Posting, PostingPlace
 from tests.makers.cases import TOWN, VILLAGE, Office
 from tests.phones import Desk
-from tests.sweep import Attack, Known, attacks
+from tests.sweep import Attack, KnownIds, attacks
 
 # A stream has no end; signing out ends the one who asks.
 NOT_ASKED = {"/desk/v1/queue/stream", "/field/v1/sync/{collection}/{schema_version}/pullStream", "/auth/v1/sign-out"}
 
 
 @pytest.fixture
-async def known(system, services, county) -> Known:
+async def known_ids(system, services, county) -> KnownIds:
     """Ids of a county with a case in every state."""
     async with open_session(services.sessions) as session:
         await load_cases(session, services, county)
     await system.run_jobs()
     async with services.sessions() as session:
 
-        async def one(column, *where) -> str:
+        async def first_id(column, *where) -> str:
             return str(await session.scalar(select(column).where(*where).limit(1)))
 
-        case_id = await one(CaseFile.id, CaseFile.state == "in_force")
-        home = await one(CaseFile.household_id, CaseFile.id == case_id)
-        staff = await one(Staff.id)
+        case_id = await first_id(CaseFile.id, CaseFile.state == "in_force")
+        home = await first_id(CaseFile.household_id, CaseFile.id == case_id)
+        staff = await first_id(Staff.id)
         columns = {
             "complaint_id": Complaint.id,
             "posting_id": Posting.id,
@@ -57,15 +57,15 @@ async def known(system, services, county) -> Known:
             "change_id": ChangeReport.id,
             "device_id": Device.id,
         }
-        return Known(
-            {name: await one(column) for name, column in columns.items()}
+        return KnownIds(
+            {name: await first_id(column) for name, column in columns.items()}
             | dict.fromkeys(("staff_id", "to_staff_id", "from_staff_id"), staff)
             | dict.fromkeys(("area", "under"), TOWN)
             | {
                 "case_id": case_id,
                 "household_id": home,
                 "household_ids": [home],
-                "member_id": await one(HouseholdMember.id, HouseholdMember.household_id == home),
+                "member_id": await first_id(HouseholdMember.id, HouseholdMember.household_id == home),
                 "area_code": VILLAGE,
                 "collection": "visits",
                 "schema_version": "1",
@@ -73,22 +73,22 @@ async def known(system, services, county) -> Known:
                 "if-_match": '"1"',
             },
             {
-                "/public/v1/disclosures/{key}": {"key": await one(Disclosure.key)},
+                "/public/v1/disclosures/{key}": {"key": await first_id(Disclosure.key)},
                 "/desk/v1/rules/{key}/history": {"key": "visit.shortest_min"},
             },
         )
 
 
-async def test_nothing_is_answered_by_500(system, services, county, known):
+async def test_nothing_is_answered_by_500(system, services, county, existing):
     people = await sign_in(Office(system, services, county))
     asking: dict[tuple[str, str], httpx.AsyncClient] = {}
     wrong: list[str] = []
-    for attack in attacks(json.loads(OPENAPI.read_text()), known, every=4):
+    for attack in attacks(json.loads(OPENAPI.read_text()), existing, every=4):
         if attack.route in NOT_ASKED or (attack.method == "delete" and not attack.what):
             continue
         route = attack.method, attack.route
         if not attack.what:
-            answers = [(await ask(one, attack), one) for one in people[attack.route.split("/")[1]]]
+            answers = [(await ask(person, attack), person) for person in people[attack.route.split("/")[1]]]
             asking[route] = min(answers, key=how_deep)[1]
         else:
             answer = await ask(asking.get(route) or people[attack.route.split("/")[1]][0], attack)
@@ -137,19 +137,19 @@ def test_the_limits_of_a_parameter_stand_where_they_are_kept(app):
         for handler in getattr(route, "route_handlers", [])
         if not handler.fn.__module__.startswith("litestar")
     ]
-    told = [(fn, name, kind) for fn in ours for name, kind in get_annotations(fn, eval_str=True).items()]
-    parameters = [(fn.__qualname__, name, kind) for fn, name, kind in told if is_parameter(kind)]
+    lines = [(fn, name, kind) for fn in ours for name, kind in get_annotations(fn, eval_str=True).items()]
+    parameters = [(fn.__qualname__, name, kind) for fn, name, kind in lines if is_parameter(kind)]
     assert len(parameters) > 200
     assert [(fn, name) for fn, name, kind in parameters if has_meta(kind)] == []
 
 
 def is_parameter(kind: Any) -> bool:
-    return any(isinstance(one, ParameterKwarg) for one in getattr(kind, "__metadata__", ()))
+    return any(isinstance(item, ParameterKwarg) for item in getattr(kind, "__metadata__", ()))
 
 
 def has_meta(kind: Any) -> bool:
     own = getattr(kind, "__metadata__", ())
-    return any(isinstance(one, Meta) for one in own) or any(has_meta(one) for one in get_args(kind))
+    return any(isinstance(item, Meta) for item in own) or any(has_meta(arg) for arg in get_args(kind))
 
 
 @pytest.mark.parametrize(

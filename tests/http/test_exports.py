@@ -49,9 +49,9 @@ ELSEWHERE = {
 
 
 def _is_list(operation):
-    told = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    told = SCHEMAS[told["$ref"].rsplit("/", 1)[1]] if "$ref" in told else told
-    return told.get("type") == "array" or {"items", "nextCursor"} <= set(told.get("properties", {}))
+    result = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    result = SCHEMAS[result["$ref"].rsplit("/", 1)[1]] if "$ref" in result else result
+    return result.get("type") == "array" or {"items", "nextCursor"} <= set(result.get("properties", {}))
 
 
 LISTS = [
@@ -70,11 +70,11 @@ def test_every_list_of_the_desk_has_a_file_or_a_reason_for_none():
 
 @pytest.mark.parametrize("listed", EXPORTED)
 def test_a_file_is_asked_by_the_filters_of_its_list(listed):
-    def asked(path):
-        return {one["name"] for one in PATHS[path]["get"].get("parameters", [])}
+    def params_of(path):
+        return {item["name"] for item in PATHS[path]["get"].get("parameters", [])}
 
     fixed = {"by"} if listed == "/desk/v1/overview/work" else set()
-    assert asked(EXPORTED[listed]) == asked(listed) - {"cursor", "limit"} - fixed | {"as"}
+    assert params_of(EXPORTED[listed]) == params_of(listed) - {"cursor", "limit"} - fixed | {"as"}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_a_file_holds_every_page_of_its_list(people, services, form):
     for role in ("supervisor", "town_officer"):
         for path, key, heading in (("households", "number", "户编号"), ("staff", "login", "登录名")):
             rows = await saved(people[role], f"/desk/v1/{path}/export", form)
-            assert [one[heading] for one in rows] == [one[key] for one in await pages(people[role], path)]
+            assert [row[heading] for row in rows] == [page[key] for page in await pages(people[role], path)]
     async with services.sessions() as session:
         homes = len(list(await session.scalars(select(Household.id))))
     assert len(await saved(people["supervisor"], "/desk/v1/households/export", form)) == homes > 200
@@ -109,8 +109,8 @@ async def test_a_file_holds_every_page_of_its_list(people, services, form):
 async def test_a_file_of_homes_keeps_filters_and_masks(people):
     rows = await saved(people["supervisor"], "/desk/v1/households/export", "csv", **{"class": "A", "area": "339901001"})
     assert rows
-    assert {one["类别"] for one in rows} == {"A"}
-    assert {one["行政区划代码"][:9] for one in rows} == {"339901001"}
+    assert {row["类别"] for row in rows} == {"A"}
+    assert {row["行政区划代码"][:9] for row in rows} == {"339901001"}
     staff = await people["supervisor"].http.get("/desk/v1/staff/export")
     assert re.search(r"1\d{2}\*{4}\d{4}", staff.text)
     assert not re.search(r"\b1\d{10}\b", staff.text)
@@ -121,12 +121,12 @@ async def test_saving_the_trail_is_written_to_the_trail_and_nothing_typed_is(peo
     await people["supervisor"].http.get("/desk/v1/households/export", params={"q": "王", "as": "xlsx"})
     async with services.sessions() as session:
         rows = list(await session.scalars(select(AuditEntry).where(AuditEntry.action == "list.exported")))
-    assert [(one.thing_id, one.facts) for one in rows] == [
+    assert [(row.thing_id, row.facts) for row in rows] == [
         ("audit", {"form": "csv", "asked": {"action": "session"}}),
         ("households", {"form": "xlsx", "asked": {}}),
     ]
-    told = await saved(people["supervisor"], "/desk/v1/audit/export", "csv", action="list.exported")
-    assert [one["对象编号"] for one in told] == ["households", "audit"]
+    result = await saved(people["supervisor"], "/desk/v1/audit/export", "csv", action="list.exported")
+    assert [item["对象编号"] for item in result] == ["households", "audit"]
 
 
 async def test_a_list_too_long_for_excel_says_so_and_is_saved_as_csv(people, monkeypatch):
@@ -141,25 +141,25 @@ PAGES = [Page(items=[n], next_cursor=str(n + 1) if n < 4 else None) for n in ran
 
 
 async def _answer(services, session, form, read):
-    columns = {"数": lambda one: one}
+    columns = {"数": lambda line: line}
     return await stream_list(services.sessions, session, None, "numbers", columns, form, read, {})
 
 
 async def test_a_long_list_goes_out_page_by_page_and_holds_no_connection_meanwhile(services):
-    asked = []
+    request = []
 
     async def read(session, cursor):
         await session.execute(text("SELECT 1"))
-        asked.append(cursor)
+        request.append(cursor)
         return PAGES[int(cursor or 0)]
 
     async with open_session(services.sessions) as session:
         stream = await _answer(services, session, "csv", read)
-    assert asked == [None]
+    assert request == [None]
     sent = []
     async for piece in stream.iterator:
         sent.append(piece)
-        assert len(asked) == len(sent)
+        assert len(request) == len(sent)
         stats = services.connections.get_stats()
         assert stats["pool_available"] == stats["pool_size"]
     assert b"".join(sent).decode("utf-8-sig").split() == ["数", "0", "1", "2", "3", "4"]
@@ -184,8 +184,8 @@ async def test_while_a_list_is_read_nothing_is_written_that_would_hold_back_the_
         )
 
 
-async def saved(person, path, form, **asked):
-    answer = await person.http.get(path, params={"as": form, **asked})
+async def saved(person, path, form, **request):
+    answer = await person.http.get(path, params={"as": form, **request})
     assert answer.status_code == 200, answer.text
     name = path.rsplit("/", 2)[1]
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}.{form}"'
@@ -193,14 +193,14 @@ async def saved(person, path, form, **asked):
         return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     rows = openpyxl.load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)
     headings = next(rows)
-    return [dict(zip(headings, one, strict=True)) for one in rows]
+    return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
 async def pages(person, path):
     items, cursor = [], None
     while True:
-        asked = {"limit": 90} | ({"cursor": cursor} if cursor else {})
-        page = (await person.http.get(f"/desk/v1/{path}", params=asked)).json()
+        request = {"limit": 90} | ({"cursor": cursor} if cursor else {})
+        page = (await person.http.get(f"/desk/v1/{path}", params=request)).json()
         items += page["items"]
         if (cursor := page["nextCursor"]) is None:
             return items

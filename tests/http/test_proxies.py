@@ -35,18 +35,18 @@ async def test_two_villagers_behind_the_proxy_do_not_share_one_limit(system, app
 
 
 async def test_an_address_that_somebody_else_claims_is_not_believed(system, app):
-    told = [await fail_to_sign_in(system, app, peer=STRANGER, said=f"198.51.100.{n}", times=1) for n in range(LIMIT)]
-    assert told == [[401]] * LIMIT
+    lines = [await fail_to_sign_in(system, app, peer=STRANGER, said=f"198.51.100.{n}", times=1) for n in range(LIMIT)]
+    assert lines == [[401]] * LIMIT
     assert await fail_to_sign_in(system, app, peer=STRANGER, said="198.51.100.200", times=1) == [429]
 
 
 async def test_a_claim_passed_on_by_the_proxy_counts_for_nothing(system, app):
     """Of several addresses the last that is no proxy of ours counts: the first are the client's own words."""
-    told = [
+    lines = [
         await fail_to_sign_in(system, app, peer=PROXY, said=f"192.0.2.{n}, 198.51.100.7, 10.0.0.3", times=1)
         for n in range(LIMIT + 1)
     ]
-    assert told == [[401]] * LIMIT + [[429]]
+    assert lines == [[401]] * LIMIT + [[429]]
 
 
 def test_a_network_that_can_not_be_read_stops_the_start(app):

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from server.http.error_handlers import EXCEPTION_HANDLERS
 from server.http.web_apps import APPS, build_handlers
 
@@ -55,7 +55,7 @@ async def test_files_with_a_hash_are_kept_for_good_and_sent_as_compressed_at_the
 
 async def test_pages_run_no_script_but_ours_and_stand_in_no_frame(browser):
     headers = (await browser.get("/m/")).headers
-    policy = dict(one.strip().split(" ", 1) for one in headers["content-security-policy"].split(";"))
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["script-src"] == "'self'"
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert "unsafe" not in policy["style-src"]
@@ -72,7 +72,7 @@ async def test_whatever_is_a_page_has_a_policy_and_names_no_other_host(system, a
     if not answer.headers["content-type"].startswith("text/html"):
         assert answer.json()["openapi"]
         return
-    policy = dict(one.strip().split(" ", 1) for one in answer.headers["content-security-policy"].split(";"))
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy.get("script-src", "'self'") == "'self'"
     assert re.findall(r"https?://[^\s\"'<]+", answer.text) == []
@@ -94,7 +94,7 @@ async def sign_in(client, login, **words):
 
 @pytest.fixture
 def login(county):
-    return next(one.login for one in county.staff if one.role == "caseworker")
+    return next(staff_member.login for staff_member in county.staff if staff_member.role == "caseworker")
 
 
 async def test_a_web_app_gets_its_refresh_token_as_a_cookie_that_no_script_reads(system, login):

@@ -32,13 +32,13 @@ async def bound(office):
 async def sees(resident, case_id):
     """What the session of the resident, signed in all the while, is answered about the household."""
     path = f"/resident/v1/cases/{case_id}"
-    told = [await resident.http.get(f"{path}{rest}") for rest in ("", "/visits")]
+    lines = [await resident.http.get(f"{path}{rest}") for rest in ("", "/visits")]
     change = {"id": str(new_id()), "kind": "other", "text": "家里有变化了"}
-    told.append(await resident.http.post(f"{path}/changes", json=change))
+    lines.append(await resident.http.post(f"{path}/changes", json=change))
     notices = await resident.http.get("/resident/v1/notices")
     listed = await resident.http.get("/resident/v1/cases")
     assert (listed.status_code, notices.status_code) == (200, 200), notices.text
-    return [one.status_code for one in told], len(listed.json()), len(notices.json()["items"])
+    return [item.status_code for item in lines], len(listed.json()), len(notices.json()["items"])
 
 
 ALL = ([200, 200, 204], 1, 1)
@@ -52,7 +52,7 @@ async def acts(services):
             .where(AuditEntry.action.in_(["resident.unbound", "resident.binding_ended"]))
             .order_by(AuditEntry.id)
         )
-        return [(one.action, one.actor_id, one.area_code, one.facts.get("reason")) for one in rows]
+        return [(row.action, row.actor_id, row.area_code, row.facts.get("reason")) for row in rows]
 
 
 async def test_a_resident_ends_their_own_binding_and_sees_nothing_of_the_household(office, services):
@@ -97,8 +97,8 @@ async def test_an_officer_of_the_area_ends_a_binding_with_a_reason_and_it_shows_
 async def test_whoever_was_let_go_of_binds_anew_as_the_first_time(office, services):
     resident, case_id, path = await bound(office)
     await resident.http.post("/auth/v1/resident/unbind", json={"caseId": case_id})
-    one = office.county.residents[0]
-    numbers = {"idNumber": one.id_number, "applicationNumber": one.application_number}
+    item = office.county.residents[0]
+    numbers = {"idNumber": item.id_number, "applicationNumber": item.application_number}
     assert (await resident.http.post("/auth/v1/resident/bind", json=numbers)).json()["caseId"] == case_id
     assert await sees(resident, case_id) == ALL
     now, before = (await (await office.person("town_officer")).http.get(path)).json()
@@ -108,7 +108,11 @@ async def test_whoever_was_let_go_of_binds_anew_as_the_first_time(office, servic
 async def test_nobody_else_looks_over_or_ends_who_is_bound(office, county, services):
     resident, case_id, path = await bound(office)
     (line,) = (await (await office.person("town_officer")).http.get(path)).json()
-    other_town = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code not in VILLAGE)
+    other_town = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code not in VILLAGE
+    )
     strangers = [await office.person("caseworker"), await office.person("supervisor"), await office.sign_in(other_town)]
     for who in [*strangers, resident]:
         for answer in (
@@ -145,7 +149,7 @@ async def test_a_member_whose_binding_ended_may_be_left_out_of_the_household(off
                 .order_by(HouseholdMember.position)
             )
         ).all()
-    left = [{"id": str(one.id), "name": one.name, "relation": one.relation} for one in members] or [
+    left = [{"id": str(member.id), "name": member.name, "relation": member.relation} for member in members] or [
         {"id": str(new_id()), "name": "农小满", "relation": "head", "sex": "male", "bornOn": "1990-01-01"}
     ]
     body = {"household": {"members": left, "address": "桐荫社区7号"}, "reason": "成员去世"}

@@ -22,7 +22,7 @@ DEVICE = {"label": "test phone"}
 
 @pytest.fixture
 def login(county):
-    return next(one.login for one in county.staff if one.role == "caseworker")
+    return next(staff_member.login for staff_member in county.staff if staff_member.role == "caseworker")
 
 
 async def sign_in(system, login, password=None, **headers):
@@ -103,7 +103,7 @@ async def test_refresh_tokens_rotate_and_are_stored_hashed(system, services, log
     assert second["deviceId"] == first["deviceId"]
     async with services.sessions() as session:
         stored = list(await session.scalars(select(RefreshToken.token_hash)))
-    assert all(second["refreshToken"].encode() not in one for one in stored)
+    assert all(second["refreshToken"].encode() not in item for item in stored)
 
 
 async def test_a_refresh_whose_answer_was_lost_may_be_repeated_at_once(system, login):
@@ -142,8 +142,8 @@ async def test_tokens_live_as_long_as_the_settings_say(system, services, login):
     signed_in = (await sign_in(system, login)).json()
     lives = jwt.decode(signed_in["accessToken"], options={"verify_signature": False})
     assert lives["exp"] - lives["iat"] == services.settings.access_token_minutes * 60
-    told = datetime.fromisoformat(signed_in["expiresAt"])
-    assert abs(told - before - timedelta(minutes=services.settings.access_token_minutes)) < timedelta(seconds=30)
+    result = datetime.fromisoformat(signed_in["expiresAt"])
+    assert abs(result - before - timedelta(minutes=services.settings.access_token_minutes)) < timedelta(seconds=30)
     async with services.sessions() as session:
         (row,) = await session.scalars(select(RefreshToken))
     assert row.expires_at - row.issued_at == timedelta(days=services.settings.refresh_token_days)
@@ -160,8 +160,8 @@ async def test_an_unused_refresh_token_ends_with_its_day(system, services, login
     assert raised.value.code == "auth.refresh_invalid"
     almost = row.expires_at - timedelta(seconds=1)
     async with open_session(services.sessions) as session:
-        told = await devices.refresh_tokens(session, services, signed_in["refreshToken"], almost)
-    assert (told.device_id, device.ended_at) == (UUID(signed_in["deviceId"]), None)
+        result = await devices.refresh_tokens(session, services, signed_in["refreshToken"], almost)
+    assert (result.device_id, device.ended_at) == (UUID(signed_in["deviceId"]), None)
 
 
 @pytest.mark.parametrize(("late_s", "code"), [(0, None), (1, "auth.refresh_reused")])
@@ -198,7 +198,11 @@ async def test_a_lost_answer_is_believed_from_the_first_use_on_and_no_repeat_mak
 
 async def test_a_token_is_of_one_person_on_one_device(system, services, county, login):
     mine = (await sign_in(system, login)).json()
-    other = next(one.login for one in county.staff if one.role == "caseworker" and one.login != login)
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "caseworker" and staff_member.login != login
+    )
     theirs = (await sign_in(system, other)).json()
     crossed = AccessClaims(UUID(mine["personId"]), UUID(theirs["deviceId"]), is_resident=False)
     token = issue_access_token(services.token_keys, crossed, now=utc_now(), minutes=5)
@@ -213,15 +217,16 @@ async def test_a_device_that_was_ended_is_not_listed(system, login):
     mine = (await sign_in(system, login)).json()
     client = system.client(Authorization=f"Bearer {mine['accessToken']}")
     await client.delete(f"/auth/v1/devices/{lost['deviceId']}")
-    assert [one["id"] for one in (await client.get("/auth/v1/devices")).json()] == [mine["deviceId"]]
+    assert [item["id"] for item in (await client.get("/auth/v1/devices")).json()] == [mine["deviceId"]]
 
 
 async def test_a_resident_sees_and_ends_their_own_devices_alone(system, county, phone):
     first, second = [
-        (await wechat(system, f"demo-{one.wechat_suffix}-d", "resident")).json() for one in county.residents[:2]
+        (await wechat(system, f"demo-{resident.wechat_suffix}-d", "resident")).json()
+        for resident in county.residents[:2]
     ]
     client = system.client(Authorization=f"Bearer {first['accessToken']}")
-    assert [one["id"] for one in (await client.get("/auth/v1/devices")).json()] == [first["deviceId"]]
+    assert [item["id"] for item in (await client.get("/auth/v1/devices")).json()] == [first["deviceId"]]
     for theirs in (second["deviceId"], phone.signed_in["deviceId"]):
         assert (await client.delete(f"/auth/v1/devices/{theirs}")).json()["code"] == "thing.not_found"
     assert (await client.delete(f"/auth/v1/devices/{first['deviceId']}")).status_code == 204
@@ -233,7 +238,10 @@ async def test_devices_are_listed_and_another_can_be_ended(system, login):
     mine = (await sign_in(system, login)).json()
     client = system.client(Authorization=f"Bearer {mine['accessToken']}")
     devices = (await client.get("/auth/v1/devices")).json()
-    assert {one["id"]: one["isThisOne"] for one in devices} == {lost["deviceId"]: False, mine["deviceId"]: True}
+    assert {device["id"]: device["isThisOne"] for device in devices} == {
+        lost["deviceId"]: False,
+        mine["deviceId"]: True,
+    }
     assert (await client.delete(f"/auth/v1/devices/{lost['deviceId']}")).status_code == 204
     gone = await system.client(Authorization=f"Bearer {lost['accessToken']}").get("/auth/v1/me")
     assert gone.json()["code"] == "auth.device_ended"
@@ -241,7 +249,11 @@ async def test_devices_are_listed_and_another_can_be_ended(system, login):
 
 async def test_nobody_ends_anothers_device(system, county, login):
     mine = (await sign_in(system, login)).json()
-    other = next(one.login for one in county.staff if one.role == "caseworker" and one.login != login)
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "caseworker" and staff_member.login != login
+    )
     theirs = (await sign_in(system, other)).json()
     client = system.client(Authorization=f"Bearer {mine['accessToken']}")
     answer = await client.delete(f"/auth/v1/devices/{theirs['deviceId']}")
@@ -279,14 +291,14 @@ async def wechat(system, code, who="staff"):
 
 
 async def test_staff_sign_in_with_linked_wechat_and_a_code_works_once(system, county, login):
-    suffix = next(one.wechat_suffix for one in county.staff if one.login == login)
+    suffix = next(staff_member.wechat_suffix for staff_member in county.staff if staff_member.login == login)
     assert (await wechat(system, f"demo-{suffix}-1")).status_code == 200
     again = await wechat(system, f"demo-{suffix}-1")
     assert (again.status_code, again.json()["code"]) == (400, "wechat.code_invalid")
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "told"),
+    ("code", "status", "result"),
     [
         ("error-40029", 400, "wechat.code_invalid"),
         ("error-45011", 429, "wechat.too_many"),
@@ -295,16 +307,20 @@ async def test_staff_sign_in_with_linked_wechat_and_a_code_works_once(system, co
         ("demo-stranger-1", 404, "auth.wechat_not_linked"),
     ],
 )
-async def test_each_refusal_of_wechat_has_its_code(system, code, status, told):
+async def test_each_refusal_of_wechat_has_its_code(system, code, status, result):
     answer = await wechat(system, code)
-    assert (answer.status_code, answer.json()["code"]) == (status, told)
+    assert (answer.status_code, answer.json()["code"]) == (status, result)
 
 
 async def test_wechat_is_linked_by_the_person_signed_in_and_to_one_account_only(system, county, phone):
     assert (await phone.http.post("/auth/v1/staff/link-wechat", json={"code": "demo-newphone-1"})).status_code == 204
     assert (await wechat(system, "demo-newphone-2")).json()["personId"] == str(phone.id)
-    other = next(one for one in county.staff if one.role == "caseworker" and one.login != phone.signed_in["name"])
-    taken = next(one.wechat_suffix for one in county.staff if one.role == "supervisor")
+    other = next(
+        staff_member
+        for staff_member in county.staff
+        if staff_member.role == "caseworker" and staff_member.login != phone.signed_in["name"]
+    )
+    taken = next(staff_member.wechat_suffix for staff_member in county.staff if staff_member.role == "supervisor")
     answer = await phone.http.post("/auth/v1/staff/link-wechat", json={"code": f"demo-{taken}-1"})
     assert (answer.status_code, answer.json()["code"]) == (409, "auth.wechat_linked_elsewhere"), other.login
 
@@ -321,7 +337,7 @@ async def test_a_resident_binds_by_both_numbers_and_sees_only_their_own_case_whi
     client, bound = await bind(system, first, idNumber=first.id_number.lower())
     assert bound.status_code == 200
     cases = (await client.get("/resident/v1/cases")).json()
-    assert [one["applicationNumber"] for one in cases] == [first.application_number]
+    assert [case["applicationNumber"] for case in cases] == [first.application_number]
     assert second.application_number not in str(cases)
     path = f"/resident/v1/cases/{cases[0]['id']}"
     assert (await client.get(path)).status_code == 200
@@ -347,6 +363,6 @@ async def test_sign_in_and_binding_leave_audit_rows_without_personal_data(system
     await bind(system, resident)
     async with services.sessions() as session:
         rows = list(await session.scalars(select(AuditEntry).where(AuditEntry.actor_kind == "resident")))
-    assert [one.action for one in rows] == ["device.signed_in", "resident.bound"]
-    assert all(one.request_id for one in rows)
-    assert resident.id_number not in str([(one.facts, one.thing_id) for one in rows])
+    assert [row.action for row in rows] == ["device.signed_in", "resident.bound"]
+    assert all(row.request_id for row in rows)
+    assert resident.id_number not in str([(row.facts, row.thing_id) for row in rows])

@@ -15,7 +15,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.identity.devices import DeviceInfo, open_device
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from server.models.cases import CaseDeadline, CaseFile
 from server.models.people import Resident, Staff, StaffRole
 from tests import days
@@ -49,25 +49,29 @@ class Office:
                 await session.flush()
                 session.add(StaffRole(staff_id=staff.id, role="panelist", area_code=VILLAGE))
             return "panelist"
-        return next(one.login for one in self.county.staff if one.role == role and VILLAGE.startswith(one.area_code))
+        return next(
+            staff_member.login
+            for staff_member in self.county.staff
+            if staff_member.role == role and VILLAGE.startswith(staff_member.area_code)
+        )
 
     async def sign_in(self, login: str, *, resident: bool = False) -> Desk:
         """Signed in without the password's deliberate slowness."""
         table, column = (Resident, Resident.wechat_openid) if resident else (Staff, Staff.login)
         async with open_session(self.services.sessions) as session:
             who = await session.scalar(select(table).where(column == login))
-            told = await open_device(session, self.services, who, DeviceInfo(label="test"), utc_now())
-            body = msgspec.to_builtins(told)
+            result = await open_device(session, self.services, who, DeviceInfo(label="test"), utc_now())
+            body = msgspec.to_builtins(result)
         return Desk(self.system, body)
 
     async def resident(self, place: int = 0) -> Desk:
-        one = self.county.residents[place]
-        code = {"code": f"demo-{one.wechat_suffix}-t", "device": {"label": "t"}}
+        item = self.county.residents[place]
+        code = {"code": f"demo-{item.wechat_suffix}-t", "device": {"label": "t"}}
         answer = await self.system.client().post("/auth/v1/resident/sign-in-wechat", json=code)
         desk = Desk(self.system, answer.json())
         bound = await desk.http.post(
             "/auth/v1/resident/bind",
-            json={"idNumber": one.id_number, "applicationNumber": one.application_number},
+            json={"idNumber": item.id_number, "applicationNumber": item.application_number},
         )
         assert bound.status_code == 200, bound.text
         return desk
@@ -85,7 +89,7 @@ class Office:
     async def rule(self, key: str, value: Any, *, area: str = "339901", since: date = date(2020, 1, 2)) -> None:
         async with open_session(self.services.sessions) as session:
             session.add(
-                AreaRule(key=key, area_code=area, effective_from=since, value=value, source="县政府文件（测试）")
+                PolicySetting(key=key, area_code=area, effective_from=since, value=value, source="县政府文件（测试）")
             )
 
     async def system_step(self, case_id: UUID, step: str) -> None:
@@ -135,8 +139,8 @@ def with_both_waiting(monkeypatch, name):
     """Holds what a request writes open for a moment after it has looked, so that another looks meanwhile."""
     looked = resolve_name(name)
 
-    async def look_and_stay(*asked):
-        seen = await looked(*asked)
+    async def look_and_stay(*request):
+        seen = await looked(*request)
         await asyncio.sleep(0.3)
         return seen
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from server.core.location import Point, distance_m
 from server.models.review import Finding
 from server.policy.resolver import load_policy_values
-from tests.makers.frauds import HOUR, MINUTE, Fields, Lie, Told, start_fields
+from tests.makers.frauds import HOUR, MINUTE, Fields, Lie, Story, start_fields
 from tests.makers.photos import make_scene
 from tests.makers.visits import MORNING, Ground
 
@@ -50,7 +50,7 @@ async def plant_tricks(ground: Ground, *, each: int, run_jobs: Callable[[], Any]
     fields = await start_fields(ground, seed)
     async with ground.services.sessions() as session:
         rules = await load_policy_values(session, ground.homes[0].area_code, MORNING.date())
-    visits = {trick.name: [one for _ in range(each) for one in await trick.plant(fields, rules)] for trick in TRICKS}
+    visits = {trick.name: [item for _ in range(each) for item in await trick.plant(fields, rules)] for trick in TRICKS}
     await run_jobs()
     async with ground.services.sessions() as session:
         rows = await session.execute(select(Finding.visit_id, Finding.code).where(Finding.superseded_at.is_(None)))
@@ -67,19 +67,19 @@ async def plant_tricks(ground: Ground, *, each: int, run_jobs: Callable[[], Any]
     ]
 
 
-async def _visit(fields: Fields, home: int, told: Told) -> UUID:
-    return await fields.visit(home, Lie({**fields.team(), **told}, frozenset()))
+async def _visit(fields: Fields, home: int, result: Story) -> UUID:
+    return await fields.visit(home, Lie({**fields.team(), **result}, frozenset()))
 
 
-def _alone(told: Callable[[Fields, Rules, int, datetime], Told]) -> Callable[[Fields, Rules], Any]:
+def _alone(result: Callable[[Fields, Rules, int, datetime], Story]) -> Callable[[Fields, Rules], Any]:
     async def plant(fields: Fields, rules: Rules) -> list[UUID]:
         home, at = fields.homes(1)[0], fields.free_day() + fields.dice.uniform(0, 6) * HOUR
-        return [await _visit(fields, home, {"started_at": at, **told(fields, rules, home, at)})]
+        return [await _visit(fields, home, {"started_at": at, **result(fields, rules, home, at)})]
 
     return plant
 
 
-def _off(fields: Fields, home: int, away_m: float, accuracy_m: float) -> Told:
+def _off(fields: Fields, home: int, away_m: float, accuracy_m: float) -> Story:
     """A fix so far north or south of the home."""
     side = fields.dice.choice([-1, 1])
     there = fields.ground.homes[home]
@@ -88,22 +88,22 @@ def _off(fields: Fields, home: int, away_m: float, accuracy_m: float) -> Told:
 
 
 def _from_home(beyond_m: float) -> Callable[[Fields, Rules], Any]:
-    def told(fields: Fields, rules: Rules, home: int, at: datetime) -> Told:
+    def story(fields: Fields, rules: Rules, home: int, at: datetime) -> Story:
         del at
         accuracy_m = fields.dice.choice([8.0, 25.0, 60.0])
         fix = _off(fields, home, rules["visit.home_radius_m"] + accuracy_m + beyond_m, accuracy_m)
         return {"start_fix": fix, "end_fix": {**fix, "latitude": fix["latitude"] + 1e-7}, "partner_fix": fix}
 
-    return _alone(told)
+    return _alone(story)
 
 
 def _partner(beyond_m: float) -> Callable[[Fields, Rules], Any]:
-    def told(fields: Fields, rules: Rules, home: int, at: datetime) -> Told:
+    def story(fields: Fields, rules: Rules, home: int, at: datetime) -> Story:
         del at
         away_m = rules["visit.partner_distance_m"] + 20.0 + beyond_m
         return {"start_fix": _off(fields, home, 0, 10.0), "partner_fix": _off(fields, home, away_m, 10.0)}
 
-    return _alone(told)
+    return _alone(story)
 
 
 def _travel(share: float) -> Callable[[Fields, Rules], Any]:
@@ -120,8 +120,8 @@ def _travel(share: float) -> Callable[[Fields, Rules], Any]:
             for fix in fixes.values():
                 fix |= {"latitude": place.latitude, "longitude": place.longitude}
             begin = at if home == ends[0] else at + 30 * MINUTE + timedelta(hours=hours)
-            told = {**team, "started_at": begin, "minutes": 30, **{name: dict(fix) for name, fix in fixes.items()}}
-            last = await _visit(fields, home, told)
+            params = {**team, "started_at": begin, "minutes": 30, **{name: dict(fix) for name, fix in fixes.items()}}
+            last = await _visit(fields, home, params)
         return [last]
 
     return plant
@@ -172,8 +172,10 @@ def _wandering(metres: float) -> Callable[[Fields, Rules], Any]:
                 "longitude": spot.longitude + dice.uniform(-1, 1) * metres / METRES_PER_DEGREE,
                 "accuracyM": round(dice.uniform(5, 15), 1),
             }
-            told = {**team, "started_at": fields.free_day(), "start_fix": fix, "partner_fix": fix}
-            visits.append(await _visit(fields, home, {**told, "end_fix": {**fix, "latitude": fix["latitude"] + 1e-6}}))
+            params = {**team, "started_at": fields.free_day(), "start_fix": fix, "partner_fix": fix}
+            visits.append(
+                await _visit(fields, home, {**params, "end_fix": {**fix, "latitude": fix["latitude"] + 1e-6}})
+            )
         return visits[1:]
 
     return plant
@@ -183,18 +185,18 @@ def _accuracies(figures: tuple[float, ...]) -> Callable[[Fields, Rules], Any]:
     """A tool that gives these accuracies in turn."""
 
     async def plant(fields: Fields, rules: Rules) -> list[UUID]:
-        wanted = rules["visit.same_accuracy_fixes"] // 2
+        expected = rules["visit.same_accuracy_fixes"] // 2
         author, partner = fields.teams[1]
-        for n in range(wanted):
+        for n in range(expected):
             fix = {"accuracyM": figures[n % len(figures)]}
-            told = {"author": author, "partner": partner, "started_at": fields.free_day()}
-            last = await _visit(fields, fields.homes(1)[0], {**told, "start_fix": fix, "end_fix": dict(fix)})
+            params = {"author": author, "partner": partner, "started_at": fields.free_day()}
+            last = await _visit(fields, fields.homes(1)[0], {**params, "start_fix": fix, "end_fix": dict(fix)})
         return [last]
 
     return plant
 
 
-def _photo(facts: Callable[[Rules, datetime], Told]) -> Callable[[Fields, Rules], Any]:
+def _photo(facts: Callable[[Rules, datetime], Story]) -> Callable[[Fields, Rules], Any]:
     return _alone(lambda fields, rules, home, at: {"photos": [{"facts": facts(rules, at)}, {}, {}]})
 
 
@@ -205,27 +207,27 @@ def _taken_early(more_min: float) -> Callable[[Fields, Rules], Any]:
 
 
 def _taken_away(beyond_m: float) -> Callable[[Fields, Rules], Any]:
-    def told(fields: Fields, rules: Rules, home: int, at: datetime) -> Told:
+    def story(fields: Fields, rules: Rules, home: int, at: datetime) -> Story:
         del at
         fix = _off(fields, home, 0, 10.0)
         place = _off(fields, home, rules["visit.photo_distance_m"] + 10 + beyond_m, 0)
         position = {"latitude": place["latitude"], "longitude": place["longitude"]}
         return {"start_fix": fix, "photos": [{"facts": {"position": position}}, {}, {}]}
 
-    return _alone(told)
+    return _alone(story)
 
 
 def _income(share: float) -> Callable[[Fields, Rules], Any]:
     """Found more than declared, by so much of what an area takes for a slip."""
 
-    def told(fields: Fields, rules: Rules, home: int, at: datetime) -> Told:
+    def story(fields: Fields, rules: Rules, home: int, at: datetime) -> Story:
         del home, at
         declared = fields.dice.randrange(400_000, 900_000, 10_000)
         slip = max(rules["income.differs_fen"], declared * rules["income.differs_percent"] / 100)
         row = {"kind": "wages", "declaredFen": declared, "foundFen": declared + round(slip * share), "note": ""}
         return {"answers": {"income": [{**row, "periodFrom": "2025-01", "periodTo": "2025-10"}]}}
 
-    return _alone(told)
+    return _alone(story)
 
 
 def _picture(change: Callable[[Image.Image], Image.Image]) -> Callable[[Fields, Rules], Any]:
@@ -235,8 +237,8 @@ def _picture(change: Callable[[Image.Image], Image.Image]) -> Callable[[Fields, 
         del rules
         scene = make_scene(fields.dice.getrandbits(30))
         visits = [
-            await _visit(fields, home, {"started_at": fields.free_day(), "photos": [{"picture": one}, {}, {}]})
-            for home, one in zip(fields.homes(2), (scene, change(scene)), strict=True)
+            await _visit(fields, home, {"started_at": fields.free_day(), "photos": [{"picture": item}, {}, {}]})
+            for home, item in zip(fields.homes(2), (scene, change(scene)), strict=True)
         ]
         return visits[1:]
 
@@ -244,10 +246,10 @@ def _picture(change: Callable[[Image.Image], Image.Image]) -> Callable[[Fields, 
 
 
 def _cut(share: float) -> Callable[[Image.Image], Image.Image]:
-    def cut(one: Image.Image) -> Image.Image:
-        width, height = one.size
+    def cut(item: Image.Image) -> Image.Image:
+        width, height = item.size
         left, top = round(width * (1 - share) * 0.7), round(height * (1 - share) * 0.3)
-        return one.crop((left, top, left + round(width * share), top + round(height * share)))
+        return item.crop((left, top, left + round(width * share), top + round(height * share)))
 
     return cut
 
@@ -255,11 +257,11 @@ def _cut(share: float) -> Callable[[Image.Image], Image.Image]:
 def _shift(share: float) -> Callable[[Image.Image], Image.Image]:
     """The wall goes on: what is seen of it begins further right and ends further right."""
 
-    def shift(one: Image.Image) -> Image.Image:
-        width, height = one.size
-        beside = make_scene(one.getpixel((0, 0))[0])
+    def shift(item: Image.Image) -> Image.Image:
+        width, height = item.size
+        beside = make_scene(item.getpixel((0, 0))[0])
         wide = Image.new("RGB", (width * 2, height))
-        wide.paste(one, (0, 0))
+        wide.paste(item, (0, 0))
         wide.paste(beside, (width, 0))
         left = round(width * share)
         return wide.crop((left, 0, left + width, height))
@@ -268,10 +270,10 @@ def _shift(share: float) -> Callable[[Image.Image], Image.Image]:
 
 
 def _turn(degrees: float) -> Callable[[Image.Image], Image.Image]:
-    def turn(one: Image.Image) -> Image.Image:
-        width, height = one.size
-        edge = round(max(one.size) * 0.02 * degrees)
-        return one.rotate(degrees, Image.Resampling.BICUBIC).crop((edge, edge, width - edge, height - edge))
+    def turn(item: Image.Image) -> Image.Image:
+        width, height = item.size
+        edge = round(max(item.size) * 0.02 * degrees)
+        return item.rotate(degrees, Image.Resampling.BICUBIC).crop((edge, edge, width - edge, height - edge))
 
     return turn
 
@@ -299,13 +301,13 @@ TRICKS = (
     Trick("two accuracies in turn", "visit.same_accuracy", None, _accuracies((12.5, 17.5))),
     Trick("one spot for two neighbours, moved by under 3 m", "visit.same_spot", None, _wandering(3)),
     Trick("one spot for two neighbours, moved by under 15 m", "visit.same_spot", None, _wandering(15)),
-    Trick("photo made brighter", "photo.near_duplicate", ALL, _picture(lambda one: ImageEnhance.Brightness(one).enhance(1.3))),
+    Trick("photo made brighter", "photo.near_duplicate", ALL, _picture(lambda item: ImageEnhance.Brightness(item).enhance(1.3))),
     Trick("photo cut to 95 %", "photo.near_duplicate", ALL, _picture(_cut(0.95))),
     Trick("photo cut to 90 %", "photo.near_duplicate", ALL, _picture(_cut(0.9))),
     Trick("photo cut to 85 %", "photo.near_duplicate", ALL, _picture(_cut(0.85))),
     Trick("photo cut to 75 %", "photo.near_duplicate", None, _picture(_cut(0.75))),
     Trick("photo turned by 2 degrees", "photo.near_duplicate", None, _picture(_turn(2))),
     Trick("photo mirrored", "photo.near_duplicate", ALL,
-          _picture(lambda one: one.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
+          _picture(lambda item: item.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
     Trick("the same place from a little further right", "photo.near_duplicate", NONE, _picture(_shift(0.06))),
 )  # fmt: skip

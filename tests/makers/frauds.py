@@ -32,13 +32,13 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LONG_AGO = 1500
 STRIPPED = "photo.without_camera_facts"
 _DIFFERS = {"answers.members_differ_from_last_visit", "answers.disability_gone"}
-Told = dict[str, Any]
+Story = dict[str, Any]
 
 
 class Lie(NamedTuple):
     """What is told of one visit, what doubts that earns, and which it may bring along."""
 
-    told: Told
+    story: Story
     truth: frozenset[str]
     maybe: frozenset[str] = frozenset()
 
@@ -75,39 +75,39 @@ class Fields:
 
     def homes(self, number: int, *, members: int = 1) -> list[int]:
         """Neighbouring homes, so that the walk between them is one."""
-        fit = [n for n, one in enumerate(self.ground.homes) if len(one.members) >= members]
+        fit = [n for n, home in enumerate(self.ground.homes) if len(home.members) >= members]
         first = self.dice.randrange(len(fit) - number)
         return fit[first : first + number]
 
     def neighbours_apart(self) -> list[int]:
         """Two homes that each lie within the other's radius, so that no distance gives away from which one was seen."""
-        places = [Point(one.latitude, one.longitude) for one in self.ground.homes]
+        places = [Point(home.latitude, home.longitude) for home in self.ground.homes]
         pairs = [
-            [one, other]
-            for one in range(len(places))
-            for other in range(one + 1, min(one + 40, len(places)))
-            if 80 < distance_m(places[one], places[other]) < 130
+            [number, other]
+            for number in range(len(places))
+            for other in range(number + 1, min(number + 40, len(places)))
+            if 80 < distance_m(places[number], places[other]) < 130
         ]
         return self.dice.choice(pairs)
 
-    def team(self) -> Told:
+    def team(self) -> Story:
         author, partner = self.dice.choice(self.teams)
         return {"author": author, "partner": partner}
 
     async def visit(self, home: int, lie: Lie) -> UUID:
-        told, stripped = self.untidy(home, lie.told)
-        visit_id = await self.ground.visit(home, **told)
+        result, stripped = self.untidy(home, lie.story)
+        visit_id = await self.ground.visit(home, **result)
         self.truth[visit_id] = set(lie.truth) | ({STRIPPED} if stripped else set())
         self.maybe[visit_id] = set(lie.maybe) | (_DIFFERS if home in self.ground.untrue else set())
-        if "answers" in lie.told:
+        if "answers" in lie.story:
             self.ground.untrue.add(home)
         await check_visit(self.ground.services, visit_id=str(visit_id))
         return visit_id
 
-    def untidy(self, home: int, told: Told) -> tuple[Told, bool]:
+    def untidy(self, home: int, result: Story) -> tuple[Story, bool]:
         """What honest people's phones do: fixes that wander, photos without facts, clocks a minute off, days offline."""
         given = {"minutes": self.dice.uniform(10, 70), "received_after": self.dice.choice([MINUTE, 5 * HOUR, 5 * DAY])}
-        given |= told
+        given |= result
         household = self.ground.homes[home]
         for moment in ("start_fix", "end_fix", "partner_fix"):
             accuracy_m = self.dice.choice([5, 8, 12, 20, 35, 60]) * self.dice.uniform(0.8, 1.2)
@@ -117,9 +117,9 @@ class Fields:
                 "longitude": household.longitude + self.dice.gauss(0, wander),
                 "accuracyM": round(accuracy_m, 1),
             }
-            given[moment] = own | (told.get(moment) or {})
+            given[moment] = own | (result.get(moment) or {})
         stripped = False
-        if "photos" not in told:
+        if "photos" not in result:
             facts = [
                 {"facts": {"exif": "none", "cameraModel": None}} if self.dice.random() < 0.5 else {} for _ in range(3)
             ]
@@ -138,8 +138,8 @@ async def plant(ground: Ground, *, honest: int, each: int, run_jobs: Callable[[]
     for _ in range(each):
         for kind in _SINGLE:
             lie = kind(fields)
-            members = 2 if "members" in lie.told.get("answers", {}) else 1
-            home = lie.told.pop("home", None)
+            members = 2 if "members" in lie.story.get("answers", {}) else 1
+            home = lie.story.pop("home", None)
             await fields.visit(home if home is not None else fields.homes(1, members=members)[0], lie)
         for group in _GROUPS:
             await group(fields)
@@ -168,19 +168,19 @@ def _during_the_day(fields: Fields) -> datetime:
     return fields.free_day() + fields.dice.uniform(0, 11.5) * HOUR
 
 
-def _one(
-    code: str, told: Callable[[Fields, datetime], Told], *, maybe: tuple[str, ...] = ()
+def _make_home(
+    code: str, result: Callable[[Fields, datetime], Story], *, maybe: tuple[str, ...] = ()
 ) -> Callable[[Fields], Lie]:
     def lie(fields: Fields) -> Lie:
         at = fields.free_day() + fields.dice.uniform(0, 6) * HOUR
         return Lie(
-            {**fields.team(), "started_at": at, **told(fields, at)}, frozenset(code.split("+")), frozenset(maybe)
+            {**fields.team(), "started_at": at, **result(fields, at)}, frozenset(code.split("+")), frozenset(maybe)
         )
 
     return lie
 
 
-def _elsewhere(fields: Fields, at: datetime) -> Told:
+def _elsewhere(fields: Fields, at: datetime) -> Story:
     """Signed in from the village office, half a kilometre to five away; the partner with them."""
     del at
     home = fields.homes(1)[0]
@@ -189,21 +189,21 @@ def _elsewhere(fields: Fields, at: datetime) -> Told:
     return {"home": home, "start_fix": place, "end_fix": place | {"latitude": far + 2e-5}, "partner_fix": place}
 
 
-def _partner_away(fields: Fields, at: datetime) -> Told:
+def _partner_away(fields: Fields, at: datetime) -> Story:
     del at
     home = fields.homes(1)[0]
     away = fields.ground.homes[home].latitude + fields.dice.uniform(0.004, 0.05)
     return {"home": home, "partner_fix": {"latitude": away}}
 
 
-def _income(fields: Fields, at: datetime) -> Told:
+def _income(fields: Fields, at: datetime) -> Story:
     del at
     declared = fields.dice.randrange(100_000, 500_000, 10_000)
     row = {"kind": "wages", "declaredFen": declared, "foundFen": round(declared * fields.dice.uniform(1.4, 4))}
     return {"answers": {"income": [{**row, "periodFrom": "2025-01", "periodTo": "2025-10", "note": ""}]}}
 
 
-def _photo(**facts: Any) -> Told:
+def _photo(**facts: Any) -> Story:
     return {"photos": [{"facts": facts}, {}, {}]}
 
 
@@ -211,93 +211,98 @@ def _hardware(fields: Fields) -> str:
     return f"lent-{fields.dice.getrandbits(40)}"
 
 
-def _same_phone(fields: Fields, at: datetime) -> Told:
+def _same_phone(fields: Fields, at: datetime) -> Story:
     del at
-    one = {"hardware_id": _hardware(fields)}
-    return {"device": dict(one), "partner_device": dict(one)}
+    item = {"hardware_id": _hardware(fields)}
+    return {"device": dict(item), "partner_device": dict(item)}
 
 
-def _member_lie(change: Callable[[Any], Told | None], **more: Any) -> Callable[[Fields, datetime], Told]:
+def _member_lie(change: Callable[[Any], Story | None], **more: Any) -> Callable[[Fields, datetime], Story]:
     """The first member of whom the lie can be told, in a home of at least two."""
 
-    def told(fields: Fields, at: datetime) -> Told:
+    def story(fields: Fields, at: datetime) -> Story:
         del at
         order = list(range(len(fields.ground.homes)))
         fields.dice.shuffle(order)
         for home in order:
             members = fields.ground.homes[home].members
-            changes = [change(one) for one in members]
+            changes = [change(member) for member in members]
             if len(members) >= 2 and any(changes):
-                place = next(n for n, one in enumerate(changes) if one)
+                place = next(n for n, change in enumerate(changes) if change)
                 rows = [
-                    fields.ground.member(one, **(changes[n] or {}) if n == place else {})
-                    for n, one in enumerate(members)
+                    fields.ground.member(member, **(changes[n] or {}) if n == place else {})
+                    for n, member in enumerate(members)
                 ]
                 return {"home": home, "answers": {"members": rows, **more}}
         raise AssertionError("no home fits")
 
-    return told
+    return story
 
 
 YEAR = {"periodFrom": "2024-11", "periodTo": "2025-10", "note": ""}
 WAGES = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **YEAR}]
 
 _SINGLE: list[Callable[[Fields], Lie]] = [
-    _one("visit.far_from_home", _elsewhere),
-    _one("visit.accuracy_doubtful", lambda f, at: {"start_fix": {"accuracyM": f.dice.choice([0, None])}}),
-    _one("visit.partners_apart", _partner_away),
-    _one("visit.too_short", lambda f, at: {"minutes": f.dice.uniform(1, 7.5)}),
-    _one("visit.at_night", lambda f, at: {"started_at": at.replace(hour=14, minute=0) + f.dice.uniform(0, 6) * HOUR}),
-    _one(
+    _make_home("visit.far_from_home", _elsewhere),
+    _make_home("visit.accuracy_doubtful", lambda f, at: {"start_fix": {"accuracyM": f.dice.choice([0, None])}}),
+    _make_home("visit.partners_apart", _partner_away),
+    _make_home("visit.too_short", lambda f, at: {"minutes": f.dice.uniform(1, 7.5)}),
+    _make_home(
+        "visit.at_night", lambda f, at: {"started_at": at.replace(hour=14, minute=0) + f.dice.uniform(0, 6) * HOUR}
+    ),
+    _make_home(
         "visit.clock_off",
         lambda f, at: {"device": {"clock_offset_ms": f.dice.choice([-1, 1]) * f.dice.randint(6, 300) * 60_000}},
     ),
-    _one("visit.long_offline", lambda f, at: {"received_after": f.dice.uniform(7.2, 25) * DAY}),
-    _one("visit.one_phone_for_two", _same_phone),
-    _one("income.found_differs", _income),
-    _one(
+    _make_home("visit.long_offline", lambda f, at: {"received_after": f.dice.uniform(7.2, 25) * DAY}),
+    _make_home("visit.one_phone_for_two", _same_phone),
+    _make_home("income.found_differs", _income),
+    _make_home(
         "answers.school_and_job",
         _member_lie(
-            lambda one: (
+            lambda item: (
                 {"school": "upper", "occupation": "employed", "monthly_earnings_fen": 100_000}
-                if one.born_on.year < 2005
+                if item.born_on.year < 2005
                 else None
             ),
             income=WAGES,
         ),
     ),
-    _one(
-        "answers.labour_against_age", _member_lie(lambda one: {"labour": "minor"} if one.born_on.year < 2000 else None)
+    _make_home(
+        "answers.labour_against_age",
+        _member_lie(lambda item: {"labour": "minor"} if item.born_on.year < 2000 else None),
     ),
-    _one(
+    _make_home(
         "answers.school_against_age",
-        _member_lie(lambda one: {"school": "compulsory"} if one.born_on.year < 1990 else None),
+        _member_lie(lambda item: {"school": "compulsory"} if item.born_on.year < 1990 else None),
     ),
-    _one(
+    _make_home(
         "answers.earnings_against_income",
         _member_lie(
-            lambda one: (
-                {"occupation": "employed", "monthly_earnings_fen": 300_000} if one.born_on.year < 2005 else None
+            lambda item: (
+                {"occupation": "employed", "monthly_earnings_fen": 300_000} if item.born_on.year < 2005 else None
             ),
             income=WAGES,
         ),
     ),
-    _one(
+    _make_home(
         "answers.members_differ_from_register",
-        _member_lie(lambda one: {"lives_here": False}),
+        _member_lie(lambda item: {"lives_here": False}),
         maybe=("answers.members_differ_from_last_visit",),
     ),
-    _one("photo.time_off", lambda f, at: _photo(capturedAt=(at - f.dice.uniform(2, 400) * HOUR).isoformat())),
-    _one("photo.after_receipt+photo.time_off", lambda f, at: _photo(capturedAt=(at + 30 * DAY).isoformat())),
-    _one("photo.place_off", lambda f, at: _photo(position={"latitude": 28.2, "longitude": 117.1})),
-    _one("photo.abroad+photo.place_off", lambda f, at: _photo(position={"latitude": 43.46, "longitude": 11.88})),
-    _one("photo.edited", lambda f, at: _photo(software=f.dice.choice(["Adobe Photoshop 27.1", "Snapseed 2.0"]))),
-    _one("photo.like_a_screenshot", lambda f, at: _photo(width=1080, height=2400, cameraModel=None, exif="read")),
-    _one("photo.too_few", lambda f, at: {"photos": [{}]}),
-    _one("photo.not_listed", lambda f, at: {"answers": {"photo_outside": [str(new_id())]}}),
-    _one("photo.late", lambda f, at: {"photos": [{"after": f.dice.uniform(3.2, 9) * DAY}, {}, {}]}),
-    _one("photo.refused", lambda f, at: {"photos": [{"state": "refused", "refused_code": "photo.truncated"}, {}, {}]}),
-    _one(
+    _make_home("photo.time_off", lambda f, at: _photo(capturedAt=(at - f.dice.uniform(2, 400) * HOUR).isoformat())),
+    _make_home("photo.after_receipt+photo.time_off", lambda f, at: _photo(capturedAt=(at + 30 * DAY).isoformat())),
+    _make_home("photo.place_off", lambda f, at: _photo(position={"latitude": 28.2, "longitude": 117.1})),
+    _make_home("photo.abroad+photo.place_off", lambda f, at: _photo(position={"latitude": 43.46, "longitude": 11.88})),
+    _make_home("photo.edited", lambda f, at: _photo(software=f.dice.choice(["Adobe Photoshop 27.1", "Snapseed 2.0"]))),
+    _make_home("photo.like_a_screenshot", lambda f, at: _photo(width=1080, height=2400, cameraModel=None, exif="read")),
+    _make_home("photo.too_few", lambda f, at: {"photos": [{}]}),
+    _make_home("photo.not_listed", lambda f, at: {"answers": {"photo_outside": [str(new_id())]}}),
+    _make_home("photo.late", lambda f, at: {"photos": [{"after": f.dice.uniform(3.2, 9) * DAY}, {}, {}]}),
+    _make_home(
+        "photo.refused", lambda f, at: {"photos": [{"state": "refused", "refused_code": "photo.truncated"}, {}, {}]}
+    ),
+    _make_home(
         "signature.twice",
         lambda f, at: {"photos": [{}, {}, {}], "signatures": [{"photo": 0, "name": "甲"}, {"photo": 0, "name": "乙"}]},
     ),
@@ -309,8 +314,8 @@ async def _copied_place(fields: Fields) -> None:
     home = fields.homes(1)[0]
     place = {"latitude": fields.ground.homes[home].latitude + 1.1e-5, "longitude": fields.ground.homes[home].longitude}
     for _ in range(2):
-        told = {**fields.team(), "started_at": fields.free_day(), "start_fix": place}
-        await fields.visit(home, Lie(told, frozenset({"visit.same_coordinates"})))
+        params = {**fields.team(), "started_at": fields.free_day(), "start_fix": place}
+        await fields.visit(home, Lie(params, frozenset({"visit.same_coordinates"})))
 
 
 async def _flown(fields: Fields) -> None:
@@ -318,32 +323,32 @@ async def _flown(fields: Fields) -> None:
     homes = sorted(range(len(fields.ground.homes)), key=lambda n: fields.ground.homes[n].latitude)
     team, at = fields.team(), fields.free_day()
     await fields.visit(homes[0], Lie({**team, "started_at": at, "minutes": 30}, frozenset()))
-    told = {**team, "started_at": at + 33 * MINUTE, "minutes": 30}
-    await fields.visit(homes[-1], Lie(told, frozenset({"visit.travelled_too_fast"})))
+    params = {**team, "started_at": at + 33 * MINUTE, "minutes": 30}
+    await fields.visit(homes[-1], Lie(params, frozenset({"visit.travelled_too_fast"})))
 
 
 async def _at_one_time(fields: Fields) -> None:
     team, at = fields.team(), fields.free_day()
     for n, home in enumerate(fields.homes(2)):
-        told = {**team, "started_at": at + n * fields.dice.uniform(5, 25) * MINUTE, "minutes": 40}
-        lie = Lie(told, frozenset({"visit.overlaps"}), frozenset({"visit.travelled_too_fast"}))
+        params = {**team, "started_at": at + n * fields.dice.uniform(5, 25) * MINUTE, "minutes": 40}
+        lie = Lie(params, frozenset({"visit.overlaps"}), frozenset({"visit.travelled_too_fast"}))
         await fields.visit(home, lie)
 
 
 async def _in_a_burst(fields: Fields) -> None:
     team, at = fields.team(), fields.free_day()
     for n, home in enumerate(fields.homes(5)):
-        told = {**team, "started_at": at + n * 12 * MINUTE, "minutes": 8.5}
-        await fields.visit(home, Lie(told, frozenset({"visit.burst"}), frozenset({"visit.travelled_too_fast"})))
+        params = {**team, "started_at": at + n * 12 * MINUTE, "minutes": 8.5}
+        await fields.visit(home, Lie(params, frozenset({"visit.burst"}), frozenset({"visit.travelled_too_fast"})))
 
 
 async def _lent_phone(fields: Fields) -> None:
     """Three who sign in on one phone: from the second on it shows."""
     device = {"hardware_id": _hardware(fields)}
     for n, (author, partner) in enumerate(fields.dice.sample(fields.teams, 3)):
-        told = {"author": author, "partner": partner, "started_at": fields.free_day(), "device": dict(device)}
+        params = {"author": author, "partner": partner, "started_at": fields.free_day(), "device": dict(device)}
         truth = {"visit.phone_shared"} if n else set()
-        await fields.visit(fields.homes(1)[0], Lie(told, frozenset(truth), frozenset({"visit.phone_shared"} - truth)))
+        await fields.visit(fields.homes(1)[0], Lie(params, frozenset(truth), frozenset({"visit.phone_shared"} - truth)))
 
 
 async def _one_accuracy(fields: Fields) -> None:
@@ -351,18 +356,18 @@ async def _one_accuracy(fields: Fields) -> None:
     author, partner = fields.teams[0][1], fields.teams[-1][0]
     accuracy = {"accuracyM": round(fields.dice.uniform(5, 40), 1)}
     for n in range(6):
-        told = {"author": author, "partner": partner, "started_at": fields.free_day()}
-        told |= {"start_fix": accuracy, "end_fix": accuracy}
+        params = {"author": author, "partner": partner, "started_at": fields.free_day()}
+        params |= {"start_fix": accuracy, "end_fix": accuracy}
         truth = frozenset({"visit.same_accuracy"}) if n >= 4 else frozenset()
-        await fields.visit(fields.homes(1)[0], Lie(told, truth))
+        await fields.visit(fields.homes(1)[0], Lie(params, truth))
 
 
 async def _again_the_photo(fields: Fields) -> None:
     sha256 = hashlib.sha256(str(fields.dice.getrandbits(60)).encode()).hexdigest()
     for n in range(2):
-        photos: list[Told] = [{"sha256": sha256, "known": n > 0}, {}, {}]
-        told = {**fields.team(), "started_at": fields.free_day(), "photos": photos}
-        lie = Lie(told, frozenset({"photo.reused"}), frozenset({"photo.time_off"}))
+        photos: list[Story] = [{"sha256": sha256, "known": n > 0}, {}, {}]
+        params = {**fields.team(), "started_at": fields.free_day(), "photos": photos}
+        lie = Lie(params, frozenset({"photo.reused"}), frozenset({"photo.time_off"}))
         await fields.visit(fields.homes(1)[0], lie)
 
 
@@ -382,8 +387,8 @@ async def _last_years_photo(fields: Fields) -> None:
 
 
 async def _with_photo(fields: Fields, home: int, bits: str, truth: set[str]) -> None:
-    told = {**fields.team(), "started_at": fields.free_day(), "photos": [{"bits": bits}, {}, {}]}
-    await fields.visit(home, Lie(told, frozenset(truth)))
+    params = {**fields.team(), "started_at": fields.free_day(), "photos": [{"bits": bits}, {}, {}]}
+    await fields.visit(home, Lie(params, frozenset(truth)))
 
 
 def _flip(fields: Fields, bits: list[int], some: int) -> str:
@@ -394,30 +399,32 @@ def _flip(fields: Fields, bits: list[int], some: int) -> str:
 async def _disability_gone(fields: Fields) -> None:
     home = fields.homes(1)[0]
     first, *rest = fields.ground.homes[home].members
-    others = [fields.ground.member(one) for one in rest]
+    others = [fields.ground.member(row) for row in rest]
     for health, truth in (("disabled_severe", False), ("healthy", True)):
-        told = {**fields.team(), "started_at": fields.free_day()}
-        told["answers"] = {"members": [fields.ground.member(first, health=health), *others]}
-        lie = Lie(told, frozenset({"answers.disability_gone"} if truth else ()), frozenset({"answers.disability_gone"}))
+        params = {**fields.team(), "started_at": fields.free_day()}
+        params["answers"] = {"members": [fields.ground.member(first, health=health), *others]}
+        lie = Lie(
+            params, frozenset({"answers.disability_gone"} if truth else ()), frozenset({"answers.disability_gone"})
+        )
         await fields.visit(home, lie)
 
 
 async def _somebody_left(fields: Fields) -> None:
     home = fields.homes(1, members=2)[0]
     first, *rest = fields.ground.homes[home].members
-    others = [fields.ground.member(one) for one in rest]
-    told = {
+    others = [fields.ground.member(row) for row in rest]
+    params = {
         **fields.team(),
         "started_at": fields.free_day(),
         "answers": {"members": [fields.ground.member(first), *others]},
     }
     await fields.visit(
-        home, Lie(told, frozenset(), frozenset({"answers.disability_gone", "answers.members_differ_from_last_visit"}))
+        home, Lie(params, frozenset(), frozenset({"answers.disability_gone", "answers.members_differ_from_last_visit"}))
     )
     gone = [fields.ground.member(first, lives_here=False), *others]
-    told = {**fields.team(), "started_at": fields.free_day(), "answers": {"members": gone}}
+    params = {**fields.team(), "started_at": fields.free_day(), "answers": {"members": gone}}
     codes = frozenset({"answers.members_differ_from_last_visit", "answers.members_differ_from_register"})
-    await fields.visit(home, Lie(told, codes, frozenset({"answers.disability_gone"})))
+    await fields.visit(home, Lie(params, codes, frozenset({"answers.disability_gone"})))
 
 
 async def _declared_relative(fields: Fields) -> None:
@@ -425,8 +432,8 @@ async def _declared_relative(fields: Fields) -> None:
     async with open_session(fields.ground.services.sessions) as session:
         mine = Household.id == fields.ground.homes[home].id
         await session.execute(update(Household).where(mine).values(relative_on_staff=True))
-    told = {**fields.team(), "started_at": fields.free_day()}
-    await fields.visit(home, Lie(told, frozenset({"visit.relative_on_staff"})))
+    params = {**fields.team(), "started_at": fields.free_day()}
+    await fields.visit(home, Lie(params, frozenset({"visit.relative_on_staff"})))
     async with open_session(fields.ground.services.sessions) as session:
         await session.execute(update(Household).where(mine).values(relative_on_staff=False))
 
@@ -447,39 +454,44 @@ async def _speaks_for_a_family(fields: Fields) -> None:
             id=new_id(), resident_id=resident.id, household_id=household.id, member_id=household.members[0].id
         )
         session.add(binding)
-    told = {**team, "started_at": fields.free_day()}
-    await fields.visit(home, Lie(told, frozenset({"visit.wechat_also_resident"})))
+    params = {**team, "started_at": fields.free_day()}
+    await fields.visit(home, Lie(params, frozenset({"visit.wechat_also_resident"})))
     async with open_session(fields.ground.services.sessions) as session:
-        (await session.get_one(ResidentBinding, binding.id)).ended_at = told["started_at"] + DAY / 2
+        (await session.get_one(ResidentBinding, binding.id)).ended_at = params["started_at"] + DAY / 2
 
 
 async def _lent_account(fields: Fields) -> None:
     """One WeChat account that two workers came by; what either makes then is doubted."""
-    one, other = fields.dice.sample(fields.teams, 2)
-    people = [fields.ground.staff[team[0]] for team in (one, other)]
+    item, other = fields.dice.sample(fields.teams, 2)
+    people = [fields.ground.staff[team[0]] for team in (item, other)]
     async with open_session(fields.ground.services.sessions) as session:
         at, openid = fields.free_day(), f"o{new_id()}"
         session.add_all(WechatUse(openid=openid, staff_id=person, used_at=at) for person in people)
-    for author, partner in (one, other):
-        told = {"author": author, "partner": partner, "started_at": fields.free_day()}
-        await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"visit.wechat_shared"})))
+    for author, partner in (item, other):
+        params = {"author": author, "partner": partner, "started_at": fields.free_day()}
+        await fields.visit(fields.homes(1)[0], Lie(params, frozenset({"visit.wechat_shared"})))
     async with open_session(fields.ground.services.sessions) as session:
         await session.execute(delete(WechatUse).where(WechatUse.openid == openid))
 
 
 async def _relative_kept_quiet(fields: Fields) -> None:
     """The family names a relative on the staff; nobody has put it on file."""
-    told = {**fields.team(), "started_at": fields.free_day(), "answers": {"staff_relative": True}}
-    told |= {"kind": "intake", "checklist": "intake_standard"}
-    await fields.visit(fields.homes(1)[0], Lie(told, frozenset({"visit.relative_not_declared"})))
+    params = {**fields.team(), "started_at": fields.free_day(), "answers": {"staff_relative": True}}
+    params |= {"kind": "intake", "checklist": "intake_standard"}
+    await fields.visit(fields.homes(1)[0], Lie(params, frozenset({"visit.relative_not_declared"})))
 
 
 async def _made_up_answers(fields: Fields) -> None:
     """Savings that a second team, sent without a word of the first, finds to be others. The order is a supervisor's."""
     (author, partner), (again, other) = fields.dice.sample(fields.teams, 2)
     home, ground = fields.homes(1)[0], fields.ground
-    told = {"author": author, "partner": partner, "started_at": fields.free_day(), "answers": {"savings_fen": 100_000}}
-    first = await fields.visit(home, Lie(told, frozenset({"visit.differs_at_spot_check"})))
+    params = {
+        "author": author,
+        "partner": partner,
+        "started_at": fields.free_day(),
+        "answers": {"savings_fen": 100_000},
+    }
+    first = await fields.visit(home, Lie(params, frozenset({"visit.differs_at_spot_check"})))
     async with open_session(ground.services.sessions) as session:
         check = SpotCheck(id=new_id(), visit_id=first, why="ordered", stratum="", state="drawn",
                           area_code=ground.homes[home].area_code)  # fmt: skip
@@ -490,9 +502,9 @@ async def _made_up_answers(fields: Fields) -> None:
         )
         team = Team(staff_id=ground.staff[again], partner_id=ground.staff[other], due_on=MORNING.date())
         assignment = await assign_team(session, supervisor, check.id, team, MORNING)
-    told = {"author": again, "partner": other, "started_at": fields.free_day(), "answers": {"savings_fen": 2_000_000}}
-    told |= {"kind": "spot_check", "checklist": "again_review_standard", "assignment_id": assignment}
-    await fields.visit(home, Lie(told, frozenset()))
+    params = {"author": again, "partner": other, "started_at": fields.free_day(), "answers": {"savings_fen": 2_000_000}}
+    params |= {"kind": "spot_check", "checklist": "again_review_standard", "assignment_id": assignment}
+    await fields.visit(home, Lie(params, frozenset()))
 
 
 async def _one_spot_for_two(fields: Fields) -> None:
@@ -502,8 +514,8 @@ async def _one_spot_for_two(fields: Fields) -> None:
     for n, home in enumerate(homes):
         fix = {"latitude": spot.latitude + n * 1e-5, "longitude": spot.longitude, "accuracyM": 8.0 + n}
         end = {**fix, "latitude": fix["latitude"] + 2e-6}
-        told = {**team, "started_at": fields.free_day(), "start_fix": fix, "end_fix": end}
-        await fields.visit(home, Lie(told, frozenset({"visit.same_spot"})))
+        params = {**team, "started_at": fields.free_day(), "start_fix": fix, "end_fix": end}
+        await fields.visit(home, Lie(params, frozenset({"visit.same_spot"})))
 
 
 async def _came_after_reassignment(fields: Fields) -> None:
@@ -567,5 +579,5 @@ def _scores(fields: Fields, raised: set[tuple[UUID, str]]) -> Iterator[Score]:
     for rule in CHECKS:
         true = {(visit, rule.code) for visit, codes in fields.truth.items() if rule.code in codes}
         open_ = {(visit, rule.code) for visit, codes in fields.maybe.items() if rule.code in codes}
-        said = {one for one in raised if one[1] == rule.code}
+        said = {item for item in raised if item[1] == rule.code}
         yield Score(rule.code, len(true), len(true & said), len(said & true), len(said - true - open_))

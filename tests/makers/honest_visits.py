@@ -20,7 +20,7 @@ from server.core.location import Point, distance_m
 from server.models.households import Household
 from server.models.people import Device
 from server.models.review import Finding
-from tests.makers.frauds import DAY, HOUR, MINUTE, STRIPPED, Fields, Lie, Told, start_fields
+from tests.makers.frauds import DAY, HOUR, MINUTE, STRIPPED, Fields, Lie, Story, start_fields
 from tests.makers.photos import make_scene
 from tests.makers.visits import Ground
 
@@ -51,28 +51,30 @@ async def plant_honest(ground: Ground, *, each: int, run_jobs: Callable[[], Any]
     What follows from an untruth of before, told of the same home by others, is none of it.
     """
     fields = await start_fields(ground, seed)
-    visits = {one.name: [visit for _ in range(each) for visit in await one.plant(fields)] for one in SCENARIOS}
+    visits = {
+        scenario.name: [visit for _ in range(each) for visit in await scenario.plant(fields)] for scenario in SCENARIOS
+    }
     await run_jobs()
     async with ground.services.sessions() as session:
         rows = (
             await session.execute(select(Finding.visit_id, Finding.code).where(Finding.superseded_at.is_(None)))
         ).all()
-    told = []
-    for one in SCENARIOS:
-        lived = set(visits[one.name])
+    lines = []
+    for item in SCENARIOS:
+        lived = set(visits[item.name])
         raised = Counter(
             code for visit, code in rows if visit in lived and code != STRIPPED and code not in fields.maybe[visit]
         )
-        wrong = Counter({code: count for code, count in raised.items() if code not in one.may})
-        told.append(Heard(one.name, len(visits[one.name]), raised, wrong))
-    return told
+        wrong = Counter({code: count for code, count in raised.items() if code not in item.may})
+        lines.append(Heard(item.name, len(visits[item.name]), raised, wrong))
+    return lines
 
 
-async def _visit(fields: Fields, home: int, told: Told) -> UUID:
-    return await fields.visit(home, Lie(told, frozenset()))
+async def _visit(fields: Fields, home: int, result: Story) -> UUID:
+    return await fields.visit(home, Lie(result, frozenset()))
 
 
-def _scattered(fields: Fields, at: Household, accuracy_m: float) -> Told:
+def _scattered(fields: Fields, at: Household, accuracy_m: float) -> Story:
     """Where a phone of this accuracy says it is."""
     north, east = (fields.dice.gauss(0, accuracy_m / WITHIN_RADIUS) / METRES_PER_DEGREE for _ in range(2))
     return {
@@ -82,7 +84,7 @@ def _scattered(fields: Fields, at: Household, accuracy_m: float) -> Told:
     }
 
 
-def _fixes(fields: Fields, at: Household, accuracy_m: float) -> Told:
+def _fixes(fields: Fields, at: Household, accuracy_m: float) -> Story:
     return {name: _scattered(fields, at, accuracy_m) for name in ("start_fix", "end_fix", "partner_fix")}
 
 
@@ -114,15 +116,15 @@ async def _one_building(fields: Fields) -> list[UUID]:
     start = _scattered(fields, block, 20)
     for home in homes:
         end = _scattered(fields, block, 20)
-        told = {**team, "started_at": at, "minutes": 16, "start_fix": start, "end_fix": end, "partner_fix": end}
-        visits.append(await _visit(fields, home, told))
+        params = {**team, "started_at": at, "minutes": 16, "start_fix": start, "end_fix": end, "partner_fix": end}
+        visits.append(await _visit(fields, home, params))
         at, start = at + 16 * MINUTE + 20 * SECOND, end
     return visits
 
 
 async def _motorbike(fields: Fields) -> list[UUID]:
     """Two homes some way apart; the pair rides together, each writes up one of them, and their clocks differ."""
-    near = [n for n, one in enumerate(fields.ground.homes[:40]) if n and _apart(fields, 0, n) > 1500] or [30]
+    near = [n for n, home in enumerate(fields.ground.homes[:40]) if n and _apart(fields, 0, n) > 1500] or [30]
     first, second = 0, fields.dice.choice(near)
     team, at = fields.team(), fields.free_day() + HOUR
     apart_m = _apart(fields, first, second)
@@ -130,11 +132,11 @@ async def _motorbike(fields: Fields) -> list[UUID]:
     fast, slow = timedelta(seconds=55), timedelta(seconds=-60)
     for login, off in ((team["author"], fast), (team["partner"], slow)):
         await _set_clock(fields, login, off)
-    one, other = fields.ground.homes[first], fields.ground.homes[second]
-    attested = _scattered(fields, one, 12) | {"capturedAt": (at + 30 * MINUTE + slow).isoformat()}
-    told = {**team, "started_at": at + fast, "minutes": 30, **_fixes(fields, one, 12), "partner_fix": attested}
+    item, other = fields.ground.homes[first], fields.ground.homes[second]
+    attested = _scattered(fields, item, 12) | {"capturedAt": (at + 30 * MINUTE + slow).isoformat()}
+    params = {**team, "started_at": at + fast, "minutes": 30, **_fixes(fields, item, 12), "partner_fix": attested}
     visits = [
-        await _visit(fields, first, told),
+        await _visit(fields, first, params),
         await _visit(
             fields,
             second,
@@ -152,8 +154,8 @@ async def _motorbike(fields: Fields) -> list[UUID]:
     return visits
 
 
-def _apart(fields: Fields, one: int, other: int) -> float:
-    a, b = fields.ground.homes[one], fields.ground.homes[other]
+def _apart(fields: Fields, item: int, other: int) -> float:
+    a, b = fields.ground.homes[item], fields.ground.homes[other]
     return distance_m(Point(a.latitude, a.longitude), Point(b.latitude, b.longitude))
 
 
@@ -193,20 +195,22 @@ async def _same_wall(fields: Fields) -> list[UUID]:
     """The same house from the same spot of the yard, this year and the next."""
     home, scene, visits = fields.homes(1)[0], make_scene(fields.dice.getrandbits(30)), []
     for _ in range(2):
-        told = {**fields.team(), "started_at": fields.free_day() + HOUR}
-        visits.append(await _visit(fields, home, {**told, "photos": [{"picture": _shoot(fields, scene, 0.2)}, {}, {}]}))
+        params = {**fields.team(), "started_at": fields.free_day() + HOUR}
+        visits.append(
+            await _visit(fields, home, {**params, "photos": [{"picture": _shoot(fields, scene, 0.2)}, {}, {}]})
+        )
     return visits
 
 
 async def _album(fields: Fields) -> list[UUID]:
     """The family's album and its household register, photographed again at the next visit; another home has a like one."""
-    one, other = fields.homes(2)
-    pages = {home: _register_page(fields) for home in (one, other)}
+    item, other = fields.homes(2)
+    pages = {home: _register_page(fields) for home in (item, other)}
     visits = []
-    for home in (one, other, one):
-        told = {**fields.team(), "started_at": fields.free_day() + HOUR}
+    for home in (item, other, item):
+        params = {**fields.team(), "started_at": fields.free_day() + HOUR}
         visits.append(
-            await _visit(fields, home, {**told, "photos": [{"picture": _shoot(fields, pages[home], 0.1)}, {}, {}]})
+            await _visit(fields, home, {**params, "photos": [{"picture": _shoot(fields, pages[home], 0.1)}, {}, {}]})
         )
     return visits
 
@@ -218,9 +222,9 @@ async def _courtyard(fields: Fields) -> list[UUID]:
     await _move(fields, second, gate, 45, 32)
     team, scene, visits = fields.team(), make_scene(fields.dice.getrandbits(30)), []
     for home in (first, second):
-        told = {**team, "started_at": fields.free_day() + HOUR, **_fixes(fields, gate, 6)}
+        params = {**team, "started_at": fields.free_day() + HOUR, **_fixes(fields, gate, 6)}
         visits.append(
-            await _visit(fields, home, {**told, "photos": [{"picture": _shoot(fields, scene, 0.15)}, {}, {}]})
+            await _visit(fields, home, {**params, "photos": [{"picture": _shoot(fields, scene, 0.15)}, {}, {}]})
         )
     return visits
 
@@ -231,9 +235,9 @@ async def _clocks(fields: Fields) -> list[UUID]:
     off = fields.dice.choice([-1, 1]) * fields.dice.uniform(60, 240)
     await _set_clock(fields, team["author"], timedelta(seconds=off))
     taken = (at + 24 * MINUTE).isoformat()
-    told = {**team, "started_at": at, "minutes": 20, "received_after": MINUTE}
-    told["photos"] = [{"facts": {"capturedAt": taken}}, {}, {}]
-    visits = [await _visit(fields, fields.homes(1)[0], told)]
+    params = {**team, "started_at": at, "minutes": 20, "received_after": MINUTE}
+    params["photos"] = [{"facts": {"capturedAt": taken}}, {}, {}]
+    visits = [await _visit(fields, fields.homes(1)[0], params)]
     await _set_clock(fields, team["author"], timedelta())
     return visits
 
@@ -242,9 +246,13 @@ async def _rains(fields: Fields) -> list[UUID]:
     """Roads and masts gone for more than a week; then the forms come at once and the photos over the next days."""
     team, visits = fields.team(), []
     for home in fields.homes(3):
-        told = {**team, "started_at": fields.free_day() + 2 * HOUR, "received_after": fields.dice.uniform(8, 12) * DAY}
-        told["photos"] = [{"after": fields.dice.uniform(20, 60) * HOUR} for _ in range(3)]
-        visits.append(await _visit(fields, home, told))
+        params = {
+            **team,
+            "started_at": fields.free_day() + 2 * HOUR,
+            "received_after": fields.dice.uniform(8, 12) * DAY,
+        }
+        params["photos"] = [{"after": fields.dice.uniform(20, 60) * HOUR} for _ in range(3)]
+        visits.append(await _visit(fields, home, params))
     return visits
 
 
@@ -267,12 +275,12 @@ async def _newborn(fields: Fields) -> list[UUID]:
     """Somebody has left for work in the city since the last visit, and the form says so."""
     home = fields.homes(1, members=2)[0]
     first, *rest = fields.ground.homes[home].members
-    others = [fields.ground.member(one) for one in rest]
-    told = {**fields.team(), "started_at": fields.free_day() + HOUR}
-    before = await _visit(fields, home, {**told, "answers": {"members": [fields.ground.member(first), *others]}})
+    others = [fields.ground.member(row) for row in rest]
+    params = {**fields.team(), "started_at": fields.free_day() + HOUR}
+    before = await _visit(fields, home, {**params, "answers": {"members": [fields.ground.member(first), *others]}})
     gone = {"members": [fields.ground.member(first, lives_here=False), *others], "members_changed": True}
-    told = {**fields.team(), "started_at": fields.free_day() + HOUR, "answers": gone}
-    return [before, await _visit(fields, home, told)]
+    params = {**fields.team(), "started_at": fields.free_day() + HOUR, "answers": gone}
+    return [before, await _visit(fields, home, params)]
 
 
 def _shoot(fields: Fields, scene: Image.Image, unlike: float) -> Image.Image:

@@ -12,11 +12,11 @@ def answer(
     source: str, request: bytes, holdings: dict[str, str], *, form: str = "xlsx", headings=None, extra=()
 ) -> bytes:
     """`holdings` by ID number; whoever is not in it has nothing. `headings` renames columns, as offices do."""
-    asked = [list(row) for row in load_workbook(io.BytesIO(request)).active.iter_rows(values_only=True)]
+    query = [list(row) for row in load_workbook(io.BytesIO(request)).active.iter_rows(values_only=True)]
     column = SOURCES[source].columns[0].heading
-    ids = [row[2] for row in asked[1:]]
-    head = [(headings or {}).get(one, one) for one in ("身份证号", column)]
-    rows = [head, *([one, holdings.get(one, "无")] for one in ids), *extra]
+    ids = [row[2] for row in query[1:]]
+    head = [(headings or {}).get(item, item) for item in ("身份证号", column)]
+    rows = [head, *([id_, holdings.get(id_, "无")] for id_ in ids), *extra]
     return _xlsx(rows) if form == "xlsx" else _csv(rows, form)
 
 

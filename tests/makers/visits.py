@@ -49,7 +49,7 @@ class Ground:
     @classmethod
     async def open(cls, services):
         async with open_session(services.sessions) as session:
-            staff = {one.login: one.id for one in await session.scalars(select(Staff))}
+            staff = {staff.login: staff.id for staff in await session.scalars(select(Staff))}
             homes = list(
                 await session.scalars(
                     select(Household)
@@ -62,10 +62,10 @@ class Ground:
 
     def neighbours(self) -> tuple[int, int]:
         """Two homes so near to each other that a fix in one is no doubt in the other."""
-        for one, other in itertools.combinations(range(40), 2):
-            a, b = self.homes[one], self.homes[other]
+        for item, other in itertools.combinations(range(40), 2):
+            a, b = self.homes[item], self.homes[other]
             if distance_m(Point(a.latitude, a.longitude), Point(b.latitude, b.longitude)) < 140:
-                return one, other
+                return item, other
         raise AssertionError("no two homes are near each other")
 
     async def device_of(self, session, staff_id: UUID, **facts: Any) -> UUID:
@@ -120,7 +120,8 @@ class Ground:
             visit_id = new_id()
             taken = photos if photos is not None else [{}, {}, {}]
             evidence = [
-                self._photo(session, visit_id, people[0], device_ids[0], started_at, received_at, one) for one in taken
+                self._photo(session, visit_id, people[0], device_ids[0], started_at, received_at, item)
+                for item in taken
             ]
             visit = Visit(
                 id=visit_id,
@@ -139,7 +140,7 @@ class Ground:
                     "startFix": self.fix(household, started_at, **(start_fix or {})),
                     "endFix": self.fix(household, ended_at, **(end_fix or {})),
                     "answers": {**self.answers(household), **_signed(signatures, evidence), **(answers or {})},
-                    "photos": [{"id": str(one.id), "sha256": one.sha256} for one in evidence],
+                    "photos": [{"id": str(item.id), "sha256": item.sha256} for item in evidence],
                 },
                 content_hash="0" * 64,
                 received_at=received_at,
@@ -151,7 +152,7 @@ class Ground:
             )
             session.add(visit)
             await session.flush()
-            session.add_all(VisitInvestigator(visit_id=visit_id, staff_id=one) for one in people)
+            session.add_all(VisitInvestigator(visit_id=visit_id, staff_id=person) for person in people)
             session.add(
                 Attestation(
                     id=new_id(),
@@ -166,8 +167,8 @@ class Ground:
             )
         return visit_id
 
-    async def examined(self, home: int = 0, **told: Any) -> UUID:
-        visit_id = await self.visit(home, **told)
+    async def examined(self, home: int = 0, **result: Any) -> UUID:
+        visit_id = await self.visit(home, **result)
         await check_visit(self.services, visit_id=str(visit_id))
         return visit_id
 
@@ -182,7 +183,7 @@ class Ground:
             )
 
     async def codes(self, visit_id: UUID) -> list[str]:
-        return [one.code for one in await self.findings(visit_id)]
+        return [finding.code for finding in await self.findings(visit_id)]
 
     async def item(self, visit_id: UUID) -> ReviewItem:
         async with self.services.sessions() as session:
@@ -199,27 +200,31 @@ class Ground:
         } | changes
 
     def answers(self, household) -> dict[str, Any]:
-        return {"members": [self.member(one) for one in household.members]}
+        return {"members": [self.member(member) for member in household.members]}
 
-    def member(self, one, **changes: Any) -> dict[str, Any]:
-        told = "chronic" if one.health in {"disabled", "severely_disabled"} else "healthy"
-        labour = "full" if one.born_on.year < 2005 else "partial"
-        return {"memberId": str(one.id), "lives_here": True, "health": told, "labour": labour} | changes
+    def member(self, item, **changes: Any) -> dict[str, Any]:
+        result = "chronic" if item.health in {"disabled", "severely_disabled"} else "healthy"
+        labour = "full" if item.born_on.year < 2005 else "partial"
+        return {"memberId": str(item.id), "lives_here": True, "health": result, "labour": labour} | changes
 
-    def _photo(self, session, visit_id, author_id, device_id, started_at, received_at, told):
-        content = told.get("sha256") or hashlib.sha256(os.urandom(16)).hexdigest()
+    def _photo(self, session, visit_id, author_id, device_id, started_at, received_at, result):
+        content = result.get("sha256") or hashlib.sha256(os.urandom(16)).hexdigest()
         facts = {
             "exif": "read",
             "cameraModel": "Demo 1",
-            **dict(zip(("width", "height"), told["picture"].size if "picture" in told else (1440, 1080), strict=True)),
+            **dict(
+                zip(("width", "height"), result["picture"].size if "picture" in result else (1440, 1080), strict=True)
+            ),
             "capturedAt": (started_at + timedelta(minutes=5)).isoformat(),
             "capturedAtSource": "offset",
-        } | told.get("facts", {})
-        if not told.get("known"):
-            bits = told.get("bits") or f"{self.dice.getrandbits(256):0256b}"
-            looks = _looks(told["picture"]) if "picture" in told else {"fingerprint": bits, "fingerprint_quality": 80}
-            if "quality" in told:
-                looks["fingerprint_quality"] = told["quality"]
+        } | result.get("facts", {})
+        if not result.get("known"):
+            bits = result.get("bits") or f"{self.dice.getrandbits(256):0256b}"
+            looks = (
+                _looks(result["picture"]) if "picture" in result else {"fingerprint": bits, "fingerprint_quality": 80}
+            )
+            if "quality" in result:
+                looks["fingerprint_quality"] = result["quality"]
             session.add(
                 Photo(
                     sha256=content,
@@ -240,10 +245,10 @@ class Ground:
             captured_at=started_at,
             document={},
             content_hash="0" * 64,
-            state=told.get("state", "verified"),
-            refused_code=told.get("refused_code"),
+            state=result.get("state", "verified"),
+            refused_code=result.get("refused_code"),
             received_at=received_at,
-            uploaded_at=received_at + told.get("after", timedelta()),
+            uploaded_at=received_at + result.get("after", timedelta()),
             settled_at=received_at,
         )
         session.add(evidence)
@@ -261,7 +266,11 @@ def _signed(signatures, evidence) -> dict[str, Any]:
         return {}
     return {
         "sign_family": [
-            {"evidenceId": str(evidence[one["photo"]].id), "signerName": one["name"], "signedAt": MORNING.isoformat()}
-            for one in signatures
+            {
+                "evidenceId": str(evidence[signature["photo"]].id),
+                "signerName": signature["name"],
+                "signedAt": MORNING.isoformat(),
+            }
+            for signature in signatures
         ]
     }

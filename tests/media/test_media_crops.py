@@ -38,16 +38,16 @@ def marks_of(image):
     return find_keypoints(fingerprint(image).luma, image.width / image.height)
 
 
-def laid(one, other, *, is_mirrored=False):
+def laid(item, other, *, is_mirrored=False):
     """Laid over each other where the two marks lie that are most alike; None where no two are."""
-    own, theirs = marks_of(one), marks_of(other)
+    own, theirs = marks_of(item), marks_of(other)
     own = own.mirrored() if is_mirrored else own
     pairs = [((a ^ b) % 2**BITS, i, j) for i, a in enumerate(own.bits()) for j, b in enumerate(theirs.bits())]
     bits, i, j = min(((change.bit_count(), i, j) for change, i, j in pairs))
     if bits > 12:
         return None
-    look = fingerprint(one).luma
-    ratios = ((one.width / one.height,), (other.width / other.height,))
+    look = fingerprint(item).luma
+    ratios = ((item.width / item.height,), (other.width / other.height,))
     return align(
         mirror(look) if is_mirrored else look, fingerprint(other).luma, ratios, (own.positions[i], theirs.positions[j])
     )
@@ -58,8 +58,8 @@ def test_a_picture_cut_at_its_edges_is_recognised_from_either_side(cuts):
     left, top, right, bottom = cuts
     for seed in range(6):
         whole, part = make_scene(seed), cut(make_scene(seed), *cuts)
-        for one, other in ((whole, part), (part, whole)):
-            found = laid(one, other)
+        for item, other in ((whole, part), (part, whole)):
+            found = laid(item, other)
             assert found is not None
             assert found.bits <= NEAR * 3 / 4
             assert found.shown_share == pytest.approx((1 - left - right) * (1 - top - bottom), abs=0.02)
@@ -102,8 +102,8 @@ HONEST = {
 @pytest.mark.parametrize("take", HONEST.values(), ids=HONEST)
 def test_two_honest_shots_of_one_place_are_no_parts_of_each_other(take):
     for seed in range(6):
-        one, other = take(make_scene(seed))
-        assert laid(one, other) is None
+        item, other = take(make_scene(seed))
+        assert laid(item, other) is None
 
 
 def test_a_picture_laid_over_itself_is_whole():
@@ -135,7 +135,7 @@ def test_a_picture_of_nothing_or_of_any_shape_has_few_marks_or_none_and_does_not
     assert blank.bits() == blank.keys() == blank.probes(8) == blank.mirrored().bits() == []
     noise = marks_of(Image.fromarray(np.random.default_rng(1).integers(0, 255, size[::-1], dtype=np.uint8)))
     assert len(noise.keys()) <= MAX_KEYPOINTS
-    assert [index_key(one) for one in noise.bits()] == noise.keys()
+    assert [index_key(bit) for bit in noise.bits()] == noise.keys()
 
 
 def screenshot(image, colour):

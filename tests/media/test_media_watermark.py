@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from media.watermark import _load_font, _margin, _fit_text, watermark
+from media.watermark import _fit_text, _load_font, _margin, watermark
 from tests.makers.photos import encode, make_jpeg
 
 LINES = [

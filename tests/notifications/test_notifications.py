@@ -11,8 +11,8 @@ from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.wechat import Wechat
-from server.demo.wechat_stub import create_stub, openid_of
-from server.models.areas import AreaRule
+from server.demo.wechat_stub import create_stub, demo_openid
+from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
 from server.models.feed import Feed
@@ -40,13 +40,13 @@ class Wire:
         self.stub = httpx.ASGITransport(create_stub())
         self.before: list[httpx.Response | Exception] = []
         self.token: list[httpx.Response] = []
-        self.asked = 0
+        self.requests = 0
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         if "stable_token" in request.url.path and self.token:
             return self.token.pop(0)
         if "subscribe/send" in request.url.path:
-            self.asked += 1
+            self.requests += 1
             if self.before:
                 answer = self.before.pop(0)
                 if isinstance(answer, Exception):
@@ -83,7 +83,7 @@ async def office(system, services, county):
 
 async def set_rule(services, key, value, area="339901"):
     async with open_session(services.sessions) as session:
-        session.add(AreaRule(key=key, area_code=area, effective_from=date(2021, 1, 1), value=value, source="test"))
+        session.add(PolicySetting(key=key, area_code=area, effective_from=date(2021, 1, 1), value=value, source="test"))
 
 
 @pytest.fixture
@@ -100,17 +100,17 @@ async def worker(system, services, county, wire):
     phone = await system.sign_in("linhexi", "caseworker")
     async with open_session(services.sessions) as session:
         person = await session.get_one(Staff, phone.id)
-        person.wechat_openid = openid_of("linhexi")
+        person.wechat_openid = demo_openid("linhexi")
     return phone
 
 
 async def consent(phone, *, place="field", report_id=None, **answers):
     results = answers or {TEMPLATE: "accept"}
-    told = await phone.http.post(
+    result = await phone.http.post(
         f"/{place}/v1/notices/consents", json={"id": str(report_id or new_id()), "results": results}
     )
-    assert told.status_code == 200, told.text
-    return {one["kind"]: one["left"] for one in told.json()}
+    assert result.status_code == 200, result.text
+    return {item["kind"]: item["left"] for item in result.json()}
 
 
 async def tell(system, phone, thing="caseload:1", kind="assigned", area="339901001"):
@@ -134,23 +134,23 @@ async def test_a_consent_is_spent_by_one_message_and_nobody_is_told_twice(system
     await tell(system, worker)
     await tell(system, worker)
     [sent] = await wire.messages()
-    assert sent["touser"] == openid_of("linhexi")
+    assert sent["touser"] == demo_openid("linhexi")
     assert sent["page"] == "pages/home"
-    assert {name: one["value"] for name, one in sent["data"].items()} == {
+    assert {name: item["value"] for name, item in sent["data"].items()} == {
         "thing1": KINDS["assigned"].what,
         "thing2": sent["data"]["thing2"]["value"],
         "time3": sent["data"]["time3"]["value"],
         "number4": "3",
     }
     page = (await worker.http.get("/field/v1/notices")).json()
-    assert [(one["zh"], one["message"], one["readAt"]) for one in page["items"]] == [
+    assert [(item["zh"], item["message"], item["readAt"]) for item in page["items"]] == [
         ("新交给您 3 项走访任务", "sent", None)
     ]
     await tell(system, worker, "caseload:2")
     page = (await worker.http.get("/field/v1/notices")).json()
-    assert [one["message"] for one in page["items"]] == ["no_consent", "sent"]
+    assert [item["message"] for item in page["items"]] == ["no_consent", "sent"]
     assert page["unread"] == 2
-    assert wire.asked == 1
+    assert wire.requests == 1
     async with system.services.sessions() as session:
         made = select(func.count()).where(AuditEntry.action == "notice.made")
         assert await session.scalar(made) == 2
@@ -169,15 +169,15 @@ async def test_a_consent_is_spent_by_its_own_template_and_its_own_person(system,
         session.add(MessageConsent(report_id=new_id(), template_id="other", staff_id=worker.id, answer="accept"))
     await tell(system, worker)
     assert (await only_notice(services)).message == "no_consent"
-    assert (await left(services), wire.asked) == (2, 0)
-    own = {one["kind"]: one["left"] for one in (await worker.http.get("/field/v1/notices/consents")).json()}
+    assert (await left(services), wire.requests) == (2, 0)
+    own = {item["kind"]: item["left"] for item in (await worker.http.get("/field/v1/notices/consents")).json()}
     assert (own["assigned"], own["returned"]) == (0, 1)
 
 
 async def test_each_is_asked_for_the_messages_that_people_like_them_get(system, services, worker, county):
     fields = {"templateId": "t-accepted", "page": "", "fields": {}}
     await set_rule(services, "notice.template.accepted", fields, county.code)
-    kinds = {one["kind"] for one in (await worker.http.get("/field/v1/notices/consents")).json()}
+    kinds = {item["kind"] for item in (await worker.http.get("/field/v1/notices/consents")).json()}
     assert kinds == {"assigned", "due_tomorrow", "returned"}
 
 
@@ -202,9 +202,9 @@ async def test_43101_voids_the_consents_of_that_person_for_that_template_alone(s
     await tell(system, worker)
     async with services.sessions() as session:
         rows = await session.execute(
-            select(MessageConsent.staff_id, MessageConsent.template_id).where(MessageConsent.is_left())
+            select(MessageConsent.staff_id, MessageConsent.template_id).where(MessageConsent.is_unspent())
         )
-        assert {tuple(one) for one in rows} == {(colleague.id, TEMPLATE), (worker.id, "other")}
+        assert {tuple(row) for row in rows} == {(colleague.id, TEMPLATE), (worker.id, "other")}
 
 
 async def test_what_was_certainly_not_sent_gives_back_its_own_consent_and_no_other(system, services, worker, wire):
@@ -218,13 +218,15 @@ async def test_what_was_certainly_not_sent_gives_back_its_own_consent_and_no_oth
 
 async def test_words_that_do_not_fit_a_field_are_never_sent_and_cost_no_consent(system, services, worker, wire):
     longest = {"phrase1": "what"}  # five characters at most
-    told = {"templateId": TEMPLATE, "page": "", "fields": longest}
+    params = {"templateId": TEMPLATE, "page": "", "fields": longest}
     async with open_session(services.sessions) as session:
-        await session.execute(update(AreaRule).where(AreaRule.key == "notice.template.assigned").values(value=told))
+        await session.execute(
+            update(PolicySetting).where(PolicySetting.key == "notice.template.assigned").values(value=params)
+        )
     await consent(worker)
     await tell(system, worker)
     notice = await only_notice(services)
-    assert (notice.message, wire.asked) == ("parked", 0)
+    assert (notice.message, wire.requests) == ("parked", 0)
     assert "phrase1" in notice.message_why
     assert await left(services) == 1
 
@@ -242,10 +244,10 @@ async def test_a_token_that_wechat_refuses_sends_nothing_and_keeps_the_consent(s
     wire.token = [httpx.Response(200, json={"errcode": -1}), httpx.Response(200, json={"errcode": 40125})]
     await tell(system, worker)
     notice = await only_notice(services)
-    assert (notice.message, notice.message_why, wire.asked) == ("waiting", "busy -1", 0)
+    assert (notice.message, notice.message_why, wire.requests) == ("waiting", "busy -1", 0)
     await messages.send_message(services, notice_id=str(notice.id))
     notice = await only_notice(services)
-    assert (notice.message, wire.asked) == ("parked", 0)
+    assert (notice.message, wire.requests) == ("parked", 0)
     assert await left(services) == 1
 
 
@@ -265,9 +267,9 @@ async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
         await messages.send_message(services, notice_id=str(latest))
         async with open_session(services.sessions) as session:
             assert (await session.get_one(Notice, latest)).message == "none"
-            restored = {"wechat_openid": openid_of("linhexi"), "disabled_at": None}
+            restored = {"wechat_openid": demo_openid("linhexi"), "disabled_at": None}
             await session.execute(update(Staff).where(Staff.id == worker.id).values(**restored))
-    assert wire.asked == 0
+    assert wire.requests == 0
 
 
 async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
@@ -280,11 +282,13 @@ async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
     await tell(system, worker)
     none = {"templateId": "", "page": "", "fields": {}}
     async with open_session(services.sessions) as session:
-        await session.execute(update(AreaRule).where(AreaRule.key == "notice.template.assigned").values(value=none))
+        await session.execute(
+            update(PolicySetting).where(PolicySetting.key == "notice.template.assigned").values(value=none)
+        )
     monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
     await messages.send_message(services, notice_id=str((await only_notice(services)).id))
     assert (await only_notice(services)).message == "none"
-    assert (await left(services), wire.asked) == (1, 0)
+    assert (await left(services), wire.requests) == (1, 0)
 
 
 async def test_only_whose_phones_have_a_visit_and_who_still_work_hear_of_it(system, services, worker, wire):
@@ -294,14 +298,14 @@ async def test_only_whose_phones_have_a_visit_and_who_still_work_hear_of_it(syst
             await session.scalars(select(Feed.staff_id).where(Feed.collection == "assignments", Feed.doc_id == held))
         )
     assert len(having) > 1
-    gone = next(one for one in having if one != worker.id)
+    gone = next(item for item in having if item != worker.id)
     async with open_session(services.sessions) as session:
         feed = (Feed.collection == "assignments", Feed.doc_id == held, Feed.staff_id == gone)
         await session.execute(update(Feed).where(*feed).values(is_deleted=True))
-    told = {"kind": "assigned", "area_code": "339901001", "assignment_id": held, "facts": {"count": 1}}
+    params = {"kind": "assigned", "area_code": "339901001", "assignment_id": held, "facts": {"count": 1}}
 
     async def readers(thing):
-        await dispatch.notify(services, thing=thing, **told)
+        await dispatch.notify(services, thing=thing, **params)
         async with services.sessions() as session:
             return set(await session.scalars(select(Notice.staff_id).where(Notice.thing == thing)))
 
@@ -315,11 +319,11 @@ async def test_who_is_no_longer_bound_to_a_household_hears_nothing_of_it(service
     async with open_session(services.sessions) as session:
         home = await session.scalar(select(Household).order_by(Household.number).limit(1))
         member = await session.scalar(select(HouseholdMember).where(HouseholdMember.household_id == home.id).limit(1))
-        people = [Resident(id=new_id(), wechat_openid=openid_of(f"resident-{n}")) for n in range(2)]
+        people = [Resident(id=new_id(), wechat_openid=demo_openid(f"resident-{n}")) for n in range(2)]
         session.add_all(people)
         await session.flush()
-        for one, ended in zip(people, (None, NOON), strict=True):
-            binding = {"resident_id": one.id, "household_id": home.id, "member_id": member.id, "ended_at": ended}
+        for item, ended in zip(people, (None, NOON), strict=True):
+            binding = {"resident_id": item.id, "household_id": home.id, "member_id": member.id, "ended_at": ended}
             session.add(ResidentBinding(**binding))
     await dispatch.notify(services, kind="posted", thing="p", area_code=home.area_code, household_id=str(home.id))
     async with services.sessions() as session:
@@ -334,7 +338,7 @@ async def test_43101_ends_the_consents_and_is_not_tried_again(system, services, 
     notice = await only_notice(services)
     assert (notice.message, notice.message_why) == ("refused", "refused_message 43101")
     await tell(system, worker, "caseload:2")
-    assert wire.asked == 1
+    assert wire.requests == 1
     assert (await consent(worker))["assigned"] == 1
 
 
@@ -371,13 +375,13 @@ async def test_a_wechat_that_stays_busy_is_given_up(system, services, worker, wi
     for _ in range(tries - 1):
         await messages.send_message(services, notice_id=str(notice.id))
     notice = await only_notice(services)
-    assert (notice.message, notice.message_why, wire.asked) == ("parked", "busy -1", tries)
+    assert (notice.message, notice.message_why, wire.requests) == ("parked", "busy -1", tries)
     assert await left(services) == 1
 
 
 async def left(services):
     async with services.sessions() as session:
-        return await session.scalar(select(func.count()).select_from(MessageConsent).where(MessageConsent.is_left()))
+        return await session.scalar(select(func.count()).select_from(MessageConsent).where(MessageConsent.is_unspent()))
 
 
 @pytest.mark.parametrize(("errcode", "why"), [(40037, "bad_message 40037"), (40003, "bad_recipient 40003")])
@@ -403,7 +407,7 @@ async def test_without_an_answer_nobody_knows_and_it_is_not_said_again(system, s
     notice = await only_notice(services)
     assert notice.message == "unsure"
     await messages.send_message(services, notice_id=str(notice.id))
-    assert wire.asked == 1
+    assert wire.requests == 1
     assert await left(services) == 0
 
 
@@ -416,7 +420,7 @@ async def test_a_worker_killed_while_asking_does_not_ask_again(system, services,
     notice = await only_notice(services)
     await messages.send_message(services, notice_id=str(notice.id))
     notice = await only_notice(services)
-    assert (notice.message, notice.message_why, wire.asked) == ("unsure", "interrupted", 1)
+    assert (notice.message, notice.message_why, wire.requests) == ("unsure", "interrupted", 1)
 
 
 async def test_a_message_of_the_night_waits_until_morning(system, services, worker, wire, monkeypatch):
@@ -426,14 +430,14 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
         monkeypatch.setattr(module, "utc_now", lambda: night)
     await tell(system, worker)
     assert (await worker.http.get("/field/v1/notices")).json()["unread"] == 1
-    assert wire.asked == 0
+    assert wire.requests == 0
     notice = await only_notice(services)
     await messages.send_message(services, notice_id=str(notice.id))
-    assert (notice.message, wire.asked) == ("waiting", 0)
+    assert (notice.message, wire.requests) == ("waiting", 0)
     assert await due_in_minutes(services) == 8 * 60 + 30
     monkeypatch.setattr(messages, "utc_now", lambda: night + timedelta(hours=8, minutes=31))
     await messages.send_message(services, notice_id=str(notice.id))
-    assert wire.asked == 1
+    assert wire.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -454,7 +458,7 @@ def test_quiet_hours_are_chinas_and_end_at_their_hour(hours, at, wait):
 
 
 def test_what_a_message_says_fits_wechats_field():
-    assert [kind for kind, told in KINDS.items() if len(told.what) > messages.MAX_THING_LENGTH] == []
+    assert [kind for kind, result in KINDS.items() if len(result.what) > messages.MAX_THING_LENGTH] == []
 
 
 async def test_ones_own_notices_are_listed_by_page_and_read(system, services, worker, desk):
@@ -462,7 +466,7 @@ async def test_ones_own_notices_are_listed_by_page_and_read(system, services, wo
         await tell(system, worker, f"caseload:{n}")
     first = (await worker.http.get("/field/v1/notices", params={"limit": 2})).json()
     rest = (await worker.http.get("/field/v1/notices", params={"limit": 2, "cursor": first["nextCursor"]})).json()
-    ids = [one["id"] for one in first["items"] + rest["items"]]
+    ids = [item["id"] for item in first["items"] + rest["items"]]
     assert len(set(ids)) == 3
     assert rest["nextCursor"] is None
     assert (await desk.http.post("/desk/v1/notices/read", json={"ids": ids})).json() == {"unread": 0}
@@ -482,19 +486,20 @@ async def test_who_has_no_wechat_or_template_reads_it_in_the_app(system, service
     async with open_session(services.sessions) as session:
         (await session.get_one(Staff, phone.id)).wechat_openid = None
     await tell(system, phone)
-    [told] = (await phone.http.get("/field/v1/notices")).json()["items"]
-    assert told["message"] == "none"
-    assert wire.asked == 0
+    [result] = (await phone.http.get("/field/v1/notices")).json()["items"]
+    assert result["message"] == "none"
+    assert wire.requests == 0
 
 
 async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, services, worker, county):
     officer = await system.sign_in_at_desk(
-        next(one.login for one in county.staff if one.role == "county_officer"), "county_officer"
+        next(staff_member.login for staff_member in county.staff if staff_member.role == "county_officer"),
+        "county_officer",
     )
     async with services.sessions() as session:
         held = select(Caseload.household_id).where(Caseload.staff_id == worker.id)
         homes = list(await session.scalars(select(Household.id).where(Household.id.not_in(held)).limit(3)))
-    body = {"toStaffId": str(worker.id), "householdIds": [str(one) for one in homes]}
+    body = {"toStaffId": str(worker.id), "householdIds": [str(home) for home in homes]}
     for _ in range(2):
         assert (await officer.http.post("/desk/v1/caseload/assign", json=body)).status_code == 200
     await system.run_jobs()
@@ -511,9 +516,9 @@ async def test_homes_given_and_visits_due_tomorrow_are_told_once_each(system, se
             assert await remind_of_due(session, on) >= 1
         await system.run_jobs()
     tomorrow = [
-        one for one in (await worker.http.get("/field/v1/notices")).json()["items"] if one["kind"] == "due_tomorrow"
+        item for item in (await worker.http.get("/field/v1/notices")).json()["items"] if item["kind"] == "due_tomorrow"
     ]
-    assert [(one["zh"], one["en"]) for one in tomorrow] == [
+    assert [(item["zh"], item["en"]) for item in tomorrow] == [
         (f"{len(due) - 1} 项走访于 {on} 到期", f"{len(due) - 1} visits are due on {on}")
     ]
 
@@ -584,7 +589,7 @@ async def httpx_code(wire, suffix):
 async def test_a_return_is_told_once_its_minute_is_over_and_not_when_it_was_taken_back(ground, desk, system):
     kept, undone = await ground.examined(0), await ground.examined(1, started_at=MORNING + timedelta(days=1))
     async with open_session(ground.services.sessions) as session:
-        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+        await session.execute(update(PolicySetting).where(PolicySetting.key == "review.undo_s").values(value=60))
     for visit in (kept, undone):
         await desk.http.post(f"/desk/v1/queue/{visit}/claim")
         body = {"outcome": "returned", "reason": "看不清", "questioned": []}
@@ -596,8 +601,8 @@ async def test_a_return_is_told_once_its_minute_is_over_and_not_when_it_was_take
     async with open_session(ground.services.sessions) as session:
         await session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'"))
     await system.run_jobs()
-    told = (await author.http.get("/field/v1/notices")).json()["items"]
-    assert [(one["kind"], one["facts"]) for one in told] == [("returned", {"visitId": str(kept)})]
+    result = (await author.http.get("/field/v1/notices")).json()["items"]
+    assert [(item["kind"], item["facts"]) for item in result] == [("returned", {"visitId": str(kept)})]
 
 
 async def test_a_household_hears_that_it_was_taken_on_posted_and_decided(office, system):
@@ -607,7 +612,7 @@ async def test_a_household_hears_that_it_was_taken_on_posted_and_decided(office,
         member = await session.scalar(
             select(HouseholdMember).where(HouseholdMember.household_id == case.household_id).limit(1)
         )
-        resident = Resident(id=new_id(), wechat_openid=openid_of("neighbour"))
+        resident = Resident(id=new_id(), wechat_openid=demo_openid("neighbour"))
         session.add(resident)
         await session.flush()
         binding = ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=member.id)

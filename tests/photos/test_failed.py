@@ -19,7 +19,7 @@ async def exhaust(system):
 
 
 async def test_a_photo_parks_with_its_error_and_is_tried_again_from_the_desk(system, county, services, phone, desk):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
@@ -31,12 +31,12 @@ async def test_a_photo_parks_with_its_error_and_is_tried_again_from_the_desk(sys
     answer = await desk.http.get("/desk/v1/parked-photos")
     assert answer.status_code == 200, answer.text
     parked = answer.json()["items"]
-    assert {one["evidenceId"] for one in parked} == {one["id"] for one in kit.evidence}
-    assert {(one["visitId"], one["error"]) for one in parked} == {(kit.visit["id"], "StoreUnavailable")}
+    assert {item["evidenceId"] for item in parked} == {item["id"] for item in kit.evidence}
+    assert {(item["visitId"], item["error"]) for item in parked} == {(kit.visit["id"], "StoreUnavailable")}
     assert (await evidence_of(services, first)).state == "received"
 
-    for one in kit.evidence:
-        assert (await desk.http.post(f"/desk/v1/parked-photos/{one['id']}/again")).status_code == 204
+    for entry in kit.evidence:
+        assert (await desk.http.post(f"/desk/v1/parked-photos/{entry['id']}/again")).status_code == 204
     assert (await desk.http.post(f"/desk/v1/parked-photos/{first}/again")).status_code == 404
     await system.run_jobs()
     assert (await evidence_of(services, first)).state == "verified"
@@ -44,15 +44,15 @@ async def test_a_photo_parks_with_its_error_and_is_tried_again_from_the_desk(sys
 
 
 async def test_bytes_that_the_store_altered_are_never_examined(system, county, services, phone, desk):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
     await services.store.put(original_key(kit.evidence[0]["sha256"]), b"other", 5, "image/jpeg")
     await system.run_jobs()
-    states = [(await evidence_of(services, one["id"])).state for one in kit.evidence]
+    states = [(await evidence_of(services, item["id"])).state for item in kit.evidence]
     assert states == ["received", "verified", "verified", "verified"], "the others do not wait for it"
     await exhaust(system)
     parked = (await desk.http.get("/desk/v1/parked-photos")).json()["items"]
-    assert [(one["evidenceId"], one["error"]) for one in parked] == [(kit.evidence[0]["id"], "OtherBytes")]
+    assert [(item["evidenceId"], item["error"]) for item in parked] == [(kit.evidence[0]["id"], "OtherBytes")]
     assert (await phone.http.get("/desk/v1/parked-photos")).status_code == 403

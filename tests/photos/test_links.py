@@ -29,21 +29,21 @@ def fetch(url, **headers):
 
 @drawn
 async def test_a_link_opens_the_photo_whole_and_in_part_and_for_minutes_alone(settings, desk, kit):
-    told = (await ask(desk, kit, "original")).json()
+    result = (await ask(desk, kit, "original")).json()
     original = kit.photos[kit.evidence[0]["id"]]
-    headers, body = await asyncio.to_thread(fetch, told["url"])
+    headers, body = await asyncio.to_thread(fetch, result["url"])
     assert (headers["Content-Type"], body) == ("image/jpeg", original)
-    for asked, start, end in (
+    for request, start, end in (
         ("0-99", 0, 100),
         ("5000-", 5000, len(original)),
         ("-7", len(original) - 7, len(original)),
     ):
-        headers, body = await asyncio.to_thread(fetch, told["url"], Range=f"bytes={asked}")
+        headers, body = await asyncio.to_thread(fetch, result["url"], Range=f"bytes={request}")
         assert body == original[start:end]
         assert headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(original)}"
-    ends = datetime.fromisoformat(told["expiresAt"]) - utc_now()
+    ends = datetime.fromisoformat(result["expiresAt"]) - utc_now()
     assert timedelta(minutes=settings.link_minutes - 1) < ends <= timedelta(minutes=settings.link_minutes)
-    assert parse_qs(urlsplit(told["url"]).query)["X-Amz-Expires"] == [str(settings.link_minutes * 60)]
+    assert parse_qs(urlsplit(result["url"]).query)["X-Amz-Expires"] == [str(settings.link_minutes * 60)]
 
 
 async def test_a_link_to_one_rendition_opens_no_other(desk, kit):
@@ -85,9 +85,9 @@ async def test_who_had_a_link_and_why_is_logged(services, desk, kit):
         rows = await session.scalars(
             select(AuditEntry).where(AuditEntry.action == "photo.linked").order_by(AuditEntry.id)
         )
-        told = [(one.actor_id, str(one.thing_id), one.facts["rendition"], one.facts["why"]) for one in rows]
-    first, second = (one["id"] for one in kit.evidence[:2])
-    assert told == [
+        lines = [(row.actor_id, str(row.thing_id), row.facts["rendition"], row.facts["why"]) for row in rows]
+    first, second = (item["id"] for item in kit.evidence[:2])
+    assert lines == [
         (desk.id, first, "1280", "oversight"),
         (desk.id, first, "original", "review"),
         (desk.id, second, "320", "decided"),
@@ -97,7 +97,11 @@ async def test_who_had_a_link_and_why_is_logged(services, desk, kit):
 async def test_no_link_is_given_to_phones_or_to_desks_of_other_areas(system, services, county, phone, kit):
     assert (await ask(phone, kit)).status_code == 403
     home = (await phone.pull("households"))[kit.visit["householdId"]]["areaCode"]
-    other = next(one for one in county.staff if one.role == "town_officer" and not home.startswith(one.area_code[:9]))
+    other = next(
+        staff_member
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and not home.startswith(staff_member.area_code[:9])
+    )
     stranger = await system.sign_in(other.login, "town_officer")
     assert (await ask(stranger, kit)).status_code == 404
     async with open_session(services.sessions) as session:

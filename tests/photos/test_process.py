@@ -19,7 +19,7 @@ from tests.uploads.tus import evidence_of
 @pytest.fixture
 async def announced(system, county, phone):
     """A visit with everything but its photos."""
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     assert await phone.push("evidence", *kit.evidence) == await phone.push("visits", kit.visit) == []
@@ -29,8 +29,8 @@ async def announced(system, county, phone):
 
 async def send(phone, kit, *numbers):
     for number in numbers:
-        one = kit.evidence[number]["id"]
-        assert (await phone.upload(one, kit.photos[one])).status_code == 200
+        item = kit.evidence[number]["id"]
+        assert (await phone.upload(item, kit.photos[item])).status_code == 200
 
 
 async def waiting(services, task="evidence.examine_visit"):
@@ -40,13 +40,13 @@ async def waiting(services, task="evidence.examine_visit"):
 
 
 async def states(services, kit):
-    return [(await evidence_of(services, one["id"])).state for one in kit.evidence]
+    return [(await evidence_of(services, item["id"])).state for item in kit.evidence]
 
 
 async def audits(services, kit):
     async with services.sessions() as session:
         rows = "SELECT count(*) FROM audit_entry WHERE action = 'evidence.verified' AND thing_id = ANY(:ids)"
-        return await session.scalar(text(rows), {"ids": [one["id"] for one in kit.evidence]})
+        return await session.scalar(text(rows), {"ids": [item["id"] for item in kit.evidence]})
 
 
 async def test_all_photos_of_a_visit_wait_for_one_job(system, services, phone, announced):
@@ -56,7 +56,7 @@ async def test_all_photos_of_a_visit_wait_for_one_job(system, services, phone, a
     assert await states(services, announced) == ["verified"] * 4
     assert await audits(services, announced) == 4
     held = (await phone.pull("evidence")).values()
-    assert {one["server"]["state"] for one in held if one["visitId"] == announced.visit["id"]} == {"verified"}
+    assert {item["server"]["state"] for item in held if item["visitId"] == announced.visit["id"]} == {"verified"}
 
 
 async def test_a_photo_that_comes_while_its_visit_is_looked_at_is_looked_at_next(
@@ -85,12 +85,12 @@ async def test_a_photo_that_comes_while_its_visit_is_looked_at_is_looked_at_next
 async def test_a_job_does_not_begin_before_what_it_is_to_see_is_there(services, announced):
     """An upload that finds a job waiting holds it until it is committed itself."""
     visit_id = announced.visit["id"]
-    told = {"in_turn": f"photos:{visit_id}", "visit_id": visit_id}
+    params = {"in_turn": f"photos:{visit_id}", "visit_id": visit_id}
     async with open_session(services.sessions) as session:
-        await jobs.defer(session, "evidence.examine_visit", **told)
+        await jobs.defer(session, "evidence.examine_visit", **params)
     take = text("SELECT id FROM procrastinate_fetch_job_v2(NULL, NULL)")
     async with services.sessions() as upload:
-        await jobs.defer(upload, "evidence.examine_visit", **told)
+        await jobs.defer(upload, "evidence.examine_visit", **params)
         async with services.sessions() as worker:
             assert await worker.scalar(take) is None
         await upload.commit()
@@ -110,7 +110,7 @@ async def test_a_look_cut_short_is_begun_again_with_the_same_result(system, serv
     await system.run_jobs()
     assert await states(services, announced) == ["verified"] * 4
     assert await audits(services, announced) == 4
-    assert all([await services.store.exists(rendition_key(one["sha256"], "320")) for one in announced.evidence])
+    assert all([await services.store.exists(rendition_key(item["sha256"], "320")) for item in announced.evidence])
     visit = UUID(announced.visit["id"])
     async with services.sessions() as session:
         state = await session.scalar(text("SELECT state FROM visit WHERE id = :id"), {"id": visit})
@@ -140,8 +140,8 @@ async def test_photos_from_before_looks_were_kept_get_theirs(system, services, s
         before = dict((await session.execute(looks)).all())
         await session.execute(text("UPDATE photo SET look = NULL"))
     await services.store.remove(original_key(announced.evidence[0]["sha256"]))
-    told = await asyncio.to_thread(run)
-    assert (told.exit_code, announced.evidence[0]["sha256"] in told.output) == (1, True), told.output
+    result = await asyncio.to_thread(run)
+    assert (result.exit_code, announced.evidence[0]["sha256"] in result.output) == (1, True), result.output
     async with services.sessions() as session:
         after = dict((await session.execute(looks)).all())
     assert after == before | {announced.evidence[0]["sha256"]: None}

@@ -15,7 +15,7 @@ from server.__main__ import main
 from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.evidence.verify import verify_bundle
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
 from server.models.evidence import Evidence, Photo, PhotoTombstone
@@ -48,8 +48,8 @@ async def rows_of(services, kind, *which):
         return list(await session.scalars(select(kind).where(*which)))
 
 
-def ignore(one):
-    del one
+def ignore(item):
+    del item
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_preview_says_what_and_why_and_changes_nothing(services, setting
     assert await preview(services.sessions, utc_now() + timedelta(days=1000)) == []
     (line,) = await preview(services.sessions, utc_now() + YEARS)
     assert (line.rule, line.kept_days, line.photos) == ("retention.visit_photo_days", 1096, 4)
-    assert line.size_bytes == sum(one["sizeBytes"] for one in ended.evidence)
+    assert line.size_bytes == sum(item["sizeBytes"] for item in ended.evidence)
     assert "个人信息保护法" in line.source
     assert (await check_store(services, deep=True)).found == []
     assert len(await rows_of(services, Photo)) == 4
@@ -76,28 +76,30 @@ async def test_a_preview_says_what_and_why_and_changes_nothing(services, setting
 async def test_a_rule_holds_from_its_days_midnight_in_china(services, ended):
     on = days.in_days(100)
     async with open_session(services.sessions) as session:
-        told = {"key": "retention.visit_photo_days", "value": 30, "effective_from": on, "source": "test"}
-        session.add(AreaRule(area_code="339901", **told))
+        params = {"key": "retention.visit_photo_days", "value": 30, "effective_from": on, "source": "test"}
+        session.add(PolicySetting(area_code="339901", **params))
     midnight = datetime.combine(on, time(), tzinfo=CHINA)
     assert await preview(services.sessions, midnight - timedelta(seconds=1)) == []
-    assert [one.kept_days for one in await preview(services.sessions, midnight)] == [30]
+    assert [item.kept_days for item in await preview(services.sessions, midnight)] == [30]
 
 
 async def test_a_sweep_deletes_photos_with_all_copies_and_leaves_tombstones(services, bucket, settings, ended):
-    told, now = [], utc_now() + YEARS
-    assert await sweep(services, now, told.append) == 4
-    assert {one.sha256 for one in told} == {one["sha256"] for one in ended.evidence}
-    assert [one.object_name for one in bucket.list_objects(settings.s3_bucket, recursive=True)] == []
+    result, now = [], utc_now() + YEARS
+    assert await sweep(services, now, result.append) == 4
+    assert {item.sha256 for item in result} == {item["sha256"] for item in ended.evidence}
+    assert [item.object_name for item in bucket.list_objects(settings.s3_bucket, recursive=True)] == []
     stones = await rows_of(services, PhotoTombstone)
-    assert {one.sha256 for one in stones} == {one["sha256"] for one in ended.evidence}
-    assert {(one.rule, one.erased_at, one.removed_at) for one in stones} == {("retention.visit_photo_days", now, now)}
+    assert {stone.sha256 for stone in stones} == {item["sha256"] for item in ended.evidence}
+    assert {(stone.rule, stone.erased_at, stone.removed_at) for stone in stones} == {
+        ("retention.visit_photo_days", now, now)
+    }
     claims = await rows_of(services, Evidence)
-    assert {(one.state, one.erased_at) for one in claims} == {("verified", now)}
+    assert {(claim.state, claim.erased_at) for claim in claims} == {("verified", now)}
     assert await rows_of(services, Photo) == await rows_of(services, SeenPhoto) == []
     logged = await rows_of(services, AuditEntry, AuditEntry.action == "photo.erased")
-    assert {one.thing_id for one in logged} == {one["id"] for one in ended.evidence}
+    assert {item.thing_id for item in logged} == {item["id"] for item in ended.evidence}
     assert (await check_store(services, deep=True)).found == []
-    assert await sweep(services, now, told.append) == 0
+    assert await sweep(services, now, result.append) == 0
 
 
 async def test_a_link_and_the_bundle_say_that_the_photo_was_deleted_and_why(services, desk, ended):
@@ -110,16 +112,16 @@ async def test_a_link_and_the_bundle_say_that_the_photo_was_deleted_and_why(serv
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         photos = msgspec.json.decode(archive.read("manifest.json"))["photos"]
         assert not any(name.startswith(("photos/", "renditions/")) for name in archive.namelist())
-    assert {(one["held"], one["original"], one["rendition"]) for one in photos} == {("erased", None, None)}
-    assert {one["erased"]["rule"] for one in photos} == {"retention.visit_photo_days"}
-    assert [one["facts"] for one in photos] == [None] * 4
+    assert {(photo["held"], photo["original"], photo["rendition"]) for photo in photos} == {("erased", None, None)}
+    assert {photo["erased"]["rule"] for photo in photos} == {"retention.visit_photo_days"}
+    assert [photo["facts"] for photo in photos] == [None] * 4
     assert verify_bundle(io.BytesIO(bundle)).faults == []
 
 
 async def test_a_photo_that_another_home_claims_too_stays(system, services, phone, county, ended):
     """The same bytes stand in a visit to a home that receives aid."""
     partner = await system.sign_in(
-        next(one for one in county.assignments if one.kind == "intake").partner_login, "caseworker"
+        next(assignment for assignment in county.assignments if assignment.kind == "intake").partner_login, "caseworker"
     )
     shared = next(iter(ended.photos.values()))
     other = await make_kit(phone, partner.id, kind="review", photos=[shared, tiny_photo(1)])
@@ -128,7 +130,7 @@ async def test_a_photo_that_another_home_claims_too_stays(system, services, phon
     assert await sweep(services, utc_now() + YEARS, ignore) == 3
     assert await services.store.exists(original_key(other.evidence[0]["sha256"]))
     assert {
-        one.erased_at for one in await rows_of(services, Evidence, Evidence.sha256 == other.evidence[0]["sha256"])
+        item.erased_at for item in await rows_of(services, Evidence, Evidence.sha256 == other.evidence[0]["sha256"])
     } == {None}
 
 
@@ -136,23 +138,23 @@ async def test_photos_that_are_needed_again_while_a_sweep_runs_stay(services, en
     """The household applies anew after the sweep has listed its photos, and before it deletes the first."""
     erase = retention._erase
 
-    async def apply_and_erase(sessions, one, now):
+    async def apply_and_erase(sessions, item, now):
         async with open_session(services.sessions) as session:
             cases = update(CaseFile).where(CaseFile.household_id == ended.visit["householdId"])
             await session.execute(cases.values(state="preliminary"))
-        return await erase(sessions, one, now)
+        return await erase(sessions, item, now)
 
     monkeypatch.setattr(retention, "_erase", apply_and_erase)
     assert await sweep(services, utc_now() + YEARS, ignore) == 0
     assert await rows_of(services, PhotoTombstone) == []
-    for one in ended.evidence:
-        assert await services.store.exists(original_key(one["sha256"]))
+    for item in ended.evidence:
+        assert await services.store.exists(original_key(item["sha256"]))
 
 
 async def test_bytes_that_come_again_after_their_deletion_are_taken_in_anew(system, services, phone, county, ended):
     await sweep(services, utc_now() + YEARS, ignore)
     partner = await system.sign_in(
-        next(one for one in county.assignments if one.kind == "intake").partner_login, "caseworker"
+        next(assignment for assignment in county.assignments if assignment.kind == "intake").partner_login, "caseworker"
     )
     again = next(iter(ended.photos.values()))
     other = await make_kit(phone, partner.id, kind="review", photos=[again, tiny_photo(1)])
@@ -161,7 +163,7 @@ async def test_bytes_that_come_again_after_their_deletion_are_taken_in_anew(syst
     claim = (await rows_of(services, Evidence, Evidence.id == other.evidence[0]["id"]))[0]
     assert (claim.state, claim.erased_at) == ("verified", None)
     assert await services.store.read(original_key(claim.sha256)) == again
-    codes = {one.code for one in await rows_of(services, Finding, Finding.visit_id == other.visit["id"])}
+    codes = {item.code for item in await rows_of(services, Finding, Finding.visit_id == other.visit["id"])}
     assert codes & {"photo.reused", "signature.twice"}, (
         "that it was used before is known though the picture was deleted"
     )
@@ -173,11 +175,11 @@ async def test_a_sweep_cut_short_by_the_store_is_ended_by_the_next(services, buc
     with store_without(services, call), pytest.raises(StoreUnavailable):
         await sweep(services, utc_now() + YEARS, ignore)
     half_done = await rows_of(services, PhotoTombstone)
-    assert [one.removed_at for one in half_done] == [None]
+    assert [item.removed_at for item in half_done] == [None]
     assert await services.store.exists(original_key(half_done[0].sha256))
     assert await sweep(services, utc_now() + YEARS, ignore) == 3
     assert list(bucket.list_objects(settings.s3_bucket, recursive=True)) == []
-    assert all(one.removed_at for one in await rows_of(services, PhotoTombstone))
+    assert all(item.removed_at for item in await rows_of(services, PhotoTombstone))
 
 
 async def test_photos_of_no_visit_and_bytes_kept_aside_have_rules_of_their_own(system, services, phone, kit):
@@ -187,13 +189,13 @@ async def test_photos_of_no_visit_and_bytes_kept_aside_have_rules_of_their_own(s
     assert (await phone.upload(other.evidence[1]["id"], b"something else")).status_code == 422
     await system.run_jobs()
     lines = await preview(services.sessions, utc_now() + timedelta(days=366))
-    assert [(one.rule, one.photos) for one in lines] == [
+    assert [(line.rule, line.photos) for line in lines] == [
         ("retention.mismatched_days", 1),
         ("retention.unsubmitted_photo_days", 1),
     ]
     assert await sweep(services, utc_now() + timedelta(days=100), ignore) == 1
     assert [key async for key in services.store.list_keys("mismatched/")] == []
-    assert [one.shelf for one in await rows_of(services, PhotoTombstone)] == ["mismatched"]
+    assert [item.shelf for item in await rows_of(services, PhotoTombstone)] == ["mismatched"]
     assert (await check_store(services, deep=True)).found == []
 
 
@@ -201,7 +203,7 @@ async def test_an_area_may_keep_its_photos_longer(services, ended):
     async with open_session(services.sessions) as session:
         household = await session.get_one(Household, ended.visit["householdId"])
         rule = {"key": "retention.visit_photo_days", "area_code": household.area_code[:6], "source": "county"}
-        session.add(AreaRule(**rule, effective_from=utc_now().date(), value=5000))
+        session.add(PolicySetting(**rule, effective_from=utc_now().date(), value=5000))
     assert await preview(services.sessions, utc_now() + YEARS) == []
     (line,) = await preview(services.sessions, utc_now() + timedelta(days=5001))
     assert (line.kept_days, line.source) == (5000, "county")
@@ -214,8 +216,8 @@ async def test_the_command_shows_first_and_deletes_when_told_to(services, settin
     kept = await asyncio.to_thread(run, "--delete")
     assert (kept.exit_code, "0 photos deleted" in kept.output) == (0, True), kept.output
     async with open_session(services.sessions) as session:
-        rule = AreaRule.key == "retention.visit_photo_days"
-        await session.execute(update(AreaRule).where(rule).values(value=0))
+        rule = PolicySetting.key == "retention.visit_photo_days"
+        await session.execute(update(PolicySetting).where(rule).values(value=0))
     shown = await asyncio.to_thread(run)
     assert shown.exit_code == 0, shown.output
     assert "retention.visit_photo_days" in shown.output
@@ -228,7 +230,9 @@ async def test_the_command_shows_first_and_deletes_when_told_to(services, settin
 
 @pytest.fixture
 async def admin(system, county):
-    return await system.sign_in_at_desk(next(one.login for one in county.staff if one.role == "admin"), "admin")
+    return await system.sign_in_at_desk(
+        next(staff_member.login for staff_member in county.staff if staff_member.role == "admin"), "admin"
+    )
 
 
 async def shown(admin, path="", **query):
@@ -242,18 +246,18 @@ async def test_an_administrator_sees_what_would_go_by_rule_and_one_by_one(servic
     assert await shown(admin) == (await shown(admin, "/photos"))["items"] == []
     (line,) = await shown(admin, at=then)
     assert (line["rule"], line["keptDays"], line["photos"]) == ("retention.visit_photo_days", 1096, 4)
-    assert line["sizeBytes"] == sum(one["sizeBytes"] for one in ended.evidence)
+    assert line["sizeBytes"] == sum(item["sizeBytes"] for item in ended.evidence)
 
     monkeypatch.setattr("server.photos.retention.PAGE", 3)
     first = await shown(admin, "/photos", at=then)
     rest = await shown(admin, "/photos", at=then, cursor=first["nextCursor"])
     items = first["items"] + rest["items"]
     assert (len(first["items"]), len(items), rest["nextCursor"]) == (3, 4, None)
-    assert {one["sha256"] for one in items} == {one["sha256"] for one in ended.evidence}
-    assert {(one["shelf"], one["claims"], one["rule"]) for one in items} == {
+    assert {item["sha256"] for item in items} == {item["sha256"] for item in ended.evidence}
+    assert {(item["shelf"], item["claims"], item["rule"]) for item in items} == {
         ("photos", 1, "retention.visit_photo_days")
     }
-    assert all(one["keptSince"] < one["endedAt"] <= then for one in items)
+    assert all(item["keptSince"] < item["endedAt"] <= then for item in items)
     assert len(await rows_of(services, Photo)) == 4, "looking changes nothing"
 
 

@@ -97,24 +97,24 @@ def break_off(services, monkeypatch, keys):
     """The store lists these objects, and breaks off when it is to give them."""
     join = services.store.join
 
-    async def fail(asked, path):
-        if keys(asked[0]):
-            raise StoreUnavailable("ProtocolError", asked[0])
-        return await join(asked, path)
+    async def fail(request, path):
+        if keys(request[0]):
+            raise StoreUnavailable("ProtocolError", request[0])
+        return await join(request, path)
 
     monkeypatch.setattr(services.store, "join", fail)
 
 
 async def test_what_the_store_lists_and_does_not_give_is_named_and_the_rest_is_looked_at(services, kit, monkeypatch):
     key = original_key(kit.evidence[1]["sha256"])
-    break_off(services, monkeypatch, lambda asked: asked == key)
+    break_off(services, monkeypatch, lambda request: request == key)
     report = await check_store(services, deep=True)
     assert (report.keys("unreadable"), report.hashed, report.has_losses) == ([key], 11, True)
 
 
 async def test_a_store_that_gives_nothing_any_more_ends_the_check_with_one_error(services, kit, monkeypatch):
-    monkeypatch.setattr(store_check, "_MOST_UNREADABLE", 3)
-    break_off(services, monkeypatch, lambda asked: True)
+    monkeypatch.setattr(store_check, "_MAX_UNREADABLE", 3)
+    break_off(services, monkeypatch, lambda request: True)
     with pytest.raises(StoreUnavailable):
         await check_store(services, deep=True)
 

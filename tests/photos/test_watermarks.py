@@ -13,33 +13,33 @@ from tests.uploads.tus import evidence_of, store_without
 
 
 async def link(desk, kit, number, rendition="watermarked"):
-    one = kit.evidence[number]["id"]
-    return await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/photos/{one}/link", params={"rendition": rendition})
+    item = kit.evidence[number]["id"]
+    return await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}/photos/{item}/link", params={"rendition": rendition})
 
 
 @drawn
 async def test_a_watermarked_copy_is_drawn_when_asked_for_and_the_original_stays_as_it_came(services, desk, kit):
-    for number, one in enumerate(kit.evidence):
-        key = watermarked_key(one["sha256"], one["id"])
+    for number, item in enumerate(kit.evidence):
+        key = watermarked_key(item["sha256"], item["id"])
         assert not await services.store.exists(key), "nobody has asked"
         answer = await link(desk, kit, number)
         assert answer.status_code == 200, answer.text
-        assert f"watermarked-{one['id']}" in answer.json()["url"]
-        plain = Image.open(io.BytesIO(await services.store.read(rendition_key(one["sha256"], "1280"))))
+        assert f"watermarked-{item['id']}" in answer.json()["url"]
+        plain = Image.open(io.BytesIO(await services.store.read(rendition_key(item["sha256"], "1280"))))
         marked = Image.open(io.BytesIO(await services.store.read(key)))
         top = (0, 0, plain.width, plain.height // 2)
         assert max(high for _, high in ImageChops.difference(plain.crop(top), marked.crop(top)).getextrema()) < 60
         differs = ImageChops.difference(plain, marked.crop((0, 0, *plain.size))).convert("L")
         assert max(differs.getextrema()) > 100 or marked.height > plain.height
-        assert await services.store.read(original_key(one["sha256"])) == kit.photos[one["id"]]
+        assert await services.store.read(original_key(item["sha256"])) == kit.photos[item["id"]]
 
 
 async def test_a_copy_is_drawn_once_and_its_hash_tells_it_from_an_altered_one(services, settings, bucket, desk, kit):
-    one = kit.evidence[0]
-    key = watermarked_key(one["sha256"], one["id"])
+    item = kit.evidence[0]
+    key = watermarked_key(item["sha256"], item["id"])
     assert (await link(desk, kit, 0)).status_code == 200
     drawn_once = await services.store.read(key)
-    assert (await evidence_of(services, one["id"])).watermark_sha256 == hashlib.sha256(drawn_once).hexdigest()
+    assert (await evidence_of(services, item["id"])).watermark_sha256 == hashlib.sha256(drawn_once).hexdigest()
     with store_without(services, "put"):
         assert (await link(desk, kit, 0)).status_code == 200, "it is there"
     report = await check_store(services, deep=True)
@@ -53,11 +53,11 @@ async def test_a_copy_is_drawn_once_and_its_hash_tells_it_from_an_altered_one(se
 async def test_a_copy_that_several_ask_for_at_once_is_drawn_once(services, desk, kit, monkeypatch):
     drawings = iter(range(9))
     monkeypatch.setattr("server.photos.watermarks.watermark", lambda jpeg, _: jpeg + bytes([next(drawings)]))
-    one = kit.evidence[0]
+    item = kit.evidence[0]
     answers = await asyncio.gather(*(link(desk, kit, 0) for _ in range(3)))
     assert {answer.status_code for answer in answers} == {200}
-    held = await services.store.read(watermarked_key(one["sha256"], one["id"]))
-    assert (await evidence_of(services, one["id"])).watermark_sha256 == hashlib.sha256(held).hexdigest()
+    held = await services.store.read(watermarked_key(item["sha256"], item["id"]))
+    assert (await evidence_of(services, item["id"])).watermark_sha256 == hashlib.sha256(held).hexdigest()
     assert next(drawings) == 1
 
 
@@ -88,7 +88,7 @@ async def test_a_copy_waits_until_the_visit_is_whole_and_the_store_is_there(syst
     assert (answer.status_code, answer.json()["code"]) == (503, "store.unavailable")
     assert (await evidence_of(services, kit.evidence[1]["id"])).watermark_sha256 is None
     assert (await link(desk, kit, 1)).status_code == 200
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     other = await make_kit(phone, partner.id, kind="review")
     assert await phone.push("evidence", *other.evidence) == await phone.push("visits", other.visit) == []

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from server.core.database import open_session
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.people import StaffRole
 from server.models.review import Finding
@@ -22,7 +22,7 @@ COUNTY = "339901"
 @pytest.fixture
 async def admin(system, services, county):
     """The administrator of the demo county, and of nothing else."""
-    login = next(one.login for one in county.staff if one.role == "admin")
+    login = next(staff_member.login for staff_member in county.staff if staff_member.role == "admin")
     admin = await system.sign_in_at_desk(login, "admin")
     async with open_session(services.sessions) as session:
         for role in await session.scalars(select(StaffRole).where(StaffRole.staff_id == admin.id)):
@@ -40,7 +40,7 @@ async def write(
 async def effective(desk, key, **query):
     answer = await desk.http.get(SETTINGS, params={"area": COUNTY, **query})
     assert answer.status_code == 200, answer.text
-    return next(one for one in answer.json() if one["key"] == key)
+    return next(item for item in answer.json() if item["key"] == key)
 
 
 async def test_a_new_row_holds_from_its_day_and_the_old_one_is_history(admin):
@@ -57,7 +57,7 @@ async def test_a_new_row_holds_from_its_day_and_the_old_one_is_history(admin):
     assert (now["areaName"], before["areaName"]) == ("云栖县", None)
     assert (await effective(admin, "visit.shortest_min", on="2025-05-31"))["value"] == 8
     history = (await admin.http.get(f"{SETTINGS}/visit.shortest_min/history", params={"area": COUNTY})).json()
-    assert [(one["effectiveFrom"], one["value"]) for one in history] == [("2025-06-01", 40), ("2020-01-01", 8)]
+    assert [(item["effectiveFrom"], item["value"]) for item in history] == [("2025-06-01", 40), ("2020-01-01", 8)]
 
 
 async def test_only_what_the_row_touches_is_looked_at_again(admin, system, services):
@@ -80,8 +80,8 @@ async def test_written_twice_is_once_and_another_value_for_that_day_is_refused(a
         rows = await session.scalars(
             select(AuditEntry.facts).where(AuditEntry.action == "rule.written", AuditEntry.area_code == COUNTY)
         )
-        [told] = rows
-    assert (told["value"], told["reason"]) == (40, "县民政局 12 号文")
+        [result] = rows
+    assert (result["value"], result["reason"]) == (40, "县民政局 12 号文")
 
 
 async def test_only_an_administrator_of_that_area_writes_and_readers_keep_to_theirs(admin, desk):
@@ -126,15 +126,15 @@ async def test_a_findings_severity_is_a_rule_too(admin, services):
 
 async def test_every_rule_there_is_can_be_written_and_what_is_written_fits(services, admin):
     """A key that fails here was added by a migration and wants its line in server/policy/schemas.py."""
-    codes = {one.code for one in FINDINGS}
+    codes = {finding.code for finding in FINDINGS}
     async with services.sessions() as session:
-        rows = (await session.execute(select(AreaRule.key, AreaRule.value))).all()
+        rows = (await session.execute(select(PolicySetting.key, PolicySetting.value))).all()
     assert [key for key, _ in rows if find_setting_type(key, codes) is None] == []
     assert [
         (key, validate_value(find_setting_type(key, codes), value))
         for key, value in rows
         if validate_value(find_setting_type(key, codes), value)
     ] == []
-    kinds = {one["key"]: one["form"] for one in (await admin.http.get(f"{SETTINGS}/kinds")).json()}
+    kinds = {item["key"]: item["form"] for item in (await admin.http.get(f"{SETTINGS}/kinds")).json()}
     assert kinds.keys() >= SETTING_TYPES.keys()
     assert kinds["visit.shortest_min"] == {"type": "integer", "minimum": 0, "maximum": 1440}

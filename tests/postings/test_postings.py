@@ -85,12 +85,12 @@ async def test_the_public_page_shows_name_members_amount_and_nothing_else(office
     posting = await opened(office)
     page = await read(office, posting["key"])
     assert page.status_code == 200
-    told = page.json()
-    assert set(told) == {"areaName", "round", "startsOn", "objectUntil", "households"}
-    assert set(told["households"][0]) == {"position", "name", "members", "amountFen"}
+    body = page.json()
+    assert set(body) == {"areaName", "round", "startsOn", "objectUntil", "households"}
+    assert set(body["households"][0]) == {"position", "name", "members", "amountFen"}
     case = await look(town, case_id)
-    assert told["households"][0]["name"] == case["headName"]
-    assert told["households"][0]["amountFen"] == case["amountFen"]
+    assert body["households"][0]["name"] == case["headName"]
+    assert body["households"][0]["amountFen"] == case["amountFen"]
     for secret in (str(case_id), case["applicationNumber"], case["householdId"]):
         assert secret not in page.text
     assert "noindex" in page.headers["x-robots-tag"]
@@ -101,9 +101,9 @@ async def test_it_hangs_seven_days_and_is_gone_with_the_eighth(office, services)
     case_id, town = await to_posting(office)
     posting = await opened(office)
     async with services.sessions() as session:
-        one = await session.get_one(Posting, posting["id"])
-        assert one.ends_on - one.starts_on == timedelta(days=7)
-        last_evening = datetime(one.ends_on.year, one.ends_on.month, one.ends_on.day, 15, 59, tzinfo=UTC)
+        item = await session.get_one(Posting, posting["id"])
+        assert item.ends_on - item.starts_on == timedelta(days=7)
+        last_evening = datetime(item.ends_on.year, item.ends_on.month, item.ends_on.day, 15, 59, tzinfo=UTC)
     async with open_session(services.sessions) as session:
         assert await end_due_postings(session, last_evening) == 0
         assert await end_due_postings(session, last_evening + timedelta(minutes=2)) == 1
@@ -176,10 +176,10 @@ async def object_to(office, key, **more):
 async def test_an_objection_stops_the_decision_until_it_is_answered(office, services):
     case_id, town = await to_posting(office)
     posting = await opened(office)
-    told = (await object_to(office, posting["key"])).json()
+    body = (await object_to(office, posting["key"])).json()
     await office.system.run_jobs()
     assert (await look(town, case_id))["state"] == "objection"
-    follow = {"number": told["number"], "code": told["code"]}
+    follow = {"number": body["number"], "code": body["code"]}
     client = office.system.client()
     assert (await client.post("/public/v1/objections/look-up", json=follow)).json()["answer"] is None
     wrong = await client.post("/public/v1/objections/look-up", json=follow | {"code": "00000000"})
@@ -197,14 +197,14 @@ async def test_an_objection_stops_the_decision_until_it_is_answered(office, serv
     other = await town.http.post(path, json=answer | {"outcome": "upheld"})
     assert (other.status_code, other.json()["code"]) == (409, "objection.answered")
     await office.system.run_jobs()
-    steps = [one["step"] for one in (await look(town, case_id))["timeline"]]
+    steps = [item["step"] for item in (await look(town, case_id))["timeline"]]
     assert steps[-3:] == ["objection_made", "objection_answered", "posting_ended"]
     followed = (await client.post("/public/v1/objections/look-up", json=follow)).json()
     assert followed["answer"] == answer["answer"]
     async with services.sessions() as session:
         row = (await session.scalars(select(Objection))).one()
         assert b"19900001111" not in row.contact_sealed
-        assert told["code"].encode() not in row.code_hash
+        assert body["code"].encode() not in row.code_hash
 
 
 async def test_an_objection_that_is_dismissed_before_the_case_heard_of_it_stops_nothing(office, services):
@@ -231,8 +231,8 @@ async def test_an_objection_that_overturns_leads_to_a_new_survey_and_the_line_co
     await town.http.post(f"/desk/v1/objections/{listed[0]['id']}/answer", json=body)
     assert (await read(office, posting["key"])).json()["households"] == []
     await office.system.run_jobs()
-    told = await done(town, case_id, "survey_ordered", reason="异议属实")
-    assert (told["state"], told["amountFen"]) == ("survey", None)
+    result = await done(town, case_id, "survey_ordered", reason="异议属实")
+    assert (result["state"], result["amountFen"]) == ("survey", None)
     await end(office, posting["id"])
     assert (await look(town, case_id))["state"] == "survey"
     await office.system_step(case_id, "survey_done")
@@ -299,13 +299,13 @@ async def test_a_relative_starts_no_list_with_the_household_and_answers_no_objec
 async def test_a_relative_drafts_no_list_with_the_household_and_hangs_it_up_nowhere(office, services):
     case_id, town = await to_posting(office)
     await declare_relative(office, case_id, town.signed_in["name"])
-    asked = {"id": str(new_id()), "areaCode": VILLAGE, "round": 1}
-    refusal = await town.http.post("/desk/v1/postings", json=asked)
+    params = {"id": str(new_id()), "areaCode": VILLAGE, "round": 1}
+    refusal = await town.http.post("/desk/v1/postings", json=params)
     assert (refusal.status_code, refusal.json()["code"]) == (403, "case.own_relative")
     async with open_session(services.sessions) as session:
         assert await session.scalar(select(func.count(Posting.id))) == 0
         await session.execute(update(RelativeOnStaff).values(name="别人"))
-    posting = (await town.http.post("/desk/v1/postings", json=asked)).json()
+    posting = (await town.http.post("/desk/v1/postings", json=params)).json()
     worker = await office.person("caseworker")
     await declare_relative(office, case_id, worker.signed_in["name"])
     refusal = await hang_up(worker, posting["id"], 0)
@@ -336,17 +336,21 @@ async def test_who_answers_an_objection_opens_the_contact_with_a_reason_that_is_
                 select(AuditEntry).where(AuditEntry.action == "objection.contact_revealed").order_by(AuditEntry.id)
             )
         )
-    assert [(one.actor_id, one.area_code, one.facts) for one in rows] == [
+    assert [(row.actor_id, row.area_code, row.facts) for row in rows] == [
         (who.id, VILLAGE, LOOK) for who in (town, county)
     ]
 
 
 async def test_a_contact_is_opened_for_nobody_else_and_for_no_relative(office, county, services):
     case_id, path = await objected(office)
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code not in VILLAGE)
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code not in VILLAGE
+    )
     roles = [await office.person(role) for role in ("caseworker", "supervisor")]
-    told = [await who.http.post(path, json=LOOK) for who in [*roles, await office.sign_in(other)]]
-    assert [one.json()["code"] for one in told] == ["auth.forbidden", "auth.forbidden", "thing.not_found"]
+    lines = [await who.http.post(path, json=LOOK) for who in [*roles, await office.sign_in(other)]]
+    assert [item.json()["code"] for item in lines] == ["auth.forbidden", "auth.forbidden", "thing.not_found"]
     town = await office.person("town_officer")
     await declare_relative(office, case_id, town.signed_in["name"])
     refusal = await town.http.post(path, json=LOOK)
@@ -365,8 +369,8 @@ async def test_where_no_contact_was_left_there_is_none_to_open(office):
 async def test_whoever_opens_contacts_by_the_dozen_is_braked(office):
     _, path = await objected(office)
     town = await office.person("town_officer")
-    told = [(await town.http.post(path, json=LOOK)).status_code for _ in range(21)]
-    assert told == [200] * 20 + [429]
+    lines = [(await town.http.post(path, json=LOOK)).status_code for _ in range(21)]
+    assert lines == [200] * 20 + [429]
 
 
 async def test_two_rounds_where_an_area_posts_twice(office):
@@ -413,8 +417,8 @@ async def test_two_officers_at_once_list_a_case_once(office, services, monkeypat
     town = await office.person("town_officer")
     with_both_waiting(monkeypatch, "server.postings.postings._lock_waiting_cases")
     bodies = [{"id": str(new_id()), "areaCode": VILLAGE, "round": 1} for _ in range(2)]
-    answers = await asyncio.gather(*(town.http.post("/desk/v1/postings", json=one) for one in bodies))
-    assert sorted(one.status_code for one in answers) == [201, 409]
+    answers = await asyncio.gather(*(town.http.post("/desk/v1/postings", json=body) for body in bodies))
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
     async with services.sessions() as session:
         assert await session.scalar(select(func.count()).select_from(PostingEntry)) == 1
 
@@ -431,7 +435,11 @@ async def test_strangers_are_braked(office):
 async def test_nobody_hangs_up_lists_of_another_town(office, county):
     await to_posting(office)
     posting = await drafted(office)
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     desk = await office.sign_in(other)
     assert (await desk.http.get(f"/desk/v1/postings/{posting['id']}")).status_code == 404
     body = {"id": str(new_id()), "areaCode": VILLAGE}
@@ -445,13 +453,15 @@ async def test_another_towns_officer_sees_no_list_and_answers_no_objection(offic
     town = await office.person("town_officer")
     (listed,) = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
     other = next(
-        one.login for one in county.staff if one.role == "town_officer" and not VILLAGE.startswith(one.area_code)
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and not VILLAGE.startswith(staff_member.area_code)
     )
     stranger = await office.sign_in(other)
     assert (await stranger.http.get("/desk/v1/postings")).json()["items"] == []
     answer = {"outcome": "dismissed", "answer": "经查车辆登记在他人名下"}
-    told = await stranger.http.post(f"/desk/v1/objections/{listed['id']}/answer", json=answer)
-    assert (told.status_code, told.json()["code"]) == (404, "thing.not_found")
+    result = await stranger.http.post(f"/desk/v1/objections/{listed['id']}/answer", json=answer)
+    assert (result.status_code, result.json()["code"]) == (404, "thing.not_found")
 
 
 async def test_a_case_that_is_not_to_be_posted_is_on_no_list(office, services):

@@ -93,18 +93,18 @@ async def test_the_standing_list_shows_who_is_paid_and_nothing_else(office, serv
     household = await household_of(office, case_id)
     opened_list = await standing_list(office)
     assert (await standing_list(office))["key"] == opened_list["key"]
-    told = await read_list(office, opened_list["key"])
-    assert set(told.json()) == {"areaName", "areaCode", "asOf", "households"}
-    lines = told.json()["households"]
-    assert {frozenset(one) for one in lines} == {frozenset({"name", "members", "amountFen"})}
-    mine = [one for one in lines if one["name"] == household.head_name]
-    assert [one["amountFen"] for one in mine] == [household.monthly_amount_fen]
+    result = await read_list(office, opened_list["key"])
+    assert set(result.json()) == {"areaName", "areaCode", "asOf", "households"}
+    lines = result.json()["households"]
+    assert {frozenset(line) for line in lines} == {frozenset({"name", "members", "amountFen"})}
+    mine = [line for line in lines if line["name"] == household.head_name]
+    assert [item["amountFen"] for item in mine] == [household.monthly_amount_fen]
     async with services.sessions() as session:
         paid = await session.scalar(
             select(func.count()).where(Household.area_code == VILLAGE, Household.monthly_amount_fen > 0)
         )
     assert len(lines) == paid == opened_list["households"]
-    assert "noindex" in told.headers["x-robots-tag"]
+    assert "noindex" in result.headers["x-robots-tag"]
     assert len(opened_list["key"]) >= 43
 
 
@@ -127,7 +127,7 @@ async def test_a_renewed_address_ends_the_old_one(office, browser):
     gone, never = await read_list(office, first["key"]), await read_list(office, "x" * 43)
     assert {**gone.json(), "requestId": ""} == {**never.json(), "requestId": ""}
     assert (await browser.get(f"/l/{first['key']}")).status_code == 404
-    assert [one["key"] for one in (await town.http.get("/desk/v1/disclosures")).json()["items"]] == [second["key"]]
+    assert [item["key"] for item in (await town.http.get("/desk/v1/disclosures")).json()["items"]] == [second["key"]]
 
 
 async def test_a_report_from_the_list_is_a_complaint_with_number_and_code(office, browser):
@@ -136,7 +136,7 @@ async def test_a_report_from_the_list_is_a_complaint_with_number_and_code(office
     taken = await browser.post(f"/l/{listed['key']}", data=body)
     number, code = re.search(r"编号：(\S+?)<br>查询码：(\S+?)<", taken.text).groups()
     lines = (await town.http.get("/desk/v1/complaints")).json()["items"]
-    assert [(one["number"], one["isNamed"], one["areaCode"]) for one in lines] == [(number, False, VILLAGE)]
+    assert [(line["number"], line["isNamed"], line["areaCode"]) for line in lines] == [(number, False, VILLAGE)]
     await town.http.post(f"/desk/v1/complaints/{lines[0]['id']}/register", json={})
     decided = {"finding": "unfounded", "reply": "经查长期居住本村"}
     await town.http.post(f"/desk/v1/complaints/{lines[0]['id']}/decide", json=decided)
@@ -149,7 +149,11 @@ async def test_a_report_from_the_list_is_a_complaint_with_number_and_code(office
 
 async def test_nobody_opens_the_list_of_another_town_and_its_poster_is_printed(office, county, services):
     listed, town = await standing_list(office), await office.person("town_officer")
-    other = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    other = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     stranger = await office.sign_in(other)
     answer = await stranger.http.post("/desk/v1/disclosures", json={"areaCode": VILLAGE})
     assert answer.json()["code"] == "auth.forbidden"
@@ -181,10 +185,10 @@ async def test_the_photo_of_a_place_is_seen_at_the_desk_by_a_logged_link(office,
     assert small.content != photo
     async with services.sessions() as session:
         looks = list(await session.scalars(select(AuditEntry).where(AuditEntry.action == "photo.linked")))
-    assert [(str(one.actor_id), one.thing_id, one.area_code) for one in looks] == [
+    assert [(str(item.actor_id), item.thing_id, item.area_code) for item in looks] == [
         (desk.signed_in["personId"], place["id"], VILLAGE)
     ] * 2
-    assert [(one.facts["why"], one.facts["rendition"], one.facts["posting_id"]) for one in looks] == [
+    assert [(item.facts["why"], item.facts["rendition"], item.facts["posting_id"]) for item in looks] == [
         ("posting", "original", posting["id"]),
         ("posting", "1280", posting["id"]),
     ]
@@ -209,15 +213,15 @@ async def test_postings_are_listed_by_cursor_the_newest_first(office, services):
         listed += page["items"]
         cursor = page["nextCursor"]
     assert cursor is None
-    assert len({one["id"] for one in listed}) == 5
-    assert sorted(one["households"] for one in listed) == [0, 0, 0, 0, 1]
+    assert len({item["id"] for item in listed}) == 5
+    assert sorted(item["households"] for item in listed) == [0, 0, 0, 0, 1]
     bad = await town.http.get("/desk/v1/postings", params={"cursor": "WyJ4Il0"})
     assert bad.json()["code"] == "request.invalid"
 
 
 async def test_the_lists_of_a_county_take_as_many_queries_as_that_of_one_village(office, services):
     county = await office.person("county_officer")
-    villages = sorted({one.code for one in office.county.areas if one.level == "village"})
+    villages = sorted({area.code for area in office.county.areas if area.level == "village"})
     taken = []
     for some in (villages[:1], villages[1:]):
         for village in some:
@@ -225,22 +229,22 @@ async def test_the_lists_of_a_county_take_as_many_queries_as_that_of_one_village
         with counted(services) as statements:
             listed = (await county.http.get("/desk/v1/disclosures")).json()["items"]
         taken.append(len(statements))
-    assert {one["areaCode"]: one["areaName"] for one in listed}.keys() == set(villages)
+    assert {item["areaCode"]: item["areaName"] for item in listed}.keys() == set(villages)
     assert taken[0] == taken[1]
 
 
 async def test_standing_lists_are_read_page_after_page_to_the_last_village(office):
     county = await office.person("county_officer")
-    villages = sorted({one.code for one in office.county.areas if one.level == "village"})
+    villages = sorted({area.code for area in office.county.areas if area.level == "village"})
     for village in villages[::-1]:
         assert (await county.http.post("/desk/v1/disclosures", json={"areaCode": village})).status_code == 201
-    told, cursor, pages = [], None, 0
+    result, cursor, pages = [], None, 0
     while pages == 0 or cursor:
-        asked = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = (await county.http.get("/desk/v1/disclosures", params=asked)).json()
-        told += [one["areaCode"] for one in page["items"]]
+        request = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await county.http.get("/desk/v1/disclosures", params=request)).json()
+        result += [item["areaCode"] for item in page["items"]]
         cursor, pages = page["nextCursor"], pages + 1
-    assert told == villages
+    assert result == villages
     assert pages == -(-len(villages) // 2)
     file = (await county.http.get("/desk/v1/disclosures/export")).text
     assert all(village in file for village in villages)

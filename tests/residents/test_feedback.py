@@ -14,12 +14,14 @@ from tests.test_first_path import push_whole
 
 async def visited(office, county):
     """A visit by two, pushed whole from the phone, to the home of the first application."""
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     phone = await office.system.sign_in(due.caseworker_login, "caseworker")
     partner = await office.system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
-    place = next(n for n, one in enumerate(county.residents) if one.application_number == due.application_number)
+    place = next(
+        n for n, resident in enumerate(county.residents) if resident.application_number == due.application_number
+    )
     resident = await office.resident(place)
     case_id = (await resident.http.get("/resident/v1/cases")).json()[0]["id"]
     return case_id, kit, resident
@@ -29,26 +31,28 @@ async def test_what_was_not_asked_or_is_not_of_its_kind_is_not_shown(office, ser
     """Hidden answers are kept as the phone sent them, and nobody has looked at what they hold."""
     case_id, kit, resident = await visited(office, county)
     path = f"/resident/v1/cases/{case_id}/visits"
-    told = (await resident.http.get(path)).json()[0]["answers"]
-    table = next(one["questionId"] for one in told if one["kind"] == "income_table")
+    result = (await resident.http.get(path)).json()[0]["answers"]
+    table = next(item["questionId"] for item in result if item["kind"] == "income_table")
     async with open_session(services.sessions) as session:
         visit = await session.get_one(Visit, kit.visit["id"])
         visit.document = visit.document | {"answers": visit.document["answers"] | {table: ["x", {"kind": []}]}}
     answer = await resident.http.get(path)
     assert answer.status_code == 200
-    assert {one["questionId"] for one in answer.json()[0]["answers"]} == {one["questionId"] for one in told} - {table}
+    assert {item["questionId"] for item in answer.json()[0]["answers"]} == {item["questionId"] for item in result} - {
+        table
+    }
 
 
 async def test_a_visit_is_read_confirmed_or_disputed_and_staff_read_that(office, county):
     case_id, kit, resident = await visited(office, county)
     path = f"/resident/v1/cases/{case_id}/visits"
     read = (await resident.http.get(path)).json()
-    assert [(one["id"], len(one["visitors"]), one["stance"]) for one in read] == [(kit.visit["id"], 2, None)]
-    shown = {one["questionId"] for one in read[0]["answers"]}
+    assert [(item["id"], len(item["visitors"]), item["stance"]) for item in read] == [(kit.visit["id"], 2, None)]
+    shown = {answer["questionId"] for answer in read[0]["answers"]}
     assert shown < set(kit.visit["answers"])
-    assert not {one["kind"] for one in read[0]["answers"]} & {"photo", "signature", "geopoint"}
-    assert all(one["zh"] for one in read[0]["answers"])
-    tables = {one["kind"]: one["rows"] for one in read[0]["answers"] if one["rows"]}
+    assert not {answer["kind"] for answer in read[0]["answers"]} & {"photo", "signature", "geopoint"}
+    assert all(answer["zh"] for answer in read[0]["answers"])
+    tables = {answer["kind"]: answer["rows"] for answer in read[0]["answers"] if answer["rows"]}
     head = county.residents[0].name
     assert head in {row["zh"] for row in tables["member_table"]}
     wages = next(row for row in tables["income_table"] if row["zh"] == "工资性收入")
@@ -59,11 +63,11 @@ async def test_a_visit_is_read_confirmed_or_disputed_and_staff_read_that(office,
     silent = await resident.http.post(word, json={"stance": "disputed"})
     assert silent.json()["code"] == "case.reason_required"
     for _ in range(2):
-        told = await resident.http.post(word, json={"stance": "disputed", "text": "收入写多了"})
-        assert told.json()[0]["stance"] == "disputed"
+        result = await resident.http.post(word, json={"stance": "disputed", "text": "收入写多了"})
+        assert result.json()[0]["stance"] == "disputed"
     desk = await office.person("county_officer")
-    said = [one for one in (await look(desk, case_id))["timeline"] if one["step"] == "resident_disputed"]
-    assert [one["reason"] for one in said] == ["收入写多了"]
+    said = [item for item in (await look(desk, case_id))["timeline"] if item["step"] == "resident_disputed"]
+    assert [item["reason"] for item in said] == ["收入写多了"]
     confirmed = await resident.http.post(word, json={"stance": "confirmed"})
     assert confirmed.json()[0]["stance"] == "confirmed"
 
@@ -111,9 +115,9 @@ async def test_a_change_at_home_is_kept_once_on_the_case_and_not_after_it_was_wi
     path, body = f"/resident/v1/cases/{case_id}/changes", {"id": str(new_id()), "kind": "birth", "text": "添一女"}
     for _ in range(2):
         assert (await resident.http.post(path, json=body)).status_code == 204
-    told = [one for one in (await look(town, case_id))["timeline"] if one["step"] == "change_reported"]
-    assert [(one["reason"], one["facts"]["kind"]) for one in told] == [("添一女", "birth")]
-    assert told[0]["at"] <= utc_now().isoformat()
+    lines = [item for item in (await look(town, case_id))["timeline"] if item["step"] == "change_reported"]
+    assert [(item["reason"], item["facts"]["kind"]) for item in lines] == [("添一女", "birth")]
+    assert lines[0]["at"] <= utc_now().isoformat()
     await resident.http.post(f"/resident/v1/cases/{case_id}/withdraw", json={"reason": "不申请了"})
     late = await resident.http.post(path, json=body | {"id": str(new_id())})
     assert late.json()["code"] == "case.closed"

@@ -26,7 +26,7 @@ async def test_number_and_ending_tell_where_the_case_stands_and_name_nobody(syst
     answer, _ = await look_up(system, first.application_number.lower(), first.id_number[-4:].lower())
     assert answer.status_code == 200, answer.text
     assert answer.json()["stateZh"] == "已受理"
-    home = next(one for one in county.households if one.number == first.household_number)
+    home = next(household for household in county.households if household.number == first.household_number)
     for member in home.members:
         assert member.name not in answer.text
         assert member.id_number not in answer.text
@@ -40,7 +40,7 @@ async def test_its_days_are_days_in_china(system, services, county):
         midnight = datetime(2025, 11, 30, 16, 5, tzinfo=UTC)  # five past twelve on the first of December
         await session.execute(update(CaseEvent).where(CaseEvent.case_id == case).values(at=midnight))
     answer, _ = await look_up(system, first.application_number, first.id_number[-4:])
-    assert {one["on"] for one in answer.json()["timeline"]} == {"2025-12-01"}
+    assert {item["on"] for item in answer.json()["timeline"]} == {"2025-12-01"}
 
 
 async def test_wrong_and_right_take_the_same_time_and_all_wrongs_say_the_same(system, county):
@@ -66,8 +66,10 @@ async def test_guessing_an_ending_is_braked_for_the_number_and_for_the_address(s
     other, _ = await look_up(system, second.application_number, second.id_number[-4:])
     assert other.status_code == 429
     # Who comes from elsewhere is let in, but not to the number that was guessed at.
-    told = [LookUp(application_number=one.application_number, id_ending=one.id_number[-4:]) for one in (first, second)]
+    lines = [
+        LookUp(application_number=item.application_number, id_ending=item.id_number[-4:]) for item in (first, second)
+    ]
     with pytest.raises(Problem) as raised:
-        await find_public_case(services, told[0], address="203.0.113.9", now=utc_now())
+        await find_public_case(services, lines[0], address="203.0.113.9", now=utc_now())
     assert raised.value.code == "request.rate_limited"
-    assert (await find_public_case(services, told[1], address="203.0.113.9", now=utc_now())).state_zh
+    assert (await find_public_case(services, lines[1], address="203.0.113.9", now=utc_now())).state_zh

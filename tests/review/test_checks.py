@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import re
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageOps
@@ -13,7 +12,8 @@ from sqlalchemy import delete, select, update
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.models.areas import AreaRule
+from server.core.paths import ROOT
+from server.models.areas import PolicySetting
 from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import SEEN_KEYPOINT, Finding, SeenPhoto
 from server.models.visits import Visit
@@ -79,8 +79,8 @@ PLANTED = {
 async def test_one_lie_raises_its_own_doubt_and_no_other(ground):
     raised = {}
     for number, (code, lie) in enumerate(PLANTED.items()):
-        told = {"started_at": MORNING + number * 3 * DAY, **lie(MORNING + number * 3 * DAY)}
-        raised[code] = await ground.codes(await ground.examined(number, **told))
+        params = {"started_at": MORNING + number * 3 * DAY, **lie(MORNING + number * 3 * DAY)}
+        raised[code] = await ground.codes(await ground.examined(number, **params))
     assert raised == {code: [code] for code in PLANTED}
 
 
@@ -91,9 +91,9 @@ async def test_a_camera_ahead_of_the_clock_is_after_receipt(ground):
 
 
 async def test_answers_about_one_member_that_contradict_each_other(ground):
-    home = next(n for n, one in enumerate(ground.homes) if len(one.members) >= 3)
+    home = next(n for n, home in enumerate(ground.homes) if len(home.members) >= 3)
     first, *others = ground.homes[home].members
-    rest = [ground.member(one) for one in others]
+    rest = [ground.member(other) for other in others]
     year = {"periodFrom": "2024-11", "periodTo": "2025-10", "note": ""}
     wages = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **year}]
     lies = {
@@ -110,38 +110,41 @@ async def test_answers_about_one_member_that_contradict_each_other(ground):
 
 async def test_compulsory_school_at_sixty_is_doubted(ground):
     home, member = next(
-        (n, one) for n, household in enumerate(ground.homes) for one in household.members if one.born_on.year < 1970
+        (n, member)
+        for n, household in enumerate(ground.homes)
+        for member in household.members
+        if member.born_on.year < 1970
     )
     rows = [
-        ground.member(one, **({"school": "compulsory"} if one.id == member.id else {}))
-        for one in ground.homes[home].members
+        ground.member(item, **({"school": "compulsory"} if item.id == member.id else {}))
+        for item in ground.homes[home].members
     ]
     visit = await ground.examined(home, answers={"members": rows})
     assert await ground.codes(visit) == ["answers.school_against_age"]
 
 
 async def test_fewer_people_than_registered_and_than_at_the_last_visit(ground):
-    home = next(n for n, one in enumerate(ground.homes) if len(one.members) >= 2)
+    home = next(n for n, home in enumerate(ground.homes) if len(home.members) >= 2)
     members = ground.homes[home].members
     await ground.examined(home)
-    gone = [ground.member(members[0], lives_here=False), *(ground.member(one) for one in members[1:])]
+    gone = [ground.member(members[0], lives_here=False), *(ground.member(member) for member in members[1:])]
     visit = await ground.examined(home, started_at=MORNING + 40 * DAY, answers={"members": gone})
     assert await ground.codes(visit) == [
         "answers.members_differ_from_last_visit",
         "answers.members_differ_from_register",
     ]
-    told = await ground.examined(
+    result = await ground.examined(
         home,
         started_at=MORNING + 80 * DAY,
-        answers={"members": [ground.member(one) for one in members], "members_changed": True},
+        answers={"members": [ground.member(member) for member in members], "members_changed": True},
     )
-    assert await ground.codes(told) == []
+    assert await ground.codes(result) == []
 
 
 async def test_a_disability_that_is_gone_since_the_last_visit(ground):
     members = ground.homes[0].members
-    disabled = [ground.member(members[0], health="disabled_severe"), *(ground.member(one) for one in members[1:])]
-    healthy = [ground.member(members[0], health="healthy"), *(ground.member(one) for one in members[1:])]
+    disabled = [ground.member(members[0], health="disabled_severe"), *(ground.member(member) for member in members[1:])]
+    healthy = [ground.member(members[0], health="healthy"), *(ground.member(member) for member in members[1:])]
     await ground.examined(answers={"members": disabled})
     visit = await ground.examined(started_at=MORNING + 40 * DAY, answers={"members": healthy})
     assert await ground.codes(visit) == ["answers.disability_gone"]
@@ -149,40 +152,40 @@ async def test_a_disability_that_is_gone_since_the_last_visit(ground):
 
 async def test_the_same_coordinates_in_two_homes_mark_both_visits(ground, system):
     here, near = ground.neighbours()
-    one = await ground.examined(here)
+    item = await ground.examined(here)
     async with ground.services.sessions() as session:
-        copied = (await session.get_one(Visit, one)).document["startFix"]
+        copied = (await session.get_one(Visit, item)).document["startFix"]
     place = {name: copied[name] for name in ("latitude", "longitude")}
     two = await ground.examined(near, started_at=MORNING + 2 * DAY, start_fix=place)
     assert await ground.codes(two) == ["visit.same_coordinates"]
     await system.run_jobs()
-    assert await ground.codes(one) == ["visit.same_coordinates"]
+    assert await ground.codes(item) == ["visit.same_coordinates"]
     facts = (await ground.findings(two))[0].facts
-    assert facts == {"moment": "start", "hoursApart": 48.0, "visitId": str(one), "otherHousehold": True}
+    assert facts == {"moment": "start", "hoursApart": 48.0, "visitId": str(item), "otherHousehold": True}
     assert "2 days apart" in render_finding("visit.same_coordinates", facts)["en"]
 
 
 async def test_a_fix_that_wechat_repeats_within_half_a_minute_is_no_doubt(ground):
     at = ground.fix(ground.homes[0], MORNING)
     place = {name: at[name] for name in ("latitude", "longitude")}
-    one = await ground.examined(0, start_fix=place, partner_fix={"capturedAt": MORNING.isoformat()})
+    item = await ground.examined(0, start_fix=place, partner_fix={"capturedAt": MORNING.isoformat()})
     later = {**place, "capturedAt": (MORNING + timedelta(seconds=30)).isoformat()}
     two = await ground.examined(0, author="wuyanqiu", partner="zhengtangye", start_fix=later)
-    assert await ground.codes(one) == await ground.codes(two) == []
+    assert await ground.codes(item) == await ground.codes(two) == []
 
 
 async def test_one_accuracy_for_ten_fixes_is_doubted_and_nine_are_not(ground):
     same = {"start_fix": {"accuracyM": 15.0}, "end_fix": {"accuracyM": 15.0}}
     visits = [await ground.examined(n, started_at=MORNING + n * DAY, **same) for n in range(5)]
-    assert [await ground.codes(one) for one in visits] == [[], [], [], [], ["visit.same_accuracy"]]
+    assert [await ground.codes(visit) for visit in visits] == [[], [], [], [], ["visit.same_accuracy"]]
 
 
 async def test_a_phone_that_three_workers_use(ground):
     shared = {"hardware_id": "lent"}
-    one = await ground.examined(0, device=shared)
+    item = await ground.examined(0, device=shared)
     two = await ground.examined(1, author="wuyanqiu", partner="zhengtangye", device=shared)
     three = await ground.examined(2, author="hesuian", partner="xuyuning", device=shared)
-    assert [await ground.codes(one) for one in (one, two, three)] == [
+    assert [await ground.codes(item) for item in (item, two, three)] == [
         [],
         ["visit.phone_shared"],
         ["visit.phone_shared"],
@@ -224,7 +227,7 @@ async def test_a_wechat_account_that_was_passed_on_or_tried_for_another_is_doubt
     assert (await link("xuyuning", "demo-lent-3")).json()["code"] == "auth.wechat_linked_elsewhere"
     for home, author in ((1, "linhexi"), (2, "hesuian"), (3, "xuyuning")):
         visit = await ground.examined(home, author=author, partner="wuyanqiu", started_at=today + home * DAY)
-        found = next(one for one in await ground.findings(visit) if one.code == "visit.wechat_shared")
+        found = next(finding for finding in await ground.findings(visit) if finding.code == "visit.wechat_shared")
         assert found.facts["people"] == 3
     visit = await ground.examined(4, author="wuyanqiu", partner="zhengtangye", started_at=today + 4 * DAY)
     assert "visit.wechat_shared" not in await ground.codes(visit)
@@ -233,19 +236,19 @@ async def test_a_wechat_account_that_was_passed_on_or_tried_for_another_is_doubt
 
 
 async def test_visits_that_overlap_mark_each_other(ground, system):
-    one = await ground.examined(0)
+    item = await ground.examined(0)
     two = await ground.examined(1, author="zhoutonglan", partner="linhexi", started_at=MORNING + timedelta(minutes=20))
     assert await ground.codes(two) == ["visit.overlaps"]
     assert (await ground.findings(two))[0].facts["sharedMinutes"] == 15.0
     await system.run_jobs()
-    assert await ground.codes(one) == ["visit.overlaps"]
+    assert await ground.codes(item) == ["visit.overlaps"]
 
 
 async def test_five_visits_within_the_hour_are_a_burst(ground, system):
     visits = [await ground.examined(n, started_at=MORNING + timedelta(minutes=10 * n), minutes=9) for n in range(5)]
     await system.run_jobs()
-    for one in visits:
-        assert "visit.burst" in await ground.codes(one)
+    for visit in visits:
+        assert "visit.burst" in await ground.codes(visit)
 
 
 async def test_travel_beyond_any_road(ground):
@@ -264,7 +267,7 @@ async def test_the_second_investigator_cannot_fly_either(ground, system):
         1, author="hesuian", partner="zhoutonglan", started_at=MORNING + timedelta(minutes=50), **own
     )
     assert "visit.travelled_too_fast" in await ground.codes(there)
-    found = next(one for one in await ground.findings(there) if one.code == "visit.travelled_too_fast")
+    found = next(finding for finding in await ground.findings(there) if finding.code == "visit.travelled_too_fast")
     assert found.facts["staffId"] == str(ground.staff["zhoutonglan"])
     assert found.facts["previousVisitId"] == str(here)
     next_day = {"started_at": MORNING + DAY + timedelta(minutes=50), "author": "hesuian", "partner": "zhoutonglan"}
@@ -301,15 +304,15 @@ async def test_an_overlap_that_the_two_clocks_explain_is_none(ground, ahead_s, d
 async def test_a_wall_photographed_again_is_worth_a_glance_and_another_homes_more(ground, system):
     bits = f"{ground.dice.getrandbits(256):0256b}"
     nearly = "".join("10"[int(bit)] if n % 10 == 0 else bit for n, bit in enumerate(bits))
-    one = await ground.examined(0, photos=[{"bits": bits}, {}])
+    item = await ground.examined(0, photos=[{"bits": bits}, {}])
     again = await ground.examined(0, started_at=MORNING + DAY, photos=[{"bits": nearly}, {}])
     assert [(found.code, found.severity) for found in await ground.findings(again)] == [("photo.like_earlier", "info")]
     await system.run_jobs()
-    assert await ground.codes(one) == ["photo.like_earlier"]
+    assert await ground.codes(item) == ["photo.like_earlier"]
     other = await ground.examined(1, started_at=MORNING + 2 * DAY, photos=[{"bits": bits}, {}])
     assert await ground.codes(other) == ["photo.near_duplicate"]
     await system.run_jobs()
-    assert await ground.codes(one) == ["photo.like_earlier", "photo.near_duplicate"]
+    assert await ground.codes(item) == ["photo.like_earlier", "photo.near_duplicate"]
 
 
 async def test_a_visit_that_comes_late_changes_what_was_found_of_the_next(ground, system):
@@ -333,12 +336,12 @@ async def test_the_same_bytes_in_two_homes_and_a_signature_that_was_used_before(
 async def test_a_picture_that_looks_the_same_is_found_whatever_its_bytes(ground, system):
     bits = f"{ground.dice.getrandbits(256):0256b}"
     nearly = "".join("10"[int(bit)] if n % 10 == 0 else bit for n, bit in enumerate(bits))
-    one = await ground.examined(0, photos=[{"bits": bits}, {}])
+    item = await ground.examined(0, photos=[{"bits": bits}, {}])
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"bits": nearly}, {}])
     assert await ground.codes(two) == ["photo.near_duplicate"]
     assert (await ground.findings(two))[0].facts["bits"] == 26
     await system.run_jobs()
-    assert await ground.codes(one) == ["photo.near_duplicate"]
+    assert await ground.codes(item) == ["photo.near_duplicate"]
 
 
 SCREEN = (1080, 2340)
@@ -382,10 +385,10 @@ async def test_a_picture_changed_or_framed_is_found_whichever_was_first(
     assert facts["bits"] <= facts["limitBits"] == (23 if changes != ["none"] else 31)
     assert facts["changes"] == changes
     assert facts.get("shownPercent") == (None if shown_percent is None else pytest.approx(shown_percent, abs=2))
-    told = render_finding("photo.near_duplicate", facts)
+    result = render_finding("photo.near_duplicate", facts)
     words = {"cut": "裁剪", "mirrored": "镜像翻转", "turned": "旋转", "none": "无"}
-    assert f"改动：{'、'.join(words[one] for one in changes)}；" in told["zh"]
-    assert f"changed: {', '.join('nothing' if one == 'none' else one for one in changes)};" in told["en"]
+    assert f"改动：{'、'.join(words[change] for change in changes)}；" in result["zh"]
+    assert f"changed: {', '.join('nothing' if change == 'none' else change for change in changes)};" in result["en"]
 
 
 async def test_the_same_place_photographed_anew_is_no_copy(ground):
@@ -412,7 +415,7 @@ async def test_photos_of_one_scene_in_one_visit_hide_no_copy_in_another(ground):
 
 async def test_marks_of_photos_from_before_they_were_kept_are_filled_in(ground):
     scene = make_scene(5)
-    one = await ground.examined(0, photos=[{"picture": scene}, {}])
+    item = await ground.examined(0, photos=[{"picture": scene}, {}])
     async with open_session(ground.services.sessions) as session:
         await session.execute(delete(SEEN_KEYPOINT))
     heard = []
@@ -422,7 +425,7 @@ async def test_marks_of_photos_from_before_they_were_kept_are_filled_in(ground):
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"picture": ImageOps.mirror(scene)}, {}])
     assert await ground.codes(two) == ["photo.near_duplicate"]
     async with open_session(ground.services.sessions) as session:
-        await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == one))
+        await session.execute(delete(SeenPhoto).where(SeenPhoto.visit_id == item))
         kept = await session.execute(select(SEEN_KEYPOINT.c.evidence_id).distinct())
         assert len(kept.all()) == 1  # of the other visit's: marks go with their photo
 
@@ -431,18 +434,18 @@ async def test_two_visits_examined_at_the_same_moment_see_each_others_photos(gro
     for attempt in range(4):
         bits = f"{ground.dice.getrandbits(256):0256b}"
         started_at = MORNING + attempt * 3 * DAY
-        one = await ground.visit(0, started_at=started_at, photos=[{"bits": bits}, {}])
+        item = await ground.visit(0, started_at=started_at, photos=[{"bits": bits}, {}])
         two = await ground.visit(1, started_at=started_at + DAY, photos=[{"bits": bits}, {}])
-        await asyncio.gather(*(check_visit(ground.services, visit_id=str(visit)) for visit in (one, two)))
+        await asyncio.gather(*(check_visit(ground.services, visit_id=str(visit)) for visit in (item, two)))
         await system.run_jobs()
-        assert await ground.codes(one) == await ground.codes(two) == ["photo.near_duplicate"]
+        assert await ground.codes(item) == await ground.codes(two) == ["photo.near_duplicate"]
 
 
 async def test_a_picture_of_another_county_is_not_told(ground):
     bits = f"{ground.dice.getrandbits(256):0256b}"
-    one = await ground.examined(0, photos=[{"bits": bits}, {}])
+    item = await ground.examined(0, photos=[{"bits": bits}, {}])
     async with open_session(ground.services.sessions) as session:
-        await session.execute(update(SeenPhoto).where(SeenPhoto.visit_id == one).values(county_code="110101"))
+        await session.execute(update(SeenPhoto).where(SeenPhoto.visit_id == item).values(county_code="110101"))
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"bits": bits}, {}])
     assert await ground.codes(two) == []
 
@@ -453,17 +456,17 @@ async def test_the_look_up_finds_all_that_a_scan_finds(ground, limit):
     mine = f"{ground.dice.getrandbits(256):0256b}"
     changed = [ground.dice.sample(range(256), count) for count in (0, 5, 11, 12, 13, 29, 31, 32, 39, 41, 49, 51)]
     others = ["".join("10"[int(bit)] if n in places else bit for n, bit in enumerate(mine)) for places in changed]
-    await ground.examined(0, photos=[{"bits": one} for one in others])
+    await ground.examined(0, photos=[{"bits": other} for other in others])
     async with ground.services.sessions() as session:
         found = await find_by_fingerprint(session, ground.homes[0].area_code[:6], mine, limit)
-    assert [one.bits for one in found] == [len(places) for places in changed if len(places) <= limit]
+    assert [found_item.bits for found_item in found] == [len(places) for places in changed if len(places) <= limit]
 
 
 async def test_pictures_alike_within_one_visit_or_of_a_blank_wall_are_no_doubt(ground):
     bits = f"{ground.dice.getrandbits(256):0256b}"
-    one = await ground.examined(0, photos=[{"bits": bits}, {"bits": bits}])
+    item = await ground.examined(0, photos=[{"bits": bits}, {"bits": bits}])
     two = await ground.examined(1, started_at=MORNING + DAY, photos=[{"bits": bits, "quality": 20}, {}])
-    assert await ground.codes(one) == await ground.codes(two) == []
+    assert await ground.codes(item) == await ground.codes(two) == []
 
 
 # --- history ---
@@ -471,9 +474,9 @@ async def test_pictures_alike_within_one_visit_or_of_a_blank_wall_are_no_doubt(g
 
 async def test_examining_again_changes_nothing_where_nothing_changed(ground):
     visit = await ground.examined(minutes=5)
-    before = [one.id for one in await ground.findings(visit)]
+    before = [finding.id for finding in await ground.findings(visit)]
     await check_visit(ground.services, visit_id=str(visit))
-    assert [one.id for one in await ground.findings(visit)] == before
+    assert [finding.id for finding in await ground.findings(visit)] == before
     async with ground.services.sessions() as session:
         assert len(list(await session.scalars(select(Finding).where(Finding.visit_id == visit)))) == 1
 
@@ -488,8 +491,8 @@ async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the
     async with ground.services.sessions() as session:
         old = await session.scalar(select(Finding).where(Finding.visit_id == visit, Finding.code == "visit.too_short"))
     assert old.superseded_at is not None
-    told = (await desk.http.get(f"/desk/v1/visits/{visit}/findings/history")).json()
-    assert {one["code"]: one["supersededAt"] is None for one in told} == {
+    body = (await desk.http.get(f"/desk/v1/visits/{visit}/findings/history")).json()
+    assert {item["code"]: item["supersededAt"] is None for item in body} == {
         "visit.clock_off": True,
         "visit.too_short": False,
     }
@@ -514,7 +517,7 @@ async def test_a_home_whose_place_was_registered_wrongly_accuses_nobody_once_it_
     assert await ground.codes(visit) == []
     assert (await ground.item(visit)).finding_codes == []
     past = (await officer.http.get(f"/desk/v1/visits/{visit}/findings/history")).json()
-    assert [one["supersededAt"] is not None for one in past] == [True, True]
+    assert [item["supersededAt"] is not None for item in past] == [True, True]
 
 
 async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system):
@@ -532,13 +535,15 @@ async def test_an_office_may_make_a_doubt_graver_or_silence_it(ground):
     await _set_rule(ground, "finding.visit.too_short", "critical")
     await _set_rule(ground, "finding.visit.clock_off", "off")
     await recheck_visit(ground.services, visit_id=str(visit))
-    assert [(one.code, one.severity) for one in await ground.findings(visit)] == [("visit.too_short", "critical")]
+    assert [(finding.code, finding.severity) for finding in await ground.findings(visit)] == [
+        ("visit.too_short", "critical")
+    ]
     assert (await ground.item(visit)).priority == 25
 
 
 async def _set_rule(ground, key, value, since=date(2025, 1, 1)):
     async with open_session(ground.services.sessions) as session:
-        session.add(AreaRule(key=key, area_code="339901", effective_from=since, value=value, source="test"))
+        session.add(PolicySetting(key=key, area_code="339901", effective_from=since, value=value, source="test"))
 
 
 # --- the table, and its words ---
@@ -551,11 +556,11 @@ def test_each_row_declares_the_settings_that_its_function_reads(rule):
     assert set(registry.codes_using_setting(f"finding.{rule.code}")) == {rule.code}
 
 
-def test_the_rule_that_the_architecture_shows_as_an_example_is_the_rule():
-    shown = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
-    function, row = shown.partition("## To add a rule")[2].split("```python\n")[1].split("```")[0].split("\n\n\n")
-    assert function + "\n" == inspect.getsource(presence.too_short)
-    assert eval(row, {"Rule": Check, "presence": presence}) in CHECKS
+def test_the_finding_that_contributing_shows_as_an_example_is_the_finding():
+    guide = (ROOT / "CONTRIBUTING.md").read_text().partition("## A finding, for example")[2]
+    function, row = (block.split("```")[0] for block in guide.split("```python\n")[1:3])
+    assert function == inspect.getsource(presence.too_short)
+    assert eval(row, {"Check": Check, "presence": presence}) in CHECKS
 
 
 async def test_photos_are_read_for_the_rules_that_look_at_them_alone(ground):
@@ -598,9 +603,9 @@ def _asks_for_photos(rule, view):
     ],
 )
 def test_a_sentence_reads_well_at_either_extreme(code, facts, zh, en):
-    told = render_finding(code, facts)
-    assert zh in told["zh"]
-    assert en in told["en"]
+    result = render_finding(code, facts)
+    assert zh in result["zh"]
+    assert en in result["en"]
 
 
 def test_a_finding_of_a_rule_that_is_no_more_still_shows_its_code():

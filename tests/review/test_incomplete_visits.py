@@ -14,21 +14,21 @@ DAY = timedelta(days=1)
 PATH = "/desk/v1/arriving-visits"
 
 
-async def arriving(ground, home=0, *, days=3, photos=0, silent=False, **told):
+async def arriving(ground, home=0, *, days=3, photos=0, silent=False, **result):
     """A visit submitted so many days ago, so many of its photos and perhaps the partner's word still on the way."""
-    visit_id = await ground.visit(home, **told)
+    visit_id = await ground.visit(home, **result)
     async with open_session(ground.services.sessions) as session:
         visit = await session.get_one(Visit, visit_id)
         visit.complete_at, visit.submitted_at = None, utc_now() - days * DAY
-        listed = [UUID(one["id"]) for one in visit.document["photos"]]
+        listed = [UUID(photo["id"]) for photo in visit.document["photos"]]
         await session.execute(update(Evidence).where(Evidence.id.in_(listed[:photos])).values(state="announced"))
         if silent:
             await session.execute(delete(Attestation).where(Attestation.visit_id == visit_id))
     return str(visit_id)
 
 
-async def listed(desk, **asked):
-    answer = await desk.http.get(PATH, params=asked)
+async def listed(desk, **request):
+    answer = await desk.http.get(PATH, params=request)
     assert answer.status_code == 200, answer.text
     return answer.json()["items"]
 
@@ -39,26 +39,26 @@ async def test_what_a_visit_lacks_is_told_and_the_longest_waiting_come_first(gro
     both = await arriving(ground, 2, days=2, photos=3, silent=True)
     await ground.examined(3)
     lines = await listed(desk)
-    assert [one["visitId"] for one in lines] == [late, alone, both]
-    assert [(one["photos"], one["missingPhotos"], one["unattested"]) for one in lines] == [
+    assert [line["visitId"] for line in lines] == [late, alone, both]
+    assert [(line["photos"], line["missingPhotos"], line["unattested"]) for line in lines] == [
         (3, 2, []),
         (3, 0, ["周桐岚"]),
         (3, 3, ["周桐岚"]),
     ]
-    assert [one["waitedDays"] for one in lines] == [9, 4, 2]
-    assert [one["visitId"] for one in await listed(desk, waitedDays=4)] == [late, alone]
+    assert [line["waitedDays"] for line in lines] == [9, 4, 2]
+    assert [item["visitId"] for item in await listed(desk, waitedDays=4)] == [late, alone]
     page = (await desk.http.get(PATH, params={"limit": 2})).json()
     rest = (await desk.http.get(PATH, params={"limit": 2, "cursor": page["nextCursor"]})).json()
-    assert [one["visitId"] for one in page["items"] + rest["items"]] == [late, alone, both]
+    assert [item["visitId"] for item in page["items"] + rest["items"]] == [late, alone, both]
 
 
 async def test_a_photo_of_other_bytes_or_of_another_visit_has_not_come(ground, desk):
     first, second = await arriving(ground, 0), await arriving(ground, 1)
     async with open_session(ground.services.sessions) as session:
         for visit_id, change in ((first, {"sha256": "f" * 64}), (second, {"visit_id": UUID(first)})):
-            one = await session.scalar(select(Evidence.id).where(Evidence.visit_id == UUID(visit_id)).limit(1))
-            await session.execute(update(Evidence).where(Evidence.id == one).values(**change))
-    assert [one["missingPhotos"] for one in await listed(desk)] == [1, 1]
+            item = await session.scalar(select(Evidence.id).where(Evidence.visit_id == UUID(visit_id)).limit(1))
+            await session.execute(update(Evidence).where(Evidence.id == item).values(**change))
+    assert [item["missingPhotos"] for item in await listed(desk)] == [1, 1]
 
 
 async def test_only_who_reviews_there_sees_them(ground, desk, system):

@@ -24,12 +24,16 @@ def listener(desk):
         id=desk.id,
         name=desk.signed_in["name"],
         device_id=UUID(desk.signed_in["deviceId"]),
-        grants=tuple(Grant(Role(one["role"]), one["area_code"]) for one in desk.signed_in["roles"]),
+        grants=tuple(Grant(Role(role["role"]), role["area_code"]) for role in desk.signed_in["roles"]),
     )
 
 
 async def of_another_town(system, county):
-    login = next(one.login for one in county.staff if one.role == "town_officer" and one.area_code != "339901001")
+    login = next(
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "town_officer" and staff_member.area_code != "339901001"
+    )
     return await system.sign_in_at_desk(login, "town_officer")
 
 
@@ -109,8 +113,8 @@ async def test_who_watches_the_queue_hears_of_a_claim_handed_over_and_of_one_tha
     monkeypatch.setattr("server.review.live.LOOK_EVERY_S", 0.05)
     monkeypatch.setattr("server.review.live.OVERLAP", timedelta(seconds=3))
     visit, other = await ground.examined(0), await ground.examined(1, started_at=MORNING + timedelta(days=1))
-    for one in (visit, other):
-        await claim(desk, one)
+    for item in (visit, other):
+        await claim(desk, item)
     async with open_session(services.sessions) as session:
         await session.execute(update(ReviewItem).values(changed_at=MORNING))
     stream = QueueWatch(services).stream(listener(desk))

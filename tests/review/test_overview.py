@@ -12,7 +12,7 @@ from sqlalchemy import event, select, text, update
 from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.spreadsheets import to_cell
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from server.models.households import Assignment, Household
 from server.models.people import StaffRole
 from server.models.review import Decision
@@ -49,44 +49,44 @@ async def judged(ground, desk):
 
 async def test_work_by_caseworker_and_by_area(ground, desk, judged):
     lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **MONTH})).json()
-    mine = next(one for one in lines if one["key"] == "linhexi")
+    mine = next(line for line in lines if line["key"] == "linhexi")
     assert (mine["done"], mine["returned"], mine["medianHoursToDecision"]) == (3, 1, 6.0)
     towns = (await desk.http.get("/desk/v1/overview/work", params={"area": "339901", **MONTH})).json()
-    assert {len(one["key"]) for one in towns} == {9}
-    assert sum(one["done"] for one in towns) == 3
+    assert {len(town["key"]) for town in towns} == {9}
+    assert sum(town["done"] for town in towns) == 3
     after = {"from": (LAST + DAY).isoformat(), "to": (LAST + 5 * DAY).isoformat()}
     later = (await desk.http.get("/desk/v1/overview/work", params=after)).json()
-    assert sum(one["done"] for one in later) == 0
+    assert sum(item["done"] for item in later) == 0
 
 
 async def test_open_visits_are_due_and_those_of_before_today_overdue(ground, desk, county):
     params = {"area": "339901", "from": "2020-01-01", "to": "2099-12-31"}
     towns = (await desk.http.get("/desk/v1/overview/work", params=params)).json()
-    assert sum(one["due"] for one in towns) == len(county.assignments)
+    assert sum(town["due"] for town in towns) == len(county.assignments)
     today = days.in_days(0)  # the county was made earlier, perhaps before midnight
-    assert sum(one["overdue"] for one in towns) == sum(one.due_on < today for one in county.assignments)
+    assert sum(town["overdue"] for town in towns) == sum(assignment.due_on < today for assignment in county.assignments)
 
 
 async def test_the_share_of_a_rule_that_people_uphold_and_where_visits_began(ground, desk, judged, system):
     rates = (await desk.http.get("/desk/v1/overview/findings", params=MONTH)).json()
     assert rates == [{"code": "visit.too_short", "found": 3, "upheld": 1, "dismissed": 1, "upheldPercent": 50.0}]
     points = (await desk.http.get("/desk/v1/overview/points", params=MONTH)).json()
-    assert [one["visitId"] for one in points] == [str(one) for one in reversed(judged)]
+    assert [point["visitId"] for point in points] == [str(item) for item in reversed(judged)]
     assert abs(points[-1]["latitude"] - ground.homes[0].latitude) < 1e-4
     elsewhere = await system.sign_in_at_desk("yusonggu", "town_officer")
     for path in ("points", "findings", "work"):
         lines = (await elsewhere.http.get(f"/desk/v1/overview/{path}", params=MONTH)).json()
-        assert sum(one.get("done", 1) for one in lines) == 0
+        assert sum(line.get("done", 1) for line in lines) == 0
 
 
 async def test_each_list_can_be_saved_as_csv_and_xlsx(desk, judged):
     for name in ("queue", "areas", "caseworkers", "findings", "points"):
-        told = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "csv", **MONTH})
-        assert told.content.startswith(b"\xef\xbb\xbf")
-        rows = list(csv.reader(io.StringIO(told.content.decode("utf-8-sig"))))
+        result = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "csv", **MONTH})
+        assert result.content.startswith(b"\xef\xbb\xbf")
+        rows = list(csv.reader(io.StringIO(result.content.decode("utf-8-sig"))))
         book = await desk.http.get(f"/desk/v1/exports/{name}", params={"as": "xlsx", **MONTH})
         sheet = openpyxl.load_workbook(io.BytesIO(book.content)).active
-        assert [one.value for one in sheet[1]] == rows[0]
+        assert [item.value for item in sheet[1]] == rows[0]
         assert sheet.max_row == len(rows) > 1
         assert book.headers["content-disposition"] == f'attachment; filename="{name}.xlsx"'
 
@@ -95,7 +95,7 @@ async def test_the_queue_is_saved_by_the_filters_that_its_list_takes(ground, des
     for n in range(3):
         await ground.examined(n, started_at=MORNING + n * DAY, author="hesuian" if n == 2 else "linhexi")
     held = (await desk.http.post("/desk/v1/queue/claim")).json()["visitId"]
-    for asked in (
+    for request in (
         {},
         {"state": "claimed"},
         {"state": "waiting"},
@@ -105,13 +105,13 @@ async def test_the_queue_is_saved_by_the_filters_that_its_list_takes(ground, des
         {"severity": "critical"},
         {"waitedH": 99_999},
     ):
-        listed = (await desk.http.get("/desk/v1/queue", params=asked)).json()["items"]
-        saved = await desk.http.get("/desk/v1/exports/queue", params=asked)
+        listed = (await desk.http.get("/desk/v1/queue", params=request)).json()["items"]
+        saved = await desk.http.get("/desk/v1/exports/queue", params=request)
         rows = list(csv.DictReader(io.StringIO(saved.content.decode("utf-8-sig"))))
-        assert [one["走访编号"] for one in rows] == [one["visitId"] for one in listed], asked
-        if asked.get("state") == "claimed":
-            assert [one["走访编号"] for one in rows] == [held]
-        if "authorId" in asked:
+        assert [row["走访编号"] for row in rows] == [item["visitId"] for item in listed], request
+        if request.get("state") == "claimed":
+            assert [row["走访编号"] for row in rows] == [held]
+        if "authorId" in request:
             assert len(rows) == 1
 
 
@@ -127,16 +127,16 @@ def test_a_cell_is_never_a_formula():
 
 
 async def test_each_figure_is_one_query(services, desk, judged):
-    asked: list[str] = []
+    request: list[str] = []
 
     def note(connection, cursor, statement, *rest):
-        asked.append(statement)
+        request.append(statement)
 
     event.listen(services.engine.sync_engine, "before_cursor_execute", note)
     for path in ("work", "findings", "points"):
-        asked.clear()
+        request.clear()
         await desk.http.get(f"/desk/v1/overview/{path}", params=MONTH)
-        reads = [one for one in asked if "FROM visit" in one or "FROM seen_fix" in one or "FROM finding" in one]
+        reads = [item for item in request if "FROM visit" in item or "FROM seen_fix" in item or "FROM finding" in item]
         assert len(reads) == 1, path
 
 
@@ -158,10 +158,10 @@ GROUP BY s.login ORDER BY s.login
 async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, county_desk, system, county):
     """Whatever happened to a visit: decided, taken back, returned and sent again, put back, not whole yet."""
     async with open_session(ground.services.sessions) as session:
-        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+        await session.execute(update(PolicySetting).where(PolicySetting.key == "review.undo_s").values(value=60))
         due = list(await session.scalars(select(Assignment).order_by(Assignment.due_on).limit(2)))
-        for one in due:
-            one.due_on = MORNING.date()
+        for item in due:
+            item.due_on = MORNING.date()
     people = [("linhexi", "zhoutonglan"), ("wuyanqiu", "zhengtangye")]
     visits = [
         await ground.examined(
@@ -193,22 +193,22 @@ async def test_what_is_summed_beforehand_is_what_counting_gives(ground, desk, co
         name: datetime.combine(on, time(), tzinfo=CHINA) for name, on in (("since", FIRST), ("until", LAST + DAY))
     }
     async with ground.services.sessions() as session:
-        counted = [tuple(one) for one in await session.execute(COUNTED, period)]
+        counted = [tuple(row) for row in await session.execute(COUNTED, period)]
     lines = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **MONTH})).json()
-    told = [
-        (one["key"], one["done"], one["late"], one["returned"], one["medianHoursToDecision"])
-        for one in sorted(lines, key=lambda one: one["key"])
-        if one["done"]
+    result = [
+        (line["key"], line["done"], line["late"], line["returned"], line["medianHoursToDecision"])
+        for line in sorted(lines, key=lambda line: line["key"])
+        if line["done"]
     ]
     expected = [(key, done, late, returned, float(median)) for key, done, late, returned, median in counted]
     unexamined = [(key, done - (key == "linhexi"), *rest) for key, done, *rest in expected]
-    assert told == unexamined
-    assert sum(one[1] for one in told) == 11
-    assert sum(one[2] for one in told) > 0
-    assert sum(one[3] for one in told) == 3
+    assert result == unexamined
+    assert sum(item[1] for item in result) == 11
+    assert sum(item[2] for item in result) > 0
+    assert sum(item[3] for item in result) == 3
     await system.run_jobs()
     towns = (await desk.http.get("/desk/v1/overview/work", params={"area": county.code, **MONTH})).json()
-    assert sum(one["done"] for one in towns) == 11
+    assert sum(town["done"] for town in towns) == 11
 
 
 TALLIED = text("""
@@ -235,7 +235,7 @@ async def test_months_summed_are_what_counting_their_tallies_gives(ground, servi
     visits = [await ground.visit(n) for n in range(12)]
     for turn in range(80):
         visit = dice.choice(visits)
-        told = {
+        params = {
             "id": visit,
             "area": dice.choice(["339901100200", "339901101200", "339902100200", "338801100200"]),
             "day": date(2025, 1, 1) + timedelta(days=dice.randrange(120)),
@@ -246,17 +246,18 @@ async def test_months_summed_are_what_counting_their_tallies_gives(ground, servi
         async with open_session(services.sessions) as session:
             if dice.random() < 0.7:
                 await session.execute(text("DELETE FROM visit_tally WHERE visit_id = :id"), {"id": visit})
-                await session.execute(TALLIED, told)
+                await session.execute(TALLIED, params)
             else:
                 await session.execute(
-                    text("UPDATE visit_tally SET decided_after_s = :after, is_late = :late WHERE visit_id = :id"), told
+                    text("UPDATE visit_tally SET decided_after_s = :after, is_late = :late WHERE visit_id = :id"),
+                    params,
                 )
         if turn % 9 == 0:
             async with open_session(services.sessions) as session:
                 await fold_months(session)
         async with services.sessions() as session:
-            summed = [tuple(one) for one in await session.execute(SUMMED)]
-            assert summed == [tuple(one) for one in await session.execute(TALLIES_COUNTED)]
+            summed = [tuple(row) for row in await session.execute(SUMMED)]
+            assert summed == [tuple(row) for row in await session.execute(TALLIES_COUNTED)]
     async with services.sessions() as session:
         assert await session.scalar(text("SELECT count(*) FROM visit_month")) > 20
 
@@ -278,8 +279,8 @@ async def test_a_provinces_months_and_the_days_around_them_are_counted_once(grou
         await session.execute(update(StaffRole).where(StaffRole.role == "supervisor").values(area_code="33"))
         for n, visit in enumerate(visits):
             day = date(2025, 1, 1) + timedelta(days=dice.randrange(150))
-            told = {"id": visit, "area": "339901100200", "day": day, "late": n % 3 == 0, "returned": n % 4 == 0}
-            await session.execute(TALLIED, told | {"after": None if n % 5 == 0 else dice.uniform(0, 3e5)})
+            params = {"id": visit, "area": "339901100200", "day": day, "late": n % 3 == 0, "returned": n % 4 == 0}
+            await session.execute(TALLIED, params | {"after": None if n % 5 == 0 else dice.uniform(0, 3e5)})
     for folded in (False, True):
         if folded:
             async with open_session(services.sessions) as session:
@@ -292,14 +293,14 @@ async def test_a_provinces_months_and_the_days_around_them_are_counted_once(grou
             (date(2025, 2, 2), date(2025, 3, 30)),
             (date(2025, 1, 31), date(2025, 1, 31)),
         ):
-            asked = {"from": first.isoformat(), "to": last.isoformat()}
-            by_area = (await desk.http.get("/desk/v1/overview/work", params={"area": "33", **asked})).json()
-            by_person = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **asked})).json()
+            request = {"from": first.isoformat(), "to": last.isoformat()}
+            by_area = (await desk.http.get("/desk/v1/overview/work", params={"area": "33", **request})).json()
+            by_person = (await desk.http.get("/desk/v1/overview/work", params={"by": "caseworker", **request})).json()
             for name in ("done", "late", "returned"):
-                assert sum(one[name] for one in by_area) == sum(one[name] for one in by_person), (first, last, name)
-            exact = next((one["medianHoursToDecision"] for one in by_person if one["done"]), None)
-            told = next((one["medianHoursToDecision"] for one in by_area if one["done"]), None)
-            assert told == (exact and pytest.approx(exact, abs=max(0.2, exact / 20))), (first, last)
+                assert sum(item[name] for item in by_area) == sum(item[name] for item in by_person), (first, last, name)
+            exact = next((item["medianHoursToDecision"] for item in by_person if item["done"]), None)
+            params = next((item["medianHoursToDecision"] for item in by_area if item["done"]), None)
+            assert params == (exact and pytest.approx(exact, abs=max(0.2, exact / 20))), (first, last)
 
 
 async def test_a_visit_that_is_due_follows_its_home_to_another_area(services, desk):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.evidence import Evidence
@@ -27,8 +27,8 @@ DAY = timedelta(days=1)
 
 async def decide(desk, visit, outcome="accepted", **body):
     headers = body.pop("headers", {})
-    told = {"outcome": outcome, "reason": "理由", **body}
-    return await desk.http.post(f"/desk/v1/visits/{visit}/decision", json=told, headers=headers)
+    params = {"outcome": outcome, "reason": "理由", **body}
+    return await desk.http.post(f"/desk/v1/visits/{visit}/decision", json=params, headers=headers)
 
 
 async def claim(desk, visit):
@@ -36,13 +36,13 @@ async def claim(desk, visit):
 
 
 def shown(answer):
-    return [UUID(one["visitId"]) for one in answer.json()["items"]]
+    return [UUID(item["visitId"]) for item in answer.json()["items"]]
 
 
 async def minute_to_undo(ground):
     """The demo county's decisions are final at once; these tests want the usual minute."""
     async with open_session(ground.services.sessions) as session:
-        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+        await session.execute(update(PolicySetting).where(PolicySetting.key == "review.undo_s").values(value=60))
 
 
 async def test_filters_choose_and_counts_agree_with_them(ground, desk):
@@ -92,14 +92,14 @@ async def test_counts_that_are_kept_are_what_counting_gives_whatever_happened(gr
         await check_visit(ground.services, visit_id=str(visit))
 
     async def ask(**query):
-        told = (await desk.http.get(f"{QUEUE}/counts", params=query)).json()
+        body = (await desk.http.get(f"{QUEUE}/counts", params=query)).json()
         by_hand = (await desk.http.get(f"{QUEUE}/counts", params={**query, "waitedH": 0})).json()
-        assert told == by_hand
-        return told
+        assert body == by_hand
+        return body
 
     for _ in range(2):
-        told = await ask()
-        assert (told["waiting"], told["claimed"], told["byFinding"]) == (5, 1, {"visit.too_short": 2})
+        result = await ask()
+        assert (result["waiting"], result["claimed"], result["byFinding"]) == (5, 1, {"visit.too_short": 2})
         assert (await ask(finding="visit.too_short"))["waiting"] == 1
         assert (await ask(severity="notice", kind="review", area="339901"))["claimed"] == 1
         assert (await ask(kind="intake"))["oldestEnteredAt"] is None
@@ -118,7 +118,7 @@ async def test_a_finding_counts_as_days_of_waiting_and_so_nothing_waits_for_ever
     days = {"info": 0, "notice": 2, "warning": 5, "critical": 25}
     async with open_session(ground.services.sessions) as session:
         session.add(
-            AreaRule(
+            PolicySetting(
                 key="review.finding_days",
                 area_code="339901",
                 effective_from=date(2025, 1, 1),
@@ -192,9 +192,9 @@ async def test_pages_keep_the_order_and_neither_repeat_nor_skip_while_visits_com
         page = {"nextCursor": None}
         seen = []
         while True:
-            asked = {"limit": limit, "cursor": page["nextCursor"]} if page["nextCursor"] else {"limit": limit}
-            page = (await desk.http.get(QUEUE, params=asked)).json()
-            seen += [UUID(one["visitId"]) for one in page["items"]]
+            request = {"limit": limit, "cursor": page["nextCursor"]} if page["nextCursor"] else {"limit": limit}
+            page = (await desk.http.get(QUEUE, params=request)).json()
+            seen += [UUID(item["visitId"]) for item in page["items"]]
             assert len(seen) < 50, "the pages go round"
             if not page["nextCursor"]:
                 return seen
@@ -207,7 +207,7 @@ async def test_pages_keep_the_order_and_neither_repeat_nor_skip_while_visits_com
 
     async def others_work(seen):
         """Of what was read the last is decided; of what was not the last is doubted more; two come, before and after."""
-        left = [one for one in in_order if one not in {*seen, *gone, *doubted}]
+        left = [item for item in in_order if item not in {*seen, *gone, *doubted}]
         await claim(county_desk, seen[-1])
         await decide(county_desk, seen[-1])
         if len(left) > 2:
@@ -222,8 +222,8 @@ async def test_pages_keep_the_order_and_neither_repeat_nor_skip_while_visits_com
 
     seen = await read(3, others_work)
     assert len(seen) == len(set(seen))
-    assert [one for one in seen if one in at] == [one for one in in_order if one not in {*gone, *doubted}]
-    assert [one for one in seen if one in come] == come[1::2]
+    assert [item for item in seen if item in at] == [item for item in in_order if item not in {*gone, *doubted}]
+    assert [item for item in seen if item in come] == come[1::2]
 
 
 async def test_whoever_claims_again_and_again_gets_them_in_the_order_of_the_pages(ground, desk):
@@ -239,7 +239,7 @@ async def test_a_view_is_saved_under_a_name_changed_and_forgotten(desk):
     await desk.http.put(path, json={"severity": "critical"})
     await desk.http.put(path, json={"severity": "warning", "kind": "intake"})
     views = (await desk.http.get(f"{QUEUE}/views")).json()
-    assert [(one["name"], one["filters"]["severity"], one["filters"]["kind"]) for one in views] == [
+    assert [(view["name"], view["filters"]["severity"], view["filters"]["kind"]) for view in views] == [
         ("急件", "warning", "intake")
     ]
     await desk.http.delete(path)
@@ -279,8 +279,8 @@ async def _takes_part(session, visit, person):
 
 async def _is_named_as_a_relative(session, visit, person):
     household_id = (await session.get_one(Visit, visit)).household_id
-    told = {"name": person.name, "office": "县民政局", "relation": "侄", "declared_on": MORNING.date()}
-    session.add(RelativeOnStaff(household_id=household_id, **told))
+    params = {"name": person.name, "office": "县民政局", "relation": "侄", "declared_on": MORNING.date()}
+    session.add(RelativeOnStaff(household_id=household_id, **params))
 
 
 async def _has_no_role_any_more(session, visit, person):
@@ -308,13 +308,13 @@ async def test_a_return_names_questions_and_photos_of_the_visit_alone_and_the_sa
     """The phone opens at exactly these: one that is not its own would be asked for, and shown nowhere."""
     visit, other = await ground.examined(), await ground.examined(1, started_at=MORNING + DAY)
     async with ground.services.sessions() as session:
-        photos = [await session.scalar(select(Evidence.id).where(Evidence.visit_id == one)) for one in (visit, other)]
-    own, foreign = ({"questionId": "photo_outside", "evidenceId": str(one), "reason": "看不清"} for one in photos)
+        photos = [await session.scalar(select(Evidence.id).where(Evidence.visit_id == item)) for item in (visit, other)]
+    own, foreign = ({"questionId": "photo_outside", "evidenceId": str(photo), "reason": "看不清"} for photo in photos)
     savings = {"questionId": "savings_fen", "reason": "存折？"}
     await claim(desk, visit)
     refused = await decide(desk, visit, "returned", questioned=[savings, {**savings, "questionId": "no_such"}, foreign])
     assert refused.json()["code"] == "request.invalid"
-    assert [one["pointer"] for one in refused.json()["errors"]] == [
+    assert [error["pointer"] for error in refused.json()["errors"]] == [
         "/questioned/1/questionId",
         "/questioned/2/evidenceId",
     ]
@@ -327,13 +327,13 @@ async def test_a_return_names_questions_and_photos_of_the_visit_alone_and_the_sa
 
 
 async def test_a_lapsed_claim_goes_to_the_next_and_may_be_used_while_nobody_took_it(ground, desk, county_desk):
-    one, two = await ground.examined(0), await ground.examined(1, started_at=MORNING + DAY)
-    for visit in (one, two):
+    item, two = await ground.examined(0), await ground.examined(1, started_at=MORNING + DAY)
+    for visit in (item, two):
         await claim(desk, visit)
     async with open_session(ground.services.sessions) as session:
         await session.execute(update(ReviewItem).values(lease_until=MORNING))
-    assert UUID((await county_desk.http.post(f"{QUEUE}/claim")).json()["visitId"]) == one
-    taken = await decide(desk, one)
+    assert UUID((await county_desk.http.post(f"{QUEUE}/claim")).json()["visitId"]) == item
+    taken = await decide(desk, item)
     assert (taken.status_code, taken.json()["code"]) == (409, "review.claimed_by_other")
     assert "毛荷塘" in taken.json()["detail"]
     assert (await decide(desk, two)).status_code == 200
@@ -364,7 +364,7 @@ async def test_nobody_decides_on_their_own_visit_a_relatives_or_elsewhere(ground
     assert (await officer.http.get(QUEUE)).json()["items"] == []
     assert (await officer.http.post(f"{QUEUE}/claim")).json()["code"] == "review.queue_empty"
     bulk = await officer.http.post(f"{QUEUE}/accept", json={"visitIds": [str(own), str(relatives)]})
-    assert [one["code"] for one in bulk.json()] == ["thing.not_found", "thing.not_found"]
+    assert [item["code"] for item in bulk.json()] == ["thing.not_found", "thing.not_found"]
 
 
 async def test_a_decision_can_be_taken_back_within_the_minute_and_the_case_has_not_moved(ground, desk, system):
@@ -394,22 +394,22 @@ async def test_a_decision_can_be_taken_back_within_the_minute_and_the_case_has_n
 async def test_a_decision_taken_back_leaves_what_an_earlier_one_said_of_the_same_doubts(ground, desk, county_desk):
     await minute_to_undo(ground)
     visit = await ground.examined(minutes=5, photos=[{"facts": {"exif": "none"}}, {}])
-    short, bare = sorted(await ground.findings(visit), key=lambda one: one.code, reverse=True)
+    short, bare = sorted(await ground.findings(visit), key=lambda finding: finding.code, reverse=True)
     await claim(desk, visit)
     assert (await decide(desk, visit, upheld=[str(short.id)], dismissed=[str(bare.id)])).status_code == 200
     await county_desk.http.post(f"/desk/v1/visits/{visit}/reopen", json={"reason": "举报"})
     await claim(desk, visit)
     assert (await decide(desk, visit, "escalated", dismissed=[str(short.id)])).status_code == 200
-    assert {one.id: one.settled_as for one in await ground.findings(visit)} == {
+    assert {finding.id: finding.settled_as for finding in await ground.findings(visit)} == {
         short.id: "dismissed",
         bare.id: "dismissed",
     }
     assert (await desk.http.post(f"/desk/v1/visits/{visit}/decision/undo")).status_code == 200
-    assert {one.id: one.settled_as for one in await ground.findings(visit)} == {
+    assert {finding.id: finding.settled_as for finding in await ground.findings(visit)} == {
         short.id: "upheld",
         bare.id: "dismissed",
     }
-    assert {one.settled_by for one in await ground.findings(visit)} == {desk.id}
+    assert {finding.settled_by for finding in await ground.findings(visit)} == {desk.id}
 
 
 async def test_a_doubt_is_not_upheld_and_dismissed_at_once(ground, desk):
@@ -466,14 +466,16 @@ async def test_many_are_accepted_at_once_only_where_nothing_is_doubted(ground, d
     clean = await ground.examined(0)
     remark = await ground.examined(1, started_at=MORNING + DAY, photos=[{"facts": {"exif": "none"}}, {}])
     doubted = await ground.examined(2, started_at=MORNING + 2 * DAY, minutes=5)
-    asked = [str(one) for one in (clean, remark, doubted, new_id())]
-    answer = (await desk.http.post(f"{QUEUE}/accept", json={"visitIds": asked})).json()
-    assert [one["code"] for one in answer] == [None, "review.has_findings", "review.has_findings", "thing.not_found"]
+    request = [str(item) for item in (clean, remark, doubted, new_id())]
+    answer = (await desk.http.post(f"{QUEUE}/accept", json={"visitIds": request})).json()
+    assert [item["code"] for item in answer] == [None, "review.has_findings", "review.has_findings", "thing.not_found"]
     async with open_session(ground.services.sessions) as session:
         tolerated = ["photo.without_camera_facts", "visit.too_short"]
-        await session.execute(update(AreaRule).where(AreaRule.key == "review.bulk_tolerates").values(value=tolerated))
-    answer = (await desk.http.post(f"{QUEUE}/accept", json={"visitIds": asked})).json()
-    assert [one["code"] for one in answer] == ["review.decided", None, "review.has_findings", "thing.not_found"]
+        await session.execute(
+            update(PolicySetting).where(PolicySetting.key == "review.bulk_tolerates").values(value=tolerated)
+        )
+    answer = (await desk.http.post(f"{QUEUE}/accept", json={"visitIds": request})).json()
+    assert [item["code"] for item in answer] == ["review.decided", None, "review.has_findings", "thing.not_found"]
     async with ground.services.sessions() as session:
         rows = await session.scalars(
             select(AuditEntry.thing_id).where(
@@ -529,9 +531,9 @@ async def test_of_two_windows_of_one_reviewer_one_decides_and_the_other_reads_wh
     answers = await asyncio.gather(
         decide(desk, visit), decide(desk, visit, "escalated"), decide(desk, visit, "returned")
     )
-    assert sorted(one.status_code for one in answers) == [200, 409, 409]
-    won = next(one.json() for one in answers if one.status_code == 200)
-    for lost in (one.json() for one in answers if one.status_code == 409):
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+    won = next(answer.json() for answer in answers if answer.status_code == 200)
+    for lost in (answer.json() for answer in answers if answer.status_code == 409):
         assert lost["code"] == "review.decided"
         assert won["outcome"] in lost["detail"]
 
@@ -543,10 +545,14 @@ async def test_thirty_two_who_claim_at_once_never_get_the_same_visit(ground, des
         first = await session.get_one(ReviewItem, homes[0])
         visit = await session.get_one(Visit, homes[0])
         for _ in range(39):
-            copy = {one.name: getattr(visit, one.key) for one in Visit.__table__.columns} | {"id": new_id()}
+            copy = {column.name: getattr(visit, column.key) for column in Visit.__table__.columns} | {"id": new_id()}
             session.add(Visit(**copy))
             await session.flush()
-            item = {one.name: getattr(first, one.key) for one in ReviewItem.__table__.columns if one.computed is None}
+            item = {
+                column.name: getattr(first, column.key)
+                for column in ReviewItem.__table__.columns
+                if column.computed is None
+            }
             session.add(ReviewItem(**item | {"visit_id": copy["id"]}))
     people = [desk, county_desk, *others]
 
@@ -554,9 +560,9 @@ async def test_thirty_two_who_claim_at_once_never_get_the_same_visit(ground, des
         return await people[number % len(people)].http.post(f"{QUEUE}/claim")
 
     answers = await asyncio.gather(*(take(number) for number in range(48)))
-    taken = [one.json()["visitId"] for one in answers if one.status_code == 200]
+    taken = [answer.json()["visitId"] for answer in answers if answer.status_code == 200]
     assert len(taken) == len(set(taken)) == 40
-    assert {one.json()["code"] for one in answers if one.status_code != 200} == {"review.queue_empty"}
+    assert {answer.json()["code"] for answer in answers if answer.status_code != 200} == {"review.queue_empty"}
 
 
 async def test_a_decision_and_an_examination_that_cross_wait_for_each_other(ground, desk):
@@ -565,5 +571,5 @@ async def test_a_decision_and_an_examination_that_cross_wait_for_each_other(grou
         await claim(desk, visit)
     looks = [check_visit(ground.services, visit_id=str(visit)) for visit in visits]
     answers = await asyncio.gather(*looks, *(decide(desk, visit) for visit in visits))
-    assert [one.status_code for one in answers[4:]] == [200] * 4
+    assert [answer.status_code for answer in answers[4:]] == [200] * 4
     assert {(await ground.item(visit)).state for visit in visits} == {"decided"}

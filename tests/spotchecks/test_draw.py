@@ -48,7 +48,7 @@ KNOWN = ["visit-0034", "visit-0021", "visit-0007"]
 
 def test_the_draw_is_the_one_that_was_published():
     plan = PlanFile(design=Design(share_percent=7.5), population=units(40))
-    assert [one.id for one in draw(plan, "双色球 2026134: 03 11 17 20 25 31 + 09")] == KNOWN
+    assert [item.id for item in draw(plan, "双色球 2026134: 03 11 17 20 25 31 + 09")] == KNOWN
 
 
 def test_the_order_of_the_population_and_the_process_do_not_matter(tmp_path):
@@ -70,7 +70,7 @@ def test_the_order_of_the_population_and_the_process_do_not_matter(tmp_path):
 
 def test_another_seed_draws_another_sample():
     plan = PlanFile(design=Design(share_percent=10), population=units(300))
-    assert {one.id for one in draw(plan, "a")} != {one.id for one in draw(plan, "b")}
+    assert {item.id for item in draw(plan, "a")} != {item.id for item in draw(plan, "b")}
 
 
 def test_whole_populations_come_first_then_quotas_then_a_share_of_each_stratum():
@@ -81,12 +81,12 @@ def test_whole_populations_come_first_then_quotas_then_a_share_of_each_stratum()
         whole=["relative", "complaint"],
     )
     drawn = draw(PlanFile(design=design, population=units(100)), "seed")
-    assert len({one.id for one in drawn}) == len(drawn)
-    assert [one.why for one in drawn[:3]] == ["relative", "relative", "complaint"]
-    assert [one.stratum for one in drawn[3:8]] == ["caseworker=worker2"] * 3 + ["finding=yes"] * 2
-    shares = [one.stratum for one in drawn[8:]]
+    assert len({item.id for item in drawn}) == len(drawn)
+    assert [item.why for item in drawn[:3]] == ["relative", "relative", "complaint"]
+    assert [item.stratum for item in drawn[3:8]] == ["caseworker=worker2"] * 3 + ["finding=yes"] * 2
+    shares = [item.stratum for item in drawn[8:]]
     assert set(shares) == {f"village=33990100120{n}" for n in range(4)}
-    assert all(2 <= shares.count(one) <= 3 for one in set(shares))
+    assert all(2 <= shares.count(share) <= 3 for share in set(shares))
 
 
 def test_a_small_stratum_still_gets_its_least_and_never_more_than_it_has():
@@ -101,19 +101,19 @@ def test_a_small_stratum_still_gets_its_least_and_never_more_than_it_has():
 def test_what_stands_in_two_whole_populations_is_drawn_once_and_for_the_first_reason():
     both = units(1, relative=True, complaint=True)
     drawn = draw(PlanFile(design=Design(whole=["complaint", "relative"]), population=both), "seed")
-    assert [(one.id, one.why) for one in drawn] == [("visit-0000", "complaint")]
+    assert [(item.id, item.why) for item in drawn] == [("visit-0000", "complaint")]
 
 
 def test_strata_are_drawn_in_the_order_of_their_names_whichever_visit_ranks_first():
     for seed in ("a", "b", "c", "d"):
         plan = PlanFile(design=Design(share_percent=50, strata=["village"]), population=units(40))
-        names = [one.stratum for one in draw(plan, seed)]
+        names = [item.stratum for item in draw(plan, seed)]
         assert names == sorted(names)
 
 
 def test_what_is_promised_before_the_draw_is_the_design_too():
     designs = Design(share_percent=10), Design(share_percent=10, whole=["relative"])
-    promised = {population_sha256(PlanFile(design=one, population=units(5))) for one in designs}
+    promised = {population_sha256(PlanFile(design=design, population=units(5))) for design in designs}
     assert len(promised) == 2
 
 
@@ -122,16 +122,16 @@ def test_what_is_promised_before_the_draw_is_the_design_too():
 )
 def test_each_stratum_is_read_from_its_own_place(stratum, value):
     plan = PlanFile(design=Design(quotas=[Quota(stratum, value, 3)]), population=units(60))
-    known = {one.id: msgspec.to_builtins(one) for one in plan.population}
-    assert [known[one.id][stratum] for one in draw(plan, "seed")] == [value] * 3
+    existing = {item.id: msgspec.to_builtins(item) for item in plan.population}
+    assert [existing[item.id][stratum] for item in draw(plan, "seed")] == [value] * 3
 
 
 def test_every_visit_is_as_likely_as_any_other():
     plan = PlanFile(design=Design(share_percent=10), population=units(100))
     hits: dict[str, int] = {}
     for number in range(600):
-        for one in draw(plan, f"seed {number}"):
-            hits[one.id] = hits.get(one.id, 0) + 1
+        for item in draw(plan, f"seed {number}"):
+            hits[item.id] = hits.get(item.id, 0) + 1
     assert len(hits) == 100
     assert 30 < min(hits.values()) <= max(hits.values()) < 95  # 60 expected, 7.3 the deviation
 
@@ -162,11 +162,15 @@ def test_the_error_that_a_sample_sees_is_the_one_it_was_sized_for():
     assert margin_of_error(100_000, 1, confidence=0.999) == 1
 
 
-REVIEW = next(one for one in load_shipped() if one.kind == "review")
+REVIEW = next(item for item in load_shipped() if item.kind == "review")
 
 
 def differing(first, second):
-    return [one.question for one in compare_answers(REVIEW, first, second) if not one.agrees]
+    return [
+        compare_answer.question
+        for compare_answer in compare_answers(REVIEW, first, second)
+        if not compare_answer.agrees
+    ]
 
 
 def test_tolerances_are_the_checklists_own_and_the_larger_counts():
@@ -184,9 +188,9 @@ def test_tolerances_are_the_checklists_own_and_the_larger_counts():
 
 
 def test_what_two_honest_teams_never_give_alike_is_not_compared():
-    kinds = {one.id: one.kind for one in questions_of(REVIEW)}
-    pictures = [one for one, kind in kinds.items() if kind in {"photo", "signature", "geopoint"}]
-    assert {kinds[one] for one in pictures} >= {"photo", "signature"}
+    kinds = {item.id: item.kind for item in questions_of(REVIEW)}
+    pictures = [item for item, kind in kinds.items() if kind in {"photo", "signature", "geopoint"}]
+    assert {kinds[picture] for picture in pictures} >= {"photo", "signature"}
     assert compare_answers(REVIEW, dict.fromkeys(pictures, ("a",)), dict.fromkeys(pictures, ("b",))) == []
     ill = [{"members": [{"memberId": "a", "illness": words}]} for words in ("腰痛", "腰不好")]
     assert compare_answers(REVIEW, *ill) == []
@@ -199,7 +203,8 @@ def test_incomes_of_one_kind_are_summed_and_reckoned_a_month():
     rows = [row(1_200_000, "2025-11", "2026-10"), row(50_000, "2026-03", "2026-03")]
     other = [row(None, "2026-01", "2026-02", declared=180_000), row(0, "2026-01", "2026-01", declared=99_000)]
     assert [
-        (one.question, one.first, one.second) for one in compare_answers(REVIEW, {"income": rows}, {"income": other})
+        (compare_answer.question, compare_answer.first, compare_answer.second)
+        for compare_answer in compare_answers(REVIEW, {"income": rows}, {"income": other})
     ] == [("income.wages", 150_000, 90_000)]
 
 
@@ -212,7 +217,7 @@ def test_members_are_compared_one_by_one_and_incomes_a_month():
     }
     second = {"members": [{"memberId": "a", "health": "healthy", "monthly_earnings_fen": 190_000}]}
     compared = compare_answers(REVIEW, first, second)
-    assert [(one.question, one.member_id, one.agrees) for one in compared] == [
+    assert [(item.question, item.member_id, item.agrees) for item in compared] == [
         ("members.health", "a", True),
         ("members.monthly_earnings_fen", "a", False),
         ("members.health", "b", False),

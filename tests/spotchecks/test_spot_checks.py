@@ -56,15 +56,15 @@ async def test_a_plan_is_drawn_from_once_and_anyone_can_draw_it_again(ground, de
     assert again.json()["code"] == "spot_check.drawn"
     await ground.examined(9, started_at=MORNING + 9 * DAY)
     published = (await desk.http.get(f"{PLANS}/{plan}/file")).json()
-    sample = {one.id for one in draw(msgspec.convert(published, PlanFile), "03 11 17")}
+    sample = {item.id for item in draw(msgspec.convert(published, PlanFile), "03 11 17")}
     listed = (await desk.http.get("/desk/v1/spot-checks", params={"planId": plan})).json()["items"]
-    assert {one["visitId"] for one in listed} == sample
+    assert {item["visitId"] for item in listed} == sample
     assert (await desk.http.get(PLANS)).json()[0]["populationSha256"] == drawn["populationSha256"]
 
 
 async def test_the_population_is_every_whole_visit_of_the_period_and_what_the_strata_need_of_it(ground, desk):
     """China's days, the last counted; spot checks, other towns and what is not whole are left out."""
-    begin, end = (datetime.combine(one, time(), tzinfo=CHINA) for one in (FIRST, LAST + DAY))
+    begin, end = (datetime.combine(item, time(), tzinfo=CHINA) for item in (FIRST, LAST + DAY))
     second, night = timedelta(seconds=1), {"minutes": 20}
     first = await ground.examined(0, started_at=begin, **night)
     last = await ground.examined(1, started_at=end - second, **night)
@@ -83,12 +83,12 @@ async def test_the_population_is_every_whole_visit_of_the_period_and_what_the_st
         )
     plan = await written_plan(desk, area=ground.homes[0].area_code[:9])
     file = (await desk.http.get(f"{PLANS}/{plan}/file")).json()
-    told = {one["id"]: one for one in file["population"]}
-    assert set(told) == {str(one) for one in (first, last, complaint, hinted, related)}
-    assert [told[str(one)]["finding"] for one in (first, complaint, hinted)] == ["yes", "no", "no"]
-    assert [one for one in told if told[one]["relative"]] == [str(related)]
-    assert [one for one in told if told[one]["complaint"]] == [str(complaint)]
-    assert told[str(related)] | {"id": ""} == {
+    result = {item["id"]: item for item in file["population"]}
+    assert set(result) == {str(item) for item in (first, last, complaint, hinted, related)}
+    assert [result[str(item)]["finding"] for item in (first, complaint, hinted)] == ["yes", "no", "no"]
+    assert [item for item in result if result[item]["relative"]] == [str(related)]
+    assert [item for item in result if result[item]["complaint"]] == [str(complaint)]
+    assert result[str(related)] | {"id": ""} == {
         "id": "",
         "village": ground.homes[8].area_code,
         "class": "A",
@@ -110,9 +110,9 @@ async def test_only_who_plans_spot_checks_draws(ground, desk, system):
 async def test_a_county_officer_plans_for_a_town_and_not_for_the_next_county(county_desk, services):
     async with open_session(services.sessions) as session:
         session.add(Area(code="339902", name="邻县", parent_code=None))
-    asked = {"name": "x", **PERIOD, "design": {}}
-    assert (await county_desk.http.post(PLANS, json={"areaCode": "339901001", **asked})).status_code == 201
-    assert (await county_desk.http.post(PLANS, json={"areaCode": "339902", **asked})).json()[
+    params = {"name": "x", **PERIOD, "design": {}}
+    assert (await county_desk.http.post(PLANS, json={"areaCode": "339901001", **params})).status_code == 201
+    assert (await county_desk.http.post(PLANS, json={"areaCode": "339902", **params})).json()[
         "code"
     ] == "thing.not_found"
 
@@ -137,7 +137,7 @@ async def drawn_check(ground, visit_id):
 
 
 def team(ground, *logins):
-    people = [str(ground.staff[one]) for one in logins]
+    people = [str(ground.staff[login]) for login in logins]
     return {"staffId": people[0], "partnerId": people[1], "dueOn": days.in_days(20).isoformat()}
 
 
@@ -187,7 +187,7 @@ async def _nothing(session, ground, officer):
 @pytest.mark.parametrize(
     "spoil",
     [_nothing, _disabled, _without_a_role, _no_field_worker, _of_another_county, _named_as_a_relative],
-    ids=lambda one: one.__name__.strip("_"),
+    ids=lambda item: item.__name__.strip("_"),
 )
 async def test_a_team_works_there_and_comes_without_favour(ground, desk, spoil):
     check = await drawn_check(ground, await ground.examined())
@@ -228,8 +228,8 @@ async def test_who_has_read_the_first_visit_at_a_desk_is_not_sent_to_repeat_it(g
 async def test_only_who_plans_spot_checks_sends_a_team(ground, desk, system):
     check = await drawn_check(ground, await ground.examined())
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
-    asked = team(ground, "xuyuning", "hesuian")
-    assert (await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json=asked)).json()[
+    request = team(ground, "xuyuning", "hesuian")
+    assert (await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json=request)).json()[
         "code"
     ] == "auth.forbidden"
 
@@ -265,10 +265,10 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
     assert str(ground.homes[0].id) in await holder.pull("households")
     compared = (await desk.http.get(f"/desk/v1/spot-checks/{check['id']}/comparison")).json()
     assert compared[0]["agrees"] is False
-    named = {one["question"]: one["label"]["zh"] for one in compared}
+    named = {item["question"]: item["label"]["zh"] for item in compared}
     assert set(named) & set(named.values()) == set()
-    assert all(one["memberName"] for one in compared if one["memberId"])
-    assert {one["firstSaid"]["zh"][-1:] for one in compared if one["question"].endswith(".wages")} == {"元"}
+    assert all(item["memberName"] for item in compared if item["memberId"])
+    assert {item["firstSaid"]["zh"][-1:] for item in compared if item["question"].endswith(".wages")} == {"元"}
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json()
     assert (rates[0]["key"], rates[0]["compared"]) == ("linhexi", len(compared))
 
@@ -293,13 +293,13 @@ async def test_who_holds_the_home_and_was_not_there_may_check_it_and_holds_it_st
 async def test_the_second_visit_asks_by_the_first_ones_version_whatever_was_published_since(ground, desk):
     first = await ground.examined()
     async with open_session(ground.services.sessions) as session:
-        one = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.code == "review_standard"))
+        item = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.code == "review_standard"))
         for version in (2, 3):
             again = {
-                "code": one.code,
-                "kind": one.kind,
-                "area_code": one.area_code,
-                "body": one.body | {"version": version},
+                "code": item.code,
+                "kind": item.kind,
+                "area_code": item.area_code,
+                "body": item.body | {"version": version},
             }
             session.add(ChecklistTemplate(id=new_id(), version=version, **again))
         await session.flush()
@@ -308,9 +308,11 @@ async def test_the_second_visit_asks_by_the_first_ones_version_whatever_was_publ
     sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "xuyuning"))
     async with ground.services.sessions() as session:
         due = await session.get_one(Assignment, UUID(sent.json()["assignmentId"]))
-        asked = await session.scalar(select(ChecklistTemplate.body).where(ChecklistTemplate.code == due.checklist_code))
+        request = await session.scalar(
+            select(ChecklistTemplate.body).where(ChecklistTemplate.code == due.checklist_code)
+        )
     assert (due.checklist_code, due.checklist_version) == ("again_review_standard", 2)
-    assert (asked["kind"], asked["version"]) == ("spot_check", 2)
+    assert (request["kind"], request["version"]) == ("spot_check", 2)
 
 
 async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(ground, desk, system):
@@ -347,9 +349,9 @@ async def test_nothing_at_the_desk_tells_the_team_of_the_first_visit(ground, des
         compared = await officer.http.get(f"/desk/v1/spot-checks/{other}/comparison")
         counts = (await officer.http.get("/desk/v1/queue/counts")).json()
         return [
-            str(first) in {one["visitId"] for one in listed},
+            str(first) in {item["visitId"] for item in listed},
             str(first) in saved,
-            str(first) in {one["visitId"] for one in points},
+            str(first) in {point["visitId"] for point in points},
             beside is not None,
             compared.status_code == 200,
             "visit.too_short" in counts["byFinding"],
@@ -368,12 +370,12 @@ async def test_the_team_decides_nothing_about_the_first_visit_while_it_is_on_the
     check = await drawn_check(ground, first)
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
     await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "panhuaixu"))
-    for act, told in (
+    for act, result in (
         (f"queue/{first}/claim", {}),
         (f"visits/{first}/decision", {"outcome": "accepted"}),
         (f"visits/{first}/decision/undo", {}),
     ):
-        assert (await officer.http.post(f"/desk/v1/{act}", json=told)).json()["code"] == "review.blind", act
+        assert (await officer.http.post(f"/desk/v1/{act}", json=result)).json()["code"] == "review.blind", act
     assert (await officer.http.post("/desk/v1/queue/claim")).json()["code"] == "review.queue_empty"
     bulk = await officer.http.post("/desk/v1/queue/accept", json={"visitIds": [str(first)]})
     assert bulk.json()[0]["code"] == "thing.not_found"
@@ -408,21 +410,21 @@ async def test_whose_visit_is_to_be_checked_hears_of_it_when_it_is_over_and_send
         role = {"role": "county_officer", "area_code": "339901"}
         session.add(StaffRole(id=new_id(), staff_id=ground.staff["panhuaixu"], **role))
     officer = await system.sign_in_at_desk("panhuaixu", "town_officer")
-    asked = team(ground, "hesuian", "xuyuning")
-    sent = await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json=asked)
+    request = team(ground, "hesuian", "xuyuning")
+    sent = await officer.http.post(f"/desk/v1/spot-checks/{check}/team", json=request)
     assert sent.json()["code"] == "thing.not_found"
-    assert (await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=asked)).status_code == 200
+    assert (await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=request)).status_code == 200
 
-    async def told(caller):
+    async def visible_to(caller):
         due = (await caller.http.get("/desk/v1/due", params={"kind": "spot_check"})).json()["items"]
         listed = (await caller.http.get("/desk/v1/spot-checks")).json()["items"]
         return [len(due), len(listed)]
 
-    assert await told(desk) == [1, 1]
-    assert await told(officer) == [0, 0]
+    assert await visible_to(desk) == [1, 1]
+    assert await visible_to(officer) == [0, 0]
     async with open_session(ground.services.sessions) as session:
         (await session.get_one(SpotCheck, check)).state = "compared"
-    assert (await told(officer))[1] == 1
+    assert (await visible_to(officer))[1] == 1
 
 
 async def test_what_the_second_team_corrects_once_it_may_read_the_first_visit_changes_no_comparison(
@@ -470,7 +472,7 @@ async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_coun
     assert await ground.codes(first) == []
     await check_visit(ground.services, visit_id=str(again))
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement")).json()
-    assert {one["percent"] for one in rates} == {100.0}
+    assert {rate["percent"] for rate in rates} == {100.0}
     for path, first_column in (("export", "编号"), ("agreement/export?by=caseworker", "代码")):
         file = await desk.http.get(f"/desk/v1/spot-checks/{path}")
         rows = file.text.lstrip("\ufeff").splitlines()
@@ -503,13 +505,13 @@ async def test_rates_are_of_the_callers_area_and_of_one_plan_where_asked_the_low
     await compared(ground, desk, 1, same, other, author="wuyanqiu")
     await system.run_jobs()
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json()
-    assert [one["key"] for one in rates] == ["wuyanqiu", "linhexi"]
+    assert [rate["key"] for rate in rates] == ["wuyanqiu", "linhexi"]
     assert rates[0]["percent"] < rates[1]["percent"] == 100.0
     by_question = (await desk.http.get("/desk/v1/spot-checks/agreement", params={"by": "question"})).json()
-    assert [one["key"] for one in by_question if one["percent"] < 100] == [by_question[0]["key"]] == ["savings_fen"]
-    asked = {"by": "caseworker", "planId": str(plan)}
-    of_the_plan = (await desk.http.get("/desk/v1/spot-checks/agreement", params=asked)).json()
-    assert [one["key"] for one in of_the_plan] == ["linhexi"]
+    assert [item["key"] for item in by_question if item["percent"] < 100] == [by_question[0]["key"]] == ["savings_fen"]
+    params = {"by": "caseworker", "planId": str(plan)}
+    of_the_plan = (await desk.http.get("/desk/v1/spot-checks/agreement", params=params)).json()
+    assert [item["key"] for item in of_the_plan] == ["linhexi"]
     elsewhere = await system.sign_in_at_desk("yusonggu", "town_officer")
     assert (await elsewhere.http.get("/desk/v1/spot-checks/agreement", params={"by": "caseworker"})).json() == []
 
@@ -519,8 +521,8 @@ async def test_what_differs_stands_first_in_a_comparison(ground, desk, system):
     check, _ = await compared(ground, desk, 0, first, first | {"other_housing": True})
     await system.run_jobs()
     lines = (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json()
-    assert [one["agrees"] for one in lines] == sorted(one["agrees"] for one in lines)
-    assert [one["question"] for one in lines if not one["agrees"]] == ["other_housing"]
+    assert [line["agrees"] for line in lines] == sorted(line["agrees"] for line in lines)
+    assert [line["question"] for line in lines if not line["agrees"]] == ["other_housing"]
 
 
 async def test_a_second_visit_on_a_checklist_of_its_own_is_compared_by_what_both_ask(ground, desk, system):
@@ -532,9 +534,9 @@ async def test_a_second_visit_on_a_checklist_of_its_own_is_compared_by_what_both
             select(ChecklistTemplate.body).where(ChecklistTemplate.code == "spot_check_standard")
         )
     await system.run_jobs()
-    both = {one["id"] for section in own["sections"] for one in section["questions"]}
+    both = {question["id"] for section in own["sections"] for question in section["questions"]}
     lines = (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json()
-    assert {one["question"].partition(".")[0] for one in lines} <= both
+    assert {line["question"].partition(".")[0] for line in lines} <= both
     assert "members" in both
     assert lines
 
@@ -552,7 +554,7 @@ async def test_a_second_visit_that_nobody_ordered_touches_no_spot_check(ground, 
 
 async def test_the_calculator_answers_at_the_desk(desk):
     query = {"population": 23_626, "errorPercent": 5}
-    told = (await desk.http.get("/desk/v1/spot-checks/sample-size", params=query)).json()
-    assert (told["sample"], told["seesErrorPercent"]) == (379, 4.99)
+    body = (await desk.http.get("/desk/v1/spot-checks/sample-size", params=query)).json()
+    assert (body["sample"], body["seesErrorPercent"]) == (379, 4.99)
     small = (await desk.http.get("/desk/v1/spot-checks/sample-size", params={**query, "sample": 50})).json()
     assert small["seesErrorPercent"] == 13.84

@@ -32,7 +32,7 @@ async def give_everything(services, phone):
     async with services.sessions.begin() as session:
         held = select(Caseload.household_id).where(Caseload.staff_id == phone.id)
         ids = list(await session.scalars(select(Household.id).where(Household.id.not_in(held))))
-        session.add_all(Caseload(household_id=one, staff_id=phone.id) for one in ids)
+        session.add_all(Caseload(household_id=id_, staff_id=phone.id) for id_ in ids)
         await session.flush()
         await publish_change(session, "households", ids)
 
@@ -50,21 +50,21 @@ async def test_a_page_takes_as_many_queries_for_300_households_as_for_10(service
 
 async def test_an_empty_page_has_a_tag_and_costs_nothing_when_it_is_still_empty(phone, services):
     first = (await phone.http.get("/field/v1/sync/households/1/pull", params={"limit": 1000})).json()
-    asked = {**first["checkpoint"], "limit": 1000}
-    empty = await phone.http.get("/field/v1/sync/households/1/pull", params=asked)
+    params = {**first["checkpoint"], "limit": 1000}
+    empty = await phone.http.get("/field/v1/sync/households/1/pull", params=params)
     assert (empty.json()["documents"], empty.json()["checkpoint"]) == ([], first["checkpoint"])
     again = await phone.http.get(
-        "/field/v1/sync/households/1/pull", params=asked, headers={"If-None-Match": empty.headers["ETag"]}
+        "/field/v1/sync/households/1/pull", params=params, headers={"If-None-Match": empty.headers["ETag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
 
-    one = first["documents"][0]["id"]
+    document = first["documents"][0]["id"]
     async with services.sessions.begin() as session:
-        await publish_change(session, "households", [one])
+        await publish_change(session, "households", [document])
     news = await phone.http.get(
-        "/field/v1/sync/households/1/pull", params=asked, headers={"If-None-Match": empty.headers["ETag"]}
+        "/field/v1/sync/households/1/pull", params=params, headers={"If-None-Match": empty.headers["ETag"]}
     )
-    assert [doc["id"] for doc in news.json()["documents"]] == [one]
+    assert [doc["id"] for doc in news.json()["documents"]] == [document]
 
 
 @pytest.mark.parametrize("limit", [0, 1001])
@@ -76,14 +76,14 @@ async def test_a_page_longer_than_is_served_is_refused_for_a_short_one_would_end
 
 async def test_a_checkpoint_of_another_database_starts_over(phone):
     whole = (await phone.http.get("/field/v1/sync/households/1/pull", params={"limit": 1000})).json()
-    asked = {"lwt": 2**52, "id": "0123456789abcdef:zzz", "limit": 1000}
-    assert (await phone.http.get("/field/v1/sync/households/1/pull", params=asked)).json() == whole
+    params = {"lwt": 2**52, "id": "0123456789abcdef:zzz", "limit": 1000}
+    assert (await phone.http.get("/field/v1/sync/households/1/pull", params=params)).json() == whole
 
 
 async def test_a_phone_that_holds_something_else_is_told_to_load_again(phone):
     whole = (await phone.http.get("/field/v1/sync/households/1/pull", params={"limit": 1000})).json()
-    asked = {**whole["checkpoint"], "limit": 1000, "digest": "0" * 64}
-    answer = await phone.http.get("/field/v1/sync/households/1/pull", params=asked)
+    params = {**whole["checkpoint"], "limit": 1000, "digest": "0" * 64}
+    answer = await phone.http.get("/field/v1/sync/households/1/pull", params=params)
     assert (answer.status_code, answer.json()["code"]) == (412, "sync.digest_mismatch")
     assert "households" in answer.json()["detail"]
     # One that is not up to date is not compared.
@@ -104,10 +104,10 @@ class Puller:
 
     async def pull(self, limit: int) -> int:
         async with self.services.sessions.begin() as session:
-            asked = Asked(lwt=self.at[0], after_id=self.at[1], limit=limit)
-            page = await pull(session, self.caller, "households", 1, asked)
+            request = Asked(lwt=self.at[0], after_id=self.at[1], limit=limit)
+            page = await pull(session, self.caller, "households", 1, request)
         self.at = (page.checkpoint.lwt, page.checkpoint.id)
-        self.held |= {one["id"]: one["address"] for one in page.documents}
+        self.held |= {document["id"]: document["address"] for document in page.documents}
         return len(page.documents)
 
     async def pull_all(self) -> None:
@@ -117,8 +117,8 @@ class Puller:
 
 async def write(services, homes, address, pause_s=0.0, *, fails=False):
     async with services.sessions() as session:
-        for one in sorted(homes):
-            await session.execute(update(Household).where(Household.id == one).values(address=address))
+        for home in sorted(homes):
+            await session.execute(update(Household).where(Household.id == home).values(address=address))
         await publish_change(session, "households", homes)
         await asyncio.sleep(pause_s)
         await (session.rollback() if fails else session.commit())
@@ -163,13 +163,13 @@ async def test_whatever_the_order_of_commits_no_committed_row_is_skipped(service
             await puller.pull(chance.randint(1, 4))
             await asyncio.sleep(chance.choice([0, 0.005]))
 
-    pulling = [asyncio.create_task(keep_pulling(one)) for one in pullers]
+    pulling = [asyncio.create_task(keep_pulling(puller)) for puller in pullers]
     await asyncio.gather(*(keep_writing(name) for name in "abcd"))
     writing = False
     await asyncio.gather(*pulling)
     async with services.sessions() as session:
         rows = await session.execute(select(Household.id, Household.address).where(Household.id.in_(homes)))
         stored = {str(key): address for key, address in rows}
-    for one in pullers:
-        await one.pull_all()
-        assert one.held == stored
+    for item in pullers:
+        await item.pull_all()
+        assert item.held == stored

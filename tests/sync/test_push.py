@@ -12,7 +12,7 @@ from tests.phones import make_kit
 
 @pytest.fixture
 async def kit(system, county, phone):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
     return await make_kit(phone, partner.id, photos=[])
 
@@ -37,10 +37,10 @@ async def test_eight_changes_of_one_draft_at_once_have_one_winner_and_seven_kept
     assert await phone.push("visits", draft) == []
     master = (await phone.pull("visits"))[draft["id"]]
     changed = [draft | {"modeReason": f"version {number}"} for number in range(8)]
-    answers = await asyncio.gather(*(phone.push("visits", one, assumed=master) for one in changed))
+    answers = await asyncio.gather(*(phone.push("visits", item, assumed=master) for item in changed))
     winner = (await phone.pull("visits"))[draft["id"]]["modeReason"]
-    assert [one == [] for one in answers].count(True) == 1
-    assert {one[0]["modeReason"] for one in answers if one} == {winner}
+    assert [answer == [] for answer in answers].count(True) == 1
+    assert {answer[0]["modeReason"] for answer in answers if answer} == {winner}
     assert await count(services, QuarantinedRow, QuarantinedRow.kept_as == "lost_conflict") == 7
 
 
@@ -71,7 +71,7 @@ async def test_a_row_that_is_no_document_is_kept_and_holds_up_no_other(phone, ki
     body = [{"newDocumentState": row}, {"newDocumentState": kit.visit}]
     answer = await phone.http.post("/field/v1/sync/visits/1/push", json=body)
     assert answer.status_code == 200, answer.text
-    assert [one["server"]["state"] for one in answer.json()] == ["quarantined"]
+    assert [item["server"]["state"] for item in answer.json()] == ["quarantined"]
     assert await count(services, Visit) == 1
     assert await count(services, QuarantinedRow) == 1
 

@@ -19,7 +19,7 @@ from tests.phones import Desk, make_kit
 
 @pytest.fixture
 async def partner(system, county):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.partner_login, "caseworker")
 
 
@@ -27,16 +27,17 @@ async def partner(system, county):
 async def stranger(system, county, phone, partner):
     """A caseworker who was not there."""
     login = next(
-        one.login
-        for one in county.staff
-        if one.role == "caseworker" and one.name not in {phone.signed_in["name"], partner.signed_in["name"]}
+        staff_member.login
+        for staff_member in county.staff
+        if staff_member.role == "caseworker"
+        and staff_member.name not in {phone.signed_in["name"], partner.signed_in["name"]}
     )
     return await system.sign_in(login, "caseworker")
 
 
 def code_of(returned):
-    (one,) = returned
-    return one["server"]["problem"]["en"]["code"]
+    (item,) = returned
+    return item["server"]["problem"]["en"]["code"]
 
 
 async def is_whole(phone, kit):
@@ -71,7 +72,7 @@ async def test_a_visit_waits_for_the_word_of_each_one_it_names_and_of_no_other(p
         given = await session.execute(
             select(Attestation.staff_id, Attestation.device_id).where(Attestation.visit_id == UUID(kit.visit["id"]))
         )
-    assert set(given.all()) == {(one.id, UUID(one.signed_in["deviceId"])) for one in (phone, partner)}
+    assert set(given.all()) == {(item.id, UUID(item.signed_in["deviceId"])) for item in (phone, partner)}
 
 
 async def test_a_word_given_before_the_visit_came_counts_once_it_names_who_gave_it(phone, partner, stranger):
@@ -96,10 +97,10 @@ async def test_a_given_word_is_changed_by_nobody_and_read_by_who_gave_it_alone(p
         (here,) = await partner.push("attestations", change, assumed=kit.attestation)
         assert (here["fix"], here["_deleted"]) == (kit.attestation["fix"], False)
     for other in (phone, stranger):
-        for told in (moved, kit.attestation):
-            (theirs,) = await other.push("attestations", told)
+        for result in (moved, kit.attestation):
+            (theirs,) = await other.push("attestations", result)
             assert theirs["server"]["state"] == "quarantined"
-            assert theirs["fix"] == told["fix"]
+            assert theirs["fix"] == result["fix"]
     async with open_session(services.sessions) as session:
         (held,) = await session.scalars(select(Attestation))
         assert (held.staff_id, held.document["fix"]) == (partner.id, kit.attestation["fix"])
@@ -120,16 +121,16 @@ async def test_a_word_that_is_taken_back_before_it_was_given_is_none(partner, ph
 async def test_a_visit_names_two_people_who_are_there_and_its_author_is_one(phone, partner, stranger, services):
     kit = await make_kit(phone, partner.id, photos=[])
 
-    async def told(*people):
-        visit = kit.visit | {"id": str(new_id()), "investigatorIds": [str(one) for one in people]}
+    async def words_seen_by(*people):
+        visit = kit.visit | {"id": str(new_id()), "investigatorIds": [str(person) for person in people]}
         return code_of(await phone.push("visits", visit))
 
-    assert await told(partner.id, stranger.id) == "visit.author_not_investigator"
-    assert await told(phone.id, new_id()) == "visit.investigator_unknown"
-    assert await told(phone.id, phone.id) == "visit.one_investigator"
+    assert await words_seen_by(partner.id, stranger.id) == "visit.author_not_investigator"
+    assert await words_seen_by(phone.id, new_id()) == "visit.investigator_unknown"
+    assert await words_seen_by(phone.id, phone.id) == "visit.one_investigator"
     async with open_session(services.sessions) as session:
         await session.execute(update(Staff).where(Staff.id == partner.id).values(disabled_at=utc_now()))
-    assert await told(phone.id, partner.id) == "visit.investigator_unknown"
+    assert await words_seen_by(phone.id, partner.id) == "visit.investigator_unknown"
 
 
 async def test_a_photo_is_listed_once(phone, partner):
@@ -142,7 +143,7 @@ async def test_a_visit_at_the_home_has_a_fix_and_a_time_at_both_ends_and_a_check
     kit = await make_kit(phone, partner.id, photos=[])
     away = {"mode": "phone", "modeReason": " \n", "startFix": None, "endFix": None}
     for change, code in (
-        *(({one: None}, "visit.fix_missing") for one in ("startFix", "endFix", "startedAt", "endedAt")),
+        *(({item: None}, "visit.fix_missing") for item in ("startFix", "endFix", "startedAt", "endedAt")),
         (away, "visit.remote_without_reason"),
         ({"kind": "review"}, "visit.checklist_unknown"),
     ):
@@ -197,7 +198,7 @@ async def test_a_photo_of_another_visit_makes_no_visit_whole_and_is_not_shown_on
     assert await phone.push("visits", borrowed.visit) == []
     assert await partner.push("attestations", borrowed.attestation) == []
     assert await is_whole(phone, borrowed) is False
-    login = next(one.login for one in county.staff if one.role == "supervisor")
+    login = next(staff_member.login for staff_member in county.staff if staff_member.role == "supervisor")
     desk: Desk = await system.sign_in_at_desk(login, "supervisor")
     page = (await desk.http.get(f"/desk/v1/visits/{borrowed.visit['id']}")).json()
     assert page["photos"] == []
@@ -218,7 +219,11 @@ async def test_a_draft_is_its_authors_alone(phone, partner, stranger, system, co
     assert theirs["server"]["problem"]["en"]["code"] == "visit.not_yours"
     assert theirs["answers"] == {}
     for role in ("supervisor", "town_officer", "county_officer"):
-        login = next(one.login for one in county.staff if one.role == role and "339901001001".startswith(one.area_code))
+        login = next(
+            staff_member.login
+            for staff_member in county.staff
+            if staff_member.role == role and "339901001001".startswith(staff_member.area_code)
+        )
         desk = await system.sign_in_at_desk(login, role)
         assert (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()["code"] == "thing.not_found"
 

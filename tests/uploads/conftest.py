@@ -10,7 +10,7 @@ from litestar.datastructures import State
 
 from server.core.services import Services, open_services
 from server.core.settings import Settings
-from server.demo.county import County
+from server.demo.records import County
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from tests.conftest import settings_of
 from tests.live import LiveServer
@@ -39,13 +39,13 @@ def system(app: Litestar, services: Services) -> System:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def phone(system: System, county: County) -> Phone:
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.caseworker_login, "caseworker")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def colleague(system: System, county: County, phone: Phone) -> Phone:
-    others = (one.login for one in county.staff if one.role == "caseworker")
+    others = (staff_member.login for staff_member in county.staff if staff_member.role == "caseworker")
     for login in others:
         if (other := await system.sign_in(login, "caseworker")).id != phone.id:
             return other

@@ -45,8 +45,8 @@ class CuttingProxy:
             there = asyncio.create_task(_copy(reader, to_api, left))
             await asyncio.wait({back, there}, return_when=asyncio.FIRST_COMPLETED)
             self.made += there.done() and left is not None
-            for one in (back, there):
-                one.cancel()
+            for item in (back, there):
+                item.cancel()
             await asyncio.gather(back, there, return_exceptions=True)
         finally:
             to_api.transport.abort()

@@ -140,10 +140,10 @@ async def test_a_form_that_is_too_large_is_refused_before_it_is_read(services, p
             read += KIB * KIB
             yield bytes(KIB * KIB)
 
-    told = await phone.http.post(
+    result = await phone.http.post(
         "/field/v1/photos", headers=FORM | {"Content-Length": str(limit + KIB * KIB)}, content=endless()
     )
-    assert (told.status_code, told.json()["code"]) == (413, "photo.too_many_bytes")
+    assert (result.status_code, result.json()["code"]) == (413, "photo.too_many_bytes")
     assert read <= LINGER_BYTES + 2 * KIB * KIB
     read = 0
     untold = await phone.http.post("/field/v1/photos", headers=FORM, content=endless())
@@ -186,8 +186,8 @@ async def test_the_same_photo_by_all_ways_at_once_is_received_once(system, servi
     answers = await asyncio.gather(
         *(post(phone, *parts) for _ in range(4)), *(create(phone, evidence_id, len(content), content) for _ in range(4))
     )
-    assert {one.status_code for one in answers} <= {200, 201, 410, 423}
-    assert sum(one.status_code in {200, 201} for one in answers) >= 4
+    assert {answer.status_code for answer in answers} <= {200, 201, 410, 423}
+    assert sum(answer.status_code in {200, 201} for answer in answers) >= 4
     assert (await evidence_of(services, evidence_id)).state == "received"
     assert await stored(services, content) == content
 
@@ -212,10 +212,10 @@ async def put(url: str, content: bytes) -> None:
 
 async def test_a_photo_put_by_link_is_received_and_its_spool_cleared(system, services, phone, content):
     evidence_id = await announce(phone, content)
-    told = await link(phone, evidence_id)
-    assert told["expiresAt"]
-    assert (await link(phone, evidence_id))["url"].split("?")[0] == told["url"].split("?")[0]
-    await put(told["url"], content)
+    result = await link(phone, evidence_id)
+    assert result["expiresAt"]
+    assert (await link(phone, evidence_id))["url"].split("?")[0] == result["url"].split("?")[0]
+    await put(result["url"], content)
     for _ in range(2):
         answer = await say_done(phone, evidence_id)
         assert (answer.status_code, answer.json()["state"]) == (200, "received"), answer.text
@@ -262,8 +262,8 @@ async def test_what_is_put_too_large_is_not_even_read(services, phone, content):
 async def test_a_link_for_a_photo_sent_before_is_not_needed(phone, content):
     first, second = await announce(phone, content), await announce(phone, content)
     await create(phone, first, len(content), content)
-    told = await link(phone, second)
-    assert (told["url"], told["received"]["state"]) == (None, "received")
+    result = await link(phone, second)
+    assert (result["url"], result["received"]["state"]) == (None, "received")
     assert (await say_done(phone, second)).json()["evidenceId"] == second
 
 

@@ -37,7 +37,7 @@ async def test_many_large_uploads_at_once_are_never_held_whole(services, phone, 
         sent = await asyncio.gather(*(_send(client, phone, number) for number in range(PHOTOS)))
     watching.cancel()
     highest = await watching
-    assert [(await evidence_of(services, one)).state for one in sent] == ["received"] * PHOTOS
+    assert [(await evidence_of(services, item)).state for item in sent] == ["received"] * PHOTOS
     assert highest - before < LIMIT_MIB, f"grew by {highest - before:.0f} MiB"
 
 
@@ -58,8 +58,8 @@ class _Sparse:
 async def _send(client: httpx.AsyncClient, phone, number: int) -> str:
     photo = _Sparse(number)
     evidence_id = await announce(phone, photo.whole())
-    told = {"Upload-Length": str(SIZE), "Upload-Metadata": metadata(evidence_id)}
-    url = (await client.post("/uploads", headers=told)).headers["Location"]
+    params = {"Upload-Length": str(SIZE), "Upload-Metadata": metadata(evidence_id)}
+    url = (await client.post("/uploads", headers=params)).headers["Location"]
     answer = await client.patch(url, headers={"Upload-Offset": "0", "Content-Length": str(SIZE)}, content=photo.sent())
     assert answer.status_code == 204, answer.text
     return evidence_id
@@ -78,7 +78,7 @@ async def _highest_rss_mib(pid: int) -> float:
 def _rss_mib(pid: int) -> float:
     """Of the API process and its workers."""
     process = psutil.Process(pid)
-    return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / MIB
+    return sum(item.memory_info().rss for item in [process, *process.children(recursive=True)]) / MIB
 
 
 # -- tus-js-client
@@ -103,15 +103,15 @@ class Files:
         self.contents[evidence_id] = content
         return evidence_id
 
-    def told(self) -> list[dict]:
-        return [{"path": str(self.folder / one), "evidenceId": one} for one in self.contents]
+    def as_json(self) -> list[dict]:
+        return [{"path": str(self.folder / content), "evidenceId": content} for content in self.contents]
 
 
 async def upload(phone, url: str, files: Files, **options) -> list[dict]:
     command = {
         "endpoint": f"{url}/uploads",
         "token": phone.http.headers["Authorization"].removeprefix("Bearer "),
-        "files": files.told(),
+        "files": files.as_json(),
         "options": {"retryDelays": DELAYS} | options,
     }
     process = await asyncio.create_subprocess_exec(
@@ -122,9 +122,9 @@ async def upload(phone, url: str, files: Files, **options) -> list[dict]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    told = json.loads(out)
-    assert [one["error"] for one in told] == [None] * len(told)
-    return told
+    result = json.loads(out)
+    assert [item["error"] for item in result] == [None] * len(result)
+    return result
 
 
 async def check_all_arrived(services, files: Files) -> None:
@@ -160,10 +160,10 @@ async def test_uploads_side_by_side_over_a_link_that_breaks_arrive_whole(service
     chance = random.Random(int(overriding))
     cuts = [chance.randrange(1, 700_000) for _ in range(14)]
     async with CuttingProxy(live.port, cuts) as proxy:
-        told = await upload(phone, proxy.url, files, overridePatchMethod=overriding)
+        result = await upload(phone, proxy.url, files, overridePatchMethod=overriding)
         assert proxy.made >= 4
     await check_all_arrived(services, files)
-    assert any(["HEAD", 200] in one["statuses"] for one in told), "nothing was resumed"
+    assert any(["HEAD", 200] in item["statuses"] for item in result), "nothing was resumed"
 
 
 async def test_small_pieces_over_a_link_that_keeps_breaking_lose_nothing(services, phone, live, tmp_path):
@@ -194,8 +194,8 @@ async def test_a_killed_api_loses_no_acknowledged_byte(services, phone, live):
     evidence_id = await announce(phone, content)
     token = {"Authorization": phone.http.headers["Authorization"]}
     async with httpx.AsyncClient(base_url=live.url, headers=TUS | OCTETS | token, timeout=20) as client:
-        told = {"Upload-Length": str(len(content)), "Upload-Metadata": metadata(evidence_id)}
-        url = (await client.post("/uploads", headers=told)).headers["Location"]
+        params = {"Upload-Length": str(len(content)), "Upload-Metadata": metadata(evidence_id)}
+        url = (await client.post("/uploads", headers=params)).headers["Location"]
         killed = asyncio.Event()
         cut_at = 9 * KIB * KIB + 12_345
         sending = asyncio.create_task(

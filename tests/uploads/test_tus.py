@@ -66,8 +66,8 @@ async def test_a_browser_of_another_origin_may_ask_and_read_the_answers(services
     app = create_app(settings, services=services)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://zoufang.test")
     origin = {"Origin": "https://app.example"}
-    asked = origin | {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "tus-resumable"}
-    answer = await client.request("OPTIONS", "/uploads/x", headers=asked)
+    request = origin | {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "tus-resumable"}
+    answer = await client.request("OPTIONS", "/uploads/x", headers=request)
     assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (204, "https://app.example")
     answer = await client.head("/uploads/x", headers=origin | TUS)
     shown = {name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
@@ -129,8 +129,8 @@ async def test_any_replica_takes_the_next_piece_and_the_last(services, phone, re
 async def test_of_two_replicas_at_once_one_takes_the_piece(phone, replica, content):
     _, url = await begin(phone, content)
     for at in range(0, 200_000, 50_000):
-        pieces = (patch(one, url, at, content[at : at + 50_000]) for one in (phone, replica, phone, replica))
-        statuses = sorted(one.status_code for one in await asyncio.gather(*pieces))
+        pieces = (patch(item, url, at, content[at : at + 50_000]) for item in (phone, replica, phone, replica))
+        statuses = sorted(item.status_code for item in await asyncio.gather(*pieces))
         assert statuses[0] == 204
         assert set(statuses[1:]) <= {409, 423}
         assert await offset_of(replica, url) == at + 50_000
@@ -138,12 +138,12 @@ async def test_of_two_replicas_at_once_one_takes_the_piece(phone, replica, conte
 
 async def test_head_tells_length_metadata_and_end_and_is_not_cached(phone, content):
     evidence_id = await announce(phone, content)
-    told = metadata(evidence_id, filename="大门.jpg")
-    answer = await create(phone, evidence_id, len(content), **{"Upload-Metadata": told})
+    result = metadata(evidence_id, filename="大门.jpg")
+    answer = await create(phone, evidence_id, len(content), **{"Upload-Metadata": result})
     assert "GMT" in answer.headers["Upload-Expires"]
     answer = await head(phone, answer.headers["Location"])
     assert answer.headers["Upload-Length"] == str(len(content))
-    assert answer.headers["Upload-Metadata"] == told
+    assert answer.headers["Upload-Metadata"] == result
     assert answer.headers["Cache-Control"] == "no-store"
     assert "GMT" in answer.headers["Upload-Expires"]
     assert answer.content == b""
@@ -307,8 +307,8 @@ async def test_a_cut_keeps_every_byte_that_came(services, phone, content):
 async def test_a_cut_in_a_piece_with_a_checksum_keeps_nothing_of_it(phone, content):
     _, url = await begin(phone, content)
     events = [{"type": "http.request", "body": content[:5000], "more_body": True}, {"type": "http.disconnect"}]
-    told = checksum("sha1", content[:9000])
-    assert await speak(phone, "PATCH", url, events, offset=0, announced=9000, **told) == 460
+    result = checksum("sha1", content[:9000])
+    assert await speak(phone, "PATCH", url, events, offset=0, announced=9000, **result) == 460
     assert await offset_of(phone, url) == 0
 
 
@@ -342,9 +342,9 @@ async def test_of_patches_at_once_one_wins_and_the_bytes_are_right(services, pho
     while offset < len(content):
         pieces = [content[offset : offset + 60_000 + 1000 * number] for number in range(6)]
         answers = await asyncio.gather(*(patch(phone, url, offset, piece) for piece in pieces))
-        won = [one for one in answers if one.status_code == 204]
+        won = [answer for answer in answers if answer.status_code == 204]
         assert len(won) == 1
-        assert {one.status_code for one in answers} <= {204, 409, 423}
+        assert {answer.status_code for answer in answers} <= {204, 409, 423}
         offset = int(won[0].headers["Upload-Offset"])
         assert await offset_of(phone, url) == offset
     assert (await evidence_of(services, evidence_id)).state == "received"
@@ -506,8 +506,8 @@ async def test_a_client_without_patch_head_or_delete_posts_them(services, phone,
     evidence_id, url = await begin(phone, content)
 
     async def post(method: str, content: bytes = b"", **headers: str):
-        told = TUS | OCTETS | {"X-HTTP-Method-Override": method} | headers
-        return await phone.http.post(url, headers=told, content=content)
+        result = TUS | OCTETS | {"X-HTTP-Method-Override": method} | headers
+        return await phone.http.post(url, headers=result, content=content)
 
     assert (await post("PATCH", content[:10], **{"Upload-Offset": "0"})).status_code == 204
     answer = await post("HEAD")

@@ -59,10 +59,10 @@ def checksum(algorithm: str, content: bytes) -> dict[str, str]:
 async def create(
     phone: Phone, evidence_id: str, length: int | None, content: bytes | None = None, **headers: str
 ) -> httpx.Response:
-    told = TUS | {"Upload-Metadata": metadata(evidence_id)} | (OCTETS if content is not None else {})
+    result = TUS | {"Upload-Metadata": metadata(evidence_id)} | (OCTETS if content is not None else {})
     if length is not None:
-        told |= {"Upload-Length": str(length)}
-    return await phone.http.post("/uploads", headers=told | headers, content=content)
+        result |= {"Upload-Length": str(length)}
+    return await phone.http.post("/uploads", headers=result | headers, content=content)
 
 
 async def begin(phone: Phone, content: bytes) -> tuple[str, str]:
@@ -74,8 +74,8 @@ async def begin(phone: Phone, content: bytes) -> tuple[str, str]:
 
 
 async def patch(phone: Phone, url: str, offset: int, content: Any, **headers: str) -> httpx.Response:
-    told = TUS | OCTETS | {"Upload-Offset": str(offset)} | headers
-    return await phone.http.patch(url, headers=told, content=content)
+    result = TUS | OCTETS | {"Upload-Offset": str(offset)} | headers
+    return await phone.http.patch(url, headers=result, content=content)
 
 
 async def head(phone: Phone, url: str) -> httpx.Response:
@@ -91,7 +91,7 @@ async def offset_of(phone: Phone, url: str) -> int:
 async def cut_patch(phone: Phone, url: str, offset: int, sent: bytes, *, announced: int, piece: int = 16 * KIB) -> None:
     """A PATCH whose connection breaks after `sent`, as the server sees it."""
     pieces = [sent[at : at + piece] for at in range(0, len(sent), piece)]
-    events = [{"type": "http.request", "body": one, "more_body": True} for one in pieces]
+    events = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
     await speak(phone, "PATCH", url, [*events, {"type": "http.disconnect"}], offset=offset, announced=announced)
 
 
@@ -146,9 +146,9 @@ async def upload_of(services: Services, url: str) -> Upload | None:
 
 
 async def chunks_of(services: Services, url: str) -> list[UploadChunk]:
-    wanted = select(UploadChunk).where(UploadChunk.upload_id == url.rpartition("/")[2]).order_by(UploadChunk.start_at)
+    expected = select(UploadChunk).where(UploadChunk.upload_id == url.rpartition("/")[2]).order_by(UploadChunk.start_at)
     async with services.sessions() as session:
-        return list(await session.scalars(wanted))
+        return list(await session.scalars(expected))
 
 
 async def spooled(services: Services, url: str) -> list[str]:

@@ -16,7 +16,7 @@ from tests.test_first_path import push_whole
 
 @pytest.fixture
 async def partner(system, county):
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     return await system.sign_in(due.partner_login, "caseworker")
 
 
@@ -29,9 +29,9 @@ async def kit(system, phone, partner):
 
 
 def amend(master, **changes):
-    told = {key: value for key, value in master.items() if key != "server"}
+    result = {key: value for key, value in master.items() if key != "server"}
     reason = {"reason": "看错了水表读数", "amendedAt": utc_now().isoformat()}
-    return told | {"amendment": reason} | changes
+    return result | {"amendment": reason} | changes
 
 
 def other_answers(master):
@@ -43,11 +43,11 @@ async def master_of(phone, kit):
     return (await phone.pull("visits"))[kit.visit["id"]]
 
 
-async def decide(desk, kit, **asked):
+async def decide(desk, kit, **request):
     claim = (await desk.http.post(f"/desk/v1/queue/{kit.visit['id']}/claim")).json()
     answer = await desk.http.post(
         f"/desk/v1/visits/{kit.visit['id']}/decision",
-        json=asked,
+        json=request,
         headers={"If-Match": f'"{claim["version"]}"'},
     )
     assert answer.status_code == 200, answer.text
@@ -55,8 +55,8 @@ async def decide(desk, kit, **asked):
 
 async def test_a_returned_visit_is_mended_from_the_phone_and_reviewed_again(system, services, phone, desk, kit):
     question = next(iter(kit.visit["answers"]))
-    asked = [{"questionId": question, "reason": "照片看不清"}]
-    await decide(desk, kit, outcome="returned", reason="请更正", questioned=asked)
+    request = [{"questionId": question, "reason": "照片看不清"}]
+    await decide(desk, kit, outcome="returned", reason="请更正", questioned=request)
     master = await master_of(phone, kit)
     assert master["server"]["state"] == "returned"
     assert master["server"]["decision"]["questioned"][0]["questionId"] == question
@@ -124,13 +124,13 @@ async def test_an_amendment_with_a_new_photo_waits_for_it_out_of_the_queue(syste
     await phone.upload(added["id"], content)
     await system.run_jobs()
     assert (await master_of(phone, kit))["server"]["state"] == "under_review"
-    assert [one["state"] for one in (await desk.http.get("/desk/v1/queue")).json()["items"]] == ["waiting"]
+    assert [item["state"] for item in (await desk.http.get("/desk/v1/queue")).json()["items"]] == ["waiting"]
 
 
 async def test_a_change_without_a_reason_goes_back_and_is_kept(phone, services, kit):
     master = await master_of(phone, kit)
-    [told] = await phone.push("visits", {**amend(master, modeReason="other"), "amendment": None}, assumed=master)
-    assert told["modeReason"] == master["modeReason"] if "modeReason" in master else "modeReason" not in told
+    [result] = await phone.push("visits", {**amend(master, modeReason="other"), "amendment": None}, assumed=master)
+    assert result["modeReason"] == master["modeReason"] if "modeReason" in master else "modeReason" not in result
     async with services.sessions() as session:
         assert (await session.scalar(select(QuarantinedRow))).code == "visit.frozen"
 
@@ -153,16 +153,16 @@ async def test_what_was_recorded_at_the_door_is_not_amended(phone, services, kit
         kept = list(
             await session.scalars(select(QuarantinedRow).order_by(QuarantinedRow.received_at, QuarantinedRow.id))
         )
-    assert [one.code for one in kept] == ["visit.amends_the_record"] * len(RECORDED)
-    for changes, one in zip(RECORDED, kept, strict=True):
-        assert next(iter(changes)) in one.problem["en"]["detail"]
+    assert [item.code for item in kept] == ["visit.amends_the_record"] * len(RECORDED)
+    for changes, entry in zip(RECORDED, kept, strict=True):
+        assert next(iter(changes)) in entry.problem["en"]["detail"]
 
 
 async def test_an_accepted_visit_is_not_amended(phone, desk, services, kit):
     await decide(desk, kit, outcome="accepted")
     master = await master_of(phone, kit)
-    [told] = await phone.push("visits", amend(master, answers=other_answers(master)[2]), assumed=master)
-    assert told["server"]["state"] == "accepted"
+    [result] = await phone.push("visits", amend(master, answers=other_answers(master)[2]), assumed=master)
+    assert result["server"]["state"] == "accepted"
     async with services.sessions() as session:
         assert (await session.scalar(select(QuarantinedRow))).code == "visit.closed"
 
@@ -177,9 +177,9 @@ async def test_an_amendment_from_an_old_version_conflicts_and_is_kept(phone, ser
 
 async def test_answers_that_break_the_checklist_are_kept_aside_and_the_visit_stands(phone, kit):
     master = await master_of(phone, kit)
-    [told] = await phone.push("visits", amend(master, answers={}), assumed=master)
-    assert told["server"]["state"] == "quarantined"
-    assert told["server"]["problem"]["en"]["code"] == "visit.answers_invalid"
+    [result] = await phone.push("visits", amend(master, answers={}), assumed=master)
+    assert result["server"]["state"] == "quarantined"
+    assert result["server"]["problem"]["en"]["code"] == "visit.answers_invalid"
 
 
 async def test_an_amendment_being_written_is_saved_for_its_author_alone(phone, partner, desk, services, kit):

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, async_p
 from deploy.browser import Browser as Chromium
 from deploy.browser import NoBrowserError, find
 from server.core.paths import ROOT
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -191,7 +191,7 @@ async def find_english(page: Page) -> list[str]:
         }"""
     )
     found = re.findall(r"[A-Za-z][A-Za-z0-9_.-]*", text)
-    return [f"English: {one}" for one in found if not LATIN.match(one)]
+    return [f"English: {found_item}" for found_item in found if not LATIN.match(found_item)]
 
 
 async def find_codes(page: Page) -> list[str]:
@@ -221,11 +221,11 @@ async def find_small_targets(page: Page) -> list[str]:
 async def _axe(page: Page) -> list[str]:
     if not await page.evaluate("() => 'axe' in window"):
         await page.evaluate(AXE.read_text())
-    told = await page.evaluate("() => axe.run(document, {resultTypes: ['violations'], preload: false})")
+    result = await page.evaluate("() => axe.run(document, {resultTypes: ['violations'], preload: false})")
     return [
-        f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:120]}"
-        for one in told["violations"]
-        if one["impact"] in {"serious", "critical"}
+        f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:120]}"
+        for violation in result["violations"]
+        if violation["impact"] in {"serious", "critical"}
     ]
 
 
@@ -293,7 +293,7 @@ async def _fill_cell(page: Page, name: str, cell: Json, answer: Any) -> None:
     if kind == "yes_no":
         await choices.nth(0 if answer else 1).click()
     elif kind in {"choice", "multi_choice"}:
-        codes = [one["code"] for one in cell["choices"]]
+        codes = [choice["code"] for choice in cell["choices"]]
         for code in [answer] if kind == "choice" else answer:
             await choices.nth(codes.index(code)).click()
     else:

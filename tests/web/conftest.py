@@ -69,7 +69,7 @@ async def handset(browser, server) -> AsyncIterator[Handset]:
 @pytest.fixture
 def due(county):
     """An intake visit that is due, of the demo's first caseworker with a partner."""
-    return next(one for one in county.assignments if one.kind == "intake")
+    return next(assignment for assignment in county.assignments if assignment.kind == "intake")
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +102,7 @@ def pictures(drawn, tmp_path):
 
 @in_one_loop
 async def home(phone, due):
-    return next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
+    return next(item for item in (await phone.pull("households")).values() if item["number"] == due.household_number)
 
 
 async def jobs_done(system: System) -> None:

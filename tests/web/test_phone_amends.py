@@ -19,7 +19,7 @@ async def returned(system, phone, desk, due):
     await push_whole(phone, partner, kit)
     await jobs_done(system)
     claim = (await desk.http.post(f"/desk/v1/queue/{kit.visit['id']}/claim")).json()
-    asked = {
+    params = {
         "outcome": "returned",
         "reason": "谈话记录和意见不一致，请核对后补正。",
         "questioned": [
@@ -28,7 +28,7 @@ async def returned(system, phone, desk, due):
         ],
     }
     answer = await desk.http.post(
-        f"/desk/v1/visits/{kit.visit['id']}/decision", json=asked, headers={"If-Match": f'"{claim["version"]}"'}
+        f"/desk/v1/visits/{kit.visit['id']}/decision", json=params, headers={"If-Match": f'"{claim["version"]}"'}
     )
     assert answer.status_code == 200, answer.text
     return kit

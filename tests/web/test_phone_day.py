@@ -18,12 +18,14 @@ async def given(system, due):
     phone = await system.sign_in(due.caseworker_login, "caseworker")
     homes = await phone.pull("households")
     assignments = await phone.pull("assignments")
-    home = next(one for one in homes.values() if one["number"] == due.household_number)
+    home = next(home for home in homes.values() if home["number"] == due.household_number)
     assignment = next(
-        one for one in assignments.values() if one["householdId"] == home["id"] and one["kind"] == "intake"
+        assignment
+        for assignment in assignments.values()
+        if assignment["householdId"] == home["id"] and assignment["kind"] == "intake"
     )
     checklist = next(
-        one for one in (await phone.pull("checklists")).values() if one["code"] == assignment["checklistCode"]
+        item for item in (await phone.pull("checklists")).values() if item["code"] == assignment["checklistCode"]
     )
     return {"home": home, "assignment": assignment, "checklist": checklist, "name": phone.signed_in["name"]}
 

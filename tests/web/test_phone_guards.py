@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import expect
 
 from server.core.paths import WEB
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from server.devserver.processes import LOOPBACK
 from tests.web.browser import Handset, chromium, find_faults, shoot
 
@@ -145,17 +145,17 @@ async def test_an_app_too_old_for_the_server_asks_to_be_updated(handset, due):
 
 
 async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(handset, phone, due):
-    told, pulled = [], asyncio.Event()
+    result, pulled = [], asyncio.Event()
 
     async def mismatch(route):
-        if told:
+        if result:
             return await route.continue_()
-        told.append(route.request.url)
+        result.append(route.request.url)
         body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
         return await route.fulfill(status=412, body=json.dumps(body))
 
     def hear(answer) -> None:
-        if told and "/households/1/pull?id=&lwt=0" in answer.url:
+        if result and "/households/1/pull?id=&lwt=0" in answer.url:
             pulled.set()
 
     await handset.context.route("**/households/1/pull?*digest=*", mismatch)
@@ -175,16 +175,16 @@ async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_no
     async with page.expect_response("**/visits/1/push"):
         await page.locator("a", has_text="返回").click()  # the draft is kept at the server, too
     await expect(page.get_by_role("button", name="继续填写")).to_be_visible()
-    opened, told, pulled = asyncio.Event(), [], asyncio.Queue()
+    opened, result, pulled = asyncio.Event(), [], asyncio.Queue()
 
     async def answer(route):
         """412 to the first digest; of what is then asked for from the beginning, what the server gave."""
         query = parse_qs(urlsplit(route.request.url).query)
-        if opened.is_set() and "digest" in query and not told:
-            told.append(query["digest"])
+        if opened.is_set() and "digest" in query and not result:
+            result.append(query["digest"])
             body = {"type": "x", "title": "不一致", "status": 412, "code": "sync.digest_mismatch", "error": "x"}
             return await route.fulfill(status=412, body=json.dumps(body))
-        if told and query["lwt"] == ["0"] and "digest" not in query:
+        if result and query["lwt"] == ["0"] and "digest" not in query:
             response = await route.fetch()
             pulled.put_nowait(await response.json())
             return await route.fulfill(response=response)
@@ -199,9 +199,9 @@ async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_no
         await page.evaluate("dispatchEvent(new Event('online'))")
     again = [row["newDocumentState"] for row in (await pushed.value).request.post_data_json]
     (draft,) = (await phone.pull("visits")).values()
-    assert [(one["id"], one["startFix"]) for one in again] == [(draft["id"], draft["startFix"])]
+    assert [(item["id"], item["startFix"]) for item in again] == [(draft["id"], draft["startFix"])]
     everything = await asyncio.wait_for(pulled.get(), 15)
-    assert [one["id"] for one in everything["documents"]] == [draft["id"]]
+    assert [document["id"] for document in everything["documents"]] == [draft["id"]]
     await page.reload()
     await page.get_by_role("button", name="继续填写").click()
     await expect(page.get_by_text("精度 ±5 米")).to_be_visible()
@@ -264,7 +264,7 @@ async def test_the_app_opens_with_no_network_and_is_installable(handset, due, se
     manifest = await page.evaluate("fetch('/m/manifest.webmanifest').then((answer) => answer.json())")
     assert manifest["start_url"] == manifest["scope"] == "/m/"
     assert manifest["display"] == "standalone"
-    assert {one["sizes"] for one in manifest["icons"]} == {"192x192", "512x512"}
+    assert {icon["sizes"] for icon in manifest["icons"]} == {"192x192", "512x512"}
     session = await page.context.new_cdp_session(page)
     parsed = await session.send("Page.getAppManifest")
     assert (parsed["url"], parsed["errors"]) == (f"{server.url}/m/manifest.webmanifest", [])
@@ -281,7 +281,9 @@ async def test_the_refresh_token_is_out_of_reach_of_scripts_and_survives_a_reloa
     kept = await page.evaluate("JSON.stringify({...localStorage}) + JSON.stringify({...sessionStorage})")
     assert "token" not in kept.lower()
     cookies = await handset.context.cookies(f"{handset.url}/auth/v1/refresh")
-    assert [(one["name"], one["httpOnly"], one["sameSite"]) for one in cookies] == [("zoufang-phone", True, "Strict")]
+    assert [(cooky["name"], cooky["httpOnly"], cooky["sameSite"]) for cooky in cookies] == [
+        ("zoufang-phone", True, "Strict")
+    ]
     assert await handset.context.cookies(f"{handset.url}/m/") == []
     async with page.expect_response("**/auth/v1/refresh") as refreshed:
         await page.reload()
@@ -319,7 +321,7 @@ async def test_large_type_english_and_signing_out(handset, due):
     await page.locator(".t-dialog").get_by_text("Sign out", exact=True).click()
     await expect(page.locator("input[name=login]")).to_be_visible()
     names = await page.evaluate("indexedDB.databases().then((all) => all.map((one) => one.name))")
-    assert [one for one in names if "zoufang-local" in one] == []
+    assert [name for name in names if "zoufang-local" in name] == []
 
 
 async def test_a_colleague_is_named_by_scanning_or_typing_their_code(handset, due, system):

@@ -8,7 +8,7 @@ from tests.web.browser import NARROW, find_codes, find_english, find_overflows, 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, phone, due, language):
-    home = next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
+    home = next(item for item in (await phone.pull("households")).values() if item["number"] == due.household_number)
     await handset.stand_at(home)
     await handset.context.add_init_script(
         f"localStorage['zoufang.language'] = '{language}'; localStorage['zoufang.largeType'] = '1'"

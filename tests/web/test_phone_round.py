@@ -95,7 +95,7 @@ async def drag(page, handle, onto) -> None:
 
 async def test_a_colleague_attests_by_seeing_the_code_of_the_other_phone(server, handset, phone, due, tmp_path, system):
     """The camera shows what the first phone's screen shows; this browser has no code reader of its own."""
-    home = next(one for one in (await phone.pull("households")).values() if one["number"] == due.household_number)
+    home = next(item for item in (await phone.pull("households")).values() if item["number"] == due.household_number)
     await handset.stand_at(home)
     page = await begin_visit(handset, due, home)
     await page.locator(".steps button", has_text="离户提交").click()
@@ -120,7 +120,7 @@ async def test_a_colleague_attests_by_seeing_the_code_of_the_other_phone(server,
         partner = await system.sign_in(due.partner_login, "caseworker")
         visit_id = page.url.rpartition("/")[2]
         given = (await partner.pull("attestations")).values()
-        assert [one["visitId"] for one in given] == [visit_id]
+        assert [item["visitId"] for item in given] == [visit_id]
         await colleague.context.close()
 
         # Without a camera: a photo of the code does; one without a code is told.

@@ -13,7 +13,7 @@ from tests.web.conftest import in_one_loop
 
 @in_one_loop
 async def officer(system, county):
-    login = next(one.login for one in county.staff if one.role == "county_officer")
+    login = next(staff_member.login for staff_member in county.staff if staff_member.role == "county_officer")
     return await system.sign_in_at_desk(login, "county_officer")
 
 
@@ -99,7 +99,7 @@ async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_pl
     await expect(page.get_by_text("只有紧急情况才能电话、视频走访")).to_be_visible()
     assert await find_faults(page) == []
     await page.get_by_role("button", name="开始走访").click()
-    checklist = next(one for one in (await phone.pull("checklists")).values() if one["kind"] == "intake")
+    checklist = next(item for item in (await phone.pull("checklists")).values() if item["kind"] == "intake")
     answers = answers_for(checklist, home, [], today())
     await fill_checklist(page, checklist["body"], answers, pictures)
     await page.locator(".steps button", has_text="离户提交").click()
@@ -114,7 +114,7 @@ async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_pl
     await page.locator(".steps button", has_text="离户提交").click()
     await page.get_by_role("button", name="提交", exact=True).click()
     await expect(page.locator(".receipt .code")).to_be_visible(timeout=30_000)
-    made = next(one for one in (await phone.pull("visits")).values() if one["householdId"] == home["id"])
+    made = next(item for item in (await phone.pull("visits")).values() if item["householdId"] == home["id"])
     assert (made["mode"], made["startFix"], made["server"]["state"]) == ("phone", None, "submitted")
     assert made["modeReason"].startswith("山洪")
 
@@ -161,8 +161,8 @@ async def test_what_is_asked_follows_what_is_answered_and_slots_count_as_they_fi
 
 async def test_what_a_caseworker_is_told_of_stands_under_me_until_it_was_read(handset, phone, services, due):
     async with open_session(services.sessions) as session:
-        told = {"staff_id": phone.id, "area_code": "339901001001", "facts": {}, "message": "none"}
-        session.add_all(Notice(id=new_id(), kind="assigned", thing=thing, **told) for thing in ("one", "two"))
+        params = {"staff_id": phone.id, "area_code": "339901001001", "facts": {}, "message": "none"}
+        session.add_all(Notice(id=new_id(), kind="assigned", thing=thing, **params) for thing in ("one", "two"))
     page = await handset.sign_in(due.caseworker_login)
     tab = page.locator(".tabs .t-tab-bar-item", has_text="我的")
     await expect(tab.locator(".tally")).to_have_text("2")
@@ -177,8 +177,8 @@ async def test_what_a_caseworker_is_told_of_stands_under_me_until_it_was_read(ha
 
 
 async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_is_found(handset, phone, due):
-    busy = {one["householdId"] for one in (await phone.pull("assignments")).values()}
-    quiet = next(one for one in (await phone.pull("households")).values() if one["id"] not in busy)
+    busy = {item["householdId"] for item in (await phone.pull("assignments")).values()}
+    quiet = next(item for item in (await phone.pull("households")).values() if item["id"] not in busy)
     await handset.stand_at(quiet, metres_north=5)
     page = await handset.sign_in(due.caseworker_login)
     first = page.locator(".group:not(.returned) .row").first

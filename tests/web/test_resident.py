@@ -41,7 +41,7 @@ async def resident(system, county, phone, due):
     partner = await system.sign_in(due.partner_login, "caseworker")
     await push_whole(phone, partner, await make_kit(phone, partner.id))
     await jobs_done(system)
-    return next(one for one in county.residents if one.application_number == due.application_number)
+    return next(item for item in county.residents if item.application_number == due.application_number)
 
 
 async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_follows(
@@ -79,7 +79,7 @@ async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_fol
     await page.get_by_role("button", name="提交").click()
     numbers = page.locator("section[role=status] strong.code")
     await expect(numbers).to_have_count(2)
-    number, code = [await one.inner_text() for one in await numbers.all()]
+    number, code = [await row.inner_text() for row in await numbers.all()]
     faults["complained"] = await find_faults(page)
     await shoot(page, "resident-complaint")
 
@@ -119,15 +119,19 @@ async def _dispute_the_visit(page: Page) -> list[str]:
 
 
 async def test_a_resident_confirms_a_visit_and_withdraws_the_application(system, county, handset: Handset):
-    due = [one for one in county.assignments if one.kind == "intake"][1]
+    due = [assignment for assignment in county.assignments if assignment.kind == "intake"][1]
     phone = await system.sign_in(due.caseworker_login, "caseworker")
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
     await jobs_done(system)
     home = (await phone.pull("households"))[kit.visit["householdId"]]
-    number = next(one.application_number for one in county.assignments if one.household_number == home["number"])
-    resident = next(one for one in county.residents if one.application_number == number)
+    number = next(
+        assignment.application_number
+        for assignment in county.assignments
+        if assignment.household_number == home["number"]
+    )
+    resident = next(item for item in county.residents if item.application_number == number)
     page = await handset.open(f"/r/?code=demo-{resident.wechat_suffix}-again")
     await page.fill("input[name=number]", number)
     await page.fill("input[name=idNumber]", resident.id_number)
@@ -235,9 +239,9 @@ async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(cases, hand
     await look("complain")
     await page.fill("textarea[name=text]", "公示栏的名单被雨淋坏了。")
     await page.locator("form button").click()
-    told = page.locator("section[role=status] strong.code")
-    await expect(told).to_have_count(2)
-    number, code = await told.all_inner_texts()
+    result = page.locator("section[role=status] strong.code")
+    await expect(result).to_have_count(2)
+    number, code = await result.all_inner_texts()
     assert number.startswith("XF339901")
     await look("complained")
     await page.goto(f"{handset.url}/r/follow")

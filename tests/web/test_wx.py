@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.core.paths import ROOT
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from tests.phones import make_kit
 
 NODE = Path(sys.executable).parent / "node"
@@ -26,7 +26,7 @@ async def test_a_mini_program_syncs_and_uploads_within_wechats_limits(
     system, phone, server, due, large_photo, pictures, tmp_path
 ):
     partner = await system.sign_in(due.partner_login, "caseworker")
-    photos = [large_photo, *(one.read_bytes() for one in pictures[1:4])]
+    photos = [large_photo, *(picture.read_bytes() for picture in pictures[1:4])]
     kit = await make_kit(phone, partner.id, photos=photos)
     paths = [tmp_path / f"wx-{number}.jpg" for number in range(len(photos))]
     for path, content in zip(paths, photos, strict=True):
@@ -40,32 +40,32 @@ async def test_a_mini_program_syncs_and_uploads_within_wechats_limits(
         "clockAheadMs": CLOCK_AHEAD_MS,
         "visit": kit.visit,
         "evidence": kit.evidence,
-        "paths": [str(one) for one in paths],
+        "paths": [str(path) for path in paths],
     }
-    told = await drive(given)
+    result = await drive(given)
 
-    assert told["homes"] == len(await phone.pull("households"))
-    assert told["waiting"] == told["kept"] == 5  # the visit and four manifests outlive the app
-    assert told["counted"] == 1  # two syncs at once count one change as done once
-    assert told["visit"]["receipt"]
+    assert result["homes"] == len(await phone.pull("households"))
+    assert result["waiting"] == result["kept"] == 5  # the visit and four manifests outlive the app
+    assert result["counted"] == 1  # two syncs at once count one change as done once
+    assert result["visit"]["receipt"]
 
     # In the background requests were cut, none was begun, and all were taken up again when the app was shown.
-    assert min(told["cut"].values()) >= 1, told["cut"]
-    assert told["refused"] == 0
-    assert told["most"] <= 10
-    assert "PATCH" not in told["methods"]
-    assert len(told["progress"]) > 3  # in pieces
-    assert told["progress"] == sorted(told["progress"])  # and none from the beginning again
-    assert told["left"] == 0
+    assert min(result["cut"].values()) >= 1, result["cut"]
+    assert result["refused"] == 0
+    assert result["most"] <= 10
+    assert "PATCH" not in result["methods"]
+    assert len(result["progress"]) > 3  # in pieces
+    assert result["progress"] == sorted(result["progress"])  # and none from the beginning again
+    assert result["left"] == 0
 
     # For all the wrong clock no token was asked for too early; then once for two requests, and again since it was cut.
-    assert told["refreshes"] == [0, 2]
+    assert result["refreshes"] == [0, 2]
 
     # By the body, for WeChat calls every status a success; the refused photo waits, the one after it went.
-    assert told["problems"] == ["upload.size_differs", "photo.hash_mismatch"]
-    assert told["stuck"] == [kit.evidence[2]["id"]]
-    assert {told["evidence"][at] for at in (0, 1, 3)} <= {"received", "verified"}
-    held = {one.name for one in (tmp_path / "wx").iterdir()}
+    assert result["problems"] == ["upload.size_differs", "photo.hash_mismatch"]
+    assert result["stuck"] == [kit.evidence[2]["id"]]
+    assert {result["evidence"][at] for at in (0, 1, 3)} <= {"received", "verified"}
+    held = {path.name for path in (tmp_path / "wx").iterdir()}
     assert {"zoufang-visits.json", "zoufang-households.json", "zoufang-uploads.json"} <= held  # files, not storage keys
 
 

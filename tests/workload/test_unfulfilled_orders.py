@@ -35,7 +35,7 @@ async def retire(services, kind):
 
 
 async def publish_anew(services, kind):
-    template = next(one for one in load_shipped() if one.kind == kind)
+    template = next(item for item in load_shipped() if item.kind == kind)
     async with open_session(services.sessions) as session:
         await publish(session, msgspec.structs.replace(template, version=template.version + 1))
 
@@ -57,12 +57,12 @@ async def test_whoever_ordered_it_and_the_administrators_hear_of_it_and_it_goes_
     await system.run_jobs()
     async with system.services.sessions() as session:
         name = (await session.get_one(Staff, town.id)).name
-    [told] = (await town.http.get(f"/desk/v1/cases/{case_id}")).json()["blockedVisits"]
-    assert (told["code"], told["kind"]) == ("visit.no_checklist", "intake")
-    assert "入户调查" in told["zh"]
+    [result] = (await town.http.get(f"/desk/v1/cases/{case_id}")).json()["blockedVisits"]
+    assert (result["code"], result["kind"]) == ("visit.no_checklist", "intake")
+    assert "入户调查" in result["zh"]
     for person in (town, await office.person("county_officer"), await office.person("admin")):
         [line] = (await person.http.get(BLOCKED)).json()["items"]
-        assert (line["code"], line["caseId"], line["orderedByName"]) == (told["code"], str(case_id), name)
+        assert (line["code"], line["caseId"], line["orderedByName"]) == (result["code"], str(case_id), name)
         [notice] = (await person.http.get("/desk/v1/notices")).json()["items"]
         assert notice["kind"] == "visit_blocked"
         assert "入户调查" in notice["zh"]
@@ -75,7 +75,7 @@ async def test_whoever_ordered_it_and_the_administrators_hear_of_it_and_it_goes_
     assert (await town.http.get(f"/desk/v1/cases/{case_id}")).json()["blockedVisits"] == []
     async with system.services.sessions() as session:
         [given] = await session.scalars(select(Assignment).where(Assignment.case_id == case_id))
-        assert (given.kind, given.due_on.isoformat()) == ("intake", told["dueOn"])
+        assert (given.kind, given.due_on.isoformat()) == ("intake", result["dueOn"])
         assert (await session.scalar(select(BlockedVisit.assignment_id))) == given.id
 
 
@@ -99,9 +99,9 @@ async def test_another_areas_desk_does_not_see_what_waits(office, system):
     await office.system_step(await office.case(state="applied"), "accepted")
     other = await office.sign_in(
         next(
-            one.login
-            for one in office.county.staff
-            if one.role == "town_officer" and not VILLAGE.startswith(one.area_code)
+            staff_member.login
+            for staff_member in office.county.staff
+            if staff_member.role == "town_officer" and not VILLAGE.startswith(staff_member.area_code)
         )
     )
     assert (await other.http.get(BLOCKED)).json()["items"] == []
@@ -123,9 +123,9 @@ async def test_reviews_of_the_timetable_wait_for_their_checklist_and_are_told_of
         waiting += page["items"]
         if (cursor := page["nextCursor"]) is None:
             break
-    homes = {one["householdId"] for one in waiting}
+    homes = {item["householdId"] for item in waiting}
     assert len(homes) == len(waiting) > 3
-    assert [one["dueOn"] for one in waiting] == sorted(one["dueOn"] for one in waiting)
+    assert [item["dueOn"] for item in waiting] == sorted(item["dueOn"] for item in waiting)
     [notice] = (await county.http.get("/desk/v1/notices")).json()["items"]
     assert notice["facts"]["count"] == len(waiting)
     await publish_anew(services, "review")
@@ -133,7 +133,7 @@ async def test_reviews_of_the_timetable_wait_for_their_checklist_and_are_told_of
     assert (await county.http.get(BLOCKED)).json()["items"] == []
     async with services.sessions() as session:
         given = select(Assignment.household_id).where(Assignment.kind == "review", Assignment.state == "open")
-        assert homes <= {str(one) for one in await session.scalars(given)}
+        assert homes <= {str(row) for row in await session.scalars(given)}
         planned = select(DayPlanStop.assignment_id).join(Assignment, Assignment.id == DayPlanStop.assignment_id)
         assert len((await session.scalars(planned.where(Assignment.household_id.in_(homes)))).all()) == len(homes)
 
@@ -162,7 +162,7 @@ async def shared(services, system):
 async def _hand(session, homes, to):
     rows = update(Caseload).where(Caseload.household_id.in_(homes), Caseload.revoked_at.is_(None))
     await session.execute(rows.values(revoked_at=utc_now(), revoke_reason="test"))
-    session.add_all(Caseload(household_id=one, staff_id=to) for one in homes)
+    session.add_all(Caseload(household_id=home, staff_id=to) for home in homes)
 
 
 async def planned_for(services, homes):
@@ -178,9 +178,9 @@ async def planned_for(services, homes):
 async def test_each_visit_is_planned_for_whoever_holds_its_home(services, shared):
     homes, other = shared
     await run(services, utc_now() + timedelta(days=200))
-    told = await planned_for(services, homes)
-    assert {one for one, _, _ in told}
-    assert {staff for _, staff, _ in told} == {other}
+    result = await planned_for(services, homes)
+    assert {item for item, _, _ in result}
+    assert {staff for _, staff, _ in result} == {other}
 
 
 async def test_a_home_that_changes_hands_and_a_day_that_passed_are_planned_anew(services, shared, system):
@@ -196,6 +196,6 @@ async def test_a_home_that_changes_hands_and_a_day_that_passed_are_planned_anew(
     after_all = max(day for _, _, day in before) + timedelta(days=30)
     async with open_session(services.sessions) as session:
         await schedule_reviews(session, "339901", datetime.combine(after_all, datetime.min.time(), tzinfo=UTC))
-    kept = [one for one in await planned_for(services, homes[1:]) if one[1] == other]
+    kept = [item for item in await planned_for(services, homes[1:]) if item[1] == other]
     assert kept
     assert min(day for _, _, day in kept) >= after_all

@@ -13,7 +13,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.working_days import working_day
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from server.models.households import Assignment, Household
 from server.models.people import Staff
 from server.models.workload import DayPlanStop
@@ -52,33 +52,33 @@ def test_homes_never_visited_are_spread_over_the_whole_cycle_in_groups_and_the_s
     by_month = Counter((on - MONDAY).days // 30 for on in due)
     assert min(by_month[n] for n in range(6)) > 100  # of 1,200 in six months
     assert all(count % 6 == 0 for count in Counter(due).values())
-    one = homes(12)
-    tonight, tomorrow = (compute_due_dates("village", one, MONTHS, 6, MONDAY + n * DAY) for n in (0, 1))
+    item = homes(12)
+    tonight, tomorrow = (compute_due_dates("village", item, MONTHS, 6, MONDAY + n * DAY) for n in (0, 1))
     assert all(a in {b, MONDAY} for (_, a), (_, b) in zip(tonight, tomorrow, strict=True))
 
 
 def test_rounds_fall_on_working_days_of_their_own_before_anyone_is_overdue():
-    due = [(one, date(2025, 5, 28) + n // 3 * DAY) for n, one in enumerate(homes(20))]
+    due = [(home, date(2025, 5, 28) + n // 3 * DAY) for n, home in enumerate(homes(20))]
     rounds = plan_rounds(due, HABIT, MONDAY, {}, taken=[date(2025, 5, 27)])
-    assert [len(one.visits) for one in rounds] == [6, 6, 6, 2]
-    assert len({one.day for one in rounds}) == 4
-    for one in rounds:
-        assert one.day <= one.visits[0][1]
-        assert working_day(one.day, {}).working
-        assert one.day != date(2025, 5, 27)
+    assert [len(item.visits) for item in rounds] == [6, 6, 6, 2]
+    assert len({item.day for item in rounds}) == 4
+    for entry in rounds:
+        assert entry.day <= entry.visits[0][1]
+        assert working_day(entry.day, {}).working
+        assert entry.day != date(2025, 5, 27)
 
 
 def test_an_overdue_round_gets_the_next_working_day_and_a_decreed_holiday_is_none():
     holiday = {MONDAY: False, MONDAY + DAY: False}
-    rounds = plan_rounds([(one, MONDAY) for one in homes(7)], HABIT, MONDAY, holiday)
-    assert [one.day for one in rounds] == [MONDAY + 2 * DAY, MONDAY + 3 * DAY]
+    rounds = plan_rounds([(home, MONDAY) for home in homes(7)], HABIT, MONDAY, holiday)
+    assert [item.day for item in rounds] == [MONDAY + 2 * DAY, MONDAY + 3 * DAY]
 
 
 def test_homes_whose_days_lie_far_apart_share_no_round():
     near, far = homes(2)
     due = [(near, MONDAY + 20 * DAY), (far, MONDAY + 50 * DAY)]
     by_days = {days: plan_rounds(due, VisitPace(6, days), MONDAY, {}) for days in (14, 29, 30)}
-    assert {days: [len(one.visits) for one in rounds] for days, rounds in by_days.items()} == {
+    assert {days: [len(item.visits) for item in rounds] for days, rounds in by_days.items()} == {
         14: [1, 1],
         29: [1, 1],
         30: [2],
@@ -107,7 +107,7 @@ async def test_a_night_writes_each_due_review_once_and_plans_its_day(services, s
                 .join(DayPlanStop, DayPlanStop.assignment_id == Assignment.id)
             )
         ).all()
-    new = [one for one in rows if one[0].id not in before]
+    new = [row for row in rows if row[0].id not in before]
     assert len(new) == written
     assert before <= {due.id for due, *_ in rows}
     for due, home, stop in new:
@@ -150,7 +150,7 @@ async def test_a_home_that_was_visited_waits_for_its_interval_by_class_and_area(
         own = {"interval_months": {"A": 1, "B": 1, "C": 1}, "homes_per_day": 99, "round_days": round_days}
         for key, value in own.items():
             rule = {"key": f"review.{key}", "value": value, "effective_from": month(), "source": "test"}
-            session.add(AreaRule(area_code=village, **rule))
+            session.add(PolicySetting(area_code=village, **rule))
     await run(services)
     assert await due() == again
     async with services.sessions() as session:
@@ -174,36 +174,36 @@ async def planned(services, system):
 async def test_the_phone_gets_its_reviews_and_reorders_its_day(planned):
     days = (await planned.http.get("/field/v1/day-plans")).json()
     held = await planned.pull("assignments")
-    assert {one["assignmentId"] for day in days for one in day["stops"]} <= set(held)
-    day = max(days, key=lambda one: len(one["stops"]))
-    order = [one["assignmentId"] for one in day["stops"]][::-1]
-    told = (await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order})).json()
-    assert [one["assignmentId"] for one in told[0]["stops"]] == order
+    assert {stop["assignmentId"] for day in days for stop in day["stops"]} <= set(held)
+    day = max(days, key=lambda day: len(day["stops"]))
+    order = [stop["assignmentId"] for stop in day["stops"]][::-1]
+    body = (await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order})).json()
+    assert [stop["assignmentId"] for stop in body[0]["stops"]] == order
     moved = (await planned.http.put(f"/field/v1/day-plans/{in_days(100)}", json={"assignmentIds": order[:1]})).json()
-    assert [one["assignmentId"] for one in moved[0]["stops"]] == order[:1]
+    assert [stop["assignmentId"] for stop in moved[0]["stops"]] == order[:1]
     kept = (await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order[-1:]})).json()
-    assert {one["assignmentId"] for one in kept[0]["stops"]} == set(order[1:])
+    assert {stop["assignmentId"] for stop in kept[0]["stops"]} == set(order[1:])
 
 
 async def test_the_plan_and_its_new_order_reach_the_phone_with_its_assignments(planned, system):
     held = await planned.pull("assignments")
     days = (await planned.http.get("/field/v1/day-plans")).json()
-    day = max(days, key=lambda one: len(one["stops"]))
-    order = [one["assignmentId"] for one in day["stops"]]
+    day = max(days, key=lambda day: len(day["stops"]))
+    order = [stop["assignmentId"] for stop in day["stops"]]
     assert len(order) > 1
-    assert [(held[one]["plannedOn"], held[one]["planPosition"]) for one in order] == [
+    assert [(held[item]["plannedOn"], held[item]["planPosition"]) for item in order] == [
         (day["day"], position) for position in range(len(order))
     ]
-    assert any(one["plannedOn"] is None for one in held.values())
+    assert any(item["plannedOn"] is None for item in held.values())
     await planned.http.put(f"/field/v1/day-plans/{day['day']}", json={"assignmentIds": order[-1:]})
-    told = await planned.pull("assignments")
-    assert sorted(order, key=lambda one: told[one]["planPosition"]) == [order[-1], *order[:-1]]
+    result = await planned.pull("assignments")
+    assert sorted(order, key=lambda item: result[item]["planPosition"]) == [order[-1], *order[:-1]]
 
 
 async def test_a_visit_of_another_is_not_put_into_ones_own_day(planned, services):
     held = await planned.pull("assignments")
     async with services.sessions() as session:
-        other = await session.scalar(select(Assignment.id).where(Assignment.id.not_in([UUID(one) for one in held])))
+        other = await session.scalar(select(Assignment.id).where(Assignment.id.not_in([UUID(item) for item in held])))
     answer = await planned.http.put(f"/field/v1/day-plans/{in_days(100)}", json={"assignmentIds": [str(other)]})
     assert answer.json()["code"] == "thing.not_found"
 
@@ -217,13 +217,13 @@ async def test_due_and_overdue_are_listed_in_working_days_and_saved(services, de
         everything += page["items"]
         if (cursor := page["nextCursor"]) is None:
             break
-    assert len(everything) == len({one["assignmentId"] for one in everything}) == len(county.assignments)
-    assert [one["dueOn"] for one in everything] == sorted(one["dueOn"] for one in everything)
+    assert len(everything) == len({item["assignmentId"] for item in everything}) == len(county.assignments)
+    assert [item["dueOn"] for item in everything] == sorted(item["dueOn"] for item in everything)
     async with open_session(services.sessions) as session:
         late = await session.get_one(Assignment, UUID(everything[0]["assignmentId"]))
         late.due_on = in_days(-14)
     overdue = (await desk.http.get("/desk/v1/due", params={"which": "overdue"})).json()["items"]
-    found = next(one for one in overdue if one["assignmentId"] == everything[0]["assignmentId"])
+    found = next(item for item in overdue if item["assignmentId"] == everything[0]["assignmentId"])
     assert found["daysOver"] in {14, 15}
     assert found["workingDaysOver"] <= 11
     assert found["heldBy"]

@@ -13,7 +13,7 @@ from server.core.database import open_session
 from server.core.paths import WEB
 from server.core.services import open_services
 from server.demo.cases import load_cases
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from tests.conftest import fresh_settings, settings_of
 from tests.live import LiveServer
 from tests.makers.cases import Office
@@ -122,11 +122,11 @@ def office(system, services, county) -> Office:
 
 async def sign_in(page: Page, url: str, login: str, role: str) -> None:
     """As the sign-in screen does it: the cookie is the browser's, the name and roles are kept beside it."""
-    asked = {"login": login, "password": DEMO_PASSWORDS[role], "webApp": "desk", "device": {"label": "test"}}
-    answer = await page.request.post(f"{url}/auth/v1/staff/sign-in", data=asked)
+    params = {"login": login, "password": DEMO_PASSWORDS[role], "webApp": "desk", "device": {"label": "test"}}
+    answer = await page.request.post(f"{url}/auth/v1/staff/sign-in", data=params)
     assert answer.ok, await answer.text()
-    told = await answer.json()
-    person = json.dumps({key: told[key] for key in ("personId", "deviceId", "name", "roles")})
+    body = await answer.json()
+    person = json.dumps({key: body[key] for key in ("personId", "deviceId", "name", "roles")})
     await page.add_init_script(f"localStorage.setItem('zoufang.desk.person', {json.dumps(person)})")
 
 

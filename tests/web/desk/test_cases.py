@@ -62,9 +62,9 @@ async def test_an_application_is_examined_heard_posted_and_granted(at_desk, offi
 
     held = await look(await office.sign_in("maohetang"), case_id)
     assert (held["state"], held["amountFen"]) == ("published", 26_000)
-    steps = [one["step"] for one in held["timeline"]]
+    steps = [item["step"] for item in held["timeline"]]
     order = ["applied", "accepted", "survey_begun", "cross_check_begun", "hearing_called", "hearing_passed"]
-    assert [one for one in steps if one in order] == order
+    assert [step for step in steps if step in order] == order
     assert steps[-3:] == ["confirmed", "published", "notice_delivered"]
     assert {name: found for name, found in faults.items() if found} == {}
 
@@ -74,10 +74,10 @@ async def test_a_case_is_paused_resumed_extended_withdrawn_refused_and_what_is_p
 ):
     town = await at_desk("wangzhusheng", "town_officer", "/cases")
     paused = await _open_case(town, "初审中")
-    for act, told in (("暂停计时", "已暂停计时"), ("恢复计时", ""), ("延长期限", "已延长")):
+    for act, result in (("暂停计时", "已暂停计时"), ("恢复计时", ""), ("延长期限", "已延长")):
         await _take(town, act, reason="等待外省核对结果")
-        if told:
-            await expect(town.locator("h1 ~ .tag", has_text=told)).to_be_visible()
+        if result:
+            await expect(town.locator("h1 ~ .tag", has_text=result)).to_be_visible()
     await _take(town, "延长期限", reason="再等几天", refused=True)
     await said(town, "延长")
     await town.keyboard.press("Escape")
@@ -112,7 +112,7 @@ async def test_a_case_is_paused_resumed_extended_withdrawn_refused_and_what_is_p
 
     desk = await office.sign_in("maohetang")
     held = {
-        name: await look(desk, one) for name, one in zip("pwrc", (paused, withdrawn, refused, changed), strict=True)
+        name: await look(desk, item) for name, item in zip("pwrc", (paused, withdrawn, refused, changed), strict=True)
     }
     assert (held["p"]["isSuspended"], held["p"]["isExtended"]) == (False, True)
     assert [held[name]["state"] for name in "wr"] == ["withdrawn", "refused"]
@@ -188,9 +188,9 @@ async def _check(page: Page, tmp_path) -> list[str]:
     await expect(dialog.get_by_text("名单含完整身份证号")).to_be_visible()
     async with page.expect_download() as kept:
         await dialog.get_by_role("button", name="下载名单（表格）").click()
-    asked = (await (await kept.value).path()).read_bytes()
+    request = (await (await kept.value).path()).read_bytes()
     answer = tmp_path / "answer.xlsx"
-    answer.write_bytes(offices.answer("tax", asked, {HEAD_ID: "2600"}, headings={"身份证号": "证件号码"}))
+    answer.write_bytes(offices.answer("tax", request, {HEAD_ID: "2600"}, headings={"身份证号": "证件号码"}))
     await dialog.locator("input[type=file]").set_input_files(answer)
     await dialog.get_by_role("button", name="导入结果").click()
     await said(page, "身份证号")  # a heading that is not theirs

@@ -77,7 +77,7 @@ async def _open_list(page: Page, office) -> None:
     await said(page, "已记下")
     await expect(page.get_by_role("row", name="苇塘村")).to_be_visible()
     lists = (await (await office.sign_in("maohetang")).http.get("/desk/v1/disclosures")).json()["items"]
-    assert {one["areaName"] for one in lists} == {"柚溪社区", "苇塘村"}
+    assert {item["areaName"] for item in lists} == {"柚溪社区", "苇塘村"}
 
 
 async def _stop(page: Page) -> str:
@@ -156,11 +156,11 @@ async def test_a_complaint_is_registered_extended_handed_over_and_answered_and_a
     await expect(answer.get_by_text("已答复").first).to_be_visible()
     desk = await office.sign_in("jiangmianyuan")
     held = (await desk.http.get("/desk/v1/complaints", params={"complaint_state": "decided"})).json()["items"]
-    mine = next(one for one in held if one["number"] == number)
+    mine = next(item for item in held if item["number"] == number)
     assert (mine["state"], mine["finding"], mine["isExtended"]) == ("decided", "partly", True)
     await _decline(other)
     declined = (await desk.http.get("/desk/v1/complaints", params={"complaint_state": "declined"})).json()["items"]
-    assert [one["state"] for one in declined] == ["declined"]
+    assert [item["state"] for item in declined] == ["declined"]
     assert faults == [] == await find_faults(other)
 
 

@@ -62,13 +62,13 @@ async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(a
 
     admin = await office.sign_in("zhanxinglou")
     later = {"area": "339901", "on": days.month(2).isoformat()}
-    held = {one["key"]: one for one in (await admin.http.get(RULES, params=later)).json()}
+    held = {item["key"]: item for item in (await admin.http.get(RULES, params=later)).json()}
     assert held["visit.shortest_min"]["value"] == 12
     assert held["case.decision_working_days"]["value"] == {"count": 25, "unit": "days"}
     assert held["case.papers"]["value"][-1] == {"code": "lease", "zh": "租房合同", "en": "lease"}
     assert held["finding.visit.too_short"]["value"] == "critical"
     assert {held[key]["writtenBy"] for key in ("visit.shortest_min", "case.papers")} == {"占星楼"}
-    today = {one["key"]: one for one in (await admin.http.get(RULES, params={"area": "339901"})).json()}
+    today = {item["key"]: item for item in (await admin.http.get(RULES, params={"area": "339901"})).json()}
     assert today["visit.shortest_min"]["value"] == 8
     assert {name: found for name, found in faults.items() if found} == {}
 
@@ -126,9 +126,11 @@ async def test_an_officer_edits_a_household_and_every_version_says_what_changed(
 
     held = (await town.http.get(f"/desk/v1/households/{home['id']}")).json()
     assert (held["address"], held["latitude"]) == ("桐荫社区 77 号", 28.900001)
-    assert [one["idNumberMask"] for one in held["members"][:-1]] == [one["idNumberMask"] for one in home["members"]]
+    assert [member["idNumberMask"] for member in held["members"][:-1]] == [
+        member["idNumberMask"] for member in home["members"]
+    ]
     assert (held["members"][-1]["name"], held["members"][-1]["bornOn"]) == ("农小满", "2018-06-01")
-    assert [one["declaredFen"] for one in held["incomes"]][-1:] == [81_250]
+    assert [income["declaredFen"] for income in held["incomes"]][-1:] == [81_250]
     assert held["phoneMask"] == home["phoneMask"]
     assert faults == [] == await find_faults(page)
 
@@ -136,8 +138,8 @@ async def test_an_officer_edits_a_household_and_every_version_says_what_changed(
 async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_desk, office, phone):
     homes = list((await phone.pull("households")).values())[:2]
     sick = {"members": [{"memberId": homes[1]["members"][0]["id"], "health": "disabled"}]}
-    told = [make_proposal(homes[0]), make_proposal(homes[1], changes=sick, note="有残疾证")]
-    assert await phone.push("proposals", *told) == []
+    lines = [make_proposal(homes[0]), make_proposal(homes[1], changes=sick, note="有残疾证")]
+    assert await phone.push("proposals", *lines) == []
     page = await at_desk("panhuaixu", "town_officer")
     await open_door(page, "更正申请")
     await expect(page.locator("tbody tr")).to_have_count(2)
@@ -156,7 +158,7 @@ async def test_proposals_of_caseworkers_are_taken_over_or_not_with_a_reason(at_d
     await reject.press("Enter")
     await expect(page.get_by_text("暂无更正申请")).to_be_visible()
     held = await phone.pull("proposals")
-    assert sorted(held[one["id"]]["server"]["state"] for one in told) == ["accepted", "rejected"]
+    assert sorted(held[item["id"]]["server"]["state"] for item in lines) == ["accepted", "rejected"]
     assert faults == []
 
 
@@ -185,7 +187,7 @@ async def test_homes_are_given_handed_over_and_taken_back(at_desk, office):
     await page.keyboard.press("Enter")
     await expect(worker.locator("td.num")).to_have_text("–")
     staff = (await (await office.sign_in("wangzhusheng")).http.get("/desk/v1/staff", params={"limit": 50})).json()
-    assert {one["name"]: one["holds"] for one in staff["items"]}["许榆宁"] >= 74
+    assert {item["name"]: item["holds"] for item in staff["items"]}["许榆宁"] >= 74
     assert faults == []
 
 
@@ -234,8 +236,8 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
         await system.run_jobs()
         await exhaust(system)
     async with open_session(services.sessions) as session:
-        told = {"staff_id": phone.id, "kind": "assigned", "thing": "stuck", "facts": {}, "area_code": VILLAGE}
-        session.add(Notice(id=new_id(), **told, message="parked", message_why="bad_message 40037", tries=1))
+        params = {"staff_id": phone.id, "kind": "assigned", "thing": "stuck", "facts": {}, "area_code": VILLAGE}
+        session.add(Notice(id=new_id(), **params, message="parked", message_why="bad_message 40037", tries=1))
     page = await at_desk("zhuyanhui", "supervisor", "/devices")
     photos = page.get_by_role("region", name="未能查验的照片")
     await expect(photos.locator("tbody tr")).to_have_count(len(kit.evidence))
@@ -249,15 +251,15 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
         await (expect(photos.locator("tbody tr")).to_have_count(left) if left else expect(photos).to_have_count(0))
     await system.run_jobs()
     shown = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()["photos"]
-    assert {one["state"] for one in shown} == {"verified"}
+    assert {item["state"] for item in shown} == {"verified"}
     assert faults == []
 
 
 async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at_desk, services):
     async with open_session(services.sessions) as session:
         home = await session.scalar(select(Household).where(Household.area_code == VILLAGE).limit(1))
-        told = {"household_id": home.id, "area_code": VILLAGE, "kind": "care", "due_on": days.in_days(1)}
-        session.add(BlockedVisit(id=new_id(), **told, ordered_at=utc_now()))
+        params = {"household_id": home.id, "area_code": VILLAGE, "kind": "care", "due_on": days.in_days(1)}
+        session.add(BlockedVisit(id=new_id(), **params, ordered_at=utc_now()))
         number = home.number
     page = await at_desk("zhuyanhui", "supervisor", "/due")
     row = page.get_by_role("region", name="无法派发的走访").locator("tbody tr")
@@ -301,8 +303,8 @@ async def test_the_trail_tells_who_looked_and_is_narrowed_by_act(at_desk, office
             .first()
         )
     officer = await office.sign_in("maohetang")
-    asked = {"what": "phone", "reason": "核对联系方式"}
-    await officer.http.post(f"/desk/v1/households/{home}/reveal", json=asked)
+    params = {"what": "phone", "reason": "核对联系方式"}
+    await officer.http.post(f"/desk/v1/households/{home}/reveal", json=params)
     page = await at_desk("zhuyanhui", "supervisor")
     await open_door(page, "审计")
     await page.get_by_label("操作").select_option(label="查看完整号码")
@@ -335,9 +337,9 @@ async def test_lists_are_saved_from_the_screens_that_show_them(at_desk):
         )
         async with page.expect_download() as kept:
             await table.get_by_role("button", name="存为 CSV").click()
-        told = (await (await kept.value).path()).read_text("utf-8-sig")
-        assert told.startswith(heading), screen
-        assert told.count("\n") > 1, screen
+        result = (await (await kept.value).path()).read_text("utf-8-sig")
+        assert result.startswith(heading), screen
+        assert result.count("\n") > 1, screen
     await page.goto(f"{page.url.split('/desk/')[0]}/desk/households")
     await page.get_by_placeholder("户主姓名或档案号").fill("查无此户")
     await expect(page.get_by_text("没有符合条件的内容")).to_be_visible()

@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from server.core.database import open_session
 from server.devserver.processes import LOOPBACK
-from server.models.areas import AreaRule
+from server.models.areas import PolicySetting
 from tests.conftest import fresh_settings
 from tests.makers.visits import MORNING, Ground
 from tests.phones import make_kit
@@ -50,10 +50,10 @@ def tiles(tmp_path_factory):
     Image.new("RGB", (256, 256), (214, 228, 205)).save(picture, "PNG")
 
     class Tiles(BaseHTTPRequestHandler):
-        asked: ClassVar[list[str]] = []
+        paths: ClassVar[list[str]] = []
 
         def do_GET(self) -> None:
-            self.asked.append(self.path)
+            self.paths.append(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "image/png")
             self.end_headers()
@@ -80,7 +80,7 @@ def settings(postgres, s3, template_with_cases, tiles):
 async def second_thoughts(services):
     """The usual minute, which other tests do without."""
     async with open_session(services.sessions) as session:
-        await session.execute(update(AreaRule).where(AreaRule.key == "review.undo_s").values(value=60))
+        await session.execute(update(PolicySetting).where(PolicySetting.key == "review.undo_s").values(value=60))
 
 
 @in_one_loop
@@ -97,13 +97,13 @@ async def visit(system, second_thoughts, phone, due):
 async def amended(visit, system, phone, desk):
     """The same visit, returned for its opinion and mended by its author."""
     claim = (await desk.http.post(f"/desk/v1/queue/{visit['id']}/claim")).json()
-    asked = {
+    params = {
         "outcome": "returned",
         "reason": "理由太简单",
         "questioned": [{"questionId": "opinion", "reason": "请写清楚"}],
     }
     path = f"/desk/v1/visits/{visit['id']}/decision"
-    answer = await desk.http.post(path, json=asked, headers={"If-Match": f'"{claim["version"]}"'})
+    answer = await desk.http.post(path, json=params, headers={"If-Match": f'"{claim["version"]}"'})
     assert answer.status_code == 200, answer.text
     master = (await phone.pull("visits"))[visit["id"]]
     mended = amend(master, answers=master["answers"] | {"opinion": "核对流水后，建议纳入。"})
@@ -150,7 +150,7 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await page.keyboard.press("ArrowLeft")
     await expect(page.locator(".photos.large")).to_have_count(0)
     await expect(page.get_by_role("img", name="位置图")).to_be_visible()
-    zooms = {int(one.split("/")[1]) for one in tiles.RequestHandlerClass.asked}
+    zooms = {int(item.split("/")[1]) for item in tiles.RequestHandlerClass.paths}
     assert len(zooms) == 1
     assert max(zooms) in range(14, 19)
     await _look_at(page, "visit", faults)
@@ -180,9 +180,9 @@ async def test_a_supervisor_claims_reads_accepts_thinks_again_and_returns_with_r
     await shoot(page, "desk-return")
     await dialog.get_by_role("button", name="退回", exact=True).click()
     await expect(page.get_by_text("退回。")).to_be_visible()
-    told = await _decision(phone, visit)
-    assert told["state"] == "returned"
-    assert {one["questionId"] for one in told["decision"]["questioned"]} == {"opinion", "photo_outside"}
+    result = await _decision(phone, visit)
+    assert result["state"] == "returned"
+    assert {item["questionId"] for item in result["decision"]["questioned"]} == {"opinion", "photo_outside"}
     assert {name: found for name, found in faults.items() if found} == {}
 
 
@@ -217,7 +217,7 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
     ground.dice.seed(35)  # else its photos look like those of the next test's
     home = ground.homes[35]
     head, other = home.members[:2]
-    told = {
+    params = {
         "talk_record": "问：近况如何？答：和上次一样。",
         "savings_fen": 200_000,
         "income": [
@@ -230,11 +230,11 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
             }
         ],
     }
-    await ground.examined(35, answers=told)
-    later = told | {
+    await ground.examined(35, answers=params)
+    later = params | {
         "savings_fen": 1_500_000,
         "members": [ground.member(head, health="disabled_other"), ground.member(other)],
-        "income": [told["income"][0] | {"foundFen": 900_000, "periodFrom": "2024-12", "periodTo": "2025-11"}],
+        "income": [params["income"][0] | {"foundFen": 900_000, "periodFrom": "2024-12", "periodTo": "2025-11"}],
     }
     visit = await ground.examined(35, started_at=MORNING + timedelta(days=5), answers=later)
     await page.goto(f"{server.url}/desk/visits/{visit}")
@@ -262,9 +262,9 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
 
 async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languages(page: Page, server):
     faults = {}
-    for name, (path, told) in SCREENS.items():
+    for name, (path, result) in SCREENS.items():
         await page.goto(server.url + path)
-        await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
+        await expect(page.get_by_text(result).filter(visible=True).first).to_be_visible()
         if name == "overview":
             await expect(page.locator("section svg").first).to_be_visible()
         await _look_at(page, name, faults)
@@ -273,12 +273,12 @@ async def test_every_screen_of_the_desk_opens_on_the_demo_county_in_both_languag
     await expect(dialog_of(page).get_by_text("有条件").first).to_be_visible()
     faults["checklist"] = await find_faults(page)
     await shoot(page, "desk-checklist")
-    for name, path, told in (("household", "/desk/households", "家庭成员"), ("case", "/desk/cases", "办理过程")):
+    for name, path, result in (("household", "/desk/households", "家庭成员"), ("case", "/desk/cases", "办理过程")):
         await page.goto(server.url + path)
         await expect(page.locator("tbody tr").first).to_be_visible()
         await page.keyboard.press("j")
         await page.keyboard.press("Enter")
-        await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
+        await expect(page.get_by_text(result).filter(visible=True).first).to_be_visible()
         await _look_at(page, name, faults, full_page=True)
     assert {name: found for name, found in faults.items() if found} == {}
 
@@ -347,8 +347,8 @@ async def test_dialogs_hold_the_focus_and_give_it_back_and_every_key_is_told(pag
     await expect(row).to_be_focused()
     await page.keyboard.press("?")
     await expect(dialog).to_be_visible()
-    told = set(await dialog.locator("kbd").all_inner_texts())
-    assert told == {*"gqohcjk/nyxfarsez?", "←", "→", "Ctrl", "Enter", "Esc"}
+    result = set(await dialog.locator("kbd").all_inner_texts())
+    assert result == {*"gqohcjk/nyxfarsez?", "←", "→", "Ctrl", "Enter", "Esc"}
     faults += await find_faults(page)
     await page.keyboard.press("Escape")
     await expect(row).to_be_focused()
@@ -387,7 +387,7 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
         await page.get_by_role("button", name="存为 Excel").press("Enter")
     assert (await (await kept.value).path()).read_bytes().startswith(b"PK")
     saved = (await desk.http.get("/desk/v1/queue/views")).json()
-    assert [(one["name"], one["filters"]["finding"]) for one in saved] == [("走得太快", "visit.too_short")]
+    assert [(item["name"], item["filters"]["finding"]) for item in saved] == [("走得太快", "visit.too_short")]
     faults = await find_faults(page)
     await shoot(page, "desk-queue-view")
     await page.get_by_role("button", name="删除 走得太快").press("Enter")
@@ -397,7 +397,7 @@ async def test_the_queue_is_filtered_by_a_saved_view_and_what_is_clean_is_accept
     await page.get_by_role("button", name=re.compile("^通过无疑点的")).press("Enter")
     await dialog_of(page).get_by_role("button", name="通过", exact=True).press("Enter")
     await said(page, "已通过")
-    states = {str(one): (await desk.http.get(f"/desk/v1/visits/{one}")).json()["state"] for one in clean}
+    states = {str(item): (await desk.http.get(f"/desk/v1/visits/{item}")).json()["state"] for item in clean}
     assert set(states.values()) == {"accepted"}
     assert (await desk.http.get(f"/desk/v1/visits/{doubted}")).json()["state"] == "under_review"
     assert faults == []
@@ -471,7 +471,7 @@ async def test_a_claim_outlives_a_broken_line_and_ends_when_the_server_says_so(p
         await page.clock.fast_forward(61_000)
     await expect(mine).to_be_visible()
     item = {
-        one["visitId"]: one for one in (await desk.http.get("/desk/v1/queue", params={"limit": 100})).json()["items"]
+        item["visitId"]: item for item in (await desk.http.get("/desk/v1/queue", params={"limit": 100})).json()["items"]
     }
     assert item[str(visit)]["state"] == "claimed"
     await desk.http.post(f"/desk/v1/queue/{visit}/release")
@@ -482,7 +482,7 @@ async def test_a_claim_outlives_a_broken_line_and_ends_when_the_server_says_so(p
 
 async def _item(desk, visit) -> tuple[str, str | None]:
     lines = (await desk.http.get("/desk/v1/queue", params={"limit": 100})).json()["items"]
-    return next((one["state"], one["holderName"]) for one in lines if one["visitId"] == str(visit))
+    return next((line["state"], line["holderName"]) for line in lines if line["visitId"] == str(visit))
 
 
 async def test_a_visit_of_many_photos_from_elsewhere_fits_the_screen_and_is_printed_whole(
@@ -511,7 +511,7 @@ async def test_a_visit_of_many_photos_from_elsewhere_fits_the_screen_and_is_prin
 
 async def test_a_household_a_case_and_the_overview_are_printed_on_one_page_wide(page: Page, server):
     await page.set_viewport_size(A4)
-    for name, path, told in (
+    for name, path, result in (
         ("overview", "/desk/overview", "各专干进度"),
         ("household", "/desk/households", "家庭成员"),
         ("case", "/desk/cases", "办理过程"),
@@ -520,7 +520,7 @@ async def test_a_household_a_case_and_the_overview_are_printed_on_one_page_wide(
         await page.goto(server.url + path)
         if name != "overview":
             await page.locator("tbody tr").first.press("Enter")
-        await expect(page.get_by_text(told).filter(visible=True).first).to_be_visible()
+        await expect(page.get_by_text(result).filter(visible=True).first).to_be_visible()
         await page.emulate_media(media="print")
         await expect(page.get_by_role("navigation")).to_be_hidden()
         await expect(page.get_by_role("button", name="打印")).to_be_hidden()

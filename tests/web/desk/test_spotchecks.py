@@ -58,10 +58,10 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
     await page.reload()
     await page.get_by_role("button", name="看对比").press("Enter")
     await expect(dialog.get_by_text("不一致").first).to_be_visible()
-    told = await dialog.locator("tbody").inner_text()
-    assert not re.search(r"[a-z]+_[a-z]+|\{|null", told), told  # ids, codes or raw values
-    assert "收入表 · 工资性收入" in told or "· 工资性收入" in told
-    assert "相差 200.00 元 或 10% 以内算一致" in told
+    result = await dialog.locator("tbody").inner_text()
+    assert not re.search(r"[a-z]+_[a-z]+|\{|null", result), result  # ids, codes or raw values
+    assert "收入表 · 工资性收入" in result or "· 工资性收入" in result
+    assert "相差 200.00 元 或 10% 以内算一致" in result
     faults["comparison"] = await find_faults(page)
     await shoot(page, "desk-spot-comparison")
     await page.keyboard.press("Escape")
@@ -72,5 +72,5 @@ async def test_a_plan_is_written_drawn_carried_out_and_compared(at_desk, service
         faults[by] = await find_faults(page)
     await expect(page.get_by_role("cell", name="林禾溪")).to_be_visible()
     checks = (await desk.http.get("/desk/v1/spot-checks")).json()["items"]
-    assert [(one["state"], one["why"]) for one in checks] == [("compared", "share")]
+    assert [(check["state"], check["why"]) for check in checks] == [("compared", "share")]
     assert {name: found for name, found in faults.items() if found} == {}

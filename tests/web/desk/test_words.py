@@ -29,11 +29,11 @@ def table(name: str) -> set[str]:
         ("CASE_EVENTS", set(TRANSITIONS)),
         ("CASE_STEPS", set(ACTIONS)),
         ("CASE_STATES", set(CASE_STATES)),
-        ("FINDINGS", {one.code for one in CHECKS}),
+        ("FINDINGS", {check.code for check in CHECKS}),
         ("NOTICE_KINDS", set(NOTICE_KINDS)),
         ("VISIT_KINDS", set(VISIT_KINDS)),
         ("VISIT_STATES", set(VISIT_STATES)),
-        ("ROLES", {one.value for one in Role}),
+        ("ROLES", {item.value for item in Role}),
     ],
 )
 def test_every_code_has_a_word(name, codes):
@@ -46,29 +46,34 @@ def test_every_act_that_the_trail_keeps_has_a_word():
         acts |= act
         things |= thing
     assert len(acts) > 60
-    assert {one for one in acts if "." in one and not one.endswith(".")} - table("AUDIT_ACTIONS") == set()
+    assert {act for act in acts if "." in act and not act.endswith(".")} - table("AUDIT_ACTIONS") == set()
     assert things - table("AUDIT_SUBJECTS") == set()
 
 
 def test_every_code_that_the_trail_keeps_as_a_fact_has_a_word():
     """Why a sign-in ended, which sheet was printed: what a program calls it is nothing to read."""
-    known = set(
+    existing = set(
         re.findall(r"'?([\w.-]+)'?\]?: \[", (ROOT / "web" / "desk" / "audit" / "auditFacts.ts").read_text() + LABELS)
     )
-    told = set()
+    result = set()
     for call in calls("audit.record", "devices.end_device"):
-        places = [one.value for one in call.keywords if one.arg != "area_code"]
+        places = [keyword.value for keyword in call.keywords if keyword.arg != "area_code"]
         for place in places + (call.args[4:] if ast.unparse(call.func) == "devices.end_device" else []):
-            told |= said(place)
-    told = {one for one in told if re.fullmatch(r"[a-z_]+", one)}
-    assert len(told) >= 3
-    assert told - known == set()
+            result |= said(place)
+    result = {item for item in result if re.fullmatch(r"[a-z_]+", item)}
+    assert len(result) >= 3
+    assert result - existing == set()
     sheets = set(re.findall(r'_Sheet\("\w+", "(\w+)"', (ROOT / "server" / "cases" / "notices.py").read_text()))
     assert len(sheets) > 3
-    assert sheets - known == set()
-    called = {one.arg for call in calls("audit.record") for one in call.keywords if one.arg not in {None, "area_code"}}
+    assert sheets - existing == set()
+    called = {
+        keyword.arg
+        for call in calls("audit.record")
+        for keyword in call.keywords
+        if keyword.arg not in {None, "area_code"}
+    }
     assert len(called) > 20
-    assert called - known == set()
+    assert called - existing == set()
 
 
 def recorded() -> Iterator[tuple[set[str], set[str]]]:
@@ -88,4 +93,4 @@ def calls(*names: str) -> Iterator[ast.Call]:
 def said(node: ast.expr) -> set[str]:
     if isinstance(node, ast.JoinedStr):
         return set()
-    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return {item.value for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str)}

@@ -5,7 +5,7 @@ import { defineMessages } from '@shared/i18n.ts';
 import { INCOME_KINDS, MEMBER_FIELDS, INCOME_PERIODS, PROPERTY_KINDS, getLabel } from '../labels.ts';
 
 type Difference = components['schemas']['Difference'];
-type HouseholdDetail = components['schemas']['HouseholdPage'];
+type HouseholdDetail = components['schemas']['HouseholdDetail'];
 
 const t = defineMessages({
   members: ['成员', 'Member'],

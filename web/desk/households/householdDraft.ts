@@ -5,7 +5,7 @@ import { parseYuan } from '@shared/format.ts';
 import { newId } from '@shared/ids.ts';
 
 type Schemas = components['schemas'];
-type Page = Schemas['HouseholdPage'];
+type Page = Schemas['HouseholdDetail'];
 export type Body = Schemas['HouseholdBody'];
 type Choice<Key extends keyof Schemas['MemberBody']> = NonNullable<Schemas['MemberBody'][Key]> | '';
 

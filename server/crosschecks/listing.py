@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core.access import Caller, require_found, readable, require_role
+from server.core.access import Caller, readable, require_found, require_role
 from server.core.http import RequestBody, ResponseBody
 from server.core.paging import Page, decode_cursor, encode_cursor
 from server.core.working_days import day_of
