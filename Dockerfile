@@ -7,6 +7,7 @@ WORKDIR /build
 COPY requirements.txt ./
 RUN python -m venv /opt/zoufang \
     && /opt/zoufang/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
+COPY pyproject.toml ./
 COPY web ./web
 # The embedded database and S3 server are for `make run`, Node is for this build; later they would only be weight.
 RUN PATH=/opt/zoufang/bin:$PATH \
@@ -26,6 +27,7 @@ ENV PATH=/opt/zoufang/bin:$PATH \
     ZOUFANG_PORT=8000
 WORKDIR /srv/zoufang
 COPY --from=build /opt/zoufang /opt/zoufang
+COPY pyproject.toml ./
 COPY media ./media
 COPY server ./server
 COPY field_api ./field_api

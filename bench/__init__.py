@@ -1,1 +1,1 @@
-"""Measures zoufang beside a floor in the same run: `make bench`. Never part of a test."""
+"""Benchmarks that measure zoufang and a reference in the same run: `make bench`. Not part of the tests."""

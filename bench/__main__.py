@@ -1,4 +1,4 @@
-"""`make bench`: one table, each row with what it is compared with in the same run."""
+"""`make bench`: run the benchmarks and show one table; each row has its reference from the same run."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import findings, footprint, frauds, month, neighbours, photos, review, sync, uploads
+from bench import county_month, footprint, frauds, near_duplicates, photo_findings, photos, review, sync, uploads
 from bench.rows import Row
 from server.core.clock import today
 
@@ -18,58 +18,58 @@ PARTS = {
     "sync": sync.measure,
     "uploads": uploads.measure,
     "photos": photos.measure,
-    "findings": findings.measure,
-    "neighbours": neighbours.measure,
+    "findings": photo_findings.measure,
+    "neighbours": near_duplicates.measure,
     "review": review.measure,
     "frauds": frauds.measure,
-    "month": month.measure,
+    "month": county_month.measure,
     "footprint": footprint.measure,
 }
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="These parts alone.")
-@click.option("--seconds", default=20.0, show_default=True, help="Measured time of each loop.")
-@click.option("--write/--no-write", default=False, help="Write what was measured into bench/RESULTS.md.")
+@click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="Run only these parts.")
+@click.option("--seconds", default=20.0, show_default=True, help="Duration of each load.")
+@click.option("--write/--no-write", default=False, help="Write the results into bench/RESULTS.md.")
 def main(only: tuple[str, ...], seconds: float, write: bool) -> None:
-    every: list[Row] = []
+    all_rows: list[Row] = []
     for name, measure in PARTS.items():
         if only and name not in only:
             continue
         rows: list[Row] = []
         for row in measure(seconds):
             rows.append(row)
-            click.echo(f"{row.what}: {row.measured}", err=True)
-        every += rows
-        if write:  # part by part, so that a later part that fails takes nothing with it
+            click.echo(f"{row.metric}: {row.measured}", err=True)
+        all_rows += rows
+        if write:  # after each part, so that a later failure loses nothing
             _write(name, rows, seconds)
-    _show(every)
+    _show(all_rows)
 
 
 def _show(rows: list[Row]) -> None:
-    table = Table(title="zoufang, measured")
-    for heading in ("what", "measured", "beside it", "ratio", "aim"):
+    table = Table(title="zoufang benchmarks")
+    for heading in ("metric", "measured", "reference", "ratio", "target"):
         table.add_column(heading)
     for row in rows:
-        table.add_row(row.what, row.measured, row.beside, row.ratio, row.aim)
+        table.add_row(*row)
     Console(width=160).print(table)
 
 
 HEAD = """# Measured
 
-Client, server and database share one machine, and the machine is shared: read the ratios, not the rates. Each part
-says when and on what it was measured last; `python -m bench --only PART --write` measures it anew.
+Client, server and database share one machine, which is shared too: compare the ratios, not the rates. Each part states
+when and on what it was measured; `python -m bench --only PART --write` measures it again.
 """
 
 
 def _write(name: str, rows: list[Row], seconds: float) -> None:
-    """Put one part's table in its place; the other parts' tables stay."""
-    parts = _parts_written() | {name: _markdown(rows, seconds)}
-    result = "".join(f"\n## {part}\n\n{parts[part].strip()}\n" for part in PARTS if part in parts)
-    RESULTS.write_text(HEAD + result)
+    """Replace the table of this part in RESULTS.md; keep the other parts."""
+    parts = _read_parts() | {name: _markdown(rows, seconds)}
+    sections = "".join(f"\n## {part}\n\n{parts[part].strip()}\n" for part in PARTS if part in parts)
+    RESULTS.write_text(HEAD + sections)
 
 
-def _parts_written() -> dict[str, str]:
+def _read_parts() -> dict[str, str]:
     _, *sections = RESULTS.read_text().split("\n## ")
     return dict(section.split("\n", 1) for section in sections)
 
@@ -78,9 +78,9 @@ def _markdown(rows: list[Row], seconds: float) -> str:
     head = (
         f"{today().isoformat()}: {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, "
         f"{platform.machine()}, Python {platform.python_version()}, PostgreSQL 18 embedded, loops of {seconds:g} s.\n\n"
-        "| what | measured | beside it, same run | ratio | aim |\n|---|---|---|---|---|\n"
+        "| metric | measured | reference, same run | ratio | target |\n|---|---|---|---|---|\n"
     )
-    return head + "".join(f"| {r.what} | {r.measured} | {r.beside} | {r.ratio} | {r.aim} |\n" for r in rows)
+    return head + "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the API and the worker hold in memory, and how soon a new API process can do its work.
+"""Memory of the API and the worker, and the start-up time of the API.
 
-The API runs as its command starts it and serves a mixture of what phones and desks send. Its resident memory (RSS) is
-that of the process that serves and of its supervisor, which only waits, together. Pages that both share are counted
-twice in that sum; PSS divides them, and is what the machine really gives.
+The API runs as its command starts it and serves a mix of requests from phones and desks. Its resident memory (RSS) is
+the sum of the serving process and its idle supervisor. The sum counts shared pages twice; PSS divides them, and is the
+memory that the machine really uses.
 """
 
 import asyncio
@@ -19,21 +19,22 @@ import httpx
 import msgspec
 import psutil
 
-from bench.load import Ask, Loop, run_loop
-from bench.photos import Sent, send_large, send_week
+from bench.load import LoadResult, Request, run_load
+from bench.photos import SendResult, send_large, send_week
 from bench.rows import Row
-from bench.sync import households_of, people_of, publish_template
-from bench.system import System, running_system, sign_in, start, tree, tree_cpu
-from bench.workload import pushes
+from bench.sync import publish_template, pull_households, sign_in_pair
+from bench.system import System, process_tree, process_tree_cpu_s, running_system, sign_in, start_process
+from bench.workload import iter_pushes
 from server.core.clock import today
 from server.demo.county import build_county
+from server.demo.records import StaffRole
 from server.demo.staff import DEMO_PASSWORDS
 from server.devserver.processes import find_free_port
 
 MEGABYTE = 1024 * 1024
 STARTS = 5
 CONNECTIONS = 4
-# The worker examines what is waiting, then has nothing to do for so long.
+# The worker runs all due jobs, then idles for so long.
 IDLE_S = 20.0
 COLLECTIONS = ("checklists", "households", "assignments", "evidence", "visits")
 LISTS = (
@@ -51,9 +52,9 @@ LISTS = (
     "/desk/v1/overview/findings?from=2026-10-01&to=2026-10-31",
 )
 WORKBOOKS = (
-    "/desk/v1/households/export?as=xlsx",
-    "/desk/v1/exports/queue?as=xlsx",
-    "/desk/v1/case-exports/cases?as=xlsx",
+    "/desk/v1/households/export?format=xlsx",
+    "/desk/v1/queue/export?format=xlsx",
+    "/desk/v1/cases/export?format=xlsx",
 )
 LARGE_VISITS = 10
 
@@ -61,7 +62,7 @@ LARGE_VISITS = 10
 def measure(seconds: float) -> Iterator[Row]:
     with running_system(workers=0) as system:
         asyncio.run(publish_template(system))
-        starts = sorted(_start_another(system) for _ in range(STARTS))
+        starts = sorted(_measure_start(system) for _ in range(STARTS))
         ready_s, cpu_s = starts[STARTS // 2]
         yield Row(
             "API: from its command to ready, on a migrated database",
@@ -71,31 +72,31 @@ def measure(seconds: float) -> Iterator[Row]:
             "≤ 2 s",
         )
         yield _memory_row("API: RSS once ready", system.api)
-        cpu_s = tree_cpu(system.api.pid)
-        loops = asyncio.run(_mixture(system, seconds))
-        cpu_s = tree_cpu(system.api.pid) - cpu_s
-        served = sum(loop.done for loop in loops)
-        failure = "".join(f", FAILED: {loop.first_failure}" for loop in loops if loop.failed)
+        cpu_s = process_tree_cpu_s(system.api.pid)
+        results = asyncio.run(_serve_mix(system, seconds))
+        cpu_s = process_tree_cpu_s(system.api.pid) - cpu_s
+        served = sum(result.done for result in results)
+        failure = "".join(f", FAILED: {result.first_failure}" for result in results if result.failed)
         yield _memory_row(
             f"API: RSS after {seconds:.0f} s of mixed work",
             system.api,
             f"; {served / seconds:.0f} requests/s, {cpu_s / served * 1000:.1f} ms of CPU each{failure}",
-            aim="< 200 MB",
+            target="< 200 MB",
         )
         yield from _worker_rows(system)
 
 
-def _start_another(system: System) -> tuple[float, float]:
-    """Start another API process; seconds until it says that it is ready, and those of CPU. Its files are cached."""
+def _measure_start(system: System) -> tuple[float, float]:
+    """Start another API process; return seconds until ready and CPU seconds. Its files are in the page cache."""
     port = find_free_port()
     with tempfile.TemporaryDirectory() as folder, httpx.Client(timeout=2, trust_env=False) as client:
         began = time.perf_counter()
-        process = start("api", {**system.environment, "ZOUFANG_PORT": str(port)}, Path(folder))
+        process = start_process("api", {**system.environment, "ZOUFANG_PORT": str(port)}, Path(folder))
         try:
             while True:
                 with suppress(httpx.TransportError):
                     if client.get(f"http://127.0.0.1:{port}/health/ready").is_success:
-                        return time.perf_counter() - began, tree_cpu(process.pid)
+                        return time.perf_counter() - began, process_tree_cpu_s(process.pid)
                 if process.poll() is not None:
                     raise RuntimeError("the API ended before it was ready")
                 time.sleep(0.01)
@@ -104,56 +105,56 @@ def _start_another(system: System) -> tuple[float, float]:
             process.wait(20)
 
 
-def _memory_row(what: str, process: "subprocess.Popen[bytes]", more: str = "", aim: str = "") -> Row:
-    """RSS of all processes of a command together, each of them beside it, and PSS."""
-    memory = [each.memory_full_info() for each in tree(process.pid)]
-    each = " + ".join(f"{process.rss / MEGABYTE:.0f}" for process in memory)
-    pss = sum(process.pss for process in memory) / MEGABYTE
-    beside = f"{each}; PSS {pss:.0f} MB{more}" if len(memory) > 1 else f"PSS {pss:.0f} MB{more}"
-    return Row(what, f"{sum(process.rss for process in memory) / MEGABYTE:.0f} MB", beside, "", aim)
+def _memory_row(metric: str, process: "subprocess.Popen[bytes]", more: str = "", target: str = "") -> Row:
+    """Return the RSS of all processes of a command in total and each, and their PSS."""
+    memory = [member.memory_full_info() for member in process_tree(process.pid)]
+    each = " + ".join(f"{info.rss / MEGABYTE:.0f}" for info in memory)
+    pss = sum(info.pss for info in memory) / MEGABYTE
+    reference = f"{each}; PSS {pss:.0f} MB{more}" if len(memory) > 1 else f"PSS {pss:.0f} MB{more}"
+    return Row(metric, f"{sum(info.rss for info in memory) / MEGABYTE:.0f} MB", reference, "", target)
 
 
 def _peak_mb(process: "subprocess.Popen[bytes]") -> str:
-    """The most it ever held, where the system says so."""
+    """Return the peak RSS of a process, or "?" where the system doesn't report it."""
     status = Path(f"/proc/{process.pid}/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((f"{int(line.split()[1]) / 1024:.0f} MB" for line in lines if line.startswith("VmHWM")), "?")
 
 
-async def _mixture(system: System, seconds: float) -> list[Loop]:
-    """Phones and desks side by side, half of the connections each."""
-    token, person, partner = people_of(system)
-    desk_token = sign_in(system.url, *_sign_in_of("supervisor"))["accessToken"]
-    phone = _phone_requests(households_of(system, token), [person, partner])
+async def _serve_mix(system: System, seconds: float) -> list[LoadResult]:
+    """Send requests of phones and desks concurrently, each on half of the connections."""
+    token, person, partner = sign_in_pair(system)
+    desk_token = sign_in(system.url, *_credentials("supervisor"))["accessToken"]
+    phone = _phone_requests(pull_households(system, token), [person, partner])
     desk = _desk_requests()
 
-    def served(token: str, requests: Iterator[Ask]) -> Coroutine[Any, Any, Loop]:
-        return run_loop(system.url, token, lambda: requests, connections=CONNECTIONS // 2, seconds=seconds, warm_up=0.0)
+    def serve(token: str, requests: Iterator[Request]) -> Coroutine[Any, Any, LoadResult]:
+        return run_load(system.url, token, lambda: requests, connections=CONNECTIONS // 2, seconds=seconds, warm_up=0.0)
 
-    return await asyncio.gather(served(token, phone), served(desk_token, desk))
+    return list(await asyncio.gather(serve(token, phone), serve(desk_token, desk)))
 
 
-def _sign_in_of(role: str) -> tuple[str, str]:
+def _credentials(role: StaffRole) -> tuple[str, str]:
     staff = build_county(today=today()).staff
     login = next(person.login for person in staff if person.role == role)
     return login, DEMO_PASSWORDS[role]
 
 
-def _phone_requests(households: list[dict[str, Any]], people: list[str]) -> Iterator[Ask]:
-    """A pull of each collection, pushes of a visit each, and now and then a day's visits at once."""
-    alone = pushes(households, people, batch=1, seed=1)
-    together = pushes(households, people, batch=20, seed=2)
+def _phone_requests(households: list[dict[str, Any]], people: list[str]) -> Iterator[Request]:
+    """Yield a pull of each collection, pushes of one visit, and in every tenth round a push of 20 visits."""
+    single = iter_pushes(households, people, batch=1, seed=1)
+    batches = iter_pushes(households, people, batch=20, seed=2)
     for number in itertools.count():
         for name in COLLECTIONS:
             yield "GET", f"/field/v1/sync/{name}/1/pull?limit=200", "application/json", b""
-        yield from itertools.islice(alone, 4)
+        yield from itertools.islice(single, 4)
         if number % 10 == 0:
-            yield next(together)
+            yield next(batches)
 
 
-def _desk_requests() -> Iterator[Ask]:
-    """Every list in turn; each round a sign-in, and every fifth round the workbooks."""
-    login, password = _sign_in_of("county_officer")
+def _desk_requests() -> Iterator[Request]:
+    """Yield all lists in turn, a sign-in each round, and the workbooks every fifth round."""
+    login, password = _credentials("county_officer")
     device = {"label": "bench", "hardwareId": "footprint"}
     body = msgspec.json.encode({"login": login, "password": password, "device": device})
     for number in itertools.count():
@@ -167,10 +168,10 @@ def _desk_requests() -> Iterator[Ask]:
 
 def _worker_rows(system: System) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        worker = start("worker", system.environment, Path(folder))
+        worker = start_process("worker", system.environment, Path(folder))
         try:
             system.wait_for_jobs()
-            yield _memory_row("worker: RSS after the jobs of the visits above", worker)
+            yield _memory_row("worker: RSS after the jobs of these visits", worker)
             week = send_week(system)
             yield _idle_row("worker: RSS between photos, after a week of visits", worker, week)
             large = send_large(system, LARGE_VISITS)
@@ -180,8 +181,8 @@ def _worker_rows(system: System) -> Iterator[Row]:
             worker.wait(20)
 
 
-def _idle_row(what: str, worker: "subprocess.Popen[bytes]", sent: Sent) -> Row:
+def _idle_row(metric: str, worker: "subprocess.Popen[bytes]", result: SendResult) -> Row:
     at_work = psutil.Process(worker.pid).memory_info().rss / MEGABYTE
     time.sleep(IDLE_S)
-    more = f", {at_work:.0f} MB as the last was done, at most {_peak_mb(worker)}; {sent.submitted} visits at "
-    return _memory_row(what, worker, f"{more}{sent.sustained:.1f}/s{sent.failures}", aim="< 250 MB")
+    more = f", {at_work:.0f} MB after the last job, peak {_peak_mb(worker)}; {result.submitted} visits at "
+    return _memory_row(metric, worker, f"{more}{result.sustained:.1f}/s{result.failures}", target="< 250 MB")

@@ -1,4 +1,4 @@
-"""Each rule against frauds of known truth: how much of what was planted it found, and how often it was right."""
+"""Recall and precision of each check on planted frauds and honest visits."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,25 +18,25 @@ HONEST, EACH = 150, 6
 
 
 def measure(seconds: float) -> Iterator[Row]:
-    del seconds  # the county is as large as it is
+    del seconds  # measures a fixed set of visits
     with running_system(workers=0) as system:
         scores, tricks, honest = asyncio.run(_plant(system))
     planted = [score for score in scores if score.planted or score.wrong]
     yield Row(
         f"frauds planted among {HONEST} honest visits: found",
-        f"{sum(item.found for item in planted)} of {sum(item.planted for item in planted)}",
-        f"{sum(item.wrong for item in planted)} raised where nothing was planted",
+        f"{sum(score.found for score in planted)} of {sum(score.planted for score in planted)}",
+        f"{sum(score.wrong for score in planted)} false positives",
     )
-    for entry in scores:
-        yield Row(f"rule {entry.code}", *_describe(entry))
+    for score in scores:
+        yield Row(f"check {score.code}", *_describe(score))
     for trick in tricks:
-        aim = trick.must or ""
-        yield Row(f"near the limit: {trick.name}", f"{trick.found} of {trick.planted} found", trick.code, "", aim)
-    for entry in honest:
-        raised = ", ".join(f"{code} {count}" for code, count in sorted(entry.raised.items())) or "nothing"
-        request = "all asked for" if entry.raised and not entry.wrong else ""
+        target = trick.must or ""
+        yield Row(f"near the limit: {trick.name}", f"{trick.found} of {trick.planted} found", trick.code, "", target)
+    for group in honest:
+        raised = ", ".join(f"{code} {count}" for code, count in sorted(group.raised.items())) or "nothing"
+        verdict = "all required" if group.raised and not group.wrong else ""
         yield Row(
-            f"honest: {entry.name}", f"{raised} in {entry.visits} visits", request, "", "what the domain asks for"
+            f"honest: {group.name}", f"{raised} in {group.visits} visits", verdict, "", "what the domain requires"
         )
 
 

@@ -1,4 +1,4 @@
-"""A closed loop of HTTP requests over keep-alive connections, with as little client cost as Python allows."""
+"""Closed-loop load of HTTP requests over keep-alive connections, with low client overhead."""
 
 import asyncio
 import time
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-# One request: method, path, content type, body.
-Ask = tuple[str, str, str, bytes]
+Request = tuple[str, str, str, bytes]
+"""Method, path, content type, body."""
 
 
 @dataclass
-class Loop:
-    """What a loop did. Latencies are in seconds and count only what began after the warm-up."""
+class LoadResult:
+    """Result of a load. Latencies are in seconds, of requests that started after the warm-up."""
 
     done: int = 0
     failed: int = 0
@@ -30,87 +30,98 @@ class Loop:
         return ranked[min(len(ranked) - 1, int(share * len(ranked)))] * 1000 if ranked else 0.0
 
 
-async def run_loop(
+async def run_load(
     url: str | list[str],
     token: str,
-    asks: Callable[[], Iterator[Ask]],
+    make_requests: Callable[[], Iterator[Request]],
     *,
     connections: int,
     seconds: float,
     warm_up: float = 3.0,
-    most: int | None = None,
-) -> Loop:
-    """Each connection asks as soon as it has its answer, for `seconds` after `warm_up` (or `most` answers).
+    until_exhausted: bool = False,
+) -> LoadResult:
+    """Send requests on each connection as soon as the previous response arrives, for `seconds` after `warm_up`.
 
-    Of several addresses each connection takes one, in turn.
+    With `until_exhausted`, send all requests without a time limit. Connections are spread over several URLs in turn.
     """
     urls = [url] if isinstance(url, str) else url
-    loop = Loop()
-    source = asks()
+    result = LoadResult()
+    requests = make_requests()
     began = time.perf_counter()
     counted_from, until = began + warm_up, began + warm_up + seconds
     await asyncio.gather(
         *(
-            _one_connection(urls[n % len(urls)], token, source, loop, counted_from, until, most)
+            _run_connection(
+                urls[n % len(urls)], token, requests, result, counted_from, until, until_exhausted=until_exhausted
+            )
             for n in range(connections)
         )
     )
-    loop.seconds = min(time.perf_counter(), until) - counted_from if most is None else time.perf_counter() - began
-    return loop
+    result.seconds = (
+        min(time.perf_counter(), until) - counted_from if not until_exhausted else time.perf_counter() - began
+    )
+    return result
 
 
-def run_measured(
+def run_load_sync(
     url: str,
     token: str,
-    asks: Callable[[], Iterator[Ask]],
+    make_requests: Callable[[], Iterator[Request]],
     connections: int,
     seconds: float,
     warm_up: float = 2.0,
-) -> Loop:
-    """`run_loop` for whoever is not in an event loop."""
-    return asyncio.run(run_loop(url, token, asks, connections=connections, seconds=seconds, warm_up=warm_up))
+) -> LoadResult:
+    """Run `run_load` outside an event loop."""
+    return asyncio.run(run_load(url, token, make_requests, connections=connections, seconds=seconds, warm_up=warm_up))
 
 
-async def _one_connection(
-    url: str, token: str, source: Iterator[Ask], loop: Loop, counted_from: float, until: float, most: int | None
+async def _run_connection(
+    url: str,
+    token: str,
+    requests: Iterator[Request],
+    result: LoadResult,
+    counted_from: float,
+    until: float,
+    *,
+    until_exhausted: bool,
 ) -> None:
-    place = urlsplit(url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
-        while (now := time.perf_counter()) < until or most is not None:
-            ask = next(source, None)
-            if ask is None:
+        while (now := time.perf_counter()) < until or until_exhausted:
+            request = next(requests, None)
+            if request is None:
                 return
-            status, size = await exchange(reader, writer, place.netloc, token, ask)
-            if now < counted_from and most is None:
+            status, size = await send_request(reader, writer, address.netloc, token, request)
+            if now < counted_from and not until_exhausted:
                 continue
-            loop.done += 1
-            loop.bytes_in += size
-            loop.latencies.append(time.perf_counter() - now)
+            result.done += 1
+            result.bytes_in += size
+            result.latencies.append(time.perf_counter() - now)
             if status != 200:
-                loop.failed += 1
-                loop.first_failure = loop.first_failure or f"HTTP {status}"
+                result.failed += 1
+                result.first_failure = result.first_failure or f"HTTP {status}"
     finally:
         writer.close()
 
 
-async def exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str, ask: Ask
+async def send_request(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str, request: Request
 ) -> tuple[int, int]:
-    method, path, content_type, body = ask
-    head = (
+    method, path, content_type, body = request
+    request_head = (
         f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    writer.write(head.encode() + body)
-    answer = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-    headers = dict(line.lower().split(b": ", 1) for line in answer[1:] if b": " in line)
+    writer.write(request_head.encode() + body)
+    head_lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+    headers = dict(line.lower().split(b": ", 1) for line in head_lines[1:] if b": " in line)
     size = int(headers.get(b"content-length", b"0"))
     if b"transfer-encoding" in headers:
         size = await _skip_chunks(reader)
     elif size:
         await reader.readexactly(size)
-    return int(answer[0].split()[1]), size
+    return int(head_lines[0].split()[1]), size
 
 
 async def _skip_chunks(reader: asyncio.StreamReader) -> int:

@@ -1,7 +1,7 @@
-"""A province in the tables: 100 counties, 25,000 villages, 200,000 homes, a million visits, written by SQL alone.
+"""Fill the tables with a province by SQL: 100 counties, 25,000 villages, 200,000 homes, a million visits.
 
-Everything is invented and follows from a row's number, so that every run measures the same province. Foreign
-keys are not checked while it is written: each row names rows that are there.
+Everything is invented and derived from row numbers, so that every run measures the same province. Foreign keys are
+off meanwhile; every row references existing rows.
 """
 
 import time
@@ -14,20 +14,20 @@ from server.demo.staff import DEMO_PASSWORDS
 PROVINCE = "99"
 COUNTIES, TOWNS, VILLAGES = 100, 10, 25
 HOMES, CASEWORKERS, REVIEWERS = 200_000, 30, 32
-# The visits lie in a year, so that a month holds a twelfth of them.
+# The visits are spread over a year, so that a month has a twelfth of them.
 DAYS = 365
-# So few are written with their indexes in place.
+# Up to so many visits are written with the indexes in place.
 FEW = 100_000
 REVIEWER_PASSWORD = DEMO_PASSWORDS["supervisor"]
 
 
-class Filled(NamedTuple):
+class FillResult(NamedTuple):
     visits: int
     seconds: float
 
 
-def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True) -> Filled:
-    """Write the province up to so many visits. With `waiting` all await review, else all but a tenth are decided."""
+def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True) -> FillResult:
+    """Fill the province up to a number of visits. With `waiting` all await review, else all but a tenth are decided."""
     started = time.perf_counter()
     connection.execute("SET session_replication_role = replica")
     connection.execute("SET synchronous_commit = off")
@@ -35,11 +35,11 @@ def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True)
     if connection.execute("SELECT 1 FROM area WHERE code = %s", (PROVINCE,)).fetchone() is None:
         for statement in _PLACES:
             connection.execute(statement)
-    have = connection.execute(f"SELECT count(*) FROM visit WHERE area_code LIKE '{PROVINCE}%'").fetchone()
-    assert have is not None
-    indexes = _drop_indexes(connection) if visits - have[0] > FEW else []
+    existing = connection.execute(f"SELECT count(*) FROM visit WHERE area_code LIKE '{PROVINCE}%'").fetchone()
+    assert existing is not None
+    indexes = _drop_indexes(connection) if visits - existing[0] > FEW else []
     for statement in _VISITS:
-        connection.execute(statement.format(first=have[0], last=visits - 1, waiting=waiting))
+        connection.execute(statement.format(first=existing[0], last=visits - 1, waiting=waiting))
     for statement in indexes:
         connection.execute(statement)
     connection.execute(_COUNTS)
@@ -49,7 +49,7 @@ def fill(connection: "psycopg.Connection", visits: int, *, waiting: bool = True)
         "VACUUM (ANALYZE) queue_count, visit, visit_investigator, review_item, visit_tally, finding, decision"
     )
     connection.execute("VACUUM (ANALYZE) seen_fix, household, caseload, assignment, area, staff, staff_role, device")
-    return Filled(visits, time.perf_counter() - started)
+    return FillResult(visits, time.perf_counter() - started)
 
 
 def _sum_months(connection: "psycopg.Connection") -> None:
@@ -65,9 +65,9 @@ SELECT level, date_trunc('month', visited_on), left(county_code, level), decided
 FROM visit_tally CROSS JOIN (VALUES (4), (6)) levels (level) GROUP BY 1, 2, 3, 4
 """
 
-# What the triggers would have noted, had they been asked.
+# The triggers, which are off here, would write these counts.
 _COUNTS = """
-WITH gone AS (DELETE FROM queue_count)
+WITH deleted AS (DELETE FROM queue_count)
 INSERT INTO queue_count (county_code, kind, gravest, finding_codes, items)
 SELECT left(area_code, 6), kind, gravest, finding_codes, count(*) FROM review_item
 WHERE state IN ('waiting', 'claimed') GROUP BY 1, 2, 3, 4
@@ -75,7 +75,7 @@ WHERE state IN ('waiting', 'claimed') GROUP BY 1, 2, 3, 4
 
 
 def _drop_indexes(connection: "psycopg.Connection") -> list[str]:
-    """Building an index at the end takes a third of keeping it row by row. Returns how to make them again."""
+    """Drop the indexes, since building them at the end takes a third of the time; return their definitions."""
     rows = connection.execute(
         "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
         " WHERE indrelid = ANY(ARRAY['visit', 'review_item', 'visit_tally', 'seen_fix', 'finding']::regclass[])"
@@ -86,8 +86,8 @@ def _drop_indexes(connection: "psycopg.Connection") -> list[str]:
     return [definition for _, definition in rows]
 
 
-def reviewer(number: int) -> str:
-    """The sign-in name of one of the province's reviewers."""
+def reviewer_login(number: int) -> str:
+    """Return the login of a reviewer of the province."""
     return f"reviewer{number}"
 
 
@@ -107,13 +107,13 @@ _PLACES = [
     f"INSERT INTO area (code, name, parent_code) SELECT {_VILLAGE}, '试村' || v, {_TOWN}"
     f" FROM generate_series(0, {COUNTIES - 1}) c, generate_series(0, {TOWNS - 1}) t,"
     f" generate_series(0, {VILLAGES - 1}) v",
-    # A home's village follows from its number.
+    # The village is derived from the number of the home.
     f"""INSERT INTO household (id, number, area_code, head_name, address, latitude, longitude, datum, class,
         relative_on_staff)
     SELECT md5('home' || n)::uuid, 'P-' || n, {_VILLAGE}, '户主' || n, n || '号', 28 + v * 0.01 + n % 97 * 1e-4,
         118 + c * 0.01 + n % 89 * 1e-4, 'wgs84', 'B', false
     FROM (SELECT n, n % {COUNTIES} AS c, n / {COUNTIES} % {TOWNS} AS t,
-        n / {COUNTIES * TOWNS} % {VILLAGES} AS v FROM generate_series(0, {HOMES - 1}) n) one""",
+        n / {COUNTIES * TOWNS} % {VILLAGES} AS v FROM generate_series(0, {HOMES - 1}) n) numbered""",
     f"""INSERT INTO staff (id, login, name, password_hash)
     SELECT md5('worker' || c || '-' || k)::uuid, 'worker' || c || '-' || k, '专干' || c || '-' || k, NULL
     FROM generate_series(0, {COUNTIES - 1}) c, generate_series(0, {CASEWORKERS - 1}) k""",
@@ -133,14 +133,14 @@ _PLACES = [
     SELECT uuidv7(), md5('home' || n)::uuid, md5('worker' || n % {COUNTIES} || '-' || n / {COUNTIES} %
         {CASEWORKERS})::uuid
     FROM generate_series(0, {HOMES - 1}) n""",
-    # Reviews of the next two months, and some overdue: a sixth of the homes.
+    # Reviews for a sixth of the homes, due in the next two months or overdue.
     f"""INSERT INTO assignment (id, household_id, area_code, kind, due_on, checklist_code, checklist_version, state)
     SELECT uuidv7(), h.id, h.area_code, 'review', date '2026-11-10' + n / 6 % 70, c.code, c.version, 'open'
     FROM generate_series(0, {HOMES - 1}, 6) n JOIN household h ON h.id = md5('home' || n)::uuid,
         (SELECT code, version FROM checklist_template WHERE kind = 'review' LIMIT 1) c""",
 ]
 
-# Visit n: its home, its author (who holds that home), its minute. A third of them are doubted.
+# Visit n: its home, its author (who holds that home), its minute. A third have a finding.
 _SHAPE = f"""
 CREATE TEMP TABLE fresh ON COMMIT PRESERVE ROWS AS
 SELECT n, uuidv7() AS id, md5('home' || n % {HOMES})::uuid AS household_id,
@@ -149,7 +149,7 @@ SELECT n, uuidv7() AS id, md5('home' || n % {HOMES})::uuid AS household_id,
         lpad((n % {HOMES} / {COUNTIES * TOWNS} % {VILLAGES})::text, 2, '0') AS area_code,
     n % {COUNTIES} || '-' || n % {HOMES} / {COUNTIES} % {CASEWORKERS} AS author,
     {_NOW} - (n * 7919::bigint %% ({DAYS} * 1440)) * interval '1 minute' AS started_at,
-    n % 3 = 0 AS is_doubted
+    n % 3 = 0 AS has_finding
 FROM generate_series({{first}}, {{last}}) n"""
 
 _VISITS = [
@@ -168,16 +168,16 @@ _VISITS = [
     """INSERT INTO review_item (visit_id, area_code, kind, household_id, author_id, finding_codes, gravest, state,
         priority, entered_at, version)
     SELECT id, area_code, 'review', household_id, md5('worker' || author)::uuid,
-        CASE WHEN is_doubted THEN '{{visit.too_short}}'::text[] ELSE '{{}}' END,
-        CASE WHEN is_doubted THEN 1 ELSE -1 END,
-        CASE WHEN {waiting} OR n % 10 = 0 THEN 'waiting' ELSE 'decided' END, CASE WHEN is_doubted THEN n % 40 ELSE 0 END,
+        CASE WHEN has_finding THEN '{{visit.too_short}}'::text[] ELSE '{{}}' END,
+        CASE WHEN has_finding THEN 1 ELSE -1 END,
+        CASE WHEN {waiting} OR n % 10 = 0 THEN 'waiting' ELSE 'decided' END, CASE WHEN has_finding THEN n % 40 ELSE 0 END,
         started_at + interval '1 hour', 1
     FROM fresh""",
     """INSERT INTO finding (id, visit_id, code, severity, facts, settled_as, area_code, visited_on)
     SELECT uuidv7(), id, 'visit.too_short', 'notice', '{{"minutes": 4, "leastMinutes": 8}}',
         CASE WHEN {waiting} THEN NULL WHEN n % 2 = 0 THEN 'upheld' ELSE 'dismissed' END, area_code,
         (started_at AT TIME ZONE 'Asia/Shanghai')::date
-    FROM fresh WHERE is_doubted""",
+    FROM fresh WHERE has_finding""",
     """INSERT INTO decision (id, visit_id, reviewer_id, outcome, reason, questioned, decided_at)
     SELECT uuidv7(), id, md5('reviewer' || n % 32)::uuid, CASE WHEN n % 20 = 1 THEN 'returned' ELSE 'accepted' END,
         '', '[]', started_at + interval '1 hour' + (n * 31 % 20000) * interval '1 minute'
@@ -197,11 +197,11 @@ _VISITS = [
 ]
 
 
-def settle(connection: "psycopg.Connection") -> None:
-    """Decide nine visits of ten, as far as the overview reads it: tallies, findings and the decisions themselves."""
+def decide_most(connection: "psycopg.Connection") -> None:
+    """Decide nine visits of ten in the tables that the overview reads: tallies, findings and decisions."""
     connection.execute("SET session_replication_role = replica")
     indexes = _drop_indexes(connection)
-    for statement in _SETTLED:
+    for statement in _DECIDE:
         connection.execute(statement)
     for statement in indexes:
         connection.execute(statement)
@@ -210,17 +210,17 @@ def settle(connection: "psycopg.Connection") -> None:
     connection.execute("VACUUM (ANALYZE) visit_tally, finding, decision")
 
 
-_SETTLED = [
-    # From the last digits of an id, which are random.
-    "CREATE TEMP TABLE settled AS SELECT visit_id, ('x' || right(visit_id::text, 6))::bit(24)::int AS dice"
+_DECIDE = [
+    # Random numbers from the last digits of the ids.
+    "CREATE TEMP TABLE decided AS SELECT visit_id, ('x' || right(visit_id::text, 6))::bit(24)::int AS dice"
     " FROM visit_tally",
-    "DELETE FROM settled WHERE dice % 10 = 0",
+    "DELETE FROM decided WHERE dice % 10 = 0",
     """UPDATE visit_tally t SET is_returned = dice % 20 = 1, decided_after_s = dice % 20000 * 60
-    FROM settled s WHERE s.visit_id = t.visit_id""",
+    FROM decided s WHERE s.visit_id = t.visit_id""",
     """INSERT INTO decision (id, visit_id, reviewer_id, outcome, reason, questioned, decided_at)
     SELECT uuidv7(), v.id, md5('reviewer' || dice % 32)::uuid, CASE WHEN dice % 20 = 1 THEN 'returned' ELSE 'accepted' END,
         '', '[]', v.received_at + dice % 20000 * interval '1 minute'
-    FROM settled s JOIN visit v ON v.id = s.visit_id""",
+    FROM decided s JOIN visit v ON v.id = s.visit_id""",
     """UPDATE finding f SET settled_as = CASE WHEN dice % 3 = 1 THEN 'upheld' ELSE 'dismissed' END
-    FROM settled s WHERE s.visit_id = f.visit_id""",
+    FROM decided s WHERE s.visit_id = f.visit_id""",
 ]

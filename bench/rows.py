@@ -1,11 +1,13 @@
+"""Rows of the result table."""
+
 from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A line of the table. `ratio` is measured over beside; `aim` is what the project wants of it."""
+    """A row of the table. `ratio` is measured over reference; `target` is the project's goal."""
 
-    what: str
+    metric: str
     measured: str
-    beside: str = ""
+    reference: str = ""
     ratio: str = ""
-    aim: str = ""
+    target: str = ""

@@ -1,4 +1,4 @@
-"""Records: pushes beside bare inserts of the same rows, first sync, a hundred phones at once, a million visits."""
+"""Sync: pushes compared with bare inserts, first sync, a hundred phones at once, pulls among a million visits."""
 
 import asyncio
 import random
@@ -10,10 +10,10 @@ import httpx
 import msgspec
 import psycopg
 
-from bench.load import Ask, Loop, run_loop
+from bench.load import LoadResult, Request, run_load
 from bench.rows import Row
 from bench.system import System, running_system, sign_in
-from bench.workload import make_visit, pushes, template
+from bench.workload import iter_pushes, make_template, make_visit
 from server.checklists.publishing import publish
 from server.core.clock import today
 from server.core.database import open_once
@@ -21,7 +21,7 @@ from server.demo.county import build_county
 from server.demo.staff import DEMO_PASSWORDS
 
 Json = dict[str, Any]
-# Visits per second without photos, one request each, of the peer at 1, 8 and 32 connections (another machine).
+# The peer's visits per second without photos, one per request, at 1, 8 and 32 connections (on another machine).
 PEER = {1: 76, 8: 142, 32: 162}
 BATCH = 20
 
@@ -30,41 +30,40 @@ def measure(seconds: float) -> Iterator[Row]:
     # Two API processes, as docker-compose.yml runs them: one Python process takes one core.
     with running_system(replicas=1) as system:
         asyncio.run(publish_template(system))
-        token, person, partner = people_of(system)
-        households = households_of(system, token)
+        token, person, partner = sign_in_pair(system)
+        households = pull_households(system, token)
         for batch in (1, BATCH):
             for connections in (1, 8, 32):
                 yield from _push_rows(system, token, households, [person, partner], batch, connections, seconds)
         yield from _first_sync(system, token, person)
         yield from _hundred_phones(system)
         yield from _pull_among_a_million(system, token)
-        yield Row("API memory after all of it", f"{system.api_memory_mb():.0f} MB", "peer 394–413 MB")
+        yield Row("API memory at the end", f"{system.api_memory_mb():.0f} MB", "peer 394–413 MB")
 
 
 async def publish_template(system: System) -> None:
     async with open_once(system.environment["ZOUFANG_DATABASE_URL"]) as session:
-        await publish(session, template())
+        await publish(session, make_template())
 
 
-def people_of(system: System) -> tuple[str, str, str]:
-    worker = next(
-        staff_member for staff_member in build_county(today=today()).staff if staff_member.role == "caseworker"
-    )
-    signed_in = sign_in(system.url, worker.login, DEMO_PASSWORDS["caseworker"])
+def sign_in_pair(system: System) -> tuple[str, str, str]:
+    """Sign in the first caseworker; return the token, their id and their partner's id."""
+    caseworker = next(person for person in build_county(today=today()).staff if person.role == "caseworker")
+    signed_in = sign_in(system.url, caseworker.login, DEMO_PASSWORDS["caseworker"])
     with system.connect() as connection:
-        partner = connection.execute("SELECT id FROM staff WHERE login = %s", (worker.partner_login,)).fetchone()
+        partner = connection.execute("SELECT id FROM staff WHERE login = %s", (caseworker.partner_login,)).fetchone()
     assert partner is not None
     return signed_in["accessToken"], signed_in["personId"], str(partner[0])
 
 
-def households_of(system: System, token: str) -> list[Json]:
-    answer = httpx.get(
+def pull_households(system: System, token: str) -> list[Json]:
+    response = httpx.get(
         f"{system.url}/field/v1/sync/households/1/pull",
         params={"limit": 500},
         headers={"Authorization": f"Bearer {token}"},
     )
-    answer.raise_for_status()
-    documents: list[Json] = answer.json()["documents"]
+    response.raise_for_status()
+    documents: list[Json] = response.json()["documents"]
     return documents
 
 
@@ -73,10 +72,10 @@ def _push_rows(
 ) -> list[Row]:
     cpu_before = system.cpu_seconds()
     loop = asyncio.run(
-        run_loop(
+        run_load(
             system.urls,
             token,
-            lambda: pushes(households, people, batch=batch, seed=connections),
+            lambda: iter_pushes(households, people, batch=batch, seed=connections),
             connections=connections,
             seconds=seconds,
         )
@@ -84,10 +83,10 @@ def _push_rows(
     cpu = system.cpu_seconds() - cpu_before
     bare = _bare_inserts(system, households, people, batch, connections, min(seconds, 5.0))
     rate = loop.rate * batch
-    # The warm-up's visits cost CPU too; the rate is steady, so its share is known.
+    # CPU includes the 3 s of warm-up, in which the rate is the same.
     cpu_per_1000 = cpu / (rate * (loop.seconds + 3.0)) * 1000
     factor = 3 if batch == 1 else 10
-    aim = f"≥ {PEER[connections] * factor} ({factor} × peer's {PEER[connections]})"
+    target = f"≥ {PEER[connections] * factor} ({factor} × peer's {PEER[connections]})"
     name = f"{'one' if batch == 1 else batch} a request, {connections} connections"
     return [
         Row(
@@ -95,13 +94,13 @@ def _push_rows(
             f"{rate:.0f} (p95 {loop.percentile_ms(0.95):.0f} ms){_failures(loop)}",
             f"{bare:.0f} bare psycopg",
             f"{rate / bare:.2f}",
-            aim if batch == 1 else f"{aim}; ≥ 0.33 of bare",
+            target if batch == 1 else f"{target}; ≥ 0.33 of bare",
         ),
         Row(f"CPU s per 1,000 visits, {name}", f"{cpu_per_1000:.1f}", "peer 18"),
     ]
 
 
-def _failures(loop: Loop) -> str:
+def _failures(loop: LoadResult) -> str:
     return f", {loop.failed} FAILED: {loop.first_failure}" if loop.failed else ""
 
 
@@ -119,9 +118,9 @@ VALUES ('staff', %s, 'visit.submitted', 'visit', %s, '{}')"""
 def _bare_inserts(
     system: System, households: list[Json], people: list[str], batch: int, connections: int, seconds: float
 ) -> float:
-    """Visits per second when the same rows are inserted by psycopg alone, one transaction for each request's worth."""
+    """Return visits per second when psycopg alone inserts the same rows, one transaction per batch."""
 
-    async def sync_one() -> int:
+    async def insert_visits() -> int:
         chance, done = random.Random(), 0
         async with await psycopg.AsyncConnection.connect(system.database) as connection:
             until = time.perf_counter() + seconds
@@ -136,11 +135,11 @@ def _bare_inserts(
                 done += batch
         return done
 
-    async def everyone() -> int:
-        return sum(await asyncio.gather(*(sync_one() for _ in range(connections))))
+    async def run_all() -> int:
+        return sum(await asyncio.gather(*(insert_visits() for _ in range(connections))))
 
     started = time.perf_counter()
-    return asyncio.run(everyone()) / (time.perf_counter() - started)
+    return asyncio.run(run_all()) / (time.perf_counter() - started)
 
 
 def _visit_values(visit: Json, author: str) -> tuple[Any, ...]:
@@ -150,24 +149,24 @@ def _visit_values(visit: Json, author: str) -> tuple[Any, ...]:
 
 
 def _first_sync(system: System, token: str, person: str) -> list[Row]:
-    """All 300 households of the county held by one caseworker, pulled from nothing."""
+    """Pull all 300 households of the county on a new phone of one caseworker."""
     with system.connect() as connection:
-        connection.execute(HOLD_ALL, {"staff": person})
-        held = connection.execute(
+        connection.execute(GRANT_ALL, {"staff": person})
+        count = connection.execute(
             "SELECT count(*) FROM feed WHERE staff_id = %s AND collection = 'households' AND NOT is_deleted", [person]
         ).fetchone()
-        assert held is not None
+        assert count is not None
     started = time.perf_counter()
-    loop = asyncio.run(run_loop(system.url, token, _pulls, connections=1, seconds=0, most=1))
+    loop = asyncio.run(run_load(system.url, token, _pulls, connections=1, seconds=0, until_exhausted=True))
     took_ms = (time.perf_counter() - started) * 1000
     size = f"{loop.bytes_in / 1024:.0f} kB"
     return [
-        Row(f"first sync of {held[0]} households with what hangs on them", f"{took_ms:.0f} ms, {size}{_failures(loop)}")
+        Row(f"first sync of {count[0]} households and their documents", f"{took_ms:.0f} ms, {size}{_failures(loop)}")
     ]
 
 
-HOLD_ALL = """
-WITH held AS (
+GRANT_ALL = """
+WITH granted AS (
   INSERT INTO caseload (id, household_id, staff_id) SELECT uuidv7(), h.id, %(staff)s FROM household h
   WHERE NOT EXISTS (SELECT FROM caseload c WHERE c.household_id = h.id AND c.staff_id = %(staff)s
                     AND c.revoked_at IS NULL))
@@ -176,45 +175,45 @@ ON CONFLICT DO NOTHING
 """
 
 
-def _pulls() -> Iterator[Ask]:
+def _pulls() -> Iterator[Request]:
     for name in ("checklists", "households", "assignments", "evidence"):
         yield "GET", f"/field/v1/sync/{name}/1/pull?limit=500", "application/json", b""
 
 
 def _hundred_phones(system: System) -> list[Row]:
-    """A hundred phones pull everything they should have, at the same moment."""
-    logins = [
-        staff_member.login for staff_member in build_county(today=today()).staff if staff_member.role == "caseworker"
-    ]
+    """Let a hundred phones pull all their documents at the same time."""
+    logins = [person.login for person in build_county(today=today()).staff if person.role == "caseworker"]
     tokens = [sign_in(system.url, login, DEMO_PASSWORDS["caseworker"])["accessToken"] for login in logins]
 
-    async def all_at_once() -> list[Loop]:
+    async def sync_phones() -> list[LoadResult]:
         phones = (
-            run_loop(system.urls[n % 2], tokens[n % len(tokens)], _pulls, connections=1, seconds=0, most=1)
+            run_load(
+                system.urls[n % 2], tokens[n % len(tokens)], _pulls, connections=1, seconds=0, until_exhausted=True
+            )
             for n in range(100)
         )
         return await asyncio.gather(*phones)
 
     started = time.perf_counter()
-    loops = asyncio.run(all_at_once())
+    loops = asyncio.run(sync_phones())
     took, failed = time.perf_counter() - started, sum(loop.failed for loop in loops)
-    result = f"{took:.1f} s{f', {failed} FAILED' if failed else ''}"
-    return [Row("100 phones' first sync at once", result, "150 s published of a peer", "", "≤ 30 s")]
+    measured = f"{took:.1f} s{f', {failed} FAILED' if failed else ''}"
+    return [Row("first sync of 100 phones at once", measured, "150 s published by a peer", "", "≤ 30 s")]
 
 
 MILLION = 1_000_000
-# The visits are copies of one that was pushed, spread over authors, with a feed row for each author.
+# Copies of a pushed visit, spread over authors, each with a feed row for its author.
 FILL = """
-WITH v AS (SELECT * FROM visit WHERE state = 'submitted' LIMIT 1), workers AS (
+WITH v AS (SELECT * FROM visit WHERE state = 'submitted' LIMIT 1), authors AS (
     SELECT array_agg(DISTINCT staff_id) AS ids FROM caseload
 ), fresh AS (
     INSERT INTO visit (id, household_id, area_code, kind, checklist_code, checklist_version, author_id, device_id,
         state, mode, started_at, ended_at, document, content_hash, received_at, submitted_at, complete_at, receipt,
         late_after_reassignment)
     SELECT uuidv7(), v.household_id, v.area_code, v.kind, v.checklist_code, v.checklist_version,
-        workers.ids[1 + n %% array_length(workers.ids, 1)], v.device_id, 'accepted', v.mode, v.started_at,
+        authors.ids[1 + n %% array_length(authors.ids, 1)], v.device_id, 'accepted', v.mode, v.started_at,
         v.ended_at, v.document, v.content_hash, v.received_at, v.submitted_at, now(), v.receipt, false
-    FROM v, workers, generate_series(1, %s) AS n
+    FROM v, authors, generate_series(1, %s) AS n
     RETURNING id, author_id
 )
 INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'visits', id::text FROM fresh
@@ -222,7 +221,7 @@ INSERT INTO feed (staff_id, collection, doc_id) SELECT author_id, 'visits', id::
 
 
 def _pull_among_a_million(system: System, token: str) -> list[Row]:
-    """Pages of 100 visits, one after the other and at the end, with few visits stored and with a million."""
+    """Pull consecutive pages of 100 visits, with few visits stored and with a million."""
     few = _pull_pages(system, token)
     with system.connect() as connection:
         for _ in range(10):
@@ -233,20 +232,20 @@ def _pull_among_a_million(system: System, token: str) -> list[Row]:
     assert stored is not None
     name = f"pull of a page of 100 visits, {stored[0]:,} stored, p95"
     return [
-        Row(name, f"{many:.0f} ms", f"{few:.0f} ms with those of this run alone", f"{many / few:.2f}"),
+        Row(name, f"{many:.0f} ms", f"{few:.0f} ms with the visits of this run alone", f"{many / few:.2f}"),
     ]
 
 
 def _pull_pages(system: System, token: str, pages: int = 60) -> float:
-    """p95 in milliseconds."""
+    """Return the p95 in milliseconds."""
     took: list[float] = []
     checkpoint: Json = {"lwt": 0, "id": ""}
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=system.url, headers=headers, timeout=60) as client:
         for _ in range(pages):
             started = time.perf_counter()
-            answer = client.get("/field/v1/sync/visits/1/pull", params={**checkpoint, "limit": 100})
+            response = client.get("/field/v1/sync/visits/1/pull", params={**checkpoint, "limit": 100})
             took.append(time.perf_counter() - started)
-            answer.raise_for_status()
-            checkpoint = answer.json()["checkpoint"]
+            response.raise_for_status()
+            checkpoint = response.json()["checkpoint"]
     return sorted(took)[int(0.95 * len(took))] * 1000

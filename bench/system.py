@@ -1,4 +1,4 @@
-"""A whole system of its own for measuring: embedded PostgreSQL and S3, the API and the worker as processes."""
+"""A complete system to measure: embedded PostgreSQL and S3, the API and the worker as processes."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ class System:
     s3: EmbeddedS3
     api: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    # More API processes beside the first, as docker-compose.yml runs them.
+    # Further API processes, as docker-compose.yml runs them.
     replicas: list[subprocess.Popen[bytes]] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
 
@@ -49,17 +49,17 @@ class System:
         return psycopg.connect(self.database, autocommit=True)
 
     def cpu_seconds(self) -> float:
-        """User and system time of the server's, the worker's, the database's and the store's process trees."""
+        """Return user and system time of the process trees of API, workers, database and store."""
         parts = (self.api, *self.replicas, *self.workers, self.postgres.process, self.s3.process)
-        return sum(tree_cpu(part.pid) for part in parts if part is not None)
+        return sum(process_tree_cpu_s(part.pid) for part in parts if part is not None)
 
     def api_memory_mb(self) -> float:
-        """Of all API processes together."""
-        trees = [tree(item.pid) for item in (self.api, *self.replicas)]
-        return sum(item.memory_info().rss for tree in trees for item in tree) / 1024 / 1024
+        """Return the resident memory of all API processes together."""
+        trees = [process_tree(api.pid) for api in (self.api, *self.replicas)]
+        return sum(process.memory_info().rss for processes in trees for process in processes) / 1024 / 1024
 
     def wait_for_jobs(self, limit_s: float = 300) -> float:
-        """Seconds until no job waits or runs."""
+        """Wait until no job is due or running; return the seconds."""
         started = time.perf_counter()
         with self.connect() as connection:
             while time.perf_counter() - started < limit_s:
@@ -73,19 +73,19 @@ class System:
         return time.perf_counter() - started
 
 
-def tree(pid: int | None) -> list[psutil.Process]:
+def process_tree(pid: int | None) -> list[psutil.Process]:
     if pid is None:
         return []
     top = psutil.Process(pid)
     return [top, *top.children(recursive=True)]
 
 
-def tree_cpu(pid: int | None) -> float:
+def process_tree_cpu_s(pid: int | None) -> float:
     total = 0.0
-    for item in tree(pid):
+    for process in process_tree(pid):
         try:
-            # `children_*` counts backends that have ended, so that no work is lost from the sum.
-            times = item.cpu_times()
+            # `children_*` includes backends that have ended.
+            times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
         except psutil.NoSuchProcess:
             continue
@@ -114,27 +114,29 @@ def running_system(*, workers: int = 1, replicas: int = 0) -> Iterator[System]:
             }
             upgrade(environment["ZOUFANG_DATABASE_URL"])
             asyncio.run(load_demo_county(load_settings(environment)))
-            api = start("api", environment, folder)
-            others = [start("api", {**environment, "ZOUFANG_PORT": str(port)}, folder) for port in ports[1:]]
-            running = [start("worker", environment, folder) for _ in range(workers)]
+            api = start_process("api", environment, folder)
+            api_replicas = [
+                start_process("api", {**environment, "ZOUFANG_PORT": str(port)}, folder) for port in ports[1:]
+            ]
+            running = [start_process("worker", environment, folder) for _ in range(workers)]
             urls = [f"http://127.0.0.1:{port}" for port in ports]
-            system = System(urls[0], environment, postgres, s3, api, running, others, urls)
+            system = System(urls[0], environment, postgres, s3, api, running, api_replicas, urls)
             try:
                 for url in urls:
                     _wait_until_ready(url)
                 yield system
             finally:
-                for process in (api, *others, *running):
+                for process in (api, *api_replicas, *running):
                     process.terminate()
-                for process in (api, *others, *running):
+                for process in (api, *api_replicas, *running):
                     process.wait(20)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(command: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+def start_process(command: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     with (folder / f"{command}.log").open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  our own program
+        return subprocess.Popen(  # noqa: S603  this program
             [sys.executable, "-m", "server", command],
             env={**os.environ, **environment},
             stdout=log,
@@ -154,10 +156,10 @@ def _wait_until_ready(url: str) -> None:
 
 
 def sign_in(url: str, login: str, password: str) -> dict[str, Any]:
-    answer = httpx.post(
+    response = httpx.post(
         f"{url}/auth/v1/staff/sign-in",
         json={"login": login, "password": password, "device": {"label": "bench", "hardwareId": login}},
     )
-    answer.raise_for_status()
-    result: dict[str, Any] = msgspec.json.decode(answer.content)
-    return result
+    response.raise_for_status()
+    session: dict[str, Any] = msgspec.json.decode(response.content)
+    return session

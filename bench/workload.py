@@ -1,5 +1,7 @@
-"""One visit of the workload: 8 texts of 60–80 bytes, 8 single choices, 2 multiple choices of 2, 4 integers,
-1 decimal (money), 1 geopoint, 1 date, 4 photo names; a new id each time.
+"""Visits of the workload and requests that push them.
+
+Each visit has 8 texts of 60–80 bytes, 8 single choices, 2 multiple choices of 2, 4 integers, 1 amount, 1 geopoint,
+1 date and 4 photo names, and a new id.
 """
 
 import random
@@ -9,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bench.load import Ask
+from bench.load import Request
 from server.checklists.template import Template
 from server.core.clock import utc_now
 from server.core.ids import new_id
@@ -18,14 +20,14 @@ TEXTS = 12  # 8 texts and 4 photo names
 Json = dict[str, Any]
 
 
-def template(code: str = "bench", more: Sequence[Json] = ()) -> Template:
+def make_template(code: str = "bench", extra: Sequence[Json] = ()) -> Template:
     kinds: list[Json] = [{"id": f"text_{n}", "kind": "text"} for n in range(TEXTS)]
     choices = [{"code": code, "label": _label(code)} for code in ("a", "b", "c")]
     kinds += [{"id": f"choice_{n}", "kind": "choice", "choices": choices} for n in range(8)]
     kinds += [{"id": f"multi_{n}", "kind": "multi_choice", "choices": choices} for n in range(2)]
     kinds += [{"id": f"integer_{n}", "kind": "integer"} for n in range(4)]
     kinds += [{"id": "amount", "kind": "money"}, {"id": "place", "kind": "geopoint"}, {"id": "day", "kind": "date"}]
-    kinds += more
+    kinds += extra
     questions = [{**kind, "label": _label(kind["id"]), "required": True} for kind in kinds]
     return msgspec.convert(
         {
@@ -43,13 +45,13 @@ def _label(text: str) -> Json:
     return {"zh": f"题 {text}", "en": text}
 
 
-WORDS = "家庭住房收入劳动能力患病残疾学生老人土墙瓦房电视冰箱自来水柴火存粮欠债赡养邻居反映情况属实"
+CHARACTERS = "家庭住房收入劳动能力患病残疾学生老人土墙瓦房电视冰箱自来水柴火存粮欠债赡养邻居反映情况属实"
 
 
 def make_visit(household: Json, investigators: list[str], chance: random.Random, photos: list[Json]) -> Json:
     ended = utc_now() - timedelta(minutes=chance.randint(1, 600))
     started = ended - timedelta(minutes=chance.randint(15, 60))
-    answers: Json = {f"text_{n}": "".join(chance.choices(WORDS, k=chance.randint(20, 26))) for n in range(TEXTS)}
+    answers: Json = {f"text_{n}": "".join(chance.choices(CHARACTERS, k=chance.randint(20, 26))) for n in range(TEXTS)}
     answers |= {f"choice_{n}": chance.choice("abc") for n in range(8)}
     answers |= {f"multi_{n}": chance.sample("abc", 2) for n in range(2)}
     answers |= {f"integer_{n}": chance.randint(0, 99) for n in range(4)}
@@ -84,14 +86,14 @@ def _fix(household: Json, at: datetime) -> Json:
     }
 
 
-def pushes(households: list[Json], investigators: list[str], *, batch: int, seed: int) -> Iterator[Ask]:
-    """Push requests without end, each with `batch` new visits."""
+def iter_pushes(households: list[Json], investigators: list[str], *, batch: int, seed: int) -> Iterator[Request]:
+    """Yield push requests without end, each with `batch` new visits."""
     chance = random.Random(seed)
     while True:
         visits = [make_visit(chance.choice(households), investigators, chance, []) for _ in range(batch)]
-        yield push("visits", visits)
+        yield make_push("visits", visits)
 
 
-def push(collection: str, documents: list[Json]) -> Ask:
+def make_push(collection: str, documents: list[Json]) -> Request:
     rows = [{"newDocumentState": document} for document in documents]
     return "POST", f"/field/v1/sync/{collection}/1/push", "application/json", msgspec.json.encode(rows)

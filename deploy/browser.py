@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 VARIABLE = "ZOUFANG_BROWSER"
@@ -148,7 +149,8 @@ def _unpack(cache: Path, project: Path) -> None:
     (draft / "chromium").chmod(0o755)
     _decompress(packed / "al2023.tar.br", draft / "libraries.tar")
     with tarfile.open(draft / "libraries.tar") as archive:
-        archive.extractall(draft, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # noqa: S202 hashed
+        options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(draft, **options)  # noqa: S202 hashed
     (draft / "libraries.tar").unlink()
     shutil.rmtree(draft / "node_modules")
     if not _version(draft / "chromium", draft / "lib"):

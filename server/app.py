@@ -54,12 +54,11 @@ from server.core.database import open_session
 from server.core.log import bind_context, clear_context, log
 from server.core.services import Services, open_services
 from server.core.settings import Settings
+from server.core.version import VERSION
 from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
 from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
 from server.identity.devices import authenticate
-
-VERSION = "0.1.0"
 
 
 async def provide_session(state: State) -> AsyncIterator[AsyncSession]:

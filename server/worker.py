@@ -24,6 +24,7 @@ import server.workload.schedule  # noqa: F401
 from server import audit
 from server.core import jobs
 from server.core.database import open_session, plain_url
+from server.core.job_types import SealAuditLog
 from server.core.log import log, set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings
@@ -34,8 +35,8 @@ CONCURRENCY = 4
 NICENESS = 10
 
 
-@jobs.task("audit.seal", cron="*/5 * * * *")
-async def seal_audit_log(services: Services) -> None:
+@jobs.task(SealAuditLog, cron="*/5 * * * *")
+async def seal_audit_log(services: Services, _: SealAuditLog) -> None:
     """Seal the audit entries of finished transactions, batch by batch."""
     sealed = audit.SEAL_BATCH
     while sealed == audit.SEAL_BATCH:

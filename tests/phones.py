@@ -16,16 +16,19 @@ from litestar import Litestar
 from PIL import Image
 from sqlalchemy import select
 
-from server.checklists.answers import Facts, HouseholdFacts, MemberFacts
-from server.checklists.examples import answers_example
+from server.checklists.examples import make_example_answers
+from server.checklists.facts import Facts, HouseholdFacts, MemberFacts
 from server.checklists.template import Template
 from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.ids import new_id
 from server.core.services import Services
-from server.demo.pictures import SCENES, draw_picture
+from server.demo.pictures import draw_picture
+from server.demo.records import StaffRole
+from server.demo.scenes import SCENES
 from server.demo.staff import DEMO_PASSWORDS
 from server.models.people import Staff
+from tests.asgi import transport_to
 from tests.contract import hold_to_contract
 
 Json = dict[str, Any]
@@ -38,20 +41,20 @@ class System:
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            transport=transport_to(self.app, raise_app_exceptions=False),
             base_url="http://zoufang.test",
             headers=headers,
             event_hooks={"response": [hold_to_contract]},
         )
 
-    async def sign_in(self, login: str, role: str, *, hardware_id: str | None = None) -> "Phone":
+    async def sign_in(self, login: str, role: StaffRole, *, hardware_id: str | None = None) -> "Phone":
         signed_in = await self._sign_in(login, role, hardware_id or f"hardware-{login}")
         return Phone(self, signed_in)
 
-    async def sign_in_at_desk(self, login: str, role: str) -> "Desk":
+    async def sign_in_at_desk(self, login: str, role: StaffRole) -> "Desk":
         return Desk(self, await self._sign_in(login, role, None))
 
-    async def _sign_in(self, login: str, role: str, hardware_id: str | None) -> Json:
+    async def _sign_in(self, login: str, role: StaffRole, hardware_id: str | None) -> Json:
         answer = await self.client().post(
             "/auth/v1/staff/sign-in",
             json={
@@ -225,7 +228,7 @@ def answers_for(checklist: Json, home: Json, evidence: list[Json], today: date) 
         ),
         household=HouseholdFacts(class_=home["class"]),
     )
-    return answers_example(
+    return make_example_answers(
         msgspec.convert(checklist["body"], Template),
         [member["id"] for member in home["members"]],
         7,

@@ -98,7 +98,7 @@ class _Route(NamedTuple):
             where, name = item["in"], item["name"]
             for text in (*_TEXTS, self.known_ids.of("household_id")):
                 if where != "header" or (text.isascii() and text.isprintable()):
-                    yield self._ask(f"{where} {name}={text[:20]!a}", **{where: {name: text}})
+                    yield self._ask(f"{where} {name}={text[:20]!a}", None, **{where: {name: text}})
         result = self._body_schema()
         if result is None:
             return

@@ -2,6 +2,7 @@
 
 import io
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def fake(file: Path, version: str = "Chromium 1.0", code: int = 0) -> Path:
 def project(tmp_path, monkeypatch):
     """A checkout on x86-64 Linux. Its npm installs a package of the same shape, which `installs` counts."""
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(browser.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     shutil.copytree(PROJECT / "tests" / "web" / "chromium", tmp_path / "tests" / "web" / "chromium")
     return tmp_path
 
@@ -94,7 +95,7 @@ def test_a_named_browser_that_does_not_start_is_refused_and_not_replaced(project
 @pytest.mark.parametrize("system_is", [("darwin", "arm64"), ("linux", "aarch64")])
 def test_where_the_package_does_not_run_the_systems_is_asked_for(project, installs, tmp_path, monkeypatch, system_is):
     monkeypatch.setattr(sys, "platform", system_is[0])
-    monkeypatch.setattr(browser.platform, "machine", lambda: system_is[1])
+    monkeypatch.setattr(platform, "machine", lambda: system_is[1])
     monkeypatch.setattr(browser, "MAC_APPS", ())
     with pytest.raises(browser.NoBrowserError, match="install Chromium or Google Chrome"):
         browser.provide(project, system(tmp_path / "bin"))

@@ -110,13 +110,13 @@ DATED = re.compile(
     re.VERBOSE,
 )
 GIVEN = {
-    "tests/cases/test_amounts.py": "amounts of given months, which ask no clock",
-    "tests/core/checklists/test_checklist_answers.py": "answers judged on a given day",
-    "tests/core/checklists/test_checklist_shipped.py": "a family on a given day",
-    "tests/core/test_idnumbers.py": "numbers judged on a given day",
+    "tests/benefits/test_amounts.py": "amounts of given months, which ask no clock",
+    "tests/checklists/test_checklist_answers.py": "answers judged on a given day",
+    "tests/checklists/test_checklist_shipped.py": "a family on a given day",
+    "tests/core/test_id_numbers.py": "numbers judged on a given day",
     "tests/core/test_location.py": "fixes at given times",
     "tests/core/test_wechat.py": "WeChat's formats, and a clock of its own",
-    "tests/core/test_workdays.py": "the decreed holidays of a year",
+    "tests/core/test_working_days.py": "the decreed holidays of a year",
     "tests/media/test_media_photo.py": "what cameras wrote into photos",
     "tests/media/test_media_watermark.py": "lines drawn on a photo",
     "tests/other_dates.py": "the dates at which the suite is run",
@@ -124,9 +124,9 @@ GIVEN = {
     "tests/spotchecks/test_draw.py": "income of given periods, and a published draw",
     "tests/sweep.py": "values sent to every route, good and bad",
     "tests/test_clock.py": "this table",
-    "tests/test_county.py": "counties built on given days",
-    "tests/test_demo_pictures.py": "a picture of a given time",
-    "tests/test_whole.py": "which of two dated rules holds on a given day",
+    "tests/demo/test_county.py": "counties built on given days",
+    "tests/demo/test_pictures.py": "a picture of a given time",
+    "tests/test_whole_path.py": "which of two dated rules holds on a given day",
 }
 
 

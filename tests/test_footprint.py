@@ -71,7 +71,7 @@ def test_the_api_stays_below_its_ceiling_after_some_work(live: LiveServer, count
     with httpx.Client(base_url=live.url, trust_env=False) as client:
         signed_in = client.post("/auth/v1/staff/sign-in", json=body).json()
         client.headers["Authorization"] = f"Bearer {signed_in['accessToken']}"
-        for path in ("queue", "households?limit=200", "cases", "due", "households/export?as=xlsx"):
+        for path in ("queue", "households?limit=200", "cases", "due", "households/export?format=xlsx"):
             answer = client.get(f"/desk/v1/{path}")
             assert answer.status_code == 200, answer.text
     top = psutil.Process(live.process.pid)

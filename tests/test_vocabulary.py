@@ -13,7 +13,7 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 PROGRAM = ("server", "field_api", "media")
 # Retired words that the program must know: the sheet's former name, in workbooks that offices keep.
-STILL_READ = {"server/checklists/workbook.py 清单"}
+STILL_READ = {"server/checklists/workbook_layout.py 清单"}
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from server import audit
 from server.__main__ import SECTIONS, main
 from server.app import create_app
+from server.audit import seals
 from server.audit.verify import check_audit
 from server.cli.migrate import alembic_config, upgrade
 from server.cli.openapi import write_openapi
@@ -142,7 +143,7 @@ async def test_seals_from_before_requests_were_sealed_still_hold(services, setti
                 last_entry_id=entries[-1].id,
                 entries=len(entries),
                 form=1,
-                hash=audit._chain(audit.GENESIS, entries, 1),
+                hash=seals._chain(seals.GENESIS, entries, 1),
             )
         )
     assert await check_audit(settings) == (1, len(entries), None)
@@ -173,7 +174,7 @@ async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):
 def test_every_rule_of_review_reads_numbers_that_the_migration_wrote():
     sources = "".join(path.read_text() for path in (ROOT / "server" / "review").rglob("*.py"))
     migrations = "".join(path.read_text() for path in (ROOT / "migrations" / "versions").glob("*.py"))
-    expected = set(re.findall(r'view\.rule\("([^"]+)"\)', sources))
+    expected = set(re.findall(r'context\.setting\("([^"]+)"\)', sources))
     assert expected
     assert [key for key in expected if f'"{key}"' not in migrations] == []
     assert len({rule.code for rule in CHECKS}) == len(CHECKS)
@@ -200,7 +201,7 @@ def test_every_route_asks_who_is_calling_unless_it_is_listed_as_open():
     seen = 0
     for path, handler in _handlers():
         seen += 1
-        asks = {"caller", "worker", "officer", "sender", "resident_caller"} & set(
+        asks = {"caller", "field_staff", "officer", "uploader", "resident_caller"} & set(
             handler.parsed_fn_signature.parameters
         )
         assert asks or handler.handler_name in OPEN_TO_ALL, f"{path} serves anyone"
@@ -269,7 +270,7 @@ async def test_an_unknown_address_and_method_have_the_one_shape(system):
 
 
 async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypatch):
-    monkeypatch.setattr("server.identity.sign_in.password_matches", lambda *_: 1 / 0)
+    monkeypatch.setattr("server.identity.sign_in.verify_password", lambda *_: 1 / 0)
     body = {"login": "x", "password": "secret-word", "device": {"label": "x"}}
     answer = await system.client().post("/auth/v1/staff/sign-in", json=body)
     assert (answer.status_code, answer.json()["code"]) == (500, "server.error")
@@ -278,7 +279,7 @@ async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypa
 
 
 async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(system, services, monkeypatch):
-    monkeypatch.setattr("server.identity.sign_in.password_matches", lambda *_: int("11010519491231002X"))
+    monkeypatch.setattr("server.identity.sign_in.verify_password", lambda *_: int("11010519491231002X"))
     body = {"login": "x", "password": "y", "device": {"label": "x"}}
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", io.StringIO())
@@ -372,7 +373,7 @@ def test_chinese_is_set_with_chinese_punctuation():
     found = [
         f"{file.relative_to(ROOT)}: {line.strip()}"
         for file in files
-        if file.name != "batches.py"
+        if file.name != "sources.py"
         for line in file.read_text("utf-8").splitlines()
         if latin.search(line)
     ]

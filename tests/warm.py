@@ -37,7 +37,7 @@ class Warm:
         if self.inner.exitcode is None:
             raise subprocess.TimeoutExpired("server", timeout or 0)
 
-    def send_signal(self, what: signal.Signals) -> None:
+    def send_signal(self, what: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, what)
 

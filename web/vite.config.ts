@@ -8,7 +8,8 @@ import vue from '@vitejs/plugin-vue';
 import { defineConfig, type InlineConfig, type Plugin } from 'vite';
 
 const HERE = import.meta.dirname;
-const VERSION = process.env.npm_package_version ?? '0';
+// The program has one version, pyproject.toml's.
+const VERSION = /^version = "(.+)"$/m.exec(readFileSync(join(HERE, '..', 'pyproject.toml'), 'utf8'))?.[1] ?? '0';
 const API = process.env.ZOUFANG_API ?? 'http://127.0.0.1:8000';
 // A five-year-old Android in WeChat's browser.
 const TARGET = ['chrome80', 'safari14'];

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from field_api.sync.collections import Collection
 from field_api.sync.pull import Quarantined, marked, masters, open_quarantines, quarantined_document, served_collection
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.canonical import NotCanonical, content_hash
 from server.core.clock import utc_now
@@ -236,7 +237,7 @@ async def _keep_loser(session: AsyncSession, caller: Caller, name: str, row: _Ro
     if await session.scalar(select(exists().where(again))):
         return
     await session.execute(insert(QuarantinedRow).values(_kept(caller, name, row, "lost_conflict", problem)))
-    audit.record(session, caller, "sync.conflict_kept", name, row.doc_id, code=problem and problem.code)
+    audit.record(session, caller, Action.SYNC_CONFLICT_KEPT, name, row.doc_id, code=problem and problem.code)
 
 
 async def _quarantine(session: AsyncSession, caller: Caller, name: str, row: _Row, problem: Problem) -> None:
@@ -248,7 +249,7 @@ async def _quarantine(session: AsyncSession, caller: Caller, name: str, row: _Ro
     )
     fresh = insert(QuarantinedRow).values(_kept(caller, name, row, "quarantined", problem))
     await session.execute(fresh.on_conflict_do_nothing())
-    audit.record(session, caller, "sync.quarantined", name, row.doc_id, code=problem.code)
+    audit.record(session, caller, Action.SYNC_QUARANTINED, name, row.doc_id, code=problem.code)
     await publish_to(session, caller.id, name, [row.doc_id])
 
 

@@ -8,6 +8,7 @@ from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
+from server.core.job_types import ClearSpool, SweepUploads
 from server.core.log import log
 from server.core.services import Services
 from server.models.uploads import Upload
@@ -16,15 +17,15 @@ from server.models.uploads import Upload
 BATCH = 500
 
 
-@jobs.task("uploads.clear")
-async def clear_spool(services: Services, *, upload_id: str) -> None:
+@jobs.task(ClearSpool)
+async def clear_spool(services: Services, job: ClearSpool) -> None:
     """Remove every chunk of an upload from the store, including unacknowledged ones."""
-    async for key in services.store.list_keys(spool_prefix(upload_id)):
+    async for key in services.store.list_keys(spool_prefix(job.upload_id)):
         await services.store.remove(key)
 
 
-@jobs.task("uploads.sweep", cron="*/10 * * * *")
-async def sweep_uploads(services: Services) -> None:
+@jobs.task(SweepUploads, cron="*/10 * * * *")
+async def sweep_uploads(services: Services, _: SweepUploads) -> None:
     now = utc_now()
     free = Upload.lease_is_free(now)
     has_all_bytes = (Upload.state == "open", Upload.way == "tus", Upload.received_bytes == Upload.size_bytes)
@@ -49,7 +50,7 @@ async def _finish(services: Services, upload_id: str) -> None:
 
 async def _remove(services: Services, upload_id: str) -> None:
     """Remove the chunks before the row: after a crash in between the row still leads to the rest."""
-    await clear_spool(services, upload_id=upload_id)
+    await clear_spool(services, ClearSpool(upload_id=upload_id))
     async with open_session(services.sessions) as session:
         await session.execute(
             delete(Upload).where(

@@ -21,12 +21,14 @@ from field_api.uploads.body import Body, Spool
 from field_api.uploads.tus import Checksum, Creation
 from media.store import spool_key
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, require_found
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
 from server.core.ids import new_secret_id
+from server.core.job_types import ClearSpool
 from server.core.services import Services
 from server.models.evidence import Evidence
 from server.models.uploads import Upload, UploadChunk
@@ -363,9 +365,9 @@ async def terminate(services: Services, caller: Caller, upload_id: str) -> None:
             raise Problem("upload.busy", headers={"Retry-After": "1"})
         if await session.scalar(select(_is_visit_submitted(upload))):
             raise Problem("upload.visit_submitted")
-        audit.record(session, caller, "upload.terminated", "evidence", upload.evidence_id)
+        audit.record(session, caller, Action.UPLOAD_TERMINATED, "evidence", upload.evidence_id)
         await session.delete(upload)
-        await jobs.defer(session, "uploads.clear", upload_id=upload.id)
+        await jobs.defer(session, ClearSpool(upload_id=upload.id))
 
 
 def _is_visit_submitted(upload: Upload) -> ColumnElement[bool]:

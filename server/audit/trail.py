@@ -1,9 +1,11 @@
 """`record`: write one audit entry in the caller's transaction; `audit_cte`: write many inside another statement."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.clock import utc_now
 from server.core.log import get_context
@@ -13,7 +15,7 @@ from server.models.audit import AuditEntry
 def record(
     session: AsyncSession,
     caller: Caller | None,
-    action: str,
+    action: Action,
     thing_kind: str,
     thing_id: object,
     *,
@@ -25,7 +27,7 @@ def record(
         AuditEntry(
             at=utc_now(),
             **actor_params(caller),
-            action=action,
+            action=action.value,
             thing_kind=thing_kind,
             thing_id=str(thing_id),
             area_code=area_code,
@@ -44,15 +46,21 @@ def actor_params(caller: Caller | None) -> dict[str, Any]:
     }
 
 
-def audit_cte(entries: str) -> str:
+def audit_cte(action: Action | Mapping[str, Action], entries: str) -> str:
     """Return the SQL of a CTE `audit_rows` that records what `record` would record one by one.
 
-    `entries` selects action, thing_kind, thing_id, area_code and facts. The statement's parameters include those of
-    `actor_params` and `now`.
+    `entries` selects thing_kind, thing_id, area_code and facts; with a mapping, before those the key of the action.
+    The statement's parameters include those of `actor_params` and `now`.
     """
+    if isinstance(action, Action):
+        key, action_sql = "", f"'{action.value}'"
+    else:
+        cases = " ".join(f"WHEN '{state}' THEN '{by_state.value}'" for state, by_state in action.items())
+        key, action_sql = "key, ", f"CASE entries.key {cases} END"
     return f"""audit_rows AS (
     INSERT INTO audit_entry
         (at, actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
-    SELECT %(now)s, %(actor_kind)s, %(actor_id)s::uuid, %(device_id)s::uuid, %(request_id)s, entries.*
-    FROM ({entries}) AS entries
+    SELECT %(now)s, %(actor_kind)s, %(actor_id)s::uuid, %(device_id)s::uuid, %(request_id)s, {action_sql},
+        entries.thing_kind, entries.thing_id, entries.area_code, entries.facts
+    FROM ({entries}) AS entries({key}thing_kind, thing_id, area_code, facts)
 )"""  # noqa: S608  `entries` is a constant of the calling module

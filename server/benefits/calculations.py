@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.benefits.amounts import (
     BenefitFormula,
     Calculated,
@@ -83,7 +84,13 @@ async def calculate(
     )
     session.add(row)
     audit.record(
-        session, caller, "case.calculated", "case", case.id, area_code=case.area_code, amount_fen=calculated.amount_fen
+        session,
+        caller,
+        Action.CASE_CALCULATED,
+        "case",
+        case.id,
+        area_code=case.area_code,
+        amount_fen=calculated.amount_fen,
     )
     await session.flush()  # the list below includes it
     return (await list_calculations(session, case))[0]

@@ -5,19 +5,20 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, require_role
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.people import Staff
 
-LONGEST_PAGE = 1000
+_LONGEST_PAGE = 1000
+_NEWEST_FIRST = Keyset(BenefitChange.decided_on, BenefitChange.id, descending=True)
 Kind = Literal["granted", "raised", "cut", "stopped"]
 
 
@@ -86,7 +87,6 @@ async def list_benefit_changes(
 ) -> Page[BenefitLine]:
     """List changes by day of decision, the newest first. One query."""
     require_role(caller, DESK_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
         select(BenefitChange, CaseFile.number, Household.number, Household.head_name, Area.name, Staff.name)
         .join(CaseFile, CaseFile.id == BenefitChange.case_id)
@@ -94,18 +94,10 @@ async def list_benefit_changes(
         .join(Area, Area.code == BenefitChange.area_code)
         .outerjoin(Staff, Staff.id == BenefitChange.decided_by)
         .where(*_conditions(caller, area, since, until))
-        .order_by(BenefitChange.decided_on.desc(), BenefitChange.id.desc())
-        .limit(limit + 1)
     )
     if kind is not None:
         rows = rows.where(BenefitChange.kind == kind)
-    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
-        on, last = after
-        rows = rows.where(
-            or_(BenefitChange.decided_on < on, and_(BenefitChange.decided_on == on, BenefitChange.id < last))
-        )
-    results = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(results, limit, lambda row: [row[0].decided_on.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit, maximum=_LONGEST_PAGE)
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 

@@ -10,7 +10,7 @@ from server.benefits.columns import BENEFIT_COLUMNS
 from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.core.paging import Page
-from server.http.exports import build_export_route
+from server.http.exports import FormerAddress, build_export_route
 
 
 @get(
@@ -51,12 +51,14 @@ async def compare_announced(data: JSONBody[CompareAnnounced], officer: Officer, 
 
 
 export_benefit_changes = build_export_route(
-    list_benefit_changes, "/case-exports/benefit-changes", "benefit-changes", BENEFIT_COLUMNS, form="xlsx"
-)
-
-
-export_stops = build_export_route(
-    list_benefit_changes, "/case-exports/stops", "stops", BENEFIT_COLUMNS, form="xlsx", kind="stopped"
+    list_benefit_changes,
+    "benefit-changes",
+    BENEFIT_COLUMNS,
+    form="xlsx",
+    aliases=[
+        FormerAddress("/case-exports/benefit-changes", "benefit-changes"),
+        FormerAddress("/case-exports/stops", "stops", {"kind": "stopped"}),
+    ],
 )
 
 
@@ -67,7 +69,6 @@ router = Router(
         total_benefit_changes,
         compare_announced,
         export_benefit_changes,
-        export_stops,
     ],
     tags=["cases"],
     security=BEARER,

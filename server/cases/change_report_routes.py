@@ -33,7 +33,6 @@ async def list_changes(
 
 export_changes = build_export_route(
     list_changes,
-    "/changes/export",
     "changes",
     {
         "申请编号": lambda line: line.application_number,

@@ -8,10 +8,11 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.benefits.calculations import Calculate, calculate
 from server.benefits.changes import month_after
 from server.cases.transitions import apply_transition
@@ -19,7 +20,7 @@ from server.cases.visit_orders import order_visit, survey_due_date
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.benefits import ChangeReport
@@ -28,7 +29,7 @@ from server.models.households import Household
 from server.models.people import Staff
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
-LONGEST_PAGE = 200
+_LONGEST_WAITING_FIRST = Keyset(ChangeReport.reported_at, ChangeReport.id)
 CHANGE_KINDS = {
     "new_job": ("新就业", "new job"),
     "job_lost": ("失业", "job lost"),
@@ -117,22 +118,10 @@ async def list_changes(
 ) -> Page[ChangeLine]:
     """List reports in the caller's areas, the longest waiting first. One query."""
     require_role(caller, DECIDERS | {Role.SUPERVISOR, Role.CASEWORKER})
-    limit = max(1, min(limit, LONGEST_PAGE))
-    rows = (
-        _select_lines(caller)
-        .where(ChangeReport.outcome.is_not(None) if decided else ChangeReport.outcome.is_(None))
-        .order_by(ChangeReport.reported_at, ChangeReport.id)
-        .limit(limit + 1)
-    )
+    rows = _select_lines(caller).where(ChangeReport.outcome.is_not(None) if decided else ChangeReport.outcome.is_(None))
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
-        at, last = after
-        rows = rows.where(
-            or_(ChangeReport.reported_at > at, and_(ChangeReport.reported_at == at, ChangeReport.id > last))
-        )
-    found_rows = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(found_rows, limit, lambda row: [row[0].reported_at.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _LONGEST_WAITING_FIRST, cursor, limit)
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -186,7 +175,7 @@ async def decide_change(
         audit.record(
             session,
             caller,
-            "change.decided",
+            Action.CHANGE_DECIDED,
             "change_report",
             report.id,
             area_code=case.area_code,

@@ -11,6 +11,7 @@ from server.cases.transitions import apply_transition
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.job_types import RunDailyCaseWork
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.cases import CaseFile
@@ -18,8 +19,8 @@ from server.models.households import Household
 from server.sync_feed.publish import publish_change
 
 
-@jobs.task("cases.keep", cron="5 16 * * *")
-async def run_daily(services: Services) -> None:
+@jobs.task(RunDailyCaseWork, cron="5 16 * * *")
+async def run_daily(services: Services, _: RunDailyCaseWork) -> None:
     """Apply what becomes due with a new day. Runs just after midnight in China."""
     async with open_session(services.sessions) as session:
         await backfill_deadlines(session)

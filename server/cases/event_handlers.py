@@ -12,6 +12,13 @@ from server.core import jobs
 from server.core.access import Role
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.job_types import (
+    MoveCaseAfterAnswer,
+    MoveCaseAfterDecision,
+    MoveCaseAfterObjection,
+    MoveCaseAfterPosting,
+    OrderComplaintVisit,
+)
 from server.core.services import Services
 from server.core.working_days import day_of, end_of, length_of
 from server.models.cases import CLOSED_STATES, CaseFile
@@ -26,12 +33,12 @@ _STEP_BY_OUTCOME = {"accepted": "survey_done", "returned": "survey_again"}
 _COMPLAINT_VISIT_KEY = "complaint.visit_days"
 
 
-@jobs.task("cases.visit_decided")
-async def on_visit_decided(services: Services, *, decision_id: str) -> None:
+@jobs.task(MoveCaseAfterDecision)
+async def on_visit_decided(services: Services, job: MoveCaseAfterDecision) -> None:
     """Move the case that ordered the visit, and record when a county officer took part in it."""
     async with open_session(services.sessions) as session:
         # The lock waits for an undo in progress, so that its result is visible here.
-        decision = await session.get_one(Decision, UUID(decision_id), with_for_update=True)
+        decision = await session.get_one(Decision, job.decision_id, with_for_update=True)
         visit = await session.get_one(Visit, decision.visit_id)
         case = await _lock_household_case(session, visit.household_id)
         if case is None or decision.undone_at is not None or not await _belongs_to_case(session, visit, case):
@@ -80,54 +87,52 @@ async def _county_officer_took_part(session: AsyncSession, visit: Visit) -> bool
     return role_id is not None
 
 
-@jobs.task("cases.posting_ended")
-async def on_posting_ended(services: Services, *, case_id: str, posting_id: str) -> None:
+@jobs.task(MoveCaseAfterPosting)
+async def on_posting_ended(services: Services, job: MoveCaseAfterPosting) -> None:
     """The posting ended without an open objection: start the next round, or pass the case to the county."""
     async with open_session(services.sessions) as session:
-        await _end_posting_round(session, await _lock_case(session, case_id), posting_id)
+        await _end_posting_round(session, await _lock_case(session, job.case_id), job.posting_id)
 
 
-async def _end_posting_round(session: AsyncSession, case: CaseFile, posting_id: str) -> None:
+async def _end_posting_round(session: AsyncSession, case: CaseFile, posting_id: UUID) -> None:
     settings = await load_policy_values(session, case.area_code, case.rules_on, ["case.posting_rounds"])
     is_last = case.posting_round + 1 >= int(settings.get("case.posting_rounds", 1))
     step = "posting_ended" if is_last else "posting_round_ended"
     await apply_transition(session, case, step, cause=f"posting:{posting_id}", actor_id=None, at=utc_now())
 
 
-@jobs.task("cases.objection_made")
-async def on_objection_made(services: Services, *, case_id: str, objection_id: str) -> None:
+@jobs.task(MoveCaseAfterObjection)
+async def on_objection_made(services: Services, job: MoveCaseAfterObjection) -> None:
     async with open_session(services.sessions) as session:
-        case = await _lock_case(session, case_id)
-        if await _is_objection_dismissed(session, objection_id):
+        case = await _lock_case(session, job.case_id)
+        if await _is_objection_dismissed(session, job.objection_id):
             return
         await apply_transition(
-            session, case, "objection_made", cause=f"objection:{objection_id}", actor_id=None, at=utc_now()
+            session, case, "objection_made", cause=f"objection:{job.objection_id}", actor_id=None, at=utc_now()
         )
 
 
-async def _is_objection_dismissed(session: AsyncSession, objection_id: str) -> bool:
+async def _is_objection_dismissed(session: AsyncSession, objection_id: UUID) -> bool:
     """Say whether the objection was dismissed before this job ran: then the posting goes on."""
-    return (await session.get_one(Objection, UUID(objection_id))).outcome == "dismissed"
+    return (await session.get_one(Objection, objection_id)).outcome == "dismissed"
 
 
-@jobs.task("cases.objection_answered")
-async def on_objection_answered(
-    services: Services, *, case_id: str, objection_id: str, actor_id: str, ended_posting_id: str | None = None
-) -> None:
+@jobs.task(MoveCaseAfterAnswer)
+async def on_objection_answered(services: Services, job: MoveCaseAfterAnswer) -> None:
     """Return the case to its posting, and end the round if the posting has ended meanwhile."""
     async with open_session(services.sessions) as session:
-        case = await _lock_case(session, case_id)
-        cause = f"objection_answered:{objection_id}"
-        await apply_transition(session, case, "objection_answered", cause=cause, actor_id=UUID(actor_id), at=utc_now())
-        if ended_posting_id is not None:
-            await _end_posting_round(session, case, ended_posting_id)
+        case = await _lock_case(session, job.case_id)
+        cause = f"objection_answered:{job.objection_id}"
+        await apply_transition(session, case, "objection_answered", cause=cause, actor_id=job.actor_id, at=utc_now())
+        if job.ended_posting_id is not None:
+            await _end_posting_round(session, case, job.ended_posting_id)
 
 
-@jobs.task("cases.complained")
-async def on_complained(services: Services, *, household_id: str) -> None:
+@jobs.task(OrderComplaintVisit)
+async def on_complained(services: Services, job: OrderComplaintVisit) -> None:
     """Order a visit to the household. For an open case the county must also visit before it decides (law)."""
     async with open_session(services.sessions) as session:
-        household = await session.get_one(Household, UUID(household_id))
+        household = await session.get_one(Household, job.household_id)
         case = await _lock_household_case(session, household.id)
         due = await _complaint_visit_due(session, household.area_code, day_of(utc_now()))
         if case is None:
@@ -154,5 +159,5 @@ async def _lock_household_case(session: AsyncSession, household_id: UUID) -> Cas
     return case
 
 
-async def _lock_case(session: AsyncSession, case_id: str) -> CaseFile:
-    return (await session.scalars(select(CaseFile).where(CaseFile.id == UUID(case_id)).with_for_update())).one()
+async def _lock_case(session: AsyncSession, case_id: UUID) -> CaseFile:
+    return (await session.scalars(select(CaseFile).where(CaseFile.id == case_id).with_for_update())).one()

@@ -14,6 +14,7 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.cases.loading import load_case, lock_case
 from server.cases.transitions import apply_transition
 from server.core.access import Caller, Role, require_found, require_role
@@ -105,7 +106,7 @@ async def call_hearing(session: AsyncSession, caller: Caller, case_id: UUID, bod
     session.add(hearing)
     await session.flush()  # the seats refer to it
     _add_seats(session, hearing, drawn)
-    audit.record(session, caller, "hearing.called", "hearing", hearing.id, area_code=case.area_code, panel=size)
+    audit.record(session, caller, Action.HEARING_CALLED, "hearing", hearing.id, area_code=case.area_code, panel=size)
     await session.flush()  # the response queries the seats
     return await _load_detail(session, hearing)
 
@@ -168,7 +169,7 @@ async def declare_conflict(
         taken = list(await session.scalars(select(PanelSeat.staff_id).where(PanelSeat.hearing_id == hearing.id)))
         replacements = await _draw_panel(session, case, 1, excluded=taken)
         _add_seats(session, hearing, replacements)
-        audit.record(session, caller, "hearing.conflict", "hearing", hearing.id, area_code=case.area_code)
+        audit.record(session, caller, Action.HEARING_CONFLICT, "hearing", hearing.id, area_code=case.area_code)
         await session.flush()  # the response queries the seats
     return await _load_detail(session, hearing)
 
@@ -207,7 +208,7 @@ async def count_votes(
     hearing.ayes, hearing.noes, hearing.blanks = body.ayes, body.noes, body.blanks
     hearing.passed, hearing.counted_at = 2 * body.ayes > votes, now
     audit.record(
-        session, caller, "hearing.counted", "hearing", hearing.id, area_code=case.area_code, passed=hearing.passed
+        session, caller, Action.HEARING_COUNTED, "hearing", hearing.id, area_code=case.area_code, passed=hearing.passed
     )
     step = "hearing_passed" if hearing.passed else "hearing_failed"
     facts = {"ayes": body.ayes, "noes": body.noes, "blanks": body.blanks}

@@ -4,19 +4,20 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.deadline_lines import DUE_SOON, DeadlineLine, deadline_line
 from server.core.access import Caller
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import CaseDeadline, CaseFile
 from server.models.households import Household
 
-LONGEST_PAGE = 200
+_NEWEST_FIRST = Keyset(CaseFile.applied_on, CaseFile.id, descending=True)
+_BY_DUE_DATE = Keyset(CaseDeadline.due_on, CaseDeadline.id)
 
 
 class CaseLine(ResponseBody):
@@ -41,17 +42,12 @@ async def list_cases(
     now: datetime,
 ) -> Page[CaseLine]:
     """List the caller's cases, the newest first. Two queries for any page."""
-    limit = max(1, min(limit, LONGEST_PAGE))
-    rows = _select_lines(caller).order_by(CaseFile.applied_on.desc(), CaseFile.id.desc()).limit(limit + 1)
+    rows = _select_lines(caller)
     if state is not None:
         rows = rows.where(CaseFile.state == state)
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
-        on, last = after
-        rows = rows.where(or_(CaseFile.applied_on < on, and_(CaseFile.applied_on == on, CaseFile.id < last)))
-    cases = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(cases, limit, lambda row: [row[0].applied_on.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
     nearest = await _load_nearest_deadlines(session, [case.id for case, _, _ in page])
     today = day_of(now)
     lines = [_case_line(case, head, name, nearest.get(case.id), today) for case, head, name in page]
@@ -69,22 +65,16 @@ async def list_due(
     now: datetime,
 ) -> Page[CaseLine]:
     """List deadlines that are past, today or within three days, the oldest first. Paused ones are left out."""
-    limit, today = max(1, min(limit, LONGEST_PAGE)), day_of(now)
+    today = day_of(now)
     rows = (
         _select_lines(caller)
         .add_columns(CaseDeadline)
         .join(CaseDeadline, CaseDeadline.case_id == CaseFile.id)
         .where(CaseDeadline.met_on.is_(None), CaseDeadline.paused_on.is_(None), _is_due(urgency, today))
-        .order_by(CaseDeadline.due_on, CaseDeadline.id)
-        .limit(limit + 1)
     )
     if area is not None:
         rows = rows.where(CaseFile.area_code.startswith(area, autoescape=True))
-    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
-        on, last = after
-        rows = rows.where(or_(CaseDeadline.due_on > on, and_(CaseDeadline.due_on == on, CaseDeadline.id > last)))
-    results = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(results, limit, lambda row: [row[3].due_on.isoformat(), str(row[3].id)])
+    page, next_cursor = await fetch_page(session, rows, _BY_DUE_DATE, cursor, limit)
     return Page(
         items=[_case_line(case, head, name, deadline, today) for case, head, name, deadline in page],
         next_cursor=next_cursor,

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.benefits.amounts import Calculated
 from server.benefits.changes import decided_calculation, latest_calculation
 from server.cases.deadlines import deadline_length
@@ -102,7 +103,7 @@ async def print_case_notice(session: AsyncSession, caller: Caller, case_id: UUID
         if event is None:
             raise Problem("case.not_now", state=case.state)
         notice = await _build_event_notice(session, case, event, kind, household.head_name)
-    audit.record(session, caller, "case.notice_printed", "case", case.id, area_code=case.area_code, kind=kind)
+    audit.record(session, caller, Action.CASE_NOTICE_PRINTED, "case", case.id, area_code=case.area_code, kind=kind)
     return await render_notice(notice)
 
 

@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key
 from server import audit
+from server.audit.actions import Action
 from server.cases.loading import lock_open_case
 from server.cases.papers import RECEIVERS, PaperLine, list_papers
 from server.core import jobs
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import HexSha256, RequestBody, ResponseBody
+from server.core.job_types import Notify
 from server.core.services import Services
 from server.models.cases import CaseFile, PaperPhoto
 from server.models.evidence import Photo
@@ -97,7 +99,9 @@ async def _record_announced(
             announced_at=now,
         )
     )
-    audit.record(session, caller, "case.paper_photo_announced", "case", case.id, area_code=case.area_code, code=code)
+    audit.record(
+        session, caller, Action.CASE_PAPER_PHOTO_ANNOUNCED, "case", case.id, area_code=case.area_code, code=code
+    )
     await session.flush()  # the list below includes it
 
 
@@ -126,7 +130,7 @@ async def link_photo(
     lifetime = timedelta(minutes=services.settings.link_minutes)
     case = await session.get_one(CaseFile, case_id)
     audit.record(
-        session, caller, "photo.linked", "paper_photo", paper_photo.id, area_code=case.area_code,
+        session, caller, Action.PHOTO_LINKED, "paper_photo", paper_photo.id, area_code=case.area_code,
         rendition=rendition, case_id=str(case_id), why="case",
     )  # fmt: skip
     return PaperPhotoLink(
@@ -145,12 +149,18 @@ async def return_photo(
         paper_photo.returned_at, paper_photo.returned_by = now, caller.id
         paper_photo.return_reason = body.reason.strip()
         audit.record(
-            session, caller, "case.paper_photo_returned", "paper_photo", paper_photo.id, area_code=case.area_code
+            session, caller, Action.CASE_PAPER_PHOTO_RETURNED, "paper_photo", paper_photo.id, area_code=case.area_code
         )
         await jobs.defer(
-            session, "notifications.tell", kind="papers", thing=f"paper_photo:{paper_photo.id}",
-            area_code=case.area_code, household_id=str(case.household_id), facts={"caseId": str(case.id)},
-        )  # fmt: skip
+            session,
+            Notify(
+                kind="papers",
+                thing=f"paper_photo:{paper_photo.id}",
+                area_code=case.area_code,
+                household_id=case.household_id,
+                facts={"caseId": str(case.id)},
+            ),
+        )
         await session.flush()  # the list below shows its new state
     return await list_papers(session, case)
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.cases.loading import lock_open_case
 from server.core.access import Caller, Role, require_role
 from server.core.errors import Problem
@@ -136,5 +137,5 @@ async def receive_paper(session: AsyncSession, caller: Caller, case_id: UUID, co
         ).returning(Paper.id)
     )
     if written is not None:
-        audit.record(session, caller, "case.paper_received", "case", case.id, area_code=case.area_code, code=code)
+        audit.record(session, caller, Action.CASE_PAPER_RECEIVED, "case", case.id, area_code=case.area_code, code=code)
     return await list_papers(session, case)

@@ -40,7 +40,7 @@ from server.core.http import (
 from server.core.paging import Page
 from server.core.pdf import PDF
 from server.households.register import MEMBER_CONFLICTS
-from server.http.exports import build_export_route
+from server.http.exports import FormerAddress, build_export_route
 
 _NOT_NOW = error_responses("case.not_now")
 _STEP_PROBLEMS = (
@@ -108,8 +108,12 @@ async def list_due_cases(
     )
 
 
-export_cases = build_export_route(list_cases, "/case-exports/cases", "cases", CASE_COLUMNS, form="xlsx")
-export_due_cases = build_export_route(list_due_cases, "/case-exports/due", "cases-due", CASE_COLUMNS, form="xlsx")
+export_cases = build_export_route(
+    list_cases, "cases", CASE_COLUMNS, form="xlsx", aliases=[FormerAddress("/case-exports/cases", "cases")]
+)
+export_due_cases = build_export_route(
+    list_due_cases, "cases-due", CASE_COLUMNS, form="xlsx", aliases=[FormerAddress("/case-exports/due", "cases-due")]
+)
 
 
 @get("/cases/{case_id:uuid}", responses=LOOKUP_ERRORS)

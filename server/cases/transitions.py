@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.benefits.changes import month_after
 from server.cases.deadlines import update_deadlines
 from server.cases.visit_orders import update_visit_orders
@@ -15,6 +16,7 @@ from server.cases.workflow import TRANSITIONS
 from server.core import jobs
 from server.core.access import Caller
 from server.core.ids import new_id
+from server.core.job_types import Notify
 from server.core.working_days import day_of
 from server.models.cases import CaseEvent, CaseFile
 
@@ -70,12 +72,18 @@ async def apply_transition(
     case.updated_at = at
     await update_deadlines(session, case, step, day_of(at))
     await update_visit_orders(session, case, step, day_of(at), actor_id)
-    audit.record(session, caller, "case.moved", "case", case.id, area_code=case.area_code, step=step)
+    audit.record(session, caller, Action.CASE_MOVED, "case", case.id, area_code=case.area_code, step=step)
     if step in _NOTIFICATION_KINDS:
         await jobs.defer(
-            session, "notifications.tell", kind=_NOTIFICATION_KINDS[step], thing=f"event:{event_id}",
-            area_code=case.area_code, household_id=str(case.household_id), facts={"caseId": str(case.id)},
-        )  # fmt: skip
+            session,
+            Notify(
+                kind=_NOTIFICATION_KINDS[step],
+                thing=f"event:{event_id}",
+                area_code=case.area_code,
+                household_id=case.household_id,
+                facts={"caseId": str(case.id)},
+            ),
+        )
     return True
 
 

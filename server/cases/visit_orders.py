@@ -12,16 +12,17 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.checklists.versions import newest_checklist
-from server.checklists.wording import say_visit
+from server.checklists.versions import find_newest_checklist
+from server.checklists.wording import visit_kind_text
 from server.core import jobs
-from server.core.ids import new_id
+from server.core.job_types import Notify
 from server.core.working_days import end_of, length_of
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseFile
 from server.models.households import Assignment, Household
 from server.models.workload import BlockedVisit
 from server.policy.resolver import load_overrides, load_policy_values
 from server.sync_feed.publish import publish_change
+from server.workload.assignments import create_assignment, notify_holders
 from server.workload.unfulfilled_orders import end_unfulfilled_orders, list_responsible_staff, record_unfulfilled_order
 
 _STEPS_ORDERING_INTAKE = frozenset({"accepted", "survey_ordered", "returned_to_survey"})
@@ -79,40 +80,35 @@ class _Order(NamedTuple):
 async def _place_order(session: AsyncSession, order: _Order, *, unless: Any) -> None:
     if await session.scalar(unless.limit(1)) is not None:
         return
-    checklist = await newest_checklist(session, order.area_code, order.kind)
+    checklist = await find_newest_checklist(session, order.area_code, order.kind)
     if checklist is None:
         await _record_unfulfilled(session, order)
         return
-    assignment = Assignment(
-        id=new_id(),
-        household_id=order.household_id,
-        kind=order.kind,
-        due_on=order.due_on,
-        checklist_code=checklist.code,
-        checklist_version=checklist.version,
-        case_id=order.case_id,
-        state="open",
+    assignment = create_assignment(
+        session, order.household_id, order.kind, order.due_on, checklist, case_id=order.case_id
     )
-    session.add(assignment)
     await session.flush()  # publish_change reads it
     await publish_change(session, "assignments", [assignment.id])
-    await jobs.defer(
-        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=order.area_code,
-        assignment_id=str(assignment.id), facts={"count": 1, "on": order.due_on.isoformat()},
-    )  # fmt: skip
+    await notify_holders(session, assignment, order.area_code)
 
 
 async def _record_unfulfilled(session: AsyncSession, order: _Order) -> None:
     blocked_id = await record_unfulfilled_order(session, **order._asdict())
     if blocked_id is None:
         return
-    what = say_visit(order.kind)
+    what = visit_kind_text(order.kind)
     case_id = str(order.case_id) if order.case_id else None
     staff_ids = await list_responsible_staff(session, order.area_code, [order.ordered_by] if order.ordered_by else [])
     await jobs.defer(
-        session, "notifications.tell", kind="visit_blocked", thing=f"blocked:{blocked_id}", area_code=order.area_code,
-        staff_ids=staff_ids, facts={"count": 1, "what": what.zh, "whatEn": what.en, "caseId": case_id},
-    )  # fmt: skip
+        session,
+        Notify(
+            kind="visit_blocked",
+            thing=f"blocked:{blocked_id}",
+            area_code=order.area_code,
+            staff_ids=staff_ids,
+            facts={"count": 1, "what": what.zh, "whatEn": what.en, "caseId": case_id},
+        ),
+    )
 
 
 async def _cancel_intake_visits(session: AsyncSession, case: CaseFile) -> None:

@@ -1,8 +1,7 @@
-"""Conditions as an office clerk writes them in a cell: `has_vehicle = 是 且 本行.age >= 16`.
+"""Conditions in the short form of a workbook cell: `has_vehicle = 是 且 本行.age >= 16`.
 
-The short form covers the everyday comparisons and stands for exactly one JsonLogic rule; anything else is
-written as JsonLogic in JSON, in the same cell. Writing chooses the short form only when reading it back gives
-the very same rule.
+The short form covers common comparisons and maps to exactly one JsonLogic rule; other conditions are written as
+JSON in the same cell. Formatting uses the short form only if parsing it gives an identical condition.
 """
 
 import json
@@ -13,11 +12,11 @@ MAX_CONDITION_LENGTH = 4000
 
 
 class ConditionError(ValueError):
-    """The text is neither the short form nor a JSON object."""
+    """The text is neither a valid short form nor a JSON object."""
 
 
 def parse_condition(text: str) -> dict[str, Any]:
-    """The JsonLogic of a cell; raises ConditionError. Operators and names are checked by the template."""
+    """Return the JsonLogic of a cell or raise ConditionError. `check_template` checks operators and names."""
     text = text.strip()
     if len(text) > MAX_CONDITION_LENGTH:
         raise ConditionError
@@ -30,30 +29,30 @@ def parse_condition(text: str) -> dict[str, Any]:
     return _parse_clause(text)
 
 
-def format_condition(rule: dict[str, Any]) -> str:
-    """The short form where it says the whole rule, else JSON."""
+def format_condition(condition: dict[str, Any]) -> str:
+    """Return the short form if it expresses the condition exactly, else JSON."""
     try:
-        text = _format_rule(rule)
-        if parse_condition(text) == rule and _spelled(parse_condition(text)) == _spelled(rule):
+        text = _format_condition(condition)
+        if parse_condition(text) == condition and _to_json(parse_condition(text)) == _to_json(condition):
             return text
     except (ConditionError, KeyError, TypeError, ValueError):
         pass
-    return _spelled(rule)
+    return _to_json(condition)
 
 
-def _spelled(rule: Any) -> str:
-    """Tells true from 1 and 1 from 1.0, which Python's == does not."""
-    return json.dumps(rule, ensure_ascii=False, separators=(",", ":"))
+def _to_json(condition: Any) -> str:
+    """Serialize; unlike ==, the text distinguishes true, 1 and 1.0."""
+    return json.dumps(condition, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parse_json(text: str) -> dict[str, Any]:
     try:
-        rule = json.loads(text, parse_constant=_refuse)
+        condition = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ConditionError from error
-    if not isinstance(rule, dict):
+    if not isinstance(condition, dict):
         raise ConditionError
-    return rule
+    return condition
 
 
 def _refuse(name: str) -> None:
@@ -79,15 +78,15 @@ _PREFIXES = {"本行.": "row.", "成员.": "member."}
 
 def _parse_clause(text: str) -> dict[str, Any]:
     text = text.strip()
-    if found := _FILLED.fullmatch(text):
-        return {"!==" if found["word"] == "已填" else "===": [_variable(found["name"]), None]}
-    if found := _IN_LIST.fullmatch(text):
-        return {"in": [_variable(found["name"]), [_parse_value(part) for part in found["values"].split("|")]]}
-    if found := _HAS.fullmatch(text):
-        contains = {"in": [_parse_value(found["value"]), _variable(found["name"])]}
-        return contains if found["word"] == "含" else {"!": contains}
-    if found := _COMPARISON.fullmatch(text):
-        return {_SIGNS[found["sign"]]: [_variable(found["name"]), _parse_value(found["value"])]}
+    if match := _FILLED.fullmatch(text):
+        return {"!==" if match["word"] == "已填" else "===": [_variable(match["name"]), None]}
+    if match := _IN_LIST.fullmatch(text):
+        return {"in": [_variable(match["name"]), [_parse_value(part) for part in match["values"].split("|")]]}
+    if match := _HAS.fullmatch(text):
+        contains = {"in": [_parse_value(match["value"]), _variable(match["name"])]}
+        return contains if match["word"] == "含" else {"!": contains}
+    if match := _COMPARISON.fullmatch(text):
+        return {_SIGNS[match["sign"]]: [_variable(match["name"]), _parse_value(match["value"])]}
     raise ConditionError
 
 
@@ -113,9 +112,9 @@ def _parse_value(text: str) -> Any:
         return _variable(text)
     if text.startswith("@"):
         return _variable(text[1:])
-    if found := _YUAN.fullmatch(text):
-        fen = int(found[1]) * 100
-        cents = int((found[2] or "").ljust(2, "0"))
+    if match := _YUAN.fullmatch(text):
+        fen = int(match[1]) * 100
+        cents = int((match[2] or "").ljust(2, "0"))
         return fen - cents if text.startswith("-") else fen + cents
     if _WHOLE.fullmatch(text):
         return int(text)
@@ -124,20 +123,20 @@ def _parse_value(text: str) -> Any:
     raise ConditionError
 
 
-def _format_rule(rule: dict[str, Any]) -> str:
-    ((operator, args),) = rule.items()
+def _format_condition(condition: dict[str, Any]) -> str:
+    ((operator, args),) = condition.items()
     if operator in {"and", "or"}:
         return (" 且 " if operator == "and" else " 或 ").join(_format_clause(part) for part in args)
-    return _format_clause(rule)
+    return _format_clause(condition)
 
 
-def _format_clause(rule: dict[str, Any]) -> str:
-    if set(rule) == {"!"}:
-        needle, haystack = rule["!"]["in"]
+def _format_clause(condition: dict[str, Any]) -> str:
+    if set(condition) == {"!"}:
+        needle, haystack = condition["!"]["in"]
         return f"{_format_name(haystack)} 不含 {_format_value(needle)}"
-    ((operator, (left, right)),) = rule.items()
+    ((operator, (left, right)),) = condition.items()
     if operator == "in" and isinstance(right, list):
-        return f"{_format_name(left)} 属于 {'|'.join(_format_value(item) for item in right)}"
+        return f"{_format_name(left)} 属于 {'|'.join(_format_value(value) for value in right)}"
     if operator == "in":
         return f"{_format_name(right)} 含 {_format_value(left)}"
     if right is None:

@@ -1,7 +1,4 @@
-"""Answers made up for a checklist: complete, valid, and the same for the same seed.
-
-The demo county and the tests fill their visits with them. Nothing here describes a real household.
-"""
+"""Invented answers to a checklist for demos and tests: complete, valid, and the same for the same seed."""
 
 import random
 import uuid
@@ -9,14 +6,15 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from server.checklists.answers import Facts, read_answers
+from server.checklists.answers import read_answers
+from server.checklists.facts import Facts
 from server.checklists.logic import is_true
-from server.checklists.template import INCOME_KINDS, Column, Question, Template, questions_of
+from server.checklists.template import INCOME_KINDS, Column, Question, Template, iter_questions
 
-_TRIES: Final = 60
+_MAX_ATTEMPTS: Final = 60
 
 
-def answers_example(
+def make_example_answers(
     template: Template,
     member_ids: Collection[str],
     seed: int,
@@ -24,29 +22,29 @@ def answers_example(
     facts: Facts | None = None,
     evidence_ids: Iterator[str] | None = None,
 ) -> dict[str, Any]:
-    """Every question that is asked, answered so that a submission has no fault, notices included.
+    """Answer every visible question so that a submission has no fault and no notice.
 
-    Without `facts` the day is 2026-06-15; without `evidence_ids` photos and signatures get ids made from the
-    seed. Raises ValueError when a constraint of the template holds for none of the answers tried.
+    Without `facts` the day is 2026-06-15; without `evidence_ids` photos and signatures get ids from the seed.
+    Raises ValueError if no attempt satisfies a constraint.
     """
     facts = facts or Facts(today=date(2026, 6, 15))
-    dice = random.Random(seed)  # noqa: S311 - invented data, reproducible on purpose
-    maker = _Maker(dice, facts, sorted(member_ids), evidence_ids or _made_up_ids(dice))
+    dice = random.Random(seed)  # noqa: S311 - invented data, reproducible
+    maker = _Maker(dice, facts, sorted(member_ids), evidence_ids or _random_ids(dice))
     answers: dict[str, Any] = {}
-    for question in questions_of(template):
+    for question in iter_questions(template):
         _answer(template, question, answers, maker)
     return answers
 
 
-def _made_up_ids(dice: random.Random) -> Iterator[str]:
+def _random_ids(dice: random.Random) -> Iterator[str]:
     while True:
         yield str(uuid.UUID(int=dice.getrandbits(128), version=4))
 
 
 def _answer(template: Template, question: Question, answers: dict[str, Any], maker: "_Maker") -> None:
-    """Tries answers until the whole has no fault at this question; a hidden question stays empty."""
+    """Try answers until this question has no fault; leave a hidden question unanswered."""
     at = f"/answers/{question.id}"
-    for _ in range(_TRIES):
+    for _ in range(_MAX_ATTEMPTS):
         answers[question.id] = maker.make(question)
         reading = read_answers(template, answers, member_ids=maker.member_ids, facts=maker.facts, stage="submitted")
         faults = [fault for fault in reading.faults if fault.pointer == at or fault.pointer.startswith(at + "/")]
@@ -72,15 +70,15 @@ class _Maker:
 
     def _row(self, table: Question, member_id: str) -> dict[str, Any]:
         row: dict[str, Any] = {"memberId": member_id}
-        existing = {member.member_id: member for member in self.facts.members}
-        age = existing[member_id].age if member_id in existing else None
+        ages = {member.member_id: member.age for member in self.facts.members}
+        age = ages.get(member_id)
         for column in table.columns:
-            scope = {
+            data = {
                 "row": row,
                 "member": {"memberId": member_id, "age": age},
                 "visit": {"remote": self.facts.remote},
             }
-            if column.visible_if is None or is_true(column.visible_if, scope):
+            if column.visible_if is None or is_true(column.visible_if, data):
                 row[column.id] = getattr(self, f"_{column.kind}")(column)
         return row
 
@@ -89,14 +87,14 @@ class _Maker:
         return self.dice.choice(choices)[: cell.max_length]
 
     def _integer(self, cell: Column) -> int:
-        least = cell.minimum if cell.minimum is not None else 0
-        most = cell.maximum if cell.maximum is not None else least + 200
-        return self.dice.randint(least, min(most, least + 199))
+        minimum = cell.minimum if cell.minimum is not None else 0
+        maximum = cell.maximum if cell.maximum is not None else minimum + 200
+        return self.dice.randint(minimum, min(maximum, minimum + 199))
 
     def _money(self, cell: Column) -> int:
-        least = cell.minimum if cell.minimum is not None else 0
-        most = cell.maximum if cell.maximum is not None else 200_000
-        return max(least, min(most, self.dice.choice([0, 0, 5_000, 12_000, 20_000, 36_500, 80_000])))
+        minimum = cell.minimum if cell.minimum is not None else 0
+        maximum = cell.maximum if cell.maximum is not None else 200_000
+        return max(minimum, min(maximum, self.dice.choice([0, 0, 5_000, 12_000, 20_000, 36_500, 80_000])))
 
     def _date(self, _cell: Column) -> str:
         return (self.facts.today - timedelta(days=self.dice.randint(0, 150))).isoformat()
@@ -106,9 +104,9 @@ class _Maker:
 
     def _multi_choice(self, cell: Column) -> list[str]:
         codes = [choice.code for choice in cell.choices]
-        least = max(1, cell.minimum or 0)
-        most = max(least, min(2, cell.maximum or len(codes)))
-        return sorted(self.dice.sample(codes, min(len(codes), self.dice.randint(least, most))))
+        minimum = max(1, cell.minimum or 0)
+        maximum = max(minimum, min(2, cell.maximum or len(codes)))
+        return sorted(self.dice.sample(codes, min(len(codes), self.dice.randint(minimum, maximum))))
 
     def _yes_no(self, _cell: Column) -> bool:
         return self.dice.random() < 0.5  # noqa: PLR2004 - a coin
@@ -123,7 +121,7 @@ class _Maker:
         }
 
     def _moment(self) -> str:
-        # Two in the morning UTC is ten o'clock in China.
+        # 02:00 UTC is 10:00 in China.
         start = datetime.combine(self.facts.today, time(2), tzinfo=UTC)
         return (start + timedelta(minutes=self.dice.randint(0, 90))).isoformat()
 

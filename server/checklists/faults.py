@@ -1,7 +1,7 @@
-"""What is wrong with a checklist, a workbook cell or an answer, said once in Chinese and in English.
+"""Faults of a checklist, a workbook cell or an answer, and their texts in Chinese and English.
 
-A fault carries a stable code for programs, the place for the screen and a sentence for the person. Faults are
-data, not exceptions: a caseworker gets all of them at once.
+A fault has a stable code for programs, a pointer for the screen and a sentence for the user. Faults are data, not
+exceptions, so that a caseworker gets all of them at once.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ Severity = Literal["error", "notice"]
 
 
 class Fault(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """One thing wrong at one place. An `error` blocks a submission, a `notice` is kept for the reviewer.
+    """An invalid value. An `error` blocks a submission, a `notice` is stored for the reviewer.
 
     `pointer` is an RFC 6901 JSON pointer; `zh` and `en` are whole sentences with the params filled in.
     """
@@ -26,15 +26,15 @@ class Fault(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=T
     severity: Severity = "error"
 
 
-def fault(at: str, code: str, /, *, severity: Severity = "error", **params: Any) -> Fault:
-    """Say the catalogued sentence of `code`; KeyError for a code that is not in the catalogue."""
+def make_fault(at: str, code: str, /, *, severity: Severity = "error", **params: Any) -> Fault:
+    """Return a fault with the texts of `code` in MESSAGES (KeyError if there is none)."""
     zh, en = MESSAGES[code]
     return Fault(at, code, zh.format(**params), en.format(**params), params, severity)
 
 
 @lru_cache(maxsize=20_000)
-def pointer(*parts: str | int) -> str:
-    """RFC 6901: `~` and `/` inside a part are escaped, and a lone surrogate can't break the reply."""
+def make_pointer(*parts: str | int) -> str:
+    """Return a JSON pointer; `~`, `/` and lone surrogates, which can't be encoded, are replaced."""
     escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
     return "".join("/" + part for part in escaped).encode("utf-8", "replace").decode()
 
@@ -53,7 +53,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "answer.too_many": (
         "数量不对：需要 {minimum} 至 {maximum} 项，现有 {count} 项。",
-        "Wrong number of items: {minimum} to {maximum} are asked for, {count} given.",
+        "Wrong number of items: {minimum} to {maximum} required, {count} given.",
     ),
     "answer.too_long": ("超过 {maxLength} 个字。", "Longer than {maxLength} characters."),
     "answer.not_a_choice": ("“{value}”不在选项中。", "'{value}' is not one of the choices."),
@@ -61,7 +61,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "answer.constraint": ("{zh}", "{en}"),
     "answer.hidden": (
         "按现有答案本题无需填写，内容已保留但不参与计算。",
-        "Other answers hide this question; its answer is kept and left out of every calculation.",
+        "Other answers hide this question; its answer is stored and not used in calculations.",
     ),
     "answer.unknown_member": ("该人不是本户成员。", "This person is not a member of the household."),
     "answer.missing_member": (
@@ -123,23 +123,23 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "logic.unknown_variable": (
         "条件引用了不存在的“{name}”。",
-        "The condition names '{name}', which doesn't exist.",
+        "The condition uses '{name}', which doesn't exist.",
     ),
     "logic.forward_reference": (
         "显示条件只能引用排在前面的题目，“{name}”在后面或就是本题。",
-        "What is shown may depend only on earlier questions; '{name}' is this one or a later one.",
+        "A display condition may use only earlier questions; '{name}' is this one or a later one.",
     ),
     "logic.not_a_list": ("“{name}”不是列表。", "'{name}' is not a list."),
     "logic.list_not_allowed": (
         "表格列的条件里不能再逐行计算。",
-        "A condition inside a row can't walk through a list.",
+        "A condition in a row can't use list operators.",
     ),
     "logic.too_large": ("条件过长或嵌套过深。", "The condition is too long or too deeply nested."),
     # workbook cells
     "workbook.unreadable": ("无法读取：{zh}", "Can't be read: {en}"),
     "workbook.missing_sheet": ("缺少工作表“{name}”。", "The sheet '{name}' is missing."),
     "workbook.missing_column": ("缺少“{zh}”（{name}）列。", "The column {name} is missing."),
-    "workbook.unknown_column": ("不认识的列“{name}”。", "The column '{name}' is not known."),
+    "workbook.unknown_column": ("不认识的列“{name}”。", "Unknown column '{name}'."),
     "workbook.too_many_rows": ("行数过多：最多 {limit} 行。", "Too many rows: at most {limit}."),
     "workbook.one_row": ("“走访表”表应当只填一行。", "The sheet 走访表 takes exactly one row."),
     "workbook.formula": (

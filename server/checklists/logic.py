@@ -1,9 +1,9 @@
-"""The conditions of a checklist: the part of JsonLogic on which the server and every client agree.
+"""Conditions of a checklist: the subset of JsonLogic on which the server and all clients agree.
 
-A phone decides with json-logic-js what to show; the server decides again with panzi's `json_logic`. The two
-libraries differ in many corners (`true === 1`, null in sums, the empty string as a number, missing third
-arguments), so only the operators below are allowed and their meaning here is JavaScript's. The table
-tests/checklists/logic_table.json is run by both sides; it was verified with json-logic-js 2.0.5.
+Phones evaluate with json-logic-js, the server again with panzi's `json_logic`. The libraries differ in many corner
+cases (`true === 1`, null in sums, the empty string as a number, missing third arguments), so only the operators below
+are allowed, with JavaScript's semantics. Both sides run tests/checklists/logic_table.json, which was verified with
+json-logic-js 2.0.5.
 """
 
 import math
@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 from json_logic.apply import apply
 
-MAX_RULE_NODES = 80
-MAX_RULE_DEPTH = 12
+MAX_CONDITION_NODES = 80
+MAX_CONDITION_DEPTH = 12
 MAX_SAFE_INTEGER = 2**53 - 1
-"""The largest whole number that JavaScript holds exactly."""
+"""The largest integer that JavaScript represents exactly."""
 
-_MANY = 20
-ARGUMENTS: dict[str, tuple[int, int]] = {
+_MAX_ARGUMENTS = 20
+OPERATOR_ARGUMENTS: dict[str, tuple[int, int]] = {
     "var": (1, 1),
     "===": (2, 2),
     "!==": (2, 2),
@@ -30,13 +30,13 @@ ARGUMENTS: dict[str, tuple[int, int]] = {
     ">=": (2, 2),
     "!": (1, 1),
     "!!": (1, 1),
-    "and": (1, _MANY),
-    "or": (1, _MANY),
-    "if": (3, _MANY),
+    "and": (1, _MAX_ARGUMENTS),
+    "or": (1, _MAX_ARGUMENTS),
+    "if": (3, _MAX_ARGUMENTS),
     "in": (2, 2),
-    "+": (1, _MANY),
+    "+": (1, _MAX_ARGUMENTS),
     "-": (2, 2),
-    "*": (2, _MANY),
+    "*": (2, _MAX_ARGUMENTS),
     "filter": (2, 2),
     "map": (2, 2),
     "all": (2, 2),
@@ -44,51 +44,51 @@ ARGUMENTS: dict[str, tuple[int, int]] = {
     "none": (2, 2),
     "reduce": (3, 3),
 }
-"""Every operator a rule may use, with the least and the greatest number of its arguments."""
+"""Allowed operators, with the minimum and maximum number of their arguments."""
 
 LIST_OPERATORS = frozenset({"filter", "map", "all", "some", "none", "reduce"})
 
 
-class Names(msgspec.Struct, frozen=True):
-    """What the variables of one rule may name.
+class VariableScope(msgspec.Struct, frozen=True):
+    """Variables that a condition may use.
 
-    `lists` maps the path of a list to the fields of its items (none: the items are plain values).
-    `later` are paths that exist but are answered only after the rule is needed.
+    `lists` maps the path of a list to the fields of its items (empty if the items are plain values).
+    `later` are paths of questions that come after the condition.
     """
 
     scalars: frozenset[str]
     lists: Mapping[str, frozenset[str]]
     later: frozenset[str] = frozenset()
-    may_walk_lists: bool = True
+    allows_lists: bool = True
 
 
-Finding = tuple[str, dict[str, Any]]
-"""The code of a fault in a rule, and its params."""
+ConditionFault = tuple[str, dict[str, Any]]
+"""Code and params of a fault in a condition."""
 
 
-def evaluate(rule: Any, data: Mapping[str, Any]) -> Any:
-    """The value of a rule that passed `check_rule`; raises for no data whatever."""
-    return apply(rule, dict(data), _OPERATIONS)
+def evaluate(condition: Any, data: Mapping[str, Any]) -> Any:
+    """Return the value of a condition that passed `check_condition`; never raises, whatever the data are."""
+    return apply(condition, dict(data), _OPERATIONS)
 
 
-def is_true(rule: Any, data: Mapping[str, Any]) -> bool:
-    """Whether the rule holds, by JsonLogic's truth: null, 0, NaN, "" and [] are false."""
-    return _truth(evaluate(rule, data))
+def is_true(condition: Any, data: Mapping[str, Any]) -> bool:
+    """Whether the condition is truthy in JsonLogic: null, 0, NaN, "" and [] are false."""
+    return _truth(evaluate(condition, data))
 
 
-def check_rule(rule: Any, names: Names) -> list[Finding]:
-    """Everything wrong with a rule: its size, operators, arguments and the variables it names."""
-    if not isinstance(rule, dict) or len(rule) != 1:
+def check_condition(condition: Any, scope: VariableScope) -> list[ConditionFault]:
+    """Return all faults of a condition: size, operators, arguments and variables."""
+    if not isinstance(condition, dict) or len(condition) != 1:
         return [("logic.not_a_rule", {})]
-    if count_nodes(rule) > MAX_RULE_NODES or not _is_shallow(rule, MAX_RULE_DEPTH):
+    if count_nodes(condition) > MAX_CONDITION_NODES or not _is_shallow(condition, MAX_CONDITION_DEPTH):
         return [("logic.too_large", {})]
-    return list(_check_part(rule, names))
+    return list(_check_part(condition, scope))
 
 
-def count_nodes(rule: Any) -> int:
-    """How many values a rule is made of; stops counting soon after the limit, however large the rule."""
-    stack, seen = [rule], 0
-    while stack and seen <= MAX_RULE_NODES:
+def count_nodes(condition: Any) -> int:
+    """Count the values in a condition; stop soon after the limit."""
+    stack, seen = [condition], 0
+    while stack and seen <= MAX_CONDITION_NODES:
         part = stack.pop()
         seen += 1
         if isinstance(part, dict):
@@ -108,83 +108,83 @@ def _is_shallow(part: Any, depth: int) -> bool:
     return True
 
 
-def _check_part(part: Any, names: Names) -> Iterator[Finding]:
+def _check_part(part: Any, scope: VariableScope) -> Iterator[ConditionFault]:
     if isinstance(part, list):
         for item in part:
-            yield from _check_part(item, names)
+            yield from _check_part(item, scope)
     elif isinstance(part, dict):
-        yield from _check_operation(part, names)
+        yield from _check_operation(part, scope)
     elif isinstance(part, int | float) and not abs(part) <= MAX_SAFE_INTEGER:
         yield "logic.not_a_rule", {}
 
 
-def _check_operation(part: dict[str, Any], names: Names) -> Iterator[Finding]:
+def _check_operation(part: dict[str, Any], scope: VariableScope) -> Iterator[ConditionFault]:
     if len(part) != 1:
         yield "logic.not_a_rule", {}
         return
-    ((operator, given),) = part.items()
-    args = given if isinstance(given, list) else [given]
-    if operator not in ARGUMENTS:
-        yield "logic.unknown_operator", {"operator": operator, "allowed": " ".join(ARGUMENTS)}
+    ((operator, value),) = part.items()
+    args = value if isinstance(value, list) else [value]
+    if operator not in OPERATOR_ARGUMENTS:
+        yield "logic.unknown_operator", {"operator": operator, "allowed": " ".join(OPERATOR_ARGUMENTS)}
         return
-    least, most = ARGUMENTS[operator]
-    if not least <= len(args) <= most or (operator == "if" and len(args) % 2 == 0):
+    minimum, maximum = OPERATOR_ARGUMENTS[operator]
+    if not minimum <= len(args) <= maximum or (operator == "if" and len(args) % 2 == 0):
         yield "logic.bad_arguments", {"operator": operator}
     elif operator == "var":
-        yield from _check_variable(args[0], names)
+        yield from _check_variable(args[0], scope)
     elif operator in LIST_OPERATORS:
-        yield from _check_walk(operator, args, names)
+        yield from _check_list_operator(operator, args, scope)
     else:
-        yield from _check_part(args, names)
+        yield from _check_part(args, scope)
 
 
-def _check_variable(name: Any, names: Names) -> Iterator[Finding]:
+def _check_variable(name: Any, scope: VariableScope) -> Iterator[ConditionFault]:
     if not isinstance(name, str):
         yield "logic.bad_arguments", {"operator": "var"}
-    elif name in names.later or name.removesuffix(".length") in names.later:
+    elif name in scope.later or name.removesuffix(".length") in scope.later:
         yield "logic.forward_reference", {"name": name}
-    elif not (name in names.scalars or name in names.lists or name.removesuffix(".length") in names.lists):
+    elif not (name in scope.scalars or name in scope.lists or name.removesuffix(".length") in scope.lists):
         yield "logic.unknown_variable", {"name": name}
 
 
-def _check_walk(operator: str, args: list[Any], names: Names) -> Iterator[Finding]:
-    """A walk goes over a list named by a variable, and inside it only the item's own fields have names."""
-    if not names.may_walk_lists:
+def _check_list_operator(operator: str, args: list[Any], scope: VariableScope) -> Iterator[ConditionFault]:
+    """Check an operator over a list: the list must be a variable, and inside only the item's fields are in scope."""
+    if not scope.allows_lists:
         yield "logic.list_not_allowed", {}
         return
     source = args[0]
     name = source.get("var") if isinstance(source, dict) and len(source) == 1 else None
     if isinstance(source, dict) and set(source) == {"filter"}:
-        yield from _check_part(source, names)
-        name = _filtered_name(source)
+        yield from _check_part(source, scope)
+        name = _filtered_list(source)
     elif not isinstance(name, str):
         yield "logic.bad_arguments", {"operator": operator}
         return
-    if name in names.later:
+    if name in scope.later:
         yield "logic.forward_reference", {"name": name}
         return
-    if name not in names.lists:
+    if name not in scope.lists:
         yield "logic.not_a_list", {"name": name}
         return
-    yield from _check_part(args[1], _names_inside(operator, names.lists[name]))
+    yield from _check_part(args[1], _item_scope(operator, scope.lists[name]))
     if operator == "reduce" and (isinstance(args[2], bool) or not isinstance(args[2], int | float)):
         yield "logic.bad_arguments", {"operator": operator}
 
 
-def _filtered_name(part: Any) -> Any:
+def _filtered_list(part: Any) -> Any:
     args = part["filter"]
     first = args[0] if isinstance(args, list) and args else None
     return first.get("var") if isinstance(first, dict) else None
 
 
-def _names_inside(operator: str, fields: frozenset[str]) -> Names:
+def _item_scope(operator: str, fields: frozenset[str]) -> VariableScope:
     if operator == "reduce":
         current = {f"current.{field}" for field in fields}
-        return Names(frozenset(current | {"current", "accumulator"}), {}, may_walk_lists=False)
-    return Names(fields | {""}, {}, may_walk_lists=False)
+        return VariableScope(frozenset(current | {"current", "accumulator"}), {}, allows_lists=False)
+    return VariableScope(fields | {""}, {}, allows_lists=False)
 
 
-# -- the operators, with JavaScript's meaning ---------------------------------------------------------------
+# -- operators with JavaScript's semantics ------------------------------------------------------------------
 
 
 def _var(data: Any, name: Any = "", *_: Any) -> Any:
@@ -201,7 +201,7 @@ def _var(data: Any, name: Any = "", *_: Any) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """JavaScript's `===`: true is not 1, and a list equals nothing but itself."""
+    """JavaScript's `===`: true is not 1, and a list equals only itself."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, int | float) and isinstance(b, int | float):
@@ -214,7 +214,7 @@ def _truth(value: Any) -> bool:
 
 
 def _compare(a: Any, b: Any) -> float:
-    """Negative, zero or positive, or NaN when JavaScript finds no order."""
+    """Return a negative number, zero or a positive one, or NaN if JavaScript can't order the values."""
     if isinstance(a, str | list | dict) and isinstance(b, str | list | dict):
         left, right = _utf16(_text(a)), _utf16(_text(b))
         return (left > right) - (left < right)
@@ -225,7 +225,7 @@ def _compare(a: Any, b: Any) -> float:
 
 
 def _utf16(text: str) -> bytes:
-    # JavaScript orders by UTF-16 unit, Python by code point: they differ beyond U+FFFF.
+    # JavaScript compares UTF-16 units, Python code points; they differ above U+FFFF.
     return text.encode("utf-16-be", "surrogatepass")
 
 
@@ -247,8 +247,8 @@ def _leading_number(value: Any) -> float:
     """JavaScript's parseFloat(), which `+` and `*` use: null and "" are not a number, "3元" is 3."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _float(value)
-    found = _NUMBER.match(_text(value).lstrip(_JS_SPACE))
-    return float(found[0]) if found else math.nan
+    match = _NUMBER.match(_text(value).lstrip(_JS_SPACE))
+    return float(match[0]) if match else math.nan
 
 
 _JS_SPACE = (

@@ -1,4 +1,4 @@
-"""Publishing checklists: written in Excel by an office, immutable once a phone may have begun on them."""
+"""Publish checklists that an office wrote in Excel. A published version never changes: phones may be using it."""
 
 from typing import NamedTuple
 
@@ -7,54 +7,57 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.checklists.faults import Fault
 from server.checklists.template import Template, check_template
-from server.checklists.workbook import read_workbook, write_workbook
+from server.checklists.workbook_reader import read_workbook
+from server.checklists.workbook_writer import write_workbook
 from server.core import jobs
 from server.core.canonical import content_hash
 from server.core.database import open_once
 from server.core.ids import new_id
+from server.core.job_types import FulfilOrders
 from server.core.settings import Settings
 from server.models.checklists import ChecklistTemplate
 from server.sync_feed.publish import publish_change
 
 
 class ChecklistRefused(Exception):
-    """It can't be published; the message says why, one line a fault."""
+    """The checklist can't be published or exported; the message has one line per fault."""
 
 
-class Published(NamedTuple):
+class PublishedVersion(NamedTuple):
     code: str
     version: int
     is_new: bool
 
 
-async def import_checklist(settings: Settings, workbook: bytes) -> Published:
-    """Publish a workbook. Raises WorkbookFaults with every bad cell, or ChecklistRefused."""
+async def import_checklist(settings: Settings, workbook: bytes) -> PublishedVersion:
+    """Publish a workbook; raise WorkbookFaults with all invalid cells, or ChecklistRefused."""
     template = read_workbook(workbook)
     async with open_once(settings.database_url) as session:
         return await publish(session, template)
 
 
-async def publish(session: AsyncSession, template: Template, *, area_code: str = "") -> Published:
-    """Publish a version. The same version with the same content again changes nothing.
+async def publish(session: AsyncSession, template: Template, *, area_code: str = "") -> PublishedVersion:
+    """Publish a version. Idempotent for the same version with the same content.
 
-    A published version never changes: other content needs a higher version than any before it.
+    Other content needs a version above all published ones.
     """
     _refuse_faults(check_template(template))
     body = msgspec.to_builtins(template)
-    # One publisher at a time: two that read the same latest version would both believe they are next.
+    # Serialize publishers: two that read the same latest version would both publish the next one.
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"checklist:{template.code}"))))
     versions = {
         checklist.version: checklist
         for checklist in await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.code == template.code))
     }
-    if (before := versions.get(template.version)) is not None and content_hash(before.body) == content_hash(body):
-        return Published(template.code, template.version, is_new=False)
+    if (published := versions.get(template.version)) is not None and content_hash(published.body) == content_hash(body):
+        return PublishedVersion(template.code, template.version, is_new=False)
     if template.version <= max(versions, default=0):
         raise ChecklistRefused(
             f"{template.code} version {template.version} is not above version {max(versions)}, "
-            "which is published and never changes: raise the version in the workbook"
+            "which is published and can't change: raise the version in the workbook"
         )
     row = ChecklistTemplate(
         id=new_id(),
@@ -65,11 +68,11 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
         body=body,
     )
     session.add(row)
-    await session.flush()  # announce reads it
+    await session.flush()  # publish_change reads it
     await publish_change(session, "checklists", [row.id])
-    await jobs.defer(session, "workload.place_blocked", kind=row.kind, area_code=row.area_code)
-    audit.record(session, None, "checklist.published", "checklist", row.id, code=row.code, version=row.version)
-    return Published(row.code, row.version, is_new=True)
+    await jobs.defer(session, FulfilOrders(kind=row.kind, area_code=row.area_code))
+    audit.record(session, None, Action.CHECKLIST_PUBLISHED, "checklist", row.id, code=row.code, version=row.version)
+    return PublishedVersion(row.code, row.version, is_new=True)
 
 
 def _refuse_faults(faults: list[Fault]) -> None:
@@ -78,13 +81,13 @@ def _refuse_faults(faults: list[Fault]) -> None:
 
 
 async def export_checklist(settings: Settings, code: str, version: int | None) -> bytes:
-    """A published version as a workbook; the newest one unless a version is named."""
+    """Return a published version as a workbook, by default the newest."""
     async with open_once(settings.database_url) as session:
-        rows = select(ChecklistTemplate).where(ChecklistTemplate.code == code)
+        query = select(ChecklistTemplate).where(ChecklistTemplate.code == code)
         if version is not None:
-            rows = rows.where(ChecklistTemplate.version == version)
-        row = await session.scalar(rows.order_by(ChecklistTemplate.version.desc()).limit(1))
+            query = query.where(ChecklistTemplate.version == version)
+        row = await session.scalar(query.order_by(ChecklistTemplate.version.desc()).limit(1))
         if row is None:
-            existing = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
-            raise ChecklistRefused(f"no such checklist; there are: {', '.join(existing)}")
+            codes = sorted(set(await session.scalars(select(ChecklistTemplate.code))))
+            raise ChecklistRefused(f"no such checklist; there are: {', '.join(codes)}")
         return write_workbook(msgspec.convert(row.body, Template))

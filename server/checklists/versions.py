@@ -1,11 +1,13 @@
+"""Find the version of a checklist that new visits use."""
+
 from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.models.checklists import ChecklistTemplate
 
 
-async def newest_checklist(session: AsyncSession, area_code: str, kind: str) -> ChecklistTemplate | None:
-    """What a visit of a kind is made on in an area: of the nearest area that has one the latest published."""
+async def find_newest_checklist(session: AsyncSession, area_code: str, kind: str) -> ChecklistTemplate | None:
+    """Return the latest published checklist for a kind of visit, from the nearest area that has one."""
     newest: ChecklistTemplate | None = await session.scalar(
         select(ChecklistTemplate)
         .where(

@@ -47,7 +47,7 @@ def import_checklist(file: Path) -> None:
     """Publish a checklist from FILE, an Excel workbook; each bad cell is named by sheet, row and column."""
     from server.checklists.publishing import ChecklistRefused
     from server.checklists.publishing import import_checklist as publish
-    from server.checklists.workbook import WorkbookFaults
+    from server.checklists.workbook_layout import WorkbookFaults
 
     try:
         checklist = asyncio.run(publish(settings(), file.read_bytes()))

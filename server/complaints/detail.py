@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.complaints.listing import ComplaintLine, complaint_line
 from server.complaints.submission import Reporter
 from server.core.access import DESK_ROLES, Caller, readable, require_found, require_role
@@ -47,7 +48,7 @@ async def load_complaint_detail(
     is_handler = complaint.handler_id == caller.id
     reporter: Reporter | None = None
     if is_handler:
-        audit.record(session, caller, "complaint.read", "complaint", complaint.id, area_code=complaint.area_code)
+        audit.record(session, caller, Action.COMPLAINT_READ, "complaint", complaint.id, area_code=complaint.area_code)
         if complaint.reporter_sealed is not None:
             reporter = msgspec.json.decode(
                 services.encryption.open("complaint.reporter", complaint.reporter_sealed), type=Reporter

@@ -13,6 +13,7 @@ from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.complaints.detail import ComplaintDetail, load_complaint_detail
 from server.complaints.due_dates import OPEN_STATES, compute_due_date
 from server.complaints.eligibility import HANDLER_ROLES, has_left, require_impartial
@@ -21,6 +22,7 @@ from server.core import jobs
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody
+from server.core.job_types import OrderComplaintVisit
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.complaints import Complaint
@@ -83,10 +85,10 @@ async def register_complaint(
         complaint.due_on = await compute_due_date(
             session, complaint.area_code, day_of(complaint.received_at), "complaint.decide_days", since=day_of(now)
         )
-    audit.record(session, caller, "complaint.registered", "complaint", complaint.id, area_code=complaint.area_code)
+    audit.record(session, caller, Action.COMPLAINT_REGISTERED, "complaint", complaint.id, area_code=complaint.area_code)
     is_named_now = data.household_id is not None or not is_orphan
     if is_named_now and complaint.household_id is not None and complaint.kind == "complaint":
-        await jobs.defer(session, "cases.complained", household_id=str(complaint.household_id))
+        await jobs.defer(session, OrderComplaintVisit(household_id=complaint.household_id))
     return await load_complaint_detail(session, services, caller, complaint, now)
 
 
@@ -105,7 +107,7 @@ async def extend_complaint(
         audit.record(
             session,
             caller,
-            "complaint.extended",
+            Action.COMPLAINT_EXTENDED,
             "complaint",
             complaint.id,
             area_code=complaint.area_code,
@@ -126,7 +128,7 @@ async def decide_complaint(
         audit.record(
             session,
             caller,
-            "complaint.decided",
+            Action.COMPLAINT_DECIDED,
             "complaint",
             complaint.id,
             area_code=complaint.area_code,
@@ -145,7 +147,9 @@ async def decline_complaint(
             raise Problem("complaint.not_now", state=complaint.state)
         await require_impartial(session, services, complaint, caller.id, caller.name)
         complaint.state, complaint.reply, complaint.decided_at = "declined", data.reply, now
-        audit.record(session, caller, "complaint.declined", "complaint", complaint.id, area_code=complaint.area_code)
+        audit.record(
+            session, caller, Action.COMPLAINT_DECLINED, "complaint", complaint.id, area_code=complaint.area_code
+        )
     return await load_complaint_detail(session, services, caller, complaint, now)
 
 
@@ -176,7 +180,9 @@ async def hand_over_complaint(
         raise Problem("request.invalid", faults=[Fault("/staffId", "staff.not_here", str(data.staff_id))])
     await require_impartial(session, services, complaint, successor.id, successor.name)
     complaint.handler_id = successor.id
-    audit.record(session, caller, "complaint.handed_over", "complaint", complaint.id, area_code=complaint.area_code)
+    audit.record(
+        session, caller, Action.COMPLAINT_HANDED_OVER, "complaint", complaint.id, area_code=complaint.area_code
+    )
     return await load_complaint_detail(session, services, caller, complaint, now)
 
 

@@ -4,19 +4,19 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.complaints.due_dates import OPEN_STATES, Urgency, compute_urgency, filter_by_urgency
 from server.core.access import DESK_ROLES, Caller, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.complaints import Complaint
 from server.models.people import Staff
 
-MAX_PAGE_SIZE = 200
+_BY_DUE_DATE = Keyset(Complaint.due_on, Complaint.id)
 
 
 class ComplaintLine(ResponseBody):
@@ -50,24 +50,18 @@ async def list_complaints(
 ) -> Page[ComplaintLine]:
     """List the complaints of the caller's areas by due date: the open ones, unless `state` says otherwise."""
     require_role(caller, DESK_ROLES)
-    limit, today = max(1, min(limit, MAX_PAGE_SIZE)), day_of(now)
+    today = day_of(now)
     rows = (
         select(Complaint, Area.name, Staff.name)
         .join(Area, Area.code == Complaint.area_code)
         .outerjoin(Staff, Staff.id == Complaint.handler_id)
         .where(Complaint.in_scope(caller), Complaint.state.in_([state] if state else OPEN_STATES))
-        .order_by(Complaint.due_on, Complaint.id)
-        .limit(limit + 1)
     )
     if area is not None:
         rows = rows.where(Complaint.area_code.startswith(area, autoescape=True))
     if urgency is not None:
         rows = rows.where(Complaint.state.in_(OPEN_STATES), filter_by_urgency(urgency, today))
-    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
-        on, last = after
-        rows = rows.where(or_(Complaint.due_on > on, and_(Complaint.due_on == on, Complaint.id > last)))
-    found_rows = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(found_rows, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _BY_DUE_DATE, cursor, limit)
     return Page(
         items=[complaint_line(complaint, today, area_name, handler) for complaint, area_name, handler in page],
         next_cursor=next_cursor,

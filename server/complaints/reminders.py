@@ -15,6 +15,7 @@ from server.complaints.eligibility import has_left, list_eligible_handlers
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.job_types import Notify, RemindOfComplaints
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.complaints import Complaint
@@ -26,8 +27,8 @@ BATCH_SIZE = 500
 _EARLIEST = timedelta(days=15)
 
 
-@jobs.task("complaints.remind", cron="30 0 * * *")
-async def send_reminders(services: Services) -> None:
+@jobs.task(RemindOfComplaints, cron="30 0 * * *")
+async def send_reminders(services: Services, _: RemindOfComplaints) -> None:
     """Run each morning at 8:30 China time."""
     async with open_session(services.sessions) as session:
         await remind_of_due(session, services, utc_now())
@@ -44,16 +45,24 @@ async def remind_of_due(session: AsyncSession, services: Services, now: datetime
             days[complaint.area_code] = int(settings[_KEY])
         if complaint.due_on > today + timedelta(days=days[complaint.area_code]):
             continue
-        is_handled = complaint.handler_id is not None and not await has_left(session, complaint.handler_id)
-        staff_ids = [complaint.handler_id] if is_handled else await list_eligible_handlers(session, services, complaint)
+        handler_id = complaint.handler_id
+        if handler_id is not None and not await has_left(session, handler_id):
+            staff_ids = [handler_id]
+        else:
+            staff_ids = await list_eligible_handlers(session, services, complaint)
         await jobs.defer(
             session,
-            "notifications.tell",
-            kind="complaint_due",
-            thing=_notice_key(complaint, today),
-            area_code=complaint.area_code,
-            staff_ids=[str(staff_id) for staff_id in staff_ids],
-            facts={"complaintId": str(complaint.id), "number": complaint.number, "on": complaint.due_on.isoformat()},
+            Notify(
+                kind="complaint_due",
+                thing=_notice_key(complaint, today),
+                area_code=complaint.area_code,
+                staff_ids=staff_ids,
+                facts={
+                    "complaintId": str(complaint.id),
+                    "number": complaint.number,
+                    "on": complaint.due_on.isoformat(),
+                },
+            ),
         )
         count += 1
     return count

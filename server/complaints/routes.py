@@ -35,7 +35,7 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.http.exports import build_export_route
+from server.http.exports import FormerAddress, build_export_route
 
 _HANDLING = SIGNED_IN_ERRORS | error_responses(
     "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
@@ -67,7 +67,11 @@ async def list_complaints(
 
 
 export_complaints = build_export_route(
-    list_complaints, "/complaint-export", "complaints", COMPLAINT_COLUMNS, form="xlsx"
+    list_complaints,
+    "complaints",
+    COMPLAINT_COLUMNS,
+    form="xlsx",
+    aliases=[FormerAddress("/complaint-export", "complaints")],
 )
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.complaints.due_dates import compute_due_date
 from server.complaints.eligibility import HANDLER_ROLES, index_staff_name
 from server.core.access import Caller, readable, require_found, require_role
@@ -160,9 +161,14 @@ async def _create_complaint(
     session.add(complaint)
     # The audit log names the officer who recorded it, never a resident who complained.
     audit.record(
-        session, caller if caller and not caller.is_resident else None, "complaint.received", "complaint", complaint.id,
-        area_code=area_code, channel=channel,
-    )  # fmt: skip
+        session,
+        caller if caller and not caller.is_resident else None,
+        Action.COMPLAINT_RECEIVED,
+        "complaint",
+        complaint.id,
+        area_code=area_code,
+        channel=channel,
+    )
     await session.flush()  # reserves the number
     return ComplaintReceipt(number=complaint.number, code=code, due_on=due_on)
 

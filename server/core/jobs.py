@@ -1,16 +1,17 @@
 """Background jobs. procrastinate stores them in PostgreSQL, so a job commits together with the rows it is about.
 
-A task is an async function `f(services, *, …)` registered by name. Packages call each other's tasks only by that
-name, so photos, review and cases need not import one another. Each task has a queue of its own name, and a worker
-takes jobs only from the queues it knows: in a rolling deploy a job that only the new version can run waits for a
-worker of the new version, and an old one does not fail it.
+A job is a Struct of server.core.job_types. Its handler is an async function `f(services, job)`, registered by `task`.
+A room defers a job of another without importing that room. Each task has a queue of its own name, and a worker takes
+jobs only from the queues it knows: in a rolling deploy a job that only the new version can run waits for a worker of
+the new version, and an old one does not fail it.
 """
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
+import msgspec
 import procrastinate
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
@@ -25,32 +26,56 @@ from server.core.services import Services
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds, so an object store that is down for minutes fails no job.
 RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
 
-TaskFunction = Callable[..., Awaitable[None]]
+
+class Job(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The arguments of a task. Stored as JSON, without those that have their default.
+
+    An argument that this version does not know fails the attempt, so that a worker of the newer version retries it.
+    """
+
+    task_name: ClassVar[str]
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+Handler = Callable[[Services, AnyJob], Awaitable[None]]
+FailureHandler = Callable[[Services, AnyJob, str], Awaitable[None]]
+
+
+class InvalidJob(Exception):
+    """The stored arguments of a job don't fit its type; the message says which and why."""
 
 
 class RegisteredTask(NamedTuple):
-    run: TaskFunction
-    cron: str | None
-    on_final_failure: TaskFunction | None = None
+    job_type: type[Job]
+    run: Handler[Any]
+    cron: str | None = None
+    on_final_failure: FailureHandler[Any] | None = None
 
 
 TASKS: dict[str, RegisteredTask] = {}
 
 
 def task(
-    name: str, *, cron: str | None = None, on_final_failure: TaskFunction | None = None
-) -> Callable[[TaskFunction], TaskFunction]:
-    """Register a task. With `cron` (UTC) it also runs on a schedule; such a task takes no arguments.
+    job_type: type[AnyJob], *, cron: str | None = None, on_final_failure: FailureHandler[AnyJob] | None = None
+) -> Callable[[Handler[AnyJob]], Handler[AnyJob]]:
+    """Register the handler of a job. With `cron` (UTC) it also runs on a schedule; such a job has no arguments.
 
-    `on_final_failure` is called with the task's arguments and `error`, its exception's class name, after the last
-    attempt has failed.
+    `on_final_failure` is called with the job and its exception's class name after the last attempt has failed.
     """
 
-    def register(run: TaskFunction) -> TaskFunction:
-        TASKS[name] = RegisteredTask(run, cron, on_final_failure)
+    def register(run: Handler[AnyJob]) -> Handler[AnyJob]:
+        TASKS[job_type.task_name] = RegisteredTask(job_type, run, cron, on_final_failure)
         return run
 
     return register
+
+
+def decode_job(job_type: type[AnyJob], arguments: dict[str, Any]) -> AnyJob:
+    """Return the job of stored arguments. Raises InvalidJob if they don't fit."""
+    try:
+        return msgspec.convert(arguments, job_type, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidJob(f"{job_type.task_name}: {error}") from error
 
 
 # CTEs that defer jobs inside another statement, as `defer` does with `in_turn`. The statement must define the CTE
@@ -74,14 +99,13 @@ _manager = manager.JobManager(procrastinate.PsycopgConnector())
 
 async def defer(
     session: AsyncSession,
-    name: str,
+    job: Job,
     *,
     once: str | None = None,
     in_turn: str | None = None,
     after: timedelta | None = None,
-    **arguments: Any,
 ) -> None:
-    """Queue a task in the session's transaction: the job exists if and only if the rows do.
+    """Queue a job in the session's transaction: the job exists if and only if the rows do.
 
     With `once`, nothing is queued while a job with that key waits. With `in_turn`, nothing is queued while a job with
     that key is due, and two jobs with that key never run at the same time. With `after`, the job waits that long.
@@ -90,15 +114,19 @@ async def defer(
         return
     if in_turn is not None and await _is_due(session, in_turn):
         return
-    job = procrastinate_jobs.Job(
-        id=None, queue=name, lock=in_turn, queueing_lock=None, task_name=name, task_kwargs=arguments
-    )
-    if once is not None:
-        job = job.evolve(queueing_lock=once)
-    if after:
+    queued = procrastinate_jobs.Job(
+        id=None,
+        queue=job.task_name,
+        lock=in_turn,
+        queueing_lock=once,
+        task_name=job.task_name,
+        task_kwargs=msgspec.to_builtins(job),
         # Use procrastinate's clock, as its retries do: PostgreSQL compares the value with its own time.
-        job = job.evolve(scheduled_at=procrastinate_utils.utcnow() + after)
-    deferrer = procrastinate_jobs.JobDeferrer(job=job, job_manager=_manager, connection=await raw_connection(session))
+        scheduled_at=procrastinate_utils.utcnow() + after if after else None,
+    )
+    deferrer = procrastinate_jobs.JobDeferrer(
+        job=queued, job_manager=_manager, connection=await raw_connection(session)
+    )
     await deferrer.defer_async()
 
 
@@ -145,19 +173,21 @@ def queue_names() -> list[str]:
     return ["default", *TASKS]
 
 
-def _bind_services(registered: RegisteredTask, services: Services) -> TaskFunction:
+def _bind_services(registered: RegisteredTask, services: Services) -> Callable[..., Awaitable[None]]:
     async def run_with_services(
         context: procrastinate.JobContext, timestamp: int | None = None, **arguments: Any
     ) -> None:
         del timestamp  # procrastinate passes it to scheduled tasks
         clear_context()
         bind_context(job=registered.run.__name__, request_id=str(uuid4()))
+        job = None
         try:
-            await registered.run(services, **arguments)
+            job = decode_job(registered.job_type, arguments)
+            await registered.run(services, job)
         except Exception as error:
             is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
-            if is_last and registered.on_final_failure is not None:
-                await registered.on_final_failure(services, error=type(error).__name__, **arguments)
+            if is_last and job is not None and registered.on_final_failure is not None:
+                await registered.on_final_failure(services, job, type(error).__name__)
             log.error("job.failed", error=type(error).__name__, place=traceback_lines(error))
             raise
 

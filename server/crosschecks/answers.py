@@ -13,6 +13,7 @@ from xml.etree.ElementTree import ParseError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.encryption import Encryption
 from server.core.errors import Problem
@@ -56,7 +57,7 @@ async def import_answers(
     await session.flush()  # the summary counts the answers
     summary = await summarize_batch(session, batch)
     audit.record(
-        session, caller, "cross_check.answered", "cross_check_batch", batch.id, area_code=batch.area_code,
+        session, caller, Action.CROSS_CHECK_ANSWERED, "cross_check_batch", batch.id, area_code=batch.area_code,
         differing=summary.differing, strangers=summary.strangers,
     )  # fmt: skip
     return summary

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.cases.transitions import apply_transition
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.database import advisory_lock
@@ -61,7 +62,7 @@ async def make_batch(session: AsyncSession, caller: Caller, body: MakeBatch, now
             session, case, "cross_check_begun", cause=cause, actor_id=caller.id, at=now, caller=caller
         )
     audit.record(
-        session, caller, "cross_check.made", "cross_check_batch", batch.id, area_code=batch.area_code,
+        session, caller, Action.CROSS_CHECK_MADE, "cross_check_batch", batch.id, area_code=batch.area_code,
         source=batch.source, cases=len(cases),
     )  # fmt: skip
     await session.flush()  # the summary counts the lines
@@ -121,7 +122,7 @@ async def export_batch(
         if sealed
     ]
     audit.record(
-        session, caller, "cross_check.exported", "cross_check_batch", batch.id, area_code=batch.area_code,
+        session, caller, Action.CROSS_CHECK_EXPORTED, "cross_check_batch", batch.id, area_code=batch.area_code,
         people=len(people),
     )  # fmt: skip
     headings = [

@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import day_of
 from server.crosschecks.comparison import CheckDifference
 from server.crosschecks.sources import SOURCES, answer_headings
@@ -21,7 +22,7 @@ from server.models.cases import CaseFile
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 from server.models.households import Household, HouseholdMember
 
-LONGEST_PAGE = 200
+_NEWEST_FIRST = Keyset(CrossCheckBatch.id, descending=True)
 
 
 class BatchSummary(ResponseBody):
@@ -73,15 +74,11 @@ async def list_batches(
 ) -> Page[BatchSummary]:
     """List batches, the newest first. Three queries."""
     require_role(caller, CHECKERS)
-    limit = max(1, min(limit, LONGEST_PAGE))
-    rows = readable(CrossCheckBatch, caller).order_by(CrossCheckBatch.id.desc()).limit(limit + 1)
+    rows = readable(CrossCheckBatch, caller)
     if area:
         rows = rows.where(CrossCheckBatch.area_code.startswith(area, autoescape=True))
-    if (after := decode_cursor(cursor, UUID)) is not None:
-        rows = rows.where(CrossCheckBatch.id < after[0])
-    batches = list(await session.scalars(rows))
-    summaries = await summarize_batches(session, batches[:limit])
-    return Page(items=summaries, next_cursor=encode_cursor([str(summaries[-1].id)]) if len(batches) > limit else None)
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
+    return Page(items=await summarize_batches(session, [batch for (batch,) in page]), next_cursor=next_cursor)
 
 
 async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> list[BatchCheck]:
@@ -130,7 +127,7 @@ async def object_to_check(
     )
     check.objection, check.objected_on = body.text, day_of(now)
     batch = await session.get_one(CrossCheckBatch, check.batch_id)
-    audit.record(session, caller, "cross_check.objected", "cross_check", check.id, area_code=batch.area_code)
+    audit.record(session, caller, Action.CROSS_CHECK_OBJECTED, "cross_check", check.id, area_code=batch.area_code)
     member = await session.get(HouseholdMember, check.member_id)
     return _check_line(check, batch.source, member.name if member else None)
 

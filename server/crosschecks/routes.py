@@ -53,7 +53,6 @@ async def list_cross_check_batches(
 
 export_cross_check_batches = build_export_route(
     list_cross_check_batches,
-    "/cross-checks/export",
     "cross-checks",
     {
         "单位": lambda batch: batch.source_zh,

@@ -29,7 +29,8 @@ from server.core.ids import new_id
 from server.core.location import Fix
 from server.core.services import Services
 from server.demo import records as demo
-from server.demo.pictures import SCENES, draw_picture
+from server.demo.pictures import draw_picture
+from server.demo.scenes import SCENES
 from server.demo.wechat_stub import demo_openid
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.complaints import Complaint

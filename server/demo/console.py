@@ -20,7 +20,7 @@ PHOTO_CODES = ("photo.abroad", "photo.place_off", "photo.time_off", "photo.after
 
 
 class StepSkipped(Exception):
-    """This step has nothing to show; the message says why."""
+    """The step has nothing to show; the message says why."""
 
 
 Step = Callable[[Walk], Awaitable[str]]
@@ -75,7 +75,7 @@ _MARK_STYLES = {"✓": "green", "✗": "bold red", "–": "yellow"}
 
 
 def _print_row(screen: Console, mark: str, number: str, name: str, ms: str, result: str, style: str = "") -> None:
-    """Print a row as a table of its own with fixed columns, so that rows appear one by one on terminals and in files."""
+    """Print a row as its own table with fixed columns, so that rows appear one by one on terminals and in files."""
     row = Table.grid(padding=(0, 2, 0, 0), expand=True)
     row.add_column(width=1)
     row.add_column(width=2, justify="right")

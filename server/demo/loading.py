@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.cases.deadlines import backfill_deadlines
 from server.checklists.shipped import load_shipped
-from server.core.clock import CHINA, utc_now
+from server.core.clock import CHINA, today
 from server.core.database import open_session
 from server.core.encryption import Encryption
 from server.core.id_numbers import mask_id, mask_phone
@@ -35,15 +36,15 @@ from server.sync_feed.publish import publish_change
 RowsByKey = dict[str, Any]
 
 
-async def load_demo_county(settings: Settings, *, with_cases: bool = True) -> bool:
+async def load_demo_county(settings: Settings, *, with_cases: bool = True, on: date | None = None) -> bool:
     """Load the county and, by default, cases in every state; return False if it is loaded already."""
-    today = utc_now().astimezone(CHINA).date()
+    day = on or today()
     async with open_services(settings) as services, open_session(services.sessions) as session:
-        if not await _load_records(session, services.encryption, today=today):
+        if not await _load_records(session, services.encryption, today=day):
             return False
         if with_cases:
             await services.store.ensure_bucket()
-            await load_cases(session, services, build_county(today=today))
+            await load_cases(session, services, build_county(today=day))
         return True
 
 
@@ -60,7 +61,7 @@ async def _load_records(session: AsyncSession, encryption: Encryption, *, today:
     cases = await _load_cases(session, county, households)
     await _load_caseload(session, county, households, staff, cases, checklists)
     await backfill_deadlines(session)
-    audit.record(session, None, "demo.loaded", "area", county.code, area_code=county.code, seed=county.seed)
+    audit.record(session, None, Action.DEMO_LOADED, "area", county.code, area_code=county.code, seed=county.seed)
     return True
 
 
@@ -181,10 +182,10 @@ async def _load_cases(session: AsyncSession, county: demo.County, households: Ro
         )
         cases[application.number] = case
         session.add(case)
-    await session.flush()  # events name the cases
+    await session.flush()  # events reference cases
     for application in county.applications:
         case = cases[application.number]
-        # Both may fall on one day: first it is made, then it is taken on.
+        # Both may have the same date; the hour keeps them in order.
         for step, at in (
             ("applied", _at_nine(application.applied_on)),
             ("accepted", _at_nine(application.accepted_on) + timedelta(hours=1)),
@@ -205,38 +206,43 @@ async def _load_caseload(
     cases: RowsByKey,
     checklists: RowsByKey,
 ) -> None:
-    """Assign households: caseworkers hold those of their village and those that they visit as a partner."""
-    holdings: set[tuple[Any, Any]] = set()
-    caseworkers = [staff_member for staff_member in county.staff if staff_member.role == "caseworker"]
-    for record in county.households:
-        holdings |= {
-            (households[record.number].id, staff[caseworker.login].id)
-            for caseworker in caseworkers
-            if record.area_code.startswith(caseworker.area_code)
-        }
-    assignments = []
-    for due in county.assignments:
-        household, checklist = households[due.household_number], checklists[due.kind]
-        holdings |= {(household.id, staff[login].id) for login in (due.caseworker_login, due.partner_login)}
-        assignments.append(
-            Assignment(
-                id=new_id(),
-                household_id=household.id,
-                kind=due.kind,
-                due_on=due.due_on,
-                checklist_code=checklist.code,
-                checklist_version=checklist.version,
-                partner_id=staff[due.partner_login].id,
-                case_id=cases[due.application_number].id if due.application_number else None,
-            )
+    """Add assignments and caseloads: caseworkers hold households of their village and of all their assignments."""
+    assignments = [
+        Assignment(
+            id=new_id(),
+            household_id=households[due.household_number].id,
+            kind=due.kind,
+            due_on=due.due_on,
+            checklist_code=checklists[due.kind].code,
+            checklist_version=checklists[due.kind].version,
+            partner_id=staff[due.partner_login].id,
+            case_id=cases[due.application_number].id if due.application_number else None,
         )
-    # Held since before the demo's first visits, so that none of them is late.
+        for due in county.assignments
+    ]
+    # Granted before the demo's first visits, so that none counts as late after reassignment.
     since = _at_nine(county.today) - timedelta(days=90)
     session.add_all(
         Caseload(household_id=household_id, staff_id=staff_id, granted_at=since)
-        for household_id, staff_id in sorted(holdings, key=str)
+        for household_id, staff_id in sorted(_holdings(county, households, staff), key=str)
     )
     session.add_all(assignments)
     await session.flush()  # publish_change reads caseloads
     await publish_change(session, "households", [household.id for household in households.values()])
     await publish_change(session, "assignments", [assignment.id for assignment in assignments])
+
+
+def _holdings(county: demo.County, households: RowsByKey, staff: RowsByKey) -> set[tuple[Any, Any]]:
+    """Return the pairs of household id and staff id."""
+    in_village = {
+        (households[household.number].id, staff[person.login].id)
+        for household in county.households
+        for person in county.staff
+        if person.role == "caseworker" and household.area_code.startswith(person.area_code)
+    }
+    in_assignments = {
+        (households[due.household_number].id, staff[login].id)
+        for due in county.assignments
+        for login in (due.caseworker_login, due.partner_login)
+    }
+    return in_village | in_assignments

@@ -7,9 +7,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, is_acceptable, validate_answers
-from server.checklists.examples import answers_example
-from server.checklists.template import Template, questions_of
+from server.checklists.answers import is_acceptable, validate_answers
+from server.checklists.examples import make_example_answers
+from server.checklists.facts import Facts, HouseholdFacts, MemberFacts
+from server.checklists.template import Template, iter_questions
 from server.core.clock import CHINA
 from server.core.ids import new_id
 from server.core.location import Point
@@ -68,7 +69,7 @@ async def take_pictures(walk: Walk, visit_id: str) -> list[Picture]:
 
 def _choose_photo_questions(template: Template) -> list[str]:
     """Return four photo questions in the checklist's order: required ones first, then optional ones."""
-    questions = [question for question in questions_of(template) if question.kind == "photo"]
+    questions = [question for question in iter_questions(template) if question.kind == "photo"]
     chosen = sorted(questions, key=lambda question: not question.required)[:PHOTOS]
     return [question.id for question in questions if question in chosen]
 
@@ -100,7 +101,7 @@ def make_answers(walk: Walk) -> Document:
     seed = int(walk.household["number"].rpartition("-")[2])
     pictures = itertools.cycle(picture.id for picture in walk.pictures)
     attempts = (
-        answers_example(walk.template, ids, seed + offset, facts=facts, evidence_ids=pictures)
+        make_example_answers(walk.template, ids, seed + offset, facts=facts, evidence_ids=pictures)
         for offset in itertools.count(step=1000)
     )
     answers = next(attempt for attempt in attempts if attempt["person_met"] == "applicant")
@@ -167,7 +168,7 @@ def _location(walk: Walk) -> Document:
 def _evidence_answers(walk: Walk) -> Document:
     """Return the answers to photo and signature questions; unused photo questions stay unanswered."""
     photos, (family, first, second) = walk.pictures[:PHOTOS], walk.pictures[PHOTOS:]
-    answers: Document = {question.id: [] for question in questions_of(walk.template) if question.kind == "photo"}
+    answers: Document = {question.id: [] for question in iter_questions(walk.template) if question.kind == "photo"}
     answers |= {photo.question_id: [photo.id] for photo in photos}
     investigators = ((first, walk.caseworker.name), (second, walk.partner.name))
     answers["sign_family"] = [_signature(family, walk.household["headName"])]

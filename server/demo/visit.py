@@ -1,8 +1,8 @@
-"""One home visit walked through a running system: two phones, a supervisor's desk and a resident, over HTTP alone.
+"""Run a home visit through a running system: two phones, a supervisor's desk and a resident, over HTTP alone.
 
-It does what real clients do and nothing that they could not: RxDB's pull and push, one form a photo, a claim, a
-decision. The demo's own doubts are planted on purpose (see PLANTED), so that the supervisor has something to
-judge. It may be run again and again: each run takes the next intake visit, and a review when none is left.
+It uses only requests that real clients send: RxDB's pull and push, one form per photo, a lease, a decision. Two
+findings are planted (PLANTED), so that the supervisor has something to resolve. Each run takes the next intake visit,
+or a review when no intake is left.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ from server.core.canonical import content_hash
 from server.core.ids import new_id
 from server.core.location import wgs84_to_gcj02
 from server.core.tokens import receipt_short_code, verify_receipt
-from server.demo import county as demo
+from server.demo import records as demo
 from server.demo.console import Step, StepSkipped, run_steps
-from server.demo.device import Device, Document, StepFailed, open_client, read_answer, wait_for
+from server.demo.device import Device, Document, StepFailed, open_client, read_response, wait_for
 from server.demo.recording import IMAGE_TYPES, PHOTOS, format_time, make_answers, make_fix, shift_point, take_pictures
 from server.demo.walk import Walk, first_or_fail
 
 LONGEST_SIDE_PX = 1280
-# The caseworker of the story ends the visit down the road, and photographed one paper in the office before.
+# The planted faults: the visit ends down the road, and one document was photographed earlier.
 END_FIX_AWAY_M = 230.0
 PLANTED = frozenset({"visit.far_from_home", "photo.time_off"})
 
 
 async def run_demo_visit(url: str, photos: Path | None) -> int:
-    """Walk the visit and print each step with its time; 0 when every step that could be walked went well.
+    """Run the visit, print each step with its time, and return the exit code.
 
-    `photos`: a folder of real photos, of which four take the place of the drawn ones.
+    `photos` is a folder of real photos; four of them replace the drawn ones.
     """
     screen, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     try:
@@ -50,7 +50,7 @@ async def run_demo_visit(url: str, photos: Path | None) -> int:
 
 
 def _choose_photos(folder: Path) -> list[Path]:
-    """Four images of the folder, by name; those that a camera marked with a place first."""
+    """Return four images of the folder, by name; those with `gps_` names if there are four."""
     found = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in IMAGE_TYPES)
     with_place = [file for file in found if file.name.startswith("gps_")]
     chosen = (with_place if len(with_place) >= PHOTOS else found)[:PHOTOS]
@@ -63,53 +63,58 @@ async def _check_server(url: str) -> None:
     hint = "start it with `make run`, or name another with --url"
     try:
         async with open_client(url) as client:
-            answer = await client.get("/health/ready")
-            readiness = answer.json()
+            response = await client.get("/health/ready")
+            readiness = response.json()
     except (httpx.HTTPError, httpx.InvalidURL):
         raise StepFailed("", f"nothing answers at {url}: {hint}") from None
     except ValueError:
         readiness = None
     if not isinstance(readiness, dict) or "migrations" not in readiness:
         raise StepFailed("", f"what answers at {url} is not zoufang: {hint}")
-    if not answer.is_success:
-        result = ", ".join(f"{key} {value}" for key, value in readiness.items())
-        raise StepFailed("", f"zoufang at {url} is not ready ({result})")
+    if not response.is_success:
+        checks = ", ".join(f"{key} {value}" for key, value in readiness.items())
+        raise StepFailed("", f"zoufang at {url} is not ready ({checks})")
 
 
 async def sign_in_caseworker(walk: Walk) -> str:
-    """The first caseworker of the county with an intake of their own still to do; else one with a review."""
+    """Sign in the first caseworker who has an open intake to lead; if there is none, one with a review."""
     spare: tuple[demo.Staff, Device, Document] | None = None
-    for passed, person in enumerate(walk.staff("caseworker")):
+    for skipped, person in enumerate(walk.staff("caseworker")):
         device = await walk.sign_in(person)
-        own = _own_assignments(device, await device.pull("assignments"))
-        intake = next((item for item in own if item["kind"] == "intake"), None)
+        own = _led_assignments(device, await device.pull("assignments"))
+        intake = next((assignment for assignment in own if assignment["kind"] == "intake"), None)
         if intake is not None:
             walk.caseworker, walk.assignment = device, intake
-            return f"{person.login} {person.name}" + (f"; the intakes of {passed} before are done" if passed else "")
+            return f"{person.login} {person.name}" + (f"; the {skipped} before have no intake left" if skipped else "")
         if spare is None and own:
             spare = person, device, own[0]
     if spare is None:
-        raise StepFailed("", "every assignment of the demo county is done; start afresh with another data directory")
+        raise StepFailed("", "all assignments of the demo county are done; use a new data directory")
     person, walk.caseworker, walk.assignment = spare
-    return f"{person.login} {person.name}; every intake is done, so this is a review visit"
+    return f"{person.login} {person.name}; all intakes are done, so this is a review"
 
 
-def _own_assignments(device: Device, assignments: dict[str, Document]) -> list[Document]:
-    """Of a pair both see the assignment; it is for the one to lead who is not named as the partner."""
-    mine = [
-        assignment for assignment in assignments.values() if assignment["partnerId"] not in {None, device.person_id}
+def _led_assignments(device: Device, assignments: dict[str, Document]) -> list[Document]:
+    """Return the intakes and reviews that this person leads, by due date.
+
+    Both of a pair see an assignment; the partner named in it doesn't lead.
+    """
+    led = [
+        assignment
+        for assignment in assignments.values()
+        if assignment["partnerId"] not in {None, device.person_id} and assignment["kind"] in {"intake", "review"}
     ]
-    return sorted((item for item in mine if item["kind"] in {"intake", "review"}), key=lambda item: item["dueOn"])
+    return sorted(led, key=lambda assignment: assignment["dueOn"])
 
 
 async def sign_in_partner(walk: Walk) -> str:
     name = walk.assignment["partnerName"]
     person = first_or_fail(
-        (staff_member for staff_member in walk.staff("caseworker") if staff_member.name == name), f"the partner {name}"
+        (caseworker for caseworker in walk.staff("caseworker") if caseworker.name == name), f"the partner {name}"
     )
     walk.partner = await walk.sign_in(person)
     if walk.partner.person_id != walk.assignment["partnerId"]:
-        raise StepFailed("", f"{person.login} is not the partner that the assignment names")
+        raise StepFailed("", f"{person.login} is not the partner named in the assignment")
     return f"{person.login} {person.name}, on another phone"
 
 
@@ -119,8 +124,8 @@ async def pull_work(walk: Walk) -> str:
     checklists = await device.pull("checklists")
     walk.household = households[walk.assignment["householdId"]]
     expected = (walk.assignment["checklistCode"], walk.assignment["checklistVersion"])
-    fitting = (checklist for checklist in checklists.values() if (checklist["code"], checklist["version"]) == expected)
-    checklist = first_or_fail(fitting, f"checklist {expected}")
+    matching = (checklist for checklist in checklists.values() if (checklist["code"], checklist["version"]) == expected)
+    checklist = first_or_fail(matching, f"checklist {expected}")
     walk.template = msgspec.convert(checklist["body"], Template)
     counts = f"{len(device.documents['assignments'])} assignments, {len(households)} households"
     return (
@@ -130,7 +135,7 @@ async def pull_work(walk: Walk) -> str:
 
 
 async def record_visit(walk: Walk) -> str:
-    """At the home, on the phone alone: photos, signatures, answers, a fix at the start and one at the end."""
+    """Record the visit on the phone: photos, signatures, answers, a fix at the start and at the end."""
     visit_id = str(new_id())
     walk.pictures = await take_pictures(walk, visit_id)
     answers = make_answers(walk)
@@ -176,7 +181,7 @@ async def push_visit(walk: Walk) -> str:
 
 
 async def attest_visit(walk: Walk) -> str:
-    """The partner's phone speaks the datum of Chinese maps, as many do."""
+    """Attest with a fix in GCJ-02, the datum of many phones in China."""
     place = wgs84_to_gcj02(*shift_point(walk.home, -5, 7))
     attestation = {
         "id": str(new_id()),
@@ -186,12 +191,12 @@ async def attest_visit(walk: Walk) -> str:
         "_deleted": False,
     }
     await walk.partner.push("attestations", [attestation])
-    return f"{walk.partner.name} was there too (own fix, GCJ-02)"
+    return f"{walk.partner.name} attested with an own fix (GCJ-02)"
 
 
 async def upload_photos(walk: Walk) -> str:
     for picture in walk.pictures:
-        received = read_answer(
+        received = read_response(
             await walk.caseworker.client.post(
                 "/field/v1/photos",
                 data={"evidenceId": picture.id},
@@ -199,101 +204,101 @@ async def upload_photos(walk: Walk) -> str:
             )
         )
         if received["sha256"] != picture.sha256:
-            raise StepFailed("", f"{picture.name}: the server says it received other bytes")
+            raise StepFailed("", f"{picture.name}: the server received other bytes")
     kilobytes = sum(len(picture.content) for picture in walk.pictures) // 1024
     return f"{PHOTOS} photos and {len(walk.pictures) - PHOTOS} signatures, {kilobytes:,} KB"
 
 
 async def wait_until_verified(walk: Walk) -> str:
-    async def look() -> list[Document] | None:
-        held = await walk.caseworker.pull("evidence")
-        # A row comes down only when every transaction older than its own has ended: perhaps not at the first pull.
-        ours = [held[picture.id]["server"] for picture in walk.pictures if picture.id in held]
-        settled = [item for item in ours if item["state"] in {"verified", "refused"}]
-        return settled if len(settled) == len(walk.pictures) else None
+    async def poll() -> list[Document] | None:
+        manifests = await walk.caseworker.pull("evidence")
+        # The feed delivers a row once all older transactions have ended, so the first pull may miss it.
+        states = [manifests[picture.id]["server"] for picture in walk.pictures if picture.id in manifests]
+        processed = [state for state in states if state["state"] in {"verified", "refused"}]
+        return processed if len(processed) == len(walk.pictures) else None
 
-    for picture, server in zip(walk.pictures, await wait_for("all photos are examined", look), strict=True):
+    for picture, server in zip(walk.pictures, await wait_for("all photos are processed", poll), strict=True):
         if server["state"] == "refused":
-            raise StepFailed(server["refusedCode"], f"{picture.name} can be no evidence")
+            raise StepFailed(server["refusedCode"], f"{picture.name} was refused")
     return f"{len(walk.pictures)} of {len(walk.pictures)} verified: hash, type, EXIF, renditions"
 
 
 async def check_receipt(walk: Walk) -> str:
-    async def look() -> Document | None:
-        held = (await walk.caseworker.pull("visits")).get(walk.visit["id"])
-        return held if held is not None and held["server"]["state"] == "under_review" else None
+    async def poll() -> Document | None:
+        visit = (await walk.caseworker.pull("visits")).get(walk.visit["id"])
+        return visit if visit is not None and visit["server"]["state"] == "under_review" else None
 
-    visit = await wait_for("the visit is under review", look)
+    visit = await wait_for("the visit is under review", poll)
     receipt = visit["server"]["receipt"]
     statement = verify_receipt(receipt, await walk.caseworker.get("/.well-known/zoufang-receipt-keys.json"))
     if (statement["visitId"], statement["sha256"]) != (walk.visit["id"], content_hash(walk.visit)):
-        raise StepFailed("", "the receipt is for another visit than the phone holds")
-    return f"state under_review; signature and hash hold, {receipt_short_code(receipt)}"
+        raise StepFailed("", "the receipt is for another visit than the phone's")
+    return f"state under_review; signature and hash are valid, {receipt_short_code(receipt)}"
 
 
 async def acquire_lease(walk: Walk) -> str:
     person = first_or_fail(walk.staff("supervisor"), "a supervisor")
     walk.supervisor = await walk.sign_in(person)
-    place = 0
-    async for line in _queue(walk.supervisor):
-        place += 1
-        if line["visitId"] == walk.visit["id"]:
-            walk.claim = await walk.supervisor.post(f"/desk/v1/queue/{walk.visit['id']}/claim")
-            return f"{person.login} {person.name}; number {place} in the queue, priority {line['priority']}; claimed"
-    raise StepFailed("", f"the visit is not among the {place} that wait in the queue")
+    position = 0
+    async for queued in _iter_queue(walk.supervisor):
+        position += 1
+        if queued["visitId"] == walk.visit["id"]:
+            walk.lease = await walk.supervisor.post(f"/desk/v1/queue/{walk.visit['id']}/claim")
+            return (
+                f"{person.login} {person.name}; number {position} in the queue, priority {queued['priority']}; leased"
+            )
+    raise StepFailed("", f"the visit is not among the {position} in the queue")
 
 
-async def _queue(device: Device) -> AsyncIterator[Document]:
-    more: Document = {}
+async def _iter_queue(device: Device) -> AsyncIterator[Document]:
+    cursor: Document = {}
     while True:
-        page = await device.get("/desk/v1/queue", state="waiting", **more)
-        for line in page["items"]:
-            yield line
+        page = await device.get("/desk/v1/queue", state="waiting", **cursor)
+        for queued in page["items"]:
+            yield queued
         if page["nextCursor"] is None:
             return
-        more = {"cursor": page["nextCursor"]}
+        cursor = {"cursor": page["nextCursor"]}
 
 
 async def open_visit(walk: Walk) -> str:
-    walk.page = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}")
-    codes = {finding["code"] for finding in walk.page["findings"]}
+    walk.detail = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}")
+    codes = {finding["code"] for finding in walk.detail["findings"]}
     planted = PLANTED - ({"photo.time_off"} if walk.files else set())
     if missing := planted - codes:
-        raise StepFailed("", f"the server has no doubt where it should: {', '.join(sorted(missing))}")
-    attested = sum(investigator["attestedAt"] is not None for investigator in walk.page["investigators"])
-    return (
-        f"{attested} investigators attested, {len(walk.page['photos'])} pictures, {len(walk.page['findings'])} doubts"
-    )
+        raise StepFailed("", f"planted findings are missing: {', '.join(sorted(missing))}")
+    attested = sum(investigator["attestedAt"] is not None for investigator in walk.detail["investigators"])
+    photos, findings = len(walk.detail["photos"]), len(walk.detail["findings"])
+    return f"{attested} investigators attested, {photos} pictures, {findings} findings"
 
 
 async def open_photos(walk: Walk) -> str:
-    """Each by its own short-lived link, fetched without a token: the link alone opens it."""
+    """Open each photo by its short-lived link, without a token: the link alone authorizes."""
     names = {picture.id: picture.name for picture in walk.pictures}
     largest = 0
     async with httpx.AsyncClient(trust_env=False, timeout=30) as store:
-        for photo in walk.page["photos"]:
+        for photo in walk.detail["photos"]:
             link = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}/photos/{photo['evidenceId']}/link")
-            answer = await store.get(link["url"])
-            if not answer.is_success:
-                raise StepFailed(
-                    f"HTTP {answer.status_code}", f"the link to {names[photo['evidenceId']]} does not open"
-                )
-            largest = max(largest, _check_rendition(answer.content, names[photo["evidenceId"]]))
-    return f"{len(walk.page['photos'])} opened: JPEG, at most {largest} px, no EXIF left"
+            response = await store.get(link["url"])
+            name = names[photo["evidenceId"]]
+            if not response.is_success:
+                raise StepFailed(f"HTTP {response.status_code}", f"the link to {name} does not open")
+            largest = max(largest, _check_rendition(response.content, name))
+    return f"{len(walk.detail['photos'])} opened: JPEG, at most {largest} px, no EXIF left"
 
 
 def _check_rendition(content: bytes, name: str) -> int:
-    """The longest side in pixels."""
+    """Return the longest side in pixels; raise StepFailed unless it is a small JPEG without EXIF."""
     with Image.open(io.BytesIO(content)) as picture:
         if picture.format != "JPEG" or max(picture.size) > LONGEST_SIDE_PX:
-            raise StepFailed("", f"{name} came as {picture.format}, {picture.width} × {picture.height}")
+            raise StepFailed("", f"{name} is {picture.format}, {picture.width} × {picture.height}")
         if picture.getexif() or "exif" in picture.info:
-            raise StepFailed("", f"{name} still carries EXIF")
+            raise StepFailed("", f"{name} still has EXIF")
         return max(picture.size)
 
 
 async def accept_visit(walk: Walk) -> str:
-    findings = walk.page["findings"]
+    findings = walk.detail["findings"]
     upheld = [finding["id"] for finding in findings if finding["severity"] == "critical"]
     dismissed = [finding["id"] for finding in findings if finding["severity"] != "critical"]
     body = {
@@ -302,19 +307,19 @@ async def accept_visit(walk: Walk) -> str:
         "upheld": upheld,
         "dismissed": dismissed,
     }
-    headers = {"Idempotency-Key": str(new_id()), "If-Match": f'"{walk.claim["version"]}"'}
+    headers = {"Idempotency-Key": str(new_id()), "If-Match": f'"{walk.lease["version"]}"'}
     path = f"/desk/v1/visits/{walk.visit['id']}/decision"
     first = await walk.supervisor.post(path, body, headers=headers)
-    again = await walk.supervisor.post(path, body, headers=headers)
-    if first["id"] != again["id"]:
-        raise StepFailed("", "the same key was decided twice")
-    counts = f"accepted; {len(upheld)} doubts upheld, {len(dismissed)} dismissed"
-    return counts + (" (accepted all the same, to walk on)" if upheld else "")
+    repeated = await walk.supervisor.post(path, body, headers=headers)
+    if first["id"] != repeated["id"]:
+        raise StepFailed("", "the same Idempotency-Key made two decisions")
+    counts = f"accepted; {len(upheld)} findings upheld, {len(dismissed)} dismissed"
+    return counts + (" (accepted all the same, so that the demo goes on)" if upheld else "")
 
 
 async def show_resident(walk: Walk) -> str:
     if walk.visit["kind"] != "intake":
-        raise StepSkipped("no application waits for a survey any more, and a review changes no application")
+        raise StepSkipped("this visit is a review, which changes no application")
     number = walk.household["number"]
     person = first_or_fail(
         (resident for resident in walk.county.residents if resident.household_number == number), f"{number}'s resident"
@@ -323,25 +328,24 @@ async def show_resident(walk: Walk) -> str:
     binding = {"idNumber": person.id_number, "applicationNumber": person.application_number}
     bound = await resident.post("/auth/v1/resident/bind", binding)
 
-    async def look() -> list[Document] | None:
+    async def poll() -> list[Document] | None:
         cases = await resident.get("/resident/v1/cases")
-        timeline: list[Document] = first_or_fail((case for case in cases if case["id"] == bound["caseId"]), "the case")[
-            "timeline"
-        ]
+        case = first_or_fail((case for case in cases if case["id"] == bound["caseId"]), "the case")
+        timeline: list[Document] = case["timeline"]
         return timeline if any(step["step"] == "survey_done" for step in timeline) else None
 
-    walk.timeline = await wait_for("the resident sees the survey done", look)
+    walk.timeline = await wait_for("the resident sees the survey done", poll)
     return f"{person.name} by WeChat, bound to {person.application_number}: {walk.timeline[-1]['zh']}"
 
 
 async def show_caseworker(walk: Walk) -> str:
-    async def look() -> Document | None:
+    async def poll() -> Document | None:
         server: Document = (await walk.caseworker.pull("visits"))[walk.visit["id"]]["server"]
         return server if server["state"] == "accepted" else None
 
-    server = await wait_for("the phone sees the decision", look)
-    left = len(_own_assignments(walk.caseworker, await walk.caseworker.pull("assignments")))
-    return f"state accepted, “{server['decision']['reason']}”; {left} assignments left"
+    server = await wait_for("the phone sees the decision", poll)
+    open_count = len(_led_assignments(walk.caseworker, await walk.caseworker.pull("assignments")))
+    return f"state accepted, “{server['decision']['reason']}”; {open_count} assignments left"
 
 
 STEPS: tuple[tuple[str, Step], ...] = (
@@ -354,8 +358,8 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("Photos uploaded", upload_photos),
     ("Worker verifies them", wait_until_verified),
     ("Receipt checked", check_receipt),
-    ("Supervisor claims it", acquire_lease),
-    ("Visit page opened", open_visit),
+    ("Supervisor leases it", acquire_lease),
+    ("Visit opened", open_visit),
     ("Photos opened by link", open_photos),
     ("Supervisor accepts", accept_visit),
     ("Resident sees it", show_resident),

@@ -1,22 +1,22 @@
-"""WeChat's server API, played for development and tests: the same paths, JSON and errors, invented people.
+"""Stub of WeChat's server API for development and tests: the same paths, JSON and errors, invented people.
 
 | code for `/sns/jscode2session`  | what happens                                                             |
 |---------------------------------|--------------------------------------------------------------------------|
 | `demo-<suffix>-<nonce>`         | signs in openid `oZFdemo-<suffix>`; then 40163, after 5 minutes 40029    |
-| `demo-<suffix>-t<unix seconds>` | the same, and its 5 minutes run from the time in it                      |
+| `demo-<suffix>-t<unix seconds>` | the same, but its 5 minutes start at that time                           |
 | `busy-<k>-<suffix>`             | k times -1 (system busy), then signs in once                             |
-| `error-<errcode>`               | that error, always: `error-40029`, `error-45011`, `error--1`             |
+| `error-<errcode>`               | always that error: `error-40029`, `error-45011`, `error--1`              |
 | anything else                   | 40029                                                                    |
 
 `/wxa/business/getuserphonenumber` takes `phone-<11 digits>-<nonce>` under the same rules (and
 `busy-<k>-<11 digits>`, `error-<errcode>`); `countryCode` is a string after an even last digit and a number
-after an odd one, as both occur. `/cgi-bin/stable_token` gives one token until 5 minutes before its end.
-`/cgi-bin/message/subscribe/send` keeps what it accepts: openids that end in `refused` answer 43101, openids
-of another form 40003, templates that start with `bad` 40037, fields too long 47003.
+after an odd one, as both occur. `/cgi-bin/stable_token` returns the same token until 5 minutes before it expires.
+`/cgi-bin/message/subscribe/send` stores accepted messages: openids that end in `refused` give 43101, malformed
+openids 40003, templates that start with `bad` 40037, fields that are too long 47003.
 
-Beside the API, for people and tests: `GET /_stub/code?suffix=…` plays `wx.login` and issues a code whose time
-runs from now, `GET /_stub/messages` lists the messages sent, `DELETE /_stub/messages` forgets them,
-`POST /_stub/forget-tokens` makes every token invalid (40001). Run it alone with
+For people and tests: `GET /_stub/code?suffix=…` issues a code as `wx.login` does, valid from now,
+`GET /_stub/messages` lists sent messages, `DELETE /_stub/messages` deletes them, `POST /_stub/forget-tokens`
+invalidates every token (40001). Run it alone with
 `granian --interface asgi --factory server.demo.wechat_stub:create_stub`.
 """
 
@@ -32,9 +32,9 @@ import msgspec
 from server.core.clock import utc_now
 
 DEMO_APP_ID = "wx-demo"
-DEMO_SECRET = "demo"  # noqa: S105  the stub's own, of no use anywhere else
-CODE_LIVES_S = 300
-TOKEN_LIVES_S = 7200
+DEMO_SECRET = "demo"  # noqa: S105  valid for this stub only
+CODE_LIFETIME_S = 300
+TOKEN_LIFETIME_S = 7200
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -67,7 +67,7 @@ _ERRMSG = {
 
 
 def demo_openid(suffix: str) -> str:
-    """The openid that the codes of this suffix sign in; demo people are bound to it beforehand."""
+    """Return the openid that codes with this suffix sign in; demo accounts have it from the start."""
     return f"oZFdemo-{suffix}"
 
 
@@ -78,21 +78,21 @@ def create_stub(
     clock: Callable[[], float] = lambda: utc_now().timestamp(),
     with_unionid: bool = True,
 ) -> AsgiApp:
-    """An ASGI app with its own memory. `clock` gives unix seconds; restart or build anew to forget all."""
+    """Return an ASGI app with its own state. `clock` returns Unix seconds."""
     stub = _Stub(app_id, secret, clock, with_unionid=with_unionid)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _answer_lifespan(receive, send)
+            await _handle_lifespan(receive, send)
         elif scope["type"] == "http":
             body = await _read_body(receive)
             query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
-            await _reply(send, *stub.answer(scope["path"], _Asked(scope["method"], query, body)))
+            await _send_json(send, *stub.handle(scope["path"], _Request(scope["method"], query, body)))
 
     return app
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     method: str
     query: dict[str, str]
     body: bytes
@@ -109,11 +109,11 @@ class _Stub:
     def __init__(self, app_id: str, secret: str, clock: Callable[[], float], *, with_unionid: bool) -> None:
         self.app_id, self.secret, self.clock, self.with_unionid = app_id, secret, clock, with_unionid
         self.used_at: dict[str, float] = {}
-        self.busy_tries: dict[str, int] = {}
+        self.busy_counts: dict[str, int] = {}
         self.tokens: dict[str, float] = {}
         self.messages: list[Reply] = []
         self.numbers = itertools.count(1)
-        self.routes: dict[str, Callable[[_Asked], Reply]] = {
+        self.routes: dict[str, Callable[[_Request], Reply]] = {
             "/sns/jscode2session": self.code2session,
             "/cgi-bin/stable_token": self.stable_token,
             "/wxa/business/getuserphonenumber": self.phone_number,
@@ -123,7 +123,7 @@ class _Stub:
             "/_stub/forget-tokens": self.forget_tokens,
         }
 
-    def answer(self, path: str, request: _Asked) -> tuple[int, Reply]:
+    def handle(self, path: str, request: _Request) -> tuple[int, Reply]:
         if path not in self.routes:
             return 404, {}
         try:
@@ -133,36 +133,36 @@ class _Stub:
             rid = f"{int(self.clock()):08x}-{next(self.numbers):08x}"
             return 200, {"errcode": error.errcode, "errmsg": f"{errmsg}, rid: {rid}"}
 
-    def code2session(self, request: _Asked) -> Reply:
+    def code2session(self, request: _Request) -> Reply:
         self.check_app(request.query)
         if request.query.get("grant_type") != "authorization_code":
             raise _WechatError(40002)
-        suffix = self.spend_code(request.query.get("js_code"), "demo", _SUFFIX)
-        session = {"session_key": _invent(f"session/{suffix}/{self.clock()}"), "openid": demo_openid(suffix)}
+        suffix = self.redeem_code(request.query.get("js_code"), "demo", _SUFFIX)
+        session = {"session_key": _opaque_value(f"session/{suffix}/{self.clock()}"), "openid": demo_openid(suffix)}
         return session | ({"unionid": f"uZFdemo-{suffix}"} if self.with_unionid else {})
 
-    def stable_token(self, request: _Asked) -> Reply:
+    def stable_token(self, request: _Request) -> Reply:
         body = _read_json(request)
         if body.get("grant_type") != "client_credential":
             raise _WechatError(40002)
         self.check_app(body)
         now = self.clock()
         for token, ends_at in self.tokens.items():
-            if ends_at - now > CODE_LIVES_S:
+            if ends_at - now > CODE_LIFETIME_S:
                 return {"access_token": token, "expires_in": int(ends_at - now)}
-        token = f"stub_{next(self.numbers)}_{_invent(f'token/{now}')}"
-        self.tokens[token] = now + TOKEN_LIVES_S
-        return {"access_token": token, "expires_in": TOKEN_LIVES_S}
+        token = f"stub_{next(self.numbers)}_{_opaque_value(f'token/{now}')}"
+        self.tokens[token] = now + TOKEN_LIFETIME_S
+        return {"access_token": token, "expires_in": TOKEN_LIFETIME_S}
 
-    def phone_number(self, request: _Asked) -> Reply:
+    def phone_number(self, request: _Request) -> Reply:
         self.check_token(request.query)
-        number = self.spend_code(_read_json(request).get("code"), "phone", "[0-9]{11}")
+        number = self.redeem_code(_read_json(request).get("code"), "phone", "[0-9]{11}")
         country_code = "86" if int(number[-1]) % 2 == 0 else 86
         watermark = {"timestamp": int(self.clock()), "appid": self.app_id}
         info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
         return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
 
-    def send_message(self, request: _Asked) -> Reply:
+    def send_message(self, request: _Request) -> Reply:
         self.check_token(request.query)
         message = _read_json(request)
         if not re.fullmatch(re.escape(demo_openid("")) + _SUFFIX, str(message.get("touser"))):
@@ -175,23 +175,23 @@ class _Stub:
         self.messages.append(message)
         return {"errcode": 0, "errmsg": "ok", "msgid": next(self.numbers)}
 
-    def issue_code(self, request: _Asked) -> Reply:
-        """A nonce after the time keeps two codes of one second apart."""
+    def issue_code(self, request: _Request) -> Reply:
+        """Issue a code; a counter after the time makes two codes of the same second different."""
         return {"code": f"demo-{request.query.get('suffix', '')}-t{int(self.clock())}-{next(self.numbers)}"}
 
-    def list_messages(self, request: _Asked) -> Reply:
+    def list_messages(self, request: _Request) -> Reply:
         if request.method == "DELETE":
             self.messages.clear()
         return {"messages": list(self.messages)}
 
-    def forget_tokens(self, request: _Asked) -> Reply:  # noqa: ARG002  the routes share one shape
+    def forget_tokens(self, request: _Request) -> Reply:  # noqa: ARG002  all routes have this signature
         self.tokens.clear()
         return {"errcode": 0, "errmsg": "ok"}
 
-    def check_app(self, given: dict[str, Any]) -> None:
-        if given.get("appid") != self.app_id:
+    def check_app(self, params: dict[str, Any]) -> None:
+        if params.get("appid") != self.app_id:
             raise _WechatError(40013)
-        if given.get("secret") != self.secret:
+        if params.get("secret") != self.secret:
             raise _WechatError(40125)
 
     def check_token(self, query: dict[str, str]) -> None:
@@ -203,35 +203,35 @@ class _Stub:
         if self.clock() >= self.tokens[token]:
             raise _WechatError(42001)
 
-    def spend_code(self, code: Any, prefix: str, who: str) -> str:
-        """Whom a code stands for, once."""
+    def redeem_code(self, code: Any, prefix: str, subject_pattern: str) -> str:
+        """Return the suffix or number of a code, which is valid once."""
         if not isinstance(code, str) or not code:
             raise _WechatError(41008)
         if error := re.fullmatch(r"error-(-?[0-9]{1,6})", code):
             raise _WechatError(int(error[1]))
-        if busy := re.fullmatch(rf"busy-([0-9]{{1,3}})-({who})", code):
-            self.count_busy_try(code, int(busy[1]))
-            return self.spend_once(code, busy[2], None)
-        normal = re.fullmatch(rf"{prefix}-({who})-(?:t([0-9]{{9,11}})(?:-.+)?|.+)", code)
+        if busy := re.fullmatch(rf"busy-([0-9]{{1,3}})-({subject_pattern})", code):
+            self.count_busy_reply(code, int(busy[1]))
+            return self.redeem_once(code, busy[2], None)
+        normal = re.fullmatch(rf"{prefix}-({subject_pattern})-(?:t([0-9]{{9,11}})(?:-.+)?|.+)", code)
         if normal is None:
             raise _WechatError(40029)
-        return self.spend_once(code, normal[1], normal[2])
+        return self.redeem_once(code, normal[1], normal[2])
 
-    def count_busy_try(self, code: str, times: int) -> None:
-        self.busy_tries[code] = self.busy_tries.get(code, 0) + 1
-        if self.busy_tries[code] <= times:
+    def count_busy_reply(self, code: str, times: int) -> None:
+        self.busy_counts[code] = self.busy_counts.get(code, 0) + 1
+        if self.busy_counts[code] <= times:
             raise _WechatError(-1)
 
-    def spend_once(self, code: str, who: str, issued: str | None) -> str:
-        """A code without a time in it is taken as issued when it is first seen."""
+    def redeem_once(self, code: str, subject: str, issued: str | None) -> str:
+        """Redeem a code; a code without a time counts as issued when it is first seen."""
         now = self.clock()
         issued_at = float(issued) if issued else self.used_at.get(code, now)
-        if now - issued_at > CODE_LIVES_S:
+        if now - issued_at > CODE_LIFETIME_S:
             raise _WechatError(40029)
         if code in self.used_at:
             raise _WechatError(40163)
         self.used_at[code] = now
-        return who
+        return subject
 
 
 def _check_fields(data: Any) -> None:
@@ -244,7 +244,7 @@ def _check_fields(data: Any) -> None:
             raise _WechatError(47003, f" data.{name}.value invalid")
 
 
-def _read_json(request: _Asked) -> dict[str, Any]:
+def _read_json(request: _Request) -> dict[str, Any]:
     if request.method != "POST":
         raise _WechatError(43002)
     try:
@@ -253,12 +253,12 @@ def _read_json(request: _Asked) -> dict[str, Any]:
         raise _WechatError(47001) from None
 
 
-def _invent(seed: str) -> str:
-    """Something that looks like WeChat's opaque values."""
+def _opaque_value(seed: str) -> str:
+    """Return a value that looks like WeChat's opaque keys."""
     return hashlib.sha256(seed.encode()).hexdigest()[:24]
 
 
-async def _answer_lifespan(receive: Receive, send: Send) -> None:
+async def _handle_lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": message["type"] + ".complete"})
@@ -275,8 +275,8 @@ async def _read_body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-async def _reply(send: Send, status: int, answer: Reply) -> None:
-    """As text/plain, which is how WeChat labels the JSON of its sign-in."""
+async def _send_json(send: Send, status: int, reply: Reply) -> None:
+    """Send JSON as text/plain, which is WeChat's content type for its sign-in."""
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(answer)})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(reply)})

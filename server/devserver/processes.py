@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psutil
 
@@ -22,6 +22,18 @@ LOOPBACK = "127.0.0.1"
 LOG_LIMIT_BYTES = 5_000_000
 
 Process = subprocess.Popen[bytes]
+
+
+class Stoppable(Protocol):
+    """What `stop` needs of a process, which leads a session of its own."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> object: ...
+    def send_signal(self, number: int, /) -> object: ...
+
+
 StopSignals = Sequence[tuple[signal.Signals, float]]
 """Signals to send one after the other, each with the seconds to wait for the process to end."""
 
@@ -153,7 +165,7 @@ def spawn(
         )
 
 
-def stop(process: Process, stop_signals: StopSignals = STOP) -> None:
+def stop(process: Stoppable, stop_signals: StopSignals = STOP) -> None:
     """Stop a process of `spawn` with the signals of `stop_signals`, then kill the rest of its session."""
     for number, seconds in stop_signals:
         if process.poll() is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.clock import utc_now
 from server.core.database import open_once, raw_connection
 from server.core.settings import Settings
@@ -70,7 +71,7 @@ async def import_areas(session: AsyncSession, rows: list[AreaRow], *, on: date) 
         added=await _execute_and_count(session, _INSERT_ADDED, on=on),
         ended=await _execute_and_count(session, _END_UNLISTED, on=on),
     )
-    audit.record(session, None, "areas.imported", "area", "", **result._asdict())
+    audit.record(session, None, Action.AREAS_IMPORTED, "area", "", **result._asdict())
     return result
 
 

@@ -8,14 +8,15 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.audit import AuditEntry
 from server.models.people import Staff, StaffRole
 
-MAX_PAGE_SIZE = 200
+_NEWEST_FIRST = Keyset(AuditEntry.id, descending=True)
 AUDIT_ROLES = frozenset({Role.COUNTY_OFFICER, Role.SUPERVISOR, Role.ADMIN})
 
 
@@ -47,14 +48,11 @@ async def list_audit_entries(
 ) -> Page[AuditLine]:
     """List entries about the caller's area and by its staff, newest first. Raises `auth.forbidden`."""
     require_role(caller, AUDIT_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = (
         select(AuditEntry, Staff.name, Area.name)
         .outerjoin(Staff, Staff.id == AuditEntry.actor_id)
         .outerjoin(Area, Area.code == AuditEntry.area_code)
         .where(_in_scope(caller))
-        .order_by(AuditEntry.id.desc())
-        .limit(limit + 1)
     )
     if actor_id is not None:
         rows = rows.where(AuditEntry.actor_id == actor_id)
@@ -62,13 +60,10 @@ async def list_audit_entries(
         rows = rows.where(AuditEntry.action.startswith(action, autoescape=True))
     if thing_id is not None:
         rows = rows.where(AuditEntry.thing_id == thing_id)
-    if (after := decode_cursor(cursor, int)) is not None:
-        rows = rows.where(AuditEntry.id < after[0])
-    else:
-        audit.record(session, caller, "audit.read", "audit", caller.id, asked=action, thing=thing_id)
-    rows_read = (await session.execute(rows)).all()
-    items = [_audit_line(entry, name, area) for entry, name, area in rows_read[:limit]]
-    return Page(items=items, next_cursor=encode_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
+    if cursor is None:
+        audit.record(session, caller, Action.AUDIT_READ, "audit", caller.id, asked=action, thing=thing_id)
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
+    return Page(items=[_audit_line(entry, name, area) for entry, name, area in page], next_cursor=next_cursor)
 
 
 def _in_scope(caller: Caller) -> ColumnElement[bool]:

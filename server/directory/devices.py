@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.people import Device, Staff, StaffRole
 
-MAX_PAGE_SIZE = 200
+_OLDEST_FIRST = Keyset(Device.id)
 
 
 class DeviceHealth(ResponseBody):
@@ -33,7 +33,6 @@ class DeviceHealth(ResponseBody):
 async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> Page[DeviceHealth]:
     """List the devices on which staff of the caller's area are signed in. One query."""
     require_role(caller, DESK_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
     of_area = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DESK_ROLES)
     )
@@ -41,14 +40,9 @@ async def list_devices(session: AsyncSession, caller: Caller, *, cursor: str | N
         select(Device, Staff.name)
         .join(Staff, Staff.id == Device.staff_id)
         .where(Device.staff_id.in_(of_area), Device.ended_at.is_(None))
-        .order_by(Device.id)
-        .limit(limit + 1)
     )
-    if (after := decode_cursor(cursor, UUID)) is not None:
-        rows = rows.where(Device.id > after[0])
-    rows_read = (await session.execute(rows)).all()
-    items = [_device_health(device, name) for device, name in rows_read[:limit]]
-    return Page(items=items, next_cursor=encode_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
+    page, next_cursor = await fetch_page(session, rows, _OLDEST_FIRST, cursor, limit)
+    return Page(items=[_device_health(device, name) for device, name in page], next_cursor=next_cursor)
 
 
 def _device_health(device: Device, name: str) -> DeviceHealth:

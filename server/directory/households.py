@@ -11,16 +11,17 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Caseload, Household, HouseholdMember
 from server.models.people import Staff
 from server.models.visits import Visit
 
-MAX_PAGE_SIZE = 200
+_BY_NUMBER = Keyset(Household.number)
 MAX_VISITS = 200
 HouseholdClass = Literal["A", "B", "C"]
 
@@ -70,8 +71,7 @@ async def list_households(
     limit: int,
 ) -> Page[HouseholdLine]:
     """List households in the caller's scope by archive number. `q` is part of the number or of the head's name."""
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
-    rows = readable(Household, caller).order_by(Household.number).limit(limit + 1)
+    rows = readable(Household, caller)
     if area is not None:
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
     if class_ is not None:
@@ -80,11 +80,9 @@ async def list_households(
         rows = rows.where(
             or_(Household.head_name.contains(q, autoescape=True), Household.number.contains(q, autoescape=True))
         )
-    if (after := decode_cursor(cursor, str)) is not None:
-        rows = rows.where(Household.number > after[0])
-    households = list(await session.scalars(rows))
-    items = await _load_household_lines(session, households[:limit])
-    return Page(items=items, next_cursor=encode_cursor([items[-1].number]) if len(households) > limit else None)
+    page, next_cursor = await fetch_page(session, rows, _BY_NUMBER, cursor, limit)
+    items = await _load_household_lines(session, [household for (household,) in page])
+    return Page(items=items, next_cursor=next_cursor)
 
 
 async def open_household_record(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdRecord:
@@ -103,7 +101,7 @@ async def open_household_record(session: AsyncSession, caller: Caller, household
     cases = await session.scalars(
         readable(CaseFile, caller).where(CaseFile.household_id == household.id).order_by(CaseFile.applied_on.desc())
     )
-    audit.record(session, caller, "household.opened", "household", household.id, area_code=household.area_code)
+    audit.record(session, caller, Action.HOUSEHOLD_OPENED, "household", household.id, area_code=household.area_code)
     return HouseholdRecord(
         visits=[_visit_line(visit, name) for visit, name in visits],
         cases=[

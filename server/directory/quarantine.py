@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.feed import QuarantinedRow
 from server.models.people import Staff, StaffRole
 
-MAX_PAGE_SIZE = 100
+# A row carries what the phone pushed, so pages are shorter than elsewhere.
+_LONGEST_PAGE = 100
+_NEWEST_FIRST = Keyset(QuarantinedRow.id, descending=True)
 QuarantineReason = Literal["quarantined", "lost_conflict"]
 
 
@@ -39,22 +41,16 @@ async def list_quarantined_rows(
 ) -> Page[QuarantinedRowLine]:
     """List unresolved rows from staff of the caller's area, newest first. One query."""
     require_role(caller, DESK_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
     of_area = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, DESK_ROLES))
     rows = (
         select(QuarantinedRow, Staff.name)
         .join(Staff, Staff.id == QuarantinedRow.staff_id)
         .where(QuarantinedRow.staff_id.in_(of_area), QuarantinedRow.resolved_at.is_(None))
-        .order_by(QuarantinedRow.id.desc())
-        .limit(limit + 1)
     )
     if kept_as is not None:
         rows = rows.where(QuarantinedRow.kept_as == kept_as)
-    if (after := decode_cursor(cursor, UUID)) is not None:
-        rows = rows.where(QuarantinedRow.id < after[0])
-    rows_read = (await session.execute(rows)).all()
-    items = [_row_line(row, name) for row, name in rows_read[:limit]]
-    return Page(items=items, next_cursor=encode_cursor([str(items[-1].id)]) if len(rows_read) > limit else None)
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit, maximum=_LONGEST_PAGE)
+    return Page(items=[_row_line(row, name) for row, name in page], next_cursor=next_cursor)
 
 
 def _row_line(row: QuarantinedRow, name: str) -> QuarantinedRowLine:

@@ -6,7 +6,7 @@ from uuid import UUID
 from litestar import Router, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from server.checklists.wording import say_visit
+from server.checklists.wording import visit_kind_text
 from server.core.access import require_role
 from server.core.http import (
     BEARER,
@@ -88,7 +88,6 @@ async def list_households(
 
 export_staff = build_export_route(
     list_staff,
-    "/staff/export",
     "staff",
     {
         "登录名": lambda member: member.login,
@@ -101,7 +100,6 @@ export_staff = build_export_route(
 )
 export_households = build_export_route(
     list_households,
-    "/households/export",
     "households",
     {
         "户编号": lambda household: household.number,
@@ -128,12 +126,11 @@ async def list_checklists(caller: CallerDep, session: Session) -> list[Checklist
 
 export_checklists = build_export_route(
     list_checklists,
-    "/checklists/export",
     "checklists",
     {
         "代码": lambda checklist: checklist.code,
         "版本": lambda checklist: checklist.version,
-        "走访类型": lambda checklist: say_visit(checklist.kind).zh,
+        "走访类型": lambda checklist: visit_kind_text(checklist.kind).zh,
         "名称": lambda checklist: checklist.title["zh"],
         "适用地区": lambda checklist: checklist.area_code or "全国",
         "问题数": lambda checklist: checklist.questions,
@@ -167,7 +164,6 @@ async def list_audit_trail(
 
 export_audit_trail = build_export_route(
     list_audit_trail,
-    "/audit/export",
     "audit",
     {
         "编号": lambda entry: entry.id,
@@ -194,7 +190,6 @@ async def list_office_devices(
 
 export_devices = build_export_route(
     list_office_devices,
-    "/devices/export",
     "devices",
     {
         "使用人": lambda device: device.staff_name,
@@ -223,7 +218,6 @@ async def list_kept_rows(
 # The file leaves out the content of the rows: the desk reads it row by row.
 export_kept_rows = build_export_route(
     list_kept_rows,
-    "/kept-rows/export",
     "kept-rows",
     {
         "原因类别": lambda row: {"quarantined": "无法处理", "lost_conflict": "冲突中未采用"}[row.kept_as],

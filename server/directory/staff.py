@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, Role, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
 
-MAX_PAGE_SIZE = 200
+_BY_LOGIN = Keyset(Staff.login)
 # Roles that read the directory: the desk, and administrators of staff and settings.
 DIRECTORY_ROLES = DESK_ROLES | {Role.ADMIN}
 
@@ -46,22 +46,19 @@ async def list_staff(
 ) -> Page[StaffLine]:
     """List staff with a role in the caller's areas by login. `q` is part of a name or login. Three queries."""
     require_role(caller, DIRECTORY_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
     in_reach = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DIRECTORY_ROLES)
     )
     if area is not None:
         in_reach = in_reach.where(StaffRole.area_code.startswith(area, autoescape=True))
-    rows = select(Staff).where(Staff.id.in_(in_reach)).order_by(Staff.login).limit(limit + 1)
+    rows = select(Staff).where(Staff.id.in_(in_reach))
     if q:
         rows = rows.where(or_(Staff.name.contains(q, autoescape=True), Staff.login.contains(q, autoescape=True)))
-    if (after := decode_cursor(cursor, str)) is not None:
-        rows = rows.where(Staff.login > after[0])
-    staff = list(await session.scalars(rows))
-    page = staff[:limit]
-    roles, holds = await _load_roles(session, page), await _count_caseloads(session, page)
-    items = [_staff_line(member, roles[member.id], holds.get(member.id, 0)) for member in page]
-    return Page(items=items, next_cursor=encode_cursor([page[-1].login]) if len(staff) > limit else None)
+    page, next_cursor = await fetch_page(session, rows, _BY_LOGIN, cursor, limit)
+    staff: list[Staff] = [member for (member,) in page]
+    roles, holds = await _load_roles(session, staff), await _count_caseloads(session, staff)
+    items = [_staff_line(member, roles[member.id], holds.get(member.id, 0)) for member in staff]
+    return Page(items=items, next_cursor=next_cursor)
 
 
 async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, list[RoleLine]]:

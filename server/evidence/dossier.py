@@ -12,6 +12,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found
 from server.core.errors import Problem
 from server.models.audit import AuditEntry, AuditSeal
@@ -64,7 +65,7 @@ async def load_dossier(
     visit = await _find_visit(session, caller, visit_id)
     if visit.receipt is None:
         raise Problem("evidence.visit_not_submitted")
-    audit.record(session, caller, "visit.bundled", "visit", visit_id, area_code=visit.area_code)
+    audit.record(session, caller, Action.VISIT_BUNDLED, "visit", visit_id, area_code=visit.area_code)
     await session.flush()  # the dossier's audit entries include this one
     household = await session.get_one(Household, visit.household_id)
     attestations = list(await session.scalars(select(Attestation).where(Attestation.visit_id == visit_id)))

@@ -14,10 +14,12 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import FIELD_ROLES, Caller, Role, in_areas, require_role
 from server.core.errors import Problem
 from server.core.http import LongText, RequestBody, ResponseBody
+from server.core.job_types import Notify
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import Staff, StaffRole
 from server.sync_feed.publish import publish_change
@@ -159,7 +161,7 @@ async def _grant(
         audit.record(
             session,
             caller,
-            "caseload.granted",
+            Action.CASELOAD_GRANTED,
             "household",
             household.id,
             area_code=household.area_code,
@@ -180,7 +182,7 @@ async def _revoke(
         audit.record(
             session,
             caller,
-            "caseload.revoked",
+            Action.CASELOAD_REVOKED,
             "household",
             household.id,
             area_code=household.area_code,
@@ -213,10 +215,11 @@ async def _notify(session: AsyncSession, households: Sequence[Household], staff_
     if households:
         await jobs.defer(
             session,
-            "notifications.tell",
-            kind="assigned",
-            thing=f"caseload:{now.isoformat()}",
-            area_code=households[0].area_code,
-            staff_ids=[str(staff_id)],
-            facts={"count": len(households)},
+            Notify(
+                kind="assigned",
+                thing=f"caseload:{now.isoformat()}",
+                area_code=households[0].area_code,
+                staff_ids=[staff_id],
+                facts={"count": len(households)},
+            ),
         )

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import DESK_ROLES, Caller, in_areas, readable
 from server.core.clock import utc_now
 from server.core.errors import Problem
@@ -87,7 +88,8 @@ async def _write(
         if await session.scalar(fresh) is None:
             duplicate = await session.get_one(Proposal, row.document.id)
             return judge(row, duplicate.content_hash) or Conflict()
-    audit.record(session, caller, f"proposal.{columns['state']}", "proposal", row.document.id)
+    action = Action.PROPOSAL_WITHDRAWN if row.document.deleted else Action.PROPOSAL_PROPOSED
+    audit.record(session, caller, action, "proposal", row.document.id)
     await session.flush()  # publish_change reads it
     await publish_change(session, "proposals", [row.document.id])
     return Applied()

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.clock import utc_now
 from server.core.errors import Problem
@@ -23,7 +24,7 @@ from server.core.http import (
     Session,
     error_responses,
 )
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.versions import keep_first_version, keep_version
 from server.http.exports import build_export_route, to_text
@@ -33,7 +34,8 @@ from server.models.proposals import Proposal
 from server.sync_feed.publish import publish_change
 
 DECIDERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
-LONGEST_PAGE = 200
+_LONGEST_WAITING_FIRST = Keyset(Proposal.id)
+_ACTIONS = {"accepted": Action.PROPOSAL_ACCEPTED, "rejected": Action.PROPOSAL_REJECTED}
 # Wire names and the columns they change.
 MEMBER_COLUMNS = {"health": "health", "labourAbility": "labour_ability", "school": "school", "work": "work"}
 
@@ -68,23 +70,17 @@ async def list_proposals(
     session: AsyncSession, caller: Caller, *, state: str, cursor: str | None, limit: int
 ) -> Page[ProposalLine]:
     """List the proposals of the caller's areas, longest waiting first."""
-    limit = max(1, min(limit, LONGEST_PAGE))
     rows = (
         readable(Proposal, caller)
         .add_columns(Household, Staff.name)
         .join(Household, Household.id == Proposal.household_id)
         .join(Staff, Staff.id == Proposal.author_id)
         .where(Proposal.state == state)
-        .order_by(Proposal.id)
-        .limit(limit + 1)
     )
-    if (after := decode_cursor(cursor, UUID)) is not None:
-        rows = rows.where(Proposal.id > after[0])
-    found_rows = (await session.execute(rows)).all()
-    page = found_rows[:limit]
+    page, next_cursor = await fetch_page(session, rows, _LONGEST_WAITING_FIRST, cursor, limit)
     members = await _members(session, {household.id for _, household, _ in page})
     lines = [_line(proposal, household, name, members) for proposal, household, name in page]
-    return Page(items=lines, next_cursor=encode_cursor([str(page[-1][0].id)]) if len(found_rows) > limit else None)
+    return Page(items=lines, next_cursor=next_cursor)
 
 
 async def _members(session: AsyncSession, households: set[UUID]) -> dict[UUID, HouseholdMember]:
@@ -147,7 +143,7 @@ async def decide_proposal(
     proposal.state, proposal.reason = decision.outcome, decision.reason
     proposal.decided_by, proposal.decided_at = caller.id, now
     await session.flush()  # publish_change reads it
-    audit.record(session, caller, f"proposal.{decision.outcome}", "proposal", proposal.id)
+    audit.record(session, caller, _ACTIONS[decision.outcome], "proposal", proposal.id)
     await publish_change(session, "proposals", [proposal.id])
 
 
@@ -173,7 +169,7 @@ async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now:
     audit.record(
         session,
         caller,
-        "household.changed",
+        Action.HOUSEHOLD_CHANGED,
         "household",
         household.id,
         area_code=household.area_code,
@@ -195,7 +191,6 @@ async def list_household_proposals(
 
 export_proposals = build_export_route(
     list_household_proposals,
-    "/proposals/export",
     "proposals",
     {
         "户编号": lambda line: line.household_number,

@@ -15,6 +15,7 @@ from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
@@ -160,7 +161,7 @@ async def create_household(
     if not caller.covers(area_code, VERIFIERS):
         session.add(Caseload(household_id=household.id, staff_id=caller.id, granted_by=caller.id))
     await keep_version(session, caller, household, "申请建档", now)
-    audit.record(session, caller, "household.created", "household", household.id, area_code=area_code)
+    audit.record(session, caller, Action.HOUSEHOLD_CREATED, "household", household.id, area_code=area_code)
     await publish_change(session, "households", [household.id])
     return household
 
@@ -192,7 +193,7 @@ async def change_household(
     may_verify = caller.covers(household.area_code, VERIFIERS)
     await _write(session, encryption, caller, household, change.household, now, may_verify=may_verify)
     await keep_version(session, caller, household, change.reason, now)
-    audit.record(session, caller, "household.changed", "household", household.id, area_code=household.area_code)
+    audit.record(session, caller, Action.HOUSEHOLD_CHANGED, "household", household.id, area_code=household.area_code)
     await publish_change(session, "households", [household.id])
     return await load_detail(session, household)
 

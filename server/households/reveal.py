@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.encryption import Encryption
 from server.core.errors import Problem
@@ -46,7 +47,7 @@ async def reveal(
     audit.record(
         session,
         caller,
-        "household.revealed",
+        Action.HOUSEHOLD_REVEALED,
         "household",
         household.id,
         area_code=household.area_code,

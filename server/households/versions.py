@@ -12,6 +12,7 @@ from server.core import jobs
 from server.core.access import Caller, readable, require_found
 from server.core.differences import Difference, find_differences
 from server.core.http import ResponseBody
+from server.core.job_types import RecheckHousehold
 from server.households.detail import last_version, load_detail
 from server.models.cases import (
     HouseholdVersion,
@@ -51,7 +52,7 @@ async def keep_version(
         )
     )
     await session.flush()  # the next version number is counted from the table
-    await jobs.defer(session, "review.home_changed", household_id=str(household.id))
+    await jobs.defer(session, RecheckHousehold(household_id=household.id))
 
 
 async def list_versions(session: AsyncSession, caller: Caller, household_id: UUID) -> list[VersionLine]:

@@ -1,30 +1,35 @@
 """Export routes: a list of `GET /desk/v1/…` as a CSV or XLSX file.
 
-An export calls the list's own handler, so permissions, scope, masking and filters are always those of the list. Each
-export is written to the audit log. A CSV is streamed page by page, each page in its own transaction, so that a long
+The file of a list is at the list's address and `/export`, in the format that `format` says. An export calls the list's
+own handler, so permissions, scope, masking and filters are always those of the list. Each export is written to the
+audit log. A CSV is streamed page by page, each page in its own transaction, so that a long
 list holds neither memory nor a connection.
 """
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import IO, Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import get
+from litestar import Router, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.database import Sessions
 from server.core.errors import Problem
 from server.core.http import CallerDep, ServicesDep, Session, error_responses
-from server.core.paging import Page
+from server.core.paging import MAX_PAGE_SIZE, Page
 from server.core.spreadsheets import (
     BYTE_ORDER_MARK,
     FILE_HEADERS,
@@ -40,11 +45,19 @@ from server.core.threads import run_in_thread
 
 # Headings, each with the function that gets the column's value from a row.
 Columns = Mapping[str, Callable[[Any], Any]]
+# Chooses the columns by the filters of the request.
+SelectColumns = Callable[[Mapping[str, Any]], Columns]
 # Reads a page of a list, or all of a list that has no pages.
 ReadPage = Callable[[AsyncSession, str | None], Awaitable[Page[Any] | Sequence[Any]]]
 Row = list[Any]
-As = Annotated[FileFormat, QueryParameter(name="as", description="The file format.")]
-MAX_PAGE_SIZE = 200
+Format = Annotated[FileFormat, QueryParameter(description="The file format.")]
+# Kept for one release, like the `FormerAddress` of an export.
+As = Annotated[
+    FileFormat | None,
+    QueryParameter(
+        name="as", description="Former name of `format`; it wins over `format`.", schema_extra={"deprecated": True}
+    ),
+]
 ROLE_LABELS = {
     "caseworker": "村（社区）专干",
     "panelist": "评议小组成员",
@@ -60,19 +73,56 @@ _PAGING = {"cursor", "limit"}
 _PERSONAL_FILTERS = {"q"}
 
 
-def build_export_route(
-    listing: HTTPRouteHandler, path: str, name: str, columns: Columns, *, form: FileFormat = "csv", **fixed: Any
-) -> HTTPRouteHandler:
-    """Build a route that returns the list of another route as a file, with the same filters.
+@dataclass(frozen=True)
+class FormerAddress:
+    """An address of an export from before all had `…/export`. `fixed` are filters that it always applies."""
 
-    `form` is the default file format; `fixed` are filters that the export always applies.
+    path: str
+    name: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build_export_route(
+    listing: HTTPRouteHandler,
+    name: str,
+    columns: Columns | SelectColumns,
+    *,
+    form: FileFormat = "csv",
+    aliases: Sequence[FormerAddress] = (),
+) -> Router:
+    """Build the route that returns the list of another route as a file, with the same filters.
+
+    `name` is the file's; `form` is the default file format; `aliases` answer as before and are marked as deprecated.
     """
+    (listed_at,) = listing.paths
+    path = f"{listed_at}/export"
+    route = _build_handler(listing, path, name, columns, form)
+    former = [
+        _build_handler(listing, alias.path, alias.name, columns, form, alias.fixed, successor=_describe(path, alias))
+        for alias in aliases
+    ]
+    return Router("/", route_handlers=[route, *former])
+
+
+def _describe(path: str, alias: FormerAddress) -> str:
+    return f"{path}?{urlencode(alias.fixed)}" if alias.fixed else path
+
+
+def _build_handler(
+    listing: HTTPRouteHandler,
+    path: str,
+    name: str,
+    columns: Columns | SelectColumns,
+    form: FileFormat,
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+    successor: str | None = None,
+) -> HTTPRouteHandler:
     parameters = inspect.signature(listing.fn).parameters
     filters = {key: item for key, item in parameters.items() if key not in _PAGING | set(fixed)}
     paged = {key: MAX_PAGE_SIZE for key in parameters if key == "limit"}
 
     async def export(**arguments: Any) -> Stream:
-        request = {key: arguments[key] for key in filters} | fixed
+        request = {key: arguments[key] for key in filters} | dict(fixed)
 
         async def read(session: AsyncSession, cursor: str | None) -> Page[Any] | Sequence[Any]:
             position = ({"session": session} if "session" in filters else {}) | (
@@ -86,20 +136,23 @@ def build_export_route(
             arguments["session"],
             arguments["caller"],
             name,
-            columns,
-            arguments["form"],
+            columns(request) if callable(columns) else columns,
+            arguments["former_format"] or arguments["format"],
             read,
             _select_audit_filters(request),
         )
 
-    export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}"
+    suffix = "_formerly" if successor else ""
+    export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}{suffix}"
     export.__module__ = listing.fn.__module__
     _set_signature(export, filters, form)
+    what = "The same list as a file, with the same filters. Each export is written to the audit log."
     return get(
         path,
+        deprecated=successor is not None,
         responses={**(listing.responses or {}), **FILE_RESPONSE, **error_responses("export.too_long")},
         response_headers=FILE_HEADERS,
-        description="The same list as a file, with the same filters. Each export is written to the audit log.",
+        description=f"Former address of `…{successor}`. It works for one release." if successor else what,
     )(export)
 
 
@@ -113,11 +166,18 @@ def _select_audit_filters(request: Mapping[str, Any]) -> dict[str, str]:
 
 def _set_signature(export: Callable[..., Any], filters: Mapping[str, inspect.Parameter], form: FileFormat) -> None:
     """Give the handler the signature by which Litestar injects its parameters."""
-    own = {"caller": CallerDep, "session": Session, "services": ServicesDep, "form": As}
+    own = {
+        "caller": CallerDep,
+        "session": Session,
+        "services": ServicesDep,
+        "format": Format,
+        "former_format": As,
+    }
+    defaults = {"format": form, "former_format": None}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [item.replace(kind=keyword) for key, item in filters.items() if key not in own]
     parameters += [
-        inspect.Parameter(key, keyword, annotation=kind, default=form if key == "form" else inspect.Parameter.empty)
+        inspect.Parameter(key, keyword, annotation=kind, default=defaults.get(key, inspect.Parameter.empty))
         for key, kind in own.items()
     ]
     export.__signature__ = inspect.Signature(parameters, return_annotation=Stream)  # type: ignore[attr-defined]
@@ -155,7 +215,9 @@ async def stream_list(
     else:
         body = _stream_csv(sessions, columns, read, first, cursor)
     area = request.get("area") or request.get("under")
-    audit.record(session, caller, "list.exported", "list", name, area_code=area or None, form=form, asked=dict(request))
+    audit.record(
+        session, caller, Action.LIST_EXPORTED, "list", name, area_code=area or None, form=form, asked=dict(request)
+    )
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
     return Stream(body, media_type=MEDIA_TYPES[form], headers=headers)
 

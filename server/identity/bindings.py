@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -57,7 +58,7 @@ async def end_own_bindings(session: AsyncSession, caller: Caller, case_id: UUID,
         .returning(ResidentBinding.id)
     )
     if ended.all():
-        audit.record(session, caller, "resident.unbound", "case", case.id, area_code=case.area_code)
+        audit.record(session, caller, Action.RESIDENT_UNBOUND, "case", case.id, area_code=case.area_code)
 
 
 async def list_bindings(session: AsyncSession, caller: Caller, household_id: UUID) -> list[BindingLine]:
@@ -84,7 +85,7 @@ async def end_binding(
     if binding.ended_at is None:
         binding.ended_at, binding.ended_by, binding.end_reason = now, caller.id, data.reason
         audit.record(
-            session, caller, "resident.binding_ended", "household", household.id, area_code=household.area_code,
+            session, caller, Action.RESIDENT_BINDING_ENDED, "household", household.id, area_code=household.area_code,
             member_id=str(binding.member_id), reason=data.reason,
         )  # fmt: skip
         await session.flush()  # the lines below are read from the database

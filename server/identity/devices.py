@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Grant, Role, require_found
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
@@ -75,7 +76,7 @@ async def open_device(
     session.add(device)
     await session.flush()  # the refresh token below references the device
     signed_in, _ = await _issue_tokens(session, services, device, now)
-    audit.record(session, await load_caller(session, device.id), "device.signed_in", "device", device.id)
+    audit.record(session, await load_caller(session, device.id), Action.DEVICE_SIGNED_IN, "device", device.id)
     return signed_in
 
 
@@ -117,7 +118,7 @@ async def _end_for_reuse(services: Services, device_id: UUID, now: datetime) -> 
     async with services.sessions() as session:
         device = await session.get_one(Device, device_id)
         device.ended_at, device.end_reason = now, "refresh_reused"
-        audit.record(session, None, "device.ended", "device", device_id, reason="refresh_reused")
+        audit.record(session, None, Action.DEVICE_ENDED, "device", device_id, reason="refresh_reused")
         await session.commit()
 
 
@@ -229,7 +230,7 @@ async def end_device(session: AsyncSession, caller: Caller, device_id: UUID, now
     device = require_found(await session.scalar(select(Device).where(Device.id == device_id, _is_owned_by(caller))))
     if device.ended_at is None:
         device.ended_at, device.end_reason = now, reason
-        audit.record(session, caller, "device.ended", "device", device_id, reason=reason)
+        audit.record(session, caller, Action.DEVICE_ENDED, "device", device_id, reason=reason)
 
 
 def _is_owned_by(caller: Caller) -> ColumnElement[bool]:

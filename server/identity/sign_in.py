@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.database import open_session
 from server.core.errors import Problem
@@ -70,7 +71,7 @@ async def link_wechat(session: AsyncSession, services: Services, caller: Caller,
     await _record_wechat_use(session, openid, caller.id, now)
     staff = await session.get_one(Staff, caller.id)
     staff.wechat_openid = openid
-    audit.record(session, caller, "staff.wechat_linked", "staff", caller.id)
+    audit.record(session, caller, Action.STAFF_WECHAT_LINKED, "staff", caller.id)
 
 
 async def _record_wechat_use(session: AsyncSession, openid: str, staff_id: UUID, now: datetime) -> None:
@@ -129,7 +130,7 @@ async def bind_resident(
         .values(id=new_id(), resident_id=caller.id, household_id=case.household_id, member_id=member_id)
         .on_conflict_do_nothing()
     )
-    audit.record(session, caller, "resident.bound", "case", case.id, area_code=case.area_code)
+    audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
     return BindingReceipt(case_id=case.id, application_number=case.number)
 
 

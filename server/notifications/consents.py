@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.clock import today
 from server.core.http import RequestBody, ResponseBody
@@ -88,5 +89,5 @@ async def report_consents(session: AsyncSession, caller: Caller, data: ReportCon
         )
         fresh = await session.scalar(row.on_conflict_do_nothing().returning(MessageConsent.template_id))
         if fresh is not None:
-            audit.record(session, caller, "message.consented", "template", template_id, answer=answer)
+            audit.record(session, caller, Action.MESSAGE_CONSENTED, "template", template_id, answer=answer)
     return await list_consents(session, caller)

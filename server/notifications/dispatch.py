@@ -1,11 +1,11 @@
-"""Create notices for staff and residents. Other rooms defer the job `notifications.tell` in their own transaction.
+"""Create notices for staff and residents. Other rooms defer the job `Notify` in their own transaction.
 
 Each recipient gets one notice per kind and thing. If the area has a WeChat template for the kind and the recipient a
 WeChat account, a message follows, which quiet hours delay until the morning.
 """
 
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,10 +13,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import Notify, SendMessage
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.feed import Feed
@@ -33,52 +35,54 @@ class Recipient(NamedTuple):
     openid: str | None
 
 
-@jobs.task("notifications.tell")
-async def notify(
-    services: Services,
-    *,
-    kind: str,
-    thing: str,
-    area_code: str,
-    staff_ids: list[str] | None = None,
-    assignment_id: str | None = None,
-    household_id: str | None = None,
-    facts: dict[str, Any] | None = None,
-) -> None:
-    """Notify staff, the holders of an assignment, or a household's residents of one thing. Idempotent.
-
-    `facts` hold what the text of the kind needs and what a client opens: ids, counts, days.
-    """
+@jobs.task(Notify)
+async def notify(services: Services, job: Notify) -> None:
+    """Create the notices of a job, and defer their messages. Idempotent."""
     async with open_session(services.sessions) as session:
         now = utc_now()
-        template_key = f"notice.template.{kind}"
-        settings = await load_policy_values(session, area_code, day_of(now), [template_key, QUIET_HOURS_KEY])
+        template_key = f"notice.template.{job.kind}"
+        settings = await load_policy_values(session, job.area_code, day_of(now), [template_key, QUIET_HOURS_KEY])
         has_template = bool(settings.get(template_key, {}).get("templateId"))
-        if household_id is not None:
-            recipients = await _list_resident_recipients(session, UUID(household_id))
+        if job.household_id is not None:
+            recipients = await _list_resident_recipients(session, job.household_id)
         else:
-            recipients = await _list_staff_recipients(session, [UUID(text) for text in staff_ids or []], assignment_id)
+            recipients = await _list_staff_recipients(session, job.staff_ids, job.assignment_id)
         for recipient in recipients:
             message = "waiting" if has_template and recipient.openid else "none"
             row = insert(Notice).values(
                 **{recipient.column: recipient.id},
-                id=new_id(), kind=kind, thing=thing, area_code=area_code, facts=facts or {}, message=message, tries=0,
-            )  # fmt: skip
+                id=new_id(),
+                kind=job.kind,
+                thing=job.thing,
+                area_code=job.area_code,
+                facts=job.facts,
+                message=message,
+                tries=0,
+            )
             notice_id = await session.scalar(row.on_conflict_do_nothing().returning(Notice.id))
             if notice_id is None:
                 continue
-            audit.record(session, None, "notice.made", "notice", notice_id, area_code=area_code, kind=kind, about=thing)
+            audit.record(
+                session,
+                None,
+                Action.NOTICE_MADE,
+                "notice",
+                notice_id,
+                area_code=job.area_code,
+                kind=job.kind,
+                about=job.thing,
+            )
             if message == "waiting":
                 wait = compute_quiet_delay(settings[QUIET_HOURS_KEY], now)
-                await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
+                await jobs.defer(session, SendMessage(notice_id=notice_id), after=wait)
 
 
-async def _list_staff_recipients(session: AsyncSession, ids: list[UUID], assignment_id: str | None) -> list[Recipient]:
+async def _list_staff_recipients(session: AsyncSession, ids: list[UUID], assignment_id: UUID | None) -> list[Recipient]:
     if assignment_id is not None:
         # The staff whose phones have it. Of a blind spot check, that is only its team.
         holders = await session.scalars(
             select(Feed.staff_id).where(
-                Feed.collection == "assignments", Feed.doc_id == assignment_id, Feed.is_deleted.is_(False)
+                Feed.collection == "assignments", Feed.doc_id == str(assignment_id), Feed.is_deleted.is_(False)
             )
         )
         ids = [*ids, *holders]

@@ -13,9 +13,11 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
+from server.core.job_types import SendMessage
 from server.core.services import Services
 from server.core.wechat import MessageInvalid, WechatRefused, WechatUnavailable
 from server.core.working_days import day_of
@@ -30,6 +32,16 @@ from server.policy.resolver import load_policy_values
 BACKOFF_MIN = (1, 5, 15, 60, 240)
 # WeChat's limit for a `thing` field of a template.
 MAX_THING_LENGTH = 20
+# By the state that a notice's message enters.
+_ACTIONS = {
+    "none": Action.MESSAGE_NONE,
+    "waiting": Action.MESSAGE_WAITING,
+    "sent": Action.MESSAGE_SENT,
+    "no_consent": Action.MESSAGE_NO_CONSENT,
+    "refused": Action.MESSAGE_REFUSED,
+    "parked": Action.MESSAGE_PARKED,
+    "unsure": Action.MESSAGE_UNSURE,
+}
 
 
 class PreparedMessage(NamedTuple):
@@ -47,16 +59,16 @@ class SendResult(NamedTuple):
     returns_consent: bool = False
 
 
-@jobs.task("notifications.send")
-async def send_message(services: Services, *, notice_id: str) -> None:
+@jobs.task(SendMessage)
+async def send_message(services: Services, job: SendMessage) -> None:
     """Send the message of a notice, outside quiet hours and with a consent."""
     async with open_session(services.sessions) as session:
-        message = await _prepare_message(session, UUID(notice_id), utc_now())
+        message = await _prepare_message(session, job.notice_id, utc_now())
     if message is None:
         return
     result = await _deliver(services, message)
     async with open_session(services.sessions) as session:
-        await _record_result(session, UUID(notice_id), message, result, utc_now())
+        await _record_result(session, job.notice_id, message, result, utc_now())
 
 
 async def _prepare_message(session: AsyncSession, notice_id: UUID, now: datetime) -> PreparedMessage | None:
@@ -70,7 +82,7 @@ async def _prepare_message(session: AsyncSession, notice_id: UUID, now: datetime
     key = f"notice.template.{notice.kind}"
     settings = await load_policy_values(session, notice.area_code, day_of(now), [key, QUIET_HOURS_KEY])
     if (wait := compute_quiet_delay(settings[QUIET_HOURS_KEY], now)) is not None:
-        await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
+        await jobs.defer(session, SendMessage(notice_id=notice_id), after=wait)
         return None
     template = settings.get(key) or {}
     openid = await _load_openid(session, notice)
@@ -183,7 +195,7 @@ async def _record_result(
     _set_message_state(session, notice, result, now)
     if result.state == "waiting":
         wait = timedelta(minutes=BACKOFF_MIN[notice.tries - 1])
-        await jobs.defer(session, "notifications.send", after=wait, notice_id=str(notice_id))
+        await jobs.defer(session, SendMessage(notice_id=notice_id), after=wait)
 
 
 def _set_message_state(session: AsyncSession, notice: Notice, result: SendResult, now: datetime) -> None:
@@ -191,5 +203,5 @@ def _set_message_state(session: AsyncSession, notice: Notice, result: SendResult
     if result.state == "sent":
         notice.sent_at = now
     audit.record(
-        session, None, f"message.{result.state}", "notice", notice.id, area_code=notice.area_code, why=result.why or ""
+        session, None, _ACTIONS[result.state], "notice", notice.id, area_code=notice.area_code, why=result.why or ""
     )

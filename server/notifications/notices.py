@@ -5,17 +5,18 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import DESK_ROLES, Caller, in_areas, readable, require_role
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.notifications import Notice
 from server.notifications.wording import render_notice
 
-MAX_PAGE_SIZE = 200
+_NEWEST_FIRST = Keyset(Notice.made_at, Notice.id, descending=True)
 
 
 class NoticeLine(ResponseBody):
@@ -60,14 +61,9 @@ class UnreadCount(ResponseBody):
 
 
 async def list_notices(session: AsyncSession, caller: Caller, *, cursor: str | None, limit: int) -> NoticePage:
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
-    rows = readable(Notice, caller).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(limit + 1)
-    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
-        rows = rows.where(tuple_(Notice.made_at, Notice.id) < after)
-    notices = list(await session.scalars(rows))
-    page, next_cursor = slice_page(notices, limit, lambda notice: [notice.made_at.isoformat(), str(notice.id)])
+    page, next_cursor = await fetch_page(session, readable(Notice, caller), _NEWEST_FIRST, cursor, limit)
     return NoticePage(
-        items=[_notice_line(notice) for notice in page],
+        items=[_notice_line(notice) for (notice,) in page],
         next_cursor=next_cursor,
         unread=await _count_unread(session, caller),
     )
@@ -122,5 +118,5 @@ async def mark_notices_read(session: AsyncSession, caller: Caller, data: ReadNot
         query = query.where(Notice.id.in_(data.ids))
     read = (await session.scalars(query.returning(Notice.id))).all()
     if read:
-        audit.record(session, caller, "notice.read", "person", caller.id, notices=len(read))
+        audit.record(session, caller, Action.NOTICE_READ, "person", caller.id, notices=len(read))
     return UnreadCount(unread=await _count_unread(session, caller))

@@ -53,7 +53,6 @@ async def list_parked_messages(officer: Officer, session: Session) -> list[Faile
 
 export_parked_messages = build_export_route(
     list_parked_messages,
-    "/messages/parked/export",
     "parked-messages",
     {
         "消息编号": lambda message: message.notice_id,

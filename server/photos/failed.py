@@ -3,17 +3,20 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import tuple_, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, readable, require_found
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, encode_cursor
+from server.core.job_types import ProcessPhoto
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.evidence import Evidence, Photo
 
 PAGE = 50
+_LATEST_FIRST = Keyset(Photo.parked_at, Evidence.id, descending=True)
 
 
 class FailedPhoto(ResponseBody):
@@ -34,13 +37,8 @@ async def list_failed(session: AsyncSession, caller: Caller, cursor: str | None)
         .join(Photo, Photo.sha256 == Evidence.sha256)
         .add_columns(Photo.parked_at, Photo.parked_error)
         .where(Photo.parked_at.is_not(None), Evidence.erased_at.is_(None))
-        .order_by(Photo.parked_at.desc(), Evidence.id.desc())
-        .limit(PAGE + 1)
     )
-    after = decode_keyset_cursor(cursor, datetime.fromisoformat)
-    if after is not None:
-        statement = statement.where(tuple_(Photo.parked_at, Evidence.id) < after)
-    rows = (await session.execute(statement)).all()
+    page, next_cursor = await fetch_page(session, statement, _LATEST_FIRST, cursor, PAGE)
     items = [
         FailedPhoto(
             evidence_id=photo.id,
@@ -50,14 +48,9 @@ async def list_failed(session: AsyncSession, caller: Caller, cursor: str | None)
             error=error,
             parked_at=parked_at,
         )
-        for photo, parked_at, error in rows[:PAGE]
+        for photo, parked_at, error in page
     ]
-    has_more = len(rows) > PAGE
-    last = items[-1] if items else None
-    return Page(
-        items=items,
-        next_cursor=encode_cursor([last.parked_at.isoformat(), str(last.evidence_id)]) if has_more and last else None,
-    )
+    return Page(items=items, next_cursor=next_cursor)
 
 
 async def retry_photo(session: AsyncSession, caller: Caller, evidence_id: UUID) -> None:
@@ -71,6 +64,6 @@ async def retry_photo(session: AsyncSession, caller: Caller, evidence_id: UUID) 
     )
     content = update(Photo).where(Photo.sha256 == evidence.sha256)
     await session.execute(content.values(parked_at=None, parked_error=None))
-    audit.record(session, caller, "evidence.tried_again", "evidence", evidence_id)
+    audit.record(session, caller, Action.EVIDENCE_TRIED_AGAIN, "evidence", evidence_id)
     once = f"examine:{evidence.sha256}"
-    await jobs.defer(session, "evidence.examine", once=once, sha256=evidence.sha256)
+    await jobs.defer(session, ProcessPhoto(sha256=evidence.sha256), once=once)

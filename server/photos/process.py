@@ -7,7 +7,6 @@ delay the others, and is marked failed with its error after the last attempt.
 import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, select, update
@@ -20,9 +19,11 @@ from media.refusals import PhotoRefused
 from media.renditions import Renditions, make_renditions
 from media.store import StoreError, StoreHandle, original_key, rendition_key
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
+from server.core.job_types import ProcessPhoto, ProcessVisitPhotos
 from server.core.log import log
 from server.core.services import Services
 from server.models.evidence import Evidence, Photo
@@ -40,12 +41,12 @@ class StoredPhoto(NamedTuple):
     size_bytes: int
 
 
-@jobs.task("evidence.examine_visit")
-async def process_visit_photos(services: Services, *, visit_id: str) -> None:
+@jobs.task(ProcessVisitPhotos)
+async def process_visit_photos(services: Services, job: ProcessVisitPhotos) -> None:
     """Process the waiting photos of a visit and write their outcomes in one transaction. Idempotent."""
     features: list[dict[str, Any]] = []
     failed: list[str] = []
-    of_visit = select(Evidence.sha256).where(Evidence.visit_id == UUID(visit_id), Evidence.state == "received")
+    of_visit = select(Evidence.sha256).where(Evidence.visit_id == job.visit_id, Evidence.state == "received")
     for photo in await _list_stored(
         services, Photo.sha256.in_(of_visit), Photo.state == "stored", Photo.parked_at.is_(None)
     ):
@@ -56,24 +57,24 @@ async def process_visit_photos(services: Services, *, visit_id: str) -> None:
             failed.append(photo.sha256)
     async with open_session(services.sessions) as session:
         for sha256 in failed:
-            await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
+            await jobs.defer(session, ProcessPhoto(sha256=sha256), once=f"examine:{sha256}")
         await _write_outcomes(session, features)
 
 
-async def mark_photo_failed(services: Services, *, sha256: str, error: str) -> None:
+async def mark_photo_failed(services: Services, job: ProcessPhoto, error: str) -> None:
     """Mark a photo whose last attempt failed; the area's officers see it and may retry it."""
     async with open_session(services.sessions) as session:
         await session.execute(
-            update(Photo).where(Photo.sha256 == sha256).values(parked_at=utc_now(), parked_error=error)
+            update(Photo).where(Photo.sha256 == job.sha256).values(parked_at=utc_now(), parked_error=error)
         )
-        for photo_id in await session.scalars(select(Evidence.id).where(Evidence.sha256 == sha256)):
-            audit.record(session, None, "evidence.parked", "evidence", photo_id, error=error)
+        for photo_id in await session.scalars(select(Evidence.id).where(Evidence.sha256 == job.sha256)):
+            audit.record(session, None, Action.EVIDENCE_PARKED, "evidence", photo_id, error=error)
 
 
-@jobs.task("evidence.examine", on_final_failure=mark_photo_failed)
-async def process_photo(services: Services, *, sha256: str) -> None:
+@jobs.task(ProcessPhoto, on_final_failure=mark_photo_failed)
+async def process_photo(services: Services, job: ProcessPhoto) -> None:
     """Process one photo. Idempotent."""
-    (photo,) = await _list_stored(services, Photo.sha256 == sha256)
+    (photo,) = await _list_stored(services, Photo.sha256 == job.sha256)
     features = await _process(services, photo)
     async with open_session(services.sessions) as session:
         await _write_outcomes(session, [features])

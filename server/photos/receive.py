@@ -12,18 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, readable, require_found
 from server.core.clock import utc_now
 from server.core.database import open_autocommit, open_session
 from server.core.errors import Problem
 from server.core.http import ResponseBody
+from server.core.job_types import ClearSpool, ProcessPhoto, RecheckVisit
 from server.core.services import Services
 from server.models.cases import PaperPhoto
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.uploads import Upload, UploadChunk
 from server.models.visits import Visit
-from server.photos.statements import CLEAR_SPOOL, apply_outcomes, receive, receive_new
+from server.photos.statements import apply_outcomes, receive, receive_new
 from server.visits.completeness import complete_visits
 
 # The media type is unknown until the photo is processed.
@@ -136,7 +138,7 @@ async def _receive(session: AsyncSession, context: UploadContext, sha256: str, s
     # Wait for a job that processes or erases the same content at this moment.
     photo = await session.get_one(Photo, sha256, with_for_update=True)
     if photo.state == "stored":
-        await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
+        await jobs.defer(session, ProcessPhoto(sha256=sha256), once=f"examine:{sha256}")
         return "received"
     await complete_visits(session, await apply_outcomes(session, [sha256], now))
     return cast("State", photo.state)
@@ -167,7 +169,9 @@ async def _quarantine_mismatch(services: Services, context: UploadContext, conte
                 evidence_id=context.evidence_id, sha256=sha256, size_bytes=size, device_id=context.device_id
             )
         )
-        audit.record(session, context.caller, "evidence.mismatched", "evidence", context.evidence_id, received=sha256)
+        audit.record(
+            session, context.caller, Action.EVIDENCE_MISMATCHED, "evidence", context.evidence_id, received=sha256
+        )
         await _end_upload(session, context, "mismatched")
         await _recheck_complete_visit(session, context.evidence_id)
 
@@ -177,7 +181,7 @@ async def _recheck_complete_visit(session: AsyncSession, evidence_id: UUID) -> N
     rows = select(Visit.id).join(Evidence, Evidence.visit_id == Visit.id)
     visit_id = await session.scalar(rows.where(Evidence.id == evidence_id, Visit.complete_at.is_not(None)))
     if visit_id is not None:
-        await jobs.defer(session, "review.look_again", visit_id=str(visit_id), codes=["photo.swapped"])
+        await jobs.defer(session, RecheckVisit(visit_id=visit_id, codes=["photo.swapped"]))
 
 
 async def _end_upload(session: AsyncSession, context: UploadContext, state: str) -> None:
@@ -190,4 +194,4 @@ async def _end_upload(session: AsyncSession, context: UploadContext, state: str)
     has_chunks = or_(Upload.way == "put", exists().where(UploadChunk.upload_id == Upload.id))
     statement = update(Upload).where(Upload.id == context.upload_id).values(**changes).returning(has_chunks)
     if await session.scalar(statement.execution_options(synchronize_session=False)):
-        await jobs.defer(session, CLEAR_SPOOL, upload_id=context.upload_id)
+        await jobs.defer(session, ClearSpool(upload_id=context.upload_id))

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_prefix
 from server import audit
+from server.audit.actions import Action
 from server.core.database import Sessions, open_session
 from server.core.http import ResponseBody
 from server.core.paging import Page, decode_cursor, slice_page
@@ -72,7 +73,7 @@ class OutdatedPhoto(ResponseBody):
 class OnDeleted(Protocol):
     """Called for each photo that was deleted."""
 
-    def __call__(self, photo: Outdated) -> None: ...
+    def __call__(self, photo: Outdated, /) -> object: ...
 
 
 async def preview(sessions: Sessions, now: datetime, areas: Sequence[str] = EVERYWHERE) -> list[RetentionLine]:
@@ -188,7 +189,7 @@ async def _mark_erased(session: AsyncSession, photo: Outdated, now: datetime) ->
         )
         for row_id in ids:
             facts = {"sha256": photo.sha256, "rule": photo.rule}
-            audit.record(session, None, "photo.erased", table.__tablename__, row_id, **facts)
+            audit.record(session, None, Action.PHOTO_ERASED, table.__tablename__, row_id, **facts)
     if photo.shelf == "photos":
         await session.execute(delete(SeenPhoto).where(SeenPhoto.sha256 == photo.sha256))
         await session.execute(delete(Photo).where(Photo.sha256 == photo.sha256))
@@ -259,7 +260,8 @@ household_end AS (
     since + make_interval(days => r.days) AS ends_at
   FROM reference LEFT JOIN LATERAL (
     SELECT (value #>> '{}')::integer AS days, source FROM area_rule
-    WHERE key = reference.rule AND starts_with(reference.area_code, area_rule.area_code) AND effective_from <= :now
+    WHERE key = reference.rule AND starts_with(reference.area_code, area_rule.area_code)
+      AND effective_from <= (:now AT TIME ZONE 'Asia/Shanghai')::date
     ORDER BY length(area_rule.area_code) DESC, effective_from DESC LIMIT 1) r ON true
   WHERE {which}
 ), expired AS (

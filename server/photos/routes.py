@@ -26,7 +26,6 @@ async def list_failed_photos(
 
 export_failed_photos = build_export_route(
     list_failed_photos,
-    "/parked-photos/export",
     "parked-photos",
     {
         "照片编号": lambda photo: photo.evidence_id,
@@ -79,7 +78,6 @@ _SETTING_COLUMNS: Columns = {
 }
 export_retention = build_export_route(
     preview_retention,
-    "/retention/export",
     "retention",
     {
         **_SETTING_COLUMNS,
@@ -91,7 +89,6 @@ export_retention = build_export_route(
 )
 export_outdated_photos = build_export_route(
     list_outdated_photos,
-    "/retention/photos/export",
     "outdated-photos",
     {
         "SHA-256": lambda photo: photo.sha256,

@@ -13,18 +13,16 @@ import msgspec
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.audit.actions import Action
 from server.audit.trail import actor_params, audit_cte
 from server.core.access import Caller
 from server.core.database import AutocommitPool
+from server.core.job_types import ClearSpool, ProcessVisitPhotos
 from server.core.jobs import DEFER_IN_TURN
 from server.sync_feed.publish import feed_cte
 
-# Names of the jobs that these statements defer.
-PROCESS_VISIT_PHOTOS, CLEAR_SPOOL = "evidence.examine_visit", "uploads.clear"
-
-
 _EXPECT_FEED = feed_cte("SELECT %(actor_id)s::uuid, 'evidence', id::text FROM written ORDER BY id::text")
-_EXPECT_AUDIT = audit_cte("SELECT 'evidence.announced', 'evidence', id::text, NULL, '{}'::jsonb FROM written")
+_EXPECT_AUDIT = audit_cte(Action.EVIDENCE_ANNOUNCED, "SELECT 'evidence', id::text, NULL, '{}'::jsonb FROM written")
 # An existing row is overwritten only when the caller has read it (`seen`), as with visits.
 EXPECT = f"""
 WITH rows AS (
@@ -61,9 +59,10 @@ async def write_expected(
 
 
 _RECEIVE_NEW_FEED = feed_cte("SELECT author_id, 'evidence', id::text FROM moved")
-_RECEIVE_NEW_AUDIT = audit_cte("""
-    SELECT 'evidence.received', 'evidence', id::text, NULL, jsonb_build_object('sha256', %(sha256)s::text)
-    FROM moved""")
+_RECEIVE_NEW_AUDIT = audit_cte(
+    Action.EVIDENCE_RECEIVED,
+    "SELECT 'evidence', id::text, NULL, jsonb_build_object('sha256', %(sha256)s::text) FROM moved",
+)
 # Fast path for new bytes: state, feed, audit, upload and job in one statement. The expected photo is locked before its
 # state is compared: of two requests with the same bytes the second finds nothing left to do.
 RECEIVE_NEW = f"""
@@ -81,11 +80,11 @@ WITH expected AS (
     UPDATE upload SET state = 'done', lease = NULL, lease_until = NULL, received_bytes = size_bytes
     WHERE id = %(upload)s AND EXISTS (SELECT FROM moved) RETURNING id, way
 ), {_RECEIVE_NEW_FEED}, {_RECEIVE_NEW_AUDIT}, to_defer AS (
-    SELECT '{PROCESS_VISIT_PHOTOS}' AS task, 'photos:' || visit_id AS turn,
+    SELECT '{ProcessVisitPhotos.task_name}' AS task, 'photos:' || visit_id AS turn,
         jsonb_build_object('visit_id', visit_id) AS args
     FROM moved
     UNION ALL
-    SELECT '{CLEAR_SPOOL}', 'spool:' || id, jsonb_build_object('upload_id', id)
+    SELECT '{ClearSpool.task_name}', 'spool:' || id, jsonb_build_object('upload_id', id)
     FROM ended WHERE way = 'put' OR EXISTS (SELECT FROM upload_chunk c WHERE c.upload_id = ended.id)
 ), {DEFER_IN_TURN}
 SELECT (SELECT ids FROM queued) AS jobs FROM moved
@@ -110,9 +109,10 @@ async def receive_new(
 
 
 _RECEIVE_FEED = feed_cte("SELECT author_id, 'evidence', id::text FROM of_visit")
-_RECEIVE_AUDIT = audit_cte("""
-    SELECT 'evidence.received', kind, id::text, NULL, jsonb_build_object('sha256', %(sha256)s::text)
-    FROM expected""")
+_RECEIVE_AUDIT = audit_cte(
+    Action.EVIDENCE_RECEIVED,
+    "SELECT kind, id::text, NULL, jsonb_build_object('sha256', %(sha256)s::text) FROM expected",
+)
 # Photos of papers have no feed rows: no phone reads them.
 RECEIVE = f"""
 WITH of_visit AS (
@@ -160,10 +160,13 @@ _TYPED = ", ".join(f"{name} {kind}" for name, kind in FEATURE_COLUMNS.items())
 _UPDATES = ", ".join(f"{name} = l.{name}" for name in FEATURE_COLUMNS if name != "sha256")
 
 _OUTCOMES_FEED = feed_cte("SELECT author_id, 'evidence', id::text FROM outcomes ORDER BY id::text, author_id")
-_OUTCOMES_AUDIT = audit_cte("""
-    SELECT 'evidence.' || state, kind, id::text, NULL, jsonb_build_object('code', refused_code)
+_OUTCOMES_AUDIT = audit_cte(
+    {"verified": Action.EVIDENCE_VERIFIED, "refused": Action.EVIDENCE_REFUSED},
+    """
+    SELECT state, kind, id::text, NULL, jsonb_build_object('code', refused_code)
     FROM (SELECT 'evidence' AS kind, id, state, refused_code FROM outcomes
-          UNION ALL SELECT 'paper_photo', id, state, refused_code FROM papers) AS photos""")
+          UNION ALL SELECT 'paper_photo', id, state, refused_code FROM papers) AS photos""",
+)
 # Every expected photo whose bytes are among `processed` gets their outcome. In one order, so that two statements that
 # touch the same photos wait for each other instead of deadlocking.
 _OUTCOMES = f"""

@@ -31,7 +31,6 @@ async def list_rules(
 
 export_rules = build_export_route(
     list_rules,
-    "/rules/export",
     "rules",
     {
         "设置": lambda setting: setting.key,

@@ -13,11 +13,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import DESK_ROLES, Caller, Role, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
+from server.core.job_types import RecheckAfterSetting
 from server.models.areas import Area, PolicySetting
 from server.models.people import Staff
 from server.policy.resolver import applies_in, select_effective
@@ -163,19 +165,19 @@ async def _validate_setting(
 
 
 async def _record_change(session: AsyncSession, caller: Caller, data: WritePolicySetting) -> None:
-    since = data.effective_from.isoformat()
     audit.record(
         session,
         caller,
-        "rule.written",
+        Action.RULE_WRITTEN,
         "area_rule",
         data.key,
         area_code=data.area_code or None,
         value=data.value,
         reason=data.reason,
-        effective_from=since,
+        effective_from=data.effective_from.isoformat(),
     )
-    await jobs.defer(session, "review.rule_changed", key=data.key, area_code=data.area_code, effective_from=since)
+    recheck = RecheckAfterSetting(key=data.key, area_code=data.area_code, effective_from=data.effective_from)
+    await jobs.defer(session, recheck)
 
 
 def list_setting_schemas(caller: Caller, finding_codes: Collection[str]) -> list[PolicySettingSchema]:

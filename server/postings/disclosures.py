@@ -15,13 +15,14 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.money import format_yuan
-from server.core.paging import Page, decode_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.pdf import Poster, format_date_zh, render_poster, render_qr_svg
 from server.core.working_days import day_of
 from server.models.areas import Area
@@ -29,11 +30,12 @@ from server.models.cases import CaseFile
 from server.models.households import Household, HouseholdMember
 from server.models.postings import Disclosure
 from server.postings.detail import DISPLAY_ROLES
-from server.postings.listing import MAX_PAGE_SIZE
 from server.postings.public import NOT_INDEXED
 
 MANAGE_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 _READ_ROLES = DISPLAY_ROLES | MANAGE_ROLES | {Role.SUPERVISOR}
+# A village has one open list, so the area code is a unique sort key.
+_BY_AREA = Keyset(Disclosure.area_code)
 
 
 class OpenDisclosure(RequestBody):
@@ -87,7 +89,7 @@ async def open_disclosure(session: AsyncSession, caller: Caller, area_code: str)
 async def _create_disclosure(session: AsyncSession, caller: Caller, area_code: str) -> Disclosure:
     disclosure = Disclosure(id=new_id(), area_code=area_code, key=secrets.token_urlsafe(32), made_by=caller.id)
     session.add(disclosure)
-    audit.record(session, caller, "disclosure.opened", "disclosure", disclosure.id, area_code=area_code)
+    audit.record(session, caller, Action.DISCLOSURE_OPENED, "disclosure", disclosure.id, area_code=area_code)
     await session.flush()  # the database sets `made_at`
     await session.refresh(disclosure, ["made_at"])
     return disclosure
@@ -112,14 +114,9 @@ async def list_disclosures(
 ) -> Page[DisclosureDetail]:
     """List the open lists of the caller's areas by area. Two queries for any page."""
     require_role(caller, _READ_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
-    rows = readable(Disclosure, caller).where(Disclosure.ended_at.is_(None)).order_by(Disclosure.area_code)
-    # A village has one open list, so the area code is a unique sort key.
-    if (after := decode_cursor(cursor, str)) is not None:
-        rows = rows.where(Disclosure.area_code > after[0])
-    disclosures = list(await session.scalars(rows.limit(limit + 1)))
-    page, next_cursor = slice_page(disclosures, limit, lambda disclosure: [disclosure.area_code])
-    return Page(items=await _build_details(session, page), next_cursor=next_cursor)
+    rows = readable(Disclosure, caller).where(Disclosure.ended_at.is_(None))
+    page, next_cursor = await fetch_page(session, rows, _BY_AREA, cursor, limit)
+    return Page(items=await _build_details(session, [disclosure for (disclosure,) in page]), next_cursor=next_cursor)
 
 
 async def _build_details(session: AsyncSession, disclosures: Sequence[Disclosure]) -> list[DisclosureDetail]:
@@ -171,7 +168,9 @@ async def print_disclosure(
     )
     content = await read_disclosure(session, disclosure.key, now)
     town = await session.get(Area, disclosure.area_code[:9])
-    audit.record(session, caller, "disclosure.printed", "disclosure", disclosure.id, area_code=disclosure.area_code)
+    audit.record(
+        session, caller, Action.DISCLOSURE_PRINTED, "disclosure", disclosure.id, area_code=disclosure.area_code
+    )
     today = format_date_zh(content.as_of)
     return await render_poster(
         Poster(

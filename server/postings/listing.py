@@ -1,20 +1,20 @@
 """The desk's list of postings, with the counts of entries, places and unanswered objections."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
 from server.postings.detail import DETAIL_ROLES
 
-MAX_PAGE_SIZE = 200
+_NEWEST_FIRST = Keyset(Posting.made_at, Posting.id, descending=True)
 
 
 class PostingLine(ResponseBody):
@@ -38,17 +38,12 @@ async def list_postings(
 ) -> Page[PostingLine]:
     """List the postings of the caller's areas, newest first. One query for any page."""
     require_role(caller, DETAIL_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
-    rows = _select_with_counts().where(Posting.in_scope(caller)).limit(limit + 1)
+    rows = _select_with_counts().where(Posting.in_scope(caller))
     if state is not None:
         rows = rows.where(Posting.state == state)
     if area is not None:
         rows = rows.where(Posting.area_code.startswith(area, autoescape=True))
-    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
-        at, last = after
-        rows = rows.where(or_(Posting.made_at < at, and_(Posting.made_at == at, Posting.id < last)))
-    found_rows = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(found_rows, limit, lambda row: [row[0].made_at.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
     return Page(items=[_posting_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -65,11 +60,7 @@ def _select_with_counts() -> Any:
     )
     hanging = select(func.count(PostingEntry.id)).where(of_posting, PostingEntry.removed_at.is_(None))
     counts = [query.correlate(Posting).scalar_subquery() for query in (hanging, places, waiting)]
-    return (
-        select(Posting, Area.name, *counts)
-        .join(Area, Area.code == Posting.area_code)
-        .order_by(Posting.made_at.desc(), Posting.id.desc())
-    )
+    return select(Posting, Area.name, *counts).join(Area, Area.code == Posting.area_code)
 
 
 def _posting_line(posting: Posting, area_name: str, hanging: int, places: int, waiting: int) -> PostingLine:

@@ -11,11 +11,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, Role, in_areas, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
+from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection
 from server.core.sequences import next_number
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -96,8 +98,8 @@ async def submit_objection(
         code_hash=hash_code(code),
     )
     session.add(objection)
-    audit.record(session, None, "objection.made", "objection", objection.id, area_code=posting.area_code)
-    await jobs.defer(session, "cases.objection_made", case_id=str(entry.case_id), objection_id=str(objection.id))
+    audit.record(session, None, Action.OBJECTION_MADE, "objection", objection.id, area_code=posting.area_code)
+    await jobs.defer(session, MoveCaseAfterObjection(case_id=entry.case_id, objection_id=objection.id))
     return ObjectionReceipt(number=objection.number, code=code)
 
 
@@ -145,7 +147,7 @@ async def answer_objection(
         entry.removed_at = now
     await session.flush()  # the query below reads it
     audit.record(
-        session, caller, "objection.answered", "objection", objection.id, area_code=posting.area_code,
+        session, caller, Action.OBJECTION_ANSWERED, "objection", objection.id, area_code=posting.area_code,
         outcome=data.outcome,
     )  # fmt: skip
     still_open = await session.scalar(
@@ -154,11 +156,12 @@ async def answer_objection(
     if still_open is None and entry.removed_at is None:
         await jobs.defer(
             session,
-            "cases.objection_answered",
-            case_id=str(objection.case_id),
-            objection_id=str(objection.id),
-            actor_id=str(caller.id),
-            ended_posting_id=str(posting.id) if posting.state == "ended" else None,
+            MoveCaseAfterAnswer(
+                case_id=objection.case_id,
+                objection_id=objection.id,
+                actor_id=caller.id,
+                ended_posting_id=posting.id if posting.state == "ended" else None,
+            ),
         )
 
 
@@ -174,7 +177,7 @@ async def reveal_contact(
     sealed: bytes = require_found(objection.contact_sealed)
     await count_attempt(services.sessions, [f"objection-contact:{caller.id}"], _MAX_ATTEMPTS, now)
     audit.record(
-        session, caller, "objection.contact_revealed", "objection", objection.id, area_code=posting.area_code,
+        session, caller, Action.OBJECTION_CONTACT_REVEALED, "objection", objection.id, area_code=posting.area_code,
         reason=data.reason,
     )  # fmt: skip
     return Contact(value=services.encryption.open("objection.contact", sealed))

@@ -11,11 +11,13 @@ from media.photo import read_photo_facts
 from media.refusals import PhotoRefused
 from media.store import original_key, rendition_key
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
+from server.core.job_types import ProcessPhoto
 from server.core.location import Fix
 from server.core.services import Services
 from server.core.threads import run_in_thread
@@ -69,7 +71,9 @@ async def add_place(
         staff_id=caller.id,
     )
     await session.execute(row.on_conflict_do_nothing())
-    audit.record(session, caller, "posting.hung_up", "posting", posting.id, area_code=posting.area_code, sha256=sha256)
+    audit.record(
+        session, caller, Action.POSTING_HUNG_UP, "posting", posting.id, area_code=posting.area_code, sha256=sha256
+    )
     return await load_posting_detail(session, posting)
 
 
@@ -77,7 +81,7 @@ async def _store_photo(session: AsyncSession, sha256: str, size: int) -> None:
     """Record the photo and queue the job that reads its metadata and makes its renditions."""
     photo = insert(Photo).values(sha256=sha256, size_bytes=size, state="stored")
     if await session.scalar(photo.on_conflict_do_nothing().returning(Photo.sha256)) is not None:
-        await jobs.defer(session, "evidence.examine", once=f"examine:{sha256}", sha256=sha256)
+        await jobs.defer(session, ProcessPhoto(sha256=sha256), once=f"examine:{sha256}")
 
 
 def _check_photo(photo: bytes) -> tuple[str, str]:
@@ -105,7 +109,7 @@ async def create_place_link(
     key = rendition_key(place.sha256, "1280") if is_ready else original_key(place.sha256)
     lifetime = timedelta(minutes=services.settings.link_minutes)
     audit.record(
-        session, caller, "photo.linked", "posting_place", place.id, area_code=posting.area_code,
+        session, caller, Action.PHOTO_LINKED, "posting_place", place.id, area_code=posting.area_code,
         posting_id=str(posting.id), rendition=rendition, why="posting",
     )  # fmt: skip
     link = services.store.link(key, lifetime=lifetime, media_type="image/jpeg")

@@ -6,6 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.money import format_yuan
 from server.core.pdf import Poster, format_date_zh, render_poster, render_qr_svg
@@ -30,7 +31,7 @@ async def print_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
         ).all()
     )
     made = posting.starts_on or day_of(posting.made_at)
-    audit.record(session, caller, "posting.printed", "posting", posting.id, area_code=posting.area_code)
+    audit.record(session, caller, Action.POSTING_PRINTED, "posting", posting.id, area_code=posting.area_code)
     return await render_poster(
         Poster(
             title="最低生活保障审核公示",

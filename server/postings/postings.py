@@ -13,12 +13,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, Role, readable, require_role
 from server.core.clock import utc_now
 from server.core.database import advisory_lock, open_session
 from server.core.errors import Problem
 from server.core.http import RequestBody
+from server.core.job_types import EndPostings, MoveCaseAfterPosting, Notify
 from server.core.services import Services
 from server.core.working_days import Deadline, day_of, end_of, length_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases
@@ -78,7 +80,9 @@ async def create_posting(session: AsyncSession, caller: Caller, data: CreatePost
                 amount_fen=case.amount_fen or 0,
             )
         )
-    audit.record(session, caller, "posting.made", "posting", posting.id, area_code=data.area_code, cases=len(cases))
+    audit.record(
+        session, caller, Action.POSTING_MADE, "posting", posting.id, area_code=data.area_code, cases=len(cases)
+    )
     await session.flush()  # the detail reads the entries
     return await load_posting_detail(session, posting)
 
@@ -132,7 +136,7 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
         raise Problem("posting.places_missing", least=required)
     ends = await _compute_end(session, posting, today)
     posting.state, posting.starts_on, posting.ends_on, posting.ends_certain = "open", today, ends.on, ends.certain
-    audit.record(session, caller, "posting.started", "posting", posting.id, area_code=posting.area_code)
+    audit.record(session, caller, Action.POSTING_STARTED, "posting", posting.id, area_code=posting.area_code)
     await _notify_households(session, posting)
     return await load_posting_detail(session, posting)
 
@@ -145,9 +149,15 @@ async def _notify_households(session: AsyncSession, posting: Posting) -> None:
     )
     for case_id, household_id in rows:
         await jobs.defer(
-            session, "notifications.tell", kind="posted", thing=f"posting:{posting.id}", area_code=posting.area_code,
-            household_id=str(household_id), facts={"caseId": str(case_id)},
-        )  # fmt: skip
+            session,
+            Notify(
+                kind="posted",
+                thing=f"posting:{posting.id}",
+                area_code=posting.area_code,
+                household_id=household_id,
+                facts={"caseId": str(case_id)},
+            ),
+        )
 
 
 async def _compute_end(session: AsyncSession, posting: Posting, today: date) -> Deadline:
@@ -161,8 +171,8 @@ async def _compute_end(session: AsyncSession, posting: Posting, today: date) -> 
     return end_of(today, length_of(rules, "case.posting_days"), await load_overrides(session))
 
 
-@jobs.task("postings.end", cron="2 * * * *")
-async def end_postings(services: Services) -> None:
+@jobs.task(EndPostings, cron="2 * * * *")
+async def end_postings(services: Services, _: EndPostings) -> None:
     """Every hour, end the postings whose last day is past and advance their cases."""
     async with open_session(services.sessions) as session:
         await end_due_postings(session, utc_now())
@@ -180,7 +190,7 @@ async def end_due_postings(session: AsyncSession, now: datetime) -> int:
     )
     for posting in due_postings:
         posting.state, posting.ended_at = "ended", now
-        audit.record(session, None, "posting.ended", "posting", posting.id, area_code=posting.area_code)
+        audit.record(session, None, Action.POSTING_ENDED, "posting", posting.id, area_code=posting.area_code)
         await _advance_cases(session, posting)
     return len(due_postings)
 
@@ -196,4 +206,4 @@ async def _advance_cases(session: AsyncSession, posting: Posting) -> None:
         )
     )
     for case_id in case_ids:
-        await jobs.defer(session, "cases.posting_ended", case_id=str(case_id), posting_id=str(posting.id))
+        await jobs.defer(session, MoveCaseAfterPosting(case_id=case_id, posting_id=posting.id))

@@ -74,7 +74,6 @@ async def list_postings(
 # The file has no page address: the address is for the people who post the list.
 export_postings = build_export_route(
     list_postings,
-    "/postings/export",
     "postings",
     {
         "所在地": lambda posting: posting.area_name,
@@ -190,7 +189,6 @@ async def list_disclosures(
 
 export_disclosures = build_export_route(
     list_disclosures,
-    "/disclosures/export",
     "disclosures",
     {
         "所在地": lambda disclosure: disclosure.area_name,

@@ -29,7 +29,6 @@ async def list_visit_feedback(
 
 export_visit_feedback = build_export_route(
     list_visit_feedback,
-    "/household-words/export",
     "household-words",
     {
         "申请编号": lambda line: line.application_number,

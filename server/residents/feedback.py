@@ -4,21 +4,22 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.change_reports import LONGEST_PAGE
 from server.cases.loading import lock_case
 from server.cases.transitions import apply_transition
 from server.core.access import Caller, require_found
 from server.core.errors import Problem
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.core.ids import new_id
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.cases import CaseEvent, CaseFile
 from server.models.households import Household
 from server.models.visits import Visit
 from server.residents.visit_records import RecordedVisit, list_recorded_visits, load_stances, visible_visits
+
+_NEWEST_FIRST = Keyset(CaseEvent.at, CaseEvent.id, descending=True)
 
 
 class GiveFeedback(RequestBody):
@@ -81,21 +82,14 @@ async def list_feedback(
     limit: int,
 ) -> Page[FeedbackLine]:
     """List the feedback of residents in the caller's areas, the newest first. One query."""
-    limit = max(1, min(limit, LONGEST_PAGE))
     steps = [f"resident_{stance}"] if stance else ["resident_confirmed", "resident_disputed"]
     rows = (
         select(CaseEvent, CaseFile, Household.head_name)
         .join(CaseFile, CaseFile.id == CaseEvent.case_id)
         .join(Household, Household.id == CaseFile.household_id)
         .where(CaseFile.in_scope(caller), CaseEvent.step.in_(steps))
-        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
-        .limit(limit + 1)
     )
-    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
-        at, last = after
-        rows = rows.where(or_(CaseEvent.at < at, and_(CaseEvent.at == at, CaseEvent.id < last)))
-    results = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(results, limit, lambda row: [row[0].at.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
     return Page(items=[_feedback_line(*row) for row in page], next_cursor=next_cursor)
 
 

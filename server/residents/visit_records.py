@@ -13,8 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.cases.loading import load_case
-from server.checklists.template import Column, Template, questions_of
-from server.checklists.wording import Row, say_rows
+from server.checklists.template import Column, Template, iter_questions
+from server.checklists.wording import RenderedRow, render_rows
 from server.core.access import Caller
 from server.core.clock import CHINA
 from server.core.http import ResponseBody
@@ -163,9 +163,9 @@ def _recorded_answers(
             zh=question.label.zh,
             en=question.label.en,
             value=_answer_value(question, answers[question.id]),
-            rows=[_recorded_row(row) for row in say_rows(question, answers[question.id], member_names)],
+            rows=[_recorded_row(row) for row in render_rows(question, answers[question.id], member_names)],
         )
-        for question in questions_of(template)
+        for question in iter_questions(template)
         if question.id in answers and question.kind not in _HIDDEN_KINDS
     ]
 
@@ -179,7 +179,7 @@ def _answer_value(question: Column, value: Any) -> Any:
     return [labels.get(code, code) for code in value] if question.kind == "multi_choice" else value
 
 
-def _recorded_row(row: Row) -> RecordedRow:
+def _recorded_row(row: RenderedRow) -> RecordedRow:
     title, cells = row
     recorded_cells = [RecordedCell(zh=label.zh, en=label.en, said_zh=text.zh, said_en=text.en) for label, text in cells]
     return RecordedRow(zh=title.zh, en=title.en, cells=recorded_cells)

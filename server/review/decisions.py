@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller
 from server.core.clock import CHINA
@@ -22,6 +23,7 @@ from server.core.database import open_session
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
+from server.core.job_types import MoveCaseAfterDecision, Notify, NotifyReturned
 from server.core.services import Services
 from server.models.checklists import ChecklistTemplate
 from server.models.review import Decision, Finding, ReviewItem, SpotCheck
@@ -227,7 +229,7 @@ async def write_decision(
     audit.record(
         session,
         caller,
-        "review.decided",
+        Action.REVIEW_DECIDED,
         "visit",
         visit.id,
         area_code=item.area_code,
@@ -245,9 +247,9 @@ async def write_decision(
 async def _defer_consequences(session: AsyncSession, decision: Decision, undo: timedelta) -> None:
     """Move the case, and notify the author of a return, once the decision can no longer be undone."""
     wait = undo + UNDO_MARGIN if undo else None
-    await jobs.defer(session, "cases.visit_decided", after=wait, decision_id=str(decision.id))
+    await jobs.defer(session, MoveCaseAfterDecision(decision_id=decision.id), after=wait)
     if decision.outcome == "returned":
-        await jobs.defer(session, "review.tell_returned", after=wait, decision_id=str(decision.id))
+        await jobs.defer(session, NotifyReturned(decision_id=decision.id), after=wait)
 
 
 def _questioned_document(entry: ReturnedQuestion) -> dict[str, str | None]:
@@ -269,21 +271,22 @@ def _detail(decision: Decision, undo: timedelta) -> DecisionDetail:
     )
 
 
-@jobs.task("review.tell_returned")
-async def notify_returned(services: Services, *, decision_id: str) -> None:
+@jobs.task(NotifyReturned)
+async def notify_returned(services: Services, job: NotifyReturned) -> None:
     """Notify the author of a return that was not undone, once."""
     async with open_session(services.sessions) as session:
         # Lock the row: an undo in progress is waited for, and then seen.
-        decision = await session.get_one(Decision, UUID(decision_id), with_for_update=True)
+        decision = await session.get_one(Decision, job.decision_id, with_for_update=True)
         if decision.undone_at is not None:
             return
         visit = await session.get_one(Visit, decision.visit_id)
         await jobs.defer(
             session,
-            "notifications.tell",
-            kind="returned",
-            thing=f"decision:{decision.id}",
-            area_code=visit.area_code,
-            staff_ids=[str(visit.author_id)],
-            facts={"visitId": str(visit.id)},
+            Notify(
+                kind="returned",
+                thing=f"decision:{decision.id}",
+                area_code=visit.area_code,
+                staff_ids=[visit.author_id],
+                facts={"visitId": str(visit.id)},
+            ),
         )

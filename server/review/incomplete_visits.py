@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, exists, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
 from server.models.visits import INCOMPLETE_STATES, Attestation, Visit, VisitInvestigator
 
-LONGEST_PAGE = 200
+_LONGEST_WAITING_FIRST = Keyset(Visit.submitted_at, Visit.id)
 DAY = timedelta(days=1)
 
 
@@ -52,7 +52,6 @@ async def list_incomplete_visits(
 ) -> Page[IncompleteVisitLine]:
     """List visits submitted at least `waited_days` days ago, the longest waiting first. One query per page."""
     require_role(caller, REVIEW_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
     has_attested = exists().where(
         Attestation.visit_id == VisitInvestigator.visit_id, Attestation.staff_id == VisitInvestigator.staff_id
     )
@@ -74,16 +73,11 @@ async def list_incomplete_visits(
             Visit.complete_at.is_(None),
             Visit.submitted_at <= now - waited_days * DAY,
         )
-        .order_by(Visit.submitted_at, Visit.id)
-        .limit(limit + 1)
     )
     if area:
         rows = rows.where(Visit.area_code.startswith(area, autoescape=True))
-    if (after := decode_keyset_cursor(cursor, datetime.fromisoformat)) is not None:
-        rows = rows.where(tuple_(Visit.submitted_at, Visit.id) > after)
-    found = (await session.execute(rows)).all()
-    page, following = slice_page(found, limit, lambda row: [row[0].submitted_at.isoformat(), str(row[0].id)])
-    return Page(items=[_line(row, now) for row in page], next_cursor=following)
+    page, next_cursor = await fetch_page(session, rows, _LONGEST_WAITING_FIRST, cursor, limit)
+    return Page(items=[_line(row, now) for row in page], next_cursor=next_cursor)
 
 
 # Listed in the visit's manifest, not yet processed: the same condition as COMPLETE in server/visits/completeness.py.

@@ -14,6 +14,7 @@ from sqlalchemy import and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.audit.trail import actor_params, audit_cte
 from server.core.access import REVIEW_ROLES, Caller, readable, require_found, require_role
 from server.core.database import CompiledQuery, compile_query, inline_literal
@@ -58,7 +59,7 @@ def _claim_first(caller: Caller, filters: tuple[Any, ...]) -> CompiledQuery:
     """Cache the statement by caller and filters: the same reviewer claims again and again."""
     rows = (
         apply_filters(readable(ReviewItem, caller), filters_from_tuple(filters), NOW_PARAM)
-        .order_by(*QUEUE_ORDER)
+        .order_by(*QUEUE_ORDER.columns)
         .limit(inline_limit(1))
     )
     waiting, claimed = ReviewItem.state == inline_literal("waiting"), ReviewItem.state == inline_literal("claimed")
@@ -85,9 +86,12 @@ WITH fresh AS (FRESH), lapsed AS (LAPSED), free AS (
 SELECT visit_id, version FROM claimed_item
 """.replace(
     "AUDIT_ROWS",
-    audit_cte("""
-    SELECT 'review.claimed', 'visit', visit_id::text, area_code, '{}'::jsonb
-    FROM claimed_item WHERE previous_holder_id IS DISTINCT FROM %(actor_id)s"""),
+    audit_cte(
+        Action.REVIEW_CLAIMED,
+        """
+    SELECT 'visit', visit_id::text, area_code, '{}'::jsonb
+    FROM claimed_item WHERE previous_holder_id IS DISTINCT FROM %(actor_id)s""",
+    ),
 )
 
 
@@ -125,7 +129,7 @@ async def release_lease(session: AsyncSession, caller: Caller, visit_id: UUID, n
     item = await lock_review_item(session, caller, visit_id)
     if item.state == "claimed" and item.holder_id == caller.id:
         return_to_queue(item, now)
-        audit.record(session, caller, "review.released", "visit", visit_id, area_code=item.area_code)
+        audit.record(session, caller, Action.REVIEW_RELEASED, "visit", visit_id, area_code=item.area_code)
 
 
 async def hand_over_lease(
@@ -140,7 +144,7 @@ async def hand_over_lease(
     item.holder_id, item.changed_at = to_staff_id, now
     item.version += 1
     audit.record(
-        session, caller, "review.handed_over", "visit", visit_id, area_code=item.area_code, to=str(to_staff_id)
+        session, caller, Action.REVIEW_HANDED_OVER, "visit", visit_id, area_code=item.area_code, to=str(to_staff_id)
     )
     return _extend(item, settings, now)
 
@@ -213,7 +217,7 @@ def grant_lease(
     session: AsyncSession, caller: Caller, item: ReviewItem, settings: Settings, now: datetime
 ) -> ReviewLease:
     if item.holder_id != caller.id:
-        audit.record(session, caller, "review.claimed", "visit", item.visit_id, area_code=item.area_code)
+        audit.record(session, caller, Action.REVIEW_CLAIMED, "visit", item.visit_id, area_code=item.area_code)
         item.version += 1
         item.changed_at = now
     item.state, item.holder_id = "claimed", caller.id

@@ -7,7 +7,7 @@ leaves out what was sent already. A client that reconnects loads the queue again
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -57,7 +57,7 @@ class QueueWatch:
         self._sent: set[tuple[UUID, int, int, str]] = set()
         self._poller: asyncio.Task[None] | None = None
 
-    async def stream(self, caller: Caller) -> AsyncIterator[bytes]:
+    async def stream(self, caller: Caller) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events `changed` of the caller's areas, until the client leaves or loses its roles."""
         listener = _Listener(caller, asyncio.Queue(MOST_CHANGES))
         self._listeners.add(listener)

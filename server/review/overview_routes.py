@@ -1,14 +1,15 @@
-"""`/desk/v1/overview` and `/desk/v1/exports`: a supervisor's figures, and the same as files."""
+"""`/desk/v1/overview`: a supervisor's figures, and the same as files."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Router, get
 from litestar.params import FromQuery, QueryParameter
 
 from server.core.clock import CHINA, utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
-from server.http.exports import Columns, build_export_route
+from server.http.exports import Columns, FormerAddress, build_export_route
 from server.review import overview
 from server.review.overview import By, FindingRate, MapPoint, Period, WorkLine
 
@@ -61,10 +62,10 @@ async def list_points(
     return await overview.list_points(session, officer, _period(area, first, last))
 
 
-def _work_columns(of: str) -> Columns:
+def _select_work_columns(filters: Mapping[str, Any]) -> Columns:
     return {
         "代码": lambda line: line.key,
-        of: lambda line: line.name,
+        {"area": "地区", "caseworker": "人员"}[filters["by"]]: lambda line: line.name,
         "应访": lambda line: line.due,
         "逾期未访": lambda line: line.overdue,
         "已访": lambda line: line.done,
@@ -74,13 +75,17 @@ def _work_columns(of: str) -> Columns:
     }
 
 
-export_areas = build_export_route(list_work, "/exports/areas", "areas", _work_columns("地区"), by="area")
-export_caseworkers = build_export_route(
-    list_work, "/exports/caseworkers", "caseworkers", _work_columns("人员"), by="caseworker"
+export_work = build_export_route(
+    list_work,
+    "work",
+    _select_work_columns,
+    aliases=[
+        FormerAddress("/exports/areas", "areas", {"by": "area"}),
+        FormerAddress("/exports/caseworkers", "caseworkers", {"by": "caseworker"}),
+    ],
 )
 export_findings = build_export_route(
     rate_findings,
-    "/exports/findings",
     "findings",
     {
         "疑点": lambda line: line.code,
@@ -89,10 +94,10 @@ export_findings = build_export_route(
         "排除": lambda line: line.dismissed,
         "属实率（%）": lambda line: line.upheld_percent,
     },
+    aliases=[FormerAddress("/exports/findings", "findings")],
 )
 export_points = build_export_route(
     list_points,
-    "/exports/points",
     "points",
     {
         "走访编号": lambda line: line.visit_id,
@@ -102,14 +107,14 @@ export_points = build_export_route(
         "人员编号": lambda line: line.staff_id,
         "疑点等级": lambda line: line.severity_rank,
     },
+    aliases=[FormerAddress("/exports/points", "points")],
 )
 
 router = Router(
     "/desk/v1",
     route_handlers=[
         list_work,
-        export_areas,
-        export_caseworkers,
+        export_work,
         rate_findings,
         export_findings,
         list_points,

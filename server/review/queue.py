@@ -29,14 +29,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require_role
 from server.core.database import CompiledQuery, compile_query, inline_literal, run_compiled
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, clamp_limit, slice_page
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
 from server.models.review import COUNTY_CODE_LENGTH, SEVERITIES, QueueCount, ReviewItem, SavedView
 from server.models.visits import Visit
 
-LONGEST_PAGE = 200
 State = Literal["waiting", "claimed", "decided"]
 Severity = Literal["info", "notice", "warning", "critical"]
 
@@ -94,8 +93,7 @@ async def list_queue(
 ) -> Page[QueueLine]:
     """List the caller's queue, the longest waiting first; findings count as days of waiting. One query per page."""
     require_role(caller, REVIEW_ROLES)
-    limit = max(1, min(limit, LONGEST_PAGE))
-    after = decode_keyset_cursor(cursor, datetime.fromisoformat)
+    limit, after = clamp_limit(limit), QUEUE_ORDER.read_cursor(cursor)
     values: dict[str, Any] = {"now": now}
     if after is not None:
         values |= {"after_since": after[0], "after_visit_id": after[1]}
@@ -109,8 +107,8 @@ def _queue_line(*values: Any) -> QueueLine:
     return QueueLine(**dict(zip(QueueLine.__struct_fields__, values, strict=True)))
 
 
-def _cursor_values(row: Any) -> list[str]:
-    return [row.waits_since.isoformat(), str(row.visit_id)]
+def _cursor_values(row: Any) -> tuple[datetime, UUID]:
+    return row.waits_since, row.visit_id
 
 
 @lru_cache(maxsize=500)
@@ -120,7 +118,7 @@ def _page_query(caller: Caller, filters: tuple[Any, ...], most: int, *, is_first
     if not is_first:
         items = items.where(_AFTER)
     # Select the page first, so that the look-ups for its lines do not influence the plan that finds it.
-    item = items.order_by(*QUEUE_ORDER).limit(inline_limit(most)).subquery()
+    item = items.order_by(*QUEUE_ORDER.columns).limit(inline_limit(most)).subquery()
     return compile_query(
         select(
             item.c.visit_id,
@@ -160,8 +158,8 @@ def filters_from_tuple(values: tuple[Any, ...]) -> QueueFilters:
 
 # The time of the request, as a parameter of cached statements.
 NOW_PARAM: Any = bindparam("now", None, type_=DateTime(timezone=True))
-QUEUE_ORDER = (ReviewItem.waits_since, ReviewItem.visit_id)
-_AFTER = tuple_(*QUEUE_ORDER) > tuple_(
+QUEUE_ORDER = Keyset(ReviewItem.waits_since, ReviewItem.visit_id)
+_AFTER = tuple_(*QUEUE_ORDER.columns) > tuple_(
     bindparam("after_since", None, type_=DateTime(timezone=True)), bindparam("after_visit_id", None, type_=Uuid)
 )
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.models.review import SEVERITIES, Decision, Finding, ReviewItem, SpotCheck
 from server.models.visits import INCOMPLETE_STATES, Visit
 from server.review.check_context import CheckContext
@@ -116,7 +117,7 @@ def _record_entry(session: AsyncSession, visit: Visit, findings: Sequence[Any], 
     audit.record(
         session,
         None,
-        "review.entered_again" if again else "review.entered",
+        Action.REVIEW_ENTERED_AGAIN if again else Action.REVIEW_ENTERED,
         "visit",
         visit.id,
         area_code=visit.area_code,

@@ -1,13 +1,14 @@
 """Which undecided visits are checked again after a change, as jobs: a new visit, a household's record, a setting."""
 
-from datetime import date
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
 from server.core.database import open_session
+from server.core.job_types import CompareVisits, RecheckAfterSetting, RecheckHousehold, RecheckVisit
 from server.core.services import Services
 from server.models.review import Finding, ReviewItem, SeenFix
 from server.models.visits import Visit
@@ -36,9 +37,9 @@ async def recheck_related_visits(session: AsyncSession, visit: Visit, new_findin
     decided = exists().where(ReviewItem.visit_id == Visit.id, ReviewItem.state == "decided")
     undecided = select(Visit.id).where(Visit.id.in_(codes), Visit.complete_at.is_not(None), ~decided)
     for visit_id in await session.scalars(undecided.order_by(Visit.id)):
-        await jobs.defer(session, "review.look_again", visit_id=str(visit_id), codes=sorted(codes[visit_id]))
+        await jobs.defer(session, RecheckVisit(visit_id=visit_id, codes=sorted(codes[visit_id])))
     if visit.kind == "spot_check":
-        await jobs.defer(session, "spotchecks.compare", visit_id=str(visit.id))
+        await jobs.defer(session, CompareVisits(visit_id=visit.id))
 
 
 # The same bytes may be a photo in one visit and a signature in the other.
@@ -68,49 +69,39 @@ async def _next_visits(session: AsyncSession, visit: Visit) -> list[UUID]:
     return list(await session.scalars(select(after.c.visit_id).distinct().select_from(own).join(after, true())))
 
 
-@jobs.task("review.home_changed")
-async def on_household_changed(services: Services, *, household_id: str) -> None:
+@jobs.task(RecheckHousehold)
+async def on_household_changed(services: Services, job: RecheckHousehold) -> None:
     """Recheck the undecided visits of a household whose record or members changed."""
     async with open_session(services.sessions) as session:
         undecided = await session.scalars(
             select(ReviewItem.visit_id)
-            .where(ReviewItem.household_id == UUID(household_id), ReviewItem.state != "decided")
+            .where(ReviewItem.household_id == job.household_id, ReviewItem.state != "decided")
             .order_by(ReviewItem.visit_id)
         )
         for visit_id in undecided:
-            await jobs.defer(session, "review.look_again", visit_id=str(visit_id))
+            await jobs.defer(session, RecheckVisit(visit_id=visit_id))
 
 
-@jobs.task("review.rule_changed")
-async def on_setting_changed(
-    services: Services, *, key: str, area_code: str, effective_from: str, beyond: str | None = None
-) -> None:
+@jobs.task(RecheckAfterSetting)
+async def on_setting_changed(services: Services, job: RecheckAfterSetting) -> None:
     """Recheck undecided visits, by the checks that use a setting, from the day on which its new value applies.
 
     Continues in batches, each in its own job.
     """
-    codes = codes_using_setting(key)
+    codes = codes_using_setting(job.key)
     async with open_session(services.sessions) as session:
         rows = (
             select(Visit)
             .join(ReviewItem, ReviewItem.visit_id == Visit.id)
-            .where(ReviewItem.state != "decided", ReviewItem.area_code.startswith(area_code, autoescape=True))
+            .where(ReviewItem.state != "decided", ReviewItem.area_code.startswith(job.area_code, autoescape=True))
             .order_by(Visit.id)
             .limit(BATCH)
         )
-        if beyond is not None:
-            rows = rows.where(Visit.id > UUID(beyond))
-        visits = list(await session.scalars(rows)) if codes or key == FINDING_DAYS else []
+        if job.beyond is not None:
+            rows = rows.where(Visit.id > job.beyond)
+        visits = list(await session.scalars(rows)) if codes or job.key == FINDING_DAYS else []
         for visit in visits:
-            if visited_on(visit) >= date.fromisoformat(effective_from):
-                await jobs.defer(session, "review.look_again", visit_id=str(visit.id), codes=codes)
+            if visited_on(visit) >= job.effective_from:
+                await jobs.defer(session, RecheckVisit(visit_id=visit.id, codes=codes))
         if len(visits) == BATCH:
-            last = str(visits[-1].id)
-            await jobs.defer(
-                session,
-                "review.rule_changed",
-                key=key,
-                area_code=area_code,
-                effective_from=effective_from,
-                beyond=last,
-            )
+            await jobs.defer(session, msgspec.structs.replace(job, beyond=visits[-1].id))

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody
@@ -55,7 +56,7 @@ async def undo_decision(
     await session.flush()  # the feed reads the new state
     await update_tallies(session, [visit_id])
     audit.record(
-        session, caller, "review.undone", "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
+        session, caller, Action.REVIEW_UNDONE, "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
     )
     await publish_change(session, "visits", [visit_id])
     return new_lease
@@ -100,5 +101,5 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     item.entered_at = now
     visit.state = "under_review"
     await session.flush()  # the feed reads the new state
-    audit.record(session, caller, "review.reopened", "visit", visit_id, area_code=item.area_code, reason=reason)
+    audit.record(session, caller, Action.REVIEW_REOPENED, "visit", visit_id, area_code=item.area_code, reason=reason)
     await publish_change(session, "visits", [visit_id])

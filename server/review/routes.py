@@ -9,13 +9,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
-from server.checklists.wording import say_visit
+from server.checklists.wording import visit_kind_text
 from server.core.access import REVIEW_ROLES, require_role
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, ServicesDep, Session, error_responses
 from server.core.paging import Page
-from server.http.exports import build_export_route
+from server.http.exports import FormerAddress, build_export_route
 from server.review import bulk_acceptance, decisions, incomplete_visits, leases, queue, reversals, visit_detail
 from server.review.bulk_acceptance import AcceptMany, BulkAcceptance
 from server.review.decisions import DecideVisit, DecisionDetail
@@ -77,11 +77,10 @@ async def list_queue(
 
 export_queue = build_export_route(
     list_queue,
-    "/exports/queue",
     "queue",
     {
         "走访编号": lambda line: line.visit_id,
-        "走访类型": lambda line: say_visit(line.kind).zh,
+        "走访类型": lambda line: visit_kind_text(line.kind).zh,
         "户主": lambda line: line.head_name,
         "所在地": lambda line: line.area_name,
         "行政区划代码": lambda line: line.area_code,
@@ -94,6 +93,7 @@ export_queue = build_export_route(
         "领取至": lambda line: line.lease_until,
         "疑点": lambda line: line.finding_codes,
     },
+    aliases=[FormerAddress("/exports/queue", "queue")],
 )
 
 
@@ -149,11 +149,10 @@ async def list_arriving_visits(
 
 export_arriving_visits = build_export_route(
     list_arriving_visits,
-    "/arriving-visits/export",
     "arriving-visits",
     {
         "走访编号": lambda line: line.visit_id,
-        "走访类型": lambda line: say_visit(line.kind).zh,
+        "走访类型": lambda line: visit_kind_text(line.kind).zh,
         "户主": lambda line: line.head_name,
         "所在地": lambda line: line.area_name,
         "行政区划代码": lambda line: line.area_code,

@@ -16,6 +16,7 @@ from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import CheckVisit, RecheckVisit
 from server.core.services import Services
 from server.models.review import Finding, ReviewItem
 from server.models.visits import Visit
@@ -28,35 +29,35 @@ from server.review.tallies import update_tallies
 from server.review.traces import record_traces
 
 
-@jobs.task("review.examine")
-async def check_visit(services: Services, *, visit_id: str, codes: list[str] | None = None) -> None:
+@jobs.task(CheckVisit)
+async def check_visit(services: Services, job: CheckVisit) -> None:
     """Run the checks, or those with these codes, and put the visit into the queue.
 
     Idempotent: findings are replaced, and the visit enters the queue once.
     """
     async with open_session(services.sessions) as session:
-        visit = await _lock(session, UUID(visit_id))
+        visit = await _lock(session, job.visit_id)
         if _is_incomplete_amendment(visit):
             return
         await record_traces(session, visit)
     # Commit the traces before reading those of others: of two visits checked at once, at least one sees the other.
     async with open_session(services.sessions) as session:
-        visit = await _lock(session, UUID(visit_id))
+        visit = await _lock(session, job.visit_id)
         if _is_incomplete_amendment(visit):
             return
-        new_findings = await _check(session, visit, codes)
+        new_findings = await _check(session, visit, job.codes)
         await session.flush()  # the tallies read the rows
         await update_tallies(session, [visit.id])
         await recheck_related_visits(session, visit, new_findings)
 
 
-@jobs.task("review.look_again")
-async def recheck_visit(services: Services, *, visit_id: str, codes: list[str] | None = None) -> None:
+@jobs.task(RecheckVisit)
+async def recheck_visit(services: Services, job: RecheckVisit) -> None:
     """Run the checks, or those with these codes, again. It causes no rechecks of other visits."""
     async with open_session(services.sessions) as session:
-        visit = await _lock(session, UUID(visit_id))
+        visit = await _lock(session, job.visit_id)
         if not _is_incomplete_amendment(visit):
-            await _check(session, visit, codes)
+            await _check(session, visit, job.codes)
 
 
 async def _lock(session: AsyncSession, visit_id: UUID) -> Visit:

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
 from server.core.database import open_session
+from server.core.job_types import FoldTallies
 from server.core.services import Services
 
 
-@jobs.task("review.fold_counts", cron="* * * * *")
-async def fold_tallies(services: Services) -> None:
+@jobs.task(FoldTallies, cron="* * * * *")
+async def fold_tallies(services: Services, _: FoldTallies) -> None:
     """Fold appended rows into their sums. Reads add up both, so they are right without it."""
     async with open_session(services.sessions) as session:
         await fold_counts(session)

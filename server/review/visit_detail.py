@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import original_key, rendition_key, watermarked_key
 from server import audit
+from server.audit.actions import Action
 from server.core.access import DESK_ROLES, Caller, readable, require_found, require_role
 from server.core.differences import Difference, find_differences
 from server.core.errors import Problem
@@ -130,7 +131,7 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
     household = await session.get_one(Household, visit.household_id)
     area = await session.get_one(Area, visit.area_code)
     decision = await session.scalar(select(Decision).where(Decision.visit_id == visit_id, Decision.undone_at.is_(None)))
-    audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code)
+    audit.record(session, caller, Action.VISIT_OPENED, "visit", visit_id, area_code=visit.area_code)
     return VisitDetail(
         id=visit.id,
         state=visit.state,
@@ -197,7 +198,9 @@ async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> Prev
     )
     if before is None or before.started_at is None:
         return None
-    audit.record(session, caller, "visit.opened", "visit", before.id, area_code=before.area_code, beside=str(visit.id))
+    audit.record(
+        session, caller, Action.VISIT_OPENED, "visit", before.id, area_code=before.area_code, beside=str(visit.id)
+    )
     return PreviousVisit(
         visit_id=before.id,
         kind=before.kind,
@@ -289,7 +292,7 @@ async def list_finding_history(session: AsyncSession, caller: Caller, visit_id: 
     require_role(caller, DESK_ROLES)
     visit: Visit = require_found(await session.scalar(readable(Visit, caller).where(Visit.id == visit_id)))
     await require_not_blinded(session, caller, visit_id)
-    audit.record(session, caller, "visit.opened", "visit", visit_id, area_code=visit.area_code, part="findings")
+    audit.record(session, caller, Action.VISIT_OPENED, "visit", visit_id, area_code=visit.area_code, part="findings")
     rows = await session.execute(
         select(Finding, Staff.name)
         .outerjoin(Staff, Staff.id == Finding.settled_by)
@@ -347,7 +350,7 @@ async def link_photo(
     audit.record(
         session,
         caller,
-        "photo.linked",
+        Action.PHOTO_LINKED,
         "evidence",
         evidence_id,
         area_code=visit.area_code,

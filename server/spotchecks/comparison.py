@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server.checklists.template import INCOME_KINDS, Column, Template, Text, Tolerance, questions_of
-from server.checklists.wording import say_income
+from server.checklists.template import INCOME_KINDS, Column, Template, Text, Tolerance, iter_questions
+from server.checklists.wording import income_kind_text
 
 NOT_COMPARED = frozenset({"text", "photo", "signature", "geopoint"})
 Answers = dict[str, Any]
@@ -30,7 +30,7 @@ def compare_answers(template: Template, first: Answers, second: Answers) -> list
     """Return an entry per question that either team answered; an answer by one team alone is a difference."""
     return [
         entry
-        for question in questions_of(template)
+        for question in iter_questions(template)
         for entry in _compare(
             question, getattr(question, "columns", ()), first.get(question.id), second.get(question.id)
         )
@@ -96,14 +96,14 @@ def within_tolerance(tolerance: Tolerance | None, first: int, second: int) -> bo
 def index_cells(template: Template) -> dict[str, Column]:
     """Return the cells that a comparison's `question` may name, each with its label and kind."""
     cells: dict[str, Column] = {}
-    for question in questions_of(template):
+    for question in iter_questions(template):
         cells[question.id] = question
         for column in question.columns:
             cells[f"{question.id}.{column.id}"] = replace(column, label=_cell_label(question, column.label))
         if question.kind == "income_table":
             for kind in INCOME_KINDS:
                 cells[f"{question.id}.{kind}"] = Column(
-                    kind, "money", _cell_label(question, say_income(kind)), tolerance=question.tolerance
+                    kind, "money", _cell_label(question, income_kind_text(kind)), tolerance=question.tolerance
                 )
     return cells
 

@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from server import audit
+from server.audit.actions import Action
 from server.checklists.template import Template
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.job_types import CompareVisits, RecheckVisit
 from server.core.services import Services
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household
@@ -23,15 +25,15 @@ from server.spotchecks.teams import revoke_grants
 from server.visits.answers import read_asked_answers
 
 
-@jobs.task("spotchecks.compare")
-async def compare_visits(services: Services, *, visit_id: str) -> None:
+@jobs.task(CompareVisits)
+async def compare_visits(services: Services, job: CompareVisits) -> None:
     """Compare a complete visit of kind `spot_check` with the first visit. Idempotent.
 
     A visit in which anyone of the first team took part does not count and is ignored. A comparison is final: the author
     of a later correction may have read the first visit by then.
     """
     async with open_session(services.sessions) as session:
-        second = await session.get_one(Visit, UUID(visit_id))
+        second = await session.get_one(Visit, job.visit_id)
         check = await session.scalar(
             select(SpotCheck).where(SpotCheck.assignment_id == second.assignment_id).with_for_update()
         )
@@ -47,7 +49,7 @@ async def compare_visits(services: Services, *, visit_id: str) -> None:
         audit.record(
             session,
             None,
-            "spot_check.compared",
+            Action.SPOT_CHECK_COMPARED,
             "spot_check",
             check.id,
             area_code=check.area_code,
@@ -56,7 +58,7 @@ async def compare_visits(services: Services, *, visit_id: str) -> None:
         )
         await session.flush()  # the feed reads that the household is no longer the team's
         await revoke_grants(session, check, first.household_id, now)
-        await jobs.defer(session, "review.look_again", visit_id=str(first.id), codes=["visit.differs_at_spot_check"])
+        await jobs.defer(session, RecheckVisit(visit_id=first.id, codes=["visit.differs_at_spot_check"]))
 
 
 async def _share_an_investigator(session: AsyncSession, first_id: UUID, second_id: UUID) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.clock import CHINA
 from server.core.errors import Problem
@@ -76,7 +77,7 @@ async def create_plan(session: AsyncSession, caller: Caller, request: WritePlan,
         written_by=caller.id,
     )
     session.add(plan)
-    audit.record(session, caller, "spot_check.planned", "spot_check_plan", plan.id, area_code=area.code)
+    audit.record(session, caller, Action.SPOT_CHECK_PLANNED, "spot_check_plan", plan.id, area_code=area.code)
     return await _plan_line(session, plan)
 
 
@@ -118,7 +119,7 @@ async def draw_plan(session: AsyncSession, caller: Caller, plan_id: UUID, seed: 
     audit.record(
         session,
         caller,
-        "spot_check.drawn",
+        Action.SPOT_CHECK_DRAWN,
         "spot_check_plan",
         plan.id,
         area_code=plan.area_code,

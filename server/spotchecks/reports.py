@@ -9,12 +9,13 @@ from sqlalchemy import Boolean, Text, column, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.checklists.template import Column, Template
 from server.checklists.template import Text as LocalizedText
-from server.checklists.wording import say_answer
+from server.checklists.wording import answer_text
 from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require_found, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_cursor, encode_cursor
+from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
@@ -26,6 +27,7 @@ from server.spotchecks.comparison import index_cells
 from server.spotchecks.outcomes import read_checklist
 
 By = Literal["question", "caseworker", "village"]
+_OLDEST_FIRST = Keyset(SpotCheck.id)
 
 
 class Agreement(ResponseBody):
@@ -132,26 +134,20 @@ async def _question_names(session: AsyncSession, caller: Caller) -> dict[str, st
 async def list_spot_checks(
     session: AsyncSession, caller: Caller, *, state: str | None, plan_id: UUID | None, cursor: str | None, limit: int
 ) -> Page[SpotCheckLine]:
-    limit = max(1, min(limit, 200))
-    rows = readable(SpotCheck, caller).order_by(SpotCheck.id).limit(limit + 1)
+    rows = readable(SpotCheck, caller)
     if state is not None:
         rows = rows.where(SpotCheck.state == state)
     if plan_id is not None:
         rows = rows.where(SpotCheck.plan_id == plan_id)
-    if (after := decode_cursor(cursor, UUID)) is not None:
-        rows = rows.where(SpotCheck.id > after[0])
-    checks = list(await session.scalars(rows))
-    page = checks[:limit]
+    page, next_cursor = await fetch_page(session, rows, _OLDEST_FIRST, cursor, limit)
+    checks: list[SpotCheck] = [check for (check,) in page]
     heads = await session.execute(
         select(Visit.id, Household.head_name)
         .join(Household, Household.id == Visit.household_id)
-        .where(Visit.id.in_([check.visit_id for check in page]))
+        .where(Visit.id.in_([check.visit_id for check in checks]))
     )
     names: dict[UUID, str] = dict(heads.all())
-    return Page(
-        items=[_spot_check_line(check, names[check.visit_id]) for check in page],
-        next_cursor=encode_cursor([str(page[-1].id)]) if len(checks) > limit else None,
-    )
+    return Page(items=[_spot_check_line(check, names[check.visit_id]) for check in checks], next_cursor=next_cursor)
 
 
 def _spot_check_line(check: SpotCheck, head_name: str) -> SpotCheckLine:
@@ -184,7 +180,7 @@ async def open_comparison(session: AsyncSession, caller: Caller, spot_check_id: 
     )
     if check.comparison:
         await require_not_blinded(session, caller, check.visit_id)
-    audit.record(session, caller, "spot_check.opened", "spot_check", check.id, area_code=check.area_code)
+    audit.record(session, caller, Action.SPOT_CHECK_OPENED, "spot_check", check.id, area_code=check.area_code)
     first = await session.get_one(Visit, check.visit_id)
     cells = index_cells(convert(await read_checklist(session, first), Template))
     members = await session.execute(
@@ -206,8 +202,8 @@ def _comparison_line(entry: dict[str, Any], cell: Column | None, names: dict[str
         agrees=entry["agrees"],
         first=entry["first"],
         second=entry["second"],
-        first_said=say_answer(cell, entry["first"]),
-        second_said=say_answer(cell, entry["second"]),
+        first_said=answer_text(cell, entry["first"]),
+        second_said=answer_text(cell, entry["second"]),
     )
 
 
@@ -215,7 +211,7 @@ def _tolerance_text(cell: Column) -> LocalizedText | None:
     if cell.tolerance is None:
         return None
     amount, percent = cell.tolerance.absolute, cell.tolerance.percent
-    amount_text = say_answer(cell, amount)
+    amount_text = answer_text(cell, amount)
     shares = [f"{percent}%"] if percent else []
     zh, en = ([text, *shares] if amount else shares for text in (amount_text.zh, amount_text.en))
     return LocalizedText(" 或 ".join(zh), " or ".join(en)) if zh else None

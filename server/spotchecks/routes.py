@@ -41,7 +41,6 @@ async def list_plans(officer: Officer, session: Session) -> list[PlanLine]:
 
 export_plans = build_export_route(
     list_plans,
-    "/spot-check-plans/export",
     "spot-check-plans",
     {
         "名称": lambda line: line.name,
@@ -106,7 +105,6 @@ async def send_team(
 
 export_spot_checks = build_export_route(
     list_spot_checks,
-    "/spot-checks/export",
     "spot-checks",
     {
         "编号": lambda line: line.id,
@@ -140,7 +138,6 @@ async def list_agreement(
 
 export_agreement = build_export_route(
     list_agreement,
-    "/spot-checks/agreement/export",
     "agreement",
     {
         "代码": lambda line: line.key,

@@ -11,7 +11,7 @@ from sqlalchemy import Text, cast, func, literal, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.core import jobs
+from server.audit.actions import Action
 from server.core.access import FIELD_ROLES, Caller, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody
@@ -26,9 +26,10 @@ from server.models.review import SpotCheck
 from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.plans import PLANNING_ROLES
 from server.sync_feed.publish import publish_change, publish_to
+from server.workload.assignments import create_assignment, notify_holders
 
 # Audit actions of somebody who has seen the answers of a visit.
-READ_ACTIONS = ("visit.opened", "visit.bundled", "photo.linked", "spot_check.opened")
+READ_ACTIONS = (Action.VISIT_OPENED, Action.VISIT_BUNDLED, Action.PHOTO_LINKED, Action.SPOT_CHECK_OPENED)
 
 
 class Team(RequestBody):
@@ -53,16 +54,9 @@ async def assign_team(session: AsyncSession, caller: Caller, spot_check_id: UUID
         raise Problem("spot_check.team_unfit")
     first = await session.get_one(Visit, check.visit_id)
     checklist = await _blind_checklist(session, first)
-    assignment = Assignment(
-        id=new_id(),
-        household_id=first.household_id,
-        kind="spot_check",
-        due_on=team.due_on,
-        checklist_code=checklist.code,
-        checklist_version=checklist.version,
-        partner_id=team.partner_id,
+    assignment = create_assignment(
+        session, first.household_id, "spot_check", team.due_on, checklist, partner_id=team.partner_id
     )
-    session.add(assignment)
     await session.flush()  # the spot check names the assignment
     check.state, check.staff_id, check.partner_id = "assigned", team.staff_id, team.partner_id
     check.assignment_id = assignment.id
@@ -71,7 +65,7 @@ async def assign_team(session: AsyncSession, caller: Caller, spot_check_id: UUID
     audit.record(
         session,
         caller,
-        "spot_check.assigned",
+        Action.SPOT_CHECK_ASSIGNED,
         "spot_check",
         check.id,
         area_code=check.area_code,
@@ -172,15 +166,7 @@ async def _publish_assignment(session: AsyncSession, assignment: Assignment, are
     await publish_change(session, "households", [assignment.household_id])
     for person in sorted(people):
         await publish_to(session, person, "assignments", [str(assignment.id)])
-    await jobs.defer(
-        session,
-        "notifications.tell",
-        kind="assigned",
-        thing=f"assignment:{assignment.id}",
-        area_code=area_code,
-        assignment_id=str(assignment.id),
-        facts={"count": 1, "on": assignment.due_on.isoformat()},
-    )
+    await notify_holders(session, assignment, area_code)
 
 
 async def revoke_grants(session: AsyncSession, check: SpotCheck, household_id: UUID, now: datetime) -> None:

@@ -5,6 +5,7 @@ import hashlib
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.audit.actions import Action
 from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.ids import new_id
@@ -75,8 +76,13 @@ def adopt_database(connection: Connection) -> bool:
         connection.execute(
             text(
                 "INSERT INTO audit_entry (at, generation, actor_kind, action, thing_kind, thing_id, facts) "
-                "VALUES (:at, :generation, 'system', 'database.restored', 'installation', :id, '{}')"
+                "VALUES (:at, :generation, 'system', :action, 'installation', :id, '{}')"
             ),
-            {"at": utc_now(), "generation": generation, "id": str(values["id"])},
+            {
+                "at": utc_now(),
+                "generation": generation,
+                "action": Action.DATABASE_RESTORED.value,
+                "id": str(values["id"]),
+            },
         )
     return previous is not None

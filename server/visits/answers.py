@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, read_answers
+from server.checklists.answers import read_answers
+from server.checklists.facts import Facts, HouseholdFacts, MemberFacts
 from server.checklists.template import Template
 from server.core.ages import age_on
 from server.core.working_days import day_of

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.clock import utc_now
 from server.core.errors import Problem
@@ -87,7 +88,7 @@ async def _write(session: AsyncSession, caller: Caller, row: Incoming[Attestatio
     if inserted is None:
         duplicate = await session.get_one(Attestation, document.id)
         return judge(row, duplicate.content_hash) or Conflict()
-    audit.record(session, caller, "visit.attested", "visit", document.visit_id, attestation=str(document.id))
+    audit.record(session, caller, Action.VISIT_ATTESTED, "visit", document.visit_id, attestation=str(document.id))
     await publish_change(session, "attestations", [document.id])
     return Applied()
 

@@ -11,8 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.job_types import CheckVisit, CompleteWaitingVisits
 from server.core.jobs import defer, task
 from server.core.services import Services
 from server.models.visits import INCOMPLETE_STATES, Visit
@@ -30,8 +32,8 @@ async def complete_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
         return  # photos may be announced before their visit
     complete = list((await connection.exec_driver_sql(COMPLETE, {"ids": existing, "now": utc_now()})).scalars())
     for visit_id in complete:
-        audit.record(session, None, "visit.complete", "visit", visit_id)
-        await defer(session, "review.examine", visit_id=str(visit_id))
+        audit.record(session, None, Action.VISIT_COMPLETE, "visit", visit_id)
+        await defer(session, CheckVisit(visit_id=visit_id))
     await publish_change(session, "visits", complete)
 
 
@@ -55,8 +57,8 @@ RETURNING id
 """
 
 
-@task("field.settle_waiting", cron="* * * * *")
-async def complete_waiting_visits(services: Services) -> None:
+@task(CompleteWaitingVisits, cron="* * * * *")
+async def complete_waiting_visits(services: Services, _: CompleteWaitingVisits) -> None:
     """Check incomplete visits again.
 
     A visit and its last part that commit at the same moment don't see each other; this closes that gap.

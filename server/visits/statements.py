@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.audit.actions import Action
 from server.audit.trail import actor_params, audit_cte
 from server.checklists.template import Template
 from server.core.access import DESK_ROLES, Caller
@@ -166,11 +167,17 @@ _WRITE_FEED = feed_cte("""
     FROM (SELECT id AS visit_id, %(actor_id)s::uuid AS staff_id FROM written
           UNION SELECT p.visit_id, p.staff_id FROM jsonb_to_recordset(%(people)s) AS p(visit_id uuid, staff_id uuid)
           JOIN written ON written.id = p.visit_id) t""")
-_WRITE_AUDIT = audit_cte("""
-    SELECT CASE rows.state WHEN 'submitted' THEN 'visit.submitted' WHEN 'amended' THEN 'visit.amended'
-            ELSE 'visit.saved' END,
-        'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
-    FROM rows JOIN written USING (id)""")
+_WRITE_AUDIT = audit_cte(
+    {
+        "draft": Action.VISIT_SAVED,
+        "discarded": Action.VISIT_SAVED,
+        "submitted": Action.VISIT_SUBMITTED,
+        "amended": Action.VISIT_AMENDED,
+    },
+    """
+    SELECT rows.state, 'visit', rows.id::text, rows.area_code, jsonb_build_object('sha256', rows.content_hash)
+    FROM rows JOIN written USING (id)""",
+)
 # An existing row is overwritten only when the caller has read it (`seen`): one that a concurrent request wrote in the
 # meantime stays unchanged and is missing from the result.
 WRITE = f"""

@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.checklists.answers import Facts, HouseholdFacts, MemberFacts, validate_answers
+from server.checklists.answers import validate_answers
+from server.checklists.facts import Facts, HouseholdFacts, MemberFacts
 from server.core.access import Caller, readable
 from server.core.ages import age_on
 from server.core.clock import utc_now

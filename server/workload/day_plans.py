@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.audit.actions import Action
 from server.core.access import Caller, readable
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -95,7 +96,7 @@ async def plan_day(session: AsyncSession, caller: Caller, day: date, data: PlanD
     await republish(
         session, caller.id, "assignments", [str(assignment_id) for assignment_id in (*assignment_ids, *others)]
     )
-    audit.record(session, caller, "day_plan.ordered", "day_plan", day, stops=len(assignment_ids))
+    audit.record(session, caller, Action.DAY_PLAN_ORDERED, "day_plan", day, stops=len(assignment_ids))
     return await list_days(session, caller, day, day)
 
 

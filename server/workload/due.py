@@ -4,12 +4,12 @@ from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.working_days import working_days_between
 from server.models.areas import Area
 from server.models.households import Assignment, Caseload, Household
@@ -19,7 +19,7 @@ from server.models.visits import VisitInvestigator
 from server.policy.resolver import load_overrides
 
 DueFilter = Literal["due", "overdue"]
-MAX_PAGE_SIZE = 200
+_BY_DUE_DATE = Keyset(Assignment.due_on, Assignment.id)
 
 
 class DueLine(ResponseBody):
@@ -55,20 +55,15 @@ async def list_due(
 ) -> Page[DueLine]:
     """List open visits by due date, without spot checks of the caller's own visits. Two queries for any page."""
     require_role(caller, REVIEW_ROLES)
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
-    rows = _select_due(caller).limit(limit + 1)
+    rows = _select_due(caller)
     if which is not None:
         rows = rows.where(Assignment.due_on < today if which == "overdue" else Assignment.due_on >= today)
     if area is not None:
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
     if kind is not None:
         rows = rows.where(Assignment.kind == kind)
-    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
-        on, last_id = after
-        rows = rows.where(or_(Assignment.due_on > on, and_(Assignment.due_on == on, Assignment.id > last_id)))
-    lines = (await session.execute(rows)).all()
+    page, next_cursor = await fetch_page(session, rows, _BY_DUE_DATE, cursor, limit)
     overrides = await load_overrides(session)
-    page, next_cursor = slice_page(lines, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
     return Page(items=[_due_line(*row, today=today, overrides=overrides) for row in page], next_cursor=next_cursor)
 
 
@@ -91,7 +86,6 @@ def _select_due(caller: Caller) -> Any:
         .join(Area, Area.code == Household.area_code)
         .where(Assignment.state == "open", in_areas(Household.area_code, caller, REVIEW_ROLES))
         .where(or_(Assignment.kind != "spot_check", Assignment.id.not_in(of_own)))
-        .order_by(Assignment.due_on, Assignment.id)
     )
 
 

@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.core import jobs
 from server.core.clock import today
 from server.core.database import open_session
+from server.core.job_types import Notify, RemindOfVisits
 from server.core.services import Services
 from server.models.feed import Feed
 from server.models.households import Assignment, Household
 
 
-@jobs.task("workload.remind", cron="0 10 * * *")
-async def send_reminders(services: Services) -> None:
+@jobs.task(RemindOfVisits, cron="0 10 * * *")
+async def send_reminders(services: Services, _: RemindOfVisits) -> None:
     """Run at 18:00 China time, before quiet hours begin."""
     async with open_session(services.sessions) as session:
         await remind_of_due(session, today() + timedelta(days=1))
@@ -27,12 +28,13 @@ async def remind_of_due(session: AsyncSession, on: date) -> int:
     for staff_id, area_code, count in due:
         await jobs.defer(
             session,
-            "notifications.tell",
-            kind="due_tomorrow",
-            thing=f"day:{on}",
-            area_code=area_code,
-            staff_ids=[str(staff_id)],
-            facts={"count": count, "on": on.isoformat()},
+            Notify(
+                kind="due_tomorrow",
+                thing=f"day:{on}",
+                area_code=area_code,
+                staff_ids=[staff_id],
+                facts={"count": count, "on": on.isoformat()},
+            ),
         )
     return len(due)
 

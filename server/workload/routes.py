@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar import Router, get, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from server.checklists.wording import say_visit
+from server.checklists.wording import visit_kind_text
 from server.core.clock import today
 from server.core.http import (
     BEARER,
@@ -76,14 +76,13 @@ async def list_blocked_visits(
 
 export_due = build_export_route(
     list_due,
-    "/due/export",
     "due",
     {
         "户编号": lambda line: line.household_number,
         "户主": lambda line: line.head_name,
         "所在地": lambda line: line.area_name,
         "行政区划代码": lambda line: line.area_code,
-        "走访类型": lambda line: say_visit(line.kind).zh,
+        "走访类型": lambda line: visit_kind_text(line.kind).zh,
         "到期日": lambda line: line.due_on,
         "超期天数": lambda line: line.days_over,
         "超期工作日": lambda line: line.working_days_over,
@@ -93,13 +92,12 @@ export_due = build_export_route(
 )
 export_blocked_visits = build_export_route(
     list_blocked_visits,
-    "/blocked-visits/export",
     "blocked-visits",
     {
         "户编号": lambda order: order.household_number,
         "所在地": lambda order: order.area_name,
         "行政区划代码": lambda order: order.area_code,
-        "走访类型": lambda order: say_visit(order.kind).zh,
+        "走访类型": lambda order: visit_kind_text(order.kind).zh,
         "到期日": lambda order: order.due_on,
         "原因": lambda order: order.zh,
         "安排时间": lambda order: order.ordered_at,

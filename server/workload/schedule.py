@@ -16,12 +16,13 @@ from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.checklists.versions import newest_checklist
-from server.checklists.wording import say_visit
+from server.audit.actions import Action
+from server.checklists.versions import find_newest_checklist
+from server.checklists.wording import visit_kind_text
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.ids import new_id
+from server.core.job_types import Notify, ScheduleCounties, ScheduleCounty
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.checklists import ChecklistTemplate
@@ -31,6 +32,7 @@ from server.models.visits import Visit
 from server.models.workload import BlockedVisit
 from server.policy.resolver import load_policy_values
 from server.sync_feed.publish import publish_change
+from server.workload.assignments import create_assignment
 from server.workload.route_planning import plan_days
 from server.workload.unfulfilled_orders import fulfil_orders, list_responsible_staff, record_unfulfilled_order
 
@@ -46,21 +48,21 @@ class HouseholdReview(NamedTuple):
     is_waiting: bool = False
 
 
-@jobs.task("workload.schedule", cron="0 19 * * *")
-async def schedule_all_counties(services: Services) -> None:
+@jobs.task(ScheduleCounties, cron="0 19 * * *")
+async def schedule_all_counties(services: Services, _: ScheduleCounties) -> None:
     """Run at 3:00 China time: queue one job for each county that has households."""
     async with open_session(services.sessions) as session:
         counties = await session.scalars(
             select(func.left(Household.area_code, 6)).distinct().where(Household.class_.is_not(None))
         )
         for county in sorted(counties):
-            await jobs.defer(session, "workload.schedule_county", once=f"schedule:{county}", county_code=county)
+            await jobs.defer(session, ScheduleCounty(county_code=county), once=f"schedule:{county}")
 
 
-@jobs.task("workload.schedule_county")
-async def schedule_county(services: Services, *, county_code: str) -> None:
+@jobs.task(ScheduleCounty)
+async def schedule_county(services: Services, job: ScheduleCounty) -> None:
     async with open_session(services.sessions) as session:
-        await schedule_reviews(session, county_code, utc_now())
+        await schedule_reviews(session, job.county_code, utc_now())
 
 
 async def schedule_reviews(session: AsyncSession, county_code: str, now: datetime) -> int:
@@ -76,7 +78,7 @@ async def schedule_reviews(session: AsyncSession, county_code: str, now: datetim
     for village, households in (await _load_households(session, county_code)).items():
         settings = await load_policy_values(session, village, today)
         soon = select_due_soon(village, households, settings, today)
-        checklist = await newest_checklist(session, village, "review") if soon else None
+        checklist = await find_newest_checklist(session, village, "review") if soon else None
         if checklist is not None:
             assignment_ids += _create_assignments(session, soon, checklist)
         else:
@@ -86,7 +88,13 @@ async def schedule_reviews(session: AsyncSession, county_code: str, now: datetim
     await plan_days(session, county_code, today)
     if assignment_ids:
         audit.record(
-            session, None, "workload.scheduled", "area", county_code, area_code=county_code, visits=len(assignment_ids)
+            session,
+            None,
+            Action.WORKLOAD_SCHEDULED,
+            "area",
+            county_code,
+            area_code=county_code,
+            visits=len(assignment_ids),
         )
         await _notify_holders(session, county_code, assignment_ids, today)
     if blocked:
@@ -97,19 +105,7 @@ async def schedule_reviews(session: AsyncSession, county_code: str, now: datetim
 def _create_assignments(
     session: AsyncSession, soon: list[tuple[HouseholdReview, date]], checklist: ChecklistTemplate
 ) -> list[UUID]:
-    assignments = [
-        Assignment(
-            id=new_id(),
-            household_id=household.household_id,
-            kind="review",
-            due_on=on,
-            checklist_code=checklist.code,
-            checklist_version=checklist.version,
-        )
-        for household, on in soon
-    ]
-    session.add_all(assignments)
-    return [assignment.id for assignment in assignments]
+    return [create_assignment(session, household.household_id, "review", on, checklist).id for household, on in soon]
 
 
 async def _record_unfulfilled(session: AsyncSession, village: str, soon: list[tuple[HouseholdReview, date]]) -> int:
@@ -124,15 +120,16 @@ async def _record_unfulfilled(session: AsyncSession, village: str, soon: list[tu
 
 
 async def _notify_unfulfilled(session: AsyncSession, county_code: str, count: int, today: date) -> None:
-    what = say_visit("review")
+    what = visit_kind_text("review")
     await jobs.defer(
         session,
-        "notifications.tell",
-        kind="visit_blocked",
-        thing=f"scheduled:{county_code}:{today}",
-        area_code=county_code,
-        staff_ids=await list_responsible_staff(session, county_code),
-        facts={"count": count, "what": what.zh, "whatEn": what.en},
+        Notify(
+            kind="visit_blocked",
+            thing=f"scheduled:{county_code}:{today}",
+            area_code=county_code,
+            staff_ids=await list_responsible_staff(session, county_code),
+            facts={"count": count, "what": what.zh, "whatEn": what.en},
+        ),
     )
 
 
@@ -150,12 +147,13 @@ async def _notify_holders(session: AsyncSession, county_code: str, assignment_id
     for staff_id, count in rows:
         await jobs.defer(
             session,
-            "notifications.tell",
-            kind="assigned",
-            thing=f"scheduled:{county_code}:{today}",
-            area_code=county_code,
-            staff_ids=[str(staff_id)],
-            facts={"count": count},
+            Notify(
+                kind="assigned",
+                thing=f"scheduled:{county_code}:{today}",
+                area_code=county_code,
+                staff_ids=[staff_id],
+                facts={"count": count},
+            ),
         )
 
 

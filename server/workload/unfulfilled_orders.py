@@ -8,20 +8,22 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import literal, select, tuple_, update
+from sqlalchemy import literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.checklists.versions import newest_checklist
-from server.checklists.wording import say_visit
+from server.audit.actions import Action
+from server.checklists.versions import find_newest_checklist
+from server.checklists.wording import visit_kind_text
 from server.core import jobs
 from server.core.access import DESK_ROLES, Caller, Role, readable, require_role
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.http import ResponseBody
 from server.core.ids import new_id
-from server.core.paging import Page, decode_keyset_cursor, slice_page
+from server.core.job_types import FulfilOrders
+from server.core.paging import Keyset, Page, fetch_page
 from server.core.services import Services
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
@@ -29,8 +31,9 @@ from server.models.households import Assignment, Household
 from server.models.people import Staff, StaffRole
 from server.models.workload import BlockedVisit
 from server.sync_feed.publish import publish_change
+from server.workload.assignments import create_assignment, notify_holders
 
-MAX_PAGE_SIZE = 200
+_BY_DUE_DATE = Keyset(BlockedVisit.due_on, BlockedVisit.id)
 NO_CHECKLIST = "visit.no_checklist"
 
 
@@ -57,7 +60,6 @@ async def list_unfulfilled_orders(
 ) -> Page[UnfulfilledOrder]:
     """List the open orders of the caller's areas by due date. One query."""
     require_role(caller, DESK_ROLES | {Role.ADMIN})
-    limit = max(1, min(limit, MAX_PAGE_SIZE))
     rows = (
         readable(BlockedVisit, caller)
         .add_columns(Household.number, Area.name, Staff.name)
@@ -65,17 +67,12 @@ async def list_unfulfilled_orders(
         .join(Area, Area.code == BlockedVisit.area_code)
         .outerjoin(Staff, Staff.id == BlockedVisit.ordered_by)
         .where(BlockedVisit.ended_at.is_(None))
-        .order_by(BlockedVisit.due_on, BlockedVisit.id)
-        .limit(limit + 1)
     )
     if area is not None:
         rows = rows.where(BlockedVisit.area_code.startswith(area, autoescape=True))
     if kind is not None:
         rows = rows.where(BlockedVisit.kind == kind)
-    if (after := decode_keyset_cursor(cursor, date.fromisoformat)) is not None:
-        rows = rows.where(tuple_(BlockedVisit.due_on, BlockedVisit.id) > after)
-    rows_read = (await session.execute(rows)).all()
-    page, next_cursor = slice_page(rows_read, limit, lambda row: [row[0].due_on.isoformat(), str(row[0].id)])
+    page, next_cursor = await fetch_page(session, rows, _BY_DUE_DATE, cursor, limit)
     return Page(items=[_order_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -99,7 +96,7 @@ def _order_line(
 
 
 def render_unfulfilled_reason(kind: str) -> dict[str, str]:
-    what = say_visit(kind)
+    what = visit_kind_text(kind)
     return {
         "zh": f"“{what.zh}”任务暂不能下达：本地区没有已发布的此类走访表；发布后自动下达。",
         "en": f"This visit ({what.en}) waits until a checklist of its kind is published here.",
@@ -128,7 +125,7 @@ async def record_unfulfilled_order(
     )
     order_id: UUID | None = await session.scalar(row.on_conflict_do_nothing().returning(BlockedVisit.id))
     if order_id is not None:
-        audit.record(session, None, "visit.blocked", "blocked_visit", order_id, area_code=area_code, kind=kind)
+        audit.record(session, None, Action.VISIT_BLOCKED, "blocked_visit", order_id, area_code=area_code, kind=kind)
     return order_id
 
 
@@ -139,11 +136,11 @@ async def end_unfulfilled_orders(session: AsyncSession, *conditions: Any) -> Non
     )
 
 
-@jobs.task("workload.place_blocked")
-async def fulfil_orders_of_kind(services: Services, *, kind: str, area_code: str) -> None:
+@jobs.task(FulfilOrders)
+async def fulfil_orders_of_kind(services: Services, job: FulfilOrders) -> None:
     """Fulfil the orders of a kind after a checklist of that kind was published."""
     async with open_session(services.sessions) as session:
-        await fulfil_orders(session, BlockedVisit.kind == kind, BlockedVisit.area_code.startswith(area_code))
+        await fulfil_orders(session, BlockedVisit.kind == job.kind, BlockedVisit.area_code.startswith(job.area_code))
 
 
 async def fulfil_orders(session: AsyncSession, *conditions: Any) -> list[UUID]:
@@ -158,8 +155,8 @@ async def fulfil_orders(session: AsyncSession, *conditions: Any) -> list[UUID]:
     for order in orders:
         if (assignment_id := await _find_open_assignment(session, order)) is not None:
             order.ended_at, order.assignment_id = utc_now(), assignment_id
-        elif (checklist := await newest_checklist(session, order.area_code, order.kind)) is not None:
-            assignment_ids.append(await _create_assignment(session, order, checklist))
+        elif (checklist := await find_newest_checklist(session, order.area_code, order.kind)) is not None:
+            assignment_ids.append(await _fulfil_order(session, order, checklist))
     await publish_change(session, "assignments", assignment_ids)
     return assignment_ids
 
@@ -173,36 +170,26 @@ async def _find_open_assignment(session: AsyncSession, order: BlockedVisit) -> U
     return assignment_id
 
 
-async def _create_assignment(session: AsyncSession, order: BlockedVisit, checklist: ChecklistTemplate) -> UUID:
-    assignment = Assignment(
-        id=new_id(),
-        household_id=order.household_id,
-        kind=order.kind,
-        due_on=order.due_on,
-        checklist_code=checklist.code,
-        checklist_version=checklist.version,
-        case_id=order.case_id,
+async def _fulfil_order(session: AsyncSession, order: BlockedVisit, checklist: ChecklistTemplate) -> UUID:
+    assignment = create_assignment(
+        session, order.household_id, order.kind, order.due_on, checklist, case_id=order.case_id
     )
-    session.add(assignment)
     await session.flush()  # the order references it, and publish_change reads it
     order.ended_at, order.assignment_id = utc_now(), assignment.id
     audit.record(
         session,
         None,
-        "visit.unblocked",
+        Action.VISIT_UNBLOCKED,
         "blocked_visit",
         order.id,
         area_code=order.area_code,
         assignment=str(assignment.id),
     )
-    await jobs.defer(
-        session, "notifications.tell", kind="assigned", thing=f"assignment:{assignment.id}", area_code=order.area_code,
-        assignment_id=str(assignment.id), facts={"count": 1, "on": order.due_on.isoformat()},
-    )  # fmt: skip
+    await notify_holders(session, assignment, order.area_code)
     return assignment.id
 
 
-async def list_responsible_staff(session: AsyncSession, area_code: str, also: Collection[UUID] = ()) -> list[str]:
+async def list_responsible_staff(session: AsyncSession, area_code: str, also: Collection[UUID] = ()) -> list[UUID]:
     """Return the area's administrators, who publish checklists, its county officers, and the people in `also`."""
     rows = await session.scalars(
         select(StaffRole.staff_id)
@@ -215,4 +202,4 @@ async def list_responsible_staff(session: AsyncSession, area_code: str, also: Co
             literal(area_code).startswith(StaffRole.area_code),
         )
     )
-    return sorted({*(str(staff_id) for staff_id in rows), *(str(staff_id) for staff_id in also)})
+    return sorted({*rows, *also})

@@ -90,7 +90,7 @@ async def test_an_officer_of_another_county_makes_it_no_visit_of_the_county(offi
     made, _, _ = await accepted(office)
     await visit(office, made["id"])
     async with open_session(services.sessions) as session:
-        there = await session.scalar(select(Visit).order_by(Visit.id.desc()).limit(1))
+        there = (await session.scalars(select(Visit).order_by(Visit.id.desc()).limit(1))).one()
         assert await _county_officer_took_part(session, there)
         await session.execute(update(StaffRole).where(StaffRole.role == "county_officer").values(area_code="339902"))
         assert not await _county_officer_took_part(session, there)

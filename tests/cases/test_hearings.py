@@ -123,7 +123,7 @@ async def test_relatives_are_not_drawn_and_a_conflict_gives_the_seat_to_the_next
 async def test_who_has_left_or_sits_elsewhere_is_not_drawn(office, services):
     case_id, town = await at_hearing(office, people=9)
     async with open_session(services.sessions) as session:
-        left, elsewhere = [await session.scalar(select(Staff).where(Staff.name == NAMES[n])) for n in (0, 1)]
+        left, elsewhere = [(await session.scalars(select(Staff).where(Staff.name == NAMES[n]))).one() for n in (0, 1)]
         left.disabled_at = utc_now()
         await session.execute(update(StaffRole).where(StaffRole.staff_id == elsewhere.id).values(area_code="339902"))
     drawn = {item["name"] for item in (await call(town, case_id)).json()["panel"]}

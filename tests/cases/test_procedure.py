@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import chinese_calendar.constants
 import pytest
@@ -85,7 +86,7 @@ def test_every_state_can_be_reached_and_says_what_is_next():
 
 async def test_a_step_over_http_is_judged_by_the_same_table_in_every_state(office, services):
     case_id = await office.case(situations=["illness"])
-    people = {role: await office.person(role.value) for role in Role if role is not Role.RESIDENT}
+    people: dict[Role, Any] = {role: await office.person(role.value) for role in Role if role is not Role.RESIDENT}
     people[Role.RESIDENT] = await office.resident()
     version = (await look(people[Role.TOWN_OFFICER], case_id))["version"]
     tried = 0

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.checklists.answers import MAX_TEXT_LENGTH, Facts, MemberFacts, is_acceptable, read_answers, validate_answers
+from server.checklists.answers import MAX_TEXT_LENGTH, is_acceptable, read_answers, validate_answers
+from server.checklists.facts import Facts, MemberFacts
 from server.checklists.shipped import load_shipped
 from server.checklists.template import Choice, Column, Question, Section, Template, Text, check_template
 

@@ -1,14 +1,15 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.checklists.logic import ARGUMENTS, MAX_RULE_NODES, Names, check_rule, evaluate
+from server.checklists.logic import MAX_CONDITION_NODES, OPERATOR_ARGUMENTS, VariableScope, check_condition, evaluate
 
 TABLE = json.loads((Path(__file__).parent / "logic_table.json").read_text("utf-8"))
-NAMES = Names(
+NAMES = VariableScope(
     frozenset({"answers.a", "answers.b", "today"}),
     {"answers.rows": frozenset({"memberId", "works"}), "answers.codes": frozenset()},
     later=frozenset({"answers.later"}),
@@ -25,7 +26,7 @@ def same(left, right):
 
 
 def codes(rule, names=NAMES):
-    return [code for code, _ in check_rule(rule, names)]
+    return [code for code, _ in check_condition(rule, names)]
 
 
 def operators_in(part):
@@ -45,7 +46,7 @@ def test_every_case_of_the_shared_table_gives_the_clients_result():
 
 def test_the_shared_table_tries_every_operator_that_is_allowed_and_no_other():
     tried = {name for case in TABLE["cases"] for name in operators_in(case["rule"])}
-    assert tried == set(ARGUMENTS) == set(TABLE["operators"])
+    assert tried == set(OPERATOR_ARGUMENTS) == set(TABLE["operators"])
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_sound_rule_has_no_fault(rule):
         ({"some": [{"var": "answers.a"}, True]}, "logic.not_a_list"),
         ({"some": [["a"], True]}, "logic.bad_arguments"),
         ({"some": [{"var": "answers.rows"}, {"some": [{"var": "works"}, True]}]}, "logic.list_not_allowed"),
-        ({"and": [[1] * MAX_RULE_NODES]}, "logic.too_large"),
+        ({"and": [[1] * MAX_CONDITION_NODES]}, "logic.too_large"),
     ],
 )
 def test_a_rule_that_clients_might_read_otherwise_is_refused(rule, code):
@@ -98,7 +99,7 @@ def test_a_rule_that_clients_might_read_otherwise_is_refused(rule, code):
 
 
 def test_a_rule_nested_a_hundred_thousand_deep_is_refused_and_not_followed():
-    rule = {"var": "answers.a"}
+    rule: dict[str, Any] = {"var": "answers.a"}
     for _ in range(100_000):
         rule = {"!": rule}
     assert codes(rule) == ["logic.too_large"]
@@ -112,9 +113,9 @@ anything = st.recursive(
 )
 rules = st.recursive(
     scalars | st.sampled_from(["a", "b.c", "a.length"]).map(lambda n: {"var": n}),
-    lambda inner: st.sampled_from(sorted(set(ARGUMENTS) - {"var"})).flatmap(
-        lambda op: st.lists(inner, min_size=ARGUMENTS[op][0], max_size=max(ARGUMENTS[op][0], 3)).map(
-            lambda args: {op: args[: ARGUMENTS[op][1]]}
+    lambda inner: st.sampled_from(sorted(set(OPERATOR_ARGUMENTS) - {"var"})).flatmap(
+        lambda op: st.lists(inner, min_size=OPERATOR_ARGUMENTS[op][0], max_size=max(OPERATOR_ARGUMENTS[op][0], 3)).map(
+            lambda args: {op: args[: OPERATOR_ARGUMENTS[op][1]]}
         )
     ),
     max_leaves=10,

@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -11,7 +13,7 @@ from server.checklists.template import (
     Tolerance,
     check_template,
     digest_template,
-    questions_of,
+    iter_questions,
 )
 
 WORDS = Text("题目", "Question")
@@ -27,7 +29,8 @@ def column(name="c", kind="text", **more):
 
 def template(*questions, **more):
     section = Section("s", WORDS, questions)
-    return Template(**({"code": "t", "kind": "intake", "version": 1, "title": WORDS, "sections": (section,)} | more))
+    fields: dict[str, Any] = {"code": "t", "kind": "intake", "version": 1, "title": WORDS, "sections": (section,)}
+    return Template(**(fields | more))
 
 
 def faults(*questions, **more):
@@ -177,7 +180,7 @@ def test_a_template_beyond_the_limits_is_refused_before_it_is_walked():
 
 
 def test_a_hostile_depth_in_a_rule_is_a_fault_and_not_a_crash():
-    rule = {"var": "today"}
+    rule: dict[str, Any] = {"var": "today"}
     for _ in range(50_000):
         rule = {"!": rule}
     assert faults(question(visible_if=rule)) == [(f"{AT}/visibleIf", "logic.too_large")]
@@ -192,4 +195,4 @@ def test_every_sentence_of_a_fault_is_filled_in_both_languages():
 
 
 def test_questions_come_in_the_order_of_asking():
-    assert [item.id for item in questions_of(template(question("b"), question("a")))] == ["b", "a"]
+    assert [item.id for item in iter_questions(template(question("b"), question("a")))] == ["b", "a"]

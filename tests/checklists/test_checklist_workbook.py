@@ -6,7 +6,9 @@ from openpyxl import Workbook, load_workbook
 
 from server.checklists.shipped import load_shipped
 from server.checklists.template import Choice, Column, Question, Section, Template, Text, Tolerance, check_template
-from server.checklists.workbook import MAX_ROWS, WorkbookFaults, read_workbook, write_workbook
+from server.checklists.workbook_layout import MAX_ROWS, WorkbookFaults
+from server.checklists.workbook_reader import read_workbook
+from server.checklists.workbook_writer import write_workbook
 
 WORDS = Text("题目", "Question")
 CHOICES = (Choice("a", Text("甲", "A")), Choice("b", Text("乙", "B")))

@@ -88,9 +88,9 @@ async def test_after_a_restore_the_phone_starts_over_and_sends_again_what_the_du
                 assert await session.scalar(text("SELECT max(generation) FROM audit_entry")) == 2
                 while await audit.seal(session):
                     await session.flush()
-            result = await check_audit(restored)
-            assert result.broken_at is None
+            trail = await check_audit(restored)
+            assert trail.broken_at is None
             async with held.sessions() as session:
-                assert result.entries == await session.scalar(text("SELECT count(*) FROM audit_entry"))
+                assert trail.entries == await session.scalar(text("SELECT count(*) FROM audit_entry"))
         await a.do("close")
         live.stop()

@@ -311,7 +311,7 @@ async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(off
     rest = (await county.http.get("/desk/v1/complaints", params={"cursor": first["nextCursor"]})).json()
     assert sorted(item["number"] for item in [*first["items"], *rest["items"]]) == sorted(numbers)
     assert (await county.http.get("/desk/v1/complaints", params={"urgency": "overdue"})).json()["items"] == []
-    saved = await county.http.get("/desk/v1/complaint-export", params={"as": "csv"})
+    saved = await county.http.get("/desk/v1/complaints/export", params={"format": "csv"})
     rows = saved.content.decode("utf-8-sig").splitlines()
     assert rows[0].startswith("编号,类别,渠道")
     assert len(rows) == 6
@@ -320,7 +320,7 @@ async def test_complaints_are_listed_by_cursor_and_saved_without_who_or_what(off
     town = await office.person("town_officer")
     await ask(town, first["items"][0]["id"], "register")
     for request, count in (({"complaint_state": "registered"}, 1), ({"urgency": "overdue"}, 0)):
-        saved = await county.http.get("/desk/v1/complaint-export", params=request | {"as": "csv"})
+        saved = await county.http.get("/desk/v1/complaints/export", params=request | {"format": "csv"})
         assert len(saved.content.decode("utf-8-sig").splitlines()) == 1 + count
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from server.checklists.template import Choice, Column, Question, Text
-from server.checklists.wording import say_answer, say_rows
+from server.checklists.wording import answer_text, render_rows
 
 LABEL = Text("题", "question")
 WORK = (Choice("casual", Text("零工", "casual work")), Choice("farming", Text("务农", "farming")))
@@ -22,7 +22,7 @@ WORK = (Choice("casual", Text("零工", "casual work")), Choice("farming", Text(
     ],
 )
 def test_a_cell_is_said_in_both_languages(cell, value, zh, en):
-    assert say_answer(cell, value) == Text(zh, en)
+    assert answer_text(cell, value) == Text(zh, en)
 
 
 def test_a_member_table_is_said_row_by_row_and_who_left_is_not_hidden():
@@ -30,7 +30,7 @@ def test_a_member_table_is_said_row_by_row_and_who_left_is_not_hidden():
         "t", "member_table", LABEL, columns=(Column("work", "choice", Text("就业", "Work"), choices=WORK),)
     )
     rows = [{"memberId": "m", "work": "casual"}, {"memberId": "gone", "work": "farming"}]
-    assert say_rows(table, rows, {"m": "宋荷岚"}) == [
+    assert render_rows(table, rows, {"m": "宋荷岚"}) == [
         (Text("宋荷岚", "宋荷岚"), [(Text("就业", "Work"), Text("零工", "casual work"))]),
         (Text("(名单外成员)", "(no longer listed)"), [(Text("就业", "Work"), Text("务农", "farming"))]),
     ]

@@ -25,6 +25,12 @@ def homes_in(village):
     return [home for home in COUNTY.households if home.area_code == village.code]
 
 
+def middle_of(village):
+    assert village.latitude is not None
+    assert village.longitude is not None
+    return Point(village.latitude, village.longitude)
+
+
 def test_one_seed_is_one_county_and_another_seed_another():
     assert build_county(today=TODAY) == COUNTY
     assert build_county(7, today=TODAY).households != COUNTY.households
@@ -87,7 +93,7 @@ def test_names_phones_cards_and_numbers_do_not_repeat():
         [home.number for home in COUNTY.households],
         [home.address for home in COUNTY.households],
         [person.login for person in COUNTY.staff],
-        [person.wechat_suffix for person in (*COUNTY.staff, *COUNTY.residents)],
+        [*(person.wechat_suffix for person in COUNTY.staff), *(person.wechat_suffix for person in COUNTY.residents)],
     ):
         assert len(set(values)) == len(values)
     assert all(len(phone) == 11 and phone.startswith("1990000") for phone in phones)
@@ -96,12 +102,12 @@ def test_names_phones_cards_and_numbers_do_not_repeat():
 
 def test_homes_of_a_village_are_60_m_apart_and_villages_are_clusters():
     for village in VILLAGES:
-        middle = Point(village.latitude, village.longitude)
+        middle = middle_of(village)
         homes = [Point(home.latitude, home.longitude) for home in homes_in(village)]
         assert min(distance_m(a, b) for a, b in combinations(homes, 2)) > 59.5
         assert max(distance_m(home, middle) for home in homes) < 460
     assert all(country_hint(home.latitude, home.longitude) == "cn_box" for home in COUNTY.households)
-    middles = [Point(village.latitude, village.longitude) for village in VILLAGES]
+    middles = [middle_of(village) for village in VILLAGES]
     assert min(distance_m(a, b) for a, b in combinations(middles, 2)) > 1_200
 
 
@@ -161,6 +167,7 @@ def test_the_staff_are_those_of_the_issue_each_over_their_area():
 def test_caseworkers_visit_in_pairs_within_one_town():
     by_login = {person.login: person for person in CASEWORKERS}
     for person in CASEWORKERS:
+        assert person.partner_login is not None
         partner = by_login[person.partner_login]
         assert partner.partner_login == person.login != partner.login
         assert partner.area_code[:9] == person.area_code[:9]
@@ -214,7 +221,7 @@ def test_the_sign_ins_name_every_role_with_what_opens_it():
 
 
 def test_every_code_in_the_records_has_its_word():
-    codes = {home.cause for home in COUNTY.households}
+    codes: set[str | None] = {home.cause for home in COUNTY.households}
     for member in MEMBERS:
         codes |= {member.relation, member.health, member.labour_ability, member.school, member.work}
     assert codes - {None} <= LABELS_ZH.keys()

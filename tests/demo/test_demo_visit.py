@@ -15,6 +15,7 @@ import pytest
 from server.demo import list_sign_ins, visit, walk
 from server.demo.visit import STEPS, run_demo_visit
 from server.devserver.processes import find_free_port
+from server.models.evidence import Evidence
 from server.review.check_context import PhotoContext
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -87,7 +88,7 @@ def live(folder):
 def test_a_visit_goes_from_the_phone_to_the_resident_and_is_still_there_after_a_restart(live):
     result = live.start()
     for sign_in in list_sign_ins():
-        suffix = re.search(r"demo-\w+-<nonce>", sign_in.note)[0]
+        suffix = re.search(r"demo-\w+-<nonce>", sign_in.note).group()
         assert [word for word in (sign_in.login, sign_in.password, suffix) if word not in result] == []
 
     code, out = live.demo_visit()
@@ -213,5 +214,5 @@ async def test_a_server_that_is_not_ready_or_not_ours_is_one_clear_line(monkeypa
     ],
 )
 def test_a_cameras_clock_without_a_zone_is_read_as_chinas(facts, taken_at, source):
-    photo = PhotoContext(None, facts, [], 0)
+    photo = PhotoContext(Evidence(), facts, [], 0)
     assert (photo.taken_at and photo.taken_at.isoformat(), photo.taken_at_source) == (taken_at, source)

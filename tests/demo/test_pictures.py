@@ -2,19 +2,21 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from media.fingerprint import distance
 from media.photo import read_photo_facts
 from media.renditions import make_renditions
-from server.demo.pictures import SCENES, draw_picture
+from server.demo.pictures import draw_picture
+from server.demo.scenes import SCENES
 
 AT = datetime(2026, 11, 23, 9, 42, 10, tzinfo=timezone(timedelta(hours=8)))
 
 
 def draw(scene="house_outside", seed=1, **changes):
-    given = {
+    given: dict[str, Any] = {
         "captured_at": AT,
         "latitude": 26.108512,
         "longitude": 110.204306,

@@ -216,7 +216,7 @@ def test_a_server_left_behind_by_a_killed_parent_is_taken_over(tmp_path, monkeyp
     """As on macOS, where the kernel does not end it."""
     first = EmbeddedPostgres(tmp_path / "postgres", fast=True)
     first.start()
-    first._held.close()  # the lock goes with the process that held it
+    first._lock.close()  # the lock goes with the process that held it
     second = EmbeddedPostgres(tmp_path / "postgres", fast=True)
     with second:
         assert first.process.wait(5) == 0

@@ -191,7 +191,9 @@ def folder_with(folder: Path, *programs: str) -> str:
     """A PATH on which only these programs are found."""
     folder.mkdir()
     for program in programs:
-        (folder / program).symlink_to(shutil.which(program))
+        path = shutil.which(program)
+        assert path is not None, program
+        (folder / program).symlink_to(path)
     return str(folder)
 
 

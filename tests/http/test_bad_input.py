@@ -6,6 +6,7 @@ import json
 import struct
 import zlib
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -265,7 +266,7 @@ async def test_an_old_schema_version_is_asked_to_update(phone):
 
 
 async def announce(phone, content: bytes) -> str:
-    manifest = {
+    manifest: dict[str, Any] = {
         "id": str(new_id()),
         "visitId": str(new_id()),
         "questionId": "photo_house_outside",

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import select, text
 
 import server.http.exports
+from server.core.access import Caller
 from server.core.database import open_session
+from server.core.ids import new_id
 from server.core.paging import Page
 from server.core.paths import OPENAPI
 from server.http.exports import stream_list
@@ -36,15 +38,18 @@ NO_FILE = {
     "/desk/v1/visits/{visit_id}/findings/history": "of one visit, in its bundle",
     "/desk/v1/spot-checks/{spot_check_id}/comparison": "of one visit, on its page",
 }
-ELSEWHERE = {
-    "/desk/v1/cases": "/desk/v1/case-exports/cases",
-    "/desk/v1/cases/due": "/desk/v1/case-exports/due",
-    "/desk/v1/benefit-changes": "/desk/v1/case-exports/benefit-changes",
-    "/desk/v1/complaints": "/desk/v1/complaint-export",
-    "/desk/v1/queue": "/desk/v1/exports/queue",
-    "/desk/v1/overview/work": "/desk/v1/exports/areas",
-    "/desk/v1/overview/findings": "/desk/v1/exports/findings",
-    "/desk/v1/overview/points": "/desk/v1/exports/points",
+# Former addresses: the list, and the filters that the address applies by itself.
+FORMER = {
+    "/desk/v1/case-exports/cases": ("/desk/v1/cases", {}),
+    "/desk/v1/case-exports/due": ("/desk/v1/cases/due", {}),
+    "/desk/v1/case-exports/benefit-changes": ("/desk/v1/benefit-changes", {}),
+    "/desk/v1/case-exports/stops": ("/desk/v1/benefit-changes", {"kind": "stopped"}),
+    "/desk/v1/complaint-export": ("/desk/v1/complaints", {}),
+    "/desk/v1/exports/queue": ("/desk/v1/queue", {}),
+    "/desk/v1/exports/areas": ("/desk/v1/overview/work", {"by": "area"}),
+    "/desk/v1/exports/caseworkers": ("/desk/v1/overview/work", {"by": "caseworker"}),
+    "/desk/v1/exports/findings": ("/desk/v1/overview/findings", {}),
+    "/desk/v1/exports/points": ("/desk/v1/overview/points", {}),
 }
 
 
@@ -59,7 +64,7 @@ LISTS = [
     for path, item in PATHS.items()
     if path.startswith("/desk/v1/") and _is_list(item.get("get", {"responses": {}}))
 ]
-EXPORTED = {path: ELSEWHERE.get(path, f"{path}/export") for path in LISTS if path not in NO_FILE}
+EXPORTED = {path: f"{path}/export" for path in LISTS if path not in NO_FILE}
 
 
 def test_every_list_of_the_desk_has_a_file_or_a_reason_for_none():
@@ -70,11 +75,25 @@ def test_every_list_of_the_desk_has_a_file_or_a_reason_for_none():
 
 @pytest.mark.parametrize("listed", EXPORTED)
 def test_a_file_is_asked_by_the_filters_of_its_list(listed):
-    def params_of(path):
-        return {item["name"] for item in PATHS[path]["get"].get("parameters", [])}
+    assert _parameters(EXPORTED[listed]) == _parameters(listed) - {"cursor", "limit"} | {"format", "as"}
 
-    fixed = {"by"} if listed == "/desk/v1/overview/work" else set()
-    assert params_of(EXPORTED[listed]) == params_of(listed) - {"cursor", "limit"} - fixed | {"as"}
+
+def test_former_addresses_and_the_former_parameter_are_marked_as_deprecated():
+    deprecated = {path for path, item in PATHS.items() if item.get("get", {}).get("deprecated")}
+    assert deprecated == set(FORMER)
+    for path, (listed, fixed) in FORMER.items():
+        assert _parameters(path) == _parameters(EXPORTED[listed]) - set(fixed)
+    for path in (*EXPORTED.values(), *FORMER):
+        assert _parameter(path, "as")["schema"]["deprecated"]
+        assert "deprecated" not in _parameter(path, "format")["schema"]
+
+
+def _parameter(path, name):
+    return next(item for item in PATHS[path]["get"]["parameters"] if item["name"] == name)
+
+
+def _parameters(path):
+    return {item["name"] for item in PATHS[path]["get"].get("parameters", [])}
 
 
 @pytest.fixture
@@ -93,6 +112,28 @@ async def test_who_may_read_a_list_may_save_it_and_nobody_else(people):
             answer = await person.http.get(listed)
             file = await person.http.get(saved)
             assert file.status_code == answer.status_code, (listed, role)
+
+
+@pytest.mark.parametrize("former", FORMER)
+async def test_a_former_address_answers_the_same_file(people, former):
+    listed, fixed = FORMER[former]
+    for form in ("csv", "xlsx"):
+        current = await people["supervisor"].http.get(EXPORTED[listed], params={"format": form, **fixed})
+        assert current.status_code == 200, current.text
+        for name in ("as", "format"):
+            answer = await people["supervisor"].http.get(former, params={name: form})
+            assert answer.headers["content-type"] == current.headers["content-type"]
+            assert answer.headers["content-disposition"].endswith(f'.{form}"')
+            assert _cells(answer, form) == _cells(current, form)
+            assert len(_cells(answer, form)[0]) > 4
+
+
+async def test_an_export_takes_its_format_by_the_new_and_by_the_former_name(people):
+    for params, start in (({}, b"\xef\xbb\xbf"), ({"format": "xlsx"}, b"PK"), ({"as": "xlsx"}, b"PK")):
+        answer = await people["supervisor"].http.get("/desk/v1/staff/export", params=params)
+        assert answer.content.startswith(start), params
+    refused = await people["supervisor"].http.get("/desk/v1/staff/export", params={"format": "ods"})
+    assert refused.json()["code"] == "request.invalid"
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
@@ -118,7 +159,7 @@ async def test_a_file_of_homes_keeps_filters_and_masks(people):
 
 async def test_saving_the_trail_is_written_to_the_trail_and_nothing_typed_is(people, services):
     await people["supervisor"].http.get("/desk/v1/audit/export", params={"action": "session"})
-    await people["supervisor"].http.get("/desk/v1/households/export", params={"q": "王", "as": "xlsx"})
+    await people["supervisor"].http.get("/desk/v1/households/export", params={"q": "王", "format": "xlsx"})
     async with services.sessions() as session:
         rows = list(await session.scalars(select(AuditEntry).where(AuditEntry.action == "list.exported")))
     assert [(row.thing_id, row.facts) for row in rows] == [
@@ -130,8 +171,8 @@ async def test_saving_the_trail_is_written_to_the_trail_and_nothing_typed_is(peo
 
 
 async def test_a_list_too_long_for_excel_says_so_and_is_saved_as_csv(people, monkeypatch):
-    monkeypatch.setattr(server.http.exports, "MOST_XLSX_ROWS", 250)
-    answer = await people["supervisor"].http.get("/desk/v1/households/export", params={"as": "xlsx"})
+    monkeypatch.setattr(server.http.exports, "MAX_XLSX_ROWS", 250)
+    answer = await people["supervisor"].http.get("/desk/v1/households/export", params={"format": "xlsx"})
     assert answer.status_code == 422
     assert answer.json()["code"] == "export.too_long"
     assert len(await saved(people["supervisor"], "/desk/v1/households/export", "csv")) == 300
@@ -142,7 +183,8 @@ PAGES = [Page(items=[n], next_cursor=str(n + 1) if n < 4 else None) for n in ran
 
 async def _answer(services, session, form, read):
     columns = {"数": lambda line: line}
-    return await stream_list(services.sessions, session, None, "numbers", columns, form, read, {})
+    caller = Caller(id=new_id(), name="试", device_id=new_id(), grants=())
+    return await stream_list(services.sessions, session, caller, "numbers", columns, form, read, {})
 
 
 async def test_a_long_list_goes_out_page_by_page_and_holds_no_connection_meanwhile(services):
@@ -185,15 +227,18 @@ async def test_while_a_list_is_read_nothing_is_written_that_would_hold_back_the_
 
 
 async def saved(person, path, form, **request):
-    answer = await person.http.get(path, params={"as": form, **request})
+    answer = await person.http.get(path, params={"format": form, **request})
     assert answer.status_code == 200, answer.text
     name = path.rsplit("/", 2)[1]
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}.{form}"'
-    if form == "csv":
-        return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
-    rows = openpyxl.load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)
-    headings = next(rows)
+    headings, *rows = _cells(answer, form)
     return [dict(zip(headings, row, strict=True)) for row in rows]
+
+
+def _cells(answer, form):
+    if form == "csv":
+        return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    return [list(row) for row in openpyxl.load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)]
 
 
 async def pages(person, path):

@@ -5,6 +5,7 @@ import pytest
 
 from server.core.settings import SettingsError
 from server.serve import trust_proxies
+from tests.asgi import transport_to
 from tests.phones import System
 
 PROXY, STRANGER = "172.18.0.5", "203.0.113.9"
@@ -13,7 +14,7 @@ LIMIT = 10
 
 async def fail_to_sign_in(system: System, app, *, peer: str, said: str, times: int) -> list[int]:
     """Each time under another name, so that only the address can be what is counted."""
-    transport = httpx.ASGITransport(trust_proxies(app, "10.0.0.0/8, 172.16.0.0/12"), client=(peer, 1))
+    transport = transport_to(trust_proxies(app, "10.0.0.0/8, 172.16.0.0/12"), client=(peer, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         device = {"label": "手机", "platform": "web", "appVersion": "1", "hardwareId": "h"}
         return [

@@ -9,6 +9,7 @@ from litestar import Litestar
 from server.demo.staff import DEMO_PASSWORDS
 from server.http.error_handlers import EXCEPTION_HANDLERS
 from server.http.web_apps import APPS, build_handlers
+from tests.asgi import transport_to
 
 DEVICE = {"label": "a browser", "platform": "web"}
 
@@ -26,7 +27,7 @@ def built(tmp_path):
 @pytest.fixture
 def browser(settings, built):
     app = Litestar(build_handlers(settings, built), exception_handlers=EXCEPTION_HANDLERS, openapi_config=None)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://zoufang.test")
+    return httpx.AsyncClient(transport=transport_to(app), base_url="http://zoufang.test")
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -11,11 +11,11 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.tokens import AccessClaims, issue_access_token
+from server.demo.staff import DEMO_PASSWORDS
 from server.http.rate_limit import WINDOW, check_failures, count_failure
 from server.identity import devices
 from server.models.audit import AuditEntry
 from server.models.people import AttemptWindow, Device, RefreshToken, ResidentBinding, Staff, StaffRole
-from tests.phones import DEMO_PASSWORDS
 
 DEVICE = {"label": "test phone"}
 

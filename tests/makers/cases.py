@@ -57,9 +57,12 @@ class Office:
 
     async def sign_in(self, login: str, *, resident: bool = False) -> Desk:
         """Signed in without the password's deliberate slowness."""
-        table, column = (Resident, Resident.wechat_openid) if resident else (Staff, Staff.login)
         async with open_session(self.services.sessions) as session:
-            who = await session.scalar(select(table).where(column == login))
+            who: Staff | Resident
+            if resident:
+                who = (await session.scalars(select(Resident).where(Resident.wechat_openid == login))).one()
+            else:
+                who = (await session.scalars(select(Staff).where(Staff.login == login))).one()
             result = await open_device(session, self.services, who, DeviceInfo(label="test"), utc_now())
             body = msgspec.to_builtins(result)
         return Desk(self.system, body)
@@ -79,7 +82,8 @@ class Office:
     async def case(self, **changes: Any) -> UUID:
         """The first application of the demo county, as accepted; with deadlines by the rules as they are by now."""
         async with open_session(self.services.sessions) as session:
-            case = await session.scalar(select(CaseFile).where(CaseFile.number == self.application.number))
+            query = select(CaseFile).where(CaseFile.number == self.application.number)
+            case = (await session.scalars(query)).one()
             await session.execute(delete(CaseDeadline).where(CaseDeadline.case_id == case.id))
             await backfill_deadlines(session)
             if changes:
@@ -95,11 +99,11 @@ class Office:
     async def system_step(self, case_id: UUID, step: str) -> None:
         """What a job does when the thing that a case waits for has happened."""
         async with open_session(self.services.sessions) as session:
-            case = await session.scalar(select(CaseFile).where(CaseFile.id == case_id).with_for_update())
+            case = await session.get_one(CaseFile, case_id, with_for_update=True)
             assert await apply_transition(session, case, step, cause=f"test:{new_id()}", actor_id=None, at=utc_now())
 
 
-async def look(desk: Desk, case_id: UUID) -> Json:
+async def look(desk: Desk, case_id: UUID | str) -> Json:
     answer = await desk.http.get(f"/desk/v1/cases/{case_id}")
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -7,7 +7,7 @@ place that wanders by metres, a photo that was mirrored. What is found of those 
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from PIL import Image, ImageEnhance
@@ -259,7 +259,8 @@ def _shift(share: float) -> Callable[[Image.Image], Image.Image]:
 
     def shift(item: Image.Image) -> Image.Image:
         width, height = item.size
-        beside = make_scene(item.getpixel((0, 0))[0])
+        red, *_ = cast("tuple[int, ...]", item.getpixel((0, 0)))
+        beside = make_scene(red)
         wide = Image.new("RGB", (width * 2, height))
         wide.paste(item, (0, 0))
         wide.paste(beside, (width, 0))

@@ -16,6 +16,7 @@ from sqlalchemy import delete, select, update
 from server.core.access import Caller, Grant, Role
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import CheckVisit
 from server.core.location import Point, distance_m
 from server.models.evidence import MismatchedUpload
 from server.models.households import Household
@@ -101,7 +102,7 @@ class Fields:
         self.maybe[visit_id] = set(lie.maybe) | (_DIFFERS if home in self.ground.untrue else set())
         if "answers" in lie.story:
             self.ground.untrue.add(home)
-        await check_visit(self.ground.services, visit_id=str(visit_id))
+        await check_visit(self.ground.services, CheckVisit(visit_id=visit_id))
         return visit_id
 
     def untidy(self, home: int, result: Story) -> tuple[Story, bool]:
@@ -542,7 +543,7 @@ async def _marked(fields: Fields, code: str) -> None:
                     id=new_id(), evidence_id=evidence_id, sha256="f" * 64, size_bytes=9, device_id=visit.device_id
                 )
             )
-    await check_visit(fields.ground.services, visit_id=str(visit_id))
+    await check_visit(fields.ground.services, CheckVisit(visit_id=visit_id))
 
 
 _GROUPS = [

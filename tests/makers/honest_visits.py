@@ -76,6 +76,8 @@ async def _visit(fields: Fields, home: int, result: Story) -> UUID:
 
 def _scattered(fields: Fields, at: Household, accuracy_m: float) -> Story:
     """Where a phone of this accuracy says it is."""
+    assert at.latitude is not None
+    assert at.longitude is not None
     north, east = (fields.dice.gauss(0, accuracy_m / WITHIN_RADIUS) / METRES_PER_DEGREE for _ in range(2))
     return {
         "latitude": at.latitude + north,
@@ -91,6 +93,8 @@ def _fixes(fields: Fields, at: Household, accuracy_m: float) -> Story:
 async def _move(fields: Fields, home: int, to: Household, north_m: float, east_m: float) -> Household:
     """Register a home so far from another one."""
     moved = fields.ground.homes[home]
+    assert to.latitude is not None
+    assert to.longitude is not None
     moved.latitude = to.latitude + north_m / METRES_PER_DEGREE
     moved.longitude = to.longitude + east_m / METRES_PER_DEGREE
     async with open_session(fields.ground.services.sessions) as session:

@@ -15,7 +15,7 @@ def make_picture(width=900, height=600, seed=1):
     return Image.fromarray(patches).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def make_scene(seed):
+def make_scene(seed: int) -> Image.Image:
     """Patches of every size, the large ones strongest, as in photographs; leaves room to be made brighter."""
     numbers = np.random.default_rng(seed)
     total = np.zeros((900, 1200), dtype=np.float32)

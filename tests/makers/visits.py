@@ -9,7 +9,7 @@ import itertools
 import os
 import random
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import select
@@ -18,7 +18,9 @@ from sqlalchemy.orm import selectinload
 from media.fingerprint import fingerprints
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import CheckVisit
 from server.core.location import Point, distance_m
+from server.core.services import Services
 from server.models.evidence import Evidence, Photo
 from server.models.households import Household
 from server.models.people import Device, Staff
@@ -47,7 +49,7 @@ class Ground:
         self.untrue: set[int] = set()
 
     @classmethod
-    async def open(cls, services):
+    async def open(cls, services: Services) -> Self:
         async with open_session(services.sessions) as session:
             staff = {staff.login: staff.id for staff in await session.scalars(select(Staff))}
             homes = list(
@@ -169,7 +171,7 @@ class Ground:
 
     async def examined(self, home: int = 0, **result: Any) -> UUID:
         visit_id = await self.visit(home, **result)
-        await check_visit(self.services, visit_id=str(visit_id))
+        await check_visit(self.services, CheckVisit(visit_id=visit_id))
         return visit_id
 
     async def findings(self, visit_id: UUID) -> list[Finding]:

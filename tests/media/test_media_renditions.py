@@ -6,6 +6,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
+from PIL.JpegImagePlugin import JpegImageFile
 
 from media import refusals
 from media.photo import read_photo_facts
@@ -106,7 +107,10 @@ def test_every_other_jpeg_is_encoded_anew(make):
     large = opened(made.large)
     again = io.BytesIO()
     large.save(again, "JPEG", quality="keep")
-    assert large.quantization == Image.open(io.BytesIO(encode(make_picture(8, 8), quality=85))).quantization
+    expected = Image.open(io.BytesIO(encode(make_picture(8, 8), quality=85)))
+    assert isinstance(large, JpegImageFile)
+    assert isinstance(expected, JpegImageFile)
+    assert large.quantization == expected.quantization
 
 
 def test_the_same_photo_gives_the_same_bytes_again():
@@ -175,7 +179,12 @@ def test_a_large_jpeg_is_decoded_at_a_smaller_scale(monkeypatch):
     facts = read_photo_facts(content)
     seen = []
     load = Image.Image.load
-    monkeypatch.setattr(Image.Image, "load", lambda self: seen.append(self.size) or load(self))
+
+    def load_and_note(self):
+        seen.append(self.size)
+        return load(self)
+
+    monkeypatch.setattr(Image.Image, "load", load_and_note)
     assert load_upright(content, facts, longest_side=1280).size == (1280, 960)
     assert max(seen) <= (2000, 1500)
 

@@ -1,6 +1,8 @@
 """Notices and WeChat's messages: told once, sent only with a consent, and never in the night."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from server.core import jobs
 from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import Notify, SendMessage
 from server.core.wechat import Wechat
 from server.demo.wechat_stub import create_stub, demo_openid
 from server.models.areas import PolicySetting
@@ -115,10 +118,9 @@ async def consent(phone, *, place="field", report_id=None, **answers):
 
 async def tell(system, phone, thing="caseload:1", kind="assigned", area="339901001"):
     async with open_session(system.services.sessions) as session:
-        await jobs.defer(
-            session, "notifications.tell", kind=kind, thing=thing, area_code=area, staff_ids=[str(phone.id)],
-            facts={"count": 3},
-        )  # fmt: skip
+        facts = {"count": 3}
+        job = Notify(kind=kind, thing=thing, area_code=area, staff_ids=[phone.id], facts=facts)
+        await jobs.defer(session, job)
     await system.run_jobs()
 
 
@@ -245,7 +247,7 @@ async def test_a_token_that_wechat_refuses_sends_nothing_and_keeps_the_consent(s
     await tell(system, worker)
     notice = await only_notice(services)
     assert (notice.message, notice.message_why, wire.requests) == ("waiting", "busy -1", 0)
-    await messages.send_message(services, notice_id=str(notice.id))
+    await messages.send_message(services, SendMessage(notice_id=notice.id))
     notice = await only_notice(services)
     assert (notice.message, wire.requests) == ("parked", 0)
     assert await left(services) == 1
@@ -262,9 +264,10 @@ async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
         await tell(system, worker, f"caseload:{change}")
         async with open_session(services.sessions) as session:
             await session.execute(update(Staff).where(Staff.id == worker.id).values(**change))
-            latest = await session.scalar(select(Notice.id).order_by(Notice.made_at.desc(), Notice.id.desc()).limit(1))
+            notices = select(Notice.id).order_by(Notice.made_at.desc(), Notice.id.desc())
+            latest = (await session.scalars(notices.limit(1))).one()
         monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
-        await messages.send_message(services, notice_id=str(latest))
+        await messages.send_message(services, SendMessage(notice_id=latest))
         async with open_session(services.sessions) as session:
             assert (await session.get_one(Notice, latest)).message == "none"
             restored = {"wechat_openid": demo_openid("linhexi"), "disabled_at": None}
@@ -286,7 +289,7 @@ async def test_a_template_that_was_withdrawn_before_it_is_sent_sends_none(
             update(PolicySetting).where(PolicySetting.key == "notice.template.assigned").values(value=none)
         )
     monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
-    await messages.send_message(services, notice_id=str((await only_notice(services)).id))
+    await messages.send_message(services, SendMessage(notice_id=(await only_notice(services)).id))
     assert (await only_notice(services)).message == "none"
     assert (await left(services), wire.requests) == (1, 0)
 
@@ -302,10 +305,15 @@ async def test_only_whose_phones_have_a_visit_and_who_still_work_hear_of_it(syst
     async with open_session(services.sessions) as session:
         feed = (Feed.collection == "assignments", Feed.doc_id == held, Feed.staff_id == gone)
         await session.execute(update(Feed).where(*feed).values(is_deleted=True))
-    params = {"kind": "assigned", "area_code": "339901001", "assignment_id": held, "facts": {"count": 1}}
+    params: dict[str, Any] = {
+        "kind": "assigned",
+        "area_code": "339901001",
+        "assignment_id": UUID(held),
+        "facts": {"count": 1},
+    }
 
     async def readers(thing):
-        await dispatch.notify(services, thing=thing, **params)
+        await dispatch.notify(services, Notify(thing=thing, **params))
         async with services.sessions() as session:
             return set(await session.scalars(select(Notice.staff_id).where(Notice.thing == thing)))
 
@@ -317,7 +325,7 @@ async def test_only_whose_phones_have_a_visit_and_who_still_work_hear_of_it(syst
 
 async def test_who_is_no_longer_bound_to_a_household_hears_nothing_of_it(services):
     async with open_session(services.sessions) as session:
-        home = await session.scalar(select(Household).order_by(Household.number).limit(1))
+        home = (await session.scalars(select(Household).order_by(Household.number).limit(1))).one()
         member = await session.scalar(select(HouseholdMember).where(HouseholdMember.household_id == home.id).limit(1))
         people = [Resident(id=new_id(), wechat_openid=demo_openid(f"resident-{n}")) for n in range(2)]
         session.add_all(people)
@@ -325,7 +333,7 @@ async def test_who_is_no_longer_bound_to_a_household_hears_nothing_of_it(service
         for item, ended in zip(people, (None, NOON), strict=True):
             binding = {"resident_id": item.id, "household_id": home.id, "member_id": member.id, "ended_at": ended}
             session.add(ResidentBinding(**binding))
-    await dispatch.notify(services, kind="posted", thing="p", area_code=home.area_code, household_id=str(home.id))
+    await dispatch.notify(services, Notify(kind="posted", thing="p", area_code=home.area_code, household_id=home.id))
     async with services.sessions() as session:
         assert list(await session.scalars(select(Notice.resident_id))) == [people[0].id]
 
@@ -351,7 +359,7 @@ async def test_a_busy_wechat_is_asked_again_later_with_the_same_consent(system, 
         notice = await only_notice(services)
         assert (notice.message, notice.tries) == ("waiting", expected)
         assert await due_in_minutes(services) == messages.BACKOFF_MIN[expected - 1]
-        await messages.send_message(services, notice_id=str(notice.id))
+        await messages.send_message(services, SendMessage(notice_id=notice.id))
     assert (await only_notice(services)).message == "sent"
     assert len(await wire.messages()) == 1
 
@@ -373,7 +381,7 @@ async def test_a_wechat_that_stays_busy_is_given_up(system, services, worker, wi
     await tell(system, worker)
     notice = await only_notice(services)
     for _ in range(tries - 1):
-        await messages.send_message(services, notice_id=str(notice.id))
+        await messages.send_message(services, SendMessage(notice_id=notice.id))
     notice = await only_notice(services)
     assert (notice.message, notice.message_why, wire.requests) == ("parked", "busy -1", tries)
     assert await left(services) == 1
@@ -406,7 +414,7 @@ async def test_without_an_answer_nobody_knows_and_it_is_not_said_again(system, s
     await tell(system, worker)
     notice = await only_notice(services)
     assert notice.message == "unsure"
-    await messages.send_message(services, notice_id=str(notice.id))
+    await messages.send_message(services, SendMessage(notice_id=notice.id))
     assert wire.requests == 1
     assert await left(services) == 0
 
@@ -418,7 +426,7 @@ async def test_a_worker_killed_while_asking_does_not_ask_again(system, services,
     async with open_session(services.sessions) as session:
         await session.execute(update(Notice).values(message="sending"))
     notice = await only_notice(services)
-    await messages.send_message(services, notice_id=str(notice.id))
+    await messages.send_message(services, SendMessage(notice_id=notice.id))
     notice = await only_notice(services)
     assert (notice.message, notice.message_why, wire.requests) == ("unsure", "interrupted", 1)
 
@@ -432,11 +440,11 @@ async def test_a_message_of_the_night_waits_until_morning(system, services, work
     assert (await worker.http.get("/field/v1/notices")).json()["unread"] == 1
     assert wire.requests == 0
     notice = await only_notice(services)
-    await messages.send_message(services, notice_id=str(notice.id))
+    await messages.send_message(services, SendMessage(notice_id=notice.id))
     assert (notice.message, wire.requests) == ("waiting", 0)
     assert await due_in_minutes(services) == 8 * 60 + 30
     monkeypatch.setattr(messages, "utc_now", lambda: night + timedelta(hours=8, minutes=31))
-    await messages.send_message(services, notice_id=str(notice.id))
+    await messages.send_message(services, SendMessage(notice_id=notice.id))
     assert wire.requests == 1
 
 
@@ -537,7 +545,7 @@ async def follower(system, services, wire, county):
     assert answer.status_code == 200, answer.text
     follower = Desk(system, answer.json())
     async with open_session(services.sessions) as session:
-        case = await session.scalar(select(CaseFile).order_by(CaseFile.number).limit(1))
+        case = (await session.scalars(select(CaseFile).order_by(CaseFile.number).limit(1))).one()
         of_case = HouseholdMember.household_id == case.household_id
         member = await session.scalar(select(HouseholdMember).where(of_case).limit(1))
         binding = {"household_id": case.household_id, "member_id": member.id}
@@ -546,17 +554,20 @@ async def follower(system, services, wire, county):
 
 
 def accepted(case):
-    return {
-        "kind": "accepted", "thing": "event:1", "area_code": case.area_code, "household_id": str(case.household_id),
-        "facts": {"caseId": str(case.id)},
-    }  # fmt: skip
+    return Notify(
+        kind="accepted",
+        thing="event:1",
+        area_code=case.area_code,
+        household_id=case.household_id,
+        facts={"caseId": str(case.id)},
+    )
 
 
 async def test_a_resident_hears_of_the_household_and_nobody_elses(system, services, wire, follower):
     resident, case = follower
     assert await consent(resident, place="resident", **{"t-accepted": "accept"}) == {"accepted": 1}
     async with open_session(services.sessions) as session:
-        await jobs.defer(session, "notifications.tell", **accepted(case))
+        await jobs.defer(session, accepted(case))
         home = await session.get_one(Household, case.household_id)
     await system.run_jobs()
     [sent] = await wire.messages()
@@ -571,7 +582,7 @@ async def test_a_message_that_waits_is_not_sent_once_the_binding_has_ended_and_c
 ):
     resident, case = follower
     await consent(resident, place="resident", **{"t-accepted": "accept"})
-    await dispatch.notify(services, **accepted(case))
+    await dispatch.notify(services, accepted(case))
     assert (await only_notice(services)).message == "waiting"
     answer = await resident.http.post("/auth/v1/resident/unbind", json={"caseId": str(case.id)})
     assert answer.status_code == 204

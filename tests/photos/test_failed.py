@@ -24,7 +24,7 @@ async def test_a_photo_parks_with_its_error_and_is_tried_again_from_the_desk(sys
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
     first = kit.evidence[0]["id"]
-    with store_without(services, "work"):
+    with store_without(services, "run_in_thread"):
         await system.run_jobs()
         assert (await desk.http.get("/desk/v1/parked-photos")).json()["items"] == [], "it will be tried again"
         await exhaust(system)

@@ -11,6 +11,7 @@ from media.store import ObjectStore, original_key, rendition_key
 from server.__main__ import main
 from server.core import jobs
 from server.core.database import open_session
+from server.core.job_types import ProcessVisitPhotos
 from tests.conftest import environment
 from tests.phones import make_kit
 from tests.uploads.tus import evidence_of
@@ -64,14 +65,14 @@ async def test_a_photo_that_comes_while_its_visit_is_looked_at_is_looked_at_next
 ):
     """The job under way has read what waits, and can't see it any more."""
     await send(phone, announced, 0)
-    whole, began, may_end = ObjectStore.work, asyncio.Event(), asyncio.Event()
+    whole, began, may_end = ObjectStore.run_in_thread, asyncio.Event(), asyncio.Event()
 
     async def slow(self, work):
         began.set()
         await may_end.wait()
         return await whole(self, work)
 
-    monkeypatch.setattr(ObjectStore, "work", slow)
+    monkeypatch.setattr(ObjectStore, "run_in_thread", slow)
     running = asyncio.create_task(system.run_jobs())
     await began.wait()
     await send(phone, announced, 1, 2)
@@ -85,12 +86,12 @@ async def test_a_photo_that_comes_while_its_visit_is_looked_at_is_looked_at_next
 async def test_a_job_does_not_begin_before_what_it_is_to_see_is_there(services, announced):
     """An upload that finds a job waiting holds it until it is committed itself."""
     visit_id = announced.visit["id"]
-    params = {"in_turn": f"photos:{visit_id}", "visit_id": visit_id}
+    job, turn = ProcessVisitPhotos(visit_id=UUID(visit_id)), f"photos:{visit_id}"
     async with open_session(services.sessions) as session:
-        await jobs.defer(session, "evidence.examine_visit", **params)
+        await jobs.defer(session, job, in_turn=turn)
     take = text("SELECT id FROM procrastinate_fetch_job_v2(NULL, NULL)")
     async with services.sessions() as upload:
-        await jobs.defer(upload, "evidence.examine_visit", **params)
+        await jobs.defer(upload, job, in_turn=turn)
         async with services.sessions() as worker:
             assert await worker.scalar(take) is None
         await upload.commit()
@@ -102,7 +103,7 @@ async def test_a_job_does_not_begin_before_what_it_is_to_see_is_there(services, 
 async def test_a_look_cut_short_is_begun_again_with_the_same_result(system, services, phone, announced, monkeypatch):
     await send(phone, announced, 0, 1, 2, 3)
     with monkeypatch.context() as cut:
-        cut.setattr("server.photos.process.note_looks", _fail)
+        cut.setattr("server.photos.process.write_features", _fail)
         await system.run_jobs()
     assert await states(services, announced) == ["received"] * 4, "nothing is noted by halves"
     async with open_session(services.sessions) as session:

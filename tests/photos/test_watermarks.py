@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import io
+from typing import cast
 
 from PIL import Image, ImageChops
 
@@ -28,9 +29,13 @@ async def test_a_watermarked_copy_is_drawn_when_asked_for_and_the_original_stays
         plain = Image.open(io.BytesIO(await services.store.read(rendition_key(item["sha256"], "1280"))))
         marked = Image.open(io.BytesIO(await services.store.read(key)))
         top = (0, 0, plain.width, plain.height // 2)
-        assert max(high for _, high in ImageChops.difference(plain.crop(top), marked.crop(top)).getextrema()) < 60
+        bands = cast(
+            "tuple[tuple[int, int], ...]", ImageChops.difference(plain.crop(top), marked.crop(top)).getextrema()
+        )
+        assert max(high for _, high in bands) < 60
         differs = ImageChops.difference(plain, marked.crop((0, 0, *plain.size))).convert("L")
-        assert max(differs.getextrema()) > 100 or marked.height > plain.height
+        _, high = cast("tuple[int, int]", differs.getextrema())
+        assert high > 100 or marked.height > plain.height
         assert await services.store.read(original_key(item["sha256"])) == kit.photos[item["id"]]
 
 
@@ -52,7 +57,7 @@ async def test_a_copy_is_drawn_once_and_its_hash_tells_it_from_an_altered_one(se
 
 async def test_a_copy_that_several_ask_for_at_once_is_drawn_once(services, desk, kit, monkeypatch):
     drawings = iter(range(9))
-    monkeypatch.setattr("server.photos.watermarks.watermark", lambda jpeg, _: jpeg + bytes([next(drawings)]))
+    monkeypatch.setattr("media.watermark.watermark", lambda jpeg, _: jpeg + bytes([next(drawings)]))
     item = kit.evidence[0]
     answers = await asyncio.gather(*(link(desk, kit, 0) for _ in range(3)))
     assert {answer.status_code for answer in answers} == {200}
@@ -63,7 +68,12 @@ async def test_a_copy_that_several_ask_for_at_once_is_drawn_once(services, desk,
 
 async def test_the_copy_says_when_where_whose_by_whom_and_of_which_receipt(phone, desk, kit, monkeypatch):
     said = []
-    monkeypatch.setattr("server.photos.watermarks.watermark", lambda jpeg, lines: said.append(list(lines)) or jpeg)
+
+    def note(jpeg, lines):
+        said.append(list(lines))
+        return jpeg
+
+    monkeypatch.setattr("media.watermark.watermark", note)
     assert (await link(desk, kit, 0)).status_code == 200
     held = (await phone.pull("visits"))[kit.visit["id"]]
     home = (await phone.pull("households"))[kit.visit["householdId"]]

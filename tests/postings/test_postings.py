@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 
@@ -10,6 +11,7 @@ from server.cases.event_handlers import on_objection_answered, on_objection_made
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection
 from server.core.working_days import day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
@@ -214,10 +216,11 @@ async def test_an_objection_that_is_dismissed_before_the_case_heard_of_it_stops_
     (listed,) = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
     answer = {"outcome": "dismissed", "answer": "经查车辆登记在他人名下"}
     assert (await town.http.post(f"/desk/v1/objections/{listed['id']}/answer", json=answer)).status_code == 204
+    objection_id = UUID(listed["id"])
     await on_objection_answered(
-        services, case_id=str(case_id), objection_id=listed["id"], actor_id=town.signed_in["personId"]
+        services, MoveCaseAfterAnswer(case_id=case_id, objection_id=objection_id, actor_id=town.id)
     )
-    await on_objection_made(services, case_id=str(case_id), objection_id=listed["id"])
+    await on_objection_made(services, MoveCaseAfterObjection(case_id=case_id, objection_id=objection_id))
     assert (await look(town, case_id))["state"] == "posting"
 
 

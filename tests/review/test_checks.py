@@ -3,7 +3,9 @@
 import asyncio
 import inspect
 import re
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageOps
@@ -12,6 +14,7 @@ from sqlalchemy import delete, select, update
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import CheckVisit, RecheckAfterSetting, RecheckVisit
 from server.core.paths import ROOT
 from server.models.areas import PolicySetting
 from server.models.people import Device, Resident, ResidentBinding, Staff
@@ -38,7 +41,7 @@ async def test_an_honest_visit_raises_no_doubt_at_all(ground):
 
 
 # From the start of the visit to what is told of it.
-PLANTED = {
+PLANTED: dict[str, Callable[[datetime], dict[str, Any]]] = {
     "visit.far_from_home": lambda at: {"end_fix": {"latitude": 28.0}},
     "visit.accuracy_doubtful": lambda at: {"start_fix": {"accuracyM": 0}},
     "visit.partners_apart": lambda at: {"partner_fix": {"latitude": 28.0}},
@@ -96,7 +99,7 @@ async def test_answers_about_one_member_that_contradict_each_other(ground):
     rest = [ground.member(other) for other in others]
     year = {"periodFrom": "2024-11", "periodTo": "2025-10", "note": ""}
     wages = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **year}]
-    lies = {
+    lies: dict[str, dict[str, Any]] = {
         "answers.school_and_job": {"school": "upper", "occupation": "employed", "monthly_earnings_fen": 100_000},
         "answers.labour_against_age": {"labour": "minor"},
         "answers.earnings_against_income": {"occupation": "employed", "monthly_earnings_fen": 300_000},
@@ -436,7 +439,7 @@ async def test_two_visits_examined_at_the_same_moment_see_each_others_photos(gro
         started_at = MORNING + attempt * 3 * DAY
         item = await ground.visit(0, started_at=started_at, photos=[{"bits": bits}, {}])
         two = await ground.visit(1, started_at=started_at + DAY, photos=[{"bits": bits}, {}])
-        await asyncio.gather(*(check_visit(ground.services, visit_id=str(visit)) for visit in (item, two)))
+        await asyncio.gather(*(check_visit(ground.services, CheckVisit(visit_id=visit)) for visit in (item, two)))
         await system.run_jobs()
         assert await ground.codes(item) == await ground.codes(two) == ["photo.near_duplicate"]
 
@@ -475,7 +478,7 @@ async def test_pictures_alike_within_one_visit_or_of_a_blank_wall_are_no_doubt(g
 async def test_examining_again_changes_nothing_where_nothing_changed(ground):
     visit = await ground.examined(minutes=5)
     before = [finding.id for finding in await ground.findings(visit)]
-    await check_visit(ground.services, visit_id=str(visit))
+    await check_visit(ground.services, CheckVisit(visit_id=visit))
     assert [finding.id for finding in await ground.findings(visit)] == before
     async with ground.services.sessions() as session:
         assert len(list(await session.scalars(select(Finding).where(Finding.visit_id == visit)))) == 1
@@ -484,7 +487,10 @@ async def test_examining_again_changes_nothing_where_nothing_changed(ground):
 async def test_a_rule_that_changed_looks_again_at_its_own_findings_and_keeps_the_old(ground, system, desk):
     visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
     await _set_rule(ground, "visit.shortest_min", 4)
-    await on_setting_changed(ground.services, key="visit.shortest_min", area_code="339901", effective_from="2025-01-01")
+    await on_setting_changed(
+        ground.services,
+        RecheckAfterSetting(key="visit.shortest_min", area_code="339901", effective_from=date(2025, 1, 1)),
+    )
     await system.run_jobs()
     assert await ground.codes(visit) == ["visit.clock_off"]
     assert (await ground.item(visit)).finding_codes == ["visit.clock_off"]
@@ -524,7 +530,8 @@ async def test_a_rule_of_a_later_day_leaves_earlier_visits_alone(ground, system)
     visit, later = await ground.examined(minutes=5), MORNING.date() + DAY
     await _set_rule(ground, "visit.shortest_min", 4, since=later)
     await on_setting_changed(
-        ground.services, key="visit.shortest_min", area_code="339901", effective_from=later.isoformat()
+        ground.services,
+        RecheckAfterSetting(key="visit.shortest_min", area_code="339901", effective_from=later),
     )
     await system.run_jobs()
     assert await ground.codes(visit) == ["visit.too_short"]
@@ -534,7 +541,7 @@ async def test_an_office_may_make_a_doubt_graver_or_silence_it(ground):
     visit = await ground.examined(minutes=5, device={"clock_offset_ms": 40 * 60_000})
     await _set_rule(ground, "finding.visit.too_short", "critical")
     await _set_rule(ground, "finding.visit.clock_off", "off")
-    await recheck_visit(ground.services, visit_id=str(visit))
+    await recheck_visit(ground.services, RecheckVisit(visit_id=visit))
     assert [(finding.code, finding.severity) for finding in await ground.findings(visit)] == [
         ("visit.too_short", "critical")
     ]

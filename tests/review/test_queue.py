@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text, update
 
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import CheckVisit, FoldTallies, RecheckAfterSetting
 from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
@@ -89,7 +90,7 @@ async def test_counts_that_are_kept_are_what_counting_gives_whatever_happened(gr
         (await session.get_one(Visit, visits[2])).state = "submitted"
         (await session.get_one(Visit, visits[7])).ended_at = MORNING + 7 * DAY + timedelta(minutes=20)
     for visit in (visits[2], visits[7]):
-        await check_visit(ground.services, visit_id=str(visit))
+        await check_visit(ground.services, CheckVisit(visit_id=visit))
 
     async def ask(**query):
         body = (await desk.http.get(f"{QUEUE}/counts", params=query)).json()
@@ -103,7 +104,7 @@ async def test_counts_that_are_kept_are_what_counting_gives_whatever_happened(gr
         assert (await ask(finding="visit.too_short"))["waiting"] == 1
         assert (await ask(severity="notice", kind="review", area="339901"))["claimed"] == 1
         assert (await ask(kind="intake"))["oldestEnteredAt"] is None
-        await fold_tallies(ground.services)
+        await fold_tallies(ground.services, FoldTallies())
     async with ground.services.sessions() as session:
         assert await session.scalar(select(func.sum(QueueCount.items))) == 7
 
@@ -127,7 +128,8 @@ async def test_a_finding_counts_as_days_of_waiting_and_so_nothing_waits_for_ever
             )
         )
     await on_setting_changed(
-        ground.services, key="review.finding_days", area_code="339901", effective_from="2025-01-01"
+        ground.services,
+        RecheckAfterSetting(key="review.finding_days", area_code="339901", effective_from=date(2025, 1, 1)),
     )
     await system.run_jobs()
     assert shown(await desk.http.get(QUEUE)) == [short, plain]
@@ -491,7 +493,7 @@ async def test_an_amended_visit_is_to_be_decided_again(ground, desk):
     await decide(desk, visit, "returned", questioned=[{"questionId": "savings_fen", "reason": "存折？"}])
     async with open_session(ground.services.sessions) as session:
         (await session.get_one(Visit, visit)).state = "submitted"
-    await check_visit(ground.services, visit_id=str(visit))
+    await check_visit(ground.services, CheckVisit(visit_id=visit))
     assert (await ground.item(visit)).state == "waiting"
     async with ground.services.sessions() as session:
         assert (await session.get_one(Visit, visit)).state == "under_review"
@@ -569,7 +571,7 @@ async def test_a_decision_and_an_examination_that_cross_wait_for_each_other(grou
     visits = [await ground.examined(n, started_at=MORNING + n * DAY) for n in range(4)]
     for visit in visits:
         await claim(desk, visit)
-    looks = [check_visit(ground.services, visit_id=str(visit)) for visit in visits]
+    looks = [check_visit(ground.services, CheckVisit(visit_id=visit)) for visit in visits]
     answers = await asyncio.gather(*looks, *(decide(desk, visit) for visit in visits))
     assert [answer.status_code for answer in answers[4:]] == [200] * 4
     assert {(await ground.item(visit)).state for visit in visits} == {"decided"}

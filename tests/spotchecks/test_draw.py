@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from server.checklists.shipped import load_shipped
-from server.checklists.template import questions_of
+from server.checklists.template import iter_questions
 from server.core.paths import ROOT
 from server.spotchecks.comparison import compare_answers
 from server.spotchecks.draw import (
@@ -188,7 +188,7 @@ def test_tolerances_are_the_checklists_own_and_the_larger_counts():
 
 
 def test_what_two_honest_teams_never_give_alike_is_not_compared():
-    kinds = {item.id: item.kind for item in questions_of(REVIEW)}
+    kinds = {item.id: item.kind for item in iter_questions(REVIEW)}
     pictures = [item for item, kind in kinds.items() if kind in {"photo", "signature", "geopoint"}]
     assert {kinds[picture] for picture in pictures} >= {"photo", "signature"}
     assert compare_answers(REVIEW, dict.fromkeys(pictures, ("a",)), dict.fromkeys(pictures, ("b",))) == []

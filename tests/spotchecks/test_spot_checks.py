@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from server.core.clock import CHINA
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import CheckVisit
 from server.models.areas import Area
 from server.models.cases import RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
@@ -343,7 +344,7 @@ async def test_nothing_at_the_desk_tells_the_team_of_the_first_visit(ground, des
 
     async def shown():
         listed = (await officer.http.get("/desk/v1/queue")).json()["items"]
-        saved = (await officer.http.get("/desk/v1/exports/queue")).text
+        saved = (await officer.http.get("/desk/v1/queue/export")).text
         points = (await officer.http.get("/desk/v1/overview/points", params=month)).json()
         beside = (await officer.http.get(f"/desk/v1/visits/{later}")).json()["previous"]
         compared = await officer.http.get(f"/desk/v1/spot-checks/{other}/comparison")
@@ -437,7 +438,7 @@ async def test_what_the_second_team_corrects_once_it_may_read_the_first_visit_ch
     async with open_session(ground.services.sessions) as session:
         visit = await session.get_one(Visit, second)
         visit.document = visit.document | {"answers": visit.document["answers"] | {"housing_tenure": "owned"}}
-    await check_visit(ground.services, visit_id=str(second))
+    await check_visit(ground.services, CheckVisit(visit_id=second))
     await system.run_jobs()
     assert (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json() == before
 
@@ -470,7 +471,7 @@ async def test_two_teams_that_agree_raise_nothing_and_a_team_that_was_there_coun
     await system.run_jobs()
     assert await state() == "compared"
     assert await ground.codes(first) == []
-    await check_visit(ground.services, visit_id=str(again))
+    await check_visit(ground.services, CheckVisit(visit_id=again))
     rates = (await desk.http.get("/desk/v1/spot-checks/agreement")).json()
     assert {rate["percent"] for rate in rates} == {100.0}
     for path, first_column in (("export", "编号"), ("agreement/export?by=caseworker", "代码")):
@@ -530,9 +531,8 @@ async def test_a_second_visit_on_a_checklist_of_its_own_is_compared_by_what_both
     check, again = await compared(ground, desk, 0, answers, answers)
     async with open_session(ground.services.sessions) as session:
         (await session.get_one(Visit, again)).checklist_code = "spot_check_standard"
-        own = await session.scalar(
-            select(ChecklistTemplate.body).where(ChecklistTemplate.code == "spot_check_standard")
-        )
+        query = select(ChecklistTemplate.body).where(ChecklistTemplate.code == "spot_check_standard")
+        own = (await session.scalars(query)).one()
     await system.run_jobs()
     both = {question["id"] for section in own["sections"] for question in section["questions"]}
     lines = (await desk.http.get(f"/desk/v1/spot-checks/{check}/comparison")).json()

@@ -1,5 +1,6 @@
 """What no phone may say for another: a word that isn't its own, a photo that isn't its own, who was at the door."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -142,11 +143,12 @@ async def test_a_photo_is_listed_once(phone, partner):
 async def test_a_visit_at_the_home_has_a_fix_and_a_time_at_both_ends_and_a_checklist_of_its_kind(phone, partner):
     kit = await make_kit(phone, partner.id, photos=[])
     away = {"mode": "phone", "modeReason": " \n", "startFix": None, "endFix": None}
-    for change, code in (
+    refused: list[tuple[dict[str, Any], str]] = [
         *(({item: None}, "visit.fix_missing") for item in ("startFix", "endFix", "startedAt", "endedAt")),
         (away, "visit.remote_without_reason"),
         ({"kind": "review"}, "visit.checklist_unknown"),
-    ):
+    ]
+    for change, code in refused:
         assert code_of(await phone.push("visits", kit.visit | {"id": str(new_id())} | change)) == code
 
 

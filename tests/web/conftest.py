@@ -18,7 +18,8 @@ from sqlalchemy import text
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.paths import WEB
-from server.demo.pictures import SCENES, draw_picture
+from server.demo.pictures import draw_picture
+from server.demo.scenes import SCENES
 from server.devserver.processes import stop
 from tests.conftest import fresh_settings, hold_services, take_desk, unpack_phone
 from tests.live import LiveServer

@@ -449,6 +449,7 @@ export const AUDIT_ACTIONS: Labels = {
   'cross_check.exported': ['导出核对名单', 'Exported a check'],
   'cross_check.made': ['发起核对', 'Made a check'],
   'cross_check.objected': ['记下家庭对核对的说明', 'Household objected to a check'],
+  'database.restored': ['数据库已恢复', 'Database restored'],
   'day_plan.ordered': ['安排当日路线', 'Ordered a day'],
   'demo.loaded': ['载入演示数据', 'Loaded the demo'],
   'device.ended': ['设备退出', 'Device ended'],
@@ -524,6 +525,7 @@ export const AUDIT_ACTIONS: Labels = {
   'visit.bundled': ['导出证据包', 'Exported a bundle'],
   'visit.complete': ['走访收齐', 'Visit complete'],
   'visit.opened': ['查看走访', 'Opened a visit'],
+  'visit.saved': ['保存或放弃走访草稿', 'Saved or discarded a draft'],
   'visit.submitted': ['提交走访', 'Submitted a visit'],
   'workload.scheduled': ['排定走访', 'Scheduled visits'],
 };

@@ -1,8 +1,7 @@
-"""The checklists that come with the product, one for each kind of visit, complete enough to work with.
+"""The checklists that ship with the product: one for each kind of visit, complete enough for daily work.
 
-They are written in Python so that a reviewer reads question beside question and a shared question is written
-once: the same question id asks the same thing in every checklist, which is what lets a spot check be compared
-with the first visit field by field.
+They are written in Python so that questions are easy to compare and a shared question is defined once. An id means
+the same question in every checklist, so that a spot check can be compared with the first visit field by field.
 """
 
 from functools import cache
@@ -12,11 +11,11 @@ from server.checklists.template import Template
 
 
 def load_shipped() -> list[Template]:
-    """All six, in the order of docs/domain.md#visit-kinds; each passes `check_template`."""
+    """Return all six in the order of docs/domain.md#visit-kinds; each passes `check_template`."""
     return list(_shipped())
 
 
 @cache
 def _shipped() -> tuple[Template, ...]:
-    rooms = (intake, review, neighbour, complaint, spot_check, care)
-    return tuple(room.template() for room in rooms)
+    modules = (intake, review, neighbour, complaint, spot_check, care)
+    return tuple(module.template() for module in modules)

@@ -1,25 +1,25 @@
-"""Questions that more than one checklist asks. A shared id means the same question in the same words.
+"""Questions shared by several checklists. A shared id means the same question in the same words.
 
-Amounts are per month unless the label says otherwise. Tolerances say how far a spot check may differ before
-the comparison marks it; they are a starting point for the office, not law.
+Amounts are per month unless the label says otherwise. A tolerance is the difference up to which a spot check counts as
+equal; the values are defaults for offices, not law.
 """
 
-from server.checklists.shipped.words import (
+from server.checklists.shipped.builders import (
     IN_PERSON,
     MUST_BE_YES,
     NOT_AFTER_TODAY,
-    NOT_AFTER_TODAY_WORDS,
-    ask,
+    NOT_AFTER_TODAY_MESSAGE,
     column,
     contains,
     equals,
-    no,
-    yes,
+    is_no,
+    is_yes,
+    question,
 )
 
-# -- who was met ---------------------------------------------------------------------------------------------
+# -- person met ----------------------------------------------------------------------------------------------
 
-PERSON_MET = ask(
+PERSON_MET = question(
     "choice",
     "person_met",
     "本次走访见到的人",
@@ -32,7 +32,7 @@ PERSON_MET = ask(
         "nobody": ("未见到家庭成员", "No member of the household"),
     },
 )
-PERSON_MET_NAME = ask(
+PERSON_MET_NAME = question(
     "text",
     "person_met_name",
     "见到的人的姓名",
@@ -40,7 +40,7 @@ PERSON_MET_NAME = ask(
     max_length=50,
     visible_if={"!==": [{"var": "answers.person_met"}, "nobody"]},
 )
-NOBODY_REASON = ask(
+NOBODY_REASON = question(
     "text",
     "nobody_reason",
     "未见到家庭成员的原因",
@@ -49,13 +49,13 @@ NOBODY_REASON = ask(
     visible_if=equals("person_met", "nobody"),
     hint=("写明外出地点、时间、从谁处得知", "Where they are, since when, and who said so"),
 )
-IDENTITY_CHECKED = ask(
+IDENTITY_CHECKED = question(
     "yes_no",
     "identity_checked",
     "是否核对身份证、户口簿原件",
     "Original ID card and household register checked",
 )
-HOME_LOCATION = ask(
+HOME_LOCATION = question(
     "geopoint",
     "home_location",
     "住处定位",
@@ -66,26 +66,26 @@ HOME_LOCATION = ask(
 
 # -- the household -------------------------------------------------------------------------------------------
 
-REGISTER_MATCHES = ask(
+REGISTER_MATCHES = question(
     "yes_no",
     "register_matches",
     "实际共同生活人员与户口簿、申请表是否一致",
     "People living together match the register and the application",
 )
-REGISTER_DIFFERENCE = ask(
+REGISTER_DIFFERENCE = question(
     "text",
     "register_difference",
     "不一致的情况",
     "How they differ",
     max_length=500,
-    visible_if=no("register_matches"),
+    visible_if=is_no("register_matches"),
     hint=(
         "如分户、空挂户、长期外出、未登记人员",
         "Split or empty registrations, long absences, people not listed",
     ),
 )
 _WORKING_AGE = {"and": [{">=": [{"var": "member.age"}, 16]}, {"<": [{"var": "member.age"}, 70]}]}
-MEMBERS = ask(
+MEMBERS = question(
     "member_table",
     "members",
     "家庭成员情况",
@@ -174,30 +174,30 @@ MEMBERS = ask(
         ),
     ),
 )
-HAS_OBLIGORS = ask(
+HAS_OBLIGORS = question(
     "yes_no",
     "has_obligors",
     "有无不在一起生活的法定赡养、抚养、扶养义务人",
     "Relatives living elsewhere who owe support by law",
 )
-OBLIGORS = ask(
+OBLIGORS = question(
     "text",
     "obligors",
     "义务人姓名、关系、住址、工作及家庭情况",
     "Who they are, and how they live and work",
     max_length=1000,
-    visible_if=yes("has_obligors"),
+    visible_if=is_yes("has_obligors"),
 )
-SUPPORT = ask(
+SUPPORT = question(
     "money",
     "support_fen",
     "每月实际给付的赡（抚、扶）养费",
     "Support really paid per month",
     minimum=0,
-    visible_if=yes("has_obligors"),
+    visible_if=is_yes("has_obligors"),
     tolerance=(10_000, 10),
 )
-SUPPORT_ALWAYS = ask(
+SUPPORT_ALWAYS = question(
     "money",
     "support_fen",
     "每月实际给付的赡（抚、扶）养费",
@@ -209,7 +209,7 @@ SUPPORT_ALWAYS = ask(
 
 # -- housing and property ------------------------------------------------------------------------------------
 
-TENURE = ask(
+TENURE = question(
     "choice",
     "housing_tenure",
     "现住房性质",
@@ -222,7 +222,7 @@ TENURE = ask(
         "collective": ("集体或单位住房", "Collective or employer's"),
     },
 )
-RENT = ask(
+RENT = question(
     "money",
     "rent_fen",
     "每月房租",
@@ -231,7 +231,7 @@ RENT = ask(
     tolerance=(5_000, 10),
     visible_if={"in": [{"var": "answers.housing_tenure"}, ["public", "rented"]]},
 )
-STRUCTURE = ask(
+STRUCTURE = question(
     "choice",
     "housing_structure",
     "房屋结构",
@@ -244,7 +244,7 @@ STRUCTURE = ask(
         "temporary": ("临时搭建", "Makeshift"),
     },
 )
-AREA = ask(
+AREA = question(
     "integer",
     "housing_area_m2",
     "住房建筑面积（平方米）",
@@ -253,7 +253,7 @@ AREA = ask(
     maximum=1000,
     tolerance=(5, 10),
 )
-CONDITION = ask(
+CONDITION = question(
     "choice",
     "housing_condition",
     "房屋安全状况",
@@ -264,16 +264,16 @@ CONDITION = ask(
         "unsafe": ("危房", "Unsafe"),
     },
 )
-OTHER_HOUSING = ask("yes_no", "other_housing", "有无其他住房、商铺、车库", "Any other house, shop or garage")
-OTHER_HOUSING_NOTE = ask(
+OTHER_HOUSING = question("yes_no", "other_housing", "有无其他住房、商铺、车库", "Any other house, shop or garage")
+OTHER_HOUSING_NOTE = question(
     "text",
     "other_housing_note",
     "其他房产的位置、面积、用途",
     "Where, how large, and what for",
     max_length=500,
-    visible_if=yes("other_housing"),
+    visible_if=is_yes("other_housing"),
 )
-VEHICLES = ask(
+VEHICLES = question(
     "multi_choice",
     "vehicles",
     "车辆、船舶、大型农机（可多选）",
@@ -291,7 +291,7 @@ VEHICLES = ask(
     constraint={"or": [{"!": {"in": ["none", {"var": "value"}]}}, {"===": [{"var": "value.length"}, 1]}]},
     constraint_message=("选了“没有”就不能再选其他。", "'None' can't be chosen together with others."),
 )
-VEHICLE_NOTE = ask(
+VEHICLE_NOTE = question(
     "text",
     "vehicle_note",
     "机动车品牌、号牌、登记人、购买时间",
@@ -299,7 +299,7 @@ VEHICLE_NOTE = ask(
     max_length=500,
     visible_if={"or": [contains("vehicles", "car"), contains("vehicles", "truck"), contains("vehicles", "machine")]},
 )
-SAVINGS = ask(
+SAVINGS = question(
     "money",
     "savings_fen",
     "存款、现金、证券、理财合计",
@@ -307,18 +307,18 @@ SAVINGS = ask(
     minimum=0,
     tolerance=(100_000, 10),
 )
-BUSINESS_REGISTERED = ask(
+BUSINESS_REGISTERED = question(
     "yes_no", "business_registered", "有无工商登记或实际经营", "Any registered or actual business"
 )
-BUSINESS_NOTE = ask(
+BUSINESS_NOTE = question(
     "text",
     "business_note",
     "经营内容、地点、规模",
     "What business, where, how large",
     max_length=500,
-    visible_if=yes("business_registered"),
+    visible_if=is_yes("business_registered"),
 )
-LAND = ask(
+LAND = question(
     "integer",
     "land_tenth_mu",
     "承包土地（单位：分，1 亩 = 10 分）",
@@ -329,7 +329,7 @@ LAND = ask(
     tolerance=(5, 10),
     visible_if={"!==": [{"var": "household.residence"}, "urban"]},
 )
-LIVESTOCK = ask(
+LIVESTOCK = question(
     "text",
     "livestock",
     "养殖、果园、大棚等情况",
@@ -341,7 +341,7 @@ LIVESTOCK = ask(
 
 # -- income and spending -------------------------------------------------------------------------------------
 
-INCOME = ask(
+INCOME = question(
     "income_table",
     "income",
     "家庭收入（四类，填申报数和查实数）",
@@ -349,7 +349,7 @@ INCOME = ask(
     tolerance=(20_000, 10),
     hint=("没有的填 0，不能空着；期间一般为申请前 12 个月", "Write 0 for none; usually the 12 months before"),
 )
-INCOME_EVIDENCE = ask(
+INCOME_EVIDENCE = question(
     "multi_choice",
     "income_evidence",
     "收入的依据（可多选）",
@@ -365,7 +365,7 @@ INCOME_EVIDENCE = ask(
         "declaration": ("本人申报", "Own declaration only"),
     },
 )
-UNCOUNTED = ask(
+UNCOUNTED = question(
     "money",
     "uncounted_fen",
     "不计入收入的项目（优抚、计生奖扶、奖学金、见义勇为奖等），每月",
@@ -373,18 +373,18 @@ UNCOUNTED = ask(
     minimum=0,
     tolerance=(5_000, 10),
 )
-NEW_JOB = ask("yes_no", "new_job", "近半年内有无成员新就业", "Has anyone begun a job in the last six months")
-NEW_JOB_START = ask(
+NEW_JOB = question("yes_no", "new_job", "近半年内有无成员新就业", "Has anyone begun a job in the last six months")
+NEW_JOB_START = question(
     "date",
     "new_job_start",
     "新就业的开始日期",
     "When the job began",
-    visible_if=yes("new_job"),
+    visible_if=is_yes("new_job"),
     hint=("用于计算渐退期", "Decides the months of gradual exit"),
     constraint=NOT_AFTER_TODAY,
-    constraint_message=NOT_AFTER_TODAY_WORDS,
+    constraint_message=NOT_AFTER_TODAY_MESSAGE,
 )
-MEDICAL = ask(
+MEDICAL = question(
     "money",
     "medical_cost_fen",
     "医疗支出（报销后自付），每月平均",
@@ -392,7 +392,7 @@ MEDICAL = ask(
     minimum=0,
     tolerance=(20_000, 20),
 )
-CARE_COST = ask(
+CARE_COST = question(
     "money",
     "disability_cost_fen",
     "残疾康复、护理、辅具支出，每月平均",
@@ -400,7 +400,7 @@ CARE_COST = ask(
     minimum=0,
     tolerance=(20_000, 20),
 )
-EDUCATION = ask(
+EDUCATION = question(
     "money",
     "education_cost_fen",
     "教育支出，每月平均",
@@ -408,7 +408,7 @@ EDUCATION = ask(
     minimum=0,
     tolerance=(20_000, 20),
 )
-WORK_COST = ask(
+WORK_COST = question(
     "money",
     "work_cost_fen",
     "必要的就业成本（交通、工具等），每月平均",
@@ -416,23 +416,23 @@ WORK_COST = ask(
     minimum=0,
     tolerance=(10_000, 20),
 )
-HAS_DEBT = ask("yes_no", "has_debt", "有无债务", "Any debt")
-DEBT = ask(
+HAS_DEBT = question("yes_no", "has_debt", "有无债务", "Any debt")
+DEBT = question(
     "money",
     "debt_fen",
     "债务总额",
     "Debt altogether",
     minimum=1,
-    visible_if=yes("has_debt"),
+    visible_if=is_yes("has_debt"),
     tolerance=(100_000, 10),
 )
-DEBT_REASON = ask(
+DEBT_REASON = question(
     "multi_choice",
     "debt_reason",
     "债务原因（可多选）",
     "Why the debt was made",
     minimum=1,
-    visible_if=yes("has_debt"),
+    visible_if=is_yes("has_debt"),
     choices={
         "illness": ("治病", "Illness"),
         "school": ("上学", "School"),
@@ -443,9 +443,9 @@ DEBT_REASON = ask(
     },
 )
 
-# -- the life that was seen ----------------------------------------------------------------------------------
+# -- living conditions ---------------------------------------------------------------------------------------
 
-LIVING_STANDARD = ask(
+LIVING_STANDARD = question(
     "choice",
     "living_standard",
     "所见生活水平（与当地一般家庭相比）",
@@ -457,7 +457,7 @@ LIVING_STANDARD = ask(
         "higher": ("高于", "Higher"),
     },
 )
-HIGH_SPENDING = ask(
+HIGH_SPENDING = question(
     "multi_choice",
     "high_spending",
     "有无与困难家庭不符的消费（可多选）",
@@ -477,7 +477,7 @@ HIGH_SPENDING = ask(
         "'None seen' can't be chosen together with others.",
     ),
 )
-HIGH_SPENDING_NOTE = ask(
+HIGH_SPENDING_NOTE = question(
     "text",
     "high_spending_note",
     "具体情况和资金来源",
@@ -485,7 +485,7 @@ HIGH_SPENDING_NOTE = ask(
     max_length=500,
     visible_if={"and": [{"!!": {"var": "answers.high_spending"}}, {"!": contains("high_spending", "none")}]},
 )
-ELECTRICITY = ask(
+ELECTRICITY = question(
     "integer",
     "electricity_kwh",
     "月用电量（度）",
@@ -501,7 +501,7 @@ ELECTRICITY = ask(
         "High for a poor household; say why in the talk record.",
     ),
 )
-PHONE_COST = ask(
+PHONE_COST = question(
     "money",
     "phone_cost_fen",
     "全家每月通讯费",
@@ -518,21 +518,21 @@ PHONE_COST = ask(
 
 # -- declarations, talk, evidence ----------------------------------------------------------------------------
 
-STAFF_RELATIVE = ask(
+STAFF_RELATIVE = question(
     "yes_no",
     "staff_relative",
     "是否有低保经办人员或村（居）干部的近亲属",
     "Close relative of someone on the staff or the village committee",
 )
-STAFF_RELATIVE_NOTE = ask(
+STAFF_RELATIVE_NOTE = question(
     "text",
     "staff_relative_note",
     "该人员姓名、职务、与本户关系（须备案）",
     "Who, which post, how related (goes on file)",
     max_length=200,
-    visible_if=yes("staff_relative"),
+    visible_if=is_yes("staff_relative"),
 )
-CONSENT = ask(
+CONSENT = question(
     "yes_no",
     "check_consent",
     "是否已签署家庭经济状况核对授权书",
@@ -544,7 +544,7 @@ CONSENT = ask(
         "Without it the economic status can't be cross-checked.",
     ),
 )
-TALK_RECORD = ask(
+TALK_RECORD = question(
     "text",
     "talk_record",
     "谈话记录",
@@ -555,7 +555,7 @@ TALK_RECORD = ask(
         "Question and answer, with who, when and where",
     ),
 )
-READ_BACK = ask(
+READ_BACK = question(
     "yes_no",
     "read_back",
     "谈话记录已向被谈话人宣读并经其确认",
@@ -566,7 +566,7 @@ READ_BACK = ask(
         "The record must be read back before it is submitted.",
     ),
 )
-CONCLUSION = ask(
+CONCLUSION = question(
     "choice",
     "conclusion",
     "调查人意见",
@@ -577,9 +577,9 @@ CONCLUSION = ask(
         "unclear": ("情况待核实", "To be checked further"),
     },
 )
-OPINION = ask("text", "opinion", "理由和建议", "Reasons and proposal", max_length=1000)
+OPINION = question("text", "opinion", "理由和建议", "Reasons and proposal", max_length=1000)
 
-PHOTO_OUTSIDE = ask(
+PHOTO_OUTSIDE = question(
     "photo",
     "photo_outside",
     "房屋外观照片",
@@ -588,7 +588,7 @@ PHOTO_OUTSIDE = ask(
     maximum=4,
     visible_if=IN_PERSON,
 )
-PHOTO_INSIDE = ask(
+PHOTO_INSIDE = question(
     "photo",
     "photo_inside",
     "室内照片（客厅、卧室、厨房）",
@@ -597,7 +597,7 @@ PHOTO_INSIDE = ask(
     maximum=9,
     visible_if=IN_PERSON,
 )
-PHOTO_REGISTER = ask(
+PHOTO_REGISTER = question(
     "photo",
     "photo_register",
     "户口簿照片",
@@ -606,7 +606,7 @@ PHOTO_REGISTER = ask(
     maximum=9,
     visible_if=IN_PERSON,
 )
-PHOTO_DOCUMENTS = ask(
+PHOTO_DOCUMENTS = question(
     "photo",
     "photo_documents",
     "证明材料照片（病历、残疾证、合同等）",
@@ -614,7 +614,7 @@ PHOTO_DOCUMENTS = ask(
     required=False,
     maximum=20,
 )
-PHOTO_PERSON = ask(
+PHOTO_PERSON = question(
     "photo",
     "photo_person",
     "与被走访人合影",
@@ -623,7 +623,7 @@ PHOTO_PERSON = ask(
     maximum=4,
     visible_if=IN_PERSON,
 )
-SIGN_FAMILY = ask(
+SIGN_FAMILY = question(
     "signature",
     "sign_family",
     "在场家庭成员签名",
@@ -632,7 +632,7 @@ SIGN_FAMILY = ask(
     maximum=10,
     visible_if=IN_PERSON,
 )
-SIGN_INVESTIGATORS = ask(
+SIGN_INVESTIGATORS = question(
     "signature",
     "sign_investigators",
     "调查人签名（至少两人）",

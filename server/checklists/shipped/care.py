@@ -1,7 +1,7 @@
-"""慰问走访: a visit to help: before holidays, in cold or flood, to people living alone. Short on purpose."""
+"""慰问走访 (care visit): help before holidays, in cold or flood, or for people who live alone. Short on purpose."""
 
 from server.checklists.shipped import bank as b
-from server.checklists.shipped.words import IN_PERSON, ask, checklist, equals, section, yes
+from server.checklists.shipped.builders import IN_PERSON, checklist, equals, is_yes, question, section
 from server.checklists.template import Template
 
 
@@ -47,7 +47,7 @@ def template() -> Template:
     )
 
 
-_OCCASION = ask(
+_OCCASION = question(
     "choice",
     "occasion",
     "走访事由",
@@ -60,7 +60,7 @@ _OCCASION = ask(
         "disaster": ("突发困难", "Sudden hardship"),
     },
 )
-_HEALTH = ask(
+_HEALTH = question(
     "choice",
     "health_now",
     "身体状况",
@@ -72,7 +72,7 @@ _HEALTH = ask(
         "critical": ("急需就医", "Needs a doctor now"),
     },
 )
-_SAFETY = ask(
+_SAFETY = question(
     "multi_choice",
     "safety",
     "居住安全隐患（可多选）",
@@ -86,7 +86,7 @@ _SAFETY = ask(
         "water": ("用水、防汛", "Water or flood"),
     },
 )
-_SAFETY_NOTE = ask(
+_SAFETY_NOTE = question(
     "text",
     "safety_note",
     "隐患情况和处理",
@@ -95,7 +95,7 @@ _SAFETY_NOTE = ask(
     required=False,
     visible_if={"!": {"in": ["none", {"var": "answers.safety"}]}},
 )
-_SUPPLIES = ask(
+_SUPPLIES = question(
     "multi_choice",
     "supplies_short",
     "缺少的生活物资（可多选）",
@@ -108,10 +108,10 @@ _SUPPLIES = ask(
         "medicine": ("药品", "Medicine"),
     },
 )
-_CARER = ask("yes_no", "has_carer", "日常是否有人照料", "Is somebody looking after them")
-_URGENT = ask("yes_no", "urgent", "是否有需要立即解决的困难", "Anything that can't wait")
-_URGENT_NOTE = ask("text", "urgent_note", "具体困难", "What it is", max_length=500, visible_if=yes("urgent"))
-_GIVEN = ask(
+_CARER = question("yes_no", "has_carer", "日常是否有人照料", "Is somebody looking after them")
+_URGENT = question("yes_no", "urgent", "是否有需要立即解决的困难", "Anything that can't wait")
+_URGENT_NOTE = question("text", "urgent_note", "具体困难", "What it is", max_length=500, visible_if=is_yes("urgent"))
+_GIVEN = question(
     "choice",
     "given",
     "本次慰问",
@@ -123,7 +123,7 @@ _GIVEN = ask(
         "both": ("慰问金和慰问品", "Money and goods"),
     },
 )
-_MONEY = ask(
+_MONEY = question(
     "money",
     "given_fen",
     "慰问金",
@@ -132,7 +132,7 @@ _MONEY = ask(
     maximum=10_000_000,
     visible_if={"or": [equals("given", "money"), equals("given", "both")]},
 )
-_GOODS = ask(
+_GOODS = question(
     "text",
     "given_goods",
     "慰问品名称、数量、单位",
@@ -140,7 +140,7 @@ _GOODS = ask(
     max_length=300,
     visible_if={"or": [equals("given", "goods"), equals("given", "both")]},
 )
-_REFERRAL = ask(
+_REFERRAL = question(
     "multi_choice",
     "referral",
     "转介事项（可多选）",
@@ -155,7 +155,7 @@ _REFERRAL = ask(
         "disability": ("残联服务", "Disability services"),
     },
 )
-_SIGN_RECEIVED = ask(
+_SIGN_RECEIVED = question(
     "signature",
     "sign_received",
     "领取人签名",

@@ -1,7 +1,7 @@
-"""举报核查: one complaint checked on the spot, allegation by allegation. It never names who complained."""
+"""举报核查 (complaint): check a complaint on the spot, allegation by allegation, without naming the complainant."""
 
 from server.checklists.shipped import bank as b
-from server.checklists.shipped.words import ask, checklist, contains, section
+from server.checklists.shipped.builders import checklist, contains, question, section
 from server.checklists.template import Template
 
 
@@ -43,8 +43,8 @@ def template() -> Template:
     )
 
 
-_NUMBER = ask("text", "complaint_number", "举报登记编号", "Number of the complaint", max_length=40)
-_ALLEGATIONS = ask(
+_NUMBER = question("text", "complaint_number", "举报登记编号", "Number of the complaint", max_length=40)
+_ALLEGATIONS = question(
     "multi_choice",
     "allegations",
     "反映的问题（可多选）",
@@ -60,7 +60,7 @@ _ALLEGATIONS = ask(
         "other": ("其他", "Other"),
     },
 )
-_ALLEGED = ask(
+_ALLEGED = question(
     "text",
     "alleged",
     "举报内容摘要",
@@ -68,7 +68,7 @@ _ALLEGED = ask(
     max_length=1000,
     hint=("不得写入举报人的任何信息", "Nothing that tells who complained"),
 )
-_INCOME_FOUND = ask(
+_INCOME_FOUND = question(
     "text",
     "income_found",
     "收入方面的核查情况",
@@ -76,7 +76,7 @@ _INCOME_FOUND = ask(
     max_length=1000,
     visible_if=contains("allegations", "income"),
 )
-_PROPERTY_FOUND = ask(
+_PROPERTY_FOUND = question(
     "text",
     "property_found",
     "财产方面的核查情况",
@@ -84,7 +84,7 @@ _PROPERTY_FOUND = ask(
     max_length=1000,
     visible_if=contains("allegations", "property"),
 )
-_DEAD_OR_GONE = ask(
+_DEAD_OR_GONE = question(
     "text",
     "members_found",
     "人员方面的核查情况（含死亡、迁出日期）",
@@ -92,7 +92,7 @@ _DEAD_OR_GONE = ask(
     max_length=1000,
     visible_if={"or": [contains("allegations", "members"), contains("allegations", "death")]},
 )
-_FAVOUR_FOUND = ask(
+_FAVOUR_FOUND = question(
     "text",
     "favour_found",
     "经办、发放方面的核查情况",
@@ -100,7 +100,7 @@ _FAVOUR_FOUND = ask(
     max_length=1000,
     visible_if={"or": [contains("allegations", "favour"), contains("allegations", "withheld")]},
 )
-_SOURCES = ask(
+_SOURCES = question(
     "multi_choice",
     "sources",
     "核查途径（可多选）",
@@ -115,7 +115,7 @@ _SOURCES = ask(
         "file": ("查阅档案", "The household's file"),
     },
 )
-_FINDING = ask(
+_FINDING = question(
     "choice",
     "finding",
     "核查结论",
@@ -127,7 +127,7 @@ _FINDING = ask(
         "open": ("暂无法查清", "Can't be settled yet"),
     },
 )
-_ACTION = ask(
+_ACTION = question(
     "choice",
     "action",
     "处理建议",

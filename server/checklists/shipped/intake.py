@@ -1,7 +1,7 @@
-"""入户调查: the first visit after an application was accepted; everything on which the decision will rest."""
+"""入户调查 (intake): the first visit after an application is accepted, with all facts for the decision."""
 
 from server.checklists.shipped import bank as b
-from server.checklists.shipped.words import ask, checklist, section
+from server.checklists.shipped.builders import checklist, question, section
 from server.checklists.template import Template
 
 
@@ -97,7 +97,7 @@ def template() -> Template:
     )
 
 
-_HARDSHIP = ask(
+_HARDSHIP = question(
     "multi_choice",
     "hardship",
     "致贫原因（可多选）",

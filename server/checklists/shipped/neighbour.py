@@ -1,7 +1,7 @@
-"""邻里走访: what neighbours and the group leader know of a household. Their names are for the file alone."""
+"""邻里走访 (neighbours): what neighbours know about a household. Their names stay in the file."""
 
 from server.checklists.shipped import bank as b
-from server.checklists.shipped.words import ask, checklist, section
+from server.checklists.shipped.builders import checklist, question, section
 from server.checklists.template import Template
 
 
@@ -39,8 +39,8 @@ def template() -> Template:
     )
 
 
-_NAME = ask("text", "neighbour_name", "被走访人姓名", "Neighbour's name", max_length=50)
-_RELATION = ask(
+_NAME = question("text", "neighbour_name", "被走访人姓名", "Neighbour's name", max_length=50)
+_RELATION = question(
     "choice",
     "neighbour_relation",
     "与被调查户的关系",
@@ -53,8 +53,8 @@ _RELATION = ask(
         "other": ("其他知情人", "Somebody else who knows"),
     },
 )
-_YEARS = ask("integer", "known_years", "相识年数", "Known for how many years", minimum=0, maximum=100)
-_LIVES_HERE = ask(
+_YEARS = question("integer", "known_years", "相识年数", "Known for how many years", minimum=0, maximum=100)
+_LIVES_HERE = question(
     "choice",
     "lives_here_known",
     "该户是否长期在此居住",
@@ -66,7 +66,7 @@ _LIVES_HERE = ask(
         "unknown": ("不清楚", "Doesn't know"),
     },
 )
-_LIVES_HERE_NOTE = ask(
+_LIVES_HERE_NOTE = question(
     "text",
     "lives_here_note",
     "去向及时间",
@@ -75,14 +75,14 @@ _LIVES_HERE_NOTE = ask(
     required=False,
     visible_if={"in": [{"var": "answers.lives_here_known"}, ["sometimes", "no"]]},
 )
-_WORKING = ask(
+_WORKING = question(
     "choice",
     "working_known",
     "该户成员是否在工作或经营",
     "Does anyone there work or trade",
     choices={"yes": ("有", "Yes"), "no": ("没有", "No"), "unknown": ("不清楚", "Doesn't know")},
 )
-_WORKING_NOTE = ask(
+_WORKING_NOTE = question(
     "text",
     "working_note",
     "何人、何工作、大致收入",
@@ -90,7 +90,7 @@ _WORKING_NOTE = ask(
     max_length=300,
     visible_if={"===": [{"var": "answers.working_known"}, "yes"]},
 )
-_NOTICED = ask(
+_NOTICED = question(
     "multi_choice",
     "noticed",
     "所知的财产和消费（可多选）",
@@ -105,7 +105,7 @@ _NOTICED = ask(
         "unknown": ("不清楚", "Doesn't know"),
     },
 )
-_CHILDREN_SUPPORT = ask(
+_CHILDREN_SUPPORT = question(
     "choice",
     "children_support",
     "子女或亲属是否赡养、接济",
@@ -117,16 +117,16 @@ _CHILDREN_SUPPORT = ask(
         "unknown": ("不清楚", "Doesn't know"),
     },
 )
-_AGREES = ask(
+_AGREES = question(
     "choice",
     "agrees",
     "认为该户是否属于生活困难",
     "Thinks the household is poor",
     choices={"yes": ("属于", "Yes"), "no": ("不属于", "No"), "unsure": ("说不清", "Can't say")},
 )
-_AGREES_NOTE = ask("text", "agrees_note", "理由", "Why", max_length=500, required=False)
-_CONFIDENTIAL = ask("yes_no", "confidential", "被走访人要求对其身份保密", "The neighbour asks not to be named")
-_SIGN = ask(
+_AGREES_NOTE = question("text", "agrees_note", "理由", "Why", max_length=500, required=False)
+_CONFIDENTIAL = question("yes_no", "confidential", "被走访人要求对其身份保密", "The neighbour asks not to be named")
+_SIGN = question(
     "signature",
     "sign_neighbour",
     "被走访人签名",

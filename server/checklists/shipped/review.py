@@ -1,7 +1,7 @@
-"""定期复核: the recurring visit to a recipient; has anything changed since the last one?"""
+"""定期复核 (review): the recurring visit to a recipient, about changes since the last one."""
 
 from server.checklists.shipped import bank as b
-from server.checklists.shipped.words import ask, checklist, section, yes
+from server.checklists.shipped.builders import checklist, is_yes, question, section
 from server.checklists.template import Template
 
 
@@ -79,22 +79,24 @@ def template() -> Template:
     )
 
 
-_MEMBERS_CHANGED = ask(
+_MEMBERS_CHANGED = question(
     "yes_no",
     "members_changed",
     "上次复核后家庭成员有无变化（出生、死亡、婚嫁、入伍、服刑、外出）",
     "Births, deaths, marriages, moves, service or prison since the last review",
 )
-_MEMBERS_CHANGE = ask(
+_MEMBERS_CHANGE = question(
     "text",
     "members_change",
     "变化的人员、时间、原因",
     "Who, when and why",
     max_length=500,
-    visible_if=yes("members_changed"),
+    visible_if=is_yes("members_changed"),
 )
-_PAID_ON_TIME = ask("yes_no", "paid_on_time", "低保金是否按月足额到账", "Is the allowance paid monthly and in full")
-_CARD_HOLDER = ask(
+_PAID_ON_TIME = question(
+    "yes_no", "paid_on_time", "低保金是否按月足额到账", "Is the allowance paid monthly and in full"
+)
+_CARD_HOLDER = question(
     "choice",
     "card_holder",
     "低保存折（卡）由谁保管",
@@ -109,7 +111,7 @@ _CARD_HOLDER = ask(
     constraint_severity="notice",
     constraint_message=("由他人代管，请核实是否被截留。", "Held by others; check whether money is withheld."),
 )
-_NEEDS = ask(
+_NEEDS = question(
     "multi_choice",
     "needs",
     "目前最需要的帮助（可多选）",
@@ -125,7 +127,7 @@ _NEEDS = ask(
         "care": ("照料服务", "Care"),
     },
 )
-_PROPOSAL = ask(
+_PROPOSAL = question(
     "choice",
     "proposal",
     "复核建议",

@@ -1,7 +1,7 @@
-"""抽查: a blind second visit. It asks what the first asked, so that the two compare field by field."""
+"""抽查 (spot check): a blind second visit with the first visit's questions, for comparison field by field."""
 
 from server.checklists.shipped import bank as b
-from server.checklists.shipped.words import ask, checklist, section, yes
+from server.checklists.shipped.builders import checklist, is_yes, question, section
 from server.checklists.template import Template
 
 
@@ -52,25 +52,27 @@ def template() -> Template:
     )
 
 
-_VISITED = ask("yes_no", "was_visited", "近期是否有工作人员入户走访过", "Did staff visit the home recently")
-_VISITED_WHEN = ask(
+_VISITED = question("yes_no", "was_visited", "近期是否有工作人员入户走访过", "Did staff visit the home recently")
+_VISITED_WHEN = question(
     "text",
     "was_visited_when",
     "大约何时、来了几人、问了什么",
     "About when, how many came, what they asked",
     max_length=300,
-    visible_if=yes("was_visited"),
+    visible_if=is_yes("was_visited"),
 )
-_BOTH_CAME = ask(
+_BOTH_CAME = question(
     "choice",
     "visitors",
     "上门的工作人员人数",
     "How many staff came",
-    visible_if=yes("was_visited"),
+    visible_if=is_yes("was_visited"),
     choices={
         "one": ("一人", "One"),
         "two_or_more": ("两人及以上", "Two or more"),
         "unknown": ("记不清", "Not sure"),
     },
 )
-_ASKED_FOR_MONEY = ask("yes_no", "asked_for_money", "是否有人索要好处或收取费用", "Did anyone ask for money or favours")
+_ASKED_FOR_MONEY = question(
+    "yes_no", "asked_for_money", "是否有人索要好处或收取费用", "Did anyone ask for money or favours"
+)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
 from server.core.database import open_session
 from server.core.paths import WEB
 from server.core.services import open_services
 from server.demo.cases import load_cases
+from server.demo.records import StaffRole
 from server.demo.staff import DEMO_PASSWORDS
 from tests.conftest import fresh_settings, settings_of
 from tests.live import LiveServer
@@ -21,7 +22,7 @@ from tests.web import browser as browsing
 from tests.web.conftest import in_one_loop
 
 OpenDesk = Callable[..., Awaitable[Page]]
-DESK = {"width": 1440, "height": 900}
+DESK: ViewportSize = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ class _Room:
     strangers: list[Page] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    async def sit_down(self, login: str, role: str, path: str = "/", *, by_hand: bool = False) -> Page:
+    async def sit_down(self, login: str, role: StaffRole, path: str = "/", *, by_hand: bool = False) -> Page:
         page = None if by_hand else self.desks.get(login)
         if page is None:
             page = await self._carry_in()
@@ -120,7 +121,7 @@ def office(system, services, county) -> Office:
     return Office(system, services, county)
 
 
-async def sign_in(page: Page, url: str, login: str, role: str) -> None:
+async def sign_in(page: Page, url: str, login: str, role: StaffRole) -> None:
     """As the sign-in screen does it: the cookie is the browser's, the name and roles are kept beside it."""
     params = {"login": login, "password": DEMO_PASSWORDS[role], "webApp": "desk", "device": {"label": "test"}}
     answer = await page.request.post(f"{url}/auth/v1/staff/sign-in", data=params)

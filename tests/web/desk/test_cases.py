@@ -9,7 +9,8 @@ from playwright.async_api import Page, expect
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.id_numbers import make_id_number
-from server.demo.pictures import SCENES, draw_picture
+from server.demo.pictures import draw_picture
+from server.demo.scenes import SCENES
 from server.models.cases import CaseFile, IncomeItem
 from tests import days
 from tests.makers import offices

@@ -232,7 +232,7 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
     partner = await system.sign_in(due.partner_login, "caseworker")
     kit = await make_kit(phone, partner.id)
     await push_whole(phone, partner, kit)
-    with store_without(services, "work"):
+    with store_without(services, "run_in_thread"):
         await system.run_jobs()
         await exhaust(system)
     async with open_session(services.sessions) as session:

@@ -6,12 +6,12 @@ import re
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, expect
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sqlalchemy import update
 
@@ -24,9 +24,10 @@ from tests.phones import make_kit
 from tests.test_first_path import push_whole
 from tests.visits.test_amendments import amend
 from tests.web.browser import find_codes, find_faults, find_overflows
-from tests.web.desk.conftest import DESK, dialog_of, in_one_loop, said, shoot
+from tests.web.conftest import in_one_loop
+from tests.web.desk.conftest import DESK, dialog_of, said, shoot
 
-A4 = {"width": 794, "height": 1123}  # at 96 dots an inch
+A4: ViewportSize = {"width": 794, "height": 1123}  # at 96 dots an inch
 SCREENS = {
     "overview": ("/desk/overview", "各专干进度"),
     "due": ("/desk/due", "到期走访"),
@@ -217,7 +218,7 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
     ground.dice.seed(35)  # else its photos look like those of the next test's
     home = ground.homes[35]
     head, other = home.members[:2]
-    params = {
+    params: dict[str, Any] = {
         "talk_record": "问：近况如何？答：和上次一样。",
         "savings_fen": 200_000,
         "income": [

@@ -1,8 +1,8 @@
-"""Photo findings on visits whose lies are known: how many were found, and how many of those found are lies.
+"""Precision and recall of photo findings on visits with known faults.
 
-Each visit is sent whole by two phones over HTTP, examined by the worker, and its findings are read from where a
-supervisor reads them. Honest visits among them resemble lies: the same scene taken again from nearer, three shots
-of one scene, photos that WeChat stripped, wide photos of the size of a screen, a camera's own software.
+Two phones send each complete visit over HTTP, the worker processes it, and the findings are read from the table that
+supervisors read. Some honest visits resemble faults: a scene retaken from nearer, three shots of one scene, photos
+that WeChat stripped, wide photos in screen size, a camera's own software.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from typing import Any
 import httpx
 from PIL import Image, ImageOps
 
-from bench.changes import CHANGES, screenshot
-from bench.load import Ask
-from bench.photos import form_of
+from bench.load import Request
+from bench.photo_changes import PHOTO_CHANGES, make_screenshot
+from bench.photos import make_photo_form
 from bench.rows import Row
-from bench.sync import households_of
+from bench.sync import pull_households
 from bench.system import System, running_system, sign_in
-from bench.workload import make_visit, push, template
+from bench.workload import make_push, make_template, make_visit
 from server.checklists.publishing import publish
 from server.core.clock import today
 from server.core.database import open_once
@@ -56,16 +56,16 @@ SIZE = (1280, 960)
 OF_EACH = 5
 EDITORS = ("Adobe Photoshop 25.0", "Snapseed 2.21", "美图秀秀", "PicsArt", "GIMP 2.10.36", "醒图 9.1")
 CAMERAS = ("HarmonyOS 4.0", "MIUI 14.0.7", "17.5.1", "OPPO ColorOS 14", "Camera 5.2", "HDR+ 1.0.6")
-# Three of them are not in the list of the default rule.
+# Three of them are not in the default policy setting.
 SCREENS = ((1080, 2400), (1220, 2712), (720, 1600), (1264, 2780), (1080, 1920), (1440, 3088))
 
 
 @dataclass
 class Shot:
-    """A photo as it is sent, and what is true of it. `wrong` goes up first under its name."""
+    """A photo and its expected findings. `wrong` holds other bytes that are uploaded first under its id."""
 
     content: bytes
-    truth: set[str] = field(default_factory=set)
+    expected: set[str] = field(default_factory=set)
     change: str = ""
     wrong: bytes | None = None
     id: str = field(default_factory=lambda: str(new_id()))
@@ -73,7 +73,7 @@ class Shot:
 
 @dataclass
 class Plan:
-    """A visit: three photos and a signature, of one or more people."""
+    """A visit with three photos and the signatures of one or more people."""
 
     document: Json
     at: list[datetime]
@@ -81,28 +81,25 @@ class Plan:
     signers: list[str]
 
     def draw(self, place: int, **changes: Any) -> bytes:
-        """Its own scene, with other words in its EXIF."""
+        """Draw the scene of this photo with changed EXIF."""
         return _draw((SCENES[place], _seed(self.document), self.document["startFix"], self.at[place], changes))
 
     def strip(self, place: int) -> Shot:
-        """As WeChat leaves it."""
+        """Remove all metadata, as WeChat does."""
         shot = self.shots[place]
-        shot.content, shot.truth = _jpeg(_open(shot.content)), {BARE}
+        shot.content, shot.expected = _jpeg(_open(shot.content)), {BARE}
         return shot
 
 
 def measure(seconds: float) -> Iterator[Row]:
-    del seconds  # a number of visits, not of seconds
+    del seconds  # measures a number of visits
     with running_system() as system:
         asyncio.run(_publish(system))
-        worker = next(
-            staff_member for staff_member in build_county(today=today()).staff if staff_member.role == "caseworker"
-        )
-        phones = [
-            sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in (worker.login, worker.partner_login)
-        ]
+        caseworker = next(person for person in build_county(today=today()).staff if person.role == "caseworker")
+        logins = [login for login in (caseworker.login, caseworker.partner_login) if login is not None]
+        phones = [sign_in(system.url, login, DEMO_PASSWORDS["caseworker"]) for login in logins]
         tokens, people = [phone["accessToken"] for phone in phones], [phone["personId"] for phone in phones]
-        plans = _plan(households_of(system, tokens[0]), people)
+        plans = _plan_visits(pull_households(system, tokens[0]), people)
         asyncio.run(_send(system, tokens, plans))
         system.wait_for_jobs()
         yield from _compare(system, plans)
@@ -110,37 +107,37 @@ def measure(seconds: float) -> Iterator[Row]:
 
 async def _publish(system: System) -> None:
     async with open_once(system.environment["ZOUFANG_DATABASE_URL"]) as session:
-        await publish(session, template("truth", [{"id": "sign", "kind": "signature"}]))
+        await publish(session, make_template("truth", [{"id": "sign", "kind": "signature"}]))
 
 
-# -- what is sent
+# -- plan
 
 
-def _plan(households: list[Json], people: list[str]) -> list[Plan]:
-    """Pictures are drawn in as many processes as there are cores; all else follows from one seed."""
+def _plan_visits(households: list[Json], people: list[str]) -> list[Plan]:
+    """Plan all visits from one seed; draw their pictures in a process per core."""
     chance = random.Random(20261123)
     plans = []
-    # The first ones are pairs of visits to one home; all others go to another home than the one before.
+    # First pairs of visits to one home; after them, each visit goes to another home than the one before.
     homes = [households[number // 2] for number in range(2 * OF_EACH)]
-    homes += [households[number % len(households)] for number in range(10 * OF_EACH + 2 * len(CHANGES))]
+    homes += [households[number % len(households)] for number in range(10 * OF_EACH + 2 * len(PHOTO_CHANGES))]
     for number, home in enumerate(homes):
         document = make_visit(home, people, chance, []) | {"checklistCode": "truth"}
         start = datetime.fromisoformat(document["startedAt"])
         at = [start + timedelta(minutes=chance.uniform(1, 14)) for _ in SCENES]
         plans.append(Plan(document, at, [], [f"签名人{number}"]))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        jobs = [
+        jobs: list[tuple[str, int, Json, datetime, Json]] = [
             (scene, _seed(plan.document), plan.document["startFix"], at, {})
             for plan in plans
             for scene, at in zip(SCENES, plan.at, strict=True)
         ]
-        drawn = iter(list(pool.map(_draw, jobs, chunksize=4)))
+        drawings = iter(list(pool.map(_draw, jobs, chunksize=4)))
     for plan in plans:
-        plan.shots = [Shot(next(drawn)) for _ in SCENES]
+        plan.shots = [Shot(next(drawings)) for _ in SCENES]
         plan.strip(3)
     for earlier, later in zip(plans[: 2 * OF_EACH : 2], plans[1 : 2 * OF_EACH : 2], strict=True):
-        _come_again(earlier, later)
-    _lie(iter(plans[2 * OF_EACH :]), chance)
+        _revisit(earlier, later)
+    _plant_faults(iter(plans[2 * OF_EACH :]), chance)
     return plans
 
 
@@ -171,8 +168,8 @@ def _draw(job: tuple[str, int, Json, datetime, Json]) -> bytes:
     return out.getvalue()
 
 
-def _lie(rest: Iterator[Plan], chance: random.Random) -> None:
-    """One kind of lie a visit, or what only looks like one."""
+def _plant_faults(rest: Iterator[Plan], chance: random.Random) -> None:
+    """Plant one kind of fault in each visit, or something that only resembles one."""
     for number in range(OF_EACH):
         plan = next(rest)
         early = -timedelta(hours=chance.uniform(3, 72))
@@ -186,50 +183,50 @@ def _lie(rest: Iterator[Plan], chance: random.Random) -> None:
         plan.shots[0] = Shot(plan.draw(0, software=EDITORS[number]), {"photo.edited"})
         plan.shots[1] = Shot(plan.draw(1, software=CAMERAS[number]))
         plan = next(rest)
-        plan.shots[0] = Shot(_jpeg(screenshot(_open(plan.shots[0].content), SCREENS[number])), {BARE, SCREEN})
+        plan.shots[0] = Shot(_jpeg(make_screenshot(_open(plan.shots[0].content), SCREENS[number])), {BARE, SCREEN})
         plan.shots[1] = Shot(_jpeg(ImageOps.fit(_open(plan.shots[1].content), (1920, 1080))), {BARE})
         next(rest).shots[0].wrong = os.urandom(50_000)
-        _use_again(next(rest), next(rest), number)
-        _copy_nearly(rest) if number == 0 else None
-        _look_guilty(next(rest), chance)
+        _reuse(next(rest), next(rest), number)
+        _make_near_duplicates(rest) if number == 0 else None
+        _shoot_burst(next(rest), chance)
     for plan in rest:
         plan.strip(1)
 
 
-def _use_again(original: Plan, copy: Plan, number: int) -> None:
+def _reuse(original: Plan, copy: Plan, number: int) -> None:
     shot = original.strip(0)
-    shot.truth.add("photo.reused")
-    copy.shots[0] = Shot(shot.content, set(shot.truth))
+    shot.expected.add("photo.reused")
+    copy.shots[0] = Shot(shot.content, set(shot.expected))
     if number % 2:
         copy.shots[3] = Shot(original.shots[3].content, {BARE, "signature.twice"})
-        original.shots[3].truth.add("signature.twice")
+        original.shots[3].expected.add("signature.twice")
     else:
         copy.signers.append("另一人")
-        copy.shots[3].truth.add("signature.twice")
+        copy.shots[3].expected.add("signature.twice")
         copy.shots.append(Shot(copy.shots[3].content, {BARE}))
 
 
-def _come_again(earlier: Plan, later: Plan) -> None:
-    """The same home, and a photo that looks the same: perhaps the wall photographed again."""
+def _revisit(earlier: Plan, later: Plan) -> None:
+    """Send a similar photo from the same home, such as a wall photographed again."""
     shot = earlier.strip(0)
-    shot.truth.add(EARLIER)
+    shot.expected.add(EARLIER)
     later.shots[0] = Shot(_jpeg(_open(shot.content), 60), {BARE, EARLIER})
 
 
-def _copy_nearly(rest: Iterator[Plan]) -> None:
-    """Each change to the three photos of a visit, in another home."""
+def _make_near_duplicates(rest: Iterator[Plan]) -> None:
+    """Apply each change to the three photos of a visit and send them from another home."""
     chance = random.Random(20261127)
-    for name, (change, quality) in CHANGES.items():
+    for name, (change, quality) in PHOTO_CHANGES.items():
         original, copy = next(rest), next(rest)
         for place in range(3):
             shot = original.strip(place)
-            shot.truth.add(NEAR)
+            shot.expected.add(NEAR)
             changed = _jpeg(change(_open(shot.content), chance), quality)
             copy.shots[place] = Shot(changed, {BARE, NEAR} | ({SCREEN} if "screenshot" in name else set()), name)
 
 
-def _look_guilty(plan: Plan, chance: random.Random) -> None:
-    """Three shots of one scene, each from a little nearer: honest."""
+def _shoot_burst(plan: Plan, chance: random.Random) -> None:
+    """Send three honest shots of one scene, each from slightly nearer."""
     picture = _open(plan.shots[0].content)
     for place in range(3):
         cut = place * chance.uniform(0.004, 0.01)
@@ -247,7 +244,7 @@ def _jpeg(image: Image.Image, quality: int = 85) -> bytes:
     return out.getvalue()
 
 
-# -- sending
+# -- send
 
 
 async def _send(system: System, tokens: list[str], plans: list[Plan]) -> None:
@@ -255,11 +252,13 @@ async def _send(system: System, tokens: list[str], plans: list[Plan]) -> None:
         httpx.AsyncClient(base_url=system.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
         for token in tokens
     ]
-    turn = asyncio.Semaphore(4)
+    gate = asyncio.Semaphore(4)
+
+    phone, partner = clients
 
     async def run_plan(plan: Plan) -> None:
-        async with turn:
-            await _send_one(*clients, plan)
+        async with gate:
+            await _send_visit(phone, partner, plan)
 
     try:
         await asyncio.gather(*map(run_plan, plans))
@@ -268,7 +267,7 @@ async def _send(system: System, tokens: list[str], plans: list[Plan]) -> None:
             await client.aclose()
 
 
-async def _send_one(phone: httpx.AsyncClient, partner: httpx.AsyncClient, plan: Plan) -> None:
+async def _send_visit(phone: httpx.AsyncClient, partner: httpx.AsyncClient, plan: Plan) -> None:
     document = plan.document
     document["photos"] = [{"id": shot.id, "sha256": _sha256(shot.content)} for shot in plan.shots]
     document["answers"]["sign"] = [
@@ -293,28 +292,28 @@ async def _send_one(phone: httpx.AsyncClient, partner: httpx.AsyncClient, plan: 
         "fix": document["endFix"],
         "_deleted": False,
     }
-    await _ask(phone, push("evidence", manifests))
-    await _ask(phone, push("visits", [document]))
-    await _ask(partner, push("attestations", [attestation]))
+    await _request(phone, make_push("evidence", manifests))
+    await _request(phone, make_push("visits", [document]))
+    await _request(partner, make_push("attestations", [attestation]))
     for shot in plan.shots:
         if shot.wrong is not None:
-            shot.truth.add("photo.swapped")
-            await _ask(phone, form_of(shot.id, shot.wrong), status=422)
-        await _ask(phone, form_of(shot.id, shot.content))
+            shot.expected.add("photo.swapped")
+            await _request(phone, make_photo_form(shot.id, shot.wrong), status=422)
+        await _request(phone, make_photo_form(shot.id, shot.content))
 
 
-async def _ask(client: httpx.AsyncClient, ask: Ask, status: int = 200) -> None:
-    method, path, content_type, body = ask
-    answer = await client.request(method, path, content=body, headers={"Content-Type": content_type})
-    assert answer.status_code == status, answer.text
-    assert "/push" not in path or answer.json() == [], answer.text
+async def _request(client: httpx.AsyncClient, request: Request, status: int = 200) -> None:
+    method, path, content_type, body = request
+    response = await client.request(method, path, content=body, headers={"Content-Type": content_type})
+    assert response.status_code == status, response.text
+    assert "/push" not in path or response.json() == [], response.text
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-# -- what was found
+# -- compare
 
 
 def _compare(system: System, plans: list[Plan]) -> Iterator[Row]:
@@ -324,25 +323,25 @@ def _compare(system: System, plans: list[Plan]) -> Iterator[Row]:
             "SELECT evidence_id::text, code FROM finding WHERE superseded_at IS NULL AND evidence_id IS NOT NULL"
         ).fetchall()
         entered = connection.execute("SELECT count(*) FROM review_item").fetchone()
-    assert entered == (len(plans),), f"{entered} of {len(plans)} visits were examined"
+    assert entered == (len(plans),), f"{entered} of {len(plans)} visits were checked"
     found = {(evidence_id, code) for evidence_id, code in rows if evidence_id in shots}
-    true = {(shot.id, code) for shot in shots.values() for code in shot.truth}
+    expected = {(shot.id, code) for shot in shots.values() for code in shot.expected}
     for code in CODES:
-        hit = {found_item for found_item in found & true if found_item[1] == code}
-        result, expected = (sum(item[1] == code for item in some) for some in (found, true))
-        precision = f"{len(hit) / result:.2f}" if result else "–"
-        missed = Counter(shots[found_item].change or "–" for found_item, which in true - found if which == code)
-        wrong = sum(1 for found_item in found - true if found_item[1] == code)
-        recall = f"{len(hit) / expected:.2f}" if expected else "–"
+        found_ids = {evidence_id for evidence_id, found_code in found if found_code == code}
+        expected_ids = {evidence_id for evidence_id, expected_code in expected if expected_code == code}
+        hits = len(found_ids & expected_ids)
+        precision = f"{hits / len(found_ids):.2f}" if found_ids else "–"
+        recall = f"{hits / len(expected_ids):.2f}" if expected_ids else "–"
+        missed = Counter(shots[evidence_id].change or "–" for evidence_id in expected_ids - found_ids)
         yield Row(
             f"{code}: precision, recall",
             f"{precision}, {recall}",
-            f"{expected} true among {len(shots)} photos of {len(plans)} visits",
+            f"{len(expected_ids)} true among {len(shots)} photos of {len(plans)} visits",
             "",
-            _say(missed, wrong),
+            _describe_errors(missed, len(found_ids - expected_ids)),
         )
 
 
-def _say(missed: Counter[str], wrong: int) -> str:
+def _describe_errors(missed: Counter[str], false_positives: int) -> str:
     parts = [f"missed: {', '.join(f'{count} {name}' for name, count in missed.items())}"] if missed else []
-    return "; ".join([*parts, *([f"{wrong} wrongly told"] if wrong else [])])
+    return "; ".join([*parts, *([f"{false_positives} false positives"] if false_positives else [])])

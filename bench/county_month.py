@@ -1,15 +1,15 @@
-"""A month of a county, replayed: 250 villages, 24,000 homes, each night its timetable, each day its visits.
+"""Replay a month of a county: 250 villages, 24,000 homes, a schedule every night and visits every day.
 
-The day's visits are pushed by their caseworkers' phones, attested by their partners', examined by the workers and
-decided by reviewers at the desk, all over HTTP; some are returned, and mended the next day. At the end a plan of
-spot checks is drawn, made and compared. The timetable is the nightly job itself. Not part of any test.
+Phones of caseworkers push the day's visits, partners attest, workers check, and reviewers decide at desks, all over
+HTTP. Some visits are returned and amended the next day. At the end a spot-check plan is drawn, made and compared. The
+schedule comes from the nightly job itself.
 """
 
 import asyncio
 import itertools
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from bench.workload import make_visit
 from server.core.clock import utc_now
 from server.core.database import open_once
 from server.core.ids import new_id
+from server.demo.records import StaffRole
 from server.demo.staff import DEMO_PASSWORDS
 from server.workload.schedule import schedule_reviews
 
@@ -34,11 +35,11 @@ COUNTY = "339901"
 HOMES, VILLAGES, PAIRS = 24_000, 250, 30
 FIRST = date(2026, 10, 1)
 DAYS = 31
-AIM_S = 600
-AT_ONCE = 8
+TARGET_S = 600
+CONCURRENCY = 8
 CHECKED_PERCENT = 3
-# What reviewers ask about, and second visits sometimes find otherwise.
-ASKED = "integer_0"
+# The question that reviewers return, and that second visits sometimes answer differently.
+QUESTIONED = "integer_0"
 
 
 class Stop(NamedTuple):
@@ -56,18 +57,18 @@ class Phone(NamedTuple):
 
 @dataclass
 class Month:
-    """What has happened so far, and how many seconds each part of it took."""
+    """State of the replay, and the seconds of each part."""
 
     system: System
     phones: list[Phone]
     desks: list[Phone]
-    # By id, as its phone holds it: the pair, and the document.
+    # By id: the pair and the document as its phone holds it.
     visits: dict[str, tuple[int, Json]] = field(default_factory=dict)
     returned: list[str] = field(default_factory=list)
     amended: int = 0
     checks: int = 0
     agreed_percent: float = 0.0
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     slowest_night_s: float = 0.0
 
     @contextmanager
@@ -78,30 +79,30 @@ class Month:
 
 
 def measure(seconds: float) -> Iterator[Row]:
-    del seconds  # the month is as long as it is
+    del seconds  # measures a fixed month
     with running_system(workers=2) as system:
         asyncio.run(publish_template(system))
-        _settle_county(system)
+        _write_county(system)
         began = time.perf_counter()
         month = asyncio.run(_replay(system))
         took = time.perf_counter() - began
-        left = _left(system)
+        left = _count_open(system)
     yield Row(
         f"a month of a county of {VILLAGES} villages and {HOMES:,} homes, replayed",
         f"{took:.0f} s",
-        f"{len(month.visits):,} visits made, examined and decided, {month.amended} of them returned and mended;"
-        f" {left} left over",
+        f"{len(month.visits):,} visits made, checked and decided, {month.amended} of them returned and amended;"
+        f" {left} left",
         "",
-        f"< {AIM_S} s",
+        f"< {TARGET_S} s",
     )
     yield Row(
         "spot checks drawn by a plan, made blind by other pairs and compared",
         f"{month.checks}",
         f"{month.agreed_percent:.1f} % of the answers agree",
     )
-    for part, spent in month.seconds.most_common():
+    for part, spent in sorted(month.seconds.items(), key=lambda item: item[1], reverse=True):
         yield Row(f"of which {part}", f"{spent:.0f} s")
-    yield Row("its slowest nightly timetable", f"{month.slowest_night_s:.1f} s")
+    yield Row("the slowest nightly schedule", f"{month.slowest_night_s:.1f} s")
 
 
 _VILLAGE = f"'{COUNTY}' || '8' || lpad((n % 10)::text, 2, '0') || '2' || lpad((n / 10 % 25)::text, 2, '0')"
@@ -122,14 +123,14 @@ _COUNTY = [
     FROM generate_series(0, {2 * PAIRS - 1}) n""",
     f"""INSERT INTO staff_role (id, staff_id, role, area_code)
     SELECT uuidv7(), md5('pair' || n)::uuid, 'caseworker', '{COUNTY}' FROM generate_series(0, {2 * PAIRS - 1}) n""",
-    # A village is held by one pair, as the timetable gives a village's rounds to one holder.
+    # One pair holds a village, since the schedule gives a village's rounds to one holder.
     f"""INSERT INTO caseload (id, household_id, staff_id)
     SELECT uuidv7(), md5('month' || n)::uuid, md5('pair' || n % 250 % {PAIRS} * 2 + k)::uuid
     FROM generate_series(0, {HOMES - 1}) n, generate_series(0, 1) k""",
 ]
 
 
-def _settle_county(system: System) -> None:
+def _write_county(system: System) -> None:
     with system.connect() as connection:
         for statement in _COUNTY:
             connection.execute(statement)
@@ -137,29 +138,29 @@ def _settle_county(system: System) -> None:
 
 
 async def _replay(system: System) -> Month:
-    phones = [_phone(system, f"pair{n}", "caseworker") for n in range(2 * PAIRS)]
-    month = Month(system, phones, [_phone(system, login, role) for login, role in _reviewers(system)])
+    phones = [_sign_in_phone(system, f"pair{n}", "caseworker") for n in range(2 * PAIRS)]
+    month = Month(system, phones, [_sign_in_phone(system, login, role) for login, role in _list_reviewers(system)])
     try:
         for on in (FIRST + timedelta(days=n) for n in range(DAYS)):
-            await _night(month, on)
+            await _schedule_night(month, on)
             with month.timed("phones: visits, attestations and amendments pushed"):
-                await _mend(month)
-                await _day_of_visits(month, _due(system, on), on)
-            await _judge(month)
-        await _mend(month)
-        await _judge(month)
+                await _amend_returned(month)
+                await _make_visits(month, _load_due_stops(system, on), on)
+            await _review(month)
+        await _amend_returned(month)
+        await _review(month)
         with month.timed("spot checks, from the plan to the comparison"):
-            await _check_again(month, FIRST + timedelta(days=DAYS - 1))
-        await _judge(month)
+            await _run_spot_checks(month, FIRST + timedelta(days=DAYS - 1))
+        await _review(month)
     finally:
-        for item in (*phones, *month.desks):
-            await item.http.aclose()
+        for client in (*phones, *month.desks):
+            await client.http.aclose()
     return month
 
 
-async def _night(month: Month, on: date) -> None:
+async def _schedule_night(month: Month, on: date) -> None:
     began = time.perf_counter()
-    with month.timed("the nightly timetable"):
+    with month.timed("the nightly schedule"):
         async with open_once(month.system.environment["ZOUFANG_DATABASE_URL"]) as session:
             await schedule_reviews(
                 session, COUNTY, datetime(on.year, on.month, on.day, 19, tzinfo=UTC) - timedelta(days=1)
@@ -167,23 +168,23 @@ async def _night(month: Month, on: date) -> None:
     month.slowest_night_s = max(month.slowest_night_s, time.perf_counter() - began)
 
 
-async def _judge(month: Month) -> None:
-    """The worker examines what has come, and the desks decide until nothing is left."""
-    with month.timed("workers: waiting for examinations and all other jobs"):
+async def _review(month: Month) -> None:
+    """Wait for the workers, then let the desks decide until no visit is left."""
+    with month.timed("workers: waiting for all jobs"):
         await asyncio.to_thread(month.system.wait_for_jobs)
-    with month.timed("desks: claims and decisions"):
+    with month.timed("desks: leases and decisions"):
         await asyncio.gather(*(_decide_all(month, desk) for desk in month.desks))
     await asyncio.to_thread(month.system.wait_for_jobs)
 
 
-def _phone(system: System, login: str, role: str) -> Phone:
+def _sign_in_phone(system: System, login: str, role: StaffRole) -> Phone:
     signed_in = sign_in(system.url, login, DEMO_PASSWORDS[role])
     headers = {"Authorization": f"Bearer {signed_in['accessToken']}"}
     return Phone(signed_in["personId"], httpx.AsyncClient(base_url=system.url, headers=headers, timeout=60))
 
 
-def _reviewers(system: System) -> list[tuple[str, str]]:
-    """Whoever of the demo county may review all of it."""
+def _list_reviewers(system: System) -> list[tuple[str, str]]:
+    """Return login and role of everyone who may review the entire county."""
     with system.connect() as connection:
         rows = connection.execute(
             "SELECT s.login, r.role FROM staff s JOIN staff_role r ON r.staff_id = s.id"
@@ -192,8 +193,8 @@ def _reviewers(system: System) -> list[tuple[str, str]]:
         return [(login, role) for login, role in rows]
 
 
-def _due(system: System, on: date) -> list[Stop]:
-    """The day's stops of the day plans, each with its home and the pair that holds it."""
+def _load_due_stops(system: System, on: date) -> list[Stop]:
+    """Return the day's stops of the day plans, each with its home and pair."""
     with system.connect() as connection:
         rows = connection.execute(
             "SELECT a.id, h.id, right(h.number, 6)::int %% 250 %% %s, h.latitude, h.longitude FROM assignment a"
@@ -204,75 +205,82 @@ def _due(system: System, on: date) -> list[Stop]:
         return [Stop(*row) for row in rows]
 
 
-async def _day_of_visits(month: Month, due: list[Stop], on: date) -> None:
-    """Each pair's visits in one push, as a phone does at the end of its day, and the partner's attestations."""
-    gate = asyncio.Semaphore(AT_ONCE)
+async def _make_visits(month: Month, due: list[Stop], on: date) -> None:
+    """Push each pair's visits at once, as a phone does at the end of its day, and the partner's attestations."""
+    gate = asyncio.Semaphore(CONCURRENCY)
 
-    async def one_pair(pair: int, stops: list[Stop]) -> None:
+    async def run_pair(pair: int, stops: list[Stop]) -> None:
         author, partner = month.phones[2 * pair], month.phones[2 * pair + 1]
         visits = [_visit(author.id, partner.id, stop, on, n) for n, stop in enumerate(stops)]
         month.visits |= {visit["id"]: (pair, visit) for visit in visits}
         async with gate:
             await _push_day(month, pair, visits)
 
-    by_pair = itertools.groupby(sorted(due, key=lambda item: item.pair), key=lambda item: item.pair)
-    await asyncio.gather(*(one_pair(pair, list(stops)) for pair, stops in by_pair))
+    by_pair = itertools.groupby(sorted(due, key=lambda stop: stop.pair), key=lambda stop: stop.pair)
+    await asyncio.gather(*(run_pair(pair, list(stops)) for pair, stops in by_pair))
 
 
 async def _push_day(month: Month, pair: int, visits: list[Json]) -> None:
-    lines = [
+    attestations = [
         {"id": str(new_id()), "visitId": visit["id"], "attestedAt": visit["endedAt"], "fix": visit["endFix"],
          "_deleted": False}
         for visit in visits
     ]  # fmt: skip
     await _push(month.phones[2 * pair], "visits", visits)
-    await _push(month.phones[2 * pair + 1], "attestations", lines)
+    await _push(month.phones[2 * pair + 1], "attestations", attestations)
 
 
-async def _mend(month: Month) -> None:
-    """What was returned yesterday goes out again, corrected, from the phone that made it."""
+async def _amend_returned(month: Month) -> None:
+    """Push yesterday's returned visits again, amended, from the phones that made them."""
     for visit_id in month.returned:
-        pair, result = month.visits[visit_id]
-        reason = {"reason": "核对后更正", "amendedAt": utc_now().isoformat()}
-        mended = result | {"amendment": reason, "answers": result["answers"] | {ASKED: result["answers"][ASKED] + 1}}
-        await _push(month.phones[2 * pair], "visits", [mended], assumed=[result])
-        month.visits[visit_id] = pair, mended
+        pair, visit = month.visits[visit_id]
+        amendment = {"reason": "核对后更正", "amendedAt": utc_now().isoformat()}
+        answers = visit["answers"] | {QUESTIONED: visit["answers"][QUESTIONED] + 1}
+        amended = visit | {"amendment": amendment, "answers": answers}
+        await _push(month.phones[2 * pair], "visits", [amended], assumed=[visit])
+        month.visits[visit_id] = pair, amended
     month.amended += len(month.returned)
     month.returned.clear()
 
 
-async def _check_again(month: Month, on: date) -> None:
-    """A plan of the month is drawn; the next pair looks at each home a second time, and one of six finds otherwise."""
+async def _run_spot_checks(month: Month, on: date) -> None:
+    """Draw a plan of the month; the next pair visits each home again, and a sixth of them finds a difference."""
     desk = month.desks[0].http
     period = {"periodFrom": FIRST.isoformat(), "periodTo": on.isoformat()}
     design = {"sharePercent": CHECKED_PERCENT, "strata": ["caseworker"]}
-    plan = await _ask(
+    plan = await _post(
         desk, "/desk/v1/spot-check-plans", {"areaCode": COUNTY, "name": "月查", "design": design, **period}
     )
-    await _ask(desk, f"/desk/v1/spot-check-plans/{plan['id']}/draw", {"seed": "month"})
+    await _post(desk, f"/desk/v1/spot-check-plans/{plan['id']}/draw", {"seed": "month"})
     rounds: Counter[int] = Counter()
-    for item in (await _read(desk, f"/desk/v1/spot-checks?limit=200&planId={plan['id']}"))["items"]:
-        pair, first = month.visits[item["visitId"]]
-        again = (pair + 1) % PAIRS
-        author, partner = month.phones[2 * again], month.phones[2 * again + 1]
+    for check in (await _get(desk, f"/desk/v1/spot-checks?limit=200&planId={plan['id']}"))["items"]:
+        pair, first = month.visits[check["visitId"]]
+        second_pair = (pair + 1) % PAIRS
+        author, partner = month.phones[2 * second_pair], month.phones[2 * second_pair + 1]
         team = {"staffId": author.id, "partnerId": partner.id, "dueOn": on.isoformat()}
-        sent = await _ask(desk, f"/desk/v1/spot-checks/{item['id']}/team", team)
+        assigned = await _post(desk, f"/desk/v1/spot-checks/{check['id']}/team", team)
         await _push_day(
-            month, again, [_second(first, sent["assignmentId"], [author.id, partner.id], on, rounds[again])]
+            month,
+            second_pair,
+            [_second_visit(first, assigned["assignmentId"], [author.id, partner.id], on, rounds[second_pair])],
         )
-        rounds[again] += 1
+        rounds[second_pair] += 1
     await asyncio.to_thread(month.system.wait_for_jobs)
-    compared = (await _read(desk, f"/desk/v1/spot-checks?limit=200&state=compared&planId={plan['id']}"))["items"]
+    compared = (await _get(desk, f"/desk/v1/spot-checks?limit=200&state=compared&planId={plan['id']}"))["items"]
     month.checks = len(compared)
-    month.agreed_percent = 100 * sum(item["agreed"] for item in compared) / sum(item["compared"] for item in compared)
+    month.agreed_percent = (
+        100 * sum(check["agreed"] for check in compared) / sum(check["compared"] for check in compared)
+    )
 
 
-def _second(first: Json, assignment_id: str, people: list[str], on: date, n: int) -> Json:
+def _second_visit(first: Json, assignment_id: str, people: list[str], on: date, n: int) -> Json:
     started = datetime(on.year, on.month, on.day, 1, tzinfo=UTC) + timedelta(minutes=60 * n)
     ended = started + timedelta(minutes=30)
-    differs = {ASKED: first["answers"][ASKED] + 1000} if random.Random(first["id"]).randrange(6) == 0 else {}
-    result = {name: value for name, value in first.items() if name != "amendment"}
-    return result | {
+    difference = (
+        {QUESTIONED: first["answers"][QUESTIONED] + 1000} if random.Random(first["id"]).randrange(6) == 0 else {}
+    )
+    copy = {name: value for name, value in first.items() if name != "amendment"}
+    return copy | {
         "id": str(new_id()),
         "kind": "spot_check",
         "checklistCode": f"again_{first['checklistCode']}",
@@ -282,26 +290,26 @@ def _second(first: Json, assignment_id: str, people: list[str], on: date, n: int
         "endedAt": ended.isoformat(),
         "startFix": first["startFix"] | {"capturedAt": started.isoformat()},
         "endFix": first["endFix"] | {"capturedAt": ended.isoformat()},
-        "answers": first["answers"] | differs,
+        "answers": first["answers"] | difference,
     }
 
 
-async def _ask(desk: httpx.AsyncClient, path: str, body: Json) -> Json:
-    answer = await desk.post(path, json=body)
-    answer.raise_for_status()
-    result: Json = answer.json()
-    return result
+async def _post(desk: httpx.AsyncClient, path: str, body: Json) -> Json:
+    response = await desk.post(path, json=body)
+    response.raise_for_status()
+    document: Json = response.json()
+    return document
 
 
-async def _read(desk: httpx.AsyncClient, path: str) -> Json:
-    answer = await desk.get(path)
-    answer.raise_for_status()
-    body: Json = answer.json()
-    return body
+async def _get(desk: httpx.AsyncClient, path: str) -> Json:
+    response = await desk.get(path)
+    response.raise_for_status()
+    document: Json = response.json()
+    return document
 
 
 def _visit(author: str, partner: str, stop: Stop, on: date, n: int) -> Json:
-    """At the home, as far off as satellites are, from nine in the morning on, an hour for each."""
+    """Make a visit at the home within GPS accuracy; visits of a day start hourly from 9:00 in China."""
     chance = random.Random(str(stop.assignment))
     place = {"latitude": stop.latitude, "longitude": stop.longitude}
     visit = make_visit({"id": str(stop.home), **place}, [author, partner], chance, [])
@@ -309,8 +317,8 @@ def _visit(author: str, partner: str, stop: Stop, on: date, n: int) -> Json:
     ended = started + timedelta(minutes=chance.randint(12, 50))
     visit |= {"assignmentId": str(stop.assignment), "startedAt": started.isoformat(), "endedAt": ended.isoformat()}
     for name, at in (("startFix", started), ("endFix", ended)):
-        wandered = {axis: degrees + chance.gauss(0, 5e-5) for axis, degrees in place.items()}
-        visit[name] |= wandered | {"capturedAt": at.isoformat(), "accuracyM": round(chance.uniform(4, 40), 1)}
+        position = {axis: degrees + chance.gauss(0, 5e-5) for axis, degrees in place.items()}
+        visit[name] |= position | {"capturedAt": at.isoformat(), "accuracyM": round(chance.uniform(4, 40), 1)}
     return visit
 
 
@@ -318,32 +326,31 @@ async def _push(phone: Phone, collection: str, documents: list[Json], assumed: l
     rows = [{"newDocumentState": document} for document in documents]
     for row, before in zip(rows, assumed or [], strict=False):
         row["assumedMasterState"] = before
-    answer = await phone.http.post(f"/field/v1/sync/{collection}/1/push", json=rows)
-    answer.raise_for_status()
-    assert answer.json() == [], answer.text[:500]
+    response = await phone.http.post(f"/field/v1/sync/{collection}/1/push", json=rows)
+    response.raise_for_status()
+    assert response.json() == [], response.text[:500]
 
 
 async def _decide_all(month: Month, desk: Phone) -> None:
-    """Claim until nothing is left that this reviewer may decide: accept, and send one of fifty back, once."""
-    while (claimed := await desk.http.post("/desk/v1/queue/claim")).status_code == httpx.codes.OK:
-        visit_id = claimed.json()["visitId"]
-        _, result = month.visits.get(visit_id, (0, {"amendment": None}))
-        sends_back = "amendment" not in result and random.Random(visit_id).randrange(50) == 0
+    """Lease and accept visits until none is left for this reviewer; return one of fifty, once."""
+    while (lease := await desk.http.post("/desk/v1/queue/claim")).status_code == httpx.codes.OK:
+        visit_id = lease.json()["visitId"]
+        _, visit = month.visits.get(visit_id, (0, {"amendment": None}))
+        is_returned = "amendment" not in visit and random.Random(visit_id).randrange(50) == 0
         body: Json = {"outcome": "accepted", "reason": ""}
-        if sends_back:
-            questioned = [{"questionId": ASKED, "reason": "请核对"}]
+        if is_returned:
+            questioned = [{"questionId": QUESTIONED, "reason": "请核对"}]
             body = {"outcome": "returned", "reason": "请核对", "questioned": questioned}
-        answer = await desk.http.post(f"/desk/v1/visits/{visit_id}/decision", json=body)
-        answer.raise_for_status()
-        if sends_back:
+        response = await desk.http.post(f"/desk/v1/visits/{visit_id}/decision", json=body)
+        response.raise_for_status()
+        if is_returned:
             month.returned.append(visit_id)
 
 
-def _left(system: System) -> int:
+def _count_open(system: System) -> int:
     with system.connect() as connection:
         row = connection.execute(
             "SELECT count(*) FROM visit WHERE state <> 'accepted' AND checklist_code LIKE '%bench'"
-        )
-        left = row.fetchone()
-    assert left is not None
-    return int(left[0])
+        ).fetchone()
+    assert row is not None
+    return int(row[0])

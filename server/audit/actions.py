@@ -1,0 +1,137 @@
+"""Every action that the audit log records. The values stand in rows and never change."""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    AREAS_IMPORTED = "areas.imported"
+
+    AUDIT_READ = "audit.read"
+
+    CASE_CALCULATED = "case.calculated"
+    CASE_MOVED = "case.moved"
+    CASE_NOTICE_PRINTED = "case.notice_printed"
+    CASE_PAPER_PHOTO_ANNOUNCED = "case.paper_photo_announced"
+    CASE_PAPER_PHOTO_RETURNED = "case.paper_photo_returned"
+    CASE_PAPER_RECEIVED = "case.paper_received"
+
+    CASELOAD_GRANTED = "caseload.granted"
+    CASELOAD_REVOKED = "caseload.revoked"
+
+    CHANGE_DECIDED = "change.decided"
+
+    CHECKLIST_PUBLISHED = "checklist.published"
+
+    COMPLAINT_DECIDED = "complaint.decided"
+    COMPLAINT_DECLINED = "complaint.declined"
+    COMPLAINT_EXTENDED = "complaint.extended"
+    COMPLAINT_HANDED_OVER = "complaint.handed_over"
+    COMPLAINT_READ = "complaint.read"
+    COMPLAINT_RECEIVED = "complaint.received"
+    COMPLAINT_REGISTERED = "complaint.registered"
+
+    CROSS_CHECK_ANSWERED = "cross_check.answered"
+    CROSS_CHECK_EXPORTED = "cross_check.exported"
+    CROSS_CHECK_MADE = "cross_check.made"
+    CROSS_CHECK_OBJECTED = "cross_check.objected"
+
+    DATABASE_RESTORED = "database.restored"
+
+    DAY_PLAN_ORDERED = "day_plan.ordered"
+
+    DEMO_LOADED = "demo.loaded"
+
+    DEVICE_ENDED = "device.ended"
+    DEVICE_SIGNED_IN = "device.signed_in"
+
+    DISCLOSURE_OPENED = "disclosure.opened"
+    DISCLOSURE_PRINTED = "disclosure.printed"
+
+    EVIDENCE_ANNOUNCED = "evidence.announced"
+    EVIDENCE_MISMATCHED = "evidence.mismatched"
+    EVIDENCE_PARKED = "evidence.parked"
+    EVIDENCE_RECEIVED = "evidence.received"
+    EVIDENCE_REFUSED = "evidence.refused"
+    EVIDENCE_TRIED_AGAIN = "evidence.tried_again"
+    EVIDENCE_VERIFIED = "evidence.verified"
+
+    HEARING_CALLED = "hearing.called"
+    HEARING_CONFLICT = "hearing.conflict"
+    HEARING_COUNTED = "hearing.counted"
+
+    HOUSEHOLD_CHANGED = "household.changed"
+    HOUSEHOLD_CREATED = "household.created"
+    HOUSEHOLD_OPENED = "household.opened"
+    HOUSEHOLD_REVEALED = "household.revealed"
+
+    LIST_EXPORTED = "list.exported"
+
+    MESSAGE_CONSENTED = "message.consented"
+    MESSAGE_NO_CONSENT = "message.no_consent"
+    MESSAGE_NONE = "message.none"
+    MESSAGE_PARKED = "message.parked"
+    MESSAGE_REFUSED = "message.refused"
+    MESSAGE_SENT = "message.sent"
+    MESSAGE_UNSURE = "message.unsure"
+    MESSAGE_WAITING = "message.waiting"
+
+    NOTICE_MADE = "notice.made"
+    NOTICE_READ = "notice.read"
+
+    OBJECTION_ANSWERED = "objection.answered"
+    OBJECTION_CONTACT_REVEALED = "objection.contact_revealed"
+    OBJECTION_MADE = "objection.made"
+
+    PHOTO_ERASED = "photo.erased"
+    PHOTO_LINKED = "photo.linked"
+
+    POSTING_ENDED = "posting.ended"
+    POSTING_HUNG_UP = "posting.hung_up"
+    POSTING_MADE = "posting.made"
+    POSTING_PRINTED = "posting.printed"
+    POSTING_STARTED = "posting.started"
+
+    PROPOSAL_ACCEPTED = "proposal.accepted"
+    PROPOSAL_PROPOSED = "proposal.proposed"
+    PROPOSAL_REJECTED = "proposal.rejected"
+    PROPOSAL_WITHDRAWN = "proposal.withdrawn"
+
+    RESIDENT_BINDING_ENDED = "resident.binding_ended"
+    RESIDENT_BOUND = "resident.bound"
+    RESIDENT_UNBOUND = "resident.unbound"
+
+    REVIEW_CLAIMED = "review.claimed"
+    REVIEW_DECIDED = "review.decided"
+    REVIEW_ENTERED = "review.entered"
+    REVIEW_ENTERED_AGAIN = "review.entered_again"
+    REVIEW_HANDED_OVER = "review.handed_over"
+    REVIEW_RELEASED = "review.released"
+    REVIEW_REOPENED = "review.reopened"
+    REVIEW_UNDONE = "review.undone"
+
+    RULE_WRITTEN = "rule.written"
+
+    SPOT_CHECK_ASSIGNED = "spot_check.assigned"
+    SPOT_CHECK_COMPARED = "spot_check.compared"
+    SPOT_CHECK_DRAWN = "spot_check.drawn"
+    SPOT_CHECK_OPENED = "spot_check.opened"
+    SPOT_CHECK_PLANNED = "spot_check.planned"
+
+    STAFF_WECHAT_LINKED = "staff.wechat_linked"
+
+    SYNC_CONFLICT_KEPT = "sync.conflict_kept"
+    SYNC_QUARANTINED = "sync.quarantined"
+
+    UPLOAD_TERMINATED = "upload.terminated"
+
+    VISIT_AMENDED = "visit.amended"
+    VISIT_ATTESTED = "visit.attested"
+    VISIT_BLOCKED = "visit.blocked"
+    VISIT_BUNDLED = "visit.bundled"
+    VISIT_COMPLETE = "visit.complete"
+    VISIT_OPENED = "visit.opened"
+    VISIT_SAVED = "visit.saved"
+    VISIT_SUBMITTED = "visit.submitted"
+    VISIT_UNBLOCKED = "visit.unblocked"
+
+    WORKLOAD_SCHEDULED = "workload.scheduled"

@@ -1,0 +1,210 @@
+"""Every background job: its name in the queue and its arguments. The room that does the work registers the handler.
+
+A queued job outlives the version that wrote it. A task name never changes, nor does the name or the meaning of an
+argument; a new argument has a default. Declared here, at the bottom, so that a room can defer a job of any other.
+"""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from server.core.jobs import Job
+
+# Audit
+
+
+class SealAuditLog(Job, frozen=True):
+    task_name = "audit.seal"
+
+
+# Cases
+
+
+class RunDailyCaseWork(Job, frozen=True):
+    task_name = "cases.keep"
+
+
+class MoveCaseAfterDecision(Job, frozen=True):
+    """The decision on a visit can no longer be undone."""
+
+    task_name = "cases.visit_decided"
+    decision_id: UUID
+
+
+class MoveCaseAfterPosting(Job, frozen=True):
+    """The posting ended without an open objection to the case."""
+
+    task_name = "cases.posting_ended"
+    case_id: UUID
+    posting_id: UUID
+
+
+class MoveCaseAfterObjection(Job, frozen=True):
+    task_name = "cases.objection_made"
+    case_id: UUID
+    objection_id: UUID
+
+
+class MoveCaseAfterAnswer(Job, frozen=True):
+    """An objection was answered. `ended_posting_id` is set if the posting had ended by then."""
+
+    task_name = "cases.objection_answered"
+    case_id: UUID
+    objection_id: UUID
+    actor_id: UUID
+    ended_posting_id: UUID | None = None
+
+
+class OrderComplaintVisit(Job, frozen=True):
+    task_name = "cases.complained"
+    household_id: UUID
+
+
+# Complaints
+
+
+class RemindOfComplaints(Job, frozen=True):
+    task_name = "complaints.remind"
+
+
+# Notifications
+
+
+class Notify(Job, frozen=True):
+    """Notify staff, the holders of an assignment, or a household's residents: once per recipient, kind and thing.
+
+    `facts` hold what the text of the kind needs and what a client opens: ids, counts, days.
+    """
+
+    task_name = "notifications.tell"
+    kind: str
+    thing: str
+    area_code: str
+    staff_ids: list[UUID] = []
+    assignment_id: UUID | None = None
+    household_id: UUID | None = None
+    facts: dict[str, Any] = {}
+
+
+class SendMessage(Job, frozen=True):
+    """Send the WeChat message of a notice."""
+
+    task_name = "notifications.send"
+    notice_id: UUID
+
+
+# Photos and uploads
+
+
+class ProcessVisitPhotos(Job, frozen=True):
+    """Also deferred in SQL, by server.photos.statements."""
+
+    task_name = "evidence.examine_visit"
+    visit_id: UUID
+
+
+class ProcessPhoto(Job, frozen=True):
+    task_name = "evidence.examine"
+    sha256: str
+
+
+class ClearSpool(Job, frozen=True):
+    """Also deferred in SQL, by server.photos.statements."""
+
+    task_name = "uploads.clear"
+    upload_id: str
+
+
+class SweepUploads(Job, frozen=True):
+    task_name = "uploads.sweep"
+
+
+# Postings
+
+
+class EndPostings(Job, frozen=True):
+    task_name = "postings.end"
+
+
+# Review
+
+
+class CheckVisit(Job, frozen=True):
+    """Check a complete visit, by all checks or by those with these codes, and recheck the visits related to it."""
+
+    task_name = "review.examine"
+    visit_id: UUID
+    codes: list[str] | None = None
+
+
+class RecheckVisit(Job, frozen=True):
+    """Check a visit again, by all checks or by those with these codes, and no other visit."""
+
+    task_name = "review.look_again"
+    visit_id: UUID
+    codes: list[str] | None = None
+
+
+class RecheckHousehold(Job, frozen=True):
+    task_name = "review.home_changed"
+    household_id: UUID
+
+
+class RecheckAfterSetting(Job, frozen=True):
+    """Recheck the visits of an area after a setting changed; of one batch, those with an id above `beyond`."""
+
+    task_name = "review.rule_changed"
+    key: str
+    area_code: str
+    effective_from: date
+    beyond: UUID | None = None
+
+
+class NotifyReturned(Job, frozen=True):
+    task_name = "review.tell_returned"
+    decision_id: UUID
+
+
+class FoldTallies(Job, frozen=True):
+    task_name = "review.fold_counts"
+
+
+# Spot checks
+
+
+class CompareVisits(Job, frozen=True):
+    """`visit_id` is the visit of kind `spot_check`."""
+
+    task_name = "spotchecks.compare"
+    visit_id: UUID
+
+
+# Visits
+
+
+class CompleteWaitingVisits(Job, frozen=True):
+    task_name = "field.settle_waiting"
+
+
+# Workload
+
+
+class ScheduleCounties(Job, frozen=True):
+    task_name = "workload.schedule"
+
+
+class ScheduleCounty(Job, frozen=True):
+    task_name = "workload.schedule_county"
+    county_code: str
+
+
+class RemindOfVisits(Job, frozen=True):
+    task_name = "workload.remind"
+
+
+class FulfilOrders(Job, frozen=True):
+    """A checklist of this kind was published for the area."""
+
+    task_name = "workload.place_blocked"
+    kind: str
+    area_code: str
