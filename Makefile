@@ -16,7 +16,7 @@ find_python = for python in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 pyth
 set_up = $(if $(READY),@:,@$(find_python); exec "$$python" -I deploy/set_up.py)
 step = @printf '\n\033[1m== %s\033[0m\n' $(1)
 
-.PHONY: help run test check lint types web layers openapi-drift unit-tests tests dates-sample test-dates format openapi \
+.PHONY: help run test check lint types web layers openapi-drift unit-tests tests dates-sample test-dates format openapi contract \
 	bench demo-visit lock clean set-up set-up-dev set-up-test
 
 help: ## list the targets
@@ -89,6 +89,15 @@ format: set-up-dev ## format the code and mend what can be mended
 
 openapi: set-up ## write openapi/openapi.json from the code
 	@$(VENV)/python -m server openapi
+
+# Linters and generators of clients are 200 MB and not part of `make test`.
+CONTRACT := .data/contract
+contract: set-up-dev ## lint openapi.json, generate clients in Python and TypeScript, sign in with each
+	@test -d $(CONTRACT)/venv || $(VENV)/python -m venv $(CONTRACT)/venv
+	@$(CONTRACT)/venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r tests/generators/requirements.txt
+	@cp tests/generators/package.json tests/generators/package-lock.json $(CONTRACT)/
+	@cd $(CONTRACT) && PATH="$(CURDIR)/$(VENV):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	@ZOUFANG_CONTRACT_TOOLS="$(CURDIR)/$(CONTRACT)" $(VENV)/python -m pytest -n 0 tests/generators/clients.py
 
 bench: set-up-dev ## measure, as one table
 	@$(VENV)/python -m bench

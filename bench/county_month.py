@@ -183,7 +183,7 @@ def _sign_in_phone(system: System, login: str, role: StaffRole) -> Phone:
     return Phone(signed_in["personId"], httpx.AsyncClient(base_url=system.url, headers=headers, timeout=60))
 
 
-def _list_reviewers(system: System) -> list[tuple[str, str]]:
+def _list_reviewers(system: System) -> list[tuple[str, StaffRole]]:
     """Return login and role of everyone who may review the entire county."""
     with system.connect() as connection:
         rows = connection.execute(

@@ -13,8 +13,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.plugins.prometheus import PrometheusConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -59,6 +58,7 @@ from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
 from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
 from server.identity.devices import authenticate
+from server.openapi.kept import TAGS, KeptDocument
 
 
 async def provide_session(state: State) -> AsyncIterator[AsyncSession]:
@@ -281,7 +281,9 @@ def _openapi() -> OpenAPIConfig:
         create_examples=False,
         operation_id_creator=lambda handler, _method, _path: handler.handler_name,
         # Only JSON: the HTML renderers load scripts from other hosts, which would run in the origin of the web apps.
-        render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
+        render_plugins=[KeptDocument(path="/", media_type=MediaType.JSON)],
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        tags=[Tag(name, description) for name, description in TAGS.items()],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
         ),

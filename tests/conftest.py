@@ -31,11 +31,12 @@ from server.demo.loading import load_demo_county
 from server.demo.records import County
 from server.demo.wechat_stub import create_stub
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
-from tests import moved_clock
+from tests import contract, moved_clock
 from tests.live import LiveServer
 from tests.makers.cases import Office
 from tests.makers.visits import Ground
 from tests.phones import Desk, Phone, System
+from tests.recording import write_examples
 
 pytest_plugins = ["tests.suite"]
 
@@ -46,6 +47,21 @@ SECRETS = keys.generate_keys()
 S3_KEY, S3_SECRET = "zoufangtest", "zoufang-test-secret"
 # Argon2 is slow by design, and these tests sign in a thousand times; the cost stands in each hash.
 passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-examples", action="store_true", help="keep exchanges as examples of openapi.json")
+    parser.addoption("--write-docs", action="store_true", help="write the exchanges of docs/field-contract.md anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--record-examples"):
+        contract.RECORDING.append(True)
+
+
+def pytest_sessionfinish() -> None:
+    if contract.RECORDING:
+        write_examples(contract.RECORDED, contract.tags())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

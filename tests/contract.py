@@ -8,12 +8,17 @@ import jsonschema_rs
 import msgspec
 
 from server.core.paths import OPENAPI
+from server.openapi.examples import Exchange
+from tests.recording import record
 
 _SCHEMA: dict[str, Any] = msgspec.json.decode(OPENAPI.read_bytes())
 _ROUTES = [
     (re.compile("^" + re.sub(r"\{[^}]+\}", "[^/]+", path) + "$"), path, item) for path, item in _SCHEMA["paths"].items()
 ]
 _VALIDATORS: dict[str, Any] = {}
+# With `--record-examples`: whether exchanges are kept, and the best of each operation so far.
+RECORDING: list[bool] = []
+RECORDED: dict[str, Exchange] = {}
 # What the framework itself answers anywhere: it has the one error shape, and no route lists it.
 ANYWHERE = {400, 404, 405, 413, 415, 500, 503}
 # Or asked for again each time, as what a phone pulls is.
@@ -26,10 +31,15 @@ async def hold_to_contract(response: httpx.Response) -> None:
     assert response.headers.get("cache-control") in KEPT_NOWHERE, f"{response.request.url.path} may be kept on a disk"
     path = response.request.url.path
     method = response.request.method.lower()
-    operation = next((item[method] for pattern, _, item in _ROUTES if pattern.match(path) and method in item), None)
+    template, operation = next(
+        ((template, item[method]) for pattern, template, item in _ROUTES if pattern.match(path) and method in item),
+        ("", None),
+    )
     if operation is None:
         assert response.status_code in ANYWHERE, f"{method} {path} is not in openapi.json"
         return
+    if RECORDING:
+        record(response, template, operation, RECORDED)
     status = str(response.status_code)
     result = operation["responses"].get(status)
     if result is None:
@@ -61,3 +71,9 @@ def _check_schema(name: str, schema: dict[str, Any], response: httpx.Response) -
         for iter_error in validator.iter_errors(response.json())
     ]
     assert not errors, f"{name}: {errors[:3]}"
+
+
+def tags() -> dict[str, str]:
+    """The first tag of each operation."""
+    operations = (operation for item in _SCHEMA["paths"].values() for operation in item.values())
+    return {operation["operationId"]: operation["tags"][0] for operation in operations}

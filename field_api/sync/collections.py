@@ -1,15 +1,26 @@
 """The collections that phones replicate. Adding one is one line in COLLECTIONS (and its audience in
-`server/models/feed.py`): how to load documents by id, and, if phones may write it, how to apply them.
+`server/models/feed.py`): what a phone holds of it, how to load documents by id, and, if phones may write it, the
+document that they send and how to apply it. The routes and their schemas follow (`field_api/sync/routes.py`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, selectinload
 
+from field_api.sync.served import (
+    ServedAssignment,
+    ServedAttestation,
+    ServedChecklist,
+    ServedEvidence,
+    ServedHousehold,
+    ServedProposal,
+    ServedVisit,
+)
 from server.core.access import Caller, readable
 from server.core.services import Services
 from server.households import proposal_submission
@@ -38,9 +49,10 @@ Applier = Callable[[AsyncSession, Services, Caller, Sequence[Incoming[Any]]], Aw
 
 
 class Collection(NamedTuple):
-    """`version` is the schema served; phones with another are asked to update."""
+    """`version` is the schema served; phones with another are asked to update. `served` describes a pulled document."""
 
     version: int
+    served: type[Struct]
     load: Loader
     document: type[Document] | None = None
     apply: Applier | None = None
@@ -115,13 +127,17 @@ async def load_checklists(session: AsyncSession, caller: Caller, ids: Sequence[U
 
 
 COLLECTIONS: dict[str, Collection] = {
-    "assignments": Collection(1, load_assignments),
-    "households": Collection(1, load_households),
-    "checklists": Collection(1, load_checklists),
-    "visits": Collection(1, submission.load_visits, VisitDocument, submission.apply_visits),
-    "evidence": Collection(1, expected.load_expected_photos, EvidenceDocument, expected.apply_expected_photos),
-    "proposals": Collection(
-        1, proposal_submission.load_proposals, ProposalDocument, proposal_submission.apply_proposals
+    "assignments": Collection(1, ServedAssignment, load_assignments),
+    "households": Collection(1, ServedHousehold, load_households),
+    "checklists": Collection(1, ServedChecklist, load_checklists),
+    "visits": Collection(1, ServedVisit, submission.load_visits, VisitDocument, submission.apply_visits),
+    "evidence": Collection(
+        1, ServedEvidence, expected.load_expected_photos, EvidenceDocument, expected.apply_expected_photos
     ),
-    "attestations": Collection(1, attestations.load_attestations, AttestationDocument, attestations.apply_attestations),
+    "proposals": Collection(
+        1, ServedProposal, proposal_submission.load_proposals, ProposalDocument, proposal_submission.apply_proposals
+    ),
+    "attestations": Collection(
+        1, ServedAttestation, attestations.load_attestations, AttestationDocument, attestations.apply_attestations
+    ),
 }

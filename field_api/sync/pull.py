@@ -4,7 +4,7 @@ Rows are ordered by the transaction that wrote them and served only below the ol
 counter or a clock would pass over a row that commits late.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -37,8 +37,13 @@ class Checkpoint(ResponseBody):
         return f'"{self.lwt}:{self.id}"'
 
 
-class PulledPage(ResponseBody):
-    documents: list[dict[str, Any]]
+D = TypeVar("D")
+
+
+class PulledPage(ResponseBody, Generic[D]):
+    """What changed since the checkpoint that was sent, oldest change first; the next pull sends `checkpoint`."""
+
+    documents: list[D]
     checkpoint: Checkpoint
 
 
@@ -62,7 +67,9 @@ def served_collection(name: str, version: int) -> Collection:
     return collection
 
 
-async def pull(session: AsyncSession, caller: Caller, name: str, version: int, request: Asked) -> PulledPage:
+async def pull(
+    session: AsyncSession, caller: Caller, name: str, version: int, request: Asked
+) -> PulledPage[dict[str, Any]]:
     """One page, in a number of queries that does not depend on its length.
 
     A checkpoint of another database, as after a restore, starts from the beginning. A page shorter than

@@ -39,8 +39,8 @@ LONGEST_ID = 200
 BOOKKEEPING = frozenset({"_meta", "_rev", "_attachments"})
 
 
-class PushedRow(Struct, rename="camel"):
-    """RxDB's row: the new state, and the state the phone took it from."""
+class UnreadRow(Struct, rename="camel"):
+    """A `PushedRow` whose document nobody has read yet."""
 
     new_document_state: Raw
     # Not `Raw | None`: msgspec reads that as null alone.
@@ -123,9 +123,9 @@ def _see_through_quarantine(row: _Row, kept: Quarantined | None) -> None:
             row.incoming = row.incoming and row.incoming._replace(assumed_hash=kept.base_hash)
 
 
-def _batch(body: bytes) -> list[PushedRow]:
+def _batch(body: bytes) -> list[UnreadRow]:
     try:
-        rows = msgspec.json.decode(body, type=list[PushedRow])
+        rows = msgspec.json.decode(body, type=list[UnreadRow])
     except msgspec.ValidationError as error:
         fault = Fault(error_pointer(str(error)), "row.invalid", str(error))
         raise Problem("request.invalid", faults=[fault]) from None
@@ -136,7 +136,7 @@ def _batch(body: bytes) -> list[PushedRow]:
     return rows
 
 
-def _read(collection: Collection, row: PushedRow) -> _Row:
+def _read(collection: Collection, row: UnreadRow) -> _Row:
     body = bytes(row.new_document_state)
     assert collection.document is not None
     result: Any = None
@@ -169,7 +169,7 @@ def _refuse_what_no_column_takes(body: bytes) -> None:
         raise msgspec.ValidationError("A text holds the character U+0000")
 
 
-def _assumed_hash(row: PushedRow) -> str | None:
+def _assumed_hash(row: UnreadRow) -> str | None:
     """None for what can't be read: then the phone is not believed to know what stands here."""
     with contextlib.suppress(NotCanonical, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         assumed = msgspec.json.decode(bytes(row.assumed_master_state))

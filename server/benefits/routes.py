@@ -33,7 +33,12 @@ async def list_benefit_changes(
     )
 
 
-@get("/benefit-changes/totals", responses=SIGNED_IN_ERRORS, description="The totals of a period, by kind and net.")
+@get(
+    "/benefit-changes/totals",
+    operation_id="sum_up_benefit_changes",
+    responses=SIGNED_IN_ERRORS,
+    description="The totals of a period, by kind and net.",
+)
 async def total_benefit_changes(
     officer: Officer, session: Session, since: FromQuery[date], until: FromQuery[date], area: AreaFilter = None
 ) -> Totals:

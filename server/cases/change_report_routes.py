@@ -57,6 +57,7 @@ export_changes = build_export_route(
     status_code=200,
     responses=SIGNED_IN_ERRORS
     | error_responses("thing.not_found", "change.decided", "case.own_relative", "case.closed", "case.standard_missing"),
+    description="Decide what a reported change leads to, and answer it. Repeating the decision changes nothing.",
 )
 async def decide_change(
     change_id: FromPath[UUID], data: JSONBody[DecideChange], field_staff: FieldStaff, session: Session

@@ -22,7 +22,8 @@ def notice_text(kind: str, case: CaseFile, event: CaseEvent) -> NoticeText:
 
 
 def _accepted_text(case: CaseFile, event: CaseEvent) -> NoticeText:
-    opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，材料齐全，已于{format_date_zh(day_of(event.at))}受理。"
+    applied, accepted = format_date_zh(case.applied_on), format_date_zh(day_of(event.at))
+    opening = f"您于{applied}提出的最低生活保障申请，材料齐全，已于{accepted}受理。"
     return NoticeText("最低生活保障申请受理通知书", [opening])
 
 

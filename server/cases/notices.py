@@ -4,7 +4,7 @@ A notice is printed from the step's stored event, so a reprint says the same.
 """
 
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -56,6 +56,8 @@ _DECISIONS = frozenset({"refused", "confirmed", "amount_changed", "stopped"})
 
 class NoticeLine(ResponseBody):
     """A notice that can be printed now, with its date."""
+
+    schema_name: ClassVar[str] = "PrintedNoticeLine"
 
     kind: NoticeKind
     zh: str

@@ -71,6 +71,8 @@ class ReceivePaper(RequestBody):
 @post(
     "/applications",
     responses=LOOKUP_ERRORS | error_responses("case.open_already", "case.granted_already", *MEMBER_CONFLICTS),
+    description="Open a case for a household by the rules of today. Refused where the household has an open case or "
+    "receives already.",
 )
 async def make_application(
     data: JSONBody[MakeApplication], field_staff: FieldStaff, session: Session, services: ServicesDep
@@ -80,7 +82,11 @@ async def make_application(
     return await detail.load_case_detail(session, field_staff, case.id, now)
 
 
-@get("/cases", responses=SIGNED_IN_ERRORS)
+@get(
+    "/cases",
+    responses=SIGNED_IN_ERRORS,
+    description="The caller's cases, newest first.",
+)
 async def list_cases(
     field_staff: FieldStaff,
     session: Session,
@@ -94,7 +100,11 @@ async def list_cases(
     )
 
 
-@get("/cases/due", responses=SIGNED_IN_ERRORS)
+@get(
+    "/cases/due",
+    responses=SIGNED_IN_ERRORS,
+    description="Cases with a deadline that is past, today or within three days, the oldest first.",
+)
 async def list_due_cases(
     field_staff: FieldStaff,
     session: Session,
@@ -116,12 +126,22 @@ export_due_cases = build_export_route(
 )
 
 
-@get("/cases/{case_id:uuid}", responses=LOOKUP_ERRORS)
+@get(
+    "/cases/{case_id:uuid}",
+    responses=LOOKUP_ERRORS,
+    description="One case: papers, deadlines, timeline, and the steps that the caller may take now.",
+)
 async def open_case(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> CaseDetail:
     return await detail.load_case_detail(session, field_staff, case_id, utc_now())
 
 
-@post("/cases/{case_id:uuid}/steps", status_code=200, responses=LOOKUP_ERRORS | error_responses(*_STEP_PROBLEMS))
+@post(
+    "/cases/{case_id:uuid}/steps",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses(*_STEP_PROBLEMS),
+    description="Take a step of the procedure from the version that was seen (`If-Match`). The same `Idempotency-Key`"
+    " gets the same answer again.",
+)
 async def take_case_step(
     case_id: FromPath[UUID],
     data: JSONBody[TakeStep],
@@ -141,6 +161,7 @@ async def take_case_step(
     "/cases/{case_id:uuid}/papers",
     status_code=200,
     responses=LOOKUP_ERRORS | error_responses("case.closed", "case.paper_unknown"),
+    description="Note that a paper was handed in. Repeating it changes nothing.",
 )
 async def receive_paper(
     case_id: FromPath[UUID], data: JSONBody[ReceivePaper], field_staff: FieldStaff, session: Session
@@ -183,6 +204,7 @@ async def return_paper_photo(
 @post(
     "/cases/{case_id:uuid}/calculations",
     responses=LOOKUP_ERRORS | error_responses("case.own_relative", "case.closed", "case.standard_missing"),
+    description="Calculate the monthly amount by the rules of a month. Earlier calculations stay as they are.",
 )
 async def calculate_amount(
     case_id: FromPath[UUID], data: JSONBody[Calculate], field_staff: FieldStaff, session: Session
@@ -190,7 +212,11 @@ async def calculate_amount(
     return await calculations.calculate(session, field_staff, case_id, data, utc_now())
 
 
-@get("/cases/{case_id:uuid}/calculations", responses=LOOKUP_ERRORS)
+@get(
+    "/cases/{case_id:uuid}/calculations",
+    responses=LOOKUP_ERRORS,
+    description="All calculations of a case, the newest first.",
+)
 async def list_calculations(
     case_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[CalculationLine]:
@@ -201,6 +227,7 @@ async def list_calculations(
 @post(
     "/cases/{case_id:uuid}/hearings",
     responses=LOOKUP_ERRORS | error_responses("case.own_relative", "case.not_now", "hearing.panel_short"),
+    description="Set the day of a hearing and draw its panel. The same id again is the same hearing.",
 )
 async def call_hearing(
     case_id: FromPath[UUID], data: JSONBody[CallHearing], field_staff: FieldStaff, session: Session
@@ -208,7 +235,11 @@ async def call_hearing(
     return await hearings.call_hearing(session, field_staff, case_id, data)
 
 
-@get("/cases/{case_id:uuid}/hearings", responses=LOOKUP_ERRORS)
+@get(
+    "/cases/{case_id:uuid}/hearings",
+    responses=LOOKUP_ERRORS,
+    description="The hearings of a case: panel, day, and the count once it was taken.",
+)
 async def list_hearings(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[HearingDetail]:
     return await hearings.list_hearings(session, field_staff, case_id)
 
@@ -217,6 +248,8 @@ async def list_hearings(case_id: FromPath[UUID], field_staff: FieldStaff, sessio
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/conflict",
     status_code=200,
     responses=LOOKUP_ERRORS | error_responses("case.own_relative", "hearing.counted"),
+    description="A panelist who was drawn gives up the seat; the next in the rotation takes it. Repeating it changes "
+    "nothing.",
 )
 async def declare_conflict(
     case_id: FromPath[UUID],
@@ -234,6 +267,7 @@ async def declare_conflict(
     responses=LOOKUP_ERRORS
     | _NOT_NOW
     | error_responses("case.own_relative", "hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
+    description="Write the count of a hearing, once; the case goes on. More than half of the votes passes.",
 )
 async def count_votes(
     case_id: FromPath[UUID],
@@ -245,14 +279,24 @@ async def count_votes(
     return await hearings.count_votes(session, field_staff, case_id, hearing_id, data, utc_now())
 
 
-@get("/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes", media_type=PDF, responses=LOOKUP_ERRORS | _NOT_NOW)
+@get(
+    "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes",
+    media_type=PDF,
+    responses=LOOKUP_ERRORS | _NOT_NOW,
+    description="The minutes of a hearing as a PDF. Refused before the count.",
+)
 async def print_minutes(
     case_id: FromPath[UUID], hearing_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> bytes:
     return await minutes.print_minutes(session, field_staff, case_id, hearing_id)
 
 
-@get("/cases/{case_id:uuid}/notices/{kind:str}", media_type=PDF, responses=LOOKUP_ERRORS | _NOT_NOW)
+@get(
+    "/cases/{case_id:uuid}/notices/{kind:str}",
+    media_type=PDF,
+    responses=LOOKUP_ERRORS | _NOT_NOW,
+    description="A notice of a case as a PDF. Refused before the case has come to it.",
+)
 async def print_notice(
     case_id: FromPath[UUID], kind: FromPath[NoticeKind], field_staff: FieldStaff, session: Session
 ) -> bytes:

@@ -7,7 +7,7 @@ import click
 @click.option("--check", is_flag=True, help="Write nothing; fail when the committed file differs.")
 def openapi(check: bool) -> None:
     """Write openapi/openapi.json from the routes."""
-    from server.cli.openapi import write_openapi
+    from server.openapi.document import write_openapi
 
     if not write_openapi(check=check):
         raise click.ClickException("openapi/openapi.json differs from the routes; run `make openapi`")

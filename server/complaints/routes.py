@@ -44,14 +44,23 @@ State = Literal["received", "registered", "decided", "declined"]
 _PUBLIC = error_responses("thing.not_found", "request.rate_limited")
 
 
-@post("/complaints", responses=LOOKUP_ERRORS)
+@post(
+    "/complaints",
+    responses=LOOKUP_ERRORS,
+    description="Record a complaint that came by letter, phone or in person.",
+)
 async def write_complaint(
     data: JSONBody[WrittenComplaint], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintReceipt:
     return await submission.record_written_complaint(session, services, officer, data, utc_now())
 
 
-@get("/complaints", responses=SIGNED_IN_ERRORS)
+@get(
+    "/complaints",
+    responses=SIGNED_IN_ERRORS,
+    description="Complaints of the caller's areas, what is due first; those still open unless a state is named. "
+    "Neither who nor what.",
+)
 async def list_complaints(
     officer: Officer,
     session: Session,
@@ -75,14 +84,25 @@ export_complaints = build_export_route(
 )
 
 
-@get("/complaints/{complaint_id:uuid}", responses=LOOKUP_ERRORS)
+@get(
+    "/complaints/{complaint_id:uuid}",
+    responses=LOOKUP_ERRORS,
+    description="What the caller may see of a complaint. The handler's look at its reporter is written to the audit "
+    "trail.",
+)
 async def open_complaint(
     complaint_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ComplaintDetail:
     return await detail.open_complaint(session, services, officer, complaint_id, utc_now())
 
 
-@post("/complaints/{complaint_id:uuid}/register", status_code=200, responses=_HANDLING)
+@post(
+    "/complaints/{complaint_id:uuid}/register",
+    status_code=200,
+    responses=_HANDLING,
+    description="Take a complaint on as its handler: the time limit of the decision starts. Repeating it changes "
+    "nothing.",
+)
 async def register_complaint(
     complaint_id: FromPath[UUID],
     data: JSONBody[RegisterComplaint],
@@ -93,7 +113,12 @@ async def register_complaint(
     return await handling.register_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints/{complaint_id:uuid}/extend", status_code=200, responses=_HANDLING)
+@post(
+    "/complaints/{complaint_id:uuid}/extend",
+    status_code=200,
+    responses=_HANDLING,
+    description="Extend the time limit by thirty days, once, with a reason.",
+)
 async def extend_complaint(
     complaint_id: FromPath[UUID],
     data: JSONBody[ExtendComplaint],
@@ -104,7 +129,12 @@ async def extend_complaint(
     return await handling.extend_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints/{complaint_id:uuid}/decide", status_code=200, responses=_HANDLING)
+@post(
+    "/complaints/{complaint_id:uuid}/decide",
+    status_code=200,
+    responses=_HANDLING,
+    description="Write the finding and the reply. Repeating the same changes nothing.",
+)
 async def decide_complaint(
     complaint_id: FromPath[UUID],
     data: JSONBody[DecideComplaint],
@@ -115,7 +145,12 @@ async def decide_complaint(
     return await handling.decide_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints/{complaint_id:uuid}/decline", status_code=200, responses=_HANDLING)
+@post(
+    "/complaints/{complaint_id:uuid}/decline",
+    status_code=200,
+    responses=_HANDLING,
+    description="Close a complaint that is not for this office; the reply says who decides it.",
+)
 async def decline_complaint(
     complaint_id: FromPath[UUID],
     data: JSONBody[DeclineComplaint],
@@ -126,7 +161,12 @@ async def decline_complaint(
     return await handling.decline_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints/{complaint_id:uuid}/hand-over", status_code=200, responses=_HANDLING)
+@post(
+    "/complaints/{complaint_id:uuid}/hand-over",
+    status_code=200,
+    responses=_HANDLING,
+    description="Hand a complaint to another officer of the area; from then on only they read it.",
+)
 async def hand_over_complaint(
     complaint_id: FromPath[UUID],
     data: JSONBody[HandOverComplaint],
@@ -137,19 +177,32 @@ async def hand_over_complaint(
     return await handling.hand_over_complaint(session, services, officer, complaint_id, data, utc_now())
 
 
-@post("/complaints", responses=LOOKUP_ERRORS | error_responses("request.rate_limited"))
+@post(
+    "/complaints",
+    responses=LOOKUP_ERRORS | error_responses("request.rate_limited"),
+    description="Make a complaint about one's own case.",
+)
 async def make_own_complaint(
     data: JSONBody[OwnComplaint], resident_caller: ResidentCaller, session: Session, services: ServicesDep
 ) -> ComplaintReceipt:
     return await submission.submit_own_complaint(session, services, resident_caller, data, utc_now())
 
 
-@get("/complaints", responses=SIGNED_IN_ERRORS)
+@get(
+    "/complaints",
+    responses=SIGNED_IN_ERRORS,
+    description="The caller's own complaints, with the replies.",
+)
 async def list_own_complaints(resident_caller: ResidentCaller, session: Session) -> list[ComplaintStatus]:
     return await public_status.list_own_complaints(session, resident_caller)
 
 
-@post("/complaints", responses=_PUBLIC)
+@post(
+    "/complaints",
+    responses=_PUBLIC,
+    description="Make a complaint without signing in, anonymously or with a name. Answers a number and a code to "
+    "follow it with.",
+)
 async def make_public_complaint(
     data: JSONBody[PublicComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ComplaintReceipt:
@@ -158,7 +211,13 @@ async def make_public_complaint(
     )
 
 
-@post("/complaints/look-up", status_code=200, responses=_PUBLIC)
+@post(
+    "/complaints/look-up",
+    status_code=200,
+    responses=_PUBLIC,
+    description="Where a complaint stands, by its number and code. A wrong number and a wrong code get the same "
+    "answer.",
+)
 async def follow_complaint(
     data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ComplaintStatus:

@@ -1,7 +1,8 @@
 """Base Structs of request and response bodies, and the parameters, headers and error responses that routes share."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 from litestar import Request
 from litestar.di import NamedDependency
@@ -11,7 +12,7 @@ from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
-from server.core.errors import CATALOGUE, Fault, Problem, ProblemBody
+from server.core.errors import CATALOGUE, PROBLEM_MEDIA_TYPE, Fault, Problem, ProblemBody
 from server.core.services import Services
 
 
@@ -52,24 +53,59 @@ def client_address(request: Request[Any, Any, Any]) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def error_responses(*codes: str) -> dict[int, ResponseSpec]:
-    """Return the error responses of a route for OpenAPI: the one error shape and the codes it may carry."""
+# Keys of a handler's `opt`, for the schema: the type of a body that it reads itself, and of an answer that its
+# signature does not say.
+REQUEST_BODY = "request_body"
+ANSWER = "answer"
+
+
+class AnyOf:
+    """For the schema alone: one of several Structs, a union that msgspec itself does not read."""
+
+    kinds: ClassVar[tuple[type[Struct], ...]] = ()
+
+
+def any_of(name: str, *kinds: type[Struct]) -> type[AnyOf]:
+    return type(name, (AnyOf,), {"kinds": kinds})
+
+
+@dataclass
+class ErrorResponse(ResponseSpec):
+    """An error answer of a route, and which codes it may carry."""
+
+    codes: tuple[str, ...] = ()
+
+
+class ErrorResponses(dict[int, ResponseSpec]):
+    """The answers of a route besides success. `|` joins the codes of a status that stands on both sides."""
+
+    def __or__(self, other: Mapping[int, ResponseSpec]) -> "ErrorResponses":  # type: ignore[override]  # of one kind alone
+        return ErrorResponses({**self, **{status: _join(self.get(status), spec) for status, spec in other.items()}})
+
+
+def error_responses(*codes: str) -> ErrorResponses:
+    """The error answers of a route, for OpenAPI: one shape, and which codes it may carry."""
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys((*codes, "request.invalid")):
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
-    return {
-        status: ResponseSpec(
-            ProblemBody,
-            description="; ".join(f"`{code}` {CATALOGUE[code].en}" for code in codes_of_status),
-            generate_examples=False,
-            media_type=_problem_media_type(),
-        )
-        for status, codes_of_status in by_status.items()
-    }
+    return ErrorResponses({status: _spec(*some) for status, some in by_status.items()})
 
 
-def _problem_media_type() -> Any:
-    return "application/problem+json"
+def _join(mine: ResponseSpec | None, other: ResponseSpec) -> ResponseSpec:
+    if isinstance(mine, ErrorResponse) and isinstance(other, ErrorResponse):
+        return _spec(*mine.codes, *other.codes)
+    return other
+
+
+def _spec(*codes: str) -> ErrorResponse:
+    some = tuple(dict.fromkeys(codes))
+    return ErrorResponse(
+        ProblemBody,
+        description="; ".join(f"`{code}` {CATALOGUE[code].en}" for code in some),
+        generate_examples=False,
+        media_type=PROBLEM_MEDIA_TYPE,
+        codes=some,
+    )
 
 
 # Error responses of every route that needs a sign-in, and of those that also look up one row.

@@ -35,8 +35,11 @@ _Accuracy = Annotated[float, msgspec.Meta(ge=0)]
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Fix(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A position as the phone reported it. `source` names the API (`wx.getLocation`, `browser`)."""
+class Fix(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """A position as the phone reported it. `source` names the API (`wx.getLocation`, `browser`).
+
+    Part of a phone's documents: a field of a newer phone is kept with them, not refused.
+    """
 
     latitude: _Latitude
     longitude: _Longitude

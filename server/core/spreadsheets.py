@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from tempfile import TemporaryFile
@@ -15,6 +16,7 @@ from typing import IO, Any, Literal
 
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 
 from server.core.clock import CHINA
 
@@ -34,6 +36,19 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", 
 # OpenAPI response and headers of a route that returns a file.
 FILE_RESPONSE = {200: ResponseSpec(bytes, description="The file.", generate_examples=False, media_type="text/csv")}
 FILE_HEADERS = [ResponseHeader(name="Content-Disposition", description="The file's name.", documentation_only=True)]
+
+
+@dataclass
+class FileOperation(Operation):
+    """Answers CSV or XLSX, as it was asked."""
+
+    def __post_init__(self) -> None:
+        answer = (self.responses or {}).get("200")
+        if isinstance(answer, OpenAPIResponse):
+            answer.content = {
+                kind.partition(";")[0]: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+                for kind in MEDIA_TYPES.values()
+            }
 
 
 def to_cell(value: Any) -> Any:

@@ -20,7 +20,7 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.core.spreadsheets import MEDIA_TYPES, FileFormat
+from server.core.spreadsheets import MEDIA_TYPES, FileFormat, FileOperation
 from server.crosschecks import answers, batches, listing
 from server.crosschecks.batches import MakeBatch
 from server.crosschecks.listing import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
@@ -35,12 +35,20 @@ class AnswerForm:
     mapping: str = "{}"
 
 
-@post("/cross-checks", responses=LOOKUP_ERRORS | error_responses("case.nothing_to_check"))
+@post(
+    "/cross-checks",
+    responses=LOOKUP_ERRORS | error_responses("case.nothing_to_check"),
+    description="Ask one office about the households that consented. The same id again is the same batch.",
+)
 async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, session: Session) -> BatchSummary:
     return await batches.make_batch(session, field_staff, data, utc_now())
 
 
-@get("/cross-checks", responses=SIGNED_IN_ERRORS)
+@get(
+    "/cross-checks",
+    responses=SIGNED_IN_ERRORS,
+    description="What was asked of which office, the newest first.",
+)
 async def list_cross_check_batches(
     field_staff: FieldStaff,
     session: Session,
@@ -68,7 +76,11 @@ export_cross_check_batches = build_export_route(
 )
 
 
-@get("/cross-checks/{batch_id:uuid}/lines", responses=LOOKUP_ERRORS)
+@get(
+    "/cross-checks/{batch_id:uuid}/lines",
+    responses=LOOKUP_ERRORS,
+    description="Everybody asked about in a batch, those with differences first.",
+)
 async def list_cross_check_batch(
     batch_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[BatchCheck]:
@@ -76,7 +88,14 @@ async def list_cross_check_batch(
     return await listing.list_batch(session, field_staff, batch_id)
 
 
-@get("/cross-checks/{batch_id:uuid}/file", media_type=MEDIA_TYPES["xlsx"], responses=LOOKUP_ERRORS)
+@get(
+    "/cross-checks/{batch_id:uuid}/file",
+    operation_class=FileOperation,
+    media_type=MEDIA_TYPES["xlsx"],
+    responses=LOOKUP_ERRORS,
+    description="The request as the office reads it, with whole ID numbers, as XLSX or CSV. Every export is written "
+    "to the audit trail.",
+)
 async def export_cross_check(
     batch_id: FromPath[UUID],
     field_staff: FieldStaff,
@@ -93,6 +112,8 @@ async def export_cross_check(
     "/cross-checks/{batch_id:uuid}/answers",
     status_code=200,
     responses=LOOKUP_ERRORS | error_responses("case.check_answered", "case.check_unreadable"),
+    description="Import the file that an office sent back; `mapping` gives its own headings for ours. The same file "
+    "again changes nothing.",
 )
 async def import_cross_check(
     batch_id: FromPath[UUID],
@@ -111,12 +132,21 @@ async def import_cross_check(
     )
 
 
-@get("/cases/{case_id:uuid}/cross-checks", responses=LOOKUP_ERRORS)
+@get(
+    "/cases/{case_id:uuid}/cross-checks",
+    responses=LOOKUP_ERRORS,
+    description="The cross-checks of one case, with what the offices answered.",
+)
 async def list_cross_checks(case_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[CheckLine]:
     return await listing.list_checks(session, field_staff, case_id)
 
 
-@post("/cross-checks/lines/{check_id:uuid}/objection", status_code=200, responses=LOOKUP_ERRORS)
+@post(
+    "/cross-checks/lines/{check_id:uuid}/objection",
+    status_code=200,
+    responses=LOOKUP_ERRORS,
+    description="Record what the household says to a difference.",
+)
 async def object_to_cross_check(
     check_id: FromPath[UUID], data: JSONBody[ObjectToCheck], field_staff: FieldStaff, session: Session
 ) -> CheckLine:

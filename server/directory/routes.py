@@ -43,23 +43,39 @@ class MapSource(ResponseBody):
     datum: str
 
 
-@get("/map", responses=SIGNED_IN_ERRORS)
+@get(
+    "/map",
+    responses=SIGNED_IN_ERRORS,
+    description="Where the desk gets its map tiles from, and their datum; null where the office has none.",
+)
 async def show_map_source(caller: CallerDep, services: ServicesDep) -> MapSource:
     require_role(caller, DIRECTORY_ROLES)
     return MapSource(tiles=services.settings.map_tiles or None, datum=services.settings.map_datum)
 
 
-@get("/areas", responses=SIGNED_IN_ERRORS)
+@get(
+    "/areas",
+    responses=SIGNED_IN_ERRORS,
+    description="The areas right below `under`; without it, the caller's own.",
+)
 async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await areas.list_areas(session, caller, under)
 
 
-@get("/areas", responses=error_responses("request.invalid"))
+@get(
+    "/areas",
+    responses=error_responses("request.invalid"),
+    description="The areas right below `under`, for anyone who knows their village by name.",
+)
 async def list_public_areas(session: Session, under: AreaFilter = None) -> list[AreaLine]:
     return await areas.list_public_areas(session, under)
 
 
-@get("/staff", responses=_LIST_PROBLEMS)
+@get(
+    "/staff",
+    responses=_LIST_PROBLEMS,
+    description="Staff with a role in the caller's areas, by login; found by a part of the name or login.",
+)
 async def list_staff(
     caller: CallerDep,
     session: Session,
@@ -71,7 +87,12 @@ async def list_staff(
     return await staff.list_staff(session, caller, area=area, q=q, cursor=cursor, limit=limit)
 
 
-@get("/households", responses=_LIST_PROBLEMS)
+@get(
+    "/households",
+    responses=_LIST_PROBLEMS,
+    description="Households in the caller's areas by archive number; found by a part of the number or of the head's "
+    "name.",
+)
 async def list_households(
     officer: Officer,
     session: Session,
@@ -114,12 +135,20 @@ export_households = build_export_route(
 )
 
 
-@get("/households/{household_id:uuid}/record", responses=_DETAIL_PROBLEMS)
+@get(
+    "/households/{household_id:uuid}/record",
+    responses=_DETAIL_PROBLEMS,
+    description="One household with its cases and visits. The look is written to the audit trail.",
+)
 async def open_household_record(household_id: FromPath[UUID], officer: Officer, session: Session) -> HouseholdRecord:
     return await households.open_household_record(session, officer, household_id)
 
 
-@get("/checklists", responses=SIGNED_IN_ERRORS)
+@get(
+    "/checklists",
+    responses=SIGNED_IN_ERRORS,
+    description="Published checklists of the caller's areas, the newest version of each first.",
+)
 async def list_checklists(caller: CallerDep, session: Session) -> list[ChecklistLine]:
     return await checklists.list_checklists(session, caller)
 
@@ -140,14 +169,22 @@ export_checklists = build_export_route(
 )
 
 
-@get("/checklists/{code:str}/{version:int}", responses=_DETAIL_PROBLEMS)
+@get(
+    "/checklists/{code:str}/{version:int}",
+    responses=_DETAIL_PROBLEMS,
+    description="One version of a checklist, with every question.",
+)
 async def open_checklist(
     code: FromPath[str], version: FromPath[int], caller: CallerDep, session: Session
 ) -> ChecklistDetail:
     return await checklists.open_checklist(session, caller, code, version)
 
 
-@get("/audit", responses=_LIST_PROBLEMS)
+@get(
+    "/audit",
+    responses=_LIST_PROBLEMS,
+    description="The audit trail of the caller's area, newest first.",
+)
 async def list_audit_trail(
     caller: CallerDep,
     session: Session,
@@ -181,7 +218,11 @@ export_audit_trail = build_export_route(
 )
 
 
-@get("/devices", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
+@get(
+    "/devices",
+    responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
+    description="Devices of staff of the caller's area: their version, last sync, clock and rows waiting.",
+)
 async def list_office_devices(
     officer: Officer, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
 ) -> Page[DeviceHealth]:
@@ -204,7 +245,11 @@ export_devices = build_export_route(
 )
 
 
-@get("/kept-rows", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
+@get(
+    "/kept-rows",
+    responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
+    description="Rows of phones in quarantine or lost to a conflict, newest first, with the reason.",
+)
 async def list_kept_rows(
     officer: Officer,
     session: Session,

@@ -13,19 +13,34 @@ _CHANGING = SIGNED_IN_ERRORS | error_responses(
 )
 
 
-@post("/caseload/assign", status_code=200, responses=_CHANGING)
+@post(
+    "/caseload/assign",
+    status_code=200,
+    responses=_CHANGING,
+    description="Give households to a caseworker, who may share them with others. Repeating it changes nothing.",
+)
 async def assign_households(data: JSONBody[AssignHouseholds], officer: Officer, session: Session) -> CaseloadChanged:
     return await caseload.assign(session, officer, data, utc_now())
 
 
-@post("/caseload/reassign", status_code=200, responses=_CHANGING)
+@post(
+    "/caseload/reassign",
+    status_code=200,
+    responses=_CHANGING,
+    description="Hand households over from one person to another: of those named, the ones that the first one holds.",
+)
 async def reassign_households(
     data: JSONBody[ReassignHouseholds], officer: Officer, session: Session
 ) -> CaseloadChanged:
     return await caseload.reassign(session, officer, data, utc_now())
 
 
-@post("/caseload/revoke", status_code=200, responses=_CHANGING)
+@post(
+    "/caseload/revoke",
+    status_code=200,
+    responses=_CHANGING,
+    description="Take households from a person. Only that person's phones lose them, and show the reason.",
+)
 async def revoke_households(data: JSONBody[RevokeHouseholds], officer: Officer, session: Session) -> CaseloadChanged:
     return await caseload.revoke(session, officer, data, utc_now())
 

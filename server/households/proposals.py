@@ -178,7 +178,11 @@ async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now:
     await publish_change(session, "households", [household.id])
 
 
-@get("/proposals", responses=SIGNED_IN_ERRORS)
+@get(
+    "/proposals",
+    responses=SIGNED_IN_ERRORS,
+    description="What caseworkers would change about households of the caller's area, the longest waiting first.",
+)
 async def list_household_proposals(
     officer: Officer,
     session: Session,
@@ -224,6 +228,8 @@ def _change_text(change: Change) -> str:
     | error_responses(
         "thing.not_found", "proposal.decided", "review.own_visit", "review.reason_required", "request.invalid"
     ),
+    description="Accept a proposal, which changes the household and keeps its version, or reject it with a reason. "
+    "Repeating the decision changes nothing.",
 )
 async def decide_household_proposal(
     proposal_id: FromPath[UUID], data: JSONBody[DecideProposal], officer: Officer, session: Session

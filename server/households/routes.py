@@ -23,13 +23,19 @@ from server.households.reveal import Reveal, Revealed
 from server.households.versions import VersionLine
 
 
-@get("/households/{household_id:uuid}", responses=LOOKUP_ERRORS)
+@get(
+    "/households/{household_id:uuid}",
+    responses=LOOKUP_ERRORS,
+    description="One household: members, incomes, property and relatives on staff; numbers are masked.",
+)
 async def open_household(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> HouseholdDetail:
     return await detail.open_household(session, field_staff, household_id)
 
 
 @put(
-    "/households/{household_id:uuid}", responses=LOOKUP_ERRORS | error_responses("household.changed", *MEMBER_CONFLICTS)
+    "/households/{household_id:uuid}",
+    responses=LOOKUP_ERRORS | error_responses("household.changed", *MEMBER_CONFLICTS),
+    description="Write the household from the version that was seen (`If-Match`); the version before is kept.",
 )
 async def change_household(
     household_id: FromPath[UUID],
@@ -44,14 +50,23 @@ async def change_household(
     )
 
 
-@get("/households/{household_id:uuid}/versions", responses=LOOKUP_ERRORS)
+@get(
+    "/households/{household_id:uuid}/versions",
+    responses=LOOKUP_ERRORS,
+    description="Every version of a household with what it changed, the newest first.",
+)
 async def list_household_versions(
     household_id: FromPath[UUID], field_staff: FieldStaff, session: Session
 ) -> list[VersionLine]:
     return await versions.list_versions(session, field_staff, household_id)
 
 
-@post("/households/{household_id:uuid}/reveal", status_code=200, responses=LOOKUP_ERRORS)
+@post(
+    "/households/{household_id:uuid}/reveal",
+    status_code=200,
+    responses=LOOKUP_ERRORS,
+    description="Show a sealed number. Who, which and why is written to the audit trail.",
+)
 async def reveal_number(
     household_id: FromPath[UUID],
     data: JSONBody[Reveal],

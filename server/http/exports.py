@@ -28,7 +28,7 @@ from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.database import Sessions
 from server.core.errors import Problem
-from server.core.http import CallerDep, ServicesDep, Session, error_responses
+from server.core.http import CallerDep, ErrorResponses, ServicesDep, Session, error_responses
 from server.core.paging import MAX_PAGE_SIZE, Page
 from server.core.spreadsheets import (
     BYTE_ORDER_MARK,
@@ -37,6 +37,7 @@ from server.core.spreadsheets import (
     MAX_XLSX_ROWS,
     MEDIA_TYPES,
     FileFormat,
+    FileOperation,
     encode_csv,
     open_workbook,
     to_cell,
@@ -150,7 +151,8 @@ def _build_handler(
     return get(
         path,
         deprecated=successor is not None,
-        responses={**(listing.responses or {}), **FILE_RESPONSE, **error_responses("export.too_long")},
+        operation_class=FileOperation,
+        responses=ErrorResponses(listing.responses or {}) | FILE_RESPONSE | error_responses("export.too_long"),
         response_headers=FILE_HEADERS,
         description=f"Former address of `…{successor}`. It works for one release." if successor else what,
     )(export)

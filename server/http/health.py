@@ -28,15 +28,18 @@ class Readiness(ResponseBody):
     store: State
 
 
-@get("/live", summary="The process answers")
+@get(
+    "/live",
+    description="The process answers.",
+)
 async def is_alive() -> Liveness:
     return Liveness(status="ok")
 
 
 @get(
     "/ready",
-    summary="Database, migrations and store are ready; 503 when one is not",
     responses={503: ResponseSpec(Readiness, description="Something is not ready", generate_examples=False)},
+    description="Database, migrations and store are there; 503 names what is missing.",
 )
 async def is_ready(services: ServicesDep) -> Response[Readiness]:
     database, migrations = await _check_database(services)
@@ -73,7 +76,12 @@ def newest_migration() -> str:
     return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("*.py"))
 
 
-@get("/metrics", summary="Metrics for Prometheus", media_type=CONTENT_TYPE_LATEST, tags=["health"])
+@get(
+    "/metrics",
+    media_type=CONTENT_TYPE_LATEST,
+    tags=["health"],
+    description="Counters of this process in the text format of Prometheus.",
+)
 async def get_metrics() -> bytes:
     return generate_latest()
 

@@ -7,7 +7,10 @@ from litestar import Router, get
 from server.core.http import ServicesDep
 
 
-@get("/zoufang-receipt-keys.json", summary="JWK Set (RFC 7517) of receipts, including retired keys")
+@get(
+    "/zoufang-receipt-keys.json",
+    description="The public keys that receipts are verified with, as a JWK Set (RFC 7517), retired keys included.",
+)
 async def get_receipt_keys(services: ServicesDep) -> dict[str, Any]:
     return services.receipts.public_keys()
 

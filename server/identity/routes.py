@@ -80,7 +80,13 @@ class Me(ResponseBody):
     roles: list[Grant]
 
 
-@post("/staff/sign-in", status_code=200, responses=_SIGN_IN)
+@post(
+    "/staff/sign-in",
+    status_code=200,
+    responses=_SIGN_IN,
+    description="Sign in with name and password. Answers a pair of tokens for this device; an unknown name and a "
+    "wrong password get the same answer.",
+)
 async def sign_in_staff(
     data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
@@ -90,7 +96,12 @@ async def sign_in_staff(
     return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
-@post("/staff/sign-in-wechat", status_code=200, responses=_WECHAT)
+@post(
+    "/staff/sign-in-wechat",
+    status_code=200,
+    responses=_WECHAT,
+    description="Sign in with the code of `wx.login`, once the account is linked to WeChat.",
+)
 async def sign_in_staff_with_wechat(
     data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
@@ -103,13 +114,20 @@ async def sign_in_staff_with_wechat(
     status_code=204,
     security=BEARER,
     responses=_WECHAT | _SIGNED | error_responses("auth.wechat_linked_elsewhere"),
+    description="Link the caller's staff account to their WeChat, which signs them in from then on.",
 )
 async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: ServicesDep) -> None:
     require_role(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
     await sign_in.link_wechat(session, services, caller, data.code, utc_now())
 
 
-@post("/resident/sign-in-wechat", status_code=200, responses=_WECHAT)
+@post(
+    "/resident/sign-in-wechat",
+    status_code=200,
+    responses=_WECHAT,
+    description="Sign a resident in with the code of `wx.login`. The first time makes an account that sees nothing "
+    "until it is bound.",
+)
 async def sign_in_resident(
     data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
@@ -122,6 +140,8 @@ async def sign_in_resident(
     status_code=200,
     security=BEARER,
     responses=_SIGNED | error_responses("auth.forbidden", "auth.binding_failed", "request.rate_limited"),
+    description="Bind the resident to a household of which they are a member. Both numbers must fit one application; "
+    "the answer does not say which is wrong.",
 )
 async def bind_resident(
     data: JSONBody[Binding], caller: CallerDep, session: Session, services: ServicesDep
@@ -148,6 +168,7 @@ async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session:
     "/refresh",
     status_code=200,
     responses=error_responses("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
+    description="Exchange a refresh token for the next pair. It works once: a token that comes twice ends the device.",
 )
 async def refresh_tokens(
     data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: ServicesDep
@@ -157,7 +178,13 @@ async def refresh_tokens(
     return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
-@post("/sign-out", status_code=204, security=BEARER, responses=_SIGNED)
+@post(
+    "/sign-out",
+    status_code=204,
+    security=BEARER,
+    responses=_SIGNED,
+    description="End the caller's device. Its access token stops working at once.",
+)
 async def sign_out(caller: CallerDep, session: Session) -> None:
     await devices.end_device(session, caller, caller.device_id, utc_now(), "signed_out")
 
@@ -166,12 +193,22 @@ def _host(request: AnyRequest) -> str:
     return request.url.hostname or ""
 
 
-@get("/me", security=BEARER, responses=_SIGNED)
+@get(
+    "/me",
+    security=BEARER,
+    responses=_SIGNED,
+    description="The caller: name, device, and the roles with their areas.",
+)
 async def who_am_i(caller: CallerDep) -> Me:
     return Me(person_id=caller.id, device_id=caller.device_id, name=caller.name, roles=list(caller.grants))
 
 
-@get("/devices", security=BEARER, responses=_SIGNED)
+@get(
+    "/devices",
+    security=BEARER,
+    responses=_SIGNED,
+    description="The caller's own devices, those that have ended included.",
+)
 async def list_devices(caller: CallerDep, session: Session) -> list[DeviceLine]:
     return await devices.list_devices(session, caller)
 
@@ -181,17 +218,28 @@ async def list_devices(caller: CallerDep, session: Session) -> list[DeviceLine]:
     status_code=204,
     security=BEARER,
     responses=_SIGNED | error_responses("thing.not_found"),
+    description="End one of the caller's own devices. Its access token stops working at once.",
 )
 async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Session) -> None:
     await devices.end_device(session, caller, device_id, utc_now(), "ended_by_owner")
 
 
-@get("/households/{household_id:uuid}/bindings", responses=_HOUSEHOLD)
+@get(
+    "/households/{household_id:uuid}/bindings",
+    responses=_HOUSEHOLD,
+    description="Who follows the household by WeChat, and who did; the latest first.",
+)
 async def list_bindings(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> list[BindingLine]:
     return await bindings.list_bindings(session, field_staff, household_id)
 
 
-@post("/households/{household_id:uuid}/bindings/{binding_id:uuid}/end", status_code=200, responses=_HOUSEHOLD)
+@post(
+    "/households/{household_id:uuid}/bindings/{binding_id:uuid}/end",
+    status_code=200,
+    responses=_HOUSEHOLD,
+    description="End a resident's binding: nothing of the household is shown to them from now on. Repeating it "
+    "changes nothing.",
+)
 async def end_binding(
     household_id: FromPath[UUID],
     binding_id: FromPath[UUID],

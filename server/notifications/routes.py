@@ -12,17 +12,33 @@ from server.notifications.notices import FailedMessage, NoticePage, ReadNotices,
 
 
 def _build_router(api: str) -> Router:
-    @get("/notices", operation_id=f"list_{api}_notices", responses=SIGNED_IN_ERRORS)
+    @get(
+        "/notices",
+        operation_id=f"list_{api}_notices",
+        responses=SIGNED_IN_ERRORS,
+        description="The caller's own notices, newest first, and how many are unread.",
+    )
     async def list_notices(
         caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
     ) -> NoticePage:
         return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
 
-    @post("/notices/read", operation_id=f"read_{api}_notices", status_code=200, responses=SIGNED_IN_ERRORS)
+    @post(
+        "/notices/read",
+        operation_id=f"read_{api}_notices",
+        status_code=200,
+        responses=SIGNED_IN_ERRORS,
+        description="Mark the caller's own notices read. Those read before stay as they are.",
+    )
     async def read_notices(data: JSONBody[ReadNotices], caller: CallerDep, session: Session) -> UnreadCount:
         return await notices.mark_notices_read(session, caller, data, utc_now())
 
-    @get("/notices/consents", operation_id=f"list_{api}_consents", responses=SIGNED_IN_ERRORS)
+    @get(
+        "/notices/consents",
+        operation_id=f"list_{api}_consents",
+        responses=SIGNED_IN_ERRORS,
+        description="The kinds of WeChat message that the caller's area sends, and how many consents each has left.",
+    )
     async def list_consents(caller: CallerDep, session: Session) -> list[ConsentCount]:
         return await consents.list_consents(session, caller)
 

@@ -17,7 +17,12 @@ from server.photos.failed import FailedPhoto
 from server.photos.retention import OutdatedPhoto, RetentionLine
 
 
-@get("/parked-photos", responses=SIGNED_IN_ERRORS, description="Photos whose processing failed for good, and why.")
+@get(
+    "/parked-photos",
+    operation_id="list_parked_photos",
+    responses=SIGNED_IN_ERRORS,
+    description="Photos whose processing failed for good, and why.",
+)
 async def list_failed_photos(
     officer: Officer, session: Session, cursor: FromQuery[str | None] = None
 ) -> Page[FailedPhoto]:
@@ -40,6 +45,7 @@ export_failed_photos = build_export_route(
 
 @post(
     "/parked-photos/{evidence_id:uuid}/again",
+    operation_id="try_photo_again",
     status_code=204,
     responses=SIGNED_IN_ERRORS | error_responses("thing.not_found"),
     description="Have a failed photo processed again.",

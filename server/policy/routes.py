@@ -21,7 +21,11 @@ KeyPrefix = Annotated[str | None, QueryParameter(name="prefix", description="The
 Findings = NamedDependency[frozenset[str]]
 
 
-@get("/rules", responses=SIGNED_IN_ERRORS)
+@get(
+    "/rules",
+    responses=SIGNED_IN_ERRORS,
+    description="Every setting as it holds in an area on a day: the nearest area wins, then the latest date.",
+)
 async def list_rules(
     caller: CallerDep, session: Session, area: Area = "", on: Day = None, prefix: KeyPrefix = None
 ) -> list[PolicySettingLine]:
@@ -45,19 +49,32 @@ export_rules = build_export_route(
 )
 
 
-@get("/rules/kinds", responses=SIGNED_IN_ERRORS)
+@get(
+    "/rules/kinds",
+    responses=SIGNED_IN_ERRORS,
+    description="The settings that there are: their kind, range and what they mean.",
+)
 async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[PolicySettingSchema]:
     return settings.list_setting_schemas(caller, finding_codes)
 
 
-@get("/rules/{key:str}/history", responses=SIGNED_IN_ERRORS)
+@get(
+    "/rules/{key:str}/history",
+    responses=SIGNED_IN_ERRORS,
+    description="All rows of a setting in an area: past, present and to come; the latest first.",
+)
 async def list_rule_history(
     key: FromPath[str], caller: CallerDep, session: Session, area: Area = ""
 ) -> list[PolicySettingLine]:
     return await settings.list_setting_history(session, caller, area, key)
 
 
-@post("/rules", responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "rule.unknown", "rule.written"))
+@post(
+    "/rules",
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "rule.unknown", "rule.written"),
+    description="Write a new row of a setting, from a day on; the visits that it touches are looked at again. The "
+    "same row again changes nothing.",
+)
 async def write_rule(
     data: JSONBody[WritePolicySetting], caller: CallerDep, session: Session, finding_codes: Findings
 ) -> PolicySettingLine:

@@ -54,12 +54,20 @@ class PlaceForm:
     file: UploadFile
 
 
-@post("/postings", responses=LOOKUP_ERRORS | error_responses("posting.not_now", "case.own_relative"))
+@post(
+    "/postings",
+    responses=LOOKUP_ERRORS | error_responses("posting.not_now", "case.own_relative"),
+    description="Draft the posting of a village. The same id again is the same draft.",
+)
 async def make_posting(data: JSONBody[CreatePosting], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await postings.create_posting(session, field_staff, data)
 
 
-@get("/postings", responses=SIGNED_IN_ERRORS)
+@get(
+    "/postings",
+    responses=SIGNED_IN_ERRORS,
+    description="Postings of the caller's areas, the newest first.",
+)
 async def list_postings(
     field_staff: FieldStaff,
     session: Session,
@@ -89,7 +97,11 @@ export_postings = build_export_route(
 )
 
 
-@get("/postings/{posting_id:uuid}", responses=LOOKUP_ERRORS)
+@get(
+    "/postings/{posting_id:uuid}",
+    responses=LOOKUP_ERRORS,
+    description="One posting: its lines, its places with photos, and the objections to it.",
+)
 async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await detail.open_posting(session, field_staff, posting_id)
 
@@ -98,6 +110,8 @@ async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, sess
     "/postings/{posting_id:uuid}/places",
     responses=LOOKUP_ERRORS
     | error_responses("posting.ended", "case.own_relative", "store.unavailable", *sorted(CODES)),
+    description="Record one place where the list hangs, with a photo and a fix. The same photo again is the same "
+    "place.",
 )
 async def hang_up_posting(
     posting_id: FromPath[UUID],
@@ -128,7 +142,12 @@ async def link_posting_place(
     return await places.create_place_link(session, services, field_staff, posting_id, place_id, utc_now())
 
 
-@get("/postings/{posting_id:uuid}/poster", media_type=PDF, responses=LOOKUP_ERRORS)
+@get(
+    "/postings/{posting_id:uuid}/poster",
+    media_type=PDF,
+    responses=LOOKUP_ERRORS,
+    description="The list as a poster in PDF. It is printed from the draft, since it hangs before the posting starts.",
+)
 async def print_posting(
     posting_id: FromPath[UUID], field_staff: FieldStaff, request: Request[Any, Any, Any], session: Session
 ) -> bytes:
@@ -139,6 +158,7 @@ async def print_posting(
     "/postings/{posting_id:uuid}/start",
     status_code=200,
     responses=LOOKUP_ERRORS | error_responses("posting.places_missing", "posting.ended", "case.own_relative"),
+    description="Start the posting from today. Repeating it changes nothing.",
 )
 async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
     return await postings.start_posting(session, field_staff, posting_id, utc_now())
@@ -148,6 +168,7 @@ async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, ses
     "/objections/{objection_id:uuid}/answer",
     status_code=204,
     responses=LOOKUP_ERRORS | error_responses("objection.answered", "case.own_relative"),
+    description="Answer an objection in writing. Once none is open, the case goes on.",
 )
 async def answer_objection(
     objection_id: FromPath[UUID], data: JSONBody[AnswerObjection], field_staff: FieldStaff, session: Session
@@ -180,7 +201,11 @@ async def open_disclosure(
     return await disclosures.open_disclosure(session, field_staff, data.area_code)
 
 
-@get("/disclosures", responses=SIGNED_IN_ERRORS)
+@get(
+    "/disclosures",
+    responses=SIGNED_IN_ERRORS,
+    description="Standing lists of the caller's areas, by area.",
+)
 async def list_disclosures(
     field_staff: FieldStaff, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
 ) -> Page[DisclosureDetail]:
@@ -211,24 +236,42 @@ async def renew_disclosure(
     return await disclosures.renew_disclosure(session, field_staff, disclosure_id, utc_now())
 
 
-@get("/disclosures/{disclosure_id:uuid}/poster", media_type=PDF, responses=LOOKUP_ERRORS)
+@get(
+    "/disclosures/{disclosure_id:uuid}/poster",
+    media_type=PDF,
+    responses=LOOKUP_ERRORS,
+    description="A standing list as a poster in PDF, as it stands today.",
+)
 async def print_disclosure(
     disclosure_id: FromPath[UUID], field_staff: FieldStaff, request: Request[Any, Any, Any], session: Session
 ) -> bytes:
     return await disclosures.print_disclosure(session, field_staff, disclosure_id, str(request.base_url), utc_now())
 
 
-@get("/disclosures/{key:str}", responses=error_responses("thing.not_found"))
+@get(
+    "/disclosures/{key:str}",
+    responses=error_responses("thing.not_found"),
+    description="A standing list as anyone may read it, by the key on its poster.",
+)
 async def read_disclosure(key: FromPath[str], session: Session) -> Response[PublicDisclosure]:
     return Response(await disclosures.read_disclosure(session, key, utc_now()), headers=NOT_INDEXED)
 
 
-@get("/postings/{key:str}", responses=_PUBLIC)
+@get(
+    "/postings/{key:str}",
+    responses=_PUBLIC,
+    description="A posting as anyone may read it, by the key on its poster.",
+)
 async def read_posting(key: FromPath[str], session: Session) -> Response[PublicPosting]:
     return Response(await public.read_posting(session, key, utc_now()), headers=NOT_INDEXED)
 
 
-@post("/postings/{key:str}/objections", responses=_PUBLIC)
+@post(
+    "/postings/{key:str}/objections",
+    responses=_PUBLIC,
+    description="Object to a line of a posting: its decision waits for the answer. Answers a number and a code to "
+    "follow it with.",
+)
 async def object_to_posting(
     key: FromPath[str],
     data: JSONBody[SubmitObjection],
@@ -241,7 +284,13 @@ async def object_to_posting(
     )
 
 
-@post("/objections/look-up", status_code=200, responses=_PUBLIC)
+@post(
+    "/objections/look-up",
+    status_code=200,
+    responses=_PUBLIC,
+    description="What was answered to an objection, by its number and code. A wrong number and a wrong code get the "
+    "same answer.",
+)
 async def follow_objection(
     data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ObjectionStatus:

@@ -14,6 +14,7 @@ from server.residents.feedback import FeedbackLine
 
 @get(
     "/household-words",
+    operation_id="list_household_words",
     responses=SIGNED_IN_ERRORS,
     description="List residents' feedback on the records of their visits.",
 )

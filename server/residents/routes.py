@@ -31,12 +31,20 @@ from server.residents.public_status import LookUp, PublicCase
 from server.residents.visit_records import RecordedVisit
 
 
-@get("/cases", responses=SIGNED_IN_ERRORS)
+@get(
+    "/cases",
+    responses=SIGNED_IN_ERRORS,
+    description="The caller's cases, newest first, each with its timeline.",
+)
 async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> list[CaseStatus]:
     return await own_cases.list_own_cases(session, resident_caller, utc_now())
 
 
-@get("/cases/{case_id:uuid}", responses=LOOKUP_ERRORS)
+@get(
+    "/cases/{case_id:uuid}",
+    responses=LOOKUP_ERRORS,
+    description="One case of the caller: papers, who will visit, and the calculation that was decided on.",
+)
 async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> OwnCase:
     return await own_cases.load_own_case(session, resident_caller, case_id, utc_now())
 
@@ -46,6 +54,7 @@ async def open_own_case(case_id: FromPath[UUID], resident_caller: ResidentCaller
     status_code=200,
     responses=LOOKUP_ERRORS
     | error_responses("case.not_now", "case.closed", "case.changed", "request.idempotency_key_reused"),
+    description="Take back the caller's own application before it is decided. Repeating it changes nothing.",
 )
 async def withdraw_own_case(
     case_id: FromPath[UUID],
@@ -84,6 +93,8 @@ async def announce_paper_photo(
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
     responses=LOOKUP_ERRORS | error_responses("photo.not_ready", "photo.erased"),
+    description="A link of minutes to one photo of a paper that the caller sent. Who opened it is written to the "
+    "audit trail.",
 )
 async def link_own_paper_photo(
     case_id: FromPath[UUID],
@@ -96,7 +107,11 @@ async def link_own_paper_photo(
     return await paper_photos.link_photo(session, services, resident_caller, case_id, photo_id, rendition, utc_now())
 
 
-@get("/cases/{case_id:uuid}/visits", responses=LOOKUP_ERRORS)
+@get(
+    "/cases/{case_id:uuid}/visits",
+    responses=LOOKUP_ERRORS,
+    description="Visits to the caller's home since they applied, the newest first, with the answers that may be shown.",
+)
 async def list_recorded_visits(
     case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
 ) -> list[RecordedVisit]:
@@ -105,8 +120,10 @@ async def list_recorded_visits(
 
 @post(
     "/cases/{case_id:uuid}/visits/{visit_id:uuid}/word",
+    operation_id="give_word",
     status_code=200,
     responses=LOOKUP_ERRORS | error_responses("case.reason_required", "case.closed"),
+    description="Confirm or dispute a recorded visit; staff read it on the case. The same again changes nothing.",
 )
 async def give_feedback(
     case_id: FromPath[UUID],
@@ -118,7 +135,13 @@ async def give_feedback(
     return await feedback.give_feedback(session, resident_caller, case_id, visit_id, data, utc_now())
 
 
-@post("/cases/{case_id:uuid}/changes", status_code=204, responses=LOOKUP_ERRORS | error_responses("case.closed"))
+@post(
+    "/cases/{case_id:uuid}/changes",
+    status_code=204,
+    responses=LOOKUP_ERRORS | error_responses("case.closed"),
+    description="Report a change at home: work, birth, death, a move. It stands on the case and in the desk's inbox "
+    "until it is answered.",
+)
 async def report_change(
     case_id: FromPath[UUID], data: JSONBody[ReportChange], resident_caller: ResidentCaller, session: Session
 ) -> None:
@@ -129,6 +152,7 @@ async def report_change(
     "/cases/{case_id:uuid}/notices/{kind:str}",
     media_type=PDF,
     responses=LOOKUP_ERRORS | error_responses("case.not_now"),
+    description="One of the caller's notices as a PDF. Refused before the case has come to it.",
 )
 async def print_own_notice(
     case_id: FromPath[UUID], kind: FromPath[NoticeKind], resident_caller: ResidentCaller, session: Session
@@ -136,7 +160,13 @@ async def print_own_notice(
     return await notices.print_case_notice(session, resident_caller, case_id, kind)
 
 
-@post("/cases/look-up", status_code=200, responses=error_responses("case.lookup_failed", "request.rate_limited"))
+@post(
+    "/cases/look-up",
+    status_code=200,
+    responses=error_responses("case.lookup_failed", "request.rate_limited"),
+    description="Where an application stands, for whoever has its number and the last four digits of the ID number. "
+    "Anything that does not fit gets the same answer.",
+)
 async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: ServicesDep) -> PublicCase:
     return await public_status.find_public_case(services, data, address=client_address(request), now=utc_now())
 

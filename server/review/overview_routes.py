@@ -24,7 +24,11 @@ def _period(area: str | None, first: date | None, last: date | None) -> Period:
     return Period(area=area or "", first=first or until - timedelta(days=30), last=until)
 
 
-@get("/overview/work", responses=SIGNED_IN_ERRORS)
+@get(
+    "/overview/work",
+    responses=SIGNED_IN_ERRORS,
+    description="Visits and decisions of a period, by the areas one level below the one asked for, or by caseworker.",
+)
 async def list_work(
     officer: Officer,
     session: Session,
@@ -40,7 +44,11 @@ def _today() -> date:
     return utc_now().astimezone(CHINA).date()
 
 
-@get("/overview/findings", responses=SIGNED_IN_ERRORS)
+@get(
+    "/overview/findings",
+    responses=SIGNED_IN_ERRORS,
+    description="How often each finding was raised and upheld in a period, the most frequent first.",
+)
 async def rate_findings(
     officer: Officer,
     session: Session,
@@ -51,7 +59,11 @@ async def rate_findings(
     return await overview.rate_findings(session, officer, _period(area, first, last))
 
 
-@get("/overview/points", responses=SIGNED_IN_ERRORS)
+@get(
+    "/overview/points",
+    responses=SIGNED_IN_ERRORS,
+    description="Where visits of a period began, the latest first.",
+)
 async def list_points(
     officer: Officer,
     session: Session,

@@ -49,7 +49,11 @@ WaitedDays = Annotated[
 ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
 
-@get("/queue", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
+@get(
+    "/queue",
+    responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
+    description="Visits that await the caller's review, the longest waiting first; findings count as days of waiting.",
+)
 async def list_queue(
     officer: Officer,
     session: Session,
@@ -97,7 +101,11 @@ export_queue = build_export_route(
 )
 
 
-@get("/queue/counts", responses=SIGNED_IN_ERRORS)
+@get(
+    "/queue/counts",
+    responses=SIGNED_IN_ERRORS,
+    description="How many visits wait, are claimed and are decided, by the same filters as the list.",
+)
 async def count_queue(
     officer: Officer,
     session: Session,
@@ -166,17 +174,29 @@ export_arriving_visits = build_export_route(
 )
 
 
-@get("/queue/views", responses=SIGNED_IN_ERRORS)
+@get(
+    "/queue/views",
+    responses=SIGNED_IN_ERRORS,
+    description="The filters that the caller has saved under a name.",
+)
 async def list_views(officer: Officer, session: Session) -> list[NamedView]:
     return await queue.list_views(session, officer)
 
 
-@put("/queue/views/{name:str}", responses=SIGNED_IN_ERRORS)
+@put(
+    "/queue/views/{name:str}",
+    responses=SIGNED_IN_ERRORS,
+    description="Save filters of the queue under a name. The same name again replaces them.",
+)
 async def save_view(name: ViewName, data: JSONBody[QueueFilters], officer: Officer, session: Session) -> NamedView:
     return await queue.save_view(session, officer, name, data, utc_now())
 
 
-@delete("/queue/views/{name:str}", responses=SIGNED_IN_ERRORS)
+@delete(
+    "/queue/views/{name:str}",
+    responses=SIGNED_IN_ERRORS,
+    description="Delete saved filters.",
+)
 async def forget_view(name: ViewName, officer: Officer, session: Session) -> None:
     await queue.delete_view(session, officer, name)
 
@@ -214,26 +234,48 @@ async def accept_many(data: JSONBody[AcceptMany], officer: Officer, session: Ses
     return await bulk_acceptance.accept_many(session, officer, data.visit_ids, utc_now())
 
 
-@post("/queue/{visit_id:uuid}/claim", status_code=200, responses=_CLAIMING)
+@post(
+    "/queue/{visit_id:uuid}/claim",
+    status_code=200,
+    responses=_CLAIMING,
+    description="Lease a visit to the caller for review, or renew the caller's own lease. Refused for a visit of the "
+    "caller's own, of a relative, or one that the caller is to check blindly.",
+)
 async def claim_visit(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
     return await leases.claim_visit(session, officer, visit_id, services.settings, utc_now())
 
 
-@post("/queue/{visit_id:uuid}/heartbeat", status_code=200, responses=_CLAIMING)
+@post(
+    "/queue/{visit_id:uuid}/heartbeat",
+    operation_id="keep_claim",
+    status_code=200,
+    responses=_CLAIMING,
+    description="Renew the lease while the page is open. An error says that it was lost, and to whom.",
+)
 async def renew_lease(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
     return await leases.renew_lease(session, officer, visit_id, services.settings, utc_now())
 
 
-@post("/queue/{visit_id:uuid}/release", status_code=204, responses=_CLAIMING)
+@post(
+    "/queue/{visit_id:uuid}/release",
+    status_code=204,
+    responses=_CLAIMING,
+    description="Give a lease back. Giving back what one does not hold changes nothing.",
+)
 async def release_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> None:
     await leases.release_lease(session, officer, visit_id, utc_now())
 
 
-@post("/queue/{visit_id:uuid}/hand-over", status_code=200, responses=_CLAIMING | error_responses("review.holder_unfit"))
+@post(
+    "/queue/{visit_id:uuid}/hand-over",
+    status_code=200,
+    responses=_CLAIMING | error_responses("review.holder_unfit"),
+    description="Pass the caller's lease to a colleague who may decide on the visit.",
+)
 async def hand_over_visit(
     visit_id: FromPath[UUID], data: JSONBody[HandOverLease], officer: Officer, session: Session, services: ServicesDep
 ) -> ReviewLease:
@@ -258,6 +300,8 @@ async def hand_over_visit(
         "review.finding_unknown",
         "request.idempotency_key_reused",
     ),
+    description="Decide a visit that the caller holds, from the version that was seen (`If-Match`). The same "
+    "`Idempotency-Key` and content get the same answer again; other content is refused.",
 )
 async def decide_visit(
     visit_id: FromPath[UUID],
@@ -291,6 +335,7 @@ def _version(if_match: str | None) -> int | None:
     "/visits/{visit_id:uuid}/decision/undo",
     status_code=200,
     responses=_CLAIMING | error_responses("review.own_visit", "review.not_decided", "review.undo_too_late"),
+    description="Take the caller's own decision back while it is not final; the visit is then claimed again.",
 )
 async def undo_decision(
     visit_id: FromPath[UUID], officer: Officer, session: Session, services: ServicesDep
@@ -305,6 +350,7 @@ async def undo_decision(
     | error_responses(
         "thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.blind", "review.not_decided"
     ),
+    description="A supervisor puts a decided visit before a reviewer again. What the case did stays.",
 )
 async def reopen_visit(
     visit_id: FromPath[UUID], data: JSONBody[ReopenVisit], officer: Officer, session: Session
@@ -315,6 +361,7 @@ async def reopen_visit(
 @get(
     "/visits/{visit_id:uuid}",
     responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"),
+    description="A visit for review: answers, photos, findings, the household and what went before.",
 )
 async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Session) -> VisitDetail:
     return await visit_detail.open_visit(session, officer, visit_id)
@@ -323,6 +370,8 @@ async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Sessio
 @get(
     "/visits/{visit_id:uuid}/findings/history",
     responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"),
+    description="Every finding that a visit ever had, the latest first: those that stand and those that no longer "
+    "hold.",
 )
 async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, session: Session) -> list[PastFinding]:
     return await visit_detail.list_finding_history(session, officer, visit_id)
@@ -334,6 +383,7 @@ async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, sessi
     | error_responses(
         "thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased", "store.unavailable"
     ),
+    description="A link of minutes to one rendition of a photo. Who opened it is written to the audit trail.",
 )
 async def link_photo(
     visit_id: FromPath[UUID],

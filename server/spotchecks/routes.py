@@ -34,7 +34,11 @@ class AssignedTeam(ResponseBody):
     assignment_id: UUID
 
 
-@get("/spot-check-plans", responses=SIGNED_IN_ERRORS)
+@get(
+    "/spot-check-plans",
+    responses=SIGNED_IN_ERRORS,
+    description="The plans of the caller's areas, with what was drawn.",
+)
 async def list_plans(officer: Officer, session: Session) -> list[PlanLine]:
     return await plans.list_plans(session, officer)
 
@@ -59,7 +63,11 @@ export_plans = build_export_route(
 )
 
 
-@post("/spot-check-plans", responses=_ONE)
+@post(
+    "/spot-check-plans",
+    responses=_ONE,
+    description="Write a plan of spot checks: from which visits, and how many, are drawn.",
+)
 async def write_plan(data: JSONBody[WritePlan], officer: Officer, session: Session) -> PlanLine:
     return await plans.create_plan(session, officer, data, utc_now())
 
@@ -73,12 +81,21 @@ async def publish_plan(plan_id: FromPath[UUID], officer: Officer, session: Sessi
     return await plans.read_plan_file(session, officer, plan_id)
 
 
-@post("/spot-check-plans/{plan_id:uuid}/draw", status_code=200, responses=_ONE | error_responses("spot_check.drawn"))
+@post(
+    "/spot-check-plans/{plan_id:uuid}/draw",
+    status_code=200,
+    responses=_ONE | error_responses("spot_check.drawn"),
+    description="Draw the sample of a plan, once, from a seed that anyone can repeat it with.",
+)
 async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[DrawPlan], officer: Officer, session: Session) -> PlanLine:
     return await plans.draw_plan(session, officer, plan_id, data.seed, utc_now())
 
 
-@get("/spot-checks", responses=SIGNED_IN_ERRORS)
+@get(
+    "/spot-checks",
+    responses=SIGNED_IN_ERRORS,
+    description="Spot checks of the caller's areas: open, assigned, done.",
+)
 async def list_spot_checks(
     officer: Officer,
     session: Session,
@@ -96,6 +113,8 @@ async def list_spot_checks(
     "/spot-checks/{spot_check_id:uuid}/team",
     status_code=200,
     responses=_ONE | error_responses("spot_check.not_open", "spot_check.team_unfit"),
+    description="Assign two officers to the second visit. They may neither have made nor seen the first, nor be "
+    "relatives.",
 )
 async def send_team(
     spot_check_id: FromPath[UUID], data: JSONBody[Team], officer: Officer, session: Session
@@ -121,12 +140,20 @@ export_spot_checks = build_export_route(
 )
 
 
-@get("/spot-checks/{spot_check_id:uuid}/comparison", responses=_ONE | error_responses("review.blind"))
+@get(
+    "/spot-checks/{spot_check_id:uuid}/comparison",
+    responses=_ONE | error_responses("review.blind"),
+    description="Both teams' answers side by side, what differs first; empty until both visits are in.",
+)
 async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, session: Session) -> list[ComparedLine]:
     return await reports.open_comparison(session, officer, spot_check_id)
 
 
-@get("/spot-checks/agreement", responses=SIGNED_IN_ERRORS)
+@get(
+    "/spot-checks/agreement",
+    responses=SIGNED_IN_ERRORS,
+    description="Rates of agreement between first and second visits, the lowest first.",
+)
 async def list_agreement(
     officer: Officer,
     session: Session,

@@ -2,44 +2,49 @@
 
 A document is what the phone says; the part under `server` is what the server says of it, ignored on the
 way up. `_deleted` is RxDB's. Times are RFC 3339 with offset; ids are UUIDv7 made by the phone.
+
+A field that this server does not know is kept with the document and given back, never refused: a phone may be newer
+than the server. It sends a new field only to a server that lists it in `GET /field/v1/sync`, since an older one would
+keep the field without acting on it.
 """
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import msgspec
 from msgspec import Meta, Struct, field
 
-from server.core.http import HexSha256, LongText, RequestBody, ShortText
+from server.core.http import HexSha256, LongText, RequestBody, ResponseBody, ShortText
 from server.core.location import Fix
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
 AwareTime = Annotated[datetime, Meta(tz=True)]
 
 
-class Document(RequestBody):
+class Part(Struct, rename="camel", kw_only=True):
+    """A document or a part of one. Unlike a request's body it may hold fields that this server does not know."""
+
+
+class Document(Part):
     id: UUID
     deleted: bool = field(default=False, name="_deleted")
-    # Not `Raw | None`: msgspec reads that as null alone.
-    server: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class PersonPresent(RequestBody):
+class PersonPresent(Part):
     """A family member who was there; by member where the household lists them."""
 
     name: ShortText
     member_id: UUID | None = None
 
 
-class PhotoListed(RequestBody):
+class PhotoListed(Part):
     """One photo of the sealed manifest: the visit is not whole until these very bytes are in."""
 
     id: UUID
     sha256: HexSha256
 
 
-class Amendment(RequestBody):
+class Amendment(Part):
     """Why a submitted visit is sent once more; who does is its author."""
 
     reason: Annotated[str, Meta(min_length=2, max_length=4000)]
@@ -47,6 +52,12 @@ class Amendment(RequestBody):
 
 
 class VisitDocument(Document, kw_only=True):
+    """A home visit, as its author's phone records it.
+
+    `answers` are keyed by the ids of the checklist's questions. Ids in `photos` are those of `evidence` documents. A
+    draft may lack what a submission needs; once it is submitted, only an `amendment` changes it.
+    """
+
     household_id: UUID
     kind: VisitKind
     checklist_code: ShortText
@@ -69,6 +80,8 @@ class VisitDocument(Document, kw_only=True):
 
 
 class EvidenceDocument(Document, kw_only=True):
+    """A photo that is announced: its hash, its size, and where and when it was taken. The bytes follow by upload."""
+
     visit_id: UUID
     question_id: ShortText
     sha256: HexSha256
@@ -80,6 +93,8 @@ class EvidenceDocument(Document, kw_only=True):
 
 
 class AttestationDocument(Document, kw_only=True):
+    """An investigator confirms, from their own sign-in, that the visit took place as recorded."""
+
     visit_id: UUID
     attested_at: AwareTime
     fix: Fix | None = None
@@ -102,7 +117,10 @@ class ProposedMember(RequestBody):
 
 
 class ProposedChanges(RequestBody):
-    """Only what is to change; null leaves a thing as it is."""
+    """Only what is to change; null leaves a thing as it is.
+
+    Unlike the rest of a document it holds known fields alone: an officer accepts what is shown, and nothing beside it.
+    """
 
     address: ShortText | None = None
     place: ProposedPlace | None = None
@@ -110,6 +128,8 @@ class ProposedChanges(RequestBody):
 
 
 class ProposalDocument(Document, kw_only=True):
+    """What a caseworker would change about a household. An officer accepts or rejects it."""
+
     household_id: UUID
     proposed_at: AwareTime
     changes: ProposedChanges
@@ -117,7 +137,7 @@ class ProposalDocument(Document, kw_only=True):
     note: LongText = ""
 
 
-class MemberLine(Struct, rename="camel", kw_only=True):
+class MemberLine(ResponseBody):
     id: UUID
     name: str
     relation: str
@@ -130,7 +150,7 @@ class MemberLine(Struct, rename="camel", kw_only=True):
     work: str | None
 
 
-class HouseholdDocument(Struct, rename="camel", kw_only=True):
+class HouseholdDocument(ResponseBody):
     """A household as its caseworker carries it: numbers masked, nothing that the visit does not need."""
 
     id: UUID
@@ -149,12 +169,12 @@ class HouseholdDocument(Struct, rename="camel", kw_only=True):
     deleted: bool = field(default=False, name="_deleted")
 
 
-class AssignmentDocument(Struct, rename="camel", kw_only=True):
+class AssignmentDocument(ResponseBody):
     """`plannedOn` and `planPosition` are this caseworker's own day plan; null: in none. The due day is what binds."""
 
     id: UUID
     household_id: UUID
-    kind: str
+    kind: VisitKind
     due_on: date
     checklist_code: str
     checklist_version: int
@@ -165,7 +185,7 @@ class AssignmentDocument(Struct, rename="camel", kw_only=True):
     deleted: bool = field(default=False, name="_deleted")
 
 
-class ChecklistDocument(Struct, rename="camel", kw_only=True):
+class ChecklistDocument(ResponseBody):
     id: UUID
     code: str
     version: int

@@ -1,13 +1,23 @@
 """A pushed row and its verdict: applied, conflict or quarantine."""
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from server.core.errors import Problem
 from server.sync_feed.documents import Document
 
 D = TypeVar("D", bound=Document)
+
+
+class PushedRow(Struct, Generic[D], rename="camel"):
+    """RxDB's row, for the schema: the new state, and the state the phone took it from (null: none).
+
+    `push.py` reads each row by itself, so that one that breaks this shape is quarantined and holds up no other.
+    """
+
+    new_document_state: D
+    assumed_master_state: Annotated[dict[str, Any] | None, Meta(description="As it was pulled.")] = None
 
 
 class Incoming(NamedTuple, Generic[D]):

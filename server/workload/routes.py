@@ -26,7 +26,11 @@ from server.workload.due import DueFilter, DueLine
 from server.workload.unfulfilled_orders import UnfulfilledOrder
 
 
-@get("/day-plans", responses=SIGNED_IN_ERRORS)
+@get(
+    "/day-plans",
+    responses=SIGNED_IN_ERRORS,
+    description="The caller's own days that have visits in an order.",
+)
 async def list_day_plans(
     field_staff: FieldStaff,
     session: Session,
@@ -37,14 +41,22 @@ async def list_day_plans(
     return await day_plans.list_days(session, field_staff, begin, last or begin + timedelta(days=60))
 
 
-@put("/day-plans/{day:date}", responses=SIGNED_IN_ERRORS | error_responses("thing.not_found"))
+@put(
+    "/day-plans/{day:date}",
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found"),
+    description="Put the visits of a day in this order. The list replaces the one before; an empty one clears the day.",
+)
 async def plan_day(
     day: FromPath[date], data: JSONBody[PlanDay], field_staff: FieldStaff, session: Session
 ) -> list[DayPlan]:
     return await day_plans.plan_day(session, field_staff, day, data)
 
 
-@get("/due", responses=SIGNED_IN_ERRORS)
+@get(
+    "/due",
+    responses=SIGNED_IN_ERRORS,
+    description="Open visits by the day on which they fall due.",
+)
 async def list_due(
     officer: Officer,
     session: Session,
@@ -59,7 +71,11 @@ async def list_due(
     )
 
 
-@get("/blocked-visits", responses=SIGNED_IN_ERRORS | error_responses("request.invalid"))
+@get(
+    "/blocked-visits",
+    responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
+    description="Visits that are due and that nobody can make yet, with the reason; the first due first.",
+)
 async def list_blocked_visits(
     caller: CallerDep,
     session: Session,

@@ -200,8 +200,8 @@ def folder_with(folder: Path, *programs: str) -> str:
 def test_make_alone_lists_its_targets(clone):
     lines = make(clone).stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
-        "help", "run", "demo-visit", "test", "check", "lint", "web", "test-dates", "format", "openapi", "bench", "lock",
-        "clean",
+        "help", "run", "demo-visit", "test", "check", "lint", "web", "test-dates", "format", "openapi", "contract", "bench",
+        "lock", "clean",
     ]  # fmt: skip
 
 

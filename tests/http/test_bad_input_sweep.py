@@ -10,6 +10,7 @@ from litestar.params import ParameterKwarg
 from msgspec import Meta
 from sqlalchemy import select
 
+from field_api.sync.collections import COLLECTIONS
 from server.core.database import open_session
 from server.core.errors import CATALOGUE
 from server.core.paths import OPENAPI
@@ -27,7 +28,11 @@ from tests.phones import Desk
 from tests.sweep import Attack, KnownIds, attacks
 
 # A stream has no end; signing out ends the one who asks.
-NOT_ASKED = {"/desk/v1/queue/stream", "/field/v1/sync/{collection}/{schema_version}/pullStream", "/auth/v1/sign-out"}
+NOT_ASKED = {
+    "/desk/v1/queue/stream",
+    "/auth/v1/sign-out",
+    *(f"/field/v1/sync/{name}/{{schema_version}}/pullStream" for name in COLLECTIONS),
+}
 
 
 @pytest.fixture
@@ -67,7 +72,6 @@ async def known_ids(system, services, county) -> KnownIds:
                 "household_ids": [home],
                 "member_id": await first_id(HouseholdMember.id, HouseholdMember.household_id == home),
                 "area_code": VILLAGE,
-                "collection": "visits",
                 "schema_version": "1",
                 "version": "1",
                 "if-_match": '"1"',

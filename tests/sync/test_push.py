@@ -66,6 +66,26 @@ async def test_what_a_storage_adds_for_itself_is_no_part_of_the_row(phone, kit):
     assert await phone.push("visits", kit.visit) == []
 
 
+async def test_a_field_of_a_newer_phone_is_kept_and_given_back(phone, kit, services):
+    fix = kit.visit["startFix"] | {"satellites": 11}
+    newer = kit.visit | {"heardOf": {"by": "radio"}, "startFix": fix}
+    assert await phone.push("visits", newer) == []
+    pulled = (await phone.pull("visits"))[newer["id"]]
+    assert (pulled["heardOf"], pulled["startFix"]["satellites"]) == ({"by": "radio"}, 11)
+    assert await phone.push("visits", newer) == []
+    assert await count(services, QuarantinedRow) == 0
+
+
+async def test_the_server_lists_the_fields_that_it_takes(phone, kit):
+    listed = {one["name"]: one for one in (await phone.http.get("/field/v1/sync")).json()}
+    assert {name for name, one in listed.items() if one["writable"]} == {
+        "visits", "evidence", "proposals", "attestations",
+    }  # fmt: skip
+    visits = set(listed["visits"]["fields"])
+    assert kit.visit.keys() | {"amendment.reason", "startFix.accuracyM", "photos.sha256"} <= visits
+    assert not {"server", "nobodyKnowsThis"} & visits
+
+
 @pytest.mark.parametrize("row", [5, "text", None, [], {"id": 7}])
 async def test_a_row_that_is_no_document_is_kept_and_holds_up_no_other(phone, kit, services, row):
     body = [{"newDocumentState": row}, {"newDocumentState": kit.visit}]

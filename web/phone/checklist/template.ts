@@ -1,46 +1,13 @@
-// A published checklist as the phone stores it; the server's checklists/template.py documents each field.
-export interface LocalizedText {
-  zh: string;
-  en: string;
-}
+// A published checklist as openapi.json describes it; the server's checklists/template.py documents each field.
+import type { components } from '@shared/api/wire.d.ts';
 
-export type CellKind = 'text' | 'integer' | 'money' | 'date' | 'choice' | 'multi_choice' | 'yes_no';
-export type QuestionKind = CellKind | 'member_table' | 'income_table' | 'geopoint' | 'photo' | 'signature';
-
-export interface Column {
-  id: string;
-  kind: QuestionKind;
-  label: LocalizedText;
-  hint?: LocalizedText | null;
-  required?: boolean;
-  visibleIf?: object | null;
-  constraint?: object | null;
-  constraintMessage?: LocalizedText | null;
-  constraintSeverity?: 'error' | 'notice';
-  choices?: { code: string; label: LocalizedText }[];
-  minimum?: number | null;
-  maximum?: number | null;
-  maxLength?: number | null;
-}
-
-export interface Question extends Column {
-  columns?: Column[];
-}
-
-export interface Section {
-  id: string;
-  title: LocalizedText;
-  questions: Question[];
-  visibleIf?: object | null;
-}
-
-export interface Template {
-  code: string;
-  kind: string;
-  version: number;
-  title: LocalizedText;
-  sections: Section[];
-}
+type Schemas = components['schemas'];
+export type LocalizedText = Schemas['Text'];
+export type Template = Schemas['Template'];
+export type Section = Schemas['Section'];
+export type Question = Schemas['Question'];
+export type Column = Schemas['Column'];
+export type QuestionKind = Question['kind'];
 
 export const INCOME_KINDS: Record<string, LocalizedText> = {
   wages: { zh: '工资性收入', en: 'Wages' },

@@ -25,7 +25,7 @@ export function useFix(onTaken: (fix: Fix) => void): {
     busy.value = true;
     accuracyM.value = null;
     try {
-      onTaken(await takeFix((better) => (accuracyM.value = better.accuracyM)));
+      onTaken(await takeFix((better) => (accuracyM.value = better.accuracyM ?? null)));
     } catch (error) {
       if (!(error instanceof FixError)) throw error;
       showGuard(error.reason === 'denied' ? 'location-denied' : 'location-off', () => void take());

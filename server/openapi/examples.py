@@ -1,0 +1,93 @@
+"""The examples of the document.
+
+Requests and answers are exchanges that tests had with the app over the demo county, kept in `openapi/examples/` by tag
+(`make examples` records those that are missing). An error's example is made from the catalogue, with the facts below.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, field
+
+from server.core.errors import CATALOGUE, Fault, Problem, problem_body
+from server.core.paths import OPENAPI
+
+EXAMPLES = OPENAPI.parent / "examples"
+REQUEST_ID = "0192f3c4-8a1e-7d20-9c55-2f6b7a3e4d18"
+
+
+class Exchange(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """A request of one operation and its answer; a text where either is no JSON, and left out where it is bytes."""
+
+    status: int
+    path: dict[str, Any] = {}
+    query: dict[str, Any] = {}
+    header: dict[str, Any] = {}
+    body: Any | UnsetType = field(default=UNSET)
+    answer: Any | UnsetType = field(default=UNSET)
+    answer_headers: dict[str, str] = {}
+
+
+class Examples(NamedTuple):
+    of_operations: dict[str, Exchange]
+    of_problems: dict[str, dict[str, Any]]
+
+
+def read_examples() -> Examples:
+    exchanges: dict[str, Exchange] = {}
+    for file in sorted(EXAMPLES.glob("*.json")):
+        exchanges |= msgspec.json.decode(file.read_bytes(), type=dict[str, Exchange])
+    return Examples(exchanges, dict(_problems()))
+
+
+def _problems() -> Iterator[tuple[str, dict[str, Any]]]:
+    for code, entry in CATALOGUE.items():
+        problem = Problem(code, faults=FAULTS.get(code, ()), **FACTS.get(code, {}))
+        yield code, {"summary": entry.en, "value": msgspec.to_builtins(problem_body(problem, "zh", REQUEST_ID))}
+
+
+# What fills the sentences of the catalogue, by code.
+FACTS: dict[str, dict[str, Any]] = {
+    "request.too_large": {"limit_mb": 8},
+    "request.unsupported_media_type": {"required": "multipart/form-data"},
+    "export.too_long": {"most": 50_000},
+    "request.rate_limited": {"retry_after_s": 300},
+    "auth.forbidden": {"roles": "county_officer, supervisor, town_officer"},
+    "sync.schema_version_gone": {"served": 1},
+    "sync.batch_too_long": {"limit": 200},
+    "sync.page_too_long": {"limit": 1000},
+    "sync.digest_mismatch": {"collection": "assignments"},
+    "visit.amends_the_record": {"fields": "startedAt, endedAt"},
+    "photo.hash_mismatch": {"expected": "9f2c41d07ab3", "received": "51e8a6c0f94d"},
+    "upload.header_invalid": {"header": "Upload-Metadata", "required": "evidenceId"},
+    "upload.size_differs": {"announced": 248_113, "received": 248_000},
+    "upload.offset_differs": {"offset": 131_072},
+    "review.claimed_by_other": {"holder": "沈素心"},
+    "review.decided": {"decided_by": "沈素心", "outcome": "returned"},
+    "review.undo_too_late": {"seconds": 60},
+    "case.not_now": {"state": "accepted"},
+    "case.closed": {"state": "rejected"},
+    "case.changed": {"by": "沈素心", "step": "accept"},
+    "case.papers_missing": {"papers": "银行流水", "papers_en": "bank statement"},
+    "case.paper_photos_full": {"most": 6},
+    "case.standard_missing": {"month": "2026-12-01"},
+    "case.open_already": {"number": "DB3399-2026-000017"},
+    "case.granted_already": {"number": "DB3399-2026-000009"},
+    "case.check_unreadable": {"why": "缺少列 身份证号"},
+    "posting.not_now": {"state": "surveying"},
+    "posting.places_missing": {"least": 2},
+    "hearing.panel_short": {"required": 7, "found": 5},
+    "hearing.no_quorum": {"quorum": 5},
+    "hearing.count_differs": {"attended": 6, "votes": 7},
+    "complaint.not_now": {"state": "decided"},
+    "rule.unknown": {"key": "visit.nearest_m"},
+    "rule.written": {"by": "沈素心"},
+    "server.error": {"request_id": REQUEST_ID},
+}
+# What an error points at, where it points at places of the request.
+FAULTS: dict[str, list[Fault]] = {
+    "request.invalid": [Fault("/areaCode", "area.unknown", "339999")],
+    "row.invalid": [Fault("/kind", "row.invalid", "Invalid enum value 'holiday'")],
+    "visit.answers_invalid": [Fault("/answers/household_size", "answer.required", "请填写“共同生活的家庭成员人数”")],
+}
