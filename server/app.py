@@ -58,7 +58,7 @@ from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
 from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
 from server.identity.devices import authenticate
-from server.openapi.kept import TAGS, KeptDocument
+from server.openapi.committed import TAGS, KeptDocument
 
 
 async def provide_session(state: State) -> AsyncIterator[AsyncSession]:

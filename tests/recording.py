@@ -46,7 +46,7 @@ def exchange_of(response: httpx.Response, template: str, operation: Json) -> Exc
     pattern = "^" + re.sub(r"\{([^}]+)\}", r"(?P<\1>[^/]+)", template) + "$"
     path = re.match(pattern, url.path)
     assert path is not None
-    declared = {(one["in"], one["name"]): one["schema"] for one in operation.get("parameters", [])}
+    declared = {(item["in"], item["name"]): item["schema"] for item in operation.get("parameters", [])}
     query = dict(parse_qsl(url.query))
     exchange = Exchange(
         status=response.status_code,
@@ -89,7 +89,7 @@ def plain(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         return _REPLACED.get(key) or _SIGNATURE.sub("?X-Amz-Signature=…", _HOST.sub("https://zoufang.example", value))
     if isinstance(value, list):
-        return [plain(one, key) for one in value[:LONGEST_LIST]]
+        return [plain(item, key) for item in value[:LONGEST_LIST]]
     if isinstance(value, dict):
         names = list(value)[:MOST_KEYS] if key in _OPEN_OBJECTS else list(value)
         return {name: plain(value[name], name) for name in names}
@@ -111,6 +111,6 @@ def write_examples(found: dict[str, Exchange], tags: dict[str, str]) -> None:
     EXAMPLES.mkdir(exist_ok=True)
     all_of = {**found, **kept}
     for tag in sorted({tags[name] for name in all_of if name in tags}):
-        exchanges = {name: one for name, one in sorted(all_of.items()) if tags.get(name) == tag}
+        exchanges = {name: item for name, item in sorted(all_of.items()) if tags.get(name) == tag}
         text = msgspec.json.format(msgspec.json.encode(exchanges), indent=1).decode() + "\n"
         (EXAMPLES / f"{tag.replace(' ', '-')}.json").write_text(text, "utf-8")

@@ -110,6 +110,9 @@ DATED = re.compile(
     re.VERBOSE,
 )
 GIVEN = {
+    "tests/core/test_jobs.py": "what a former version wrote into the queue",
+    "tests/sync/exchanges.py": "times that stand for those of a real run in the field contract",
+    "tests/core/test_paging.py": "rows of given days",
     "tests/benefits/test_amounts.py": "amounts of given months, which ask no clock",
     "tests/checklists/test_checklist_answers.py": "answers judged on a given day",
     "tests/checklists/test_checklist_shipped.py": "a family on a given day",

@@ -32,10 +32,10 @@ def advertise(name: str, collection: Collection) -> Advertised:
 def _fields(kind: inspect.Type, at: str = "") -> Iterator[str]:
     match kind:
         case inspect.StructType():
-            for one in kind.fields:
-                if one.encode_name not in _OURS:
-                    yield at + one.encode_name
-                    yield from _fields(one.type, f"{at}{one.encode_name}.")
+            for field in kind.fields:
+                if field.encode_name not in _OURS:
+                    yield at + field.encode_name
+                    yield from _fields(field.type, f"{at}{field.encode_name}.")
         case inspect.ListType():
             yield from _fields(kind.item_type, at)
         case inspect.UnionType():

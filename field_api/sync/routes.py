@@ -203,7 +203,7 @@ async def push_unknown(collection: FromPath[str], schema_version: FromPath[int],
 sync_handlers = [
     list_collections,
     *(_pull(name, collection) for name, collection in COLLECTIONS.items()),
-    *(_push(name, one) if one.apply else _refuse_push(name) for name, one in COLLECTIONS.items()),
+    *(_push(name, item) if item.apply else _refuse_push(name) for name, item in COLLECTIONS.items()),
     *(_stream(name) for name in COLLECTIONS),
     pull_unknown,
     push_unknown,

@@ -65,7 +65,7 @@ def describe() -> dict[str, Any]:
         "responses": {"Problem": _any_problem(schemas)},
     }
     used = set(re.findall(rf'"{_EXAMPLE}([a-z_.]+)"', msgspec.json.encode(document).decode()))
-    document["components"]["examples"] = {code: one for code, one in examples.of_problems.items() if code in used}
+    document["components"]["examples"] = {code: item for code, item in examples.of_problems.items() if code in used}
     return document
 
 
@@ -144,7 +144,7 @@ def _example_of(code: str) -> dict[str, str]:
 def _describe_parameters(route: Route) -> None:
     """Bounds as the handler holds to them; one that may be left out says so by that alone, not by null."""
     fields = route.handler.parsed_fn_signature.parameters
-    by_name = {getattr(one.kwarg_definition, "name", None) or name: one for name, one in fields.items()}
+    by_name = {getattr(item.kwarg_definition, "name", None) or name: item for name, item in fields.items()}
     for parameter in route.operation.get("parameters", []):
         field = by_name.get(parameter["name"])
         if field is not None:
@@ -152,7 +152,7 @@ def _describe_parameters(route: Route) -> None:
 
 
 def _of_parameter(field: FieldDefinition) -> Schema:
-    kinds = [one for one in get_args(field.annotation) if one is not type(None)] if field.is_optional else []
+    kinds = [arg for arg in get_args(field.annotation) if arg is not type(None)] if field.is_optional else []
     kind: Any = kinds[0] if kinds else field.annotation
     rules = field.kwarg_definition
     bounds = {

@@ -29,7 +29,7 @@ class Schemas:
     def __init__(self, bodies: Iterable[Any], answers: Iterable[Any]) -> None:
         sent, answered = list(bodies), list(answers)
         found = list(_types([*sent, *answered]))
-        unions = [one for one in found if issubclass(one, AnyOf)]
+        unions = [found_item for found_item in found if issubclass(found_item, AnyOf)]
         parts = [part for union in unions for part in union.kinds]
         own = _own_names(found)
         names = _final_names(own)
@@ -44,8 +44,8 @@ class Schemas:
                 _require_all(kind, components[own[kind]])
         self._by_type: dict[str, Schema] = {key: _polish(schema, names) for key, schema in refs.items()}
         self.components = {
-            _renamed(key, names): _polish(one, names) | {"title": _renamed(key, names)}
-            for key, one in sorted(components.items())
+            _renamed(key, names): _polish(item, names) | {"title": _renamed(key, names)}
+            for key, item in sorted(components.items())
         }
 
     def of(self, kind: Any) -> Schema:
@@ -87,7 +87,7 @@ def _types(kinds: Iterable[Any]) -> Iterator[type]:
 def _within(info: inspect.Type) -> list[inspect.Type]:
     match info:
         case inspect.StructType():
-            return [one.type for one in info.fields]
+            return [field.type for field in info.fields]
         case inspect.UnionType():
             return list(info.types)
         case inspect.DictType():
@@ -134,22 +134,22 @@ def _last(path: str) -> str:
 
 def _require_all(kind: type[msgspec.Struct], schema: Schema) -> None:
     """The server says every field, also where its default is the value; only what is unset is left out."""
-    unset = {one.encode_name for one in msgspec.structs.fields(kind) if one.default is msgspec.UNSET}
+    unset = {field.encode_name for field in msgspec.structs.fields(kind) if field.default is msgspec.UNSET}
     schema["required"] = [name for name in schema["properties"] if name not in unset]
-    for one in schema["properties"].values():
-        one.pop("default", None)
+    for item in schema["properties"].values():
+        item.pop("default", None)
 
 
 def _polish(schema: Any, names: dict[str, str]) -> Any:
     """Final names; the type beside an enum, for generators that need it; no default that only says: left out."""
     if isinstance(schema, list):
-        return [_polish(one, names) for one in schema]
+        return [_polish(item, names) for item in schema]
     if not isinstance(schema, dict):
         return schema
     polished = {key: _polish(value, names) for key, value in schema.items()}
     if isinstance(ref := polished.get("$ref"), str):
         polished["$ref"] = _REF + _renamed(ref.removeprefix(_REF), names)
-    if isinstance(values := polished.get("enum"), list) and all(isinstance(one, str) for one in values):
+    if isinstance(values := polished.get("enum"), list) and all(isinstance(value, str) for value in values):
         polished["type"] = "string"
     if polished.get("type") == "object" and not polished.keys() & {"properties", "additionalProperties"}:
         polished["additionalProperties"] = True  # some generators take an object without any for an empty one

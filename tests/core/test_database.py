@@ -1,12 +1,14 @@
 """How connections are shared out when there are fewer than requests."""
 
 import asyncio
+import random
 
 import pytest
 from psycopg_pool import PoolTimeout
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from server.core.database import AutocommitPool, create_engine, open_pool
+from server.core.database import AutocommitPool, create_engine, open_pool, open_session, session_maker
 
 
 async def test_connections_go_to_the_request_that_waited_longest(services):
@@ -60,3 +62,27 @@ async def test_a_connection_comes_back_without_its_transaction(services):
         async with engine.connect() as connection:
             found = await connection.exec_driver_sql("SELECT to_regclass('left_over')")
             assert found.scalar_one() is None
+
+
+async def test_requests_that_are_cancelled_leave_no_connection_behind(services):
+    """Phones hang up at any moment: while they wait for a connection, while a statement runs, while it commits."""
+    url = services.settings.database_url
+    chance = random.Random(11)
+    async with open_pool(url, size=3) as pool:
+        sessions = session_maker(create_engine(url, pool))
+
+        async def serve() -> None:
+            async with open_session(sessions) as session:
+                await session.execute(text("SELECT pg_sleep(0.002)"))
+
+        for _ in range(150):
+            tasks = [asyncio.create_task(serve()) for _ in range(8)]
+            await asyncio.sleep(chance.random() * 0.01)
+            for task in chance.sample(tasks, 5):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.2)
+        stats = pool.get_stats()
+        assert stats["pool_available"] == stats["pool_size"]
+        pool.timeout = 5
+        await asyncio.gather(*(serve() for _ in range(6)))

@@ -162,12 +162,12 @@ READY = {"database": "ok", "migrations": "ok", "store": "ok"}
 
 
 async def test_a_refused_step_shows_the_servers_code_and_sentence_and_ends_the_walk(monkeypatch, capsys):
-    refusal = {"code": "auth.sign_in_failed", "title": "Name or password is wrong", "detail": "", "errors": []}
+    refusal = {"code": "auth.sign_in_failed", "title": "Wrong user name or password", "detail": "", "errors": []}
     play(monkeypatch, {"/health/ready": (200, READY), "/auth/v1/staff/sign-in": (401, refusal)})
     assert await run_demo_visit("http://zoufang.test", None) == 1
     out, _ = capsys.readouterr()
     assert marks(out) == "✗"
-    assert "auth.sign_in_failed: Name or password is wrong" in " ".join(out.split())
+    assert "auth.sign_in_failed: Wrong user name or password" in " ".join(out.split())
     assert "Step 1 failed and the rest was not run" in " ".join(out.split())
 
 

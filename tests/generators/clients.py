@@ -6,21 +6,22 @@ Each client is generated, compiled and signs in to a running server.
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.core.paths import OPENAPI, ROOT
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(os.environ["ZOUFANG_CONTRACT_TOOLS"])
 NODE = ROOT / ".venv" / "bin" / "node"
 
 
-def run(*command: object, **options: object) -> str:
+def run(*command: object, **options: Any) -> str:
     environ = os.environ | {"PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        [str(one) for one in command], capture_output=True, text=True, env=environ, check=False, **options
+        [str(item) for item in command], capture_output=True, text=True, env=environ, check=False, **options
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return done.stdout
@@ -28,7 +29,7 @@ def run(*command: object, **options: object) -> str:
 
 @pytest.fixture
 def due(county):
-    return next(one for one in county.assignments if one.kind == "intake")
+    return next(assignment for assignment in county.assignments if assignment.kind == "intake")
 
 
 def test_redocly_finds_no_error():
@@ -48,11 +49,11 @@ def test_spectral_finds_no_error():
 
 def test_a_python_client_signs_in(live, due, tmp_path):
     python = TOOLS / "venv/bin/python"
-    told = run(
+    result = run(
         *(python, "-m", "openapi_python_client", "generate", "--path", OPENAPI, "--meta", "none"),
         *("--output-path", tmp_path / "zoufang", "--config", HERE / "python-client.yaml"),
     )
-    assert "WARNING" not in told
+    assert "WARNING" not in result
     run(python, "-m", "compileall", "-q", tmp_path / "zoufang")
     (tmp_path / "sign_in.py").write_text((HERE / "sign_in.py").read_text())
     login = (live.url, due.caseworker_login, DEMO_PASSWORDS["caseworker"])

@@ -32,7 +32,7 @@ def test_the_document_is_valid_openapi():
 def test_a_schema_is_named_by_its_struct_and_by_no_file():
     names = list(COMPONENTS["schemas"])
     assert [name for name in names if not re.fullmatch("[A-Z][A-Za-z0-9]+", name)] == []
-    assert [one["title"] for one in COMPONENTS["schemas"].values()] == names
+    assert [schema["title"] for schema in COMPONENTS["schemas"].values()] == names
 
 
 def test_two_structs_of_one_name_are_refused():
@@ -52,7 +52,7 @@ def test_each_operation_is_described_and_shown(name):
     operation = OPERATIONS[name]
     assert operation["description"]
     shown = list(request_examples(operation))
-    asks = [one for one in operation.get("parameters", []) if one["required"]]
+    asks = [item for item in operation.get("parameters", []) if item["required"]]
     assert shown or not asks
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         assert "example" in content or BYTES.search(media_type)
@@ -67,14 +67,17 @@ def test_each_operation_is_described_and_shown(name):
     codes = list(errors_of(operation))
     assert codes
     assert set(codes) <= set(COMPONENTS["examples"])
-    for schema, value in [*shown, *((one["schema"], one["example"]) for one in answers if "example" in one)]:
+    for schema, value in [
+        *shown,
+        *((answer["schema"], answer["example"]) for answer in answers if "example" in answer),
+    ]:
         hold(schema, value)
 
 
 def request_examples(operation) -> Iterator[tuple[Any, Any]]:
-    for one in [*operation.get("parameters", []), *operation.get("requestBody", {}).get("content", {}).values()]:
-        if "example" in one:
-            yield one["schema"], one["example"]
+    for item in [*operation.get("parameters", []), *operation.get("requestBody", {}).get("content", {}).values()]:
+        if "example" in item:
+            yield item["schema"], item["example"]
 
 
 def errors_of(operation) -> Iterator[str]:
@@ -89,7 +92,7 @@ def errors_of(operation) -> Iterator[str]:
 
 def hold(schema, value) -> None:
     validator = jsonschema_rs.Draft202012Validator({**schema, "components": COMPONENTS})
-    assert [str(one) for one in validator.iter_errors(value)][:3] == []
+    assert [str(iter_error) for iter_error in validator.iter_errors(value)][:3] == []
 
 
 def test_the_examples_are_those_of_operations_that_exist():
@@ -100,7 +103,7 @@ def test_the_examples_are_those_of_operations_that_exist():
 
 
 def test_each_tag_is_described():
-    assert {operation["tags"][0] for operation in OPERATIONS.values()} == {one["name"] for one in DOCUMENT["tags"]}
+    assert {operation["tags"][0] for operation in OPERATIONS.values()} == {tag["name"] for tag in DOCUMENT["tags"]}
 
 
 def test_an_error_tells_its_facts():
@@ -129,7 +132,7 @@ def resolved(schema):
 def test_bounds_of_nullable_values_and_of_list_items_are_told():
     filters = COMPONENTS["schemas"]["QueueFilters"]["properties"]["waitedH"]["anyOf"][0]
     assert (filters["minimum"], filters["maximum"]) == (0, 100_000)
-    queue = {one["name"]: one["schema"] for one in OPERATIONS["list_queue"]["parameters"]}
+    queue = {parameter["name"]: parameter["schema"] for parameter in OPERATIONS["list_queue"]["parameters"]}
     assert queue["waitedH"] == {"maximum": 100_000, "minimum": 0, "type": "integer"}
     people = COMPONENTS["schemas"]["VisitDocument"]["properties"]["investigatorIds"]
     assert (people["maxItems"], people["items"]["format"]) == (6, "uuid")
@@ -140,10 +143,14 @@ def test_a_body_may_be_too_large_and_a_list_is_csv_or_xlsx():
         assert "requestBody" not in operation or "413" in operation["responses"], name
         for answer in operation["responses"].values():
             assert all("schema" in header for header in answer.get("headers", {}).values()), name
-    exports = [one for one in OPERATIONS.values() if "text/csv" in one["responses"].get("200", {}).get("content", {})]
+    exports = [
+        operation
+        for operation in OPERATIONS.values()
+        if "text/csv" in operation["responses"].get("200", {}).get("content", {})
+    ]
     assert len(exports) > 25
-    for one in exports:
-        assert len(one["responses"]["200"]["content"]) == 2
+    for export in exports:
+        assert len(export["responses"]["200"]["content"]) == 2
 
 
 async def test_the_application_serves_the_committed_document(system):

@@ -44,7 +44,7 @@ async def test_errors_speak_chinese_first_and_english_when_asked(system, login):
     chinese = await sign_in(system, login, "wrong")
     english = await sign_in(system, login, "wrong", **{"Accept-Language": "en-GB,en;q=0.9,zh;q=0.5"})
     assert chinese.json()["title"] == "用户名或密码不正确"
-    assert english.json()["title"] == "Name or password is wrong"
+    assert english.json()["title"] == "Wrong user name or password"
 
 
 async def test_guessing_is_braked_for_the_name_even_with_the_right_password(system, services, login):

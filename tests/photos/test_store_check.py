@@ -123,7 +123,7 @@ async def test_the_command_says_in_one_line_that_the_store_is_down(settings, kit
     down = msgspec.structs.replace(settings, s3_endpoint="http://127.0.0.1:1")
     done = await asyncio.to_thread(lambda: CliRunner().invoke(main, ["check-store"], env=environment(down)))
     assert done.exit_code == 1
-    assert "The store can't be asked: StoreUnavailable" in done.output
+    assert "The store does not answer: StoreUnavailable" in done.output
     assert "Traceback" not in done.output
 
 

@@ -33,15 +33,15 @@ class Scribe:
         """Keep an exchange under a name, its JSON cut to what the page is about."""
         request = response.request
         sent = json.loads(request.content) if "json" in request.headers.get("content-type", "") else None
-        asked = [f"{request.method} {request.url.raw_path.decode()}"]
+        query = [f"{request.method} {request.url.raw_path.decode()}"]
         if "authorization" in request.headers:
-            asked.append("Authorization: Bearer {accessToken}")
+            query.append("Authorization: Bearer {accessToken}")
         if "content-type" in request.headers:
-            asked.append(f"Content-Type: {request.headers['content-type'].partition(';')[0]}")
+            query.append(f"Content-Type: {request.headers['content-type'].partition(';')[0]}")
         answered = [f"{response.status_code} {response.reason_phrase}"]
         if response.content:
             answered.append(f"Content-Type: {response.headers['content-type']}")
-        parts = ["\n".join([*asked, *_body(sent, plain)]), "\n".join([*answered, *_body(response, cut)])]
+        parts = ["\n".join([*query, *_body(sent, plain)]), "\n".join([*answered, *_body(response, cut)])]
         self.blocks[name] = "\n\n".join(f"```http\n{self._steady(part)}\n```" for part in parts)
 
     def _steady(self, text: str) -> str:
@@ -58,7 +58,7 @@ class Scribe:
         return signs.setdefault(value, form.format(len(signs) + 1))
 
 
-def _body(told: Any, cut: Cut) -> list[str]:
-    if isinstance(told, httpx.Response):
-        told = told.json() if told.content else None
-    return [] if told is None else ["", json.dumps(cut(told), ensure_ascii=False, indent=2)]
+def _body(result: Any, cut: Cut) -> list[str]:
+    if isinstance(result, httpx.Response):
+        result = result.json() if result.content else None
+    return [] if result is None else ["", json.dumps(cut(result), ensure_ascii=False, indent=2)]

@@ -4,10 +4,11 @@
 """
 
 import re
+from functools import partial
 
 from server.core.paths import ROOT
 from server.core.tokens import verify_receipt
-from server.demo.county import DEMO_PASSWORDS
+from server.demo.staff import DEMO_PASSWORDS
 from tests.phones import Phone, make_kit
 from tests.recording import plain
 from tests.sync.exchanges import Scribe
@@ -30,7 +31,7 @@ async def test_the_field_contract_shows_what_the_server_answers(system, county, 
 
 
 async def walk(scribe: Scribe, system, county) -> None:
-    due = next(one for one in county.assignments if one.kind == "intake")
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     device = {"label": "红米 12", "platform": "android", "hardwareId": "0f3c"}
     login = {"login": due.caseworker_login, "password": DEMO_PASSWORDS["caseworker"], "device": device}
     signed_in = await system.client().post("/auth/v1/staff/sign-in", json=login)
@@ -50,20 +51,22 @@ async def walk(scribe: Scribe, system, county) -> None:
 
 async def look_around(scribe: Scribe, phone: Phone, visit) -> None:
     listed = await phone.http.get(SYNC)
-    scribe.note("collections", listed, cut=lambda told: [visits_fields(one) for one in told if one["name"] == "visits"])
-    wanted = {
+    scribe.note(
+        "collections", listed, cut=lambda result: [visits_fields(item) for item in result if item["name"] == "visits"]
+    )
+    expected = {
         "assignments": visit["assignmentId"],
         "households": visit["householdId"],
         "checklists": await checklist_id(phone, visit),
     }
-    for collection, doc_id in wanted.items():
+    for collection, doc_id in expected.items():
         page = await phone.http.get(f"{SYNC}/{collection}/1/pull", params={"lwt": 0, "id": "", "limit": 200})
-        scribe.note(f"pull-{collection}", page, cut=lambda told, doc_id=doc_id: only(told, doc_id))
+        scribe.note(f"pull-{collection}", page, cut=partial(only, doc_id=doc_id))
 
 
 async def checklist_id(phone: Phone, visit) -> str:
     held = await phone.pull("checklists")
-    return next(key for key, one in held.items() if one["code"] == visit["checklistCode"])
+    return next(key for key, item in held.items() if item["code"] == visit["checklistCode"])
 
 
 async def record(scribe: Scribe, phone: Phone, kit) -> None:
@@ -77,10 +80,10 @@ async def record(scribe: Scribe, phone: Phone, kit) -> None:
 
 async def read_receipt(scribe: Scribe, phone: Phone, visit_id: str) -> None:
     page = await phone.http.get(f"{SYNC}/visits/1/pull", params={"lwt": 0, "id": "", "limit": 200})
-    scribe.note("receipt", page, cut=lambda told: only(told, visit_id))
+    scribe.note("receipt", page, cut=lambda result: only(result, visit_id))
     keys = await phone.system.client().get("/.well-known/zoufang-receipt-keys.json")
     scribe.note("keys", keys)
-    server = next(one for one in page.json()["documents"] if one["id"] == visit_id)["server"]
+    server = next(document for document in page.json()["documents"] if document["id"] == visit_id)["server"]
     assert server["complete"]
     assert verify_receipt(server["receipt"], keys.json())["visitId"] == visit_id
     empty = await phone.http.get(f"{SYNC}/visits/1/pull", params=page.json()["checkpoint"] | {"limit": 200})
@@ -95,7 +98,7 @@ async def go_wrong(scribe: Scribe, phone: Phone, visit) -> None:
 
 
 async def push(phone: Phone, collection: str, *documents):
-    return await phone.http.post(f"{SYNC}/{collection}/1/push", json=[row(one) for one in documents])
+    return await phone.http.post(f"{SYNC}/{collection}/1/push", json=[row(document) for document in documents])
 
 
 def row(document, *, assumed=None):
@@ -104,9 +107,9 @@ def row(document, *, assumed=None):
 
 def only(page, doc_id):
     """The page with one document, as a reader wants to see it."""
-    return plain(page | {"documents": [one for one in page["documents"] if one["id"] == doc_id]})
+    return plain(page | {"documents": [document for document in page["documents"] if document["id"] == doc_id]})
 
 
 def visits_fields(listed):
     """The fields of a visit itself, without those inside them."""
-    return listed | {"fields": [one for one in listed["fields"] if "." not in one]}
+    return listed | {"fields": [field for field in listed["fields"] if "." not in field]}
