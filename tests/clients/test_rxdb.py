@@ -151,24 +151,26 @@ async def test_a_bad_row_comes_back_with_its_reason_is_mended_and_holds_up_no_ot
 ):
     kit = await make_kit(phone, partner.id, photos=[])
     other = kit.visit | {"id": str(new_id()), "state": "draft"}
-    unknown = kit.visit | {"id": str(new_id()), "state": "draft", "unknownField": 1}
+    newer = kit.visit | {"id": str(new_id()), "state": "draft", "unknownField": 1}
+    wrong = kit.visit | {"id": str(new_id()), "state": "draft", "checklistVersion": "first"}
     a = await open_phone(phones, "a", live, phone)
     await a.insert("visits", kit.visit | {"state": "draft"})
     await a.sync()
     await a.patch("visits", kit.visit["id"], state="submitted", investigatorIds=[str(phone.id)])
-    await a.insert("visits", other, unknown)
+    await a.insert("visits", other, newer, wrong)
     await a.sync()
     held = await a.documents("visits")
     assert held[kit.visit["id"]]["server"]["problem"]["zh"]["code"] == "visit.one_investigator"
     assert held[kit.visit["id"]]["answers"] == kit.visit["answers"]
-    assert held[unknown["id"]]["server"]["problem"]["zh"]["code"] == "row.invalid"
+    assert held[wrong["id"]]["server"]["problem"]["zh"]["code"] == "row.invalid"
     await a.sync()
+    assert (await a.documents("visits"))[newer["id"]]["unknownField"] == 1
     assert (await a.documents("visits"))[other["id"]]["server"]["state"] == "draft"
     await assert_agree(a, phone)
 
     # Mended, though the server still holds the draft from before it.
     await a.patch("visits", kit.visit["id"], investigatorIds=kit.visit["investigatorIds"])
-    await a.do("remove", collection="visits", id=unknown["id"])
+    await a.do("remove", collection="visits", id=wrong["id"])
     await a.sync()
     await a.sync()
     assert (await a.documents("visits"))[kit.visit["id"]]["server"]["state"] == "submitted"
