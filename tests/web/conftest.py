@@ -8,6 +8,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -27,7 +29,19 @@ from tests.phones import System
 from tests.web.browser import Handset, start_browser
 
 HERE = Path(__file__).parent
-in_one_loop = pytest_asyncio.fixture(loop_scope="session")
+
+
+def in_one_loop(function: Any) -> Any:
+    """A fixture in the loop of the session. It is made of a copy: the mark of its loop stands on the function itself,
+    and the other tests' fixture of the same function belongs to the loop of its test.
+    """
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__, copy.__annotations__ = function.__kwdefaults__, function.__annotations__
+    return pytest_asyncio.fixture(loop_scope="session")(copy)
+
+
 services, phone, desk = in_one_loop(hold_services), in_one_loop(unpack_phone), in_one_loop(take_desk)
 settings = pytest.fixture(fresh_settings, scope="module")
 
