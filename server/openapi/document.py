@@ -54,7 +54,8 @@ def describe() -> dict[str, Any]:
     )
     examples = read_examples()
     for route in routes:
-        route.operation.pop("deprecated", None)
+        if not route.operation.get("deprecated"):
+            route.operation.pop("deprecated", None)
         route.operation.setdefault("security", [])
         _describe_body(route, schemas)
         _describe_answers(route, schemas)
@@ -162,6 +163,8 @@ def _of_parameter(field: FieldDefinition) -> Schema:
     schema = of_value(Annotated[kind, msgspec.Meta(**said)] if said else kind)
     if field.has_default and field.default is not None:
         schema["default"] = msgspec.to_builtins(field.default)
+    if (getattr(rules, "schema_extra", None) or {}).get("deprecated"):
+        schema["deprecated"] = True
     return schema
 
 

@@ -63,7 +63,8 @@ def test_each_operation_is_described_and_shown(name):
         for media_type, content in answer.get("content", {}).items()
         if not BYTES.search(media_type)
     ]
-    assert not answers or any("example" in content for content in answers)
+    # a former address answers as its new one, whose examples it shares
+    assert not answers or operation.get("deprecated") or any("example" in content for content in answers)
     codes = list(errors_of(operation))
     assert codes
     assert set(codes) <= set(COMPONENTS["examples"])
@@ -96,7 +97,8 @@ def hold(schema, value) -> None:
 
 
 def test_the_examples_are_those_of_operations_that_exist():
-    assert set(read_examples().of_operations) == set(OPERATIONS)
+    current = {name for name, operation in OPERATIONS.items() if not operation.get("deprecated")}
+    assert set(read_examples().of_operations) == current
     assert {file.stem for file in EXAMPLES.glob("*.json")} == {
         operation["tags"][0].replace(" ", "-") for operation in OPERATIONS.values()
     }
