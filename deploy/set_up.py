@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 a script beside configuration, not a package
 """Install the locked packages into `.venv` and build the web apps: `python set_up.py run` or `… dev`.
 
-`… test` does the same as `dev` and also provides a browser (deploy/browser.py), which only the tests need. `make` runs
-this script before every target that needs packages. It uses only the standard library, does nothing when everything is
-up to date, repeats interrupted steps and reports an error in one line.
+`… test` does the same as `dev` and also provides what only the tests need: the packages of tests/clients and a browser
+(deploy/browser.py). `make` runs this script before every target that needs packages. It uses only the standard
+library, does nothing when everything is up to date, repeats interrupted steps and reports an error in one line.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         with _lock(project):
             packages = "run" if kind == "run" else "dev"
             code = _set_up_packages(project, packages) or _set_up_web(project, packages)
-            return code or (_set_up_browser(project) if kind == "test" else 0)
+            return code or (_set_up_tests(project) if kind == "test" else 0)
     except KeyboardInterrupt:
         return _refuse("set-up interrupted; the next `make` starts it over")
     except OSError as error:
@@ -86,30 +86,43 @@ def _set_up_web(project: Path, kind: str) -> int:
     web = project / "web"
     if not (web / "package-lock.json").exists():
         return 0
-    npm = [str(project / ".venv" / "bin" / "npm")]
-    lock = _digest([web / "package-lock.json"])
-    installed = web / "node_modules" / ".stamp"
     # The packages of `dev` include those of `run`.
-    if _read(installed) not in ({f"dev {lock}"} if kind == "dev" else {f"run {lock}", f"dev {lock}"}):
-        started = time.monotonic()
-        print("Setting up web/node_modules (once; under a minute) …", flush=True)  # noqa: T201
-        only = [] if kind == "dev" else ["--omit=dev"]
-        if reason := _run_quietly([*npm, "ci", "--ignore-scripts", *only], web):
-            return _refuse(f"npm could not install the packages of web/: {reason}; the next `make` starts over")
-        installed.write_text(f"{kind} {lock}")
-        print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
+    accepted = ("dev",) if kind == "dev" else ("run", "dev")
+    if reason := _set_up_node(project, web, accepted, [] if kind == "dev" else ["--omit=dev"]):
+        return _refuse(reason)
+    npm = str(project / ".venv" / "bin" / "npm")
     sources = _digest(_files(web / name for name in WEB_BUILT_FROM))
     built = web / "dist" / ".stamp"
     if _read(built) != sources:
         print("Building the web apps …", flush=True)  # noqa: T201
-        if reason := _run_quietly([*npm, "run", "--silent", "build"], web):
+        if reason := _run_quietly([npm, "run", "--silent", "build"], web):
             return _refuse(f"the web apps could not be built: {reason}")
         built.write_text(sources)
     return 0
 
 
-def _set_up_browser(project: Path) -> int:
-    """Run the script that finds or unpacks a browser, which prints the browser or the error in one line."""
+def _set_up_node(project: Path, folder: Path, accepted: tuple[str, ...], options: list[str]) -> str:
+    """Install a folder's locked packages unless one of the kinds `accepted` is installed. Return why that failed."""
+    lock = _digest([folder / "package-lock.json"])
+    stamp = folder / "node_modules" / ".stamp"
+    if _read(stamp) in {f"{kind} {lock}" for kind in accepted}:
+        return ""
+    name = folder.relative_to(project)
+    started = time.monotonic()
+    print(f"Setting up {name}/node_modules (once; under a minute) …", flush=True)  # noqa: T201
+    npm = str(project / ".venv" / "bin" / "npm")
+    if reason := _run_quietly([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *options], folder):
+        return f"npm could not install the packages of {name}/: {reason}; the next `make` starts over"
+    stamp.write_text(f"{accepted[0]} {lock}")
+    print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)  # noqa: T201
+    return ""
+
+
+def _set_up_tests(project: Path) -> int:
+    """Install the clients that the tests run, and find or unpack a browser (its script prints which, or the error)."""
+    clients = project / "tests" / "clients"
+    if clients.is_dir() and (reason := _set_up_node(project, clients, ("test",), [])):
+        return _refuse(reason)
     script = project / "deploy" / "browser.py"
     command = [str(project / ".venv" / "bin" / "python"), "-I", str(script), str(project)]
     return subprocess.run(command, check=False).returncode  # noqa: S603 the command is ours

@@ -144,8 +144,6 @@ def test_the_image_holds_what_the_program_needs_and_nothing_of_the_development()
 
 
 def test_every_command_of_the_compose_file_is_one_of_the_program():
-    if not (PROJECT / "server" / "__main__.py").exists():
-        pytest.skip("server/__main__.py is not there yet")
     finished = subprocess.run(
         [sys.executable, "-m", "server", "--help"],
         cwd=PROJECT,

@@ -29,9 +29,10 @@ from server.demo.wechat_stub import demo_openid
 from server.models.areas import Area, PolicySetting
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
-from server.models.households import Assignment, Caseload, Household, HouseholdMember
+from server.models.households import Caseload, Household, HouseholdMember
 from server.models.people import Staff, StaffRole
 from server.sync_feed.publish import publish_change
+from server.workload.assignments import create_assignment
 
 RowsByKey = dict[str, Any]
 
@@ -208,15 +209,14 @@ async def _load_caseload(
 ) -> None:
     """Add assignments and caseloads: caseworkers hold households of their village and of all their assignments."""
     assignments = [
-        Assignment(
-            id=new_id(),
-            household_id=households[due.household_number].id,
-            kind=due.kind,
-            due_on=due.due_on,
-            checklist_code=checklists[due.kind].code,
-            checklist_version=checklists[due.kind].version,
-            partner_id=staff[due.partner_login].id,
+        create_assignment(
+            session,
+            households[due.household_number].id,
+            due.kind,
+            due.due_on,
+            checklists[due.kind],
             case_id=cases[due.application_number].id if due.application_number else None,
+            partner_id=staff[due.partner_login].id,
         )
         for due in county.assignments
     ]
@@ -226,7 +226,6 @@ async def _load_caseload(
         Caseload(household_id=household_id, staff_id=staff_id, granted_at=since)
         for household_id, staff_id in sorted(_holdings(county, households, staff), key=str)
     )
-    session.add_all(assignments)
     await session.flush()  # publish_change reads caseloads
     await publish_change(session, "households", [household.id for household in households.values()])
     await publish_change(session, "assignments", [assignment.id for assignment in assignments])

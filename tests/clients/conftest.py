@@ -4,16 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.clients.rxdb import Phones, install_packages
-
-
-@pytest.fixture(scope="session")
-def packages() -> None:
-    install_packages()
+from tests.clients.rxdb import Phones
 
 
 @pytest.fixture
-async def phones(packages) -> AsyncIterator[Phones]:
+async def phones() -> AsyncIterator[Phones]:
     async with Phones() as running:
         yield running
     assert running.unhandled == []

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
-import hashlib
 import itertools
 import json
 import os
@@ -16,22 +14,6 @@ HERE = Path(__file__).resolve().parent
 NODE = Path(sys.executable).parent
 LONGEST_ANSWER = 64 * 1024 * 1024
 Json = dict[str, Any]
-
-
-def install_packages() -> None:
-    """`npm ci` when node_modules does not fit the lock file; once, however many workers ask."""
-    mark = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = HERE / "node_modules" / ".stamp"
-    with (HERE / "package-lock.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == mark:
-            return
-        command = [str(NODE / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(
-            command, cwd=HERE, env=_environ(), check=False, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, f"npm ci failed: {done.stderr[-2000:]}"
-        stamp.write_text(mark)
 
 
 def _environ() -> dict[str, str]:
@@ -70,6 +52,7 @@ class Phones:
         self.unhandled: list[str] = []
 
     async def __aenter__(self) -> Self:
+        assert (HERE / "node_modules").is_dir(), "run `make set-up-test` first: it installs the clients"
         self._process = await asyncio.create_subprocess_exec(
             str(NODE / "node"),
             str(HERE / "phones.mjs"),

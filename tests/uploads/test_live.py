@@ -15,7 +15,7 @@ from sqlalchemy import update
 from media.store import original_key
 from server.core.clock import utc_now
 from server.models.uploads import Upload
-from tests.clients.rxdb import HERE, NODE, install_packages
+from tests.clients.rxdb import HERE, NODE
 from tests.uploads.proxy import CuttingProxy
 from tests.uploads.tus import KIB, OCTETS, TUS, announce, evidence_of, fresh_bytes, metadata, stored, upload_of
 
@@ -82,11 +82,6 @@ def _rss_mib(pid: int) -> float:
 
 
 # -- tus-js-client
-
-
-@pytest.fixture(scope="session", autouse=True)
-def packages() -> None:
-    install_packages()
 
 
 class Files:
