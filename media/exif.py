@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-CapturedAtSource = Literal["offset", "gps"]
+# Where the time zone of the camera's clock is from: EXIF itself, or the satellites' time beside it.
+CapturedAtSource = Literal["offset", "gps_zone"]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -26,7 +27,10 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 
 
 class ExifFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`captured_at` is set only when the time zone is known; `captured_local` is the camera's clock without a zone."""
+    """`captured_at` is `captured_local`, the camera's clock, with its time zone; None when the zone is unknown.
+
+    `gps_at` is the time of the last fix as the camera wrote it. It may be hours old, and wrong by 1024 weeks.
+    """
 
     broken: bool = False
     orientation: int = 1
@@ -52,7 +56,8 @@ def read_exif(block: bytes) -> ExifFacts:
     gps, gps_broken = _read_linked(tiff, main, _GPS_DIRECTORY)
     local = _clock(camera, _DATE_TIME_ORIGINAL) or _clock(camera, _DATE_TIME_DIGITIZED)
     gps_at = _gps_time(gps)
-    captured_at, source = _capture_instant(local, _offset(camera), gps_at)
+    position = _position(gps)
+    captured_at, source = _capture_instant(local, _offset(camera), gps_at, position)
     return ExifFacts(
         broken=main_broken or camera_broken or gps_broken,
         orientation=_orientation(main),
@@ -64,7 +69,7 @@ def read_exif(block: bytes) -> ExifFacts:
         captured_local=local,
         modified_local=_clock(main, _DATE_TIME),
         gps_at=gps_at,
-        position=_position(gps),
+        position=position,
     )
 
 
@@ -211,12 +216,55 @@ def _numbers(directory: Directory, tag: int, count: int) -> list[float] | None:
 
 
 def _capture_instant(
-    local: datetime | None, offset: timezone | None, gps_at: datetime | None
+    local: datetime | None, offset: timezone | None, gps_at: datetime | None, position: Position | None
 ) -> tuple[datetime | None, CapturedAtSource | None]:
-    """Prefer the camera's clock with its own zone, then the satellites' time. A clock without a zone is no instant."""
-    if local is not None and offset is not None:
+    """The camera's clock counts, with its own zone or the one the satellites show. Without a zone it is no instant."""
+    if local is None:
+        return None, None
+    if offset is not None:
         return local.replace(tzinfo=offset), "offset"
-    return (gps_at, "gps") if gps_at is not None else (None, None)
+    zone = _zone_by_satellites(local, gps_at, position) if gps_at is not None else None
+    return (local.replace(tzinfo=zone), "gps_zone") if zone is not None else (None, None)
+
+
+_DAY = timedelta(days=1)
+_QUARTER = timedelta(minutes=15)
+# The week number of GPS has ten bits: an old receiver reports a date that is 1024 weeks too early.
+_ROLLOVER = timedelta(weeks=1024)
+# A fix is seconds to minutes older than the photo, and a camera's clock is not exact.
+_ZONE_TOLERANCE = timedelta(minutes=2)
+# In hours. Civil zones lie at most so far from the sun's time (western Xinjiang on +08:00: 3 h 06 min).
+_MOST_FROM_SUN = 3.25
+# China's box in degrees, and its zones: Xinjiang's clocks show +06:00 or +08:00, and the sun's time begins at +05:00.
+_CHINA_LATITUDES, _CHINA_LONGITUDES, _CHINA_ZONES = (3, 54), (73, 136), (5, 8)
+
+
+def _zone_by_satellites(local: datetime, gps_at: datetime, position: Position | None) -> timezone | None:
+    """Return the zone when the clock and the satellites differ by whole quarter hours that can be a zone there.
+
+    An old fix, and a local time that was written as UTC, can differ by whole quarter hours too. A fix is never younger
+    than its photo, so in China a difference above +08:00 is an old fix and no zone.
+    """
+    apart = local - gps_at.replace(tzinfo=None)
+    apart -= round(apart / _ROLLOVER) * _ROLLOVER
+    if apart < -_DAY / 2:
+        apart += _DAY  # the camera wrote its local date beside the satellites' time of day
+    zone = round(apart / _QUARTER) * _QUARTER
+    if abs(apart - zone) > _ZONE_TOLERANCE:
+        return None
+    least, most = _possible_zones(position)
+    return timezone(zone) if least <= zone / timedelta(hours=1) <= most else None
+
+
+def _possible_zones(position: Position | None) -> tuple[float, float]:
+    """Return the least and the greatest zone at this position in hours; China's when there is none."""
+    if position is None or (
+        _CHINA_LATITUDES[0] <= position.latitude <= _CHINA_LATITUDES[1]
+        and _CHINA_LONGITUDES[0] <= position.longitude <= _CHINA_LONGITUDES[1]
+    ):
+        return _CHINA_ZONES
+    by_sun = position.longitude / 15
+    return max(by_sun - _MOST_FROM_SUN, -12), min(by_sun + _MOST_FROM_SUN, 14)
 
 
 def _clock(directory: Directory, tag: int) -> datetime | None:

@@ -15,8 +15,8 @@ import msgspec
 
 from media.exif import CapturedAtSource, ExifFacts, Position, read_exif
 from media.limits import DEFAULT_LIMITS, Limits
-from media.refusals import ANIMATED, BROKEN, EMPTY, TOO_MANY_BYTES, TOO_MANY_PIXELS, PhotoRefused
-from media.sniff import HEIC, Container, parse_container
+from media.refusals import ANIMATED, BROKEN, EMPTY, TOO_MANY_BYTES, TOO_MANY_PIXELS, TYPE_NOT_SUPPORTED, PhotoRefused
+from media.sniff import HEIC, Container, parse_container, picture_bytes
 
 
 class PhotoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -61,20 +61,22 @@ def read_photo_facts(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PhotoFa
 def _read_container(data: bytes) -> Container:
     """Parse the container and fill in the size for every type."""
     container = parse_container(data)
-    return _read_heif(data) if container.media_type == HEIC else container
+    return _read_heif(data, container) if container.media_type == HEIC else container
 
 
-def _read_heif(data: bytes) -> Container:
+def _read_heif(data: bytes, container: Container) -> Container:
     """Ask libheif, which reads only the boxes here; it decodes pixels on access to `.data`."""
     import pillow_heif  # noqa: PLC0415  7 MB that an API needs for nothing else
 
     try:
-        heif = pillow_heif.open_heif(io.BytesIO(data))
+        heif = pillow_heif.open_heif(io.BytesIO(picture_bytes(data, container)))
         width, height = heif.size
         return Container(
             media_type=HEIC, width=width, height=height, frames=len(heif), exif=heif.info.get("exif") or None
         )
-    except Exception as error:  # libheif's errors reach Python as ValueError, EOFError, RuntimeError, SyntaxError…
+    except SyntaxError as error:  # pillow_heif's word for a kind of picture that its libheif has no decoder for
+        raise PhotoRefused(TYPE_NOT_SUPPORTED, detected="image/heif") from error
+    except Exception as error:  # libheif's errors reach Python as ValueError, EOFError, RuntimeError…
         raise PhotoRefused(BROKEN, reason=type(error).__name__) from error
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from media.fingerprint import Fingerprint, fingerprints
 from media.photo import PhotoFacts
 from media.refusals import BROKEN, TRUNCATED, PhotoRefused
-from media.sniff import HEIC, JPEG, PNG, WEBP, parse_container, strip_jpeg_metadata
+from media.sniff import HEIC, JPEG, PNG, WEBP, parse_container, picture_bytes, strip_jpeg_metadata
 
 SMALL_SIDE: Final = 320
 LARGE_SIDE: Final = 1280
@@ -91,7 +91,7 @@ def _decode(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
 
 
 def _decode_heif(data: bytes) -> Image.Image:
-    return pillow_heif.open_heif(io.BytesIO(data)).to_pillow()
+    return pillow_heif.open_heif(io.BytesIO(_picture_bytes(data))).to_pillow()
 
 
 def _decode_pillow(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
@@ -106,7 +106,7 @@ def _decode_pillow(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.I
 
 
 def _picture_bytes(data: bytes) -> bytes:
-    return b"".join(data[start:end] for start, end in parse_container(data).picture_spans)
+    return picture_bytes(data, parse_container(data))
 
 
 def _size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:

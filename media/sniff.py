@@ -35,7 +35,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_container(data: bytes) -> Container:
     """Parse the container. Raises PhotoRefused: not an image, type not supported, truncated, broken."""
-    media_type = detect_media_type(data[:64])
+    media_type = detect_media_type(data[:_HEAD_BYTES])
     if media_type == JPEG:
         return _parse_jpeg(data)
     if media_type == PNG:
@@ -45,8 +45,15 @@ def parse_container(data: bytes) -> Container:
     return _parse_heif(data)
 
 
+def picture_bytes(data: bytes, container: Container) -> bytes:
+    """Return the parts of the file that a decoder needs."""
+    if container.picture_spans == ((0, len(data)),):
+        return data
+    return b"".join(data[start:end] for start, end in container.picture_spans)
+
+
 def detect_media_type(head: bytes) -> str:
-    """Detect the media type from the first 64 bytes; refuse anything but our four types."""
+    """Detect the media type from the first bytes; refuse anything but our four types."""
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
     if head.startswith(_PNG_SIGNATURE):
@@ -61,6 +68,8 @@ def detect_media_type(head: bytes) -> str:
     raise PhotoRefused(NOT_AN_IMAGE, detected=_guess_other(head))
 
 
+# A HEIF lists its brands at the start, four bytes each; real files list up to about twenty.
+_HEAD_BYTES = 256
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OTHER_IMAGES = (
     (b"GIF87a", "image/gif"),
@@ -73,25 +82,40 @@ _OTHER_IMAGES = (
     (b"\x00\x00\x00\x0cjP  ", "image/jp2"),
     (b"8BPS", "image/vnd.adobe.photoshop"),
 )
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
+# Brands of a single picture that libheif reads (ISO 23008-12 annex B, ISO 23000-22). `1pic`, `miaf`, `MiHE`, `MiHB`
+# and `mif2` say more about a `mif1`; a `mif3` may be of the short form.
+_HEIC_BRANDS = frozenset({
+    b"heic", b"heix", b"heim", b"heis", b"heif", b"mif1", b"mif2", b"mif3", b"miaf", b"MiHE", b"MiHB", b"1pic",
+})  # fmt: skip
+# Brands that name the coding, so they say more than `mif1`.
+_HEVC_PICTURE_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"MiHE", b"MiHB"})
 _OTHER_IMAGE_BRANDS = {
     b"avif": "image/avif",
     b"avis": "image/avif",
+    b"MA1A": "image/avif",
+    b"MA1B": "image/avif",
+    b"avci": "image/avci",
+    b"avcs": "image/avcs",
+    b"j2ki": "image/hej2k",
+    b"vvic": "image/vvic",
     b"crx ": "image/x-canon-cr3",
     b"hevc": "image/heic-sequence",
+    b"hevx": "image/heic-sequence",
     b"msf1": "image/heif-sequence",
 }
 
 
 def _detect_brand(head: bytes) -> str:
     """Tell AVIF, HEIC and MP4 apart by brand: they share the ISO base media format (ISO 23008-12, annex B)."""
-    major = head[8:12]
+    major, minor = head[8:12], head[12:16]
     end = min(struct.unpack(">I", head[:4])[0], len(head))
-    brands = [major, *(head[i : i + 4] for i in range(16, end - 3, 4))]
-    for brand, media_type in _OTHER_IMAGE_BRANDS.items():
-        # `mif1` means only "some image" and an AVIF carries it too, so a more specific brand anywhere wins.
-        if brand == major or (major == b"mif1" and brand in brands and b"heic" not in brands):
-            raise PhotoRefused(TYPE_NOT_SUPPORTED, detected=media_type)
+    # A `mif3` names its coding in the field of the minor version.
+    brands = [major, *([minor] if major == b"mif3" else []), *(head[i : i + 4] for i in range(16, end - 3, 4))]
+    if major not in _HEVC_PICTURE_BRANDS and not _HEVC_PICTURE_BRANDS.intersection(brands):
+        # `mif1` and its like mean only "some image" and an AVIF carries them too: a more specific brand wins.
+        for brand in brands:
+            if brand in _OTHER_IMAGE_BRANDS and (brand == major or major in _HEIC_BRANDS):
+                raise PhotoRefused(TYPE_NOT_SUPPORTED, detected=_OTHER_IMAGE_BRANDS[brand])
     if _HEIC_BRANDS.intersection(brands):
         return HEIC
     raise PhotoRefused(NOT_AN_IMAGE, detected="video/mp4")
@@ -316,19 +340,47 @@ def _webp_size(kind: bytes, head: bytes) -> tuple[int, int] | None:
 # --- HEIF (ISO 23008-12) ------------------------------------------------------------------------------------
 
 
+# A picture is complete when these boxes are; a short `mif3` has all in one.
+_PICTURE_BOXES = (frozenset({b"ftyp", b"meta", b"mdat"}), frozenset({b"ftyp", b"mini"}))
+# A box of these kinds belongs to the picture, so a file that ends inside one is cut.
+_BOXES_OF_PICTURE = frozenset({b"ftyp", b"meta", b"mdat", b"mini", b"moov"})
+_BOX_HEADER_BYTES = 8
+
+
 def _parse_heif(data: bytes) -> Container:
-    """Parse only the outermost boxes; each must end inside the file."""
+    """Parse only the outermost boxes. What phones append behind a complete picture is left out: a motion video in
+    no box (Samsung), in a box of its own (Google), or as a second file.
+    """
     position = 0
     kinds: set[bytes] = set()
-    while position + 8 <= len(data):
-        size, kind = struct.unpack(">I4s", data[position : position + 8])
-        if size == 1 and position + 16 <= len(data):
-            size = struct.unpack(">Q", data[position + 8 : position + 16])[0]
-        size = size or len(data) - position  # 0 means up to the end of the file
-        if size < 8:  # noqa: PLR2004  size and kind
+    while position + _BOX_HEADER_BYTES <= len(data):
+        kind, end = _read_box(data, position)
+        if _has_picture(kinds) and _is_appended(kind, is_box=position + _BOX_HEADER_BYTES <= end <= len(data)):
+            break
+        if end < position + _BOX_HEADER_BYTES:
             raise PhotoRefused(BROKEN, reason="box shorter than its header")
+        if end > len(data):
+            raise PhotoRefused(TRUNCATED)
         kinds.add(kind)
-        position += size
-    if position > len(data) or not {b"meta", b"mdat"} <= kinds:
+        position = end
+    if not _has_picture(kinds):
         raise PhotoRefused(TRUNCATED)
-    return Container(media_type=HEIC, picture_spans=((0, len(data)),))
+    return Container(media_type=HEIC, picture_spans=((0, position),))
+
+
+def _has_picture(kinds: set[bytes]) -> bool:
+    return any(boxes <= kinds for boxes in _PICTURE_BOXES)
+
+
+def _is_appended(kind: bytes, *, is_box: bool) -> bool:
+    """Return whether it is no part of the picture: a second file, bytes that are no box, or a box that is cut."""
+    is_named = all(0x20 <= character < 0x7F for character in kind)  # noqa: PLR2004  printable ASCII
+    return kind == b"ftyp" or not is_named or (kind not in _BOXES_OF_PICTURE and not is_box)
+
+
+def _read_box(data: bytes, position: int) -> tuple[bytes, int]:
+    """Return the kind of the box and where it says that it ends."""
+    size, kind = struct.unpack(">I4s", data[position : position + _BOX_HEADER_BYTES])
+    if size == 1 and position + 16 <= len(data):
+        size = struct.unpack(">Q", data[position + 8 : position + 16])[0]
+    return kind, len(data) if size == 0 else position + size  # 0 means up to the end of the file

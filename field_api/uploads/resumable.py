@@ -65,7 +65,7 @@ class Progress:
 async def create_upload(services: Services, caller: Caller, creation: Creation) -> Progress:
     """Create the upload of an announced photo. It is complete at once if this caller has uploaded the photo before.
 
-    Raises `thing.not_found`, `upload.size_differs`, `photo.too_many_bytes`.
+    Raises `thing.not_found`, `upload.size_differs`, `photo.empty`, `photo.too_many_bytes`.
     """
     check_size(services, creation.size_bytes)
     expected = await find_expected(services, caller, creation.evidence_id)
@@ -93,6 +93,8 @@ async def create_upload(services: Services, caller: Caller, creation: Creation) 
 
 
 def check_size(services: Services, size: int) -> None:
+    if size == 0:
+        raise Problem("photo.empty")
     if size > max_photo_bytes(services):
         raise Problem("photo.too_many_bytes")
 

@@ -166,7 +166,9 @@ async def describe_tus(services: ServicesDep) -> Response[None]:
     "/",
     operation_class=_Creating,
     status_code=201,
-    responses=error_responses(*_APPEND, "upload.length_deferred", "upload.size_differs", "photo.too_many_bytes"),
+    responses=error_responses(
+        *_APPEND, "upload.length_deferred", "upload.size_differs", "photo.empty", "photo.too_many_bytes"
+    ),
     response_headers=[_header("Location", "The upload"), *_PROGRESS_HEADERS],
     description="tus creation, with or without the first bytes. A photo that the server already has from the same "
     "person is complete at once: `Upload-Offset` is its length.",
@@ -296,6 +298,7 @@ async def override_method(
         "request.unsupported_media_type",
         "thing.not_found",
         "photo.hash_mismatch",
+        "photo.empty",
         "photo.too_many_bytes",
         "store.unavailable",
     ),
@@ -313,7 +316,7 @@ async def upload_photo(request: AnyRequest, uploader: PhotoUploader, services: S
 @post(
     "/{evidence_id:uuid}/put-link",
     status_code=200,
-    responses=error_responses(*_SIGNED, "thing.not_found", "photo.too_many_bytes", "store.unavailable"),
+    responses=error_responses(*_SIGNED, "thing.not_found", "photo.empty", "photo.too_many_bytes", "store.unavailable"),
     description="Sign a link to PUT the photo straight to the store; call `put-done` afterwards.",
 )
 async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> PutLink:
@@ -323,7 +326,9 @@ async def make_put_link(evidence_id: FromPath[UUID], uploader: PhotoUploader, se
 @post(
     "/{evidence_id:uuid}/put-done",
     status_code=200,
-    responses=error_responses(*_SIGNED, "thing.not_found", "upload.nothing_put", "photo.too_many_bytes", *_END),
+    responses=error_responses(
+        *_SIGNED, "thing.not_found", "upload.nothing_put", "photo.empty", "photo.too_many_bytes", *_END
+    ),
     description="Report that the photo was PUT: it is compared with its announced hash and received.",
 )
 async def finish_put(evidence_id: FromPath[UUID], uploader: PhotoUploader, services: ServicesDep) -> Received:

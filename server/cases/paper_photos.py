@@ -25,6 +25,7 @@ from server.core.job_types import Notify
 from server.core.services import Services
 from server.models.cases import CaseFile, PaperPhoto
 from server.models.evidence import Photo
+from server.photos.expected import is_empty
 
 # A long certificate has several pages; the limit keeps a paper from becoming an album.
 MAX_PHOTOS_PER_PAPER = 12
@@ -36,7 +37,7 @@ class AnnouncePhoto(RequestBody):
 
     id: UUID
     sha256: HexSha256
-    size_bytes: Annotated[int, Meta(ge=1)]
+    size_bytes: Annotated[int, Meta(ge=0)]
 
 
 class ReturnPhoto(RequestBody):
@@ -56,12 +57,14 @@ async def announce_photo(
 ) -> list[PaperLine]:  # fmt: skip
     """Announce a photo of a paper; its bytes follow by any upload protocol. Idempotent by id.
 
-    Raises `case.closed`, `case.paper_unknown`, `case.paper_photos_full`, `photo.too_many_bytes`, and
+    Raises `case.closed`, `case.paper_unknown`, `case.paper_photos_full`, `photo.empty`, `photo.too_many_bytes`, and
     `request.idempotency_key_reused` when the id was used for another photo.
     """
     case = await lock_open_case(session, caller, case_id)
     if code not in {paper.code for paper in await list_papers(session, case)}:
         raise Problem("case.paper_unknown")
+    if is_empty(body.sha256, body.size_bytes):
+        raise Problem("photo.empty")
     if body.size_bytes > services.settings.max_photo_mb * 1024 * 1024:
         raise Problem("photo.too_many_bytes")
     existing = await session.get(PaperPhoto, body.id)

@@ -264,7 +264,9 @@ CATALOGUE: Mapping[str, Entry] = {
     "photo.too_many_bytes": Entry(413, "照片过大", "The photo is too large"),
     "photo.too_many_pixels": Entry(422, "照片像素过多", "The photo has too many pixels"),
     "photo.truncated": Entry(422, "照片不完整", "The photo is truncated"),
-    "photo.empty": Entry(422, "照片为空", "The photo is empty"),
+    "photo.empty": Entry(
+        422, "照片为空", "The photo is empty", "文件有 0 字节，请重新拍摄。", "It has 0 bytes; take it again."
+    ),
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
     "photo.animated": Entry(422, "不接受动图", "Animated images are not accepted"),
     "evidence.visit_not_submitted": Entry(

@@ -1,5 +1,6 @@
 """Photo manifests: a phone announces each photo before its upload, and reads the result back."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from server.models.evidence import Evidence
 from server.photos.statements import write_expected
 from server.sync_feed.documents import EvidenceDocument
 from server.sync_feed.publish import withdraw_change
-from server.sync_feed.verdicts import Applied, Conflict, Incoming, Verdict, judge
+from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, Verdict, judge
 from server.visits.completeness import complete_visits
 
 
@@ -45,8 +46,19 @@ async def apply_expected_photos(
     ]
 
 
+# The hash of no bytes at all.
+_EMPTY_SHA256 = hashlib.sha256().hexdigest()
+
+
+def is_empty(sha256: str, size_bytes: int) -> bool:
+    """Return whether a photo is announced that has no bytes: it could never be uploaded."""
+    return size_bytes == 0 or sha256 == _EMPTY_SHA256
+
+
 def _judge(stored: Evidence | None, caller: Caller, row: Incoming[EvidenceDocument]) -> Verdict | None:
     """Return the verdict on a row, or None when it has to be written."""
+    if is_empty(row.document.sha256, row.document.size_bytes) and not row.document.deleted:
+        return Quarantine(Problem("photo.empty"))
     if stored is None:
         return None
     if stored.author_id != caller.id:

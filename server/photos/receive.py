@@ -104,9 +104,11 @@ async def receive_photo(
 ) -> Received:
     """Store all bytes of an expected photo and mark it received. Idempotent for the same bytes.
 
-    Only hashed bytes are stored under a photo's key. Holds no transaction while it stores. Raises
+    Only hashed bytes are stored under a photo's key. Holds no transaction while it stores. Raises `photo.empty`,
     `photo.hash_mismatch` (the bytes are quarantined) and StoreError (nothing is recorded).
     """
+    if content.size == 0:
+        raise Problem("photo.empty")
     sha256 = content.sha256
     if sha256 != expected.sha256:
         await _quarantine_mismatch(services, context, content)

@@ -73,6 +73,7 @@ async def withdraw_own_case(
         "case.closed",
         "case.paper_unknown",
         "case.paper_photos_full",
+        "photo.empty",
         "photo.too_many_bytes",
         "request.idempotency_key_reused",
     ),

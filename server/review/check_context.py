@@ -39,22 +39,24 @@ class PhotoContext(NamedTuple):
 
     @property
     def taken_at(self) -> datetime | None:
-        """Return the time from EXIF: with its offset, else from GPS, else the local clock read as China time.
+        """Return the time of the camera's clock: with its zone, else read as China time.
 
-        Phones here run on China time, and a finding shows its `taken_at_source` to the reviewer.
+        Phones here run on China time, and a finding shows its `taken_at_source` to the reviewer. Facts of the source
+        `gps` are from before the camera's clock counted: their `capturedAt` is the time of the last fix.
         """
-        if captured_at := self.facts.get("capturedAt"):
+        captured_at = self.facts.get("capturedAt")
+        if captured_at and self.facts.get("capturedAtSource") != "gps":
             return datetime.fromisoformat(captured_at)
         local = self.facts.get("capturedLocal")
         return datetime.fromisoformat(local).replace(tzinfo=CHINA) if local else None
 
     @property
     def taken_at_source(self) -> str | None:
-        """Return `offset`, `gps` or `local_clock`; None when EXIF holds no time."""
+        """Return `offset`, `gps_zone` or `local_clock`; None when EXIF holds no time of the camera's clock."""
         if self.taken_at is None:
             return None
-        source: str = self.facts.get("capturedAtSource") or "local_clock"
-        return source
+        source: str | None = self.facts.get("capturedAtSource")
+        return source if source and source != "gps" else "local_clock"
 
     @property
     def place(self) -> Point | None:

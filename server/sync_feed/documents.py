@@ -85,7 +85,7 @@ class EvidenceDocument(Document, kw_only=True):
     visit_id: UUID
     question_id: ShortText
     sha256: HexSha256
-    size_bytes: Annotated[int, Meta(ge=1)]
+    size_bytes: Annotated[int, Meta(ge=0)]
     media_type: ShortText = "image/jpeg"
     captured_at: AwareTime | None = None
     fix: Fix | None = None

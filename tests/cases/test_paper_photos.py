@@ -170,6 +170,7 @@ async def test_what_may_not_be_announced_is_refused_and_the_same_again_is_once(o
     content = tiny_photo(5)
     assert (await announce(resident, case_id, content, code="no_such"))[1].json()["code"] == "case.paper_unknown"
     assert (await announce(resident, case_id, content, size=10**9))[1].json()["code"] == "photo.too_many_bytes"
+    assert (await announce(resident, case_id, b""))[1].json()["code"] == "photo.empty"
     photo_id, _ = await announce(resident, case_id, content)
     _, again = await announce(resident, case_id, content, photo_id=photo_id)
     assert len(paper(again.json())["photos"]) == 1

@@ -206,8 +206,13 @@ async def test_a_server_that_is_not_ready_or_not_ours_is_one_clear_line(monkeypa
         ),
         (
             {"capturedAt": "2008-10-23T14:27:07Z", "capturedAtSource": "gps", "capturedLocal": "2008-10-22T16:28:39"},
-            "2008-10-23T14:27:07+00:00",
-            "gps",
+            "2008-10-22T16:28:39+08:00",
+            "local_clock",
+        ),
+        (
+            {"capturedAt": "2025-11-23T07:00:00+06:00", "capturedAtSource": "gps_zone"},
+            "2025-11-23T07:00:00+06:00",
+            "gps_zone",
         ),
         ({"capturedLocal": "2025-11-23T09:00:00"}, "2025-11-23T09:00:00+08:00", "local_clock"),
         ({}, None, None),

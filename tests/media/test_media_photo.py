@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -74,6 +75,55 @@ def test_a_heic_is_taken():
 def test_a_progressive_and_a_grey_jpeg_are_taken():
     assert read_photo_facts(make_jpeg(progressive=True)).width == 900
     assert read_photo_facts(encode(make_picture().convert("L"))).width == 900
+
+
+MOTION_VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + struct.pack(">I", 8) + b"free"
+MOTION_VIDEO += struct.pack(">I", 40_000) + b"mdat" + bytes(range(250)) * 40 + b"\xff\xd8\xff"
+APPENDED = {
+    "samsung": struct.pack("<HHI", 0, 0x0A30, 16) + b"MotionPhoto_Data" + MOTION_VIDEO + b"SEFT",
+    "samsung, as a box": struct.pack(">I", 64) + b"\x10\x00\x00\x00MotionPhoto_Data" + MOTION_VIDEO,
+    "google": struct.pack(">I4s", 8 + len(MOTION_VIDEO), b"mpvd") + MOTION_VIDEO,
+    "google, cut": struct.pack(">I4s", 9 + len(MOTION_VIDEO), b"mpvd") + MOTION_VIDEO,
+    "a second file": MOTION_VIDEO,
+    "zeros": bytes(513),
+    "ones": b"\xff" * 513,
+    "a few bytes": b"end",
+}
+
+
+@pytest.mark.parametrize("appended", APPENDED)
+@pytest.mark.parametrize("kind", ["HEIC", "JPEG", "PNG", "WEBP"])
+def test_a_photo_with_a_motion_video_behind_it_is_read_and_its_hash_covers_all(kind, appended):
+    plain = heic() if kind == "HEIC" else encode(make_picture(320, 240), kind)
+    content = plain + APPENDED[appended]
+    facts = read_photo_facts(content)
+    assert (facts.width, facts.height, facts.frames, facts.size_bytes) == (320, 240, 1, len(content))
+    assert facts.sha256 == hashlib.sha256(content).hexdigest()
+    assert make_renditions(content, facts).small.jpeg == make_renditions(plain, read_photo_facts(plain)).small.jpeg
+
+
+def test_a_second_picture_behind_a_jpeg_is_left_out():
+    first, second = make_jpeg(320, 240), make_jpeg(900, 600, seed=2)
+    index = struct.pack(">4s2sI", b"MPF\x00", b"MM", 8) + struct.pack(">II", len(first), len(second))
+    content = first[:2] + b"\xff\xe2" + struct.pack(">H", len(index) + 2) + index + first[2:] + second
+    facts = read_photo_facts(content)
+    assert (facts.width, facts.height, facts.frames) == (320, 240, 1)
+    assert make_renditions(content, facts).large.width == 320
+
+
+@pytest.mark.parametrize("brand", ["heix", "mif1", "mif2", "mif3", "MiHE", "1pic", "msf1", "hevc", "mp42"])
+def test_a_heic_is_taken_whatever_its_first_brand_is(brand):
+    content = heic()
+    facts = read_photo_facts(content[:8] + brand.encode() + content[12:])
+    assert (facts.media_type, facts.width) == ("image/heic", 320)
+
+
+def test_a_heif_that_lists_the_general_brand_mif3_alone_is_no_video():
+    content = heic()
+    length = int.from_bytes(content[:4])
+    content = content[:8] + b"mif3" + b"heic" + b"mif3" * (length // 4 - 4) + content[length:]
+    assert read_photo_facts(content).media_type == "image/heic"
+    assert refusal_of(content[:12] + b"avif" + content[16:]).facts["detected"] == "image/avif"
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF"])
@@ -270,11 +320,81 @@ def test_time_with_offset_place_and_camera_are_facts():
     assert (position.altitude_m, position.accuracy_m, position.datum) == (412.5, 8.25, "WGS-84")
 
 
-def test_without_an_offset_the_satellites_tell_the_time():
-    facts = examine_with(camera={0x9003: CAMERA[0x9003]}, gps={7: (1.0, 42.0, 8.0), 29: "2026:11:23"})
-    assert facts.captured_at == facts.gps_at == datetime(2026, 11, 23, 1, 42, 8, tzinfo=UTC)
-    assert facts.captured_at_source == "gps"
-    assert facts.captured_local == clock(2026, 11, 23, 9, 42, 10)
+def taken_with_fix(fixed_at, place=None, offset=None):
+    """Examine a photo of 09:42:10 on the camera's clock whose last fix the satellites dated `fixed_at`."""
+    time = tuple(float(part) for part in (fixed_at.hour, fixed_at.minute, fixed_at.second))
+    fix = {7: time, 29: f"{fixed_at:%Y:%m:%d}"}
+    camera = {0x9003: CAMERA[0x9003]} | ({0x9011: offset} if offset else {})
+    return examine_with(camera=camera, gps=(place or {}) | fix)
+
+
+TAKEN = clock(2026, 11, 23, 9, 42, 10)
+KUNMING = {1: "N", 2: (25.0, 3.0, 0.0), 3: "E", 4: (102.0, 42.0, 0.0)}
+ITALY = {1: "N", 2: (43.0, 28.0, 0.0), 3: "E", 4: (11.0, 53.0, 0.0)}
+
+
+@pytest.mark.parametrize("place", [None, KUNMING])
+@pytest.mark.parametrize(
+    ("fixed_at", "zone_min"),
+    [
+        (TAKEN - timedelta(hours=8, seconds=2), 480),
+        (TAKEN - timedelta(hours=8, seconds=115), 480),
+        (TAKEN - timedelta(hours=8, seconds=-40), 480),
+        (TAKEN - timedelta(hours=6, seconds=2), 360),
+        (TAKEN - timedelta(hours=5, minutes=45, seconds=2), 345),
+        (TAKEN - timedelta(hours=8, seconds=2, weeks=1024), 480),
+        (TAKEN - timedelta(hours=8, seconds=2, weeks=2048), 480),
+        (TAKEN - timedelta(hours=8, seconds=2, weeks=-1024), 480),
+        (TAKEN - timedelta(hours=8, seconds=2) + timedelta(days=1), 480),
+    ],
+    ids=["fresh", "two minutes old", "clock slow", "Xinjiang", "Nepal", "rollover", "two", "later", "local date"],
+)
+def test_the_satellites_give_at_most_the_zone_of_the_cameras_clock(fixed_at, zone_min, place):
+    facts = taken_with_fix(fixed_at, place)
+    assert (facts.captured_at.replace(tzinfo=None), facts.captured_local) == (TAKEN, TAKEN)
+    assert facts.captured_at.utcoffset() == timedelta(minutes=zone_min)
+    assert facts.captured_at_source == "gps_zone"
+    assert facts.gps_at == fixed_at.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("place", [None, KUNMING])
+@pytest.mark.parametrize(
+    "fixed_at",
+    [
+        TAKEN - timedelta(hours=11, minutes=30),
+        TAKEN - timedelta(hours=9),
+        TAKEN - timedelta(hours=8, minutes=37),
+        TAKEN - timedelta(hours=8, days=1),
+        TAKEN - timedelta(hours=8, weeks=3),
+        TAKEN,
+        TAKEN - timedelta(seconds=2),
+        TAKEN + timedelta(hours=3),
+    ],
+    ids=["3.5 h old", "1 h old", "37 min old", "a day", "weeks", "local as UTC", "local as UTC, fresh", "ahead"],
+)
+def test_an_old_fix_or_a_local_time_written_as_utc_is_a_fact_of_its_own(fixed_at, place):
+    facts = taken_with_fix(fixed_at, place)
+    assert (facts.captured_at, facts.captured_at_source) == (None, None)
+    assert facts.captured_local == TAKEN
+    assert facts.gps_at == fixed_at.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("hours", [-3.5, 0, 8, 11.5])
+def test_the_offset_in_the_photo_wins_over_the_satellites(hours):
+    facts = taken_with_fix(TAKEN - timedelta(hours=hours), KUNMING, offset="+09:00")
+    assert facts.captured_at == TAKEN.replace(tzinfo=timezone(timedelta(hours=9)))
+    assert facts.captured_at_source == "offset"
+
+
+def test_elsewhere_the_place_says_which_zones_can_be():
+    assert taken_with_fix(TAKEN - timedelta(hours=2), ITALY).captured_at.utcoffset() == timedelta(hours=2)
+    assert taken_with_fix(TAKEN - timedelta(hours=8), ITALY).captured_at is None
+
+
+def test_a_fix_alone_is_no_time_of_the_photo():
+    facts = examine_with(gps={7: (1.0, 42.0, 8.0), 29: "2026:11:23"})
+    assert (facts.captured_at, facts.captured_local) == (None, None)
+    assert facts.gps_at == datetime(2026, 11, 23, 1, 42, 8, tzinfo=UTC)
 
 
 def test_a_clock_without_a_zone_is_kept_but_is_no_instant():

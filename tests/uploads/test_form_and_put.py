@@ -113,7 +113,7 @@ async def test_a_form_in_the_smallest_pieces_is_read_right(services, phone):
         (lambda i, c: [*[value(f"v{n}", "") for n in range(30)], value("evidenceId", i), END], 400, "request.invalid"),
         (lambda i, c: [file(c), value("evidenceId", str(new_id())), END], 404, "thing.not_found"),
         (lambda i, c: [file(c[:-1]), value("evidenceId", i), END], 422, "photo.hash_mismatch"),
-        (lambda i, c: [file(b""), value("evidenceId", i), END], 422, "photo.hash_mismatch"),
+        (lambda i, c: [file(b""), value("evidenceId", i), END], 422, "photo.empty"),
     ],
 )
 async def test_a_form_that_can_not_be_says_why(services, phone, make, status, code):
@@ -250,6 +250,35 @@ async def test_other_bytes_put_are_kept_aside_and_a_new_link_is_given(services, 
     assert second.split("?")[0] != first.split("?")[0]
     await put(second, content)
     assert (await say_done(phone, evidence_id)).status_code == 200
+
+
+async def test_a_photo_of_no_bytes_is_refused_at_every_door_and_nothing_is_kept_aside(services, phone, content):
+    evidence_id = await announce(phone, content)
+    await put((await link(phone, evidence_id))["url"], b"")
+    put_done = await say_done(phone, evidence_id)
+    form = await post(phone, value("evidenceId", evidence_id), file(b""), END)
+    tus = await create(phone, evidence_id, 0)
+    for answer in (put_done, form, tus):
+        assert (answer.status_code, answer.json()["code"]) == (422, "photo.empty")
+    async with services.sessions() as session:
+        aside = MismatchedUpload.evidence_id == UUID(evidence_id)
+        assert await session.scalar(select(func.count()).select_from(MismatchedUpload).where(aside)) == 0
+    await put((await link(phone, evidence_id))["url"], content)
+    assert (await say_done(phone, evidence_id)).status_code == 200
+
+
+@pytest.mark.parametrize("size", [0, 1])
+async def test_a_photo_of_no_bytes_can_not_be_announced(phone, size):
+    manifest = {
+        "id": str(new_id()),
+        "visitId": str(new_id()),
+        "questionId": "photo_house_outside",
+        "sha256": hashlib.sha256(b"").hexdigest(),
+        "sizeBytes": size,
+        "_deleted": False,
+    }
+    answer = await phone.http.post("/field/v1/sync/evidence/1/push", json=[{"newDocumentState": manifest}])
+    assert [row["server"]["problem"]["en"]["code"] for row in answer.json()] == ["photo.empty"]
 
 
 async def test_what_is_put_too_large_is_not_even_read(services, phone, content):
