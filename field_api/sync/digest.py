@@ -8,9 +8,10 @@ that the server has never sent back does not count. A phone that has deletions w
 `tests/clients/phones.mjs` has the twin in JavaScript.
 """
 
+from typing import Any
+
 from sqlalchemy import Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import BIT
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
 from server.models.feed import Feed
@@ -18,13 +19,16 @@ from server.models.feed import Feed
 NOTHING = "0" * 64
 
 
-async def held_digest(session: AsyncSession, caller: Caller, collection: str) -> str:
-    """What a phone of the caller holds when it has pulled everything. One query, no document is read."""
+def select_digest(caller: Caller, collection: str) -> Any:
+    """Select what a phone of the caller holds when it has pulled everything; no document is read."""
     result = Feed.doc_id + literal("\n") + cast(Feed.xid, Text)
     hashed = func.encode(func.sha256(func.convert_to(result, "UTF8")), "hex")
-    total = await session.scalar(
-        select(func.bit_xor(cast(literal("x") + hashed, BIT(256)))).where(
-            Feed.staff_id == caller.id, Feed.collection == collection, Feed.is_deleted.is_(False)
-        )
+    return (
+        select(func.bit_xor(cast(literal("x") + hashed, BIT(256))))
+        .where(Feed.staff_id == caller.id, Feed.collection == collection, Feed.is_deleted.is_(False))
+        .scalar_subquery()
     )
+
+
+def format_digest(total: Any) -> str:
     return NOTHING if total is None else f"{int(total, 2):064x}"

@@ -13,11 +13,13 @@ from sqlalchemy import Text, bindparam, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.sync.collections import COLLECTIONS, Collection
-from field_api.sync.digest import held_digest
+from field_api.sync.digest import format_digest, select_digest
+from field_api.sync.rows import read_what_can_be
 from server.core.access import Caller
 from server.core.database import Xid8
 from server.core.errors import Problem
 from server.core.http import ResponseBody
+from server.core.ids import is_same_id
 from server.models.feed import Feed
 from server.sync_feed.restore_detection import database_epoch
 
@@ -121,10 +123,14 @@ def _is_after(caller: Caller, name: str, after: tuple[int, str]) -> Any:
 
 
 async def _compare(session: AsyncSession, caller: Caller, name: str, after: tuple[int, str], digest: str) -> None:
-    """A row already committed but not yet served is no mismatch: the phone will hear of it."""
-    if await session.scalar(select(exists().where(_is_after(caller, name, after)))):
-        return
-    if digest != await held_digest(session, caller, name):
+    """A row already committed but not yet served is no mismatch: the phone will hear of it.
+
+    Both are read in one statement, hence from one snapshot: in two, a commit between them looks like a mismatch, and
+    the phone loads the whole collection again.
+    """
+    has_news = exists().where(_is_after(caller, name, after))
+    row = (await session.execute(select(has_news, select_digest(caller, name)))).one()
+    if not row[0] and digest != format_digest(row[1]):
         raise Problem("sync.digest_mismatch", collection=name)
 
 
@@ -178,13 +184,10 @@ AND kept_as = 'quarantined' AND resolved_at IS NULL
 
 
 def quarantined_document(doc_id: str, body: bytes, problem: dict[str, Any] | None) -> dict[str, Any]:
-    """The row as the phone told it, with the reason; a deletion that can't be is alive again."""
-    try:
-        result = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        result = None
-    said = result if isinstance(result, dict) else {}
-    return {**said, "id": doc_id, "_deleted": False, "server": {"state": "quarantined", "problem": problem}}
+    """The row as the phone sent it, with the reason; a deletion that can't be is alive again."""
+    said = read_what_can_be(body)
+    shown_id = said["id"] if is_same_id(said.get("id"), doc_id) else doc_id
+    return {**said, "id": shown_id, "_deleted": False, "server": {"state": "quarantined", "problem": problem}}
 
 
 def marked(document: dict[str, Any], xid: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
@@ -19,13 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.sync.collections import Collection
 from field_api.sync.pull import Quarantined, marked, masters, open_quarantines, quarantined_document, served_collection
+from field_api.sync.rows import MOST_NESTED, UnreadRow, fingerprint, is_bounded, mend_text, read_batch, read_what_can_be
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.canonical import NotCanonical, content_hash
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem, problem_body
-from server.core.ids import new_id
+from server.core.ids import canonical_id, new_id
 from server.core.log import get_context, log
 from server.core.pointers import error_pointer
 from server.core.services import Services
@@ -37,14 +38,6 @@ from server.sync_feed.verdicts import Applied, Conflict, Incoming, Quarantine, V
 LONGEST_BATCH = 200
 LONGEST_ID = 200
 BOOKKEEPING = frozenset({"_meta", "_rev", "_attachments"})
-
-
-class UnreadRow(Struct, rename="camel"):
-    """A `PushedRow` whose document nobody has read yet."""
-
-    new_document_state: Raw
-    # Not `Raw | None`: msgspec reads that as null alone.
-    assumed_master_state: Raw = Raw(b"null")
 
 
 class _Row(Struct):
@@ -124,37 +117,39 @@ def _see_through_quarantine(row: _Row, kept: Quarantined | None) -> None:
 
 
 def _batch(body: bytes) -> list[UnreadRow]:
-    try:
-        rows = msgspec.json.decode(body, type=list[UnreadRow])
-    except msgspec.ValidationError as error:
-        fault = Fault(error_pointer(str(error)), "row.invalid", str(error))
-        raise Problem("request.invalid", faults=[fault]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Problem("request.not_json") from None
+    rows = read_batch(body)
     if len(rows) > LONGEST_BATCH:
         raise Problem("sync.batch_too_long", limit=LONGEST_BATCH)
     return rows
 
 
 def _read(collection: Collection, row: UnreadRow) -> _Row:
-    body = bytes(row.new_document_state)
+    sent = bytes(row.new_document_state)
+    body = mend_text(sent)
     assert collection.document is not None
     result: Any = None
     assumed = _assumed_hash(row)
     try:
         result = msgspec.json.decode(body)
         document = msgspec.json.decode(_without_bookkeeping(body, result), type=collection.document)
-        _refuse_what_no_column_takes(body)
         part = client_part(result)
         incoming = Incoming(document, part, content_hash(part), assumed)
+        _refuse_nesting(part)
     except NotCanonical:
-        return _Row(body, _doc_id(result), assumed, None, Quarantine(Problem("row.number_not_portable")))
+        return _Row(sent, _doc_id(body), assumed, None, Quarantine(Problem("row.number_not_portable")))
     except msgspec.ValidationError as error:
         fault = Fault(error_pointer(str(error)), "row.invalid", str(error).split(" - at")[0])
-        return _Row(body, _doc_id(result), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Row(body, new_id().hex, assumed, None, Quarantine(Problem("row.invalid")))
-    return _Row(body, str(document.id), assumed, incoming, None)
+        return _Row(sent, _doc_id(body), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        fault = Fault("", "row.invalid", str(error) or type(error).__name__)
+        return _Row(sent, _doc_id(body), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
+    return _Row(sent, str(document.id), assumed, incoming, None)
+
+
+def _refuse_nesting(part: dict[str, Any]) -> None:
+    """What one process reads at the end of its stack, another could not send back."""
+    if not is_bounded(part):
+        raise msgspec.ValidationError(f"A document nests at most {MOST_NESTED} deep")
 
 
 def _without_bookkeeping(body: bytes, result: Any) -> bytes:
@@ -164,25 +159,20 @@ def _without_bookkeeping(body: bytes, result: Any) -> bytes:
     return msgspec.json.encode({key: value for key, value in result.items() if key not in BOOKKEEPING})
 
 
-def _refuse_what_no_column_takes(body: bytes) -> None:
-    if b"\\u0000" in body:
-        raise msgspec.ValidationError("A text holds the character U+0000")
-
-
 def _assumed_hash(row: UnreadRow) -> str | None:
     """None for what can't be read: then the phone is not believed to know what stands here."""
     with contextlib.suppress(NotCanonical, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        assumed = msgspec.json.decode(bytes(row.assumed_master_state))
+        assumed = msgspec.json.decode(mend_text(bytes(row.assumed_master_state)))
         return content_hash(client_part(assumed)) if isinstance(assumed, dict) else None
     return None
 
 
-def _doc_id(result: Any) -> str:
-    """The row's own id where it has one that can be kept; else one of ours, so that the row still is."""
-    candidate = result.get("id") if isinstance(result, dict) else None
-    if isinstance(candidate, str) and 0 < len(candidate) <= LONGEST_ID and "\x00" not in candidate:
-        return candidate
-    return new_id().hex
+def _doc_id(body: bytes) -> str:
+    """The row's own id where it has one that can be kept; else one made of its bytes, so that the row still is."""
+    candidate = read_what_can_be(body).get("id")
+    if isinstance(candidate, str) and 0 < len(candidate) <= LONGEST_ID:
+        return canonical_id(candidate)
+    return fingerprint(body)
 
 
 async def _apply(
@@ -227,7 +217,7 @@ async def _keep_what_failed(session: AsyncSession, caller: Caller, name: str, ro
     for row in rows:
         if isinstance(row.verdict, Quarantine):
             await _quarantine(session, caller, name, row, row.verdict.problem)
-        elif isinstance(row.verdict, Conflict):
+        elif isinstance(row.verdict, Conflict) and not row.verdict.is_known:
             await _keep_loser(session, caller, name, row, row.verdict.problem)
 
 

@@ -1,8 +1,10 @@
 """Identifiers: UUIDv7 (RFC 9562), sortable by time and made by the client or server that creates the row."""
 
 import os
+import re
 import secrets
 import time
+from typing import Any
 from uuid import UUID
 
 
@@ -18,3 +20,15 @@ def new_id() -> UUID:
 def new_secret_id() -> str:
     """Make an id of 192 random bits, which nobody can guess."""
     return secrets.token_urlsafe(24)
+
+
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def canonical_id(text: str) -> str:
+    """Return a UUID in lower case, as this server writes it; any other text unchanged. iOS writes upper case."""
+    return text.lower() if _UUID.fullmatch(text) else text
+
+
+def is_same_id(candidate: Any, other: str) -> bool:
+    return isinstance(candidate, str) and canonical_id(candidate) == canonical_id(other)

@@ -4,6 +4,7 @@ A range catches typing errors (a radius of 15,000 m); it is not a policy. Within
 """
 
 from collections.abc import Collection
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, ValidationError, convert
@@ -99,6 +100,8 @@ SETTING_TYPES: dict[str, Any] = {
     "visit.partner_distance_m": Metres,
     "visit.photo_distance_m": Metres,
     "visit.photo_time_margin_min": Minutes,
+    "field.earliest_day": date,
+    "field.clock_ahead_min": Annotated[int, Meta(ge=1, le=1440)],
     "visit.shortest_min": Minutes,
     "visit.overlap_min": Minutes,
     "visit.burst_minutes": Minutes,

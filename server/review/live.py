@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, literal, or_, select, tuple_, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,7 +30,9 @@ LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 20.0
 # Longer than any transaction may take (server/core/database.py: 30 s a statement), and clocks of two processes differ.
 OVERLAP = timedelta(seconds=40)
-MOST_CHANGES = 1000
+PAGE = 1000
+# Of a client that reads none of them. Beyond, its stream ends: it comes back and loads the queue.
+MOST_UNREAD = 1000
 HEARTBEAT = b": still here\n\n"
 FIRST = b"retry: 3000\n\n"
 
@@ -59,7 +61,7 @@ class QueueWatch:
 
     async def stream(self, caller: Caller) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events `changed` of the caller's areas, until the client leaves or loses its roles."""
-        listener = _Listener(caller, asyncio.Queue(MOST_CHANGES))
+        listener = _Listener(caller, asyncio.Queue(MOST_UNREAD))
         self._listeners.add(listener)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
@@ -89,14 +91,7 @@ class QueueWatch:
     async def _poll_once(self, *, is_first: bool) -> None:
         now = utc_now()
         async with self._services.sessions() as session:
-            items = list(
-                await session.scalars(
-                    select(ReviewItem)
-                    .where(or_(ReviewItem.changed_at > now - OVERLAP, _has_just_lapsed(now)))
-                    .order_by(ReviewItem.changed_at)
-                    .limit(MOST_CHANGES)
-                )
-            )
+            items = await _load_changed(session, now)
             grants = await self._grants(session)
             fresh = [] if is_first else [item for item in items if _version_key(item, now) not in self._sent]
             barred = await _find_barred(session, fresh, {listener.caller for listener in self._listeners})
@@ -123,6 +118,26 @@ class QueueWatch:
         for device_id, role, area_code in rows:
             grants[device_id] = (*grants.get(device_id, ()), Grant(Role(role), area_code))
         return grants
+
+
+async def _load_changed(session: AsyncSession, now: datetime) -> list[ReviewItem]:
+    """Return all items that changed within OVERLAP, page by page: an import or a new rule moves thousands at once."""
+    items: list[ReviewItem] = []
+    after: tuple[datetime, UUID] | None = None
+    while True:
+        page = (
+            select(ReviewItem)
+            .where(or_(ReviewItem.changed_at > now - OVERLAP, _has_just_lapsed(now)))
+            .order_by(ReviewItem.changed_at, ReviewItem.visit_id)
+            .limit(PAGE)
+        )
+        if after is not None:
+            page = page.where(tuple_(ReviewItem.changed_at, ReviewItem.visit_id) > after)
+        rows = list(await session.scalars(page))
+        items += rows
+        if len(rows) < PAGE:
+            return items
+        after = (rows[-1].changed_at, rows[-1].visit_id)
 
 
 async def _find_barred(session: AsyncSession, items: list[ReviewItem], callers: set[Caller]) -> set[tuple[UUID, UUID]]:
@@ -155,12 +170,15 @@ def _current_state(item: ReviewItem, now: datetime) -> str:
 
 def _send_changes(listener: _Listener, items: list[ReviewItem], caller: Caller, now: datetime) -> None:
     """Send what the caller may see now, and end the stream of a caller who has no grants any more."""
-    with contextlib.suppress(asyncio.QueueFull):  # a client that reads nothing loads the queue when it reconnects
+    try:
         for item in items:
             if caller.covers(item.area_code, REVIEW_ROLES):
                 listener.events.put_nowait(_event(item, now))
         if not caller.grants:
             listener.events.put_nowait(None)
+    except asyncio.QueueFull:
+        listener.events = asyncio.Queue(MOST_UNREAD)
+        listener.events.put_nowait(None)
 
 
 def _event(item: ReviewItem, now: datetime) -> bytes:

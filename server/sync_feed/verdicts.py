@@ -38,9 +38,13 @@ class Applied(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """The server holds another version: the phone gets it, its own is kept as a lost conflict, with a reason if any."""
+    """The server holds another version: the phone gets it, its own is kept as a lost conflict, with a reason if any.
+
+    `is_known`: the server holds the phone's version too, so nothing is lost and nothing is kept.
+    """
 
     problem: Problem | None = None
+    is_known: bool = False
 
 
 class Quarantine(Struct, frozen=True):

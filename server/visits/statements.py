@@ -6,7 +6,7 @@ inserts are those that `publish_change` and `audit.record` would insert one by o
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -30,6 +30,13 @@ class Member(msgspec.Struct, frozen=True):
     relation: str
 
 
+class FieldSettings(msgspec.Struct, frozen=True):
+    """What the area of a household believes of a phone's clock."""
+
+    earliest_day: date = msgspec.field(name="field.earliest_day")
+    clock_ahead_min: int = msgspec.field(name="field.clock_ahead_min")
+
+
 class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     """A household that the caller holds, formerly held, or covers by area; the latest of its caseload rows."""
 
@@ -39,6 +46,7 @@ class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     # When the caller lost it; None while they hold it or cover its area.
     revoked_at: datetime | None
     members: list[Member]
+    settings: FieldSettings
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -49,6 +57,10 @@ class Stored(msgspec.Struct, frozen=True):
     # Of the submitted version that counts.
     sealed_hash: str
     state: str
+    # The caller took part in it without being its author.
+    is_partner: bool
+    # Of the versions that an amendment has replaced.
+    earlier_hashes: list[str]
 
 
 class Context(NamedTuple):
@@ -58,6 +70,8 @@ class Context(NamedTuple):
     staff: frozenset[UUID]
     checklists: Mapping[tuple[str, int], Template]
     stored: Mapping[UUID, Stored]
+    # How far the clock of the caller's phone was ahead at its last pull; zero when it was behind or never said.
+    clock_ahead: timedelta
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -65,12 +79,16 @@ class _Read(msgspec.Struct, frozen=True):
     staff: list[UUID]
     checklists: list[tuple[str, int]]
     stored: list[Stored]
+    clock_ahead_ms: int
 
 
 # Existing visits are locked in id order, so that two overlapping batches wait instead of deadlocking.
 READ = """
 WITH stored AS (
-    SELECT id, author_id, coalesce(mending_hash, content_hash) AS content_hash, content_hash AS sealed_hash, state
+    SELECT id, author_id, coalesce(mending_hash, content_hash) AS content_hash, content_hash AS sealed_hash, state,
+        EXISTS (SELECT FROM visit_investigator i WHERE i.visit_id = visit.id AND i.staff_id = %(caller)s
+                AND i.staff_id <> visit.author_id) AS is_partner,
+        ARRAY(SELECT v.content_hash FROM visit_version v WHERE v.visit_id = visit.id) AS earlier_hashes
     FROM visit WHERE id = ANY(%(visits)s) ORDER BY id FOR UPDATE
 ), held AS (
     SELECT DISTINCT ON (h.id) h.id, h.area_code, h.class,
@@ -80,12 +98,18 @@ WITH stored AS (
     ORDER BY h.id, c.revoked_at DESC NULLS FIRST
 )
 SELECT json_build_object(
+    'clock_ahead_ms', coalesce((SELECT greatest(clock_offset_ms, 0) FROM device WHERE id = %(device)s), 0),
     'stored', (SELECT coalesce(json_agg(stored), '[]') FROM stored),
     'staff', (SELECT coalesce(json_agg(id), '[]') FROM staff WHERE id = ANY(%(people)s) AND disabled_at IS NULL),
     'checklists', (SELECT coalesce(json_agg(json_build_array(code, version)), '[]')
                    FROM checklist_template WHERE code = ANY(%(codes)s)),
     'holds', (SELECT coalesce(json_agg(json_build_object(
                   'id', id, 'area_code', area_code, 'class', class, 'revoked_at', revoked_at,
+                  'settings', (SELECT json_object_agg(key, value) FROM (
+                                   SELECT DISTINCT ON (key) key, value FROM area_rule r
+                                   WHERE key = ANY(%(settings)s) AND held.area_code ^@ r.area_code
+                                   AND effective_from <= %(today)s
+                                   ORDER BY key, length(r.area_code) DESC, effective_from DESC) s),
                   'members', (SELECT coalesce(json_agg(json_build_object(
                                   'id', m.id, 'born_on', m.born_on, 'sex', m.sex, 'relation', m.relation)), '[]')
                               FROM household_member m WHERE m.household_id = held.id))), '[]') FROM held)
@@ -101,6 +125,7 @@ async def read_context(
     households: Collection[UUID],
     people: Collection[UUID],
     codes: Collection[str],
+    today: date,
 ) -> Context:
     connection = await session.connection()
     result = await connection.exec_driver_sql(
@@ -111,6 +136,9 @@ async def read_context(
             "people": list(people),
             "codes": list(codes),
             "caller": caller.id,
+            "device": caller.device_id,
+            "settings": ["field.earliest_day", "field.clock_ahead_min"],
+            "today": today,
             "areas": caller.prefixes(DESK_ROLES),
         },
     )
@@ -120,6 +148,7 @@ async def read_context(
         staff=frozenset(read.staff),
         checklists=await _templates(session, read.checklists),
         stored={visit.id: visit for visit in read.stored},
+        clock_ahead=timedelta(milliseconds=read.clock_ahead_ms),
     )
 
 

@@ -5,7 +5,7 @@ The law asks for at least two investigators, both at the home; by phone or video
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +35,7 @@ from server.visits.amendments import (
     save_draft,
 )
 from server.visits.completeness import complete_visits
-from server.visits.statements import Context, Hold, read_context, write_visits
+from server.visits.statements import Context, Hold, Stored, read_context, write_visits
 
 INVESTIGATORS_AT_LEAST = 2
 NOT_YET_SUBMITTED = ("draft", "discarded")
@@ -45,8 +45,8 @@ async def apply_visits(
     session: AsyncSession, services: Services, caller: Caller, rows: Sequence[Incoming[VisitDocument]]
 ) -> list[Verdict]:
     submitted = await lock_submitted(session, [row for row in rows if row.document.amendment is not None])
-    context = await _load_context(session, caller, rows)
     now = utc_now()
+    context = await _load_context(session, caller, rows, now)
     verdicts: list[Verdict] = []
     accepted: list[Incoming[VisitDocument]] = []
     for row in rows:
@@ -62,7 +62,9 @@ async def apply_visits(
     ]
 
 
-async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]]) -> Context:
+async def _load_context(
+    session: AsyncSession, caller: Caller, rows: Sequence[Incoming[VisitDocument]], now: datetime
+) -> Context:
     documents = [row.document for row in rows]
     return await read_context(
         session,
@@ -71,6 +73,7 @@ async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[In
         households={document.household_id for document in documents},
         people={person for document in documents for person in document.investigator_ids},
         codes={document.checklist_code for document in documents},
+        today=day_of(now),
     )
 
 
@@ -81,7 +84,7 @@ def _judge(
     document, stored = row.document, context.stored.get(row.document.id)
     if stored is not None:
         if stored.author_id != caller.id:
-            return Conflict()
+            return _judge_copy(stored, row)
         verdict = judge(row, stored.content_hash)
         if verdict is not None or row.content_hash == stored.sealed_hash:
             return verdict
@@ -95,6 +98,13 @@ def _judge(
     except Problem as problem:
         return Quarantine(problem)
     return None
+
+
+def _judge_copy(stored: Stored, row: Incoming[VisitDocument]) -> Verdict:
+    """A phone that loads a collection anew pushes its partners' visits too: what stands here is no news of anyone."""
+    if stored.is_partner and row.content_hash == stored.sealed_hash:
+        return Applied(again=True)
+    return Conflict(is_known=stored.is_partner and row.content_hash in stored.earlier_hashes)
 
 
 def _judge_amendment(
@@ -119,15 +129,19 @@ def _judge_amendment(
 
 def _check_draft(context: Context, document: VisitDocument) -> None:
     hold = context.holds.get(document.household_id)
-    if hold is None or _started_after_loss(hold, document):
+    if hold is None or _started_after_loss(context, hold, document):
         raise Problem("visit.household_unknown")
     checklist = context.checklists.get((document.checklist_code, document.checklist_version))
     if checklist is None or checklist.kind != document.kind:
         raise Problem("visit.checklist_unknown")
 
 
-def _started_after_loss(hold: Hold, document: VisitDocument) -> bool:
-    return hold.revoked_at is not None and document.started_at is not None and document.started_at > hold.revoked_at
+def _started_after_loss(context: Context, hold: Hold, document: VisitDocument) -> bool:
+    """The visit's clock is the phone's: it may be ahead by what was measured, or by what the area allows."""
+    if hold.revoked_at is None or document.started_at is None:
+        return False
+    ahead = max(context.clock_ahead, timedelta(minutes=hold.settings.clock_ahead_min))
+    return document.started_at - hold.revoked_at > ahead
 
 
 def _check_submission(context: Context, document: VisitDocument) -> None:

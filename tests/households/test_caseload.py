@@ -1,16 +1,17 @@
 """Who holds a household decides what a phone carries, and nothing recorded is lost when that changes."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from server.core.clock import utc_now
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.feed import QuarantinedRow
-from server.models.households import Household
-from server.models.people import Staff
+from server.models.households import Caseload, Household
+from server.models.people import Device, Staff
 from server.models.visits import Visit
 from tests.phones import make_kit
 
@@ -49,6 +50,47 @@ async def change(officer, what, status=200, **result):
     answer = await officer.http.post(f"/desk/v1/caseload/{what}", json=result)
     assert answer.status_code == status, answer.text
     return answer.json()
+
+
+async def lose_earlier(services, phone, kit, **ago):
+    """Move the loss of the home into the past."""
+    async with services.sessions.begin() as session:
+        lost = Caseload.household_id == UUID(kit.visit["householdId"]), Caseload.staff_id == phone.id
+        await session.execute(update(Caseload).where(*lost).values(revoked_at=utc_now() - timedelta(**ago)))
+
+
+def begun_after_loss(kit, hours_ago, *, minutes):
+    """A visit that began so many minutes after a loss `hours_ago` ago, by the phone's clock."""
+    begun = utc_now() - timedelta(hours=hours_ago) + timedelta(minutes=minutes)
+    return kit.visit | {
+        "id": str(new_id()),
+        "startedAt": begun.isoformat(),
+        "endedAt": (begun + timedelta(minutes=30)).isoformat(),
+    }
+
+
+@pytest.mark.parametrize(("minutes", "is_taken"), [(5, True), (59, True), (61, False)])
+async def test_a_late_visit_by_a_phone_whose_clock_is_ahead_is_taken(
+    officer, phone, stranger, kit, services, minutes, is_taken
+):
+    """By a phone 15 minutes ahead, ten minutes before its loss: five minutes after it."""
+    await hand_over(officer, phone, stranger, kit)
+    await lose_earlier(services, phone, kit, hours=4)
+    returned = await phone.push("visits", begun_after_loss(kit, 4, minutes=minutes))
+    assert (returned == []) is is_taken
+
+
+async def test_what_was_measured_of_a_phones_clock_counts_beyond_what_its_area_allows(
+    officer, phone, stranger, kit, services
+):
+    await hand_over(officer, phone, stranger, kit)
+    await lose_earlier(services, phone, kit, hours=4)
+    late = begun_after_loss(kit, 4, minutes=100)
+    assert await phone.push("visits", late)
+    async with services.sessions.begin() as session:
+        device = Device.id == UUID(phone.signed_in["deviceId"])
+        await session.execute(update(Device).where(device).values(clock_offset_ms=110 * 60_000))
+    assert await phone.push("visits", late) == []
 
 
 async def hand_over(officer, phone, stranger, kit):
@@ -100,7 +142,8 @@ async def test_a_visit_made_before_the_loss_is_accepted_and_marked_and_one_begun
     assert await phone.push("visits", kit.visit) == []
     assert (await phone.pull("visits"))[kit.visit["id"]]["server"]["lateAfterReassignment"] is True
 
-    begun = utc_now() + timedelta(minutes=1)
+    await lose_earlier(services, phone, kit, hours=3)
+    begun = utc_now() - timedelta(hours=1)
     later = kit.visit | {
         "id": str(new_id()),
         "startedAt": begun.isoformat(),

@@ -131,3 +131,31 @@ async def test_who_watches_the_queue_hears_of_a_claim_handed_over_and_of_one_tha
     change = await heard
     assert (change["visitId"], change["state"]) == (str(other), "waiting")
     await stream.aclose()
+
+
+async def test_more_changes_at_once_than_one_page_are_all_sent(ground, desk, services, monkeypatch):
+    """A rule that changes, or an import, moves many visits within one look."""
+    monkeypatch.setattr("server.review.live.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("server.review.live.PAGE", 2)
+    visits = {str(await ground.examined(home=number)) for number in range(5)}
+    stream = QueueWatch(services).stream(listener(desk))
+    await anext(stream)
+    await asyncio.sleep(0.3)
+    async with open_session(services.sessions) as session:
+        # At one and the same time: neither page may pass over an equal time.
+        await session.execute(update(ReviewItem).values(version=ReviewItem.version + 1, changed_at=utc_now()))
+    assert {(await next_change(stream))["visitId"] for _ in visits} == visits
+
+
+async def test_a_stream_that_can_not_keep_up_ends_so_that_its_desk_loads_anew(ground, desk, services, monkeypatch):
+    monkeypatch.setattr("server.review.live.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("server.review.live.MOST_UNREAD", 2)
+    for number in range(4):
+        await ground.examined(home=number)
+    stream = QueueWatch(services).stream(listener(desk))
+    await anext(stream)
+    await asyncio.sleep(0.3)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(ReviewItem).values(version=ReviewItem.version + 1, changed_at=utc_now()))
+    await asyncio.sleep(0.3)
+    assert [event async for event in stream] == []

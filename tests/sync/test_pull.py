@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import hashlib
+import itertools
 import random
 
+import psycopg
 import pytest
 from sqlalchemy import event, select, update
 
 from field_api.sync.pull import Asked, pull
 from server.core.access import Caller, Grant, Role
+from server.core.database import plain_url
 from server.core.ids import new_id
 from server.models.feed import Feed
 from server.models.households import Caseload, Household
@@ -91,6 +95,44 @@ async def test_a_phone_that_holds_something_else_is_told_to_load_again(phone):
     assert behind.status_code == 200
     nothing = await phone.http.get("/field/v1/sync/visits/1/pull", params={"digest": "0" * 64})
     assert nothing.status_code == 200
+
+
+async def test_a_commit_at_any_moment_of_a_pull_is_no_mismatch_of_the_digest(services, phone):
+    """Between any two statements of the pull another connection commits news of what the phone holds."""
+    pull = "/field/v1/sync/households/1/pull"
+    page = (await phone.http.get(pull, params={"limit": 1000})).json()
+    digest = 0
+    for document in page["documents"]:
+        line = f"{document['id']}\n{document['server']['rev']}".encode()
+        digest ^= int.from_bytes(hashlib.sha256(line).digest())
+    params = {**page["checkpoint"], "limit": 1000, "digest": f"{digest:064x}"}
+    with counted(services) as statements:
+        assert (await phone.http.get(pull, params=params)).status_code == 200
+    url = plain_url(services.settings.database_url)
+    for moment in range(len(statements)):
+        held = page["documents"][moment]["id"]
+        with before_statement(services, moment, lambda held=held: send_again_elsewhere(url, held)):
+            answer = await phone.http.get(pull, params=params)
+        assert answer.status_code == 200, (moment, statements[moment])
+
+
+@contextlib.contextmanager
+def before_statement(services, number, act):
+    numbers = itertools.count()
+
+    def look(*_):
+        if next(numbers) == number:
+            act()
+
+    event.listen(services.engine.sync_engine, "before_cursor_execute", look)
+    yield
+    event.remove(services.engine.sync_engine, "before_cursor_execute", look)
+
+
+def send_again_elsewhere(url, household):
+    change = "UPDATE feed SET xid = pg_current_xact_id() WHERE collection = 'households' AND doc_id = %s"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(change, [household])
 
 
 class Puller:

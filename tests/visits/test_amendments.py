@@ -222,3 +222,22 @@ async def test_a_return_that_was_answered_can_not_be_undone(phone, desk, kit):
     await phone.push("visits", amend(master, answers=other_answers(master)[2]), assumed=master)
     refused = await desk.http.post(f"/desk/v1/visits/{kit.visit['id']}/decision/undo")
     assert refused.json()["code"] == "review.amended", refused.text
+
+
+async def test_a_phone_that_loads_anew_pushes_its_partners_visits_and_nothing_is_lost_or_kept(
+    services, phone, partner, kit
+):
+    """RxDB pushes all that it holds once more, the partner's visits among it, in whatever version it had."""
+    first = (await partner.pull("visits"))[kit.visit["id"]]
+    assert await partner.push("visits", first) == []
+    key, value, answers = other_answers(first)
+    assert await phone.push("visits", amend(first, answers=answers), assumed=first) == []
+    [returned] = await partner.push("visits", first)
+    assert returned["answers"][key] != value
+    assert await partner.push("visits", returned) == []
+    async with services.sessions() as session:
+        assert (await session.scalars(select(QuarantinedRow))).all() == []
+    [other] = await partner.push("visits", returned | {"modeReason": "not the author's"})
+    assert "not the author" not in str(other)
+    async with services.sessions() as session:
+        assert [row.kept_as for row in await session.scalars(select(QuarantinedRow))] == ["lost_conflict"]

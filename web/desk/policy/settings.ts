@@ -49,6 +49,8 @@ const SETTING_NAMES: Labels = {
   'visit.partner_distance_m': ['两名调查人员允许相距', 'Investigators apart at most'],
   'visit.photo_distance_m': ['照片距走访地点允许', 'Photo from the visit at most'],
   'visit.photo_time_margin_min': ['照片时间允许偏差', 'Photo time off at most'],
+  'field.earliest_day': ['最早可信的走访日期', 'Earliest day that a phone may report'],
+  'field.clock_ahead_min': ['手机时间最多可早于服务器', 'How far a phone’s clock may be ahead'],
   'visit.shortest_min': ['走访最短时长', 'Shortest visit'],
   'visit.overlap_min': ['走访时间允许重叠', 'Overlap of visits at most'],
   'visit.burst_minutes': ['短时多次走访的时段', 'Span of a burst'],
