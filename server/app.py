@@ -57,6 +57,7 @@ from server.core.version import VERSION
 from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
 from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
+from server.http.reads import log_looks
 from server.identity.devices import authenticate
 from server.openapi.committed import TAGS, KeptDocument
 
@@ -75,6 +76,7 @@ def provide_services(state: State) -> Services:
 async def provide_caller(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Caller:
     caller = await authenticate(services, request.headers.get("Authorization"))
     bind_context(caller_id=str(caller.id))
+    request.scope["state"]["caller"] = caller  # for the line of the read trail
     return caller
 
 
@@ -235,6 +237,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             "draw_watermark": Provide(provide_draw_watermark, sync_to_thread=False),
         },
         before_request=reject_nul,
+        after_request=log_looks,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,

@@ -9,6 +9,7 @@ import procrastinate
 import psycopg
 
 import field_api.uploads.cleanup  # noqa: F401
+import server.audit.reads
 import server.cases.daily
 import server.cases.event_handlers
 import server.complaints.reminders

@@ -32,6 +32,7 @@ from server.core.http import (
     any_of,
     error_responses,
 )
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.sync_feed.verdicts import PushedRow
 
 # Who asks decides what comes, and a cache asks again each time.
@@ -62,6 +63,7 @@ Digest = Annotated[
 
 @get(
     "/sync",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="The collections of this server, the version of their schema and every field that it takes of a "
     "phone's documents. A phone sends a field only to a server that lists it here.",
@@ -83,7 +85,7 @@ def _pull(name: str, collection: Collection) -> HTTPRouteHandler:
         f"/sync/{name}/{{schema_version:int}}/pull",
         operation_id=f"pull_{name}",
         summary=f"Pull {name}",
-        opt={ANSWER: page},
+        opt={ANSWER: page, **(NOTHING_PERSONAL if name == "checklists" else reads(name, "pulled"))},
         responses=SIGNED_IN_ERRORS
         | error_responses("sync.schema_version_gone", "sync.page_too_long", "sync.digest_mismatch")
         | {304: ResponseSpec(None, description="Still nothing after this checkpoint.", generate_examples=False)},
@@ -167,6 +169,7 @@ def _stream(name: str) -> HTTPRouteHandler:
         f"/sync/{name}/{{schema_version:int}}/pullStream",
         operation_id=f"stream_{name}",
         summary=f"Stream {name}",
+        opt=NOTHING_PERSONAL,
         media_type="text/event-stream",
         responses=SIGNED_IN_ERRORS | error_responses("sync.schema_version_gone"),
         description=f"Server-sent events for RxDB's live replication of `{name}`. An event `open` means: pull now. It "

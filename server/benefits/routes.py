@@ -11,10 +11,12 @@ from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 
 
 @get(
     "/benefit-changes",
+    opt=reads("benefit_change"),
     responses=SIGNED_IN_ERRORS,
     description="What was granted, raised, cut and stopped. `kind=stopped` gives the ledger of stops.",
 )
@@ -35,6 +37,7 @@ async def list_benefit_changes(
 
 @get(
     "/benefit-changes/totals",
+    opt=NOTHING_PERSONAL,
     operation_id="sum_up_benefit_changes",
     responses=SIGNED_IN_ERRORS,
     description="The totals of a period, by kind and net.",
@@ -47,6 +50,7 @@ async def total_benefit_changes(
 
 @post(
     "/benefit-changes/comparison",
+    opt=reads("benefit_change"),
     status_code=200,
     responses=SIGNED_IN_ERRORS,
     description="List where announced numbers differ from the ledger; nothing is corrected.",

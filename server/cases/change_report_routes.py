@@ -11,10 +11,12 @@ from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, FieldStaff, Session, error_responses
 from server.core.paging import Page
 from server.http.exports import build_export_route, fen_to_yuan
+from server.http.reads import reads
 
 
 @get(
     "/changes",
+    opt=reads("change"),
     responses=SIGNED_IN_ERRORS,
     description="Reported changes that wait for an answer; with `decided=true`, those that were answered.",
 )

@@ -41,6 +41,7 @@ from server.core.paging import Page
 from server.core.pdf import PDF
 from server.households.register import MEMBER_CONFLICTS
 from server.http.exports import FormerAddress, build_export_route
+from server.http.reads import reads
 
 _NOT_NOW = error_responses("case.not_now")
 _STEP_PROBLEMS = (
@@ -84,6 +85,7 @@ async def make_application(
 
 @get(
     "/cases",
+    opt=reads("case"),
     responses=SIGNED_IN_ERRORS,
     description="The caller's cases, newest first.",
 )
@@ -102,6 +104,7 @@ async def list_cases(
 
 @get(
     "/cases/due",
+    opt=reads("case"),
     responses=SIGNED_IN_ERRORS,
     description="Cases with a deadline that is past, today or within three days, the oldest first.",
 )
@@ -128,6 +131,7 @@ export_due_cases = build_export_route(
 
 @get(
     "/cases/{case_id:uuid}",
+    opt=reads("case"),
     responses=LOOKUP_ERRORS,
     description="One case: papers, deadlines, timeline, and the steps that the caller may take now.",
 )
@@ -171,6 +175,7 @@ async def receive_paper(
 
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
+    opt=reads("photo"),
     responses=LOOKUP_ERRORS | error_responses("photo.not_ready", "photo.erased"),
     description="Return a link to a photo of a paper, valid for minutes; the access is audited.",
 )
@@ -214,6 +219,7 @@ async def calculate_amount(
 
 @get(
     "/cases/{case_id:uuid}/calculations",
+    opt=reads("calculation"),
     responses=LOOKUP_ERRORS,
     description="All calculations of a case, the newest first.",
 )
@@ -237,6 +243,7 @@ async def call_hearing(
 
 @get(
     "/cases/{case_id:uuid}/hearings",
+    opt=reads("hearing"),
     responses=LOOKUP_ERRORS,
     description="The hearings of a case: panel, day, and the count once it was taken.",
 )
@@ -281,6 +288,7 @@ async def count_votes(
 
 @get(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes",
+    opt=reads("hearing"),
     media_type=PDF,
     responses=LOOKUP_ERRORS | _NOT_NOW,
     description="The minutes of a hearing as a PDF. Refused before the count.",
@@ -293,6 +301,7 @@ async def print_minutes(
 
 @get(
     "/cases/{case_id:uuid}/notices/{kind:str}",
+    opt=reads("case_notice"),
     media_type=PDF,
     responses=LOOKUP_ERRORS | _NOT_NOW,
     description="A notice of a case as a PDF. Refused before the case has come to it.",

@@ -36,6 +36,7 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 
 _HANDLING = SIGNED_IN_ERRORS | error_responses(
     "auth.forbidden", "complaint.handled_by_other", "complaint.against_you", "thing.not_found", "complaint.not_now"
@@ -57,6 +58,7 @@ async def write_complaint(
 
 @get(
     "/complaints",
+    opt=reads("complaint"),
     responses=SIGNED_IN_ERRORS,
     description="Complaints of the caller's areas, what is due first; those still open unless a state is named. "
     "Neither who nor what.",
@@ -86,6 +88,7 @@ export_complaints = build_export_route(
 
 @get(
     "/complaints/{complaint_id:uuid}",
+    opt=reads("complaint"),
     responses=LOOKUP_ERRORS,
     description="What the caller may see of a complaint. The handler's look at its reporter is written to the audit "
     "trail.",
@@ -190,6 +193,7 @@ async def make_own_complaint(
 
 @get(
     "/complaints",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="The caller's own complaints, with the replies.",
 )

@@ -544,6 +544,13 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
     # the server
+    "reads.not_logged": Entry(
+        503,
+        "查阅记录暂时无法写入，因此不显示内容",
+        "The look can't be written to the read trail, so nothing is shown",
+        "请稍后重试。",
+        "Try again later.",
+    ),
     "rule.unknown": Entry(404, "没有这项参数", "There is no such setting", "{key}", "{key}"),
     "rule.written": Entry(
         409,

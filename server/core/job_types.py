@@ -17,6 +17,10 @@ class SealAuditLog(Job, frozen=True):
     task_name = "audit.seal"
 
 
+class PurgeReadTrail(Job, frozen=True):
+    task_name = "audit.purge_reads"
+
+
 # Cases
 
 

@@ -63,6 +63,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     sign_in_attempts: Annotated[int, Meta(description="Failed sign-ins per name or address in 15 minutes", ge=1)] = 10
     link_minutes: Annotated[int, Meta(description="Life of a link to a photo", ge=1, le=60)] = 5
     claim_minutes: Annotated[int, Meta(description="Life of a reviewer's claim without heartbeat", ge=1)] = 10
+    read_trail_days: Annotated[
+        int, Meta(description="How long the trail of looks at personal data is kept; at least half a year", ge=180)
+    ] = 1095
     max_body_mb: Annotated[int, Meta(description="Largest request body that is not a photo", ge=1)] = 8
     max_photo_mb: Annotated[int, Meta(description="Largest photo", ge=1, le=200)] = 20
     log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"

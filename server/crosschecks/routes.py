@@ -25,6 +25,7 @@ from server.crosschecks import answers, batches, listing
 from server.crosschecks.batches import MakeBatch
 from server.crosschecks.listing import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
 from server.http.exports import build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 
 
 @dataclass
@@ -46,6 +47,7 @@ async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, s
 
 @get(
     "/cross-checks",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="What was asked of which office, the newest first.",
 )
@@ -78,6 +80,7 @@ export_cross_check_batches = build_export_route(
 
 @get(
     "/cross-checks/{batch_id:uuid}/lines",
+    opt=reads("cross_check"),
     responses=LOOKUP_ERRORS,
     description="Everybody asked about in a batch, those with differences first.",
 )
@@ -90,6 +93,7 @@ async def list_cross_check_batch(
 
 @get(
     "/cross-checks/{batch_id:uuid}/file",
+    opt=reads("cross_check"),
     operation_class=FileOperation,
     media_type=MEDIA_TYPES["xlsx"],
     responses=LOOKUP_ERRORS,
@@ -134,6 +138,7 @@ async def import_cross_check(
 
 @get(
     "/cases/{case_id:uuid}/cross-checks",
+    opt=reads("cross_check"),
     responses=LOOKUP_ERRORS,
     description="The cross-checks of one case, with what the offices answered.",
 )

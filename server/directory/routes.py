@@ -30,6 +30,7 @@ from server.directory.households import HouseholdClass, HouseholdLine, Household
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
 from server.directory.staff import DIRECTORY_ROLES, StaffLine
 from server.http.exports import ROLE_LABELS, build_export_route, fen_to_yuan, to_text
+from server.http.reads import NOTHING_PERSONAL, reads
 
 _DETAIL_PROBLEMS = SIGNED_IN_ERRORS | error_responses("thing.not_found")
 _LIST_PROBLEMS = SIGNED_IN_ERRORS | error_responses("request.invalid")
@@ -45,6 +46,7 @@ class MapSource(ResponseBody):
 
 @get(
     "/map",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="Where the desk gets its map tiles from, and their datum; null where the office has none.",
 )
@@ -55,6 +57,7 @@ async def show_map_source(caller: CallerDep, services: ServicesDep) -> MapSource
 
 @get(
     "/areas",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="The areas right below `under`; without it, the caller's own.",
 )
@@ -64,6 +67,7 @@ async def list_areas(caller: CallerDep, session: Session, under: AreaFilter = No
 
 @get(
     "/areas",
+    opt=NOTHING_PERSONAL,
     responses=error_responses("request.invalid"),
     description="The areas right below `under`, for anyone who knows their village by name.",
 )
@@ -73,6 +77,7 @@ async def list_public_areas(session: Session, under: AreaFilter = None) -> list[
 
 @get(
     "/staff",
+    opt=reads("staff"),
     responses=_LIST_PROBLEMS,
     description="Staff with a role in the caller's areas, by login; found by a part of the name or login.",
 )
@@ -89,6 +94,7 @@ async def list_staff(
 
 @get(
     "/households",
+    opt=reads("household"),
     responses=_LIST_PROBLEMS,
     description="Households in the caller's areas by archive number; found by a part of the number or of the head's "
     "name.",
@@ -137,6 +143,7 @@ export_households = build_export_route(
 
 @get(
     "/households/{household_id:uuid}/record",
+    opt=reads("household"),
     responses=_DETAIL_PROBLEMS,
     description="One household with its cases and visits. The look is written to the audit trail.",
 )
@@ -146,6 +153,7 @@ async def open_household_record(household_id: FromPath[UUID], officer: Officer, 
 
 @get(
     "/checklists",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="Published checklists of the caller's areas, the newest version of each first.",
 )
@@ -171,6 +179,7 @@ export_checklists = build_export_route(
 
 @get(
     "/checklists/{code:str}/{version:int}",
+    opt=NOTHING_PERSONAL,
     responses=_DETAIL_PROBLEMS,
     description="One version of a checklist, with every question.",
 )
@@ -182,6 +191,7 @@ async def open_checklist(
 
 @get(
     "/audit",
+    opt=reads("audit"),
     responses=_LIST_PROBLEMS,
     description="The audit trail of the caller's area, newest first.",
 )
@@ -220,6 +230,7 @@ export_audit_trail = build_export_route(
 
 @get(
     "/devices",
+    opt=reads("device"),
     responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
     description="Devices of staff of the caller's area: their version, last sync, clock and rows waiting.",
 )
@@ -247,6 +258,7 @@ export_devices = build_export_route(
 
 @get(
     "/kept-rows",
+    opt=reads("kept_row"),
     responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
     description="Rows of phones in quarantine or lost to a conflict, newest first, with the reason.",
 )

@@ -15,12 +15,14 @@ from server.core.http import BEARER, Officer, ServicesDep, Session, error_respon
 from server.core.threads import run_in_thread
 from server.evidence.bundle import export_bundle
 from server.evidence.dossier import RenderFinding
+from server.http.reads import reads
 
 _PIECE_BYTES = 256 * 1024
 
 
 @get(
     "/visits/{visit_id:uuid}/bundle",
+    opt=reads("bundle"),
     media_type="application/zip",
     responses=error_responses(
         "auth.required",

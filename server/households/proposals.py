@@ -28,6 +28,7 @@ from server.core.paging import Keyset, Page, fetch_page
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.versions import keep_first_version, keep_version
 from server.http.exports import build_export_route, to_text
+from server.http.reads import reads
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
 from server.models.proposals import Proposal
@@ -180,6 +181,7 @@ async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now:
 
 @get(
     "/proposals",
+    opt=reads("proposal"),
     responses=SIGNED_IN_ERRORS,
     description="What caseworkers would change about households of the caller's area, the longest waiting first.",
 )

@@ -21,10 +21,12 @@ from server.households.detail import HouseholdDetail
 from server.households.register import MEMBER_CONFLICTS, ChangeHousehold
 from server.households.reveal import Reveal, Revealed
 from server.households.versions import VersionLine
+from server.http.reads import reads
 
 
 @get(
     "/households/{household_id:uuid}",
+    opt=reads("household"),
     responses=LOOKUP_ERRORS,
     description="One household: members, incomes, property and relatives on staff; numbers are masked.",
 )
@@ -52,6 +54,7 @@ async def change_household(
 
 @get(
     "/households/{household_id:uuid}/versions",
+    opt=reads("household_version"),
     responses=LOOKUP_ERRORS,
     description="Every version of a household with what it changed, the newest first.",
 )

@@ -25,11 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
+from server.audit.reads import Look, log_look
 from server.core.access import Caller
 from server.core.database import Sessions
 from server.core.errors import Problem
 from server.core.http import CallerDep, ErrorResponses, ServicesDep, Session, error_responses
 from server.core.paging import MAX_PAGE_SIZE, Page
+from server.core.services import Services
 from server.core.spreadsheets import (
     BYTE_ORDER_MARK,
     FILE_HEADERS,
@@ -43,6 +45,7 @@ from server.core.spreadsheets import (
     to_cell,
 )
 from server.core.threads import run_in_thread
+from server.http.reads import NOTHING_PERSONAL, READS, Reads, reads
 
 # Headings, each with the function that gets the column's value from a row.
 Columns = Mapping[str, Callable[[Any], Any]]
@@ -121,6 +124,7 @@ def _build_handler(
     parameters = inspect.signature(listing.fn).parameters
     filters = {key: item for key, item in parameters.items() if key not in _PAGING | set(fixed)}
     paged = {key: MAX_PAGE_SIZE for key in parameters if key == "limit"}
+    declared: Reads | None = (listing.opt or {}).get(READS)
 
     async def export(**arguments: Any) -> Stream:
         request = {key: arguments[key] for key in filters} | dict(fixed)
@@ -133,7 +137,7 @@ def _build_handler(
             return page
 
         return await stream_list(
-            arguments["services"].sessions,
+            arguments["services"],
             arguments["session"],
             arguments["caller"],
             name,
@@ -141,6 +145,7 @@ def _build_handler(
             arguments["former_format"] or arguments["format"],
             read,
             _select_audit_filters(request),
+            declared,
         )
 
     suffix = "_formerly" if successor else ""
@@ -155,6 +160,7 @@ def _build_handler(
         responses=ErrorResponses(listing.responses or {}) | FILE_RESPONSE | error_responses("export.too_long"),
         response_headers=FILE_HEADERS,
         description=f"Former address of `…{successor}`. It works for one release." if successor else what,
+        opt=reads(declared.thing_kind, "exported") if declared else NOTHING_PERSONAL,
     )(export)
 
 
@@ -197,7 +203,7 @@ def to_text(value: Any) -> str:
 
 
 async def stream_list(
-    sessions: Sessions,
+    services: Services,
     session: AsyncSession,
     caller: Caller,
     name: str,
@@ -205,23 +211,45 @@ async def stream_list(
     form: FileFormat,
     read: ReadPage,
     request: Mapping[str, str],
+    declared: Reads | None,
 ) -> Stream:
     """Stream all pages of a list as a file. Raises what reading the list raises, and `export.too_long`.
 
+    Each page of a CSV has its line in the read trail before it is sent.
     The audit entry is written last, because a transaction that has written delays the sync feed of every phone.
     """
     first, cursor = _split_page(await read(session, None))
     if form == "xlsx":
-        file = await _build_workbook(session, name, columns, read, first, cursor)
+        file, shown = await _build_workbook(session, name, columns, read, first, cursor)
         body = _stream_file(file)
     else:
-        body = _stream_csv(sessions, columns, read, first, cursor)
+        log_page = _log_pages(services, caller, declared, request)
+        body, shown = _stream_csv(services.sessions, columns, read, first, cursor, log_page), len(first)
     area = request.get("area") or request.get("under")
     audit.record(
         session, caller, Action.LIST_EXPORTED, "list", name, area_code=area or None, form=form, asked=dict(request)
     )
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
-    return Stream(body, media_type=MEDIA_TYPES[form], headers=headers)
+    return CountedFile(body, shown, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+class CountedFile(Stream):
+    """A file that says how many rows its first part holds, for the read trail."""
+
+    def __init__(self, body: AsyncIterator[bytes], rows_shown: int, **options: Any) -> None:
+        super().__init__(body, **options)
+        self.rows_shown = rows_shown
+
+
+def _log_pages(
+    services: Services, caller: Caller, declared: Reads | None, request: Mapping[str, str]
+) -> Callable[[int], Awaitable[None]]:
+    async def log_page(shown: int) -> None:
+        if declared is not None:
+            look = Look("exported", declared.thing_kind, shown, filters=dict(request))
+            await log_look(services.autocommit, caller, look)
+
+    return log_page
 
 
 def _split_page(result: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str | None]:
@@ -230,23 +258,29 @@ def _split_page(result: Page[Any] | Sequence[Any]) -> tuple[Sequence[Any], str |
 
 async def _build_workbook(
     session: AsyncSession, name: str, columns: Columns, read: ReadPage, lines: Sequence[Any], cursor: str | None
-) -> IO[bytes]:
+) -> tuple[IO[bytes], int]:
     rows = _rows(columns, lines)
     while cursor is not None:
         lines, cursor = _split_page(await read(session, cursor))
         rows += _rows(columns, lines)
         if len(rows) > MAX_XLSX_ROWS:
             raise Problem("export.too_long", most=MAX_XLSX_ROWS)
-    return await run_in_thread(open_workbook, name, list(columns), rows)
+    return await run_in_thread(open_workbook, name, list(columns), rows), len(rows)
 
 
 async def _stream_csv(
-    sessions: Sessions, columns: Columns, read: ReadPage, lines: Sequence[Any], cursor: str | None
+    sessions: Sessions,
+    columns: Columns,
+    read: ReadPage,
+    lines: Sequence[Any],
+    cursor: str | None,
+    log_page: Callable[[int], Awaitable[None]],
 ) -> AsyncIterator[bytes]:
     yield BYTE_ORDER_MARK + encode_csv([list(columns), *_rows(columns, lines)])
     while cursor is not None:
         async with sessions() as session:
             lines, cursor = _split_page(await read(session, cursor))
+        await log_page(len(lines))
         yield encode_csv(_rows(columns, lines))
 
 

@@ -14,6 +14,7 @@ from media.store import StoreError
 from server.core.http import ResponseBody, ServicesDep
 from server.core.paths import MIGRATIONS
 from server.core.services import Services
+from server.http.reads import NOTHING_PERSONAL
 
 State = Annotated[str, Meta(description="`ok`, or a short reason")]
 
@@ -30,6 +31,7 @@ class Readiness(ResponseBody):
 
 @get(
     "/live",
+    opt=NOTHING_PERSONAL,
     description="The process answers.",
 )
 async def is_alive() -> Liveness:
@@ -38,6 +40,7 @@ async def is_alive() -> Liveness:
 
 @get(
     "/ready",
+    opt=NOTHING_PERSONAL,
     responses={503: ResponseSpec(Readiness, description="Something is not ready", generate_examples=False)},
     description="Database, migrations and store are there; 503 names what is missing.",
 )
@@ -78,6 +81,7 @@ def newest_migration() -> str:
 
 @get(
     "/metrics",
+    opt=NOTHING_PERSONAL,
     media_type=CONTENT_TYPE_LATEST,
     tags=["health"],
     description="Counters of this process in the text format of Prometheus.",

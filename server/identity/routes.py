@@ -21,6 +21,7 @@ from server.core.http import (
     client_address,
     error_responses,
 )
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.identity import bindings, devices, sign_in
 from server.identity.bindings import BindingLine, EndBinding
 from server.identity.cookies import WebApp, build_token_response, read_refresh_token
@@ -195,6 +196,7 @@ def _host(request: AnyRequest) -> str:
 
 @get(
     "/me",
+    opt=NOTHING_PERSONAL,
     security=BEARER,
     responses=_SIGNED,
     description="The caller: name, device, and the roles with their areas.",
@@ -205,6 +207,7 @@ async def who_am_i(caller: CallerDep) -> Me:
 
 @get(
     "/devices",
+    opt=NOTHING_PERSONAL,
     security=BEARER,
     responses=_SIGNED,
     description="The caller's own devices, those that have ended included.",
@@ -226,6 +229,7 @@ async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Sess
 
 @get(
     "/households/{household_id:uuid}/bindings",
+    opt=reads("binding"),
     responses=_HOUSEHOLD,
     description="Who follows the household by WeChat, and who did; the latest first.",
 )

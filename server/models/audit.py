@@ -1,4 +1,4 @@
-"""The audit log: one row for each write and each read of sensitive data, in the same transaction.
+"""The audit log: one row for each write, in the same transaction; and the read trail: one row for each look.
 
 Rows are immutable (the database refuses changes). Batches of rows are sealed into a hash chain that reveals rows
 removed or altered later; `python -m server verify-audit` recomputes it.
@@ -62,3 +62,33 @@ class AuditSeal(Base):
     form: Mapped[int] = mapped_column(server_default=text("1"))
     hash: Mapped[Sha256]
     sealed_at: Mapped[WrittenAt]
+
+
+class ReadEntry(Base):
+    """One look at personal data: who saw how much of what. Written by itself, before the answer leaves.
+
+    The database refuses changes, and refuses to delete rows of the last 180 days.
+    """
+
+    __tablename__ = "read_entry"
+    __table_args__ = (
+        CheckConstraint("actor_kind IN ('staff', 'resident', 'system')", name="actor_is_known"),
+        CheckConstraint("action IN ('opened', 'listed', 'exported', 'pulled')", name="action_is_known"),
+        Index("ix_read_entry_actor", "actor_id", "at"),
+        Index("ix_read_entry_thing", "thing_id", "at", postgresql_where=text("thing_id IS NOT NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[WrittenAt]
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID]
+    device_id: Mapped[UUID | None]
+    request_id: Mapped[str | None]
+    action: Mapped[str]
+    thing_kind: Mapped[str]
+    # The household, case or visit that was opened; null for a list.
+    thing_id: Mapped[str | None]
+    area_code: Mapped[str | None] = mapped_column(String(12))
+    # How many rows the answer held.
+    shown: Mapped[int]
+    filters: Mapped[Json]

@@ -6,6 +6,7 @@ from litestar.params import FromQuery, JSONBody
 from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Officer, Session
 from server.http.exports import build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.notifications import consents, notices
 from server.notifications.consents import ConsentCount, ReportConsents
 from server.notifications.notices import FailedMessage, NoticePage, ReadNotices, UnreadCount
@@ -14,6 +15,7 @@ from server.notifications.notices import FailedMessage, NoticePage, ReadNotices,
 def _build_router(api: str) -> Router:
     @get(
         "/notices",
+        opt=NOTHING_PERSONAL,
         operation_id=f"list_{api}_notices",
         responses=SIGNED_IN_ERRORS,
         description="The caller's own notices, newest first, and how many are unread.",
@@ -35,6 +37,7 @@ def _build_router(api: str) -> Router:
 
     @get(
         "/notices/consents",
+        opt=NOTHING_PERSONAL,
         operation_id=f"list_{api}_consents",
         responses=SIGNED_IN_ERRORS,
         description="The kinds of WeChat message that the caller's area sends, and how many consents each has left.",
@@ -60,6 +63,7 @@ def _build_router(api: str) -> Router:
 
 @get(
     "/messages/parked",
+    opt=reads("message"),
     responses=SIGNED_IN_ERRORS,
     description="WeChat messages of the caller's areas that failed or are unsure, with WeChat's code.",
 )

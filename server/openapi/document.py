@@ -133,7 +133,13 @@ def _describe_answers(route: Route, schemas: Schemas) -> None:
 
 def _any_problem(schemas: Schemas) -> Schema:
     """What the framework or the server itself answers to any request; it lists no codes of one operation."""
-    codes = ("request.method_not_allowed", "request.unsupported_media_type", "server.busy", "server.error")
+    codes = (
+        "request.method_not_allowed",
+        "request.unsupported_media_type",
+        "server.busy",
+        "reads.not_logged",
+        "server.error",
+    )
     content = {"schema": schemas.of(ProblemBody), "examples": {code: _example_of(code) for code in codes}}
     return {"description": "Any other error: in the one shape.", "content": {PROBLEM_MEDIA_TYPE: content}}
 

@@ -12,6 +12,7 @@ from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Officer, ServicesDep, Session, error_responses
 from server.core.paging import Page
 from server.http.exports import Columns, build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.photos import failed, retention
 from server.photos.failed import FailedPhoto
 from server.photos.retention import OutdatedPhoto, RetentionLine
@@ -19,6 +20,7 @@ from server.photos.retention import OutdatedPhoto, RetentionLine
 
 @get(
     "/parked-photos",
+    opt=reads("photo"),
     operation_id="list_parked_photos",
     responses=SIGNED_IN_ERRORS,
     description="Photos whose processing failed for good, and why.",
@@ -59,6 +61,7 @@ At = Annotated[datetime | None, QueryParameter(name="at", description="The time 
 
 @get(
     "/retention",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="What `sweep-photos` would delete, by policy setting. For administrators, of their areas; "
     "changes nothing.",
@@ -69,6 +72,7 @@ async def preview_retention(caller: CallerDep, services: ServicesDep, at: At = N
 
 @get(
     "/retention/photos",
+    opt=reads("photo"),
     responses=SIGNED_IN_ERRORS,
     description="The same photo by photo, with the setting that kept each longest and when it expired.",
 )

@@ -11,6 +11,7 @@ from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Session, error_responses
 from server.core.working_days import day_of
 from server.http.exports import build_export_route, to_text
+from server.http.reads import NOTHING_PERSONAL
 from server.policy import settings
 from server.policy.settings import AREA_CODE_PATTERN, PolicySettingLine, PolicySettingSchema, WritePolicySetting
 
@@ -23,6 +24,7 @@ Findings = NamedDependency[frozenset[str]]
 
 @get(
     "/rules",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="Every setting as it holds in an area on a day: the nearest area wins, then the latest date.",
 )
@@ -51,6 +53,7 @@ export_rules = build_export_route(
 
 @get(
     "/rules/kinds",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="The settings that there are: their kind, range and what they mean.",
 )
@@ -60,6 +63,7 @@ async def list_rule_kinds(caller: CallerDep, finding_codes: Findings) -> list[Po
 
 @get(
     "/rules/{key:str}/history",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="All rows of a setting in an area: past, present and to come; the latest first.",
 )

@@ -26,6 +26,7 @@ from server.core.http import (
 from server.core.paging import Page
 from server.core.pdf import PDF
 from server.http.exports import build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.postings import detail, disclosures, listing, objections, places, poster, postings, public
 from server.postings.detail import PostingDetail
 from server.postings.disclosures import DisclosureDetail, OpenDisclosure, PublicDisclosure
@@ -65,6 +66,7 @@ async def make_posting(data: JSONBody[CreatePosting], field_staff: FieldStaff, s
 
 @get(
     "/postings",
+    opt=reads("posting"),
     responses=SIGNED_IN_ERRORS,
     description="Postings of the caller's areas, the newest first.",
 )
@@ -99,6 +101,7 @@ export_postings = build_export_route(
 
 @get(
     "/postings/{posting_id:uuid}",
+    opt=reads("posting"),
     responses=LOOKUP_ERRORS,
     description="One posting: its lines, its places with photos, and the objections to it.",
 )
@@ -129,6 +132,7 @@ async def hang_up_posting(
 
 @get(
     "/postings/{posting_id:uuid}/places/{place_id:uuid}/link",
+    opt=reads("photo"),
     responses=LOOKUP_ERRORS,
     description="A short-lived link to the photo of one place. The access is logged.",
 )
@@ -144,6 +148,7 @@ async def link_posting_place(
 
 @get(
     "/postings/{posting_id:uuid}/poster",
+    opt=reads("posting"),
     media_type=PDF,
     responses=LOOKUP_ERRORS,
     description="The list as a poster in PDF. It is printed from the draft, since it hangs before the posting starts.",
@@ -203,6 +208,7 @@ async def open_disclosure(
 
 @get(
     "/disclosures",
+    opt=reads("disclosure"),
     responses=SIGNED_IN_ERRORS,
     description="Standing lists of the caller's areas, by area.",
 )
@@ -238,6 +244,7 @@ async def renew_disclosure(
 
 @get(
     "/disclosures/{disclosure_id:uuid}/poster",
+    opt=reads("disclosure"),
     media_type=PDF,
     responses=LOOKUP_ERRORS,
     description="A standing list as a poster in PDF, as it stands today.",
@@ -250,6 +257,7 @@ async def print_disclosure(
 
 @get(
     "/disclosures/{key:str}",
+    opt=NOTHING_PERSONAL,
     responses=error_responses("thing.not_found"),
     description="A standing list as anyone may read it, by the key on its poster.",
 )
@@ -259,6 +267,7 @@ async def read_disclosure(key: FromPath[str], session: Session) -> Response[Publ
 
 @get(
     "/postings/{key:str}",
+    opt=NOTHING_PERSONAL,
     responses=_PUBLIC,
     description="A posting as anyone may read it, by the key on its poster.",
 )

@@ -16,6 +16,7 @@ from server.complaints import public_status, submission
 from server.core.clock import utc_now
 from server.core.errors import Problem, problem_body
 from server.core.http import ServicesDep, Session, client_address
+from server.http.reads import NOTHING_PERSONAL
 from server.postings import disclosures, objections, public
 from server.postings.public import NOT_INDEXED
 from server.public_site.rendering import render_page
@@ -38,7 +39,7 @@ _OUTCOMES = {
 }
 
 
-@get("/p/{key:str}")
+@get("/p/{key:str}", opt=NOTHING_PERSONAL)
 async def show_posting(key: FromPath[str], session: Session) -> Response[bytes]:
     posting = await public.read_posting(session, key, utc_now())
     rows = [(entry.position, entry) for entry in posting.households]
@@ -56,7 +57,7 @@ async def object_on_page(
     return _html("receipt.html", title="异议已收到", receipt=receipt, look_up_path=_OBJECTION_ANSWERS)
 
 
-@get("/l/{key:str}")
+@get("/l/{key:str}", opt=NOTHING_PERSONAL)
 async def show_disclosure(key: FromPath[str], session: Session) -> Response[bytes]:
     disclosure = await disclosures.read_disclosure(session, key, utc_now())
     rows = list(enumerate(disclosure.households, start=1))

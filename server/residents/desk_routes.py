@@ -8,12 +8,14 @@ from litestar.params import FromQuery
 from server.core.http import BEARER, SIGNED_IN_ERRORS, FieldStaff, Session
 from server.core.paging import Page
 from server.http.exports import build_export_route
+from server.http.reads import reads
 from server.residents import feedback
 from server.residents.feedback import FeedbackLine
 
 
 @get(
     "/household-words",
+    opt=reads("feedback"),
     operation_id="list_household_words",
     responses=SIGNED_IN_ERRORS,
     description="List residents' feedback on the records of their visits.",

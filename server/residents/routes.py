@@ -23,6 +23,7 @@ from server.core.http import (
     error_responses,
 )
 from server.core.pdf import PDF
+from server.http.reads import reads
 from server.residents import change_reports, feedback, own_cases, public_status, visit_records
 from server.residents.change_reports import ReportChange
 from server.residents.feedback import GiveFeedback
@@ -33,6 +34,7 @@ from server.residents.visit_records import RecordedVisit
 
 @get(
     "/cases",
+    opt=reads("case"),
     responses=SIGNED_IN_ERRORS,
     description="The caller's cases, newest first, each with its timeline.",
 )
@@ -42,6 +44,7 @@ async def list_own_cases(resident_caller: ResidentCaller, session: Session) -> l
 
 @get(
     "/cases/{case_id:uuid}",
+    opt=reads("case"),
     responses=LOOKUP_ERRORS,
     description="One case of the caller: papers, who will visit, and the calculation that was decided on.",
 )
@@ -93,6 +96,7 @@ async def announce_paper_photo(
 
 @get(
     "/cases/{case_id:uuid}/paper-photos/{photo_id:uuid}/link",
+    opt=reads("photo"),
     responses=LOOKUP_ERRORS | error_responses("photo.not_ready", "photo.erased"),
     description="A link of minutes to one photo of a paper that the caller sent. Who opened it is written to the "
     "audit trail.",
@@ -110,6 +114,7 @@ async def link_own_paper_photo(
 
 @get(
     "/cases/{case_id:uuid}/visits",
+    opt=reads("visit"),
     responses=LOOKUP_ERRORS,
     description="Visits to the caller's home since they applied, the newest first, with the answers that may be shown.",
 )
@@ -151,6 +156,7 @@ async def report_change(
 
 @get(
     "/cases/{case_id:uuid}/notices/{kind:str}",
+    opt=reads("case_notice"),
     media_type=PDF,
     responses=LOOKUP_ERRORS | error_responses("case.not_now"),
     description="One of the caller's notices as a PDF. Refused before the case has come to it.",

@@ -10,6 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 from server.core.clock import CHINA, utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.http.exports import Columns, FormerAddress, build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.review import overview
 from server.review.overview import By, FindingRate, MapPoint, Period, WorkLine
 
@@ -26,6 +27,7 @@ def _period(area: str | None, first: date | None, last: date | None) -> Period:
 
 @get(
     "/overview/work",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="Visits and decisions of a period, by the areas one level below the one asked for, or by caseworker.",
 )
@@ -46,6 +48,7 @@ def _today() -> date:
 
 @get(
     "/overview/findings",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="How often each finding was raised and upheld in a period, the most frequent first.",
 )
@@ -61,6 +64,7 @@ async def rate_findings(
 
 @get(
     "/overview/points",
+    opt=reads("visit"),
     responses=SIGNED_IN_ERRORS,
     description="Where visits of a period began, the latest first.",
 )

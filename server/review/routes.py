@@ -16,6 +16,7 @@ from server.core.errors import Fault, Problem
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, ServicesDep, Session, error_responses
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.review import bulk_acceptance, decisions, incomplete_visits, leases, queue, reversals, visit_detail
 from server.review.bulk_acceptance import AcceptMany, BulkAcceptance
 from server.review.decisions import DecideVisit, DecisionDetail
@@ -51,6 +52,7 @@ ViewName = Annotated[str, PathParameter(min_length=1, max_length=80)]
 
 @get(
     "/queue",
+    opt=reads("visit"),
     responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
     description="Visits that await the caller's review, the longest waiting first; findings count as days of waiting.",
 )
@@ -103,6 +105,7 @@ export_queue = build_export_route(
 
 @get(
     "/queue/counts",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="How many visits wait, are claimed and are decided, by the same filters as the list.",
 )
@@ -124,6 +127,7 @@ async def count_queue(
 
 @get(
     "/queue/stream",
+    opt=NOTHING_PERSONAL,
     media_type="text/event-stream",
     responses=SIGNED_IN_ERRORS,
     description="Server-sent events `changed`: a change of a queued visit in the caller's areas. "
@@ -139,6 +143,7 @@ async def stream_queue(officer: Officer, services: ServicesDep, state: LitestarS
 
 @get(
     "/arriving-visits",
+    opt=reads("visit"),
     responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
     description="Submitted visits that are incomplete: who has not attested, how many photos are missing.",
 )
@@ -176,6 +181,7 @@ export_arriving_visits = build_export_route(
 
 @get(
     "/queue/views",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="The filters that the caller has saved under a name.",
 )
@@ -360,6 +366,7 @@ async def reopen_visit(
 
 @get(
     "/visits/{visit_id:uuid}",
+    opt=reads("visit"),
     responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"),
     description="A visit for review: answers, photos, findings, the household and what went before.",
 )
@@ -369,6 +376,7 @@ async def open_visit(visit_id: FromPath[UUID], officer: Officer, session: Sessio
 
 @get(
     "/visits/{visit_id:uuid}/findings/history",
+    opt=reads("finding"),
     responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "auth.forbidden", "review.blind"),
     description="Every finding that a visit ever had, the latest first: those that stand and those that no longer "
     "hold.",
@@ -379,6 +387,7 @@ async def list_finding_history(visit_id: FromPath[UUID], officer: Officer, sessi
 
 @get(
     "/visits/{visit_id:uuid}/photos/{evidence_id:uuid}/link",
+    opt=reads("photo"),
     responses=SIGNED_IN_ERRORS
     | error_responses(
         "thing.not_found", "auth.forbidden", "review.blind", "photo.not_ready", "photo.erased", "store.unavailable"

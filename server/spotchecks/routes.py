@@ -11,6 +11,7 @@ from server.core.clock import utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, Officer, ResponseBody, Session, error_responses
 from server.core.paging import Page
 from server.http.exports import build_export_route, to_text
+from server.http.reads import NOTHING_PERSONAL, reads
 from server.spotchecks import plans, reports, teams
 from server.spotchecks.draw import PlanFile
 from server.spotchecks.plans import DrawPlan, PlanLine, WritePlan
@@ -36,6 +37,7 @@ class AssignedTeam(ResponseBody):
 
 @get(
     "/spot-check-plans",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="The plans of the caller's areas, with what was drawn.",
 )
@@ -74,6 +76,7 @@ async def write_plan(data: JSONBody[WritePlan], officer: Officer, session: Sessi
 
 @get(
     "/spot-check-plans/{plan_id:uuid}/file",
+    opt=reads("spot_check"),
     responses=_ONE,
     description="Design and population: with the seed, all that `python -m server draw` needs to repeat the draw.",
 )
@@ -93,6 +96,7 @@ async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[DrawPlan], officer: 
 
 @get(
     "/spot-checks",
+    opt=reads("spot_check"),
     responses=SIGNED_IN_ERRORS,
     description="Spot checks of the caller's areas: open, assigned, done.",
 )
@@ -142,6 +146,7 @@ export_spot_checks = build_export_route(
 
 @get(
     "/spot-checks/{spot_check_id:uuid}/comparison",
+    opt=reads("spot_check"),
     responses=_ONE | error_responses("review.blind"),
     description="Both teams' answers side by side, what differs first; empty until both visits are in.",
 )
@@ -151,6 +156,7 @@ async def open_comparison(spot_check_id: FromPath[UUID], officer: Officer, sessi
 
 @get(
     "/spot-checks/agreement",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="Rates of agreement between first and second visits, the lowest first.",
 )
@@ -178,6 +184,7 @@ export_agreement = build_export_route(
 
 @get(
     "/spot-checks/sample-size",
+    opt=NOTHING_PERSONAL,
     responses=SIGNED_IN_ERRORS,
     description="How many visits to draw (Cochran, finite population); with `sample`, that sample's margin of error.",
 )

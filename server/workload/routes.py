@@ -20,6 +20,7 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.http.exports import build_export_route
+from server.http.reads import reads
 from server.workload import day_plans, due, unfulfilled_orders
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueFilter, DueLine
@@ -28,6 +29,7 @@ from server.workload.unfulfilled_orders import UnfulfilledOrder
 
 @get(
     "/day-plans",
+    opt=reads("day_plan"),
     responses=SIGNED_IN_ERRORS,
     description="The caller's own days that have visits in an order.",
 )
@@ -54,6 +56,7 @@ async def plan_day(
 
 @get(
     "/due",
+    opt=reads("assignment"),
     responses=SIGNED_IN_ERRORS,
     description="Open visits by the day on which they fall due.",
 )
@@ -73,6 +76,7 @@ async def list_due(
 
 @get(
     "/blocked-visits",
+    opt=reads("assignment"),
     responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
     description="Visits that are due and that nobody can make yet, with the reason; the first due first.",
 )

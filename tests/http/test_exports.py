@@ -184,7 +184,7 @@ PAGES = [Page(items=[n], next_cursor=str(n + 1) if n < 4 else None) for n in ran
 async def _answer(services, session, form, read):
     columns = {"数": lambda line: line}
     caller = Caller(id=new_id(), name="试", device_id=new_id(), grants=())
-    return await stream_list(services.sessions, session, caller, "numbers", columns, form, read, {})
+    return await stream_list(services, session, caller, "numbers", columns, form, read, {}, None)
 
 
 async def test_a_long_list_goes_out_page_by_page_and_holds_no_connection_meanwhile(services):
