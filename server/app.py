@@ -248,7 +248,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         logging_config=None,
     )
     # Outside of Litestar's routing, so that requests to unknown paths are logged and get an id too.
-    app.asgi_handler = log_requests(default_to_no_store(app.asgi_handler))
+    app.asgi_handler = log_requests(default_to_no_store(field_api.uploads.tus.override_method(app.asgi_handler)))
     return app
 
 

@@ -30,7 +30,7 @@ async def hold_to_contract(response: httpx.Response) -> None:
     await response.aread()
     assert response.headers.get("cache-control") in KEPT_NOWHERE, f"{response.request.url.path} may be kept on a disk"
     path = response.request.url.path
-    method = response.request.method.lower()
+    method = _method_of(response.request).lower()
     template, operation = next(
         ((template, item[method]) for pattern, template, item in _ROUTES if pattern.match(path) and method in item),
         ("", None),
@@ -55,6 +55,14 @@ async def hold_to_contract(response: httpx.Response) -> None:
         if "json" in media_type and "schema" in content:
             assert response.headers["content-type"].split(";")[0] == media_type, operation["operationId"]
             _check_schema(f"{operation['operationId']} {status}", content["schema"], response)
+
+
+def _method_of(request: httpx.Request) -> str:
+    """The method that counts: at a tus address the one a header names, save where a POST for that has a route."""
+    named = request.headers.get("X-HTTP-Method-Override")
+    is_tus = request.url.path.startswith("/uploads")
+    has_route = request.method == "POST" and request.url.path.count("/") > 1
+    return named if named and is_tus and not has_route else request.method
 
 
 def _check(reference: str, response: httpx.Response) -> None:

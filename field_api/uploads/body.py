@@ -26,6 +26,11 @@ SILENCE_SECONDS = 60.0
 # An error response waits at most so long and for so many bytes of the remaining body: see `linger`.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 8 * 1024 * 1024
+# A signed-in person's whole photo over a slow line: without the answer a browser sends it again, for ever.
+LONG_LINGER_SECONDS = 30.0
+LONG_LINGER_BYTES = 32 * 1024 * 1024
+# Strangers and too large bodies are not waited for.
+_SHORT_LINGER_STATUSES = frozenset({401, 403, 413, 429})
 
 
 class Spool:
@@ -74,6 +79,8 @@ class Body:
         self.ended = False
         self.was_cut = False
         self._receive = request.receive
+        # Such a client sends its body only if the server reads it.
+        self._is_held_back = "Expect" in request.headers
         self._next: asyncio.Future[Any] | None = None
         self._received_at = time.monotonic()
 
@@ -90,6 +97,24 @@ class Body:
             if piece:
                 await spool.add(piece)
 
+    async def has_data(self) -> bool:
+        """Return whether any byte comes; none is consumed."""
+        if self.announced_bytes is not None:
+            return self.announced_bytes > 0
+        while True:
+            event = await self._peek(SILENCE_SECONDS)
+            if event is None or event["type"] == "http.disconnect":
+                return False
+            if event.get("body") or not event.get("more_body"):
+                return bool(event.get("body"))
+            self._next = None  # an empty piece, and more to come
+
+    async def drain(self, at_most_bytes: int) -> None:
+        """Read and discard the rest: a browser reads an answer only after it has sent the whole body."""
+        left = 0 if self._is_held_back else at_most_bytes
+        while left > 0 and not self.ended:
+            left -= len(await self._piece(SILENCE_SECONDS))
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield all data up to the end or the cut."""
         while not self.ended:
@@ -105,15 +130,12 @@ class Body:
 
     async def _piece(self, seconds: float) -> bytes:
         """Return the next piece; empty when none arrives in time or the body ends."""
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._receive())
-        # Not wait_for: it would cancel the pending receive and lose its data.
-        done, _ = await asyncio.wait({self._next}, timeout=seconds)
+        event = await self._peek(seconds)
         now = time.monotonic()
-        if not done:
+        if event is None:
             self.ended = self.was_cut = now - self._received_at > SILENCE_SECONDS
             return b""
-        event, self._next, self._received_at = self._next.result(), None, now
+        self._next, self._received_at = None, now
         if event["type"] == "http.disconnect":
             self.ended = self.was_cut = True
             return b""
@@ -121,9 +143,17 @@ class Body:
         piece: bytes = event.get("body", b"")
         return piece
 
+    async def _peek(self, seconds: float) -> Any:
+        """Return the next event without consuming it; None when none arrives in time."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._receive())
+        # Not wait_for: it would cancel the pending receive and lose its data.
+        done, _ = await asyncio.wait({self._next}, timeout=seconds)
+        return self._next.result() if done else None
+
 
 def linger(app: ASGIApp) -> ASGIApp:
-    """Before an error response, read and discard the rest of the body for a short time.
+    """Before an error response, read and discard the rest of the body for a bounded time.
 
     A server that responds and closes while the client still sends resets the connection, and the client may never
     read the error. A client that asks first (`Expect: 100-continue`) has not sent the body yet.
@@ -140,13 +170,13 @@ def linger(app: ASGIApp) -> ASGIApp:
 
         async def lingering_send(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400 and not has_ended:  # noqa: PLR2004
+                is_short = message["status"] in _SHORT_LINGER_STATUSES
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER_SECONDS):
-                        await _discard()
+                    async with asyncio.timeout(LINGER_SECONDS if is_short else LONG_LINGER_SECONDS):
+                        await _discard(LINGER_BYTES if is_short else LONG_LINGER_BYTES)
             await send(message)
 
-        async def _discard() -> None:
-            left = LINGER_BYTES
+        async def _discard(left: int) -> None:
             while not has_ended and left > 0:
                 left -= len((await tracked_receive()).get("body", b""))
 

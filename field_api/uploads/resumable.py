@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -90,6 +90,22 @@ async def create_upload(services: Services, caller: Caller, creation: Creation) 
             await mark_received(session, _context(upload, caller), expected.sha256, expected.size_bytes)
             await session.refresh(upload)
         return _progress(upload)
+
+
+async def append_first(
+    services: Services, caller: Caller, created: Progress, body: Body, checksum: Checksum | None
+) -> Progress:
+    """Append the bytes that came with the creation. When they are refused, the upload is removed: nobody has its URL.
+
+    Raises what `append` raises.
+    """
+    try:
+        return await append(services, caller, created.upload_id, 0, body, checksum)
+    except Problem:
+        own = (*_is_own(caller, created.upload_id), Upload.state == "open", Upload.received_bytes == 0)
+        async with open_autocommit(services.sessions) as session:
+            await session.execute(delete(Upload).where(*own))
+        raise
 
 
 def check_size(services: Services, size: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, delete, head, patch, post
+from litestar import MediaType, Request, Response, Router, delete, head, patch, post
 from litestar.datastructures import ResponseHeader
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -34,8 +34,6 @@ from server.core.http import BEARER, PhotoUploader, ServicesDep, error_responses
 from server.core.services import Services
 from server.photos.receive import Received
 
-PREFIX = "/uploads"
-OVERRIDE = "X-HTTP-Method-Override"
 AnyRequest = Request[Any, Any, Any]
 
 # The error codes of each kind of route; `error_responses` needs all codes of a route at once.
@@ -66,7 +64,7 @@ UPLOAD_CHECKSUM = _parameter(
 )
 UPLOAD_LENGTH = _parameter("Upload-Length", "The photo's size in bytes, as announced", required=True)
 UPLOAD_METADATA = _parameter("Upload-Metadata", "`evidenceId` and its Base64; other keys are returned", required=True)
-METHOD_OVERRIDE = _parameter(OVERRIDE, "`PATCH`, `HEAD` or `DELETE`", required=True)
+METHOD_OVERRIDE = _parameter(tus.OVERRIDE, "`PATCH`, `HEAD` or `DELETE`", required=True)
 
 
 @dataclass
@@ -159,7 +157,12 @@ async def describe_tus(services: ServicesDep) -> Response[None]:
         "Tus-Max-Size": str(max_photo_bytes(services)),
         "Allow": "OPTIONS, POST",
     }
-    return Response(None, status_code=204, headers=headers)
+    return _empty(204, headers)
+
+
+def _empty(status: int, headers: dict[str, str] | None = None) -> Response[None]:
+    """Build an answer that consists of headers; as JSON its body would be `null`."""
+    return Response(None, status_code=status, headers=headers, media_type=MediaType.TEXT)
 
 
 @post(
@@ -167,24 +170,47 @@ async def describe_tus(services: ServicesDep) -> Response[None]:
     operation_class=_Creating,
     status_code=201,
     responses=error_responses(
-        *_APPEND, "upload.length_deferred", "upload.size_differs", "photo.empty", "photo.too_many_bytes"
+        *_APPEND,
+        "upload.length_deferred",
+        "upload.concat_unsupported",
+        "upload.size_differs",
+        "photo.empty",
+        "photo.too_many_bytes",
     ),
     response_headers=[_header("Location", "The upload"), *_PROGRESS_HEADERS],
-    description="tus creation, with or without the first bytes. A photo that the server already has from the same "
-    "person is complete at once: `Upload-Offset` is its length.",
+    description="tus creation, with or without the first bytes. An empty body may have any Content-Type. A photo that "
+    "the server already has from the same person is complete at once: `Upload-Offset` is its length. "
+    "`X-HTTP-Method-Override` works at every tus address.",
 )
 async def create_upload(request: AnyRequest, uploader: PhotoUploader, services: ServicesDep) -> Response[None]:
     tus.check_version(request.headers)
-    progress = await resumable.create_upload(services, uploader, tus.read_creation(request.headers))
-    headers = {"Location": f"{PREFIX}/{progress.upload_id}"}
-    if "Content-Type" in request.headers and progress.offset == 0:
-        progress = await _append_first(request, uploader, services, progress.upload_id)
-    return Response(None, status_code=201, headers=headers | _progress_headers(progress))
+    creation, checksum = tus.read_creation(request.headers), tus.read_checksum(request.headers)
+    body = Body(request)
+    try:
+        has_data = await body.has_data()
+        if has_data:
+            tus.check_content_type(request.headers)
+            if (body.announced_bytes or 0) > creation.size_bytes:
+                raise Problem("upload.too_long")
+        progress = await resumable.create_upload(services, uploader, creation)
+        if has_data and progress.offset == 0:
+            progress = await resumable.append_first(services, uploader, progress, body, checksum)
+        elif has_data:
+            await body.drain(creation.size_bytes)
+    finally:
+        await body.aclose()
+    return _empty(201, {"Location": _location(request, progress.upload_id)} | _progress_headers(progress))
 
 
-async def _append_first(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Progress:
-    tus.check_content_type(request.headers)
-    return await _append(request, uploader, services, upload_id, 0)
+def _location(request: AnyRequest, upload_id: str) -> str:
+    """Return the address of an upload: relative, since a proxy may hide the scheme and the host that a phone uses.
+
+    Libraries on aiohttp don't resolve a relative one. They are known by the type that aiohttp gives an empty body.
+    """
+    path = f"{tus.PREFIX}/{upload_id}"
+    if tus.read_content_type(request.headers) != "application/octet-stream":
+        return path
+    return f"{str(request.base_url).rstrip('/')}{path}"
 
 
 async def _append(request: AnyRequest, uploader: Caller, services: Services, upload_id: str, offset: int) -> Progress:
@@ -215,14 +241,10 @@ def _progress_headers(progress: Progress) -> dict[str, str]:
 async def read_upload(
     request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
-    return await _read(request, uploader, services, upload_id)
-
-
-async def _read(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
     tus.check_version(request.headers)
     progress = await resumable.read_progress(services, uploader, upload_id)
     headers = {"Upload-Length": str(progress.size), "Upload-Metadata": progress.upload_metadata}
-    return Response(None, status_code=200, headers=headers | _progress_headers(progress))
+    return _empty(200, headers | _progress_headers(progress))
 
 
 @patch(
@@ -237,14 +259,10 @@ async def _read(request: AnyRequest, uploader: Caller, services: Services, uploa
 async def append_to_upload(
     request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
-    return await _patch(request, uploader, services, upload_id)
-
-
-async def _patch(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
     tus.check_version(request.headers)
     offset = tus.read_offset(request.headers)
     progress = await _append(request, uploader, services, upload_id, offset)
-    return Response(None, status_code=204, headers=_progress_headers(progress))
+    return _empty(204, _progress_headers(progress))
 
 
 @delete(
@@ -257,16 +275,9 @@ async def _patch(request: AnyRequest, uploader: Caller, services: Services, uplo
 async def terminate_upload(
     request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
 ) -> Response[None]:
-    return await _delete(request, uploader, services, upload_id)
-
-
-async def _delete(request: AnyRequest, uploader: Caller, services: Services, upload_id: str) -> Response[None]:
     tus.check_version(request.headers)
     await resumable.terminate(services, uploader, upload_id)
-    return Response(None, status_code=204)
-
-
-_OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
+    return _empty(204)
 
 
 @post(
@@ -276,15 +287,12 @@ _OVERRIDES = {"PATCH": _patch, "HEAD": _read, "DELETE": _delete}
     responses=error_responses(*_APPEND, "upload.visit_submitted", "request.method_not_allowed")
     | {200: ResponseSpec(None, description="With `HEAD`: the progress of the upload", generate_examples=False)},
     response_headers=_PROGRESS_HEADERS,
-    description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat.",
+    description="PATCH, HEAD or DELETE for clients that lack the method, such as WeChat: see `X-HTTP-Method-Override`.",
 )
-async def override_method(
-    request: AnyRequest, upload_id: FromPath[str], uploader: PhotoUploader, services: ServicesDep
-) -> Response[None]:
-    handle = _OVERRIDES.get(request.headers.get(OVERRIDE, "").upper())
-    if handle is None:
-        raise Problem("request.method_not_allowed", headers={"Allow": "OPTIONS, HEAD, PATCH, DELETE"})
-    return await handle(request, uploader, services, upload_id)
+async def override_method(upload_id: FromPath[str], uploader: PhotoUploader) -> Response[None]:
+    """Refuse a POST that names no method; with one, the request has found the route of that method."""
+    del upload_id, uploader
+    raise Problem("request.method_not_allowed", headers={"Allow": "OPTIONS, HEAD, PATCH, DELETE"})
 
 
 @post(
@@ -336,7 +344,7 @@ async def finish_put(evidence_id: FromPath[UUID], uploader: PhotoUploader, servi
 
 
 router = Router(
-    PREFIX,
+    tus.PREFIX,
     route_handlers=[
         describe_tus,
         create_upload,

@@ -8,10 +8,12 @@ from email.utils import format_datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.core.errors import Problem
 
+PREFIX = "/uploads"
 VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "termination")
 ALGORITHMS = ("sha1", "sha256")
@@ -28,6 +30,8 @@ EXPOSED_HEADERS = (
     "Tus-Extension",
     "Tus-Checksum-Algorithm",
 )
+METHODS = frozenset({"OPTIONS", "POST", "HEAD", "PATCH", "DELETE"})
+OVERRIDE = "X-HTTP-Method-Override"
 OFFSET_STREAM = "application/offset+octet-stream"
 # No photo's length has more digits; longer ones are rejected.
 _MAX_DIGITS = 15
@@ -64,12 +68,31 @@ def add_tus_headers(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
+def override_method(app: ASGIApp) -> ASGIApp:
+    """Treat a request to a tus address as having the method that `X-HTTP-Method-Override` names, as tus requires.
+
+    It wraps the whole app, because the method is part of how a route is found.
+    """
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and (scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")):
+            method = dict(scope["headers"]).get(OVERRIDE.lower().encode(), b"").decode("latin-1").strip().upper()
+            if method:
+                # No tus address has GET, so any other method gets the answer that the method is not allowed.
+                scope["method"] = method if method in METHODS else "GET"  # type: ignore[typeddict-item]
+        await app(scope, receive, send)
+
+    return middleware
+
+
 def check_version(headers: Headers) -> None:
     if headers.get("Tus-Resumable") != VERSION:
         raise Problem("upload.version_unsupported", headers={"Tus-Version": VERSION})
 
 
 def read_creation(headers: Headers) -> Creation:
+    if "Upload-Concat" in headers:
+        raise Problem("upload.concat_unsupported")
     if "Upload-Defer-Length" in headers:
         raise Problem("upload.length_deferred")
     metadata = headers.get("Upload-Metadata", "")
@@ -81,8 +104,12 @@ def read_offset(headers: Headers) -> int:
     return _read_number(headers, "Upload-Offset")
 
 
+def read_content_type(headers: Headers) -> str:
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def check_content_type(headers: Headers) -> None:
-    if headers.get("Content-Type", "").partition(";")[0].strip().lower() != OFFSET_STREAM:
+    if read_content_type(headers) != OFFSET_STREAM:
         raise Problem("request.unsupported_media_type", required=OFFSET_STREAM)
 
 

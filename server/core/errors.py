@@ -301,6 +301,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "照片登记时已知大小，请发送 Upload-Length。",
         "The size of an announced photo is known: send Upload-Length.",
     ),
+    "upload.concat_unsupported": Entry(
+        400,
+        "不支持分段并行上传",
+        "Parallel uploads are not supported",
+        "请去掉 Upload-Concat，按顺序上传整张照片（tus-js-client：parallelUploads 为 1）。",
+        "Leave out Upload-Concat and upload the photo in order (tus-js-client: parallelUploads 1).",
+    ),
     "upload.size_differs": Entry(
         409,
         "长度与登记的大小不符",

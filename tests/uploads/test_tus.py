@@ -186,7 +186,6 @@ async def test_creation_may_bring_the_first_bytes_alone(services, phone, content
         ({"Upload-Metadata": "evidenceId /////w=="}, 400, "upload.header_invalid"),
         ({"Upload-Metadata": metadata(str(new_id()), a="x" * 3000)}, 400, "upload.header_invalid"),
         ({"Upload-Metadata": metadata(str(new_id()))}, 404, "thing.not_found"),
-        ({"Content-Type": "image/jpeg"}, 415, "request.unsupported_media_type"),
     ],
 )
 async def test_a_creation_that_can_not_be_says_why(phone, headers, status, code, content):
