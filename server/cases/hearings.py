@@ -21,6 +21,7 @@ from server.core.access import Caller, Role, require_found, require_role
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody, ResponseBody, ShortText
+from server.core.normalise import sql_name_key
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.hearings import Hearing, PanelSeat
@@ -133,7 +134,7 @@ async def _draw_panel(session: AsyncSession, case: CaseFile, size: int, *, exclu
         .group_by(PanelSeat.staff_id)
         .subquery()
     )
-    related = select(RelativeOnStaff.name).where(RelativeOnStaff.household_id == case.household_id)
+    related = select(sql_name_key(RelativeOnStaff.name)).where(RelativeOnStaff.household_id == case.household_id)
     rows = await session.scalars(
         select(Staff.id)
         .join(StaffRole, StaffRole.staff_id == Staff.id)
@@ -143,7 +144,7 @@ async def _draw_panel(session: AsyncSession, case: CaseFile, size: int, *, exclu
             StaffRole.revoked_at.is_(None),
             literal(case.area_code).startswith(StaffRole.area_code),
             Staff.disabled_at.is_(None),
-            Staff.name.not_in(related),
+            sql_name_key(Staff.name).not_in(related),
             Staff.id.not_in(excluded),
         )
         .group_by(Staff.id, seats.c.sat, seats.c.last)

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Role
 from server.core.errors import Problem
+from server.core.normalise import name_key, same_name
 from server.core.services import Services
 from server.models.cases import CaseEvent, CaseFile, RelativeOnStaff
 from server.models.complaints import Complaint
@@ -27,7 +28,16 @@ _DECISION_STEPS = (
 
 def index_staff_name(services: Services, name: str) -> str:
     """Return the blind index of a name: equal names can be found, and none is stored in clear text."""
-    return services.encryption.index("staff_name", "".join(name.split())).hex()
+    return services.encryption.index("staff_name", name_key(name)).hex()
+
+
+def is_accused(services: Services, complaint: Complaint, name: str) -> bool:
+    """Return whether the complaint is about a person of this name, however either was spelled.
+
+    Complaints of earlier versions hold the index of the name without its spaces.
+    """
+    former = services.encryption.index("staff_name", "".join(name.split())).hex()
+    return not {index_staff_name(services, name), former}.isdisjoint(complaint.against)
 
 
 async def has_left(session: AsyncSession, handler_id: UUID | None) -> bool:
@@ -47,7 +57,9 @@ async def require_impartial(
     if complaint.case_id is not None:
         household = await session.scalar(select(CaseFile.household_id).where(CaseFile.id == complaint.case_id))
     is_relative = await session.scalar(
-        select(RelativeOnStaff.id).where(RelativeOnStaff.household_id == household, RelativeOnStaff.name == name)
+        select(RelativeOnStaff.id).where(
+            RelativeOnStaff.household_id == household, same_name(RelativeOnStaff.name, name)
+        )
     )
     decided = await session.scalar(
         select(CaseEvent.id)
@@ -56,7 +68,7 @@ async def require_impartial(
         )
         .limit(1)
     )
-    if index_staff_name(services, name) in complaint.against or is_relative is not None or decided is not None:
+    if is_accused(services, complaint, name) or is_relative is not None or decided is not None:
         raise Problem("complaint.against_you")
 
 
@@ -74,4 +86,4 @@ async def list_eligible_handlers(session: AsyncSession, services: Services, comp
         )
         .order_by(Staff.id)
     )
-    return [staff_id for staff_id, name in rows if index_staff_name(services, name) not in complaint.against]
+    return [staff_id for staff_id, name in rows if not is_accused(services, complaint, name)]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.complaints.submission import MAX_ATTEMPTS, hash_code
 from server.core.access import Caller, readable, require_found
 from server.core.http import RequestBody, ResponseBody
+from server.core.normalise import bare, bare_number
 from server.core.services import Services
 from server.http.rate_limit import count_attempt
 from server.models.complaints import Complaint
@@ -39,10 +40,12 @@ async def look_up_complaint(
 ) -> ComplaintStatus:
     """Return the status of a complaint. A wrong number and a wrong code raise the same `thing.not_found`."""
     await count_attempt(
-        services.sessions, [f"complaint-code:{address}", f"complaint-no:{data.number}"], MAX_ATTEMPTS, now
+        services.sessions, [f"complaint-code:{address}", f"complaint-no:{bare_number(data.number)}"], MAX_ATTEMPTS, now
     )
     complaint = await session.scalar(
-        select(Complaint).where(Complaint.number == data.number.strip(), Complaint.code_hash == hash_code(data.code))
+        select(Complaint).where(
+            bare(Complaint.number) == bare_number(data.number), Complaint.code_hash == hash_code(data.code)
+        )
     )
     return _complaint_status(require_found(complaint))
 

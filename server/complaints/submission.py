@@ -22,6 +22,7 @@ from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
+from server.core.normalise import bare_number
 from server.core.sequences import next_number
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -174,4 +175,4 @@ async def _create_complaint(
 
 
 def hash_code(code: str) -> bytes:
-    return hashlib.sha256(code.strip().upper().encode()).digest()
+    return hashlib.sha256(bare_number(code).encode()).digest()

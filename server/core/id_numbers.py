@@ -4,11 +4,12 @@ An 18-digit identity number (GB 11643) holds area, birth date, sex and an ISO 70
 area is not validated: area codes are revoked and replaced over time, and people keep their numbers.
 """
 
-import unicodedata
 from datetime import date
 from typing import Literal
 
 import msgspec
+
+from server.core.normalise import normalise_card, normalise_id
 
 IdProblem = Literal["empty", "characters", "length", "old_15_digits", "date", "future_date", "check_digit"]
 Sex = Literal["male", "female"]
@@ -42,19 +43,14 @@ class IdCheck(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 def check_id(entered: str, *, today: date | None = None) -> IdCheck:
     """Validate a resident identity number. `problem` is the first fault found.
 
-    Full-width digits, a lower-case x and spaces between groups are normalised, because people write them.
-    A birth date after `today` is a problem only when `today` is given.
+    The number may be spelled in any way that `normalise_id` repairs. A birth date after `today` is a problem only when
+    `today` is given.
     """
     number = normalise_id(entered)
     problem = _problem(number, today)
     if problem is not None:
         return IdCheck(number=number, problem=problem)
     return IdCheck(number=number, area_code=number[:6], born=_born(number), sex=_sex(number))
-
-
-def normalise_id(entered: str) -> str:
-    """Return the one spelling of a number, so that the blind index finds it however it was typed."""
-    return "".join(unicodedata.normalize("NFKC", entered).split()).upper()
 
 
 def check_digit(first_17: str) -> str:
@@ -71,7 +67,7 @@ def make_id_number(area_code: str, born: date, sequence: int) -> str:
 
 def luhn_ok(entered: str) -> bool:
     """Tell whether a card number passes the Luhn check. Use it for a warning only: valid passbook numbers fail it."""
-    digits = normalise_id(entered).replace("-", "")
+    digits = normalise_card(entered)
     if not digits or not _DIGITS.issuperset(digits):
         return False
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
@@ -79,8 +75,11 @@ def luhn_ok(entered: str) -> bool:
 
 
 def mask_id(number: str) -> str:
-    """`110105********002X`; a text too short for an identity number is masked completely."""
-    return _mask(number, first=6, last=4, shortest=_OLD_LENGTH)
+    """`1****************X`; a text too short for an identity number is masked completely.
+
+    The area, the birth date and the sex stand elsewhere, so anything more would complete the number.
+    """
+    return _mask(number, first=1, last=1, shortest=_OLD_LENGTH)
 
 
 def mask_phone(number: str) -> str:

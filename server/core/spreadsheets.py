@@ -27,6 +27,8 @@ MEDIA_TYPES: dict[FileFormat, str] = {
 }
 # Characters that XML 1.0 does not allow.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+# Excel shows twelve digits as 1.2E+11, and writes that when the file is saved as CSV again.
+_LONG_NUMBER = re.compile(r"[0-9]{12,}[xX]?")
 # A workbook is built completely, in memory and on disk, at one second for ten thousand rows. CSV is streamed, without a
 # limit.
 MAX_XLSX_ROWS = 50_000
@@ -75,9 +77,17 @@ BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 def encode_csv(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Encode rows. A long number gets a tab in front, because Excel rounds it to 15 digits even between quotes.
+
+    In a workbook such a number is a text cell and needs nothing.
+    """
     out = io.StringIO(newline="")
-    csv.writer(out).writerows(rows)
+    csv.writer(out).writerows([_protect_long_number(cell) for cell in row] for row in rows)
     return out.getvalue().encode()
+
+
+def _protect_long_number(cell: Any) -> Any:
+    return f"\t{cell}" if _LONG_NUMBER.fullmatch(str(cell)) else cell
 
 
 def write_xlsx(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.encryption import Encryption
 from server.core.http import ResponseBody
-from server.core.id_numbers import normalise_id
 from server.core.money import parse_amount
+from server.core.normalise import normalise_id
 from server.crosschecks.sources import ID_HEADING, Column, Source
 from server.models.cases import IncomeItem, PropertyItem
 from server.models.crosschecks import CrossCheck, CrossCheckBatch

@@ -14,6 +14,7 @@ from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found
 from server.core.http import ResponseBody
+from server.core.normalise import bare, bare_number, name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.cases import CaseFile
@@ -77,9 +78,9 @@ async def list_households(
     if class_ is not None:
         rows = rows.where(Household.class_ == class_)
     if q:
-        rows = rows.where(
-            or_(Household.head_name.contains(q, autoescape=True), Household.number.contains(q, autoescape=True))
-        )
+        by_name = sql_name_key(Household.head_name).contains(name_key(q), autoescape=True)
+        by_number = bare(Household.number).contains(bare_number(q) or q, autoescape=True)
+        rows = rows.where(or_(by_name, by_number))
     page, next_cursor = await fetch_page(session, rows, _BY_NUMBER, cursor, limit)
     items = await _load_household_lines(session, [household for (household,) in page])
     return Page(items=items, next_cursor=next_cursor)

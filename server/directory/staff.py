@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, Role, in_areas, require_role
 from server.core.http import ResponseBody
+from server.core.normalise import name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.households import Caseload
@@ -53,7 +54,8 @@ async def list_staff(
         in_reach = in_reach.where(StaffRole.area_code.startswith(area, autoescape=True))
     rows = select(Staff).where(Staff.id.in_(in_reach))
     if q:
-        rows = rows.where(or_(Staff.name.contains(q, autoescape=True), Staff.login.contains(q, autoescape=True)))
+        by_name = sql_name_key(Staff.name).contains(name_key(q), autoescape=True)
+        rows = rows.where(or_(by_name, Staff.login.contains(q.strip().lower(), autoescape=True)))
     page, next_cursor = await fetch_page(session, rows, _BY_LOGIN, cursor, limit)
     staff: list[Staff] = [member for (member,) in page]
     roles, holds = await _load_roles(session, staff), await _count_caseloads(session, staff)

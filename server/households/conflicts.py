@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
 from server.core.errors import Problem
+from server.core.normalise import same_name
 from server.models.cases import CaseFile, RelativeOnStaff
 
 
@@ -25,6 +26,6 @@ async def require_no_conflict_of_interest_in_cases(
 
 
 async def _refuse(session: AsyncSession, caller: Caller, of_household: ColumnElement[bool]) -> None:
-    declared = select(RelativeOnStaff.id).where(of_household, RelativeOnStaff.name == caller.name)
+    declared = select(RelativeOnStaff.id).where(of_household, same_name(RelativeOnStaff.name, caller.name))
     if await session.scalar(declared.limit(1)) is not None:
         raise Problem("case.own_relative")

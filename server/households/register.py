@@ -4,7 +4,6 @@ Numbers that identify a person are encrypted when written and masked when read; 
 own, with a reason, in the audit trail. Each change keeps the previous version.
 """
 
-import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -21,7 +20,8 @@ from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ShortText
-from server.core.id_numbers import IdCheck, check_id, mask_id, mask_phone
+from server.core.id_numbers import IdCheck, check_id, mask_card, mask_id, mask_phone
+from server.core.normalise import clean_name, normalise_card, normalise_phone
 from server.core.sequences import next_number
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
@@ -48,11 +48,14 @@ Fen = Annotated[int, Meta(ge=0, le=100_000_000_00)]
 Health = Literal["healthy", "chronic", "serious_illness", "disabled", "severely_disabled"]
 
 
+PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\w")]
+
+
 class MemberBody(RequestBody):
     """Without an ID number an existing member keeps the stored one."""
 
     id: UUID
-    name: ShortText
+    name: PersonName
     relation: ShortText
     id_number: str | None = None
     sex: Literal["male", "female"] | None = None
@@ -89,7 +92,7 @@ class PropertyBody(RequestBody):
 
 
 class RelativeBody(RequestBody):
-    name: ShortText
+    name: PersonName
     office: ShortText
     relation: ShortText
 
@@ -97,9 +100,9 @@ class RelativeBody(RequestBody):
 class BankBody(RequestBody):
     """Without a card number an existing account keeps the stored one."""
 
-    holder_name: ShortText
+    holder_name: PersonName
     bank_name: ShortText
-    card: Annotated[str, Meta(min_length=6, max_length=40)] | None = None
+    card: Annotated[str, Meta(min_length=6, max_length=60)] | None = None
 
 
 class Place(RequestBody):
@@ -113,7 +116,7 @@ class HouseholdBody(RequestBody):
 
     members: Annotated[list[MemberBody], Meta(min_length=1, max_length=30)]
     address: ShortText
-    phone: Annotated[str, Meta(max_length=30)] | None = None
+    phone: Annotated[str, Meta(max_length=60)] | None = None
     place: Place | None = None
     # Decides how often the household is visited. Only a town officer writes it; without it the stored one stays.
     class_: Literal["A", "B", "C"] | None = msgspec.field(default=None, name="class")
@@ -150,7 +153,7 @@ async def create_household(
         id=household_id,
         number=await next_number(session, Household.number, area_code[:6] + "-", 6),
         area_code=area_code,
-        head_name=body.members[0].name,
+        head_name=clean_name(body.members[0].name),
         address=body.address,
         datum="wgs84",
         relative_on_staff=False,
@@ -208,10 +211,11 @@ async def _write(
     *,
     may_verify: bool,
 ) -> None:
-    household.head_name, household.address = body.members[0].name, body.address
+    household.head_name, household.address = clean_name(body.members[0].name), body.address
     if body.phone is not None:
-        household.phone_sealed = encryption.seal("household.phone", body.phone)
-        household.phone_mask = mask_phone(body.phone)
+        phone = normalise_phone(body.phone)
+        household.phone_sealed = encryption.seal("household.phone", phone)
+        household.phone_mask = mask_phone(phone)
     if body.place is not None:
         household.latitude, household.longitude = body.place.latitude, body.place.longitude
         household.datum = body.place.datum
@@ -253,7 +257,7 @@ async def _write_members(
 
 
 def _set_fields(member: HouseholdMember, body: MemberBody, position: int) -> None:
-    member.position, member.name, member.relation = position, body.name, body.relation
+    member.position, member.name, member.relation = position, clean_name(body.name), body.relation
     member.sex, member.born_on = body.sex or member.sex, body.born_on or member.born_on
     member.health, member.labour_ability = body.health, body.labour_ability
     member.school, member.work = body.school, body.work
@@ -286,7 +290,7 @@ async def _seal_id(
         )  # a person joins two households at the same moment only once
         elsewhere = await session.scalar(_elsewhere(household, member.id_number_index))
     if elsewhere is not None:
-        raise Problem("household.member_known", faults=[Fault(where, "member.known", read.number[-4:])])
+        raise Problem("household.member_known", faults=[Fault(where, "member.known", mask_id(read.number))])
 
 
 def _elsewhere(household: Household, id_number_index: bytes) -> Select[UUID]:
@@ -390,7 +394,7 @@ async def _write_bank(
             raise Problem("request.invalid", faults=[Fault("/household/bank/card", "field.invalid", "card")])
         row = BankAccount(household_id=household.id)
         session.add(row)
-    row.holder_name, row.bank_name = body.holder_name, body.bank_name
+    row.holder_name, row.bank_name = clean_name(body.holder_name), body.bank_name
     if body.card is not None:
-        card = "".join(unicodedata.normalize("NFKC", body.card).split())
-        row.card_sealed, row.card_mask = encryption.seal("bank_account.card", card), "*" * (len(card) - 4) + card[-4:]
+        card = normalise_card(body.card)
+        row.card_sealed, row.card_mask = encryption.seal("bank_account.card", card), mask_card(card)

@@ -14,8 +14,8 @@ from server.core.access import Caller
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import ResponseBody
-from server.core.id_numbers import normalise_id
 from server.core.ids import new_id
+from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import verify_password
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
@@ -116,7 +116,7 @@ async def bind_resident(
             select(CaseFile, HouseholdMember.id)
             .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
             .where(
-                CaseFile.number == application_number.strip().upper(),
+                bare(CaseFile.number) == bare_number(application_number),
                 HouseholdMember.id_number_index == index,
             )
         )
@@ -135,7 +135,7 @@ async def bind_resident(
 
 
 def _hash_subject(text: str) -> str:
-    return hashlib.sha256(text.strip().upper().encode()).hexdigest()[:32]
+    return hashlib.sha256(bare_number(text).encode()).hexdigest()[:32]
 
 
 async def _load_openid(services: Services, code: str) -> str:

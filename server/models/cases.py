@@ -57,6 +57,8 @@ class CaseFile(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {CASE_STATES}", name="state_is_known"),
         CheckConstraint("amount_fen >= 0", name="amount_is_not_negative"),
+        # Numbers are looked up without their dashes: `bare` of server/core/normalise.py.
+        Index("ix_case_file_bare_number", text("replace(number, '-', '')")),
         Index(
             "uq_case_file_open_once",
             "household_id",

@@ -24,6 +24,7 @@ class Complaint(Base):
         CheckConstraint("kind IN ('complaint', 'appeal')", name="kind_is_known"),
         CheckConstraint("finding IN ('upheld', 'partly', 'unfounded')", name="finding_is_known"),
         CheckConstraint("(state = 'decided') = (finding IS NOT NULL)", name="decided_has_a_finding"),
+        Index("ix_complaint_bare_number", text("replace(number, '-', '')")),
         Index("ix_complaint_due", "due_on", "id", postgresql_where=text("state IN ('received', 'registered')")),
     )
 

@@ -111,6 +111,7 @@ class Objection(Base):
     __table_args__ = (
         CheckConstraint("outcome IN ('dismissed', 'upheld')", name="outcome_is_known"),
         CheckConstraint("(outcome IS NULL) = (answered_at IS NULL)", name="answered_has_an_outcome"),
+        Index("ix_objection_bare_number", text("replace(number, '-', '')")),
     )
 
     id: Mapped[Id]

@@ -38,6 +38,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import REVIEW_ROLES, Caller, in_areas
 from server.core.database import Base, inline_literal
+from server.core.normalise import same_name
 from server.models.cases import RelativeOnStaff
 from server.models.columns import AreaCode, Id, Json, JsonList, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.visits import Visit, VisitInvestigator
@@ -138,7 +139,7 @@ class ReviewItem(Base):
         relatives = (
             select(ReviewItem.visit_id)
             .join(RelativeOnStaff, RelativeOnStaff.household_id == ReviewItem.household_id)
-            .where(RelativeOnStaff.name == name)
+            .where(same_name(RelativeOnStaff.name, name))
         )
         return {
             "review.own_visit": union(own, spot_checks_of_own),

@@ -18,6 +18,7 @@ from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection
+from server.core.normalise import bare, bare_number
 from server.core.sequences import next_number
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -104,16 +105,20 @@ async def submit_objection(
 
 
 def hash_code(code: str) -> bytes:
-    return hashlib.sha256(code.strip().upper().encode()).digest()
+    return hashlib.sha256(bare_number(code).encode()).digest()
 
 
 async def look_up_objection(
     session: AsyncSession, services: Services, data: LookUpObjection, *, address: str, now: datetime
 ) -> ObjectionStatus:
     """Return the answer to an objection. A wrong number and a wrong code raise the same `thing.not_found`."""
-    await count_attempt(services.sessions, [f"follow:{address}", f"follow:{data.number}"], _MAX_ATTEMPTS, now)
+    await count_attempt(
+        services.sessions, [f"follow:{address}", f"follow:{bare_number(data.number)}"], _MAX_ATTEMPTS, now
+    )
     objection = await session.scalar(
-        select(Objection).where(Objection.number == data.number.strip(), Objection.code_hash == hash_code(data.code))
+        select(Objection).where(
+            bare(Objection.number) == bare_number(data.number), Objection.code_hash == hash_code(data.code)
+        )
     )
     if objection is None:
         raise Problem("thing.not_found", headers=NOT_INDEXED)

@@ -16,6 +16,7 @@ from server.core.access import FIELD_ROLES, Caller, readable, require_found, req
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.ids import new_id
+from server.core.normalise import sql_name_key
 from server.models.audit import AuditEntry
 from server.models.cases import RelativeOnStaff
 from server.models.checklists import ChecklistTemplate
@@ -91,7 +92,7 @@ async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[
         AuditEntry.actor_id.is_not(None),
     )
     relatives = (
-        select(RelativeOnStaff.name)
+        select(sql_name_key(RelativeOnStaff.name))
         .join(Visit, Visit.household_id == RelativeOnStaff.household_id)
         .where(Visit.id == check.visit_id)
     )
@@ -105,7 +106,7 @@ async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[
                 Staff.id.in_(people),
                 Staff.id.not_in(first_team),
                 Staff.id.not_in(readers),
-                Staff.name.not_in(relatives),
+                sql_name_key(Staff.name).not_in(relatives),
                 Staff.disabled_at.is_(None),
                 StaffRole.revoked_at.is_(None),
                 StaffRole.role.in_(FIELD_ROLES),
