@@ -59,7 +59,7 @@ def starts_processes(part: object, found: dict[object, bool] | None = None) -> b
     """Whether this function, class or module can start a process, as far as the names in its code tell.
 
     Tests and their helpers are followed name by name. Of the program, a name counts when its module imports
-    `subprocess`: that is enough to tell EmbeddedPostgres from a function that reckons. `found` holds what was seen.
+    `subprocess` or holds an object that does: that is enough to tell EmbeddedPostgres from a function that reckons. `found` holds what was seen.
     """
     found = {} if found is None else found
     if not isinstance(part, FunctionType | type | ModuleType):
@@ -78,7 +78,7 @@ def _starts_processes(part: FunctionType | type | ModuleType, found: dict[object
     module = sys.modules.get(name)
     is_test = TESTS in Path(getattr(module, "__file__", None) or "/").parents
     if package in PROGRAM or (is_test and isinstance(part, ModuleType)):
-        return getattr(module, "subprocess", None) is subprocess
+        return _uses_subprocess(module) or (package in PROGRAM and _holds_child(module))
     if not is_test:
         return False
     if isinstance(part, type):
@@ -86,6 +86,16 @@ def _starts_processes(part: FunctionType | type | ModuleType, found: dict[object
         return any(starts_processes(member, found) for member in members)
     named = (part.__globals__.get(name) for name in _names(part.__code__))
     return any(starts_processes(getattr(value, "__wrapped__", value), found) for value in named)
+
+
+def _uses_subprocess(module: ModuleType | None) -> bool:
+    return getattr(module, "subprocess", None) is subprocess
+
+
+def _holds_child(module: ModuleType | None) -> bool:
+    """Whether a name of the module is an object of ours that starts processes, as the reader of spreadsheets is."""
+    kinds = [type(value).__module__ for value in vars(module).values()] if module else []
+    return any(kind.partition(".")[0] in PROGRAM and _uses_subprocess(sys.modules.get(kind)) for kind in kinds)
 
 
 def _names(code: CodeType) -> set[str]:

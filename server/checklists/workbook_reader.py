@@ -18,12 +18,16 @@ from server.checklists.workbook_layout import (
     CellFault,
     WorkbookFaults,
 )
-from server.checklists.workbook_loader import FORMULA, LoadedRows, SheetRow, load_rows, make_row_fault
+from server.checklists.workbook_loader import FORMULA, LoadedRows, ReadSheets, SheetRow, load_rows, make_row_fault
+from server.core.spreadsheets import read_spreadsheet
 
 
-def read_workbook(content: bytes) -> Template:
-    """Return the template of a workbook; raise WorkbookFaults with all invalid cells of all sheets."""
-    reader = _TemplateReader(load_rows(content))
+def read_workbook(content: bytes, read: ReadSheets = read_spreadsheet) -> Template:
+    """Return the template of a workbook; raise WorkbookFaults with all invalid cells of all sheets.
+
+    `read` reads the cells: in a child process, unless the caller made the file itself.
+    """
+    reader = _TemplateReader(load_rows(content, read))
     template = reader.read_template()
     if not reader.lacks_structure:
         reader.add_template_faults(check_template(template))

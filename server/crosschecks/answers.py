@@ -1,14 +1,9 @@
 """Import what an office answered to a batch: read its file and compare each person's answer."""
 
-import csv
 import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
-from xml.etree.ElementTree import ParseError
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +12,8 @@ from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.encryption import Encryption
 from server.core.errors import Problem
+from server.core.spreadsheet_reader import SpreadsheetRefused
+from server.core.spreadsheets import read_spreadsheet
 from server.core.threads import run_in_thread
 from server.crosschecks.batches import lock_batch
 from server.crosschecks.comparison import compare_answers
@@ -24,11 +21,6 @@ from server.crosschecks.listing import BatchSummary, summarize_batch
 from server.crosschecks.sources import SOURCES, answer_headings
 
 MAX_ROWS = 20_000
-# What openpyxl raises for files that are damaged, truncated or protected by a password.
-_BROKEN_FILE_ERRORS = (
-    zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, RuntimeError,
-    AttributeError, IndexError, KeyError, TypeError, ValueError,
-)  # fmt: skip
 
 
 async def import_answers(
@@ -64,26 +56,12 @@ async def import_answers(
 
 
 def _read_table(content: bytes) -> list[list[str]]:
-    if content[:2] == b"PK":
-        return _read_xlsx(content)
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return [row for row in csv.reader(io.StringIO(content.decode(encoding))) if any(row)][: MAX_ROWS + 2]
-        except (UnicodeDecodeError, csv.Error):
-            continue
-    raise Problem("case.check_unreadable", why="xlsx / csv")
-
-
-def _read_xlsx(content: bytes) -> list[list[str]]:
-    from openpyxl import load_workbook  # noqa: PLC0415  20 MB with what it imports, for a file now and then
-
     try:
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        rows = sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=60, values_only=True)
-        return [["" if cell is None else str(cell) for cell in row] for row in rows if any(row)]
-    except _BROKEN_FILE_ERRORS:
-        raise Problem("case.check_unreadable", why="xlsx") from None
+        sheets = read_spreadsheet(content, "")
+    except SpreadsheetRefused as refused:
+        raise Problem("case.check_unreadable", why=f"{refused.zh} {refused.en}") from None
+    rows = sheets[0].rows[: MAX_ROWS + 2] if sheets else []
+    return [[cell.text for cell in row.cells] for row in rows]
 
 
 def _rows_by_heading(table: list[list[str]], headings: dict[str, str]) -> Iterator[dict[str, str]]:
