@@ -22,11 +22,11 @@ from bench.rows import Row
 from bench.sync import publish_template, pull_households
 from bench.system import System, running_system, sign_in
 from bench.workload import make_push, make_visit
+from media.processing import process_bytes
 from server.core.clock import today, utc_now
 from server.core.ids import new_id
 from server.demo.county import build_county
 from server.demo.staff import DEMO_PASSWORDS
-from server.photos.process import process_bytes
 
 Json = dict[str, Any]
 PHOTO_BYTES, PHOTOS = 200_000, 4

@@ -1,5 +1,6 @@
 """The reasons why a photo is refused. The codes are stable: phones, the desk and the error catalogue use them."""
 
+from functools import partial
 from typing import Final
 
 EMPTY: Final = "photo.empty"  # no bytes at all
@@ -23,6 +24,10 @@ class PhotoRefused(Exception):
         super().__init__(code, facts)
         self.code = code
         self.facts = facts
+
+    def __reduce__(self) -> tuple[partial["PhotoRefused"], tuple[()]]:
+        """Pickle with the facts, which `Exception` would pass as a positional argument."""
+        return partial(type(self), self.code, **self.facts), ()
 
     def __str__(self) -> str:
         return f"{self.code} {self.facts}" if self.facts else self.code

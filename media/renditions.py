@@ -72,9 +72,8 @@ def _strip_to_rendition(data: bytes, facts: PhotoFacts) -> Rendition | None:
 
 def load_upright(data: bytes, facts: PhotoFacts, *, longest_side: int) -> Image.Image:
     """Decode the picture upright, as 8-bit sRGB, shrunk to at most `longest_side` pixels and never enlarged."""
-    image = _decode(data, facts, longest_side)
-    image = _flatten(image)
-    image = _fit(image, longest_side)
+    decoded = _decode(data, facts, longest_side)
+    image = _fit(_flatten(decoded, longest_side), longest_side, of=decoded.size)
     image = _to_srgb(image)
     turn = _TURNS.get(facts.orientation)
     return image.transpose(turn) if turn is not None else image
@@ -83,7 +82,7 @@ def load_upright(data: bytes, facts: PhotoFacts, *, longest_side: int) -> Image.
 def _decode(data: bytes, facts: PhotoFacts, longest_side: int) -> Image.Image:
     try:
         return _decode_heif(data) if facts.media_type == HEIC else _decode_pillow(data, facts, longest_side)
-    except PhotoRefused:
+    except (PhotoRefused, MemoryError):
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, EOFError… and document no list
         code = TRUNCATED if "truncated" in str(error) else BROKEN
@@ -114,27 +113,51 @@ def _size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _fit(image: Image.Image, longest_side: int) -> Image.Image:
-    """Shrink to fit. `reducing_gap` averages squares first, at a tenth of the cost of the finer filter alone."""
+def _fit(image: Image.Image, longest_side: int, *, of: tuple[int, int] | None = None) -> Image.Image:
+    """Shrink to fit, in the proportions of `of`: an image that was reduced before has rounded ones.
+
+    `reducing_gap` averages squares first, at a tenth of the cost of the finer filter alone.
+    """
     if max(image.size) <= longest_side:
         return image
-    return image.resize(_size_within(image.size, longest_side), Image.Resampling.BICUBIC, reducing_gap=1.0)
+    return image.resize(_size_within(of or image.size, longest_side), Image.Resampling.BICUBIC, reducing_gap=1.0)
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """Convert to an 8-bit mode without transparency; transparent parts become white, as on paper."""
+# Pixels that are converted at a time: 1 MB of RGBA for each of the few copies that a conversion makes.
+_BAND_PIXELS: Final = 262_144
+
+
+def _flatten(image: Image.Image, longest_side: int) -> Image.Image:
+    """Convert to an 8-bit mode without transparency; transparent parts become white, as on paper.
+
+    Band by band, each shrunk at once by the whole factor that `_fit` would average first: a converted copy of all
+    pixels would take up to 20 bytes for each.
+    """
     if image.mode in {"RGB", "L", "CMYK"}:
         return image
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it to white instead of scaling
-        return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        flat = Image.alpha_composite(paper, rgba).convert("RGB")
-    else:
-        flat = image.convert("RGB")
+    factor = max(1, max(image.size) // longest_side)
+    width, height = image.size
+    rows = max(1, _BAND_PIXELS // width // factor) * factor
+    flat: Image.Image | None = None
+    for top in range(0, height, rows):
+        band = _flatten_band(image.crop((0, top, width, min(top + rows, height))))
+        band = band.reduce(factor) if factor > 1 else band
+        if flat is None:
+            flat = Image.new(band.mode, (-(-width // factor), -(-height // factor)))
+        flat.paste(band, (0, top // factor))
+    assert flat is not None  # a picture has at least one row
     flat.info = {"icc_profile": image.info.get("icc_profile")}
     return flat
+
+
+def _flatten_band(band: Image.Image) -> Image.Image:
+    if band.mode.startswith("I"):  # 16-bit grey: Pillow would clip it to white instead of scaling
+        return Image.fromarray((np.asarray(band, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if not band.has_transparency_data:
+        return band.convert("RGB")
+    rgba = band.convert("RGBA")
+    paper = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(paper, rgba).convert("RGB")
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

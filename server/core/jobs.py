@@ -19,12 +19,26 @@ from procrastinate import utils as procrastinate_utils
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.core.child_process import ChildFailed
 from server.core.database import plain_url, raw_connection
 from server.core.log import bind_context, clear_context, log, traceback_lines
 from server.core.services import Services
 
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds, so an object store that is down for minutes fails no job.
-RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
+# What ends the process that works on it does so again, whatever the weather: such a job is attempted twice.
+MAX_DEATHS = 2
+
+
+class _Retry(procrastinate.RetryStrategy):
+    def get_retry_decision(
+        self, *, exception: BaseException, job: procrastinate_jobs.Job
+    ) -> procrastinate.RetryDecision | None:
+        if isinstance(exception, ChildFailed) and job.attempts >= MAX_DEATHS - 1:
+            return None
+        return super().get_retry_decision(exception=exception, job=job)
+
+
+RETRY = _Retry(max_attempts=8, exponential_wait=2)
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -60,7 +74,7 @@ def task(
 ) -> Callable[[Handler[AnyJob]], Handler[AnyJob]]:
     """Register the handler of a job. With `cron` (UTC) it also runs on a schedule; such a job has no arguments.
 
-    `on_final_failure` is called with the job and its exception's class name after the last attempt has failed.
+    `on_final_failure` is called with the job and the kind of its error after the last attempt has failed.
     """
 
     def register(run: Handler[AnyJob]) -> Handler[AnyJob]:
@@ -163,6 +177,11 @@ def build_worker(services: Services) -> procrastinate.App:
     return app
 
 
+def describe_error(error: Exception) -> str:
+    """The kind of error, for administrators; of a child process also what it ran out of. No values, no names."""
+    return f"{type(error).__name__}: {error.reason}" if isinstance(error, ChildFailed) else type(error).__name__
+
+
 async def _set_autocommit(connection: AsyncConnection[Any]) -> None:
     """Run procrastinate's single statements without a transaction, which would cost two more round trips each."""
     await connection.set_autocommit(True)
@@ -187,7 +206,7 @@ def _bind_services(registered: RegisteredTask, services: Services) -> Callable[.
         except Exception as error:
             is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
             if is_last and job is not None and registered.on_final_failure is not None:
-                await registered.on_final_failure(services, job, type(error).__name__)
+                await registered.on_final_failure(services, job, describe_error(error))
             log.error("job.failed", error=type(error).__name__, place=traceback_lines(error))
             raise
 

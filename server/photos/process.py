@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.fingerprint import Fingerprint
-from media.limits import DEFAULT_LIMITS, Limits
-from media.photo import PhotoFacts, read_photo_facts
+from media.limits import Limits
+from media.processing import OtherBytes, Outcome
 from media.refusals import PhotoRefused
-from media.renditions import Renditions, make_renditions
+from media.renditions import Renditions
 from media.store import StoreError, StoreHandle, original_key, rendition_key
 from server import audit
 from server.audit.actions import Action
@@ -27,11 +27,11 @@ from server.core.job_types import ProcessPhoto, ProcessVisitPhotos
 from server.core.log import log
 from server.core.services import Services
 from server.models.evidence import Evidence, Photo
+from server.photos.children import photo_children
 from server.photos.statements import write_features
 from server.visits.completeness import complete_visits
 
 JPEG = "image/jpeg"
-Outcome = tuple[PhotoFacts, Renditions] | PhotoRefused
 
 
 class StoredPhoto(NamedTuple):
@@ -119,26 +119,11 @@ def _process_in_thread(store: StoreHandle, photo: StoredPhoto, max_mb: int) -> d
         data = store.read(original_key(photo.sha256), photo.size_bytes)
     except ValueError as error:
         raise OtherBytes(photo.sha256) from error
-    outcome = process_bytes(data, photo.sha256, limits)
+    outcome = photo_children.process(data, photo.sha256, limits)
     if not isinstance(outcome, PhotoRefused):
         for name, jpeg in _renditions_by_name(outcome[1]).items():
             store.put(rendition_key(photo.sha256, name), jpeg, len(jpeg), JPEG)
     return {"sha256": photo.sha256, **_describe_outcome(outcome), "examined_at": utc_now()}
-
-
-class OtherBytes(Exception):
-    """The store returned bytes that don't match the photo's hash."""
-
-
-def process_bytes(data: bytes, sha256: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
-    try:
-        facts = read_photo_facts(data, limits=limits)
-        if facts.sha256 == sha256:
-            return facts, make_renditions(data, facts)
-    except PhotoRefused as refused:
-        if hashlib.sha256(data).hexdigest() == sha256:
-            return refused
-    raise OtherBytes(sha256)
 
 
 def _renditions_by_name(renditions: Renditions) -> dict[str, bytes]:

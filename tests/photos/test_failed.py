@@ -8,11 +8,15 @@ from tests.test_first_path import push_whole
 from tests.uploads.tus import evidence_of, store_without
 
 
-async def exhaust(system):
+async def exhaust(system, attempts=8):
     """Every attempt but the last has failed."""
     async with system.services.sessions() as session:
         await session.execute(
-            text("UPDATE procrastinate_jobs SET attempts = 8, scheduled_at = NULL WHERE task_name = 'evidence.examine'")
+            text(
+                "UPDATE procrastinate_jobs SET attempts = :attempts, scheduled_at = NULL "
+                "WHERE task_name = 'evidence.examine'"
+            ),
+            {"attempts": attempts},
         )
         await session.commit()
     await system.run_jobs()
