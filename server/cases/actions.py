@@ -21,6 +21,7 @@ from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody
 from server.core.ids import new_id
 from server.households.conflicts import require_no_conflict_of_interest
+from server.households.double_benefit import require_no_double_benefit
 from server.models.cases import CaseDeadline, CaseEvent, CaseFile
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
@@ -236,6 +237,7 @@ async def _require_county_visit_and_cross_check(
         raise Problem("case.cross_check_missing")
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
+    await require_no_double_benefit(session, case.household_id)
     await record_grant(session, case, context.caller.id, context.now)
     return {"amountFen": case.amount_fen}
 

@@ -59,6 +59,7 @@ _STEP_PROBLEMS = (
     "case.hearing_failed",
     "case.county_visit_missing",
     "case.cross_check_missing",
+    "household.member_receives",
     "case.extended_already",
     "request.idempotency_key_reused",
 )

@@ -269,6 +269,11 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
     "photo.animated": Entry(422, "不接受动图", "Animated images are not accepted"),
+    "evidence.visit_of_another": Entry(
+        403,
+        "此走访由他人进行，不能为其登记照片",
+        "The visit is another's: its photos are announced by those who took part in it",
+    ),
     "evidence.visit_not_submitted": Entry(
         409, "走访尚未提交，没有证据包", "The visit is not submitted and has no evidence bundle"
     ),
@@ -501,6 +506,20 @@ CATALOGUE: Mapping[str, Entry] = {
         "A member with a bound account can't be removed",
         "请先解除绑定。",
         "End the binding first.",
+    ),
+    "reveal.limit_reached": Entry(
+        429,
+        "今天可查看的完整号码已用完",
+        "You have revealed as many numbers as a day allows",
+        "每人每天最多 {most} 个。需要更多时请由县民政局调整规则。",
+        "At most {most} a person and day. The county office can change the setting.",
+    ),
+    "household.member_receives": Entry(
+        409,
+        "有成员已在另一户享受低保，不能确认",
+        "A member already receives in another household: the case can't be granted",
+        "请向县民政局核实该成员的户籍和待遇。",
+        "Have the county office find out where this member receives.",
     ),
     "household.member_known": Entry(409, "该成员已在另一户申请", "A member is in another household's application"),
     "case.nothing_to_check": Entry(

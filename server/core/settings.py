@@ -68,6 +68,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 1095
     max_body_mb: Annotated[int, Meta(description="Largest request body that is not a photo", ge=1)] = 8
     max_photo_mb: Annotated[int, Meta(description="Largest photo", ge=1, le=200)] = 20
+    metrics_token: Annotated[
+        str, Meta(description="Token for `/metrics`; empty: only this machine itself may read it (secret)")
+    ] = ""
     log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"
     map_tiles: Annotated[
         str, Meta(description="Map tiles of the desk, `https://…/{z}/{x}/{y}.png`; empty: a map without a ground")
@@ -82,7 +85,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 # Secrets have no defaults and are never printed.
-SECRETS = frozenset({"s3_secret_key", "wechat_secret", "token_keys", "receipt_keys", "pii_keys", "blind_index_key"})
+SECRETS = frozenset(
+    {"metrics_token", "s3_secret_key", "wechat_secret", "token_keys", "receipt_keys", "pii_keys", "blind_index_key"}
+)
 REQUIRED = ("database_url", "s3_endpoint", "token_keys", "receipt_keys", "pii_keys", "blind_index_key")
 
 

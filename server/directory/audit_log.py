@@ -68,7 +68,9 @@ async def list_audit_entries(
 
 def _in_scope(caller: Caller) -> ColumnElement[bool]:
     """Filter by area. An entry without one, such as a sign-in, belongs to the area of its actor."""
-    of_area: Any = select(StaffRole.staff_id).where(in_areas(StaffRole.area_code, caller, AUDIT_ROLES))
+    of_area: Any = select(StaffRole.staff_id).where(
+        StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, AUDIT_ROLES)
+    )
     without_area = AuditEntry.area_code.is_(None) & AuditEntry.actor_id.in_(of_area)
     return or_(
         without_area,

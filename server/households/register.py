@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.core.access import Caller, Role, readable, require_found, require_role
+from server.core.access import Caller, Role, in_areas, readable, require_found, require_role
 from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
@@ -26,6 +26,7 @@ from server.core.sequences import next_number
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.detail import HouseholdDetail, last_version, load_detail
+from server.households.double_benefit import select_elsewhere
 from server.households.versions import keep_first_version, keep_version
 from server.models.areas import Area
 from server.models.cases import (
@@ -143,7 +144,8 @@ async def create_household(
     """Create a household with a number of its own. A caseworker who creates it holds it.
 
     Raise `auth.forbidden` outside the caller's areas and `household.member_known` when an ID number belongs to
-    another household that applies or receives.
+    another household of the caller's that applies or receives. Of a household elsewhere nothing is said here:
+    `require_no_double_benefit` says it before the grant.
     """
     if not caller.covers(area_code, WRITERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(WRITERS)))
@@ -222,7 +224,7 @@ async def _write(
     if may_verify and body.class_ is not None:
         household.class_ = body.class_
     household.updated_at = now
-    await _write_members(session, encryption, household, body.members, day_of(now))
+    await _write_members(session, encryption, caller, household, body.members, day_of(now))
     await _write_incomes(session, caller, household, body.incomes, may_verify=may_verify)
     await _write_properties(session, caller, household, body.properties, may_verify=may_verify)
     await _write_relatives(session, household, body.relatives, day_of(now))
@@ -231,7 +233,12 @@ async def _write(
 
 
 async def _write_members(
-    session: AsyncSession, encryption: Encryption, household: Household, bodies: list[MemberBody], today: date
+    session: AsyncSession,
+    encryption: Encryption,
+    caller: Caller,
+    household: Household,
+    bodies: list[MemberBody],
+    today: date,
 ) -> None:
     rows = await session.scalars(select(HouseholdMember).where(HouseholdMember.household_id == household.id))
     existing = {member.id: member for member in rows}
@@ -248,7 +255,8 @@ async def _write_members(
             session.add(member)
         _set_fields(member, body, position)
         if body.id_number is not None:
-            await _seal_id(session, encryption, household, member, body, where, today)
+            _seal_id(encryption, member, body, where, today)
+            await _require_no_other_household(session, caller, household, member, where)
         if member.sex is None or member.born_on is None:
             raise Problem("request.invalid", faults=[Fault(where, "member.incomplete", "idNumber, or sex and bornOn")])
         if member.id_number_index is not None and member.id_number_index in numbers:
@@ -263,15 +271,7 @@ def _set_fields(member: HouseholdMember, body: MemberBody, position: int) -> Non
     member.school, member.work = body.school, body.work
 
 
-async def _seal_id(
-    session: AsyncSession,
-    encryption: Encryption,
-    household: Household,
-    member: HouseholdMember,
-    body: MemberBody,
-    where: str,
-    today: date,
-) -> None:
+def _seal_id(encryption: Encryption, member: HouseholdMember, body: MemberBody, where: str, today: date) -> None:
     """Take sex and birth date from the number; a typed value that differs is a fault, not a correction."""
     assert body.id_number is not None
     read = check_id(body.id_number, today=today)
@@ -284,28 +284,29 @@ async def _seal_id(
     member.id_number_index = encryption.index("id_number", read.number)
     member.id_number_sealed = encryption.seal("household_member.id_number", read.number)
     member.id_number_mask = mask_id(read.number)
+
+
+async def _require_no_other_household(
+    session: AsyncSession, caller: Caller, household: Household, member: HouseholdMember, where: str
+) -> None:
+    """Raise `household.member_known` for a household that the caller may see.
+
+    Of any other the caller learns nothing: whether somebody in another town receives benefits is not theirs to ask.
+    """
+    assert member.id_number_index is not None
     with session.no_autoflush:
-        await advisory_lock(
-            session, f"member:{member.id_number_index.hex()}"
-        )  # a person joins two households at the same moment only once
-        elsewhere = await session.scalar(_elsewhere(household, member.id_number_index))
-    if elsewhere is not None:
-        raise Problem("household.member_known", faults=[Fault(where, "member.known", mask_id(read.number))])
-
-
-def _elsewhere(household: Household, id_number_index: bytes) -> Select[UUID]:
-    """Query a member of another household that applies or receives; imported recipients have no case."""
-    return (
-        select(HouseholdMember.id)
-        .join(Household, Household.id == HouseholdMember.household_id)
-        .outerjoin(CaseFile, CaseFile.household_id == Household.id)
-        .where(
-            HouseholdMember.id_number_index == id_number_index,
-            HouseholdMember.household_id != household.id,
-            or_(CaseFile.state.not_in(["refused", "withdrawn", "stopped"]), Household.monthly_amount_fen > 0),
+        # A person joins two households at the same moment only once.
+        await advisory_lock(session, f"member:{member.id_number_index.hex()}")
+        elsewhere = await session.scalar(
+            select_elsewhere(household.id, [member.id_number_index]).where(_visible_to(caller)).limit(1)
         )
-        .limit(1)
-    )
+    if elsewhere is not None:
+        raise Problem("household.member_known", faults=[Fault(where, "member.known", "idNumber")])
+
+
+def _visible_to(caller: Caller) -> ColumnElement[bool]:
+    """Match households of the caller's areas, or of a caseworker's own village, whoever holds them."""
+    return or_(Household.in_scope(caller), in_areas(Household.area_code, caller, WRITERS))
 
 
 def _require_agreement(body: MemberBody, read: IdCheck, where: str) -> None:

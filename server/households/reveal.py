@@ -1,5 +1,6 @@
 """Reveal one encrypted number of a household, with a reason that the audit trail keeps."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from server.core.access import Caller, Role, readable, require_found, require_ro
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
+from server.households.reveal_limit import require_reveals_left
 from server.models.cases import (
     BankAccount,
 )
@@ -34,9 +36,12 @@ class Revealed(ResponseBody):
 
 
 async def reveal(
-    session: AsyncSession, encryption: Encryption, caller: Caller, household_id: UUID, request: Reveal
+    session: AsyncSession, encryption: Encryption, caller: Caller, household_id: UUID, request: Reveal, now: datetime
 ) -> Revealed:
-    """Decrypt one number. The audit trail records who, which and why, never the number."""
+    """Decrypt one number. The audit trail records who, which and why, never the number.
+
+    Raises `reveal.limit_reached`.
+    """
     require_role(caller, REVEALERS)
     household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id))
@@ -44,6 +49,7 @@ async def reveal(
     if not caller.covers(household.area_code, REVEALERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(REVEALERS)))
     column, sealed = await _find_sealed(session, household, request)
+    await require_reveals_left(session, caller, household.area_code, now)
     audit.record(
         session,
         caller,

@@ -67,7 +67,7 @@ async def list_household_versions(
 @post(
     "/households/{household_id:uuid}/reveal",
     status_code=200,
-    responses=LOOKUP_ERRORS,
+    responses=LOOKUP_ERRORS | error_responses("reveal.limit_reached"),
     description="Show a sealed number. Who, which and why is written to the audit trail.",
 )
 async def reveal_number(
@@ -77,7 +77,7 @@ async def reveal_number(
     session: Session,
     services: ServicesDep,
 ) -> Revealed:
-    return await reveal.reveal(session, services.encryption, field_staff, household_id, data)
+    return await reveal.reveal(session, services.encryption, field_staff, household_id, data, utc_now())
 
 
 router = Router(

@@ -1,9 +1,11 @@
 """`/health`: liveness and readiness of the process. `/metrics`: metrics for Prometheus."""
 
+import hmac
 from functools import cache
-from typing import Annotated
+from ipaddress import ip_address
+from typing import Annotated, Any
 
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from media.store import StoreError
-from server.core.http import ResponseBody, ServicesDep
+from server.core.errors import Problem
+from server.core.http import ResponseBody, ServicesDep, client_address, error_responses
 from server.core.paths import MIGRATIONS
 from server.core.services import Services
 from server.http.reads import NOTHING_PERSONAL
@@ -84,10 +87,26 @@ def newest_migration() -> str:
     opt=NOTHING_PERSONAL,
     media_type=CONTENT_TYPE_LATEST,
     tags=["health"],
-    description="Counters of this process in the text format of Prometheus.",
+    responses=error_responses("auth.required"),
+    description="Counters of this process in the text format of Prometheus, for who sends the token of "
+    "`ZOUFANG_METRICS_TOKEN` as `Authorization: Bearer`; without such a token for this machine alone.",
 )
-async def get_metrics() -> bytes:
+async def get_metrics(request: Request[Any, Any, Any], services: ServicesDep) -> bytes:
+    if not _may_read_metrics(request, services.settings.metrics_token):
+        raise Problem("auth.required")
     return generate_latest()
+
+
+def _may_read_metrics(request: Request[Any, Any, Any], token: str) -> bool:
+    if token:
+        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(sent.encode(), token.encode())
+    # Behind a proxy on this machine everybody comes from it.
+    is_forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"))
+    try:
+        return not is_forwarded and ip_address(client_address(request)).is_loopback
+    except ValueError:
+        return False
 
 
 router = Router("/health", route_handlers=[is_alive, is_ready], tags=["health"])

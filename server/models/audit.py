@@ -20,6 +20,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.core.database import Base, Xid8
 from server.models.columns import Id, Json, Sha256, WrittenAt
 
+# Actions that show a sealed number or contact; they are counted by person and day.
+REVEALS = ("household.revealed", "objection.contact_revealed")
+
 
 class AuditEntry(Base):
     __tablename__ = "audit_entry"
@@ -27,6 +30,7 @@ class AuditEntry(Base):
         CheckConstraint("actor_kind IN ('staff', 'resident', 'system')", name="actor_is_known"),
         Index("ix_audit_entry_order", "generation", "xid", "id"),
         Index("ix_audit_entry_thing", "thing_kind", "thing_id"),
+        Index("ix_audit_entry_reveals", "actor_id", "at", postgresql_where=text(f"action IN {REVEALS}")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -1,7 +1,7 @@
 """Photo manifests: a phone announces each photo before its upload, and reads the result back."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.services import Services
 from server.models.evidence import Evidence
+from server.models.visits import Visit, VisitInvestigator
 from server.photos.statements import write_expected
 from server.sync_feed.documents import EvidenceDocument
 from server.sync_feed.publish import withdraw_change
@@ -31,10 +32,13 @@ async def apply_expected_photos(
         select(Evidence).where(Evidence.id.in_([row.document.id for row in rows])).order_by(Evidence.id)
     ).with_for_update()
     stored = {photo.id: photo for photo in await session.scalars(statement)}
+    others = await _visits_of_others(session, caller, {row.document.visit_id for row in rows})
     verdicts: list[Verdict] = []
     accepted: list[Incoming[EvidenceDocument]] = []
     for row in rows:
         verdict = _judge(stored.get(row.document.id), caller, row)
+        if verdict is None and row.document.visit_id in others:
+            verdict = Quarantine(Problem("evidence.visit_of_another"))
         verdicts.append(verdict or Applied())
         if verdict is None:
             accepted.append(row)
@@ -53,6 +57,13 @@ _EMPTY_SHA256 = hashlib.sha256().hexdigest()
 def is_empty(sha256: str, size_bytes: int) -> bool:
     """Return whether a photo is announced that has no bytes: it could never be uploaded."""
     return size_bytes == 0 or sha256 == _EMPTY_SHA256
+
+
+async def _visits_of_others(session: AsyncSession, caller: Caller, visit_ids: Collection[UUID]) -> set[UUID]:
+    """Return the visits in which the caller has no part. A visit that is not here yet is nobody's."""
+    took_part = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
+    rows = select(Visit.id).where(Visit.id.in_(visit_ids), Visit.author_id != caller.id, Visit.id.not_in(took_part))
+    return set(await session.scalars(rows))
 
 
 def _judge(stored: Evidence | None, caller: Caller, row: Incoming[EvidenceDocument]) -> Verdict | None:

@@ -23,6 +23,7 @@ from server.core.sequences import next_number
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases
+from server.households.reveal_limit import require_reveals_left
 from server.http.rate_limit import count_attempt
 from server.models.postings import Objection, Posting, PostingEntry
 from server.postings.public import NOT_INDEXED, load_open_posting, select_visible_entries
@@ -180,7 +181,7 @@ async def reveal_contact(
     objection, _, posting = require_found((await session.execute(_select_answerable(caller, objection_id))).first())
     await require_no_conflict_of_interest_in_cases(session, caller, [objection.case_id])
     sealed: bytes = require_found(objection.contact_sealed)
-    await count_attempt(services.sessions, [f"objection-contact:{caller.id}"], _MAX_ATTEMPTS, now)
+    await require_reveals_left(session, caller, posting.area_code, now)
     audit.record(
         session, caller, Action.OBJECTION_CONTACT_REVEALED, "objection", objection.id, area_code=posting.area_code,
         reason=data.reason,

@@ -11,8 +11,9 @@ from server.core.clock import CHINA, utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.http.exports import Columns, FormerAddress, build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
-from server.review import overview
+from server.review import overview, readers
 from server.review.overview import By, FindingRate, MapPoint, Period, WorkLine
+from server.review.readers import ReaderLine
 
 FirstDay = Annotated[
     date | None, QueryParameter(name="from", description="A day in China; default: 30 days before `to`.")
@@ -78,6 +79,23 @@ async def list_points(
     return await overview.list_points(session, officer, _period(area, first, last))
 
 
+@get(
+    "/overview/readers",
+    opt=reads("reader"),
+    responses=SIGNED_IN_ERRORS,
+    description="Staff of the caller's areas who opened or exported more in a day than `reads.unusual_opened` and "
+    "`reads.unusual_exported` call usual, by the read trail.",
+)
+async def list_unusual_readers(
+    officer: Officer,
+    session: Session,
+    area: AreaFilter = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+) -> list[ReaderLine]:
+    return await readers.list_unusual_readers(session, officer, _period(area, first, last), _today())
+
+
 def _select_work_columns(filters: Mapping[str, Any]) -> Columns:
     return {
         "代码": lambda line: line.key,
@@ -125,6 +143,17 @@ export_points = build_export_route(
     },
     aliases=[FormerAddress("/exports/points", "points")],
 )
+export_readers = build_export_route(
+    list_unusual_readers,
+    "unusual-readers",
+    {
+        "日期": lambda line: line.day,
+        "人员": lambda line: line.name,
+        "人员编号": lambda line: line.staff_id,
+        "打开": lambda line: line.opened,
+        "导出行数": lambda line: line.exported_rows,
+    },
+)
 
 router = Router(
     "/desk/v1",
@@ -135,6 +164,8 @@ router = Router(
         export_findings,
         list_points,
         export_points,
+        list_unusual_readers,
+        export_readers,
     ],
     tags=["overview"],
     security=BEARER,

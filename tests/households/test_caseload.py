@@ -4,14 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from server.core.clock import utc_now
+from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.feed import QuarantinedRow
 from server.models.households import Caseload, Household
-from server.models.people import Device, Staff
+from server.models.people import Device, Staff, StaffRole
 from server.models.visits import Visit
 from tests.phones import make_kit
 
@@ -223,3 +224,32 @@ async def test_the_desk_sees_how_each_phone_fares_and_what_was_kept(officer, pho
     page = (await officer.http.get("/desk/v1/kept-rows", params={"keptAs": "quarantined"})).json()
     assert [item["docId"] for item in page["items"]] == [kit.visit["id"]]
     assert page["items"][0]["content"]["answers"] == kit.visit["answers"]
+
+
+async def test_rows_of_somebody_whose_role_ended_are_no_longer_shown(officer, phone, services):
+    await phone.push("visits", {"id": str(new_id()), "state": "submitted"})
+    assert (await officer.http.get("/desk/v1/kept-rows")).json()["items"]
+    async with open_session(services.sessions) as session:
+        await session.execute(update(StaffRole).where(StaffRole.staff_id == phone.id).values(revoked_at=utc_now()))
+    assert (await officer.http.get("/desk/v1/kept-rows")).json()["items"] == []
+
+
+async def test_pages_of_kept_rows_are_bounded_in_bytes_and_skip_none(officer, phone, services, monkeypatch):
+    monkeypatch.setattr("server.directory.quarantine._MOST_BYTES", 5000)
+    async with open_session(services.sessions) as session:
+        device = phone.signed_in["deviceId"]
+        for size in (10, 2000, 2000, 2000, 9000, 9000, 10):
+            row = {"collection": "visits", "doc_id": str(new_id()), "body": b'"' + b"x" * size + b'"'}
+            values = {"id": new_id(), "kept_as": "quarantined", "staff_id": phone.id, "device_id": device}
+            await session.execute(
+                insert(QuarantinedRow).values(received_at=utc_now(), code="row.invalid", **row, **values)
+            )
+    sizes, cursor = [], None
+    while True:
+        query = {"cursor": cursor} if cursor else {}
+        page = (await officer.http.get("/desk/v1/kept-rows", params=query)).json()
+        sizes.append([len(item["content"]) for item in page["items"]])
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert [size for page in sizes for size in page] == [10, 9000, 9000, 2000, 2000, 2000, 10]
+    assert all(len(page) == 1 or sum(page) <= 5000 for page in sizes)

@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from datetime import date
-from uuid import uuid4
+from datetime import date, timedelta
+from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import select, text, update
 
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.errors import Problem
 from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
+from server.households.double_benefit import require_no_double_benefit
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile
-from server.models.households import Caseload, Household
+from server.models.households import Caseload, Household, HouseholdMember
 from tests import days
-from tests.makers.cases import VILLAGE, calculated, done, look, refused
+from tests.makers.cases import TOWN, VILLAGE, calculated, done, look, refused
+from tests.postings.test_postings import to_posting
 
 
 def id_number(sequence=11, year=1970):
@@ -102,13 +106,85 @@ async def test_nobody_stands_twice_in_a_household_nor_in_one_that_receives_witho
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "member.twice")
     async with services.sessions() as session:
         without = select(CaseFile.household_id)
-        number = await session.scalar(
-            select(Household.number).where(Household.monthly_amount_fen > 0, Household.id.not_in(without)).limit(1)
-        )
-    receiving = next(item for item in county.households if item.number == number).members[0]
-    existing = {"id": str(new_id()), "name": receiving.name, "relation": "head", "idNumber": receiving.id_number}
-    answer, _ = await apply(town, household=household(members=[existing]))
+        receiving = Household.monthly_amount_fen > 0, Household.id.not_in(without), Household.area_code.startswith(TOWN)
+        number = await session.scalar(select(Household.number).where(*receiving).limit(1))
+    answer, _ = await apply(town, household=household(members=[head_of(county, number)]))
     assert (answer.status_code, answer.json()["code"]) == (409, "household.member_known")
+
+
+def head_of(county, number):
+    """The head of a household of the county, as a new application writes them down."""
+    head = next(item for item in county.households if item.number == number).members[0]
+    return {"id": str(new_id()), "name": head.name, "relation": "head", "idNumber": head.id_number}
+
+
+async def receiving_elsewhere(services):
+    """The number of a household of another town that receives."""
+    async with services.sessions() as session:
+        elsewhere = Household.monthly_amount_fen > 0, Household.area_code.not_like(f"{TOWN}%")
+        return await session.scalar(select(Household.number).where(*elsewhere).limit(1))
+
+
+async def test_an_application_tells_nothing_of_people_in_another_town(office, services, county):
+    number = await receiving_elsewhere(services)
+    for role in ("caseworker", "town_officer"):
+        desk = await office.person(role)
+        answer, body = await apply(desk, household=household(members=[head_of(county, number)]))
+        async with open_session(services.sessions) as session:
+            await session.execute(update(CaseFile).where(CaseFile.id == body["id"]).values(state="withdrawn"))
+        assert answer.status_code == 201, answer.text
+
+
+async def test_who_receives_in_another_town_is_granted_nothing(office, services, county):
+    number = await receiving_elsewhere(services)
+    answer, body = await apply(
+        await office.person("town_officer"), household=household(members=[head_of(county, number)])
+    )
+    assert answer.status_code == 201, answer.text
+    async with open_session(services.sessions) as session:
+        with pytest.raises(Problem) as refusal:
+            await require_no_double_benefit(session, UUID(body["householdId"]))
+        assert refusal.value.code == "household.member_receives"
+    _, alone = await apply(await office.person("town_officer"), household=household())
+    async with open_session(services.sessions) as session:
+        await require_no_double_benefit(session, UUID(alone["householdId"]))
+
+
+async def test_the_grant_itself_asks_whether_a_member_receives_elsewhere(office, services):
+    case_id, town = await to_posting(office)
+    county = await office.person("county_officer")
+    await office.system_step(case_id, "posting_ended")
+    async with open_session(services.sessions) as session:
+        household_id = (await session.get_one(CaseFile, case_id)).household_id
+        member = HouseholdMember.household_id == household_id, HouseholdMember.id_number_index.is_not(None)
+        index = await session.scalar(select(HouseholdMember.id_number_index).where(*member).limit(1))
+        twin = (
+            select(HouseholdMember.id)
+            .join(Household)
+            .where(
+                Household.monthly_amount_fen > 0, Household.id != household_id, Household.area_code.not_like(f"{TOWN}%")
+            )
+        )
+        other = await session.scalar(twin.limit(1))
+        await session.execute(update(HouseholdMember).where(HouseholdMember.id == other).values(id_number_index=index))
+    assert await refused(county, case_id, "confirmed") == "household.member_receives"
+    assert (await look(town, case_id))["state"] == "county"
+
+
+async def test_a_person_reveals_so_many_numbers_a_day_and_at_once_no_more(office, services):
+    await office.rule("reveal.per_day", 3)
+    town = await office.person("town_officer")
+    _, item = await apply(town)
+    path = f"/desk/v1/households/{item['householdId']}/reveal"
+    params = {"what": "phone", "reason": "电话核实"}
+    answers = await asyncio.gather(*(town.http.post(path, json=params) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 5
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 429} == {"reveal.limit_reached"}
+    async with open_session(services.sessions) as session:
+        begin = utc_now() - timedelta(days=1)
+        await session.execute(text("ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_is_append_only"))
+        await session.execute(update(AuditEntry).values(at=begin))
+    assert (await town.http.post(path, json=params)).status_code == 200
 
 
 async def test_a_number_is_opened_only_by_its_own_household(office):

@@ -370,10 +370,13 @@ async def test_where_no_contact_was_left_there_is_none_to_open(office):
 
 
 async def test_whoever_opens_contacts_by_the_dozen_is_braked(office):
+    await office.rule("reveal.per_day", 3)
     _, path = await objected(office)
     town = await office.person("town_officer")
-    lines = [(await town.http.post(path, json=LOOK)).status_code for _ in range(21)]
-    assert lines == [200] * 20 + [429]
+    answers = [await town.http.post(path, json=LOOK) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+    assert answers[-1].json()["code"] == "reveal.limit_reached"
+    assert int(answers[-1].headers["Retry-After"]) <= 86_400
 
 
 async def test_two_rounds_where_an_area_posts_twice(office):

@@ -168,6 +168,21 @@ async def test_a_visit_closes_no_errand_to_another_home(phone, partner, services
 # --- photos
 
 
+async def test_nobody_announces_a_photo_for_a_visit_in_which_they_have_no_part(phone, partner, stranger, services):
+    kit = await make_kit(phone, partner.id)
+    assert await phone.push("visits", kit.visit) == []
+    for manifest, announcer, code in [
+        (kit.evidence[0], stranger, "evidence.visit_of_another"),
+        (kit.evidence[1], partner, None),
+        (kit.evidence[2], phone, None),
+    ]:
+        returned = await announcer.push("evidence", manifest)
+        assert (code_of(returned) if code else returned) == (code or [])
+    async with open_session(services.sessions) as session:
+        authors = set(await session.scalars(select(Evidence.author_id)))
+        assert authors == {phone.id, partner.id}
+
+
 async def test_a_photo_in_the_store_is_announced_anew_by_nobody(phone, partner, services):
     kit = await make_kit(phone, partner.id)
     (manifest, *_), visit_id = kit.evidence, str(new_id())

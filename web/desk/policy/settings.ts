@@ -41,6 +41,8 @@ export const SETTING_GROUPS: Labels = {
   notice: ['提醒', 'Notices'],
   retention: ['照片保存', 'Keeping photos'],
   answers: ['答案', 'Answers'],
+  reveal: ['查看完整号码', 'Revealing numbers'],
+  reads: ['查阅记录', 'Read trail'],
   finding: ['疑点轻重', 'Severity of findings'],
 };
 
@@ -112,6 +114,9 @@ const SETTING_NAMES: Labels = {
   'complaint.extension_days': ['投诉可延长', 'Extension'],
   'complaint.visit_days': ['投诉核查走访期限', 'Visit for a complaint within'],
   'complaint.remind_days_before': ['投诉到期前提醒', 'Remind before'],
+  'reveal.per_day': ['每人每天查看完整号码上限', 'Numbers revealed a person and day at most'],
+  'reads.unusual_opened': ['每天查阅超过即列入总览', 'Opened a day: listed above'],
+  'reads.unusual_exported': ['每天导出行数超过即列入总览', 'Rows exported a day: listed above'],
   'change.death_months': ['死亡后处理期限', 'Death handled within'],
   'amount.standard_fen': ['低保标准（每人每月）', 'Standard a head and month'],
   'amount.method': ['计算方法', 'Method'],
