@@ -19,6 +19,7 @@ keep token_keys "t1:$(key)"
 keep receipt_keys "r1:$(key)"
 keep pii_keys "p1:$(key)"
 keep blind_index_key "$(key)"
+keep metrics_token "$(word)"
 [ -e wechat_secret ] || { : > wechat_secret; echo "empty wechat_secret: put the mini-program's secret into it"; }
 
 # The containers run as several users; all of them are in this group.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
@@ -19,7 +19,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.sync.collections import Collection
 from field_api.sync.pull import Quarantined, marked, masters, open_quarantines, quarantined_document, served_collection
-from field_api.sync.rows import MOST_NESTED, UnreadRow, fingerprint, is_bounded, mend_text, read_batch, read_what_can_be
+from field_api.sync.rows import (
+    MOST_NESTED,
+    UnreadRow,
+    fingerprint,
+    is_bounded,
+    mask_body,
+    mend_text,
+    read_batch,
+    read_what_can_be,
+)
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller
@@ -120,7 +129,8 @@ def _batch(body: bytes) -> list[UnreadRow]:
     rows = read_batch(body)
     if len(rows) > LONGEST_BATCH:
         raise Problem("sync.batch_too_long", limit=LONGEST_BATCH)
-    return rows
+    states = ((bytes(row.new_document_state), bytes(row.assumed_master_state)) for row in rows)
+    return [UnreadRow(Raw(mask_body(new)), Raw(mask_body(assumed))) for new, assumed in states]
 
 
 def _read(collection: Collection, row: UnreadRow) -> _Row:

@@ -39,6 +39,8 @@ AreaCode = Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 
 
 class Reporter(RequestBody):
+    sealed_fields = frozenset({"name", "contact"})
+
     name: Annotated[str, Meta(min_length=1, max_length=60)]
     contact: Annotated[str, Meta(max_length=100)] = ""
 
@@ -49,6 +51,8 @@ class PublicComplaint(RequestBody):
     `against` names the staff it is about. Nobody of that name can handle it.
     """
 
+    sealed_fields = frozenset({"text", "against"})
+
     area_code: AreaCode
     text: ComplaintText
     reporter: Reporter | None = None
@@ -58,6 +62,8 @@ class PublicComplaint(RequestBody):
 class OwnComplaint(RequestBody):
     """A resident's complaint or appeal about their own case."""
 
+    sealed_fields = frozenset({"text", "against"})
+
     kind: Literal["complaint", "appeal"]
     case_id: UUID
     text: ComplaintText
@@ -66,6 +72,8 @@ class OwnComplaint(RequestBody):
 
 class WrittenComplaint(RequestBody):
     """A complaint that an officer received by any channel and records at the desk."""
+
+    sealed_fields = frozenset({"text", "against"})
 
     channel: Literal["letter", "visit", "phone", "web", "box", "proposal"]
     area_code: AreaCode

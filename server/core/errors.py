@@ -569,6 +569,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "The complaint concerns you, your decision or a close relative: another officer must handle it",
     ),
     "complaint.handled_by_other": Entry(403, "由他人承办", "Another officer handles it"),
+    "text.holds_number": Entry(
+        400,
+        "文字中不能写身份证号或银行卡号",
+        "A text must not hold an identity or card number",
+        "说明、地址和理由以明文保存；请删去号码，或填入专门的号码栏。",
+        "Addresses, notes and reasons are stored in clear: leave the number out, or use the field made for it.",
+    ),
     # the server
     "reads.not_logged": Entry(
         503,

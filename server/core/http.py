@@ -13,11 +13,30 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
 from server.core.errors import CATALOGUE, PROBLEM_MEDIA_TYPE, Fault, Problem, ProblemBody
+from server.core.free_text import holds_number
 from server.core.services import Services
 
 
 class RequestBody(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """A request body in camelCase. An unknown field is an error, because it would be lost silently."""
+    """A request body in camelCase. An unknown field is an error, because it would be lost silently.
+
+    Its texts hold no identity or card number (`text.holds_number`), because they are stored in clear or go to the
+    trail, except the fields that `sealed_fields` names: those are sealed, hashed or stored nowhere.
+    """
+
+    sealed_fields: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name, field in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True):
+            if name not in self.sealed_fields:
+                _refuse_numbers(getattr(self, name), f"/{field}")
+
+
+def _refuse_numbers(value: Any, pointer: str) -> None:
+    texts = value if isinstance(value, list) else [value]
+    if any(isinstance(text, str) and holds_number(text) for text in texts):
+        fault = Fault(pointer, "text.holds_number", "an identity or card number")
+        raise Problem("text.holds_number", faults=[fault])
 
 
 class ResponseBody(Struct, rename="camel", kw_only=True):

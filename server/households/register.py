@@ -55,6 +55,8 @@ PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\w")]
 class MemberBody(RequestBody):
     """Without an ID number an existing member keeps the stored one."""
 
+    sealed_fields = frozenset({"id_number"})
+
     id: UUID
     name: PersonName
     relation: ShortText
@@ -100,6 +102,8 @@ class RelativeBody(RequestBody):
 
 class BankBody(RequestBody):
     """Without a card number an existing account keeps the stored one."""
+
+    sealed_fields = frozenset({"card"})
 
     holder_name: PersonName
     bank_name: ShortText

@@ -34,6 +34,8 @@ from server.models.people import Device, RefreshToken, Resident, Staff
 class DeviceInfo(RequestBody):
     """What a device reports about itself at sign-in."""
 
+    sealed_fields = frozenset({"hardware_id"})
+
     label: ShortText
     platform: ShortText = "web"
     app_version: ShortText = "0"

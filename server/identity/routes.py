@@ -40,6 +40,8 @@ _HOUSEHOLD = _SIGNED | error_responses("auth.forbidden", "thing.not_found", "cas
 class StaffSignIn(RequestBody):
     """With `webApp` the refresh token is set as a cookie that scripts cannot read, and is not in the body."""
 
+    sealed_fields = frozenset({"login", "password"})
+
     login: ShortText
     password: Password
     device: DeviceInfo
@@ -59,6 +61,8 @@ class WechatCode(RequestBody):
 
 
 class Binding(RequestBody):
+    sealed_fields = frozenset({"id_number", "application_number"})
+
     id_number: ShortText
     application_number: ShortText
 
@@ -69,6 +73,8 @@ class Unbinding(RequestBody):
 
 class RefreshRequest(RequestBody):
     """Either the token itself, or the web app whose cookie contains it."""
+
+    sealed_fields = frozenset({"refresh_token"})
 
     refresh_token: ShortText | None = None
     web_app: WebApp | None = None

@@ -136,6 +136,7 @@ def _any_problem(schemas: Schemas) -> Schema:
     codes = (
         "request.method_not_allowed",
         "request.unsupported_media_type",
+        "text.holds_number",
         "server.busy",
         "reads.not_logged",
         "server.error",

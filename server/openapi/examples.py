@@ -81,6 +81,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "hearing.no_quorum": {"quorum": 5},
     "hearing.count_differs": {"attended": 6, "votes": 7},
     "complaint.not_now": {"state": "decided"},
+    "reveal.limit_reached": {"most": 30},
     "rule.unknown": {"key": "visit.nearest_m"},
     "rule.written": {"by": "沈素心"},
     "server.error": {"request_id": REQUEST_ID},

@@ -37,6 +37,8 @@ _MAX_ATTEMPTS = 20
 class SubmitObjection(RequestBody):
     """`position` is the entry's number on the list. `contact` is optional."""
 
+    sealed_fields = frozenset({"text", "contact"})
+
     position: Annotated[int, Meta(ge=1)]
     text: Annotated[str, Meta(min_length=5, max_length=2000)]
     contact: Annotated[str, Meta(max_length=100)] | None = None

@@ -36,6 +36,8 @@ class WritePlan(RequestBody):
 class DrawPlan(RequestBody):
     """A seed that nobody could choose, such as the numbers of a public lottery drawn after publication."""
 
+    sealed_fields = frozenset({"seed"})
+
     seed: Annotated[str, Meta(min_length=1, max_length=200)]
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
-from server.core.http import HexSha256, LongText, RequestBody, ResponseBody, ShortText
+from server.core.http import HexSha256, LongText, ResponseBody, ShortText
 from server.core.location import Fix
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
@@ -100,13 +100,17 @@ class AttestationDocument(Document, kw_only=True):
     fix: Fix | None = None
 
 
-class ProposedPlace(RequestBody):
+class ProposedPart(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A part of a proposal, which holds known fields alone."""
+
+
+class ProposedPlace(ProposedPart):
     latitude: Annotated[float, Meta(ge=-90, le=90)]
     longitude: Annotated[float, Meta(ge=-180, le=180)]
     datum: Literal["wgs84", "gcj02", "bd09"]
 
 
-class ProposedMember(RequestBody):
+class ProposedMember(ProposedPart):
     """What is otherwise about a member the household lists. Names and numbers need papers: those are the desk's."""
 
     member_id: UUID
@@ -116,7 +120,7 @@ class ProposedMember(RequestBody):
     work: ShortText | None = None
 
 
-class ProposedChanges(RequestBody):
+class ProposedChanges(ProposedPart):
     """Only what is to change; null leaves a thing as it is.
 
     Unlike the rest of a document it holds known fields alone: an officer accepts what is shown, and nothing beside it.

@@ -42,6 +42,8 @@ async def test_who_exported_more_rows_than_usual_is_listed_and_lists_and_pulls_d
     await read(services, worker, ("exported", None, 1))
     (line,) = (await supervisor.http.get(PATH)).json()
     assert (line["name"], line["exportedRows"]) == (worker.signed_in["name"], 501)
+    saved = await supervisor.http.get(f"{PATH}/export")
+    assert saved.text.splitlines()[1].endswith(f"{worker.signed_in['name']},{worker.id},0,501")
 
 
 async def test_readers_of_other_areas_are_not_shown(office, services, county, worker):
