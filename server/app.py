@@ -32,7 +32,9 @@ import server.evidence.routes
 import server.households.caseload_routes
 import server.households.proposals
 import server.households.routes
+import server.identity.account_routes
 import server.identity.routes
+import server.imports.routes
 import server.notifications.routes
 import server.photos.routes
 import server.photos.watermarks
@@ -187,6 +189,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         route_handlers=[
             server.identity.routes.router,
             server.identity.routes.desk_router,
+            server.identity.account_routes.router,
+            server.identity.account_routes.link_router,
             field_api.routes.router,
             field_api.uploads.routes.router,
             server.review.routes.router,
@@ -203,6 +207,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.cases.change_report_routes.router,
             server.benefits.routes.router,
             server.crosschecks.routes.router,
+            server.imports.routes.router,
             server.residents.routes.router,
             server.residents.routes.public_router,
             server.residents.desk_routes.router,

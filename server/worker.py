@@ -13,6 +13,8 @@ import server.audit.reads
 import server.cases.daily
 import server.cases.event_handlers
 import server.complaints.reminders
+import server.identity.accounts
+import server.imports.batches
 import server.notifications.dispatch
 import server.notifications.messages
 import server.photos.process

@@ -94,10 +94,16 @@ def s3(folder: Path) -> Iterator[EmbeddedS3]:
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres, s3: EmbeddedS3, county: County) -> str:
+def empty_template(postgres: EmbeddedPostgres) -> str:
+    """A database that was migrated and nothing else."""
+    upgrade(postgres.create_database("template_empty"))
+    return "template_empty"
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres, empty_template: str, s3: EmbeddedS3, county: County) -> str:
     """The database every test starts from: migrated, with the demo county of the day that `county` was built on."""
-    url = postgres.create_database("template_demo")
-    upgrade(url)
+    url = postgres.create_database("template_demo", template=empty_template)
     assert asyncio.run(load_demo_county(settings_of(url, s3), with_cases=False, on=county.today))
     return "template_demo"
 
@@ -109,6 +115,12 @@ def fresh_settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, template: str) ->
 
 
 settings = pytest.fixture(fresh_settings)
+
+
+@pytest.fixture
+def empty_settings(postgres: EmbeddedPostgres, s3: EmbeddedS3, empty_template: str) -> Iterator[Settings]:
+    """An installation that nobody has entered yet."""
+    yield from fresh_settings(postgres, s3, empty_template)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -218,3 +230,16 @@ def shared_photo():
         return path
 
     return find
+
+
+@pytest.fixture
+async def town_desk(system, county) -> Desk:
+    """A town officer of the first town."""
+    officers = [person for person in county.staff if person.role == "town_officer"]
+    return await system.sign_in_at_desk(min(officers, key=lambda person: person.area_code).login, "town_officer")
+
+
+@pytest.fixture
+async def admin(system, county) -> Desk:
+    login = next(person.login for person in county.staff if person.role == "admin")
+    return await system.sign_in_at_desk(login, "admin")

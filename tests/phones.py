@@ -54,12 +54,22 @@ class System:
     async def sign_in_at_desk(self, login: str, role: StaffRole) -> "Desk":
         return Desk(self, await self._sign_in(login, role, None))
 
+    async def open_phone(self, login: str, password: str) -> "Phone":
+        """A phone of somebody who is not of the demo county."""
+        return Phone(self, await self._sign_in_with(login, password, f"hardware-{login}"))
+
+    async def open_desk(self, login: str, password: str) -> "Desk":
+        return Desk(self, await self._sign_in_with(login, password, None))
+
     async def _sign_in(self, login: str, role: StaffRole, hardware_id: str | None) -> Json:
+        return await self._sign_in_with(login, DEMO_PASSWORDS[role], hardware_id)
+
+    async def _sign_in_with(self, login: str, password: str, hardware_id: str | None) -> Json:
         answer = await self.client().post(
             "/auth/v1/staff/sign-in",
             json={
                 "login": login,
-                "password": DEMO_PASSWORDS[role],
+                "password": password,
                 "device": {"label": "测试机", "platform": "test", "hardwareId": hardware_id},
             },
         )

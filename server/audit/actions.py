@@ -64,6 +64,11 @@ class Action(StrEnum):
     HOUSEHOLD_OPENED = "household.opened"
     HOUSEHOLD_REVEALED = "household.revealed"
 
+    IMPORT_PREVIEWED = "import.previewed"
+    IMPORT_CONFIRMED = "import.confirmed"
+    IMPORT_APPLIED = "import.applied"
+    IMPORT_UNDONE = "import.undone"
+
     LIST_EXPORTED = "list.exported"
 
     MESSAGE_CONSENTED = "message.consented"
@@ -117,6 +122,15 @@ class Action(StrEnum):
     SPOT_CHECK_OPENED = "spot_check.opened"
     SPOT_CHECK_PLANNED = "spot_check.planned"
 
+    STAFF_CREATED = "staff.created"
+    STAFF_CHANGED = "staff.changed"
+    STAFF_ROLE_GRANTED = "staff.role_granted"
+    STAFF_ROLE_REVOKED = "staff.role_revoked"
+    STAFF_DISABLED = "staff.disabled"
+    STAFF_ENABLED = "staff.enabled"
+    STAFF_LINK_MADE = "staff.link_made"
+    STAFF_PASSWORD_SET = "staff.password_set"  # noqa: S105
+    STAFF_WECHAT_UNLINKED = "staff.wechat_unlinked"
     STAFF_WECHAT_LINKED = "staff.wechat_linked"
 
     SYNC_CONFLICT_KEPT = "sync.conflict_kept"

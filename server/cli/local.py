@@ -38,9 +38,12 @@ def demo_visit(photos: Path | None, url: str | None) -> None:
 @click.command("load-demo", short_help="load the invented demo county, once")
 def load_demo() -> None:
     """Load the invented demo county, once."""
-    from server.demo.loading import load_demo_county
+    from server.demo.loading import DemoRefused, load_demo_county
 
-    loaded = asyncio.run(load_demo_county(settings()))
+    try:
+        loaded = asyncio.run(load_demo_county(settings()))
+    except DemoRefused as refused:
+        raise click.ClickException(str(refused)) from None
     click.echo("Demo county loaded." if loaded else "The demo county is there already.")
 
 

@@ -10,6 +10,67 @@ import click
 from server.cli.common import progress_bar, run_with_store, settings
 
 
+@click.command("setup", short_help="make an empty installation ready for a county")
+@click.option("--county", required=True, prompt="Code of the county (6 digits)")
+@click.option("--names", default="", help="省/市/县, where no list of divisions is given.")
+@click.option("--divisions", type=click.Path(exists=True, file_okay=False, path_type=Path), help="As import-areas.")
+@click.option("--admin-login", default="admin", show_default=True)
+@click.option("--admin-name", default="系统管理员", show_default=True)
+@click.option("--address", default="", help="Where people reach the server, for the link: https://…")
+def setup(county: str, names: str, divisions: Path | None, admin_login: str, admin_name: str, address: str) -> None:
+    """Check database, store and clock, add the county, publish the checklists, create the first administrator.
+
+    Run `migrate` first. Safe to run again: what is there stays. Prints what to do next.
+    """
+    from server.cli.first_hour import Office, SetupRefused, Step, set_up
+    from server.directory.areas_import import AreasUnreadable
+
+    def show(step: Step) -> None:
+        mark = {"done": "✓", "there": "·", "doubtful": "!"}[step.state]
+        click.echo(f"{mark} {step.name:<14} {step.note}")
+
+    office = Office(county, tuple(names.split("/")) if names else (), divisions, admin_login, admin_name)
+    try:
+        link = asyncio.run(set_up(settings(), office, show))
+    except (SetupRefused, AreasUnreadable) as refused:
+        raise click.ClickException(str(refused)) from None
+    if link is not None:
+        _show_link(link, address)
+    click.echo(_NEXT)
+
+
+_NEXT = """
+Next, at the desk (/desk):
+  1. set the administrator's password by the link, and create a second administrator
+  2. 导入 villages, then staff, then households (each has an Excel template)
+  3. print the slips for the new staff"""
+
+
+@click.command("create-admin", short_help="create an administrator, or give one a new link")
+@click.argument("login")
+@click.option("--name", default="系统管理员", show_default=True)
+@click.option("--area", default="", help="Code of the area; the whole installation without it.")
+@click.option("--address", default="", help="Where people reach the server, for the link: https://…")
+def create_admin(login: str, name: str, area: str, address: str) -> None:
+    """Create an administrator with LOGIN, or make a new one-time link for one who lost the password."""
+    from server.cli.first_hour import SetupRefused, make_admin_now
+    from server.identity.accounts import LEAST_ADMINS
+
+    try:
+        link, admins = asyncio.run(make_admin_now(settings(), login, name, area))
+    except SetupRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    _show_link(link, address)
+    if admins < LEAST_ADMINS:
+        click.echo(f"There is {admins} administrator: create a second one, so that nobody is locked out.", err=True)
+
+
+def _show_link(link: Any, address: str) -> None:
+    """Print the link on the terminal, where it is not kept as a log would keep it."""
+    click.echo(f"\nLink for {link.login}, once, until {link.expires_at:%Y-%m-%d %H:%M} UTC:")
+    click.echo(f"  {address.rstrip('/')}/desk/set-password#{link.token}")
+
+
 @click.command("import-areas", short_help="read statistical divisions from CSV")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def import_areas(folder: Path) -> None:
@@ -180,6 +241,8 @@ def backfill_photo_features() -> None:
 
 
 COMMANDS = [
+    setup,
+    create_admin,
     import_areas,
     export_checklist,
     import_checklist,

@@ -31,6 +31,8 @@ class Role(StrEnum):
 FIELD_ROLES = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
 DESK_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER, Role.SUPERVISOR})
 REVIEW_ROLES = DESK_ROLES
+# Roles that read the directory: the desk, and administrators of staff and settings.
+DIRECTORY_ROLES = DESK_ROLES | {Role.ADMIN}
 
 
 class Grant(Struct, frozen=True):

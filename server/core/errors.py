@@ -72,6 +72,31 @@ CATALOGUE: Mapping[str, Entry] = {
     "auth.token_expired": Entry(
         401, "登录凭证已过期", "The access token has expired", "请刷新凭证。", "Refresh the token."
     ),
+    "auth.link_invalid": Entry(
+        410,
+        "链接已失效",
+        "This link no longer works",
+        "链接只能使用一次，七天内有效；请向发给您的人再要一个。",
+        "A link works once and for seven days; ask whoever sent it for a new one.",
+    ),
+    "auth.password_weak": Entry(422, "密码不够安全", "The password is too weak", "{why}", "{why_en}"),
+    "staff.login_taken": Entry(
+        409, "登录名已被使用", "This login is taken", "请换一个：{login}。", "Choose another: {login}."
+    ),
+    "staff.login_invalid": Entry(
+        422,
+        "登录名不合要求",
+        "The login is not valid",
+        "3 至 40 个小写字母、数字、点或横线，以字母或数字开头。",
+        "3 to 40 small letters, digits, points or dashes, beginning with a letter or digit.",
+    ),
+    "staff.own_roles": Entry(
+        403,
+        "不能修改自己的账号权限",
+        "Nobody changes their own account in this way",
+        "请由另一位管理员办理。",
+        "Another administrator must do this.",
+    ),
     "auth.device_ended": Entry(
         401,
         "此设备已退出登录",
@@ -531,6 +556,34 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "case.check_answered": Entry(409, "该批次已导入另一份结果", "A different answer was imported for this batch"),
     "case.check_unreadable": Entry(422, "无法读取核对结果文件", "The answer file can't be read", "{why}", "{why}"),
+    # files that an office brings
+    "import.unreadable": Entry(422, "无法读取文件", "The file can't be read", "{why}", "{why_en}"),
+    "import.confirmed": Entry(
+        409, "该导入已确认", "This import was confirmed", "请作为新的导入上传。", "Upload the file as a new import."
+    ),
+    "import.replaced": Entry(409, "该导入已撤销", "This import was undone", "请重新上传。", "Upload the file again."),
+    "import.columns_missing": Entry(
+        422,
+        "缺少必要的列",
+        "Required columns are missing",
+        "请为这些列选择表头：{columns}。",
+        "Choose a heading for: {columns}.",
+    ),
+    "import.second_person": Entry(
+        403,
+        "须由另一人确认",
+        "Another person must confirm this",
+        "涉及金额或账户的导入，上传人不能自己确认，确认人不能自己撤销。",
+        "What brings amounts or accounts is not confirmed by who uploaded it, nor undone by who confirmed it.",
+    ),
+    "import.not_applied": Entry(409, "该导入尚未完成", "This import is not applied yet"),
+    "import.acted_upon": Entry(
+        409,
+        "导入的内容已被使用，不能撤销",
+        "The imported data is in use and can't be undone",
+        "有 {count} 项已有后续操作。",
+        "{count} of its entries have been acted on.",
+    ),
     # postings
     "posting.not_now": Entry(409, "当前不能公示", "The case can't be posted at this stage", "案件现处于：{state}。"),
     "posting.places_missing": Entry(

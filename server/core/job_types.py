@@ -212,3 +212,22 @@ class FulfilOrders(Job, frozen=True):
     task_name = "workload.place_blocked"
     kind: str
     area_code: str
+
+
+# Imports
+
+
+class ApplyImport(Job, frozen=True):
+    """A confirmed import; applied in steps, and taken up again where it stopped."""
+
+    task_name = "imports.apply"
+    batch_id: UUID
+
+
+# Identity
+
+
+class EndRoles(Job, frozen=True):
+    """End the roles of deputies whose last day is over."""
+
+    task_name = "identity.end_roles"

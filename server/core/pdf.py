@@ -47,12 +47,30 @@ class Poster(Struct):
     amount_heading: str = "拟保障金额（元/月）"
 
 
+class Slip(Struct):
+    """`qr` is the SVG of the QR code of `address`, a link that works once."""
+
+    name: str
+    login: str
+    address: str
+    qr: str
+    valid_until: str
+
+
+class Slips(Struct):
+    slips: list[Slip]
+
+
 async def render_notice(notice: Notice) -> bytes:
     return await run_in_thread(_render, "notice", notice)
 
 
 async def render_poster(poster: Poster) -> bytes:
     return await run_in_thread(_render, "poster", poster)
+
+
+async def render_sheet_of_slips(slips: Slips) -> bytes:
+    return await run_in_thread(_render, "slips", slips)
 
 
 def render_qr_svg(text: str) -> str:
@@ -64,7 +82,7 @@ def render_qr_svg(text: str) -> str:
     return out.getvalue().decode()
 
 
-def _render(template: Literal["notice", "poster"], facts: Struct) -> bytes:
+def _render(template: Literal["notice", "poster", "slips"], facts: Struct) -> bytes:
     import typst  # noqa: PLC0415  7 MB, and 20 MB for its fonts
 
     fonts = resources.files("pylopdf_fonts_zh_cn")

@@ -37,6 +37,10 @@ from server.workload.assignments import create_assignment
 RowsByKey = dict[str, Any]
 
 
+class DemoRefused(Exception):
+    """The database has something of its own; invented people are not mixed with real ones."""
+
+
 async def load_demo_county(settings: Settings, *, with_cases: bool = True, on: date | None = None) -> bool:
     """Load the county and, by default, cases in every state; return False if it is loaded already."""
     day = on or today()
@@ -54,6 +58,7 @@ async def _load_records(session: AsyncSession, encryption: Encryption, *, today:
     county = build_county(today=today)
     if await session.scalar(select(Staff.id).where(Staff.login == county.staff[0].login)) is not None:
         return False
+    await _require_empty(session)
     await _load_areas(session, county)
     _load_policy_settings(session, county)
     staff = await _load_staff(session, county)
@@ -64,6 +69,12 @@ async def _load_records(session: AsyncSession, encryption: Encryption, *, today:
     await backfill_deadlines(session)
     audit.record(session, None, Action.DEMO_LOADED, "area", county.code, area_code=county.code, seed=county.seed)
     return True
+
+
+async def _require_empty(session: AsyncSession) -> None:
+    for table, name in ((Staff, "staff"), (Household, "households"), (ChecklistTemplate, "checklists")):
+        if await session.scalar(select(table.id).limit(1)) is not None:
+            raise DemoRefused(f"the database has {name} of its own: load the demo county into an empty database")
 
 
 async def _load_areas(session: AsyncSession, county: demo.County) -> None:

@@ -3,9 +3,8 @@
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, in_areas, require_role
+from server.core.access import DIRECTORY_ROLES, Caller, in_areas, require_role
 from server.core.http import ResponseBody
-from server.directory.staff import DIRECTORY_ROLES
 from server.models.areas import Area
 
 

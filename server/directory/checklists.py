@@ -6,9 +6,8 @@ from typing import Any
 from sqlalchemy import literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, require_found, require_role
+from server.core.access import DIRECTORY_ROLES, Caller, require_found, require_role
 from server.core.http import ResponseBody
-from server.directory.staff import DIRECTORY_ROLES
 from server.models.checklists import ChecklistTemplate
 
 

@@ -7,7 +7,7 @@ from litestar import Router, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from server.checklists.wording import visit_kind_text
-from server.core.access import require_role
+from server.core.access import DIRECTORY_ROLES, require_role
 from server.core.http import (
     BEARER,
     SIGNED_IN_ERRORS,
@@ -21,15 +21,14 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.directory import areas, audit_log, checklists, devices, households, quarantine, staff
+from server.directory import areas, audit_log, checklists, devices, households, quarantine
 from server.directory.areas import AreaLine
 from server.directory.audit_log import AuditLine
 from server.directory.checklists import ChecklistDetail, ChecklistLine
 from server.directory.devices import DeviceHealth
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
-from server.directory.staff import DIRECTORY_ROLES, StaffLine
-from server.http.exports import ROLE_LABELS, build_export_route, fen_to_yuan, to_text
+from server.http.exports import build_export_route, fen_to_yuan, to_text
 from server.http.reads import NOTHING_PERSONAL, reads
 
 _DETAIL_PROBLEMS = SIGNED_IN_ERRORS | error_responses("thing.not_found")
@@ -76,23 +75,6 @@ async def list_public_areas(session: Session, under: AreaFilter = None) -> list[
 
 
 @get(
-    "/staff",
-    opt=reads("staff"),
-    responses=_LIST_PROBLEMS,
-    description="Staff with a role in the caller's areas, by login; found by a part of the name or login.",
-)
-async def list_staff(
-    caller: CallerDep,
-    session: Session,
-    area: AreaFilter = None,
-    q: SearchText = None,
-    cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
-) -> Page[StaffLine]:
-    return await staff.list_staff(session, caller, area=area, q=q, cursor=cursor, limit=limit)
-
-
-@get(
     "/households",
     opt=reads("household"),
     responses=_LIST_PROBLEMS,
@@ -113,18 +95,6 @@ async def list_households(
     )
 
 
-export_staff = build_export_route(
-    list_staff,
-    "staff",
-    {
-        "登录名": lambda member: member.login,
-        "姓名": lambda member: member.name,
-        "电话": lambda member: member.phone_mask,
-        "角色": lambda member: [f"{ROLE_LABELS[role.role]}（{role.area_name or '全国'}）" for role in member.roles],
-        "负责户数": lambda member: member.holds,
-        "停用时间": lambda member: member.disabled_at,
-    },
-)
 export_households = build_export_route(
     list_households,
     "households",
@@ -292,8 +262,6 @@ router = Router(
     route_handlers=[
         show_map_source,
         list_areas,
-        list_staff,
-        export_staff,
         list_households,
         export_households,
         open_household_record,

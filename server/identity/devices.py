@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, Grant, Role, require_found
+from server.core.clock import today
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
@@ -163,7 +164,7 @@ async def authenticate(services: Services, authorization: str | None) -> Caller:
         raise Problem("auth.required", headers={"WWW-Authenticate": "Bearer"})
     claims = read_access_token(services.token_keys, token)
     caller = _build_caller(
-        claims.device_id, await services.autocommit.run(CALLER_QUERY, {"device_id": claims.device_id})
+        claims.device_id, await services.autocommit.run(CALLER_QUERY, _caller_params(claims.device_id))
     )
     if caller.id != claims.person_id:
         raise Problem("auth.token_invalid")
@@ -173,7 +174,11 @@ async def authenticate(services: Services, authorization: str | None) -> Caller:
 async def load_caller(session: AsyncSession, device_id: UUID) -> Caller:
     """Load the caller in this transaction. Raises `auth.device_ended` if device or account is disabled."""
     connection = await session.connection()
-    return _build_caller(device_id, (await connection.exec_driver_sql(CALLER_QUERY, {"device_id": device_id})).all())
+    return _build_caller(device_id, (await connection.exec_driver_sql(CALLER_QUERY, _caller_params(device_id))).all())
+
+
+def _caller_params(device_id: UUID) -> dict[str, Any]:
+    return {"device_id": device_id, "today": today()}
 
 
 def _build_caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
@@ -191,7 +196,7 @@ CALLER_QUERY = """
 SELECT d.ended_at, d.resident_id, s.id, s.name, s.disabled_at, r.role, r.area_code
 FROM device d
 LEFT JOIN staff s ON s.id = d.staff_id
-LEFT JOIN staff_role r ON r.staff_id = s.id AND r.revoked_at IS NULL
+LEFT JOIN staff_role r ON r.staff_id = s.id AND r.revoked_at IS NULL AND (r.ends_on IS NULL OR r.ends_on >= %(today)s)
 WHERE d.id = %(device_id)s
 """
 

@@ -1,5 +1,6 @@
 """Accounts: staff with roles in areas, residents bound to households, their devices, tokens and failed attempts."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
@@ -48,9 +49,26 @@ class StaffRole(Base):
     # A prefix of area codes. No foreign key, because an admin may have the whole country ("").
     area_code: Mapped[str] = mapped_column(String(12))
     granted_at: Mapped[WrittenAt]
+    # The last day, for a deputy; a job revokes the role when it is over.
+    ends_on: Mapped[date | None]
     revoked_at: Mapped[OptionalTime]
 
     staff: Mapped[Staff] = relationship(lazy="raise", back_populates="roles")
+
+
+class SignInLink(Base):
+    """A link that sets a password once: for a new account, or one that was reset. Only the newest of a person works."""
+
+    __tablename__ = "sign_in_link"
+
+    id: Mapped[Id]
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    # None: the command line.
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[Time]
+    expires_at: Mapped[Time]
+    used_at: Mapped[OptionalTime]
 
 
 class WechatUse(Base):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import DESK_ROLES, Caller, Role, in_areas, require_role
+from server.core.access import DIRECTORY_ROLES, Caller, Role, in_areas, require_role
 from server.core.http import ResponseBody
 from server.core.normalise import name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
@@ -18,8 +18,6 @@ from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
 
 _BY_LOGIN = Keyset(Staff.login)
-# Roles that read the directory: the desk, and administrators of staff and settings.
-DIRECTORY_ROLES = DESK_ROLES | {Role.ADMIN}
 
 
 class RoleLine(ResponseBody):

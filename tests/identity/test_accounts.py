@@ -1,0 +1,161 @@
+"""Accounts of staff: made, given roles, disabled, reset; the one-time link; the first hour of an empty installation."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select, update
+
+from server.__main__ import main
+from server.core.clock import utc_now
+from server.core.database import open_session
+from server.identity.accounts import end_roles_of_before
+from server.identity.password_policy import is_common
+from server.models.people import SignInLink, Staff, StaffRole
+from tests.conftest import environment
+from tests.pdf import words
+from tests.phones import staff_id
+
+GOOD = "木棉花开在三月里"
+COUNTY, TOWN, VILLAGE = "339901", "339901001", "339901001001"
+DEVICE = {"label": "test phone"}
+
+
+def new_staff(login, role="caseworker", area=VILLAGE, **more):
+    return {"id": str(uuid4()), "login": login, "name": "穆清和", "roles": [{"role": role, "areaCode": area}], **more}
+
+
+async def create(desk, body, status=201):
+    answer = await desk.http.post("/desk/v1/staff", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def set_password(system, token, password=GOOD):
+    return await system.client().post("/auth/v1/staff/set-password", json={"token": token, "password": password})
+
+
+async def sign_in(system, login, password=GOOD):
+    body = {"login": login, "password": password, "device": DEVICE}
+    return await system.client().post("/auth/v1/staff/sign-in", json=body)
+
+
+async def test_a_new_caseworker_sets_a_password_by_the_link_and_finds_the_checklists_on_the_phone(system, town_desk):
+    link = await create(town_desk, new_staff("muqinghe", phone="13900000001"))
+    assert (await sign_in(system, "muqinghe")).status_code == 401
+    assert (await set_password(system, link["token"])).json() == {"login": "muqinghe"}
+    phone = await system.open_phone("muqinghe", GOOD)
+    assert {checklist["kind"] for checklist in (await phone.pull("checklists")).values()} >= {"intake", "review"}
+    page = (await town_desk.http.get("/desk/v1/staff", params={"q": "muqinghe"})).json()
+    assert [(line["phoneMask"], line["roles"][0]["role"]) for line in page["items"]] == [("139****0001", "caseworker")]
+
+
+async def test_a_link_works_once_and_a_newer_one_replaces_it(system, services, town_desk):
+    body = new_staff("muqinghe")
+    first = await create(town_desk, body)
+    second = (await town_desk.http.post(f"/desk/v1/staff/{body['id']}/reset")).json()
+    assert (await set_password(system, first["token"])).json()["code"] == "auth.link_invalid"
+    assert (await set_password(system, second["token"])).status_code == 200
+    assert (await set_password(system, second["token"])).status_code == 410
+    third = (await town_desk.http.post(f"/desk/v1/staff/{body['id']}/reset")).json()
+    assert (await sign_in(system, "muqinghe")).status_code == 401  # the old password is void at once
+    async with open_session(services.sessions) as session:
+        await session.execute(update(SignInLink).values(expires_at=SignInLink.created_at - timedelta(seconds=1)))
+    assert (await set_password(system, third["token"])).status_code == 410
+
+
+@pytest.mark.parametrize(
+    "password", ["abc", "12345678", "minzheng2026", "Password!1", "aaaaaaaaaa", "muqinghe-99", "穆清和穆清和a"]
+)
+async def test_a_weak_password_is_refused_with_a_reason(system, town_desk, password):
+    link = await create(town_desk, new_staff("muqinghe"))
+    refused = await set_password(system, link["token"], password)
+    assert (refused.status_code, refused.json()["code"]) == (422, "auth.password_weak")
+    assert refused.json()["detail"]
+    assert (await set_password(system, link["token"])).status_code == 200  # the link is not used up
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "三月里的木棉花", "vK2#mmQz81", "dibao-at-the-river"])
+def test_a_password_that_nobody_guesses_first_is_not_called_common(password):
+    assert not is_common(password.casefold())
+
+
+async def test_officers_grant_only_lower_roles_in_their_own_area_and_nobody_their_own(
+    system, services, admin, town_desk, county_desk
+):
+    for desk, body in (
+        (town_desk, new_staff("aaa-1", "town_officer", TOWN)),
+        (town_desk, new_staff("aaa-2", "caseworker", "339901002001")),
+        (county_desk, new_staff("aaa-3", "county_officer", COUNTY)),
+        (county_desk, new_staff("aaa-4", "supervisor", COUNTY)),
+        (county_desk, new_staff("aaa-5", "admin", "")),
+    ):
+        assert (await create(desk, body, 403))["code"] == "auth.forbidden"
+    await create(county_desk, new_staff("bbb-1", "town_officer", TOWN))
+    await create(admin, new_staff("bbb-2", "admin", COUNTY))
+    own = {"role": "supervisor", "areaCode": COUNTY}
+    mine = await admin.http.post(f"/desk/v1/staff/{admin.id}/roles", json=own)
+    assert (mine.status_code, mine.json()["code"]) == (403, "staff.own_roles")
+    county_officer = await staff_id(services, "maohetang")
+    above = await town_desk.http.post(f"/desk/v1/staff/{county_officer}/reset")
+    assert above.status_code == 404
+
+
+async def test_who_leaves_is_signed_out_and_the_homes_go_to_a_colleague(system, services, county, county_desk):
+    leaving, staying = [
+        person.login for person in county.staff if person.role == "caseworker" and person.area_code.startswith(TOWN)
+    ][:2]
+    phone = await system.sign_in(leaving, "caseworker")
+    homes = set(await phone.pull("households"))
+    other = await system.sign_in(staying, "caseworker")
+    url = f"/desk/v1/staff/{phone.id}/disable"
+    answer = await county_desk.http.post(url, json={"reason": "调离", "handTo": str(other.id)})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["households"] == len(homes)
+    assert homes <= set(await other.pull("households"))
+    assert (await phone.http.get("/auth/v1/me")).json()["code"] == "auth.device_ended"
+    assert (await sign_in(system, leaving, "x")).status_code == 401
+
+
+async def test_a_deputys_role_ends_with_its_last_day(system, services, county_desk, today):
+    body = new_staff("muqinghe")
+    body["roles"] = [{"role": "caseworker", "areaCode": VILLAGE, "endsOn": (today - timedelta(days=1)).isoformat()}]
+    link = await create(county_desk, body)
+    await set_password(system, link["token"])
+    assert (await sign_in(system, "muqinghe")).json()["roles"] == []
+    async with open_session(services.sessions) as session:
+        assert await end_roles_of_before(session, today, utc_now()) == 1
+        held = await session.scalars(select(StaffRole.revoked_at).join(Staff).where(Staff.login == "muqinghe"))
+        assert None not in held.all()
+
+
+async def test_slips_carry_the_login_and_a_new_link_for_each(system, town_desk):
+    body = new_staff("muqinghe")
+    first = await create(town_desk, body)
+    sheet = await town_desk.http.post("/desk/v1/staff/slips", json={"staffIds": [body["id"]]})
+    assert sheet.headers["content-type"] == "application/pdf"
+    text = words(sheet.content)
+    assert "muqinghe" in text
+    token = text.partition("set-password#")[2][:32]
+    assert (await set_password(system, first["token"])).status_code == 410
+    assert (await set_password(system, token)).status_code == 200
+
+
+def test_an_empty_installation_is_set_up_by_one_command_and_says_what_comes_next(empty_settings):
+    def run(*arguments):
+        return CliRunner().invoke(main, list(arguments), env=environment(empty_settings))
+
+    refused = run("setup", "--county", "339901")
+    assert refused.exit_code == 1
+    assert "--names" in refused.output
+    done = run("setup", "--county", "339901", "--names", "浙江省/砚州市/云栖县")
+    assert done.exit_code == 0, done.output
+    assert "set-password#" in done.output
+    again = run("setup", "--county", "339901")
+    assert (again.exit_code, "set-password#" in again.output) == (0, False)
+    second = run("create-admin", "second-admin")
+    assert (second.exit_code, "set-password#" in second.output) == (0, True)
+    demo = run("load-demo")
+    assert demo.exit_code == 1
+    assert "of its own" in demo.output
