@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from server.core.access import Role
 from server.core.working_days import day_of
 from server.imports.columns import Column, Line
-from server.imports.kinds import Outcome, PlannedLine, PlanToApply, Work, refuse_if_faulty, refuse_repeats
+from server.imports.import_kind import Outcome, PlannedLine, PlanToApply, Work, refuse_if_faulty, refuse_repeats
 from server.models.areas import LEVELS, Area
 from server.models.households import Household
 from server.models.people import StaffRole

@@ -25,7 +25,7 @@ from server.core.spreadsheet_reader import SpreadsheetRefused
 from server.core.spreadsheets import read_spreadsheet
 from server.core.threads import run_in_thread
 from server.imports.columns import read_lines
-from server.imports.kinds import ImportKind, PlannedLine, PlanToApply, Work
+from server.imports.import_kind import ImportKind, PlannedLine, PlanToApply, Work
 from server.imports.registry import KINDS
 from server.models.areas import Area
 from server.models.imports import IMPORT_ROLES, ImportBatch, ImportLine

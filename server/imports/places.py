@@ -6,7 +6,7 @@ from collections import defaultdict
 from sqlalchemy import select
 
 from server.imports.columns import Line
-from server.imports.kinds import Work
+from server.imports.import_kind import Work
 from server.models.areas import Area
 
 _UNKNOWN = ("不是本地区的区划", "no area here has this code or name")

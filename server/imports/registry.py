@@ -1,7 +1,7 @@
 """The kinds of import there are."""
 
 from server.imports.areas import AreasImport
-from server.imports.kinds import ImportKind
+from server.imports.import_kind import ImportKind
 from server.imports.staff import StaffImport
 
 KINDS: dict[str, ImportKind] = {kind.name: kind for kind in (AreasImport(), StaffImport())}

@@ -33,7 +33,7 @@ from server.http.reads import NOTHING_PERSONAL, reads
 from server.imports import batches
 from server.imports.batches import ConfirmImport, UndoImport, Upload, count_lines
 from server.imports.columns import CellFault
-from server.imports.kinds import Outcome
+from server.imports.import_kind import Outcome
 from server.imports.registry import KINDS
 from server.models.imports import IMPORT_ROLES, ImportBatch, ImportLine
 

@@ -25,7 +25,7 @@ from server.identity.accounts import (
     may_grant,
 )
 from server.imports.columns import Column, Line
-from server.imports.kinds import Outcome, PlannedLine, PlanToApply, Work, refuse_if_faulty
+from server.imports.import_kind import Outcome, PlannedLine, PlanToApply, Work, refuse_if_faulty
 from server.imports.places import Places, load_places
 from server.models.people import Device, Staff, StaffRole
 
