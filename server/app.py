@@ -200,6 +200,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.spotchecks.routes.router,
             server.workload.routes.field_router,
             server.workload.routes.desk_router,
+            server.households.routes.field_router,
             server.households.routes.router,
             server.households.caseload_routes.router,
             server.households.proposals.router,

@@ -9,6 +9,7 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
 
     CASE_CALCULATED = "case.calculated"
+    CASE_LOOK_UP_SLIP_PRINTED = "case.look_up_slip_printed"
     CASE_MOVED = "case.moved"
     CASE_NOTICE_PRINTED = "case.notice_printed"
     CASE_PAPER_PHOTO_ANNOUNCED = "case.paper_photo_announced"
@@ -61,6 +62,7 @@ class Action(StrEnum):
 
     HOUSEHOLD_CHANGED = "household.changed"
     HOUSEHOLD_CREATED = "household.created"
+    HOUSEHOLD_ID_NUMBER_CHECKED = "household.id_number_checked"
     HOUSEHOLD_OPENED = "household.opened"
     HOUSEHOLD_REVEALED = "household.revealed"
 

@@ -11,7 +11,18 @@ from msgspec import Meta
 import server.cases.event_handlers  # noqa: F401  registers its jobs
 from server.benefits import calculations
 from server.benefits.calculations import Calculate, CalculationLine
-from server.cases import actions, applications, detail, hearings, listing, minutes, notices, paper_photos, papers
+from server.cases import (
+    actions,
+    applications,
+    detail,
+    hearings,
+    listing,
+    look_up_slips,
+    minutes,
+    notices,
+    paper_photos,
+    papers,
+)
 from server.cases.actions import TakeStep
 from server.cases.applications import MakeApplication
 from server.cases.detail import CaseDetail
@@ -128,6 +139,20 @@ export_cases = build_export_route(
 export_due_cases = build_export_route(
     list_due_cases, "cases-due", CASE_COLUMNS, form="xlsx", aliases=[FormerAddress("/case-exports/due", "cases-due")]
 )
+
+
+@post(
+    "/cases/{case_id:uuid}/look-up-slip",
+    status_code=200,
+    media_type=PDF,
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative"),
+    description="Print the slip with the application number and a new PIN for the public look-up, as a PDF. The PIN "
+    "before it ends. The first slip is for whoever takes the application, another for an officer.",
+)
+async def print_look_up_slip(
+    case_id: FromPath[UUID], field_staff: FieldStaff, session: Session, services: ServicesDep
+) -> bytes:
+    return await look_up_slips.print_look_up_slip(session, services.encryption, field_staff, case_id, utc_now())
 
 
 @get(
@@ -322,6 +347,7 @@ router = Router(
         list_due_cases,
         export_due_cases,
         open_case,
+        print_look_up_slip,
         take_case_step,
         receive_paper,
         link_paper_photo,

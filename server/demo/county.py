@@ -126,6 +126,7 @@ def _resident_sign_in(resident: Resident) -> SignIn:
     """Return the two numbers that bind an account in place of login and password."""
     note = (
         f"{resident.name} · 申请编号和身份证号绑定 binds with application number and ID number · "
+        f"查询码 PIN {resident.look_up_pin} · "
         f"微信 demo-{resident.wechat_suffix}-<nonce>"
     )
     return SignIn("申请人", "resident", resident.application_number, resident.id_number, note)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.cases.deadlines import backfill_deadlines
+from server.cases.look_up_slips import hash_pin
 from server.checklists.shipped import load_shipped
 from server.core.clock import CHINA, today
 from server.core.database import open_session
@@ -64,7 +65,7 @@ async def _load_records(session: AsyncSession, encryption: Encryption, *, today:
     staff = await _load_staff(session, county)
     checklists = await _load_checklists(session)
     households = await _load_households(session, encryption, county)
-    cases = await _load_cases(session, county, households)
+    cases = await _load_cases(session, encryption, county, households)
     await _load_caseload(session, county, households, staff, cases, checklists)
     await backfill_deadlines(session)
     audit.record(session, None, Action.DEMO_LOADED, "area", county.code, area_code=county.code, seed=county.seed)
@@ -179,7 +180,10 @@ def _member(encryption: Encryption, position: int, member: demo.Member) -> House
     )
 
 
-async def _load_cases(session: AsyncSession, county: demo.County, households: RowsByKey) -> RowsByKey:
+async def _load_cases(
+    session: AsyncSession, encryption: Encryption, county: demo.County, households: RowsByKey
+) -> RowsByKey:
+    pins = {resident.application_number: resident.look_up_pin for resident in county.residents}
     cases: RowsByKey = {}
     for application in county.applications:
         household = households[application.household_number]
@@ -192,6 +196,7 @@ async def _load_cases(session: AsyncSession, county: demo.County, households: Ro
             applied_on=application.applied_on,
             rules_on=application.applied_on,
         )
+        case.look_up_pin = hash_pin(encryption, case.id, pins[application.number])
         cases[application.number] = case
         session.add(case)
     await session.flush()  # events reference cases

@@ -1,5 +1,6 @@
 """Plain records of the demo county: what `build_county` returns and the loader writes into tables."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, NamedTuple
@@ -163,6 +164,11 @@ class Resident:
     household_number: str
     application_number: str
     id_number: str
+
+    @property
+    def look_up_pin(self) -> str:
+        """Return the PIN on the slip of this invented household; a real one is drawn at random."""
+        return f"{int(hashlib.sha256(self.application_number.encode()).hexdigest(), 16) % 10**8:08d}"
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ Fen = Annotated[int, Meta(ge=0, le=100_000_000_00)]
 Health = Literal["healthy", "chronic", "serious_illness", "disabled", "severely_disabled"]
 
 
-PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\w")]
+PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern="[^\\s\u200b-\u200f\u2060\ufeff]")]
 
 
 class MemberBody(RequestBody):

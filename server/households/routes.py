@@ -16,8 +16,9 @@ from server.core.http import (
     error_responses,
     parse_if_match,
 )
-from server.households import detail, register, reveal, versions
+from server.households import detail, id_checks, register, reveal, versions
 from server.households.detail import HouseholdDetail
+from server.households.id_checks import CheckedIdNumber, CheckIdNumber
 from server.households.register import MEMBER_CONFLICTS, ChangeHousehold
 from server.households.reveal import Reveal, Revealed
 from server.households.versions import VersionLine
@@ -80,6 +81,24 @@ async def reveal_number(
     return await reveal.reveal(session, services.encryption, field_staff, household_id, data, utc_now())
 
 
+@post(
+    "/households/{household_id:uuid}/id-number-checks",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses("household.id_checks_spent"),
+    description="Does an ID number, as typed or scanned, match the register's of this member? Yes or no; counted, "
+    "limited per person and day, and written to the audit trail.",
+)
+async def check_id_number(
+    household_id: FromPath[UUID],
+    data: JSONBody[CheckIdNumber],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+) -> CheckedIdNumber:
+    return await id_checks.check_id_number(session, services.encryption, field_staff, household_id, data, utc_now())
+
+
+field_router = Router("/field/v1", route_handlers=[check_id_number], tags=["field"], security=BEARER)
 router = Router(
     "/desk/v1",
     route_handlers=[open_household, change_household, list_household_versions, reveal_number],

@@ -1,6 +1,5 @@
 """Sign-in: staff by name and password or by a linked WeChat account, residents by WeChat and a binding."""
 
-import hashlib
 from datetime import datetime
 from uuid import UUID
 
@@ -10,15 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
+from server.core import jobs
 from server.core.access import Caller
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.ids import new_id
+from server.core.job_types import Notify
 from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import verify_password
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
+from server.http.attempt_locks import begin_attempt, end_locks, forgive_attempt, lock_subject
 from server.http.rate_limit import check_failures, count_failure
 from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.models.cases import CaseFile
@@ -108,8 +110,9 @@ async def bind_resident(
     Both numbers must match one application. Whichever is wrong, the error is `auth.binding_failed` after the same
     queries, so that nobody learns from it who has applied.
     """
-    subjects = [f"bind:{caller.id}", f"bind-case:{_hash_subject(application_number)}"]
-    await check_failures(session, subjects, services.settings.sign_in_attempts, now)
+    account = lock_subject(services.encryption, "bind", str(caller.id))
+    number = lock_subject(services.encryption, "bind-case", bare_number(application_number))
+    await begin_attempt(services.sessions, [account, number], now)
     index = services.encryption.index("id_number", normalise_id(id_number))
     match = (
         await session.execute(
@@ -122,20 +125,34 @@ async def bind_resident(
         )
     ).first()
     if match is None:
-        await count_failure(services.sessions, subjects, now)
         raise Problem("auth.binding_failed")
     case, member_id = match
-    await session.execute(
+    await end_locks(session, [number])
+    await forgive_attempt(session, account)
+    binding_id = await session.scalar(
         insert(ResidentBinding)
         .values(id=new_id(), resident_id=caller.id, household_id=case.household_id, member_id=member_id)
         .on_conflict_do_nothing()
+        .returning(ResidentBinding.id)
     )
+    if binding_id is not None:
+        await _notify_household(session, case, binding_id)
     audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
     return BindingReceipt(case_id=case.id, application_number=case.number)
 
 
-def _hash_subject(text: str) -> str:
-    return hashlib.sha256(bare_number(text).encode()).hexdigest()[:32]
+async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: UUID) -> None:
+    """Tell everybody who is bound to the household, so that a stranger's binding is seen."""
+    await jobs.defer(
+        session,
+        Notify(
+            kind="bound",
+            thing=f"binding:{binding_id}",
+            area_code=case.area_code,
+            household_id=case.household_id,
+            facts={"caseId": str(case.id)},
+        ),
+    )
 
 
 async def _load_openid(services: Services, code: str) -> str:

@@ -70,6 +70,8 @@ class CaseFile(Base):
     id: Mapped[Id]
     # The application number that a resident enters to bind an account.
     number: Mapped[str] = mapped_column(unique=True)
+    # The keyed hash of the PIN on the household's slip; null until one is printed.
+    look_up_pin: Mapped[bytes | None] = mapped_column(LargeBinary)
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
     area_code: Mapped[AreaCode]
     state: Mapped[str]

@@ -38,6 +38,7 @@ NOTICE_KINDS = (
     "decided",
     "answered",
     "changed",
+    "bound",
 )
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.

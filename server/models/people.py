@@ -158,6 +158,17 @@ class RefreshToken(Base):
     successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("refresh_token.id"))
 
 
+class AttemptLock(Base):
+    """Failed attempts at one secret, and until when it is locked. `subject` is a keyed hash."""
+
+    __tablename__ = "attempt_lock"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    failed_at: Mapped[Time] = mapped_column(index=True)
+    locked_until: Mapped[OptionalTime]
+
+
 class AttemptWindow(Base):
     """The number of attempts for a subject in one time window, for rate limits."""
 

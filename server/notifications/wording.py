@@ -46,6 +46,12 @@ KINDS: Mapping[str, NoticeKind] = {
     "answered": NoticeKind(
         "resident", "家庭变化已答复", "您报告的家庭变化已有答复，请打开查看", "Your report of a change was answered"
     ),
+    "bound": NoticeKind(
+        "resident",
+        "有账号绑定了申请",
+        "有微信账号绑定了您家的申请；如不是您或家人，请联系乡镇（街道）",
+        "A WeChat account was bound to your application. If it is nobody of yours, call the town office",
+    ),
     "changed": NoticeKind(
         "resident", "低保金有变动", "您家庭的低保金有变动，请打开查看", "What your household is paid will change"
     ),

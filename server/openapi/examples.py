@@ -53,6 +53,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "request.unsupported_media_type": {"required": "multipart/form-data"},
     "export.too_long": {"most": 50_000},
     "request.rate_limited": {"retry_after_s": 300},
+    "household.id_checks_spent": {"limit": 60},
     "auth.forbidden": {"roles": "county_officer, supervisor, town_officer"},
     "sync.schema_version_gone": {"served": 1},
     "sync.batch_too_long": {"limit": 200},

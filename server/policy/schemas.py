@@ -102,6 +102,7 @@ SETTING_TYPES: dict[str, Any] = {
     "visit.photo_time_margin_min": Minutes,
     "field.earliest_day": date,
     "field.clock_ahead_min": Annotated[int, Meta(ge=1, le=1440)],
+    "household.id_checks_per_day": Annotated[int, Meta(ge=1, le=1000)],
     "visit.shortest_min": Minutes,
     "visit.overlap_min": Minutes,
     "visit.burst_minutes": Minutes,

@@ -1,26 +1,28 @@
-"""Public status look-up without sign-in: application number and the last four characters of a member's ID number.
+"""Public status look-up without sign-in: application number and the PIN that is printed on the household's slip.
 
 Every mismatch gets the same error, and every response takes the same time, so that neither reveals which part was
 wrong. The response has the state of the case and no personal data.
 """
 
 import asyncio
-import hashlib
+import hmac
 import time
 from datetime import date, datetime
 from typing import Annotated
 
 from msgspec import Meta
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from server.cases.look_up_slips import hash_pin, look_up_lock
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
+from server.core.normalise import bare, bare_number
 from server.core.services import Services
 from server.core.working_days import day_of
+from server.http.attempt_locks import begin_attempt, end_locks
 from server.http.rate_limit import count_attempt
 from server.models.cases import CaseFile
-from server.models.households import HouseholdMember
 from server.residents.own_cases import NextStep, load_statuses
 
 # Longer than a hit or a miss takes; the response is delayed until then.
@@ -29,7 +31,7 @@ ANSWER_AFTER_S = 0.3
 
 class LookUp(RequestBody):
     application_number: Annotated[str, Meta(min_length=4, max_length=40)]
-    id_ending: Annotated[str, Meta(pattern="^[0-9]{3}[0-9Xx]$")]
+    pin: Annotated[str, Meta(min_length=4, max_length=40)]
 
 
 class PublicStep(ResponseBody):
@@ -56,22 +58,15 @@ async def find_public_case(services: Services, body: LookUp, *, address: str, no
 
 
 async def _find_case(services: Services, body: LookUp, address: str, now: datetime) -> PublicCase:
-    number = body.application_number.strip().upper()
-    digest = hashlib.sha256(number.encode()).hexdigest()[:32]
-    subjects = [f"look-up:{address}", f"look-up-case:{digest}"]
-    await count_attempt(services.sessions, subjects, services.settings.sign_in_attempts, now)
+    number = bare_number(body.application_number)
+    lock = look_up_lock(services.encryption, number)
+    await count_attempt(services.sessions, [f"look-up:{address}"], services.settings.sign_in_attempts, now)
+    await begin_attempt(services.sessions, [lock], now)
     async with open_session(services.sessions) as session:
-        case = await session.scalar(
-            select(CaseFile)
-            .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
-            .where(
-                CaseFile.number == number,
-                func.right(HouseholdMember.id_number_mask, 4) == body.id_ending.upper(),
-            )
-            .limit(1)
-        )
-        if case is None:
+        case = await session.scalar(select(CaseFile).where(bare(CaseFile.number) == number).limit(1))
+        if case is None or case.look_up_pin is None or not _is_pin(services, case, body.pin):
             raise Problem("case.lookup_failed")
+        await end_locks(session, [lock])
         status = (await load_statuses(session, [case], day_of(now)))[0]
     return PublicCase(
         application_number=status.application_number,
@@ -80,3 +75,7 @@ async def _find_case(services: Services, body: LookUp, address: str, now: dateti
         next=status.next,
         timeline=[PublicStep(on=day_of(step.at), zh=step.zh, en=step.en) for step in status.timeline],
     )
+
+
+def _is_pin(services: Services, case: CaseFile, pin: str) -> bool:
+    return hmac.compare_digest(case.look_up_pin or b"", hash_pin(services.encryption, case.id, pin))

@@ -171,7 +171,7 @@ async def print_own_notice(
     "/cases/look-up",
     status_code=200,
     responses=error_responses("case.lookup_failed", "request.rate_limited"),
-    description="Where an application stands, for whoever has its number and the last four digits of the ID number. "
+    description="Where an application stands, for whoever has its number and the PIN of its slip. "
     "Anything that does not fit gets the same answer.",
 )
 async def look_up_case(data: JSONBody[LookUp], request: Request[Any, Any, Any], services: ServicesDep) -> PublicCase:

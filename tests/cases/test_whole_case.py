@@ -150,8 +150,10 @@ async def test_a_relatives_application_from_the_desk_to_the_money(office, servic
         case = await session.get_one(CaseFile, case_id)
         paid = await session.get_one(Household, case.household_id)
         assert (case.state, paid.monthly_amount_fen) == ("in_force", 260_00)
+    slip = await town.http.post(f"/desk/v1/cases/{case_id}/look-up-slip")
+    pin = words(slip.content).split(made["applicationNumber"])[-1][:8]
     looked = await office.system.client().post(
-        "/public/v1/cases/look-up", json={"applicationNumber": made["applicationNumber"], "idEnding": number[-4:]}
+        "/public/v1/cases/look-up", json={"applicationNumber": made["applicationNumber"], "pin": pin}
     )
     assert looked.json()["stateZh"] == "发放中"
     steps = [item["step"] for item in (await look(county, case_id))["timeline"]]

@@ -98,7 +98,7 @@ async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_fol
 
     await page.get_by_role("link", name="查进度").click()
     await page.fill("input[name=number]", resident.application_number)
-    await page.fill("input[name=ending]", resident.id_number[-4:])
+    await page.fill("input[name=pin]", resident.look_up_pin)
     await page.get_by_role("button", name="查询").click()
     await expect(page.locator("section[role=status]").get_by_text(resident.application_number)).to_be_visible()
     faults["looked-up"] = await find_faults(page)

@@ -227,6 +227,7 @@ export const NOTICE_KINDS: Labels = {
   posted: ['已公示', 'Posted'],
   decided: ['申请已决定', 'Decided'],
   answered: ['已有答复', 'Answered'],
+  bound: ['有账号绑定', 'An account was bound'],
   changed: ['待遇有变动', 'Payment changed'],
 };
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
@@ -429,6 +430,7 @@ export const AUDIT_ACTIONS: Labels = {
   'areas.imported': ['导入区划', 'Imported areas'],
   'audit.read': ['查看审计记录', 'Read the trail'],
   'case.calculated': ['测算金额', 'Calculated'],
+  'case.look_up_slip_printed': ['打印查询凭条', 'Printed a look-up slip'],
   'case.moved': ['案件推进', 'Moved a case'],
   'case.notice_printed': ['打印通知书', 'Printed a notice'],
   'case.paper_photo_announced': ['上传材料照片', 'Sent a paper'],
@@ -468,6 +470,7 @@ export const AUDIT_ACTIONS: Labels = {
   'hearing.conflict': ['评议回避', 'Stepped down from a hearing'],
   'household.changed': ['变更家庭信息', 'Changed a household'],
   'household.created': ['建立家庭档案', 'Created a household'],
+  'household.id_number_checked': ['核对身份证号', 'Checked an ID number'],
   'household.opened': ['查看家庭档案', 'Opened a household'],
   'household.revealed': ['查看完整号码', 'Revealed a number'],
   'import.previewed': ['上传导入文件', 'Uploaded an import'],

@@ -19,6 +19,14 @@ export const t = defineMessages({
   neverSynced: ['尚未同步', 'Not synced yet'],
   syncNow: ['立即同步', 'Sync now'],
   serverSays: ['服务器答复：{words}', 'The server says: {words}'],
+  // ID number
+  idCheck: ['核对身份证号', 'Check an ID number'],
+  idTyped: ['证件上的身份证号', 'ID number on the card'],
+  idMatches: ['与登记一致。', 'It matches the register.'],
+  idDiffers: ['与登记不一致。', 'It differs from the register.'],
+  idUnknown: ['登记中没有该成员的身份证号。', 'The register has no number of this member.'],
+  idLeft: ['今天还可核对 {n} 次。', 'Checks left today: {n}.'],
+  idOnline: ['联网后才能核对', 'Needs a network'],
   // plan
   search: ['搜索姓名、编号、地址', 'Name, number, address'],
   nearMe: ['按远近', 'Nearest'],

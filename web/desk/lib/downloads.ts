@@ -11,10 +11,16 @@ export async function downloadFile(
   try {
     const params = new URLSearchParams();
     for (const [key, value] of Object.entries(filters)) if (value) params.set(key, String(value));
-    const url = URL.createObjectURL(await fetchFile(String(params) ? `${path}?${params}` : path));
-    const getLink = Object.assign(document.createElement('a'), { href: url, download: name });
-    getLink.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    saveFile(await fetchFile(String(params) ? `${path}?${params}` : path), name);
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/** Post to a route that makes a file once, and save what it answers. */
+export async function postForFile(path: string, name: string): Promise<void> {
+  try {
+    saveFile(await fetchFile(path, 'POST'), name);
   } catch (error) {
     showError(error);
   }
@@ -32,8 +38,15 @@ export async function openSignedLink(getLink: () => Promise<{ url: string }>): P
   }
 }
 
-async function fetchFile(path: string): Promise<Blob> {
-  const response = await authorizedFetch(location.origin + path);
+function saveFile(file: Blob, name: string): void {
+  const url = URL.createObjectURL(file);
+  const getLink = Object.assign(document.createElement('a'), { href: url, download: name });
+  getLink.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+async function fetchFile(path: string, method = 'GET'): Promise<Blob> {
+  const response = await authorizedFetch(location.origin + path, { method });
   if (!response.ok) throw await readProblem(response);
   return response.blob();
 }

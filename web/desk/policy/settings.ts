@@ -53,6 +53,7 @@ const SETTING_NAMES: Labels = {
   'visit.photo_time_margin_min': ['照片时间允许偏差', 'Photo time off at most'],
   'field.earliest_day': ['最早可信的走访日期', 'Earliest day that a phone may report'],
   'field.clock_ahead_min': ['手机时间最多可早于服务器', 'How far a phone’s clock may be ahead'],
+  'household.id_checks_per_day': ['每人每天可核对身份证号次数', 'ID number checks per person and day'],
   'visit.shortest_min': ['走访最短时长', 'Shortest visit'],
   'visit.overlap_min': ['走访时间允许重叠', 'Overlap of visits at most'],
   'visit.burst_minutes': ['短时多次走访的时段', 'Span of a burst'],

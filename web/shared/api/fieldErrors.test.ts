@@ -15,8 +15,8 @@ test('a refused field is described with its label and its reason', () => {
   expect(describe('/text', 'field.invalid', 'Expected `str` of length >= 2')).toBe('内容：至少 2 个字');
   expect(describe('/data', 'field.invalid', 'Object missing required field `name`')).toBe('姓名：没有填写');
   expect(describe('/amountFen', 'field.invalid', 'Expected `int` >= 0')).toBe('金额：不能小于 0');
-  expect(describe('/idEnding', 'field.invalid', "Expected `str` matching regex '^[0-9]{3}[0-9X]$'")).toBe(
-    '身份证号后四位：格式不对',
+  expect(describe('/pin', 'field.invalid', "Expected `str` matching regex '^[0-9]{3}[0-9X]$'")).toBe(
+    '查询码：格式不对',
   );
   expect(describe('/answers/opinion', 'answer.required', '“理由和建议”必填')).toContain('“理由和建议”必填');
   expect(describe('/areaCode', 'area.unknown', '339999')).toBe('地区：没有这个地区');

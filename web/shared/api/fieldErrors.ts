@@ -65,7 +65,7 @@ const FIELDS: Record<string, Message> = {
   fromMonth: ['起始月份', 'first month'],
   happenedOn: ['发生日期', 'date'],
   householdId: ['家庭', 'household'],
-  idEnding: ['身份证号后四位', 'last four of the ID number'],
+  pin: ['查询码', 'PIN'],
   idNumber: ['身份证号', 'ID number'],
   investigatorIds: ['调查人', 'investigators'],
   kind: ['类别', 'kind'],
