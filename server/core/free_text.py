@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from server.core.id_numbers import check_id, luhn_ok, normalise_id
+from server.core.id_numbers import check_id, luhn_ok
+from server.core.normalise import normalise_id
 
 _ID_LENGTH = 18
 _CARD_LENGTHS = range(16, 20)
