@@ -60,6 +60,7 @@ from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
 from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
 from server.http.reads import log_looks
+from server.http.slow_bodies import BodyLimits
 from server.identity.devices import authenticate
 from server.openapi.committed import TAGS, KeptDocument
 
@@ -254,7 +255,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         logging_config=None,
     )
     # Outside of Litestar's routing, so that requests to unknown paths are logged and get an id too.
-    app.asgi_handler = log_requests(default_to_no_store(field_api.uploads.tus.override_method(app.asgi_handler)))
+    handler = BodyLimits(field_api.uploads.tus.override_method(app.asgi_handler))
+    app.asgi_handler = log_requests(default_to_no_store(handler))
     return app
 
 

@@ -1,5 +1,6 @@
 """The entry point of the HTTP server process: the ASGI app, configured from the environment."""
 
+import contextlib
 import gc
 import os
 from ipaddress import ip_network
@@ -16,6 +17,7 @@ def create() -> ASGIApp:
     from server.app import create_app  # noqa: PLC0415
     from server.core.log import set_up_logging  # noqa: PLC0415
 
+    _raise_open_files()
     settings = load_settings(os.environ)
     set_up_logging(settings.log_format)
     app = trust_proxies(create_app(settings), settings.trusted_proxies)
@@ -23,6 +25,15 @@ def create() -> ASGIApp:
     gc.freeze()
     gc.enable()
     return app
+
+
+def _raise_open_files() -> None:
+    """Use all open files that the system grants: each idle phone holds some, and the usual default is 1,024."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit; macOS may refuse its own
+        import resource  # noqa: PLC0415  Unix alone
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def trust_proxies(app: ASGIApp, trusted: str) -> ASGIApp:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import procrastinate
 import psycopg
+from sqlalchemy.exc import SQLAlchemyError
 
 import field_api.uploads.cleanup  # noqa: F401
 import server.audit.reads
@@ -55,7 +56,7 @@ async def run_worker(settings: Settings) -> None:
         await services.store.ensure_bucket()
         app = jobs.build_worker(services)
         async with app.open_async():
-            rescue = asyncio.create_task(_rescue_stalled(app))
+            rescue = asyncio.create_task(_rescue_stalled(services, app))
             try:
                 await app.run_worker_async(
                     queues=jobs.queue_names(),
@@ -70,13 +71,29 @@ async def run_worker(settings: Settings) -> None:
                     await rescue
 
 
-async def _rescue_stalled(app: procrastinate.App) -> None:
-    """Return the jobs of killed workers to the queue."""
+async def _rescue_stalled(services: Services, app: procrastinate.App) -> None:
+    """Return the jobs of killed workers to the queue, now and then, whatever the database does meanwhile."""
     while True:
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=60):
+        try:
+            await rescue_stalled(services, app)
+        except (procrastinate.exceptions.ConnectorException, psycopg.Error, SQLAlchemyError, OSError) as error:
+            log.warning("job.rescue_failed", error=type(error).__name__)
+        await asyncio.sleep(30)
+
+
+async def rescue_stalled(services: Services, app: procrastinate.App, *, silent_seconds: float = 60) -> None:
+    """Return each job whose worker is gone, or fail it for good if that has happened to it too often.
+
+    A rescue counts as an attempt, so a job that ends every worker does not go on for ever.
+    """
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent_seconds):
+        if job.attempts < jobs.MAX_RESCUES:
             log.warning("job.rescued", job=job.id, task=job.task_name)
             await app.job_manager.retry_job(job)
-        await asyncio.sleep(30)
+        else:
+            log.error("job.abandoned", job=job.id, task=job.task_name)
+            await jobs.report_final_failure(services, job.task_name, job.task_kwargs, "WorkerDied")
+            await app.job_manager.finish_job(job, procrastinate.jobs.Status.FAILED, delete_job=False)
 
 
 async def has_live_worker(settings: Settings) -> bool:

@@ -31,7 +31,7 @@ from server.demo.loading import load_demo_county
 from server.demo.records import County
 from server.demo.wechat_stub import create_stub
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
-from tests import contract, moved_clock
+from tests import connections, contract, moved_clock
 from tests.live import LiveServer
 from tests.makers.cases import Office
 from tests.makers.visits import Ground
@@ -42,6 +42,7 @@ pytest_plugins = ["tests.suite"]
 
 CLOCK_IS_MOVED = moved_clock.move_clock()
 set_up_logging("json")
+connections.watch_pools()
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SECRETS = keys.generate_keys()
 S3_KEY, S3_SECRET = "zoufangtest", "zoufang-test-secret"
@@ -163,10 +164,12 @@ def app(s3: EmbeddedS3) -> Litestar:
 
 
 @pytest.fixture
-async def system(app: Litestar, services: Services) -> System:
-    """The app in this event loop, with every answer checked against openapi.json."""
+async def system(app: Litestar, services: Services) -> AsyncIterator[System]:
+    """The app in this event loop, with every answer checked against openapi.json and every request's connections."""
     app.state = State({"services": services})
-    return System(app, services)
+    with connections.one_connection_each() as requests_with_two:
+        yield System(app, services)
+        assert requests_with_two == [], "a request may hold one pooled connection at a time"
 
 
 @pytest.fixture

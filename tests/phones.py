@@ -29,6 +29,7 @@ from server.demo.scenes import SCENES
 from server.demo.staff import DEMO_PASSWORDS
 from server.models.people import Staff
 from tests.asgi import transport_to
+from tests.connections import as_request
 from tests.contract import hold_to_contract
 
 Json = dict[str, Any]
@@ -41,7 +42,7 @@ class System:
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=transport_to(self.app, raise_app_exceptions=False),
+            transport=transport_to(as_request(self.app), raise_app_exceptions=False),
             base_url="http://zoufang.test",
             headers=headers,
             event_hooks={"response": [hold_to_contract]},

@@ -28,6 +28,10 @@ HEARTBEAT_S = 20.0
 RESYNC = b'event: open\ndata: "RESYNC"\n\n'
 HEARTBEAT = b": still here\n\n"
 FIRST = b"retry: 3000\n\n"
+# A phone opens one stream for each collection; while it changes networks, the former is still open here. More of them
+# are a mistake or an attack: the oldest ends, so a phone always gets its newest.
+STREAMS_PER_COLLECTION = 2
+STREAMS_PER_PERSON = 60
 
 
 class _Listener(Struct, eq=False):
@@ -43,13 +47,15 @@ class Watch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._listeners: set[_Listener] = set()
+        # In the order in which they came.
+        self._listeners: dict[_Listener, None] = {}
         self._looking: asyncio.Task[None] | None = None
 
     async def stream(self, caller: Caller, collection: str) -> AsyncIterator[bytes]:
         """Server-sent events until the phone goes or its device is ended."""
         listener = _Listener(caller.id, caller.device_id, collection, asyncio.Event())
-        self._listeners.add(listener)
+        self._end_surplus(listener)
+        self._listeners[listener] = None
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -57,7 +63,21 @@ class Watch:
             while not listener.is_over:
                 yield await _next_event(listener)
         finally:
-            self._listeners.discard(listener)
+            self._listeners.pop(listener, None)
+
+    def _end_surplus(self, listener: _Listener) -> None:
+        """End the oldest streams that a new one would be too many beside."""
+        of_person = [other for other in self._listeners if other.staff_id == listener.staff_id and not other.is_over]
+        same = [
+            other
+            for other in of_person
+            if (other.device_id, other.collection) == (listener.device_id, listener.collection)
+        ]
+        surplus = same[: max(0, len(same) - STREAMS_PER_COLLECTION + 1)]
+        surplus += of_person[: max(0, len(of_person) - STREAMS_PER_PERSON + 1)]
+        for other in surplus:
+            other.is_over = True
+            other.woken.set()
 
     def end(self) -> None:
         """The process is to stop: every stream ends now, and its phone comes back to whoever answers then."""
@@ -102,7 +122,7 @@ class Watch:
                 )
             )
         for item in self._listeners:
-            item.is_over = item.device_id not in welcome
+            item.is_over = item.is_over or item.device_id not in welcome
             if item.is_over or since is None or (item.staff_id, item.collection) in concerned:
                 item.woken.set()
         return int(settled)

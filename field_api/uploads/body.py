@@ -149,7 +149,17 @@ class Body:
             self._next = asyncio.ensure_future(self._receive())
         # Not wait_for: it would cancel the pending receive and lose its data.
         done, _ = await asyncio.wait({self._next}, timeout=seconds)
-        return self._next.result() if done else None
+        return _result_or_cut(self._next) if done else None
+
+
+def _result_or_cut(received: asyncio.Future[Any]) -> Any:
+    """Return the message; a body that comes too slowly counts as cut, so that the bytes before are used."""
+    try:
+        return received.result()
+    except Problem as problem:
+        if problem.code != "request.too_slow":
+            raise
+        return {"type": "http.disconnect"}
 
 
 def linger(app: ASGIApp) -> ASGIApp:

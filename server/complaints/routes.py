@@ -223,11 +223,9 @@ async def make_public_complaint(
     "answer.",
 )
 async def follow_complaint(
-    data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
+    data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session
 ) -> ComplaintStatus:
-    return await public_status.look_up_complaint(
-        session, services, data, address=client_address(request), now=utc_now()
-    )
+    return await public_status.look_up_complaint(session, data, address=client_address(request), now=utc_now())
 
 
 desk_router = Router(

@@ -102,8 +102,10 @@ def create_engine(url: str, pool: AsyncConnectionPool) -> AsyncEngine:
 
 
 # JIT compilation takes longer than any query here. `work_mem` lets a month of a province be sorted in memory.
+# Who waits for a lock holds a connection, and a lock on one table would take all of them.
 CONNECTION_OPTIONS = (
-    "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c jit=off -c work_mem=16MB"
+    "-c statement_timeout=30000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=60000 "
+    "-c jit=off -c work_mem=16MB"
 )
 
 
@@ -131,6 +133,18 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     async with sessions() as session:
         yield session
         await session.commit()
+
+
+@asynccontextmanager
+async def write_despite_failure(session: AsyncSession) -> AsyncIterator[None]:
+    """Roll back what the request has done, and commit what the block writes; the caller then raises its error.
+
+    On the request's own connection: with a second one of the same pool, a few requests that each hold one and wait for
+    another would stop the process.
+    """
+    await session.rollback()
+    yield
+    await session.commit()
 
 
 async def advisory_lock(session: AsyncSession, name: str) -> None:

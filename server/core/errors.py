@@ -59,6 +59,20 @@ CATALOGUE: Mapping[str, Entry] = {
         "请在 {retry_after_s} 秒后再试。",
         "Try again in {retry_after_s} seconds.",
     ),
+    "request.too_many_open": Entry(
+        429,
+        "同时进行的请求过多",
+        "Too many requests at the same time",
+        "请在 10 秒后再试。",
+        "Try again in 10 seconds.",
+    ),
+    "request.too_slow": Entry(
+        408,
+        "请求发送过慢",
+        "The request came too slowly",
+        "请在网络较好时重试。",
+        "Try again on a better network.",
+    ),
     "request.idempotency_key_reused": Entry(
         409,
         "同一个幂等键用于不同内容",

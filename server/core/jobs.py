@@ -27,6 +27,8 @@ from server.core.services import Services
 # Attempts 1…8 wait 2, 4, 8 … 256 seconds, so an object store that is down for minutes fails no job.
 # What ends the process that works on it does so again, whatever the weather: such a job is attempted twice.
 MAX_DEATHS = 2
+# A worker may also die for another reason: a job that has had so many attempts when its worker dies gets no other.
+MAX_RESCUES = 3
 
 
 class _Retry(procrastinate.RetryStrategy):
@@ -175,6 +177,18 @@ def build_worker(services: Services) -> procrastinate.App:
         if registered.cron:
             app.periodic(cron=registered.cron)(runner)
     return app
+
+
+async def report_final_failure(services: Services, task_name: str, arguments: dict[str, Any], error: str) -> None:
+    """Do what the task does about its last failure, for a job that nobody runs any more."""
+    registered = TASKS.get(task_name)
+    if registered is None or registered.on_final_failure is None:
+        return
+    try:
+        job = decode_job(registered.job_type, arguments)
+    except InvalidJob:
+        return  # as at the last failure of a job that can't be decoded, there is none to report
+    await registered.on_final_failure(services, job, error)
 
 
 def describe_error(error: Exception) -> str:

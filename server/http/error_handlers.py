@@ -1,12 +1,13 @@
 """Exception handlers, which turn every exception into the one error format (server/core/errors.py)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.exceptions.http_exceptions import ClientException
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from media.store import StoreError
 from server.core.errors import (
@@ -18,8 +19,10 @@ from server.core.errors import (
 )
 from server.core.log import log, traceback_lines
 
-# SQLSTATEs of serialization failures, deadlocks and lock timeouts: the transaction was rolled back and can be retried.
-RETRYABLE_STATES = {"40001", "40P01", "55P03"}
+# SQLSTATEs of serialization failures and deadlocks: the transaction was rolled back and can be retried.
+RETRYABLE_STATES = {"40001", "40P01"}
+# Lock timeout, read-only server (a standby, or a primary on its way down), failed transaction whose cause came before.
+BUSY_STATES = {"55P03", "25006", "25P02"}
 _CODES_BY_STATUS = {
     401: "auth.required",
     403: "auth.forbidden",
@@ -77,7 +80,7 @@ def handle_database_error(request: Request[Any, Any, Any], error: DBAPIError | p
     state = getattr(cause, "sqlstate", None)
     if isinstance(cause, psycopg.IntegrityError) or state in RETRYABLE_STATES:
         return problem_response(request, Problem("server.conflict"))
-    if isinstance(cause, psycopg.OperationalError):
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or state in BUSY_STATES:
         log.warning("database.unavailable", sqlstate=state)
         return problem_response(request, Problem("server.busy", headers={"Retry-After": "5"}))
     if isinstance(cause, psycopg.DataError):
@@ -117,7 +120,36 @@ def handle_unexpected_error(request: Request[Any, Any, Any], error: Exception) -
     return problem_response(request, Problem("server.error", request_id=request_id))
 
 
+def handle_lost_transaction(request: Request[Any, Any, Any], error: PendingRollbackError) -> Response[Any]:
+    """Handle the use of a session whose connection was lost before."""
+    log.warning("database.unavailable", place=traceback_lines(error)[-1:])
+    return problem_response(request, Problem("server.busy", headers={"Retry-After": "5"}))
+
+
+def handle_group(request: Request[Any, Any, Any], group: ExceptionGroup[Exception]) -> Response[Any]:
+    """Handle what Litestar raises when a dependency fails while it ends the request: a lost connection, mostly.
+
+    The answer is that of the first error that has a handler of its own.
+    """
+    for error in _leaves(group):
+        for kind in type(error).__mro__[: type(error).__mro__.index(Exception)]:
+            if kind in EXCEPTION_HANDLERS:
+                response: Response[Any] = EXCEPTION_HANDLERS[kind](request, error)
+                return response
+    return handle_unexpected_error(request, group)
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
+
+
 EXCEPTION_HANDLERS: dict[Any, Any] = {
+    ExceptionGroup: handle_group,
+    PendingRollbackError: handle_lost_transaction,
     Problem: problem_response,
     HTTPException: handle_http_exception,
     DBAPIError: handle_database_error,

@@ -6,18 +6,18 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.database import Sessions, open_session
+from server.core.database import write_despite_failure
 from server.core.errors import Problem
 from server.models.people import AttemptWindow
 
 WINDOW = timedelta(minutes=15)
 
 
-async def count_attempt(sessions: Sessions, subjects: list[str], limit: int, now: datetime) -> None:
-    """Count an attempt in a transaction of its own. Raise `request.rate_limited` above the limit."""
-    async with open_session(sessions) as session:
-        await _count(session, subjects, now)
-        highest = await _highest(session, subjects, now)
+async def count_attempt(session: AsyncSession, subjects: list[str], limit: int, now: datetime) -> None:
+    """Count and commit an attempt, before the request writes. Raise `request.rate_limited` above the limit."""
+    await _count(session, subjects, now)
+    highest = await _highest(session, subjects, now)
+    await session.commit()
     if highest > limit:
         raise _limited(now)
 
@@ -28,9 +28,9 @@ async def check_failures(session: AsyncSession, subjects: list[str], limit: int,
         raise _limited(now)
 
 
-async def count_failure(sessions: Sessions, subjects: list[str], now: datetime) -> None:
-    """Count a failure in a transaction of its own, because that of the failed request is rolled back."""
-    async with open_session(sessions) as session:
+async def count_failure(session: AsyncSession, subjects: list[str], now: datetime) -> None:
+    """Count a failure instead of what the request has done, which is rolled back. The caller then raises its error."""
+    async with write_despite_failure(session):
         await _count(session, subjects, now)
 
 

@@ -17,6 +17,7 @@ from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, Grant, Role, require_found
 from server.core.clock import today
+from server.core.database import write_despite_failure
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
@@ -97,7 +98,7 @@ async def refresh_tokens(session: AsyncSession, services: Services, token: str, 
     if device.ended_at is not None:
         raise Problem("auth.device_ended")
     if row.used_at is not None and not await _response_was_lost(session, row, services.settings, now):
-        await _end_for_reuse(services, device.id, now)
+        await _end_for_reuse(session, device.id, now)
         raise Problem("auth.refresh_reused")
     signed_in, successor = await _issue_tokens(session, services, device, now)
     row.used_at = row.used_at or now
@@ -116,13 +117,11 @@ async def _response_was_lost(session: AsyncSession, row: RefreshToken, settings:
     return True
 
 
-async def _end_for_reuse(services: Services, device_id: UUID, now: datetime) -> None:
-    # In a separate transaction, because the request fails and is rolled back.
-    async with services.sessions() as session:
+async def _end_for_reuse(session: AsyncSession, device_id: UUID, now: datetime) -> None:
+    async with write_despite_failure(session):
         device = await session.get_one(Device, device_id)
         device.ended_at, device.end_reason = now, "refresh_reused"
         audit.record(session, None, Action.DEVICE_ENDED, "device", device_id, reason="refresh_reused")
-        await session.commit()
 
 
 async def _issue_tokens(

@@ -11,13 +11,13 @@ from server import audit
 from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller
-from server.core.database import open_session
+from server.core.database import write_despite_failure
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.ids import new_id
 from server.core.job_types import Notify
 from server.core.normalise import bare, bare_number, normalise_id
-from server.core.passwords import verify_password
+from server.core.passwords import check_password
 from server.core.services import Services
 from server.core.wechat import WechatRefused, WechatUnavailable
 from server.http.attempt_locks import begin_attempt, end_locks, forgive_attempt, lock_subject
@@ -42,8 +42,9 @@ async def sign_in_with_password(
     subjects = [f"login:{login.lower()}", f"address:{address}"]
     await check_failures(session, subjects, services.settings.sign_in_attempts, now)
     staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
-    if not verify_password(staff.password_hash if staff else None, password) or staff is None:
-        await count_failure(services.sessions, subjects, now)
+    await session.commit()  # only read so far: hold no connection while others' passwords are hashed
+    if not await check_password(staff.password_hash if staff else None, password) or staff is None:
+        await count_failure(session, subjects, now)
         raise Problem("auth.sign_in_failed")
     return await open_device(session, services, staff, intro, now)
 
@@ -67,8 +68,8 @@ async def link_wechat(session: AsyncSession, services: Services, caller: Caller,
     openid = await _load_openid(services, code)
     holder = await session.scalar(select(Staff.id).where(Staff.wechat_openid == openid))
     if holder not in {None, caller.id}:
-        async with open_session(services.sessions) as separate_session:
-            await _record_wechat_use(separate_session, openid, caller.id, now)
+        async with write_despite_failure(session):
+            await _record_wechat_use(session, openid, caller.id, now)
         raise Problem("auth.wechat_linked_elsewhere")
     await _record_wechat_use(session, openid, caller.id, now)
     staff = await session.get_one(Staff, caller.id)

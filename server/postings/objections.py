@@ -85,7 +85,7 @@ async def submit_objection(
     session: AsyncSession, services: Services, key: str, data: SubmitObjection, *, address: str, now: datetime
 ) -> ObjectionReceipt:
     """Submit an objection. The case is not decided until it is answered. Raises `request.rate_limited`."""
-    await count_attempt(services.sessions, [f"objection:{address}"], _MAX_ATTEMPTS, now)
+    await count_attempt(session, [f"objection:{address}"], _MAX_ATTEMPTS, now)
     posting = await load_open_posting(session, key, now)
     entry = await session.scalar(select_visible_entries(posting).where(PostingEntry.position == data.position))
     if entry is None:
@@ -112,12 +112,11 @@ def hash_code(code: str) -> bytes:
 
 
 async def look_up_objection(
-    session: AsyncSession, services: Services, data: LookUpObjection, *, address: str, now: datetime
+    session: AsyncSession, data: LookUpObjection, *, address: str, now: datetime
 ) -> ObjectionStatus:
     """Return the answer to an objection. A wrong number and a wrong code raise the same `thing.not_found`."""
-    await count_attempt(
-        services.sessions, [f"follow:{address}", f"follow:{bare_number(data.number)}"], _MAX_ATTEMPTS, now
-    )
+    subjects = [f"follow:{address}", f"follow:{bare_number(data.number)}"]
+    await count_attempt(session, subjects, _MAX_ATTEMPTS, now)
     objection = await session.scalar(
         select(Objection).where(
             bare(Objection.number) == bare_number(data.number), Objection.code_hash == hash_code(data.code)

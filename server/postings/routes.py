@@ -301,9 +301,9 @@ async def object_to_posting(
     "same answer.",
 )
 async def follow_objection(
-    data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session, services: ServicesDep
+    data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session
 ) -> ObjectionStatus:
-    return await objections.look_up_objection(session, services, data, address=client_address(request), now=utc_now())
+    return await objections.look_up_objection(session, data, address=client_address(request), now=utc_now())
 
 
 desk_router = Router(

@@ -60,7 +60,8 @@ async def find_public_case(services: Services, body: LookUp, *, address: str, no
 async def _find_case(services: Services, body: LookUp, address: str, now: datetime) -> PublicCase:
     number = bare_number(body.application_number)
     lock = look_up_lock(services.encryption, number)
-    await count_attempt(services.sessions, [f"look-up:{address}"], services.settings.sign_in_attempts, now)
+    async with open_session(services.sessions) as session:
+        await count_attempt(session, [f"look-up:{address}"], services.settings.sign_in_attempts, now)
     await begin_attempt(services.sessions, [lock], now)
     async with open_session(services.sessions) as session:
         case = await session.scalar(select(CaseFile).where(bare(CaseFile.number) == number).limit(1))

@@ -35,6 +35,8 @@ PAGE = 1000
 MOST_UNREAD = 1000
 HEARTBEAT = b": still here\n\n"
 FIRST = b"retry: 3000\n\n"
+# Open windows of one person; of more, the oldest stream ends.
+STREAMS_PER_PERSON = 20
 
 
 class QueueChange(ResponseBody):
@@ -55,14 +57,16 @@ class QueueWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._listeners: set[_Listener] = set()
+        # In the order in which they came.
+        self._listeners: dict[_Listener, None] = {}
         self._sent: set[tuple[UUID, int, int, str]] = set()
         self._poller: asyncio.Task[None] | None = None
 
     async def stream(self, caller: Caller) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events `changed` of the caller's areas, until the client leaves or loses its roles."""
         listener = _Listener(caller, asyncio.Queue(MOST_UNREAD))
-        self._listeners.add(listener)
+        self._end_surplus(caller)
+        self._listeners[listener] = None
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         try:
@@ -70,7 +74,15 @@ class QueueWatch:
             while (event := await _next_event(listener)) is not None:
                 yield event
         finally:
-            self._listeners.discard(listener)
+            self._listeners.pop(listener, None)
+
+    def _end_surplus(self, caller: Caller) -> None:
+        """End the oldest streams that a new one would be too many beside."""
+        of_person = [listener for listener in self._listeners if listener.caller.id == caller.id]
+        for listener in of_person[: max(0, len(of_person) - STREAMS_PER_PERSON + 1)]:
+            self._listeners.pop(listener)
+            with contextlib.suppress(asyncio.QueueFull):  # whoever reads nothing ends with its connection
+                listener.events.put_nowait(None)
 
     def end(self) -> None:
         """End every stream, because the process stops; clients reconnect to another process."""

@@ -58,7 +58,8 @@ async def test_guessing_is_braked_for_the_name_even_with_the_right_password(syst
 async def test_a_name_is_braked_however_it_is_written_and_so_is_an_address_that_tries_many(system, services, login):
     for number in range(services.settings.sign_in_attempts):
         await sign_in(system, login.upper() if number % 2 else login, "guess")
-        await count_failure(services.sessions, ["address:203.0.113.9"], utc_now())
+        async with services.sessions() as session:
+            await count_failure(session, ["address:203.0.113.9"], utc_now())
     async with open_session(services.sessions) as session:
         for subject in (f"login:{login}", "address:203.0.113.9"):
             with pytest.raises(Problem) as raised:
