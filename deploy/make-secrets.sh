@@ -12,11 +12,19 @@ keep() { # name, value
 }
 
 keep postgres_password "$(word)"
-keep database_url "postgresql+psycopg://zoufang:$(cat postgres_password)@postgres:5432/zoufang"
+# The superuser's address, which sets up the other roles; the program worked with it before they were there.
+[ -s database_url ] && mv database_url admin_database_url
+keep admin_database_url "postgresql+psycopg://zoufang:$(cat postgres_password)@postgres:5432/zoufang"
+for role in owner application maintenance; do # owner_database_url, application_database_url, maintenance_database_url
+  keep "${role}_database_url" "postgresql+psycopg://zoufang_${role}:$(word)@postgres:5432/zoufang"
+done
+keep s3_root_user "root-$(openssl rand -hex 6)"
+keep s3_root_password "$(word)"
 keep s3_access_key "zoufang-$(openssl rand -hex 4)"
 keep s3_secret_key "$(word)"
 keep token_keys "t1:$(key)"
 keep receipt_keys "r1:$(key)"
+keep audit_keys "a1:$(key)"
 keep pii_keys "p1:$(key)"
 keep blind_index_key "$(key)"
 keep metrics_token "$(word)"

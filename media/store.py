@@ -51,6 +51,13 @@ class ObjectFacts(msgspec.Struct, frozen=True):
     etag: str
 
 
+class RawAnswer(NamedTuple):
+    """`headers` by lower-case name."""
+
+    status: int
+    headers: dict[str, str]
+
+
 class JoinedObjects(msgspec.Struct, frozen=True):
     """Size and hash of joined objects, measured while downloading."""
 
@@ -215,6 +222,12 @@ class ObjectStore:
         """Remove an object. Idempotent: a missing object is a success."""
         await self._run(self._remove, key)
 
+    # -- what the self-check asks
+
+    async def try_request(self, method: str, key: str, *, bucket: str | None = None, signed: bool = True) -> RawAnswer:
+        """Send a small request as it is, for checks that look at how the store answers."""
+        return await self._run(self._try_request, method, bucket or self.bucket, key, signed)
+
     # -- links, signed here without a request to the store
 
     def link(self, key: str, *, lifetime: timedelta, media_type: str, filename: str | None = None) -> str:
@@ -248,6 +261,14 @@ class ObjectStore:
         with _translate_errors(self.bucket):
             if not self._prober.bucket_exists(self.bucket):
                 raise StoreRefused(f"no bucket named {self.bucket}")
+
+    def _try_request(self, method: str, bucket: str, key: str, signed: bool) -> RawAnswer:
+        with _translate_errors(key):
+            url = self._client.get_presigned_url(method, bucket, key, _SEND_LINK_LIFETIME)
+            body = b"self-check" if method == "PUT" else None
+            address = url if signed else url.partition("?")[0]
+            answer = self._http.request(method, address, body=body, retries=False)
+        return RawAnswer(answer.status, {name.lower(): value for name, value in answer.headers.items()})
 
     def _put(self, key: str, source: bytes | IO[bytes], size: int, media_type: str) -> None:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source

@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from ruamel.yaml import YAML
 
+from media.store import original_key, rendition_key, spool_key, watermarked_key
 from server.core.settings import PREFIX, SECRETS, Settings
 
 pytestmark = pytest.mark.processes
@@ -17,7 +19,7 @@ TOOLS = Path(sys.executable).parent
 COMPOSE = YAML(typ="safe").load(PROJECT / "docker-compose.yml")
 SERVICES = COMPOSE["services"]
 # Run to their end at every `up`.
-ONE_SHOT = {"volumes", "migrate"}
+ONE_SHOT = {"volumes", "store-key", "database-roles", "migrate"}
 
 
 def check(*command: str) -> None:
@@ -81,6 +83,12 @@ def test_every_setting_in_the_compose_file_exists_and_no_secret_is_written_there
     assert {name.removesuffix("_FILE") if name not in existing else name for name in used} <= existing
     assert not used & secret
     assert {name + "_FILE" for name in secret} <= used
+    # What answers requests and runs jobs holds the application's role alone, and what migrates holds no key.
+    for name in ("api", "worker"):
+        assert {secret for secret in SERVICES[name]["secrets"] if "database_url" in secret} == {
+            "application_database_url"
+        }
+    assert all(name.endswith("database_url") for name in SERVICES["migrate"]["secrets"])
 
 
 def test_every_secret_used_is_declared_drawn_and_kept_out_of_the_repository():
@@ -118,6 +126,47 @@ def test_every_name_the_env_example_and_the_proxy_use_is_the_same():
     assert caddyfile.count("{") == caddyfile.count("}")
 
 
+def test_the_proxy_lets_through_the_bucket_s_objects_and_nothing_else_of_the_store():
+    """Every key that the program makes, by the methods of links; no list, no administration, no other bucket."""
+    caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text()
+    site = caddyfile[caddyfile.index("{$PHOTOS_SITE}") :]
+    matcher = site[site.index("@link {") : site.index("handle @link")]
+    assert re.findall(r"method (.*)", matcher) == ["GET HEAD PUT"]
+    assert "query X-Amz-Signature=*" in matcher
+    [pattern] = re.findall(r"path_regexp (\S+)", matcher)
+    path = re.compile(pattern)
+    sha256, some_id = "ab" * 32, uuid4()
+    keys = [
+        original_key(sha256),
+        rendition_key(sha256, "1280"),
+        watermarked_key(sha256, some_id),
+        spool_key(some_id, 0),
+    ]
+    assert all(path.search(f"/zoufang/{key}") for key in keys)
+    for other in (
+        "/", "/zoufang", "/zoufang/", "/zoufang/photos/", "/minio/admin/v3/info", "/minio/health/live",
+        "/other/photos/ab", "/zoufang/photos/../../other/x", "/zoufang/selfcheck/x", "/zoufang/photos/ab?acl",
+    ):  # fmt: skip
+        assert not path.search(other), other
+    assert site.count("reverse_proxy") == 1
+    assert site.index("handle @link") < site.index("reverse_proxy") < site.index("respond 403")
+
+
+def test_the_program_has_a_key_of_its_bucket_alone():
+    """What it may do is what it does; the root key is with the store and with what makes the other key."""
+    policy = json.loads((PROJECT / "deploy" / "store-policy.json").read_text())
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert allowed == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:GetBucketLocation"}
+    bucket = SERVICES["api"]["environment"]["ZOUFANG_S3_BUCKET"]
+    resources = {resource for statement in policy["Statement"] for resource in statement["Resource"]}
+    assert resources == {f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"}
+    holders = {name for name, service in SERVICES.items() if "s3_root_password" in service.get("secrets", ())}
+    assert holders == {"minio", "store-key"}
+    subprocess.run(["sh", "-n", "deploy/store-key.sh"], cwd=PROJECT, check=True, timeout=60)
+    for name in ("api", "worker"):
+        assert "store-key" in SERVICES[name]["depends_on"]
+
+
 def test_the_proxy_writes_down_no_secret_and_nobodys_name():
     """What is typed to find a person, what signs a link, what signs in; and no route asks for more of that kind."""
     caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text()
@@ -152,7 +201,7 @@ def test_every_command_of_the_compose_file_is_one_of_the_program():
         check=True,
         timeout=60,
     )
-    for name in ("migrate", "api", "worker"):
+    for name in ("database-roles", "migrate", "api", "worker"):
         command = SERVICES[name]["command"]
         assert command == [name]
         assert re.search(rf"^\W*{name}\b", finished.stdout, re.MULTILINE)
@@ -168,10 +217,13 @@ def test_make_secrets_draws_keys_the_settings_can_read_and_keeps_them(tmp_path):
     subprocess.run(["sh", str(script)], check=True, capture_output=True, timeout=60)
     drawn = {file.name: file.read_text() for file in (tmp_path / "secrets").iterdir()}
     assert set(drawn) == set(COMPOSE["secrets"])
-    for name in ("token_keys", "receipt_keys", "pii_keys"):
+    for name in ("token_keys", "receipt_keys", "audit_keys", "pii_keys"):
         read_ring(name, drawn[name])
     read_key("blind_index_key", drawn["blind_index_key"])
-    assert drawn["postgres_password"] in drawn["database_url"]
+    assert drawn["postgres_password"] in drawn["admin_database_url"]
+    addresses = {name: value for name, value in drawn.items() if name.endswith("database_url")}
+    assert len(set(addresses.values())) == len(addresses) == 4
+    assert drawn["postgres_password"] not in drawn["application_database_url"]
     assert all(file.stat().st_mode & 0o007 == 0 for file in (tmp_path / "secrets").iterdir())
     subprocess.run(["sh", str(script)], check=True, capture_output=True, timeout=60)
     assert drawn == {file.name: file.read_text() for file in (tmp_path / "secrets").iterdir()}

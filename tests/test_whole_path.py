@@ -18,12 +18,14 @@ from server.app import create_app
 from server.audit import seals
 from server.audit.verify import check_audit
 from server.cli.migrate import alembic_config, upgrade
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import CATALOGUE, Problem, preferred_language, problem_body
 from server.core.log import set_up_logging
 from server.core.paths import OPENAPI, ROOT
+from server.core.services import build_audit_signer
 from server.core.settings import REQUIRED, SECRETS, Settings, SettingsError, load_settings, settings_table
-from server.core.tokens import verify_receipt
+from server.core.tokens import StatementKind, verify_receipt
 from server.models import Base
 from server.models.audit import AuditEntry, AuditSeal
 from server.openapi.document import write_openapi
@@ -39,6 +41,8 @@ OPEN_TO_ALL = {
     "is_alive",
     "is_ready",
     "get_receipt_keys",
+    "get_audit_keys",
+    "get_audit_head",
     "describe_tus",
 }
 
@@ -66,7 +70,7 @@ def test_every_constraint_has_a_name_that_says_the_rule():
 
 async def test_audit_rows_cannot_be_changed_or_removed(services, phone):
     async with open_session(services.sessions) as session:
-        assert await audit.seal(session)
+        assert await audit.seal(session, services.audit_signer)
     for statement in (
         "UPDATE audit_entry SET action = 'x'",
         "DELETE FROM audit_entry",
@@ -78,6 +82,10 @@ async def test_audit_rows_cannot_be_changed_or_removed(services, phone):
         async with services.sessions() as session:
             with pytest.raises(DBAPIError, match="written once"):
                 await session.execute(text(statement))
+
+
+async def check(settings):
+    return await check_audit(settings, build_audit_signer(settings).public_keys(), now=utc_now())
 
 
 ALTERED = [
@@ -115,12 +123,12 @@ async def test_the_audit_chain_holds_and_breaks_wherever_it_is_altered(system, s
     """By someone who may do anything to the tables, and undone again, one alteration after the other."""
     for login in ("linhexi", "zhoutonglan"):
         async with open_session(services.sessions) as session:
-            assert await audit.seal(session) >= 1
+            assert await audit.seal(session, services.audit_signer) >= 1
         await system.sign_in(login, "caseworker")
     async with open_session(services.sessions) as session:
-        assert await audit.seal(session) >= 1
+        assert await audit.seal(session, services.audit_signer) >= 1
         entries = await session.scalar(select(func.count()).select_from(AuditEntry))
-    assert await check_audit(settings) == (3, entries, None)
+    assert await check(settings) == (3, entries, [])
     for statement in ALTERED:
         async with services.sessions() as session:
             for table in ("audit_entry", "audit_seal"):
@@ -128,9 +136,9 @@ async def test_the_audit_chain_holds_and_breaks_wherever_it_is_altered(system, s
             await session.execute(text("ALTER TABLE audit_seal DROP CONSTRAINT fk_audit_seal_previous_id_audit_seal"))
             changed = await session.execute(text(statement))
             assert changed.rowcount, statement
-            assert await audit.broken_seal(session) is not None, statement
+            assert await audit.broken_seal(session, services.audit_signer.public_keys()) is not None, statement
             await session.rollback()
-    assert await check_audit(settings) == (3, entries, None)
+    assert await check(settings) == (3, entries, [])
 
 
 async def test_seals_from_before_requests_were_sealed_still_hold(services, settings, phone):
@@ -146,7 +154,11 @@ async def test_seals_from_before_requests_were_sealed_still_hold(services, setti
                 hash=seals._chain(seals.GENESIS, entries, 1),
             )
         )
-    assert await check_audit(settings) == (1, len(entries), None)
+    assert await check(settings) == (1, len(entries), ["seal 1, the newest, is not signed"])
+    # A signed seal behind it holds it.
+    async with open_session(services.sessions) as session:
+        assert await audit.seal(session, services.audit_signer) == 0
+    assert await check(settings) == (2, len(entries), [])
 
 
 async def test_the_nearest_area_and_the_latest_date_decide_a_rule(services):
@@ -315,7 +327,7 @@ async def test_metrics_are_served_by_route_pattern(system, phone):
 
 async def test_a_receipt_is_checked_offline_with_the_published_keys(system, services):
     keys = (await system.client().get("/.well-known/zoufang-receipt-keys.json")).json()
-    receipt = services.receipts.sign({"visitId": "one", "sha256": "0" * 64})
+    receipt = services.receipts.sign(StatementKind.RECEIPT, {"visitId": "one", "sha256": "0" * 64})
     assert verify_receipt(receipt, keys)["visitId"] == "one"
     assert "d" not in keys["keys"][0]
 

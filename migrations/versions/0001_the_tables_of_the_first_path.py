@@ -18,8 +18,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Hamming distance between photo fingerprints comes from pgvector.
-    op.execute("CREATE EXTENSION IF NOT EXISTS vector")
     # The job tables are the library's own; a later version of it comes with a migration of ours.
     op.get_bind().connection.cursor().execute(SchemaManager.get_schema())
 

@@ -6,8 +6,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from server.core.database import async_url
+from server.core.database_roles import grant_rights
 from server.core.log import log
 from server.core.paths import MIGRATIONS
+from server.core.settings import Settings
 from server.sync_feed.restore_detection import adopt_database
 
 
@@ -24,6 +26,12 @@ def upgrade(database_url: str, revision: str = "head") -> None:
     command.upgrade(alembic_config(database_url), revision)
     if revision == "head":
         _adopt(database_url)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the tables to this version as their owner, and give the other roles their rights on them."""
+    upgrade(settings.owner_database_url or settings.database_url)
+    grant_rights(settings)
 
 
 def _adopt(database_url: str) -> None:

@@ -22,12 +22,12 @@ def verify_receipt(file: Path, keys: Path) -> None:
     """Check a visit's receipt offline: FILE holds the receipt, --keys the published keys."""
     import msgspec
 
-    from server.core.tokens import ReceiptError
+    from server.core.tokens import StatementError
     from server.core.tokens import verify_receipt as verify
 
     try:
         statement = verify(file.read_text().strip(), msgspec.json.decode(keys.read_bytes()))
-    except (ReceiptError, msgspec.DecodeError) as error:
+    except (StatementError, msgspec.DecodeError) as error:
         raise click.ClickException(f"The receipt does not hold: {error}") from None
     print_pairs("The receipt holds", statement)
 
@@ -37,11 +37,25 @@ def verify_receipt(file: Path, keys: Path) -> None:
 @click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The key set as the server publishes it. Without it, the keys inside the bundle are used.",
+    help="The key set as the server publishes it at /.well-known/zoufang-receipt-keys.json.",
 )
-def verify_bundle(file: Path, keys: Path | None) -> None:
-    """Check an evidence bundle offline: names each file that was changed, taken out or put in."""
+@click.option(
+    "--no-keys",
+    is_flag=True,
+    help="Look only for changes since the bundle was made, by the keys inside it: anyone could have made it.",
+)
+def verify_bundle(file: Path, keys: Path | None, no_keys: bool) -> None:
+    """Check an evidence bundle offline: names each file that was changed, taken out or put in.
+
+    Exits 0 only when the keys that the server publishes prove that it made the bundle, or with --no-keys.
+    """
     import msgspec
+
+    if (keys is None) != no_keys:
+        raise click.UsageError(
+            "give either --keys with the key set that the server publishes, or --no-keys: the keys inside a bundle "
+            "prove nothing, since a forger puts in their own"
+        )
 
     from server.evidence.verify import verify_bundle as verify
 
@@ -54,7 +68,8 @@ def verify_bundle(file: Path, keys: Path | None) -> None:
         click.echo(f"{fault.name}  {fault.what}", err=True)
     if report.faults:
         raise click.ClickException("The bundle does not hold.")
-    print_pairs("The bundle holds", {"visit": report.visit_id, "made at": report.made_at, "files": report.files})
+    title = "The bundle holds" if report.proves_origin else "The bundle is unchanged, its origin unproven"
+    print_pairs(title, {"visit": report.visit_id, "made at": report.made_at, "files": report.files})
     if not report.proves_origin:
         click.echo(
             "Checked with the keys inside it: nothing was changed since it was made, but not who made it. "
@@ -63,14 +78,55 @@ def verify_bundle(file: Path, keys: Path | None) -> None:
 
 
 @click.command("verify-audit", short_help="recompute the chain of the audit trail")
-def verify_audit() -> None:
-    """Recompute the hash chain of the audit trail."""
-    from server.audit.verify import check_audit
+@click.option(
+    "--since",
+    metavar="HEAD",
+    help="A head that was kept elsewhere, or a file that holds it: shows what was cut off or written anew.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The key set as it was published at /.well-known/zoufang-audit-keys.json. By default this server's own.",
+)
+def verify_audit(since: str | None, keys: Path | None) -> None:
+    """Recompute the chain of the audit trail, check its signatures and its end; exit 1 when anything is missing."""
+    import msgspec
 
-    result = asyncio.run(check_audit(settings()))
-    if result.broken_at is not None:
-        raise click.ClickException(f"The audit trail was altered: seal {result.broken_at} does not hold.")
+    from server.audit.verify import check_audit, read_head
+    from server.core.clock import utc_now
+    from server.core.services import build_audit_signer
+
+    try:
+        head = since and read_head(Path(since).read_text())
+    except OSError:  # no file: the head itself
+        head = since
+    key_set = msgspec.json.decode(keys.read_bytes()) if keys else build_audit_signer(settings()).public_keys()
+    result = asyncio.run(check_audit(settings(), key_set, now=utc_now(), since=head))
+    for fault in result.faults:
+        click.echo(fault, err=True)
+    if result.faults:
+        raise click.ClickException("The audit trail does not hold.")
     click.echo(f"The audit trail holds: {result.seals} seals over {result.entries} entries.")
+
+
+@click.command("audit-head", short_help="print the head of the audit trail, to keep elsewhere")
+def audit_head() -> None:
+    """Print the newest seal of the audit trail as one line: time, seal, entries and the signed head."""
+    from server import audit
+    from server.core.database import open_once
+
+    async def load() -> str | None:
+        loaded = settings()
+        async with open_once(loaded.maintenance_database_url or loaded.database_url) as session:
+            head = await audit.load_head(session)
+            return (
+                None if head is None else f"{head.sealed_at.isoformat()} {head.position} {head.total} {head.signature}"
+            )
+
+    line = asyncio.run(load())
+    if line is None:
+        raise click.ClickException("Nothing is sealed yet; the worker seals every five minutes.")
+    click.echo(line)
 
 
 @click.command("check-store", short_help="compare photo rows with the store, both ways")
@@ -101,4 +157,32 @@ def check_store(deep: bool) -> None:
         sys.exit(1)
 
 
-COMMANDS = [verify_receipt, verify_bundle, verify_audit, check_store]
+@click.command("store-conformance", short_help="try every way in and out of the store that is used")
+def store_conformance() -> None:
+    """Try every way in and out of the configured store that this program uses; exit 1 when any fails.
+
+    Writes a few small objects under conformance/ and removes them. Ranges and links are tried at the public address.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from media.conformance import check_conformance
+    from server.core.services import open_services
+
+    async def attempt() -> Any:
+        async with open_services(settings()) as services:
+            return await check_conformance(services.store)
+
+    lines = run_with_store(attempt())
+    table = Table(title=f"{settings().s3_endpoint}, bucket {settings().s3_bucket}")
+    for heading in ("way", "", "note"):
+        table.add_column(heading, overflow="fold")
+    colours = {"ok": "green", "differs": "yellow", "failed": "red"}
+    for line in lines:
+        table.add_row(line.way, f"[{colours[line.state]}]{line.state}[/]", line.note)
+    Console().print(table)
+    if any(line.state == "failed" for line in lines):
+        sys.exit(1)
+
+
+COMMANDS = [verify_receipt, verify_bundle, verify_audit, audit_head, check_store, store_conformance]

@@ -51,7 +51,7 @@ async def load_complaint_detail(
         audit.record(session, caller, Action.COMPLAINT_READ, "complaint", complaint.id, area_code=complaint.area_code)
         if complaint.reporter_sealed is not None:
             reporter = msgspec.json.decode(
-                services.encryption.open("complaint.reporter", complaint.reporter_sealed), type=Reporter
+                services.encryption.open("complaint.reporter", complaint.id, complaint.reporter_sealed), type=Reporter
             )
     area = await session.get_one(Area, complaint.area_code)
     handler = await session.get(Staff, complaint.handler_id) if complaint.handler_id else None
@@ -59,7 +59,7 @@ async def load_complaint_detail(
         line=complaint_line(complaint, day_of(now), area.name, handler.name if handler else None),
         household_id=complaint.household_id if is_handler else None,
         case_id=complaint.case_id if is_handler else None,
-        text=services.encryption.open("complaint.text", complaint.text_sealed) if is_handler else None,
+        text=services.encryption.open("complaint.text", complaint.id, complaint.text_sealed) if is_handler else None,
         reporter_name=reporter.name if reporter else None,
         reporter_contact=reporter.contact if reporter else None,
         reply=complaint.reply,

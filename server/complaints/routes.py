@@ -89,7 +89,7 @@ export_complaints = build_export_route(
 @get(
     "/complaints/{complaint_id:uuid}",
     opt=reads("complaint"),
-    responses=LOOKUP_ERRORS,
+    responses=LOOKUP_ERRORS | error_responses("server.value_altered"),
     description="What the caller may see of a complaint. The handler's look at its reporter is written to the audit "
     "trail.",
 )

@@ -148,8 +148,9 @@ async def _create_complaint(
     due_on = await compute_due_date(session, area_code, today, "complaint.register_days", since=today)
     code = secrets.token_hex(5).upper()
     seal = services.encryption.seal
+    complaint_id = new_id()
     complaint = Complaint(
-        id=new_id(),
+        id=complaint_id,
         number=await next_number(session, Complaint.number, f"XF{area_code[:6]}{today.year}-", 5),
         code_hash=hash_code(code),
         kind=kind,
@@ -159,8 +160,10 @@ async def _create_complaint(
         case_id=case_id,
         resident_id=resident_id,
         is_named=reporter is not None or resident_id is not None,
-        reporter_sealed=seal("complaint.reporter", msgspec.json.encode(reporter).decode()) if reporter else None,
-        text_sealed=seal("complaint.text", text),
+        reporter_sealed=seal("complaint.reporter", complaint_id, msgspec.json.encode(reporter).decode())
+        if reporter
+        else None,
+        text_sealed=seal("complaint.text", complaint_id, text),
         against=[index_staff_name(services, name) for name in against],
         state="received",
         received_at=now,

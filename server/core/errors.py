@@ -677,6 +677,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "已记录，请稍后重试。编号 {request_id}。",
         "The error is logged; try again later. Reference {request_id}.",
     ),
+    "server.value_altered": Entry(
+        500,
+        "加密内容无法解读",
+        "An encrypted value can't be read",
+        "该内容可能在数据库中被改动或调换，请通知系统管理员。",
+        "It may have been altered or moved in the database: inform the administrator.",
+    ),
     "server.not_ready": Entry(503, "服务尚未就绪", "The server is not ready"),
 }
 

@@ -21,6 +21,10 @@ class PurgeReadTrail(Job, frozen=True):
     task_name = "audit.purge_reads"
 
 
+class LogAuditHead(Job, frozen=True):
+    task_name = "audit.head"
+
+
 # Cases
 
 

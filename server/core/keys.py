@@ -49,6 +49,7 @@ def generate_keys() -> dict[str, str]:
     return {
         "ZOUFANG_TOKEN_KEYS": f"t1:{_fresh()}",
         "ZOUFANG_RECEIPT_KEYS": f"r1:{_fresh()}",
+        "ZOUFANG_AUDIT_KEYS": f"a1:{_fresh()}",
         "ZOUFANG_PII_KEYS": f"p1:{_fresh()}",
         "ZOUFANG_BLIND_INDEX_KEY": _fresh(),
     }

@@ -12,7 +12,7 @@ from server.core import database
 from server.core.encryption import Encryption
 from server.core.keys import KeyRing, read_key, read_ring
 from server.core.settings import Settings
-from server.core.tokens import ReceiptSigner
+from server.core.tokens import StatementSigner
 from server.core.wechat import Wechat
 
 
@@ -27,7 +27,8 @@ class Services:
     wechat: Wechat
     encryption: Encryption
     token_keys: KeyRing
-    receipts: ReceiptSigner
+    receipts: StatementSigner
+    audit_signer: StatementSigner
 
 
 @asynccontextmanager
@@ -53,7 +54,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             wechat=wechat,
             encryption=build_encryption(settings),
             token_keys=read_ring("ZOUFANG_TOKEN_KEYS", settings.token_keys),
-            receipts=ReceiptSigner(read_ring("ZOUFANG_RECEIPT_KEYS", settings.receipt_keys)),
+            audit_signer=build_audit_signer(settings),
+            receipts=StatementSigner(read_ring("ZOUFANG_RECEIPT_KEYS", settings.receipt_keys)),
         )
 
 
@@ -68,8 +70,16 @@ def _open_store(settings: Settings) -> ObjectStore:
     )
 
 
-def build_encryption(settings: Settings) -> Encryption:
+def build_audit_signer(settings: Settings) -> StatementSigner:
+    return StatementSigner(read_ring("ZOUFANG_AUDIT_KEYS", settings.audit_keys))
+
+
+def build_encryption(settings: Settings, *, reads_unbound: bool | None = None) -> Encryption:
+    """Build it as the settings say; `reseal` alone reads unbound values whatever they say."""
+    if reads_unbound is None:
+        reads_unbound = settings.unbound_values == "read"
     return Encryption(
         read_ring("ZOUFANG_PII_KEYS", settings.pii_keys),
         read_key("ZOUFANG_BLIND_INDEX_KEY", settings.blind_index_key),
+        reads_unbound=reads_unbound,
     )

@@ -20,7 +20,16 @@ class SettingsError(Exception):
 
 class Settings(Struct, frozen=True, kw_only=True):
     database_url: Annotated[
-        str, Meta(description="PostgreSQL 18 or newer; empty: `make run` starts an embedded one")
+        str, Meta(description="PostgreSQL 18 or newer; empty: `make run` starts an embedded one (secret)")
+    ] = ""
+    owner_database_url: Annotated[
+        str, Meta(description="The same as the role that owns the tables, for `migrate`; empty: one role (secret)")
+    ] = ""
+    maintenance_database_url: Annotated[
+        str, Meta(description="The same as a role that reads all, for commands that check; empty: one role (secret)")
+    ] = ""
+    admin_database_url: Annotated[
+        str, Meta(description="The same as a role that may create roles, for `database-roles` alone (secret)")
     ] = ""
     database_pool: Annotated[int, Meta(description="Connections each process may hold", ge=2)] = 10
     s3_endpoint: Annotated[str, Meta(description="S3 server as the API sees it; empty: `make run` starts one")] = ""
@@ -49,12 +58,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     receipt_keys: Annotated[
         str, Meta(description="Ed25519 seeds of receipts, `kid:base64` by comma, the first signs (secret)")
     ] = ""
+    audit_keys: Annotated[
+        str, Meta(description="Ed25519 seeds of audit seals, `kid:base64` by comma, the first signs (secret)")
+    ] = ""
     pii_keys: Annotated[
         str, Meta(description="AES-256 keys of personal data, `kid:base64` by comma, first encrypts (secret)")
     ] = ""
     blind_index_key: Annotated[
         str, Meta(description="HMAC key, base64, by which encrypted numbers are found (secret)")
     ] = ""
+    unbound_values: Annotated[
+        Literal["refuse", "read"],
+        Meta(description="Sealed values from before rows were bound: `refuse`, or `read` until `reseal` has run"),
+    ] = "refuse"
     access_token_minutes: Annotated[int, Meta(description="Life of an access token", ge=1)] = 15
     refresh_token_days: Annotated[int, Meta(description="Life of an unused refresh token", ge=1)] = 60
     refresh_grace_seconds: Annotated[
@@ -71,6 +87,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     metrics_token: Annotated[
         str, Meta(description="Token for `/metrics`; empty: only this machine itself may read it (secret)")
     ] = ""
+    backup_marker: Annotated[
+        str, Meta(description="File that a backup writes when it is done: its time of change is that of the backup")
+    ] = ""
     log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"
     map_tiles: Annotated[
         str, Meta(description="Map tiles of the desk, `https://…/{z}/{x}/{y}.png`; empty: a map without a ground")
@@ -86,9 +105,22 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 # Secrets have no defaults and are never printed.
 SECRETS = frozenset(
-    {"metrics_token", "s3_secret_key", "wechat_secret", "token_keys", "receipt_keys", "pii_keys", "blind_index_key"}
+    {
+        "database_url",
+        "owner_database_url",
+        "maintenance_database_url",
+        "admin_database_url",
+        "metrics_token",
+        "s3_secret_key",
+        "wechat_secret",
+        "token_keys",
+        "receipt_keys",
+        "audit_keys",
+        "pii_keys",
+        "blind_index_key",
+    }
 )
-REQUIRED = ("database_url", "s3_endpoint", "token_keys", "receipt_keys", "pii_keys", "blind_index_key")
+REQUIRED = ("database_url", "s3_endpoint", "token_keys", "receipt_keys", "audit_keys", "pii_keys", "blind_index_key")
 
 
 def load_settings(environ: Mapping[str, str], *, complete: bool = True) -> Settings:

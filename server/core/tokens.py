@@ -1,12 +1,13 @@
-"""Access tokens (JWT, HS256, with `kid`, valid for minutes), refresh tokens and receipts (JWS, EdDSA).
+"""Access tokens (JWT, HS256, with `kid`, valid for minutes), refresh tokens and signed statements (JWS, EdDSA).
 
 An access token names only a person and a device. Roles are read from the database at each request, so a revoked role
-ends at once. Anyone can verify a receipt with the published keys.
+ends at once. Anyone can verify a receipt or a bundle with the published keys.
 """
 
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum, unique
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
-from msgspec import Struct, json
+from msgspec import DecodeError, Struct, json
 
 from server.core.canonical import canonical_json
 from server.core.clock import utc_now
@@ -83,19 +84,32 @@ def hash_refresh_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-class ReceiptSigner:
-    """Sign receipts of submitted visits: compact JWS (RFC 7515) over canonical JSON, with EdDSA (RFC 8037)."""
+@unique
+class StatementKind(StrEnum):
+    """What a signature is for. The value is part of what is signed, so it never changes."""
+
+    RECEIPT = "zoufang-receipt"
+    BUNDLE = "zoufang-bundle"
+    AUDIT_SEAL = "zoufang-audit-seal"
+
+
+class StatementSigner:
+    """Sign statements: compact JWS (RFC 7515) over canonical JSON, with EdDSA (RFC 8037).
+
+    The kind of statement stands in the signed header and in the signed content: a signature of one kind never passes
+    for another (RFC 8725, section 3.11).
+    """
 
     def __init__(self, ring: KeyRing) -> None:
         self._kid = ring.current
         self._keys = {kid: Ed25519PrivateKey.from_private_bytes(seed) for kid, seed in ring.keys.items()}
 
-    def sign(self, statement: dict[str, Any]) -> str:
+    def sign(self, kind: StatementKind, statement: dict[str, Any]) -> str:
         return jwt.PyJWS().encode(
-            canonical_json(statement),
+            canonical_json({"kind": kind.value, **statement}),
             self._keys[self._kid],
             algorithm="EdDSA",
-            headers={"kid": self._kid, "typ": "zoufang-receipt+jws"},
+            headers={"kid": self._kid, "typ": _header_type(kind)},
         )
 
     def public_keys(self) -> dict[str, Any]:
@@ -103,26 +117,48 @@ class ReceiptSigner:
         return {"keys": [_public_jwk(kid, key) for kid, key in self._keys.items()]}
 
 
+def _header_type(kind: StatementKind) -> str:
+    return f"{kind.value}+jws"
+
+
 def _public_jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, Any]:
     return {**OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": "EdDSA"}
 
 
-class ReceiptError(Exception):
-    """The receipt was not signed with any of the given keys."""
+class StatementError(Exception):
+    """The statement was not signed with any of the given keys, or is of another kind."""
 
 
 def verify_receipt(receipt: str, key_set: dict[str, Any]) -> dict[str, Any]:
     """Verify a receipt with the published keys and return the signed statement."""
+    return verify_statement(StatementKind.RECEIPT, receipt, key_set)
+
+
+def verify_statement(kind: StatementKind, token: str, key_set: dict[str, Any]) -> dict[str, Any]:
+    """Verify a statement of this kind with the published keys and return it."""
     try:
-        kid = jwt.get_unverified_header(receipt).get("kid")
-        jwk = next((key for key in key_set["keys"] if key.get("kid") == kid), None)
+        header = jwt.get_unverified_header(token)
+        jwk = next((key for key in key_set["keys"] if key.get("kid") == header.get("kid")), None)
         if jwk is None:
-            raise ReceiptError(f"no published key {kid!r}")
-        payload = jwt.PyJWS().decode(receipt, jwt.PyJWK(jwk), algorithms=["EdDSA"])
-    except (jwt.InvalidTokenError, KeyError, TypeError) as error:
-        raise ReceiptError(str(error) or "not a receipt") from None
-    statement: dict[str, Any] = json.decode(payload)
+            raise StatementError(f"no published key {header.get('kid')!r}")
+        statement = json.decode(jwt.PyJWS().decode(token, jwt.PyJWK(jwk), algorithms=["EdDSA"]))
+    except (jwt.InvalidTokenError, KeyError, TypeError, DecodeError) as error:
+        raise StatementError(str(error) or "not a signed statement") from None
+    if not isinstance(statement, dict) or _kind_of(header, statement) != kind:
+        raise StatementError(f"it is no {kind.value}")
     return statement
+
+
+def _kind_of(header: dict[str, Any], statement: dict[str, Any]) -> StatementKind | None:
+    """Return the kind that header and content agree on.
+
+    Statements signed before they named their kind all have the header of a receipt: a bundle's names its manifest.
+    """
+    if "kind" not in statement:
+        legacy = StatementKind.BUNDLE if "manifestSha256" in statement else StatementKind.RECEIPT
+        return legacy if header.get("typ") == _header_type(StatementKind.RECEIPT) else None
+    named = next((kind for kind in StatementKind if kind.value == statement["kind"]), None)
+    return named if named is not None and header.get("typ") == _header_type(named) else None
 
 
 def receipt_short_code(receipt: str) -> str:

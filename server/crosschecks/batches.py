@@ -111,14 +111,14 @@ async def export_batch(
     """Return the file for the office, with complete ID numbers. Every export is audited."""
     batch = await lock_batch(session, caller, batch_id)
     rows = await session.execute(
-        select(CrossCheck.position, HouseholdMember.name, HouseholdMember.id_number_sealed)
+        select(CrossCheck.position, HouseholdMember.id, HouseholdMember.name, HouseholdMember.id_number_sealed)
         .join(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
         .where(CrossCheck.batch_id == batch.id)
         .order_by(CrossCheck.position)
     )
     people = [
-        [position, name, encryption.open("household_member.id_number", sealed)]
-        for position, name, sealed in rows
+        [position, name, encryption.open("household_member.id_number", member_id, sealed)]
+        for position, member_id, name, sealed in rows
         if sealed
     ]
     audit.record(

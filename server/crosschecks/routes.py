@@ -96,7 +96,7 @@ async def list_cross_check_batch(
     opt=reads("cross_check"),
     operation_class=FileOperation,
     media_type=MEDIA_TYPES["xlsx"],
-    responses=LOOKUP_ERRORS,
+    responses=LOOKUP_ERRORS | error_responses("server.value_altered"),
     description="The request as the office reads it, with whole ID numbers, as XLSX or CSV. Every export is written "
     "to the audit trail.",
 )

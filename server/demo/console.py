@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.core.clock import CHINA
-from server.core.tokens import ReceiptError
+from server.core.tokens import StatementError
 from server.demo.device import StepFailed
 from server.demo.recording import PHOTOS
 from server.demo.walk import Walk
@@ -62,7 +62,7 @@ async def _run_step(walk: Walk, screen: Console, name: str, step: Step) -> tuple
         mark, result = "–", f"skipped: {skipped}"
     except StepFailed as failed:
         result = str(failed)
-    except ReceiptError as error:
+    except StatementError as error:
         result = f"the receipt is invalid: {error}"
     except httpx.HTTPError as error:
         result = f"no response: {type(error).__name__} {error}".strip()

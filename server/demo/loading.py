@@ -140,13 +140,14 @@ async def _load_checklists(session: AsyncSession) -> RowsByKey:
 async def _load_households(session: AsyncSession, encryption: Encryption, county: demo.County) -> RowsByKey:
     households: RowsByKey = {}
     for household in county.households:
+        household_id = new_id()
         row = Household(
-            id=new_id(),
+            id=household_id,
             number=household.number,
             area_code=household.area_code,
             head_name=household.head_name,
             address=household.address,
-            phone_sealed=encryption.seal("household.phone", household.phone),
+            phone_sealed=encryption.seal("household.phone", household_id, household.phone),
             phone_mask=mask_phone(household.phone),
             latitude=household.latitude,
             longitude=household.longitude,
@@ -163,14 +164,15 @@ async def _load_households(session: AsyncSession, encryption: Encryption, county
 
 
 def _member(encryption: Encryption, position: int, member: demo.Member) -> HouseholdMember:
+    member_id = new_id()
     return HouseholdMember(
-        id=new_id(),
+        id=member_id,
         position=position,
         name=member.name,
         relation=member.relation,
         sex=member.sex,
         born_on=member.born_on,
-        id_number_sealed=encryption.seal("household_member.id_number", member.id_number),
+        id_number_sealed=encryption.seal("household_member.id_number", member_id, member.id_number),
         id_number_index=encryption.index("id_number", member.id_number),
         id_number_mask=mask_id(member.id_number),
         health=member.health,

@@ -24,6 +24,7 @@ from typing import Final, Self
 import psycopg
 from psycopg import sql
 
+from server.core.database_roles import Login
 from server.devserver.processes import (
     LOOPBACK,
     STOP,
@@ -111,9 +112,10 @@ class EmbeddedPostgres:
             self.process = None
         self._lock.close()
 
-    def url(self, database: str) -> str:
-        """Return the database's URL for SQLAlchemy with psycopg 3, with the password."""
-        return f"postgresql+psycopg://{SUPERUSER}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
+    def url(self, database: str, login: Login | None = None) -> str:
+        """Return the database's URL for SQLAlchemy with psycopg 3, with the password; by default the superuser's."""
+        user, password = login or Login(SUPERUSER, self._password())
+        return f"postgresql+psycopg://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     def create_database(self, name: str, template: str | None = None) -> str:
         """Create the database unless it exists, as a copy of `template` when given, and return its URL.

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.core import keys
+from server.core.database_roles import Login, set_up_roles
 from server.core.settings import PREFIX, Settings, SettingsError, load_settings
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from server.devserver.processes import (
@@ -43,6 +44,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "server")
 DATABASE = "zoufang"
 DATA_FORMAT = "1"
+OTHER_ROLES = {f"{PREFIX}OWNER_DATABASE_URL", f"{PREFIX}MAINTENANCE_DATABASE_URL"}
+# Exists when every sealed value in this directory is bound to its row; a directory of a former version has none.
+VALUES_BOUND = "values-bound"
 READY_SECONDS = 60
 STUB_WECHAT = {f"{PREFIX}WECHAT_APP_ID": "wx-demo", f"{PREFIX}WECHAT_SECRET": "demo"}
 
@@ -94,9 +98,12 @@ def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Seque
     _check_ports(settings)
     complete, running = _start_embedded(parts, settings, {**environ, **_secrets(data_dir, settings)}, screen)
 
+    # What serves requests and runs jobs never holds the other roles' passwords.
+    served = {name: value for name, value in complete.items() if name not in OTHER_ROLES}
+
     def start(name: str, *arguments: str) -> None:
         log = logs / f"{name}.log"
-        process = spawn([*program, *arguments], log=log, environ=complete, directory=PROJECT)
+        process = spawn([*program, *arguments], log=log, environ=served, directory=PROJECT)
         parts.callback(stop, process)
         running.append(Part(name, process, log))
 
@@ -107,6 +114,9 @@ def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Seque
     if not settings.wechat_base_url:
         start("wechat-stub", "wechat-stub", "--port", str(settings.wechat_stub_port))
     run_command("migrate")
+    if not (bound := data_dir / VALUES_BOUND).exists():
+        run_command("reseal")
+        bound.touch()
     run_command("load-demo")
     with _step(screen, "API and worker"):
         start("worker", "worker")
@@ -147,7 +157,9 @@ def _secrets(data_dir: Path, settings: Settings) -> dict[str, str]:
             f"{folder} is missing, and without its keys the personal data in {data_dir}/postgres can't be "
             "read: put it back, or remove both to start empty"
         )
-    folder.mkdir(mode=0o700, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        (data_dir / VALUES_BOUND).touch()
     fresh = keys.generate_keys() | {
         f"{PREFIX}S3_ACCESS_KEY": "zoufang-" + secrets.token_hex(4),
         f"{PREFIX}S3_SECRET_KEY": secrets.token_urlsafe(30),
@@ -179,7 +191,7 @@ def _start_embedded(
         postgres = EmbeddedPostgres(data_dir / "postgres", settings.postgres_port, log=logs / "postgres.log")
         with _step(screen, "PostgreSQL"):
             parts.enter_context(postgres)
-            environ[f"{PREFIX}DATABASE_URL"] = postgres.create_database(DATABASE)
+            environ |= _database_urls(postgres, data_dir / "secrets")
         running.append(_part("PostgreSQL", postgres))
     if not settings.s3_endpoint:
         access = settings.s3_access_key or environ[f"{PREFIX}S3_ACCESS_KEY"]
@@ -195,6 +207,21 @@ def _start_embedded(
         environ.update({name: value for name, value in STUB_WECHAT.items() if not environ.get(name)})
     environ["PYTHONUNBUFFERED"] = "1"
     return environ, running
+
+
+def _database_urls(postgres: EmbeddedPostgres, folder: Path) -> dict[str, str]:
+    """Return the addresses of the database as each of its roles, which are set up here as the superuser."""
+    logins = {
+        role: Login(f"zoufang_{role}", _read_or_write(folder / f"database_{role}", secrets.token_urlsafe(24)))
+        for role in ("owner", "application", "maintenance")
+    }
+    set_up_roles(postgres.create_database(DATABASE), **logins)
+    urls = {role: postgres.url(DATABASE, login) for role, login in logins.items()}
+    return {
+        f"{PREFIX}DATABASE_URL": urls["application"],
+        f"{PREFIX}OWNER_DATABASE_URL": urls["owner"],
+        f"{PREFIX}MAINTENANCE_DATABASE_URL": urls["maintenance"],
+    }
 
 
 def _part(name: str, server: EmbeddedPostgres | EmbeddedS3) -> Part:

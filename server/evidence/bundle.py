@@ -23,6 +23,7 @@ from server.core.canonical import canonical_json
 from server.core.database import open_session
 from server.core.services import Services
 from server.core.threads import run_in_thread
+from server.core.tokens import StatementKind
 from server.evidence.dossier import Dossier, JsonObject, PhotoSource, RenderFinding, load_dossier
 from server.evidence.sheet import render_visit_pdf
 
@@ -111,7 +112,7 @@ async def _write_documents(services: Services, dossier: Dossier, folder: Path, n
         "manifestSha256": hashlib.sha256(manifest).hexdigest(),
         "madeAt": now.isoformat(),
     }
-    _make_path(folder, SIGNATURE).write_text(services.receipts.sign(statement))
+    _make_path(folder, SIGNATURE).write_text(services.receipts.sign(StatementKind.BUNDLE, statement))
 
 
 def _build_manifest(dossier: Dossier, files: list[_File], now: datetime) -> JsonObject:

@@ -7,7 +7,6 @@ that nothing changed since it was made: a forger can include their own keys.
 import base64
 import binascii
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
@@ -16,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from server.core.canonical import NotCanonical, content_hash
-from server.core.tokens import ReceiptError, verify_receipt
+from server.core.tokens import StatementError, StatementKind, verify_receipt, verify_statement
+from server.evidence.archive import find_archive_faults
 from server.evidence.bundle import FORMAT, KEYS, MANIFEST, RECEIPT, SIGNATURE
 
 _PIECE_BYTES = 256 * 1024
@@ -48,7 +48,9 @@ def verify_bundle(path: Path, key_set: dict[str, Any] | None = None) -> BundleRe
     """Report every file that was changed, removed or added. Never raises because of the bundle's content."""
     report = BundleReport(proves_origin=key_set is not None)
     try:
-        with ZipFile(path) as bundle:
+        with path.open("rb") as file, ZipFile(path) as bundle:
+            for name, what in find_archive_faults(bundle, file):
+                report.fault(name or path.name, what)
             _verify(bundle, key_set, report)
     except Exception as error:  # noqa: BLE001  zipfile documents no list of what a broken file raises
         report.fault(path.name, f"can't be read as a bundle ({type(error).__name__})")
@@ -56,11 +58,7 @@ def verify_bundle(path: Path, key_set: dict[str, Any] | None = None) -> BundleRe
 
 
 def _verify(bundle: ZipFile, key_set: dict[str, Any] | None, report: BundleReport) -> None:
-    counts = Counter(bundle.namelist())
-    report.files = len(counts)
-    for name, count in counts.items():
-        if count > 1:
-            report.fault(name, "is there more than once")
+    report.files = len(bundle.NameToInfo)
     documents = {name: _read(bundle, name, report) for name in (MANIFEST, SIGNATURE, RECEIPT, KEYS)}
     manifest = _decode_manifest(documents[MANIFEST])
     if manifest is None:
@@ -117,8 +115,8 @@ def _is_manifest_trusted(documents: dict[str, bytes | None], keys: dict[str, Any
     if keys is None:
         return _matches_unverified_signature(signature, manifest, report)
     try:
-        statement = verify_receipt(_decode_strictly(signature), keys)
-    except (ReceiptError, UnicodeDecodeError, ValueError) as error:
+        statement = verify_statement(StatementKind.BUNDLE, _decode_strictly(signature), keys)
+    except (StatementError, UnicodeDecodeError, ValueError) as error:
         report.fault(SIGNATURE, f"was changed, or was not signed with these keys ({error})")
         return True
     return _matches_statement(statement, manifest, report)
@@ -194,7 +192,7 @@ def _check_receipt(
         return
     try:
         statement = verify_receipt(_decode_strictly(receipt), keys)
-    except (ReceiptError, UnicodeDecodeError, ValueError) as error:
+    except (StatementError, UnicodeDecodeError, ValueError) as error:
         report.fault(RECEIPT, f"was changed, or was not signed with these keys ({error})")
         return
     visit = manifest["visit"]
@@ -214,7 +212,7 @@ def _check_earlier(version: dict[str, Any], keys: dict[str, Any], visit_id: str,
     name = f"version {version['version']}"
     try:
         statement = verify_receipt(_decode_strictly(version["receipt"].encode()), keys)
-    except (ReceiptError, UnicodeError, ValueError) as error:
+    except (StatementError, UnicodeError, ValueError) as error:
         report.fault(MANIFEST, f"{name}: its receipt was not signed with these keys ({error})")
         return
     if (statement.get("visitId"), statement.get("sha256")) != (visit_id, _hash_of(version["document"])):

@@ -220,7 +220,7 @@ async def _write(
     household.head_name, household.address = clean_name(body.members[0].name), body.address
     if body.phone is not None:
         phone = normalise_phone(body.phone)
-        household.phone_sealed = encryption.seal("household.phone", phone)
+        household.phone_sealed = encryption.seal("household.phone", household.id, phone)
         household.phone_mask = mask_phone(phone)
     if body.place is not None:
         household.latitude, household.longitude = body.place.latitude, body.place.longitude
@@ -286,7 +286,7 @@ def _seal_id(encryption: Encryption, member: HouseholdMember, body: MemberBody, 
     _require_agreement(body, read, where)
     member.sex, member.born_on = read.sex, read.born
     member.id_number_index = encryption.index("id_number", read.number)
-    member.id_number_sealed = encryption.seal("household_member.id_number", read.number)
+    member.id_number_sealed = encryption.seal("household_member.id_number", member.id, read.number)
     member.id_number_mask = mask_id(read.number)
 
 
@@ -402,4 +402,5 @@ async def _write_bank(
     row.holder_name, row.bank_name = clean_name(body.holder_name), body.bank_name
     if body.card is not None:
         card = normalise_card(body.card)
-        row.card_sealed, row.card_mask = encryption.seal("bank_account.card", card), mask_card(card)
+        row.card_sealed = encryption.seal("bank_account.card", household.id, card)
+        row.card_mask = mask_card(card)

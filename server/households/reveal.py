@@ -48,7 +48,7 @@ async def reveal(
     )
     if not caller.covers(household.area_code, REVEALERS):
         raise Problem("auth.forbidden", roles=", ".join(sorted(REVEALERS)))
-    column, sealed = await _find_sealed(session, household, request)
+    column, row_id, sealed = await _find_sealed(session, household, request)
     await require_reveals_left(session, caller, household.area_code, now)
     audit.record(
         session,
@@ -61,18 +61,20 @@ async def reveal(
         member_id=str(request.member_id) if request.member_id else None,
         reason=request.reason,
     )
-    return Revealed(value=encryption.open(column, require_found(sealed)))
+    return Revealed(value=encryption.open(column, row_id, require_found(sealed)))
 
 
-async def _find_sealed(session: AsyncSession, household: Household, request: Reveal) -> tuple[str, bytes | None]:
+async def _find_sealed(session: AsyncSession, household: Household, request: Reveal) -> tuple[str, UUID, bytes | None]:
     if request.what == "phone":
-        return "household.phone", household.phone_sealed
+        return "household.phone", household.id, household.phone_sealed
     if request.what == "card":
         bank = await session.get(BankAccount, household.id)
-        return "bank_account.card", bank.card_sealed if bank else None
-    member = await session.scalar(
-        select(HouseholdMember).where(
-            HouseholdMember.id == request.member_id, HouseholdMember.household_id == household.id
+        return "bank_account.card", household.id, bank.card_sealed if bank else None
+    member: HouseholdMember = require_found(
+        await session.scalar(
+            select(HouseholdMember).where(
+                HouseholdMember.id == request.member_id, HouseholdMember.household_id == household.id
+            )
         )
     )
-    return "household_member.id_number", member.id_number_sealed if member else None
+    return "household_member.id_number", member.id, member.id_number_sealed

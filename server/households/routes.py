@@ -68,7 +68,7 @@ async def list_household_versions(
 @post(
     "/households/{household_id:uuid}/reveal",
     status_code=200,
-    responses=LOOKUP_ERRORS | error_responses("reveal.limit_reached"),
+    responses=LOOKUP_ERRORS | error_responses("reveal.limit_reached", "server.value_altered"),
     description="Show a sealed number. Who, which and why is written to the audit trail.",
 )
 async def reveal_number(

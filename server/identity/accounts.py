@@ -280,7 +280,8 @@ def _current_role(staff_id: UUID, body: RoleBody) -> Select[StaffRole]:
 
 def _set_phone(encryption: Encryption, staff: Staff, phone: str | None) -> None:
     if phone:
-        staff.phone_sealed, staff.phone_mask = encryption.seal("staff.phone", phone), mask_phone(phone)
+        staff.phone_sealed = encryption.seal("staff.phone", staff.id, phone)
+        staff.phone_mask = mask_phone(phone)
 
 
 def _record_role(

@@ -119,7 +119,7 @@ async def _replace_lines(
             "title": entry.title[:100],
             "outcome": entry.outcome,
             "faults": msgspec.to_builtins(entry.faults),
-            "plan_sealed": _seal(services, _PLAN, entry.plan),
+            "plan_sealed": _seal(services, _PLAN, batch.id, position, entry.plan),
             "is_chosen": entry.outcome in {"new", "changed"},
         }
         for position, entry in enumerate(planned)
@@ -183,7 +183,7 @@ async def _apply_step(services: Services, batch_id: UUID) -> bool:
         await KINDS[batch.kind].apply(work, plans)
         for line, plan in zip(lines, plans, strict=True):
             line.thing_id, line.applied_at = plan.thing_id, work.now
-            line.before_sealed = _seal(services, _BEFORE, plan.before)
+            line.before_sealed = _seal(services, _BEFORE, line.batch_id, line.position, plan.before)
         return False
 
 
@@ -242,13 +242,16 @@ async def _lock(session: AsyncSession, caller: Caller, batch_id: UUID) -> Import
     return batch
 
 
-def _seal(services: Services, column: str, value: dict[str, Any] | None) -> bytes | None:
-    return None if value is None else services.encryption.seal(column, msgspec.json.encode(value).decode())
+def _seal(services: Services, column: str, batch_id: UUID, position: int, value: dict[str, Any] | None) -> bytes | None:
+    if value is None:
+        return None
+    return services.encryption.seal(column, f"{batch_id}/{position}", msgspec.json.encode(value).decode())
 
 
 def _open_plan(services: Services, line: ImportLine) -> PlanToApply:
+    row_id = f"{line.batch_id}/{line.position}"
     opened = [
-        msgspec.json.decode(services.encryption.open(column, sealed)) if sealed else None
+        msgspec.json.decode(services.encryption.open(column, row_id, sealed)) if sealed else None
         for column, sealed in ((_PLAN, line.plan_sealed), (_BEFORE, line.before_sealed))
     ]
     return PlanToApply(position=line.position, plan=opened[0] or {}, thing_id=line.thing_id, before=opened[1])

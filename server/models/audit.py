@@ -1,7 +1,7 @@
 """The audit log: one row for each write, in the same transaction; and the read trail: one row for each look.
 
-Rows are immutable (the database refuses changes). Batches of rows are sealed into a hash chain that reveals rows
-removed or altered later; `python -m server verify-audit` recomputes it.
+Rows are immutable (the database refuses changes). Batches of rows are sealed into a chain of signed hashes that
+reveals rows removed or altered later; `python -m server verify-audit` recomputes it.
 """
 
 from uuid import UUID
@@ -65,6 +65,9 @@ class AuditSeal(Base):
     # The version of what is hashed: since 2 it includes `request_id`.
     form: Mapped[int] = mapped_column(server_default=text("1"))
     hash: Mapped[Sha256]
+    # Entries sealed so far, this seal's included, and the signature over all of it: none in seals from before.
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    signature: Mapped[str | None]
     sealed_at: Mapped[WrittenAt]
 
 

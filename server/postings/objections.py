@@ -91,14 +91,17 @@ async def submit_objection(
     if entry is None:
         raise Problem("thing.not_found", headers=NOT_INDEXED)
     code = secrets.token_hex(4).upper()
+    objection_id = new_id()
     objection = Objection(
-        id=new_id(),
+        id=objection_id,
         number=await next_number(session, Objection.number, f"YY{posting.area_code[:6]}{day_of(now).year}-", 5),
         entry_id=entry.id,
         case_id=entry.case_id,
         made_at=now,
         text=data.text,
-        contact_sealed=services.encryption.seal("objection.contact", data.contact) if data.contact else None,
+        contact_sealed=services.encryption.seal("objection.contact", objection_id, data.contact)
+        if data.contact
+        else None,
         code_hash=hash_code(code),
     )
     session.add(objection)
@@ -187,7 +190,7 @@ async def reveal_contact(
         session, caller, Action.OBJECTION_CONTACT_REVEALED, "objection", objection.id, area_code=posting.area_code,
         reason=data.reason,
     )  # fmt: skip
-    return Contact(value=services.encryption.open("objection.contact", sealed))
+    return Contact(value=services.encryption.open("objection.contact", objection.id, sealed))
 
 
 def _select_answerable(caller: Caller, objection_id: UUID) -> Select[Objection, PostingEntry, Posting]:

@@ -184,7 +184,7 @@ async def answer_objection(
 @post(
     "/objections/{objection_id:uuid}/reveal",
     status_code=200,
-    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "reveal.limit_reached"),
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "reveal.limit_reached", "server.value_altered"),
     description="The contact that the author left. The reader and the reason are logged.",
 )
 async def reveal_contact(

@@ -19,6 +19,7 @@ from server.core.ages import age_on
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
 from server.core.services import Services
+from server.core.tokens import StatementKind
 from server.core.working_days import day_of
 from server.models.households import Assignment
 from server.models.review import Decision
@@ -321,13 +322,14 @@ def _receipt(
 ) -> str:
     """Sign the receipt: the visit's hash, when it was received, and the version it amends."""
     return services.receipts.sign(
+        StatementKind.RECEIPT,
         {
             "visitId": str(row.document.id),
             "sha256": row.content_hash,
             "receivedAt": now.isoformat(),
             "authorId": str(caller.id),
             **({"amends": amended.visit.content_hash} if amended else {}),
-        }
+        },
     )
 
 

@@ -7,6 +7,7 @@ import re
 import zipfile
 from uuid import UUID
 
+import jwt
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -19,7 +20,7 @@ from server.core.canonical import canonical_json
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.tokens import ReceiptSigner
+from server.core.tokens import StatementError, StatementKind, StatementSigner, verify_receipt, verify_statement
 from server.evidence.verify import BundleReport, _check_earlier, verify_bundle
 from server.models.audit import AuditEntry
 from server.models.review import Finding
@@ -104,6 +105,8 @@ async def test_every_way_to_spoil_a_bundle_names_what_was_spoilt(services, bundl
         one_byte_changed_in_any_member_names_that_member,
         one_byte_flipped_inside_the_file_itself_is_named_too,
         a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin,
+        bytes_outside_its_files_are_refused,
+        links_and_odd_names_are_refused,
         members_missing_added_or_doubled_are_named,
     ):
         holds(services.receipts.public_keys(), bundle, tmp_path)
@@ -131,6 +134,69 @@ def one_byte_flipped_inside_the_file_itself_is_named_too(published, bundle, tmp_
         assert name in {fault.name for fault in verify_bundle(spoiled, published).faults}
 
 
+def bytes_outside_its_files_are_refused(published, bundle, tmp_path):
+    """Before, between and after the files, and in the places of the format that readers skip."""
+    raw, spoiled = bundle.read_bytes(), tmp_path / "outside.zip"
+    with zipfile.ZipFile(bundle) as archive:
+        directory = archive.start_dir
+    hidden = b"hidden"
+    commented = raw[:-2] + len(hidden).to_bytes(2, "little") + hidden
+    for changed in (hidden + raw, raw + hidden, raw[:directory] + hidden + raw[directory:], commented, raw + raw):
+        spoiled.write_bytes(changed)
+        assert "outside.zip" in {fault.name for fault in verify_bundle(spoiled, published).faults}
+    spoiled.write_bytes(raw)
+    with zipfile.ZipFile(spoiled, "a") as archive:
+        archive.comment = hidden
+    assert [fault.what for fault in verify_bundle(spoiled, published).faults] == ["has bytes after its last file"]
+    held = members(bundle)
+    for field in ("comment", "extra"):
+        with zipfile.ZipFile(spoiled, "w") as archive:
+            for name, content in held.items():
+                entry = zipfile.ZipInfo(name)
+                setattr(entry, field, b"\x99\x99\x02\x00hi" if name == "visit.pdf" else b"")
+                archive.writestr(entry, content)
+        assert "visit.pdf" in {fault.name for fault in verify_bundle(spoiled, published).faults}, field
+
+
+def links_and_odd_names_are_refused(published, bundle, tmp_path):
+    """The content is the signed one; how it would be unpacked is not."""
+    held, spoiled = members(bundle), tmp_path / "odd.zip"
+    for mode in (0o120777, 0o040755, 0o020644, 0o104755):
+        with zipfile.ZipFile(spoiled, "w") as archive:
+            for name, content in held.items():
+                entry = zipfile.ZipInfo(name)
+                entry.external_attr = (mode if name == "visit.pdf" else 0o644) << 16
+                archive.writestr(entry, content)
+        assert [fault.name for fault in verify_bundle(spoiled, published).faults] == ["visit.pdf"], oct(mode)
+    for name in ("../visit.pdf", "/visit.pdf", "a/../visit.pdf", "a\\visit.pdf", "c:visit.pdf", "VISIT.pdf", "dir/"):
+        named = {fault.name for fault in verify_bundle(pack(spoiled, {**held, name: b""}), published).faults}
+        assert name in named
+
+
+def test_a_signature_of_one_kind_never_passes_for_another(services):
+    """Nor do those signed before statements named their kind."""
+    signer, published = services.receipts, services.receipts.public_keys()
+    receipt = signer.sign(StatementKind.RECEIPT, {"visitId": "1"})
+    bundle = signer.sign(StatementKind.BUNDLE, {"visitId": "1", "manifestSha256": "0" * 64})
+    disguised = signer.sign(StatementKind.BUNDLE, {"kind": StatementKind.RECEIPT.value, "visitId": "1"})
+    [key], header = signer._keys.values(), {"kid": signer._kid, "typ": "zoufang-receipt+jws"}
+    former_receipt, former_bundle = (
+        jwt.PyJWS().encode(canonical_json(content), key, algorithm="EdDSA", headers=header)
+        for content in ({"visitId": "1"}, {"visitId": "1", "format": "zoufang-bundle/1", "manifestSha256": "0" * 64})
+    )
+    for token in (receipt, former_receipt):
+        assert verify_receipt(token, published)["visitId"] == "1"
+    for token in (bundle, former_bundle):
+        assert verify_statement(StatementKind.BUNDLE, token, published)["visitId"] == "1"
+    for kind, tokens in (
+        (StatementKind.RECEIPT, (bundle, former_bundle, disguised)),
+        (StatementKind.BUNDLE, (receipt, former_receipt, disguised)),
+    ):
+        for token in tokens:
+            with pytest.raises(StatementError):
+                verify_statement(kind, token, published)
+
+
 def members_missing_added_or_doubled_are_named(published, bundle, tmp_path):
     held = members(bundle)
     for name in held:
@@ -147,22 +213,24 @@ def members_missing_added_or_doubled_are_named(published, bundle, tmp_path):
 
 def a_bundle_forged_with_ones_own_keys_does_not_prove_its_origin(published, bundle, tmp_path):
     held = members(bundle)
-    forger = ReceiptSigner(keys.read_ring("K", keys.generate_keys()["ZOUFANG_RECEIPT_KEYS"]))
+    forger = StatementSigner(keys.read_ring("K", keys.generate_keys()["ZOUFANG_RECEIPT_KEYS"]))
     manifest = msgspec.json.decode(held["manifest.json"])
     manifest["visit"]["document"]["answers"] = {}
     signed = msgspec.json.encode(forger.public_keys())
     receipt = forger.sign(
+        StatementKind.RECEIPT,
         {
             "visitId": manifest["visit"]["id"],
             "sha256": hashlib.sha256(canonical_json(manifest["visit"]["document"])).hexdigest(),
-        }
+        },
     ).encode()
     held |= {"receipt-keys.json": signed, "receipt.jws": receipt}
     for file in manifest["files"]:
         content = held[file["name"]]
         file |= {"sha256": hashlib.sha256(content).hexdigest(), "sizeBytes": len(content)}
     held["manifest.json"] = canonical_json(manifest)
-    held["manifest.jws"] = forger.sign({"manifestSha256": hashlib.sha256(held["manifest.json"]).hexdigest()}).encode()
+    statement = {"manifestSha256": hashlib.sha256(held["manifest.json"]).hexdigest()}
+    held["manifest.jws"] = forger.sign(StatementKind.BUNDLE, statement).encode()
     forged = pack(tmp_path / "forged.zip", held)
     assert verify_bundle(forged).faults == []
     assert {fault.name for fault in verify_bundle(forged, published).faults} == {
@@ -267,11 +335,14 @@ async def test_the_commands_export_and_verify(system, services, settings, kit, t
 
     exported = await asyncio.to_thread(run, "export-bundle", kit.visit["id"], path)
     assert exported.exit_code == 0, exported.output
-    assert "not who made it" in run("verify-bundle", path).output
+    unproven = run("verify-bundle", path)
+    assert (unproven.exit_code, "--no-keys" in unproven.output) == (2, True)
+    unproven = run("verify-bundle", path, "--no-keys")
+    assert (unproven.exit_code, "not who made it" in unproven.output) == (0, True)
     proven = run("verify-bundle", path, "--keys", key_file)
     assert (proven.exit_code, "not who made it" in proven.output) == (0, False)
     held = members(path)
     pack(path, {**held, "visit.pdf": flip(held["visit.pdf"], 100)})
-    refused = run("verify-bundle", path)
+    refused = run("verify-bundle", path, "--no-keys")
     assert refused.exit_code == 1
     assert "visit.pdf  was changed" in refused.output
