@@ -32,6 +32,8 @@ _LIMIT = "household.id_checks_per_day"
 class CheckIdNumber(RequestBody):
     """`id_number` as it was typed or scanned."""
 
+    sealed_fields = frozenset({"id_number"})
+
     member_id: UUID
     id_number: Annotated[str, Meta(min_length=1, max_length=60)]
 

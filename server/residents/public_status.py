@@ -30,6 +30,8 @@ ANSWER_AFTER_S = 0.3
 
 
 class LookUp(RequestBody):
+    sealed_fields = frozenset({"application_number", "pin"})
+
     application_number: Annotated[str, Meta(min_length=4, max_length=40)]
     pin: Annotated[str, Meta(min_length=4, max_length=40)]
 
