@@ -32,11 +32,12 @@ async def apply_expected_photos(
         select(Evidence).where(Evidence.id.in_([row.document.id for row in rows])).order_by(Evidence.id)
     ).with_for_update()
     stored = {photo.id: photo for photo in await session.scalars(statement)}
+    own_visits = await _find_own_visits(session, caller, [photo.visit_id for photo in stored.values()])
     others = await _visits_of_others(session, caller, {row.document.visit_id for row in rows})
     verdicts: list[Verdict] = []
     accepted: list[Incoming[EvidenceDocument]] = []
     for row in rows:
-        verdict = _judge(stored.get(row.document.id), caller, row)
+        verdict = _judge(stored.get(row.document.id), caller, own_visits, row)
         if verdict is None and row.document.visit_id in others:
             verdict = Quarantine(Problem("evidence.visit_of_another"))
         verdicts.append(verdict or Applied())
@@ -66,14 +67,26 @@ async def _visits_of_others(session: AsyncSession, caller: Caller, visit_ids: Co
     return set(await session.scalars(rows))
 
 
-def _judge(stored: Evidence | None, caller: Caller, row: Incoming[EvidenceDocument]) -> Verdict | None:
-    """Return the verdict on a row, or None when it has to be written."""
+async def _find_own_visits(session: AsyncSession, caller: Caller, ids: list[UUID]) -> set[UUID]:
+    rows = await session.scalars(select(Visit.id).where(Visit.id.in_(ids), Visit.author_id == caller.id))
+    return set(rows)
+
+
+def _judge(
+    stored: Evidence | None, caller: Caller, own_visits: set[UUID], row: Incoming[EvidenceDocument]
+) -> Verdict | None:
+    """Return the verdict on a row, or None when it has to be written.
+
+    A photo of the caller's own visit that another person's sign-in on the same phone announced is taken over, as long
+    as its bytes have not arrived.
+    """
     if is_empty(row.document.sha256, row.document.size_bytes) and not row.document.deleted:
         return Quarantine(Problem("photo.empty"))
     if stored is None:
         return None
     if stored.author_id != caller.id:
-        return Conflict()
+        is_own = stored.state == "announced" and stored.visit_id == row.document.visit_id in own_visits
+        return None if is_own else Conflict()
     verdict = judge(row, stored.content_hash)
     if verdict is None and stored.state != "announced":
         return Conflict(Problem("evidence.frozen"))

@@ -205,6 +205,20 @@ async def test_a_photo_in_the_store_is_announced_anew_by_nobody(phone, partner, 
     )  # fmt: skip
 
 
+async def test_a_photo_that_another_sign_in_announced_is_taken_over_by_the_visits_author(phone, stranger, partner):
+    """As a shared phone sent it: the photo with the second person's token, the visit with its author's."""
+    kit = await make_kit(phone, partner.id)
+    manifest = kit.evidence[0]
+    assert await stranger.push("evidence", manifest) == []
+    assert await phone.push("visits", kit.visit) == []
+    assert await phone.push("evidence", manifest) == []
+    assert (await phone.upload(manifest["id"], kit.photos[manifest["id"]])).status_code == 200
+    assert manifest["id"] not in await stranger.pull("evidence")
+    # Nobody else takes it, before or after.
+    (theirs,) = await stranger.push("evidence", manifest)
+    assert theirs["server"]["state"] == "quarantined"
+
+
 async def test_a_photo_of_another_visit_makes_no_visit_whole_and_is_not_shown_on_its_page(
     phone, partner, system, county
 ):

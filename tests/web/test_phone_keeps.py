@@ -60,6 +60,21 @@ async def test_what_cannot_be_kept_is_said_at_once_and_kept_when_there_is_room(h
     await expect(page.locator("#in-opinion")).to_have_value("第一句。第二句。")
 
 
+async def test_a_photo_without_a_byte_is_refused_with_a_sentence(handset, due, home, pictures):
+    page = await begin_visit(handset, due, home, button=re.compile("开始走访|继续填写"))
+    await page.locator(".steps button", has_text="照片和签名").click()
+    photos = page.locator("#q-photo_documents")
+    taken = await photos.locator(".shots li").count()
+    empty = {"name": "door.jpg", "mimeType": "image/jpeg", "buffer": b""}
+    await photos.locator("input[type=file]").set_input_files(empty)
+    await expect(photos.get_by_text("这张照片是空的")).to_be_visible()
+    await expect(photos.locator(".shots li")).to_have_count(taken)
+    assert await find_faults(page) == []
+    await photos.locator("input[type=file]").set_input_files(pictures[0])
+    await expect(photos.locator(".shots li")).to_have_count(taken + 1)
+    await expect(photos.get_by_text("这张照片是空的")).to_have_count(0)
+
+
 async def test_a_lost_phones_visit_comes_back_to_another_without_its_photos(handset, browser, server, due, home):
     """The server holds a copy of what was begun; of photos it holds nothing, so they are asked for again."""
     page = await begin_visit(handset, due, home)

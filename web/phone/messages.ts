@@ -165,6 +165,10 @@ export const t = defineMessages({
   yuanUnit: ['元', 'yuan'],
   letters: ['{n}/{max} 字', '{n}/{max}'],
   takePhoto: ['拍照', 'Take a photo'],
+  photoEmpty: [
+    '这张照片是空的（0 字节），没有存上。请重新拍一张。',
+    'That photo is empty (0 bytes) and was not kept. Take it again.',
+  ],
   photosCount: ['已拍 {n} 张，{range}', '{n} taken, {range}'],
   pictures: ['{n} 张', '{n}'],
   signCount: ['已签 {n} 个，{range}', '{n} given, {range}'],
@@ -212,6 +216,7 @@ export const t = defineMessages({
   needEnd: ['缺离户定位', 'The fix on leaving is missing'],
   needTwo: ['至少要有两名调查人', 'Two investigators are needed'],
   needReason: ['请写明不能入户的紧急情况', 'Say which emergency prevented the visit'],
+  unknownCode: ['其他', 'Other'],
   // errors of answers
   'answer.required': ['必填，尚未填写', 'An answer is required'],
   'answer.out_of_range': ['超出允许范围', 'Outside the allowed range'],
@@ -271,6 +276,13 @@ export const t = defineMessages({
   resumeAll: ['继续上传', 'Go on'],
   pause: ['暂停', 'Pause'],
   go: ['继续', 'Go on'],
+  willRetry: ['会自动再试，不用操作', 'It is tried again by itself'],
+  left: ['同事留在这部手机上的', 'Left on this phone by a colleague'],
+  leftBy: [
+    '{name}的走访，您不能代为提交；{name}在这部手机上登录后会继续上传。',
+    'By {name}. You can’t send it for them; it goes on when {name} signs in on this phone.',
+  ],
+  someoneElse: ['同事', 'a colleague'],
   statekept: ['等待上传', 'Waiting'],
   statesending: ['上传中', 'Sending'],
   statepaused: ['已暂停', 'Paused'],
@@ -393,7 +405,7 @@ type Key = Parameters<typeof t>[0];
 
 /** The message for a code from the API, such as a visit's kind. */
 export function translateCode(prefix: string, value: string): string {
-  return t(`${prefix}${value}` as Key);
+  return t.has(`${prefix}${value}`) ? t(`${prefix}${value}` as Key) : t('unknownCode');
 }
 
 /** Messages for the codes of relations and of members' states in household records. */

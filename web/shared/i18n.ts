@@ -28,8 +28,9 @@ export type Values = Record<string, string | number>;
  */
 export function defineMessages<Messages extends Record<string, Message>>(
   messages: Messages,
-): (key: keyof Messages, values?: Values) => string {
-  return (key, values) => interpolate(localize(messages[key]!), values);
+): ((key: keyof Messages, values?: Values) => string) & { has: (key: string) => boolean } {
+  const translate = (key: keyof Messages, values?: Values): string => interpolate(localize(messages[key]!), values);
+  return Object.assign(translate, { has: (key: string) => Object.hasOwn(messages, key) });
 }
 
 /** Return a text in the chosen language, from a message pair or from a pair of the API (a checklist's labels). */

@@ -3,6 +3,7 @@ import {
   newId,
   newVisitId,
   parseTypedCode,
+  parseUuid,
   parseVisitCode,
   computeReceiptCode,
   sha256Hex,
@@ -61,4 +62,10 @@ test('hashes and receipt codes are the server’s', async () => {
   expect(await sha256Hex('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   // server.core.tokens.receipt_short_code("abc")
   expect(await computeReceiptCode('abc')).toBe('Q9W1DFWF07');
+});
+
+test('a UUID in upper case is the same key as in lower case', () => {
+  const id = newId();
+  expect(parseUuid(id.toUpperCase())).toBe(id);
+  expect(parseUuid(`${id}0`)).toBeNull();
 });

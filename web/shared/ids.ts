@@ -12,6 +12,11 @@ export function newId(now: number = Date.now()): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
+/** A UUID as the server writes it, in lower case, so that two spellings are one key; null for anything else. */
+export function parseUuid(text: string): string | null {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : null;
+}
+
 const VISITS_SINCE = Date.UTC(2026, 0, 1) / 60_000;
 const LAST_MINUTE = 2 ** 23;
 const SHORT_LENGTH = 11;

@@ -2,12 +2,12 @@
 // caseworker may reorder them offline: local changes are stored, pushed first, and only then the server's plans are
 // pulled. Between two phones of the same person the last write wins.
 import { computed, type ComputedRef } from 'vue';
-import { api, unwrap } from '@shared/api/client.ts';
+import { openApiFor, unwrap } from '@shared/api/client.ts';
 import { Problem } from '@shared/api/problems.ts';
 import { today } from '@shared/format.ts';
 import { database } from './database.ts';
 import { useLiveQuery } from './liveQueries.ts';
-import { localDatabase, type DayPlan } from './localDatabase.ts';
+import { localDatabase, type DayPlan, type LocalDatabase } from './localDatabase.ts';
 
 const DAY_MS = 86_400_000;
 // Unfinished visits of the last two weeks stay visible; plans further ahead are pulled later.
@@ -66,33 +66,36 @@ export async function syncDayPlans(): Promise<void> {
 }
 
 async function pushAndPull(): Promise<void> {
+  const local = localDatabase(); // also when another person's store is opened meanwhile
+  const api = openApiFor(local.ownerId);
   try {
-    const { plans } = localDatabase();
-    const changed = (await plans.toArray()).filter((plan) => plan.changedAt !== null);
-    for (const plan of changed.sort((a, b) => a.changedAt!.localeCompare(b.changedAt!))) await pushDayPlan(plan);
-    await pullDayPlans();
+    const changed = (await local.plans.toArray()).filter((plan) => plan.changedAt !== null);
+    for (const plan of changed.sort((a, b) => a.changedAt!.localeCompare(b.changedAt!))) {
+      await pushDayPlan(local, api, plan);
+    }
+    await pullDayPlans(local, api);
   } catch (error) {
     // An assignment was reassigned meanwhile: the plan is pushed again once that change has been pulled.
     if (!(error instanceof Problem && error.code === 'thing.not_found')) throw error;
   }
 }
 
-async function pushDayPlan({ day, assignmentIds, changedAt }: DayPlan): Promise<void> {
+type Api = ReturnType<typeof openApiFor>;
+
+async function pushDayPlan(local: LocalDatabase, api: Api, { day, assignmentIds, changedAt }: DayPlan): Promise<void> {
   const assignments = await database.value!.collections.assignments.findByIds(assignmentIds).exec();
   const body = { assignmentIds: assignmentIds.filter((id) => assignments.has(id)) };
   await unwrap(api.PUT('/field/v1/day-plans/{day}', { params: { path: { day } }, body }));
-  await localDatabase()
-    .plans.where({ day })
-    .modify((plan) => {
-      if (plan.changedAt === changedAt) plan.changedAt = null; // else it changed again during the push
-    });
+  await local.plans.where({ day }).modify((plan) => {
+    if (plan.changedAt === changedAt) plan.changedAt = null; // else it changed again during the push
+  });
 }
 
-async function pullDayPlans(): Promise<void> {
+async function pullDayPlans(local: LocalDatabase, api: Api): Promise<void> {
+  const { plans } = local;
   const query = { from: addDays(today(), -DAYS_BACK), to: addDays(today(), DAYS_AHEAD) };
   const days = await unwrap(api.GET('/field/v1/day-plans', { params: { query } }));
-  const { plans } = localDatabase();
-  await localDatabase().transaction('rw', plans, async () => {
+  await local.transaction('rw', plans, async () => {
     const changed = new Set((await plans.toArray()).filter((plan) => plan.changedAt !== null).map((plan) => plan.day));
     await plans
       .where('day')

@@ -39,6 +39,9 @@ export interface Photo {
   uploadUrl: string | null;
   /** Why the last attempt failed, as a sentence in the app's language. */
   failure: string | null;
+  /** Attempts that failed one after the other, and when the next one is due. */
+  attempts?: number;
+  retryAt?: number | null;
 }
 
 /** The assignments of a day in the caseworker's order. */
@@ -50,20 +53,44 @@ export interface DayPlan {
   changedAt: string | null;
 }
 
+/** A document that stands between two stores: taken out of one and not yet written to the other (store/mixed.ts). */
+export interface Rescued {
+  id: string;
+  collection: 'visits' | 'evidence' | 'attestations' | 'proposals';
+  document: { id: string };
+}
+
 export type LocalDatabase = Dexie & {
+  /** Whose records these are. Only this person's token may carry them. */
+  ownerId: string;
   drafts: EntityTable<Draft, 'id'>;
   photos: EntityTable<Photo, 'id'>;
   plans: EntityTable<DayPlan, 'day'>;
+  rescued: EntityTable<Rescued, 'id'>;
+  /** Which repairs were done. */
+  repairs: EntityTable<{ name: string }, 'name'>;
 };
 
 let opened: LocalDatabase | null = null;
 
 export function openLocalDatabase(personId: string): LocalDatabase {
+  opened = attachLocalDatabase(personId);
+  return opened;
+}
+
+/** The local database of any person who used this phone. */
+export function attachLocalDatabase(personId: string): LocalDatabase {
   const local = new Dexie(`zoufang-local-${personId}`) as LocalDatabase;
   local.version(1).stores({ drafts: 'id', photos: 'id, visitId, state' });
   local.version(2).stores({ plans: 'day' });
-  opened = local;
+  local.version(3).stores({ rescued: 'id', repairs: 'name' });
+  local.ownerId = personId;
   return local;
+}
+
+export function closeLocalDatabase(): void {
+  opened?.close();
+  opened = null;
 }
 
 export function localDatabase(): LocalDatabase {

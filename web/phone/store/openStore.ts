@@ -1,28 +1,81 @@
 // Opens and closes the databases of the signed-in person; one window at a time holds them.
-import { ref } from 'vue';
+//
+// One store at a time, and one sync for it: opening and closing wait for each other, and nobody signs in before the store
+// of the person before is closed. What they have not sent stays in their own store until they sign in again.
+import { nextTick, ref } from 'vue';
 import { session } from '@shared/api/session.ts';
 import { requestPersistentStorage } from '../device/storage.ts';
 import { closeDatabase, openDatabase, removeDatabase } from './database.ts';
-import { openLocalDatabase, deleteLocalDatabase } from './localDatabase.ts';
+import { closeLocalDatabase, deleteLocalDatabase, openLocalDatabase } from './localDatabase.ts';
+import { repairMixedStore } from './mixedStore.ts';
+import { rememberPerson } from './people.ts';
 import { startSync, stopSync } from './sync.ts';
 import { startUploads, stopUploads } from './photoUploads.ts';
 
 export type StoreState = 'closed' | 'opening' | 'open' | 'elsewhere' | 'failed';
 export const storeState = ref<StoreState>('closed');
 export const openError = ref('');
+/** The sign-in form is shown in place of the store, which is closed. */
+export const signingIn = ref(false);
 
 let releaseWindowLock: (() => void) | null = null;
+let openFor: string | null = null;
+let turn: Promise<unknown> = Promise.resolve();
 
-export async function openStore({ takeOver = false } = {}): Promise<void> {
+export function openStore(options: { takeOver?: boolean } = {}): Promise<void> {
+  return inTurn(() => open(options));
+}
+
+export function closeStore(): Promise<void> {
+  return inTurn(close);
+}
+
+/** Close the store and show the sign-in form. */
+export async function beginSignIn(): Promise<void> {
+  storeState.value = 'closed';
+  await nextTick(); // the screens save what is open
+  await closeStore();
+  signingIn.value = true;
+}
+
+/** Open the store of whoever is signed in now: after signing in, or after going back. */
+export async function endSignIn(): Promise<void> {
+  signingIn.value = false;
+  await openStore();
+}
+
+/** Delete all data of this person from the phone. */
+export function clearStore(): Promise<void> {
+  return inTurn(async () => {
+    const { personId } = session.person!;
+    await Promise.all([stopSync(), stopUploads()]);
+    await removeDatabase(personId);
+    await deleteLocalDatabase();
+    await close();
+  });
+}
+
+function inTurn<T>(step: () => Promise<T>): Promise<T> {
+  const result = turn.then(step);
+  turn = result.catch(() => undefined);
+  return result;
+}
+
+async function open({ takeOver = false }: { takeOver?: boolean }): Promise<void> {
+  const person = session.person;
+  if (!person || (storeState.value === 'open' && openFor === person.personId)) return;
+  await close();
   storeState.value = 'opening';
   if (!(await acquireWindowLock(takeOver))) {
     storeState.value = 'elsewhere';
     return;
   }
   try {
-    const { personId } = session.person!;
-    openLocalDatabase(personId);
-    await openDatabase(personId);
+    rememberPerson(person);
+    const local = openLocalDatabase(person.personId);
+    const store = await openDatabase(person.personId);
+    await repairMixedStore(store, local);
+    openFor = person.personId;
     storeState.value = 'open';
     startSync();
     startUploads();
@@ -33,20 +86,13 @@ export async function openStore({ takeOver = false } = {}): Promise<void> {
   }
 }
 
-export async function closeStore(): Promise<void> {
+async function close(): Promise<void> {
   await Promise.all([stopSync(), stopUploads()]);
   await closeDatabase();
+  closeLocalDatabase();
   releaseWindowLock?.();
-  storeState.value = 'closed';
-}
-
-/** Delete all data of this person from the phone. */
-export async function clearStore(): Promise<void> {
-  const { personId } = session.person!;
-  await Promise.all([stopSync(), stopUploads()]);
-  await removeDatabase(personId);
-  await deleteLocalDatabase();
-  releaseWindowLock?.();
+  releaseWindowLock = null;
+  openFor = null;
   storeState.value = 'closed';
 }
 

@@ -1,8 +1,10 @@
 // The outbox: what has been submitted on this phone and has not reached the server.
 import { computed, type ComputedRef } from 'vue';
+import { session } from '@shared/api/session.ts';
 import type { Attestation, Proposal, Visit } from './documents.ts';
 import { useCollection, useLiveQuery } from './liveQueries.ts';
 import { localDatabase, type Photo } from './localDatabase.ts';
+import { getAuthor } from './mixedStore.ts';
 import { isProposalPending, isVisitPending, isVisitRefused } from './pending.ts';
 
 export interface Outbox {
@@ -10,6 +12,8 @@ export interface Outbox {
   attestations: Attestation[];
   proposals: Proposal[];
   photos: Photo[];
+  /** Visits of somebody else that came here with their quarantine; only their author can send them. */
+  left: Visit[];
   count: number;
 }
 
@@ -20,14 +24,17 @@ export function useOutbox(): ComputedRef<Outbox> {
   const photos = useLiveQuery(() => localDatabase().photos.where('state').notEqual('sent').toArray(), []);
   const evidence = useCollection('evidence');
   return computed(() => {
+    const waiting = visits.value?.filter((visit) => isVisitPending(visit) || isVisitRefused(visit)) ?? [];
+    const isOwn = (visit: Visit): boolean => getAuthor(visit) === session.person?.personId;
     const evidenceIds = new Set(evidence.value?.map(({ id }) => id));
     const pending = {
-      visits: visits.value?.filter((visit) => isVisitPending(visit) || isVisitRefused(visit)) ?? [],
+      visits: waiting.filter(isOwn),
       attestations: attestations.value?.filter((attestation) => !attestation.server) ?? [],
       proposals: proposals.value?.filter(isProposalPending) ?? [],
       photos: photos.value.filter((photo) => evidenceIds.has(photo.id)).sort(compareSendingFirst),
     };
-    return { ...pending, count: Object.values(pending).reduce((sum, rows) => sum + rows.length, 0) };
+    const left = waiting.filter((visit) => !isOwn(visit));
+    return { ...pending, left, count: Object.values(pending).reduce((sum, rows) => sum + rows.length, 0) };
   });
 }
 

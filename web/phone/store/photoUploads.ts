@@ -2,13 +2,14 @@
 // A photo's bytes stay on the phone until its evidence document says that the server has stored them.
 import { Upload } from 'tus-js-client';
 import { reactive } from 'vue';
-import { Problem } from '@shared/api/problems.ts';
+import { parseProblem } from '@shared/api/problems.ts';
 import { accessToken } from '@shared/api/session.ts';
 import { languageTag } from '@shared/i18n.ts';
 import type { Evidence } from './documents.ts';
 import { database } from './database.ts';
-import { localDatabase, type Photo } from './localDatabase.ts';
+import { localDatabase, type LocalDatabase, type Photo } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
+import { describeFailure } from './uploadRetries.ts';
 
 const MAX_CONCURRENT = 2;
 const CHUNK_BYTES = 512 * 1024;
@@ -24,19 +25,36 @@ let pollTimer: ReturnType<typeof setInterval> | null = null;
 
 export function startUploads(): void {
   if (pollTimer) return;
-  // Resume uploads that were running when the app was killed.
-  void localDatabase().photos.where('state').equals('sending').modify({ state: 'kept' });
   pollTimer = setInterval(() => void uploadPendingPhotos(), POLL_MS);
-  addEventListener('online', uploadPendingPhotos);
-  void uploadPendingPhotos();
+  addEventListener('online', retryNow);
+  void requeueInterrupted().then(uploadPendingPhotos);
+}
+
+/** Queue again what was being sent when the app was killed, and what an earlier version gave up for good. */
+async function requeueInterrupted(): Promise<void> {
+  await localDatabase()
+    .photos.where('state')
+    .anyOf('sending', 'failed')
+    .modify((photo) => {
+      if (photo.state === 'sending' || photo.attempts === undefined) Object.assign(photo, WAITING);
+    });
+}
+
+const WAITING: Partial<Photo> = { state: 'kept', attempts: 0, retryAt: null, failure: null };
+
+/** A network has come back: nothing waits any longer. */
+async function retryNow(): Promise<void> {
+  await localDatabase().photos.where('state').equals('kept').modify({ attempts: 0, retryAt: null });
+  await uploadPendingPhotos();
 }
 
 export async function stopUploads(): Promise<void> {
   if (pollTimer) clearInterval(pollTimer);
   pollTimer = null;
-  removeEventListener('online', uploadPendingPhotos);
-  await Promise.all([...runningUploads.values()].map((upload) => upload.abort()));
+  removeEventListener('online', retryNow);
+  const running = [...runningUploads.values()];
   runningUploads.clear();
+  await Promise.all(running.map((upload) => upload.abort()));
 }
 
 export async function setUploadsPaused(paused: boolean): Promise<void> {
@@ -51,7 +69,7 @@ export async function pausePhoto(id: string): Promise<void> {
 }
 
 export async function resumePhoto(id: string): Promise<void> {
-  await localDatabase().photos.update(id, { state: 'kept', failure: null });
+  await localDatabase().photos.update(id, WAITING);
   await uploadPendingPhotos();
 }
 
@@ -64,17 +82,20 @@ async function abortUpload(id: string): Promise<void> {
 /** Start the uploads that may start, and delete the bytes of photos that the server has stored. */
 export async function uploadPendingPhotos(): Promise<void> {
   const store = database.value;
-  if (!store || !pollTimer) return;
+  const timer = pollTimer;
+  if (!store || !timer) return;
+  const local = localDatabase();
   const evidenceById = new Map<string, Evidence>();
   for (const document of await store.collections.evidence.find().exec()) {
     const evidence = document.toJSON() as Evidence;
     if (evidence.server) evidenceById.set(evidence.id, evidence);
   }
-  for (const photo of await localDatabase().photos.where('state').notEqual('sent').toArray()) {
+  for (const photo of await local.photos.where('state').notEqual('sent').toArray()) {
+    if (pollTimer !== timer) return; // stopped meanwhile: another person may be about to sign in
     const state = evidenceById.get(photo.id)?.server?.state;
     if (state && RECEIVED_STATES.has(state))
-      await localDatabase().photos.update(photo.id, { state: 'sent', blob: null, failure: null });
-    else if (state === 'announced' && canStart(photo)) startUpload(photo);
+      await local.photos.update(photo.id, { state: 'sent', blob: null, failure: null });
+    else if (state === 'announced' && canStart(photo)) startUpload(local, photo);
   }
 }
 
@@ -84,22 +105,23 @@ function canStart(photo: Photo): boolean {
     navigator.onLine &&
     photo.state === 'kept' &&
     photo.blob !== null &&
+    (photo.retryAt ?? 0) <= Date.now() &&
     !runningUploads.has(photo.id) &&
     runningUploads.size < MAX_CONCURRENT
   );
 }
 
-function startUpload(photo: Photo): void {
-  const save = (change: Partial<Photo>): void => void localDatabase().photos.update(photo.id, change);
+function startUpload(local: LocalDatabase, photo: Photo): void {
+  const save = (change: Partial<Photo>): void => void local.photos.update(photo.id, change).catch(() => undefined);
   const upload = new Upload(photo.blob as Blob, {
     endpoint: '/uploads/',
     uploadUrl: photo.uploadUrl,
     chunkSize: CHUNK_BYTES,
-    retryDelays: [1_000, 3_000, 10_000, 30_000],
+    retryDelays: [1_000, 3_000],
     storeFingerprintForResuming: false,
     metadata: { evidenceId: photo.id },
     onBeforeRequest: async (request) => {
-      request.setHeader('Authorization', `Bearer ${await accessToken()}`);
+      request.setHeader('Authorization', `Bearer ${await accessToken(local.ownerId)}`);
       request.setHeader('Accept-Language', languageTag());
     },
     onUploadUrlAvailable: () => save({ uploadUrl: upload.url }),
@@ -107,28 +129,17 @@ function startUpload(photo: Photo): void {
     onSuccess: () => {
       runningUploads.delete(photo.id);
       // Stays `sending` until the evidence document confirms that the server has the bytes.
-      save({ sentBytes: photo.sizeBytes });
+      save({ sentBytes: photo.sizeBytes, attempts: 0 });
       setTimeout(syncNow, FOLLOW_UP_MS);
       void uploadPendingPhotos();
     },
     onError: (error) => {
       runningUploads.delete(photo.id);
-      const offline = !('originalResponse' in error) || !error.originalResponse;
-      save(offline ? { state: 'kept' } : { state: 'failed', failure: describeFailure(error.originalResponse!) });
+      const response = 'originalResponse' in error ? error.originalResponse : null;
+      save(describeFailure(photo, response ? parseProblem(response.getStatus(), response.getBody()) : null));
     },
   });
   runningUploads.set(photo.id, upload);
   save({ state: 'sending', failure: null });
   upload.start();
-}
-
-/** The server's reason for a refusal as a sentence; a proxy's HTML error page is reduced to its status. */
-function describeFailure(response: { getBody(): string; getStatus(): number }): string {
-  let body: Record<string, unknown> = {};
-  try {
-    body = JSON.parse(response.getBody()) as Record<string, unknown>;
-  } catch {
-    // Not JSON, so not the server's own response.
-  }
-  return new Problem(response.getStatus(), body).sentence;
 }

@@ -8,11 +8,15 @@ import { reactive } from 'vue';
 import { replicateRxCollection, type RxReplicationState } from 'rxdb/plugins/replication';
 import { Subject } from 'rxjs';
 import { authorizedFetch } from '@shared/api/client.ts';
-import { Problem, readProblem, Unreachable } from '@shared/api/problems.ts';
+import { Problem, readJson, readProblem, Unreachable } from '@shared/api/problems.ts';
 import { sha256, toHex } from '@shared/ids.ts';
 import { database, READ_ONLY, recreateCollection, type CollectionName } from './database.ts';
+import type { Visit } from './documents.ts';
 import { notices } from '../notices.ts';
 import { syncDayPlans } from './dayPlans.ts';
+import { forgetReplication, getGeneration } from './generations.ts';
+import { localDatabase } from './localDatabase.ts';
+import { getAuthor } from './mixedStore.ts';
 import { countPendingRows } from './pending.ts';
 
 interface Checkpoint {
@@ -49,10 +53,13 @@ const replications = new Map<CollectionName, Replication>();
 const resyncSubjects = new Map<CollectionName, Subject<'RESYNC'>>();
 const lastDigestAt = new Map<CollectionName, number>();
 let syncController: AbortController | null = null;
+/** Whose store is synced. Every request is sent as this person, or not at all. */
+let ownerId = '';
 
 export function startSync(): void {
   if (syncController || sync.paused) return;
   syncController = new AbortController();
+  ownerId = localDatabase().ownerId;
   const { signal } = syncController;
   for (const name of Object.keys(database.value!.collections) as CollectionName[]) startReplication(name);
   for (const name of STREAMED_COLLECTIONS) void subscribeToChanges(name, signal);
@@ -72,7 +79,9 @@ export async function stopSync(): Promise<void> {
   syncController = null;
   await Promise.all([...replications.values()].map((replication) => replication.cancel()));
   replications.clear();
-  sync.active = 0;
+  resyncSubjects.clear();
+  lastDigestAt.clear();
+  Object.assign(sync, { active: 0, lastAt: null, problem: null });
   Object.assign(notices, { items: [], unread: 0 }); // the next person has other notices
 }
 
@@ -90,6 +99,7 @@ function syncDayPlansAndNotices(): void {
 }
 
 function startReplication(name: CollectionName): void {
+  const personId = ownerId;
   const resync = new Subject<'RESYNC'>();
   resyncSubjects.set(name, resync);
   const replication = replicateRxCollection<Document, Checkpoint>({
@@ -101,11 +111,17 @@ function startReplication(name: CollectionName): void {
     pull: {
       batchSize: PULL_BATCH,
       stream$: resync.asObservable() as never,
-      handler: (checkpoint, limit) => trackResult(pull(name, checkpoint, limit)),
+      handler: (checkpoint, limit) => trackResult(pull(personId, name, checkpoint, limit)),
     },
     ...(READ_ONLY.has(name)
       ? {}
-      : { push: { batchSize: 50, handler: (rows: unknown[]) => trackResult(push(name, rows)) } }),
+      : {
+          push: {
+            batchSize: 50,
+            handler: (rows: unknown[]) => trackResult(push(personId, name, rows)),
+            modifier: (document: unknown) => (isOthersVisit(personId, name, document as Visit) ? null : document),
+          },
+        }),
   }) as unknown as Replication;
   let wasActive = false;
   replication.active$.subscribe((isActive) => {
@@ -121,31 +137,42 @@ function startReplication(name: CollectionName): void {
   replications.set(name, replication);
 }
 
-async function pull(name: CollectionName, checkpoint: Checkpoint | undefined, limit: number) {
+/** A visit is sent by its author alone; a colleague who took part holds a copy. */
+function isOthersVisit(personId: string, name: CollectionName, document: Visit): boolean {
+  return name === 'visits' && getAuthor(document) !== personId;
+}
+
+async function pull(personId: string, name: CollectionName, checkpoint: Checkpoint | undefined, limit: number) {
   const { id, lwt } = checkpoint ?? { id: '', lwt: 0 };
   const query = new URLSearchParams({ id, lwt: String(lwt), limit: String(limit) });
   const digest = await computeDigestIfDue(name);
   if (digest) query.set('digest', digest);
-  return (await fetchJson(`${getEndpoint(name)}/pull?${query}`, {
-    headers: {
-      'X-App-Version': __APP_VERSION__,
-      'X-Device-Time': new Date().toISOString(),
-      'X-Pending-Rows': String(await countPendingRows()),
-    },
-  })) as { documents: never[]; checkpoint: Checkpoint };
+  const headers = {
+    'X-App-Version': __APP_VERSION__,
+    'X-Device-Time': new Date().toISOString(),
+    'X-Pending-Rows': String(await countPendingRows()),
+  };
+  const page = (await fetchJson(personId, `${getEndpoint(name)}/pull?${query}`, { headers })) as {
+    documents: never[];
+    checkpoint: Checkpoint;
+  };
+  // Whatever else answers with JSON is not the server, and not an empty page.
+  if (!Array.isArray(page?.documents) || !page.checkpoint) throw new Problem(200, {});
+  return page;
 }
 
-async function push(name: CollectionName, rows: unknown[]): Promise<never[]> {
+async function push(personId: string, name: CollectionName, rows: unknown[]): Promise<never[]> {
   const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(rows) };
-  const conflicts = (await fetchJson(`${getEndpoint(name)}/push`, init)) as never[];
+  const conflicts = await fetchJson(personId, `${getEndpoint(name)}/push`, init);
+  if (!Array.isArray(conflicts)) throw new Problem(200, {}); // not the server: nothing was taken
   // The server's fields arrive with a pull: follow up soon instead of at the next poll.
   setTimeout(() => resyncSubjects.get(name)?.next('RESYNC'), FOLLOW_UP_MS);
-  return conflicts;
+  return conflicts as never[];
 }
 
-async function fetchJson(path: string, init: RequestInit): Promise<unknown> {
-  const response = await authorizedFetch(path, init);
-  if (response.ok) return response.json();
+async function fetchJson(personId: string, path: string, init: RequestInit): Promise<unknown> {
+  const response = await authorizedFetch(path, init, personId);
+  if (response.ok) return readJson(response);
   throw await readProblem(response);
 }
 
@@ -196,23 +223,22 @@ async function computeDigest(name: CollectionName): Promise<string> {
 }
 
 async function restartReplication(name: CollectionName): Promise<void> {
+  const running = syncController;
   await replications.get(name)?.cancel();
   replications.delete(name);
-  localStorage.setItem(`zoufang.generation.${name}`, String(getGeneration(name) + 1));
+  forgetReplication(name);
+  if (syncController !== running || !running) return; // the store was closed meanwhile
   if (READ_ONLY.has(name)) await recreateCollection(name);
-  startReplication(name);
-}
-
-function getGeneration(name: CollectionName): number {
-  return Number(localStorage.getItem(`zoufang.generation.${name}`) ?? 0);
+  if (syncController === running) startReplication(name);
 }
 
 // --- event stream
 
 async function subscribeToChanges(name: CollectionName, signal: AbortSignal): Promise<void> {
+  const personId = ownerId;
   while (!signal.aborted) {
     try {
-      const response = await authorizedFetch(`${getEndpoint(name)}/pullStream`, { signal });
+      const response = await authorizedFetch(`${getEndpoint(name)}/pullStream`, { signal }, personId);
       if (!response.ok || !response.body) throw await readProblem(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {

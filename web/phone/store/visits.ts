@@ -1,7 +1,7 @@
 // A visit from its first fix to its submission. Until then it is a draft in the local database; on submission it is
 // written into the replicated database together with the evidence documents of its photos.
 import { toRaw } from 'vue';
-import { newId, newVisitId, sha256Hex } from '@shared/ids.ts';
+import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
 import { database } from './database.ts';
 import { localDatabase, type Draft, type Photo } from './localDatabase.ts';
@@ -82,8 +82,10 @@ export async function saveDraft(draft: Draft): Promise<void> {
 
 /** Replicate a copy of the draft when its screen is left, so that a lost phone loses little. */
 export async function backUpDraft(draft: Draft): Promise<void> {
-  if (draft.amends || !draft.visit.startedAt) return;
-  await putVisit(toPlain(draft.visit));
+  if (draft.amends || !draft.visit.startedAt || !database.value) return;
+  await putVisit(toPlain(draft.visit)).catch((error: unknown) => {
+    if (database.value) throw error; // else the store was closed meanwhile: the draft itself is saved
+  });
 }
 
 /** Write a visit with the revision of the server's state it is based on, which the digests of both sides cover. */
@@ -100,7 +102,11 @@ export async function discardDraft(draft: Draft): Promise<void> {
   await localDatabase().drafts.delete(draft.id);
 }
 
+/** A camera that failed leaves a file without a byte, which no server could take. */
+export class EmptyPhoto extends Error {}
+
 export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix: Fix | null): Promise<Photo> {
+  if (file.size === 0) throw new EmptyPhoto();
   const photo: Photo = {
     id: newId(),
     visitId: draft.id,
@@ -165,7 +171,7 @@ export function listEvidenceIds(answers: Visit['answers']): string[] {
 /** The evidence ID of an item of an answer; null when it is neither a photo nor a signature. */
 function getEvidenceId(item: unknown): string | null {
   const id = typeof item === 'string' ? item : (item as { evidenceId?: string } | null)?.evidenceId;
-  return id && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : null;
+  return id ? parseUuid(id) : null;
 }
 
 /** Reopen a returned visit for the questioned answers; times, fixes and people stay as recorded. */

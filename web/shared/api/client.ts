@@ -4,23 +4,30 @@ import createClient, { type Middleware } from 'openapi-fetch';
 import { languageTag } from '../i18n.ts';
 import { markUnreachable } from '../online.ts';
 import { Problem, readProblem, Unreachable } from './problems.ts';
-import { accessToken, discardAccessToken, endSession, recordResponse } from './session.ts';
+import { accessToken, discardAccessToken, endSession, recordResponse, session } from './session.ts';
 import type { paths } from './wire.d.ts';
 
-/** `fetch` as the signed-in person; repeats the request once with a new token when the access token had expired. */
-export async function authorizedFetch(input: string | Request, init?: RequestInit): Promise<Response> {
+/**
+ * `fetch` as this person, who must still be the one signed in when it is sent; repeats the request once with a new token
+ * when the access token had expired.
+ */
+export async function authorizedFetch(
+  input: string | Request,
+  init?: RequestInit,
+  personId = session.person?.personId,
+): Promise<Response> {
   const retryInput = input instanceof Request ? input.clone() : input;
-  const response = await send(input, init);
+  const response = await send(input, init, personId);
   if (response.status !== 401) return response;
   const problem = await readProblem(response.clone());
   if (problem.code === 'auth.device_ended') endSession(problem.code);
   return problem.code === 'auth.token_expired' || problem.code === 'auth.token_invalid'
-    ? send(retryInput, init)
+    ? send(retryInput, init, personId)
     : response;
 }
 
-async function send(input: string | Request, init: RequestInit = {}): Promise<Response> {
-  const token = await accessToken();
+async function send(input: string | Request, init: RequestInit = {}, personId?: string): Promise<Response> {
+  const token = await accessToken(personId);
   const headers = new Headers(input instanceof Request ? input.headers : init.headers);
   headers.set('Authorization', `Bearer ${token}`);
   headers.set('Accept-Language', languageTag());
@@ -45,7 +52,15 @@ const language: Middleware = {
 };
 
 /** As the signed-in person. */
-export const api = createClient<paths>({ baseUrl: location.origin, fetch: authorizedFetch });
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: (request) => authorizedFetch(request) });
+
+/** As this person and nobody else: what belongs to one person's store is never sent as another. */
+export function openApiFor(personId: string): typeof api {
+  return createClient<paths>({
+    baseUrl: location.origin,
+    fetch: (request) => authorizedFetch(request, undefined, personId),
+  });
+}
 
 /** Without sign-in: public postings and look-ups. */
 export const publicApi = createClient<paths>({ baseUrl: location.origin });
@@ -59,7 +74,10 @@ interface ApiResult<Data> {
 
 /** Return the body of a response, or throw its problem. */
 export async function unwrap<Data>(pending: Promise<ApiResult<Data>>): Promise<Data> {
-  const { data, error, response } = await pending;
-  if (!response.ok) throw new Problem(response.status, (error ?? {}) as Record<string, unknown>);
+  const { data, error, response } = await pending.catch((reason: unknown) => {
+    // A page where JSON was expected, as a network's portal answers.
+    throw reason instanceof SyntaxError ? new Problem(200, {}) : reason;
+  });
+  if (!response.ok) throw new Problem(response.status, typeof error === 'object' ? { ...error } : {});
   return data as Data;
 }

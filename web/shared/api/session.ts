@@ -4,7 +4,7 @@
 import { reactive, readonly } from 'vue';
 import { languageTag } from '../i18n.ts';
 import { markReachable, markUnreachable } from '../online.ts';
-import { Problem, readProblem, Unreachable } from './problems.ts';
+import { OtherPerson, Problem, readJson, readProblem, Unreachable } from './problems.ts';
 import type { components } from './wire.d.ts';
 
 export type SignedIn = components['schemas']['SignedIn'];
@@ -22,7 +22,7 @@ interface State {
 const EXPIRY_MARGIN_MS = 30_000;
 const state = reactive<State>({ person: null, endedBy: null, clockAheadMs: 0 });
 let app: WebApp;
-let access: { token: string; until: number } | null = null;
+let access: { token: string; until: number; personId: string } | null = null;
 
 export const session = readonly(state);
 
@@ -64,19 +64,30 @@ export function clearSession(): void {
   localStorage.removeItem(`zoufang.${app}.person`);
 }
 
-/** Return an access token that is valid for some time. Throws `Unreachable`, or a `Problem` when the session ended. */
-export async function accessToken(): Promise<string> {
-  if (access && access.until - EXPIRY_MARGIN_MS > Date.now()) return access.token;
-  // One refresh at a time across all tabs: the cookie rotates, and a second use of it would count as theft.
-  const refreshIfExpired = async (): Promise<string> => {
-    if (!access || access.until - EXPIRY_MARGIN_MS <= Date.now()) await refresh();
-    return access!.token;
-  };
-  if (!('locks' in navigator)) return (refreshing ??= refreshIfExpired().finally(() => (refreshing = null)));
-  return navigator.locks.request(`zoufang.${app}.refresh`, refreshIfExpired);
+/**
+ * Return an access token of this person that is valid for some time. Throws `Unreachable`, a `Problem` when the session
+ * ended, or `OtherPerson` when somebody else has signed in meanwhile: what one person recorded is never sent as another.
+ */
+export async function accessToken(personId = state.person?.personId): Promise<string> {
+  if (!hasValidAccess()) await refreshOnce();
+  if (access?.personId !== personId) throw new OtherPerson();
+  return access!.token;
 }
 
-let refreshing: Promise<string> | null = null;
+function hasValidAccess(): boolean {
+  return access !== null && access.until - EXPIRY_MARGIN_MS > Date.now();
+}
+
+/** One refresh at a time across all tabs: the cookie rotates, and a second use of it would count as theft. */
+async function refreshOnce(): Promise<void> {
+  const refreshIfExpired = async (): Promise<void> => {
+    if (!hasValidAccess()) await refresh();
+  };
+  if (!('locks' in navigator)) return (refreshing ??= refreshIfExpired().finally(() => (refreshing = null)));
+  await navigator.locks.request(`zoufang.${app}.refresh`, refreshIfExpired);
+}
+
+let refreshing: Promise<void> | null = null;
 
 /** Drop a token that the server refused, so that the next request refreshes it. */
 export function discardAccessToken(token: string): void {
@@ -90,12 +101,19 @@ export function endSession(code: string): void {
 }
 
 async function refresh(): Promise<void> {
+  let signedIn: SignedIn;
   try {
-    storeSession((await post('/auth/v1/refresh', { webApp: app })) as SignedIn);
+    signedIn = (await post('/auth/v1/refresh', { webApp: app })) as SignedIn;
   } catch (error) {
     if (error instanceof Problem && error.code.startsWith('auth.')) endSession(error.code);
     throw error;
   }
+  if (signedIn.personId !== state.person?.personId) {
+    // Another window of this browser signed somebody else in, whose cookie this is.
+    endSession('auth.other_person');
+    throw new OtherPerson();
+  }
+  storeSession(signedIn);
 }
 
 function storeSession(signedIn: SignedIn): void {
@@ -105,7 +123,7 @@ function storeSession(signedIn: SignedIn): void {
   localStorage.setItem(`zoufang.${app}.person`, JSON.stringify(state.person));
   // Expiry by this device's own clock, which may be wrong by years.
   const lifetimeMs = Date.parse(signedIn.expiresAt) - (Date.now() + state.clockAheadMs);
-  access = { token: signedIn.accessToken, until: Date.now() + lifetimeMs };
+  access = { token: signedIn.accessToken, until: Date.now() + lifetimeMs, personId };
 }
 
 async function post(path: string, body: unknown, token?: string): Promise<unknown> {
@@ -124,7 +142,7 @@ async function post(path: string, body: unknown, token?: string): Promise<unknow
   }
   recordResponse(response);
   if (!response.ok) throw await readProblem(response);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : readJson(response);
 }
 
 /** Record what each response shows: the server is reachable, and its time. */

@@ -1,0 +1,178 @@
+// Repairs a store into which another person's sign-in was synced: in versions before 1.1 a second person could sign in on
+// a phone while the first one's store went on syncing, with the second one's token.
+//
+// What the owner recorded and has not sent goes up again as theirs; under new IDs where the server holds the old ones as
+// somebody else's. What the other person recorded here goes to their store. What the server has comes down again.
+//
+// The phone may be killed between any two lines: everything kept is in the local database first, and stays there until it
+// has been written to the rebuilt collections.
+import type { RxDatabase } from 'rxdb/plugins/core';
+import { newId, newVisitId } from '@shared/ids.ts';
+import { recreateCollection, type Collections } from './database.ts';
+import type { Attestation, Evidence, Proposal, Visit } from './documents.ts';
+import { attachLocalDatabase, type Draft, type LocalDatabase, type Photo, type Rescued } from './localDatabase.ts';
+import { forgetReplication } from './generations.ts';
+
+const WRITABLE = ['visits', 'evidence', 'attestations', 'proposals'] as const;
+/** How the server answers a visit that arrives with the token of somebody who did not make it. */
+const WRONG_PERSON_CODES = new Set(['visit.author_not_investigator', 'visit.household_unknown', 'visit.not_yours']);
+
+export interface StoredRecords {
+  visits: Visit[];
+  evidence: Evidence[];
+  attestations: Attestation[];
+  proposals: Proposal[];
+  drafts: Draft[];
+  photos: Photo[];
+}
+
+/** What belongs to one person, to be written to their store. */
+export interface Share {
+  rescued: Rescued[];
+  drafts: Draft[];
+  photos: Photo[];
+}
+
+export async function repairMixedStore(store: RxDatabase<Collections>, local: LocalDatabase): Promise<void> {
+  if (!(await local.repairs.get('rebuilding')) && !(await local.repairs.get('mixed'))) {
+    const shares = shareOut(local.ownerId, await readRecords(store, local));
+    if (shares) await keepShares(local, shares);
+    else await local.repairs.put({ name: 'mixed' });
+  }
+  if (await local.repairs.get('rebuilding')) await rebuild(store, local);
+  else await adopt(store, local);
+}
+
+/** The author: whom the visit itself names first, whoever's token carried it. */
+export function getAuthor(visit: Visit): string | null {
+  return visit.investigatorIds?.[0] ?? visit.server?.authorId ?? null;
+}
+
+/** Each person's share of a store in which the records of several are mixed; null when it is not mixed. */
+export function shareOut(ownerId: string, records: StoredRecords): Map<string, Share> | null {
+  if (!records.visits.some((visit) => isAstray(ownerId, visit))) return null;
+  const authors = new Map(records.visits.map((visit) => [visit.id, getAuthor(visit) ?? ownerId]));
+  for (const draft of records.drafts) authors.set(draft.id, getAuthor(draft.visit) ?? ownerId);
+  const unsent = records.visits.filter((visit) => !isOnServer(visit));
+  const unsentIds = new Set([...unsent.map(({ id }) => id), ...records.drafts.map(({ id }) => id)]);
+  const here = new Set(records.photos.filter((photo) => photo.blob && photo.state !== 'sent').map(({ id }) => id));
+  const renamed = new Map<string, string>();
+  for (const visit of unsent) if (visit.server?.authorId) renamed.set(visit.id, newVisitId());
+  for (const { id, visitId } of records.photos) if (here.has(id) && unsentIds.has(visitId)) renamed.set(id, newId());
+  const shares = new Map<string, Share>();
+  const shareOf = (visitId: string): Share => {
+    const person = authors.get(visitId) ?? ownerId;
+    if (!shares.has(person)) shares.set(person, { rescued: [], drafts: [], photos: [] });
+    return shares.get(person)!;
+  };
+  const keep = (
+    visitId: string,
+    collection: Rescued['collection'],
+    document: { id: string; server?: unknown },
+  ): void => {
+    const { server: _, ...fields } = rename(document, renamed);
+    shareOf(visitId).rescued.push({ id: `${collection}/${fields.id}`, collection, document: fields });
+  };
+  shareOf(''); // the owner's own, also when nothing is left of it
+  for (const visit of unsent) keep(visit.id, 'visits', visit);
+  for (const item of records.evidence) if (here.has(item.id)) keep(item.visitId, 'evidence', item);
+  for (const item of records.attestations) if (isRefused(item) || !item.server) keep('', 'attestations', item);
+  for (const item of records.proposals) if (isRefused(item) || !item.server) keep('', 'proposals', item);
+  for (const draft of records.drafts) shareOf(draft.id).drafts.push(rename(draft, renamed));
+  for (const photo of records.photos) shareOf(photo.visitId).photos.push(renamePhoto(photo, renamed));
+  return shares;
+}
+
+/** This visit is neither the owner's nor one that the owner took part in, or was refused under another person's token. */
+function isAstray(ownerId: string, visit: Visit): boolean {
+  if (getAuthor(visit) !== ownerId) return !visit.investigatorIds?.includes(ownerId);
+  const isOthers = visit.server?.authorId !== undefined && visit.server.authorId !== ownerId;
+  return (
+    isOthers || WRONG_PERSON_CODES.has((visit.server?.problem as { zh?: { code?: string } } | null)?.zh?.code ?? '')
+  );
+}
+
+/** The server has this state of the visit as its author's, so that it comes down again. */
+function isOnServer(visit: Visit): boolean {
+  const state = visit.server?.state;
+  if (!visit.server || state === 'changed' || state === 'quarantined') return false;
+  return visit.server.authorId === undefined || visit.server.authorId === visit.investigatorIds?.[0];
+}
+
+function isRefused(item: { server?: { state?: string } }): boolean {
+  return item.server?.state === 'quarantined';
+}
+
+function rename<T>(record: T, renamed: Map<string, string>): T {
+  let text = JSON.stringify(record);
+  for (const [before, after] of renamed) text = text.split(before).join(after);
+  return JSON.parse(text) as T;
+}
+
+/** Its upload, if it began one, was announced by somebody else: it begins anew. */
+function renamePhoto(photo: Photo, renamed: Map<string, string>): Photo {
+  const waiting = photo.blob && photo.state !== 'sent';
+  return {
+    ...photo,
+    id: renamed.get(photo.id) ?? photo.id,
+    visitId: renamed.get(photo.visitId) ?? photo.visitId,
+    ...(waiting ? { state: 'kept', sentBytes: 0, uploadUrl: null, failure: null } : {}),
+  };
+}
+
+async function readRecords(store: RxDatabase<Collections>, local: LocalDatabase): Promise<StoredRecords> {
+  const read = async <T>(name: (typeof WRITABLE)[number]): Promise<T[]> =>
+    (await store.collections[name].find().exec()).map((document) => structuredClone(document.toJSON()) as T);
+  return {
+    visits: await read<Visit>('visits'),
+    evidence: await read<Evidence>('evidence'),
+    attestations: await read<Attestation>('attestations'),
+    proposals: await read<Proposal>('proposals'),
+    drafts: await local.drafts.toArray(),
+    photos: await local.photos.toArray(),
+  };
+}
+
+/** Write the others' shares to their databases, then the owner's to this one, which begins the rebuilding. */
+async function keepShares(local: LocalDatabase, shares: Map<string, Share>): Promise<void> {
+  for (const [personId, share] of shares) {
+    if (personId === local.ownerId) continue;
+    const other = attachLocalDatabase(personId);
+    await putShare(other, share);
+    other.close();
+  }
+  await local.transaction('rw', [local.drafts, local.photos, local.rescued, local.repairs], async () => {
+    await Promise.all([local.drafts.clear(), local.photos.clear()]);
+    await putShare(local, shares.get(local.ownerId)!);
+    await local.repairs.put({ name: 'rebuilding' });
+  });
+}
+
+async function putShare(local: LocalDatabase, { drafts, photos, rescued }: Share): Promise<void> {
+  await local.drafts.bulkPut(drafts);
+  await local.photos.bulkPut(photos);
+  await local.rescued.bulkPut(rescued);
+}
+
+/** Empty the writable collections, so that they are pulled anew, and write what was kept. Repeated after a kill. */
+async function rebuild(store: RxDatabase<Collections>, local: LocalDatabase): Promise<void> {
+  for (const name of WRITABLE) {
+    forgetReplication(name);
+    await recreateCollection(name);
+  }
+  await adopt(store, local);
+  await local.transaction('rw', local.repairs, async () => {
+    await local.repairs.put({ name: 'mixed' });
+    await local.repairs.delete('rebuilding');
+  });
+}
+
+/** Write what was kept for this person, unless it is here already. */
+async function adopt(store: RxDatabase<Collections>, local: LocalDatabase): Promise<void> {
+  const kept = await local.rescued.toArray();
+  for (const { id, collection, document } of kept) {
+    const target = store.collections[collection];
+    if (!(await target.findOne(document.id).exec())) await target.insert(document as never);
+    await local.rescued.delete(id);
+  }
+}
