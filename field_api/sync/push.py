@@ -57,6 +57,8 @@ class _Row(Struct):
     assumed_hash: str | None
     incoming: Incoming[Any] | None
     verdict: Verdict | None
+    # The id in the client's own letters, by which it finds its document again; else `doc_id`.
+    sent_id: str = ""
 
 
 async def push(
@@ -153,7 +155,7 @@ def _read(collection: Collection, row: UnreadRow) -> _Row:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         fault = Fault("", "row.invalid", str(error) or type(error).__name__)
         return _Row(sent, _doc_id(body), assumed, None, Quarantine(Problem("row.invalid", faults=[fault])))
-    return _Row(sent, str(document.id), assumed, incoming, None)
+    return _Row(sent, str(document.id), assumed, incoming, None, sent_id=part["id"])
 
 
 def _refuse_nesting(part: dict[str, Any]) -> None:
@@ -303,7 +305,8 @@ async def _answer(
     here = await masters(session, caller, name, collection, list(turned_back))
     revisions = await _revisions(session, caller, name, list(here))
     here = {key: marked(item, revisions[key]) if key in revisions else item for key, item in here.items()}
-    return [here.get(row.doc_id) or _out_of_sight(row) for row in turned_back.values()]
+    answers = [(row, here.get(row.doc_id) or _out_of_sight(row)) for row in turned_back.values()]
+    return [document | ({"id": row.sent_id} if row.sent_id else {}) for row, document in answers]
 
 
 async def _revisions(session: AsyncSession, caller: Caller, name: str, doc_ids: list[str]) -> dict[str, int]:

@@ -2,7 +2,6 @@
 that the schema of the API holds its documents.
 """
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
@@ -21,6 +20,7 @@ from field_api.sync.live import Watch
 from field_api.sync.pull import PAGE, Asked, PulledPage, served_collection
 from field_api.sync.served import QuarantinedRow, Tombstone
 from server.core.clock import utc_now
+from server.core.device_times import parse_device_clock
 from server.core.errors import Problem
 from server.core.http import (
     ANSWER,
@@ -49,7 +49,12 @@ PendingRows = Annotated[
     ),
 ]
 DeviceTime = Annotated[
-    datetime | None, HeaderParameter(name="X-Device-Time", description="The phone's clock as it asks, RFC 3339.")
+    str | None,
+    HeaderParameter(
+        name="X-Device-Time",
+        max_length=64,
+        description="The phone's clock as it asks, RFC 3339. What is no time is passed over.",
+    ),
 ]
 Digest = Annotated[
     str | None,
@@ -108,7 +113,9 @@ def _pull(name: str, collection: Collection) -> HTTPRouteHandler:
     ) -> Response[Any]:
         request = Asked(lwt=lwt, after_id=after_id, limit=limit, digest=digest)
         page = await pulling.pull(session, field_staff, name, schema_version, request)
-        await note_device(session, field_staff, DeviceReport(app_version, pending_rows, device_time), utc_now())
+        await note_device(
+            session, field_staff, DeviceReport(app_version, pending_rows, parse_device_clock(device_time)), utc_now()
+        )
         if page.documents:
             return Response(page, headers=_CACHING)
         headers = {**_CACHING, "ETag": page.checkpoint.etag}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -10,13 +10,14 @@ import msgspec
 from server.checklists.faults import Fault, make_fault, make_pointer
 from server.checklists.logic import MAX_SAFE_INTEGER
 from server.checklists.template import Column, IncomeKind
+from server.core.device_times import ReportedTime
 
 MAX_ROWS = 50
 
 EvidenceId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Fen = Annotated[int, msgspec.Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
 Month = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$")]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Moment = ReportedTime
 ShortText = Annotated[str, msgspec.Meta(max_length=500)]
 
 
@@ -26,7 +27,7 @@ class Geopoint(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
     longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
     datum: Literal["wgs84", "gcj02", "bd09"]
-    accuracy_m: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    accuracy_m: float | None = None
     captured_at: Moment | None = None
 
 

@@ -17,6 +17,7 @@ from server.checklists.facts import Facts, build_condition_data, build_row_data,
 from server.checklists.faults import Fault, make_fault, make_pointer
 from server.checklists.logic import is_true
 from server.checklists.template import Question, Template, iter_questions
+from server.core.ids import canonical_ids
 
 Stage = Literal["draft", "submitted"]
 
@@ -51,6 +52,7 @@ def read_answers(
         return Reading({}, [wrong_kind_fault("/answers", "member_table")])
     if not _is_bounded(answers):
         return Reading({}, [make_fault("/answers", "answer.too_large")])
+    answers = canonical_ids(answers)
     data = build_condition_data(facts, member_ids)
     faults = [*_check_unknown(template, answers), *_read_sections(template, answers, data)]
     if stage == "submitted":

@@ -247,7 +247,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "电话或视频走访需写明紧急原因",
         "A visit by phone or video requires the emergency that justifies it",
     ),
-    "visit.times_inverted": Entry(422, "结束时间早于开始时间", "The visit ends before it starts"),
     "visit.checklist_unknown": Entry(422, "没有此走访表版本", "No such checklist version"),
     "visit.answers_invalid": Entry(
         422,

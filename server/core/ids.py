@@ -32,3 +32,12 @@ def canonical_id(text: str) -> str:
 
 def is_same_id(candidate: Any, other: str) -> bool:
     return isinstance(candidate, str) and canonical_id(candidate) == canonical_id(other)
+
+
+def canonical_ids(value: Any) -> Any:
+    """Return JSON with every UUID in it in lower case, as ids are compared."""
+    if isinstance(value, dict):
+        return {key: canonical_ids(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [canonical_ids(inner) for inner in value]
+    return canonical_id(value) if isinstance(value, str) else value

@@ -6,10 +6,12 @@ by the checks of a visit.
 """
 
 import math
-from datetime import datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from datetime import timedelta
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+
+from server.core.device_times import ReportedTime
 
 Datum = Literal["wgs84", "gcj02", "bd09"]
 
@@ -32,7 +34,6 @@ _ROUNDING_DEG = 1e-10
 _Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 _Accuracy = Annotated[float, msgspec.Meta(ge=0)]
-_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Fix(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class Fix(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     latitude: _Latitude
     longitude: _Longitude
     datum: Datum
-    captured_at: _Aware
+    captured_at: ReportedTime
     accuracy_m: _Accuracy | None = None
     altitude_m: float | None = None
     speed_mps: float | None = None
@@ -55,6 +56,55 @@ class Fix(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
         values = (self.latitude, self.longitude, self.accuracy_m, self.altitude_m, self.speed_mps)
         if not all(value is None or math.isfinite(value) for value in values):
             raise ValueError("a fix holds finite numbers only")
+
+
+class ReportedFix(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """A position in a phone's document: whatever its sensors say, which is kept. `usable_fix` says what it is good for.
+
+    iOS reports an accuracy of -1 for a position that it does not know.
+    """
+
+    latitude: float
+    longitude: float
+    datum: Datum
+    captured_at: ReportedTime
+    accuracy_m: float | None = None
+    altitude_m: float | None = None
+    speed_mps: float | None = None
+    source: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+
+
+# What a sensor on a phone can report: an accuracy beyond is a position from nowhere, and would excuse any distance.
+SENSOR_RANGES: dict[str, tuple[float, float]] = {
+    "latitude": (-90, 90),
+    "longitude": (-180, 180),
+    "accuracyM": (0, 100_000),
+    "altitudeM": (-500, 10_000),
+    "speedMps": (0, 350),
+}
+# Phones say -1 for a speed that they do not know.
+UNKNOWN_SPEED = -1
+
+
+def implausible_readings(reported: dict[str, Any]) -> dict[str, float]:
+    """Return the readings of a reported fix that no sensor can give, by name."""
+    return {
+        name: value
+        for name, (least, most) in SENSOR_RANGES.items()
+        if (value := reported.get(name)) is not None
+        and not least <= value <= most
+        and (name, value) != ("speedMps", UNKNOWN_SPEED)
+    }
+
+
+def usable_fix(reported: dict[str, Any] | None) -> Fix | None:
+    """Return a reported fix without what no sensor can give; None without a position on Earth."""
+    if not reported:
+        return None
+    bad = implausible_readings(reported)
+    if bad.keys() & {"latitude", "longitude"}:
+        return None
+    return msgspec.convert({name: value for name, value in reported.items() if name not in bad}, Fix)
 
 
 class Point(NamedTuple):

@@ -68,6 +68,8 @@ class Visit(Base):
     # When it was attested by all investigators and every photo was processed; then it enters the review queue.
     complete_at: Mapped[OptionalTime]
     receipt: Mapped[str | None]
+    # The version of the household that the answers were judged by, where the desk changed it meanwhile.
+    household_version: Mapped[int | None]
     late_after_reassignment: Mapped[bool] = mapped_column(default=False)
     # Starts at 1, and each amendment increments it; earlier versions are in VisitVersion.
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, readable
 from server.core.clock import utc_now
+from server.core.device_times import storable_times
 from server.core.errors import Problem
 from server.core.services import Services
 from server.models.evidence import Evidence
@@ -103,7 +104,7 @@ async def _write(
     """Write the rows. Return the content hash of those that a concurrent duplicate wrote first."""
     if not rows:
         return {}
-    written = await write_expected(session, caller, [_columns(row) for row in rows], seen=stored, now=now)
+    written = await write_expected(session, caller, [_columns(row, now) for row in rows], seen=stored, now=now)
     await withdraw_change(session, "evidence", [row.document.id for row in rows if row.document.deleted])
     missing = {row.document.id for row in rows} - written
     if not missing:
@@ -112,15 +113,17 @@ async def _write(
     return dict(duplicates.all())
 
 
-def _columns(row: Incoming[EvidenceDocument]) -> dict[str, Any]:
+def _columns(row: Incoming[EvidenceDocument], now: datetime) -> dict[str, Any]:
     document = row.document
+    captured_at = document.captured_at
+    is_believed = captured_at is not None and storable_times(now).contain(captured_at)
     return {
         "id": document.id,
         "visit_id": document.visit_id,
         "question_id": document.question_id,
         "sha256": document.sha256,
         "size_bytes": document.size_bytes,
-        "captured_at": document.captured_at,
+        "captured_at": captured_at.astimezone(UTC) if captured_at and is_believed else None,
         "document": row.raw,
         "content_hash": row.content_hash,
     }

@@ -9,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.models.areas import CalendarDay, PolicySetting
 
+# The country's settings begin here: a visit of an earlier day, as an import may bring, is judged by these.
+FIRST_EFFECTIVE = date(2020, 1, 1)
+
 
 async def load_overrides(session: AsyncSession) -> dict[date, bool]:
     """Return the days on which the office works or rests against the weekly calendar."""
@@ -49,7 +52,7 @@ def select_effective(area_code: str, on: date) -> Select[PolicySetting]:
     return (
         select(PolicySetting)
         .ext(distinct_on(PolicySetting.key))
-        .where(applies_in(area_code), PolicySetting.effective_from <= on)
+        .where(applies_in(area_code), PolicySetting.effective_from <= max(on, FIRST_EFFECTIVE))
         .order_by(PolicySetting.key, func.length(PolicySetting.area_code).desc(), PolicySetting.effective_from.desc())
     )
 

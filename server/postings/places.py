@@ -14,6 +14,8 @@ from server import audit
 from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, require_found, require_role
+from server.core.clock import utc_now
+from server.core.device_times import believe_time, storable_times
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
@@ -58,6 +60,7 @@ async def add_place(
     sha256, media_type = await run_in_thread(_check_photo, photo)
     await services.store.put(original_key(sha256), photo, len(photo), media_type)
     await _store_photo(session, sha256, len(photo))
+    now = utc_now()
     row = insert(PostingPlace).values(
         id=new_id(),
         posting_id=posting.id,
@@ -66,7 +69,7 @@ async def add_place(
         longitude=place.fix.longitude,
         datum=place.fix.datum,
         accuracy_m=place.fix.accuracy_m,
-        captured_at=place.fix.captured_at,
+        captured_at=believe_time(place.fix.captured_at, storable_times(now), now),
         sha256=sha256,
         staff_id=caller.id,
     )

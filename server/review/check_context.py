@@ -3,20 +3,20 @@
 `server/review/context_queries.py` loads it in a fixed number of queries; no check runs a query of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from server.core.clock import CHINA
+from server.core.device_times import TimeBounds, bound_times
 from server.core.location import Fix, Point
 from server.models.evidence import Evidence
 from server.models.households import Household, HouseholdMember
 from server.models.people import Device
 from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit
+from server.visits.answers import MemberThen
 
 if TYPE_CHECKING:  # it imports numpy: 10 MB that the API does not need
     from server.photos.near_duplicates import NearDuplicate
@@ -121,6 +121,8 @@ class CheckContext(NamedTuple):
     last_visit: Visit | None
     last_answers: dict[str, Any]
     spot_check: SpotCheck | None
+    # The members of the version of the household that the answers were judged by, when it is not the current one.
+    members_then: list[MemberThen] | None
     # Policy settings of the visit's area on its day.
     settings: dict[str, Any]
 
@@ -137,5 +139,7 @@ def visited_on(visit: Visit) -> date:
     return (visit.started_at or visit.received_at).astimezone(CHINA).date()
 
 
-def read_fix(document: dict[str, Any] | None) -> Fix | None:
-    return msgspec.convert(document, Fix) if document else None
+def field_bounds(settings: Mapping[str, Any], received_at: datetime) -> TimeBounds:
+    """Return which times of a phone the area of a visit believes."""
+    earliest = date.fromisoformat(settings["field.earliest_day"])
+    return bound_times(received_at, earliest, timedelta(minutes=settings["field.clock_ahead_min"]))

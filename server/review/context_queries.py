@@ -9,7 +9,7 @@ from sqlalchemy import Float, Select, Uuid, and_, bindparam, func, or_, select, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from server.core.location import Fix
+from server.core.location import Fix, usable_fix
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.households import Household, HouseholdMember
@@ -24,10 +24,9 @@ from server.review.check_context import (
     Journey,
     PhotoContext,
     UnloadedPhotos,
-    read_fix,
     visited_on,
 )
-from server.visits.answers import read_asked_answers
+from server.visits.answers import load_members_then, read_asked_answers
 
 # Length of a degree of latitude along the meridian, to a few tenths of a percent.
 METRES_PER_DEGREE = 111_195
@@ -50,8 +49,8 @@ async def load_check_context(session: AsyncSession, visit: Visit, *, with_photos
         household=household,
         members=members,
         home=_home(household, visit),
-        start=read_fix(visit.document.get("startFix")),
-        end=read_fix(visit.document.get("endFix")),
+        start=usable_fix(visit.document.get("startFix")),
+        end=usable_fix(visit.document.get("endFix")),
         photos=await _photos(session, visit, settings) if with_photos else UnloadedPhotos(),
         attestations=attestations,
         devices=devices,
@@ -68,6 +67,7 @@ async def load_check_context(session: AsyncSession, visit: Visit, *, with_photos
         last_visit=last_visit,
         last_answers=await _answers(session, last_visit, household, members) if last_visit else {},
         spot_check=await _compared_spot_check(session, visit),
+        members_then=await load_members_then(session, visit),
         settings=settings,
     )
 
@@ -316,7 +316,8 @@ async def _answers(
             ChecklistTemplate.code == visit.checklist_code, ChecklistTemplate.version == visit.checklist_version
         )
     )
-    return read_asked_answers(visit, body, household, members) if body else {}
+    then = await load_members_then(session, visit)
+    return read_asked_answers(visit, body, household, then or members) if body else {}
 
 
 async def _last_visit(session: AsyncSession, visit: Visit) -> Visit | None:

@@ -6,12 +6,14 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.location import Fix
+from server.core.device_times import TimeBounds, believe_time
+from server.core.location import Fix, usable_fix
 from server.models.evidence import Evidence, Photo
 from server.models.review import SeenFix, SeenPhoto
 from server.models.visits import Attestation, Visit
 from server.photos.near_duplicates import store_keypoints
-from server.review.check_context import read_fix
+from server.policy.resolver import load_policy_values
+from server.review.check_context import field_bounds, visited_on
 
 # Below this PDQ quality a fingerprint carries no information (a blank wall): the threshold of PDQ's authors.
 LEAST_QUALITY = 50
@@ -24,17 +26,22 @@ async def record_traces(session: AsyncSession, visit: Visit) -> None:
         select(Attestation).where(Attestation.visit_id == visit.id, Attestation.staff_id != visit.author_id)
     )
     recorded = [
-        ("start", visit.author_id, read_fix(visit.document.get("startFix"))),
-        ("end", visit.author_id, read_fix(visit.document.get("endFix"))),
-        *(("attested", attestation.staff_id, read_fix(attestation.document.get("fix"))) for attestation in attested),
+        ("start", visit.author_id, usable_fix(visit.document.get("startFix"))),
+        ("end", visit.author_id, usable_fix(visit.document.get("endFix"))),
+        *(("attested", attestation.staff_id, usable_fix(attestation.document.get("fix"))) for attestation in attested),
     ]
+    settings = await load_policy_values(
+        session, visit.area_code, visited_on(visit), ["field.earliest_day", "field.clock_ahead_min"]
+    )
+    bounds = field_bounds(settings, visit.received_at)
     fixes = {(moment, person): fix for moment, person, fix in recorded if fix is not None}
-    session.add_all(_seen_fix(visit, moment, person, fix) for (moment, person), fix in fixes.items())
+    session.add_all(_seen_fix(visit, moment, person, fix, bounds) for (moment, person), fix in fixes.items())
     await _record_fingerprints(session, visit)
     await session.flush()  # the check context reads them
 
 
-def _seen_fix(visit: Visit, moment: str, person: UUID, fix: Fix) -> SeenFix:
+def _seen_fix(visit: Visit, moment: str, person: UUID, fix: Fix, bounds: TimeBounds) -> SeenFix:
+    instead = (visit.started_at if moment == "start" else visit.ended_at) or visit.received_at
     return SeenFix(
         visit_id=visit.id,
         staff_id=person,
@@ -45,7 +52,7 @@ def _seen_fix(visit: Visit, moment: str, person: UUID, fix: Fix) -> SeenFix:
         longitude=fix.longitude,
         datum=fix.datum,
         accuracy_m=fix.accuracy_m,
-        captured_at=fix.captured_at,
+        captured_at=believe_time(fix.captured_at, bounds, instead),
     )
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +16,7 @@ from server.core.access import DESK_ROLES, Caller, readable, require_found, requ
 from server.core.differences import Difference, find_differences
 from server.core.errors import Problem
 from server.core.http import ResponseBody
+from server.core.ids import canonical_ids
 from server.core.services import Services
 from server.models.areas import Area
 from server.models.evidence import Evidence, Photo
@@ -24,6 +26,7 @@ from server.models.review import Decision, Finding, ReviewItem, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 from server.review.checks.registry import render_finding
 from server.spotchecks.blinding import require_not_blinded
+from server.visits.answers import MemberThen, load_members_then
 
 Rendition = Literal["320", "1280", "original", "watermarked"]
 
@@ -117,6 +120,8 @@ class VisitDetail(ResponseBody):
     version: int
     amendments: list[AmendmentLine]
     previous: PreviousVisit | None
+    # The members that the phone had, when the desk has changed the household meanwhile.
+    members_then: list[MemberThen] | None
 
 
 class PhotoLink(ResponseBody):
@@ -144,7 +149,7 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         home=_home(household),
         checklist_code=visit.checklist_code,
         checklist_version=visit.checklist_version,
-        document=visit.document,
+        document=canonical_ids(visit.document),
         received_at=visit.received_at,
         late_after_reassignment=visit.late_after_reassignment,
         receipt=visit.receipt,
@@ -155,6 +160,7 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         reason=decision.reason if decision else None,
         version=visit.version,
         amendments=await _amendments(session, visit),
+        members_then=await load_members_then(session, visit),
         previous=await _previous(session, caller, visit),
     )
 
@@ -171,7 +177,7 @@ def _amendment(number: int, before: Visit | VisitVersion, after: Visit | VisitVe
     return AmendmentLine(
         version=number,
         reason=amendment["reason"],
-        amended_at=datetime.fromisoformat(amendment["amendedAt"]),
+        amended_at=msgspec.convert(amendment["amendedAt"], datetime),
         received_at=after.submitted_at,
         differences=find_differences(_without_amendment(before.document), _without_amendment(after.document)),
     )
@@ -207,7 +213,7 @@ async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> Prev
         started_at=before.started_at,
         checklist_code=before.checklist_code,
         checklist_version=before.checklist_version,
-        answers=before.document.get("answers", {}),
+        answers=canonical_ids(before.document.get("answers", {})),
     )
 
 

@@ -10,6 +10,12 @@ KM, HOURS_IN_DAY, DAYS_IN_YEAR = 1000, 24, 365
 TERMS: dict[str, tuple[str, str]] = {
     "start": ("开始", "start"),
     "end": ("结束", "end"),
+    "answer": ("答案", "answer's"),
+    "start_fix": ("开始定位", "start fix"),
+    "end_fix": ("结束定位", "end fix"),
+    "attestation": ("共同调查人确认", "attestation"),
+    "attestation_fix": ("确认定位", "attestation's fix"),
+    "amendment": ("补正", "amendment"),
     "ahead": ("快", "ahead"),
     "behind": ("慢", "behind"),
     "wages": ("工资性收入", "wages"),

@@ -8,17 +8,18 @@ than the server. It sends a new field only to a server that lists it in `GET /fi
 keep the field without acting on it.
 """
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
+from server.core.device_times import ReportedTime
 from server.core.http import HexSha256, LongText, ResponseBody, ShortText
-from server.core.location import Fix
+from server.core.location import ReportedFix
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
-AwareTime = Annotated[datetime, Meta(tz=True)]
+AwareTime = ReportedTime
 
 
 class Part(Struct, rename="camel", kw_only=True):
@@ -69,8 +70,8 @@ class VisitDocument(Document, kw_only=True):
     mode_reason: LongText = ""
     started_at: AwareTime | None = None
     ended_at: AwareTime | None = None
-    start_fix: Fix | None = None
-    end_fix: Fix | None = None
+    start_fix: ReportedFix | None = None
+    end_fix: ReportedFix | None = None
     investigator_ids: Annotated[list[UUID], Meta(max_length=6)] = []
     family_present: Annotated[list[PersonPresent], Meta(max_length=30)] = []
     answers: dict[str, Any] = {}
@@ -88,7 +89,7 @@ class EvidenceDocument(Document, kw_only=True):
     size_bytes: Annotated[int, Meta(ge=0)]
     media_type: ShortText = "image/jpeg"
     captured_at: AwareTime | None = None
-    fix: Fix | None = None
+    fix: ReportedFix | None = None
     note: LongText = ""
 
 
@@ -97,7 +98,7 @@ class AttestationDocument(Document, kw_only=True):
 
     visit_id: UUID
     attested_at: AwareTime
-    fix: Fix | None = None
+    fix: ReportedFix | None = None
 
 
 class ProposedPart(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):

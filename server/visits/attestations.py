@@ -12,6 +12,7 @@ from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.clock import utc_now
+from server.core.device_times import believe_time, storable_times
 from server.core.errors import Problem
 from server.core.services import Services
 from server.models.visits import Attestation, Visit, VisitInvestigator
@@ -69,7 +70,7 @@ def _judge(
 
 
 async def _write(session: AsyncSession, caller: Caller, row: Incoming[AttestationDocument]) -> Verdict:
-    document = row.document
+    document, now = row.document, utc_now()
     inserted = await session.scalar(
         insert(Attestation)
         .values(
@@ -77,10 +78,10 @@ async def _write(session: AsyncSession, caller: Caller, row: Incoming[Attestatio
             visit_id=document.visit_id,
             staff_id=caller.id,
             device_id=caller.device_id,
-            attested_at=document.attested_at,
+            attested_at=believe_time(document.attested_at, storable_times(now), now),
             document=row.raw,
             content_hash=row.content_hash,
-            received_at=utc_now(),
+            received_at=now,
         )
         .on_conflict_do_nothing()
         .returning(Attestation.id)

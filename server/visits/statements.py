@@ -37,6 +37,15 @@ class FieldSettings(msgspec.Struct, frozen=True):
     clock_ahead_min: int = msgspec.field(name="field.clock_ahead_min")
 
 
+class HouseholdState(msgspec.Struct, frozen=True, rename={"class_": "class"}):
+    """The members and the class of a household in one of its versions; `version` None: as it is."""
+
+    version: int | None
+    class_: str | None
+    members: list[Member]
+    replaced_at: datetime | None = None
+
+
 class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     """A household that the caller holds, formerly held, or covers by area; the latest of its caseload rows."""
 
@@ -47,6 +56,8 @@ class Hold(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     revoked_at: datetime | None
     members: list[Member]
     settings: FieldSettings
+    # The versions before, newest first.
+    earlier: list[HouseholdState]
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -72,6 +83,8 @@ class Context(NamedTuple):
     stored: Mapping[UUID, Stored]
     # How far the clock of the caller's phone was ahead at its last pull; zero when it was behind or never said.
     clock_ahead: timedelta
+    # Filled while judging, by visit: the version of the household that its answers fit; None: as it is.
+    judged_by: dict[UUID, int | None]
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -105,6 +118,15 @@ SELECT json_build_object(
                    FROM checklist_template WHERE code = ANY(%(codes)s)),
     'holds', (SELECT coalesce(json_agg(json_build_object(
                   'id', id, 'area_code', area_code, 'class', class, 'revoked_at', revoked_at,
+                  'earlier', (SELECT coalesce(json_agg(json_build_object(
+                                  'version', version, 'class', class, 'replaced_at', replaced_at, 'members', (
+                                      SELECT coalesce(json_agg(json_build_object('id', m->>'id', 'born_on',
+                                          m->>'bornOn', 'sex', m->>'sex', 'relation', m->>'relation')), '[]')
+                                      FROM jsonb_array_elements(members) m))), '[]')
+                              FROM (SELECT version, body->>'class' AS class, body->'members' AS members,
+                                        lead(at) OVER (ORDER BY version) AS replaced_at
+                                    FROM household_version v WHERE v.household_id = held.id
+                                    ORDER BY version DESC LIMIT 20) v WHERE replaced_at IS NOT NULL),
                   'settings', (SELECT json_object_agg(key, value) FROM (
                                    SELECT DISTINCT ON (key) key, value FROM area_rule r
                                    WHERE key = ANY(%(settings)s) AND held.area_code ^@ r.area_code
@@ -149,6 +171,7 @@ async def read_context(
         checklists=await _templates(session, read.checklists),
         stored={visit.id: visit for visit in read.stored},
         clock_ahead=timedelta(milliseconds=read.clock_ahead_ms),
+        judged_by={},
     )
 
 
@@ -183,6 +206,7 @@ COLUMNS = {
     "content_hash": "text",
     "received_at": "timestamptz",
     "submitted_at": "timestamptz",
+    "household_version": "int",
     "receipt": "text",
     "late_after_reassignment": "boolean",
     "updated_at": "timestamptz",

@@ -1,23 +1,20 @@
-"""Submitting a visit: what may be pushed, what a submission needs, and the document that comes back.
+"""Submitting a visit: what may be pushed, and the document that comes back (`requirements.py`: what it needs).
 
-The law asks for at least two investigators, both at the home; by phone or video only in an emergency
-(docs/domain.md#home-visit). A visit made while its author held the household is accepted even after a reassignment.
+A visit made while its author held the household is accepted even after a reassignment.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.checklists.answers import validate_answers
-from server.checklists.facts import Facts, HouseholdFacts, MemberFacts
 from server.core.access import Caller, readable
-from server.core.ages import age_on
 from server.core.clock import utc_now
-from server.core.errors import Fault, Problem
+from server.core.device_times import believe_time
+from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import StatementKind
 from server.core.working_days import day_of
@@ -36,9 +33,9 @@ from server.visits.amendments import (
     save_draft,
 )
 from server.visits.completeness import complete_visits
-from server.visits.statements import Context, Hold, Stored, read_context, write_visits
+from server.visits.requirements import check_draft, check_investigators, check_submission, time_bounds
+from server.visits.statements import Context, Stored, read_context, write_visits
 
-INVESTIGATORS_AT_LEAST = 2
 NOT_YET_SUBMITTED = ("draft", "discarded")
 
 
@@ -51,7 +48,7 @@ async def apply_visits(
     verdicts: list[Verdict] = []
     accepted: list[Incoming[VisitDocument]] = []
     for row in rows:
-        verdict = _judge(context, submitted, caller, row)
+        verdict = _judge(context, submitted, caller, row, now)
         verdicts.append(verdict or Applied())
         if verdict is None:
             accepted.append(row)
@@ -79,7 +76,11 @@ async def _load_context(
 
 
 def _judge(
-    context: Context, submitted: Mapping[UUID, SubmittedVisit], caller: Caller, row: Incoming[VisitDocument]
+    context: Context,
+    submitted: Mapping[UUID, SubmittedVisit],
+    caller: Caller,
+    row: Incoming[VisitDocument],
+    now: datetime,
 ) -> Verdict | None:
     """Return why this row is not written; None when it is."""
     document, stored = row.document, context.stored.get(row.document.id)
@@ -90,12 +91,12 @@ def _judge(
         if verdict is not None or row.content_hash == stored.sealed_hash:
             return verdict
         if stored.state not in NOT_YET_SUBMITTED:
-            return _judge_amendment(context, submitted.get(document.id), row)
+            return _judge_amendment(context, submitted.get(document.id), row, now)
     try:
-        _check_draft(context, document)
+        check_draft(context, document, now)
         if _is_submitted(document):
-            _check_investigators(context, caller, document)
-            _check_submission(context, document)
+            check_investigators(context, caller, document)
+            check_submission(context, document, now)
     except Problem as problem:
         return Quarantine(problem)
     return None
@@ -109,7 +110,7 @@ def _judge_copy(stored: Stored, row: Incoming[VisitDocument]) -> Verdict:
 
 
 def _judge_amendment(
-    context: Context, submitted: SubmittedVisit | None, row: Incoming[VisitDocument]
+    context: Context, submitted: SubmittedVisit | None, row: Incoming[VisitDocument], now: datetime
 ) -> Verdict | None:
     """The investigators were checked at submission and are not checked again: one of them may have left since."""
     if submitted is None or row.document.deleted:
@@ -121,94 +122,11 @@ def _judge_amendment(
     if row.document.state == "draft":
         return None
     try:
-        _check_draft(context, row.document)
-        _check_submission(context, row.document)
+        check_draft(context, row.document, now)
+        check_submission(context, row.document, now)
     except Problem as problem:
         return Quarantine(problem)
     return None
-
-
-def _check_draft(context: Context, document: VisitDocument) -> None:
-    hold = context.holds.get(document.household_id)
-    if hold is None or _started_after_loss(context, hold, document):
-        raise Problem("visit.household_unknown")
-    checklist = context.checklists.get((document.checklist_code, document.checklist_version))
-    if checklist is None or checklist.kind != document.kind:
-        raise Problem("visit.checklist_unknown")
-
-
-def _started_after_loss(context: Context, hold: Hold, document: VisitDocument) -> bool:
-    """The visit's clock is the phone's: it may be ahead by what was measured, or by what the area allows."""
-    if hold.revoked_at is None or document.started_at is None:
-        return False
-    ahead = max(context.clock_ahead, timedelta(minutes=hold.settings.clock_ahead_min))
-    return document.started_at - hold.revoked_at > ahead
-
-
-def _check_submission(context: Context, document: VisitDocument) -> None:
-    """Raise the first legal requirement that the submission breaks, else all faults of its answers at once."""
-    _check_presence(document)
-    _check_photos(document)
-    _check_answers(context, document)
-
-
-def _check_investigators(context: Context, caller: Caller, document: VisitDocument) -> None:
-    people = set(document.investigator_ids)
-    if caller.id not in people:
-        raise Problem("visit.author_not_investigator")
-    if len(people) < INVESTIGATORS_AT_LEAST:
-        raise Problem("visit.one_investigator")
-    if not people <= context.staff:
-        raise Problem("visit.investigator_unknown")
-
-
-def _check_presence(document: VisitDocument) -> None:
-    if document.started_at is None or document.ended_at is None:
-        raise Problem("visit.fix_missing")
-    if document.ended_at < document.started_at:
-        raise Problem("visit.times_inverted")
-    if document.mode == "in_person" and (document.start_fix is None or document.end_fix is None):
-        raise Problem("visit.fix_missing")
-    if document.mode != "in_person" and not document.mode_reason.strip():
-        raise Problem("visit.remote_without_reason")
-
-
-def _check_photos(document: VisitDocument) -> None:
-    if len({photo.id for photo in document.photos}) != len(document.photos):
-        raise Problem("visit.photo_listed_twice")
-
-
-def _check_answers(context: Context, document: VisitDocument) -> None:
-    hold = context.holds[document.household_id]
-    faults = validate_answers(
-        context.checklists[document.checklist_code, document.checklist_version],
-        document.answers,
-        member_ids=[str(member.id) for member in hold.members],
-        facts=_facts(hold, document),
-        stage="submitted",
-    )
-    errors = [Fault(fault.pointer, fault.code, fault.zh) for fault in faults if fault.severity == "error"]
-    if errors:
-        raise Problem("visit.answers_invalid", faults=errors)
-
-
-def _facts(hold: Hold, document: VisitDocument) -> Facts:
-    assert document.started_at is not None
-    today = day_of(document.started_at)
-    return Facts(
-        today=today,
-        members=tuple(
-            MemberFacts(
-                member_id=str(member.id),
-                age=age_on(member.born_on, today),
-                sex=member.sex,  # type: ignore[arg-type]  # the database allows only these two
-                relation=member.relation,
-            )
-            for member in hold.members
-        ),
-        household=HouseholdFacts(class_=hold.class_),  # type: ignore[arg-type]  # A, B, C by constraint
-        remote=document.mode != "in_person",
-    )
 
 
 async def _apply_amendments(
@@ -291,6 +209,9 @@ def _columns(
     document = row.document
     hold = context.holds[document.household_id]
     submitted = _is_submitted(document)
+    # The first arrival counts for an amended visit too: for the time offline and the time to a decision.
+    received_at = amended.visit.received_at if amended else now
+    bounds = time_bounds(hold, received_at)
     state = "amended" if amended else document.state
     return {
         "id": document.id,
@@ -304,12 +225,12 @@ def _columns(
         "device_id": caller.device_id,
         "state": "discarded" if document.deleted else state,
         "mode": document.mode,
-        "started_at": document.started_at,
-        "ended_at": document.ended_at,
+        "started_at": believe_time(document.started_at, bounds, received_at),
+        "ended_at": believe_time(document.ended_at, bounds, received_at),
+        "household_version": context.judged_by.get(document.id),
         "document": row.raw,
         "content_hash": row.content_hash,
-        # The first arrival counts for an amended visit too: for the time offline and the time to a decision.
-        "received_at": amended.visit.received_at if amended else now,
+        "received_at": received_at,
         "submitted_at": now if submitted else None,
         "receipt": _receipt(services, caller, amended, row, now) if submitted else None,
         "late_after_reassignment": amended.visit.late_after_reassignment if amended else hold.revoked_at is not None,
@@ -366,7 +287,6 @@ async def load_visits(session: AsyncSession, caller: Caller, ids: Sequence[UUID]
         str(visit.id): {
             "_deleted": False,
             **(visit.mending if visit.mending and visit.author_id == caller.id else visit.document),
-            "id": str(visit.id),
             "server": _server_part(visit, decisions.get(visit.id), attested.get(visit.id, [])),
         }
         for visit in visits

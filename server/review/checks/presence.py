@@ -5,10 +5,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-import msgspec
-
 from server.core.clock import CHINA
-from server.core.location import Fix, distance_beyond, distance_m, least_speed_mps, same_fix
+from server.core.location import Fix, distance_beyond, distance_m, least_speed_mps, same_fix, usable_fix
 from server.models.review import SeenFix
 from server.review.check_context import MOST_OTHERS, CheckContext
 from server.review.checks import DetectedFindings
@@ -42,7 +40,8 @@ def _fixes(context: CheckContext) -> Iterator[tuple[str, Fix]]:
 
 def accuracy_doubtful(context: CheckContext) -> DetectedFindings:
     for moment, fix in _fixes(context):
-        if not fix.accuracy_m:
+        reported = context.visit.document[f"{moment}Fix"].get("accuracyM")
+        if not reported:
             yield None, {"moment": moment, "accuracyM": fix.accuracy_m}
 
 
@@ -129,10 +128,10 @@ def _hours(first: datetime, second: datetime) -> float:
 def partners_apart(context: CheckContext) -> DetectedFindings:
     limit_m = context.setting("visit.partner_distance_m")
     for attestation in context.attestations:
-        document = attestation.document.get("fix")
-        if document is None or context.start is None or attestation.staff_id == context.visit.author_id:
+        fix = usable_fix(attestation.document.get("fix"))
+        if fix is None or context.start is None or attestation.staff_id == context.visit.author_id:
             continue
-        beyond = distance_beyond(msgspec.convert(document, Fix), context.start, limit_m)
+        beyond = distance_beyond(fix, context.start, limit_m)
         if beyond.beyond_m > 0:
             yield (
                 None,
@@ -168,7 +167,7 @@ def too_short(context: CheckContext) -> DetectedFindings:
     limit_min = context.setting("visit.shortest_min")
     if context.visit.started_at and context.visit.ended_at:
         minutes = (context.visit.ended_at - context.visit.started_at) / MINUTE
-        if minutes < limit_min:
+        if 0 <= minutes < limit_min:
             yield None, {"minutes": round(minutes, 1), "leastMinutes": limit_min}
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from server.models.review import SEVERITIES
 from server.review.check_context import CheckContext
-from server.review.checks import DetectedFindings, Facts, answers, people, photos, presence
+from server.review.checks import DetectedFindings, Facts, answers, people, photos, presence, reported
 from server.review.wording import render_template
 
 Subject = Literal["place", "time", "people", "answers", "photos", "spot_check"]
@@ -144,6 +144,42 @@ CHECKS: tuple[Check, ...] = (
         ("visit.clock_offset_max_s",),
         "手机时钟比服务器{direction:term} {hoursOff:hours}",
         "The phone's clock is {hoursOff:hours} {direction:term} of the server's",
+    ),
+    Check(
+        "visit.time_implausible",
+        "time",
+        "warning",
+        reported.time_implausible,
+        ("field.earliest_day", "field.clock_ahead_min"),
+        "手机报告的{moment:term}时间 {reportedAt} 不可信，按接收时间计算",
+        "The phone's time for the {moment:term}, {reportedAt}, is not plausible: the time of receipt counts",
+    ),
+    Check(
+        "visit.times_inverted",
+        "time",
+        "notice",
+        reported.times_inverted,
+        (),
+        "结束时间比开始时间早 {hoursApart:hours}，走访中手机时钟可能被调整",
+        "The visit ends {hoursApart:hours} before it starts: the phone's clock may have been set meanwhile",
+    ),
+    Check(
+        "visit.reading_implausible",
+        "place",
+        "notice",
+        reported.reading_implausible,
+        (),
+        "{moment:term}定位的 {reading} 为 {reported}，传感器不可能给出，视为未知",
+        "The {moment:term} fix reports {reading} as {reported}, which no sensor gives: it counts as unknown",
+    ),
+    Check(
+        "visit.household_changed",
+        "answers",
+        "notice",
+        reported.household_changed,
+        (),
+        "走访期间家庭信息有变更（按第 {householdVersion} 版填写）：其后增加 {joined} 人、减少 {left} 人",
+        "The household changed meanwhile (recorded by version {householdVersion}): {joined} joined, {left} left",
     ),
     Check(
         "visit.long_offline",
@@ -315,6 +351,15 @@ CHECKS: tuple[Check, ...] = (
         ("photo.after_receipt_min",),
         "照片拍摄时间晚于接收时间",
         "The photo's time is later than its receipt",
+    ),
+    Check(
+        "photo.time_implausible",
+        "photos",
+        "notice",
+        reported.photo_time_implausible,
+        ("field.earliest_day", "field.clock_ahead_min"),
+        "手机报告的照片时间 {reportedAt} 不可信",
+        "The phone's time for the photo, {reportedAt}, is not plausible",
     ),
     Check(
         "photo.place_off",

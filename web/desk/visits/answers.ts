@@ -5,7 +5,7 @@ import { joinList, localize, defineMessages } from '@shared/i18n.ts';
 import { INCOME_KINDS, getLabel } from '../labels.ts';
 
 export type VisitDetail = components['schemas']['VisitDetail'];
-export type Member = components['schemas']['MemberDetail'];
+export type Member = Pick<components['schemas']['MemberDetail'], 'id' | 'name'>;
 interface Text {
   zh: string;
   en: string;

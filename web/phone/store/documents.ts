@@ -13,7 +13,7 @@ type ServerPart<Standing extends { state: string }> = Partial<Omit<Standing, 'st
 
 /** Why a pushed row was not applied, in both languages. */
 export type Refusal = NonNullable<Schemas['QuarantineStanding']['problem']>;
-export type Fix = Schemas['Fix'];
+export type Fix = Schemas['ReportedFix'];
 export type Questioned = Schemas['QuestionedAnswer'];
 export type VisitKind = Schemas['VisitDocument']['kind'];
 /** Proposed values for a member; a missing field stays as it is. */
