@@ -18,6 +18,7 @@ import server.identity.accounts
 import server.imports.batches
 import server.notifications.dispatch
 import server.notifications.messages
+import server.photos.adopt
 import server.photos.process
 import server.postings.postings
 import server.review.decisions

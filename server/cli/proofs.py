@@ -131,14 +131,23 @@ def audit_head() -> None:
 
 @click.command("check-store", short_help="compare photo rows with the store, both ways")
 @click.option("--deep", is_flag=True, help="Read every photo and copy again and compare its hash.")
-def check_store(deep: bool) -> None:
-    """Compare photo rows with the store, both ways; exit 1 when something is missing, altered or unreadable."""
+@click.option("--adopt", is_flag=True, help="First adopt announced photos that the store holds: after a restore.")
+def check_store(deep: bool, adopt: bool) -> None:
+    """Compare photo rows with the store, both ways; exit 1 when something is missing, altered or unreadable.
+
+    A database that was restored from a backup is older than the store. With --adopt, an object under the hash of a
+    photo that the database still waits for is hashed again and counts as uploaded; the worker processes it.
+    """
     from server.core.services import open_services
+    from server.photos.adopt import adopt_announced
     from server.photos.store_check import DISCREPANCY_KINDS
     from server.photos.store_check import check_store as check
 
     async def compare() -> Any:
         async with open_services(settings()) as services:
+            if adopt:
+                adopted = await adopt_announced(services)
+                click.echo(f"adopted {adopted.adopted} photos, {len(adopted.altered)} have other bytes than announced")
             with progress_bar() as bar:
                 task = bar.add_task("check-store", total=None)
                 return await check(

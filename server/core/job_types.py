@@ -116,6 +116,13 @@ class ProcessPhoto(Job, frozen=True):
     sha256: str
 
 
+class AdoptPhotos(Job, frozen=True):
+    """Announced after a restore: the store may hold them already."""
+
+    task_name = "evidence.adopt"
+    photo_ids: list[UUID]
+
+
 class ClearSpool(Job, frozen=True):
     """Also deferred in SQL, by server.photos.statements."""
 

@@ -16,6 +16,7 @@ from server.core.errors import Problem
 from server.core.services import Services
 from server.models.evidence import Evidence
 from server.models.visits import Visit, VisitInvestigator
+from server.photos.adopt import defer_adoption
 from server.photos.statements import write_expected
 from server.sync_feed.documents import EvidenceDocument
 from server.sync_feed.publish import withdraw_change
@@ -46,6 +47,7 @@ async def apply_expected_photos(
             accepted.append(row)
     lost = await _write(session, caller, stored, accepted, now)
     await complete_visits(session, {row.document.visit_id for row in accepted})
+    await defer_adoption(session, {row.document.id for row in accepted if not row.document.deleted})
     return [
         (judge(row, lost[row.document.id]) or Conflict()) if row.document.id in lost else verdict
         for row, verdict in zip(rows, verdicts, strict=True)

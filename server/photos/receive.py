@@ -127,15 +127,22 @@ async def mark_received(session: AsyncSession, context: UploadContext, sha256: s
 
     Raises `server.conflict` when the manifest was changed to another hash meanwhile.
     """
-    state = await _receive(session, context, sha256, size) or await _load_state(session, context.evidence_id, sha256)
+    state = await receive_stored(session, context.caller, context.evidence_id, sha256, size) or await _load_state(
+        session, context.evidence_id, sha256
+    )
     await _end_upload(session, context, "done")
     return Received(evidence_id=context.evidence_id, state=state, sha256=sha256)
 
 
-async def _receive(session: AsyncSession, context: UploadContext, sha256: str, size: int) -> State | None:
-    """Mark it received and defer its processing unless the bytes were processed before. None: it is not expected."""
+async def receive_stored(
+    session: AsyncSession, caller: Caller | None, photo_id: UUID, sha256: str, size: int
+) -> State | None:
+    """Mark a photo received whose bytes are in the store. Return its state; None: nobody expects it.
+
+    Defer its processing unless the bytes were processed before.
+    """
     now = utc_now()
-    if not await receive(session, context.caller, context.evidence_id, sha256, size, now):
+    if not await receive(session, caller, photo_id, sha256, size, now):
         return None
     # Wait for a job that processes or erases the same content at this moment.
     photo = await session.get_one(Photo, sha256, with_for_update=True)

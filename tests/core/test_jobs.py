@@ -30,6 +30,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("cases.posting_ended", {"case_id": ID, "posting_id": OTHER_ID}),
     ("cases.visit_decided", {"decision_id": ID}),
     ("complaints.remind", {"timestamp": 1}),
+    ("evidence.adopt", {"photo_ids": [ID]}),
     ("evidence.examine", {"sha256": "0" * 64}),
     ("evidence.examine_visit", {"visit_id": ID}),
     ("field.settle_waiting", {"timestamp": 1}),

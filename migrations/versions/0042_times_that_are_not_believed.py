@@ -2,14 +2,14 @@
 
 Documents keep what was reported, so nothing is lost, and nothing comes back on the way down.
 
-Revision: 0037, after 0036
+Revision: 0042, after 0041
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037"
-down_revision = "0036"
+revision = "0042"
+down_revision = "0041"
 branch_labels = None
 depends_on = None
 
