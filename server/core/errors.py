@@ -574,7 +574,20 @@ CATALOGUE: Mapping[str, Entry] = {
         "需已受理且有授权。",
         "Only accepted cases with consent are cross-checked.",
     ),
-    "case.check_answered": Entry(409, "该批次已导入另一份结果", "A different answer was imported for this batch"),
+    "case.check_answered": Entry(
+        409,
+        "该批次的结果已被采用，不能替换",
+        "Somebody has acted on this batch's answer, so it can't be replaced",
+        "已登记住户意见，或案件已据此办理。",
+        "An objection was recorded, or a case has gone on since.",
+    ),
+    "case.check_cells_unread": Entry(
+        422,
+        "有单元格无法读取",
+        "Some cells can't be read",
+        "共 {count} 个。请对方改正后重新导入；也可确认只导入其余行，涉及的人按未查到处理。",
+        "{count} in all. Import a corrected file, or confirm to import the rest: those people count as not answered.",
+    ),
     "case.check_unreadable": Entry(422, "无法读取核对结果文件", "The answer file can't be read", "{why}", "{why}"),
     # files that an office brings
     "import.unreadable": Entry(422, "无法读取文件", "The file can't be read", "{why}", "{why_en}"),

@@ -3,8 +3,7 @@
 Differences are shown to a person. The household may object, and nothing it declared is changed.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.encryption import Encryption
 from server.core.http import ResponseBody
+from server.core.id_numbers import check_id as check_id_number
 from server.core.money import parse_amount
-from server.core.normalise import normalise_id
-from server.crosschecks.sources import ID_HEADING, Column, Source
+from server.crosschecks.answer_file import AnswerFile, AnswerRow, UnreadCell, describe_unread, iterate_people
+from server.crosschecks.sources import Column, Source
 from server.models.cases import IncomeItem, PropertyItem
 from server.models.crosschecks import CrossCheck, CrossCheckBatch
 from server.models.households import HouseholdMember
@@ -35,41 +35,73 @@ class CheckDifference(ResponseBody):
     doubts: list[str]
 
 
+class PersonAnswer(NamedTuple):
+    """What an office answered about a person, and the differences, as they are stored."""
+
+    entered: dict[str, str]
+    differences: list[Any]
+
+
+class Comparison(NamedTuple):
+    """The result of an answer file, before anything is written. Who is not in `answers` is not answered."""
+
+    answers: dict[UUID, PersonAnswer]
+    people: int
+    strangers: int
+    unread: list[UnreadCell]
+
+
 async def compare_answers(
-    session: AsyncSession,
-    encryption: Encryption,
-    batch: CrossCheckBatch,
-    source: Source,
-    rows: Iterable[dict[str, str]],
-) -> None:
-    """Set the answer and the differences of each person in the batch, and count the rows of strangers."""
+    session: AsyncSession, encryption: Encryption, batch: CrossCheckBatch, source: Source, file: AnswerFile
+) -> Comparison:
+    """Compare each person of the batch with the file. Writes nothing.
+
+    A person may stand in the batch more than once, in two households: each line gets the answer.
+    """
     checks = await session.execute(
-        select(CrossCheck, HouseholdMember.id_number_index)
+        select(CrossCheck.id, CrossCheck.member_id, HouseholdMember.id_number_index)
         .join(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
         .where(CrossCheck.batch_id == batch.id)
     )
-    by_index = {index: check for check, index in checks}
-    declared = await _load_declared(session, [check.member_id for check in by_index.values()])
-    rows_by_person: dict[bytes, list[dict[str, str]]] = {}
-    for row in rows:
-        index = encryption.index("id_number", normalise_id(row[ID_HEADING]))
-        if index in by_index:
-            rows_by_person.setdefault(index, []).append(row)
-        else:
-            batch.strangers += 1
-    for index, person_rows in rows_by_person.items():
-        _set_answer(by_index[index], source, person_rows, declared)
+    lines: dict[bytes, list[tuple[UUID, UUID]]] = {}
+    for check_id, member_id, index in checks:
+        if index is not None:
+            lines.setdefault(index, []).append((check_id, member_id))
+    declared = await _load_declared(session, [member_id for some in lines.values() for _, member_id in some])
+    result = Comparison({}, sum(map(len, lines.values())), 0, list(file.unread))
+    strangers = 0
+    for number, rows in iterate_people(file.rows):
+        found = lines.get(encryption.index("id_number", number), [])
+        if not found and check_id_number(number).problem is not None:
+            result.unread.extend(describe_unread(row.sheet, row.id_address, "id_invalid") for row in rows)
+        elif not found:
+            strangers += len(rows)
+        elif (entered := _collect_entered(source, rows)) is not None:
+            for check_id, member_id in found:
+                result.answers[check_id] = _answer(source, entered, member_id, declared)
+    return result._replace(strangers=strangers)
 
 
-def _set_answer(check: CrossCheck, source: Source, rows: list[dict[str, str]], declared: Declared) -> None:
-    """Store a person's answer. Some offices give several rows per person, one per home or account: all count."""
-    entered = {column: [row[column.heading] for row in rows] for column in source.columns}
-    check.answer = {column.key: "；".join(cells) for column, cells in entered.items()}
-    check.differences = [
+def _collect_entered(source: Source, rows: list[AnswerRow]) -> dict[Column, list[str]] | None:
+    """Return a person's cells by column; None if one can't be read. A merged cell over several rows counts once."""
+    entered: dict[Column, list[str]] = {}
+    for column in source.columns:
+        cells = dict.fromkeys(row.values[column.heading] for row in rows)
+        texts = [cell.text for cell in cells]
+        readable = [text for text in texts if text is not None]
+        if len(readable) != len(texts):
+            return None
+        entered[column] = readable
+    return entered
+
+
+def _answer(source: Source, entered: dict[Column, list[str]], member_id: UUID, declared: Declared) -> PersonAnswer:
+    differences = [
         msgspec.to_builtins(difference)
-        for column, cells in entered.items()
-        if (difference := _find_difference(column, cells, declared.get((check.member_id, column.against))))
+        for column in source.columns
+        if (difference := _find_difference(column, entered[column], declared.get((member_id, column.against))))
     ]
+    return PersonAnswer({column.key: "；".join(cells) for column, cells in entered.items()}, differences)
 
 
 def _find_difference(column: Column, cells: list[str], declared: int | None) -> CheckDifference | None:

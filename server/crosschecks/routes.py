@@ -1,12 +1,13 @@
 """`/desk/v1/cross-checks`: batches for other offices, and their answers."""
 
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.datastructures import UploadFile
-from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryParameter
 
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
@@ -22,6 +23,7 @@ from server.core.http import (
 from server.core.paging import Page
 from server.core.spreadsheets import MEDIA_TYPES, FileFormat, FileOperation
 from server.crosschecks import answers, batches, listing
+from server.crosschecks.answers import AnswerPreview, OfficeFile
 from server.crosschecks.batches import MakeBatch
 from server.crosschecks.listing import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
 from server.http.exports import build_export_route
@@ -34,6 +36,15 @@ class AnswerForm:
 
     file: UploadFile
     mapping: str = "{}"
+
+
+AcceptUnread = Annotated[
+    bool,
+    QueryParameter(
+        name="acceptUnread",
+        description="Import the rest of a file with cells that can't be read, as the preview named.",
+    ),
+]
 
 
 @post(
@@ -115,9 +126,10 @@ async def export_cross_check(
 @post(
     "/cross-checks/{batch_id:uuid}/answers",
     status_code=200,
-    responses=LOOKUP_ERRORS | error_responses("case.check_answered", "case.check_unreadable"),
-    description="Import the file that an office sent back; `mapping` gives its own headings for ours. The same file "
-    "again changes nothing.",
+    responses=LOOKUP_ERRORS
+    | error_responses("case.check_answered", "case.check_unreadable", "case.check_cells_unread"),
+    description="Import the file that an office sent back; `mapping` gives its own headings for ours. A corrected file "
+    "replaces an earlier one until somebody has acted on it. The same file again changes nothing.",
 )
 async def import_cross_check(
     batch_id: FromPath[UUID],
@@ -125,15 +137,37 @@ async def import_cross_check(
     field_staff: FieldStaff,
     session: Session,
     services: ServicesDep,
+    accept_unread: AcceptUnread = False,
 ) -> BatchSummary:
+    file = await _read_form(data)
+    return await answers.import_answers(
+        session, services.encryption, field_staff, batch_id, file, utc_now(), accept_unread=accept_unread
+    )
+
+
+async def _read_form(data: AnswerForm) -> OfficeFile:
     try:
         mapping = msgspec.json.decode(data.mapping, type=dict[str, str])
     except msgspec.MsgspecError as error:
         raise Problem("request.invalid", faults=[Fault("/mapping", "field.invalid", str(error))]) from None
-    content = await data.file.read()
-    return await answers.import_answers(
-        session, services.encryption, field_staff, batch_id, content, mapping, utc_now()
-    )
+    return OfficeFile(await data.file.read(), mapping)
+
+
+@post(
+    "/cross-checks/{batch_id:uuid}/answers/preview",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses("case.check_answered", "case.check_unreadable"),
+    description="What the import of this file would do: counts, and each cell that can't be read. Writes nothing.",
+)
+async def preview_cross_check(
+    batch_id: FromPath[UUID],
+    data: MultipartBody[AnswerForm],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+) -> AnswerPreview:
+    file = await _read_form(data)
+    return await answers.preview_answers(session, services.encryption, field_staff, batch_id, file)
 
 
 @get(
@@ -167,6 +201,7 @@ router = Router(
         list_cross_check_batch,
         export_cross_check,
         import_cross_check,
+        preview_cross_check,
         list_cross_checks,
         object_to_cross_check,
     ],

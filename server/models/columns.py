@@ -19,6 +19,7 @@ WrittenAt = Annotated[datetime, mapped_column(DateTime(timezone=True), default=u
 OptionalTime = Annotated[datetime | None, mapped_column(DateTime(timezone=True))]
 AreaCode = Annotated[str, mapped_column(String(12), ForeignKey("area.code"), index=True)]
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]
-OptionalJson = Annotated[dict[str, Any] | None, mapped_column(JSONB)]
+# None is SQL's NULL and not JSON's null, which `IS NULL` does not find.
+OptionalJson = Annotated[dict[str, Any] | None, mapped_column(JSONB(none_as_null=True))]
 JsonList = Annotated[list[Any], mapped_column(JSONB)]
 Sha256 = Annotated[str, mapped_column(String(64))]

@@ -16,7 +16,7 @@ CHECKERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
 class CrossCheckBatch(Base):
-    """A request file to one office, and its answer file, which is imported once (identified by its hash)."""
+    """A request file to one office, and its answer file (by its hash), which may be replaced until it is acted on."""
 
     __tablename__ = "cross_check_batch"
     __table_args__ = (CheckConstraint(f"source IN {SOURCES}", name="source_is_known"),)

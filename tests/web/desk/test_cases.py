@@ -197,7 +197,9 @@ async def _check(page: Page, tmp_path) -> list[str]:
     await said(page, "身份证号")  # a heading that is not theirs
     await dialog.get_by_label("身份证号").fill("证件号码")
     await dialog.get_by_role("button", name="导入结果").click()
-    await expect(dialog.get_by_text("不一致 1 人")).to_be_visible()
+    await expect(dialog.get_by_text("其中不一致 1 人")).to_be_visible()
+    await dialog.get_by_role("button", name="确认导入").click()
+    await expect(dialog.get_by_text("已导入：")).to_be_visible()
     found = dialog.get_by_role("row", name="农知秋")
     await expect(found.get_by_text("查得 2,600.00")).to_be_visible()
     await found.get_by_role("button", name="记下家庭说明").click()
