@@ -14,12 +14,14 @@ import server.audit.reads
 import server.cases.daily
 import server.cases.event_handlers
 import server.complaints.reminders
+import server.http.rate_limit
 import server.identity.accounts
 import server.imports.batches
 import server.notifications.dispatch
 import server.notifications.messages
 import server.photos.adopt
 import server.photos.process
+import server.postings.objections
 import server.postings.postings
 import server.review.decisions
 import server.review.run_checks

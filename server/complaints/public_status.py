@@ -11,6 +11,7 @@ from server.complaints.submission import MAX_ATTEMPTS, hash_code
 from server.core.access import Caller, readable, require_found
 from server.core.http import RequestBody, ResponseBody
 from server.core.normalise import bare, bare_number
+from server.core.services import Services
 from server.http.rate_limit import count_attempt
 from server.models.complaints import Complaint
 
@@ -35,11 +36,11 @@ class ComplaintStatus(ResponseBody):
 
 
 async def look_up_complaint(
-    session: AsyncSession, data: LookUpComplaint, *, address: str, now: datetime
+    session: AsyncSession, services: Services, data: LookUpComplaint, *, address: str, now: datetime
 ) -> ComplaintStatus:
     """Return the status of a complaint. A wrong number and a wrong code raise the same `thing.not_found`."""
     subjects = [f"complaint-code:{address}", f"complaint-no:{bare_number(data.number)}"]
-    await count_attempt(session, subjects, MAX_ATTEMPTS, now)
+    await count_attempt(session, services.encryption, subjects, MAX_ATTEMPTS, now)
     complaint = await session.scalar(
         select(Complaint).where(
             bare(Complaint.number) == bare_number(data.number), Complaint.code_hash == hash_code(data.code)

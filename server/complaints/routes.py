@@ -223,9 +223,11 @@ async def make_public_complaint(
     "answer.",
 )
 async def follow_complaint(
-    data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session
+    data: JSONBody[LookUpComplaint], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ComplaintStatus:
-    return await public_status.look_up_complaint(session, data, address=client_address(request), now=utc_now())
+    return await public_status.look_up_complaint(
+        session, services, data, address=client_address(request), now=utc_now()
+    )
 
 
 desk_router = Router(

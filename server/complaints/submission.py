@@ -94,7 +94,7 @@ class ComplaintReceipt(ResponseBody):
 async def submit_public_complaint(
     session: AsyncSession, services: Services, data: PublicComplaint, *, address: str, now: datetime
 ) -> ComplaintReceipt:
-    await count_attempt(session, [f"complaint:{address}"], MAX_ATTEMPTS, now)
+    await count_attempt(session, services.encryption, [f"complaint:{address}"], MAX_ATTEMPTS, now)
     return await _create_complaint(session, services, None, data.area_code, "web", data.text, data.reporter, now,
         against=data.against,
     )  # fmt: skip
@@ -119,7 +119,7 @@ async def submit_own_complaint(
 ) -> ComplaintReceipt:
     """Submit a resident's complaint about their own case."""
     case: CaseFile = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == data.case_id)))
-    await count_attempt(session, [f"complaint:{caller.id}"], MAX_ATTEMPTS, now)
+    await count_attempt(session, services.encryption, [f"complaint:{caller.id}"], MAX_ATTEMPTS, now)
     return await _create_complaint(
         session, services, caller, case.area_code, "web", data.text, None, now,
         kind=data.kind, case_id=case.id, resident_id=caller.id, against=data.against,

@@ -25,6 +25,13 @@ class LogAuditHead(Job, frozen=True):
     task_name = "audit.head"
 
 
+# Rate limits
+
+
+class PurgeAttempts(Job, frozen=True):
+    task_name = "attempts.purge"
+
+
 # Cases
 
 
@@ -135,6 +142,10 @@ class SweepUploads(Job, frozen=True):
 
 
 # Postings
+
+
+class SealObjections(Job, frozen=True):
+    task_name = "postings.seal_objections"
 
 
 class EndPostings(Job, frozen=True):

@@ -293,7 +293,7 @@ async def _close_visits(session: AsyncSession, case_id: UUID) -> None:
 async def _hang_posting(office: _Office, posted: Sequence[UUID]) -> None:
     """Hang a posting of the village at three places since yesterday, with an objection against one entry."""
     session, services, now = office.session, office.services, _at(office, 1)
-    posting = await create_posting(session, office.town, CreatePosting(id=new_id(), area_code=VILLAGE))
+    posting = await create_posting(session, services, office.town, CreatePosting(id=new_id(), area_code=VILLAGE))
     for position, name in enumerate(("村委会公示栏", "文化广场公告栏", "村口小卖部外墙")):
         fix = Fix(latitude=28.95 + position / 1000, longitude=118.95, datum="wgs84", captured_at=now, accuracy_m=8.0)
         photo = draw_picture(
@@ -301,7 +301,7 @@ async def _hang_posting(office: _Office, posted: Sequence[UUID]) -> None:
             accuracy_m=8.0, size=(800, 600),
         )  # fmt: skip
         await add_place(session, services, office.town, posting.id, AddPlace(name=name, fix=fix), photo)
-    started = await start_posting(session, office.town, posting.id, now)
+    started = await start_posting(session, services, office.town, posting.id, now)
     contested = next(entry for entry in started.entries if entry.case_id == posted[-1])
     request = SubmitObjection(
         position=contested.position, text="该户儿子在县城有工作，收入没有算进去", contact="傍晚在家，19900007733"

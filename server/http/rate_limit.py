@@ -1,56 +1,86 @@
-"""Rate limits against guessing: attempts are counted per subject and time window, in the database for all replicas."""
+"""Rate limits against guessing: attempts are counted per subject and time window, in the database for all replicas.
+
+A subject is an address, a name or a number. Only its keyed hash is stored, since who complains may be anonymous and
+the time of a complaint stands in its row.
+"""
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.database import write_despite_failure
+from server.core import jobs
+from server.core.clock import utc_now
+from server.core.database import open_session, write_despite_failure
+from server.core.encryption import Encryption
 from server.core.errors import Problem
+from server.core.job_types import PurgeAttempts
+from server.core.services import Services
 from server.models.people import AttemptWindow
 
 WINDOW = timedelta(minutes=15)
+KEPT = timedelta(days=2)
 
 
-async def count_attempt(session: AsyncSession, subjects: list[str], limit: int, now: datetime) -> None:
-    """Count and commit an attempt, before the request writes. Raise `request.rate_limited` above the limit."""
-    await _count(session, subjects, now)
-    highest = await _highest(session, subjects, now)
+def hash_subject(encryption: Encryption, subject: str) -> str:
+    return encryption.index("attempt", subject).hex()
+
+
+async def count_attempt(
+    session: AsyncSession, encryption: Encryption, subjects: list[str], limit: int, now: datetime
+) -> None:
+    """Count and commit an attempt, before the request writes. Raise `request.rate_limited` above the limit.
+
+    Name the address first: once a subject is over the limit, those behind it are not counted, so that an address that
+    tries many numbers adds no row for each.
+    """
+    is_over = False
+    for subject in subjects:
+        is_over = await _count(session, encryption, subject, now) > limit
+        if is_over:
+            break
     await session.commit()
-    if highest > limit:
+    if is_over:
         raise _limited(now)
 
 
-async def check_failures(session: AsyncSession, subjects: list[str], limit: int, now: datetime) -> None:
+async def check_failures(
+    session: AsyncSession, encryption: Encryption, subjects: list[str], limit: int, now: datetime
+) -> None:
     """Raise `request.rate_limited` when any subject has failed `limit` times in this window."""
-    if await _highest(session, subjects, now) >= limit:
-        raise _limited(now)
-
-
-async def count_failure(session: AsyncSession, subjects: list[str], now: datetime) -> None:
-    """Count a failure instead of what the request has done, which is rolled back. The caller then raises its error."""
-    async with write_despite_failure(session):
-        await _count(session, subjects, now)
-
-
-async def _count(session: AsyncSession, subjects: list[str], now: datetime) -> None:
-    for subject in sorted(subjects):
-        row = insert(AttemptWindow).values(subject=subject, window_start=_window_start(now), attempts=1)
-        await session.execute(
-            row.on_conflict_do_update(
-                index_elements=["subject", "window_start"], set_={"attempts": AttemptWindow.attempts + 1}
-            )
-        )
-
-
-async def _highest(session: AsyncSession, subjects: list[str], now: datetime) -> int:
     attempts = await session.scalars(
         select(AttemptWindow.attempts).where(
-            AttemptWindow.subject.in_(subjects), AttemptWindow.window_start == _window_start(now)
+            AttemptWindow.subject.in_([hash_subject(encryption, subject) for subject in subjects]),
+            AttemptWindow.window_start == _window_start(now),
         )
     )
-    return max(attempts, default=0)
+    if max(attempts, default=0) >= limit:
+        raise _limited(now)
+
+
+async def count_failure(session: AsyncSession, encryption: Encryption, subjects: list[str], now: datetime) -> None:
+    """Count a failure instead of what the request has done, which is rolled back. The caller then raises its error."""
+    async with write_despite_failure(session):
+        for subject in sorted(subjects):
+            await _count(session, encryption, subject, now)
+
+
+async def _count(session: AsyncSession, encryption: Encryption, subject: str, now: datetime) -> int:
+    row = insert(AttemptWindow).values(
+        subject=hash_subject(encryption, subject), window_start=_window_start(now), attempts=1
+    )
+    counted = row.on_conflict_do_update(
+        index_elements=["subject", "window_start"], set_={"attempts": AttemptWindow.attempts + 1}
+    )
+    return int(await session.scalar(counted.returning(AttemptWindow.attempts)) or 0)
+
+
+@jobs.task(PurgeAttempts, cron="40 * * * *")
+async def purge_attempts(services: Services, _: PurgeAttempts) -> None:
+    """Delete the counts of windows that are long over."""
+    async with open_session(services.sessions) as session:
+        await session.execute(delete(AttemptWindow).where(AttemptWindow.window_start < utc_now() - KEPT))
 
 
 def _limited(now: datetime) -> Problem:

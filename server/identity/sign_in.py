@@ -40,11 +40,11 @@ async def sign_in_with_password(
 ) -> SignedIn:
     """Raises `auth.sign_in_failed`, also for an unknown name, or `request.rate_limited`."""
     subjects = [f"login:{login.lower()}", f"address:{address}"]
-    await check_failures(session, subjects, services.settings.sign_in_attempts, now)
+    await check_failures(session, services.encryption, subjects, services.settings.sign_in_attempts, now)
     staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
     await session.commit()  # only read so far: hold no connection while others' passwords are hashed
     if not await check_password(staff.password_hash if staff else None, password) or staff is None:
-        await count_failure(session, subjects, now)
+        await count_failure(session, services.encryption, subjects, now)
         raise Problem("auth.sign_in_failed")
     return await open_device(session, services, staff, intro, now)
 

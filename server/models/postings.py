@@ -105,13 +105,18 @@ class Disclosure(Base):
 
 
 class Objection(Base):
-    """An objection to a line of a posting, and the answer. The contact is optional."""
+    """An objection to a line of a posting, and the answer. The contact is optional.
+
+    The text is sealed like the contact, because a text often identifies its writer. `text` holds those from before,
+    until the job has sealed them.
+    """
 
     __tablename__ = "objection"
     __table_args__ = (
         CheckConstraint("outcome IN ('dismissed', 'upheld')", name="outcome_is_known"),
         CheckConstraint("(outcome IS NULL) = (answered_at IS NULL)", name="answered_has_an_outcome"),
         Index("ix_objection_bare_number", text("replace(number, '-', '')")),
+        CheckConstraint("num_nonnulls(text, text_sealed) = 1", name="one_text"),
     )
 
     id: Mapped[Id]
@@ -119,7 +124,8 @@ class Objection(Base):
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("posting_entry.id"), index=True)
     case_id: Mapped[UUID] = mapped_column(ForeignKey("case_file.id"), index=True)
     made_at: Mapped[Time]
-    text: Mapped[str]
+    text: Mapped[str | None]
+    text_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     contact_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     # The hash of the code with which the author reads the answer.
     code_hash: Mapped[bytes] = mapped_column(LargeBinary)

@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.http import ResponseBody
+from server.core.services import Services
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases
 from server.models.postings import Objection, Posting, PostingEntry, PostingPlace
 from server.policy.resolver import load_policy_values
+from server.postings.objections import load_answerable, open_text
 
 # Roles that post the list in the village; DETAIL_ROLES may also read it.
 DISPLAY_ROLES = frozenset({Role.TOWN_OFFICER, Role.CASEWORKER})
@@ -39,6 +41,8 @@ class PlaceLine(ResponseBody):
 
 
 class ObjectionLine(ResponseBody):
+    """Shown to officers who may answer it, and not to a declared relative of the household."""
+
     id: UUID
     number: str
     position: int
@@ -67,9 +71,10 @@ class PostingDetail(ResponseBody):
     objections: list[ObjectionLine]
 
 
-async def open_posting(session: AsyncSession, caller: Caller, posting_id: UUID) -> PostingDetail:
+async def open_posting(session: AsyncSession, services: Services, caller: Caller, posting_id: UUID) -> PostingDetail:
     require_role(caller, DETAIL_ROLES)
-    return await load_posting_detail(session, await load_posting(session, caller, posting_id, lock=False))
+    posting = await load_posting(session, caller, posting_id, lock=False)
+    return await load_posting_detail(session, services, caller, posting)
 
 
 async def load_posting(session: AsyncSession, caller: Caller, posting_id: UUID, *, lock: bool = True) -> Posting:
@@ -78,7 +83,9 @@ async def load_posting(session: AsyncSession, caller: Caller, posting_id: UUID, 
     return posting
 
 
-async def load_posting_detail(session: AsyncSession, posting: Posting) -> PostingDetail:
+async def load_posting_detail(
+    session: AsyncSession, services: Services, caller: Caller, posting: Posting
+) -> PostingDetail:
     await session.refresh(posting, ["made_at"])
     entries = list(
         await session.scalars(
@@ -88,9 +95,7 @@ async def load_posting_detail(session: AsyncSession, posting: Posting) -> Postin
     places = await session.scalars(
         select(PostingPlace).where(PostingPlace.posting_id == posting.id).order_by(PostingPlace.id)
     )
-    objections = await session.scalars(
-        select(Objection).where(Objection.entry_id.in_([entry.id for entry in entries])).order_by(Objection.number)
-    )
+    objections = await load_answerable(session, caller, posting)
     positions = {entry.id: entry.position for entry in entries}
     return PostingDetail(
         id=posting.id,
@@ -104,7 +109,7 @@ async def load_posting_detail(session: AsyncSession, posting: Posting) -> Postin
         places_least=await load_required_places(session, posting),
         entries=[_entry_line(entry) for entry in entries],
         places=[_place_line(place) for place in places],
-        objections=[_objection_line(objection, positions[objection.entry_id]) for objection in objections],
+        objections=[_objection_line(services, objection, positions[objection.entry_id]) for objection in objections],
     )
 
 
@@ -132,14 +137,14 @@ def _place_line(place: PostingPlace) -> PlaceLine:
     )
 
 
-def _objection_line(objection: Objection, position: int) -> ObjectionLine:
+def _objection_line(services: Services, objection: Objection, position: int) -> ObjectionLine:
     return ObjectionLine(
         id=objection.id,
         number=objection.number,
         position=position,
         case_id=objection.case_id,
         made_at=objection.made_at,
-        text=objection.text,
+        text=open_text(services, objection),
         has_contact=objection.contact_sealed is not None,
         outcome=objection.outcome,
         answer=objection.answer,

@@ -14,10 +14,11 @@ from server import audit
 from server.audit.actions import Action
 from server.core import jobs
 from server.core.access import Caller, Role, in_areas, require_found, require_role
+from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
-from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection
+from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection, SealObjections
 from server.core.normalise import bare, bare_number
 from server.core.sequences import next_number
 from server.core.services import Services
@@ -25,6 +26,7 @@ from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest_in_cases
 from server.households.reveal_limit import require_reveals_left
 from server.http.rate_limit import count_attempt
+from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.postings import Objection, Posting, PostingEntry
 from server.postings.public import NOT_INDEXED, load_open_posting, select_visible_entries
 
@@ -32,6 +34,7 @@ ANSWER_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
 _MAX_ATTEMPTS = 20
+TEXT = "objection.text"
 
 
 class SubmitObjection(RequestBody):
@@ -85,7 +88,7 @@ async def submit_objection(
     session: AsyncSession, services: Services, key: str, data: SubmitObjection, *, address: str, now: datetime
 ) -> ObjectionReceipt:
     """Submit an objection. The case is not decided until it is answered. Raises `request.rate_limited`."""
-    await count_attempt(session, [f"objection:{address}"], _MAX_ATTEMPTS, now)
+    await count_attempt(session, services.encryption, [f"objection:{address}"], _MAX_ATTEMPTS, now)
     posting = await load_open_posting(session, key, now)
     entry = await session.scalar(select_visible_entries(posting).where(PostingEntry.position == data.position))
     if entry is None:
@@ -98,7 +101,7 @@ async def submit_objection(
         entry_id=entry.id,
         case_id=entry.case_id,
         made_at=now,
-        text=data.text,
+        text_sealed=services.encryption.seal(TEXT, objection_id, data.text),
         contact_sealed=services.encryption.seal("objection.contact", objection_id, data.contact)
         if data.contact
         else None,
@@ -110,16 +113,54 @@ async def submit_objection(
     return ObjectionReceipt(number=objection.number, code=code)
 
 
+async def load_answerable(session: AsyncSession, caller: Caller, posting: Posting) -> list[Objection]:
+    """Return the objections to a posting that the caller may answer, by number; nobody else reads them.
+
+    A declared relative of the household, in whatever role, is not among them.
+    """
+    if not caller.covers(posting.area_code, ANSWER_ROLES):
+        return []
+    related = (
+        select(CaseFile.id)
+        .join(RelativeOnStaff, RelativeOnStaff.household_id == CaseFile.household_id)
+        .where(RelativeOnStaff.name == caller.name)
+    )
+    rows = (
+        select(Objection)
+        .join(PostingEntry, PostingEntry.id == Objection.entry_id)
+        .where(PostingEntry.posting_id == posting.id, Objection.case_id.not_in(related))
+        .order_by(Objection.number)
+    )
+    return list(await session.scalars(rows))
+
+
+def open_text(services: Services, objection: Objection) -> str:
+    if objection.text_sealed is None:
+        return objection.text or ""
+    return services.encryption.open(TEXT, objection.id, objection.text_sealed)
+
+
+@jobs.task(SealObjections, cron="*/10 * * * *")
+async def seal_objections(services: Services, _: SealObjections) -> None:
+    """Seal the texts from before objections were sealed."""
+    async with open_session(services.sessions) as session:
+        clear = select(Objection).where(Objection.text.is_not(None)).order_by(Objection.id).with_for_update()
+        for objection in await session.scalars(clear):
+            assert objection.text is not None
+            objection.text_sealed = services.encryption.seal(TEXT, objection.id, objection.text)
+            objection.text = None
+
+
 def hash_code(code: str) -> bytes:
     return hashlib.sha256(bare_number(code).encode()).digest()
 
 
 async def look_up_objection(
-    session: AsyncSession, data: LookUpObjection, *, address: str, now: datetime
+    session: AsyncSession, services: Services, data: LookUpObjection, *, address: str, now: datetime
 ) -> ObjectionStatus:
     """Return the answer to an objection. A wrong number and a wrong code raise the same `thing.not_found`."""
     subjects = [f"follow:{address}", f"follow:{bare_number(data.number)}"]
-    await count_attempt(session, subjects, _MAX_ATTEMPTS, now)
+    await count_attempt(session, services.encryption, subjects, _MAX_ATTEMPTS, now)
     objection = await session.scalar(
         select(Objection).where(
             bare(Objection.number) == bare_number(data.number), Objection.code_hash == hash_code(data.code)

@@ -77,7 +77,7 @@ async def add_place(
     audit.record(
         session, caller, Action.POSTING_HUNG_UP, "posting", posting.id, area_code=posting.area_code, sha256=sha256
     )
-    return await load_posting_detail(session, posting)
+    return await load_posting_detail(session, services, caller, posting)
 
 
 async def _store_photo(session: AsyncSession, sha256: str, size: int) -> None:

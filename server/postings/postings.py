@@ -47,7 +47,9 @@ class CreatePosting(RequestBody):
     round: Annotated[int, Meta(ge=1, le=5)] = 1
 
 
-async def create_posting(session: AsyncSession, caller: Caller, data: CreatePosting) -> PostingDetail:
+async def create_posting(
+    session: AsyncSession, services: Services, caller: Caller, data: CreatePosting
+) -> PostingDetail:
     """Draft the list of a village. Idempotent by id.
 
     Raises `posting.not_now` if no case waits, and `case.own_relative` if an entry would be a relative's.
@@ -58,7 +60,7 @@ async def create_posting(session: AsyncSession, caller: Caller, data: CreatePost
     await advisory_lock(session, f"posting:{data.area_code}")
     existing = await session.scalar(readable(Posting, caller).where(Posting.id == data.id))
     if existing is not None:
-        return await load_posting_detail(session, existing)
+        return await load_posting_detail(session, services, caller, existing)
     cases = await _lock_waiting_cases(session, data)
     if not cases:
         raise Problem("posting.not_now", state="–")
@@ -84,7 +86,7 @@ async def create_posting(session: AsyncSession, caller: Caller, data: CreatePost
         session, caller, Action.POSTING_MADE, "posting", posting.id, area_code=data.area_code, cases=len(cases)
     )
     await session.flush()  # the detail reads the entries
-    return await load_posting_detail(session, posting)
+    return await load_posting_detail(session, services, caller, posting)
 
 
 async def _lock_waiting_cases(session: AsyncSession, data: CreatePosting) -> list[tuple[CaseFile, str, int]]:
@@ -115,7 +117,9 @@ async def _lock_waiting_cases(session: AsyncSession, data: CreatePosting) -> lis
     return [(case, name, count) for case, name, count in rows]
 
 
-async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID, now: datetime) -> PostingDetail:
+async def start_posting(
+    session: AsyncSession, services: Services, caller: Caller, posting_id: UUID, now: datetime
+) -> PostingDetail:
     """Open the list from today. Idempotent.
 
     Raises `posting.places_missing`, `posting.ended`, and `case.own_relative` if an entry is a relative's.
@@ -125,7 +129,7 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
     if posting.state == "ended":
         raise Problem("posting.ended")
     if posting.state == "open":
-        return await load_posting_detail(session, posting)
+        return await load_posting_detail(session, services, caller, posting)
     await require_no_relatives_listed(session, caller, posting)
     today = day_of(now)
     required = await load_required_places(session, posting)
@@ -138,7 +142,7 @@ async def start_posting(session: AsyncSession, caller: Caller, posting_id: UUID,
     posting.state, posting.starts_on, posting.ends_on, posting.ends_certain = "open", today, ends.on, ends.certain
     audit.record(session, caller, Action.POSTING_STARTED, "posting", posting.id, area_code=posting.area_code)
     await _notify_households(session, posting)
-    return await load_posting_detail(session, posting)
+    return await load_posting_detail(session, services, caller, posting)
 
 
 async def _notify_households(session: AsyncSession, posting: Posting) -> None:

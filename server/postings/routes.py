@@ -60,8 +60,10 @@ class PlaceForm:
     responses=LOOKUP_ERRORS | error_responses("posting.not_now", "case.own_relative"),
     description="Draft the posting of a village. The same id again is the same draft.",
 )
-async def make_posting(data: JSONBody[CreatePosting], field_staff: FieldStaff, session: Session) -> PostingDetail:
-    return await postings.create_posting(session, field_staff, data)
+async def make_posting(
+    data: JSONBody[CreatePosting], field_staff: FieldStaff, session: Session, services: ServicesDep
+) -> PostingDetail:
+    return await postings.create_posting(session, services, field_staff, data)
 
 
 @get(
@@ -103,10 +105,12 @@ export_postings = build_export_route(
     "/postings/{posting_id:uuid}",
     opt=reads("posting"),
     responses=LOOKUP_ERRORS,
-    description="One posting: its lines, its places with photos, and the objections to it.",
+    description="One posting: its lines, its places with photos, and for officers who may answer them the objections.",
 )
-async def open_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
-    return await detail.open_posting(session, field_staff, posting_id)
+async def open_posting(
+    posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session, services: ServicesDep
+) -> PostingDetail:
+    return await detail.open_posting(session, services, field_staff, posting_id)
 
 
 @post(
@@ -165,8 +169,10 @@ async def print_posting(
     responses=LOOKUP_ERRORS | error_responses("posting.places_missing", "posting.ended", "case.own_relative"),
     description="Start the posting from today. Repeating it changes nothing.",
 )
-async def start_posting(posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> PostingDetail:
-    return await postings.start_posting(session, field_staff, posting_id, utc_now())
+async def start_posting(
+    posting_id: FromPath[UUID], field_staff: FieldStaff, session: Session, services: ServicesDep
+) -> PostingDetail:
+    return await postings.start_posting(session, services, field_staff, posting_id, utc_now())
 
 
 @post(
@@ -301,9 +307,9 @@ async def object_to_posting(
     "same answer.",
 )
 async def follow_objection(
-    data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session
+    data: JSONBody[LookUpObjection], request: Request[Any, Any, Any], session: Session, services: ServicesDep
 ) -> ObjectionStatus:
-    return await objections.look_up_objection(session, data, address=client_address(request), now=utc_now())
+    return await objections.look_up_objection(session, services, data, address=client_address(request), now=utc_now())
 
 
 desk_router = Router(

@@ -77,15 +77,17 @@ async def report_on_page(
 
 
 @post("/answers/{what:str}", status_code=200)
-async def show_answer(what: FromPath[str], request: AnyRequest, session: Session) -> Response[bytes]:
+async def show_answer(
+    what: FromPath[str], request: AnyRequest, session: Session, services: ServicesDep
+) -> Response[bytes]:
     address, now = client_address(request), utc_now()
     if what == "objection":
         objection = await objections.look_up_objection(
-            session, await _read_form(request, objections.LookUpObjection), address=address, now=now
+            session, services, await _read_form(request, objections.LookUpObjection), address=address, now=now
         )
         return _answer(objection.number, objection.outcome, objection.answer)
     complaint = await public_status.look_up_complaint(
-        session, await _read_form(request, public_status.LookUpComplaint), address=address, now=now
+        session, services, await _read_form(request, public_status.LookUpComplaint), address=address, now=now
     )
     return _answer(complaint.number, complaint.finding, complaint.reply)
 

@@ -63,7 +63,9 @@ async def _find_case(services: Services, body: LookUp, address: str, now: dateti
     number = bare_number(body.application_number)
     lock = look_up_lock(services.encryption, number)
     async with open_session(services.sessions) as session:
-        await count_attempt(session, [f"look-up:{address}"], services.settings.sign_in_attempts, now)
+        await count_attempt(
+            session, services.encryption, [f"look-up:{address}"], services.settings.sign_in_attempts, now
+        )
     await begin_attempt(services.sessions, [lock], now)
     async with open_session(services.sessions) as session:
         case = await session.scalar(select(CaseFile).where(bare(CaseFile.number) == number).limit(1))

@@ -20,6 +20,8 @@ ID, OTHER_ID, THIRD_ID = (str(UUID(int=number)) for number in (1, 2, 3))
 # somebody's queue must run.
 STORED: list[tuple[str, dict[str, Any]]] = [
     ("audit.head", {"timestamp": 1}),
+    ("attempts.purge", {"timestamp": 1}),
+    ("postings.seal_objections", {"timestamp": 1}),
     ("audit.purge_reads", {"timestamp": 1}),
     ("audit.seal", {"timestamp": 1}),
     ("cases.complained", {"household_id": ID}),

@@ -84,8 +84,8 @@ async def test_seven_times_as_many_wrong_attempts_as_connections_all_get_their_a
     async def fail(number: int) -> None:
         async with services.sessions() as session:
             await session.execute(text("SELECT 1"))
-            await count_failure(session, [f"address:{number}"], utc_now())
-            await count_attempt(session, [f"address:{number}"], 10, utc_now())
+            await count_failure(session, services.encryption, [f"address:{number}"], utc_now())
+            await count_attempt(session, services.encryption, [f"address:{number}"], 10, utc_now())
 
     await asyncio.wait_for(asyncio.gather(*(fail(number) for number in range(7 * size))), 20)
     async with services.sessions() as session:

@@ -59,11 +59,13 @@ async def test_a_name_is_braked_however_it_is_written_and_so_is_an_address_that_
     for number in range(services.settings.sign_in_attempts):
         await sign_in(system, login.upper() if number % 2 else login, "guess")
         async with services.sessions() as session:
-            await count_failure(session, ["address:203.0.113.9"], utc_now())
+            await count_failure(session, services.encryption, ["address:203.0.113.9"], utc_now())
     async with open_session(services.sessions) as session:
         for subject in (f"login:{login}", "address:203.0.113.9"):
             with pytest.raises(Problem) as raised:
-                await check_failures(session, [subject], services.settings.sign_in_attempts, utc_now())
+                await check_failures(
+                    session, services.encryption, [subject], services.settings.sign_in_attempts, utc_now()
+                )
             assert raised.value.code == "request.rate_limited"
     other = await sign_in(system, "another", "guess")  # the same address, which has tried too often by now
     assert other.status_code == 429

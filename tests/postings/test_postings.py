@@ -11,11 +11,12 @@ from server.cases.event_handlers import on_objection_answered, on_objection_made
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
-from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection
+from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection, SealObjections
 from server.core.working_days import day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.postings import Objection, Posting, PostingEntry
+from server.postings.objections import seal_objections
 from server.postings.postings import end_due_postings
 from tests.makers.cases import VILLAGE, calculated, done, look, refused, step, with_both_waiting
 from tests.pdf import words
@@ -290,8 +291,8 @@ async def test_a_relative_starts_no_list_with_the_household_and_answers_no_objec
 
     await object_to(office, posting["key"])
     await office.system.run_jobs()
-    await declare_relative(office, case_id, town.signed_in["name"])
     listed = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
+    await declare_relative(office, case_id, town.signed_in["name"])
     answer = {"outcome": "dismissed", "answer": "经查车辆登记在他人名下"}
     path = f"/desk/v1/objections/{listed[0]['id']}/answer"
     refusal = await town.http.post(path, json=answer)
@@ -322,6 +323,43 @@ async def objected(office, **more):
     await object_to(office, posting["key"], **more)
     (listed,) = (await town.http.get(f"/desk/v1/postings/{posting['id']}")).json()["objections"]
     return case_id, f"/desk/v1/objections/{listed['id']}/reveal"
+
+
+async def test_only_who_may_answer_an_objection_reads_it_and_no_relative(office, services, county):
+    case_id, town = await to_posting(office)
+    posting = await opened(office)
+    await object_to(office, posting["key"])
+    path = f"/desk/v1/postings/{posting['id']}"
+    readers = {
+        role: await office.person(role) for role in ("town_officer", "county_officer", "caseworker", "supervisor")
+    }
+    seen = {role: (await who.http.get(path)).json()["objections"] for role, who in readers.items()}
+    assert {role: [line["text"] for line in lines] for role, lines in seen.items()} == {
+        "town_officer": ["该户有轿车一辆"],
+        "county_officer": ["该户有轿车一辆"],
+        "caseworker": [],
+        "supervisor": [],
+    }
+    await declare_relative(office, case_id, town.signed_in["name"])
+    assert (await town.http.get(path)).json()["objections"] == []
+
+
+async def test_what_an_objection_says_stands_nowhere_in_clear_and_a_text_from_before_is_sealed(office, services):
+    _, town = await to_posting(office)
+    posting = await opened(office)
+    await object_to(office, posting["key"])
+    async with open_session(services.sessions) as session:
+        objection = (await session.scalars(select(Objection))).one()
+        assert objection.text is None
+        assert objection.text_sealed is not None
+        assert "轿车".encode() not in objection.text_sealed
+        objection.text, objection.text_sealed = "该户有货车一辆", None
+    path = f"/desk/v1/postings/{posting['id']}"
+    assert [line["text"] for line in (await town.http.get(path)).json()["objections"]] == ["该户有货车一辆"]
+    await seal_objections(services, SealObjections())
+    async with open_session(services.sessions) as session:
+        assert (await session.scalars(select(Objection.text))).one() is None
+    assert [line["text"] for line in (await town.http.get(path)).json()["objections"]] == ["该户有货车一辆"]
 
 
 LOOK = {"reason": "电话核实车辆归属"}
