@@ -19,7 +19,7 @@ from server.models.people import Staff
 
 _LONGEST_PAGE = 1000
 _NEWEST_FIRST = Keyset(BenefitChange.decided_on, BenefitChange.id, descending=True)
-Kind = Literal["granted", "raised", "cut", "stopped"]
+Kind = Literal["granted", "raised", "cut", "stopped", "taken_over"]
 
 
 class BenefitLine(ResponseBody):

@@ -41,6 +41,8 @@ class Transition(NamedTuple):
 _TABLE = (
     # --- papers and acceptance
     Transition("applied", (), "applied", (VILLAGE, TOWN), "申请已提交", "Application made"),
+    # Granted before this system was there: an import writes the event and opens the case in force.
+    Transition("taken_over", (), "in_force", (), "转入在保", "Taken over as receiving"),
     Transition(
         "papers_missing", {"applied"}, "materials", (VILLAGE, TOWN),
         "材料不齐，请一次性补齐所列材料", "Papers are missing; please bring all those listed",

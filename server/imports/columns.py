@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.core.spreadsheet_reader import Cell, Row, Sheet
+from server.core.spreadsheet_reader import Cell, CellValue, Row, Sheet
 
 # Office files have titles and notes above the headings.
 _SEARCHED_ROWS = 15
@@ -57,6 +57,11 @@ class Line:
         if cell.formula_without_value:
             self.add_fault(key, "cell.formula", "公式没有计算结果", "the formula has no stored value")
         return unicodedata.normalize("NFKC", cell.text).strip()
+
+    def value(self, key: str) -> CellValue:
+        """Return the cell as the file stores it, before any reading."""
+        cell = self._cells.get(key)
+        return None if cell is None else cell.value
 
     def required(self, key: str) -> str:
         text = self.text(key)

@@ -2,6 +2,7 @@
 
 from server.imports.areas import AreasImport
 from server.imports.import_kind import ImportKind
+from server.imports.register import RegisterImport
 from server.imports.staff import StaffImport
 
-KINDS: dict[str, ImportKind] = {kind.name: kind for kind in (AreasImport(), StaffImport())}
+KINDS: dict[str, ImportKind] = {kind.name: kind for kind in (AreasImport(), StaffImport(), RegisterImport())}

@@ -12,7 +12,8 @@ from server.core.database import Base
 from server.models.cases import CaseFile
 from server.models.columns import AreaCode, Id, OptionalTime, Time
 
-BENEFIT_KINDS = ("granted", "raised", "cut", "stopped")
+# `taken_over`: granted before this system was there; never counted as new.
+BENEFIT_KINDS = ("granted", "raised", "cut", "stopped", "taken_over")
 STOP_GROUNDS = ("income", "property", "death", "moved", "own_wish", "not_reported", "other")
 REPORT_KINDS = ("new_job", "job_lost", "birth", "death", "moved", "other")
 REPORT_OUTCOMES = ("visit", "recalculation", "nothing")

@@ -36,6 +36,8 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("evidence.examine", {"sha256": "0" * 64}),
     ("evidence.examine_visit", {"visit_id": ID}),
     ("field.settle_waiting", {"timestamp": 1}),
+    ("identity.end_roles", {"timestamp": 1}),
+    ("imports.apply", {"batch_id": ID}),
     ("notifications.send", {"notice_id": ID}),
     (
         "notifications.tell",
@@ -93,6 +95,7 @@ REQUIRE_ROW = {
     "cases.posting_ended",
     "cases.visit_decided",
     "evidence.examine",
+    "imports.apply",
     "notifications.send",
     "review.examine",
     "review.look_again",

@@ -103,6 +103,7 @@ export const CASE_STEPS: Labels = {
 
 /** Events of a case's timeline: steps taken by somebody, and what followed by itself. */
 export const CASE_EVENTS: Labels = {
+  taken_over: ['转入在保', 'Taken over as receiving'],
   applied: ['申请已提交', 'Application made'],
   papers_missing: ['告知补正材料', 'Papers asked for'],
   accepted: ['申请已受理', 'Taken on'],
