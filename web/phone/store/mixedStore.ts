@@ -6,6 +6,7 @@
 //
 // The phone may be killed between any two lines: everything kept is in the local database first, and stays there until it
 // has been written to the rebuilt collections.
+import canonicalize from 'canonicalize';
 import type { RxDatabase } from 'rxdb/plugins/core';
 import { newId, newVisitId } from '@shared/ids.ts';
 import { recreateCollection, type Collections } from './database.ts';
@@ -167,12 +168,39 @@ async function rebuild(store: RxDatabase<Collections>, local: LocalDatabase): Pr
   });
 }
 
-/** Write what was kept for this person, unless it is here already. */
+/** Write what was kept for this person, unless it is here already. It stays in the local database until it is settled. */
 async function adopt(store: RxDatabase<Collections>, local: LocalDatabase): Promise<void> {
-  const kept = await local.rescued.toArray();
-  for (const { id, collection, document } of kept) {
+  for (const { collection, document } of await local.rescued.toArray()) {
     const target = store.collections[collection];
     if (!(await target.findOne(document.id).exec())) await target.insert(document as never);
-    await local.rescued.delete(id);
   }
+}
+
+/**
+ * After the first synchronisation: where the server held an earlier state, which came down over what was kept, write
+ * what was kept again, as a change of that state.
+ */
+export async function settleRescued(
+  store: RxDatabase<Collections>,
+  local: LocalDatabase,
+  collection: string,
+): Promise<void> {
+  for (const kept of await local.rescued.filter((row) => row.collection === collection).toArray()) {
+    const target = store.collections[kept.collection];
+    const stored = (await target.findOne(kept.document.id).exec())?.toJSON() as Stored | undefined;
+    if (!stored || !hasSameContent(stored, kept.document)) {
+      const rev = stored?.server?.rev;
+      await target.incrementalUpsert({
+        ...kept.document,
+        ...(rev ? { server: { state: 'changed', rev } } : {}),
+      } as never);
+    }
+    await local.rescued.delete(kept.id);
+  }
+}
+
+type Stored = { id: string; server?: { rev?: string } };
+
+function hasSameContent({ server: _, ...stored }: Stored, kept: { id: string }): boolean {
+  return canonicalize(stored) === canonicalize(kept);
 }

@@ -16,7 +16,7 @@ import { notices } from '../notices.ts';
 import { syncDayPlans } from './dayPlans.ts';
 import { forgetReplication, getGeneration } from './generations.ts';
 import { localDatabase } from './localDatabase.ts';
-import { getAuthor } from './mixedStore.ts';
+import { getAuthor, settleRescued } from './mixedStore.ts';
 import { countPendingRows } from './pending.ts';
 
 interface Checkpoint {
@@ -135,6 +135,11 @@ function startReplication(name: CollectionName): void {
     }
   });
   replications.set(name, replication);
+  const [store, local] = [database.value!, localDatabase()];
+  void replication
+    .awaitInitialReplication()
+    .then(() => settleRescued(store, local, name))
+    .catch(() => undefined); // the store was closed meanwhile; settled the next time
 }
 
 /** A visit is sent by its author alone; a colleague who took part holds a copy. */

@@ -92,6 +92,9 @@ export async function backUpDraft(draft: Draft): Promise<void> {
 async function putVisit({ server: _, ...fields }: Visit): Promise<void> {
   const visits = database.value!.collections.visits;
   const rev = ((await visits.findOne(fields.id).exec())?.toJSON() as Visit | undefined)?.server?.rev;
+  await localDatabase()
+    .rescued.where({ id: `visits/${fields.id}` })
+    .modify({ document: fields });
   await visits.incrementalUpsert({ ...fields, ...(rev ? { server: { state: 'changed', rev } } : {}) });
 }
 
