@@ -33,6 +33,7 @@ import server.households.caseload_routes
 import server.households.proposals
 import server.households.routes
 import server.identity.account_routes
+import server.identity.own_account_routes
 import server.identity.routes
 import server.imports.routes
 import server.notifications.routes
@@ -189,6 +190,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
     app = Litestar(
         route_handlers=[
             server.identity.routes.router,
+            server.identity.own_account_routes.router,
             server.identity.routes.desk_router,
             server.identity.account_routes.router,
             server.identity.account_routes.link_router,

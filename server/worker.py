@@ -16,6 +16,7 @@ import server.cases.event_handlers
 import server.complaints.reminders
 import server.http.rate_limit
 import server.identity.accounts
+import server.identity.refresh
 import server.imports.batches
 import server.notifications.dispatch
 import server.notifications.messages

@@ -35,6 +35,13 @@ from tests.contract import hold_to_contract
 Json = dict[str, Any]
 
 
+async def step_up(http: httpx.AsyncClient, password: str, **proof: str) -> dict[str, str]:
+    """Confirm who it is, and return the header that a change to sign-in needs."""
+    answer = await http.post("/auth/v1/step-up", json={"password": password, **proof})
+    assert answer.status_code == 200, answer.text
+    return {"X-Step-Up": answer.json()["stepUpToken"]}
+
+
 class System:
     def __init__(self, app: Litestar, services: Services) -> None:
         self.app = app

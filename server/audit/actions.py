@@ -42,6 +42,7 @@ class Action(StrEnum):
 
     DEMO_LOADED = "demo.loaded"
 
+    DEVICE_ADOPTED = "device.adopted"
     DEVICE_ENDED = "device.ended"
     DEVICE_SIGNED_IN = "device.signed_in"
 
@@ -133,6 +134,11 @@ class Action(StrEnum):
     STAFF_LINK_MADE = "staff.link_made"
     STAFF_PASSWORD_SET = "staff.password_set"  # noqa: S105
     STAFF_WECHAT_UNLINKED = "staff.wechat_unlinked"
+    STAFF_PASSWORD_CHANGED = "staff.password_changed"  # noqa: S105  # an action, no password
+    STAFF_RECOVERY_CODE_USED = "staff.recovery_code_used"
+    STAFF_RECOVERY_CODES_MADE = "staff.recovery_codes_made"
+    STAFF_SECOND_FACTOR_REMOVED = "staff.second_factor_removed"
+    STAFF_SECOND_FACTOR_SET = "staff.second_factor_set"
     STAFF_WECHAT_LINKED = "staff.wechat_linked"
 
     SYNC_CONFLICT_KEPT = "sync.conflict_kept"

@@ -50,6 +50,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     device_id: UUID
     grants: tuple[Grant, ...]
     signed_in_at: datetime | None = None
+    # The area requires a second factor that is not set; there are no grants until it is.
+    second_factor_due: bool = False
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -91,7 +93,15 @@ def in_areas(column: InstrumentedAttribute[str], caller: Caller, roles: Collecti
 def require_role(caller: Caller, roles: Collection[Role]) -> None:
     """Raise `auth.forbidden` unless the caller has one of the roles in any area."""
     if not caller.roles & set(roles):
+        if caller.second_factor_due:
+            raise Problem("auth.second_factor_due")
         raise Problem("auth.forbidden", roles=", ".join(sorted(roles)))
+
+
+def require_staff(caller: Caller) -> None:
+    """Raise `auth.forbidden` for a resident. Staff need no role for what concerns their own account."""
+    if caller.is_resident:
+        raise Problem("auth.forbidden", roles=", ".join(sorted(set(Role) - {Role.RESIDENT})))
 
 
 def owned_by(model: Any, caller: Caller) -> ColumnElement[bool]:

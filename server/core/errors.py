@@ -136,6 +136,51 @@ CATALOGUE: Mapping[str, Entry] = {
         "此操作需要：{roles}。",
         "Requires one of these roles: {roles}.",
     ),
+    "auth.step_up_required": Entry(
+        403,
+        "请先再次确认是您本人",
+        "Confirm first that it is you",
+        "再次输入密码（和动态码）后继续；请更新应用到新版本。",
+        "Enter your password (and code) again, then go on; update the app if it does not ask.",
+    ),
+    "auth.step_up_failed": Entry(
+        403, "密码或动态码不正确", "Wrong password or code", "请核对后再试。", "Check them and try again."
+    ),
+    "auth.second_factor_required": Entry(
+        401,
+        "还需要动态码",
+        "A code is needed too",
+        "输入验证器应用上的六位动态码，或一个恢复码。",
+        "Enter the six digits of your authenticator app, or a recovery code.",
+    ),
+    "auth.second_factor_wrong": Entry(
+        401,
+        "动态码不正确或已用过",
+        "The code is wrong or was used before",
+        "等下一个动态码出现后再试。",
+        "Wait for the next code and try again.",
+    ),
+    "auth.second_factor_set": Entry(
+        409,
+        "已经设置了动态码验证",
+        "A second factor is set already",
+        "要换手机，请先停用再重新设置。",
+        "To move it to another phone, remove it first.",
+    ),
+    "auth.second_factor_due": Entry(
+        403,
+        "本地区要求先设置动态码验证",
+        "This area requires a second factor first",
+        "请在工作台的“账号”页面设置。",
+        "Set it on the account page of the desk.",
+    ),
+    "auth.no_other_sign_in": Entry(
+        409,
+        "此账号只能用微信登录，不能取消关联",
+        "WeChat is this account's only way to sign in",
+        "请先设置密码。",
+        "Set a password first.",
+    ),
     "auth.binding_failed": Entry(
         404,
         "身份证号与申请编号不匹配",

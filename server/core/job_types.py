@@ -249,6 +249,10 @@ class ApplyImport(Job, frozen=True):
 # Identity
 
 
+class PurgeRefreshTokens(Job, frozen=True):
+    task_name = "identity.purge"
+
+
 class EndRoles(Job, frozen=True):
     """End the roles of deputies whose last day is over."""
 

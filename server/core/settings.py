@@ -73,10 +73,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "refuse"
     access_token_minutes: Annotated[int, Meta(description="Life of an access token", ge=1)] = 15
     refresh_token_days: Annotated[int, Meta(description="Life of an unused refresh token", ge=1)] = 60
-    refresh_grace_seconds: Annotated[
-        int, Meta(description="A refresh whose answer was lost may be repeated for so long", ge=0)
-    ] = 60
-    sign_in_attempts: Annotated[int, Meta(description="Failed sign-ins per name or address in 15 minutes", ge=1)] = 10
+    sign_in_attempts: Annotated[
+        int, Meta(description="Failed sign-ins of a name from an address in 15 minutes", ge=1)
+    ] = 10
+    step_up_minutes: Annotated[
+        int, Meta(description="How long a confirmed password allows changes to sign-in", ge=1, le=15)
+    ] = 5
     link_minutes: Annotated[int, Meta(description="Life of a link to a photo", ge=1, le=60)] = 5
     claim_minutes: Annotated[int, Meta(description="Life of a reviewer's claim without heartbeat", ge=1)] = 10
     read_trail_days: Annotated[

@@ -4,9 +4,13 @@ An access token names only a person and a device. Roles are read from the databa
 ends at once. Anyone can verify a receipt or a bundle with the published keys.
 """
 
+import base64
+import binascii
 import hashlib
+import hmac
 import secrets
-from datetime import datetime, timedelta
+import struct
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum, unique
 from functools import lru_cache
 from typing import Any
@@ -23,6 +27,8 @@ from server.core.errors import Problem
 from server.core.keys import KeyRing
 
 AUDIENCE = "zoufang"
+# How far the clocks of two servers may differ before a token of one is refused by the other.
+LEEWAY = timedelta(seconds=30)
 
 
 class AccessClaims(Struct, frozen=True):
@@ -51,7 +57,7 @@ def read_access_token(ring: KeyRing, token: str) -> AccessClaims:
         raise Problem("auth.token_expired", headers=_CHALLENGE) from None
     except (jwt.InvalidTokenError, KeyError, ValueError):
         raise Problem("auth.token_invalid", headers=_CHALLENGE) from None
-    if utc_now().timestamp() >= expires_at:
+    if utc_now().timestamp() >= expires_at + LEEWAY.total_seconds():
         raise Problem("auth.token_expired", headers=_CHALLENGE)
     return claims
 
@@ -65,7 +71,12 @@ def _key_id(token: str) -> str:
 @lru_cache(maxsize=4096)
 def _decode(token: str, key: bytes) -> tuple[AccessClaims, float]:
     payload = jwt.decode(
-        token, key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["exp", "sub", "sid", "typ"]}
+        token,
+        key,
+        algorithms=["HS256"],
+        audience=AUDIENCE,
+        leeway=LEEWAY,
+        options={"require": ["exp", "sub", "sid", "typ"]},
     )
     claims = AccessClaims(UUID(payload["sub"]), UUID(payload["sid"]), payload["typ"] == "resident")
     return claims, float(payload["exp"])
@@ -74,13 +85,75 @@ def _decode(token: str, key: bytes) -> tuple[AccessClaims, float]:
 _CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-def new_refresh_token() -> tuple[str, bytes]:
-    """Make a refresh token for the client and its hash for the database, which never stores the token itself."""
-    token = secrets.token_urlsafe(32)
-    return token, hash_refresh_token(token)
+_STEP_UP_AUDIENCE = "zoufang-step-up"
+
+
+def issue_step_up_token(ring: KeyRing, claims: AccessClaims, *, expires_at: datetime) -> str:
+    """Make the proof that a person confirmed on a device, a moment ago, that it is them."""
+    payload = {
+        "sub": str(claims.person_id),
+        "sid": str(claims.device_id),
+        "aud": _STEP_UP_AUDIENCE,
+        "exp": expires_at,
+    }
+    return jwt.encode(payload, ring.keys[ring.current], algorithm="HS256", headers={"kid": ring.current})
+
+
+def is_step_up_valid(ring: KeyRing, token: str, person_id: UUID, device_id: UUID) -> bool:
+    """Tell whether the proof is of this person on this device and has not expired."""
+    try:
+        payload = jwt.decode(
+            token,
+            ring.keys[_key_id(token)],
+            algorithms=["HS256"],
+            audience=_STEP_UP_AUDIENCE,
+            options={"require": ["exp", "sub", "sid"], "verify_exp": False},
+        )
+    except (jwt.InvalidTokenError, KeyError, ValueError):
+        return False
+    is_theirs: bool = (payload["sub"], payload["sid"]) == (str(person_id), str(device_id))
+    return is_theirs and utc_now().timestamp() < float(payload["exp"])
+
+
+class RefreshClaims(Struct, frozen=True):
+    """What a refresh token says of itself. `position` counts the tokens of a device from 1."""
+
+    device_id: UUID
+    position: int
+    expires_at: datetime
+
+
+_REFRESH_LAYOUT = struct.Struct(">16sIQ16s")
+_REFRESH_PURPOSE = b"zoufang refresh token\0"
+
+
+def issue_refresh_token(ring: KeyRing, claims: RefreshClaims) -> str:
+    """Make a refresh token: random, and signed, so that a database older than the token can still recognize it."""
+    body = _REFRESH_LAYOUT.pack(
+        claims.device_id.bytes, claims.position, int(claims.expires_at.timestamp()), secrets.token_bytes(16)
+    )
+    return base64.urlsafe_b64encode(body + _sign_refresh(ring.keys[ring.current], body)).decode()
+
+
+def read_refresh_token(ring: KeyRing, token: str) -> RefreshClaims | None:
+    """Return the claims of a token that any key of the ring signed; None for anything else."""
+    try:
+        raw = base64.b64decode(token, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    body, signature = raw[: _REFRESH_LAYOUT.size], raw[_REFRESH_LAYOUT.size :]
+    if not any(hmac.compare_digest(_sign_refresh(key, body), signature) for key in ring.keys.values()):
+        return None
+    device, position, expires_at, _ = _REFRESH_LAYOUT.unpack(body)
+    return RefreshClaims(UUID(bytes=device), position, datetime.fromtimestamp(expires_at, UTC))
+
+
+def _sign_refresh(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, _REFRESH_PURPOSE + body, "sha256")
 
 
 def hash_refresh_token(token: str) -> bytes:
+    """Return the form in which the database holds a token; it never stores the token itself."""
     return hashlib.sha256(token.encode()).digest()
 
 

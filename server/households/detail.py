@@ -17,6 +17,7 @@ from server.models.cases import (
     RelativeOnStaff,
 )
 from server.models.households import Household, HouseholdMember
+from server.models.proposals import Proposal
 
 
 class MemberDetail(ResponseBody):
@@ -82,13 +83,22 @@ class HouseholdDetail(ResponseBody):
     bank_holder: str | None
     bank_name: str | None
     card_mask: str | None
+    # What another person has to accept: `bank`, `relatives` or both.
+    awaiting_second: list[str] = []
 
 
 async def open_household(session: AsyncSession, caller: Caller, household_id: UUID) -> HouseholdDetail:
     household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id))
     )
-    return await load_detail(session, household)
+    return await load_page(session, household)
+
+
+async def load_page(session: AsyncSession, household: Household) -> HouseholdDetail:
+    """Return the household and what of it waits for a second person, which is no part of a version."""
+    detail = await load_detail(session, household)
+    detail.awaiting_second = await _list_waiting(session, household.id)
+    return detail
 
 
 async def load_detail(session: AsyncSession, household: Household) -> HouseholdDetail:
@@ -125,6 +135,15 @@ async def load_detail(session: AsyncSession, household: Household) -> HouseholdD
         bank_name=bank.bank_name if bank else None,
         card_mask=bank.card_mask if bank else None,
     )
+
+
+async def _list_waiting(session: AsyncSession, household_id: UUID) -> list[str]:
+    kinds = await session.scalars(
+        select(Proposal.guards)
+        .where(Proposal.household_id == household_id, Proposal.guards.is_not(None), Proposal.state == "proposed")
+        .distinct()
+    )
+    return sorted(kind for kind in kinds if kind is not None)
 
 
 async def last_version(session: AsyncSession, household_id: UUID) -> int:

@@ -97,7 +97,9 @@ async def _write(
 
 async def load_proposals(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
     rows = await session.scalars(
-        readable(Proposal, caller).where(Proposal.id.in_(ids), Proposal.author_id == caller.id)
+        readable(Proposal, caller).where(
+            Proposal.id.in_(ids), Proposal.author_id == caller.id, Proposal.guards.is_(None)
+        )
     )
     return {
         str(proposal.id): {

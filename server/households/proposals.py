@@ -1,5 +1,6 @@
 """Proposals at the desk: an officer compares what a caseworker proposes with the register, and decides."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
+from server.core import jobs
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.clock import utc_now
 from server.core.errors import Problem
@@ -24,8 +26,19 @@ from server.core.http import (
     Session,
     error_responses,
 )
+from server.core.job_types import Notify
+from server.core.normalise import name_key
 from server.core.paging import Keyset, Page, fetch_page
+from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
+from server.households.guarded_changes import (
+    apply_account,
+    describe_account,
+    load_account,
+    load_relatives,
+    read_relatives,
+    write_relatives,
+)
 from server.households.versions import keep_first_version, keep_version
 from server.http.exports import build_export_route, to_text
 from server.http.reads import reads
@@ -42,7 +55,10 @@ MEMBER_COLUMNS = {"health": "health", "labourAbility": "labour_ability", "school
 
 
 class Change(ResponseBody):
-    """One proposed change; `member` is the member's name where it concerns one."""
+    """One proposed change; `member` is the member's name where it concerns one.
+
+    `what` is a field of the household or the member, or `bank` or `relatives`, whose values are an account and a list.
+    """
 
     what: str
     member: str | None
@@ -81,6 +97,7 @@ async def list_proposals(
     page, next_cursor = await fetch_page(session, rows, _LONGEST_WAITING_FIRST, cursor, limit)
     members = await _members(session, {household.id for _, household, _ in page})
     lines = [_line(proposal, household, name, members) for proposal, household, name in page]
+    await _compare_guarded(session, page, lines, members)
     return Page(items=lines, next_cursor=next_cursor)
 
 
@@ -120,12 +137,32 @@ def _compare(proposed: dict[str, Any], household: Household, members: dict[UUID,
     return changes
 
 
+async def _compare_guarded(
+    session: AsyncSession, page: Sequence[Any], lines: list[ProposalLine], members: dict[UUID, HouseholdMember]
+) -> None:
+    """Add the changes that two people make, beside what the register holds."""
+    for (proposal, household, _), line in zip(page, lines, strict=True):
+        proposed = proposal.document["changes"]
+        own = [member for member in members.values() if member.household_id == household.id]
+        if "bank" in proposed:
+            stored = await load_account(session, household, own)
+            line.changes.append(
+                Change(what="bank", member=None, stands=stored, proposed=describe_account(proposed["bank"], own))
+            )
+        if "relatives" in proposed:
+            declared = await load_relatives(session, household.id)
+            line.changes.append(
+                Change(what="relatives", member=None, stands=declared, proposed=read_relatives(proposal))
+            )
+
+
 async def decide_proposal(
     session: AsyncSession, caller: Caller, proposal_id: UUID, decision: DecideProposal, now: datetime
 ) -> None:
     """Accept a proposal, which changes the household and keeps a version, or reject it with a reason.
 
-    Idempotent; raise `proposal.decided` for another decision and `review.own_visit` for one's own proposal.
+    Idempotent; raise `proposal.decided` for another decision, `review.own_visit` for one's own proposal and
+    `case.own_relative` for a declared relative, also one that the proposal itself declares.
     """
     require_role(caller, DECIDERS)
     proposal: Proposal = require_found(
@@ -137,6 +174,7 @@ async def decide_proposal(
         raise Problem("proposal.decided")
     if proposal.author_id == caller.id:
         raise Problem("review.own_visit")
+    await _require_independent(session, caller, proposal)
     if decision.outcome == "rejected" and not decision.reason.strip():
         raise Problem("review.reason_required")
     if decision.outcome == "accepted":
@@ -144,13 +182,46 @@ async def decide_proposal(
     proposal.state, proposal.reason = decision.outcome, decision.reason
     proposal.decided_by, proposal.decided_at = caller.id, now
     await session.flush()  # publish_change reads it
-    audit.record(session, caller, _ACTIONS[decision.outcome], "proposal", proposal.id)
-    await publish_change(session, "proposals", [proposal.id])
+    audit.record(
+        session, caller, _ACTIONS[decision.outcome], "proposal", proposal.id,
+        what=proposal.guards, household=str(proposal.household_id), author=str(proposal.author_id),
+    )  # fmt: skip
+    if proposal.guards is None:
+        await publish_change(session, "proposals", [proposal.id])
+    elif decision.outcome == "accepted":
+        await _notify_residents(session, proposal)
+
+
+async def _require_independent(session: AsyncSession, caller: Caller, proposal: Proposal) -> None:
+    household = await session.get_one(Household, proposal.household_id)
+    if not caller.covers(household.area_code, DECIDERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(DECIDERS)))
+    await require_no_conflict_of_interest(session, caller, household.id)
+    proposed = {name_key(relative.name) for relative in read_relatives(proposal)}
+    proposed.add(name_key(proposal.document["changes"].get("bank", {}).get("holderName", "")))
+    if name_key(caller.name) in proposed:
+        raise Problem("case.own_relative")
+
+
+async def _notify_residents(session: AsyncSession, proposal: Proposal) -> None:
+    household = await session.get_one(Household, proposal.household_id)
+    what, what_en = {"bank": ("收款账户", "bank account"), "relatives": ("近亲属备案", "declared relatives")}[
+        proposal.guards or ""
+    ]
+    await jobs.defer(
+        session,
+        Notify(
+            kind="register_changed",
+            thing=f"proposal:{proposal.id}",
+            area_code=household.area_code,
+            household_id=household.id,
+            facts={"what": what, "whatEn": what_en},
+        ),
+    )
 
 
 async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now: datetime) -> None:
     household = await session.get_one(Household, proposal.household_id, with_for_update=True)
-    await require_no_conflict_of_interest(session, caller, household.id)
     await keep_first_version(session, household, now)
     proposed = proposal.document["changes"]
     if proposed.get("address"):
@@ -158,6 +229,10 @@ async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now:
     if proposed.get("place"):
         place = proposed["place"]
         household.latitude, household.longitude, household.datum = place["latitude"], place["longitude"], place["datum"]
+    if "bank" in proposed:
+        await apply_account(session, household, proposed["bank"])
+    if "relatives" in proposed:
+        await write_relatives(session, household, read_relatives(proposal), day_of(now))
     members = await _members(session, {household.id})
     for line in proposed.get("members", []):
         if (member := members.get(UUID(line["memberId"]))) is not None:
@@ -166,7 +241,7 @@ async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now:
                     setattr(member, column, line[name])
     household.updated_at = now
     await session.flush()  # keep_version and publish_change read the new values
-    await keep_version(session, caller, household, "采纳走访人员的建议", now)
+    await keep_version(session, caller, household, "采纳更正申请", now)
     audit.record(
         session,
         caller,
@@ -214,6 +289,8 @@ def _change_text(change: Change) -> str:
     what = {
         "address": "地址",
         "place": "位置",
+        "bank": "收款账户",
+        "relatives": "近亲属备案",
         "health": "健康",
         "labourAbility": "劳动能力",
         "school": "就学",
@@ -228,7 +305,12 @@ def _change_text(change: Change) -> str:
     status_code=204,
     responses=SIGNED_IN_ERRORS
     | error_responses(
-        "thing.not_found", "proposal.decided", "review.own_visit", "review.reason_required", "request.invalid"
+        "thing.not_found",
+        "proposal.decided",
+        "review.own_visit",
+        "case.own_relative",
+        "review.reason_required",
+        "request.invalid",
     ),
     description="Accept a proposal, which changes the household and keeps its version, or reject it with a reason. "
     "Repeating the decision changes nothing.",

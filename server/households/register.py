@@ -1,4 +1,4 @@
-"""The household register (一户一档) as the desk writes it: members, incomes, bank card, relatives on staff.
+"""The household register (一户一档) as the desk writes it: members, incomes, property.
 
 Numbers that identify a person are encrypted when written and masked when read; revealing one is an action of its
 own, with a reason, in the audit trail. Each change keeps the previous version.
@@ -20,22 +20,26 @@ from server.core.database import advisory_lock
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ShortText
-from server.core.id_numbers import IdCheck, check_id, mask_card, mask_id, mask_phone
-from server.core.normalise import clean_name, normalise_card, normalise_phone
+from server.core.id_numbers import IdCheck, check_id, mask_id, mask_phone
+from server.core.normalise import clean_name, normalise_phone
 from server.core.sequences import next_number
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
-from server.households.detail import HouseholdDetail, last_version, load_detail
+from server.households.detail import HouseholdDetail, last_version, load_page
 from server.households.double_benefit import select_elsewhere
+from server.households.guarded_changes import (
+    BankBody,
+    PersonName,
+    RelativeBody,
+    propose_account,
+    propose_relatives,
+    write_relatives,
+)
 from server.households.versions import keep_first_version, keep_version
 from server.models.areas import Area
 from server.models.cases import (
-    CLOSED_STATES,
-    BankAccount,
-    CaseFile,
     IncomeItem,
     PropertyItem,
-    RelativeOnStaff,
 )
 from server.models.households import Caseload, Household, HouseholdMember
 from server.models.people import ResidentBinding
@@ -47,9 +51,6 @@ WRITERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 VERIFIERS = frozenset({Role.TOWN_OFFICER})
 Fen = Annotated[int, Meta(ge=0, le=100_000_000_00)]
 Health = Literal["healthy", "chronic", "serious_illness", "disabled", "severely_disabled"]
-
-
-PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern="[^\\s\u200b-\u200f\u2060\ufeff]")]
 
 
 class MemberBody(RequestBody):
@@ -94,22 +95,6 @@ class PropertyBody(RequestBody):
     verified: Fen | None = None
 
 
-class RelativeBody(RequestBody):
-    name: PersonName
-    office: ShortText
-    relation: ShortText
-
-
-class BankBody(RequestBody):
-    """Without a card number an existing account keeps the stored one."""
-
-    sealed_fields = frozenset({"card"})
-
-    holder_name: PersonName
-    bank_name: ShortText
-    card: Annotated[str, Meta(min_length=6, max_length=60)] | None = None
-
-
 class Place(RequestBody):
     latitude: Annotated[float, Meta(ge=-90, le=90)]
     longitude: Annotated[float, Meta(ge=-180, le=180)]
@@ -127,7 +112,8 @@ class HouseholdBody(RequestBody):
     class_: Literal["A", "B", "C"] | None = msgspec.field(default=None, name="class")
     incomes: Annotated[list[IncomeBody], Meta(max_length=100)] = []
     properties: Annotated[list[PropertyBody], Meta(max_length=50)] = []
-    relatives: Annotated[list[RelativeBody], Meta(max_length=10)] = []
+    # These two are proposed: another person has to accept a change. Without them the stored ones stay.
+    relatives: Annotated[list[RelativeBody], Meta(max_length=10)] | None = None
     bank: BankBody | None = None
 
 
@@ -167,6 +153,7 @@ async def create_household(
     session.add(household)
     await session.flush()  # members refer to it
     await _write(session, encryption, caller, household, body, now, may_verify=caller.covers(area_code, VERIFIERS))
+    await write_relatives(session, household, body.relatives or [], day_of(now))
     if not caller.covers(area_code, VERIFIERS):
         session.add(Caseload(household_id=household.id, staff_id=caller.id, granted_by=caller.id))
     await keep_version(session, caller, household, "申请建档", now)
@@ -187,6 +174,8 @@ async def change_household(
 ) -> HouseholdDetail:
     """Replace the household, based on the version the caller read; the previous version is kept.
 
+    Bank account and declared relatives stay until another person accepts the change (`guarded_changes.py`).
+
     Raise `case.own_relative`, `household.changed` when the version is no longer the last, `household.member_bound`
     when a member who signs in to follow the case would be removed.
     """
@@ -201,10 +190,11 @@ async def change_household(
     await keep_first_version(session, household, now)
     may_verify = caller.covers(household.area_code, VERIFIERS)
     await _write(session, encryption, caller, household, change.household, now, may_verify=may_verify)
+    await propose_relatives(session, caller, household, change.household.relatives, now)
     await keep_version(session, caller, household, change.reason, now)
     audit.record(session, caller, Action.HOUSEHOLD_CHANGED, "household", household.id, area_code=household.area_code)
     await publish_change(session, "households", [household.id])
-    return await load_detail(session, household)
+    return await load_page(session, household)
 
 
 async def _write(
@@ -231,8 +221,7 @@ async def _write(
     await _write_members(session, encryption, caller, household, body.members, day_of(now))
     await _write_incomes(session, caller, household, body.incomes, may_verify=may_verify)
     await _write_properties(session, caller, household, body.properties, may_verify=may_verify)
-    await _write_relatives(session, household, body.relatives, day_of(now))
-    await _write_bank(session, encryption, household, body.bank)
+    await propose_account(session, encryption, caller, household, body.bank, now)
     await session.flush()  # the version is read from the tables
 
 
@@ -364,43 +353,3 @@ async def _write_properties(
         row.kind, row.note, row.member_id, row.declared = body.kind, body.note, body.member_id, body.declared
         if may_verify and row.verified != body.verified:
             row.verified, row.verified_by = body.verified, caller.id
-
-
-async def _write_relatives(
-    session: AsyncSession, household: Household, bodies: list[RelativeBody], today: date
-) -> None:
-    """Replace the declared relatives. Once there is one, the open case needs the county's own visit for good."""
-    before = await session.scalars(select(RelativeOnStaff).where(RelativeOnStaff.household_id == household.id))
-    since = {(relative.name, relative.office, relative.relation): relative.declared_on for relative in before}
-    await session.execute(delete(RelativeOnStaff).where(RelativeOnStaff.household_id == household.id))
-    for body in bodies:
-        declared = since.get((body.name, body.office, body.relation), today)
-        session.add(RelativeOnStaff(household_id=household.id, declared_on=declared, **msgspec.structs.asdict(body)))
-    if not bodies:
-        return
-    household.relative_on_staff = True
-    open_case = await session.scalar(
-        select(CaseFile)
-        .where(CaseFile.household_id == household.id, CaseFile.state.not_in(CLOSED_STATES))
-        .with_for_update()
-    )
-    if open_case is not None:
-        open_case.needs_county_visit = True
-
-
-async def _write_bank(
-    session: AsyncSession, encryption: Encryption, household: Household, body: BankBody | None
-) -> None:
-    if body is None:
-        return
-    row = await session.get(BankAccount, household.id)
-    if row is None:
-        if body.card is None:
-            raise Problem("request.invalid", faults=[Fault("/household/bank/card", "field.invalid", "card")])
-        row = BankAccount(household_id=household.id)
-        session.add(row)
-    row.holder_name, row.bank_name = clean_name(body.holder_name), body.bank_name
-    if body.card is not None:
-        card = normalise_card(body.card)
-        row.card_sealed = encryption.seal("bank_account.card", household.id, card)
-        row.card_mask = mask_card(card)

@@ -41,6 +41,7 @@ async def keep_version(
 ) -> None:
     body = msgspec.to_builtins(await load_detail(session, household))
     version = body.pop("version") + 1
+    del body["awaitingSecond"]  # it is not of the household, and `proposal` keeps it
     session.add(
         HouseholdVersion(
             household_id=household.id,

@@ -17,6 +17,7 @@ from server.core.errors import Problem
 from server.core.http import ResponseBody, ServicesDep, client_address, error_responses
 from server.core.paths import MIGRATIONS
 from server.core.services import Services
+from server.http.clock_skew import check_clock
 from server.http.reads import NOTHING_PERSONAL
 
 State = Annotated[str, Meta(description="`ok`, or a short reason")]
@@ -30,6 +31,8 @@ class Readiness(ResponseBody):
     database: State
     migrations: State
     store: State
+    # A wrong clock is a warning: the process still answers.
+    clock: State
 
 
 @get(
@@ -49,7 +52,8 @@ async def is_alive() -> Liveness:
 )
 async def is_ready(services: ServicesDep) -> Response[Readiness]:
     database, migrations = await _check_database(services)
-    readiness = Readiness(database=database, migrations=migrations, store=await _check_store(services))
+    clock = await check_clock(services) if database == "ok" else "unknown"
+    readiness = Readiness(database=database, migrations=migrations, store=await _check_store(services), clock=clock)
     ready = {readiness.database, readiness.migrations, readiness.store} == {"ok"}
     return Response(readiness, status_code=200 if ready else 503)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core import jobs
 from server.core.clock import utc_now
-from server.core.database import open_session, write_despite_failure
+from server.core.database import AutocommitPool, open_session, write_despite_failure
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.job_types import PurgeAttempts
@@ -21,6 +21,7 @@ from server.models.people import AttemptWindow
 
 WINDOW = timedelta(minutes=15)
 KEPT = timedelta(days=2)
+SLOW_INTERVAL = timedelta(seconds=2)
 
 
 def hash_subject(encryption: Encryption, subject: str) -> str:
@@ -66,6 +67,32 @@ async def count_failure(session: AsyncSession, encryption: Encryption, subjects:
             await _count(session, encryption, subject, now)
 
 
+async def slow_down(
+    autocommit: AutocommitPool, encryption: Encryption, subjects: list[str], limit: int, now: datetime
+) -> None:
+    """Let one attempt pass in each interval once a subject has failed `limit` times in this window.
+
+    For subjects that many people share, as an office's address, or that a stranger can spoil, as a name: it slows
+    guessing and locks nobody out. Call it before the session is used, which would hold a second connection.
+    """
+    hashes = {hash_subject(encryption, subject): subject for subject in sorted(subjects)}
+    window = {"subjects": list(hashes), "limit": limit, "window": _window_start(now)}
+    for busy in await autocommit.run(_BUSY_SUBJECTS, window):
+        slot = hash_subject(encryption, f"slow:{hashes[busy.subject]}")
+        if not await autocommit.run(_TAKE_SLOT, {"subject": slot, "window": _window_start(now, SLOW_INTERVAL)}):
+            raise _limited(now, SLOW_INTERVAL)
+
+
+_BUSY_SUBJECTS = """
+SELECT subject FROM attempt_window
+WHERE subject = ANY(%(subjects)s) AND window_start = %(window)s AND attempts >= %(limit)s ORDER BY subject
+"""
+_TAKE_SLOT = """
+INSERT INTO attempt_window (subject, window_start, attempts) VALUES (%(subject)s, %(window)s, 1)
+ON CONFLICT DO NOTHING RETURNING subject
+"""
+
+
 async def _count(session: AsyncSession, encryption: Encryption, subject: str, now: datetime) -> int:
     row = insert(AttemptWindow).values(
         subject=hash_subject(encryption, subject), window_start=_window_start(now), attempts=1
@@ -83,10 +110,10 @@ async def purge_attempts(services: Services, _: PurgeAttempts) -> None:
         await session.execute(delete(AttemptWindow).where(AttemptWindow.window_start < utc_now() - KEPT))
 
 
-def _limited(now: datetime) -> Problem:
-    wait_s = int((_window_start(now) + WINDOW - now).total_seconds()) + 1
+def _limited(now: datetime, window: timedelta = WINDOW) -> Problem:
+    wait_s = int((_window_start(now, window) + window - now).total_seconds()) + 1
     return Problem("request.rate_limited", retry_after_s=wait_s, headers={"Retry-After": str(wait_s)})
 
 
-def _window_start(now: datetime) -> datetime:
-    return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % WINDOW
+def _window_start(now: datetime, window: timedelta = WINDOW) -> datetime:
+    return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % window

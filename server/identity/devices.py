@@ -1,8 +1,4 @@
-"""Devices and the tokens that keep them signed in.
-
-Refresh tokens rotate. A used token that is presented again ends the device, because two parties hold it. The exception
-is a repeat within seconds whose response was lost: it gets new tokens as long as the successor was never used.
-"""
+"""Devices: opened at sign-in, listed and ended by their owner, and read at each request. Tokens: `refresh.py`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,19 +13,19 @@ from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, Grant, Role, require_found
 from server.core.clock import today
-from server.core.database import write_despite_failure
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
 from server.core.ids import new_id
 from server.core.services import Services
-from server.core.settings import Settings
 from server.core.tokens import (
     AccessClaims,
+    RefreshClaims,
     hash_refresh_token,
     issue_access_token,
-    new_refresh_token,
+    issue_refresh_token,
     read_access_token,
 )
+from server.identity.second_factor import is_due
 from server.models.people import Device, RefreshToken, Resident, Staff
 
 
@@ -54,6 +50,8 @@ class SignedIn(ResponseBody):
     person_id: UUID
     name: str
     roles: list[Grant]
+    # The area requires a second factor; until it is set there are no roles.
+    second_factor_due: bool = False
 
 
 class _Owner(Struct):
@@ -61,6 +59,7 @@ class _Owner(Struct):
     name: str
     grants: tuple[Grant, ...]
     is_resident: bool
+    second_factor_due: bool
 
 
 async def open_device(
@@ -79,65 +78,34 @@ async def open_device(
     )
     session.add(device)
     await session.flush()  # the refresh token below references the device
-    signed_in, _ = await _issue_tokens(session, services, device, now)
+    signed_in = await issue_tokens(session, services, device, 1, now)
     audit.record(session, await load_caller(session, device.id), Action.DEVICE_SIGNED_IN, "device", device.id)
     return signed_in
 
 
-async def refresh_tokens(session: AsyncSession, services: Services, token: str, now: datetime) -> SignedIn:
-    """Exchange a refresh token for the next pair.
+async def issue_tokens(
+    session: AsyncSession, services: Services, device: Device, position: int, now: datetime
+) -> SignedIn:
+    """Issue an access token, and the refresh token at this position of the device's row of tokens.
 
-    Raises `auth.refresh_invalid`, or `auth.refresh_reused` after ending the device.
+    Where the area requires a second factor that is not set, the device has no roles until it is.
     """
-    row = await session.scalar(
-        select(RefreshToken).where(RefreshToken.token_hash == hash_refresh_token(token)).with_for_update()
-    )
-    if row is None or row.expires_at <= now:
-        raise Problem("auth.refresh_invalid")
-    device = await session.get_one(Device, row.device_id)
-    if device.ended_at is not None:
-        raise Problem("auth.device_ended")
-    if row.used_at is not None and not await _response_was_lost(session, row, services.settings, now):
-        await _end_for_reuse(session, device.id, now)
-        raise Problem("auth.refresh_reused")
-    signed_in, successor = await _issue_tokens(session, services, device, now)
-    row.used_at = row.used_at or now
-    row.successor_id = successor.id
-    device.last_seen_at = now
-    return signed_in
-
-
-async def _response_was_lost(session: AsyncSession, row: RefreshToken, settings: Settings, now: datetime) -> bool:
-    if row.used_at is None or now - row.used_at > timedelta(seconds=settings.refresh_grace_seconds):
-        return False
-    successor = await session.get_one(RefreshToken, row.successor_id, with_for_update=True)
-    if successor.used_at is not None:
-        return False
-    successor.expires_at = now  # nobody received this token
-    return True
-
-
-async def _end_for_reuse(session: AsyncSession, device_id: UUID, now: datetime) -> None:
-    async with write_despite_failure(session):
-        device = await session.get_one(Device, device_id)
-        device.ended_at, device.end_reason = now, "refresh_reused"
-        audit.record(session, None, Action.DEVICE_ENDED, "device", device_id, reason="refresh_reused")
-
-
-async def _issue_tokens(
-    session: AsyncSession, services: Services, device: Device, now: datetime
-) -> tuple[SignedIn, RefreshToken]:
+    if device.staff_id is not None:
+        device.second_factor_due = await is_due(session, device.staff_id, now)
+        await session.flush()  # the owner's roles are read in SQL
     owner = await _load_owner(session, device)
-    token, token_hash = new_refresh_token()
-    row = RefreshToken(
-        id=new_id(),
-        device_id=device.id,
-        token_hash=token_hash,
-        issued_at=now,
-        expires_at=now + timedelta(days=services.settings.refresh_token_days),
+    expires_at = now + timedelta(days=services.settings.refresh_token_days)
+    token = issue_refresh_token(services.token_keys, RefreshClaims(device.id, position, expires_at))
+    session.add(
+        RefreshToken(
+            id=new_id(),
+            device_id=device.id,
+            token_hash=hash_refresh_token(token),
+            position=position,
+            issued_at=now,
+            expires_at=expires_at,
+        )
     )
-    session.add(row)
-    await session.flush()  # the previous token references this one
     minutes = services.settings.access_token_minutes
     claims = AccessClaims(owner.id, device.id, owner.is_resident)
     return SignedIn(
@@ -148,12 +116,13 @@ async def _issue_tokens(
         person_id=owner.id,
         name=owner.name,
         roles=list(owner.grants),
-    ), row
+        second_factor_due=owner.second_factor_due,
+    )
 
 
 async def _load_owner(session: AsyncSession, device: Device) -> _Owner:
     caller = await load_caller(session, device.id)
-    return _Owner(caller.id, caller.name, caller.grants, caller.is_resident)
+    return _Owner(caller.id, caller.name, caller.grants, caller.is_resident, caller.second_factor_due)
 
 
 async def authenticate(services: Services, authorization: str | None) -> Caller:
@@ -187,15 +156,18 @@ def _build_caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
     if first.resident_id is not None:
         return Caller(id=first.resident_id, name="", device_id=device_id, grants=(Grant(Role.RESIDENT, ""),))
     grants = tuple(Grant(Role(row.role), row.area_code) for row in rows if row.role is not None)
-    return Caller(id=first.id, name=first.name, device_id=device_id, grants=grants)
+    return Caller(
+        id=first.id, name=first.name, device_id=device_id, grants=grants, second_factor_due=first.second_factor_due
+    )
 
 
 # Every request runs this query, so it is plain SQL that needs no compilation.
 CALLER_QUERY = """
-SELECT d.ended_at, d.resident_id, s.id, s.name, s.disabled_at, r.role, r.area_code
+SELECT d.ended_at, d.second_factor_due, d.resident_id, s.id, s.name, s.disabled_at, r.role, r.area_code
 FROM device d
 LEFT JOIN staff s ON s.id = d.staff_id
 LEFT JOIN staff_role r ON r.staff_id = s.id AND r.revoked_at IS NULL AND (r.ends_on IS NULL OR r.ends_on >= %(today)s)
+    AND NOT d.second_factor_due
 WHERE d.id = %(device_id)s
 """
 

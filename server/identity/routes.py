@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from server.core.access import FIELD_ROLES, Grant, Role, require_role
+from server.core.access import Grant, Role, require_role
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
@@ -22,17 +22,21 @@ from server.core.http import (
     error_responses,
 )
 from server.http.reads import NOTHING_PERSONAL, reads
-from server.identity import bindings, devices, sign_in
+from server.identity import bindings, devices, refresh, sign_in
 from server.identity.bindings import BindingLine, EndBinding
 from server.identity.cookies import WebApp, build_token_response, read_refresh_token
-from server.identity.devices import DeviceInfo, DeviceLine, SignedIn
+from server.identity.devices import DeviceInfo, SignedIn
 
 AnyRequest = Request[Any, Any, Any]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
-_SIGN_IN = error_responses("request.invalid", "auth.sign_in_failed", "request.rate_limited")
+_SIGN_IN = error_responses(
+    "request.invalid", "auth.sign_in_failed", "auth.second_factor_required", "auth.second_factor_wrong",
+    "request.rate_limited",
+)  # fmt: skip
 _WECHAT = error_responses(
-    "wechat.code_invalid", "wechat.blocked", "auth.wechat_not_linked", "wechat.too_many", "wechat.unavailable"
-)
+    "wechat.code_invalid", "wechat.blocked", "auth.wechat_not_linked", "auth.second_factor_required",
+    "auth.second_factor_wrong", "request.rate_limited", "wechat.too_many", "wechat.unavailable",
+)  # fmt: skip
 _SIGNED = error_responses("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended")
 _HOUSEHOLD = _SIGNED | error_responses("auth.forbidden", "thing.not_found", "case.own_relative")
 
@@ -40,12 +44,14 @@ _HOUSEHOLD = _SIGNED | error_responses("auth.forbidden", "thing.not_found", "cas
 class StaffSignIn(RequestBody):
     """With `webApp` the refresh token is set as a cookie that scripts cannot read, and is not in the body."""
 
-    sealed_fields = frozenset({"login", "password"})
+    sealed_fields = frozenset({"login", "password", "second_factor"})
 
     login: ShortText
     password: Password
     device: DeviceInfo
     web_app: WebApp | None = None
+    # A code, once the server has answered `auth.second_factor_required`.
+    second_factor: ShortText | None = None
 
 
 class WechatSignIn(RequestBody):
@@ -54,10 +60,8 @@ class WechatSignIn(RequestBody):
     code: ShortText
     device: DeviceInfo
     web_app: WebApp | None = None
-
-
-class WechatCode(RequestBody):
-    code: ShortText
+    # Of staff with a second factor, once the server has answered `auth.second_factor_required`.
+    second_factor: ShortText | None = None
 
 
 class Binding(RequestBody):
@@ -81,10 +85,13 @@ class RefreshRequest(RequestBody):
 
 
 class Me(ResponseBody):
+    """`second_factor_due`: the area requires a second factor; until it is set there are no roles."""
+
     person_id: UUID
     device_id: UUID
     name: str
     roles: list[Grant]
+    second_factor_due: bool
 
 
 @post(
@@ -98,8 +105,9 @@ async def sign_in_staff(
     data: JSONBody[StaffSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
     signed_in = await sign_in.sign_in_with_password(
-        session, services, data.login, data.password, data.device, address=client_address(request), now=utc_now()
-    )
+        session, services, data.login, data.password, data.device, code=data.second_factor,
+        address=client_address(request), now=utc_now(),
+    )  # fmt: skip
     return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
@@ -112,20 +120,10 @@ async def sign_in_staff(
 async def sign_in_staff_with_wechat(
     data: JSONBody[WechatSignIn], request: AnyRequest, session: Session, services: ServicesDep
 ) -> Response[SignedIn]:
-    signed_in = await sign_in.sign_in_staff_with_wechat(session, services, data.code, data.device, utc_now())
+    signed_in = await sign_in.sign_in_staff_with_wechat(
+        session, services, data.code, data.second_factor, data.device, utc_now()
+    )
     return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
-
-
-@post(
-    "/staff/link-wechat",
-    status_code=204,
-    security=BEARER,
-    responses=_WECHAT | _SIGNED | error_responses("auth.wechat_linked_elsewhere"),
-    description="Link the caller's staff account to their WeChat, which signs them in from then on.",
-)
-async def link_wechat(data: JSONBody[WechatCode], caller: CallerDep, session: Session, services: ServicesDep) -> None:
-    require_role(caller, FIELD_ROLES | {Role.ADMIN, Role.PANELIST})
-    await sign_in.link_wechat(session, services, caller, data.code, utc_now())
 
 
 @post(
@@ -175,13 +173,14 @@ async def unbind_resident(data: JSONBody[Unbinding], caller: CallerDep, session:
     "/refresh",
     status_code=200,
     responses=error_responses("auth.refresh_invalid", "auth.refresh_reused", "auth.device_ended"),
-    description="Exchange a refresh token for the next pair. It works once: a token that comes twice ends the device.",
+    description="Exchange a refresh token for the next pair. Repeat it with the same token after a lost answer; once "
+    "the next token was used, the earlier one ends the device.",
 )
 async def refresh_tokens(
-    data: JSONBody[RefreshRequest], request: AnyRequest, session: Session, services: ServicesDep
+    data: JSONBody[RefreshRequest], request: AnyRequest, services: ServicesDep
 ) -> Response[SignedIn]:
     token = read_refresh_token(data.refresh_token, data.web_app, request.cookies)
-    signed_in = await devices.refresh_tokens(session, services, token, utc_now())
+    signed_in = await refresh.refresh_tokens(services, token, utc_now())
     return build_token_response(signed_in, data.web_app, services.settings, host=_host(request))
 
 
@@ -208,29 +207,10 @@ def _host(request: AnyRequest) -> str:
     description="The caller: name, device, and the roles with their areas.",
 )
 async def who_am_i(caller: CallerDep) -> Me:
-    return Me(person_id=caller.id, device_id=caller.device_id, name=caller.name, roles=list(caller.grants))
-
-
-@get(
-    "/devices",
-    opt=NOTHING_PERSONAL,
-    security=BEARER,
-    responses=_SIGNED,
-    description="The caller's own devices, those that have ended included.",
-)
-async def list_devices(caller: CallerDep, session: Session) -> list[DeviceLine]:
-    return await devices.list_devices(session, caller)
-
-
-@delete(
-    "/devices/{device_id:uuid}",
-    status_code=204,
-    security=BEARER,
-    responses=_SIGNED | error_responses("thing.not_found"),
-    description="End one of the caller's own devices. Its access token stops working at once.",
-)
-async def end_device(device_id: FromPath[UUID], caller: CallerDep, session: Session) -> None:
-    await devices.end_device(session, caller, device_id, utc_now(), "ended_by_owner")
+    return Me(
+        person_id=caller.id, device_id=caller.device_id, name=caller.name, roles=list(caller.grants),
+        second_factor_due=caller.second_factor_due,
+    )  # fmt: skip
 
 
 @get(
@@ -265,15 +245,12 @@ router = Router(
     route_handlers=[
         sign_in_staff,
         sign_in_staff_with_wechat,
-        link_wechat,
         sign_in_resident,
         bind_resident,
         unbind_resident,
         refresh_tokens,
         sign_out,
         who_am_i,
-        list_devices,
-        end_device,
     ],
     tags=["sign-in"],
 )

@@ -19,13 +19,18 @@ from server.core.job_types import Notify
 from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import check_password
 from server.core.services import Services
-from server.core.wechat import WechatRefused, WechatUnavailable
 from server.http.attempt_locks import begin_attempt, end_locks, forgive_attempt, lock_subject
-from server.http.rate_limit import check_failures, count_failure
+from server.http.rate_limit import check_failures, count_failure, slow_down
 from server.identity.devices import DeviceInfo, SignedIn, open_device
+from server.identity.notices import notify_of_change
+from server.identity.second_factor import check_code
+from server.identity.wechat_code import load_openid
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
 from server.models.people import Resident, ResidentBinding, Staff, WechatUse
+
+# A name everywhere and an address for all names may fail so many times more often before they are slowed.
+_SHARED_FACTOR = 5
 
 
 async def sign_in_with_password(
@@ -35,27 +40,50 @@ async def sign_in_with_password(
     password: str,
     intro: DeviceInfo,
     *,
+    code: str | None,
     address: str,
     now: datetime,
 ) -> SignedIn:
-    """Raises `auth.sign_in_failed`, also for an unknown name, or `request.rate_limited`."""
-    subjects = [f"login:{login.lower()}", f"address:{address}"]
-    await check_failures(session, services.encryption, subjects, services.settings.sign_in_attempts, now)
-    staff = await session.scalar(select(Staff).where(Staff.login == login.lower(), Staff.disabled_at.is_(None)))
+    """Raises `auth.sign_in_failed`, also for an unknown name, or `request.rate_limited`; `auth.second_factor_required`
+    or `auth.second_factor_wrong` once the password is right.
+
+    Mistakes lock a name for the address they come from. They only slow its other addresses, and other names at theirs:
+    nobody locks a colleague out, nor an office behind one address.
+    """
+    login, limit = login.lower(), services.settings.sign_in_attempts
+    shared = [f"login:{login}", f"address:{address}"]
+    await slow_down(services.autocommit, services.encryption, shared, limit * _SHARED_FACTOR, now)
+    subjects = [f"login:{login}@{address}"]
+    await check_failures(session, services.encryption, subjects, limit, now)
+    staff = await session.scalar(select(Staff).where(Staff.login == login, Staff.disabled_at.is_(None)))
     await session.commit()  # only read so far: hold no connection while others' passwords are hashed
     if not await check_password(staff.password_hash if staff else None, password) or staff is None:
-        await count_failure(session, services.encryption, subjects, now)
+        await count_failure(session, services.encryption, subjects + shared, now)
         raise Problem("auth.sign_in_failed")
+    await _require_code(session, services, staff, code, subjects, now)
     return await open_device(session, services, staff, intro, now)
 
 
+async def _require_code(
+    session: AsyncSession, services: Services, staff: Staff, code: str | None, subjects: list[str], now: datetime
+) -> None:
+    verdict = await check_code(session, services.encryption, staff.id, code, now)
+    if verdict == "wrong":
+        await count_failure(session, services.encryption, subjects, now)
+    if verdict != "right":
+        raise Problem(f"auth.second_factor_{verdict}")
+
+
 async def sign_in_staff_with_wechat(
-    session: AsyncSession, services: Services, code: str, intro: DeviceInfo, now: datetime
+    session: AsyncSession, services: Services, wechat_code: str, code: str | None, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    openid = await _load_openid(services, code)
+    openid = await load_openid(services, wechat_code)
     staff = await session.scalar(select(Staff).where(Staff.wechat_openid == openid, Staff.disabled_at.is_(None)))
     if staff is None:
         raise Problem("auth.wechat_not_linked")
+    subjects = [f"code:{staff.id}"]
+    await check_failures(session, services.encryption, subjects, services.settings.sign_in_attempts, now)
+    await _require_code(session, services, staff, code, subjects, now)
     await _record_wechat_use(session, openid, staff.id, now)
     return await open_device(session, services, staff, intro, now)
 
@@ -65,7 +93,7 @@ async def link_wechat(session: AsyncSession, services: Services, caller: Caller,
 
     Raises `auth.wechat_linked_elsewhere`. The attempt with a colleague's account is recorded nevertheless.
     """
-    openid = await _load_openid(services, code)
+    openid = await load_openid(services, code)
     holder = await session.scalar(select(Staff.id).where(Staff.wechat_openid == openid))
     if holder not in {None, caller.id}:
         async with write_despite_failure(session):
@@ -75,6 +103,19 @@ async def link_wechat(session: AsyncSession, services: Services, caller: Caller,
     staff = await session.get_one(Staff, caller.id)
     staff.wechat_openid = openid
     audit.record(session, caller, Action.STAFF_WECHAT_LINKED, "staff", caller.id)
+    await notify_of_change(session, caller.id, "关联了微信", "WeChat was linked", now)
+
+
+async def unlink_wechat(session: AsyncSession, caller: Caller, now: datetime) -> None:
+    """End sign-in by WeChat. Idempotent. Raises `auth.no_other_sign_in` for an account without a password."""
+    staff = await session.get_one(Staff, caller.id, with_for_update=True)
+    if staff.wechat_openid is None:
+        return
+    if staff.password_hash is None:
+        raise Problem("auth.no_other_sign_in")
+    staff.wechat_openid = None
+    audit.record(session, caller, Action.STAFF_WECHAT_UNLINKED, "staff", caller.id)
+    await notify_of_change(session, caller.id, "取消了微信关联", "WeChat was unlinked", now)
 
 
 async def _record_wechat_use(session: AsyncSession, openid: str, staff_id: UUID, now: datetime) -> None:
@@ -85,7 +126,7 @@ async def _record_wechat_use(session: AsyncSession, openid: str, staff_id: UUID,
 async def sign_in_resident(
     session: AsyncSession, services: Services, code: str, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    openid = await _load_openid(services, code)
+    openid = await load_openid(services, code)
     await session.execute(insert(Resident).values(id=new_id(), wechat_openid=openid).on_conflict_do_nothing())
     resident = await session.scalar(select(Resident).where(Resident.wechat_openid == openid))
     assert resident is not None
@@ -154,16 +195,3 @@ async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: U
             facts={"caseId": str(case.id)},
         ),
     )
-
-
-async def _load_openid(services: Services, code: str) -> str:
-    """Return the openid of a `wx.login` code. Refusals of WeChat become error codes of ours."""
-    try:
-        return (await services.wechat.code2session(code)).openid
-    except WechatRefused as refused:
-        raise Problem(_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
-    except WechatUnavailable:
-        raise Problem("wechat.unavailable") from None
-
-
-_ERROR_CODES = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}

@@ -39,6 +39,8 @@ NOTICE_KINDS = (
     "answered",
     "changed",
     "bound",
+    "register_changed",
+    "sign_in_changed",
 )
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.

@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from server.core.access import Role
@@ -82,6 +82,31 @@ class WechatUse(Base):
     used_at: Mapped[Time]
 
 
+class SecondFactor(Base):
+    """A member of staff's secret for time-based codes (RFC 6238). It holds once its owner has shown a code."""
+
+    __tablename__ = "second_factor"
+
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+    secret_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    confirmed_at: Mapped[OptionalTime]
+    # The period of the last code that was accepted: no code is accepted twice.
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class RecoveryCode(Base):
+    """A code on paper that replaces a time-based code once."""
+
+    __tablename__ = "recovery_code"
+
+    id: Mapped[Id]
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    used_at: Mapped[OptionalTime]
+
+    __table_args__ = (UniqueConstraint("staff_id", "code_hash"),)
+
+
 class Resident(Base):
     """A member of the public, identified only by a WeChat account until bound to a household."""
 
@@ -142,6 +167,8 @@ class Device(Base):
     last_sync_at: Mapped[OptionalTime]
     pending_rows: Mapped[int | None]
     clock_offset_ms: Mapped[int | None]
+    # The area requires a second factor that the owner has not set: until then the device has no roles.
+    second_factor_due: Mapped[bool] = mapped_column(server_default=text("false"))
     ended_at: Mapped[OptionalTime]
     end_reason: Mapped[str | None]
 
@@ -152,10 +179,13 @@ class RefreshToken(Base):
     id: Mapped[Id]
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"), index=True)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    issued_at: Mapped[Time]
+    issued_at: Mapped[Time] = mapped_column(index=True)
     expires_at: Mapped[Time]
     used_at: Mapped[OptionalTime]
-    successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("refresh_token.id"))
+    # Counts the tokens of a device from 1; a repeated refresh gets another token at the same position. Null, with a
+    # successor instead, in tokens of earlier versions.
+    position: Mapped[int | None]
+    successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("refresh_token.id", ondelete="SET NULL"), index=True)
 
 
 class AttemptLock(Base):

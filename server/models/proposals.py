@@ -1,4 +1,4 @@
-"""Changes to a household that a caseworker proposes during a visit, for an officer to accept or reject."""
+"""Changes to a household for an officer to decide: proposed during a visit, or such as two people have to make."""
 
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,8 @@ class Proposal(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {PROPOSAL_STATES}", name="state_is_known"),
         CheckConstraint("(state IN ('accepted', 'rejected')) = (decided_at IS NOT NULL)", name="decided_has_a_time"),
+        CheckConstraint("guards IN ('bank', 'relatives')", name="guards_is_known"),
+        CheckConstraint("guards IS NULL OR decided_by <> author_id", name="guarded_takes_two"),
         Index("ix_proposal_household", "household_id", "state"),
     )
 
@@ -27,6 +29,8 @@ class Proposal(Base):
     author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
     state: Mapped[str]
+    # What two people have to agree on, proposed at the desk; null for a proposal of a phone.
+    guards: Mapped[str | None]
     document: Mapped[Json]
     content_hash: Mapped[Sha256]
     received_at: Mapped[Time]

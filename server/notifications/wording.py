@@ -52,6 +52,18 @@ KINDS: Mapping[str, NoticeKind] = {
         "有微信账号绑定了您家的申请；如不是您或家人，请联系乡镇（街道）",
         "A WeChat account was bound to your application. If it is nobody of yours, call the town office",
     ),
+    "sign_in_changed": NoticeKind(
+        "staff",
+        "登录方式有变动",
+        "您的登录方式有变动：{what}。如非本人操作，请立即联系管理员",
+        "How you sign in has changed: {whatEn}. If it was not you, call your administrator at once",
+    ),
+    "register_changed": NoticeKind(
+        "resident",
+        "家庭登记有变动",
+        "您家庭的{what}有变动。如不是您要求的，请联系乡镇（街道）",
+        "Your household's {whatEn} changed. If you did not ask for it, call the town office",
+    ),
     "changed": NoticeKind(
         "resident", "低保金有变动", "您家庭的低保金有变动，请打开查看", "What your household is paid will change"
     ),

@@ -154,6 +154,7 @@ SETTING_TYPES: dict[str, Any] = {
     "case.posting_rounds": Annotated[int, Meta(ge=1, le=5)],
     "case.decided_by": Literal["county", "town"],
     "case.hearing_required": bool,
+    "sign_in.second_factor_required": bool,
     "case.papers": Annotated[list[Paper], Meta(min_length=1, max_length=100)],
     "posting.places_least": Few,
     **{

@@ -92,6 +92,8 @@ class CheckContext(NamedTuple):
     visit: Visit
     household: Household
     members: list[HouseholdMember]
+    # Who holds the account that receives the payment; None while there is none.
+    account_holder: str | None
     home: Fix | None
     start: Fix | None
     end: Fix | None

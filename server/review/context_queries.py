@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from server.core.location import Fix, usable_fix
+from server.models.cases import BankAccount
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.households import Household, HouseholdMember
@@ -48,6 +49,7 @@ async def load_check_context(session: AsyncSession, visit: Visit, *, with_photos
         visit=visit,
         household=household,
         members=members,
+        account_holder=await _account_holder(session, household),
         home=_home(household, visit),
         start=usable_fix(visit.document.get("startFix")),
         end=usable_fix(visit.document.get("endFix")),
@@ -77,6 +79,11 @@ async def _members(session: AsyncSession, household: Household) -> list[Househol
         select(HouseholdMember).where(HouseholdMember.household_id == household.id).order_by(HouseholdMember.position)
     )
     return list(await session.scalars(rows))
+
+
+async def _account_holder(session: AsyncSession, household: Household) -> str | None:
+    holder = select(BankAccount.holder_name).where(BankAccount.household_id == household.id)
+    return await session.scalar(holder)
 
 
 async def _devices(session: AsyncSession, visit: Visit, attestations: list[Attestation]) -> dict[UUID, Device]:

@@ -91,7 +91,9 @@ AUDIENCES: dict[str, Audience] = {
     "checklists": Audience(_everyone_in_the_field),
     "visits": Audience(_investigators),
     "evidence": Audience(lambda ids: select(Evidence.id, Evidence.author_id).where(Evidence.id.in_(ids))),
-    "proposals": Audience(lambda ids: select(Proposal.id, Proposal.author_id).where(Proposal.id.in_(ids))),
+    "proposals": Audience(
+        lambda ids: select(Proposal.id, Proposal.author_id).where(Proposal.id.in_(ids), Proposal.guards.is_(None))
+    ),
     "attestations": Audience(lambda ids: select(Attestation.id, Attestation.staff_id).where(Attestation.id.in_(ids))),
 }
 

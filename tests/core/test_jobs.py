@@ -37,6 +37,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("evidence.examine_visit", {"visit_id": ID}),
     ("field.settle_waiting", {"timestamp": 1}),
     ("identity.end_roles", {"timestamp": 1}),
+    ("identity.purge", {"timestamp": 1}),
     ("imports.apply", {"batch_id": ID}),
     ("notifications.send", {"notice_id": ID}),
     (

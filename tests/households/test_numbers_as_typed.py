@@ -16,7 +16,7 @@ from server.core.id_numbers import check_digit
 from server.core.ids import new_id
 from server.models.cases import RelativeOnStaff
 from server.models.people import Staff
-from tests.households.test_register import apply, household, id_number
+from tests.households.test_register import accept_account, apply, household, id_number
 from tests.makers.cases import VILLAGE, look, refused
 
 WRAPPED = "\u202a{}\u202c"
@@ -40,6 +40,7 @@ async def test_numbers_are_stored_in_one_spelling_whatever_was_pasted(office, se
     answer, sent = await apply(town, household=body)
     assert answer.status_code == 201, answer.text
     path = f"/desk/v1/households/{sent['householdId']}"
+    await accept_account(office)
     page = (await town.http.get(path)).json()
     assert (page["members"][0]["name"], page["bankHolder"]) == ("古丽·买买提", "古丽·买买提")
     for what, value in (("id_number", number), ("phone", "19900008888"), ("card", "6200001234567890")):

@@ -16,7 +16,9 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.job_types import CheckVisit, RecheckAfterSetting, RecheckVisit
 from server.core.paths import ROOT
+from server.demo.staff import DEMO_PASSWORDS
 from server.models.areas import PolicySetting
+from server.models.cases import BankAccount
 from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import SEEN_KEYPOINT, Finding, SeenPhoto
 from server.models.visits import Visit
@@ -29,6 +31,7 @@ from server.review.run_checks import check_visit, recheck_visit
 from tests.households.test_proposals import make_proposal
 from tests.makers.photos import make_scene
 from tests.makers.visits import MORNING
+from tests.phones import step_up
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -196,6 +199,21 @@ async def test_a_phone_that_three_workers_use(ground):
     assert (await ground.findings(three))[0].facts["people"] == 3
 
 
+async def test_an_account_of_somebody_who_is_no_member_is_shown_to_the_reviewer(ground):
+    holders = {6: ground.homes[6].members[0].name, 7: "贺麦舟"}
+    async with open_session(ground.services.sessions) as session:
+        for home, holder in holders.items():
+            session.add(
+                BankAccount(
+                    household_id=ground.homes[home].id, holder_name=holder, bank_name="农商行", card_sealed=b"",
+                    card_mask="*",
+                )
+            )  # fmt: skip
+    own, others = [await ground.examined(home, started_at=MORNING + home * DAY) for home in holders]
+    assert await ground.codes(own) == []
+    assert await ground.codes(others) == ["household.account_of_another"]
+
+
 async def test_a_worker_whose_wechat_account_speaks_for_a_family(ground):
     async with open_session(ground.services.sessions) as session:
         worker = await session.get_one(Staff, ground.staff["linhexi"])
@@ -219,7 +237,8 @@ async def test_a_wechat_account_that_was_passed_on_or_tried_for_another_is_doubt
 
     async def link(login, code):
         phone = await system.sign_in(login, "caseworker")
-        return await phone.http.post("/auth/v1/staff/link-wechat", json={"code": code})
+        headers = await step_up(phone.http, DEMO_PASSWORDS["caseworker"])
+        return await phone.http.post("/auth/v1/staff/link-wechat", json={"code": code}, headers=headers)
 
     today = utc_now() - HOUR
     assert (await link("linhexi", "demo-lent-1")).status_code == 204

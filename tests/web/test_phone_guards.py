@@ -18,6 +18,7 @@ from playwright.async_api import expect
 from server.core.paths import WEB
 from server.demo.staff import DEMO_PASSWORDS
 from server.devserver.processes import LOOPBACK
+from tests.phones import step_up
 from tests.web.browser import Handset, chromium, find_faults, shoot
 
 # Chromium on Linux has no code reader: it is stood in for, what is read is real.
@@ -122,9 +123,11 @@ async def test_a_phone_signed_out_elsewhere_keeps_its_data_and_signs_in_again(ha
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()
     other = await system.sign_in(due.caseworker_login, "caseworker")
+    headers = await step_up(other.http, DEMO_PASSWORDS["caseworker"])
     for device in (await other.http.get("/auth/v1/devices")).json():
         if not device["isThisOne"]:
-            assert (await other.http.delete(f"/auth/v1/devices/{device['id']}")).status_code == 204
+            ended = await other.http.delete(f"/auth/v1/devices/{device['id']}", headers=headers)
+            assert ended.status_code == 204
     # Sent as an event: the live stream may have told the phone already, and its notice lies over the button.
     await page.get_by_role("button", name="立即同步").dispatch_event("click")
     await expect(page.get_by_text("此手机已被退出登录")).to_be_visible()

@@ -25,9 +25,13 @@ export const router = createRouter({
     { path: '/checklists', component: () => import('./checklists/ChecklistsPage.vue') },
     { path: '/staff', component: () => import('./staff/StaffPage.vue') },
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
+    { path: '/account', component: () => import('./account/AccountPage.vue') },
     { path: '/audit', component: () => import('./audit/AuditPage.vue') },
     { path: '/:rest(.*)', redirect: '/' },
   ],
 });
 // A shared or bookmarked address may belong to a screen that this person may not open.
-router.beforeEach((to) => (session.person && !canOpen(to.path) && findLandingScreen()) || true);
+router.beforeEach((to) => {
+  if (session.person?.secondFactorDue && to.path !== '/account') return '/account';
+  return (session.person && !canOpen(to.path) && findLandingScreen()) || true;
+});

@@ -314,6 +314,8 @@ export const t = defineMessages({
   readAll: ['全部已读', 'All read'],
   devices: ['已登录的设备', 'Devices signed in'],
   thisDevice: ['本机', 'This one'],
+  password: ['密码', 'Password'],
+  changePassword: ['修改密码', 'Change the password'],
   endDevice: ['退出该设备', 'Sign it out'],
   version: ['版本 {v}', 'Version {v}'],
   signOut: ['退出登录', 'Sign out'],

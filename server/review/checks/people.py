@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from server.core.normalise import name_key
 from server.review.check_context import CheckContext
 from server.review.checks import DetectedFindings
 
@@ -64,4 +65,11 @@ def relative_on_staff(context: CheckContext) -> DetectedFindings:
 
 def relative_not_declared(context: CheckContext) -> DetectedFindings:
     if context.answers.get("staff_relative") is True and not context.household.relative_on_staff:
+        yield None, {}
+
+
+def account_of_another(context: CheckContext) -> DetectedFindings:
+    """Report an account whose holder is no member of the household. Facts hold no names."""
+    holder = context.account_holder
+    if holder is not None and name_key(holder) not in {name_key(member.name) for member in context.members}:
         yield None, {}

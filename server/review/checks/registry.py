@@ -254,6 +254,15 @@ CHECKS: tuple[Check, ...] = (
         "The household names a relative on staff, but none is declared",
     ),
     Check(
+        "household.account_of_another",
+        "people",
+        "warning",
+        people.account_of_another,
+        (),
+        "收款账户的户名不是家庭成员",
+        "The account that is paid belongs to nobody of the household",
+    ),
+    Check(
         "income.found_differs",
         "answers",
         "warning",

@@ -16,11 +16,12 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sqlalchemy import update
 
 from server.core.database import open_session
+from server.demo.staff import DEMO_PASSWORDS
 from server.devserver.processes import LOOPBACK
 from server.models.areas import PolicySetting
 from tests.conftest import fresh_settings
 from tests.makers.visits import MORNING, Ground
-from tests.phones import make_kit
+from tests.phones import make_kit, step_up
 from tests.test_first_path import push_whole
 from tests.visits.test_amendments import amend
 from tests.web.browser import find_codes, find_faults, find_overflows
@@ -303,8 +304,9 @@ async def test_whoever_has_no_part_at_the_desk_is_told_so_and_others_land_where_
     faults = await find_faults(worker)
     # Whose devices were ended elsewhere stands at the door at the next request, and reads why.
     officer = await at_desk("yusonggu", "town_officer")
+    headers = await step_up(ended.http, DEMO_PASSWORDS["town_officer"])
     for device in (await ended.http.get("/auth/v1/devices")).json():
-        await ended.http.delete(f"/auth/v1/devices/{device['id']}")
+        await ended.http.delete(f"/auth/v1/devices/{device['id']}", headers=headers)
     await officer.reload()
     await expect(officer.get_by_text("这次登录已经结束")).to_be_visible()
     supervisor = await at_desk("zhuyanhui", "supervisor", "/cross-checks")  # officers' own

@@ -16,6 +16,7 @@ const FACT_NAMES: Record<string, Message> = {
   agreed: ['一致', 'Agreed'],
   amount_fen: ['金额（元）', 'Amount (yuan)'],
   answer: ['回答', 'Answer'],
+  author: ['提出人', 'Proposed by'],
   ['asked']: ['查询', 'Asked for'],
   assignment: ['任务', 'Task'],
   attestation: ['确认', 'Attestation'],
@@ -25,6 +26,7 @@ const FACT_NAMES: Record<string, Message> = {
   channel: ['来源', 'Channel'],
   code: ['代码', 'Code'],
   compared: ['对比', 'Compared'],
+  devices_ended: ['退出的设备', 'Devices signed out'],
   differing: ['不一致', 'Differing'],
   dismissed: ['排除', 'Dismissed'],
   ['doubts']: ['疑点', 'Findings'],
@@ -33,6 +35,7 @@ const FACT_NAMES: Record<string, Message> = {
   error: ['错误', 'Error'],
   finding: ['结论', 'Finding'],
   form: ['格式', 'Form'],
+  household: ['家庭', 'Household'],
   in_bulk: ['批量', 'In bulk'],
   kind: ['类型', 'Kind'],
   member_id: ['成员', 'Member'],
@@ -73,6 +76,8 @@ const FACT_VALUES: Record<string, Message> = {
   id_number: ['身份证号', 'ID number'],
   phone: ['电话', 'Phone'],
   card: ['卡号', 'Card'],
+  bank: ['收款账户', 'Bank account'],
+  relatives: ['近亲属备案', 'Relatives on staff'],
   original: ['原图', 'Original'],
   watermarked: ['水印版', 'Watermarked'],
   '320': ['缩略图', 'Small'],
@@ -105,6 +110,7 @@ const NOTICE_SHEETS: Record<string, Message> = {
 const SIGN_OUT_REASONS: Record<string, Message> = {
   signed_out: ['本人退出', 'Signed out'],
   ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
+  password_changed: ['密码已修改', 'Password changed'],
   refresh_reused: ['令牌被重复使用', 'A token used twice'],
 };
 const FACT_CODES: Record<string, Record<string, Message>> = {

@@ -40,6 +40,7 @@ export const SETTING_GROUPS: Labels = {
   change: ['变化', 'Changes'],
   notice: ['提醒', 'Notices'],
   retention: ['照片保存', 'Keeping photos'],
+  sign_in: ['登录', 'Signing in'],
   answers: ['答案', 'Answers'],
   reveal: ['查看完整号码', 'Revealing numbers'],
   reads: ['查阅记录', 'Read trail'],
@@ -100,6 +101,7 @@ const SETTING_NAMES: Labels = {
   'case.posting_days': ['公示天数', 'Posting lasts'],
   'case.posting_rounds': ['公示轮次', 'Rounds of posting'],
   'case.decided_by': ['审核确认机关', 'Decided by'],
+  'sign_in.second_factor_required': ['工作台须用动态码登录', 'Desk sign-in takes a second factor'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
   'case.papers': ['申请所需材料', 'Papers of an application'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
@@ -143,6 +145,8 @@ const TEMPLATES: Labels = {
   posted: ['公示', 'posted'],
   returned: ['退回', 'returned'],
   visit_blocked: ['走访无法派发', 'visit without a checklist'],
+  register_changed: ['家庭登记有变动', 'household record changed'],
+  sign_in_changed: ['登录方式有变动', 'sign-in changed'],
 };
 
 /** Labels of fields and codes inside a setting's value. */

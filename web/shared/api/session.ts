@@ -9,7 +9,7 @@ import type { components } from './wire.d.ts';
 
 export type SignedIn = components['schemas']['SignedIn'];
 export type WebApp = 'phone' | 'resident' | 'desk';
-export type Person = Pick<SignedIn, 'personId' | 'deviceId' | 'name' | 'roles'>;
+export type Person = Pick<SignedIn, 'personId' | 'deviceId' | 'name' | 'roles' | 'secondFactorDue'>;
 
 interface State {
   person: Person | null;
@@ -33,8 +33,9 @@ export function openSession(webApp: WebApp): void {
   state.person = stored ? (JSON.parse(stored) as Person) : null;
 }
 
-export async function signIn(login: string, password: string): Promise<void> {
-  await startSession('/auth/v1/staff/sign-in', { login, password });
+/** `secondFactor` is a code, for an account that has answered `auth.second_factor_required`. */
+export async function signIn(login: string, password: string, secondFactor: string | null = null): Promise<void> {
+  await startSession('/auth/v1/staff/sign-in', { login, password, secondFactor });
 }
 
 /** `code` is the one-time code that WeChat added to this page's URL. */
@@ -100,6 +101,12 @@ export function endSession(code: string): void {
   state.endedBy = code;
 }
 
+/** Read the person's roles anew. */
+export async function renewSession(): Promise<void> {
+  access = null;
+  await accessToken();
+}
+
 async function refresh(): Promise<void> {
   let signedIn: SignedIn;
   try {
@@ -117,8 +124,8 @@ async function refresh(): Promise<void> {
 }
 
 function storeSession(signedIn: SignedIn): void {
-  const { personId, deviceId, name, roles } = signedIn;
-  state.person = { personId, deviceId, name, roles };
+  const { personId, deviceId, name, roles, secondFactorDue } = signedIn;
+  state.person = { personId, deviceId, name, roles, secondFactorDue: secondFactorDue ?? false };
   state.endedBy = null;
   localStorage.setItem(`zoufang.${app}.person`, JSON.stringify(state.person));
   // Expiry by this device's own clock, which may be wrong by years.

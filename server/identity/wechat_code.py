@@ -1,0 +1,18 @@
+"""The code of `wx.login`, exchanged for the account that gave it."""
+
+from server.core.errors import Problem
+from server.core.services import Services
+from server.core.wechat import WechatRefused, WechatUnavailable
+
+
+async def load_openid(services: Services, code: str) -> str:
+    """Return the openid of a `wx.login` code. Refusals of WeChat become error codes of ours."""
+    try:
+        return (await services.wechat.code2session(code)).openid
+    except WechatRefused as refused:
+        raise Problem(_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
+    except WechatUnavailable:
+        raise Problem("wechat.unavailable") from None
+
+
+_ERROR_CODES = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}
