@@ -107,6 +107,31 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "template.tolerance_negative": ("允差不能小于零。", "A tolerance can't be below zero."),
     "template.message_missing": ("有校验条件就要写校验提示。", "A constraint needs a message."),
     "template.message_unexpected": ("有校验提示却没有校验条件。", "There is a message but no constraint."),
+    "template.feed_kind": ("这种题型不能提供“{zh}”。", "This kind of question can't feed '{feeds}'."),
+    "template.feed_place": (
+        "“{zh}”放错了位置：成员的情况写在成员表的列里，全家的数写在单独的题里。",
+        "'{feeds}' is in the wrong place: figures of members belong in a member table, totals outside it.",
+    ),
+    "template.fed_twice": (
+        "“{zh}”已由另一题提供，不能重复。",
+        "Another question feeds '{feeds}' already.",
+    ),
+    "template.feeds_nothing": (
+        "走访表没有一题提供登记数据：按它走访查实的情况到不了测算。",
+        "No question feeds the register: what its visits find never reaches a calculation.",
+    ),
+    "template.proposes_missing": (
+        "请为选项填写对应登记值。",
+        "The choices say no value of the register.",
+    ),
+    "template.proposes_unexpected": (
+        "选项写了对应登记值，但本题没有写提供什么。",
+        "Choices say values of the register, and the question feeds nothing.",
+    ),
+    "template.proposes_unknown": (
+        "对应登记值“{value}”不认识。可填：{allowed}。",
+        "The register knows no '{value}'; one of: {allowed}.",
+    ),
     "template.too_large": (
         "走访表过大：{what}最多 {limit}。",
         "The checklist is too large: at most {limit} {whatEn}.",

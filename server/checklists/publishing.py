@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.checklists.faults import Fault
+from server.checklists.feeds import warn_about_feeds
 from server.checklists.template import Template, check_template
 from server.checklists.workbook_reader import read_workbook
 from server.checklists.workbook_writer import write_workbook
@@ -27,9 +28,12 @@ class ChecklistRefused(Exception):
 
 
 class PublishedVersion(NamedTuple):
+    """`warnings`: what an office should know and may want as it is."""
+
     code: str
     version: int
     is_new: bool
+    warnings: tuple[Fault, ...] = ()
 
 
 async def import_checklist(settings: Settings, workbook: bytes) -> PublishedVersion:
@@ -45,6 +49,7 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
     Other content needs a version above all published ones.
     """
     _refuse_faults(check_template(template))
+    warnings = tuple(warn_about_feeds(template))
     body = msgspec.to_builtins(template)
     # Serialize publishers: two that read the same latest version would both publish the next one.
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"checklist:{template.code}"))))
@@ -53,7 +58,7 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
         for checklist in await session.scalars(select(ChecklistTemplate).where(ChecklistTemplate.code == template.code))
     }
     if (published := versions.get(template.version)) is not None and content_hash(published.body) == content_hash(body):
-        return PublishedVersion(template.code, template.version, is_new=False)
+        return PublishedVersion(template.code, template.version, is_new=False, warnings=warnings)
     if template.version <= max(versions, default=0):
         raise ChecklistRefused(
             f"{template.code} version {template.version} is not above version {max(versions)}, "
@@ -72,7 +77,7 @@ async def publish(session: AsyncSession, template: Template, *, area_code: str =
     await publish_change(session, "checklists", [row.id])
     await jobs.defer(session, FulfilOrders(kind=row.kind, area_code=row.area_code))
     audit.record(session, None, Action.CHECKLIST_PUBLISHED, "checklist", row.id, code=row.code, version=row.version)
-    return PublishedVersion(row.code, row.version, is_new=True)
+    return PublishedVersion(row.code, row.version, is_new=True, warnings=warnings)
 
 
 def _refuse_faults(faults: list[Fault]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from server.checklists.faults import Fault, Severity, make_fault, make_pointer
+from server.checklists.feeds import Feed, check_feeds
 from server.checklists.logic import VariableScope, check_condition, count_nodes
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
@@ -73,9 +74,11 @@ class Text(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
     en: str
 
 
-class Choice(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+class Choice(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    # `proposes`: the register's value that this choice stands for, where its question feeds one.
     code: str
     label: Text
+    proposes: str | None = None
 
 
 class Tolerance(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -95,6 +98,7 @@ class Column(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=
     `visible_if` and `constraint` are JsonLogic over `answers.ID`, `members`, `today`, `visit.remote` and
     `household`; in a column also over `row.ID` and `member`; in a constraint also over its own `value`.
     Constraints apply only to answered questions. A constraint of severity `notice` never blocks a submission.
+    `feeds` is the figure of the register that the answer proposes once the visit is accepted.
     """
 
     id: str
@@ -111,6 +115,7 @@ class Column(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=
     maximum: int | None = None
     max_length: int | None = None
     tolerance: Tolerance | None = None
+    feeds: Feed | None = None
 
 
 class Question(Column, rename="camel", forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -157,6 +162,7 @@ def check_template(template: Template) -> list[Fault]:
         *_check_ids(template),
         *_check_questions(template),
         *_check_conditions(template),
+        *check_feeds(template),
     ]
 
 

@@ -66,6 +66,7 @@ _CELL_HEADINGS: Final = (
     Heading("message_en", "校验提示（英文）", 28, optional=True),
     Heading("tolerance", "允差（数值）", 12, optional=True),
     Heading("tolerance_percent", "允差（%）", 9, optional=True),
+    Heading("feeds", "提供给登记", 18, optional=True),
 )
 # Names that earlier versions wrote; offices still have such workbooks.
 FORMER_SHEET_NAMES: Final = {"走访表": "清单"}
@@ -90,6 +91,7 @@ SHEETS: Final[dict[str, tuple[Heading, ...]]] = {
         Heading("code", "选项代码", 22),
         Heading("label_zh", "选项（中文）", 36),
         Heading("label_en", "选项（英文）", 36),
+        Heading("proposes", "对应登记值", 18, optional=True),
     ),
 }
 

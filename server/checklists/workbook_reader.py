@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from server.checklists.conditions import ConditionError, parse_condition
 from server.checklists.faults import Fault
+from server.checklists.feeds import FEED_LABELS, PROPOSED_LABELS
 from server.checklists.template import Choice, Column, Question, Section, Template, Text, Tolerance, check_template
 from server.checklists.workbook_layout import (
     FIRST_ROW,
@@ -142,11 +143,16 @@ class _TemplateReader:
             "maximum": read_number(row, "maximum"),
             "max_length": self.read_int(row, "max_length"),
             "tolerance": None if tolerance == Tolerance() else tolerance,
+            "feeds": self._optional_code(row, "feeds", dict(FEED_LABELS)),
         }
 
     def _choice(self, row: SheetRow, at: str) -> Choice:
         self.rows_by_pointer[at] = row
-        return Choice(self.read_id(row, "code"), self.read_text(row, "label") or Text("", ""))
+        proposes = self._optional_code(row, "proposes", dict(PROPOSED_LABELS))
+        return Choice(self.read_id(row, "code"), self.read_text(row, "label") or Text("", ""), proposes)
+
+    def _optional_code(self, row: SheetRow, name: str, labels: dict[Any, str]) -> Any:
+        return None if row.values.get(name) is None else self.read_code(row, name, labels, None)
 
     # the cells
 
@@ -277,6 +283,8 @@ _FIELD_COLUMNS: Final = {
     "version": "version",
     "choices": "kind",
     "columns": "kind",
+    "feeds": "feeds",
+    "proposes": "proposes",
 }
 _TEXT_COLUMNS: Final = {"label": "label", "title": "title", "hint": "hint", "constraintMessage": "message"}
 

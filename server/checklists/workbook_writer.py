@@ -13,6 +13,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from server.checklists.conditions import format_condition
+from server.checklists.feeds import FEED_LABELS, PROPOSED_LABELS
 from server.checklists.template import CellKind, Column, QuestionKind, Template, Text, Tolerance
 from server.checklists.workbook_layout import (
     FIRST_ROW,
@@ -36,6 +37,9 @@ _HELP: Final = (
     "最小值、最大值：整数题和金额题是数值的范围；多选、照片、签名是数量的范围。金额一律以元为单位。",
     "允差：两次走访的数字相差不超过允差时，不算不一致（数值和百分比取较大者）。",
     "不符时：“不能提交”会拦住提交；“只作提示”只提醒，原样保留，交审核人判断。",
+    "提供给登记：走访审核通过后，这一题的答案作为哪一项登记数据的查实数（可填：见下拉）。没有一题填写的走访表到不了测算。",
+    "　收入金额按题意选“月”或“年”；同一项只能由一题提供。健康、劳动能力写在成员表的列里。",
+    "　单选题在【选项】的“对应登记值”写明每个选项对应什么；车辆等多选题，算一件的选项写“计入”。",
     "条件的写法：题号、比较符、值，中间可用“ 且 ”或“ 或 ”（两侧留空格）连接，但两者不能混用。",
     "　例：has_vehicle = 是　　｜　　housing_tenure 属于 rented|borrowed",
     "　例：high_spending 含 luxury_goods　｜　vehicles 不含 none　　｜　　与另一题比较：found_fen > @declared_fen",
@@ -80,7 +84,8 @@ def _build_rows(template: Template) -> dict[str, list[_Row]]:
         "问题": [{"section": section.id} | _cell_row(question) for section, question in questions],
         "表格列": [{"table": question.id} | _cell_row(column) for question, column in tables],
         "选项": [
-            {"owner": owner, "code": choice.code} | _texts("label", choice.label)
+            {"owner": owner, "code": choice.code, "proposes": PROPOSED_LABELS.get(choice.proposes or "")}
+            | _texts("label", choice.label)
             for owner, cell in owners
             for choice in cell.choices
         ],
@@ -102,6 +107,7 @@ def _cell_row(cell: Column) -> _Row:
         "severity": SEVERITY_LABELS[cell.constraint_severity] if cell.constraint else None,
         "tolerance": _yuan(tolerance.absolute or None) if in_yuan else tolerance.absolute or None,
         "tolerance_percent": tolerance.percent or None,
+        "feeds": FEED_LABELS[cell.feeds] if cell.feeds else None,
         **_texts("label", cell.label),
         **_texts("hint", cell.hint),
         **_texts("message", cell.constraint_message),
@@ -180,6 +186,8 @@ def _add_dropdowns(book: Workbook) -> None:
         _add_choice_list(book, sheet, "kind", [QUESTION_KIND_LABELS[kind] for kind in kinds])
         _add_choice_list(book, sheet, "required", ["是", "否"])
         _add_choice_list(book, sheet, "severity", list(SEVERITY_LABELS.values()))
+        _add_choice_list(book, sheet, "feeds", list(FEED_LABELS.values()))
+    _add_choice_list(book, "选项", "proposes", list(PROPOSED_LABELS.values()))
     _add_id_list(book, "问题", "section", "分节", "id")
     _add_id_list(book, "表格列", "table", "问题", "id")
 

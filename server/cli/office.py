@@ -120,6 +120,8 @@ def import_checklist(file: Path) -> None:
         raise click.ClickException(str(refused)) from None
     state = "published." if checklist.is_new else "published already."
     click.echo(f"{checklist.code} version {checklist.version} is {state}")
+    for warning in checklist.warnings:
+        click.echo(f"{warning.zh}  {warning.en}", err=True)
 
 
 @click.command("draw", short_help="draw a spot-check sample that anyone can draw again")

@@ -131,7 +131,7 @@ class Ground:
                 area_code=household.area_code,
                 kind=kind,
                 checklist_code=checklist,
-                checklist_version=1,
+                checklist_version=2,
                 author_id=people[0],
                 device_id=device_ids[0],
                 state=state,

@@ -247,7 +247,7 @@ async def test_a_blind_second_visit_from_the_phone_is_compared_and_comes_back_as
     phone, partner = await system.sign_in("hesuian", "caseworker"), await system.sign_in("xuyuning", "caseworker")
     holder = await system.sign_in("linhexi", "caseworker")
     due = (await phone.pull("assignments"))[sent.json()["assignmentId"]]
-    assert (due["kind"], due["checklistCode"], due["checklistVersion"]) == ("spot_check", "again_review_standard", 1)
+    assert (due["kind"], due["checklistCode"], due["checklistVersion"]) == ("spot_check", "again_review_standard", 2)
     assert await phone.pull("visits") == {}
     assert str(ground.homes[0].id) in await phone.pull("households")
     assert sent.json()["assignmentId"] not in await holder.pull("assignments")
@@ -295,7 +295,7 @@ async def test_the_second_visit_asks_by_the_first_ones_version_whatever_was_publ
     first = await ground.examined()
     async with open_session(ground.services.sessions) as session:
         item = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.code == "review_standard"))
-        for version in (2, 3):
+        for version in (3, 4):
             again = {
                 "code": item.code,
                 "kind": item.kind,
@@ -304,7 +304,7 @@ async def test_the_second_visit_asks_by_the_first_ones_version_whatever_was_publ
             }
             session.add(ChecklistTemplate(id=new_id(), version=version, **again))
         await session.flush()
-        (await session.get_one(Visit, first)).checklist_version = 2
+        (await session.get_one(Visit, first)).checklist_version = 3
     check = await drawn_check(ground, first)
     sent = await desk.http.post(f"/desk/v1/spot-checks/{check}/team", json=team(ground, "hesuian", "xuyuning"))
     async with ground.services.sessions() as session:
@@ -312,8 +312,8 @@ async def test_the_second_visit_asks_by_the_first_ones_version_whatever_was_publ
         request = await session.scalar(
             select(ChecklistTemplate.body).where(ChecklistTemplate.code == due.checklist_code)
         )
-    assert (due.checklist_code, due.checklist_version) == ("again_review_standard", 2)
-    assert (request["kind"], request["version"]) == ("spot_check", 2)
+    assert (due.checklist_code, due.checklist_version) == ("again_review_standard", 3)
+    assert (request["kind"], request["version"]) == ("spot_check", 3)
 
 
 async def test_the_team_does_not_read_the_first_visit_until_it_has_been_there(ground, desk, system):

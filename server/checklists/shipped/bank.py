@@ -104,6 +104,14 @@ MEMBERS = question(
                 "disabled_severe": ("重度残疾（一、二级）", "Severe disability (grade 1 or 2)"),
                 "disabled_other": ("其他残疾（三、四级）", "Other disability (grade 3 or 4)"),
             },
+            feeds="health",
+            proposes={
+                "healthy": "healthy",
+                "chronic": "chronic",
+                "serious": "serious_illness",
+                "disabled_severe": "severely_disabled",
+                "disabled_other": "disabled",
+            },
         ),
         column(
             "text",
@@ -125,6 +133,8 @@ MEMBERS = question(
                 "none": ("无劳动能力", "Unable"),
                 "minor": ("未成年或在校", "Minor or at school"),
             },
+            feeds="labour_ability",
+            proposes={"full": "full", "partial": "partial", "none": "none"},
         ),
         column(
             "choice",
@@ -287,6 +297,8 @@ VEHICLES = question(
         "truck": ("货车、营运车辆", "Lorry or commercial vehicle"),
         "machine": ("大型农机、船舶、工程机械", "Large farm machine, boat or digger"),
     },
+    feeds="vehicle",
+    proposes={"car": "counted", "truck": "counted", "machine": "counted"},
     minimum=1,
     constraint={"or": [{"!": {"in": ["none", {"var": "value"}]}}, {"===": [{"var": "value.length"}, 1]}]},
     constraint_message=("选了“没有”就不能再选其他。", "'None' can't be chosen together with others."),
@@ -306,9 +318,10 @@ SAVINGS = question(
     "Savings, cash and securities together",
     minimum=0,
     tolerance=(100_000, 10),
+    feeds="deposit",
 )
 BUSINESS_REGISTERED = question(
-    "yes_no", "business_registered", "有无工商登记或实际经营", "Any registered or actual business"
+    "yes_no", "business_registered", "有无工商登记或实际经营", "Any registered or actual business", feeds="business"
 )
 BUSINESS_NOTE = question(
     "text",
@@ -346,6 +359,7 @@ INCOME = question(
     "income",
     "家庭收入（四类，填申报数和查实数）",
     "Household income, declared and found",
+    feeds="incomes",
     tolerance=(20_000, 10),
     hint=("没有的填 0，不能空着；期间一般为申请前 12 个月", "Write 0 for none; usually the 12 months before"),
 )
@@ -415,6 +429,7 @@ WORK_COST = question(
     "Necessary costs of work, per month",
     minimum=0,
     tolerance=(10_000, 20),
+    feeds="work_cost_month",
 )
 HAS_DEBT = question("yes_no", "has_debt", "有无债务", "Any debt")
 DEBT = question(

@@ -36,7 +36,8 @@ def _cell(kind: QuestionKind, name: str, zh: str, en: str, fields: dict[str, Any
             fields[key] = Text(*fields[key])
     if "tolerance" in fields:
         fields["tolerance"] = Tolerance(*fields["tolerance"])
-    choice_list = tuple(Choice(code, Text(*label)) for code, label in choices.items())
+    proposed: dict[str, str] = fields.pop("proposes", {})
+    choice_list = tuple(Choice(code, Text(*label), proposed.get(code)) for code, label in choices.items())
     return {"id": name, "kind": kind, "label": Text(zh, en), "choices": choice_list, "required": True} | fields
 
 
@@ -44,8 +45,9 @@ def section(name: str, zh: str, en: str, *questions: Question, visible_if: Condi
     return Section(name, Text(zh, en), questions, visible_if)
 
 
-def checklist(kind: VisitKind, zh: str, en: str, *sections: Section) -> Template:
-    return Template(f"{kind}_standard", kind, 1, Text(zh, en), sections)
+def checklist(kind: VisitKind, zh: str, en: str, *sections: Section, version: int = 1) -> Template:
+    """Return a shipped checklist. A change of its content needs a higher version: offices have published the former."""
+    return Template(f"{kind}_standard", kind, version, Text(zh, en), sections)
 
 
 def answer_variable(name: str) -> Condition:

@@ -94,6 +94,7 @@ def template() -> Template:
             b.SIGN_FAMILY,
             b.SIGN_INVESTIGATORS,
         ),
+        version=2,
     )
 
 

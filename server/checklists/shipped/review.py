@@ -76,6 +76,7 @@ def template() -> Template:
             b.SIGN_FAMILY,
             b.SIGN_INVESTIGATORS,
         ),
+        version=2,
     )
 
 
@@ -138,5 +139,8 @@ _PROPOSAL = question(
         "cut": ("减发", "Cut"),
         "stop": ("停发", "Stop"),
         "check": ("进一步核查", "Check further"),
+        "urgent": ("急需临时救助", "Urgent help"),
     },
+    feeds="recommendation",
+    proposes={code: code for code in ("keep", "raise", "cut", "stop", "check", "urgent")},
 )

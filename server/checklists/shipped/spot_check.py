@@ -49,6 +49,7 @@ def template() -> Template:
             b.SIGN_FAMILY,
             b.SIGN_INVESTIGATORS,
         ),
+        version=2,
     )
 
 
