@@ -283,7 +283,7 @@ async def test_an_unknown_address_and_method_have_the_one_shape(system):
 
 
 async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypatch):
-    monkeypatch.setattr("server.identity.sign_in.verify_password", lambda *_: 1 / 0)
+    monkeypatch.setattr("server.identity.sign_in.check_password", lambda *_: 1 / 0)
     body = {"login": "x", "password": "secret-word", "device": {"label": "x"}}
     answer = await system.client().post("/auth/v1/staff/sign-in", json=body)
     assert (answer.status_code, answer.json()["code"]) == (500, "server.error")
@@ -292,7 +292,7 @@ async def test_a_fault_of_ours_says_nothing_of_itself(system, services, monkeypa
 
 
 async def test_a_log_of_a_fault_says_where_it_was_and_nothing_that_was_typed(system, services, monkeypatch):
-    monkeypatch.setattr("server.identity.sign_in.verify_password", lambda *_: int("11010519491231002X"))
+    monkeypatch.setattr("server.identity.sign_in.check_password", lambda *_: int("11010519491231002X"))
     body = {"login": "x", "password": "y", "device": {"label": "x"}}
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", io.StringIO())

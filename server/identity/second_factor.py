@@ -82,7 +82,7 @@ async def begin_second_factor(session: AsyncSession, encryption: Encryption, cal
     secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode()
     factor.secret_sealed = encryption.seal(_COLUMN, caller.id, secret)
     staff = await session.get_one(Staff, caller.id)
-    label = quote(f"走访:{staff.login}")
+    label = f"{quote('走访')}:{quote(staff.login)}"
     return SecondFactorSecret(
         secret=secret, uri=f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': '走访'})}"
     )
