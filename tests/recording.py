@@ -24,6 +24,9 @@ _OPEN_OBJECTS = {"answers"}
 _REPLACED = {
     "accessToken": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.eyJzdWIiOiI…fQ.q8Zt…Aw",
     "refreshToken": "zr1.V7uQ…kc",
+    "stepUpToken": "eyJhbGciOiJIUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiI…fQ.w2Rk…Ag",
+    "secret": "JBSWY3DP…PXP",
+    "uri": "otpauth://totp/%E8%B5%B0%E8%AE%BF:panhuaixu?secret=JBSWY3DP…PXP",
     "receipt": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.eyJ2aXNpdElkIjoi…fQ.0Rz5…Cg",
     "watermarkReceipt": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.eyJzaGEyNTYiOiI…fQ.7mPq…DA",
     "label": "红米 12",
