@@ -27,7 +27,7 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Keyset, Page, fetch_page
-from server.core.spreadsheets import MEDIA_TYPES, FileOperation, write_xlsx
+from server.core.spreadsheets import MEDIA_TYPES, write_xlsx
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.imports import batches
@@ -222,7 +222,6 @@ async def undo_import(
 @get(
     "/imports/templates/{kind:str}",
     opt=NOTHING_PERSONAL,
-    operation_class=FileOperation,
     media_type=MEDIA_TYPES["xlsx"],
     responses=LOOKUP_ERRORS,
     description="An empty workbook with the headings of a kind of import; required columns have a star.",

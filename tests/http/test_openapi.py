@@ -124,7 +124,13 @@ def test_what_a_desk_or_a_sign_in_sends_is_refused_where_nobody_knows_it():
         for schema in [resolved(content["schema"])]
         if schema.get("type") == "object" and schema.get("additionalProperties") is not False
     }
-    assert open_bodies == {"upload_photo", "hang_up_posting", "import_cross_check"}
+    assert open_bodies == {
+        "upload_photo",
+        "hang_up_posting",
+        "import_cross_check",
+        "preview_cross_check",
+        "preview_import",
+    }
 
 
 def resolved(schema):

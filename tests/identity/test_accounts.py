@@ -159,3 +159,33 @@ def test_an_empty_installation_is_set_up_by_one_command_and_says_what_comes_next
     demo = run("load-demo")
     assert demo.exit_code == 1
     assert "of its own" in demo.output
+
+
+async def test_an_account_is_changed_given_roles_unlinked_and_enabled_again(system, services, county_desk, county):
+    body = new_staff("muqinghe")
+    link = await create(county_desk, body)
+    await set_password(system, link["token"])
+    url = f"/desk/v1/staff/{body['id']}"
+    assert (await county_desk.http.put(url, json={"name": "穆清荷", "phone": "13900000003"})).status_code == 204
+    role = {"role": "panelist", "areaCode": TOWN}
+    assert (await county_desk.http.post(f"{url}/roles", json=role)).status_code == 204
+    assert {held["role"] for held in await roles_of(county_desk)} == {"caseworker", "panelist"}
+    assert (await county_desk.http.post(f"{url}/roles/end", json=role)).status_code == 204
+    assert {held["role"] for held in await roles_of(county_desk)} == {"caseworker"}
+    phone = await system.open_phone("muqinghe", GOOD)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Staff).where(Staff.login == "muqinghe").values(wechat_openid="stolen"))
+    assert (await county_desk.http.post(f"{url}/unlink-wechat")).status_code == 204
+    assert (await phone.http.get("/auth/v1/me")).status_code == 401
+    again = await system.open_phone("muqinghe", GOOD)
+    assert (await county_desk.http.post(f"{url}/end-devices")).json() == {"unsent": 0}
+    assert (await again.http.get("/auth/v1/me")).status_code == 401
+    assert (await county_desk.http.post(f"{url}/disable", json={"reason": "调离"})).json()["households"] == 0
+    assert (await sign_in(system, "muqinghe")).status_code == 401
+    enabled = (await county_desk.http.post(f"{url}/enable")).json()
+    assert (await set_password(system, enabled["token"])).status_code == 200
+
+
+async def roles_of(desk):
+    page = (await desk.http.get("/desk/v1/staff", params={"q": "muqinghe"})).json()
+    return page["items"][0]["roles"]

@@ -13,6 +13,7 @@ from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.tokens import AccessClaims, hash_refresh_token, issue_access_token
 from server.demo.staff import DEMO_PASSWORDS
+from server.http.attempt_locks import FREE_FAILURES
 from server.http.rate_limit import SLOW_INTERVAL, WINDOW, hash_subject
 from server.http.rate_limit import _window_start as window_start
 from server.identity.refresh import purge_refresh_tokens, refresh_tokens
@@ -106,10 +107,10 @@ async def test_all_tries_but_the_last_leave_the_right_password_right_and_the_nex
     assert (await sign_in(system, login)).status_code == 200
 
 
-async def test_guessing_who_has_applied_is_braked_for_the_guesser_and_for_the_application(system, services, county):
+async def test_guessing_who_has_applied_is_braked_for_the_guesser_and_for_the_application(system, county):
     first, second = county.residents[:2]
     client, _ = await bind(system, first, idNumber=second.id_number)
-    for _ in range(services.settings.sign_in_attempts - 1):
+    for _ in range(FREE_FAILURES - 1):
         body = {"idNumber": second.id_number, "applicationNumber": first.application_number}
         assert (await client.post("/auth/v1/resident/bind", json=body)).status_code == 404
     right = {"idNumber": first.id_number, "applicationNumber": first.application_number}

@@ -5,7 +5,7 @@ import json
 from uuid import UUID, uuid4
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from server.core.job_types import ApplyImport
 from server.core.spreadsheet_reader import Cell, Row, Sheet
@@ -237,3 +237,14 @@ def test_headings_are_found_below_titles_with_stars_spaces_and_brackets():
     columns = [Column("name", "姓名", (), is_required=True), Column("id", "身份证号码", ("身份证号",))]
     content = read_lines([sheet], columns, {})
     assert [(line.number, line.text("name"), line.text("id")) for line in content.lines] == [(4, "甲", "1")]
+
+
+async def test_imports_are_listed_their_lines_saved_and_a_template_shows_the_headings(county_desk):
+    batch = await preview(county_desk, "areas", workbook(*VILLAGES), name="村级区划.xlsx")
+    page = (await county_desk.http.get("/desk/v1/imports", params={"kind": "areas"})).json()
+    assert [line["id"] for line in page["items"]] == [batch["id"]]
+    saved = await county_desk.http.get(f"/desk/v1/imports/{batch['id']}/lines/export", params={"format": "csv"})
+    assert "A4 区划代码：没有上级区划" in saved.text
+    template = await county_desk.http.get("/desk/v1/imports/templates/staff")
+    sheet = load_workbook(io.BytesIO(template.content)).active
+    assert [cell.value for cell in sheet[1]][:2] == ["姓名*", "登录名"]
