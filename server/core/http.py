@@ -127,6 +127,8 @@ def _spec(*codes: str) -> ErrorResponse:
     )
 
 
+# The answer of a route that returns `Response[None]`, for which a body of `null` would be described.
+NO_CONTENT = {204: ResponseSpec(None, description="Request fulfilled, nothing follows", generate_examples=False)}
 # Error responses of every route that needs a sign-in, and of those that also look up one row.
 SIGNED_IN_ERRORS = error_responses(
     "auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended", "auth.forbidden"

@@ -31,12 +31,21 @@ def build_token_response(
     return Response(msgspec.structs.replace(signed_in, refresh_token=None), status_code=200, cookies=[cookie])
 
 
+def build_sign_out_response(web_app: WebApp, *, host: str) -> Response[None]:
+    """Clear the web app's cookie."""
+    return Response(None, status_code=204, cookies=[_build_cookie(web_app, host, value="", max_age=0)])
+
+
 def read_refresh_token(token: str | None, web_app: WebApp | None, cookies: dict[str, str]) -> str:
     """Return the token of the web app's cookie or of the body. Raises `auth.refresh_invalid` if there is none."""
-    refresh_token = cookies.get(_cookie_name(web_app)) if web_app else token
+    refresh_token = find_refresh_token(web_app, cookies) if web_app else token
     if not refresh_token:
         raise Problem("auth.refresh_invalid")
     return refresh_token
+
+
+def find_refresh_token(web_app: WebApp, cookies: dict[str, str]) -> str | None:
+    return cookies.get(_cookie_name(web_app))
 
 
 def _build_cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Cookie:

@@ -48,8 +48,8 @@ async def refresh_tokens(services: Services, token: str, now: datetime) -> Signe
 async def _exchange(session: AsyncSession, services: Services, token: str, now: datetime) -> SignedIn | None:
     """Return the next pair, or None after ending the device, which has to be committed."""
     row = await _find_token(session, services, token, now)
-    device = await session.get(Device, row.device_id, with_for_update=True, populate_existing=True)
-    if device is None:
+    device = await session.get(Device, row.device_id, with_for_update=True, populate_existing=True) if row else None
+    if not row or not device:
         raise Problem("auth.refresh_invalid")
     if device.ended_at is not None:
         raise Problem("auth.device_ended")
@@ -72,8 +72,19 @@ async def _exchange(session: AsyncSession, services: Services, token: str, now: 
     return await issue_tokens(session, services, device, position + 1, now)
 
 
-async def _find_token(session: AsyncSession, services: Services, token: str, now: datetime) -> RefreshToken:
-    """Return the row of a token, or an unsaved one if only its signature is known."""
+async def end_session(session: AsyncSession, services: Services, token: str, now: datetime) -> None:
+    """End the device that holds this refresh token. An invalid token and a device that has ended change nothing."""
+    row = await _find_token(session, services, token, now)
+    device = await session.get(Device, row.device_id, with_for_update=True, populate_existing=True) if row else None
+    if not device or device.ended_at is not None:
+        return
+    device.ended_at, device.end_reason = now, "signed_out"
+    owner_id = device.staff_id or device.resident_id
+    audit.record(session, None, Action.DEVICE_ENDED, "device", device.id, reason="signed_out", owner=str(owner_id))
+
+
+async def _find_token(session: AsyncSession, services: Services, token: str, now: datetime) -> RefreshToken | None:
+    """Return the row of a valid token, or an unsaved one if only its signature is known."""
     token_hash = hash_refresh_token(token)
     row = await session.scalar(select(RefreshToken).where(RefreshToken.token_hash == token_hash))
     if row is None and (claims := read_refresh_token(services.token_keys, token)) is not None:
@@ -85,9 +96,7 @@ async def _find_token(session: AsyncSession, services: Services, token: str, now
             issued_at=now,
             expires_at=claims.expires_at,
         )
-    if row is None or row.expires_at <= now:
-        raise Problem("auth.refresh_invalid")
-    return row
+    return row if row is not None and row.expires_at > now else None
 
 
 async def _highest_position(session: AsyncSession, device_id: UUID) -> int:

@@ -3,14 +3,15 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, post
-from litestar.params import FromPath, JSONBody
+from litestar import Request, Response, Router, delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from server.core.access import Grant, Role, require_role
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
+    NO_CONTENT,
     CallerDep,
     FieldStaff,
     RequestBody,
@@ -24,7 +25,13 @@ from server.core.http import (
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.identity import bindings, devices, refresh, sign_in
 from server.identity.bindings import BindingLine, EndBinding
-from server.identity.cookies import WebApp, build_token_response, read_refresh_token
+from server.identity.cookies import (
+    WebApp,
+    build_sign_out_response,
+    build_token_response,
+    find_refresh_token,
+    read_refresh_token,
+)
 from server.identity.devices import DeviceInfo, SignedIn
 
 AnyRequest = Request[Any, Any, Any]
@@ -195,6 +202,21 @@ async def sign_out(caller: CallerDep, session: Session) -> None:
     await devices.end_device(session, caller, caller.device_id, utc_now(), "signed_out")
 
 
+@delete(
+    "/refresh",
+    status_code=204,
+    responses=error_responses() | NO_CONTENT,
+    description="Sign a web app out: end the device of its refresh cookie and clear the cookie. It needs no access "
+    "token, so that a sign-out without a network ends the session at the next contact. Repeating it changes nothing.",
+)
+async def end_web_session(
+    app: FromQuery[WebApp], request: AnyRequest, session: Session, services: ServicesDep
+) -> Response[None]:
+    if token := find_refresh_token(app, request.cookies):
+        await refresh.end_session(session, services, token, utc_now())
+    return build_sign_out_response(app, host=_host(request))
+
+
 def _host(request: AnyRequest) -> str:
     return request.url.hostname or ""
 
@@ -250,6 +272,7 @@ router = Router(
         unbind_resident,
         refresh_tokens,
         sign_out,
+        end_web_session,
         who_am_i,
     ],
     tags=["sign-in"],

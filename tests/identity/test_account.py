@@ -95,6 +95,7 @@ async def test_every_change_to_sign_in_is_among_those_that_need_a_step_up(system
         ("POST", "/auth/v1/step-up"),
         ("POST", "/auth/v1/refresh"),
         ("POST", "/auth/v1/sign-out"),
+        ("DELETE", "/auth/v1/refresh"),
         ("POST", "/auth/v1/staff/sign-in"),
         ("POST", "/auth/v1/staff/sign-in-wechat"),
         ("POST", "/auth/v1/resident/sign-in-wechat"),

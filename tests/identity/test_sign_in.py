@@ -441,3 +441,20 @@ async def test_sign_in_and_binding_leave_audit_rows_without_personal_data(system
     assert [row.action for row in rows] == ["device.signed_in", "resident.bound"]
     assert all(row.request_id for row in rows)
     assert resident.id_number not in str([(row.facts, row.thing_id) for row in rows])
+
+
+async def test_a_web_app_signs_out_by_its_cookie_alone_which_is_cleared(system, login):
+    """As after a sign-out without a network, when the access token has expired."""
+    body = {"login": login, "password": DEMO_PASSWORDS["caseworker"], "device": DEVICE, "webApp": "phone"}
+    signed_in = await system.client().post("/auth/v1/staff/sign-in", json=body)
+    cookie = {"Cookie": f"zoufang-phone={signed_in.cookies['zoufang-phone']}"}
+    for _ in range(2):
+        ended = await system.client(**cookie).delete("/auth/v1/refresh", params={"app": "phone"})
+        assert (ended.status_code, ended.content) == (204, b"")
+        assert "zoufang-phone=;" in ended.headers["Set-Cookie"] or 'zoufang-phone="";' in ended.headers["Set-Cookie"]
+        assert "max-age=0" in ended.headers["Set-Cookie"].lower()
+    token = {"Authorization": f"Bearer {signed_in.json()['accessToken']}"}
+    assert (await system.client(**token).get("/auth/v1/me")).json()["code"] == "auth.device_ended"
+    refused = await system.client(**cookie).post("/auth/v1/refresh", json={"webApp": "phone"})
+    assert refused.json()["code"] == "auth.device_ended"
+    assert (await system.client().delete("/auth/v1/refresh", params={"app": "desk"})).status_code == 204

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Error, expect
 
 from server.core.paths import WEB
 from server.demo.staff import DEMO_PASSWORDS
@@ -119,9 +119,31 @@ async def test_a_wrong_clock_is_shown_beside_the_right_one(handset, due):
     await expect(page.locator(".row").first).to_be_visible()
 
 
-async def test_a_phone_signed_out_elsewhere_keeps_its_data_and_signs_in_again(handset, system, due):
-    page = await handset.sign_in(due.caseworker_login)
+_COUNT_HOMES = """async () => {
+  let count = 0;
+  for (const { name } of await indexedDB.databases()) {
+    if (!name.startsWith('rxdb-dexie-zoufang-') || !name.endsWith('households')) continue;
+    const database = await new Promise((done) => {
+      const request = indexedDB.open(name);
+      request.onsuccess = () => done(request.result);
+    });
+    count += await new Promise((done) => {
+      database.transaction('docs').objectStore('docs').count().onsuccess = (event) => done(event.target.result);
+    });
+    database.close();
+  }
+  return count;
+}"""
+
+
+async def test_a_phone_ended_elsewhere_holds_what_is_unsent_alone_and_shows_it_to_its_author(handset, system, due):
+    page = await _begin_visit(handset, due)
+    await page.locator(".steps button", has_text="声明和谈话").click()
+    await page.fill("#in-opinion", "写到一半。")
+    await expect(page.get_by_text("已保存")).to_be_visible()
+    await page.goto(handset.url + "/m/")
     await expect(page.locator(".row").first).to_be_visible()
+    assert await page.evaluate(_COUNT_HOMES) > 0
     other = await system.sign_in(due.caseworker_login, "caseworker")
     headers = await step_up(other.http, DEMO_PASSWORDS["caseworker"])
     for device in (await other.http.get("/auth/v1/devices")).json():
@@ -129,11 +151,46 @@ async def test_a_phone_signed_out_elsewhere_keeps_its_data_and_signs_in_again(ha
             ended = await other.http.delete(f"/auth/v1/devices/{device['id']}", headers=headers)
             assert ended.status_code == 204
     # Sent as an event: the live stream may have told the phone already, and its notice lies over the button.
-    await page.get_by_role("button", name="立即同步").dispatch_event("click")
+    with contextlib.suppress(Error):
+        await page.get_by_role("button", name="立即同步").dispatch_event("click", timeout=2000)
     await expect(page.get_by_text("此手机已被退出登录")).to_be_visible()
     await _look_at(page, "signed-out")
-    await page.get_by_role("button", name="先不登录").click()
+    await expect(page.locator(".row")).to_have_count(0)
+    async with asyncio.timeout(15):
+        while await page.evaluate(_COUNT_HOMES):  # noqa: ASYNC110  the page has no event for it
+            await asyncio.sleep(0.1)
+
+    await handset.offline()
+    await page.reload()
+    await expect(page.get_by_text("此手机已被退出登录")).to_be_visible()
+    await expect(page.locator(".row")).to_have_count(0)
+    await handset.offline(is_offline=False)
+    await page.get_by_role("button", name="重新登录").click()
+    await page.fill("input[name=login]", due.caseworker_login)
+    await page.fill("input[name=password]", DEMO_PASSWORDS["caseworker"])
+    await page.click("button[type=submit]")
+    await page.locator(".row", has_text="入户调查").first.click()
+    await page.get_by_role("button", name="继续填写").click()
+    await page.locator(".steps button", has_text="声明和谈话").click()
+    await expect(page.locator("#in-opinion")).to_have_value("写到一半。")
+
+
+async def test_a_sign_out_without_a_network_ends_the_session_at_the_next_contact(handset, system, due):
+    page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()
+    device_id = await page.evaluate("JSON.parse(localStorage['zoufang.phone.person']).deviceId")
+    await page.get_by_text("我的", exact=True).click()
+    await handset.offline()
+    await page.get_by_role("button", name="退出登录").click()
+    await page.locator(".t-dialog").get_by_text("退出登录", exact=True).last.click()
+    await expect(page.locator("input[name=login]")).to_be_visible()
+    async with page.expect_response("**/auth/v1/refresh?app=phone") as ended:
+        await handset.offline(is_offline=False)
+    assert (await ended.value).status == 204
+    assert await handset.context.cookies(f"{handset.url}/auth/v1/refresh") == []
+    other = await system.sign_in(due.caseworker_login, "caseworker")
+    devices = (await other.http.get("/auth/v1/devices")).json()
+    assert device_id not in {device["id"] for device in devices}
 
 
 async def test_an_app_too_old_for_the_server_asks_to_be_updated(handset, due):

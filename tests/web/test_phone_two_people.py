@@ -13,7 +13,7 @@ from server.demo.staff import DEMO_PASSWORDS
 from server.models.evidence import Evidence
 from server.models.feed import QuarantinedRow
 from server.models.visits import Visit
-from tests.phones import answers_for
+from tests.phones import answers_for, step_up
 from tests.web.browser import fill_checklist, find_faults, shoot
 from tests.web.conftest import in_one_loop
 
@@ -106,9 +106,11 @@ async def test_a_second_person_on_the_phone_sends_nothing_of_the_first_who_goes_
 ):
     home, checklist = homes[0]
     page = await submit_offline(handset, due.caseworker_login, home, checklist, pictures)
+    proof = await step_up(phone.http, DEMO_PASSWORDS["caseworker"])
     for device in (await phone.http.get("/auth/v1/devices")).json():
         if not device["isThisOne"]:
-            await phone.http.delete(f"/auth/v1/devices/{device['id']}")
+            ended = await phone.http.delete(f"/auth/v1/devices/{device['id']}", headers=proof)
+            assert ended.status_code == 204
     await handset.offline(is_offline=False)
     await page.get_by_role("button", name="重新登录").click()
     pushed = []

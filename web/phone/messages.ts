@@ -374,8 +374,13 @@ export const t = defineMessages({
   clockAnyway: ['暂不调整，继续（会被注明）', 'Go on all the same (it will be noted)'],
   endedTitle: ['此手机已被退出登录', 'This phone was signed out'],
   endedText: [
-    '可能是您在别处退出了这台设备，或管理员停用了账号。本机上的走访和照片都还在，重新登录后继续上传。',
-    'The device was ended elsewhere, or the account stopped. Visits and photos are still on this phone; sign in again to send them.',
+    '可能是您在别处退出了这台设备，或管理员停用了账号。下载的资料已从手机移除；没有上传的走访和照片还在，您本人重新登录后继续。',
+    'The device was ended elsewhere, or the account stopped. What was downloaded is removed; visits and photos not sent yet are kept until you sign in again yourself.',
+  ],
+  otherTitle: ['别人已在这部手机登录', 'Somebody else signed in on this phone'],
+  otherText: [
+    '另一个窗口里登录了别的账号。您没有上传的内容还在，重新登录后继续上传。',
+    'Another window signed somebody else in. What you have not sent is kept; sign in again to send it.',
   ],
   signInAgain: ['重新登录', 'Sign in again'],
   goOnOffline: ['先不登录，继续填写', 'Go on writing without signing in'],

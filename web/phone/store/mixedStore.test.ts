@@ -4,7 +4,7 @@ import type { Photo } from './localDatabase.ts';
 
 vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => undefined });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
-const { shareOut } = await import('./mixedStore.ts');
+const { collectUnsent, shareOut } = await import('./mixedStore.ts');
 
 const [OWNER, OTHER, THIRD] = ['owner', 'other', 'third'];
 const REFUSED = { state: 'quarantined', problem: { zh: { code: 'visit.household_unknown' } } };
@@ -91,4 +91,23 @@ test('an attestation refused under another person’s token is sent again', () =
     OWNER,
   )!;
   expect(kept.rescued.map(({ document }) => document)).toContainEqual({ id: 'a1', visitId: 'v7' });
+});
+
+test('of an ended device, what its owner has not sent is kept, without what the server said about it', () => {
+  const unsent = makeVisit('v1', OWNER);
+  const refused = makeVisit('v2', OWNER, { server: REFUSED });
+  const accepted = makeVisit('v3', OWNER, { server: { state: 'accepted', authorId: OWNER } });
+  const theirs = makeVisit('v4', OTHER, { investigatorIds: [OTHER, OWNER], server: { state: 'accepted' } });
+  const announced = { id: 'p1', visitId: 'v3', server: { state: 'announced' } } as Evidence;
+  const stored = { id: 'p2', visitId: 'v3', server: { state: 'verified' } } as Evidence;
+  const kept = collectUnsent(OWNER, {
+    visits: [unsent, refused, accepted, theirs],
+    evidence: [announced, stored],
+    attestations: [{ id: 'a1' } as Attestation],
+    proposals: [{ id: 'c1', server: { receivedAt: 'then' } } as never],
+    drafts: [],
+    photos: [makePhoto('p1', 'v3'), makePhoto('p2', 'v3', { state: 'sent', blob: null })],
+  });
+  expect(kept.map(({ id }) => id)).toEqual(['visits/v1', 'visits/v2', 'evidence/p1', 'attestations/a1']);
+  expect(kept.every(({ document }) => !('server' in document))).toBe(true);
 });

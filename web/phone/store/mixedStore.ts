@@ -204,3 +204,43 @@ type Stored = { id: string; server?: { rev?: string } };
 function hasSameContent({ server: _, ...stored }: Stored, kept: { id: string }): boolean {
   return canonicalize(stored) === canonicalize(kept);
 }
+
+/** Remove what only came down. What the owner has not sent is kept for them, and adopted at their next sign-in. */
+export async function withdraw(store: RxDatabase<Collections>, local: LocalDatabase): Promise<void> {
+  if (await local.repairs.get('rebuilding')) return; // kept before a kill
+  const records = await readRecords(store, local);
+  const rescued = collectUnsent(local.ownerId, records);
+  const open = new Set([...rescued.map(({ document }) => document.id), ...records.drafts.map(({ id }) => id)]);
+  const sent = records.photos.filter((photo) => photo.state === 'sent' && !open.has(photo.visitId));
+  await local.transaction('rw', [local.photos, local.plans, local.rescued, local.repairs], async () => {
+    await local.photos.bulkDelete(sent.map(({ id }) => id));
+    await local.plans.filter((plan) => plan.changedAt === null).delete();
+    await local.rescued.bulkPut(rescued);
+    await local.repairs.put({ name: 'rebuilding' });
+  });
+}
+
+/** The owner's documents of which the server does not have this state. */
+export function collectUnsent(ownerId: string, records: StoredRecords): Rescued[] {
+  const waiting = new Set(records.photos.filter((photo) => photo.blob && photo.state !== 'sent').map(({ id }) => id));
+  const strip = (collection: Rescued['collection'], documents: Stored[]): Rescued[] =>
+    documents.map(({ server: _, ...document }) => ({ id: `${collection}/${document.id}`, collection, document }));
+  return [
+    ...strip(
+      'visits',
+      records.visits.filter((visit) => getAuthor(visit) === ownerId && !isOnServer(visit)),
+    ),
+    ...strip(
+      'evidence',
+      records.evidence.filter((item) => !item.server || waiting.has(item.id)),
+    ),
+    ...strip(
+      'attestations',
+      records.attestations.filter((item) => !item.server || isRefused(item)),
+    ),
+    ...strip(
+      'proposals',
+      records.proposals.filter((item) => !item.server?.receivedAt || isRefused(item)),
+    ),
+  ];
+}

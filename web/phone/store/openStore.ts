@@ -3,11 +3,11 @@
 // One store at a time, and one sync for it: opening and closing wait for each other, and nobody signs in before the store
 // of the person before is closed. What they have not sent stays in their own store until they sign in again.
 import { nextTick, ref } from 'vue';
-import { session } from '@shared/api/session.ts';
+import { isSessionEnded, session } from '@shared/api/session.ts';
 import { requestPersistentStorage } from '../device/storage.ts';
-import { closeDatabase, openDatabase, removeDatabase } from './database.ts';
-import { closeLocalDatabase, deleteLocalDatabase, openLocalDatabase } from './localDatabase.ts';
-import { repairMixedStore } from './mixedStore.ts';
+import { closeDatabase, database, openDatabase, removeDatabase } from './database.ts';
+import { closeLocalDatabase, deleteLocalDatabase, localDatabase, openLocalDatabase } from './localDatabase.ts';
+import { repairMixedStore, withdraw } from './mixedStore.ts';
 import { rememberPerson } from './people.ts';
 import { startSync, stopSync } from './sync.ts';
 import { startUploads, stopUploads } from './photoUploads.ts';
@@ -44,6 +44,21 @@ export async function endSignIn(): Promise<void> {
   await openStore();
 }
 
+/** The session was ended: remove what only came down, and keep what is unsent until the same person signs in again. */
+export async function withdrawStore(): Promise<void> {
+  storeState.value = 'closed';
+  await nextTick(); // the screens save what is open
+  await inTurn(async () => {
+    const { personId } = session.person!;
+    await Promise.all([stopSync(), stopUploads()]);
+    if (!openFor && !(await acquireWindowLock(false))) return; // the window that has the store does it
+    const local = openFor ? localDatabase() : openLocalDatabase(personId);
+    await withdraw(openFor ? database.value! : await openDatabase(personId), local);
+    await removeDatabase(personId);
+    await close();
+  });
+}
+
 /** Delete all data of this person from the phone. */
 export function clearStore(): Promise<void> {
   return inTurn(async () => {
@@ -63,7 +78,7 @@ function inTurn<T>(step: () => Promise<T>): Promise<T> {
 
 async function open({ takeOver = false }: { takeOver?: boolean }): Promise<void> {
   const person = session.person;
-  if (!person || (storeState.value === 'open' && openFor === person.personId)) return;
+  if (!person || isSessionEnded() || (storeState.value === 'open' && openFor === person.personId)) return;
   await close();
   storeState.value = 'opening';
   if (!(await acquireWindowLock(takeOver))) {

@@ -20,6 +20,7 @@ interface State {
 }
 
 const EXPIRY_MARGIN_MS = 30_000;
+const OTHER_PERSON = 'auth.other_person';
 const state = reactive<State>({ person: null, endedBy: null, clockAheadMs: 0 });
 let app: WebApp;
 let access: { token: string; until: number; personId: string } | null = null;
@@ -31,6 +32,21 @@ export function openSession(webApp: WebApp): void {
   app = webApp;
   const stored = localStorage.getItem(`zoufang.${app}.person`);
   state.person = stored ? (JSON.parse(stored) as Person) : null;
+  const ended = JSON.parse(localStorage.getItem(`zoufang.${app}.ended`) ?? 'null') as EndedSession | null;
+  if (ended && ended.personId === state.person?.personId) state.endedBy = ended.code;
+  void endPending().catch(() => undefined);
+  addEventListener('online', () => void endPending().catch(() => undefined));
+}
+
+/** What the server said about a session, kept so that it holds without a network too. */
+interface EndedSession {
+  personId: string;
+  code: string;
+}
+
+/** The server ended this session; another person in another window does not. */
+export function isSessionEnded(): boolean {
+  return state.endedBy !== null && state.endedBy !== OTHER_PERSON;
 }
 
 /** `secondFactor` is a code, for an account that has answered `auth.second_factor_required`. */
@@ -44,18 +60,35 @@ export async function signInResident(code: string): Promise<void> {
 }
 
 async function startSession(path: string, credentials: Record<string, unknown>): Promise<void> {
+  await endPending(); // before the new cookie takes the place of the old one
   const device = { label: deviceLabel(), platform: 'web', appVersion: __APP_VERSION__, hardwareId: hardwareId() };
   storeSession((await post(path, { ...credentials, device, webApp: app })) as SignedIn);
 }
 
-/** Sign out on the server if it is reachable, and on this device in any case. */
+/** Sign out on this device at once, and on the server as soon as it is reachable. */
 export async function signOut(): Promise<void> {
-  try {
-    await post('/auth/v1/sign-out', undefined, await accessToken());
-  } catch {
-    // Without a network the refresh cookie expires unused.
-  }
+  localStorage.setItem(pendingKey(), '1');
   clearSession();
+  await endPending().catch(() => undefined);
+}
+
+const pendingKey = (): string => `zoufang.${app}.signedOut`;
+
+let ending: Promise<void> | null = null;
+
+/**
+ * End the device of the refresh cookie that a sign-out left behind, which also clears the cookie. One request at a time:
+ * the answer of a second one would clear the cookie of a sign-in that came between.
+ */
+function endPending(): Promise<void> {
+  ending ??= sendPending().finally(() => (ending = null));
+  return ending;
+}
+
+async function sendPending(): Promise<void> {
+  if (!localStorage.getItem(pendingKey())) return;
+  await send('DELETE', `/auth/v1/refresh?app=${app}`);
+  localStorage.removeItem(pendingKey());
 }
 
 export function clearSession(): void {
@@ -63,6 +96,7 @@ export function clearSession(): void {
   state.person = null;
   state.endedBy = null;
   localStorage.removeItem(`zoufang.${app}.person`);
+  localStorage.removeItem(`zoufang.${app}.ended`);
 }
 
 /**
@@ -99,6 +133,9 @@ export function discardAccessToken(token: string): void {
 export function endSession(code: string): void {
   access = null;
   state.endedBy = code;
+  if (code === OTHER_PERSON || !state.person) return;
+  const ended: EndedSession = { personId: state.person.personId, code };
+  localStorage.setItem(`zoufang.${app}.ended`, JSON.stringify(ended));
 }
 
 /** Read the person's roles anew. */
@@ -117,7 +154,7 @@ async function refresh(): Promise<void> {
   }
   if (signedIn.personId !== state.person?.personId) {
     // Another window of this browser signed somebody else in, whose cookie this is.
-    endSession('auth.other_person');
+    endSession(OTHER_PERSON);
     throw new OtherPerson();
   }
   storeSession(signedIn);
@@ -128,21 +165,21 @@ function storeSession(signedIn: SignedIn): void {
   state.person = { personId, deviceId, name, roles, secondFactorDue: secondFactorDue ?? false };
   state.endedBy = null;
   localStorage.setItem(`zoufang.${app}.person`, JSON.stringify(state.person));
+  localStorage.removeItem(`zoufang.${app}.ended`);
   // Expiry by this device's own clock, which may be wrong by years.
   const lifetimeMs = Date.parse(signedIn.expiresAt) - (Date.now() + state.clockAheadMs);
   access = { token: signedIn.accessToken, until: Date.now() + lifetimeMs, personId };
 }
 
-async function post(path: string, body: unknown, token?: string): Promise<unknown> {
-  const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Accept-Language': languageTag() };
-  if (token) headers['Authorization'] = `Bearer ${token}`;
+function post(path: string, body: unknown): Promise<unknown> {
+  return send('POST', path, JSON.stringify(body));
+}
+
+async function send(method: string, path: string, body?: string): Promise<unknown> {
+  const headers = { 'Content-Type': 'application/json', 'Accept-Language': languageTag() };
   let response: Response;
   try {
-    response = await fetch(path, {
-      method: 'POST',
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    response = await fetch(path, { method, headers, ...(body === undefined ? {} : { body }) });
   } catch {
     markUnreachable();
     throw new Unreachable();
