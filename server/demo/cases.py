@@ -319,7 +319,7 @@ async def _stop_payment(office: _Office) -> None:
         await office.session.scalars(
             select(CaseFile)
             .where(CaseFile.area_code == VILLAGE, CaseFile.state == "in_force")
-            .order_by(CaseFile.number.desc())
+            .order_by(CaseFile.applied_on.desc(), CaseFile.id.desc())
         )
     )
     request = TakeStep(step="stopped", reason="女儿已就业，家庭人均收入高于标准", ground="income")

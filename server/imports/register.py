@@ -1,7 +1,7 @@
 """The register of those who already receive: households, members, accounts, amounts, and who looks after them.
 
 A household with an amount is taken over as a case in force, so that every later act is possible; it never counts as
-newly granted. Amounts and accounts of a household that is known already are not changed by a file: they have acts of
+newly granted. Amounts and accounts of a household that is there already are not changed by a file: they have acts of
 their own.
 """
 
@@ -40,7 +40,7 @@ VILLAGE_DIGITS = 12
 _TURN = 200
 
 
-class Known(msgspec.Struct):
+class Register(msgspec.Struct):
     """What the register says of the people in the file, in few queries for any number of lines."""
 
     # Of the ID number's blind index: the household, and whether it receives or applies.
@@ -67,9 +67,9 @@ class RegisterImport:
             read.append((group, read_household(group, area_code, today)))
             if position % _TURN == 0:
                 await asyncio.sleep(0)
-        known = await _load_known(work, [plan for _, plan in read if plan is not None])
+        register = await _load_register(work, [plan for _, plan in read if plan is not None])
         seen: dict[str, str] = {}
-        return [_compare(work, known, seen, group, plan) for group, plan in read]
+        return [_compare(work, register, seen, group, plan) for group, plan in read]
 
     async def apply(self, work: Work, plans: Sequence[PlanToApply]) -> None:
         for plan in plans:
@@ -83,7 +83,7 @@ class RegisterImport:
             await (remove_household if plan.before is None else restore_household)(work, plan)
 
 
-async def _load_known(work: Work, plans: Sequence[HouseholdPlan]) -> Known:
+async def _load_register(work: Work, plans: Sequence[HouseholdPlan]) -> Register:
     session, encryption = work.session, work.services.encryption
     indexes = {
         encryption.index("id_number", member.id_number) for plan in plans for member in plan.members if member.id_number
@@ -119,7 +119,7 @@ async def _load_known(work: Work, plans: Sequence[HouseholdPlan]) -> Known:
         .join(Household, Household.id == Caseload.household_id)
         .where(of_area, Caseload.revoked_at.is_(None))
     )
-    return Known(
+    return Register(
         members=members,
         by_name_and_birth=by_name,
         by_number={household.number: household for household in households.values()},
@@ -161,39 +161,39 @@ async def _load_standards(work: Work, villages: set[str]) -> dict[str, int]:
 
 
 def _compare(
-    work: Work, known: Known, seen: dict[str, str], group: HouseholdLines, plan: HouseholdPlan | None
+    work: Work, register: Register, seen: dict[str, str], group: HouseholdLines, plan: HouseholdPlan | None
 ) -> PlannedLine:
     """Decide what a household's lines would do. Faults of any of its rows refuse all of them."""
     title = group.first.text("head_name") or group.first.text("name")
     if plan is not None:
         _refuse_repeats(seen, group)
-        _find_holder(known, group.first, plan)
+        _find_holder(register, group.first, plan)
     faults = [fault for line in group.rows for fault in line.faults]
     if faults or plan is None:
         return PlannedLine(line=group.first, title=title, outcome="refused", faults=faults)
-    household = _find_household(work, known, plan)
-    doubts = _list_doubts(work, known, group.first, plan, household)
+    household = _find_household(work, register, plan)
+    doubts = _list_doubts(work, register, group.first, plan, household)
     plan.household_id = str(household.id) if household else None
     return PlannedLine(
         line=group.first,
         title=title,
-        outcome="doubtful" if doubts else _outcome(work, known, plan, household),
+        outcome="doubtful" if doubts else _outcome(work, register, plan, household),
         faults=doubts,
         plan=msgspec.to_builtins(plan),
         brings_money=household is None and (plan.amount_fen is not None or plan.card is not None),
     )
 
 
-def _outcome(work: Work, known: Known, plan: HouseholdPlan, household: Household | None) -> Outcome:
+def _outcome(work: Work, register: Register, plan: HouseholdPlan, household: Household | None) -> Outcome:
     if household is None:
         return "new"
     indexes = {index for member in plan.members if (index := _index(work, member)) is not None}
     differs = (
         plan.address not in {"—", household.address}
         or (plan.class_ is not None and plan.class_ != household.class_)
-        or bool(indexes - known.indexes.get(household.id, set()))
+        or bool(indexes - register.indexes.get(household.id, set()))
         or (plan.latitude is not None and household.latitude is None)
-        or (plan.holder_id is not None and (household.id, UUID(plan.holder_id)) not in known.held)
+        or (plan.holder_id is not None and (household.id, UUID(plan.holder_id)) not in register.held)
     )
     return "changed" if differs else "unchanged"
 
@@ -214,10 +214,10 @@ def _refuse_repeats(seen: dict[str, str], group: HouseholdLines) -> None:
                 line.add_fault(key, "line.twice", f"与第 {first} 行身份证号重复", f"the ID number of row {first}")
 
 
-def _find_holder(known: Known, line: Line, plan: HouseholdPlan) -> None:
+def _find_holder(register: Register, line: Line, plan: HouseholdPlan) -> None:
     if plan.holder is None:
         return
-    found = known.staff.get(plan.holder, set())
+    found = register.staff.get(plan.holder, set())
     if len(found) == 1:
         plan.holder_id = str(next(iter(found)))
     else:
@@ -230,22 +230,22 @@ _AMOUNT_DIFFERS = ("与系统中的金额不同，导入不改金额", "differs 
 _ABOVE_STANDARD = ("高于标准乘以人数", "above the standard times the number of members")
 
 
-def _find_household(work: Work, known: Known, plan: HouseholdPlan) -> Household | None:
+def _find_household(work: Work, register: Register, plan: HouseholdPlan) -> Household | None:
     """The household of this number, else that of the head's ID number."""
-    if plan.number and plan.number in known.by_number:
-        return known.by_number[plan.number]
+    if plan.number and plan.number in register.by_number:
+        return register.by_number[plan.number]
     index = _index(work, plan.members[0])
-    place = known.members.get(index) if index else None
-    return known.households.get(place[0]) if place else None
+    place = register.members.get(index) if index else None
+    return register.households.get(place[0]) if place else None
 
 
 def _list_doubts(
-    work: Work, known: Known, line: Line, plan: HouseholdPlan, household: Household | None
+    work: Work, register: Register, line: Line, plan: HouseholdPlan, household: Household | None
 ) -> list[CellFault]:
     before = len(line.faults)
     for member in plan.members:
-        _doubt_member(work, known, line, member, household)
-    standard_fen = known.standard_fen.get(plan.area_code)
+        _doubt_member(work, register, line, member, household)
+    standard_fen = register.standard_fen.get(plan.area_code)
     if plan.amount_fen and standard_fen and plan.amount_fen > standard_fen * len(plan.members):
         line.add_fault("amount", "amount.above_standard", *_ABOVE_STANDARD)
     if plan.since and plan.since > day_of(work.now):
@@ -255,13 +255,13 @@ def _list_doubts(
     return line.faults[before:]
 
 
-def _doubt_member(work: Work, known: Known, line: Line, member: MemberPlan, household: Household | None) -> None:
+def _doubt_member(work: Work, register: Register, line: Line, member: MemberPlan, household: Household | None) -> None:
     index = _index(work, member)
-    place = known.members.get(index) if index else None
+    place = register.members.get(index) if index else None
     if place is not None and (household is None or place[0] != household.id) and place[1]:
         zh, en = f"{member.name} 已在另一户", f"{member.name} is in another household"
         line.add_fault("id_number", "member.elsewhere", zh, en)
-    same = known.by_name_and_birth.get((member.name, member.born_on), set())
+    same = register.by_name_and_birth.get((member.name, member.born_on), set())
     if place is None and (same - {household.id} if household else same):
         zh, en = f"已有同名同生日的人：{member.name}", f"somebody has this name and birth date: {member.name}"
         line.add_fault("name", "member.alike", zh, en)

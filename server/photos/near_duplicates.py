@@ -208,7 +208,8 @@ def _build_band_query() -> Any:
     )
     return text(
         "SELECT DISTINCT evidence_id, part, bits FROM"  # noqa: S608  no input
-        f" (SELECT evidence_id, part, fingerprint <~> :fingerprint AS bits FROM ({scans}) AS candidates) AS distances"
+        " (SELECT evidence_id, part, bit_count(fingerprint # :fingerprint) AS bits"
+        f" FROM ({scans}) AS candidates) AS distances"
         f" WHERE bits <= :most ORDER BY bits LIMIT {_MAX_CANDIDATES}"
     ).bindparams(
         bindparam("fingerprint", type_=BIT(256)),

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.models.areas import CalendarDay, PolicySetting
 
-# The country's settings begin here: a visit of an earlier day, as an import may bring, is judged by these.
+# The country's settings begin here: a visit of an earlier day, as an import may bring, is judged by these. No amount is
+# calculated so: `load_policy_values_with_sources` knows no standard of a month before.
 FIRST_EFFECTIVE = date(2020, 1, 1)
 
 
@@ -21,8 +22,9 @@ async def load_overrides(session: AsyncSession) -> dict[date, bool]:
 async def load_policy_values(
     session: AsyncSession, area_code: str, on: date, keys: list[str] | None = None
 ) -> dict[str, Any]:
-    """Return the value of each setting that holds in an area on a day. One query."""
-    rows = select_effective(area_code, on).with_only_columns(PolicySetting.key, PolicySetting.value)
+    """Return the value of each setting that holds in an area on a day, or on the first of all. One query."""
+    day = max(on, FIRST_EFFECTIVE)
+    rows = select_effective(area_code, day).with_only_columns(PolicySetting.key, PolicySetting.value)
     if keys is not None:
         rows = rows.where(PolicySetting.key.in_(keys))
     return dict((await session.execute(rows)).all())
@@ -52,7 +54,7 @@ def select_effective(area_code: str, on: date) -> Select[PolicySetting]:
     return (
         select(PolicySetting)
         .ext(distinct_on(PolicySetting.key))
-        .where(applies_in(area_code), PolicySetting.effective_from <= max(on, FIRST_EFFECTIVE))
+        .where(applies_in(area_code), PolicySetting.effective_from <= on)
         .order_by(PolicySetting.key, func.length(PolicySetting.area_code).desc(), PolicySetting.effective_from.desc())
     )
 

@@ -246,5 +246,5 @@ async def test_imports_are_listed_their_lines_saved_and_a_template_shows_the_hea
     saved = await county_desk.http.get(f"/desk/v1/imports/{batch['id']}/lines/export", params={"format": "csv"})
     assert "A4 区划代码：没有上级区划" in saved.text
     template = await county_desk.http.get("/desk/v1/imports/templates/staff")
-    sheet = load_workbook(io.BytesIO(template.content)).active
+    sheet = load_workbook(io.BytesIO(template.content)).worksheets[0]
     assert [cell.value for cell in sheet[1]][:2] == ["姓名*", "登录名"]

@@ -13,6 +13,7 @@ import {
 
 const FACT_NAMES: Record<string, Message> = {
   about: ['关于', 'About'],
+  again: ['重新打印', 'Printed again'],
   agreed: ['一致', 'Agreed'],
   amount_fen: ['金额（元）', 'Amount (yuan)'],
   answer: ['回答', 'Answer'],
@@ -21,6 +22,7 @@ const FACT_NAMES: Record<string, Message> = {
   assignment: ['任务', 'Task'],
   attestation: ['确认', 'Attestation'],
   beside: ['对照的走访', 'Beside the visit'],
+  by: ['方式', 'By'],
   case_id: ['案件', 'Case'],
   cases: ['件数', 'Cases'],
   channel: ['来源', 'Channel'],
@@ -38,6 +40,11 @@ const FACT_NAMES: Record<string, Message> = {
   household: ['家庭', 'Household'],
   in_bulk: ['批量', 'In bulk'],
   kind: ['类型', 'Kind'],
+  login: ['登录名', 'Login'],
+  matches: ['相符', 'Matches'],
+  replaced: ['替换了先前的结果', 'Replaced an earlier answer'],
+  role: ['角色', 'Role'],
+  unread: ['无法读取', 'Could not be read'],
   member_id: ['成员', 'Member'],
   notices: ['条数', 'Notices'],
   outcome: ['结果', 'Outcome'],
@@ -109,6 +116,9 @@ const NOTICE_SHEETS: Record<string, Message> = {
 /** Why a device was signed out. */
 const SIGN_OUT_REASONS: Record<string, Message> = {
   signed_out: ['本人退出', 'Signed out'],
+  ended_by_officer: ['由管理人员结束', 'Ended by an officer'],
+  link: ['一次性链接', 'One-time link'],
+  import: ['导入', 'Import'],
   ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
   password_changed: ['密码已修改', 'Password changed'],
   refresh_reused: ['令牌被重复使用', 'A token used twice'],
