@@ -36,6 +36,7 @@ from server.core.job_types import LogAuditHead, SealAuditLog
 from server.core.log import log, set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings
+from server.directory.failed_jobs import report_unrecorded
 
 HEARTBEAT = timedelta(seconds=10)
 CONCURRENCY = 4
@@ -105,8 +106,11 @@ async def rescue_stalled(services: Services, app: procrastinate.App, *, silent_s
             await app.job_manager.retry_job(job)
         else:
             log.error("job.abandoned", job=job.id, task=job.task_name)
-            await jobs.report_final_failure(services, job.task_name, job.task_kwargs, "WorkerDied")
+            assert job.id is not None
+            lost = jobs.FinalFailure(job.id, job.task_name, job.task_kwargs, "WorkerDied")
+            await jobs.report_final_failure(services, lost)
             await app.job_manager.finish_job(job, procrastinate.jobs.Status.FAILED, delete_job=False)
+    await report_unrecorded(services)
 
 
 async def has_live_worker(settings: Settings) -> bool:

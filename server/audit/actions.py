@@ -72,6 +72,8 @@ class Action(StrEnum):
     IMPORT_APPLIED = "import.applied"
     IMPORT_UNDONE = "import.undone"
 
+    JOB_TRIED_AGAIN = "job.tried_again"
+
     LIST_EXPORTED = "list.exported"
 
     MESSAGE_CONSENTED = "message.consented"

@@ -6,8 +6,9 @@ jobs only from the queues it knows: in a rolling deploy a job that only the new 
 the new version, and an old one does not fail it.
 """
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from procrastinate import jobs as procrastinate_jobs
 from procrastinate import manager
 from procrastinate import utils as procrastinate_utils
 from psycopg import AsyncConnection
+from psycopg.errors import ForeignKeyViolation
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.child_process import ChildFailed
@@ -68,7 +70,19 @@ class RegisteredTask(NamedTuple):
     on_final_failure: FailureHandler[Any] | None = None
 
 
+class FinalFailure(NamedTuple):
+    """A job that failed for good. `error` is its kind; `at` is None if it failed just now."""
+
+    job_id: int
+    task_name: str
+    arguments: dict[str, Any]
+    error: str
+    at: datetime | None = None
+
+
+FailureRecorder = Callable[[Services, FinalFailure], Awaitable[None]]
 TASKS: dict[str, RegisteredTask] = {}
+FAILURE_RECORDERS: list[FailureRecorder] = []
 
 
 def task(
@@ -84,6 +98,12 @@ def task(
         return run
 
     return register
+
+
+def record_failures(record: FailureRecorder) -> FailureRecorder:
+    """Register a function that is called with each job that failed for good, whatever its task."""
+    FAILURE_RECORDERS.append(record)
+    return record
 
 
 def decode_job(job_type: type[AnyJob], arguments: dict[str, Any]) -> AnyJob:
@@ -172,6 +192,7 @@ def build_worker(services: Services) -> procrastinate.App:
             conninfo=plain_url(services.settings.database_url), configure=_set_autocommit
         )
     )
+    app.job_manager = _WorkerManager(app.connector)
     for name, registered in TASKS.items():
         runner = app.task(name=name, queue=name, retry=RETRY, pass_context=True)(_bind_services(registered, services))
         if registered.cron:
@@ -179,16 +200,43 @@ def build_worker(services: Services) -> procrastinate.App:
     return app
 
 
-async def report_final_failure(services: Services, task_name: str, arguments: dict[str, Any], error: str) -> None:
-    """Do what the task does about its last failure, for a job that nobody runs any more."""
-    registered = TASKS.get(task_name)
-    if registered is None or registered.on_final_failure is None:
-        return
-    try:
-        job = decode_job(registered.job_type, arguments)
-    except InvalidJob:
-        return  # as at the last failure of a job that can't be decoded, there is none to report
-    await registered.on_final_failure(services, job, error)
+class _WorkerManager(manager.JobManager):
+    """Keeps a worker registered that was frozen for so long that another one has removed it as dead.
+
+    Without its row every job that it fetches breaks a foreign key, which ends the worker.
+    """
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        await self.connector.execute_query_async(_REGISTER_AGAIN, worker_id=worker_id)
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> procrastinate_jobs.Job | None:
+        try:
+            return await super().fetch_job(queues, worker_id)
+        except procrastinate.exceptions.ConnectorException as error:
+            if not isinstance(error.__cause__, ForeignKeyViolation):
+                raise
+        log.warning("worker.registered_again", worker=worker_id)
+        await self.update_heartbeat(worker_id)
+        return await super().fetch_job(queues, worker_id)
+
+
+# The default is PostgreSQL's time, with which procrastinate compares heartbeats.
+_REGISTER_AGAIN = """
+INSERT INTO procrastinate_workers (id) OVERRIDING SYSTEM VALUE VALUES (%(worker_id)s)
+ON CONFLICT (id) DO UPDATE SET last_heartbeat = DEFAULT
+"""
+
+
+async def report_final_failure(services: Services, failure: FinalFailure) -> None:
+    """Do what the task does about its last failure, and record the failure. Idempotent."""
+    registered = TASKS.get(failure.task_name)
+    if registered is not None and registered.on_final_failure is not None:
+        # Nothing is done for arguments that don't fit: nobody knows what they are about.
+        with contextlib.suppress(InvalidJob):
+            job = decode_job(registered.job_type, failure.arguments)
+            await registered.on_final_failure(services, job, failure.error)
+    for record in FAILURE_RECORDERS:
+        await record(services, failure)
 
 
 def describe_error(error: Exception) -> str:
@@ -213,15 +261,21 @@ def _bind_services(registered: RegisteredTask, services: Services) -> Callable[.
         del timestamp  # procrastinate passes it to scheduled tasks
         clear_context()
         bind_context(job=registered.run.__name__, request_id=str(uuid4()))
-        job = None
         try:
-            job = decode_job(registered.job_type, arguments)
-            await registered.run(services, job)
+            await registered.run(services, decode_job(registered.job_type, arguments))
         except Exception as error:
-            is_last = RETRY.get_retry_decision(exception=error, job=context.job) is None
-            if is_last and job is not None and registered.on_final_failure is not None:
-                await registered.on_final_failure(services, job, describe_error(error))
             log.error("job.failed", error=type(error).__name__, place=traceback_lines(error))
+            if RETRY.get_retry_decision(exception=error, job=context.job) is None:
+                await _try_to_report(services, context.job, describe_error(error))
             raise
 
     return run_with_services
+
+
+async def _try_to_report(services: Services, job: procrastinate_jobs.Job, error: str) -> None:
+    """Report a last failure. If that fails too, the worker finds the failed job later and reports it then."""
+    assert job.id is not None
+    try:
+        await report_final_failure(services, FinalFailure(job.id, job.task_name, job.task_kwargs, error))
+    except Exception as report_error:  # noqa: BLE001  the job's own error is the one to raise
+        log.error("job.report_failed", job=job.id, error=type(report_error).__name__)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Router, get
+from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from server.checklists.wording import visit_kind_text
@@ -21,11 +21,12 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.directory import areas, audit_log, checklists, devices, households, quarantine
+from server.directory import areas, audit_log, checklists, devices, failed_jobs, households, quarantine
 from server.directory.areas import AreaLine
 from server.directory.audit_log import AuditLine
 from server.directory.checklists import ChecklistDetail, ChecklistLine
 from server.directory.devices import DeviceHealth
+from server.directory.failed_jobs import FailedJobLine, Retried
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
 from server.http.exports import build_export_route, fen_to_yuan, to_text
@@ -257,6 +258,56 @@ export_kept_rows = build_export_route(
 )
 
 
+@get(
+    "/failed-jobs",
+    opt=NOTHING_PERSONAL,
+    responses=_LIST_PROBLEMS,
+    description="Background jobs of the caller's areas that failed for good, latest first: what each is about, its "
+    "error and since when. Administrators also see those about the whole installation.",
+)
+async def list_failed_jobs(
+    caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+) -> Page[FailedJobLine]:
+    return await failed_jobs.list_failed_jobs(session, caller, cursor=cursor, limit=limit)
+
+
+export_failed_jobs = build_export_route(
+    list_failed_jobs,
+    "failed-jobs",
+    {
+        "编号": lambda job: job.id,
+        "任务": lambda job: job.task,
+        "事项": lambda job: job.thing_kind,
+        "事项编号": lambda job: job.thing_id,
+        "行政区划代码": lambda job: job.area_code,
+        "错误": lambda job: job.error,
+        "失败时间": lambda job: job.failed_at,
+    },
+)
+
+
+@post(
+    "/failed-jobs/{failed_id:uuid}/again",
+    operation_id="try_job_again",
+    status_code=204,
+    responses=_DETAIL_PROBLEMS,
+    description="Run a failed job again, with a new set of attempts.",
+)
+async def retry_failed_job(failed_id: FromPath[UUID], caller: CallerDep, session: Session) -> None:
+    await failed_jobs.retry_job(session, caller, failed_id)
+
+
+@post(
+    "/failed-jobs/again",
+    operation_id="try_all_jobs_again",
+    status_code=200,
+    responses=SIGNED_IN_ERRORS,
+    description="Run all failed jobs of the caller's areas again, and say how many.",
+)
+async def retry_failed_jobs(caller: CallerDep, session: Session) -> Retried:
+    return await failed_jobs.retry_all_jobs(session, caller)
+
+
 router = Router(
     "/desk/v1",
     route_handlers=[
@@ -276,7 +327,16 @@ router = Router(
 )
 desk_router = Router(
     "/desk/v1",
-    route_handlers=[list_office_devices, export_devices, list_kept_rows, export_kept_rows],
+    route_handlers=[
+        list_office_devices,
+        export_devices,
+        list_kept_rows,
+        export_kept_rows,
+        list_failed_jobs,
+        export_failed_jobs,
+        retry_failed_job,
+        retry_failed_jobs,
+    ],
     tags=["desk"],
     security=BEARER,
 )

@@ -62,11 +62,12 @@ async def process_visit_photos(services: Services, job: ProcessVisitPhotos) -> N
 
 
 async def mark_photo_failed(services: Services, job: ProcessPhoto, error: str) -> None:
-    """Mark a photo whose last attempt failed; the area's officers see it and may retry it."""
+    """Mark a photo whose last attempt failed; the area's officers see it and may retry it. Idempotent."""
     async with open_session(services.sessions) as session:
-        await session.execute(
-            update(Photo).where(Photo.sha256 == job.sha256).values(parked_at=utc_now(), parked_error=error)
-        )
+        waiting = update(Photo).where(Photo.sha256 == job.sha256, Photo.state == "stored", Photo.parked_at.is_(None))
+        marked = await session.scalar(waiting.values(parked_at=utc_now(), parked_error=error).returning(Photo.sha256))
+        if marked is None:
+            return
         for photo_id in await session.scalars(select(Evidence.id).where(Evidence.sha256 == job.sha256)):
             audit.record(session, None, Action.EVIDENCE_PARKED, "evidence", photo_id, error=error)
 

@@ -14,7 +14,7 @@ from server.core.paging import Page
 from server.http.exports import Columns, build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.photos import failed, retention
-from server.photos.failed import FailedPhoto
+from server.photos.failed import FailedPhoto, RetriedPhotos
 from server.photos.retention import OutdatedPhoto, RetentionLine
 
 
@@ -54,6 +54,17 @@ export_failed_photos = build_export_route(
 )
 async def retry_failed_photo(evidence_id: FromPath[UUID], officer: Officer, session: Session) -> None:
     await failed.retry_photo(session, officer, evidence_id)
+
+
+@post(
+    "/parked-photos/again",
+    operation_id="try_all_photos_again",
+    status_code=200,
+    responses=SIGNED_IN_ERRORS,
+    description="Have all failed photos of the caller's area processed again, and say how many.",
+)
+async def retry_failed_photos(officer: Officer, session: Session) -> RetriedPhotos:
+    return await failed.retry_all_photos(session, officer)
 
 
 At = Annotated[datetime | None, QueryParameter(name="at", description="The time of the sweep; now by default.")]
@@ -123,6 +134,7 @@ router = Router(
         list_failed_photos,
         export_failed_photos,
         retry_failed_photo,
+        retry_failed_photos,
         preview_retention,
         export_retention,
         list_outdated_photos,

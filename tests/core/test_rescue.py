@@ -11,6 +11,7 @@ from sqlalchemy import text
 import server.worker
 from server.core import jobs
 from server.core.database import open_session
+from server.core.job_types import ProcessPhoto
 from server.worker import rescue_stalled
 
 SHA256 = "ab" * 32
@@ -87,3 +88,51 @@ async def test_a_database_error_does_not_end_the_rescuing(monkeypatch):
     await asyncio.wait([task])
     assert task.cancelled()
     assert rounds == 2
+
+
+async def worker_ids(services) -> list[int]:
+    async with services.sessions() as session:
+        return list(await session.scalars(text("SELECT id FROM procrastinate_workers ORDER BY id")))
+
+
+async def test_a_worker_that_was_frozen_while_another_removed_it_works_on_when_it_wakes(services, monkeypatch):
+    ran = asyncio.Event()
+
+    async def run(_services, _job):
+        ran.set()
+
+    monkeypatch.setitem(jobs.TASKS, "evidence.examine", jobs.TASKS["evidence.examine"]._replace(run=run))
+    app = jobs.build_worker(services)
+    async with app.open_async():
+        working = asyncio.create_task(
+            app.run_worker_async(
+                queues=jobs.queue_names(),
+                install_signal_handlers=False,
+                listen_notify=False,
+                fetch_job_polling_interval=0.05,
+                update_heartbeat_interval=3600,
+            )
+        )
+        while not (before := await worker_ids(services)):  # noqa: ASYNC110  registered within moments
+            await asyncio.sleep(0.02)
+        # What another worker does at its start with one that has been silent for over 30 s.
+        async with open_session(services.sessions) as session:
+            await session.execute(text("DELETE FROM procrastinate_workers"))
+            await jobs.defer(session, ProcessPhoto(sha256=SHA256))
+        async with asyncio.timeout(20):
+            await ran.wait()
+        assert not working.done()
+        assert await worker_ids(services) == before, "it has sent its heartbeat under its own number"
+        working.cancel()
+        await asyncio.wait([working])
+
+
+async def test_a_heartbeat_registers_a_removed_worker_again(services):
+    app = jobs.build_worker(services)
+    async with app.open_async():
+        number = await app.job_manager.register_worker()
+        async with open_session(services.sessions) as session:
+            await session.execute(text("DELETE FROM procrastinate_workers"))
+        await app.job_manager.update_heartbeat(number)
+        await app.job_manager.update_heartbeat(number)
+        assert await worker_ids(services) == [number]

@@ -234,6 +234,51 @@ export const NOTICE_KINDS: Labels = {
   changed: ['待遇有变动', 'Payment changed'],
 };
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
+/** Background jobs by their task. */
+export const FAILED_TASKS: Labels = {
+  'attempts.purge': ['清理登录尝试记录', 'Purging attempts'],
+  'audit.head': ['记录审计链首', 'Logging the audit head'],
+  'audit.purge_reads': ['清理过期查阅记录', 'Purging the read trail'],
+  'audit.seal': ['封存审计记录', 'Sealing the audit trail'],
+  'cases.complained': ['投诉后安排核查', 'Visit after a complaint'],
+  'cases.keep': ['案件每日处理', 'Daily work on cases'],
+  'cases.objection_answered': ['答复异议后推进案件', 'Case after an answer'],
+  'cases.objection_made': ['收到异议后推进案件', 'Case after an objection'],
+  'cases.posting_ended': ['公示结束后推进案件', 'Case after a posting'],
+  'cases.visit_decided': ['审核决定后推进案件', 'Case after a decision'],
+  'complaints.remind': ['投诉期限提醒', 'Reminders of complaints'],
+  'evidence.adopt': ['认领已存照片', 'Adopting stored photos'],
+  'evidence.examine': ['查验照片', 'Examining a photo'],
+  'evidence.examine_visit': ['查验走访照片', 'Examining a visit’s photos'],
+  'field.settle_waiting': ['收齐走访', 'Completing visits'],
+  'identity.end_roles': ['终止到期角色', 'Ending roles'],
+  'identity.purge': ['清理过期登录记录', 'Purging sign-in records'],
+  'imports.apply': ['执行导入', 'Applying an import'],
+  'notifications.send': ['发送微信消息', 'Sending a message'],
+  'notifications.tell': ['发出提醒', 'Notifying'],
+  'postings.end': ['结束公示', 'Ending postings'],
+  'postings.seal_objections': ['加密异议内容', 'Sealing objections'],
+  'review.examine': ['核对走访', 'Checking a visit'],
+  'review.fold_counts': ['汇总统计', 'Adding up counts'],
+  'review.home_changed': ['家庭变更后重新核对', 'Checks after a household changed'],
+  'review.look_again': ['重新核对走访', 'Checking a visit again'],
+  'review.rule_changed': ['规则变更后重新核对', 'Checks after a setting changed'],
+  'review.tell_returned': ['通知走访被退回', 'Notice of a return'],
+  'spotchecks.compare': ['对比抽查结果', 'Comparing a spot check'],
+  'uploads.clear': ['清理上传缓存', 'Clearing an upload'],
+  'uploads.sweep': ['清理过期上传', 'Sweeping uploads'],
+  'workload.place_blocked': ['派发待派走访', 'Placing waiting visits'],
+  'workload.remind': ['走访到期提醒', 'Reminders of visits'],
+  'workload.schedule': ['排定走访', 'Scheduling visits'],
+  'workload.schedule_county': ['排定全县走访', 'Scheduling a county'],
+};
+/** Known reasons why a job failed. */
+export const JOB_ERRORS: Labels = {
+  StoreUnavailable: ['照片存储连不上', 'The store could not be reached'],
+  OtherBytes: ['存储中的内容与照片不符', 'The store holds other bytes'],
+  WorkerDied: ['处理进程多次中断', 'Its worker ended several times'],
+  NotRecorded: ['原因未记录', 'The reason was not recorded'],
+};
 /** Known reasons why processing a photo failed. */
 export const PHOTO_ERRORS: Labels = {
   StoreUnavailable: ['照片存储连不上', 'The store could not be reached'],
@@ -494,6 +539,7 @@ export const AUDIT_ACTIONS: Labels = {
   'import.confirmed': ['确认导入', 'Confirmed an import'],
   'import.applied': ['完成导入', 'Applied an import'],
   'import.undone': ['撤销导入', 'Undid an import'],
+  'job.tried_again': ['重新处理失败的后台任务', 'Ran a failed job again'],
   'list.exported': ['导出名单', 'Exported a list'],
   'message.consented': ['同意接收微信消息', 'Consented to a message'],
   'message.no_consent': ['未发微信消息（没有同意）', 'Message not sent: no consent'],
@@ -586,6 +632,7 @@ export const AUDIT_SUBJECTS: Labels = {
   device: ['设备', 'Device'],
   staff: ['人员', 'Staff'],
   list: ['名单', 'List'],
+  job: ['后台任务', 'Job'],
   import: ['导入', 'Import'],
   installation: ['系统', 'Installation'],
   audit: ['审计记录', 'Audit'],

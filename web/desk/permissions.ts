@@ -26,6 +26,7 @@ const SCREENS = {
   '/checklists': DIRECTORY_READERS,
   '/staff': DIRECTORY_READERS,
   '/devices': REVIEWERS,
+  '/failed-jobs': DIRECTORY_READERS,
   '/audit': AUDIT_READERS,
 } as const;
 export type Screen = keyof typeof SCREENS;

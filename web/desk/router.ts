@@ -26,6 +26,7 @@ export const router = createRouter({
     { path: '/staff', component: () => import('./staff/StaffPage.vue') },
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
     { path: '/account', component: () => import('./account/AccountPage.vue') },
+    { path: '/failed-jobs', component: () => import('./jobs/FailedJobsPage.vue') },
     { path: '/audit', component: () => import('./audit/AuditPage.vue') },
     { path: '/:rest(.*)', redirect: '/' },
   ],

@@ -255,6 +255,35 @@ async def test_photos_and_messages_that_got_stuck_are_shown_and_a_photo_is_tried
     assert faults == []
 
 
+async def test_failed_photos_and_failed_jobs_are_run_again_with_one_tap(at_desk, system, services, phone, due, desk):
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    kit = await make_kit(phone, partner.id, kind="review")
+    await push_whole(phone, partner, kit)
+    with store_without(services, "run_in_thread"):
+        await system.run_jobs()
+        await exhaust(system)
+    page = await at_desk("zhuyanhui", "supervisor", "/failed-jobs")
+    lines = page.get_by_role("region", name="未完成的处理")
+    await expect(lines.locator("tbody tr")).to_have_count(len(kit.evidence))
+    await expect(lines.locator("tbody tr").first).to_contain_text("照片存储连不上")
+    await shoot(page, "desk-failed-jobs", full_page=True)
+    assert await find_faults(page) == []
+    await lines.get_by_role("button", name="重新处理").first.press("Enter")
+    await expect(lines.locator("tbody tr")).to_have_count(len(kit.evidence) - 1)
+    await page.get_by_role("button", name="全部重新处理").press("Enter")
+    await expect(page.get_by_text("后台处理都已完成")).to_be_visible()
+    with store_without(services, "run_in_thread"):
+        await exhaust(system)
+    page = await at_desk("zhuyanhui", "supervisor", "/devices")
+    photos = page.get_by_role("region", name="未能查验的照片")
+    await expect(photos.locator("tbody tr")).to_have_count(len(kit.evidence))
+    await page.get_by_role("button", name="全部重新查验").press("Enter")
+    await expect(photos).to_have_count(0)
+    await system.run_jobs()
+    shown = (await desk.http.get(f"/desk/v1/visits/{kit.visit['id']}")).json()["photos"]
+    assert {item["state"] for item in shown} == {"verified"}
+
+
 async def test_a_visit_that_no_checklist_fits_stands_above_those_that_are_due(at_desk, services):
     async with open_session(services.sessions) as session:
         home = await session.scalar(select(Household).where(Household.area_code == VILLAGE).limit(1))

@@ -41,6 +41,7 @@ SCREENS = {
     "rules": ("/desk/rules", "定位距住址允许半径"),
     "staff": ("/desk/staff", "林禾溪"),
     "devices": ("/desk/devices", "未能入库的记录"),
+    "failed-jobs": ("/desk/failed-jobs", "后台处理都已完成"),
     "audit": ("/desk/audit", "设备登录"),
 }
 

@@ -10,6 +10,7 @@ import pytest
 from server.audit.actions import Action
 from server.cases.notices import NoticeKind
 from server.cases.workflow import ACTIONS, TRANSITIONS
+from server.core import job_types, jobs
 from server.core.access import Role
 from server.core.paths import ROOT
 from server.models.cases import CASE_STATES
@@ -34,6 +35,10 @@ def table(name: str) -> set[str]:
         ("CASE_STEPS", set(ACTIONS)),
         ("CASE_STATES", set(CASE_STATES)),
         ("FINDINGS", {check.code for check in CHECKS}),
+        (
+            "FAILED_TASKS",
+            {declared.task_name for declared in jobs.Job.__subclasses__() if declared.__module__ == job_types.__name__},
+        ),
         ("NOTICE_KINDS", set(NOTICE_KINDS)),
         ("VISIT_KINDS", set(VISIT_KINDS)),
         ("VISIT_STATES", set(VISIT_STATES)),
