@@ -175,6 +175,27 @@ async def test_a_phone_ended_elsewhere_holds_what_is_unsent_alone_and_shows_it_t
     await expect(page.locator("#in-opinion")).to_have_value("写到一半。")
 
 
+async def test_a_sign_out_removes_what_came_down_and_keeps_an_unfinished_visit_for_its_author(handset, due):
+    page = await _begin_visit(handset, due)
+    await page.locator(".steps button", has_text="声明和谈话").click()
+    await page.fill("#in-opinion", "写到一半。")
+    await expect(page.get_by_text("已保存")).to_be_visible()
+    await page.goto(handset.url + "/m/me")
+    await page.get_by_role("button", name="退出登录").click()
+    await expect(page.get_by_text("没有填完，会留在本机")).to_be_visible()
+    await page.locator(".t-dialog").get_by_text("退出登录", exact=True).last.click()
+    await expect(page.locator("input[name=login]")).to_be_visible()
+    assert await page.evaluate(_COUNT_HOMES) == 0
+    await page.goto(handset.url + "/m/")
+    await page.fill("input[name=login]", due.caseworker_login)
+    await page.fill("input[name=password]", DEMO_PASSWORDS["caseworker"])
+    await page.click("button[type=submit]")
+    await page.locator(".row", has_text="入户调查").first.click()
+    await page.get_by_role("button", name="继续填写").click()
+    await page.locator(".steps button", has_text="声明和谈话").click()
+    await expect(page.locator("#in-opinion")).to_have_value("写到一半。")
+
+
 async def test_a_sign_out_without_a_network_ends_the_session_at_the_next_contact(handset, system, due):
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()

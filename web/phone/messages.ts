@@ -325,12 +325,12 @@ export const t = defineMessages({
     'What is on this phone is removed and fetched again next time.',
   ],
   signOutWaiting: [
-    '还有 {n} 项没有上传，退出会丢失。请先联网上传。',
-    '{n:thing was|things were} not sent yet and would be lost. Send everything first.',
+    '还有 {n} 项没有上传，会留在本机，您本人重新登录后再上传。',
+    '{n:thing was|things were} not sent yet and will wait on this phone until you sign in again.',
   ],
   signOutDrafts: [
-    '还有 {n} 次走访没有填完，退出会丢失。请先提交，或在走访的最后一步作废。',
-    '{n:visit is|visits are} not finished and would be lost. Submit first, or discard on the visit’s last page.',
+    '还有 {n} 次走访没有填完，会留在本机，您本人重新登录后继续。',
+    '{n:visit is|visits are} not finished and will wait on this phone until you sign in again.',
   ],
   mayBeCleared: [
     '手机空间不足时，浏览器可能清掉这里的内容。请每天联网一次，把走访传上去。',

@@ -220,6 +220,14 @@ export async function withdraw(store: RxDatabase<Collections>, local: LocalDatab
   });
 }
 
+/** Nothing of a withdrawn store waits for its owner. */
+export async function isEmpty(local: LocalDatabase): Promise<boolean> {
+  const counts = await Promise.all(
+    [local.drafts, local.photos, local.plans, local.rescued].map((table) => table.count()),
+  );
+  return counts.every((count) => count === 0);
+}
+
 /** The owner's documents of which the server does not have this state. */
 export function collectUnsent(ownerId: string, records: StoredRecords): Rescued[] {
   const waiting = new Set(records.photos.filter((photo) => photo.blob && photo.state !== 'sent').map(({ id }) => id));

@@ -7,7 +7,7 @@ import { isSessionEnded, session } from '@shared/api/session.ts';
 import { requestPersistentStorage } from '../device/storage.ts';
 import { closeDatabase, database, openDatabase, removeDatabase } from './database.ts';
 import { closeLocalDatabase, deleteLocalDatabase, localDatabase, openLocalDatabase } from './localDatabase.ts';
-import { repairMixedStore, withdraw } from './mixedStore.ts';
+import { isEmpty, repairMixedStore, withdraw } from './mixedStore.ts';
 import { rememberPerson } from './people.ts';
 import { startSync, stopSync } from './sync.ts';
 import { startUploads, stopUploads } from './photoUploads.ts';
@@ -44,7 +44,10 @@ export async function endSignIn(): Promise<void> {
   await openStore();
 }
 
-/** The session was ended: remove what only came down, and keep what is unsent until the same person signs in again. */
+/**
+ * The session ends: remove what only came down, and keep what is unsent until the same person signs in again. Where
+ * nothing is, nothing stays.
+ */
 export async function withdrawStore(): Promise<void> {
   storeState.value = 'closed';
   await nextTick(); // the screens save what is open
@@ -55,17 +58,7 @@ export async function withdrawStore(): Promise<void> {
     const local = openFor ? localDatabase() : openLocalDatabase(personId);
     await withdraw(openFor ? database.value! : await openDatabase(personId), local);
     await removeDatabase(personId);
-    await close();
-  });
-}
-
-/** Delete all data of this person from the phone. */
-export function clearStore(): Promise<void> {
-  return inTurn(async () => {
-    const { personId } = session.person!;
-    await Promise.all([stopSync(), stopUploads()]);
-    await removeDatabase(personId);
-    await deleteLocalDatabase();
+    if (await isEmpty(local)) await deleteLocalDatabase();
     await close();
   });
 }
