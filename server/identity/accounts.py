@@ -28,6 +28,7 @@ from server.core.job_types import EndRoles
 from server.core.services import Services
 from server.households.caseload import ReassignHouseholds, RevokeHouseholds, reassign, revoke
 from server.identity.links import NewLink, end_all_devices, make_link
+from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Caseload
@@ -177,9 +178,13 @@ async def enable_staff(session: AsyncSession, caller: Caller, staff_id: UUID, no
 
 
 async def reset_password(session: AsyncSession, caller: Caller, staff_id: UUID, now: datetime) -> NewLink:
-    """Void the password, end all devices, and make a link that sets a new one. Raise `staff.own_roles`."""
+    """Void password and second factor, end all devices, and make a link that sets a new password.
+
+    It is the way back for a lost phone with lost recovery codes. Raise `staff.own_roles`.
+    """
     staff = await _find_other(session, caller, staff_id)
     staff.password_hash = None
+    await delete_second_factor(session, staff.id)
     await end_all_devices(session, staff.id, now, "password_reset")
     return await make_link(session, caller, staff, now)
 

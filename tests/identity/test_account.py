@@ -315,3 +315,13 @@ async def test_an_account_without_a_password_keeps_its_wechat(system, services, 
     headers = {"X-Step-Up": proven.json()["stepUpToken"]}
     answer = await officer.http.delete("/auth/v1/staff/link-wechat", headers=headers)
     assert answer.json()["code"] == "auth.no_other_sign_in"
+
+
+async def test_a_reset_by_an_officer_is_the_way_back_for_a_lost_second_factor(
+    system, officer, officer_login, county_desk
+):
+    await set_second_factor(officer)
+    link = (await county_desk.http.post(f"/desk/v1/staff/{officer.id}/reset")).json()
+    body = {"token": link["token"], "password": NEW_PASSWORD}
+    assert (await system.client().post("/auth/v1/staff/set-password", json=body)).status_code == 200
+    assert (await sign_in(system, officer_login, NEW_PASSWORD)).status_code == 200
