@@ -30,6 +30,7 @@ POSTGRESQLS = re.compile(
 THEIR_TIME = {
     "server/models/columns.py": (1, "the default of the migrations; every row from here brings its own time"),
     "server/http/clock_skew.py": (1, "compares the two clocks on purpose"),
+    "server/audit/horizon.py": (1, "the age of transactions, whose start it wrote"),
     "server/worker.py": (1, "procrastinate writes its workers' heartbeats by it"),
     "server/cli/first_hour.py": (1, "compared on purpose: how far the two clocks are apart"),
     "bench/system.py": (1, "procrastinate compares by it when a job is due"),

@@ -11,15 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import StoreError
 from server import audit
+from server.audit.horizon import BAD_S, Horizon, load_horizon
 from server.audit.verify import find_end_faults
 from server.cli.reseal import count_unbound
-from server.cli.selfcheck_lines import Line, judge_clock
+from server.cli.selfcheck_lines import Level, Line, judge_clock
 from server.cli.selfcheck_store import check_store
 from server.core.clock import utc_now
 from server.core.database import open_session
@@ -29,18 +31,22 @@ from server.core.settings import PREFIX, SECRETS, Settings
 from server.core.tokens import StatementError, StatementKind, verify_statement
 
 BACKUP_WARN, BACKUP_BAD = timedelta(hours=26), timedelta(days=7)
+# Characters of a token that nobody guesses.
+SHORTEST_TOKEN = 16
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 async def run_selfcheck(settings: Settings, environ: Mapping[str, str]) -> list[Line]:
-    lines = [*check_keys(settings), *check_key_files(environ), *check_addresses(settings), check_backup(settings)]
+    lines = [*check_keys(settings), *check_key_files(environ), *check_addresses(settings)]
+    lines += [check_metrics(settings), check_backup(settings)]
     async with open_services(settings) as services:
         try:
             async with open_session(services.sessions) as session:
                 lines += [line async for line in check_database(session, settings)]
                 lines += [line async for line in check_jobs(session)]
                 lines += [line async for line in check_audit_head(session, services)]
-        except SQLAlchemyError as error:
+            lines.append(judge_horizon(await load_horizon(services.autocommit)))
+        except (SQLAlchemyError, psycopg.Error) as error:
             lines.append(Line("database", "bad", f"no answer: {type(error).__name__}", "see the address and the roles"))
         try:
             lines += [line async for line in check_store(services.store)]
@@ -89,7 +95,11 @@ async def check_database(session: AsyncSession, settings: Settings) -> AsyncIter
 
 
 _JOBS = """
-SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed') AS failed,
+SELECT (
+    SELECT string_agg(number || ' ' || task_name, ', ' ORDER BY number DESC, task_name) FROM (
+        SELECT task_name, count(*) AS number FROM procrastinate_jobs WHERE status = 'failed' GROUP BY 1
+    ) AS by_task
+) AS failed,
     EXISTS (
         SELECT FROM procrastinate_workers WHERE last_heartbeat > clock_timestamp() - interval '1 minute'
     ) AS is_served
@@ -99,13 +109,23 @@ SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed') AS fail
 async def check_jobs(session: AsyncSession) -> AsyncIterator[Line]:
     row = (await session.execute(text(_JOBS))).one()
     if row.failed:
-        yield Line("jobs", "warn", f"{row.failed} have failed for good", "see their errors and retry them")
+        advice = "see their errors at the desk (failed jobs), mend the cause and run them again"
+        yield Line("jobs", "warn", f"failed for good: {row.failed}", advice)
     else:
         yield Line("jobs", "ok", "none has failed for good")
     if row.is_served:
         yield Line("worker", "ok", "it has sent a heartbeat within a minute")
     else:
         yield Line("worker", "bad", "no heartbeat within a minute", "start `worker`: photos and seals wait for it")
+
+
+def judge_horizon(horizon: Horizon) -> Line:
+    """A transaction that is left open holds back the news of all phones and the sealing of the trail."""
+    if not horizon.is_late:
+        return Line("open transactions", "ok", "none holds back the news of phones")
+    advice = f"end it: SELECT pg_terminate_backend({horizon.pid})" if horizon.pid else "see pg_prepared_xacts"
+    level: Level = "bad" if horizon.age_s > BAD_S else "warn"
+    return Line("open transactions", level, f"news is held back {horizon.describe()}", advice)
 
 
 async def check_audit_head(session: AsyncSession, services: Services) -> AsyncIterator[Line]:
@@ -170,6 +190,19 @@ def check_addresses(settings: Settings) -> list[Line]:
         advice = "listen on 127.0.0.1 or set ZOUFANG_TRUSTED_PROXIES, and publish the proxy alone"
         lines.append(Line("addresses", "warn", f"the API listens on {settings.host} with no proxy named", advice))
     return lines or [Line("addresses", "ok", "what others reach has TLS or is this machine alone")]
+
+
+def check_metrics(settings: Settings) -> Line:
+    """`/metrics` counts requests by route; who may read it is decided by a token, or by the address."""
+    advice = "set ZOUFANG_METRICS_TOKEN to a random value"
+    if settings.metrics_token:
+        if len(settings.metrics_token) < SHORTEST_TOKEN:
+            return Line("metrics", "bad", f"the token has {len(settings.metrics_token)} characters", advice)
+        return Line("metrics", "ok", "/metrics asks for its token")
+    if settings.host in LOOPBACK and not settings.trusted_proxies:
+        seen = "a proxy on this machine that sends no X-Forwarded-For would show /metrics to everybody"
+        return Line("metrics", "warn", seen, advice)
+    return Line("metrics", "ok", "/metrics answers this machine alone")
 
 
 def check_backup(settings: Settings) -> Line:

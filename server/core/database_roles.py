@@ -16,6 +16,9 @@ from server.core.settings import Settings
 # What `migrate` alone writes.
 OWNER_TABLES = ("alembic_version", "installation")
 
+# After so long without a statement a transaction is ended with its session.
+IDLE = "10min"
+
 _APPEND_ONLY = """
 SELECT tgrelid::regclass::text FROM pg_trigger
 WHERE tgfoid = 'public.refuse_change'::regproc AND NOT tgisinternal GROUP BY 1
@@ -76,6 +79,9 @@ def set_up_roles(admin_url: str, *, owner: Login, application: Login, maintenanc
             _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database, sql.Identifier(login.user))
         _run(connection, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         _run(connection, "GRANT ALL ON SCHEMA public TO {}", sql.Identifier(owner.user))
+        # Of every session, also of somebody with psql: a transaction left open holds back the news of all phones. The
+        # application's own sessions have a shorter limit (server/core/database.py).
+        _run(connection, "ALTER DATABASE {} SET idle_in_transaction_session_timeout = {}", database, sql.Literal(IDLE))
         for kind, name in connection.execute(_OWNED).fetchall():
             # Names as PostgreSQL quotes them.
             _run(connection, f"ALTER {kind} {name} OWNER TO {{}}", sql.Identifier(owner.user))

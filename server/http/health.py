@@ -18,6 +18,7 @@ from server.core.http import ResponseBody, ServicesDep, client_address, error_re
 from server.core.paths import MIGRATIONS
 from server.core.services import Services
 from server.http.clock_skew import check_clock
+from server.http.figures import check_failed_jobs, check_news, measure, try_check
 from server.http.reads import NOTHING_PERSONAL
 
 State = Annotated[str, Meta(description="`ok`, or a short reason")]
@@ -33,6 +34,9 @@ class Readiness(ResponseBody):
     store: State
     # A wrong clock is a warning: the process still answers.
     clock: State
+    # Warnings too: `held back for 95 s`, `3 have failed for good`.
+    news: State
+    jobs: State
 
 
 @get(
@@ -48,12 +52,24 @@ async def is_alive() -> Liveness:
     "/ready",
     opt=NOTHING_PERSONAL,
     responses={503: ResponseSpec(Readiness, description="Something is not ready", generate_examples=False)},
-    description="Database, migrations and store are there; 503 names what is missing.",
+    description="Database, migrations and store are there; 503 names what is missing. `clock`, `news` (for how long a "
+    "transaction that was left open has held it back) and `jobs` (that failed for good) are warnings alone.",
 )
 async def is_ready(services: ServicesDep) -> Response[Readiness]:
     database, migrations = await _check_database(services)
-    clock = await check_clock(services) if database == "ok" else "unknown"
-    readiness = Readiness(database=database, migrations=migrations, store=await _check_store(services), clock=clock)
+    clock, news, failed_jobs = (
+        [await try_check(check, services) for check in (check_clock, check_news, check_failed_jobs)]
+        if database == "ok"
+        else ["unknown"] * 3
+    )
+    readiness = Readiness(
+        database=database,
+        migrations=migrations,
+        store=await _check_store(services),
+        clock=clock,
+        news=news,
+        jobs=failed_jobs,
+    )
     ready = {readiness.database, readiness.migrations, readiness.store} == {"ok"}
     return Response(readiness, status_code=200 if ready else 503)
 
@@ -92,12 +108,14 @@ def newest_migration() -> str:
     media_type=CONTENT_TYPE_LATEST,
     tags=["health"],
     responses=error_responses("auth.required"),
-    description="Counters of this process in the text format of Prometheus, for who sends the token of "
+    description="Counters of this process, failed jobs and the age of held back news in the text format of Prometheus, "
+    "for who sends the token of "
     "`ZOUFANG_METRICS_TOKEN` as `Authorization: Bearer`; without such a token for this machine alone.",
 )
 async def get_metrics(request: Request[Any, Any, Any], services: ServicesDep) -> bytes:
     if not _may_read_metrics(request, services.settings.metrics_token):
         raise Problem("auth.required")
+    await measure(services)
     return generate_latest()
 
 

@@ -6,12 +6,14 @@ import os
 from datetime import timedelta
 
 import msgspec
+import psycopg
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
 from server import audit
 from server.__main__ import main
+from server.audit.horizon import Horizon
 from server.cli.migrate import migrate
 from server.cli.selfcheck import (
     check_addresses,
@@ -21,16 +23,20 @@ from server.cli.selfcheck import (
     check_jobs,
     check_key_files,
     check_keys,
+    check_metrics,
+    judge_horizon,
     run_selfcheck,
 )
 from server.cli.selfcheck_lines import judge_clock
 from server.cli.selfcheck_store import check_store
 from server.core.clock import utc_now
-from server.core.database import open_session
+from server.core.database import open_session, plain_url
 from server.core.database_roles import set_up_roles
 from server.core.services import open_services
+from server.models.audit import AuditEntry
 from tests.conftest import environment
 from tests.core.test_database_roles import LOGINS, as_roles
+from tests.http.test_metrics import load_horizon_of
 
 
 def levels(lines):
@@ -53,7 +59,9 @@ def divided(settings, postgres):
 async def test_a_sound_system_is_red_only_for_what_is_planted(divided, tmp_path):
     marker = tmp_path / "last-backup"
     marker.touch()
-    sound = msgspec.structs.replace(divided, backup_marker=str(marker), wechat_base_url="https://wechat.test")
+    sound = msgspec.structs.replace(
+        divided, backup_marker=str(marker), wechat_base_url="https://wechat.test", metrics_token="t" * 43
+    )
     async with open_services(sound) as services, open_session(services.sessions) as session:
         await audit.seal(session, services.audit_signer)
         await session.execute(text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (clock_timestamp())"))
@@ -127,7 +135,7 @@ def test_keys_that_serve_twice_or_may_be_read_by_everyone_are_red(settings, tmp_
 
 
 def test_addresses_without_tls_are_red(settings):
-    local = msgspec.structs.replace(settings, wechat_base_url="https://wechat.test")
+    local = msgspec.structs.replace(settings, wechat_base_url="https://wechat.test", metrics_token="t" * 43)
     assert levels(check_addresses(local)) == {("addresses", "ok")}
     for change in (
         {"s3_public_endpoint": "http://photos.test"},
@@ -162,3 +170,37 @@ async def test_the_command_exits_by_the_worst_line_and_prints_json(settings):
     result = await asyncio.to_thread(CliRunner().invoke, main, ["selfcheck", "--json"], env=environment(unreachable))
     assert result.exit_code == 1
     assert ("database", "bad") in {(line["part"], line["level"]) for line in json.loads(result.output)}
+
+
+async def test_a_transaction_left_open_by_another_role_is_named_with_its_process_and_age(divided, settings):
+    async with open_services(divided) as services:
+        assert judge_horizon(Horizon(0.1, None, None, None)).level == "ok"
+        async with await psycopg.AsyncConnection.connect(plain_url(settings.database_url)) as forgotten:
+            await forgotten.execute("SELECT pg_current_xact_id()")
+            async with open_session(services.sessions) as session:
+                held = {"actor_kind": "system", "action": "list.exported", "thing_kind": "list", "thing_id": "x"}
+                session.add(AuditEntry(at=utc_now() - timedelta(minutes=2), facts={}, **held))
+            pid = forgotten.info.backend_pid
+            found = await load_horizon_of(services, pid)
+            line = judge_horizon(found)
+            assert line.level == "warn"
+            assert f"for {found.age_s:.0f} s by process {pid}" in line.seen
+            assert 119 < found.age_s < 150
+            assert f"pg_terminate_backend({pid})" in line.advice
+            assert judge_horizon(found._replace(held_back_s=700)).level == "bad"
+
+
+async def test_a_session_that_leaves_a_transaction_open_is_ended_whoever_it_is(divided, settings):
+    async with await psycopg.AsyncConnection.connect(plain_url(settings.database_url)) as operator:
+        limit = await (await operator.execute("SHOW idle_in_transaction_session_timeout")).fetchone()
+        assert limit == ("10min",)
+
+
+def test_metrics_that_others_may_read_are_named(settings):
+    def judge(**changes):
+        return check_metrics(msgspec.structs.replace(settings, **changes)).level
+
+    assert judge(metrics_token="short") == "bad"
+    assert judge(metrics_token="a-token-that-was-drawn") == "ok"
+    assert judge(metrics_token="", host="127.0.0.1", trusted_proxies="") == "warn"
+    assert judge(metrics_token="", host="127.0.0.1", trusted_proxies="127.0.0.1") == "ok"
