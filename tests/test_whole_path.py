@@ -34,6 +34,7 @@ from server.review.checks.registry import CHECKS
 
 README = ROOT / "README.md"
 OPEN_TO_ALL = {
+    "end_web_session",
     "set_password",
     "sign_in_staff",
     "sign_in_staff_with_wechat",

@@ -10,16 +10,18 @@ down_revision = "0043"
 branch_labels = None
 depends_on = None
 
-NAME = op.f("ck_benefit_change_kind_is_known")
+NAME = "ck_benefit_change_kind_is_known"
 
 
 def upgrade() -> None:
-    op.drop_constraint(NAME, "benefit_change")
-    op.create_check_constraint(NAME, "benefit_change", "kind IN ('granted', 'raised', 'cut', 'stopped', 'taken_over')")
+    op.drop_constraint(op.f(NAME), "benefit_change")
+    op.create_check_constraint(
+        op.f(NAME), "benefit_change", "kind IN ('granted', 'raised', 'cut', 'stopped', 'taken_over')"
+    )
 
 
 def downgrade() -> None:
     """What was taken over counts as granted to the version before, which has no other word for it."""
     op.execute("UPDATE benefit_change SET kind = 'granted' WHERE kind = 'taken_over'")
-    op.drop_constraint(NAME, "benefit_change")
-    op.create_check_constraint(NAME, "benefit_change", "kind IN ('granted', 'raised', 'cut', 'stopped')")
+    op.drop_constraint(op.f(NAME), "benefit_change")
+    op.create_check_constraint(op.f(NAME), "benefit_change", "kind IN ('granted', 'raised', 'cut', 'stopped')")

@@ -177,6 +177,22 @@ async def list_import_lines(
     return Page(items=[_line_view(line) for (line,) in page], next_cursor=next_cursor)
 
 
+export_imports = build_export_route(
+    list_imports,
+    "imports",
+    {
+        "种类": lambda batch: batch.kind,
+        "行政区划代码": lambda batch: batch.area_code,
+        "文件": lambda batch: batch.filename,
+        "状态": lambda batch: batch.state,
+        "上传时间": lambda batch: batch.uploaded_at,
+        "确认时间": lambda batch: batch.confirmed_at,
+        "撤销时间": lambda batch: batch.undone_at,
+        "行数": lambda batch: sum(count for key, count in batch.counts.items() if key != "applied"),
+        "已导入": lambda batch: batch.counts.get("applied", 0),
+    },
+    form="xlsx",
+)
 export_import_lines = build_export_route(
     list_import_lines,
     "import-lines",
@@ -292,6 +308,7 @@ router = Router(
     route_handlers=[
         preview_import,
         list_imports,
+        export_imports,
         show_import,
         list_import_lines,
         export_import_lines,

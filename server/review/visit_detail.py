@@ -350,6 +350,9 @@ async def link_photo(
     photo = await session.get_one(Photo, evidence.sha256)
     key = _store_key(photo.sha256, evidence_id, rendition)
     if rendition == "watermarked":
+        await (
+            session.commit()
+        )  # only read so far: hold no connection while the copy is drawn in a transaction of its own
         await draw_watermark(services, evidence_id)
     media_type = (photo.media_type or "image/jpeg") if rendition == "original" else "image/jpeg"
     lifetime = timedelta(minutes=services.settings.link_minutes)

@@ -99,7 +99,8 @@ async def test_a_cursor_that_nobody_wrote_is_refused_by_every_list(system, count
     lists = [
         path
         for path, methods in schema["paths"].items()
-        if any(item["name"] == "cursor" for item in methods.get("get", {}).get("parameters", []))
+        if "{" not in path  # there must be the thing first
+        and any(item["name"] == "cursor" for item in methods.get("get", {}).get("parameters", []))
     ]
     assert len(lists) > 15
     for path in lists:

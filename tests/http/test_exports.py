@@ -108,6 +108,8 @@ async def people(system):
 
 async def test_who_may_read_a_list_may_save_it_and_nobody_else(people):
     for listed, saved in EXPORTED.items():
+        if "{" in listed:
+            continue  # a list of one thing: its own room tests who may read it
         for role, person in people.items():
             answer = await person.http.get(listed)
             file = await person.http.get(saved)

@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from server.core.access import Caller, Grant, Role
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.job_types import CheckVisit
 from server.core.location import Point, distance_m
+from server.households.versions import keep_version
+from server.models.cases import BankAccount, HouseholdVersion
 from server.models.evidence import MismatchedUpload
 from server.models.households import Household
 from server.models.people import Resident, ResidentBinding, Staff, StaffRole, WechatUse
@@ -257,6 +259,18 @@ _SINGLE: list[Callable[[Fields], Lie]] = [
     ),
     _make_home("visit.long_offline", lambda f, at: {"received_after": f.dice.uniform(7.2, 25) * DAY}),
     _make_home("visit.one_phone_for_two", _same_phone),
+    _make_home("visit.time_implausible", lambda f, at: {"start_fix": {"capturedAt": "1970-01-01T08:00:00+08:00"}}),
+    _make_home(
+        "visit.times_inverted",
+        lambda f, at: {"document": {"startedAt": (at + HOUR).isoformat(), "endedAt": at.isoformat()}},
+    ),
+    _make_home(
+        "visit.reading_implausible", lambda f, at: {"end_fix": {"accuracyM": -1}}, maybe=("visit.accuracy_doubtful",)
+    ),
+    _make_home(
+        "photo.time_implausible",
+        lambda f, at: {"photos": [{"document": {"capturedAt": "2569-01-01T08:00:00+08:00"}}, {}, {}]},
+    ),
     _make_home("income.found_differs", _income),
     _make_home(
         "answers.school_and_job",
@@ -546,7 +560,42 @@ async def _marked(fields: Fields, code: str) -> None:
     await check_visit(fields.ground.services, CheckVisit(visit_id=visit_id))
 
 
+async def _account_of_another(fields: Fields) -> None:
+    home = fields.homes(1)[0]
+    async with open_session(fields.ground.services.sessions) as session:
+        row = BankAccount(
+            household_id=fields.ground.homes[home].id,
+            holder_name="外人甲",
+            bank_name="砚州农商行",
+            card_sealed=fields.ground.services.encryption.seal("bank_account.card", fields.ground.homes[home].id, "0"),
+            card_mask="0",
+        )
+        session.add(row)
+    params = {**fields.team(), "started_at": fields.free_day()}
+    await fields.visit(home, Lie(params, frozenset({"household.account_of_another"})))
+    async with open_session(fields.ground.services.sessions) as session:
+        await session.execute(delete(BankAccount).where(BankAccount.household_id == fields.ground.homes[home].id))
+
+
+async def _changed_meanwhile(fields: Fields) -> None:
+    """The phone carried the household as it was before the desk changed it."""
+    home = fields.homes(1)[0]
+    household = fields.ground.homes[home]
+    params = {**fields.team(), "started_at": fields.free_day()}
+    visit_id = await fields.visit(home, Lie(params, frozenset({"visit.household_changed"})))
+    async with open_session(fields.ground.services.sessions) as session:
+        visit = await session.get_one(Visit, visit_id)
+        stored = await session.get_one(Household, household.id)
+        await keep_version(session, None, stored, "变更", visit.received_at)
+        visit.household_version = await session.scalar(
+            select(func.max(HouseholdVersion.version)).where(HouseholdVersion.household_id == household.id)
+        )
+    await check_visit(fields.ground.services, CheckVisit(visit_id=visit_id))
+
+
 _GROUPS = [
+    _account_of_another,
+    _changed_meanwhile,
     _copied_place,
     _flown,
     _at_one_time,

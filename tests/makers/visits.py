@@ -109,6 +109,7 @@ class Ground:
         checklist: str = "review_standard",
         mode: str = "in_person",
         signatures: list[dict[str, Any]] | None = None,
+        document: dict[str, Any] | None = None,
     ) -> UUID:
         household = self.homes[home]
         ended_at = started_at + timedelta(minutes=minutes)
@@ -143,7 +144,8 @@ class Ground:
                     "endFix": self.fix(household, ended_at, **(end_fix or {})),
                     "answers": {**self.answers(household), **_signed(signatures, evidence), **(answers or {})},
                     "photos": [{"id": str(item.id), "sha256": item.sha256} for item in evidence],
-                },
+                }
+                | (document or {}),
                 content_hash="0" * 64,
                 received_at=received_at,
                 submitted_at=received_at,
@@ -245,7 +247,7 @@ class Ground:
             sha256=content,
             size_bytes=10,
             captured_at=started_at,
-            document={},
+            document=result.get("document", {}),
             content_hash="0" * 64,
             state=result.get("state", "verified"),
             refused_code=result.get("refused_code"),
