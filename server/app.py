@@ -24,6 +24,7 @@ import field_api.uploads.tus
 import server.benefits.routes
 import server.cases.change_report_routes
 import server.cases.event_handlers
+import server.cases.found_routes
 import server.cases.routes
 import server.complaints.routes
 import server.crosschecks.routes
@@ -209,6 +210,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
             server.households.proposals.router,
             server.cases.routes.router,
             server.cases.change_report_routes.router,
+            server.cases.found_routes.router,
             server.benefits.routes.router,
             server.crosschecks.routes.router,
             server.imports.routes.router,

@@ -9,6 +9,12 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
 
     CASE_CALCULATED = "case.calculated"
+    CASE_DIFFERENCE_APPROVED = "case.difference_approved"
+    CASE_DIFFERENCE_EXPLAINED = "case.difference_explained"
+    CASE_FOUND_ADOPTED = "case.found_adopted"
+    CASE_FOUND_DECLINED = "case.found_declined"
+    CASE_FOUND_DRAFTED = "case.found_drafted"
+    CASE_FOUND_WITHDRAWN = "case.found_withdrawn"
     CASE_LOOK_UP_SLIP_PRINTED = "case.look_up_slip_printed"
     CASE_MOVED = "case.moved"
     CASE_NOTICE_PRINTED = "case.notice_printed"

@@ -12,10 +12,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from server.benefits.figures import figure_of_income, yearly_fen
 from server.core.http import ResponseBody
 from server.core.money import format_fen
 
 Residence = Literal["urban", "rural"]
+# Where an income comes from: the household, an officer's own verification, an accepted visit.
+Origin = Literal["declared", "verified", "visit"]
 _FIRST_RURAL_VILLAGE = 200  # 000–199 居委会, 200+ 村委会 (docs/domain.md#areas)
 _VILLAGE_DIGITS = 12
 _AGED_FROM = 70
@@ -33,7 +36,7 @@ class MemberFacts(Struct, frozen=True, kw_only=True):
 
 
 class IncomeFacts(Struct, frozen=True, kw_only=True):
-    """An income item. `amount_fen` is the verified amount if there is one, else the declared one."""
+    """An income item. `amount_fen` is the verified amount if there is one, else the declared one, as `origin` says."""
 
     kind: str
     category: str
@@ -42,6 +45,8 @@ class IncomeFacts(Struct, frozen=True, kw_only=True):
     member_id: UUID | None = None
     started_on: date | None = None
     ended_on: date | None = None
+    origin: Origin = "declared"
+    visit_id: UUID | None = None
 
 
 class BenefitFormula(Struct, frozen=True):
@@ -55,13 +60,22 @@ Formulas = Mapping[str, BenefitFormula]
 
 
 class Line(ResponseBody):
-    """One line of the calculation. `amount_fen` is signed and per month; null on a line that only states a fact."""
+    """One line of the calculation. `amount_fen` is signed and per month; null on a line that only states a fact.
+
+    The line of an income says which figure it is (`figure`, `member_id`), its fen over twelve months whether they count
+    or not, and where it comes from: `visit_id` is the accepted visit that found it.
+    """
 
     zh: str
     en: str
     amount_fen: int | None
     rule: str
     source: str
+    figure: str | None = None
+    member_id: UUID | None = None
+    yearly_fen: int | None = None
+    origin: Origin | None = None
+    visit_id: UUID | None = None
 
 
 class Calculated(ResponseBody):
@@ -85,8 +99,13 @@ class _Sheet(NamedTuple):
     def value(self, key: str) -> Any:
         return self.formulas[key].value
 
-    def add(self, key: str, zh: str, en: str, amount_fen: int | None) -> None:
-        self.lines.append(Line(zh=zh, en=en, amount_fen=amount_fen, rule=key, source=self.formulas[key].source))
+    def add(self, key: str, zh: str, en: str, amount_fen: int | None, *, income: IncomeFacts | None = None) -> None:
+        line = Line(zh=zh, en=en, amount_fen=amount_fen, rule=key, source=self.formulas[key].source)
+        if income is not None:
+            line.figure, line.member_id = figure_of_income(income.kind, income.category), income.member_id
+            line.yearly_fen = yearly_fen(income.amount_fen, income.period)
+            line.origin, line.visit_id = income.origin, income.visit_id
+        self.lines.append(line)
 
 
 def residence_of(area_code: str) -> Residence:
@@ -148,6 +167,10 @@ _INCOME_KIND_TEXTS = {
 }
 
 
+# A visit is named where it is the source; what was declared or verified otherwise reads as before.
+_ORIGIN_TEXTS: Mapping[Origin, str] = {"declared": "", "verified": "", "visit": "（走访查实）"}
+
+
 def _count_incomes(
     sheet: _Sheet, incomes: Iterable[IncomeFacts], month: date, receiving_since: date | None
 ) -> Iterator[tuple[IncomeFacts, Fraction]]:
@@ -157,15 +180,15 @@ def _count_incomes(
             continue
         zh, en = _INCOME_KIND_TEXTS[income.kind]
         share = Fraction(income.amount_fen, _MONTHS_PER_YEAR if income.period == "year" else 1)
-        zh += _format_yuan(share)
+        zh += _format_yuan(share) + _ORIGIN_TEXTS[income.origin]
         if income.category in sheet.value("amount.not_counted"):
             sheet.add("amount.not_counted", f"{zh}，按规定不计入", f"{en}: not counted", 0)
         elif _is_in_gradual_exit(sheet, income, month, receiving_since):
             text_en = f"{en}: a new job, not counted yet"
-            sheet.add("amount.gradual_exit_months", f"{zh}，新就业渐退期内不计入", text_en, 0)
+            sheet.add("amount.gradual_exit_months", f"{zh}，新就业渐退期内不计入", text_en, 0, income=income)
         else:
             signed = -share if income.kind == "cost" else share
-            sheet.add("amount.not_counted", zh, en, _floor_fen(signed))
+            sheet.add("amount.not_counted", zh, en, _floor_fen(signed), income=income)
             yield income, signed
 
 

@@ -138,6 +138,8 @@ def _income_facts(income: IncomeItem) -> IncomeFacts:
         member_id=income.member_id,
         started_on=income.started_on,
         ended_on=income.ended_on,
+        origin="visit" if income.source_visit_id else "declared" if income.verified_fen is None else "verified",
+        visit_id=income.source_visit_id,
     )
 
 

@@ -12,11 +12,13 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.changes import latest_calculation, record_amount_change, record_grant, record_stop
-from server.cases.loading import lock_case
+from server.cases.difference_reasons import require_explained
+from server.cases.loading import lock_case, roles_over_case
 from server.cases.papers import list_missing_papers, list_papers, request_papers
+from server.cases.recommendations import settle_recommendations
 from server.cases.transitions import apply_transition
 from server.cases.workflow import ACTIONS, DECIDES, TRANSITIONS, deciding_role, find_refusal
-from server.core.access import Caller, Role
+from server.core.access import Caller
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody
 from server.core.ids import new_id
@@ -67,6 +69,7 @@ async def take_step(
     settings = await load_policy_values(session, case.area_code, case.rules_on)
     await _require_allowed(session, caller, case, body, settings, version)
     facts |= await _prepare_step(session, case, _StepContext(caller, body, settings, now))
+    await settle_recommendations(session, caller, case, body.step, now)
     await apply_transition(
         session, case, body.step, cause=cause, actor_id=None if caller.is_resident else caller.id, at=now,
         caller=caller, facts=facts,
@@ -135,18 +138,6 @@ async def _require_allowed(
         raise Problem("case.reason_required")
 
 
-def roles_over_case(caller: Caller, case: CaseFile) -> frozenset[Role]:
-    """Return the caller's roles over this case, by area or as its resident."""
-    if caller.is_resident:
-        return frozenset({Role.RESIDENT})
-    # A caseworker's scope is their households, not an area: reading the case already proves it.
-    return frozenset(
-        grant.role
-        for grant in caller.grants
-        if grant.role is Role.CASEWORKER or case.area_code.startswith(grant.area_code)
-    )
-
-
 async def _case_changed(session: AsyncSession, case: CaseFile) -> Problem:
     last = await session.scalar(_select_latest_event(case))
     name = await session.scalar(select(Staff.name).where(Staff.id == last.actor_id)) if last else None
@@ -201,9 +192,10 @@ async def _require_amount_and_hearing(session: AsyncSession, case: CaseFile, con
     latest = await latest_calculation(session, case)
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
+    explained = await require_explained(session, case, "opinion_grant", context.settings)
     case.amount_fen = latest.amount_fen
     await _remove_earlier_posting_entries(session, case, context.now)
-    return {"amountFen": latest.amount_fen, "calculationId": str(latest.id)}
+    return {"amountFen": latest.amount_fen, "calculationId": str(latest.id)} | explained
 
 
 async def _remove_earlier_posting_entries(session: AsyncSession, case: CaseFile, now: datetime) -> None:
@@ -237,9 +229,10 @@ async def _require_county_visit_and_cross_check(
         raise Problem("case.cross_check_missing")
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
+    explained = await require_explained(session, case, "confirmed", context.settings)
     await require_no_double_benefit(session, case.household_id)
     await record_grant(session, case, context.caller.id, context.now)
-    return {"amountFen": case.amount_fen}
+    return {"amountFen": case.amount_fen} | explained
 
 
 async def _require_first_extension(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
@@ -250,7 +243,9 @@ async def _require_first_extension(session: AsyncSession, case: CaseFile, contex
 
 
 async def _record_amount_change(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
-    return await record_amount_change(session, case, context.caller.id, context.body.reason.strip(), context.now)
+    explained = await require_explained(session, case, "amount_changed", context.settings)
+    reason = context.body.reason.strip()
+    return await record_amount_change(session, case, context.caller.id, reason, context.now) | explained
 
 
 async def _record_stop(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:

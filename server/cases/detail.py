@@ -7,10 +7,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.cases.actions import roles_over_case
 from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.deadline_lines import DeadlineLine, list_deadlines
-from server.cases.loading import load_case
+from server.cases.loading import load_case, roles_over_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.workflow import ACTIONS, STATE_INFO, TRANSITIONS, deciding_role, find_refusal

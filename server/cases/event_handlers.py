@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.benefits.found_figures import draft_found_figures
 from server.cases.transitions import apply_transition
 from server.cases.visit_orders import order_home_visit, order_visit
 from server.core import jobs
@@ -21,7 +22,7 @@ from server.core.job_types import (
 )
 from server.core.services import Services
 from server.core.working_days import day_of, end_of, length_of
-from server.models.cases import CLOSED_STATES, CaseFile
+from server.models.cases import CLOSED_STATES, GRANTED_STATES, CaseFile
 from server.models.households import Assignment, Household
 from server.models.people import StaffRole
 from server.models.postings import Objection
@@ -35,13 +36,17 @@ _COMPLAINT_VISIT_KEY = "complaint.visit_days"
 
 @jobs.task(MoveCaseAfterDecision)
 async def on_visit_decided(services: Services, job: MoveCaseAfterDecision) -> None:
-    """Move the case that ordered the visit, and record when a county officer took part in it."""
+    """Move the open case of the visit and draft what an accepted visit found, for a case in force too."""
     async with open_session(services.sessions) as session:
         # The lock waits for an undo in progress, so that its result is visible here.
         decision = await session.get_one(Decision, job.decision_id, with_for_update=True)
         visit = await session.get_one(Visit, decision.visit_id)
-        case = await _lock_household_case(session, visit.household_id)
+        case = await _lock_household_case(session, visit.household_id) or await _lock_granted_case(session, visit)
         if case is None or decision.undone_at is not None or not await _belongs_to_case(session, visit, case):
+            return
+        if decision.outcome == "accepted":
+            await draft_found_figures(session, case, visit, utc_now())
+        if case.state in CLOSED_STATES:
             return
         step = _STEP_BY_OUTCOME.get(decision.outcome)
         if visit.kind == "intake" and step is not None:
@@ -62,6 +67,18 @@ async def on_visit_decided(services: Services, job: MoveCaseAfterDecision) -> No
                 actor_id=decision.reviewer_id,
                 at=decision.decided_at,
             )
+
+
+async def _lock_granted_case(session: AsyncSession, visit: Visit) -> CaseFile | None:
+    """Return the case by which the household receives, locked: most visits to it are reviews."""
+    case: CaseFile | None = await session.scalar(
+        select(CaseFile)
+        .where(CaseFile.household_id == visit.household_id, CaseFile.state.in_(GRANTED_STATES))
+        .order_by(CaseFile.applied_on.desc(), CaseFile.id.desc())
+        .limit(1)
+        .with_for_update()
+    )
+    return case
 
 
 async def _belongs_to_case(session: AsyncSession, visit: Visit, case: CaseFile) -> bool:

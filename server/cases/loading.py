@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import Caller, readable, require_found
+from server.core.access import Caller, Role, readable, require_found
 from server.core.errors import Problem
 from server.models.cases import CLOSED_STATES, CaseFile
 
@@ -29,3 +29,15 @@ async def lock_open_case(session: AsyncSession, caller: Caller, case_id: UUID) -
     if case.state in CLOSED_STATES:
         raise Problem("case.closed", state=case.state)
     return case
+
+
+def roles_over_case(caller: Caller, case: CaseFile) -> frozenset[Role]:
+    """Return the caller's roles over this case, by area or as its resident."""
+    if caller.is_resident:
+        return frozenset({Role.RESIDENT})
+    # A caseworker's scope is their households, not an area: reading the case already proves it.
+    return frozenset(
+        grant.role
+        for grant in caller.grants
+        if grant.role is Role.CASEWORKER or case.area_code.startswith(grant.area_code)
+    )

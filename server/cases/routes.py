@@ -70,6 +70,7 @@ _STEP_PROBLEMS = (
     "case.hearing_failed",
     "case.county_visit_missing",
     "case.cross_check_missing",
+    "case.visit_differs",
     "household.member_receives",
     "case.extended_already",
     "request.idempotency_key_reused",

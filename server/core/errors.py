@@ -547,6 +547,46 @@ CATALOGUE: Mapping[str, Entry] = {
         409, "金额没有变化", "The amount is unchanged", "请先按新情况重新测算。", "Recalculate it first."
     ),
     "change.decided": Entry(409, "该变化报告已有处理结果", "The report is already decided"),
+    "case.visit_differs": Entry(
+        422,
+        "走访查实的收入与测算不符",
+        "The visit found other incomes than the calculation uses",
+        "人均每月相差 {difference}，超过 {tolerance}。请采用查实数后重新测算，或写明理由并由另一人同意。",
+        "They differ by {difference} a head and month, over {tolerance}. Adopt what was found and calculate again, or "
+        "write a reason that another person approves.",
+    ),
+    "case.no_difference": Entry(
+        409, "走访与测算相符，无需说明", "The visit agrees with the calculation: there is nothing to explain"
+    ),
+    "case.difference_explained": Entry(
+        409,
+        "该差异已有说明",
+        "There is a reason for this difference already",
+        "请由另一人同意。",
+        "Another person may approve it.",
+    ),
+    "case.second_person": Entry(
+        403,
+        "须由另一人同意",
+        "Another person must approve this",
+        "写说明的人不能自己同意。",
+        "Not the person who wrote it.",
+    ),
+    "found_figure.not_current": Entry(
+        409,
+        "该查实数已不作数",
+        "This figure does not count any more",
+        "已有后来的走访，或该走访不再通过。请刷新。",
+        "A later visit found another one, or its visit is not accepted any more. Reload.",
+    ),
+    "found_figure.decided": Entry(409, "该查实数已有处理", "The figure is already adopted or declined"),
+    "found_figure.total_adopted": Entry(
+        409,
+        "该项收入已采用全家总数",
+        "The household's total of this income is adopted",
+        "请先在家庭档案中改为按成员登记，再采用成员的查实数。",
+        "Record it by member in the register first.",
+    ),
     "case.standard_missing": Entry(
         422,
         "该地该月没有保障标准",

@@ -34,6 +34,8 @@ class MemberDetail(ResponseBody):
 
 
 class IncomeDetail(ResponseBody):
+    """`source_visit_id`: the accepted visit that found the verified amount."""
+
     id: UUID
     member_id: UUID | None
     kind: str
@@ -43,6 +45,7 @@ class IncomeDetail(ResponseBody):
     verified_fen: int | None
     started_on: date | None
     ended_on: date | None
+    source_visit_id: UUID | None
 
 
 class PropertyDetail(ResponseBody):
@@ -52,6 +55,7 @@ class PropertyDetail(ResponseBody):
     note: str
     declared: int
     verified: int | None
+    source_visit_id: UUID | None
 
 
 class RelativeDetail(ResponseBody):

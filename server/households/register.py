@@ -331,11 +331,13 @@ async def _write_incomes(
         if row is None:
             row = IncomeItem(id=body.id, household_id=household.id)
             session.add(row)
+        if (row.kind, row.category, row.period) != (body.kind, body.category, body.period):
+            row.source_visit_id = None
         row.kind, row.category, row.period = body.kind, body.category, body.period
         row.member_id, row.declared_fen = body.member_id, body.declared_fen
         row.started_on, row.ended_on = body.started_on, body.ended_on
         if may_verify and row.verified_fen != body.verified_fen:
-            row.verified_fen, row.verified_by = body.verified_fen, caller.id
+            row.verified_fen, row.verified_by, row.source_visit_id = body.verified_fen, caller.id, None
 
 
 async def _write_properties(
@@ -352,4 +354,4 @@ async def _write_properties(
             session.add(row)
         row.kind, row.note, row.member_id, row.declared = body.kind, body.note, body.member_id, body.declared
         if may_verify and row.verified != body.verified:
-            row.verified, row.verified_by = body.verified, caller.id
+            row.verified, row.verified_by, row.source_visit_id = body.verified, caller.id, None

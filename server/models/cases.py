@@ -233,6 +233,8 @@ class IncomeItem(Base):
     # For a wage: the first day of the job, from which the gradual exit (渐退) is counted.
     started_on: Mapped[date | None]
     ended_on: Mapped[date | None]
+    # The accepted visit that found the verified amount; null: verified by other means, or not at all.
+    source_visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
 
 
 class PropertyItem(Base):
@@ -254,6 +256,7 @@ class PropertyItem(Base):
     # Null: not verified yet.
     verified: Mapped[int | None] = mapped_column(BigInteger)
     verified_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    source_visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
 
 
 class RelativeOnStaff(Base):

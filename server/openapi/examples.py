@@ -53,6 +53,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "request.unsupported_media_type": {"required": "multipart/form-data"},
     "export.too_long": {"most": 50_000},
     "request.rate_limited": {"retry_after_s": 300},
+    "case.visit_differs": {"difference": "¥370.00", "tolerance": "¥10.00"},
     "household.id_checks_spent": {"limit": 60},
     "case.check_cells_unread": {"count": 2},
     "auth.password_weak": {"why": "密码至少 8 个字符。", "why_en": "Use at least 8 characters."},

@@ -155,6 +155,7 @@ SETTING_TYPES: dict[str, Any] = {
     "case.decided_by": Literal["county", "town"],
     "case.hearing_required": bool,
     "sign_in.second_factor_required": bool,
+    "case.found_difference_fen": Fen,
     "case.papers": Annotated[list[Paper], Meta(min_length=1, max_length=100)],
     "posting.places_least": Few,
     **{

@@ -126,9 +126,7 @@ async def load_statuses(session: AsyncSession, cases: list[CaseFile], today: dat
     for event in events:
         transition = TRANSITIONS[event.step]
         steps.setdefault(event.case_id, []).append(
-            TimelineStep(
-                at=event.at, step=event.step, zh=transition.zh, en=transition.en, reason=event.facts.get("reason", "")
-            )
+            TimelineStep(at=event.at, step=event.step, zh=transition.zh, en=transition.en, reason=_reason_of(event))
         )
     deadlines = {
         (deadline.case_id, deadline.kind): deadline
@@ -139,6 +137,12 @@ async def load_statuses(session: AsyncSession, cases: list[CaseFile], today: dat
         )
     }
     return [_status(case, steps.get(case.id, []), deadlines, today) for case in cases]
+
+
+def _reason_of(event: CaseEvent) -> str:
+    """Return what the officer wrote, and why the decision differs from what a visit found."""
+    reasons = (event.facts.get("reason", ""), event.facts.get("differenceReason", ""))
+    return "；".join(reason for reason in reasons if reason)
 
 
 def _status(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
+from server.benefits.found_figures import withdraw_found_figures
 from server.core.access import Caller, Role, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody
@@ -54,6 +55,7 @@ async def undo_decision(
     item.state = "waiting"
     new_lease = grant_lease(session, caller, item, settings, now)
     await session.flush()  # the feed reads the new state
+    await withdraw_found_figures(session, caller, visit_id, now)
     await update_tallies(session, [visit_id])
     audit.record(
         session, caller, Action.REVIEW_UNDONE, "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
@@ -81,7 +83,9 @@ async def _restore_verdicts(session: AsyncSession, visit_id: UUID, decision: Dec
 
 
 async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, reason: str, now: datetime) -> None:
-    """Put a decided visit back into the queue. The case's own step stays: cases have their own way back.
+    """Put a decided visit back into the queue, and take back what it proposed for the register.
+
+    The case's own step stays: cases have their own way back.
 
     Raises `review.not_decided`, and `review.amended` while a correction is incomplete.
     """
@@ -101,5 +105,6 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     item.entered_at = now
     visit.state = "under_review"
     await session.flush()  # the feed reads the new state
+    await withdraw_found_figures(session, caller, visit_id, now)
     audit.record(session, caller, Action.REVIEW_REOPENED, "visit", visit_id, area_code=item.area_code, reason=reason)
     await publish_change(session, "visits", [visit_id])

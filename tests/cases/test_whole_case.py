@@ -35,17 +35,43 @@ async def clear_desk(office):
         await publish_change(session, "assignments", [row.id for row in rows])
 
 
-async def visit(office, case_id):
-    """The caseworker who holds the household goes there with a county officer; a supervisor accepts the visit."""
+# What `household` declares: a wage of 100 yuan a month.
+AS_DECLARED = {"wages": 1_200_00}
+
+
+def with_found(answers, yearly_fen, **more):
+    """The answers of a visit that finds these incomes over its twelve months, declared as nothing."""
+    table = [row | {"declaredFen": 0, "foundFen": yearly_fen.get(row["kind"], 0)} for row in answers["income"]]
+    costs = {"work_cost_fen": 0} if "work_cost_fen" in answers else {}
+    return answers | {"income": table} | costs | more
+
+
+async def visit(office, case_id, found=AS_DECLARED, *, kind="intake", **answers):
+    """The caseworker who holds the household goes there with a county officer; a supervisor accepts the visit.
+
+    `found`: fen a year by kind of income.
+    """
+    phone, kit = await submit_visit(office, found, kind=kind, **answers)
+    await decide_visit(office)
+    await office.system.run_jobs()
+    return phone, kit
+
+
+async def submit_visit(office, found=AS_DECLARED, *, kind="intake", **answers):
     county_login = next(
         staff_member.login for staff_member in office.county.staff if staff_member.role == "county_officer"
     )
     worker_login = next(staff_member.login for staff_member in office.county.staff if staff_member.role == "caseworker")
     phone = await office.system.sign_in(worker_login, "caseworker")
     county = await office.system.sign_in(county_login, "county_officer")
-    kit = await make_kit(phone, county.id)
+    kit = await make_kit(phone, county.id, kind=kind)
+    kit.visit["answers"] = with_found(kit.visit["answers"], found, **answers)
     await push_whole(phone, county, kit)
     await office.system.run_jobs()
+    return phone, kit
+
+
+async def decide_visit(office):
     reviewer = await office.person("supervisor")
     claim = (await reviewer.http.post("/desk/v1/queue/claim")).json()
     answer = await reviewer.http.post(
@@ -54,7 +80,6 @@ async def visit(office, case_id):
         headers={"If-Match": f'"{claim["version"]}"'},
     )
     assert answer.status_code == 200, answer.text
-    await office.system.run_jobs()
 
 
 async def accepted(office, **changes):

@@ -103,6 +103,7 @@ const SETTING_NAMES: Labels = {
   'case.decided_by': ['审核确认机关', 'Decided by'],
   'sign_in.second_factor_required': ['工作台须用动态码登录', 'Desk sign-in takes a second factor'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
+  'case.found_difference_fen': ['走访与测算人均相差超过多少须说明', 'Visit and calculation may differ, a head'],
   'case.papers': ['申请所需材料', 'Papers of an application'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
   'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
