@@ -146,7 +146,7 @@ export_due_cases = build_export_route(
     "/cases/{case_id:uuid}/look-up-slip",
     status_code=200,
     media_type=PDF,
-    responses=LOOKUP_ERRORS | error_responses("case.own_relative"),
+    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "print.characters_missing"),
     description="Print the slip with the application number and a new PIN for the public look-up, as a PDF. The PIN "
     "before it ends. The first slip is for whoever takes the application, another for an officer.",
 )
@@ -317,7 +317,7 @@ async def count_votes(
     "/cases/{case_id:uuid}/hearings/{hearing_id:uuid}/minutes",
     opt=reads("hearing"),
     media_type=PDF,
-    responses=LOOKUP_ERRORS | _NOT_NOW,
+    responses=LOOKUP_ERRORS | _NOT_NOW | error_responses("print.characters_missing"),
     description="The minutes of a hearing as a PDF. Refused before the count.",
 )
 async def print_minutes(
@@ -330,7 +330,7 @@ async def print_minutes(
     "/cases/{case_id:uuid}/notices/{kind:str}",
     opt=reads("case_notice"),
     media_type=PDF,
-    responses=LOOKUP_ERRORS | _NOT_NOW,
+    responses=LOOKUP_ERRORS | _NOT_NOW | error_responses("print.characters_missing"),
     description="A notice of a case as a PDF. Refused before the case has come to it.",
 )
 async def print_notice(

@@ -52,6 +52,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "最多 {most} 行；请存为 CSV，或缩小范围。",
         "At most {most} rows: save it as CSV, or filter the list.",
     ),
+    "print.characters_missing": Entry(
+        422,
+        "打印字库中缺字",
+        "The font for printing lacks characters",
+        "{characters}（{numbers}）打印出来会是空框。请改用字库中有的字，姓名中的生僻字请手工填写这份材料。",
+        "{characters} ({numbers}) would print as empty boxes. Use others, or fill a rare name in by hand.",
+    ),
     "request.rate_limited": Entry(
         429,
         "请求过于频繁",

@@ -1,18 +1,20 @@
 """PDFs in Chinese: notices, minutes and posters, from the Typst templates in `printed/`.
 
 Facts are passed as JSON and set as text, so nothing that a person typed is read as markup. The font is a dependency;
-the same facts give the same bytes.
+the same facts give the same bytes. A character that the font lacks is refused before anything is printed
+(`print.characters_missing`): an empty box in a name would make the paper worthless.
 """
 
 import io
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from server.core import fonts
+from server.core.errors import Problem
 from server.core.threads import run_in_thread
 
 _TEMPLATES = Path(__file__).parent / "printed"
@@ -85,11 +87,13 @@ def render_qr_svg(text: str) -> str:
 def _render(template: Literal["notice", "poster", "slips"], facts: Struct) -> bytes:
     import typst  # noqa: PLC0415  7 MB, and 20 MB for its fonts
 
-    fonts = resources.files("pylopdf_fonts_zh_cn")
+    if missing := fonts.find_missing_in(msgspec.to_builtins(facts)):
+        numbers = ", ".join(f"U+{ord(character):04X}" for character in missing)
+        raise Problem("print.characters_missing", characters=missing, numbers=numbers)
     pdf = typst.compile(
         str(_TEMPLATES / f"{template}.typ"),
         root=str(_TEMPLATES),
-        font_paths=[str(fonts)],
+        font_paths=[str(fonts.FOLDER)],
         ignore_system_fonts=True,
         sys_inputs={"facts": msgspec.json.encode(facts).decode()},
         format="pdf",

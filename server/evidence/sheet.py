@@ -6,7 +6,6 @@ Facts are passed as JSON and set as text, so that nothing a person typed is read
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from server.checklists.template import INCOME_KINDS, Column, Question, Template
+from server.core import fonts
 from server.core.clock import CHINA
 from server.core.tokens import receipt_short_code
 from server.evidence.dossier import Dossier, JsonObject
@@ -57,7 +57,8 @@ def render_visit_pdf(dossier: Dossier, folder: Path, now: datetime) -> bytes:
     """Render the sheet as an A4 PDF. `folder` holds the renditions under the names in the manifest."""
     import typst  # noqa: PLC0415  7 MB, and its fonts 20 MB more
 
-    facts = _build_facts(dossier, now)
+    # A note may hold anything, and a bundle is never refused for it; the manifest beside has the character itself.
+    facts = fonts.spell_out_missing(_build_facts(dossier, now))
     with TemporaryDirectory(prefix="zoufang-") as name:
         root = Path(name)
         shutil.copy(_SHEETS / "visit.typ", root)
@@ -67,7 +68,7 @@ def render_visit_pdf(dossier: Dossier, folder: Path, now: datetime) -> bytes:
         pdf = typst.compile(
             str(root / "visit.typ"),
             root=str(root),
-            font_paths=[str(resources.files("pylopdf_fonts_zh_cn"))],
+            font_paths=[str(fonts.FOLDER)],
             ignore_system_fonts=True,
             format="pdf",
         )

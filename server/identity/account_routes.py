@@ -183,7 +183,7 @@ async def end_staff_devices(staff_id: FromPath[UUID], caller: CallerDep, session
     "/staff/slips",
     status_code=200,
     media_type=PDF,
-    responses=LOOKUP_ERRORS,
+    responses=LOOKUP_ERRORS | error_responses("print.characters_missing"),
     description="A sheet of tear-off slips, one a person, each with the QR code of a new one-time link; earlier links "
     "of these people no longer work.",
 )

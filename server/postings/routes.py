@@ -154,7 +154,7 @@ async def link_posting_place(
     "/postings/{posting_id:uuid}/poster",
     opt=reads("posting"),
     media_type=PDF,
-    responses=LOOKUP_ERRORS,
+    responses=LOOKUP_ERRORS | error_responses("print.characters_missing"),
     description="The list as a poster in PDF. It is printed from the draft, since it hangs before the posting starts.",
 )
 async def print_posting(
@@ -252,7 +252,7 @@ async def renew_disclosure(
     "/disclosures/{disclosure_id:uuid}/poster",
     opt=reads("disclosure"),
     media_type=PDF,
-    responses=LOOKUP_ERRORS,
+    responses=LOOKUP_ERRORS | error_responses("print.characters_missing"),
     description="A standing list as a poster in PDF, as it stands today.",
 )
 async def print_disclosure(

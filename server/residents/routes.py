@@ -158,7 +158,7 @@ async def report_change(
     "/cases/{case_id:uuid}/notices/{kind:str}",
     opt=reads("case_notice"),
     media_type=PDF,
-    responses=LOOKUP_ERRORS | error_responses("case.not_now"),
+    responses=LOOKUP_ERRORS | error_responses("case.not_now", "print.characters_missing"),
     description="One of the caller's notices as a PDF. Refused before the case has come to it.",
 )
 async def print_own_notice(

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +23,7 @@ from server.core.ids import new_id
 from server.http.attempt_locks import FREE_FAILURES, LONGEST_LOCK, begin_attempt, end_locks
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
+from server.models.households import Household
 from server.models.people import AttemptLock
 from server.residents.public_status import LookUp, find_public_case
 from tests.households.test_register import apply, household, id_number
@@ -47,6 +49,21 @@ async def find(services, number, pin, *, address="203.0.113.7", now=None):
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
     monkeypatch.setattr("server.residents.public_status.ANSWER_AFTER_S", 0.0)
+
+
+async def test_a_slip_for_a_name_that_the_font_lacks_is_refused_with_the_character_and_ends_no_pin(office, services):
+    worker, town = await office.person("caseworker"), await office.person("town_officer")
+    answer, _ = await apply(worker, household=household(members=[member(31)]))
+    case = answer.json()
+    number = case["applicationNumber"]
+    first = read_pin(await print_slip(worker, case["id"]), number)
+    async with open_session(services.sessions) as session:
+        home = await session.get_one(Household, UUID(case["householdId"]))
+        home.head_name = "王𠮷"
+    refused = await print_slip(town, case["id"])
+    assert (refused.status_code, refused.json()["code"]) == (422, "print.characters_missing")
+    assert "𠮷" in refused.text
+    assert (await find(services, number, first)).application_number == number, "nothing was printed: its PIN counts"
 
 
 async def test_the_first_slip_is_the_caseworkers_and_the_next_an_officers_and_the_pin_before_it_ends(office, services):

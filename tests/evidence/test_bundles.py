@@ -23,7 +23,9 @@ from server.core.ids import new_id
 from server.core.tokens import StatementError, StatementKind, StatementSigner, verify_receipt, verify_statement
 from server.evidence.verify import BundleReport, _check_earlier, verify_bundle
 from server.models.audit import AuditEntry
+from server.models.households import Household
 from server.models.review import Finding
+from server.models.visits import Visit
 from tests.conftest import environment
 from tests.evidence.conftest import drawn
 from tests.pdf import words
@@ -324,6 +326,20 @@ async def test_the_printed_sheet_names_the_gravest_doubt_first_and_none_that_no_
     sheet = zipfile.ZipFile(io.BytesIO(answer.content)).read("visit.pdf")
     findings = words(sheet).partition("疑点")[2].partition("走访表")[0]
     assert re.findall("严重|警示|提示|信息", findings) == ["严重", "警示", "提示"]
+
+
+async def test_a_rare_character_is_spelt_out_on_the_sheet_and_stands_in_the_manifest(services, desk, kit):
+    visit_id = UUID(kit.visit["id"])
+    async with open_session(services.sessions) as session:
+        visit = await session.get_one(Visit, visit_id)
+        home = await session.get_one(Household, visit.household_id)
+        before, home.head_name = home.head_name, "王𠮷"
+    answer = await desk.http.get(f"/desk/v1/visits/{visit_id}/bundle")
+    async with open_session(services.sessions) as session:
+        (await session.get_one(Household, visit.household_id)).head_name = before
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert "王〔U+20BB7〕" in words(archive.read("visit.pdf"))
+        assert "王𠮷" in archive.read("manifest.json").decode()
 
 
 async def test_the_commands_export_and_verify(system, services, settings, kit, tmp_path):
