@@ -21,13 +21,14 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.directory import areas, audit_log, checklists, devices, failed_jobs, households, quarantine
+from server.directory import areas, audit_log, checklists, devices, failed_jobs, households, missing, quarantine
 from server.directory.areas import AreaLine
 from server.directory.audit_log import AuditLine
 from server.directory.checklists import ChecklistDetail, ChecklistLine
 from server.directory.devices import DeviceHealth
 from server.directory.failed_jobs import FailedJobLine, Retried
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
+from server.directory.missing import Missing
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
 from server.http.exports import build_export_route, fen_to_yuan, to_text
 from server.http.reads import NOTHING_PERSONAL, reads
@@ -53,6 +54,17 @@ class MapSource(ResponseBody):
 async def show_map_source(caller: CallerDep, services: ServicesDep) -> MapSource:
     require_role(caller, DIRECTORY_ROLES)
     return MapSource(tiles=services.settings.map_tiles or None, datum=services.settings.map_datum)
+
+
+@get(
+    "/missing",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS,
+    description="What the caller's areas still lack before homes can be visited: villages, caseworkers, checklists, "
+    "households, WeChat keys, a second administrator.",
+)
+async def list_missing(caller: CallerDep, session: Session, services: ServicesDep) -> Missing:
+    return await missing.list_missing(session, caller, services.settings)
 
 
 @get(
@@ -312,6 +324,7 @@ router = Router(
     "/desk/v1",
     route_handlers=[
         show_map_source,
+        list_missing,
         list_areas,
         list_households,
         export_households,

@@ -26,7 +26,7 @@ from server.core.http import LongText, RequestBody, ResponseBody, ShortText
 from server.core.id_numbers import mask_phone
 from server.core.job_types import EndRoles
 from server.core.services import Services
-from server.households.caseload import ReassignHouseholds, RevokeHouseholds, reassign, revoke
+from server.households.caseload import CASELOAD_ROLES, ReassignHouseholds, RevokeHouseholds, reassign, revoke
 from server.identity.links import NewLink, end_all_devices, make_link
 from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
@@ -74,7 +74,7 @@ class ChangeStaff(RequestBody):
 
 
 class DisableStaff(RequestBody):
-    """`hand_to` receives the homes; without it they are left without this holder."""
+    """`hand_to` receives the homes; without it an officer leaves them without this holder."""
 
     reason: Annotated[LongText, Meta(min_length=1)]
     hand_to: UUID | None = None
@@ -147,12 +147,15 @@ async def revoke_role(session: AsyncSession, caller: Caller, staff_id: UUID, bod
 async def disable_staff(
     session: AsyncSession, caller: Caller, staff_id: UUID, body: DisableStaff, now: datetime
 ) -> Disabled:
-    """End all devices and roles of a person who leaves, and hand their homes over. Raise `staff.own_roles`."""
+    """End the account and all devices of a person who leaves, and hand their homes over. Raise `staff.own_roles`.
+
+    An administrator, who decides on no caseload, leaves the homes in the person's name: an officer hands them over.
+    """
     staff = await _find_other(session, caller, staff_id)
     held = await session.scalar(
         select(func.count()).select_from(Caseload).where(Caseload.staff_id == staff.id, Caseload.revoked_at.is_(None))
     )
-    if held:
+    if held and (body.hand_to is not None or caller.roles & CASELOAD_ROLES):
         if body.hand_to is not None:
             move = ReassignHouseholds(from_staff_id=staff.id, to_staff_id=body.hand_to, reason=body.reason)
             await reassign(session, caller, move, now)

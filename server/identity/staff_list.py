@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
@@ -13,9 +13,10 @@ from server.core.access import DIRECTORY_ROLES, Caller, Role, in_areas, require_
 from server.core.http import ResponseBody
 from server.core.normalise import name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
+from server.identity.accounts import may_grant
 from server.models.areas import Area
 from server.models.households import Caseload
-from server.models.people import Staff, StaffRole
+from server.models.people import Device, Staff, StaffRole
 
 _BY_LOGIN = Keyset(Staff.login)
 
@@ -26,10 +27,13 @@ class RoleLine(ResponseBody):
     role: Role
     area_code: str
     area_name: str | None
+    ends_on: date | None
 
 
 class StaffLine(ResponseBody):
-    """`holds` counts the households of the person's caseload."""
+    """`holds` counts the households of the person's caseload, `unsent` the rows that their phones had not sent at the
+    last contact. `may_manage`: the caller may change the account.
+    """
 
     id: UUID
     login: str
@@ -37,13 +41,22 @@ class StaffLine(ResponseBody):
     phone_mask: str | None
     roles: list[RoleLine]
     holds: int
+    unsent: int
+    signed_in_at: datetime | None
+    is_wechat_linked: bool
+    may_manage: bool
     disabled_at: datetime | None
+
+
+class _Devices(NamedTuple):
+    unsent: int = 0
+    signed_in_at: datetime | None = None
 
 
 async def list_staff(
     session: AsyncSession, caller: Caller, *, area: str | None, q: str | None, cursor: str | None, limit: int
 ) -> Page[StaffLine]:
-    """List staff with a role in the caller's areas by login. `q` is part of a name or login. Three queries."""
+    """List staff with a role in the caller's areas by login. `q` is part of a name or login. Four queries."""
     require_role(caller, DIRECTORY_ROLES)
     in_reach = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DIRECTORY_ROLES)
@@ -57,7 +70,11 @@ async def list_staff(
     page, next_cursor = await fetch_page(session, rows, _BY_LOGIN, cursor, limit)
     staff: list[Staff] = [member for (member,) in page]
     roles, holds = await _load_roles(session, staff), await _count_caseloads(session, staff)
-    items = [_staff_line(member, roles[member.id], holds.get(member.id, 0)) for member in staff]
+    devices = await _load_devices(session, staff)
+    items = [
+        _staff_line(caller, member, roles[member.id], holds.get(member.id, 0), devices.get(member.id, _Devices()))
+        for member in staff
+    ]
     return Page(items=items, next_cursor=next_cursor)
 
 
@@ -70,7 +87,8 @@ async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUI
     )
     roles: dict[UUID, list[RoleLine]] = defaultdict(list)
     for row, name in rows:
-        roles[row.staff_id].append(RoleLine(role=Role(row.role), area_code=row.area_code, area_name=name))
+        role = RoleLine(role=Role(row.role), area_code=row.area_code, area_name=name, ends_on=row.ends_on)
+        roles[row.staff_id].append(role)
     return roles
 
 
@@ -83,7 +101,17 @@ async def _count_caseloads(session: AsyncSession, staff: Sequence[Staff]) -> dic
     return dict(rows.all())
 
 
-def _staff_line(member: Staff, roles: list[RoleLine], holds: int) -> StaffLine:
+async def _load_devices(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, _Devices]:
+    unsent = func.coalesce(func.sum(Device.pending_rows).filter(Device.ended_at.is_(None)), 0)
+    rows: Any = await session.execute(
+        select(Device.staff_id, unsent, func.max(Device.created_at))
+        .where(Device.staff_id.in_([member.id for member in staff]))
+        .group_by(Device.staff_id)
+    )
+    return {staff_id: _Devices(int(unsent), signed_in_at) for staff_id, unsent, signed_in_at in rows}
+
+
+def _staff_line(caller: Caller, member: Staff, roles: list[RoleLine], holds: int, devices: _Devices) -> StaffLine:
     return StaffLine(
         id=member.id,
         login=member.login,
@@ -91,5 +119,9 @@ def _staff_line(member: Staff, roles: list[RoleLine], holds: int) -> StaffLine:
         phone_mask=member.phone_mask,
         roles=roles,
         holds=holds,
+        unsent=devices.unsent,
+        signed_in_at=devices.signed_in_at,
+        is_wechat_linked=member.wechat_openid is not None,
+        may_manage=all(may_grant(caller, role.role, role.area_code) for role in roles),
         disabled_at=member.disabled_at,
     )

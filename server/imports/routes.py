@@ -33,8 +33,9 @@ from server.http.reads import NOTHING_PERSONAL, reads
 from server.imports import batches
 from server.imports.batches import ConfirmImport, UndoImport, Upload, count_lines
 from server.imports.columns import CellFault
-from server.imports.import_kind import Outcome
+from server.imports.import_kind import ImportKind, Outcome
 from server.imports.registry import KINDS
+from server.models.areas import Area
 from server.models.imports import IMPORT_ROLES, ImportBatch, ImportLine
 
 OUTCOME_LABELS: dict[Outcome, str] = {
@@ -66,12 +67,20 @@ class ImportColumn(ResponseBody):
     is_required: bool
 
 
+class ImportKindLine(ResponseBody):
+    """A kind of file that the caller may bring."""
+
+    kind: str
+    columns: list[ImportColumn]
+
+
 class ImportSummary(ResponseBody):
     """`counts`: lines by outcome, and `applied`. `missing`: required columns that no heading of the file fits."""
 
     id: UUID
     kind: str
     area_code: str
+    area_name: str
     filename: str
     state: str
     needs_second_person: bool
@@ -143,6 +152,21 @@ async def list_imports(
         rows = rows.where(ImportBatch.area_code.startswith(area, autoescape=True))
     page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
     return Page(items=await _summarize(session, [batch for (batch,) in page]), next_cursor=next_cursor)
+
+
+@get(
+    "/import-kinds",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS,
+    description="The kinds of file that the caller may bring, each with its columns.",
+)
+async def list_import_kinds(caller: CallerDep) -> list[ImportKindLine]:
+    require_role(caller, IMPORT_ROLES)
+    return [
+        ImportKindLine(kind=kind.name, columns=_list_columns(kind))
+        for kind in KINDS.values()
+        if caller.roles & kind.roles
+    ]
 
 
 @get(
@@ -261,24 +285,24 @@ async def _find(session: AsyncSession, caller: CallerDep, import_id: UUID) -> Im
 async def _summarize(session: AsyncSession, page: list[ImportBatch]) -> list[ImportSummary]:
     await session.flush()  # a preview that was just made is counted
     counts = await count_lines(session, [batch.id for batch in page])
-    return [_summary(batch, counts.get(batch.id, {})) for batch in page]
+    areas = await session.scalars(select(Area).where(Area.code.in_({batch.area_code for batch in page})))
+    names = {area.code: area.name for area in areas}
+    return [_summary(batch, names[batch.area_code], counts.get(batch.id, {})) for batch in page]
 
 
-def _summary(batch: ImportBatch, counts: dict[str, int]) -> ImportSummary:
+def _summary(batch: ImportBatch, area_name: str, counts: dict[str, int]) -> ImportSummary:
     return ImportSummary(
         id=batch.id,
         kind=batch.kind,
         area_code=batch.area_code,
+        area_name=area_name,
         filename=batch.filename,
         state=batch.state,
         needs_second_person=batch.needs_second_person,
         headings=batch.headings,
         missing=batch.faults,
         mapping=batch.mapping,
-        columns=[
-            ImportColumn(key=column.key, heading=column.heading, is_required=column.is_required)
-            for column in KINDS[batch.kind].columns
-        ],
+        columns=_list_columns(KINDS[batch.kind]),
         counts=counts,
         uploaded_by=batch.uploaded_by,
         uploaded_at=batch.uploaded_at,
@@ -287,6 +311,12 @@ def _summary(batch: ImportBatch, counts: dict[str, int]) -> ImportSummary:
         applied_at=batch.applied_at,
         undone_at=batch.undone_at,
     )
+
+
+def _list_columns(kind: ImportKind) -> list[ImportColumn]:
+    return [
+        ImportColumn(key=column.key, heading=column.heading, is_required=column.is_required) for column in kind.columns
+    ]
 
 
 def _line_view(line: ImportLine) -> ImportLineView:
@@ -309,6 +339,7 @@ router = Router(
         preview_import,
         list_imports,
         export_imports,
+        list_import_kinds,
         show_import,
         list_import_lines,
         export_import_lines,

@@ -1,10 +1,14 @@
 """What a desk looks up: areas, staff, homes, checklists and the audit trail, each within the caller's area."""
 
 import pytest
+from sqlalchemy import delete, select, update
 
+from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.models.areas import Area
 from server.models.audit import AuditEntry
+from server.models.checklists import ChecklistTemplate
 from server.models.people import Staff, StaffRole
 
 
@@ -127,3 +131,33 @@ async def test_the_trail_tells_nothing_of_what_staff_of_another_county_did(super
 
 async def test_a_map_has_no_ground_unless_a_setting_names_one(supervisor):
     assert await get(supervisor, "map") == {"tiles": None, "datum": "wgs84"}
+
+
+async def test_an_office_is_told_what_it_lacks_until_it_is_there(system, services, county_desk, supervisor):
+    at_first = (await get(county_desk, "missing"))["missing"]
+    assert set(at_first) <= {"wechat_keys", "second_admin"}
+    async with open_session(services.sessions) as session:
+        await session.execute(update(ChecklistTemplate).values(retired_at=utc_now()))
+        await session.execute(
+            update(Staff)
+            .where(Staff.id.in_(select(StaffRole.staff_id).where(StaffRole.role == "caseworker")))
+            .values(disabled_at=utc_now())
+        )
+        village = Area(code="339902001001", name="邻县村")
+        session.add(village)
+        session.add(StaffRole(id=new_id(), staff_id=county_desk.id, role="county_officer", area_code="339902"))
+        await session.execute(
+            update(StaffRole)
+            .where(StaffRole.staff_id == county_desk.id, StaffRole.area_code == "339901")
+            .values(revoked_at=utc_now())
+        )
+    assert (await get(county_desk, "missing"))["missing"] == ["staff", "checklists", "households", *at_first]
+    async with open_session(services.sessions) as session:
+        await session.execute(delete(Area).where(Area.code == "339902001001"))
+        session.add(Staff(id=(second := new_id()), login="second-admin", name="邬立秋"))
+        await session.flush()
+        session.add(StaffRole(id=new_id(), staff_id=second, role="admin", area_code="339901"))
+    missing = (await get(county_desk, "missing"))["missing"]
+    assert missing[0] == "villages"
+    assert "second_admin" not in missing
+    assert (await supervisor.http.get("/desk/v1/missing")).status_code == 403

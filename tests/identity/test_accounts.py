@@ -12,7 +12,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.identity.accounts import end_roles_of_before
 from server.identity.password_policy import is_common
-from server.models.people import SignInLink, Staff, StaffRole
+from server.models.people import Device, SignInLink, Staff, StaffRole
 from tests.conftest import environment
 from tests.pdf import words
 from tests.phones import staff_id
@@ -116,6 +116,37 @@ async def test_who_leaves_is_signed_out_and_the_homes_go_to_a_colleague(system, 
     assert homes <= set(await other.pull("households"))
     assert (await phone.http.get("/auth/v1/me")).json()["code"] == "auth.device_ended"
     assert (await sign_in(system, leaving, "x")).status_code == 401
+
+
+async def test_an_administrator_disables_a_holder_whose_homes_wait_for_an_officer(system, county, services, admin):
+    login = next(person.login for person in county.staff if person.role == "caseworker")
+    phone = await system.sign_in(login, "caseworker")
+    homes = len(await phone.pull("households"))
+    answer = await admin.http.post(f"/desk/v1/staff/{phone.id}/disable", json={"reason": "手机被盗"})
+    assert answer.status_code == 200, answer.text
+    assert (await phone.http.get("/auth/v1/me")).json()["code"] == "auth.device_ended"
+    line = (await admin.http.get("/desk/v1/staff", params={"q": login})).json()["items"][0]
+    assert (line["holds"], line["disabledAt"] is None) == (homes, False)
+
+
+async def test_the_list_says_who_may_be_managed_what_is_unsent_and_a_deputys_last_day(
+    system, services, county, town_desk, today
+):
+    until = (today + timedelta(days=9)).isoformat()
+    body = new_staff("muqinghe")
+    body["roles"][0]["endsOn"] = until
+    link = await create(town_desk, body)
+    await set_password(system, link["token"])
+    phone = await system.open_phone("muqinghe", GOOD)
+    async with open_session(services.sessions) as session:
+        await session.execute(update(Device).where(Device.staff_id == phone.id).values(pending_rows=3))
+    lines = {line["login"]: line for line in (await town_desk.http.get("/desk/v1/staff?limit=200")).json()["items"]}
+    line = lines["muqinghe"]
+    assert (line["roles"][0]["endsOn"], line["unsent"], line["mayManage"]) == (until, 3, True)
+    assert (line["isWechatLinked"], line["signedInAt"] is None) == (False, False)
+    peers = [line for line in lines.values() if any(role["role"] == "town_officer" for role in line["roles"])]
+    assert peers
+    assert not any(line["mayManage"] for line in peers)
 
 
 async def test_a_deputys_role_ends_with_its_last_day(system, services, county_desk, today):

@@ -182,6 +182,14 @@ async def test_staff_come_in_by_excel_and_sign_in_by_their_slips(system, county_
     assert page["items"][0]["disabledAt"] is not None
 
 
+async def test_each_role_sees_the_kinds_of_file_that_it_may_bring(county_desk, town_desk):
+    kinds = (await county_desk.http.get("/desk/v1/import-kinds")).json()
+    assert {line["kind"] for line in kinds} >= {"areas", "staff", "register"}
+    columns = next(line["columns"] for line in kinds if line["kind"] == "areas")
+    assert [(column["heading"], column["isRequired"]) for column in columns][:2] == [("区划代码", True), ("名称", True)]
+    assert "areas" not in {line["kind"] for line in (await town_desk.http.get("/desk/v1/import-kinds")).json()}
+
+
 async def test_an_interrupted_import_goes_on_where_it_stopped(system, services, county_desk, monkeypatch):
     monkeypatch.setattr(batches, "_STEP", 1)
     batch = await preview(county_desk, "areas", workbook(*VILLAGES))

@@ -7,13 +7,15 @@ export type Role = components['schemas']['Role'];
 export const REVIEWERS: readonly Role[] = ['town_officer', 'county_officer', 'supervisor'];
 export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer'];
 export const DIRECTORY_READERS: readonly Role[] = [...REVIEWERS, 'admin'];
+/** Who manages accounts of staff, and brings files in. */
+export const MANAGERS: readonly Role[] = ['town_officer', 'county_officer', 'admin'];
 const AUDIT_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
 
 /** Roles that may open each screen. */
 const SCREENS = {
   '/queue': REVIEWERS,
   '/visits': REVIEWERS,
-  '/overview': REVIEWERS,
+  '/overview': DIRECTORY_READERS,
   '/due': REVIEWERS,
   '/spot-checks': REVIEWERS,
   '/households': REVIEWERS,
@@ -25,6 +27,7 @@ const SCREENS = {
   '/rules': DIRECTORY_READERS,
   '/checklists': DIRECTORY_READERS,
   '/staff': DIRECTORY_READERS,
+  '/imports': MANAGERS,
   '/devices': REVIEWERS,
   '/failed-jobs': DIRECTORY_READERS,
   '/audit': AUDIT_READERS,
@@ -43,6 +46,18 @@ export function findLandingScreen(): Screen | undefined {
 
 export function hasRole(roles: readonly Role[]): boolean {
   return (session.person?.roles ?? []).some((assignment) => roles.includes(assignment.role));
+}
+
+/** Which roles the holder of a role may grant and end, as the server has it. */
+const GRANTS: Partial<Record<Role, readonly Role[]>> = {
+  admin: ['caseworker', 'panelist', 'town_officer', 'county_officer', 'supervisor', 'admin'],
+  county_officer: ['caseworker', 'panelist', 'town_officer'],
+  town_officer: ['caseworker', 'panelist'],
+};
+
+export function listGrantableRoles(): Role[] {
+  const own = session.person?.roles ?? [];
+  return [...new Set(own.flatMap((assignment) => GRANTS[assignment.role] ?? []))];
 }
 
 /** Return the widest area of the person's roles, the default of lists and overviews. */

@@ -2,6 +2,7 @@
 import { createRouter, createWebHistory } from 'vue-router';
 import { session } from '@shared/api/session.ts';
 import { findLandingScreen, canOpen } from './permissions.ts';
+import { SET_PASSWORD } from './paths.ts';
 import Queue from './queue/QueuePage.vue';
 
 export const router = createRouter({
@@ -24,10 +25,13 @@ export const router = createRouter({
     { path: '/complaints', component: () => import('./complaints/ComplaintsPage.vue') },
     { path: '/checklists', component: () => import('./checklists/ChecklistsPage.vue') },
     { path: '/staff', component: () => import('./staff/StaffPage.vue') },
+    { path: '/imports', component: () => import('./imports/ImportsPage.vue') },
+    { path: '/imports/:id', component: () => import('./imports/ImportPage.vue'), props: true },
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
     { path: '/account', component: () => import('./account/AccountPage.vue') },
     { path: '/failed-jobs', component: () => import('./jobs/FailedJobsPage.vue') },
     { path: '/audit', component: () => import('./audit/AuditPage.vue') },
+    { path: SET_PASSWORD, component: { render: () => null } },
     { path: '/:rest(.*)', redirect: '/' },
   ],
 });

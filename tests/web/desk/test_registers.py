@@ -30,7 +30,7 @@ RULES = "/desk/v1/rules"
 
 
 async def test_an_administrator_writes_rules_of_every_form_and_all_have_a_name(at_desk, office):
-    page = await at_desk("zhanxinglou", "admin")
+    page = await at_desk("zhanxinglou", "admin", "/rules")
     await expect(page.get_by_role("heading", name="规则")).to_be_visible()
     await expect(page.locator("tbody tr").first).to_be_visible()
     faults = {"rules": await find_faults(page)}

@@ -17,12 +17,14 @@ export async function downloadFile(
   }
 }
 
-/** Post to a route that makes a file once, and save what it answers. */
-export async function postForFile(path: string, name: string): Promise<void> {
+/** Post to a route that makes a file once, and save what it answers. Return whether it did. */
+export async function postForFile(path: string, name: string, body?: object): Promise<boolean> {
   try {
-    saveFile(await fetchFile(path, 'POST'), name);
+    saveFile(await fetchFile(path, 'POST', body), name);
+    return true;
   } catch (error) {
     showError(error);
+    return false;
   }
 }
 
@@ -45,8 +47,11 @@ function saveFile(file: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-async function fetchFile(path: string, method = 'GET'): Promise<Blob> {
-  const response = await authorizedFetch(location.origin + path, { method });
+async function fetchFile(path: string, method = 'GET', body?: object): Promise<Blob> {
+  const response = await authorizedFetch(location.origin + path, {
+    method,
+    ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+  });
   if (!response.ok) throw await readProblem(response);
   return response.blob();
 }

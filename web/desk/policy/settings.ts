@@ -138,6 +138,7 @@ const TEMPLATES: Labels = {
   accepted: ['受理', 'accepted'],
   answered: ['答复', 'answered'],
   assigned: ['派单', 'assigned'],
+  bound: ['绑定', 'bound'],
   changed: ['变更', 'changed'],
   complaint_due: ['投诉到期', 'complaint due'],
   decided: ['决定', 'decided'],

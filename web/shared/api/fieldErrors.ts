@@ -27,6 +27,7 @@ const t = defineMessages({
 });
 
 const CODES: Record<string, Message> = {
+  'area.too_wide': ['地区太大，请选到该角色负责的乡镇或村', 'is too wide for this role: choose its town or village'],
   'area.unknown': ['没有这个地区', 'no such area'],
   'household.exists': ['这户已有申请', 'this household has an application already'],
   'id.taken': ['已被占用', 'is taken'],
