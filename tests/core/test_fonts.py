@@ -9,7 +9,7 @@ from server.core.fonts import find_missing, spell_out_missing
 from tests.pdf import words
 
 RARE = "𠮷𮧵"
-NOTICE = pdf.Notice(title="通知", number="1", to="王家", paragraphs=["内容"], office="民政办", date="2026年")
+NOTICE = pdf.Notice(title="通知", number="1", to="王家", paragraphs=["内容"], office="民政办", date="今日")
 POSTER = pdf.Poster(
     title="公示",
     subtitle="",
@@ -18,7 +18,7 @@ POSTER = pdf.Poster(
     objections="",
     qr=pdf.render_qr_svg("x"),
     office="民政办",
-    date="2026年",
+    date="今日",
 )
 SLIP = pdf.Slip(name="王家", login="w", address="https://x.test", qr=pdf.render_qr_svg("x"), valid_until="明日")
 
