@@ -11,6 +11,8 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.models.checklists import ChecklistTemplate
 from server.models.people import Device
+from tests.imports.test_imports import preview, workbook
+from tests.imports.test_register import HEADINGS, home, id_of
 from tests.pdf import words
 from tests.web.browser import find_faults, find_small_targets
 from tests.web.desk.conftest import DESK, dialog_of, open_door, said, shoot
@@ -134,6 +136,30 @@ async def test_staff_come_in_from_a_file_with_a_bad_cell_named_and_get_their_sli
     await open_door(page, "导入")
     await expect(page.get_by_role("row", name="名册.xlsx")).to_contain_text("已撤销")
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def test_amounts_wait_for_a_second_person_who_chooses_the_lines_in_doubt(at_desk, system):
+    uploader = await system.sign_in_at_desk("maohetang", "county_officer")
+    rows = [HEADINGS, *home("D-1", ("甲木", id_of(1))), *home("D-2", ("丙木", id_of(3)), amount=999_999)]
+    batch = await preview(uploader, "register", workbook(*rows))
+    page = await at_desk("maohetang", "county_officer", f"/imports/{batch['id']}")
+    await expect(page.get_by_text("须由上传人以外的人确认")).to_be_visible()
+    await expect(page.get_by_role("button", name="确认导入 1 行")).to_be_disabled()
+    colleague = await at_desk("jiangmianyuan", "county_officer", "/imports")
+    await colleague.get_by_role("row", name="低保台账").click()
+    confirm = colleague.get_by_role("button", name="确认导入")
+    await expect(confirm).to_have_text("确认导入 1 行")
+    await colleague.get_by_role("checkbox", name="仍导入第 3 行").check()
+    await expect(confirm).to_have_text("确认导入 2 行")
+    assert await find_faults(colleague) == []
+    await shoot(colleague, "desk-import-second-person", full_page=True)
+    await confirm.press("Enter")
+    await system.run_jobs()
+    await expect(colleague.get_by_text("须由确认人以外的人撤销")).to_be_visible()
+    await expect(colleague.get_by_role("button", name="撤销整批导入")).to_be_disabled()
+    await expect(page.get_by_role("button", name="撤销整批导入")).to_have_count(0)
+    await page.reload()
+    await expect(page.get_by_role("button", name="撤销整批导入")).to_be_enabled()
 
 
 async def test_a_person_who_leaves_is_disabled_with_what_is_unsent_shown_and_the_homes_handed_over(
