@@ -98,6 +98,9 @@ class Action(StrEnum):
     OBJECTION_CONTACT_REVEALED = "objection.contact_revealed"
     OBJECTION_MADE = "objection.made"
 
+    PHONE_KEY_KEPT = "phone.key_kept"
+    PHONE_KEY_RELEASED = "phone.key_released"
+
     PHOTO_ERASED = "photo.erased"
     PHOTO_LINKED = "photo.linked"
 

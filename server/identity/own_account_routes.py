@@ -19,8 +19,9 @@ from server.core.http import (
     error_responses,
 )
 from server.http.reads import NOTHING_PERSONAL
-from server.identity import devices, passwords, second_factor, sign_in, step_up
+from server.identity import devices, passwords, phone_keys, second_factor, sign_in, step_up
 from server.identity.devices import DeviceLine
+from server.identity.phone_keys import NewPhoneKey, ReleasedPhoneKey
 from server.identity.second_factor import RecoveryCodes, SecondFactorSecret, SecondFactorState
 from server.identity.step_up import StepUp, StepUpProof, require_step_up
 
@@ -207,6 +208,32 @@ async def end_device(
     await devices.end_device(session, caller, device_id, utc_now(), "ended_by_owner")
 
 
+@post(
+    "/phone-keys",
+    status_code=204,
+    responses=SIGNED | error_responses("auth.forbidden", "request.rate_limited"),
+    description="Keep the recovery key of the caller's phone. A key is never replaced; repeating it changes nothing.",
+)
+async def keep_phone_key(
+    data: JSONBody[NewPhoneKey], caller: CallerDep, session: Session, services: ServicesDep
+) -> None:
+    require_staff(caller)
+    await phone_keys.keep_phone_key(session, services.encryption, caller, data, utc_now())
+
+
+@post(
+    "/phone-keys/{key_id:uuid}/release",
+    status_code=200,
+    responses=_STEPPED_UP | error_responses("thing.not_found"),
+    description="Hand out the recovery key of one of the caller's phones, whose PIN was forgotten. Needs a step-up.",
+)
+async def release_phone_key(
+    key_id: FromPath[UUID], caller: CallerDep, session: Session, services: ServicesDep, proof: StepUpHeader = None
+) -> ReleasedPhoneKey:
+    _require_staff_step_up(services, caller, proof)
+    return await phone_keys.release_phone_key(session, services.encryption, caller, key_id)
+
+
 def _require_staff_step_up(services: ServicesDep, caller: Caller, proof: str | None) -> None:
     require_staff(caller)
     require_step_up(services, caller, proof)
@@ -226,6 +253,8 @@ router = Router(
         remove_second_factor,
         list_devices,
         end_device,
+        keep_phone_key,
+        release_phone_key,
     ],
     tags=["sign-in"],
     security=BEARER,

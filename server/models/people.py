@@ -188,6 +188,17 @@ class RefreshToken(Base):
     successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("refresh_token.id", ondelete="SET NULL"), index=True)
 
 
+class PhoneKey(Base):
+    """A key that opens what one phone keeps sealed, for when its owner has forgotten the PIN. The phone drew it."""
+
+    __tablename__ = "phone_key"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)
+    key_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    kept_at: Mapped[Time]
+
+
 class AttemptLock(Base):
     """Failed attempts at one secret, and until when it is locked. `subject` is a keyed hash."""
 

@@ -1,6 +1,7 @@
 """One's own account: who takes an access token can't take the account; passwords, second factor, notices, trail."""
 
 import base64
+import secrets
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,12 +10,13 @@ from sqlalchemy import select, text, update
 
 from server.core.clock import today, utc_now
 from server.core.database import open_session
+from server.core.ids import new_id
 from server.demo.staff import DEMO_PASSWORDS
 from server.identity.second_factor import PERIOD_S, check_code, make_code
 from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.notifications import Notice
-from server.models.people import Device, Staff
+from server.models.people import Device, PhoneKey, Staff
 from tests.phones import step_up
 
 NEW_PASSWORD = "水稻 sparrow 七月 ladder"
@@ -67,6 +69,7 @@ CHANGES = [
     ("POST", "/auth/v1/staff/second-factor/recovery-codes", None),
     ("DELETE", "/auth/v1/staff/second-factor", None),
     ("DELETE", "/auth/v1/devices/{other}", None),
+    ("POST", "/auth/v1/phone-keys/{key}/release", None),
 ]
 
 
@@ -75,7 +78,7 @@ async def test_a_stolen_access_token_changes_nothing_of_how_its_owner_signs_in(
     system, services, officer, officer_login, method, path, body
 ):
     other = await system.sign_in_at_desk(officer_login, "town_officer")
-    path = path.format(other=other.signed_in["deviceId"])
+    path = path.format(other=other.signed_in["deviceId"], key=new_id())
     async with services.sessions() as session:
         before = (await session.get_one(Staff, officer.id)).wechat_openid
     foreign = await step_up(other.http, OFFICER)  # of the same person, on another device
@@ -102,6 +105,7 @@ async def test_every_change_to_sign_in_is_among_those_that_need_a_step_up(system
         ("POST", "/auth/v1/staff/set-password"),  # a one-time link is the proof
         ("POST", "/auth/v1/resident/bind"),  # two numbers are the proof
         ("POST", "/auth/v1/resident/unbind"),
+        ("POST", "/auth/v1/phone-keys"),  # a key that is never replaced
     }
     changing = {
         (method, route.path_format)
@@ -110,7 +114,7 @@ async def test_every_change_to_sign_in_is_among_those_that_need_a_step_up(system
         for method in route.methods
         if method in {"POST", "PUT", "PATCH", "DELETE"}
     }
-    listed = {(method, path.format(other="{device_id}")) for method, path, _ in CHANGES}
+    listed = {(method, path.format(other="{device_id}", key="{key_id}")) for method, path, _ in CHANGES}
     assert changing - free == listed
 
 
@@ -325,3 +329,28 @@ async def test_a_reset_by_an_officer_is_the_way_back_for_a_lost_second_factor(
     body = {"token": link["token"], "password": NEW_PASSWORD}
     assert (await system.client().post("/auth/v1/staff/set-password", json=body)).status_code == 200
     assert (await sign_in(system, officer_login, NEW_PASSWORD)).status_code == 200
+
+
+async def test_the_recovery_key_of_a_phone_is_handed_to_its_owner_alone_after_a_step_up(
+    system, services, officer, officer_login, county
+):
+    key_id, key = new_id(), base64.b64encode(secrets.token_bytes(32)).decode()
+    for _ in range(2):
+        kept = await officer.http.post("/auth/v1/phone-keys", json={"id": str(key_id), "key": key})
+        assert (kept.status_code, kept.content) == (204, b"")
+    login = next(member.login for member in county.staff if member.role == "caseworker")
+    other = await system.sign_in(login, "caseworker")
+    usurped = await other.http.post("/auth/v1/phone-keys", json={"id": str(key_id), "key": key[::-1][1:] + "="})
+    assert usurped.status_code == 204  # says nothing of whose it is, and changes nothing
+    release = f"/auth/v1/phone-keys/{key_id}/release"
+    stranger = await step_up(other.http, DEMO_PASSWORDS["caseworker"])
+    assert (await other.http.post(release, headers=stranger)).json()["code"] == "thing.not_found"
+    assert (await officer.http.post(release)).json()["code"] == "auth.step_up_required"
+    released = await officer.http.post(release, headers=await step_up(officer.http, OFFICER))
+    assert released.json() == {"key": key}
+    async with services.sessions() as session:
+        kept_row = await session.get_one(PhoneKey, key_id)
+        assert key.encode() not in kept_row.key_sealed
+        rows = (await session.scalars(select(AuditEntry).where(AuditEntry.thing_id == str(key_id)))).all()
+        assert sorted(row.action for row in rows) == ["phone.key_kept", "phone.key_released"]
+        assert key not in str([row.facts for row in rows])

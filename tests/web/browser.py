@@ -68,6 +68,7 @@ _CAMERA_PERMISSION = """if (globalThis.MediaDevices) {
   };
 }"""
 Json = dict[str, Any]
+PIN = "472905"
 
 
 @functools.cache
@@ -89,6 +90,13 @@ async def start_browser(*flags: str) -> AsyncIterator[Browser]:
         browser = await launch(executable_path=program.program, args=flags, env={**program.environ()})
         yield browser
         await browser.close()
+
+
+async def _type_pin(form: Locator) -> None:
+    """Set the PIN at the first start and type it at every later one, whatever a test is doing."""
+    for field in await form.locator("input").all():
+        await field.fill(PIN)
+    await form.locator("button[type=submit]").click()
 
 
 class Handset:
@@ -121,6 +129,7 @@ class Handset:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda said: self.errors.append(said.text) if "Content Security" in said.text else None)
         self.page = page
+        await page.add_locator_handler(page.locator("form.pin"), _type_pin)
         await page.goto(self.url + path)
         return page
 

@@ -274,6 +274,7 @@ async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_no
     await page.route("**/visits/1/pull?*", answer)
     async with page.expect_response("**/visits/1/pull?*"):
         await page.reload(wait_until="commit")
+        await expect(page.get_by_role("button", name="继续填写")).to_be_visible()  # once the PIN is typed
         opened.set()  # the digest goes with the second pull after opening
     async with page.expect_response("**/visits/1/push") as pushed:
         await expect(page.get_by_role("button", name="继续填写")).to_be_visible()
@@ -368,8 +369,8 @@ async def test_the_refresh_token_is_out_of_reach_of_scripts_and_survives_a_reloa
     assert await handset.context.cookies(f"{handset.url}/m/") == []
     async with page.expect_response("**/auth/v1/refresh") as refreshed:
         await page.reload()
+        await expect(page.get_by_text("已同步")).to_be_visible()
     assert (await refreshed.value).status == 200
-    await expect(page.get_by_text("已同步")).to_be_visible()
 
 
 @pytest.mark.parametrize("app", ["m", "r", "desk"])

@@ -1,4 +1,4 @@
-"""Nothing a phone recorded is lost without a word: a phone that is full, a lost one, a hasty sign-out."""
+"""Nothing a phone recorded is lost without a word: a phone that is full, a lost one, a sign-out."""
 
 import re
 
@@ -102,7 +102,7 @@ async def test_a_lost_phones_visit_comes_back_to_another_without_its_photos(hand
     assert other.errors == []
 
 
-async def test_signing_out_is_refused_while_a_visit_is_not_finished(handset, due, home):
+async def test_signing_out_says_which_visits_are_not_finished_and_wait_on_the_phone(handset, due, home):
     page = await begin_visit(handset, due, home, button=re.compile("开始走访|继续填写"))
     await page.locator(".steps button", has_text="声明和谈话").click()
     await page.fill("#in-opinion", "没有写完。")
@@ -113,7 +113,7 @@ async def test_signing_out_is_refused_while_a_visit_is_not_finished(handset, due
     await page.goto(f"{handset.url}/m/me")
     await page.get_by_role("button", name="退出登录").click()
     await expect(page.get_by_text("还有 1 次走访没有填完")).to_be_visible()
-    await page.locator(".t-dialog").get_by_text("关闭", exact=True).click()
+    await page.locator(".t-dialog").get_by_text("取消", exact=True).click()
     await page.goto(handset.url + "/m/")
     await page.get_by_text(home["headName"]).first.click()
     await page.get_by_role("button", name="继续填写").click()

@@ -14,8 +14,9 @@ from server.models.evidence import Evidence
 from server.models.feed import QuarantinedRow
 from server.models.visits import Visit
 from tests.phones import answers_for, step_up
-from tests.web.browser import fill_checklist, find_faults, shoot
+from tests.web.browser import PIN, fill_checklist, find_faults, shoot
 from tests.web.conftest import in_one_loop
+from tests.web.sealed_store import UNSEAL
 
 # What the app of an earlier version did to the store when a second person signed in: the server's refusal came down
 # into it, and the photos were announced by the second person.
@@ -159,12 +160,14 @@ async def test_a_visit_that_was_sent_as_another_person_goes_up_again_as_its_auth
     page = await submit_offline(handset, due.caseworker_login, home, checklist, pictures)
     await page.goto(f"{handset.url}/m/manifest.webmanifest")  # the same origin, without the app
     refusal = {"code": "visit.household_unknown", "title": "住户不在您的名单中", "detail": "", "errors": []}
+    await page.evaluate(UNSEAL, [str(phone.id), PIN])
     evidence = await page.evaluate(_MIX, [str(phone.id), {"zh": refusal, "en": refusal}])
     other = await system.sign_in(other_login, "caseworker")
     assert evidence
     assert await other.push("evidence", *evidence) == []
     await handset.offline(is_offline=False)
     await page.goto(f"{handset.url}/m/outbox")
+    await expect(page.locator(".tabs")).to_be_visible()  # once the PIN is set
     await until_all_is_its_authors(services, phone, home)
     await expect(page.get_by_text("全部已上传")).to_be_visible(timeout=30_000)
 

@@ -602,6 +602,8 @@ export const AUDIT_ACTIONS: Labels = {
   'staff.password_changed': ['修改密码', 'Password changed'],
   'staff.recovery_code_used': ['使用恢复码', 'Recovery code used'],
   'staff.recovery_codes_made': ['生成恢复码', 'Recovery codes made'],
+  'phone.key_kept': ['保存手机恢复密钥', 'Recovery key of a phone kept'],
+  'phone.key_released': ['取用手机恢复密钥', 'Recovery key of a phone handed out'],
   'staff.second_factor_removed': ['停用动态码', 'Second factor removed'],
   'staff.second_factor_set': ['设置动态码', 'Second factor set'],
   'staff.wechat_linked': ['绑定微信', 'Linked WeChat'],

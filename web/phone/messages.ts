@@ -336,6 +336,27 @@ export const t = defineMessages({
     '手机空间不足时，浏览器可能清掉这里的内容。请每天联网一次，把走访传上去。',
     'When the phone runs out of room the browser may clear this app: be on a network once a day, so that visits are sent.',
   ],
+  // app lock
+  pinSetTitle: ['设置开屏密码', 'Set a PIN'],
+  pinSetText: [
+    '手机里的资料用它加密。请设六位以上数字，不要用生日和手机号，也不要告诉别人。',
+    'It seals what is on this phone. Six digits or more, no birthday or phone number, and for nobody else.',
+  ],
+  pinTitle: ['{name}，请输入开屏密码', '{name}: enter your PIN'],
+  pin: ['开屏密码（六位以上数字）', 'PIN (six digits or more)'],
+  pinNew: ['新的开屏密码（六位以上数字）', 'New PIN (six digits or more)'],
+  pinAgain: ['再输一遍', 'Once more'],
+  pinSet: ['设置', 'Set it'],
+  pinOpen: ['打开', 'Open'],
+  pinWrong: ['开屏密码不对。', 'That is not the PIN.'],
+  pinDiffers: ['两次输入不一样。', 'The two differ.'],
+  pinBlocked: ['输错太多次，请 {n} 秒后再试。', 'Too many wrong PINs: try again in {n:second|seconds}.'],
+  pinForgotten: ['忘记了', 'Forgotten'],
+  pinForgottenText: [
+    '联网后用登录密码确认身份，就可以重新设置；没有上传的走访和照片都还在。',
+    'With a network, confirm who you are by your password and set another; what is not sent yet is kept.',
+  ],
+  otherSignIn: ['换人登录', 'Somebody else signs in'],
   // guards
   storageTitle: ['手机存储快满了', 'This phone is nearly full'],
   storageText: [

@@ -3,6 +3,7 @@
 import { shallowRef } from 'vue';
 import { createRxDatabase, removeRxDatabase, type RxCollection, type RxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
+import { sealStorage, sealStoredRows } from './sealedStorage.ts';
 import type { Assignment, Attestation, Checklist, Evidence, Household, Proposal, Visit } from './documents.ts';
 
 export interface Collections {
@@ -36,10 +37,11 @@ export const READ_ONLY: ReadonlySet<CollectionName> = new Set<CollectionName>([
 /** The open database; null before sign-in. Set anew when a collection was recreated, so that live queries follow. */
 export const database = shallowRef<RxDatabase<Collections> | null>(null);
 
-export async function openDatabase(personId: string): Promise<RxDatabase<Collections>> {
+/** Open the database, whose rows are sealed with this key. */
+export async function openDatabase(personId: string, key: CryptoKey): Promise<RxDatabase<Collections>> {
   const opened = await createRxDatabase<Collections>({
     name: getDatabaseName(personId),
-    storage: getRxStorageDexie(),
+    storage: sealStorage(getRxStorageDexie(), key),
     multiInstance: false,
     closeDuplicates: true,
   });
@@ -52,6 +54,11 @@ export async function closeDatabase(): Promise<void> {
   const opened = database.value;
   database.value = null;
   await opened?.close();
+}
+
+/** Seal what an earlier version left in clear; before the database is opened. */
+export function sealDatabase(personId: string, key: CryptoKey): Promise<void> {
+  return sealStoredRows(getDatabaseName(personId), key);
 }
 
 /** Delete all replicated documents of this person from the phone. */

@@ -2,6 +2,8 @@
 // them, day plans. A visit is copied into the replicated database when it is submitted, and as a draft when its screen
 // is left, so that a lost phone loses little. Its names and fields are stored on phones: they do not change.
 import Dexie, { type EntityTable } from 'dexie';
+import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
+import { sealTables } from './sealedTables.ts';
 import type { Fix, Questioned, Visit } from './documents.ts';
 
 export interface Draft {
@@ -63,6 +65,8 @@ export interface Rescued {
 export type LocalDatabase = Dexie & {
   /** Whose records these are. Only this person's token may carry them. */
   ownerId: string;
+  /** Seals its rows; null where it is attached only to be written to, whose owner's next start seals them. */
+  key: CryptoKey | null;
   drafts: EntityTable<Draft, 'id'>;
   photos: EntityTable<Photo, 'id'>;
   plans: EntityTable<DayPlan, 'day'>;
@@ -73,19 +77,82 @@ export type LocalDatabase = Dexie & {
 
 let opened: LocalDatabase | null = null;
 
-export function openLocalDatabase(personId: string): LocalDatabase {
-  opened = attachLocalDatabase(personId);
+// What uploads need while rows are only looked through stays in clear; the plans are lists of IDs.
+const CLEAR_FIELDS = {
+  drafts: ['id'],
+  rescued: ['id', 'collection'],
+  photos: ['id', 'visitId', 'state', 'blob', 'thumb', 'sizeBytes', 'sentBytes', 'uploadUrl', 'attempts', 'retryAt'],
+};
+
+export function openLocalDatabase(personId: string, key: CryptoKey): LocalDatabase {
+  opened = attachLocalDatabase(personId, key);
   return opened;
 }
 
 /** The local database of any person who used this phone. */
-export function attachLocalDatabase(personId: string): LocalDatabase {
+export function attachLocalDatabase(personId: string, key: CryptoKey | null = null): LocalDatabase {
   const local = new Dexie(`zoufang-local-${personId}`) as LocalDatabase;
   local.version(1).stores({ drafts: 'id', photos: 'id, visitId, state' });
   local.version(2).stores({ plans: 'day' });
   local.version(3).stores({ rescued: 'id', repairs: 'name' });
   local.ownerId = personId;
+  local.key = key;
+  if (key) sealTables(local, key, CLEAR_FIELDS);
   return local;
+}
+
+export async function listUnsentPhotos(local: LocalDatabase): Promise<Photo[]> {
+  return (await local.photos.toArray()).filter((photo) => photo.state !== 'sent');
+}
+
+/** Seal what is in clear: rows of an earlier version, and what another person's repair wrote here. */
+export async function sealLocalDatabase(local: LocalDatabase): Promise<void> {
+  const isClear = (row: object): boolean => !('sealed' in row);
+  const isPhotoClear = (row: { id: string } & Partial<Photo>): boolean =>
+    isClear(row) || [row.blob, row.thumb].some((picture) => picture && !isSealedBlob(picture));
+  for (const name of ['drafts', 'rescued'] as const) {
+    for (const id of await listClear(local, name, isClear)) {
+      const table = local.table<{ id: string }, string>(name);
+      const row = await table.get(id);
+      if (row) await table.put(row);
+    }
+  }
+  for (const id of await listClear(local, 'photos', isPhotoClear)) {
+    const photo = await local.photos.get(id);
+    if (photo) await local.photos.put(await sealPhoto(local, photo));
+  }
+}
+
+/** Cursors see rows as they are stored. */
+async function listClear(
+  local: LocalDatabase,
+  name: string,
+  isClear: (row: { id: string }) => boolean,
+): Promise<string[]> {
+  const ids: string[] = [];
+  await local
+    .table<{ id: string }, string>(name)
+    .filter(isClear)
+    .each((row) => ids.push(row.id));
+  return ids;
+}
+
+/** The photo with its pictures sealed, as it is stored. */
+export async function sealPhoto(local: LocalDatabase, photo: Photo): Promise<Photo> {
+  const { key } = local;
+  if (!key) return photo;
+  const [blob, thumb] = await Promise.all([
+    photo.blob && sealBlob(key, `blob/${photo.id}`, photo.blob),
+    photo.thumb && sealBlob(key, `thumb/${photo.id}`, photo.thumb),
+  ]);
+  return { ...photo, blob, thumb };
+}
+
+/** The picture of a photo in clear; null when it is no longer here. */
+export async function openPicture(local: LocalDatabase, photo: Photo, name: 'blob' | 'thumb'): Promise<Blob | null> {
+  const picture = photo[name];
+  if (!picture || !local.key) return picture;
+  return unsealBlob(local.key, `${name}/${photo.id}`, picture, name === 'blob' ? photo.mediaType : 'image/jpeg');
 }
 
 export function closeLocalDatabase(): void {

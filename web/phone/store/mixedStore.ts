@@ -11,7 +11,15 @@ import type { RxDatabase } from 'rxdb/plugins/core';
 import { newId, newVisitId } from '@shared/ids.ts';
 import { recreateCollection, type Collections } from './database.ts';
 import type { Attestation, Evidence, Proposal, Visit } from './documents.ts';
-import { attachLocalDatabase, type Draft, type LocalDatabase, type Photo, type Rescued } from './localDatabase.ts';
+import {
+  attachLocalDatabase,
+  openPicture,
+  sealPhoto,
+  type Draft,
+  type LocalDatabase,
+  type Photo,
+  type Rescued,
+} from './localDatabase.ts';
 import { forgetReplication } from './generations.ts';
 
 const WRITABLE = ['visits', 'evidence', 'attestations', 'proposals'] as const;
@@ -36,9 +44,12 @@ export interface Share {
 
 export async function repairMixedStore(store: RxDatabase<Collections>, local: LocalDatabase): Promise<void> {
   if (!(await local.repairs.get('rebuilding')) && !(await local.repairs.get('mixed'))) {
-    const shares = shareOut(local.ownerId, await readRecords(store, local));
-    if (shares) await keepShares(local, shares);
-    else await local.repairs.put({ name: 'mixed' });
+    const records = await readRecords(store, local);
+    if (shareOut(local.ownerId, records)) {
+      // A picture is sealed under its photo's ID by its owner's key, and both may change.
+      const photos = await Promise.all(records.photos.map((photo) => openPhoto(local, photo)));
+      await keepShares(local, shareOut(local.ownerId, { ...records, photos })!);
+    } else await local.repairs.put({ name: 'mixed' });
   }
   if (await local.repairs.get('rebuilding')) await rebuild(store, local);
   else await adopt(store, local);
@@ -142,11 +153,18 @@ async function keepShares(local: LocalDatabase, shares: Map<string, Share>): Pro
     await putShare(other, share);
     other.close();
   }
+  const own = shares.get(local.ownerId)!;
+  const photos = await Promise.all(own.photos.map((photo) => sealPhoto(local, photo)));
   await local.transaction('rw', [local.drafts, local.photos, local.rescued, local.repairs], async () => {
     await Promise.all([local.drafts.clear(), local.photos.clear()]);
-    await putShare(local, shares.get(local.ownerId)!);
+    await putShare(local, { ...own, photos });
     await local.repairs.put({ name: 'rebuilding' });
   });
+}
+
+async function openPhoto(local: LocalDatabase, photo: Photo): Promise<Photo> {
+  const [blob, thumb] = await Promise.all([openPicture(local, photo, 'blob'), openPicture(local, photo, 'thumb')]);
+  return { ...photo, blob, thumb };
 }
 
 async function putShare(local: LocalDatabase, { drafts, photos, rescued }: Share): Promise<void> {
@@ -185,7 +203,7 @@ export async function settleRescued(
   local: LocalDatabase,
   collection: string,
 ): Promise<void> {
-  for (const kept of await local.rescued.filter((row) => row.collection === collection).toArray()) {
+  for (const kept of (await local.rescued.toArray()).filter((row) => row.collection === collection)) {
     const target = store.collections[kept.collection];
     const stored = (await target.findOne(kept.document.id).exec())?.toJSON() as Stored | undefined;
     if (!stored || !hasSameContent(stored, kept.document)) {

@@ -5,8 +5,16 @@
 import { nextTick, ref } from 'vue';
 import { isSessionEnded, session } from '@shared/api/session.ts';
 import { requestPersistentStorage } from '../device/storage.ts';
-import { closeDatabase, database, openDatabase, removeDatabase } from './database.ts';
-import { closeLocalDatabase, deleteLocalDatabase, localDatabase, openLocalDatabase } from './localDatabase.ts';
+import { closeDatabase, database, openDatabase, removeDatabase, sealDatabase } from './database.ts';
+import {
+  closeLocalDatabase,
+  deleteLocalDatabase,
+  localDatabase,
+  openLocalDatabase,
+  sealLocalDatabase,
+} from './localDatabase.ts';
+import { getKey, lock } from './lock.ts';
+import { convertOnce, leaveRecoveryKey } from './phoneKeys.ts';
 import { isEmpty, repairMixedStore, withdraw } from './mixedStore.ts';
 import { rememberPerson } from './people.ts';
 import { startSync, stopSync } from './sync.ts';
@@ -54,12 +62,27 @@ export async function withdrawStore(): Promise<void> {
   await inTurn(async () => {
     const { personId } = session.person!;
     await Promise.all([stopSync(), stopUploads()]);
+    const key = getKey(personId);
+    if (!key) return; // locked: all of it stays sealed
     if (!openFor && !(await acquireWindowLock(false))) return; // the window that has the store does it
-    const local = openFor ? localDatabase() : openLocalDatabase(personId);
-    await withdraw(openFor ? database.value! : await openDatabase(personId), local);
+    const local = openFor ? localDatabase() : openLocalDatabase(personId, key);
+    await withdraw(openFor ? database.value! : await openDatabase(personId, key), local);
     await removeDatabase(personId);
     if (await isEmpty(local)) await deleteLocalDatabase();
     await close();
+    await lock(personId);
+  });
+}
+
+/** Close the store and ask for the PIN. */
+export async function lockStore(): Promise<void> {
+  const personId = session.person?.personId;
+  if (!personId) return;
+  storeState.value = 'closed';
+  await nextTick(); // the screens save what is open
+  await inTurn(async () => {
+    await close();
+    await lock(personId);
   });
 }
 
@@ -73,6 +96,8 @@ async function open({ takeOver = false }: { takeOver?: boolean }): Promise<void>
   const person = session.person;
   if (!person || isSessionEnded() || (storeState.value === 'open' && openFor === person.personId)) return;
   await close();
+  const key = getKey(person.personId);
+  if (!key) return askForPin(person.personId);
   storeState.value = 'opening';
   if (!(await acquireWindowLock(takeOver))) {
     storeState.value = 'elsewhere';
@@ -80,14 +105,26 @@ async function open({ takeOver = false }: { takeOver?: boolean }): Promise<void>
   }
   try {
     rememberPerson(person);
-    const local = openLocalDatabase(person.personId);
-    const store = await openDatabase(person.personId);
+    const local = openLocalDatabase(person.personId, key);
+    await convertOnce(person.personId, () => sealDatabase(person.personId, key));
+    await sealLocalDatabase(local);
+    const store = await openDatabase(person.personId, key);
     await repairMixedStore(store, local);
     openFor = person.personId;
     storeState.value = 'open';
     startSync();
     startUploads();
     void requestPersistentStorage();
+    void leaveRecoveryKey(person.personId, key).catch(() => undefined); // without a network: at the next start
+  } catch (error) {
+    openError.value = String(error);
+    storeState.value = 'failed';
+  }
+}
+
+async function askForPin(personId: string): Promise<void> {
+  try {
+    await lock(personId);
   } catch (error) {
     openError.value = String(error);
     storeState.value = 'failed';

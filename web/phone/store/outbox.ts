@@ -3,7 +3,7 @@ import { computed, type ComputedRef } from 'vue';
 import { session } from '@shared/api/session.ts';
 import type { Attestation, Proposal, Visit } from './documents.ts';
 import { useCollection, useLiveQuery } from './liveQueries.ts';
-import { localDatabase, type Photo } from './localDatabase.ts';
+import { listUnsentPhotos, localDatabase, type Photo } from './localDatabase.ts';
 import { getAuthor } from './mixedStore.ts';
 import { isProposalPending, isVisitPending, isVisitRefused } from './pending.ts';
 
@@ -21,7 +21,7 @@ export function useOutbox(): ComputedRef<Outbox> {
   const visits = useCollection('visits');
   const attestations = useCollection('attestations');
   const proposals = useCollection('proposals');
-  const photos = useLiveQuery(() => localDatabase().photos.where('state').notEqual('sent').toArray(), []);
+  const photos = useLiveQuery(() => listUnsentPhotos(localDatabase()), []);
   const evidence = useCollection('evidence');
   return computed(() => {
     const waiting = visits.value?.filter((visit) => isVisitPending(visit) || isVisitRefused(visit)) ?? [];

@@ -7,7 +7,7 @@ import { accessToken } from '@shared/api/session.ts';
 import { languageTag } from '@shared/i18n.ts';
 import type { Evidence } from './documents.ts';
 import { database } from './database.ts';
-import { localDatabase, type LocalDatabase, type Photo } from './localDatabase.ts';
+import { listUnsentPhotos, localDatabase, openPicture, type LocalDatabase, type Photo } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 import { describeFailure } from './uploadRetries.ts';
 
@@ -90,12 +90,15 @@ export async function uploadPendingPhotos(): Promise<void> {
     const evidence = document.toJSON() as Evidence;
     if (evidence.server) evidenceById.set(evidence.id, evidence);
   }
-  for (const photo of await local.photos.where('state').notEqual('sent').toArray()) {
+  for (const photo of await listUnsentPhotos(local)) {
     if (pollTimer !== timer) return; // stopped meanwhile: another person may be about to sign in
     const state = evidenceById.get(photo.id)?.server?.state;
     if (state && RECEIVED_STATES.has(state))
       await local.photos.update(photo.id, { state: 'sent', blob: null, failure: null });
-    else if (state === 'announced' && canStart(photo)) startUpload(local, photo);
+    else if (state === 'announced' && canStart(photo)) {
+      const picture = await openPicture(local, photo, 'blob');
+      if (pollTimer === timer && picture && canStart(photo)) startUpload(local, photo, picture);
+    }
   }
 }
 
@@ -111,9 +114,9 @@ function canStart(photo: Photo): boolean {
   );
 }
 
-function startUpload(local: LocalDatabase, photo: Photo): void {
+function startUpload(local: LocalDatabase, photo: Photo, picture: Blob): void {
   const save = (change: Partial<Photo>): void => void local.photos.update(photo.id, change).catch(() => undefined);
-  const upload = new Upload(photo.blob as Blob, {
+  const upload = new Upload(picture, {
     endpoint: '/uploads/',
     uploadUrl: photo.uploadUrl,
     chunkSize: CHUNK_BYTES,

@@ -6,9 +6,8 @@ import { localDatabase } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 
 export async function submitProposal(household: Household, changes: Changes, note: string): Promise<void> {
-  const draft = await localDatabase()
-    .drafts.filter((draft) => draft.visit.householdId === household.id)
-    .first();
+  const drafts = await localDatabase().drafts.toArray();
+  const draft = drafts.find(({ visit }) => visit.householdId === household.id);
   await database.value!.collections.proposals.insert({
     id: newId(),
     householdId: household.id,

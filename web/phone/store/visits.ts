@@ -4,14 +4,13 @@ import { toRaw } from 'vue';
 import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
 import { database } from './database.ts';
-import { localDatabase, type Draft, type Photo } from './localDatabase.ts';
+import { localDatabase, sealPhoto, type Draft, type Photo } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 import { createThumbnail } from '../device/thumbnails.ts';
 
 export async function startVisit(assignment: Assignment, author: { personId: string; name: string }): Promise<Draft> {
-  const existing = await localDatabase()
-    .drafts.filter((draft) => draft.visit.assignmentId === assignment.id && !draft.amends)
-    .first();
+  const drafts = await localDatabase().drafts.toArray();
+  const existing = drafts.find((draft) => draft.visit.assignmentId === assignment.id && !draft.amends);
   if (existing) return existing;
   const partner = assignment.partnerId ? [assignment.partnerId] : [];
   const names = {
@@ -126,8 +125,9 @@ export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix
     uploadUrl: null,
     failure: null,
   };
-  await localDatabase().photos.put(toPlain(photo));
-  return photo;
+  const stored = await sealPhoto(localDatabase(), toPlain(photo));
+  await localDatabase().photos.put(stored);
+  return stored;
 }
 
 /** Submit the visit as final; it is pushed as soon as there is a network. */
