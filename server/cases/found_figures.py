@@ -1,7 +1,6 @@
 """Found against record at the desk: read what accepted visits found for a case, adopt it or write why not."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -220,5 +219,7 @@ def _decide(
     figure.verdict, figure.reason = verdict, reason.strip()
     figure.decided_by, figure.decided_at = caller.id, now
     action = Action.CASE_FOUND_ADOPTED if verdict == "adopted" else Action.CASE_FOUND_DECLINED
-    facts: dict[str, Any] = {"figure": figure.figure, "visit": str(figure.visit_id)}
-    audit.record(session, caller, action, "case", case.id, area_code=case.area_code, **facts)
+    audit.record(
+        session, caller, action, "case", case.id, area_code=case.area_code,
+        figure=figure.figure, visit=str(figure.visit_id),
+    )  # fmt: skip
