@@ -56,23 +56,19 @@ class System:
         )
 
     async def sign_in(self, login: str, role: StaffRole, *, hardware_id: str | None = None) -> "Phone":
-        signed_in = await self._sign_in(login, role, hardware_id or f"hardware-{login}")
-        return Phone(self, signed_in)
+        return await self.open_phone(login, DEMO_PASSWORDS[role], hardware_id=hardware_id)
 
     async def sign_in_at_desk(self, login: str, role: StaffRole) -> "Desk":
-        return Desk(self, await self._sign_in(login, role, None))
+        return await self.open_desk(login, DEMO_PASSWORDS[role])
 
-    async def open_phone(self, login: str, password: str) -> "Phone":
-        """A phone of somebody who is not of the demo county."""
-        return Phone(self, await self._sign_in_with(login, password, f"hardware-{login}"))
+    async def open_phone(self, login: str, password: str, *, hardware_id: str | None = None) -> "Phone":
+        """A phone of anybody, also of somebody who is not of the demo county."""
+        return Phone(self, await self._sign_in(login, password, hardware_id or f"hardware-{login}"), password)
 
     async def open_desk(self, login: str, password: str) -> "Desk":
-        return Desk(self, await self._sign_in_with(login, password, None))
+        return Desk(self, await self._sign_in(login, password, None), password)
 
-    async def _sign_in(self, login: str, role: StaffRole, hardware_id: str | None) -> Json:
-        return await self._sign_in_with(login, DEMO_PASSWORDS[role], hardware_id)
-
-    async def _sign_in_with(self, login: str, password: str, hardware_id: str | None) -> Json:
+    async def _sign_in(self, login: str, password: str, hardware_id: str | None) -> Json:
         answer = await self.client().post(
             "/auth/v1/staff/sign-in",
             json={
@@ -98,11 +94,16 @@ class System:
 
 
 class Person:
-    def __init__(self, system: System, signed_in: Json) -> None:
+    def __init__(self, system: System, signed_in: Json, password: str = "") -> None:
         self.system = system
         self.signed_in = signed_in
+        self.password = password
         self.id = UUID(signed_in["personId"])
         self.http = system.client(Authorization=f"Bearer {signed_in['accessToken']}")
+
+    async def prove(self) -> None:
+        """Confirm who it is, for every request from now on."""
+        self.http.headers.update(await step_up(self.http, self.password))
 
 
 class Phone(Person):

@@ -34,8 +34,11 @@ from server.identity.accounts import ChangeStaff, Disabled, DisableStaff, NewSta
 from server.identity.links import NewLink
 from server.identity.slips import render_slips
 from server.identity.staff_list import StaffLine
+from server.identity.step_up import StepUpHeader, require_step_up
 
 _MANAGED = LOOKUP_ERRORS | error_responses("staff.own_roles")
+# Whoever holds a stolen token must not make accounts or links with it.
+_PROVEN = _MANAGED | error_responses("auth.step_up_required")
 
 
 class SetPassword(RequestBody):
@@ -92,10 +95,13 @@ export_staff = build_export_route(
 
 @post(
     "/staff",
-    responses=SIGNED_IN_ERRORS | error_responses("staff.login_taken", "staff.login_invalid"),
+    responses=SIGNED_IN_ERRORS | error_responses("staff.login_taken", "staff.login_invalid", "auth.step_up_required"),
     description="Create an account with its roles. The answer's link sets its password, once.",
 )
-async def create_staff(data: JSONBody[NewStaff], caller: CallerDep, session: Session, services: ServicesDep) -> NewLink:
+async def create_staff(
+    data: JSONBody[NewStaff], caller: CallerDep, session: Session, services: ServicesDep, proof: StepUpHeader = None
+) -> NewLink:
+    require_step_up(services, caller, proof)
     return await accounts.create_staff(session, services.encryption, caller, data, utc_now())
 
 
@@ -109,10 +115,18 @@ async def change_staff(
 @post(
     "/staff/{staff_id:uuid}/roles",
     status_code=204,
-    responses=_MANAGED,
+    responses=_PROVEN,
     description="Grant a role in an area, for a deputy with its last day. Granting it again sets that day.",
 )
-async def grant_role(staff_id: FromPath[UUID], data: JSONBody[RoleBody], caller: CallerDep, session: Session) -> None:
+async def grant_role(
+    staff_id: FromPath[UUID],
+    data: JSONBody[RoleBody],
+    caller: CallerDep,
+    session: Session,
+    services: ServicesDep,
+    proof: StepUpHeader = None,
+) -> None:
+    require_step_up(services, caller, proof)
     await accounts.grant_role(session, caller, staff_id, data)
 
 
@@ -142,20 +156,26 @@ async def disable_staff(
 @post(
     "/staff/{staff_id:uuid}/enable",
     status_code=200,
-    responses=_MANAGED,
+    responses=_PROVEN,
     description="Enable an account again; its password is set anew by the link.",
 )
-async def enable_staff(staff_id: FromPath[UUID], caller: CallerDep, session: Session) -> NewLink:
+async def enable_staff(
+    staff_id: FromPath[UUID], caller: CallerDep, session: Session, services: ServicesDep, proof: StepUpHeader = None
+) -> NewLink:
+    require_step_up(services, caller, proof)
     return await accounts.enable_staff(session, caller, staff_id, utc_now())
 
 
 @post(
     "/staff/{staff_id:uuid}/reset",
     status_code=200,
-    responses=_MANAGED,
+    responses=_PROVEN,
     description="Void the password and end all devices; the answer's link sets a new password.",
 )
-async def reset_password(staff_id: FromPath[UUID], caller: CallerDep, session: Session) -> NewLink:
+async def reset_password(
+    staff_id: FromPath[UUID], caller: CallerDep, session: Session, services: ServicesDep, proof: StepUpHeader = None
+) -> NewLink:
+    require_step_up(services, caller, proof)
     return await accounts.reset_password(session, caller, staff_id, utc_now())
 
 
@@ -183,13 +203,19 @@ async def end_staff_devices(staff_id: FromPath[UUID], caller: CallerDep, session
     "/staff/slips",
     status_code=200,
     media_type=PDF,
-    responses=LOOKUP_ERRORS | error_responses("print.characters_missing"),
+    responses=_PROVEN | error_responses("print.characters_missing"),
     description="A sheet of tear-off slips, one a person, each with the QR code of a new one-time link; earlier links "
     "of these people no longer work.",
 )
 async def print_slips(
-    data: JSONBody[MakeSlips], caller: CallerDep, session: Session, request: Request[Any, Any, Any]
+    data: JSONBody[MakeSlips],
+    caller: CallerDep,
+    session: Session,
+    request: Request[Any, Any, Any],
+    services: ServicesDep,
+    proof: StepUpHeader = None,
 ) -> Response[bytes]:
+    require_step_up(services, caller, proof)
     made = await _make_links(session, caller, data.staff_ids, utc_now())
     content = await render_slips(made, str(request.base_url))
     return Response(content, media_type=PDF, headers={"Cache-Control": "no-store"})

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, delete, get, post
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from server.core.access import Caller, require_staff
@@ -23,9 +23,8 @@ from server.identity import devices, passwords, phone_keys, second_factor, sign_
 from server.identity.devices import DeviceLine
 from server.identity.phone_keys import NewPhoneKey, ReleasedPhoneKey
 from server.identity.second_factor import RecoveryCodes, SecondFactorSecret, SecondFactorState
-from server.identity.step_up import StepUp, StepUpProof, require_step_up
+from server.identity.step_up import StepUp, StepUpHeader, StepUpProof, require_step_up
 
-StepUpHeader = Annotated[str | None, HeaderParameter(name="X-Step-Up", max_length=1000)]
 SIGNED = error_responses("auth.required", "auth.token_invalid", "auth.token_expired", "auth.device_ended")
 WECHAT = error_responses("wechat.code_invalid", "wechat.blocked", "wechat.too_many", "wechat.unavailable")
 _STEPPED_UP = SIGNED | error_responses("auth.step_up_required", "auth.forbidden")

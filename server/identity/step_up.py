@@ -5,7 +5,9 @@ for one person on one device.
 """
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from litestar.params import HeaderParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
@@ -18,6 +20,8 @@ from server.http.rate_limit import check_failures, count_failure
 from server.identity.second_factor import Verdict, check_code
 from server.identity.wechat_code import load_openid
 from server.models.people import Resident, Staff
+
+StepUpHeader = Annotated[str | None, HeaderParameter(name="X-Step-Up", max_length=1000)]
 
 
 class StepUp(RequestBody):

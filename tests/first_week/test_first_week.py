@@ -64,7 +64,9 @@ async def enter(system, output_or_link, login):
     token = output_or_link if isinstance(output_or_link, str) else output_or_link["token"]
     token = token.rpartition("#")[2].split()[0]
     assert (await set_password(system, token, GOOD)).status_code == 200
-    return await system.open_desk(login, GOOD)
+    desk = await system.open_desk(login, GOOD)
+    await desk.prove()
+    return desk
 
 
 def register(caseworkers):

@@ -325,6 +325,7 @@ async def test_a_reset_by_an_officer_is_the_way_back_for_a_lost_second_factor(
     system, officer, officer_login, county_desk
 ):
     await set_second_factor(officer)
+    await county_desk.prove()
     link = (await county_desk.http.post(f"/desk/v1/staff/{officer.id}/reset")).json()
     body = {"token": link["token"], "password": NEW_PASSWORD}
     assert (await system.client().post("/auth/v1/staff/set-password", json=body)).status_code == 200

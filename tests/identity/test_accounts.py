@@ -27,6 +27,7 @@ def new_staff(login, role="caseworker", area=VILLAGE, **more):
 
 
 async def create(desk, body, status=201):
+    await desk.prove()
     answer = await desk.http.post("/desk/v1/staff", json=body)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -159,6 +160,21 @@ async def test_a_deputys_role_ends_with_its_last_day(system, services, county_de
         assert await end_roles_of_before(session, today, utc_now()) == 1
         held = await session.scalars(select(StaffRole.revoked_at).join(Staff).where(Staff.login == "muqinghe"))
         assert None not in held.all()
+
+
+async def test_a_stolen_token_makes_no_account_no_link_and_no_role(town_desk):
+    body = new_staff("muqinghe")
+    role = {"role": "panelist", "areaCode": TOWN}
+    url = f"/desk/v1/staff/{body['id']}"
+    for path, content in (
+        ("/desk/v1/staff", body),
+        (f"{url}/roles", role),
+        (f"{url}/reset", None),
+        (f"{url}/enable", None),
+        ("/desk/v1/staff/slips", {"staffIds": [body["id"]]}),
+    ):
+        answer = await town_desk.http.post(path, json=content)
+        assert (answer.status_code, answer.json()["code"]) == (403, "auth.step_up_required"), path
 
 
 async def test_slips_carry_the_login_and_a_new_link_for_each(system, town_desk):

@@ -107,6 +107,7 @@ async def test_what_is_in_use_is_not_undone(system, county_desk):
         "name": "新人",
         "roles": [{"role": "caseworker", "areaCode": "339901001091"}],
     }
+    await county_desk.prove()
     assert (await county_desk.http.post("/desk/v1/staff", json=person)).status_code == 201
     refused = await county_desk.http.post(f"/desk/v1/imports/{batch['id']}/undo", json={"reason": "文件有误"})
     assert (refused.status_code, refused.json()["code"]) == (409, "import.acted_upon")
@@ -170,6 +171,7 @@ async def test_staff_come_in_by_excel_and_sign_in_by_their_slips(system, county_
     ]
     await apply(system, county_desk, batch)
     ids = [line["thingId"] for line in await lines_of(county_desk, batch, outcome="new")]
+    await county_desk.prove()
     sheet = await county_desk.http.post("/desk/v1/staff/slips", json={"staffIds": ids})
     assert sheet.status_code == 200
     again = await preview(county_desk, "staff", workbook(*STAFF))

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.demo.staff import DEMO_PASSWORDS
 from server.models.checklists import ChecklistTemplate
 from server.models.people import Device
 from tests.imports.test_imports import preview, workbook
@@ -37,6 +38,13 @@ def make_file(name, rows):
     return {"name": name, "mimeType": media_type, "buffer": out.getvalue()}
 
 
+async def confirm(page, role):
+    confirming = page.get_by_role("dialog", name="请确认是您本人")
+    await confirming.get_by_label("当前密码").fill(DEMO_PASSWORDS[role])
+    await confirming.get_by_role("button", name="确认").press("Enter")
+    await expect(confirming).to_have_count(0)
+
+
 async def test_a_new_colleague_opens_the_link_on_a_phone_sets_a_password_and_signs_in(at_desk, browser, server):
     page = await at_desk("maohetang", "county_officer")
     await open_door(page, "人员")
@@ -49,6 +57,11 @@ async def test_a_new_colleague_opens_the_link_on_a_phone_sets_a_password_and_sig
     faults = {"new account": await find_faults(page)}
     await shoot(page, "desk-account-new")
     await dialog.get_by_role("button", name="新增", exact=True).press("Enter")
+    confirming = page.get_by_role("dialog", name="请确认是您本人")
+    await expect(confirming.get_by_label("当前密码")).to_be_visible()
+    faults["confirm"] = await find_faults(page)
+    await shoot(page, "desk-account-confirm")
+    await confirm(page, "county_officer")
     shown = page.get_by_role("dialog", name="穆清和 的一次性链接")
     await expect(shown.get_by_role("img")).to_be_visible()
     address = await shown.get_by_text("/desk/set-password#").inner_text()
@@ -127,6 +140,7 @@ async def test_staff_come_in_from_a_file_with_a_bad_cell_named_and_get_their_sli
     await shoot(page, "desk-import-applied", full_page=True)
     async with page.expect_download() as sheet:
         await slips.press("Enter")
+        await confirm(page, "county_officer")
     text = words((await (await sheet.value).path()).read_bytes())
     assert {"jia-xiaoman", "yi-lidong"} <= set(re.findall(r"[a-z]+-[a-z]+", text))
     await page.get_by_role("button", name="撤销整批导入").press("Enter")
@@ -175,6 +189,7 @@ async def test_a_person_who_leaves_is_disabled_with_what_is_unsent_shown_and_the
     await dialog.get_by_label("角色").select_option(label="评议小组成员")
     await dialog.get_by_role("textbox", name="最后一天").fill("20991231")
     await dialog.get_by_role("button", name="授予角色").press("Enter")
+    await confirm(page, "town_officer")
     await said(page, "已授予")
     await expect(dialog.get_by_text("至 2099/12/31")).to_be_visible()
     faults = {"account": await find_faults(page)}

@@ -44,6 +44,7 @@ const FACT_NAMES: Record<string, Message> = {
   lines: ['条数', 'Lines'],
   login: ['登录名', 'Login'],
   matches: ['相符', 'Matches'],
+  owner: ['本人', 'Owner'],
   replaced: ['替换了先前的结果', 'Replaced an earlier answer'],
   role: ['角色', 'Role'],
   unread: ['无法读取', 'Could not be read'],

@@ -18,12 +18,38 @@ export async function authorizedFetch(
 ): Promise<Response> {
   const retryInput = input instanceof Request ? input.clone() : input;
   const response = await send(input, init, personId);
-  if (response.status !== 401) return response;
+  if (response.status !== 401) return repeatWithProof(response, retryInput, init, personId);
   const problem = await readProblem(response.clone());
   if (problem.code === 'auth.device_ended') endSession(problem.code);
   return problem.code === 'auth.token_expired' || problem.code === 'auth.token_invalid'
     ? send(retryInput, init, personId)
     : response;
+}
+
+type ConfirmIdentity = () => Promise<string | null>;
+let confirmIdentity: ConfirmIdentity | null = null;
+
+/** Register who asks the person for a proof of identity; it resolves to the proof, or to null when they decline. */
+export function onStepUpRequired(handler: ConfirmIdentity | null): void {
+  confirmIdentity = handler;
+}
+
+/** Repeat a request that needs a proof of identity, once the person has given it. */
+async function repeatWithProof(
+  response: Response,
+  input: string | Request,
+  init: RequestInit = {},
+  personId?: string,
+): Promise<Response> {
+  const headers = new Headers(input instanceof Request ? input.headers : init.headers);
+  if (response.status !== 403 || !confirmIdentity || headers.has('X-Step-Up')) return response;
+  const { code } = await readProblem(response.clone());
+  const proof = code === 'auth.step_up_required' ? await confirmIdentity() : null;
+  if (!proof) return response;
+  headers.set('X-Step-Up', proof);
+  return input instanceof Request
+    ? send(new Request(input, { headers }), init, personId)
+    : send(input, { ...init, headers }, personId);
 }
 
 async function send(input: string | Request, init: RequestInit = {}, personId?: string): Promise<Response> {
