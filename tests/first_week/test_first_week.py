@@ -82,7 +82,7 @@ def register(caseworkers):
             born = date(1940 + person % 70, 1 + person % 12, 1 + person % 28)
             id_number = make_id_number(COUNTY, born, person % 900 + 1)
             name = "云" + GIVEN[person % 12] + GIVEN[person // 12 % 12]
-            row = [f"H-{number:04d}", name, "户主" if place == 0 else "子女", id_number, VILLAGES[village]]
+            row: list[Any] = [f"H-{number:04d}", name, "户主" if place == 0 else "子女", id_number, VILLAGES[village]]
             if place == 0:
                 row += [f"{number}号", "ABC"[number % 3], 300, "2019-05", caseworkers[village]]
             rows.append(row)
