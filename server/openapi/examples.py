@@ -55,6 +55,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "request.rate_limited": {"retry_after_s": 300},
     "case.visit_differs": {"difference": "¥370.00", "tolerance": "¥10.00"},
     "household.id_checks_spent": {"limit": 60},
+    "print.characters_missing": {"characters": "𠮷", "numbers": "U+20BB7"},
     "case.check_cells_unread": {"count": 2},
     "auth.password_weak": {"why": "密码至少 8 个字符。", "why_en": "Use at least 8 characters."},
     "staff.login_taken": {"login": "linhexi"},
