@@ -74,7 +74,7 @@ class System:
             json={
                 "login": login,
                 "password": password,
-                "device": {"label": "测试机", "platform": "test", "hardwareId": hardware_id},
+                "device": {"label": "测试机", "platform": "web", "hardwareId": hardware_id},
             },
         )
         assert answer.status_code == 200, answer.text

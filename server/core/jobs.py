@@ -235,8 +235,8 @@ async def report_final_failure(services: Services, failure: FinalFailure) -> Non
         with contextlib.suppress(InvalidJob):
             job = decode_job(registered.job_type, failure.arguments)
             await registered.on_final_failure(services, job, failure.error)
-    for record in FAILURE_RECORDERS:
-        await record(services, failure)
+    for keep in FAILURE_RECORDERS:
+        await keep(services, failure)
 
 
 def describe_error(error: Exception) -> str:

@@ -23,6 +23,7 @@ PATHS = json.loads(OPENAPI.read_text())["paths"]
 SCHEMAS = json.loads(OPENAPI.read_text())["components"]["schemas"]
 # Lists that no file is made of, and why.
 NO_FILE = {
+    "/desk/v1/import-kinds": "what may be brought, not what is",
     "/desk/v1/areas": "one looks an area up, level by level; the register itself is loaded from a file",
     "/desk/v1/notices/consents": "one's own",
     "/desk/v1/notices": "one's own",

@@ -4,12 +4,19 @@ import httpx
 import pytest
 
 from server.core.settings import SettingsError
+from server.identity import sign_in
 from server.serve import trust_proxies
 from tests.asgi import transport_to
 from tests.phones import System
 
 PROXY, STRANGER = "172.18.0.5", "203.0.113.9"
 LIMIT = 10
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Slow an address down after as few mistakes as lock one name from it: hashing fifty passwords takes seconds."""
+    monkeypatch.setattr(sign_in, "_SHARED_FACTOR", 1)
 
 
 async def fail_to_sign_in(system: System, app, *, peer: str, said: str, times: int) -> list[int]:
@@ -30,24 +37,26 @@ async def fail_to_sign_in(system: System, app, *, peer: str, said: str, times: i
 
 
 async def test_two_villagers_behind_the_proxy_do_not_share_one_limit(system, app):
-    first = await fail_to_sign_in(system, app, peer=PROXY, said="198.51.100.1", times=LIMIT + 1)
-    assert first == [401] * LIMIT + [429]
+    first = await fail_to_sign_in(system, app, peer=PROXY, said="198.51.100.1", times=LIMIT + 3)
+    assert first[:LIMIT] == [401] * LIMIT
+    assert 429 in first[LIMIT:]  # one attempt in two seconds is still taken
     assert await fail_to_sign_in(system, app, peer=PROXY, said="198.51.100.2", times=1) == [401]
 
 
 async def test_an_address_that_somebody_else_claims_is_not_believed(system, app):
     lines = [await fail_to_sign_in(system, app, peer=STRANGER, said=f"198.51.100.{n}", times=1) for n in range(LIMIT)]
     assert lines == [[401]] * LIMIT
-    assert await fail_to_sign_in(system, app, peer=STRANGER, said="198.51.100.200", times=1) == [429]
+    assert 429 in await fail_to_sign_in(system, app, peer=STRANGER, said="198.51.100.200", times=3)
 
 
 async def test_a_claim_passed_on_by_the_proxy_counts_for_nothing(system, app):
     """Of several addresses the last that is no proxy of ours counts: the first are the client's own words."""
     lines = [
         await fail_to_sign_in(system, app, peer=PROXY, said=f"192.0.2.{n}, 198.51.100.7, 10.0.0.3", times=1)
-        for n in range(LIMIT + 1)
+        for n in range(LIMIT + 3)
     ]
-    assert lines == [[401]] * LIMIT + [[429]]
+    assert lines[:LIMIT] == [[401]] * LIMIT
+    assert [429] in lines[LIMIT:]
 
 
 def test_a_network_that_can_not_be_read_stops_the_start(app):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 
 from playwright.async_api import Error, expect
 
@@ -67,9 +68,9 @@ async def _pause_fail_and_retry(page, handset) -> None:
             return await route.continue_()
         sent.append(route.request.headers["upload-offset"])
         if broken:
-            return await route.fulfill(
-                status=400, json={"code": "upload.checksum_mismatch", "title": "传输中有损坏", "status": 400}
-            )
+            code = "photo.truncated"
+            problem = {"type": f"urn:zoufang:problem:{code}", "code": code, "title": "传输中有损坏", "status": 422}
+            return await route.fulfill(status=422, content_type="application/problem+json", body=json.dumps(problem))
         await asyncio.sleep(0.5)
         with contextlib.suppress(Error):  # paused meanwhile
             return await route.continue_()

@@ -164,7 +164,7 @@ async def test_a_store_in_clear_is_sealed_at_the_first_start_also_when_the_phone
     await page.add_init_script(_STOP_SEALING)
     await page.goto(f"{handset.url}/m/")
     await expect(page.locator("form.pin")).to_have_count(0)  # after it was typed
-    await page.wait_for_function("globalThis.isStopped === true")
+    await page.wait_for_function("() => globalThis.isStopped === true")
     await page.goto(f"{handset.url}/m/manifest.webmanifest")
     rows = [line for lines in (await page.evaluate(_DUMP)).values() for line in lines]
     assert 0 < sum('"_sealed"' in line for line in rows) < 31

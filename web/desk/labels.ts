@@ -655,6 +655,7 @@ export const AUDIT_SUBJECTS: Labels = {
   day_plan: ['当日路线', 'Day plan'],
   disclosure: ['长期公示', 'Standing list'],
   objection: ['异议', 'Objection'],
+  phone_key: ['手机恢复密钥', 'Recovery key of a phone'],
   person: ['本人', 'Oneself'],
   posting_place: ['张贴处', 'Place of a posting'],
   template: ['消息模板', 'Message template'],

@@ -123,7 +123,7 @@ def office(system, services, county) -> Office:
 
 async def sign_in(page: Page, url: str, login: str, role: StaffRole) -> None:
     """As the sign-in screen does it: the cookie is the browser's, the name and roles are kept beside it."""
-    params = {"login": login, "password": DEMO_PASSWORDS[role], "webApp": "desk", "device": {"label": "test"}}
+    params = {"login": login, "password": DEMO_PASSWORDS[role], "webApp": "desk", "device": {"label": "办公电脑"}}
     answer = await page.request.post(f"{url}/auth/v1/staff/sign-in", data=params)
     assert answer.ok, await answer.text()
     body = await answer.json()

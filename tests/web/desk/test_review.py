@@ -504,7 +504,7 @@ async def test_a_visit_of_many_photos_from_elsewhere_fits_the_screen_and_is_prin
     assert {name: found for name, found in faults.items() if found} == {}
     await page.emulate_media(media="print")
     await expect(page.get_by_role("navigation")).to_be_hidden()
-    await expect(page.get_by_role("button", name="打印")).to_be_hidden()
+    await expect(page.get_by_role("button", name="打印", exact=True)).to_be_hidden()
     await expect(page.get_by_role("heading", name="走访表答案")).to_be_visible()
     await expect(page.get_by_role("img", name="位置图")).to_be_visible()
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -527,7 +527,7 @@ async def test_a_household_a_case_and_the_overview_are_printed_on_one_page_wide(
         await expect(page.get_by_text(result).filter(visible=True).first).to_be_visible()
         await page.emulate_media(media="print")
         await expect(page.get_by_role("navigation")).to_be_hidden()
-        await expect(page.get_by_role("button", name="打印")).to_be_hidden()
+        await expect(page.get_by_role("button", name="打印", exact=True)).to_be_hidden()
         await expect(page.get_by_text("祝雁回 于")).to_be_visible()  # who took it out of the archive, and when
         wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert (name, wide) == (name, 0)
