@@ -238,9 +238,11 @@ async def test_pages_of_kept_rows_are_bounded_in_bytes_and_skip_none(officer, ph
     monkeypatch.setattr("server.directory.quarantine._MOST_BYTES", 5000)
     async with open_session(services.sessions) as session:
         device = phone.signed_in["deviceId"]
-        for size in (10, 2000, 2000, 2000, 9000, 9000, 10):
+        # Ids of one millisecond have no order.
+        ids = sorted(new_id() for _ in range(7))
+        for row_id, size in zip(ids, (10, 2000, 2000, 2000, 9000, 9000, 10), strict=True):
             row = {"collection": "visits", "doc_id": str(new_id()), "body": b'"' + b"x" * size + b'"'}
-            values = {"id": new_id(), "kept_as": "quarantined", "staff_id": phone.id, "device_id": device}
+            values = {"id": row_id, "kept_as": "quarantined", "staff_id": phone.id, "device_id": device}
             await session.execute(
                 insert(QuarantinedRow).values(received_at=utc_now(), code="row.invalid", **row, **values)
             )

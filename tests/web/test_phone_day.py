@@ -65,10 +65,12 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     faults["members"] = await find_faults(page)
     await shoot(page, "phone-members")
 
-    # The tab is killed in mid-visit, in mid-word; what was written is there again, down to the last letter.
+    # The tab is killed in mid-visit, in mid-word; what was written is there again, down to the last letter: a tenth of a
+    # second is enough to seal it.
     await page.locator(".steps button", has_text="声明和谈话").click()
     await page.locator("#in-opinion").press_sequentially("家中有两")
     await page.locator("#in-opinion").press_sequentially("名")
+    await page.wait_for_timeout(100)
     address = page.url
     await page.close()
     page = await handset.open(address.removeprefix(server.url))

@@ -3,7 +3,7 @@
 // is left, so that a lost phone loses little. Its names and fields are stored on phones: they do not change.
 import Dexie, { type EntityTable } from 'dexie';
 import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
-import { sealTables } from './sealedTables.ts';
+import { sealRow, sealTables } from './sealedTables.ts';
 import type { Fix, Questioned, Visit } from './documents.ts';
 
 export interface Draft {
@@ -135,6 +135,12 @@ async function listClear(
     .filter(isClear)
     .each((row) => ids.push(row.id));
   return ids;
+}
+
+/** Write a draft. It is sealed first: a transaction that waited for the cipher would be lost with a phone that is killed. */
+export async function putDraft(local: LocalDatabase, draft: Draft): Promise<void> {
+  const row = local.key ? await sealRow('drafts', local.key, CLEAR_FIELDS.drafts, { ...draft }) : draft;
+  await local.drafts.put(row as Draft);
 }
 
 /** The photo with its pictures sealed, as it is stored. */

@@ -35,6 +35,7 @@ function sealTable(table: DBCoreTable, key: CryptoKey, clear: readonly string[])
     ...table,
     mutate: (request) => {
       if (request.type !== 'add' && request.type !== 'put') return table.mutate(request);
+      if ((request.values as Row[]).every((row) => row.sealed)) return table.mutate(request); // before the transaction
       return sealAll(request.values as Row[]).then((values) => table.mutate({ ...request, values }));
     },
     get: (request) => table.get(request).then((row: Row | undefined) => unsealAll([row]).then(([first]) => first)),
@@ -52,7 +53,8 @@ function wait<T>(pending: Promise<T>): Promise<T> {
   return Dexie.currentTransaction ? Dexie.waitFor(pending) : pending;
 }
 
-async function sealRow(table: string, key: CryptoKey, clear: readonly string[], row: Row): Promise<Row> {
+/** A row as it is stored. Sealed before its transaction begins, it is written at once. */
+export async function sealRow(table: string, key: CryptoKey, clear: readonly string[], row: Row): Promise<Row> {
   const kept: Row = { id: row.id };
   const sealed: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(row)) (clear.includes(name) ? kept : sealed)[name] = value;

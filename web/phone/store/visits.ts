@@ -4,7 +4,7 @@ import { toRaw } from 'vue';
 import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
 import { database } from './database.ts';
-import { localDatabase, sealPhoto, type Draft, type Photo } from './localDatabase.ts';
+import { localDatabase, putDraft, sealPhoto, type Draft, type LocalDatabase, type Photo } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 import { createThumbnail } from '../device/thumbnails.ts';
 
@@ -74,9 +74,31 @@ async function recoverDraft(copy: Visit, names: Record<string, string>): Promise
   return draft;
 }
 
-/** Called at every keystroke. */
-export async function saveDraft(draft: Draft): Promise<void> {
-  await localDatabase().drafts.put(toPlain({ ...draft, updatedAt: new Date().toISOString() }));
+// The newest state of each draft that is still to be written: a keystroke never queues behind those before it, whose
+// sealing takes time.
+const unwritten = new Map<string, { local: LocalDatabase; draft: Draft }>();
+let writing: Promise<void> | null = null;
+
+/** Called at every keystroke. Resolves when this state, or a newer one, is written. */
+export function saveDraft(draft: Draft): Promise<void> {
+  const state = toPlain({ ...draft, updatedAt: new Date().toISOString() });
+  unwritten.set(draft.id, { local: localDatabase(), draft: state });
+  writing ??= writeDrafts().finally(() => (writing = null));
+  return writing;
+}
+
+/** Also writes what is added meanwhile: a Map goes on to its new entries. */
+async function writeDrafts(): Promise<void> {
+  for (const [id, { local, draft }] of unwritten) {
+    unwritten.delete(id);
+    await putDraft(local, draft);
+  }
+}
+
+async function deleteDraft(id: string): Promise<void> {
+  unwritten.delete(id);
+  await writing?.catch(() => undefined); // else it would come back
+  await localDatabase().drafts.delete(id);
 }
 
 /** Replicate a copy of the draft when its screen is left, so that a lost phone loses little. */
@@ -101,7 +123,7 @@ export async function discardDraft(draft: Draft): Promise<void> {
   const stored = await database.value!.collections.visits.findOne(draft.id).exec();
   if (stored && !draft.amends) await stored.incrementalRemove();
   if (!draft.amends) await localDatabase().photos.where({ visitId: draft.id }).delete();
-  await localDatabase().drafts.delete(draft.id);
+  await deleteDraft(draft.id);
 }
 
 /** A camera that failed leaves a file without a byte, which no server could take. */
@@ -141,7 +163,7 @@ export async function submitVisit(draft: Draft): Promise<void> {
   await store.evidence.bulkInsert(added.filter((photo) => !evidenceIds.has(photo.id)).map(createEvidence));
   const photos = [...kept, ...added.map(({ id, sha256 }) => ({ id, sha256 }))];
   await putVisit({ ...toPlain(draft.visit), state: 'submitted', photos });
-  await localDatabase().drafts.delete(draft.id);
+  await deleteDraft(draft.id);
   syncNow();
 }
 
