@@ -91,7 +91,8 @@ export function openLocalDatabase(personId: string, key: CryptoKey): LocalDataba
 
 /** The local database of any person who used this phone. */
 export function attachLocalDatabase(personId: string, key: CryptoKey | null = null): LocalDatabase {
-  const local = new Dexie(`zoufang-local-${personId}`) as LocalDatabase;
+  // Without Dexie's cache, which would hand a row that was sealed before it was written to live queries as it is.
+  const local = new Dexie(`zoufang-local-${personId}`, { cache: 'disabled' }) as LocalDatabase;
   local.version(1).stores({ drafts: 'id', photos: 'id, visitId, state' });
   local.version(2).stores({ plans: 'day' });
   local.version(3).stores({ rescued: 'id', repairs: 'name' });
