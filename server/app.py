@@ -15,7 +15,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.plugins.prometheus import PrometheusConfig
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import field_api.routes
@@ -177,6 +177,64 @@ def _request_id(scope: Scope) -> str:
         return str(uuid4())
 
 
+_ROUTE_HANDLERS: list[ControllerRouterHandler] = [
+    server.identity.routes.router,
+    server.identity.own_account_routes.router,
+    server.identity.routes.desk_router,
+    server.identity.account_routes.router,
+    server.identity.account_routes.link_router,
+    field_api.routes.router,
+    field_api.uploads.routes.router,
+    server.review.routes.router,
+    server.review.overview_routes.router,
+    server.evidence.routes.router,
+    server.photos.routes.router,
+    server.spotchecks.routes.router,
+    server.workload.routes.field_router,
+    server.workload.routes.desk_router,
+    server.households.routes.field_router,
+    server.households.routes.router,
+    server.households.caseload_routes.router,
+    server.households.proposals.router,
+    server.cases.routes.router,
+    server.cases.change_report_routes.router,
+    server.cases.found_routes.router,
+    server.benefits.routes.router,
+    server.crosschecks.routes.router,
+    server.imports.routes.router,
+    server.residents.routes.router,
+    server.residents.routes.public_router,
+    server.residents.desk_routes.router,
+    server.complaints.routes.desk_router,
+    server.complaints.routes.resident_router,
+    server.complaints.routes.public_router,
+    server.postings.routes.desk_router,
+    server.postings.routes.public_router,
+    *server.notifications.routes.routers,
+    server.policy.routes.router,
+    server.directory.routes.router,
+    server.directory.routes.desk_router,
+    server.directory.routes.public_router,
+    health.router,
+    well_known.router,
+    health.get_metrics,
+    server.public_site.routes.router,
+]
+
+_DEPENDENCIES = {
+    "session": Provide(provide_session),
+    "services": Provide(provide_services, sync_to_thread=False),
+    "caller": Provide(provide_caller),
+    "field_staff": Provide(provide_field_staff),
+    "uploader": Provide(provide_uploader),
+    "officer": Provide(provide_officer),
+    "resident_caller": Provide(provide_resident),
+    "finding_codes": Provide(provide_finding_codes, sync_to_thread=False),
+    "render_finding": Provide(provide_render_finding, sync_to_thread=False),
+    "draw_watermark": Provide(provide_draw_watermark, sync_to_thread=False),
+}
+
+
 def create_app(settings: Settings, *, services: Services | None = None) -> Litestar:
     """Create the HTTP app. Given `services` are used (tests); otherwise the app opens and closes its own."""
 
@@ -189,64 +247,10 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
 
     prometheus = PrometheusConfig(app_name="zoufang", prefix="zoufang", group_path=True, exclude=["/metrics"])
     app = Litestar(
-        route_handlers=[
-            server.identity.routes.router,
-            server.identity.own_account_routes.router,
-            server.identity.routes.desk_router,
-            server.identity.account_routes.router,
-            server.identity.account_routes.link_router,
-            field_api.routes.router,
-            field_api.uploads.routes.router,
-            server.review.routes.router,
-            server.review.overview_routes.router,
-            server.evidence.routes.router,
-            server.photos.routes.router,
-            server.spotchecks.routes.router,
-            server.workload.routes.field_router,
-            server.workload.routes.desk_router,
-            server.households.routes.field_router,
-            server.households.routes.router,
-            server.households.caseload_routes.router,
-            server.households.proposals.router,
-            server.cases.routes.router,
-            server.cases.change_report_routes.router,
-            server.cases.found_routes.router,
-            server.benefits.routes.router,
-            server.crosschecks.routes.router,
-            server.imports.routes.router,
-            server.residents.routes.router,
-            server.residents.routes.public_router,
-            server.residents.desk_routes.router,
-            server.complaints.routes.desk_router,
-            server.complaints.routes.resident_router,
-            server.complaints.routes.public_router,
-            server.postings.routes.desk_router,
-            server.postings.routes.public_router,
-            *server.notifications.routes.routers,
-            server.policy.routes.router,
-            server.directory.routes.router,
-            server.directory.routes.desk_router,
-            server.directory.routes.public_router,
-            health.router,
-            well_known.router,
-            health.get_metrics,
-            server.public_site.routes.router,
-            *web_apps.build_handlers(settings),
-        ],
+        route_handlers=[*_ROUTE_HANDLERS, *web_apps.build_handlers(settings)],
         lifespan=[] if services else [lifespan],
         state=State({"services": services}),
-        dependencies={
-            "session": Provide(provide_session),
-            "services": Provide(provide_services, sync_to_thread=False),
-            "caller": Provide(provide_caller),
-            "field_staff": Provide(provide_field_staff),
-            "uploader": Provide(provide_uploader),
-            "officer": Provide(provide_officer),
-            "resident_caller": Provide(provide_resident),
-            "finding_codes": Provide(provide_finding_codes, sync_to_thread=False),
-            "render_finding": Provide(provide_render_finding, sync_to_thread=False),
-            "draw_watermark": Provide(provide_draw_watermark, sync_to_thread=False),
-        },
+        dependencies=_DEPENDENCIES,
         before_request=reject_nul,
         after_request=log_looks,
         exception_handlers=EXCEPTION_HANDLERS,

@@ -155,20 +155,9 @@ async def bind_resident(
     account = lock_subject(services.encryption, "bind", str(caller.id))
     number = lock_subject(services.encryption, "bind-case", bare_number(application_number))
     await begin_attempt(services.sessions, [account, number], now)
-    index = services.encryption.index("id_number", normalise_id(id_number))
-    match = (
-        await session.execute(
-            select(CaseFile, HouseholdMember.id)
-            .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
-            .where(
-                bare(CaseFile.number) == bare_number(application_number),
-                HouseholdMember.id_number_index == index,
-            )
-        )
-    ).first()
-    if match is None:
-        raise Problem("auth.binding_failed")
-    case, member_id = match
+    case, member_id = await _find_application(
+        session, application_number, services.encryption.index("id_number", normalise_id(id_number))
+    )
     await end_locks(session, [number])
     await forgive_attempt(session, account)
     binding_id = await session.scalar(
@@ -181,6 +170,19 @@ async def bind_resident(
         await _notify_household(session, case, binding_id)
     audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
     return BindingReceipt(case_id=case.id, application_number=case.number)
+
+
+async def _find_application(session: AsyncSession, number: str, id_number_index: bytes) -> tuple[CaseFile, UUID]:
+    query = (
+        select(CaseFile, HouseholdMember.id)
+        .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
+        .where(bare(CaseFile.number) == bare_number(number), HouseholdMember.id_number_index == id_number_index)
+    )
+    match = (await session.execute(query)).first()
+    if match is None:
+        raise Problem("auth.binding_failed")
+    case, member_id = match
+    return case, member_id
 
 
 async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: UUID) -> None:

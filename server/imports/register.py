@@ -12,7 +12,8 @@ from datetime import date
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import FIELD_ROLES, Role
 from server.core.normalise import normalise_id
@@ -84,23 +85,48 @@ class RegisterImport:
 
 
 async def _load_register(work: Work, plans: Sequence[HouseholdPlan]) -> Register:
-    session, encryption = work.session, work.services.encryption
-    indexes = {
-        encryption.index("id_number", member.id_number) for plan in plans for member in plan.members if member.id_number
-    }
+    session = work.session
+    of_area = Household.area_code.startswith(work.area_code, autoescape=True)
+    households = {row.id: row for row in await session.scalars(select(Household).where(of_area))}
+    by_name, in_household = await _load_people(session, of_area)
+    held = await session.execute(
+        select(Caseload.household_id, Caseload.staff_id)
+        .join(Household, Household.id == Caseload.household_id)
+        .where(of_area, Caseload.revoked_at.is_(None))
+    )
+    return Register(
+        members=await _load_members(work, plans),
+        by_name_and_birth=by_name,
+        by_number={household.number: household for household in households.values()},
+        households=households,
+        indexes=in_household,
+        held={(household_id, staff_id) for household_id, staff_id in held},
+        staff=await _load_staff(work),
+        standard_fen=await _load_standards(work, {plan.area_code for plan in plans}),
+    )
+
+
+async def _load_members(work: Work, plans: Sequence[HouseholdPlan]) -> dict[bytes, tuple[UUID, bool]]:
+    """Who of the file is a member anywhere, by the index of the ID number: the household, and whether it receives."""
+    index_of = work.services.encryption.index
+    indexes = {index_of("id_number", member.id_number) for plan in plans for member in plan.members if member.id_number}
     receives = func.bool_or(
         CaseFile.state.is_not(None) & CaseFile.state.not_in(["refused", "withdrawn", "stopped"])
     ) | (func.max(Household.monthly_amount_fen) > 0)
-    rows = await session.execute(
+    rows = await work.session.execute(
         select(HouseholdMember.id_number_index, HouseholdMember.household_id, func.coalesce(receives, False))
         .join(Household, Household.id == HouseholdMember.household_id)
         .outerjoin(CaseFile, CaseFile.household_id == Household.id)
         .where(HouseholdMember.id_number_index == func.any(list(indexes)))
         .group_by(HouseholdMember.id_number_index, HouseholdMember.household_id)
     )
-    members = {index: (household_id, is_on) for index, household_id, is_on in rows if index is not None}
-    of_area = Household.area_code.startswith(work.area_code, autoescape=True)
-    households = {row.id: row for row in await session.scalars(select(Household).where(of_area))}
+    return {index: (household_id, is_on) for index, household_id, is_on in rows if index is not None}
+
+
+async def _load_people(
+    session: AsyncSession, of_area: ColumnElement[bool]
+) -> tuple[dict[tuple[str, date], set[UUID]], dict[UUID, set[bytes]]]:
+    """Households by a member's name and birth date, and the indexes of the ID numbers in each household."""
     people = await session.execute(
         select(
             HouseholdMember.name, HouseholdMember.born_on, HouseholdMember.household_id, HouseholdMember.id_number_index
@@ -114,21 +140,7 @@ async def _load_register(work: Work, plans: Sequence[HouseholdPlan]) -> Register
         by_name[name, born_on].add(household_id)
         if index is not None:
             in_household[household_id].add(index)
-    held = await session.execute(
-        select(Caseload.household_id, Caseload.staff_id)
-        .join(Household, Household.id == Caseload.household_id)
-        .where(of_area, Caseload.revoked_at.is_(None))
-    )
-    return Register(
-        members=members,
-        by_name_and_birth=by_name,
-        by_number={household.number: household for household in households.values()},
-        households=households,
-        indexes=in_household,
-        held={(household_id, staff_id) for household_id, staff_id in held},
-        staff=await _load_staff(work),
-        standard_fen=await _load_standards(work, {plan.area_code for plan in plans}),
-    )
+    return by_name, in_household
 
 
 async def _load_staff(work: Work) -> dict[str, set[UUID]]:

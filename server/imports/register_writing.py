@@ -131,36 +131,39 @@ async def _take_over(work: Work, body: HouseholdPlan, household: Household) -> N
     )
     session.add(case)
     await session.flush()  # its event and its amount refer to it
-    facts = {"amountFen": body.amount_fen, "since": since.isoformat(), "ground": body.ground}
-    session.add(
-        CaseEvent(
-            id=new_id(),
-            case_id=case.id,
-            at=work.now,
-            step=TAKEN_OVER,
-            state="in_force",
-            actor_id=work.actor_id,
-            cause=TAKEN_OVER,
-            facts=facts,
-        )
+    session.add(_build_event(work, body, case))
+    session.add(_build_first_amount(work, body, case, household.class_))
+
+
+def _build_event(work: Work, body: HouseholdPlan, case: CaseFile) -> CaseEvent:
+    return CaseEvent(
+        id=new_id(),
+        case_id=case.id,
+        at=work.now,
+        step=TAKEN_OVER,
+        state="in_force",
+        actor_id=work.actor_id,
+        cause=TAKEN_OVER,
+        facts={"amountFen": body.amount_fen, "since": case.applied_on.isoformat(), "ground": body.ground},
     )
-    session.add(
-        BenefitChange(
-            id=new_id(),
-            case_id=case.id,
-            household_id=household.id,
-            area_code=household.area_code,
-            kind=TAKEN_OVER,
-            month=since.replace(day=1),
-            before_fen=0,
-            amount_fen=body.amount_fen,
-            people=len(body.members),
-            reason="转入在保",
-            class_=household.class_,
-            decided_by=work.actor_id,
-            decided_on=since,
-            in_effect_at=work.now,
-        )
+
+
+def _build_first_amount(work: Work, body: HouseholdPlan, case: CaseFile, class_: str | None) -> BenefitChange:
+    return BenefitChange(
+        id=new_id(),
+        case_id=case.id,
+        household_id=case.household_id,
+        area_code=case.area_code,
+        kind=TAKEN_OVER,
+        month=case.paid_from,
+        before_fen=0,
+        amount_fen=body.amount_fen,
+        people=len(body.members),
+        reason="转入在保",
+        class_=class_,
+        decided_by=work.actor_id,
+        decided_on=case.decided_on,
+        in_effect_at=work.now,
     )
 
 
