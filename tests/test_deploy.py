@@ -18,8 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 COMPOSE = YAML(typ="safe").load(PROJECT / "docker-compose.yml")
 SERVICES = COMPOSE["services"]
-# Run to their end at every `up`.
-ONE_SHOT = {"volumes", "store-key", "database-roles", "migrate"}
+# Run to their end: at every `up`, and `backup` when it is called.
+ONE_SHOT = {"volumes", "store-key", "database-roles", "migrate", "backup"}
 
 
 def check(*command: str) -> None:

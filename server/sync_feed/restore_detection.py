@@ -1,7 +1,9 @@
 """Detect that a database was restored elsewhere, so that phones start their sync over instead of missing rows."""
 
 import hashlib
+from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,6 +40,13 @@ async def database_epoch(session: AsyncSession) -> str:
         raise Problem("server.not_ready")
     epoch = f"{row.id}/{row.system_identifier}/{row.feed_oid}/{row.timeline}"
     return hashlib.sha256(epoch.encode()).hexdigest()[:16]
+
+
+def find_installation(connection: psycopg.Connection[Any]) -> tuple[str, bool]:
+    """Return the id of the installation whose data this is, and whether `migrate` has adopted it here."""
+    query = f"SELECT id::text, is_known FROM ({_EPOCH})"  # noqa: S608  a constant
+    row = connection.execute(query).fetchone()
+    return (row[0], row[1]) if row else ("", False)
 
 
 def adopt_database(connection: Connection) -> bool:

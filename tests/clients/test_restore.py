@@ -14,7 +14,7 @@ from server.cli.migrate import upgrade
 from server.core.clock import utc_now
 from server.core.ids import new_id
 from server.core.services import open_services
-from server.devserver.embedded import EmbeddedPostgres, _postgres_binaries
+from server.devserver.embedded import EmbeddedPostgres, find_postgres_binaries
 from server.models.visits import Visit
 from tests.clients.test_rxdb import alive
 from tests.phones import Phone, System, make_kit
@@ -30,7 +30,7 @@ def restore(url, script):
 
 def run(program, *words, stdin=None):
     environ = os.environ | {"PGCLIENTENCODING": "UTF8"}
-    command = [str(_postgres_binaries() / program), *words]
+    command = [str(find_postgres_binaries() / program), *words]
     done = subprocess.run(command, input=stdin, capture_output=True, env=environ, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return done

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from server.audit import horizon
 from server.core.clock import utc_now
 from server.core.database import open_session, plain_url
+from server.core.paths import ROOT
 from server.models.audit import AuditEntry
 from tests.asgi import transport_to
 
@@ -142,3 +143,14 @@ async def test_without_the_tables_the_figures_are_unknown_and_the_metrics_answer
     finally:
         async with open_session(services.sessions) as session:
             await session.execute(text("ALTER TABLE procrastinate_jobs_away RENAME TO procrastinate_jobs"))
+
+
+async def test_alerts_and_dashboard_ask_only_for_what_is_measured(system):
+    shown = (await client(system, "127.0.0.1").get("/metrics")).text
+    shown += (await client(system, "127.0.0.1").get("/metrics")).text  # the first counts the one before
+    measured = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
+    for name in ("alerts.yml", "grafana-dashboard.json"):
+        queried = set(re.findall(r"\b(?:zoufang|process)_[a-z_]+", (ROOT / "deploy" / name).read_text()))
+        assert {metric.removesuffix("_bucket").removesuffix("_total") for metric in queried} <= {
+            metric.removesuffix("_total") for metric in measured
+        }
