@@ -105,7 +105,7 @@ async def _adopt_income(
 
 
 def _make_income(household: Household, line: FoundFigure, same: Sequence[IncomeItem], verifier: UUID) -> IncomeItem:
-    """Keep the member, category and first day of a job where a single row is replaced."""
+    """Keep the member and category where a single row is replaced, and the first day of the job."""
     assert line.amount is not None
     assert line.months is not None
     is_monthly = line.months != MONTHS_PER_YEAR and line.amount % line.months == 0
@@ -123,10 +123,19 @@ def _make_income(household: Household, line: FoundFigure, same: Sequence[IncomeI
         declared_fen=declared // MONTHS_PER_YEAR if is_monthly else declared,
         verified_fen=line.amount // line.months if is_monthly else _half_up(line.amount * MONTHS_PER_YEAR, line.months),
         verified_by=verifier,
-        started_on=single.started_on if single else None,
+        started_on=_find_start(same),
         ended_on=None,
         source_visit_id=line.visit_id,
     )
+
+
+def _find_start(same: Sequence[IncomeItem]) -> date | None:
+    """Return the first day of the oldest job, so that a total over several jobs has no longer exit than any of them.
+
+    With a job whose first day nobody knows there is none: that one was counted all along.
+    """
+    starts = [income.started_on for income in same]
+    return min((start for start in starts if start is not None), default=None) if None not in starts else None
 
 
 def _half_up(amount: int, parts: int) -> int:

@@ -4,13 +4,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from server.checklists.feeds import COUNTED, PROPERTY_COUNTS, read_period
+from server.checklists.feeds import COUNTED, PROPERTY_COUNTS, count_months, read_period
 from server.checklists.template import Column, Question, Template, iter_questions
 
 _INCOME_FIGURES = {"wages": "wage", "business": "business", "property": "property", "transfer": "transfer"}
 _PROPERTY_FIGURES = {"home": "home", "vehicle": "vehicle", "business": "business_count", "deposit": "deposit"}
 _COSTS = frozenset({"cost", "work_cost"})
-_MONTHS_PER_YEAR = 12
 
 
 class AnsweredFigure(NamedTuple):
@@ -65,7 +64,7 @@ def _read_rows(table: Question, rows: list[dict[str, Any]], member_ids: frozense
 def _read_incomes(question: Question, rows: list[dict[str, Any]]) -> Iterator[AnsweredFigure]:
     """Totals of a household over the months of their period."""
     for row in rows:
-        found, months = row.get("foundFen"), _count_months(row.get("periodFrom"), row.get("periodTo"))
+        found, months = row.get("foundFen"), count_months(row.get("periodFrom"), row.get("periodTo"))
         if found is None or months is None:
             continue  # no submission lacks them
         yield AnsweredFigure(
@@ -75,15 +74,6 @@ def _read_incomes(question: Question, rows: list[dict[str, Any]]) -> Iterator[An
             months=months,
             declared=row.get("declaredFen"),
         )
-
-
-def _count_months(first: str | None, last: str | None) -> int | None:
-    """Return the months from one `YYYY-MM` to another, both included; None for a period that ends before it begins."""
-    if first is None or last is None:
-        return None
-    (from_year, from_month), (to_year, to_month) = (map(int, month.split("-")) for month in (first, last))
-    months = (to_year - from_year) * _MONTHS_PER_YEAR + to_month - from_month + 1
-    return months if months > 0 else None
 
 
 def _read_cell(cell: Column, question_id: str, answer: Any, member_id: UUID | None) -> Iterator[AnsweredFigure]:

@@ -89,6 +89,9 @@ _COSTS: Final = frozenset({"cost", "work_cost"})
 """Figures that several questions may feed: their amounts are added up. All costs include the costs of work."""
 
 
+_MONTHS_PER_YEAR: Final = 12
+
+
 class Period(NamedTuple):
     """The figure that a money feed proposes, and the months that its amount covers."""
 
@@ -101,6 +104,15 @@ def read_period(feed: Feed) -> Period | None:
     figure, _, unit = feed.rpartition("_")
     months = {"month": 1, "year": 12}.get(unit)
     return Period(figure, months) if figure and months else None
+
+
+def count_months(first: str | None, last: str | None) -> int | None:
+    """Return the months from one `YYYY-MM` to another, both included; None for a period that ends before it begins."""
+    if first is None or last is None:
+        return None
+    (from_year, from_month), (to_year, to_month) = (map(int, month.split("-")) for month in (first, last))
+    months = (to_year - from_year) * _MONTHS_PER_YEAR + to_month - from_month + 1
+    return months if months > 0 else None
 
 
 def check_feeds(template: "Template") -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from server.checklists.feeds import count_months
 from server.checklists.template import INCOME_KINDS, Column, Question, Template
 from server.core import fonts
 from server.core.clock import CHINA
@@ -286,8 +287,12 @@ def _choice_label(cell: Column, code: str) -> str:
 
 def _render_income(row: JsonObject) -> str:
     kind = INCOME_KINDS[row["kind"]][0]
-    amounts = [f"申报 {row['declaredFen'] / _FEN:,.2f} 元"] if row.get("declaredFen") is not None else []
-    amounts += [f"核实 {row['foundFen'] / _FEN:,.2f} 元"] if row.get("foundFen") is not None else []
+    months = count_months(row.get("periodFrom"), row.get("periodTo"))
+    amounts = [
+        f"{name}合计 {row[field] / _FEN:,.2f} 元" + (f"（每月 {row[field] // months / _FEN:,.2f} 元）" if months else "")
+        for field, name in (("declaredFen", "申报"), ("foundFen", "核实"))
+        if row.get(field) is not None
+    ]
     period = f"（{row.get('periodFrom') or '—'} 至 {row.get('periodTo') or '—'}）"
     note = f"，{row['note']}" if row.get("note") else ""
     return f"{kind}{period}：{'，'.join(amounts)}{note}"

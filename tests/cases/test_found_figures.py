@@ -180,6 +180,31 @@ async def test_a_found_total_replaces_what_was_declared_of_its_kind_and_never_ad
     )
 
 
+@pytest.mark.parametrize(
+    ("starts", "expected"),
+    [
+        ((days.in_days(-90), days.in_days(-400)), days.in_days(-400)),
+        ((days.in_days(-90), None), None),
+        ((None, None), None),
+    ],
+)
+async def test_a_total_over_several_jobs_starts_with_the_oldest_of_them(office, services, starts, expected):
+    """The gradual exit counts from it: a job without a first day was counted all along."""
+    wages = [
+        {"id": str(new_id()), "kind": "wage", "declaredFen": 100_00, "startedOn": start and start.isoformat()}
+        for start in starts
+    ]
+    made, _, _ = await accepted(office, incomes=wages)
+    await visit(office, made["id"], FOUND)
+    town = await office.person("town_officer")
+    answer = await act(town, made["id"], (await lines(town, made["id"]))["wage"]["id"], "adoption")
+    assert answer.status_code == 200, answer.text
+    async with services.sessions() as session:
+        household_id = UUID((await look(town, made["id"]))["householdId"])
+        rows = await session.scalars(select(IncomeItem).where(IncomeItem.household_id == household_id))
+        assert [(row.kind, row.started_on) for row in rows] == [("wage", expected)]
+
+
 async def test_a_line_that_is_declined_keeps_its_reason_and_the_register(office):
     case_id, _, _ = await surveyed(office)
     town = await office.person("town_officer")

@@ -2,13 +2,21 @@ import { expect, test, vi } from 'vitest';
 
 vi.stubGlobal('localStorage', { getItem: () => null });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
-const { formatBytes, formatDistance, parseYuan, today, formatYuan } = await import('./format.ts');
+const { countMonths, formatBytes, formatDistance, monthlyFen, parseYuan, today, formatYuan } = await import('./format.ts');
 
 test('an amount is parsed as whole fen or refused', () => {
   expect(parseYuan('364.5')).toBe(36450);
   expect(parseYuan(' 0.07 ')).toBe(7);
   expect(parseYuan('1.005')).toBeNull();
   expect(parseYuan('107、47')).toBeNull();
+});
+
+test('a period counts both of its months, and one that ends before it begins counts none', () => {
+  expect(countMonths('2025-11', '2026-10')).toBe(12);
+  expect(countMonths('2026-03', '2026-03')).toBe(1);
+  expect(countMonths('2026-03', '2026-02')).toBeNull();
+  expect(countMonths('2026-03', undefined)).toBeNull();
+  expect(monthlyFen(100, 12)).toBe(8);
 });
 
 test('fen are formatted as yuan', () => expect(formatYuan(123456)).toBe('1,234.56'));

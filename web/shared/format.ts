@@ -17,6 +17,19 @@ export function parseYuan(text: string): number | null {
   return match[1] ? -fen : fen;
 }
 
+/** Whole months from one `YYYY-MM` to another, both included; null when one is missing or they are in the wrong order. */
+export function countMonths(from: string | undefined, to: string | undefined): number | null {
+  const [first, last] = [from, to].map((month) => /^(\d{4})-(\d\d)$/.exec(month ?? ''));
+  if (!first || !last) return null;
+  const months = (Number(last[1]) - Number(first[1])) * 12 + Number(last[2]) - Number(first[2]) + 1;
+  return months > 0 ? months : null;
+}
+
+/** A total over months as whole fen a month, rounded down as the server does. */
+export function monthlyFen(totalFen: number, months: number): number {
+  return Math.floor(totalFen / months);
+}
+
 /** Year first in both languages, since 11/12 is ambiguous. */
 export function formatDay(at: DateLike): string {
   return new Intl.DateTimeFormat('zh-CN', { timeZone: ZONE, year: 'numeric', month: '2-digit', day: '2-digit' }).format(

@@ -1,6 +1,6 @@
 // Format a visit's answers as lines: question, answer now, answer at the previous visit.
 import type { components } from '@shared/api/wire.d.ts';
-import { formatDayAndTime, formatYuan } from '@shared/format.ts';
+import { countMonths, formatDayAndTime, formatYuan, monthlyFen } from '@shared/format.ts';
 import { joinList, localize, defineMessages } from '@shared/i18n.ts';
 import { INCOME_KINDS, getLabel } from '../labels.ts';
 
@@ -59,6 +59,7 @@ const t = defineMessages({
   yes: ['是', 'Yes'],
   no: ['否', 'No'],
   yuan: ['{n} 元', '{n} yuan'],
+  monthly: ['{total}（每月 {n} 元）', '{total} ({n} a month)'],
   photos: ['{n} 张照片', '{n:photo|photos}'],
   gone: ['（名单外成员）', '(no longer listed)'],
 });
@@ -124,8 +125,8 @@ function buildTable(
     !compares || (nowById.has(id) && beforeById.has(id)) ? null : nowById.has(id) ? 'now' : 'before';
   const buildCell = (column: Question, id: string): AnswerCell => {
     const [current, previous] = [
-      formatAnswer(column, nowById.get(id)?.[column.id]),
-      formatAnswer(column, beforeById.get(id)?.[column.id]),
+      formatCell(column, nowById.get(id)),
+      formatCell(column, beforeById.get(id)),
     ];
     return {
       now: findOnlySide(id) === 'before' ? previous : current,
@@ -146,12 +147,20 @@ function buildTable(
 
 // A difference of periods is not marked: they advance with every visit.
 const INCOME_COLUMNS: Question[] = [
-  { id: 'declaredFen', kind: 'money', label: { zh: '申报', en: 'Declared' } },
-  { id: 'foundFen', kind: 'money', label: { zh: '查实', en: 'Found' } },
+  { id: 'declaredFen', kind: 'money', label: { zh: '申报（期间合计）', en: 'Declared (total of the period)' } },
+  { id: 'foundFen', kind: 'money', label: { zh: '查实（期间合计）', en: 'Found (total of the period)' } },
   { id: 'periodFrom', kind: 'period', label: { zh: '起', en: 'From' } },
   { id: 'periodTo', kind: 'period', label: { zh: '止', en: 'To' } },
   { id: 'note', kind: 'text', label: { zh: '备注', en: 'Note' } },
 ];
+
+/** Format a cell of a table; a total over a period also says what it is a month. */
+function formatCell(column: Question, row: RawRow | undefined): string {
+  const text = formatAnswer(column, row?.[column.id]);
+  const months = countMonths(row?.['periodFrom'] as string | undefined, row?.['periodTo'] as string | undefined);
+  if (!INCOME_COLUMNS.includes(column) || column.kind !== 'money' || months === null || text === '–') return text;
+  return t('monthly', { total: text, n: formatYuan(monthlyFen(Number(row?.[column.id]), months)) });
+}
 
 function getMemberName(id: string, members: readonly Member[]): string {
   return members.find((member) => member.id === id)?.name ?? t('gone');
