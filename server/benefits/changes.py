@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from server.benefits.stop_grounds import StopGroundLine
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
 from server.core.working_days import day_of
@@ -47,7 +48,7 @@ async def decided_calculation(session: AsyncSession, case: CaseFile) -> Calculat
         return None
     facts = await session.scalar(
         select(CaseEvent.facts)
-        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(["opinion_grant", "amount_changed"]))
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(["opinion_grant", "amount_changed", "came_back"]))
         .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         .limit(1)
     )
@@ -70,19 +71,25 @@ async def record_grant(session: AsyncSession, case: CaseFile, actor_id: UUID, no
     )  # fmt: skip
 
 
+async def record_return(
+    session: AsyncSession, case: CaseFile, calculation: Calculation, actor_id: UUID, reason: str, now: datetime
+) -> dict[str, object]:
+    """Grant again from the month after the decision, or from the month of the stop if that is still to come."""
+    month = max(month_after(day_of(now)), case.stopped_from or date.min)
+    case.amount_fen, case.paid_from, case.stopped_from = calculation.amount_fen, month, None
+    await _record_change(
+        session, case, "granted", month, before_fen=0, amount_fen=calculation.amount_fen, reason=reason,
+        actor_id=actor_id, now=now, calculation=calculation,
+    )  # fmt: skip
+    return {"amountFen": calculation.amount_fen, "month": month.isoformat(), "calculationId": str(calculation.id)}
+
+
 async def record_amount_change(
     session: AsyncSession, case: CaseFile, actor_id: UUID, reason: str, now: datetime
 ) -> dict[str, object]:
-    """Record the latest calculation as what is paid from its month on. Return the facts for the resident's notice.
-
-    Raises `case.amount_missing` if it grants nothing (a stop is needed then), `case.amount_unchanged`.
-    """
-    latest = await latest_calculation(session, case)
-    if latest is None or not latest.eligible:
-        raise Problem("case.amount_missing")
+    """Record the latest calculation as what is paid from its month on. Return the facts for the resident's notice."""
+    latest = await require_changed_amount(session, case)
     before_fen = case.amount_fen or 0
-    if latest.amount_fen == before_fen:
-        raise Problem("case.amount_unchanged")
     kind = "raised" if latest.amount_fen > before_fen else "cut"
     await _record_change(
         session, case, kind, latest.month, before_fen=before_fen, amount_fen=latest.amount_fen, reason=reason,
@@ -98,31 +105,50 @@ async def record_amount_change(
     }
 
 
+async def require_granting_calculation(session: AsyncSession, case: CaseFile) -> Calculation:
+    """Return the latest calculation. Raises `case.amount_missing` if it grants nothing: a stop is needed then."""
+    latest = await latest_calculation(session, case)
+    if latest is None or not latest.eligible:
+        raise Problem("case.amount_missing")
+    return latest
+
+
+async def require_changed_amount(session: AsyncSession, case: CaseFile) -> Calculation:
+    """Return the latest calculation. Raises `case.amount_missing`, and `case.amount_unchanged` for the same amount."""
+    latest = await require_granting_calculation(session, case)
+    if latest.amount_fen == (case.amount_fen or 0):
+        raise Problem("case.amount_unchanged")
+    return latest
+
+
 async def record_stop(
     session: AsyncSession,
     case: CaseFile,
     actor_id: UUID,
     reason: str,
-    ground: str,
+    ground: StopGroundLine,
     from_month: date | None,
     now: datetime,
 ) -> dict[str, object]:
-    """Stop the payment from a month on (default: next month). Return the facts for the resident's notice.
-
-    A grant that was never paid is stopped from its first month.
-    """
-    month = from_month.replace(day=1) if from_month else month_after(day_of(now))
-    if case.state != "in_force" and case.paid_from is not None:
-        month = case.paid_from
-    if case.paid_from is not None and month < case.paid_from:
-        raise Problem("request.invalid", faults=[Fault("/fromMonth", "month.before_payment", str(case.paid_from))])
+    """Stop the payment from a month on (default: next month). Return the facts for the resident's notice."""
+    month = find_stop_month(case, from_month, now)
     before_fen = case.amount_fen or 0
     await _record_change(
         session, case, "stopped", month, before_fen=before_fen, amount_fen=0, reason=reason, ground=ground,
         actor_id=actor_id, now=now,
     )  # fmt: skip
     case.stopped_from = month
-    return {"beforeFen": before_fen, "amountFen": 0, "month": month.isoformat(), "ground": ground}
+    return {"beforeFen": before_fen, "amountFen": 0, "month": month.isoformat(), "ground": ground.code}
+
+
+def find_stop_month(case: CaseFile, from_month: date | None, now: datetime) -> date:
+    """Return the first month without payment. A grant that was never paid is stopped from its first month."""
+    month = from_month.replace(day=1) if from_month else month_after(day_of(now))
+    if case.state != "in_force" and case.paid_from is not None:
+        month = case.paid_from
+    if case.paid_from is not None and month < case.paid_from:
+        raise Problem("request.invalid", faults=[Fault("/fromMonth", "month.before_payment", str(case.paid_from))])
+    return month
 
 
 async def _count_people(session: AsyncSession, case: CaseFile, kind: str) -> int:
@@ -166,10 +192,11 @@ async def _record_change(
     reason: str,
     actor_id: UUID,
     now: datetime,
-    ground: str | None = None,
+    ground: StopGroundLine | None = None,
+    calculation: Calculation | None = None,
 ) -> None:
     household = await session.get_one(Household, case.household_id)
-    people = await _count_people(session, case, kind)
+    people = len(calculation.body["covered"]) if calculation else await _count_people(session, case, kind)
     session.add(
         BenefitChange(
             id=new_id(),
@@ -181,7 +208,9 @@ async def _record_change(
             before_fen=before_fen,
             amount_fen=amount_fen,
             people=people,
-            ground=ground,
+            ground=ground.code if ground else None,
+            ground_zh=ground.zh if ground else None,
+            ground_en=ground.en if ground else None,
             reason=reason,
             class_=household.class_,
             decided_by=actor_id,

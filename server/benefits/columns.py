@@ -2,19 +2,7 @@
 
 from server.http.exports import Columns, fen_to_yuan
 
-_KIND_TEXTS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发"}
-
-
-_GROUND_TEXTS = {
-    "income": "收入超标",
-    "property": "财产超标",
-    "death": "死亡",
-    "moved": "迁出",
-    "own_wish": "自愿退出",
-    "not_reported": "未如实申报",
-    "other": "其他",
-    None: "",
-}
+_KIND_TEXTS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发", "taken_over": "转入"}
 
 
 BENEFIT_COLUMNS: Columns = {
@@ -27,7 +15,7 @@ BENEFIT_COLUMNS: Columns = {
     "原月金额（元）": lambda line: fen_to_yuan(line.before_fen),
     "新月金额（元）": lambda line: fen_to_yuan(line.amount_fen),
     "人数": lambda line: line.people,
-    "事由类别": lambda line: _GROUND_TEXTS[line.ground],
+    "事由类别": lambda line: line.ground_zh,
     "理由": lambda line: line.reason,
     "决定日期": lambda line: line.decided_on,
     "经办": lambda line: line.decided_by_name,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DESK_ROLES, Caller, require_role
@@ -38,6 +38,8 @@ class BenefitLine(ResponseBody):
     amount_fen: int
     people: int
     ground: str | None
+    ground_zh: str | None
+    ground_en: str | None
     reason: str
     decided_on: date
     decided_by_name: str | None
@@ -79,13 +81,14 @@ async def list_benefit_changes(
     caller: Caller,
     *,
     kind: Kind | None,
+    ground: str | None = None,
     area: str | None,
     since: date | None,
     until: date | None,
     cursor: str | None,
     limit: int,
 ) -> Page[BenefitLine]:
-    """List changes by day of decision, the newest first. One query."""
+    """List changes by day of decision, the newest first. One query. `ground` includes the kinds below it."""
     require_role(caller, DESK_ROLES)
     rows = (
         select(BenefitChange, CaseFile.number, Household.number, Household.head_name, Area.name, Staff.name)
@@ -97,6 +100,13 @@ async def list_benefit_changes(
     )
     if kind is not None:
         rows = rows.where(BenefitChange.kind == kind)
+    if ground is not None:
+        rows = rows.where(
+            or_(
+                BenefitChange.ground == ground,
+                BenefitChange.ground.startswith(f"{ground}.", autoescape=True),
+            )
+        )
     page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit, maximum=_LONGEST_PAGE)
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
@@ -127,6 +137,8 @@ def _line(
         amount_fen=change.amount_fen,
         people=change.people,
         ground=change.ground,
+        ground_zh=change.ground_zh,
+        ground_en=change.ground_en,
         reason=change.reason,
         decided_on=change.decided_on,
         decided_by_name=decider,

@@ -5,9 +5,11 @@ from datetime import date
 from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
 
-from server.benefits import ledger
+from server.benefits import ledger, stop_grounds
 from server.benefits.columns import BENEFIT_COLUMNS
 from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
+from server.benefits.stop_grounds import StopGroundLine
+from server.core.clock import today
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
@@ -18,12 +20,14 @@ from server.http.reads import NOTHING_PERSONAL, reads
     "/benefit-changes",
     opt=reads("benefit_change"),
     responses=SIGNED_IN_ERRORS,
-    description="What was granted, raised, cut and stopped. `kind=stopped` gives the ledger of stops.",
+    description="What was granted, raised, cut and stopped. `kind=stopped` gives the register of stops, "
+    "`ground` those on a ground and its kinds.",
 )
 async def list_benefit_changes(
     officer: Officer,
     session: Session,
     kind: FromQuery[Kind | None] = None,
+    ground: FromQuery[str | None] = None,
     area: AreaFilter = None,
     since: FromQuery[date | None] = None,
     until: FromQuery[date | None] = None,
@@ -31,8 +35,19 @@ async def list_benefit_changes(
     limit: FromQuery[int] = 50,
 ) -> Page[BenefitLine]:
     return await ledger.list_benefit_changes(
-        session, officer, kind=kind, area=area, since=since, until=until, cursor=cursor, limit=limit
+        session, officer, kind=kind, ground=ground, area=area, since=since, until=until, cursor=cursor, limit=limit
     )
+
+
+@get(
+    "/stop-grounds",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS,
+    description="The grounds on which a payment is stopped in an area, as its settings have them today.",
+)
+async def list_stop_grounds(officer: Officer, session: Session, area: AreaFilter = None) -> list[StopGroundLine]:
+    own = min((grant.area_code for grant in officer.grants), key=len, default="")
+    return await stop_grounds.list_stop_grounds(session, area or own, today())
 
 
 @get(
@@ -75,6 +90,7 @@ router = Router(
     "/desk/v1",
     route_handlers=[
         list_benefit_changes,
+        list_stop_grounds,
         total_benefit_changes,
         compare_announced,
         export_benefit_changes,

@@ -5,16 +5,29 @@ officer gets `case.changed` with who did what. Repeating a step returns the same
 """
 
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
+from msgspec import Meta
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.benefits.changes import latest_calculation, record_amount_change, record_grant, record_stop
+from server.benefits.changes import (
+    find_stop_month,
+    latest_calculation,
+    record_amount_change,
+    record_grant,
+    record_return,
+    record_stop,
+    require_changed_amount,
+    require_granting_calculation,
+)
+from server.benefits.stop_grounds import StopGroundLine, find_stop_ground
+from server.cases.come_back import require_may_come_back
 from server.cases.difference_reasons import require_explained
 from server.cases.loading import lock_case, roles_over_case
 from server.cases.papers import list_missing_papers, list_papers, request_papers
+from server.cases.payment_proposals import Proposed, decide_proposal, decline_proposal, propose_payment
 from server.cases.recommendations import settle_recommendations
 from server.cases.transitions import apply_transition
 from server.cases.workflow import ACTIONS, DECIDES, TRANSITIONS, deciding_role, find_refusal
@@ -33,14 +46,14 @@ from server.policy.resolver import load_policy_values
 class TakeStep(RequestBody):
     """A step of the procedure. The resident reads `reason`; `delivery` says how a notice reached them.
 
-    For a stop: `ground` goes into the ledger, and `from_month` is any day of the first month without payment
-    (default: the next month).
+    For a proposal to stop: `ground` is a code of the area and goes into the ledger, and `from_month` is any day of the
+    first month without payment (default: the month after the decision). The decision takes both from the proposal.
     """
 
     step: str
     reason: LongText = ""
     delivery: LongText = ""
-    ground: Literal["income", "property", "death", "moved", "own_wish", "not_reported", "other"] = "other"
+    ground: Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,79}$")] = "other"
     from_month: date | None = None
 
 
@@ -80,7 +93,7 @@ async def take_step(
 def _step_facts(body: TakeStep) -> dict[str, str]:
     """Return the facts stored with the event. A repeated step is recognised by them."""
     facts = {"reason": body.reason.strip(), "delivery": body.delivery.strip()}
-    if body.step == "stopped":
+    if body.step == "stop_proposed":
         facts |= {"ground": body.ground, "askedFrom": body.from_month.isoformat() if body.from_month else ""}
     return facts
 
@@ -242,17 +255,61 @@ async def _require_first_extension(session: AsyncSession, case: CaseFile, contex
     return {}
 
 
+async def _propose_change(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    calculation = await require_changed_amount(session, case)
+    proposed = Proposed("amount_changed", context.body.reason.strip(), calculation=calculation)
+    return await propose_payment(session, context.caller, case, proposed, context.now)
+
+
+async def _propose_stop(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    body = context.body
+    await _require_ground(session, case, body.ground)
+    find_stop_month(case, body.from_month, context.now)
+    proposed = Proposed("stopped", body.reason.strip(), ground=body.ground, from_month=body.from_month)
+    return await propose_payment(session, context.caller, case, proposed, context.now)
+
+
+async def _require_ground(session: AsyncSession, case: CaseFile, code: str) -> StopGroundLine:
+    ground = await find_stop_ground(session, case.area_code, code)
+    if ground is None:
+        raise Problem("request.invalid", faults=[Fault("/ground", "ground.unknown", code)])
+    return ground
+
+
+async def _decline(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    return {"declined": await decline_proposal(session, context.caller, case, context.body.reason.strip(), context.now)}
+
+
 async def _record_amount_change(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    await decide_proposal(session, context.caller, case, "amount_changed", context.now)
     explained = await require_explained(session, case, "amount_changed", context.settings)
     reason = context.body.reason.strip()
     return await record_amount_change(session, case, context.caller.id, reason, context.now) | explained
 
 
 async def _record_stop(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
-    body = context.body
-    return await record_stop(
-        session, case, context.caller.id, body.reason.strip(), body.ground, body.from_month, context.now
-    )
+    proposal = await decide_proposal(session, context.caller, case, "stopped", context.now)
+    assert proposal.ground is not None
+    ground = await _require_ground(session, case, proposal.ground)
+    reason = context.body.reason.strip()
+    return await record_stop(session, case, context.caller.id, reason, ground, proposal.from_month, context.now)
+
+
+async def _propose_return(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    await require_may_come_back(session, case, context.now)
+    calculation = await require_granting_calculation(session, case)
+    proposed = Proposed("came_back", context.body.reason.strip(), calculation=calculation)
+    return await propose_payment(session, context.caller, case, proposed, context.now)
+
+
+async def _record_return(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    await require_may_come_back(session, case, context.now)
+    await decide_proposal(session, context.caller, case, "came_back", context.now)
+    calculation = await require_granting_calculation(session, case)
+    explained = await require_explained(session, case, "came_back", context.settings)
+    await require_no_double_benefit(session, case.household_id)
+    reason = context.body.reason.strip()
+    return await record_return(session, case, calculation, context.caller.id, reason, context.now) | explained
 
 
 _PREPARATIONS = {
@@ -261,6 +318,11 @@ _PREPARATIONS = {
     "opinion_grant": _require_amount_and_hearing,
     "confirmed": _require_county_visit_and_cross_check,
     "extended": _require_first_extension,
+    "change_proposed": _propose_change,
+    "stop_proposed": _propose_stop,
+    "return_proposed": _propose_return,
+    "proposal_declined": _decline,
     "amount_changed": _record_amount_change,
     "stopped": _record_stop,
+    "came_back": _record_return,
 }

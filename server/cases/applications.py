@@ -52,7 +52,7 @@ async def make_application(
     if existing is not None:
         return existing
     household = await _load_or_create_household(session, encryption, caller, body, now)
-    await _require_no_other_case(session, household)
+    await require_no_other_case(session, household.id)
     today = day_of(now)
     case = CaseFile(
         id=body.id,
@@ -86,12 +86,13 @@ async def _choose_number(session: AsyncSession, county: str, today: date, entere
     return number
 
 
-async def _require_no_other_case(session: AsyncSession, household: Household) -> None:
+async def require_no_other_case(session: AsyncSession, household_id: UUID) -> None:
+    """Raise `case.open_already` or `case.granted_already` when the household applies or receives."""
     is_open, is_granted = CaseFile.state.not_in(CLOSED_STATES), CaseFile.state.in_(GRANTED_STATES)
     other_case = (
         await session.execute(
             select(CaseFile.number, is_open.label("is_open"))
-            .where(CaseFile.household_id == household.id, is_open | is_granted)
+            .where(CaseFile.household_id == household_id, is_open | is_granted)
             .order_by(is_open.desc())
         )
     ).first()

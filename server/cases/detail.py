@@ -7,13 +7,17 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.benefits.amount_timeline import AmountSpan, AmountTimeline, OvertakenDecision, load_timelines
+from server.benefits.stop_grounds import StopGroundLine, list_stop_grounds
 from server.cases.change_reports import ReportedChange, list_case_changes
+from server.cases.come_back import may_come_back
 from server.cases.deadline_lines import DeadlineLine, list_deadlines
 from server.cases.loading import load_case, roles_over_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
+from server.cases.payment_proposals import DECIDING_STEPS, PaymentProposalLine, load_open_proposal
 from server.cases.workflow import ACTIONS, STATE_INFO, TRANSITIONS, deciding_role, find_refusal
-from server.core.access import Caller
+from server.core.access import Caller, Role
 from server.core.http import ResponseBody
 from server.core.working_days import day_of
 from server.models.areas import Area
@@ -58,6 +62,8 @@ class UnfulfilledOrderLine(ResponseBody):
 class CaseDetail(ResponseBody):
     """`version` goes back as `If-Match`; `acts` are the steps that the caller can take now.
 
+    `amounts` is the line of what is paid by month, `overtaken` are decisions that a later one left without effect.
+    `proposal` waits for another person. `stop_grounds` are those of the area, while the case can be stopped.
     `visit_words` and `changes` hold what the household said, the newest first.
     """
 
@@ -82,7 +88,11 @@ class CaseDetail(ResponseBody):
     decided_on: date | None
     paid_from: date | None
     stopped_from: date | None
+    amounts: list[AmountSpan]
+    overtaken: list[OvertakenDecision]
     acts: list[str]
+    proposal: PaymentProposalLine | None
+    stop_grounds: list[StopGroundLine]
     papers: list[PaperLine]
     deadlines: list[DeadlineLine]
     timeline: list[EventLine]
@@ -98,8 +108,10 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
     area = await session.get_one(Area, case.area_code)
     settings = await load_policy_values(session, case.area_code, case.rules_on, ["case.decided_by"])
     timeline = await _list_events(session, case)
-    decided_by = deciding_role(settings)
-    roles, suspended = roles_over_case(caller, case), case.suspended_on is not None
+    proposal = await load_open_proposal(session, caller, case)
+    acts = await _list_acts(session, caller, case, proposal, deciding_role(settings), day_of(now))
+    amounts = (await load_timelines(session, [case.id])).get(case.id, AmountTimeline([], []))
+    can_stop = case.state in TRANSITIONS["stop_proposed"].from_states
     return CaseDetail(
         id=case.id,
         application_number=case.number,
@@ -112,7 +124,7 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         applied_on=case.applied_on,
         rules_on=case.rules_on,
         version=case.version,
-        is_suspended=suspended,
+        is_suspended=case.suspended_on is not None,
         is_extended=case.is_extended,
         needs_county_visit=case.needs_county_visit,
         county_visited_at=case.county_visited_at,
@@ -122,10 +134,11 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         decided_on=case.decided_on,
         paid_from=case.paid_from,
         stopped_from=case.stopped_from,
-        acts=[
-            step for step in ACTIONS
-            if find_refusal(step, case.state, roles, is_suspended=suspended, decided_by=decided_by) is None
-        ],
+        amounts=amounts.spans,
+        overtaken=amounts.overtaken,
+        acts=acts,
+        proposal=proposal,
+        stop_grounds=await list_stop_grounds(session, case.area_code, day_of(now)) if can_stop else [],
         papers=await list_papers(session, case),
         deadlines=await list_deadlines(session, case, day_of(now)),
         timeline=timeline,
@@ -133,7 +146,29 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         visit_words=[_visit_feedback(event) for event in reversed(timeline) if event.step in _STANCES],
         changes=await list_case_changes(session, case),
         blocked_visits=await _list_unfulfilled_orders(session, case),
-    )  # fmt: skip
+    )
+
+
+async def _list_acts(
+    session: AsyncSession,
+    caller: Caller,
+    case: CaseFile,
+    proposal: PaymentProposalLine | None,
+    decided_by: Role,
+    today: date,
+) -> list[str]:
+    """List the steps that the caller can take. What moves money waits for the proposal of somebody else."""
+    roles, is_suspended = roles_over_case(caller, case), case.suspended_on is not None
+    hidden = set(DECIDING_STEPS) if proposal is not None else {"proposal_declined"}
+    hidden |= set(DECIDING_STEPS.values()) - ({proposal.step} if proposal and not proposal.is_own else set())
+    if case.state == "stopped" and not await may_come_back(session, case, today):
+        hidden.add("return_proposed")
+    return [
+        step
+        for step in ACTIONS
+        if step not in hidden
+        and find_refusal(step, case.state, roles, is_suspended=is_suspended, decided_by=decided_by) is None
+    ]
 
 
 async def _list_events(session: AsyncSession, case: CaseFile) -> list[EventLine]:

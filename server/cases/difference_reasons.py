@@ -27,7 +27,7 @@ from server.models.people import Staff
 from server.policy.resolver import load_policy_values
 
 _WRITERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
-Step = Literal["opinion_grant", "confirmed", "amount_changed"]
+Step = Literal["opinion_grant", "confirmed", "amount_changed", "came_back"]
 
 
 class DifferenceReasonLine(ResponseBody):
@@ -56,6 +56,8 @@ def starting_step(case: CaseFile) -> Step:
     """Return the decision that comes next and rests on a calculation."""
     if case.state == "in_force":
         return "amount_changed"
+    if case.state == "stopped":
+        return "came_back"
     return "confirmed" if case.state in {"posting", "objection", "county"} else "opinion_grant"
 
 

@@ -43,10 +43,22 @@ def _refused_text(case: CaseFile, event: CaseEvent) -> NoticeText:
 
 def _confirmed_text(case: CaseFile, event: CaseEvent) -> NoticeText:
     amount_fen = int(event.facts.get("amountFen", 0))
+    if event.step == "came_back":
+        return _came_back_text(case, event, amount_fen)
     since = case.paid_from or day_of(event.at)
     opening = f"您于{format_date_zh(case.applied_on)}提出的最低生活保障申请，经审核确认，予以保障。"
     money = f"每月保障金{format_fen(amount_fen)}，自{since.year}年{since.month}月起发放。"
     return NoticeText("最低生活保障确认通知书", [opening, money, "家庭情况发生变化的，请及时报告。", _APPEAL])
+
+
+def _came_back_text(case: CaseFile, event: CaseEvent, amount_fen: int) -> NoticeText:
+    month = date.fromisoformat(event.facts["month"])
+    opening = f"您家庭的最低生活保障（{case.number}）停发后，经重新核实，决定恢复保障。理由如下："
+    money = f"每月保障金{format_fen(amount_fen)}，自{month.year}年{month.month}月起发放。"
+    return NoticeText(
+        "恢复最低生活保障通知书",
+        [opening, event.facts.get("reason", ""), money, "家庭情况发生变化的，请及时报告。", _APPEAL],
+    )
 
 
 def _changed_text(case: CaseFile, event: CaseEvent) -> NoticeText:

@@ -46,12 +46,13 @@ _NOTICE_TYPES = (
     _NoticeType("papers_missing", "papers", "补正材料告知书", "which papers are missing"),
     _NoticeType("accepted", "accepted", "受理通知书", "taken on"),
     _NoticeType("confirmed", "confirmed", "审核确认通知书", "granted"),
+    _NoticeType("came_back", "confirmed", "恢复保障通知书", "granted again"),
     _NoticeType("refused", "refused", "不予确认通知书", "refused, with reasons"),
     _NoticeType("not_accepted", "refused", "不予受理通知书", "not taken on, with reasons"),
     _NoticeType("amount_changed", "changed", "金额调整通知书", "the amount was changed"),
     _NoticeType("stopped", "stopped", "停发通知书", "the payment stops"),
 )
-_DECISIONS = frozenset({"refused", "confirmed", "amount_changed", "stopped"})
+_DECISIONS = frozenset({"refused", "confirmed", "amount_changed", "stopped", "came_back"})
 
 
 class NoticeLine(ResponseBody):

@@ -73,6 +73,12 @@ _STEP_PROBLEMS = (
     "case.visit_differs",
     "household.member_receives",
     "case.extended_already",
+    "case.second_person",
+    "case.proposal_open",
+    "case.proposal_missing",
+    "case.proposal_outdated",
+    "case.come_back_closed",
+    "case.amount_unchanged",
     "request.idempotency_key_reused",
 )
 

@@ -30,6 +30,7 @@ _NOTIFICATION_KINDS = {
     "change_answered": "answered",
     "amount_changed": "changed",
     "stopped": "changed",
+    "came_back": "decided",
 }
 
 
@@ -104,5 +105,7 @@ def _set_case_fields(case: CaseFile, step: str, at: datetime) -> None:
         case.posting_round, case.amount_fen = 0, None
     elif step == "confirmed":
         case.decided_on, case.paid_from = on, month_after(on)
+    elif step == "came_back":
+        case.decided_on = on
     elif step in {"refused", "not_accepted"}:
         case.decided_on, case.amount_fen = on, None

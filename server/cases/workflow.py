@@ -137,12 +137,33 @@ _TABLE = (
     Transition("published", {"confirmed"}, "published", (TOWN, COUNTY), "已长期公示", "Disclosed in the village"),
     Transition("in_force", {"published"}, "in_force", (), "开始发放低保金", "Payment has begun"),
     # --- while it is paid (动态管理)
+    # What moves money takes two people: one proposes, another decides (`payment_proposals.py`).
+    Transition(
+        "change_proposed", {"in_force"}, None, (TOWN, COUNTY),
+        "拟调整保障金额", "A change of the amount is proposed", needs_reason=True,
+    ),
+    Transition(
+        "stop_proposed", _GRANTED, None, (TOWN, COUNTY), "拟停发低保金", "A stop is proposed", needs_reason=True,
+    ),
+    Transition(
+        "return_proposed", {"stopped"}, None, (TOWN, COUNTY),
+        "拟恢复保障", "Payment is proposed to begin again", needs_reason=True,
+    ),
+    Transition(
+        "proposal_declined", _GRANTED | {"stopped"}, None, (TOWN, COUNTY),
+        "拟办意见未予采纳", "The proposal was put aside", needs_reason=True,
+    ),
     Transition(
         "amount_changed", {"in_force"}, None, (DECIDES,), "保障金额已调整", "The amount was changed",
         needs_reason=True, starts=("notice",),
     ),
     Transition(
         "stopped", _GRANTED, "stopped", (DECIDES,), "已决定停发低保金", "It was decided to stop the payment",
+        needs_reason=True, starts=("notice",),
+    ),
+    # Within the months that the area allows after a stop (setting `case.come_back_months`).
+    Transition(
+        "came_back", {"stopped"}, "confirmed", (DECIDES,), "已决定恢复保障", "It was decided to pay again",
         needs_reason=True, starts=("notice",),
     ),
     # --- what the household says
@@ -171,6 +192,8 @@ _TABLE = (
 TRANSITIONS = {transition.step: transition for transition in _TABLE}
 # Steps that a person can take.
 ACTIONS = tuple(transition.step for transition in _TABLE if transition.by and transition.from_states)
+# Between officers: the household reads what was decided.
+INTERNAL_STEPS = frozenset({"change_proposed", "stop_proposed", "return_proposed", "proposal_declined"})
 ALLOWED_WHILE_SUSPENDED = frozenset({"resumed", "withdrawn"})
 # States in which the deadline of the decision is paused (law).
 PAUSING_STATES = frozenset({"objection"})

@@ -21,8 +21,12 @@ _DECISION_STEPS = (
     "opinion_refuse",
     "confirmed",
     "refused",
+    "change_proposed",
+    "stop_proposed",
+    "return_proposed",
     "amount_changed",
     "stopped",
+    "came_back",
 )
 
 

@@ -556,14 +556,14 @@ CATALOGUE: Mapping[str, Entry] = {
     "change.decided": Entry(409, "该变化报告已有处理结果", "The report is already decided"),
     "case.visit_differs": Entry(
         422,
-        "走访查实的收入与测算不符",
-        "The visit found other incomes than the calculation uses",
-        "人均每月相差 {difference}，超过 {tolerance}。请采用查实数后重新测算，或写明理由并由另一人同意。",
-        "They differ by {difference} a head and month, over {tolerance}. Adopt what was found and calculate again, or "
+        "走访查实或核对的收入与测算不符",
+        "A visit or a cross-check found other incomes than the calculation uses",
+        "人均每月相差 {difference}，超过 {tolerance}。请更正收入后重新测算，或写明理由并由另一人同意。",
+        "They differ by {difference} a head and month, over {tolerance}. Correct the incomes and calculate again, or "
         "write a reason that another person approves.",
     ),
     "case.no_difference": Entry(
-        409, "走访与测算相符，无需说明", "The visit agrees with the calculation: there is nothing to explain"
+        409, "走访和核对与测算相符，无需说明", "Visit and cross-check agree with the calculation: nothing to explain"
     ),
     "case.difference_explained": Entry(
         409,
@@ -576,8 +576,36 @@ CATALOGUE: Mapping[str, Entry] = {
         403,
         "须由另一人同意",
         "Another person must approve this",
-        "写说明的人不能自己同意。",
-        "Not the person who wrote it.",
+        "提出或写说明的人不能自己同意。",
+        "Not the person who proposed or wrote it.",
+    ),
+    "case.proposal_open": Entry(
+        409,
+        "已有待决定的拟办意见",
+        "A proposal waits for a decision already",
+        "请由另一人决定，或先不予采纳。",
+        "Another person decides it, or it is put aside first.",
+    ),
+    "case.proposal_missing": Entry(
+        409,
+        "没有待决定的拟办意见",
+        "No such proposal waits",
+        "调整金额、停发和恢复保障由一人提出、另一人决定。",
+        "One person proposes a change, a stop or a return, another decides it.",
+    ),
+    "case.proposal_outdated": Entry(
+        409,
+        "提出后已重新测算",
+        "The amount was calculated again since",
+        "请不予采纳，再按新的测算提出。",
+        "Put the proposal aside and propose by the new calculation.",
+    ),
+    "case.come_back_closed": Entry(
+        409,
+        "不能不经申请恢复保障",
+        "The household may not come back without an application",
+        "本地不允许，或停发后已过规定的月数。请重新申请。",
+        "The area does not allow it, or its months after the stop are over. Apply anew.",
     ),
     "found_figure.not_current": Entry(
         409,

@@ -322,11 +322,11 @@ async def _stop_payment(office: _Office) -> None:
             .order_by(CaseFile.applied_on.desc(), CaseFile.id.desc())
         )
     )
-    request = TakeStep(step="stopped", reason="女儿已就业，家庭人均收入高于标准", ground="income")
     now = _at(office, 0)
-    await take_step(
-        office.session, office.county, paid[0].id, request, version=paid[0].version, idempotency_key=None, now=now
-    )
+    reason = "女儿已就业，家庭人均收入高于标准"
+    for by, step in ((office.town, "stop_proposed"), (office.county, "stopped")):
+        request = TakeStep(step=step, reason=reason, ground="employment")
+        await take_step(office.session, by, paid[0].id, request, version=paid[0].version, idempotency_key=None, now=now)
 
 
 async def _report_changes(office: _Office, residents: dict[str, Caller]) -> None:

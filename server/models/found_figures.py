@@ -17,7 +17,7 @@ INCOME_FIGURES = ("wage", "business", "property", "transfer", "cost", "work_cost
 PROPERTY_FIGURES = {"home": "home", "vehicle": "vehicle", "deposit": "deposit", "business_count": "business"}
 MEMBER_FIGURES = ("health", "labour_ability")
 FIGURES = (*INCOME_FIGURES, *PROPERTY_FIGURES, *MEMBER_FIGURES, "recommendation")
-DIFFERING_STEPS = ("opinion_grant", "confirmed", "amount_changed")
+DIFFERING_STEPS = ("opinion_grant", "confirmed", "amount_changed", "came_back")
 
 
 class FoundFigure(Base):

@@ -75,6 +75,14 @@ class Paper(_StrictStruct, omit_defaults=True):
     situation: Code | None = None
 
 
+class StopGround(_StrictStruct):
+    """A ground of a stop. A code with a dot is a kind of the code before it."""
+
+    code: Code
+    zh: Text
+    en: Text
+
+
 class Step(_StrictStruct):
     until_fen: Fen | None
     per_head_fen: Fen
@@ -156,6 +164,8 @@ SETTING_TYPES: dict[str, Any] = {
     "case.hearing_required": bool,
     "sign_in.second_factor_required": bool,
     "case.found_difference_fen": Fen,
+    "case.stop_grounds": Annotated[list[StopGround], Meta(min_length=1, max_length=60)],
+    "case.come_back_months": Annotated[int, Meta(ge=0, le=24)],
     "case.papers": Annotated[list[Paper], Meta(min_length=1, max_length=100)],
     "posting.places_least": Few,
     **{

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.benefits.amount_timeline import AmountSpan, AmountTimeline, amount_to_show, load_timelines
 from server.benefits.calculations import CalculationLine, list_calculations
 from server.benefits.changes import decided_calculation
 from server.cases.actions import TakeStep, take_step
@@ -14,7 +15,7 @@ from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.loading import load_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
-from server.cases.workflow import STATE_INFO, TRANSITIONS
+from server.cases.workflow import INTERNAL_STEPS, STATE_INFO, TRANSITIONS
 from server.core.access import Caller, readable
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.core.working_days import day_of
@@ -49,13 +50,15 @@ class CaseStatus(ResponseBody):
     state_zh: str
     state_en: str
     is_suspended: bool
-    # Null until the decision.
+    # What is paid this month, first or last; null until the decision, and where a grant was stopped before it was paid.
     amount_fen: int | None
     paid_from: date | None
     # The first month that is no longer paid.
     stopped_from: date | None
     next: NextStep
     timeline: list[TimelineStep]
+    # What is paid from which month to which, without gaps; the newest last.
+    amounts: list[AmountSpan]
 
 
 class Appointment(ResponseBody):
@@ -109,7 +112,7 @@ class Withdraw(RequestBody):
 
 
 async def list_own_cases(session: AsyncSession, caller: Caller, now: datetime) -> list[CaseStatus]:
-    """List the caller's cases, the newest first, each with its timeline. Three queries."""
+    """List the caller's cases, the newest first, each with its timeline. Four queries."""
     cases = list(
         await session.scalars(readable(CaseFile, caller).order_by(CaseFile.applied_on.desc(), CaseFile.id).limit(50))
     )
@@ -117,10 +120,12 @@ async def list_own_cases(session: AsyncSession, caller: Caller, now: datetime) -
 
 
 async def load_statuses(session: AsyncSession, cases: list[CaseFile], today: date) -> list[CaseStatus]:
-    """Return the status and timeline of each case. Two queries."""
+    """Return the status and timeline of each case. Three queries."""
     ids = [case.id for case in cases]
     events = await session.scalars(
-        select(CaseEvent).where(CaseEvent.case_id.in_(ids)).order_by(CaseEvent.at, CaseEvent.id)
+        select(CaseEvent)
+        .where(CaseEvent.case_id.in_(ids), CaseEvent.step.not_in(INTERNAL_STEPS))
+        .order_by(CaseEvent.at, CaseEvent.id)
     )
     steps: dict[UUID, list[TimelineStep]] = {}
     for event in events:
@@ -136,7 +141,8 @@ async def load_statuses(session: AsyncSession, cases: list[CaseFile], today: dat
             )
         )
     }
-    return [_status(case, steps.get(case.id, []), deadlines, today) for case in cases]
+    amounts = await load_timelines(session, [case.id for case in cases if case.state in _DECIDED])
+    return [_status(case, steps.get(case.id, []), deadlines, amounts.get(case.id), today) for case in cases]
 
 
 def _reason_of(event: CaseEvent) -> str:
@@ -146,12 +152,18 @@ def _reason_of(event: CaseEvent) -> str:
 
 
 def _status(
-    case: CaseFile, timeline: list[TimelineStep], deadlines: dict[tuple[UUID, str], CaseDeadline], today: date
+    case: CaseFile,
+    timeline: list[TimelineStep],
+    deadlines: dict[tuple[UUID, str], CaseDeadline],
+    amounts: AmountTimeline | None,
+    today: date,
 ) -> CaseStatus:
     info = STATE_INFO[case.state]
     deadline = deadlines.get((case.id, info.deadline)) if info.deadline else None
     state_zh, state_en = _paid_until_texts(case, today) or (info.zh, info.en)
-    is_decided = case.state in {"confirmed", "published", "in_force", "stopped"}
+    is_decided = case.state in _DECIDED
+    # An imported case may have an amount and no decision of this system.
+    amount_fen = amount_to_show(amounts.spans, today) if amounts else case.amount_fen
     return CaseStatus(
         id=case.id,
         application_number=case.number,
@@ -160,8 +172,8 @@ def _status(
         state_zh=state_zh,
         state_en=state_en,
         is_suspended=case.suspended_on is not None,
-        amount_fen=case.amount_fen if is_decided else None,
-        paid_from=case.paid_from if is_decided else None,
+        amount_fen=amount_fen if is_decided else None,
+        paid_from=case.paid_from if is_decided and amount_fen is not None else None,
         stopped_from=case.stopped_from,
         next=NextStep(
             zh=info.next_zh,
@@ -170,7 +182,11 @@ def _status(
             certain=deadline.certain if deadline else True,
         ),
         timeline=timeline,
+        amounts=amounts.spans if amounts else [],
     )
+
+
+_DECIDED = frozenset({"confirmed", "published", "in_force", "stopped"})
 
 
 def _paid_until_texts(case: CaseFile, today: date) -> tuple[str, str] | None:

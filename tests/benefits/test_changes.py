@@ -24,7 +24,7 @@ from server.residents.change_reports import months_after
 from server.residents.own_cases import load_statuses
 from tests import days
 from tests.cases.test_procedure import to_county
-from tests.makers.cases import VILLAGE, calculated, done, look, refused, step
+from tests.makers.cases import VILLAGE, calculated, done, look, refused, settled, step
 from tests.pdf import words
 from tests.residents.test_feedback import visited
 
@@ -41,6 +41,8 @@ async def in_force(office):
         case = await session.get_one(CaseFile, case_id)
         assert case.paid_from is not None
         case.paid_from = (case.paid_from - timedelta(days=62)).replace(day=1)
+        granted = update(BenefitChange).where(BenefitChange.case_id == case_id)
+        await session.execute(granted.values(month=case.paid_from))
         await session.flush()
         assert await begin_payments(session, utc_now()) == 1
     return case_id, county
@@ -132,7 +134,7 @@ async def test_the_household_reads_what_was_decided_not_what_somebody_reckoned_s
     assert own["calculation"] == before
     sheet = f"/resident/v1/cases/{case_id}/notices/calculation"
     assert format_fen(before["amountFen"]) in words((await resident.http.get(sheet)).content)
-    await done(county, case_id, "amount_changed", reason="收入增加")
+    await settled(office, case_id, "amount_changed", reason="收入增加")
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["calculation"]["id"] == reckoned["id"]
     assert format_fen(reckoned["amountFen"]) in words((await resident.http.get(sheet)).content)
@@ -205,12 +207,12 @@ async def test_what_a_household_says_of_its_visit_stands_on_the_case_and_in_a_li
 async def test_a_cut_counts_from_its_month_changes_no_history_and_is_told_on_paper(office, services):
     case_id, county = await in_force(office)
     before = (await look(county, case_id))["amountFen"]
-    assert await refused(county, case_id, "amount_changed", reason="试") == "case.amount_unchanged"
+    assert await refused(county, case_id, "change_proposed", reason="试") == "case.amount_unchanged"
     await earns(office, case_id, 100_00)
     next_month = (day_of(utc_now()).replace(day=1) + timedelta(days=32)).replace(day=1)
     new = (await calculated(county, case_id, next_month.isoformat()))["amountFen"]
     assert await refused(county, case_id, "amount_changed") == "case.reason_required"
-    result = await done(county, case_id, "amount_changed", reason="新增工资收入")
+    result = await settled(office, case_id, "amount_changed", reason="新增工资收入")
     assert (result["amountFen"], result["state"]) == (new, "in_force")
     assert [deadline["kind"] for deadline in result["deadlines"]] == ["notice"]
     assert (await household_of(office, case_id)).monthly_amount_fen == before
@@ -238,11 +240,11 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
         complaint = Assignment(id=new_id(), kind="complaint", due_on=day_of(utc_now()), **visits)
         session.add_all([timetable, complaint])
     assert await refused(town, case_id, "stopped", reason="试") == "auth.forbidden"
-    early = await refused(county, case_id, "stopped", reason="去世", fromMonth="2020-01-01")
+    early = await refused(county, case_id, "stop_proposed", reason="去世", fromMonth="2020-01-01")
     assert early == "request.invalid"
     this_month = day_of(utc_now()).replace(day=1).isoformat()
-    for _ in range(2):
-        result = await done(county, case_id, "stopped", reason="申请人去世", ground="death", fromMonth=this_month)
+    result = await settled(office, case_id, "stopped", reason="申请人去世", ground="death", fromMonth=this_month)
+    result = await done(county, case_id, "stopped", reason="申请人去世")
     assert (result["state"], result["stoppedFrom"]) == ("stopped", this_month)
     household = await household_of(office, case_id)
     assert (household.monthly_amount_fen, household.class_) == (None, None)
@@ -266,10 +268,10 @@ async def test_a_stop_stands_in_the_register_and_the_home_is_due_no_more(office,
 
 
 async def test_a_household_reads_until_when_it_is_paid_and_that_it_was_stopped_when_that_is_over(office, services):
-    case_id, county = await in_force(office)
+    case_id, _ = await in_force(office)
     resident, today = await office.resident(), day_of(utc_now())
     next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-    result = await done(county, case_id, "stopped", reason="迁出", ground="moved", fromMonth=next_month.isoformat())
+    result = await settled(office, case_id, "stopped", reason="迁出", ground="moved", fromMonth=next_month.isoformat())
     assert result["stoppedFrom"] == next_month.isoformat()
     own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
     assert own["status"]["stateZh"] == own["stages"][-1]["zh"] == f"发放至{today.year}年{today.month}月"
@@ -285,8 +287,8 @@ async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(o
     await to_county(office, case_id)
     county = await office.person("county_officer")
     granted = await done(county, case_id, "confirmed")
-    result = await done(
-        county, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth=days.month(40).isoformat()
+    result = await settled(
+        office, case_id, "stopped", reason="本人放弃", ground="own_wish", fromMonth=days.month(40).isoformat()
     )
     assert result["stoppedFrom"] == granted["paidFrom"]
     resident = await office.resident()
@@ -294,8 +296,8 @@ async def test_what_was_granted_and_never_paid_is_stopped_from_its_first_month(o
 
 
 async def test_a_household_that_was_stopped_may_apply_again(office):
-    case_id, county = await in_force(office)
-    result = await done(county, case_id, "stopped", reason="收入超标", ground="income")
+    case_id, _ = await in_force(office)
+    result = await settled(office, case_id, "stopped", reason="收入超标", ground="income")
     worker = await office.person("caseworker")
     body = {"id": str(new_id()), "householdId": result["householdId"]}
     again = await worker.http.post("/desk/v1/applications", json=body)
@@ -309,7 +311,7 @@ async def test_the_same_words_a_year_later_change_the_amount_again(office):
     for _ in range(2):
         await earns(office, case_id, 50_00)
         await calculated(county, case_id, this_month)
-        amounts.append((await done(county, case_id, "amount_changed", reason="年度复核"))["amountFen"])
+        amounts.append((await settled(office, case_id, "amount_changed", reason="年度复核"))["amountFen"])
     assert amounts[1] < amounts[0]
     assert (await household_of(office, case_id)).monthly_amount_fen == amounts[1]
     version = (await look(county, case_id))["version"]
@@ -328,16 +330,16 @@ async def test_a_cut_that_was_to_come_ends_with_the_stop_before_it(office):
     next_month = (this_month + timedelta(days=32)).replace(day=1)
     await earns(office, case_id, 50_00)
     await calculated(county, case_id, next_month.isoformat())
-    await done(county, case_id, "amount_changed", reason="新增收入")
-    await done(county, case_id, "stopped", reason="迁出", ground="moved", fromMonth=this_month.isoformat())
+    await settled(office, case_id, "amount_changed", reason="新增收入")
+    await settled(office, case_id, "stopped", reason="迁出", ground="moved", fromMonth=this_month.isoformat())
     await months_later(office, 62)
     assert (await household_of(office, case_id)).monthly_amount_fen is None
 
 
 async def test_a_stop_that_was_to_come_leaves_what_a_new_application_is_paid(office):
-    case_id, county = await in_force(office)
+    case_id, _ = await in_force(office)
     month = (day_of(utc_now()).replace(day=1) + timedelta(days=62)).replace(day=1)
-    await done(county, case_id, "stopped", reason="超标", ground="income", fromMonth=month.isoformat())
+    await settled(office, case_id, "stopped", reason="超标", ground="income", fromMonth=month.isoformat())
     household = await household_of(office, case_id)
     async with open_session(office.services.sessions) as session:
         session.add(
@@ -359,7 +361,7 @@ async def test_a_stop_is_for_whom_was_paid_though_its_own_reckoning_pays_for_nob
     granted = (await county.http.get("/desk/v1/benefit-changes", params={"kind": "granted"})).json()["items"][0]
     await earns(office, case_id, 9_999_00)
     assert not (await calculated(county, case_id))["eligible"]
-    await done(county, case_id, "stopped", reason="收入超标", ground="income")
+    await settled(office, case_id, "stopped", reason="收入超标", ground="income")
     stop = (await county.http.get("/desk/v1/benefit-changes", params={"kind": "stopped"})).json()["items"][0]
     assert stop["people"] == granted["people"] > 0
 

@@ -17,15 +17,15 @@ from server.models.visits import Visit
 from tests.benefits.test_changes import earns, household_of, in_force
 from tests.cases.test_procedure import to_county
 from tests.cases.test_whole_case import accepted, visit
-from tests.makers.cases import calculated, done, look
+from tests.makers.cases import calculated, done, look, settled
 
 
 async def test_a_stop_holds_from_the_first_minute_of_its_month_and_ends_the_class(office, services):
-    case_id, county = await in_force(office)
+    case_id, _ = await in_force(office)
     async with open_session(services.sessions) as session:
         await session.execute(update(Household).values(class_="B"))
     month = (day_of(utc_now()).replace(day=1) + timedelta(days=32)).replace(day=1)
-    await done(county, case_id, "stopped", reason="超标", ground="income", fromMonth=month.isoformat())
+    await settled(office, case_id, "stopped", reason="超标", ground="income", fromMonth=month.isoformat())
     midnight = datetime(month.year, month.month, 1, tzinfo=CHINA).astimezone(UTC)
     for at, left in ((midnight - timedelta(minutes=1), True), (midnight, False)):
         async with open_session(services.sessions) as session:
@@ -39,10 +39,10 @@ async def test_more_is_a_raise_and_less_a_cut(office, services):
     month = day_of(utc_now()).replace(day=1).isoformat()
     await earns(office, case_id, 50_00)
     await calculated(county, case_id, month)
-    await done(county, case_id, "amount_changed", reason="新增收入")
+    await settled(office, case_id, "amount_changed", reason="新增收入")
     await office.rule("amount.standard_fen", 50_000, since=day_of(utc_now()).replace(day=1))
     await calculated(county, case_id, month)
-    await done(county, case_id, "amount_changed", reason="标准提高")
+    await settled(office, case_id, "amount_changed", reason="标准提高")
     async with services.sessions() as session:
         rows = await session.scalars(
             select(BenefitChange).where(BenefitChange.kind != "granted").order_by(BenefitChange.id)

@@ -125,6 +125,13 @@ async def done(desk: Desk, case_id: UUID, name: str, **more: Any) -> Json:
     return answer.json()
 
 
+async def settled(office: Office, case_id: UUID, name: str, **more: Any) -> Json:
+    """What moves money takes two: the town proposes, the county decides."""
+    proposes = {"amount_changed": "change_proposed", "stopped": "stop_proposed", "came_back": "return_proposed"}[name]
+    await done(await office.person("town_officer"), case_id, proposes, **more)
+    return await done(await office.person("county_officer"), case_id, name, reason=more["reason"])
+
+
 async def refused(desk: Desk, case_id: UUID, name: str, **more: Any) -> str:
     answer = await step(desk, case_id, name, **more)
     assert answer.status_code >= 400, answer.text

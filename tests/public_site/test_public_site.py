@@ -13,7 +13,7 @@ from server.models.audit import AuditEntry
 from server.models.households import Household
 from server.models.postings import Posting
 from tests.benefits.test_changes import household_of, in_force
-from tests.makers.cases import VILLAGE, done, look
+from tests.makers.cases import VILLAGE, look, settled
 from tests.pdf import words
 from tests.phones import tiny_photo
 from tests.postings.test_postings import drafted, end, hang_up, opened, to_posting
@@ -109,11 +109,11 @@ async def test_the_standing_list_shows_who_is_paid_and_nothing_else(office, serv
 
 
 async def test_who_is_stopped_is_gone_from_the_list_with_the_month(office, browser):
-    case_id, county = await in_force(office)
+    case_id, _ = await in_force(office)
     name = (await household_of(office, case_id)).head_name
     listed, this_month = await standing_list(office), day_of(utc_now()).replace(day=1).isoformat()
     assert name in (await browser.get(f"/l/{listed['key']}")).text
-    await done(county, case_id, "stopped", reason="收入超标", ground="income", fromMonth=this_month)
+    await settled(office, case_id, "stopped", reason="收入超标", ground="income", fromMonth=this_month)
     assert name not in (await browser.get(f"/l/{listed['key']}")).text
     assert name not in (await read_list(office, listed["key"])).text
 

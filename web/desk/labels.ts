@@ -93,8 +93,13 @@ export const CASE_STEPS: Labels = {
   refused: ['审核确认：不予保障', 'Refuse'],
   notice_delivered: ['登记决定书送达', 'Decision delivered'],
   published: ['长期公示', 'Disclose'],
-  amount_changed: ['调整金额', 'Change the amount'],
-  stopped: ['停发', 'Stop'],
+  change_proposed: ['提出调整金额', 'Propose another amount'],
+  stop_proposed: ['提出停发', 'Propose a stop'],
+  return_proposed: ['提出恢复保障', 'Propose to pay again'],
+  proposal_declined: ['不予采纳', 'Put the proposal aside'],
+  amount_changed: ['同意调整金额', 'Change the amount'],
+  stopped: ['同意停发', 'Stop'],
+  came_back: ['同意恢复保障', 'Pay again'],
   withdrawn: ['撤回申请', 'Withdraw'],
   suspended: ['暂停计时', 'Stop the clock'],
   resumed: ['恢复计时', 'Run the clock'],
@@ -130,8 +135,13 @@ export const CASE_EVENTS: Labels = {
   notice_delivered: ['决定书已送达', 'Decision delivered'],
   published: ['已长期公示', 'Disclosed'],
   in_force: ['开始发放低保金', 'Payment began'],
+  change_proposed: ['提出调整金额', 'Another amount proposed'],
+  stop_proposed: ['提出停发', 'Stop proposed'],
+  return_proposed: ['提出恢复保障', 'Return proposed'],
+  proposal_declined: ['拟办意见未予采纳', 'Proposal put aside'],
   amount_changed: ['保障金额已调整', 'Amount changed'],
   stopped: ['已决定停发低保金', 'Stopped'],
+  came_back: ['已决定恢复保障', 'Paid again'],
   resident_confirmed: ['家庭确认入户记录', 'Household confirmed the visit'],
   resident_disputed: ['家庭对入户记录提出异议', 'Household disputed the visit'],
   change_reported: ['家庭报告变化', 'Household reported a change'],
@@ -140,6 +150,15 @@ export const CASE_EVENTS: Labels = {
   suspended: ['办理暂停', 'Clock stopped'],
   resumed: ['恢复办理', 'Clock resumed'],
   extended: ['办理期限已延长', 'Limit extended'],
+};
+
+/** Kinds of a change of what is paid. */
+export const BENEFIT_KINDS: Labels = {
+  granted: ['新增', 'Granted'],
+  raised: ['调增', 'Raised'],
+  cut: ['调减', 'Cut'],
+  stopped: ['停发', 'Stopped'],
+  taken_over: ['转入', 'Taken over'],
 };
 
 export const DEADLINE_URGENCIES: Labels = {

@@ -2,7 +2,8 @@ import { expect, test, vi } from 'vitest';
 
 vi.stubGlobal('localStorage', { getItem: () => null });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
-const { countMonths, formatBytes, formatDistance, monthlyFen, parseYuan, today, formatYuan } = await import('./format.ts');
+const { countMonths, formatBytes, formatDistance, formatMonthBefore, monthlyFen, parseYuan, today, formatYuan } =
+  await import('./format.ts');
 
 test('an amount is parsed as whole fen or refused', () => {
   expect(parseYuan('364.5')).toBe(36450);
@@ -17,6 +18,11 @@ test('a period counts both of its months, and one that ends before it begins cou
   expect(countMonths('2026-03', '2026-02')).toBeNull();
   expect(countMonths('2026-03', undefined)).toBeNull();
   expect(monthlyFen(100, 12)).toBe(8);
+});
+
+test('the month before January is of the year before', () => {
+  expect(formatMonthBefore('2027-01-01')).toBe('2026/12');
+  expect(formatMonthBefore('2026-11-01')).toBe('2026/10');
 });
 
 test('fen are formatted as yuan', () => expect(formatYuan(123456)).toBe('1,234.56'));

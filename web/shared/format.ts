@@ -18,7 +18,7 @@ export function parseYuan(text: string): number | null {
 }
 
 /** Whole months from one `YYYY-MM` to another, both included; null when one is missing or they are in the wrong order. */
-export function countMonths(from: string | undefined, to: string | undefined): number | null {
+export function countMonths(from: string | null | undefined, to: string | null | undefined): number | null {
   const [first, last] = [from, to].map((month) => /^(\d{4})-(\d\d)$/.exec(month ?? ''));
   if (!first || !last) return null;
   const months = (Number(last[1]) - Number(first[1])) * 12 + Number(last[2]) - Number(first[2]) + 1;
@@ -28,6 +28,17 @@ export function countMonths(from: string | undefined, to: string | undefined): n
 /** A total over months as whole fen a month, rounded down as the server does. */
 export function monthlyFen(totalFen: number, months: number): number {
   return Math.floor(totalFen / months);
+}
+
+/** “2026-12-01” → “2026/12”. */
+export function formatMonth(day: string): string {
+  return day.slice(0, 7).replace('-', '/');
+}
+
+/** The month before the one that a day is in: “2027-01-01” → “2026/12”. */
+export function formatMonthBefore(day: string): string {
+  const [year, month] = day.split('-').map(Number) as [number, number];
+  return month === 1 ? `${year - 1}/12` : `${year}/${String(month - 1).padStart(2, '0')}`;
 }
 
 /** Year first in both languages, since 11/12 is ambiguous. */

@@ -13,6 +13,7 @@ from server.demo.pictures import draw_picture
 from server.demo.scenes import SCENES
 from server.models.cases import CaseFile, IncomeItem
 from tests import days
+from tests.cases.test_whole_case import explained
 from tests.makers import offices
 from tests.makers.cases import look
 from tests.web.browser import find_faults
@@ -47,12 +48,19 @@ async def test_an_application_is_examined_heard_posted_and_granted(at_desk, offi
 
     await town.get_by_role("button", name="测算本月").click()
     await expect(town.get_by_text("符合", exact=True).first).to_be_visible()
+    # The wage that the tax office found is not in it: a reason, and a second person.
+    await _take(town, "初审：拟予保障", refused=True)
+    await said(town, "另一人同意")
+    await town.keyboard.press("Escape")
+    officers = [await office.sign_in(login) for login in ("wangzhusheng", "maohetang")]
+    await explained(*officers, case_id, "opinion_grant", "上月已离职，有离职证明")
     await _take(town, "初审：拟予保障")
     faults["posting"] = await _post(town, tmp_path)
     await office.system_step(case_id, "posting_ended")
 
     county = await at_desk("maohetang", "county_officer")
     await county.goto(f"{server.url}/desk/cases/{case_id}")
+    await explained(*officers, case_id, "confirmed", "上月已离职，有离职证明")
     await _take(county, "审核确认：予以保障")
     await _take(county, "长期公示")
     await _take(county, "登记决定书送达", delivery="当面送达，本人签收")
@@ -102,12 +110,17 @@ async def test_a_case_is_paused_resumed_extended_withdrawn_refused_and_what_is_p
     changed = await _open_case(county, "发放中")
     before = (await look(await office.sign_in("maohetang"), changed))["amountFen"]
     await _earn_more(services, changed)
-    await _take(county, "调整金额", reason="家庭收入增加", refused=True)
-    await said(county, "测算")
-    await county.keyboard.press("Escape")
-    await county.get_by_role("button", name="测算本月").press("Enter")
-    await said(county, "已办理")
-    await _take(county, "调整金额", reason="家庭收入增加")
+    town = await at_desk("wangzhusheng", "town_officer", f"/cases/{changed}")
+    await _take(town, "提出调整金额", reason="家庭收入增加", refused=True)
+    await said(town, "测算")
+    await town.keyboard.press("Escape")
+    await town.get_by_role("button", name="测算本月").press("Enter")
+    await said(town, "已办理")
+    await _take(town, "提出调整金额", reason="家庭收入增加")
+    await expect(town.get_by_text("待另一人决定")).to_be_visible()
+    await shoot(town, "desk-case-proposed", full_page=True)
+    await county.reload()
+    await _take(county, "同意调整金额", reason="家庭收入增加")
     faults["changed"] = await find_faults(county)
     await shoot(county, "desk-case-changed", full_page=True)
 

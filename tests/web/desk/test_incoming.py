@@ -5,7 +5,7 @@ from playwright.async_api import Page, expect
 from tests import days
 from tests.makers.cases import look
 from tests.web.browser import find_faults
-from tests.web.desk.conftest import dialog_of, open_door, said, shoot
+from tests.web.desk.conftest import OpenDesk, dialog_of, open_door, said, shoot
 
 
 async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_and_stopped(at_desk, office):
@@ -44,7 +44,7 @@ async def test_an_objection_is_answered_a_change_decided_and_a_payment_changed_a
     await county.get_by_label("处理").select_option(label="已处理")
     await expect(change.get_by_text("将再次入户核实")).to_be_visible()
 
-    case_id = await _stop(county)
+    case_id = await _stop(county, at_desk)
     held = await look(await office.sign_in("maohetang"), case_id)
     assert (held["state"], held["stoppedFrom"]) == ("stopped", days.month(2).isoformat())
     assert held["timeline"][-1]["reason"] == "全家迁往外省"
@@ -80,23 +80,31 @@ async def _open_list(page: Page, office) -> None:
     assert {item["areaName"] for item in lists} == {"柚溪社区", "苇塘村"}
 
 
-async def _stop(page: Page) -> str:
-    """One that is paid: stopped from a month on, with the ground that goes into the register."""
+async def _stop(page: Page, at_desk: OpenDesk) -> str:
+    """One that is paid: the town proposes from which month and on which ground, the county decides."""
     await page.get_by_role("tab", name="全部案件").press("Enter")
     await page.get_by_label("状态").select_option(label="发放中")
     await expect(page.locator("tbody tr").first.get_by_text("发放中")).to_be_visible()
     await page.keyboard.press("Tab")
     await page.locator("tbody tr").first.focus()
     await page.keyboard.press("Enter")
-    await page.get_by_role("button", name="停发", exact=True).click()
-    dialog = page.get_by_role("dialog")
+    await page.wait_for_url("**/desk/cases/*")
+    case_id = page.url.rsplit("/", 1)[1]
+    town = await at_desk("wangzhusheng", "town_officer", f"/cases/{case_id}")
+    await town.get_by_role("button", name="提出停发", exact=True).click()
+    dialog = town.get_by_role("dialog")
     await dialog.get_by_label("理由").fill("全家迁往外省")
     await dialog.get_by_label("停发原因").select_option(label="迁出")
     await dialog.get_by_label("自哪个月起", exact=True).fill(f"{days.month(2):%Y%m}")
-    await shoot(page, "desk-stop")
+    await shoot(town, "desk-stop")
+    await town.keyboard.press("Control+Enter")
+    await expect(town.get_by_text("待另一人决定")).to_be_visible()
+    await page.reload()
+    await page.get_by_role("button", name="同意停发", exact=True).click()
+    await expect(page.get_by_role("dialog").get_by_label("理由")).to_have_value("全家迁往外省")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_text("已停发").first).to_be_visible()
-    return page.url.rsplit("/", 1)[1]
+    return case_id
 
 
 async def _compare(page: Page) -> list[str]:
@@ -114,6 +122,10 @@ async def _compare(page: Page) -> list[str]:
     await expect(page.get_by_text("停发人数：公布 18，登记")).to_be_visible()
     await expect(page.get_by_text("停发户数")).to_have_count(0)
     await shoot(page, "desk-register")
+    await page.get_by_role("tab", name="停发登记").press("Enter")
+    await page.get_by_label("停发原因").select_option(label="迁出")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await shoot(page, "desk-stops")
     return await find_faults(page)
 
 

@@ -104,6 +104,8 @@ const SETTING_NAMES: Labels = {
   'sign_in.second_factor_required': ['工作台须用动态码登录', 'Desk sign-in takes a second factor'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
   'case.found_difference_fen': ['走访与测算人均相差超过多少须说明', 'Visit and calculation may differ, a head'],
+  'case.stop_grounds': ['停发原因', 'Grounds of a stop'],
+  'case.come_back_months': ['停发后多少个月内可不经申请恢复', 'May come back without applying within'],
   'case.papers': ['申请所需材料', 'Papers of an application'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
   'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
@@ -270,7 +272,7 @@ function formatList(key: string, value: unknown[]): string {
       ? ((item as { zh?: string; en?: string })[language.value] ?? '')
       : formatSetting(key, item),
   );
-  if (key === 'case.papers') return names.join(t('separator'));
+  if (key === 'case.papers' || key === 'case.stop_grounds') return names.join(t('separator'));
   if (typeof value[0] === 'object' && key !== 'amount.steps') return t('items', { n: value.length });
   if (key === 'amount.steps')
     return value.map((item) => formatObject(item as Record<string, unknown>)).join(t('semicolon'));

@@ -45,6 +45,7 @@ const CODES: Record<string, Message> = {
   'month.before_payment': ['早于开始发放的月份', 'is before the first month of payment'],
   'seat.unknown': ['不是这次评议的成员', 'has no seat at this hearing'],
   'staff.not_here': ['不是这里的工作人员', 'does not work here'],
+  'ground.unknown': ['不是本地的停发原因', 'is no ground of this area'],
   'step.unknown': ['没有这一步', 'no such step'],
 };
 
