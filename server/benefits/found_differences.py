@@ -1,4 +1,4 @@
-"""Where a calculation uses other incomes than the newest accepted visit found, in fen a head and month."""
+"""Where a calculation uses other incomes than accepted visits or cross-checks found, in fen a head and month."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.amounts import Calculated, Line
 from server.benefits.changes import decided_calculation, latest_calculation
+from server.benefits.check_differences import list_checked_incomes, sum_excess
 from server.benefits.figures import MONTHS_PER_YEAR, figures_within
 from server.benefits.register_figures import found_over_a_year
 from server.models.cases import Calculation, CaseFile
@@ -21,30 +22,42 @@ TOLERANCE = "case.found_difference_fen"
 
 
 class FoundDifference(NamedTuple):
-    """`figures_hash` names the lines that were compared: another visit is another difference."""
+    """`per_head_fen` is the greater of two: between visit and calculation, and what offices found above it.
+
+    `figures_hash` names what was compared: another visit, or another answer of an office, is another difference.
+    """
 
     calculation: Calculation
     per_head_fen: int
+    visit_fen: int
+    check_fen: int
     figures_hash: str
 
 
 async def find_difference(session: AsyncSession, case: CaseFile, step: str) -> FoundDifference | None:
-    """Compare the visit with the calculation that the step rests on; None where one of the two is missing."""
+    """Compare visits and cross-checks with the calculation that the step rests on; None where nothing was found."""
     confirms = step == "confirmed"
     calculation = await (decided_calculation(session, case) if confirms else latest_calculation(session, case))
     figures = await list_income_figures(session, case)
-    if calculation is None or not figures:
+    checked = await list_checked_incomes(session, case)
+    if calculation is None or not (figures or checked):
         return None
     heads: int = await session.scalar(
         select(func.count()).where(HouseholdMember.household_id == case.household_id)
     ) or 1  # fmt: skip
     lines = msgspec.convert(calculation.body, Calculated).lines
     yearly = sum((abs(found_over_a_year(figure) - _used(figure, lines)) for figure in figures), Fraction(0))
-    names = ",".join(sorted(str(figure.id) for figure in figures))
+    names = sorted(str(figure.id) for figure in figures) + sorted(
+        f"{income.check_id}:{income.figure}:{income.found_fen}" for income in checked
+    )
+    visit_fen = int(yearly / MONTHS_PER_YEAR / heads)
+    check_fen = int(sum_excess(checked, lines) / MONTHS_PER_YEAR / heads)
     return FoundDifference(
         calculation,
-        int(yearly / MONTHS_PER_YEAR / heads),
-        hashlib.sha256(names.encode()).hexdigest(),
+        max(visit_fen, check_fen),
+        visit_fen,
+        check_fen,
+        hashlib.sha256(",".join(names).encode()).hexdigest(),
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -13,7 +13,9 @@ from server.benefits.figures import monthly_fen
 from server.benefits.found_differences import TOLERANCE, find_difference
 from server.benefits.register_figures import Register, differs, load_register
 from server.cases.difference_reasons import DifferenceReasonLine, list_difference_reasons, starting_step
+from server.cases.figure_sources import FigurePhoto, FigureSource, load_figure_sources
 from server.cases.loading import load_case, lock_case, roles_over_case
+from server.cases.visit_orders import order_visit, survey_due_date
 from server.core.access import Caller, Role
 from server.core.errors import Problem
 from server.core.http import LongText, RequestBody, ResponseBody
@@ -21,7 +23,7 @@ from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.models.cases import CaseFile
 from server.models.found_figures import FoundFigure
-from server.models.households import Household, HouseholdMember
+from server.models.households import Assignment, Household, HouseholdMember
 from server.models.people import Staff
 from server.models.visits import Visit
 from server.policy.resolver import load_policy_values
@@ -55,6 +57,9 @@ class FoundFigureLine(ResponseBody):
     visit_id: UUID
     visited_at: datetime
     question_id: str
+    question_zh: str
+    question_en: str
+    photos: list[FigurePhoto]
     figure: str
     zh: str
     en: str
@@ -74,15 +79,26 @@ class FoundFigureLine(ResponseBody):
     decided_at: datetime | None
 
 
-class FoundAgainstRecord(ResponseBody):
-    """`difference_fen`: a head and month, between the visit and the calculation that the next decision rests on.
+class VisitSource(ResponseBody):
+    id: UUID
+    kind: str
+    visited_at: datetime
 
-    Above `tolerance_fen` that decision needs a reason and a second person.
+
+class FoundAgainstRecord(ResponseBody):
+    """`difference_fen`: a head and month, between what was found and the calculation that the next decision rests on.
+
+    It is the greater of `visit_difference_fen` and `check_difference_fen` (what other offices found above it). Above
+    `tolerance_fen` that decision needs a reason and a second person. `visits`: the accepted visits that the case rests
+    on.
     """
 
     figures: list[FoundFigureLine]
+    visits: list[VisitSource]
     step: str
     difference_fen: int | None
+    visit_difference_fen: int | None
+    check_difference_fen: int | None
     tolerance_fen: int
     reasons: list[DifferenceReasonLine]
 
@@ -92,9 +108,13 @@ class DeclineFigure(RequestBody):
 
 
 class AdoptFigure(RequestBody):
-    """`note`: what was done about a recommendation; not needed for a figure of the register."""
+    """`note`: what was done about a recommendation; not needed for a figure of the register.
+
+    `orders_visit`: what is done about it is another review visit, which is ordered with the adoption.
+    """
 
     note: LongText = ""
+    orders_visit: bool = False
 
 
 async def list_found_figures(session: AsyncSession, caller: Caller, case_id: UUID, now: datetime) -> FoundAgainstRecord:
@@ -106,11 +126,33 @@ async def list_found_figures(session: AsyncSession, caller: Caller, case_id: UUI
     settings = await load_policy_values(session, case.area_code, case.rules_on, [TOLERANCE])
     return FoundAgainstRecord(
         figures=await _list_lines(session, case, now),
+        visits=await _list_visits(session, case),
         step=step,
         difference_fen=difference.per_head_fen if difference else None,
+        visit_difference_fen=difference.visit_fen if difference else None,
+        check_difference_fen=difference.check_fen if difference else None,
         tolerance_fen=int(settings.get(TOLERANCE, 0)),
         reasons=await list_difference_reasons(session, case),
     )
+
+
+async def _list_visits(session: AsyncSession, case: CaseFile) -> list[VisitSource]:
+    """List the accepted visits of the case: ordered for it, or read for it; the newest first."""
+    visited_at = func.coalesce(Visit.started_at, Visit.received_at)
+    ordered = select(Assignment.id).where(Assignment.case_id == case.id)
+    read = select(FoundFigure.visit_id).where(FoundFigure.case_id == case.id)
+    rows = await session.scalars(
+        select(Visit)
+        .where(
+            Visit.household_id == case.household_id,
+            Visit.state == "accepted",
+            or_(Visit.assignment_id.in_(ordered), Visit.id.in_(read)),
+        )
+        .order_by(visited_at.desc(), Visit.id.desc())
+    )
+    return [
+        VisitSource(id=visit.id, kind=visit.kind, visited_at=visit.started_at or visit.received_at) for visit in rows
+    ]
 
 
 async def _list_lines(session: AsyncSession, case: CaseFile, now: datetime) -> list[FoundFigureLine]:
@@ -125,11 +167,22 @@ async def _list_lines(session: AsyncSession, case: CaseFile, now: datetime) -> l
         .where(FoundFigure.case_id == case.id, FoundFigure.state == "current")
         .order_by(FoundFigure.id)
     )
-    return [_line(figure, visit, decider, member, register) for figure, visit, decider, member in rows]
+    found = [(figure, visit, decider, member) for figure, visit, decider, member in rows]
+    sources = await load_figure_sources(session, [(figure, visit) for figure, visit, _, _ in found])
+    no_source = FigureSource("", "", [])
+    return [
+        _line(figure, visit, decider, member, register, sources.get(figure.id, no_source))
+        for figure, visit, decider, member in found
+    ]
 
 
 def _line(
-    figure: FoundFigure, visit: Visit, decider: str | None, member: str | None, register: Register
+    figure: FoundFigure,
+    visit: Visit,
+    decider: str | None,
+    member: str | None,
+    register: Register,
+    source: FigureSource,
 ) -> FoundFigureLine:
     zh, en = FIGURE_TEXTS[figure.figure]
     registered = register.get((figure.figure, figure.member_id))
@@ -138,6 +191,9 @@ def _line(
         visit_id=visit.id,
         visited_at=visit.started_at or visit.received_at,
         question_id=figure.question_id,
+        question_zh=source.zh,
+        question_en=source.en,
+        photos=source.photos,
         figure=figure.figure,
         zh=zh,
         en=en,
@@ -175,6 +231,9 @@ async def adopt_found_figure(
         if figure.figure == "recommendation":
             if not body.note.strip():
                 raise Problem("case.reason_required")
+            if body.orders_visit:
+                due_on = await survey_due_date(session, case, day_of(now))
+                await order_visit(session, case, "review", due_on, caller.id)
         else:
             household = await session.get_one(Household, case.household_id)
             await adopt_figure(session, caller, household, figure, now)

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from server.cases import difference_reasons, found_figures, recommendations
 from server.cases.difference_reasons import DifferenceReasonLine, WriteDifferenceReason
 from server.cases.found_figures import AdoptFigure, DeclineFigure, FoundAgainstRecord
-from server.cases.recommendations import RecommendationLine
+from server.cases.recommendations import Recommendation, RecommendationCounts, RecommendationLine
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
@@ -21,7 +21,7 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.http.exports import build_export_route, fen_to_yuan
-from server.http.reads import reads
+from server.http.reads import NOTHING_PERSONAL, reads
 
 _LINE_ERRORS = LOOKUP_ERRORS | error_responses(
     "case.own_relative", "case.reason_required", "found_figure.not_current", "found_figure.decided"
@@ -43,7 +43,7 @@ async def list_found_figures(case_id: FromPath[UUID], officer: Officer, session:
     status_code=200,
     responses=_LINE_ERRORS | error_responses("found_figure.total_adopted"),
     description="Adopt a line: it replaces what was declared of its kind, with the visit as its source. For a "
-    "recommendation, note what was done. Repeating it changes nothing.",
+    "recommendation, note what was done; `ordersVisit` sends somebody there again. Repeating it changes nothing.",
 )
 async def adopt_found_figure(
     case_id: FromPath[UUID],
@@ -111,11 +111,24 @@ async def approve_difference_reason(
 async def list_recommendations(
     officer: Officer,
     session: Session,
+    recommendation: FromQuery[Recommendation | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[RecommendationLine]:
-    return await recommendations.list_recommendations(session, officer, area=area, cursor=cursor, limit=limit)
+    return await recommendations.list_recommendations(
+        session, officer, recommendation=recommendation, area=area, cursor=cursor, limit=limit
+    )
+
+
+@get(
+    "/recommendations/counts",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS,
+    description="How many recommendations of review visits nobody has acted on, and since when the oldest waits.",
+)
+async def count_recommendations(officer: Officer, session: Session, area: AreaFilter = None) -> RecommendationCounts:
+    return await recommendations.count_recommendations(session, officer, area=area)
 
 
 export_recommendations = build_export_route(
@@ -129,6 +142,7 @@ export_recommendations = build_export_route(
         "走访时间": lambda line: line.visited_at,
         "待处理起": lambda line: line.waiting_since,
         "月保障金额（元）": lambda line: fen_to_yuan(line.amount_fen),
+        "已由谁提出": lambda line: line.proposed_by_name,
     },
 )
 
@@ -142,6 +156,7 @@ router = Router(
         write_difference_reason,
         approve_difference_reason,
         list_recommendations,
+        count_recommendations,
         export_recommendations,
     ],
     tags=["cases"],

@@ -289,7 +289,8 @@ def _render_income(row: JsonObject) -> str:
     kind = INCOME_KINDS[row["kind"]][0]
     months = count_months(row.get("periodFrom"), row.get("periodTo"))
     amounts = [
-        f"{name}合计 {row[field] / _FEN:,.2f} 元" + (f"（每月 {row[field] // months / _FEN:,.2f} 元）" if months else "")
+        f"{name}合计 {row[field] / _FEN:,.2f} 元"
+        + (f"（每月 {row[field] // months / _FEN:,.2f} 元）" if months else "")
         for field, name in (("declaredFen", "申报"), ("foundFen", "核实"))
         if row.get(field) is not None
     ]

@@ -18,7 +18,9 @@ from server.residents.own_cases import load_statuses
 from tests import days
 from tests.benefits.test_changes import decide, in_force, report
 from tests.cases.test_whole_case import accepted, decide_visit, submit_visit, visit, with_found
-from tests.makers.cases import calculated, done, look, refused
+from tests.crosschecks.test_crosschecks import import_, request_file
+from tests.makers import offices
+from tests.makers.cases import calculated, done, look, refused, settled
 from tests.postings.test_postings import end, opened
 from tests.visits.test_amendments import amend
 
@@ -348,6 +350,26 @@ async def test_a_members_health_goes_to_the_member_and_back(office):
     assert (await town.http.get(path)).json()["members"][0]["health"] == "healthy"
 
 
+async def test_an_office_that_finds_more_than_the_record_asks_for_a_reason_as_a_visit_does(office):
+    """The tax office finds a wage that the calculation does not use; its corrected answer agrees with it."""
+    made, number, batch_id = await accepted(office)
+    town = await office.person("town_officer")
+    request = await request_file(town, batch_id)
+    await import_(town, batch_id, offices.answer("tax", request, {number: "900.00"}))
+    await visit(office, made["id"])
+    await calculated(town, made["id"])
+    assert await refused(town, made["id"], "opinion_grant") == "case.visit_differs"
+    shown = await record(town, made["id"])
+    assert (shown["visitDifferenceFen"], shown["checkDifferenceFen"], shown["differenceFen"]) == (0, 800_00, 800_00)
+    assert (await explain(town, made["id"], "opinion_grant")).status_code == 201
+
+    answer = await import_(town, batch_id, offices.answer("tax", request, {number: "100.00"}))
+    assert answer.status_code == 200, answer.text
+    shown = await record(town, made["id"])
+    assert (shown["checkDifferenceFen"], shown["reasons"][0]["isValid"]) == (0, False)
+    await done(town, made["id"], "opinion_grant")
+
+
 async def in_force_with_review(office, found, **answers):
     """A household that receives, and an accepted review of it."""
     case_id, county = await in_force(office)
@@ -375,7 +397,7 @@ async def test_a_recommendation_to_stop_stands_in_the_inbox_until_somebody_acts(
     assert "停发" in exported.text
     await adopt_incomes(town, case_id)
     assert len(await inbox(county)) == 1
-    await done(county, case_id, "stopped", reason="收入超过标准", ground="income")
+    await settled(office, case_id, "stopped", reason="收入超过标准", ground="income")
     assert await inbox(county) == []
     assert (await lines(town, case_id))["recommendation"]["verdict"] == "adopted"
 
@@ -390,6 +412,49 @@ async def test_a_recommendation_is_settled_by_a_note_or_a_reason_and_by_nothing_
     assert await inbox(town) == []
 
 
+async def test_an_open_inbox_is_counted_and_a_check_sends_somebody_there_again(office, services):
+    case_id, town, _, _ = await in_force_with_review(office, FOUND, proposal="check")
+    (line,) = await inbox(town, recommendation="check")
+    assert await inbox(town, recommendation="stop") == []
+    counts = (await town.http.get("/desk/v1/recommendations/counts")).json()
+    assert (counts["total"], counts["waitingSince"]) == (1, line["waitingSince"])
+    assert {kind["recommendation"]: kind["count"] for kind in counts["kinds"]} == {
+        "raise": 0, "cut": 0, "stop": 0, "check": 1, "urgent": 0,
+    }  # fmt: skip
+    other = (await town.http.get("/desk/v1/recommendations/counts", params={"area": "110101"})).json()
+    assert (other["total"], other["waitingSince"]) == (0, None)
+
+    sent = await act(town, case_id, line["figureId"], "adoption", note="再次入户核实", ordersVisit=True)
+    assert sent.status_code == 200, sent.text
+    assert (await town.http.get("/desk/v1/recommendations/counts")).json()["total"] == 0
+    async with services.sessions() as session:
+        ordered = select(Assignment.kind).where(
+            Assignment.case_id == UUID(str(case_id)), Assignment.state == "open", Assignment.kind == "review"
+        )
+        assert list(await session.scalars(ordered)) == ["review"]
+
+
+async def test_the_inbox_says_what_was_proposed_and_waits_for_another(office):
+    case_id, town, county, _ = await in_force_with_review(office, FOUND, proposal="stop")
+    await done(town, case_id, "stop_proposed", reason="收入超过标准", ground="income")
+    (line,) = await inbox(county)
+    assert (line["proposedStep"], line["proposedByName"]) == ("stopped", town.signed_in["name"])
+
+
+async def test_each_line_shows_its_question_and_the_photos_of_its_visit(office):
+    case_id, _, kit = await surveyed(office)
+    town = await office.person("town_officer")
+    shown = await record(town, case_id)
+    assert [visit["id"] for visit in shown["visits"]] == [kit.visit["id"]]
+    wage = next(line for line in shown["figures"] if line["figure"] == "wage")
+    assert wage["questionZh"]
+    signed = {photo["evidenceId"] for photo in wage["photos"]}
+    assert signed
+    assert signed <= set(kit.visit["photos"])
+    link = f"/desk/v1/visits/{kit.visit['id']}/photos/{wage['photos'][0]['evidenceId']}/link"
+    assert (await town.http.get(link, params={"rendition": "1280"})).status_code == 200
+
+
 async def test_a_review_that_would_keep_the_payment_is_no_work_for_anybody(office):
     _, town, _, _ = await in_force_with_review(office, FOUND, proposal="keep")
     assert await inbox(town) == []
@@ -399,6 +464,7 @@ async def test_what_a_review_found_stands_before_a_change_of_the_amount(office):
     case_id, town, county, _ = await in_force_with_review(office, FOUND, proposal="cut")
     await office.rule("amount.standard_fen", 500_00, since=days.month(0))
     await calculated(county, case_id)
+    await done(town, case_id, "change_proposed", reason="标准提高")
     assert await refused(county, case_id, "amount_changed", reason="标准提高") == "case.visit_differs"
     await adopt_incomes(town, case_id)
 

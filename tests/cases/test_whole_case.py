@@ -121,6 +121,15 @@ async def steps_of(desk, case_id):
     return [item["step"] for item in (await look(desk, case_id))["timeline"]]
 
 
+async def explained(writer, approver, case_id, step, reason):
+    """Why a step stands although something else was found: written by one, approved by another."""
+    path = f"/desk/v1/cases/{case_id}/difference-reasons"
+    written = await writer.http.post(path, json={"id": str(new_id()), "step": step, "reason": reason})
+    assert written.status_code == 201, written.text
+    approved = await approver.http.post(f"{path}/{written.json()['id']}/approval")
+    assert approved.status_code == 200, approved.text
+
+
 async def granted_opinion(office, case_id):
     town = await office.person("town_officer")
     await calculated(town, case_id)
@@ -155,16 +164,20 @@ async def test_a_relatives_application_from_the_desk_to_the_money(office, servic
     request = await request_file(town, batch_id)
     body = (await import_(town, batch_id, offices.answer("tax", request, {number: "150.00"}))).json()
     assert body["differing"] == 1  # 100 yuan were declared
+    fifty_yuan_more = "税务查得的是一次性补发，非固定收入"
 
     await visit(office, case_id)
     body = await look(town, case_id)
     assert (body["state"], body["countyVisitedAt"] is not None) == ("preliminary", True)
 
     await calculated(town, case_id)
+    assert await refused(town, case_id, "opinion_grant") == "case.visit_differs"
+    await explained(town, county, case_id, "opinion_grant", fifty_yuan_more)
     await done(town, case_id, "opinion_grant")
     posting = await opened(office)
     await end(office, posting["id"])
     assert await refused(town, case_id, "confirmed") == "auth.forbidden"
+    await explained(county, town, case_id, "confirmed", fifty_yuan_more)
     await done(county, case_id, "confirmed")
     await done(county, case_id, "notice_delivered", delivery="送达本人")
     await done(town, case_id, "published")

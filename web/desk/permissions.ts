@@ -20,6 +20,7 @@ const SCREENS = {
   '/spot-checks': REVIEWERS,
   '/households': REVIEWERS,
   '/cases': REVIEWERS,
+  '/recommendations': REVIEWERS,
   '/cross-checks': CASE_OFFICERS,
   '/postings': REVIEWERS,
   '/proposals': CASE_OFFICERS,

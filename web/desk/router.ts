@@ -18,6 +18,7 @@ export const router = createRouter({
     { path: '/households/:id', component: () => import('./households/HouseholdPage.vue'), props: true },
     { path: '/cases', component: () => import('./cases/CasesPage.vue') },
     { path: '/cases/:id', component: () => import('./cases/CasePage.vue'), props: true },
+    { path: '/recommendations', component: () => import('./cases/RecommendationsPage.vue') },
     { path: '/postings', component: () => import('./postings/PostingsPage.vue') },
     { path: '/proposals', component: () => import('./households/ProposalsPage.vue') },
     { path: '/cross-checks', component: () => import('./crosschecks/CrossChecksPage.vue') },

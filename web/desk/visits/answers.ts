@@ -124,10 +124,7 @@ function buildTable(
   const findOnlySide = (id: string): AnswerRow['only'] =>
     !compares || (nowById.has(id) && beforeById.has(id)) ? null : nowById.has(id) ? 'now' : 'before';
   const buildCell = (column: Question, id: string): AnswerCell => {
-    const [current, previous] = [
-      formatCell(column, nowById.get(id)),
-      formatCell(column, beforeById.get(id)),
-    ];
+    const [current, previous] = [formatCell(column, nowById.get(id)), formatCell(column, beforeById.get(id))];
     return {
       now: findOnlySide(id) === 'before' ? previous : current,
       before: previous,
