@@ -242,10 +242,23 @@ async def _require_county_visit_and_cross_check(
         raise Problem("case.cross_check_missing")
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
+    await _require_another_opinion(session, case, context.caller)
     explained = await require_explained(session, case, "confirmed", context.settings)
     await require_no_double_benefit(session, case.household_id)
     await record_grant(session, case, context.caller.id, context.now)
     return {"amountFen": case.amount_fen} | explained
+
+
+async def _require_another_opinion(session: AsyncSession, case: CaseFile, caller: Caller) -> None:
+    """Raise `case.second_person` for the one who proposed the grant, as may be where the town decides."""
+    proposer_id = await session.scalar(
+        select(CaseEvent.actor_id)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step == "opinion_grant")
+        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
+        .limit(1)
+    )
+    if proposer_id == caller.id:
+        raise Problem("case.second_person")
 
 
 async def _require_first_extension(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:

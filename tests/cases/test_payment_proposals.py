@@ -17,6 +17,7 @@ from server.models.cases import CaseFile, RelativeOnStaff
 from server.models.people import Staff, StaffRole
 from tests import days
 from tests.benefits.test_changes import earns, household_of, in_force
+from tests.cases.test_procedure import to_county
 from tests.makers.cases import calculated, done, look, refused, settled, step
 
 STOP = {"reason": "收入超过标准", "ground": "income"}
@@ -94,9 +95,8 @@ async def test_a_declared_relative_neither_proposes_nor_decides(office):
     assert await refused(county, case_id, "stopped", reason="收入超过标准") == "case.own_relative"
 
 
-async def test_where_the_town_decides_two_officers_of_the_town_do_it(office):
-    """The county has delegated; whoever proposes is still somebody else."""
-    case_id, _ = await in_force(office)
+async def delegated(office):
+    """The county has delegated, and the town has two officers."""
     await office.rule("case.decided_by", "town")
     async with open_session(office.services.sessions) as session:
         await session.execute(update(CaseFile).values(rules_on=days.in_days(0)))
@@ -104,7 +104,20 @@ async def test_where_the_town_decides_two_officers_of_the_town_do_it(office):
         session.add(colleague)
         await session.flush()
         session.add(StaffRole(staff_id=colleague.id, role="town_officer", area_code="339901001"))
-    town, second = await office.person("town_officer"), await office.sign_in("town2")
+    return await office.person("town_officer"), await office.sign_in("town2")
+
+
+async def test_where_the_town_decides_whoever_proposed_the_grant_does_not_give_it(office):
+    case_id = await office.case()
+    await to_county(office, case_id)
+    town, second = await delegated(office)
+    assert await refused(town, case_id, "confirmed") == "case.second_person"
+    assert (await done(second, case_id, "confirmed"))["state"] == "confirmed"
+
+
+async def test_where_the_town_decides_two_officers_of_the_town_do_it(office):
+    case_id, _ = await in_force(office)
+    town, second = await delegated(office)
     await done(town, case_id, "stop_proposed", **STOP)
     assert await refused(town, case_id, "stopped", reason="收入超过标准") == "case.second_person"
     assert (await done(second, case_id, "stopped", reason="收入超过标准"))["state"] == "stopped"
