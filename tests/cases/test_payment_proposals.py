@@ -150,7 +150,7 @@ async def test_a_ground_is_a_code_of_the_area_and_keeps_its_name_in_the_register
     case_id, county = await in_force(office)
     town = await office.person("town_officer")
     unknown = await step(town, case_id, "stop_proposed", reason="其他", ground="lottery")
-    assert unknown.json()["faults"][0]["code"] == "ground.unknown"
+    assert unknown.json()["errors"][0]["code"] == "ground.unknown"
     codes = [ground["code"] for ground in (await look(town, case_id))["stopGrounds"]]
     assert {"employment", "pension", "moved", "death", "found_by_report", "refused_work", "own_wish"} <= set(codes)
     await settled(office, case_id, "stopped", reason="查实为关系保", ground="wrongly_granted.favour")
