@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import expect
 
-from tests.cases.test_found_figures import FOUND, in_force_with_review, surveyed
+from tests.cases.test_found_figures import FOUND, surveyed
 from tests.makers.cases import calculated
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, said, shoot
@@ -37,25 +37,4 @@ async def test_an_officer_adopts_declines_and_explains_on_the_page_of_the_case(a
     await page.keyboard.press("Control+Enter")
     await expect(block.get_by_text("待另一人同意")).to_be_visible()
     await shoot(page, "desk-found-figures", full_page=True)
-    assert faults == []
-
-
-async def test_a_recommendation_in_the_inbox_opens_its_act_with_the_words_filled_in(at_desk, office, server):
-    await in_force_with_review(office, FOUND, proposal="stop")
-    page = await at_desk(await office._login("town_officer"), "town_officer", "/recommendations")
-    row = page.get_by_role("row", name=re.compile("停发"))
-    await expect(row).to_have_count(1)
-    await expect(page.get_by_role("status").filter(has_text="待办理 1 件")).to_be_visible()
-    await expect(page.get_by_role("navigation").get_by_label("1 件待办理")).to_be_visible()
-    faults = await find_faults(page)
-    await shoot(page, "desk-recommendations")
-    await row.get_by_role("button", name="提出停发").click()
-    dialog = dialog_of(page)
-    await expect(dialog.get_by_label("理由")).to_have_value(re.compile("^据 .* 复核走访建议停发。$"))
-    await dialog.get_by_label("停发原因").select_option(label="收入超过标准")
-    await shoot(page, "desk-recommendation-act")
-    await page.keyboard.press("Control+Enter")
-    await expect(page.get_by_text("待另一人决定")).to_be_visible()
-    await page.goto(f"{server.url}/desk/recommendations")
-    await expect(row.get_by_text("已提出")).to_be_visible()
     assert faults == []

@@ -93,7 +93,7 @@ async def _stop(page: Page, at_desk: OpenDesk) -> str:
     town = await at_desk("wangzhusheng", "town_officer", f"/cases/{case_id}")
     await town.get_by_role("button", name="提出停发", exact=True).click()
     dialog = town.get_by_role("dialog")
-    await dialog.get_by_label("理由").fill("全家迁往外省")
+    await dialog.get_by_label("理由（").fill("全家迁往外省")
     await dialog.get_by_label("停发原因").select_option(label="迁出")
     await dialog.get_by_label("自哪个月起", exact=True).fill(f"{days.month(2):%Y%m}")
     await shoot(town, "desk-stop")
@@ -101,7 +101,7 @@ async def _stop(page: Page, at_desk: OpenDesk) -> str:
     await expect(town.get_by_text("待另一人决定")).to_be_visible()
     await page.reload()
     await page.get_by_role("button", name="同意停发", exact=True).click()
-    await expect(page.get_by_role("dialog").get_by_label("理由")).to_have_value("全家迁往外省")
+    await expect(page.get_by_role("dialog").get_by_label("理由（")).to_have_value("全家迁往外省")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_text("已停发").first).to_be_visible()
     return case_id
