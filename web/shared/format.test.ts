@@ -2,8 +2,17 @@ import { expect, test, vi } from 'vitest';
 
 vi.stubGlobal('localStorage', { getItem: () => null });
 vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
-const { countMonths, formatBytes, formatDistance, formatMonthBefore, monthlyFen, parseYuan, today, formatYuan } =
-  await import('./format.ts');
+const {
+  countMonths,
+  formatBytes,
+  formatDistance,
+  formatMonthBefore,
+  monthAfter,
+  monthlyFen,
+  parseYuan,
+  today,
+  formatYuan,
+} = await import('./format.ts');
 
 test('an amount is parsed as whole fen or refused', () => {
   expect(parseYuan('364.5')).toBe(36450);
@@ -23,6 +32,7 @@ test('a period counts both of its months, and one that ends before it begins cou
 test('the month before January is of the year before', () => {
   expect(formatMonthBefore('2027-01-01')).toBe('2026/12');
   expect(formatMonthBefore('2026-11-01')).toBe('2026/10');
+  expect(monthAfter('2026-12-31')).toBe('2027-01');
 });
 
 test('fen are formatted as yuan', () => expect(formatYuan(123456)).toBe('1,234.56'));

@@ -35,6 +35,12 @@ export function formatMonth(day: string): string {
   return day.slice(0, 7).replace('-', '/');
 }
 
+/** The month after the one that a day is in: “2026-12-01” → “2027-01”. */
+export function monthAfter(day: string): string {
+  const [year, month] = day.split('-').map(Number) as [number, number];
+  return month === 12 ? `${year + 1}-01` : `${year}-${String(month + 1).padStart(2, '0')}`;
+}
+
 /** The month before the one that a day is in: “2027-01-01” → “2026/12”. */
 export function formatMonthBefore(day: string): string {
   const [year, month] = day.split('-').map(Number) as [number, number];

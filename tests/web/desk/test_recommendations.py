@@ -4,6 +4,7 @@ import re
 
 from playwright.async_api import expect
 
+from tests import days
 from tests.cases.test_found_figures import FOUND, in_force_with_review
 from tests.web.browser import find_faults
 from tests.web.desk.conftest import dialog_of, shoot
@@ -21,6 +22,7 @@ async def test_a_recommendation_in_the_inbox_opens_its_act_with_the_words_filled
     await row.get_by_role("button", name="提出停发").click()
     dialog = dialog_of(page)
     await expect(dialog.get_by_label("理由（")).to_have_value(re.compile("^据 .* 复核走访建议停发。$"))
+    await expect(dialog.get_by_label("自哪个月起", exact=True)).to_have_value(f"{days.month(1):%Y/%m}")
     await dialog.get_by_label("停发原因").select_option(label="收入超过标准")
     await shoot(page, "desk-recommendation-act")
     await page.keyboard.press("Control+Enter")
