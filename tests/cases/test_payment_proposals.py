@@ -1,6 +1,7 @@
 """What moves money takes two people: one officer proposes a change, a stop or a return, another decides it."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,7 +21,7 @@ from tests.benefits.test_changes import earns, household_of, in_force
 from tests.cases.test_procedure import to_county
 from tests.makers.cases import calculated, done, look, refused, settled, step
 
-STOP = {"reason": "收入超过标准", "ground": "income"}
+STOP: dict[str, Any] = {"reason": "收入超过标准", "ground": "income"}
 
 
 async def test_nobody_stops_a_payment_that_nobody_else_has_proposed_to_stop(office):

@@ -52,15 +52,15 @@ async def test_an_application_is_examined_heard_posted_and_granted(at_desk, offi
     await _take(town, "初审：拟予保障", refused=True)
     await said(town, "另一人同意")
     await town.keyboard.press("Escape")
-    officers = [await office.sign_in(login) for login in ("wangzhusheng", "maohetang")]
-    await explained(*officers, case_id, "opinion_grant", "上月已离职，有离职证明")
+    writer, approver = await office.sign_in("wangzhusheng"), await office.sign_in("maohetang")
+    await explained(writer, approver, case_id, "opinion_grant", "上月已离职，有离职证明")
     await _take(town, "初审：拟予保障")
     faults["posting"] = await _post(town, tmp_path)
     await office.system_step(case_id, "posting_ended")
 
     county = await at_desk("maohetang", "county_officer")
     await county.goto(f"{server.url}/desk/cases/{case_id}")
-    await explained(*officers, case_id, "confirmed", "上月已离职，有离职证明")
+    await explained(writer, approver, case_id, "confirmed", "上月已离职，有离职证明")
     await _take(county, "审核确认：予以保障")
     await _take(county, "长期公示")
     await _take(county, "登记决定书送达", delivery="当面送达，本人签收")
