@@ -9,6 +9,7 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
 
     CASE_CALCULATED = "case.calculated"
+    CASE_DEADLINE_RECOMPUTED = "case.deadline_recomputed"
     CASE_DIFFERENCE_APPROVED = "case.difference_approved"
     CASE_DIFFERENCE_EXPLAINED = "case.difference_explained"
     CASE_FOUND_ADOPTED = "case.found_adopted"

@@ -1,22 +1,26 @@
 """The daily job of the cases room: deadlines of imported cases, first payments, and changes that take effect."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.changes import apply_due_changes, mark_grant_effective
-from server.cases.deadlines import backfill_deadlines
+from server.cases.deadlines import backfill_deadlines, recompute_due_dates
 from server.cases.transitions import apply_transition
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.job_types import RunDailyCaseWork
+from server.core.job_types import RecomputeDeadlines, RunDailyCaseWork
+from server.core.log import log
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.cases import CaseFile
 from server.models.households import Household
 from server.sync_feed.publish import publish_change
+
+_STEP = 500
 
 
 @jobs.task(RunDailyCaseWork, cron="5 16 * * *")
@@ -26,6 +30,18 @@ async def run_daily(services: Services, _: RunDailyCaseWork) -> None:
         await backfill_deadlines(session)
         await begin_payments(session, utc_now())
         await apply_due_changes(session, utc_now())
+
+
+@jobs.task(RecomputeDeadlines)
+async def recompute_deadlines(services: Services, _: RecomputeDeadlines) -> None:
+    """Count every open deadline by the calendar as it is now, in short transactions. Idempotent."""
+    last: UUID | None = UUID(int=0)
+    changed = 0
+    while last is not None:
+        async with open_session(services.sessions) as session:
+            number, last = await recompute_due_dates(session, last, _STEP)
+        changed += number
+    log.info("deadlines.recomputed", changed=changed)
 
 
 async def begin_payments(session: AsyncSession, now: datetime) -> int:

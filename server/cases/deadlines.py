@@ -7,10 +7,13 @@ units after its start, so the effect of a pause stays distinct from that of an e
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import audit
+from server.audit.actions import Action
 from server.cases.workflow import PAUSING_STATES, TRANSITIONS
 from server.core.ids import new_id
 from server.core.working_days import Length, Overrides, Unit, day_of, end_of, length_of, working_days_between
@@ -121,6 +124,32 @@ def _pause_or_resume(deadline: CaseDeadline, *, should_pause: bool, on: date, ov
         deadline.paused += pause_units
         deadline.paused_on = None
         _set_due_date(deadline, overrides)
+
+
+async def recompute_due_dates(session: AsyncSession, after: UUID, limit: int) -> tuple[int, UUID | None]:
+    """Compute the due dates of the next open deadlines anew, by id, after the calendar has changed.
+
+    Return how many have another date or are certain now, and the last id; None at the end.
+    """
+    rows = await session.execute(
+        select(CaseDeadline, CaseFile.area_code)
+        .join(CaseFile, CaseFile.id == CaseDeadline.case_id)
+        .where(CaseDeadline.met_on.is_(None), CaseDeadline.unit == "working_days", CaseDeadline.id > after)
+        .order_by(CaseDeadline.id)
+        .limit(limit)
+        .with_for_update(of=CaseDeadline)
+    )
+    deadlines, overrides, changed = rows.all(), await load_overrides(session), 0
+    for deadline, area_code in deadlines:
+        before = (deadline.due_on, deadline.certain)
+        _set_due_date(deadline, overrides)
+        changed += (deadline.due_on, deadline.certain) != before
+        if deadline.due_on != before[0]:
+            facts = {"deadline": DEADLINE_TEXTS[deadline.kind][0], "was_due_on": before[0], "due_on": deadline.due_on}
+            facts = {name: str(value) for name, value in facts.items()}
+            case_id, action = deadline.case_id, Action.CASE_DEADLINE_RECOMPUTED
+            audit.record(session, None, action, "case", case_id, area_code=area_code, **facts)
+    return changed, deadlines[-1][0].id if deadlines else None
 
 
 async def backfill_deadlines(session: AsyncSession) -> int:

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media.store import StoreError
 from server.checklists.publishing import publish
 from server.checklists.shipped import load_shipped
+from server.cli.selfcheck import judge_calendar
+from server.cli.selfcheck_lines import Line
 from server.core.access import Role
 from server.core.clock import utc_now
 from server.core.database import open_session
@@ -28,6 +30,7 @@ from server.identity.accounts import NewStaff, RoleBody, count_admins, create_st
 from server.identity.links import NewLink, make_link
 from server.models.areas import LEVELS, Area
 from server.models.people import Staff, StaffRole
+from server.policy.resolver import load_overrides
 
 _MOST_SKEW = timedelta(seconds=2)
 # From the province down: the levels above and of a county.
@@ -67,6 +70,7 @@ async def set_up(settings: Settings, office: Office, show: Callable[[Step], None
             show(await _check_clock(session))
             show(await _add_county(session, office))
             show(await _publish_checklists(session))
+            show(_check_calendar(judge_calendar(utc_now(), await load_overrides(session))))
             show(_check_wechat(settings))
             if await count_admins(session):
                 show(Step("administrator", "there", "create-admin makes another"))
@@ -138,6 +142,10 @@ async def _publish_checklists(session: AsyncSession) -> Step:
     made = [await publish(session, template) for template in load_shipped()]
     new = sum(version.is_new for version in made)
     return Step("checklists", "done" if new else "there", f"{new} of {len(made)} new")
+
+
+def _check_calendar(line: Line) -> Step:
+    return Step("calendar", "there" if line.level == "ok" else "doubtful", " – ".join(filter(None, line[2:])))
 
 
 def _check_wechat(settings: Settings) -> Step:

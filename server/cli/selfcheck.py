@@ -29,10 +29,15 @@ from server.core.keys import read_ring
 from server.core.services import Services, open_services
 from server.core.settings import PREFIX, SECRETS, Settings
 from server.core.tokens import StatementError, StatementKind, verify_statement
+from server.core.working_days import Overrides, day_of, known_until
+from server.policy.resolver import load_overrides
 
 BACKUP_WARN, BACKUP_BAD = timedelta(hours=26), timedelta(days=7)
 # Characters of a token that nobody guesses.
 SHORTEST_TOKEN = 16
+# The longest deadline is 60 working days, about three months.
+CALENDAR_WARN = timedelta(days=120)
+CALENDAR_ADVICE = "import the State Council's holidays of the next year at the desk (导入, 节假日安排)"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -45,6 +50,7 @@ async def run_selfcheck(settings: Settings, environ: Mapping[str, str]) -> list[
                 lines += [line async for line in check_database(session, settings)]
                 lines += [line async for line in check_jobs(session)]
                 lines += [line async for line in check_audit_head(session, services)]
+                lines.append(judge_calendar(utc_now(), await load_overrides(session)))
             lines.append(judge_horizon(await load_horizon(services.autocommit)))
         except (SQLAlchemyError, psycopg.Error) as error:
             lines.append(Line("database", "bad", f"no answer: {type(error).__name__}", "see the address and the roles"))
@@ -141,6 +147,18 @@ async def check_audit_head(session: AsyncSession, services: Services) -> AsyncIt
     if not faults:
         seen = f"seal {head.position} over {head.total} entries is signed" if head else "nothing was recorded yet"
         yield Line("audit trail", "ok", seen)
+
+
+def judge_calendar(now: datetime, overrides: Overrides) -> Line:
+    """Working days are decreed a year at a time; beyond the last published day every deadline is an estimate."""
+    today = day_of(now)
+    until = known_until(today, overrides)
+    seen = f"working days are known until {until}"
+    if until < today:
+        return Line("calendar", "bad", f"the working days of {today.year} are not known", CALENDAR_ADVICE)
+    if until - today < CALENDAR_WARN:
+        return Line("calendar", "warn", seen, CALENDAR_ADVICE)
+    return Line("calendar", "ok", seen)
 
 
 # -- what the settings say

@@ -236,6 +236,12 @@ class FulfilOrders(Job, frozen=True):
     area_code: str
 
 
+class RecomputeDeadlines(Job, frozen=True):
+    """The calendar of working days has changed."""
+
+    task_name = "cases.recompute_deadlines"
+
+
 # Imports
 
 

@@ -17,6 +17,7 @@ Unit = Literal["days", "working_days"]
 Overrides = Mapping[date, bool]
 _SATURDAY = 5
 _DAY = timedelta(days=1)
+_FARTHEST = timedelta(days=800)
 
 
 class Deadline(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
@@ -136,6 +137,23 @@ def working_day(
         return WorkingDay(bool(chinese_calendar.is_workday(on)), certain=True)
     except NotImplementedError:  # chinesecalendar has no data for this year
         return WorkingDay(on.weekday() < _SATURDAY, certain=on.year in decided_years)
+
+
+def is_published(year: int) -> bool:
+    """Tell whether the installed `chinesecalendar` knows the year."""
+    try:
+        chinese_calendar.is_workday(date(year, 1, 1))
+    except NotImplementedError:
+        return False
+    return True
+
+
+def known_until(today: date, overrides: Overrides) -> date:
+    """Return the last day up to which every day from `today` on is certain; the day before it if none is."""
+    on = today
+    while on < today + _FARTHEST and working_day(on, overrides).certain:
+        on += _DAY
+    return on - _DAY
 
 
 def _refuse_negative(count: int) -> None:

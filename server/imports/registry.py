@@ -1,8 +1,11 @@
 """The kinds of import there are."""
 
 from server.imports.areas import AreasImport
+from server.imports.calendar import CalendarImport
 from server.imports.import_kind import ImportKind
 from server.imports.register import RegisterImport
 from server.imports.staff import StaffImport
 
-KINDS: dict[str, ImportKind] = {kind.name: kind for kind in (AreasImport(), StaffImport(), RegisterImport())}
+KINDS: dict[str, ImportKind] = {
+    kind.name: kind for kind in (AreasImport(), StaffImport(), RegisterImport(), CalendarImport())
+}

@@ -26,6 +26,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("audit.seal", {"timestamp": 1}),
     ("cases.complained", {"household_id": ID}),
     ("cases.keep", {"timestamp": 1}),
+    ("cases.recompute_deadlines", {}),
     ("cases.objection_answered", {"case_id": ID, "objection_id": OTHER_ID, "actor_id": THIRD_ID, "ended_posting_id": None}),
     ("cases.objection_answered", {"case_id": ID, "objection_id": OTHER_ID, "actor_id": THIRD_ID, "ended_posting_id": ID}),
     ("cases.objection_made", {"case_id": ID, "objection_id": OTHER_ID}),

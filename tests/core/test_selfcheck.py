@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import psycopg
@@ -24,15 +24,18 @@ from server.cli.selfcheck import (
     check_key_files,
     check_keys,
     check_metrics,
+    judge_calendar,
     judge_horizon,
     run_selfcheck,
 )
 from server.cli.selfcheck_lines import judge_clock
 from server.cli.selfcheck_store import check_store
-from server.core.clock import utc_now
+from server.core.clock import today, utc_now
 from server.core.database import open_session, plain_url
 from server.core.database_roles import set_up_roles
 from server.core.services import open_services
+from server.core.working_days import is_published
+from server.models.areas import CalendarDay
 from server.models.audit import AuditEntry
 from tests.conftest import environment
 from tests.core.test_database_roles import LOGINS, as_roles
@@ -65,6 +68,9 @@ async def test_a_sound_system_is_red_only_for_what_is_planted(divided, tmp_path)
     async with open_services(sound) as services, open_session(services.sessions) as session:
         await audit.seal(session, services.audit_signer)
         await session.execute(text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (clock_timestamp())"))
+        # Whatever the day: the working days of the next months are known.
+        days = (today() + timedelta(days=number) for number in range(200))
+        session.add_all(CalendarDay(day=day, is_working=True, source="测试") for day in days)
     lines = await run_selfcheck(sound, {})
     # The embedded store has one key for everything and encrypts nothing itself.
     assert {(line.part, line.level) for line in lines if line.level != "ok"} == {("store", "warn")}
@@ -115,6 +121,15 @@ async def test_a_store_that_answers_strangers_or_is_out_of_step_is_red(services,
     monkeypatch.setattr(store, "_try_request", open_to_all)
     assert ("store", "bad") in await collect(check_store(store))
     assert [key async for key in store.list_keys("conformance/")] == []
+
+
+def test_a_calendar_that_ends_soon_is_named():
+    unpublished = next(year for year in range(2020, 2100) if not is_published(year))
+    ends = datetime(unpublished, 1, 1, 4, tzinfo=UTC)
+    level = {days: judge_calendar(ends - timedelta(days=days), {}).level for days in (-1, 0, 1, 120, 122)}
+    assert level == {-1: "bad", 0: "bad", 1: "warn", 120: "warn", 122: "ok"}
+    named = {ends.date() + timedelta(days=number): True for number in range(130)}
+    assert judge_calendar(ends, named).level == "ok"
 
 
 def test_clocks_apart_are_named():

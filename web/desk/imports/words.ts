@@ -9,6 +9,7 @@ export const IMPORT_KINDS: Record<string, Message> = {
   staff: ['人员', 'Staff'],
   register: ['低保台账', 'Register of recipients'],
   assignments: ['走访任务', 'Visits to order'],
+  calendar: ['节假日安排', 'Holidays of a year'],
 };
 export const IMPORT_STATES: Record<string, Message> = {
   previewed: ['待确认', 'To be confirmed'],
