@@ -9,7 +9,18 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import county_month, footprint, frauds, near_duplicates, photo_findings, photos, review, sync, uploads
+from bench import (
+    county_month,
+    footprint,
+    frauds,
+    near_duplicates,
+    photo_findings,
+    photos,
+    review,
+    search,
+    sync,
+    uploads,
+)
 from bench.rows import Row
 from server.core.clock import today
 
@@ -21,6 +32,7 @@ PARTS = {
     "findings": photo_findings.measure,
     "neighbours": near_duplicates.measure,
     "review": review.measure,
+    "search": search.measure,
     "frauds": frauds.measure,
     "month": county_month.measure,
     "footprint": footprint.measure,

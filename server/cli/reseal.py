@@ -1,4 +1,4 @@
-"""Bind every sealed value to its row, with the newest key. A migration can't: it holds no keys.
+"""Bind every sealed value to its row, with the newest key, and index phone numbers: a migration holds no keys.
 
 Idempotent, in short transactions; a run that was interrupted goes on where it stopped. Requests are served meanwhile.
 """
@@ -16,6 +16,7 @@ from server.core.keys import read_ring
 from server.core.services import build_encryption
 from server.core.settings import Settings
 from server.models import Base
+from server.models.households import Household
 
 BATCH = 500
 SEALED_SUFFIX = "_sealed"
@@ -84,7 +85,30 @@ async def reseal(settings: Settings, progress: Callable[[int], None]) -> ResealR
                 resealed += batch.resealed
                 refused += [(sealed.name, row_id) for row_id in batch.refused]
                 progress(batch.resealed)
+        while await _index_phones(sessions, encryption):
+            pass
     return ResealReport(resealed, refused)
+
+
+async def _index_phones(sessions: Sessions, encryption: Encryption) -> int:
+    """Write the blind index of phone numbers that were stored before there was one; a refused number has none."""
+    rows = (
+        select(Household)
+        .where(Household.phone_sealed.is_not(None), Household.phone_index.is_(None))
+        .limit(BATCH)
+        .with_for_update()
+    )
+    async with open_session(sessions) as session:
+        households = (await session.scalars(rows)).all()
+        for household in households:
+            assert household.phone_sealed is not None
+            try:
+                phone = encryption.open("household.phone", household.id, household.phone_sealed)
+            except Problem:
+                household.phone_index = b""
+            else:
+                household.phone_index = encryption.index("phone", phone)
+    return len(households)
 
 
 class _Batch(NamedTuple):

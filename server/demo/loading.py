@@ -149,6 +149,7 @@ async def _load_households(session: AsyncSession, encryption: Encryption, county
             address=household.address,
             phone_sealed=encryption.seal("household.phone", household_id, household.phone),
             phone_mask=mask_phone(household.phone),
+            phone_index=encryption.index("phone", household.phone),
             latitude=household.latitude,
             longitude=household.longitude,
             datum="wgs84",

@@ -7,15 +7,16 @@ from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import field
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, readable, require_found
+from server.core.encryption import Encryption
 from server.core.http import ResponseBody
-from server.core.normalise import bare, bare_number, name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
+from server.directory.household_search import match_households
 from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Caseload, Household, HouseholdMember
@@ -63,6 +64,7 @@ class HouseholdRecord(ResponseBody):
 
 async def list_households(
     session: AsyncSession,
+    encryption: Encryption,
     caller: Caller,
     *,
     area: str | None,
@@ -71,16 +73,14 @@ async def list_households(
     cursor: str | None,
     limit: int,
 ) -> Page[HouseholdLine]:
-    """List households in the caller's scope by archive number. `q` is part of the number or of the head's name."""
+    """List households in the caller's scope by archive number. `q`: what `match_households` finds them by."""
     rows = readable(Household, caller)
     if area is not None:
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
     if class_ is not None:
         rows = rows.where(Household.class_ == class_)
     if q:
-        by_name = sql_name_key(Household.head_name).contains(name_key(q), autoescape=True)
-        by_number = bare(Household.number).contains(bare_number(q) or q, autoescape=True)
-        rows = rows.where(or_(by_name, by_number))
+        rows = rows.where(*await match_households(session, encryption, caller, q))
     page, next_cursor = await fetch_page(session, rows, _BY_NUMBER, cursor, limit)
     items = await _load_household_lines(session, [household for (household,) in page])
     return Page(items=items, next_cursor=next_cursor)

@@ -91,12 +91,14 @@ async def list_public_areas(session: Session, under: AreaFilter = None) -> list[
     "/households",
     opt=reads("household"),
     responses=_LIST_PROBLEMS,
-    description="Households in the caller's areas by archive number; found by a part of the number or of the head's "
-    "name.",
+    description="Households in the caller's areas by archive number. Each word of `q` is the beginning of any part of "
+    "a member's name, of its pinyin or initials, of the archive number or address, part of the name of a town or "
+    "village, or a whole identity or phone number.",
 )
 async def list_households(
     officer: Officer,
     session: Session,
+    services: ServicesDep,
     area: AreaFilter = None,
     household_class: ClassQuery = None,
     q: SearchText = None,
@@ -104,7 +106,7 @@ async def list_households(
     limit: FromQuery[int] = 50,
 ) -> Page[HouseholdLine]:
     return await households.list_households(
-        session, officer, area=area, class_=household_class, q=q, cursor=cursor, limit=limit
+        session, services.encryption, officer, area=area, class_=household_class, q=q, cursor=cursor, limit=limit
     )
 
 

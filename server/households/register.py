@@ -211,7 +211,7 @@ async def _write(
     if body.phone is not None:
         phone = normalise_phone(body.phone)
         household.phone_sealed = encryption.seal("household.phone", household.id, phone)
-        household.phone_mask = mask_phone(phone)
+        household.phone_mask, household.phone_index = mask_phone(phone), encryption.index("phone", phone)
     if body.place is not None:
         household.latitude, household.longitude = body.place.latitude, body.place.longitude
         household.datum = body.place.datum

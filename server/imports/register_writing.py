@@ -88,7 +88,7 @@ def _record(work: Work, action: Action, household: Household) -> None:
 def _set_phone(work: Work, household: Household, phone: str | None) -> None:
     if phone:
         household.phone_sealed = work.services.encryption.seal("household.phone", household.id, phone)
-        household.phone_mask = mask_phone(phone)
+        household.phone_mask, household.phone_index = mask_phone(phone), work.services.encryption.index("phone", phone)
 
 
 def _add_member(work: Work, household: Household, member: MemberPlan, position: int) -> HouseholdMember:

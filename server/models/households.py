@@ -14,14 +14,24 @@ from sqlalchemy import (
     LargeBinary,
     String,
     and_,
+    event,
+    inspect,
     or_,
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from server.core.access import DESK_ROLES, Caller, in_areas
 from server.core.database import Base
+from server.core.search_terms import (
+    list_address_terms,
+    list_name_terms,
+    list_number_terms,
+    spell_for_search,
+    to_vector,
+)
 from server.models.columns import AreaCode, Id, OptionalTime, WrittenAt
 from server.models.people import ResidentBinding
 
@@ -37,6 +47,7 @@ class Household(Base):
         CheckConstraint("class IN ('A', 'B', 'C')", name="class_is_known"),
         CheckConstraint("monthly_amount_fen >= 0", name="amount_is_not_negative"),
         Index("ix_household_area_prefix", "area_code", postgresql_ops={"area_code": "text_pattern_ops"}),
+        Index("ix_household_search_terms", "search_terms", postgresql_using="gin"),
     )
 
     id: Mapped[Id]
@@ -46,6 +57,8 @@ class Household(Base):
     address: Mapped[str]
     phone_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     phone_mask: Mapped[str | None]
+    # Searched by equality only.
+    phone_index: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     datum: Mapped[str] = mapped_column(default="wgs84")
@@ -53,6 +66,8 @@ class Household(Base):
     monthly_amount_fen: Mapped[int | None]
     relative_on_staff: Mapped[bool] = mapped_column(default=False)
     updated_at: Mapped[WrittenAt]
+    # Of number and address; written with them.
+    search_terms: Mapped[str | None] = mapped_column(TSVECTOR, deferred=True)
 
     members: Mapped[list["HouseholdMember"]] = relationship(
         lazy="raise", order_by="HouseholdMember.position", back_populates="household"
@@ -72,7 +87,10 @@ class Household(Base):
 
 class HouseholdMember(Base):
     __tablename__ = "household_member"
-    __table_args__ = (CheckConstraint("sex IN ('male', 'female')", name="sex_is_known"),)
+    __table_args__ = (
+        CheckConstraint("sex IN ('male', 'female')", name="sex_is_known"),
+        Index("ix_household_member_search_terms", "search_terms", postgresql_using="gin"),
+    )
 
     id: Mapped[Id]
     household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"), index=True)
@@ -89,8 +107,26 @@ class HouseholdMember(Base):
     labour_ability: Mapped[str | None]
     school: Mapped[str | None]
     work: Mapped[str | None]
+    # How the name is spelled, and its terms; both written with it.
+    pinyin: Mapped[str] = mapped_column(server_default="")
+    search_terms: Mapped[str | None] = mapped_column(TSVECTOR, deferred=True)
 
     household: Mapped[Household] = relationship(lazy="raise", back_populates="members")
+
+
+@event.listens_for(Household, "before_insert")
+@event.listens_for(Household, "before_update")
+def _set_household_terms(_mapper: Any, _connection: Any, household: Household) -> None:
+    history = inspect(household).attrs
+    if history.number.history.has_changes() or history.address.history.has_changes():
+        household.search_terms = to_vector(list_number_terms(household.number) | list_address_terms(household.address))
+
+
+@event.listens_for(HouseholdMember, "before_insert")
+@event.listens_for(HouseholdMember, "before_update")
+def _set_member_terms(_mapper: Any, _connection: Any, member: HouseholdMember) -> None:
+    if inspect(member).attrs.name.history.has_changes():
+        member.pinyin, member.search_terms = spell_for_search(member.name), to_vector(list_name_terms(member.name))
 
 
 class Caseload(Base):

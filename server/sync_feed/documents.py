@@ -143,6 +143,8 @@ class ProposalDocument(Document, kw_only=True):
 
 
 class MemberLine(ResponseBody):
+    """`pinyin`: how the name is spelled, for searches without a network; readings and initials, a space between."""
+
     id: UUID
     name: str
     relation: str
@@ -153,6 +155,7 @@ class MemberLine(ResponseBody):
     labour_ability: str | None
     school: str | None
     work: str | None
+    pinyin: str
 
 
 class HouseholdDocument(ResponseBody):

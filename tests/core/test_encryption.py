@@ -180,3 +180,14 @@ async def test_reseal_names_what_was_altered_and_binds_the_rest(services, settin
 def test_the_command_says_when_there_is_nothing_to_bind(settings):
     result = CliRunner().invoke(main, ["reseal"], env=environment(settings))
     assert (result.exit_code, result.output.strip()) == (0, "Every value is bound.")
+
+
+async def test_phone_numbers_from_before_they_were_indexed_are_found_after_reseal(services, settings, monkeypatch):
+    monkeypatch.setattr("server.cli.reseal.BATCH", 50)
+    async with open_session(services.sessions) as session:
+        before = dict((await session.execute(select(Household.id, Household.phone_index))).all())
+        await session.execute(update(Household).values(phone_index=None))
+    assert len(set(before.values())) > 50
+    await reseal(settings, lambda _: None)
+    async with open_session(services.sessions) as session:
+        assert dict((await session.execute(select(Household.id, Household.phone_index))).all()) == before

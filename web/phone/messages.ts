@@ -28,7 +28,7 @@ export const t = defineMessages({
   idLeft: ['今天还可核对 {n} 次。', 'Checks left today: {n}.'],
   idOnline: ['联网后才能核对', 'Needs a network'],
   // plan
-  search: ['搜索姓名、编号、地址', 'Name, number, address'],
+  search: ['搜索姓名、拼音、编号、地址、村', 'Name, pinyin, number, address, village'],
   nearMe: ['按远近', 'Nearest'],
   byDue: ['按期限', 'Urgent'],
   locating: ['正在定位…', 'Finding where you are…'],
