@@ -1,20 +1,28 @@
-"""An office starts on Monday: from an empty database to visits at work, by commands and HTTP alone."""
+"""An office starts on Monday: from an empty database to visits at work, by commands and HTTP alone.
 
-import asyncio
+Only the worker's timers are called by hand: no minute passes in a test.
+"""
+
 from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from click.testing import CliRunner
 from litestar.datastructures import State
 
-from server.__main__ import main
+from server import audit
+from server.core.database import open_session
 from server.core.id_numbers import make_id_number
-from tests.conftest import environment, hold_services
+from tests import days
+from tests.backup.conftest import make_elsewhere, run
+from tests.cases.test_whole_case import PLACE
+from tests.conftest import hold_services
+from tests.households.test_register import household, id_number
 from tests.identity.test_accounts import GOOD, set_password
 from tests.imports.test_imports import apply, lines_of, preview, workbook
-from tests.phones import System
+from tests.makers.cases import done
+from tests.phones import System, make_kit
+from tests.test_first_path import push_whole
 
 COUNTY, TOWN = "339901", "339901001"
 VILLAGES = [f"{TOWN}{number:03d}" for number in range(1, 11)]
@@ -54,10 +62,9 @@ async def office(app, empty_settings):
         yield System(app, services)
 
 
-async def run(settings, *arguments):
-    done = await asyncio.to_thread(CliRunner().invoke, main, list(arguments), env=environment(settings))
-    assert done.exit_code == 0, done.output
-    return done.output
+@pytest.fixture
+def elsewhere(empty_settings, postgres):
+    yield from make_elsewhere(empty_settings, postgres)
 
 
 async def enter(system, output_or_link, login):
@@ -94,7 +101,7 @@ def register(caseworkers):
     return rows, faults
 
 
-async def test_a_county_that_began_empty_is_at_work_within_a_week(office, empty_settings):
+async def test_a_county_that_began_empty_is_at_work_within_a_week(office, empty_settings, elsewhere, tmp_path):
     # Monday: the operator, then the administrator.
     output = await run(empty_settings, "setup", "--county", COUNTY, "--names", "浙江省/砚州市/云栖县")
     admin = await enter(office, output[output.index("set-password#") :], "admin")
@@ -152,6 +159,107 @@ async def test_a_county_that_began_empty_is_at_work_within_a_week(office, empty_
     await enter(office, link, caseworkers[1])
     heir = await office.open_phone(caseworkers[1], GOOD)
     assert set(homes) <= set(await heir.pull("households"))
+
+    people = await visits_are_ordered_made_and_accepted(office, admin, first, heir)
+    await the_server_burns_and_phones_go_on(office, empty_settings, elsewhere, people, homes, tmp_path / "backups")
+
+
+async def visits_are_ordered_made_and_accepted(office, admin, county, heir):
+    """The week after: families apply, their visits are ordered, made by two, and decided by a third."""
+    town = await enter(office, await add_staff(county, "town-1", "town_officer", TOWN), "town-1")
+    supervisor = await enter(office, await add_staff(admin, "supervisor-1", "supervisor", COUNTY), "supervisor-1")
+    partner = await office.open_phone("town-1", GOOD)
+    for number in range(2):
+        await apply_for_aid(heir, town, VILLAGES[1], number)
+    kit = await make_kit(heir, partner.id)
+    await push_whole(heir, partner, kit)
+    await office.run_jobs()
+    await accept(supervisor)
+    await office.run_jobs()
+    assert (await heir.pull("visits"))[kit.visit["id"]]["server"]["state"] == "accepted"
+    return heir, partner, supervisor
+
+
+async def the_server_burns_and_phones_go_on(office, settings, elsewhere, people, homes, place):
+    """A backup in the night; in the morning another visit, and then there is another server."""
+    heir, partner, supervisor = people
+    before = set(await heir.pull("visits"))
+    await seal(office.services)
+    await run(settings, "backup", place)
+    await run(settings, "verify-backup", place)
+    later = await make_kit(heir, partner.id)
+    await push_whole(heir, partner, later)
+    held = await heir.pull("visits")
+    assert set(held) == before | {later.visit["id"]}
+
+    # An empty database, an empty store, the keys. Nobody signs in anew.
+    await run(elsewhere.settings, "restore", place)
+    async for services in hold_services(elsewhere.settings):
+        office.app.state = State({"services": services})
+        there = System(office.app, services)
+        heir, partner, supervisor = (person.at(there) for person in people)
+        token = {"refreshToken": heir.signed_in["refreshToken"]}
+        assert (await there.client().post("/auth/v1/refresh", json=token)).status_code == 200
+        assert set(homes) <= set(await heir.pull("households"))
+        visits = await heir.pull("visits")
+        assert {visit_id: visit["server"]["state"] for visit_id, visit in visits.items()} == dict.fromkeys(
+            before, "accepted"
+        )
+        # What the server lacks is a mismatch: the phone loads anew and pushes it again.
+        checkpoint = (await heir.pull_page("visits"))["checkpoint"]
+        mismatch = await heir.ask_page("visits", checkpoint, digest=heir.digest(held))
+        assert mismatch.json()["code"] == "sync.digest_mismatch"
+        await push_whole(heir, partner, later)
+        await there.run_jobs()
+        await accept(supervisor)
+        await there.run_jobs()
+        visits = await heir.pull("visits")
+        assert {visit["server"]["state"] for visit in visits.values()} == {"accepted"}
+        assert set(visits) == set(held)
+
+
+async def add_staff(desk, login, role, area):
+    body = {"id": str(uuid4()), "login": login, "name": login, "roles": [{"role": role, "areaCode": area}]}
+    answer = await desk.http.post("/desk/v1/staff", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def apply_for_aid(worker, town, village, number):
+    """A family applies in the village, brings its papers, and is taken on: the visit is ordered."""
+    head = {"id": str(uuid4()), "name": "农畦笠", "relation": "head", "health": "healthy"}
+    head["idNumber"] = id_number(950 + number)  # of nobody in the register
+    body = {
+        "id": str(uuid4()),
+        "householdId": str(uuid4()),
+        "areaCode": village,
+        "household": household(members=[head], place=PLACE, address=f"云栖县禾汀街道2号村{number}号"),
+        "consentedOn": days.in_days(-10).isoformat(),
+    }
+    answer = await worker.http.post("/desk/v1/applications", json=body)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    await done(worker, made["id"], "papers_missing")
+    for paper in made["papers"]:
+        received = {"code": paper["code"], "receivedOn": days.in_days(-7).isoformat()}
+        await worker.http.post(f"/desk/v1/cases/{made['id']}/papers", json=received)
+    await done(town, made["id"], "accepted")
+
+
+async def accept(supervisor):
+    claim = (await supervisor.http.post("/desk/v1/queue/claim")).json()
+    answer = await supervisor.http.post(
+        f"/desk/v1/visits/{claim['visitId']}/decision",
+        json={"outcome": "accepted", "reason": "已核对"},
+        headers={"If-Match": f'"{claim["version"]}"'},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+async def seal(services):
+    """What the worker does every five minutes."""
+    async with open_session(services.sessions) as session:
+        assert await audit.seal(session, services.audit_signer)
 
 
 async def of_kind(desk, kind):
