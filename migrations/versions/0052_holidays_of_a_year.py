@@ -1,6 +1,6 @@
 """The holidays of a year can be imported
 
-Revision: 0051, after 0050
+Revision: 0052, after 0051
 """
 
 from alembic import op
