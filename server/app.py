@@ -53,7 +53,7 @@ import server.spotchecks.routes
 import server.workload.routes
 import server.workload.schedule
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require_role
-from server.core.database import open_session
+from server.core.database import later_statements, open_reading_session, open_session
 from server.core.log import bind_context, clear_context, log
 from server.core.services import Services, open_services
 from server.core.settings import Settings
@@ -61,16 +61,24 @@ from server.core.version import VERSION
 from server.http import health, web_apps, well_known
 from server.http.compression import compression_config
 from server.http.error_handlers import EXCEPTION_HANDLERS, reject_nul
-from server.http.reads import log_looks
+from server.http.reads import LATER_STATEMENTS, READING_METHODS, log_looks
 from server.http.slow_bodies import BodyLimits
 from server.identity.devices import authenticate
 from server.openapi.committed import TAGS, KeptDocument
 
 
-async def provide_session(state: State) -> AsyncIterator[AsyncSession]:
-    """Open one session per request. It commits before the response is built, and an error gives an error response."""
-    async with open_session(state.services.sessions) as session:
-        yield session
+async def provide_session(request: Request[Any, Any, Any], state: State) -> AsyncIterator[AsyncSession]:
+    """Open one session per request. It commits before the response is built, and an error gives an error response.
+
+    The session of a GET only reads, and the database holds it to that.
+    """
+    if request.method in READING_METHODS:
+        async with open_reading_session(state.services.reading_sessions) as session:
+            request.scope["state"][LATER_STATEMENTS] = later_statements(session)
+            yield session
+    else:
+        async with open_session(state.services.sessions) as session:
+            yield session
 
 
 def provide_services(state: State) -> Services:

@@ -167,9 +167,10 @@ def app(s3: EmbeddedS3) -> Litestar:
 async def system(app: Litestar, services: Services) -> AsyncIterator[System]:
     """The app in this event loop, with every answer checked against openapi.json and every request's connections."""
     app.state = State({"services": services})
-    with connections.one_connection_each() as requests_with_two:
+    with connections.one_connection_each() as requests_with_two, connections.reads_that_write_nothing() as writing:
         yield System(app, services)
         assert requests_with_two == [], "a request may hold one pooled connection at a time"
+        assert writing == [], "a GET leaves no writing transaction"
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
-from server.models.people import Device
+from server.core.database import write_later
 
 # A phone pulls several collections at once; its last sync need not be known to the second.
 NOTE_EVERY = timedelta(seconds=30)
@@ -23,24 +22,28 @@ class DeviceReport(Struct, frozen=True):
     device_time: datetime | None
 
 
-async def note_device(session: AsyncSession, caller: Caller, report: DeviceReport, now: datetime) -> None:
-    """Keep the report with the device, unless nothing in it is new."""
-    params = {
+def note_device(session: AsyncSession, caller: Caller, report: DeviceReport, now: datetime) -> None:
+    """Keep the report with the device once the pull is over, unless nothing in it is new."""
+    values = {
+        "device": caller.device_id,
+        "now": now,
+        "before": now - NOTE_EVERY,
         "app_version": report.app_version,
         "pending_rows": report.pending_rows,
         "clock_offset_ms": _offset_ms(report.device_time, now),
     }
-    values = {name: value for name, value in params.items() if value is not None}
-    is_news = [getattr(Device, name).is_distinct_from(values[name]) for name in values if name != "clock_offset_ms"]
-    await session.execute(
-        update(Device)
-        .where(
-            Device.id == caller.device_id,
-            or_(Device.last_sync_at.is_(None), Device.last_sync_at < now - NOTE_EVERY, *is_news),
-        )
-        .values(last_sync_at=now, **values)
-        .execution_options(synchronize_session=False)
-    )
+    write_later(session, _NOTE, values)
+
+
+_NOTE = """
+UPDATE device SET last_sync_at = %(now)s, app_version = coalesce(%(app_version)s::text, app_version),
+    pending_rows = coalesce(%(pending_rows)s::int, pending_rows),
+    clock_offset_ms = coalesce(%(clock_offset_ms)s::int, clock_offset_ms)
+WHERE id = %(device)s AND (last_sync_at IS NULL OR last_sync_at < %(before)s OR app_version <> %(app_version)s::text
+    OR app_version IS NULL AND %(app_version)s::text IS NOT NULL OR pending_rows <> %(pending_rows)s::int
+    OR pending_rows IS NULL AND %(pending_rows)s::int IS NOT NULL)
+RETURNING id
+"""
 
 
 def _offset_ms(device_time: datetime | None, now: datetime) -> int | None:

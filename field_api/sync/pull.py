@@ -9,14 +9,14 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Text, bindparam, exists, func, select, tuple_, update
+from sqlalchemy import Text, bindparam, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from field_api.sync.collections import COLLECTIONS, Collection
 from field_api.sync.digest import format_digest, select_digest
 from field_api.sync.rows import read_what_can_be
 from server.core.access import Caller
-from server.core.database import Xid8
+from server.core.database import Xid8, write_later
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.ids import is_same_id
@@ -90,7 +90,7 @@ async def pull(
             await _compare(session, caller, name, after, request.digest)
         return PulledPage(documents=[], checkpoint=_checkpoint(here, *after))
     loaded = await masters(session, caller, name, collection, [line.doc_id for line in lines if not line.is_deleted])
-    await _mend(session, caller, name, [line for line in lines if not line.is_deleted and line.doc_id not in loaded])
+    _mend(session, caller, name, [line for line in lines if not line.is_deleted and line.doc_id not in loaded])
     documents = [
         marked(loaded[line.doc_id], line.xid) if line.doc_id in loaded else _tombstone(line.doc_id, line.reason)
         for line in lines
@@ -134,17 +134,19 @@ async def _compare(session: AsyncSession, caller: Caller, name: str, after: tupl
         raise Problem("sync.digest_mismatch", collection=name)
 
 
-async def _mend(session: AsyncSession, caller: Caller, name: str, lines: list[Any]) -> None:
+def _mend(session: AsyncSession, caller: Caller, name: str, lines: list[Any]) -> None:
     """What the feed names but the caller may not have goes out as deleted, and counts as such from now on."""
     for line in lines:
-        # The same number: a grant that came in between must not be undone.
-        await session.execute(
-            update(Feed)
-            .where(Feed.staff_id == caller.id, Feed.collection == name)
-            .where(Feed.doc_id == line.doc_id, Feed.xid == bindparam(None, line.xid, Xid8))
-            .values(is_deleted=True)
-            .execution_options(synchronize_session=False)
-        )
+        values = {"staff": caller.id, "collection": name, "document": line.doc_id, "xid": str(line.xid)}
+        write_later(session, _MARK_DELETED, values)
+
+
+# The same number: a grant that came in between must not be undone.
+_MARK_DELETED = """
+UPDATE feed SET is_deleted = true
+WHERE staff_id = %(staff)s AND collection = %(collection)s AND doc_id = %(document)s AND xid = %(xid)s::xid8
+RETURNING doc_id
+"""
 
 
 async def masters(

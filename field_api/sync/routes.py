@@ -113,7 +113,7 @@ def _pull(name: str, collection: Collection) -> HTTPRouteHandler:
     ) -> Response[Any]:
         request = Asked(lwt=lwt, after_id=after_id, limit=limit, digest=digest)
         page = await pulling.pull(session, field_staff, name, schema_version, request)
-        await note_device(
+        note_device(
             session, field_staff, DeviceReport(app_version, pending_rows, parse_device_clock(device_time)), utc_now()
         )
         if page.documents:

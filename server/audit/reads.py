@@ -4,6 +4,7 @@ The line is written in a statement of its own, never in the transaction of the r
 holds back the sync feed of every phone, and a read must not need a writable session.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from server.audit.trail import actor_params
 from server.core import jobs
 from server.core.access import Caller
 from server.core.clock import utc_now
-from server.core.database import AutocommitPool
+from server.core.database import AutocommitPool, LaterStatement
 from server.core.errors import Problem
 from server.core.job_types import PurgeReadTrail
 from server.core.log import log
@@ -52,8 +53,14 @@ class Look(NamedTuple):
 async def log_look(pool: AutocommitPool, caller: Caller, look: Look) -> None:
     """Write the line of a look and commit it. Raise `reads.not_logged` when that is impossible."""
     values = {"now": utc_now(), **actor_params(caller), **look._asdict(), "filters": Jsonb(look.filters)}
+    await write_after_reading(pool, [LaterStatement(_INSERT, values)])
+
+
+async def write_after_reading(pool: AutocommitPool, statements: Sequence[LaterStatement]) -> None:
+    """Write what waits for the end of a reading session. Raise `reads.not_logged` when that is impossible."""
     try:
-        await pool.run(_INSERT, values)
+        for statement in statements:
+            await pool.run(statement.sql, statement.values)
     except psycopg.Error as error:
         log.error("reads.not_logged", sqlstate=getattr(error, "sqlstate", None), error=type(error).__name__)
         raise Problem("reads.not_logged", headers={"Retry-After": "5"}) from error

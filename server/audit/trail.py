@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.audit.actions import Action
 from server.core.access import Caller
 from server.core.clock import utc_now
+from server.core.database import is_reading, write_later
 from server.core.log import get_context
 from server.models.audit import AuditEntry
 
@@ -22,18 +24,32 @@ def record(
     area_code: str | None = None,
     **facts: Any,
 ) -> None:
-    """Record who did what to what. `facts` hold no personal data: ids, codes, counts, reasons."""
-    session.add(
-        AuditEntry(
-            at=utc_now(),
-            **actor_params(caller),
-            action=action.value,
-            thing_kind=thing_kind,
-            thing_id=str(thing_id),
-            area_code=area_code,
-            facts=facts,
-        )
-    )
+    """Record who did what to what. `facts` hold no personal data: ids, codes, counts, reasons.
+
+    In a reading session the entry waits: it is written by itself after the reading and before the answer leaves.
+    """
+    values = {
+        "at": utc_now(),
+        **actor_params(caller),
+        "action": action.value,
+        "thing_kind": thing_kind,
+        "thing_id": str(thing_id),
+        "area_code": area_code,
+        "facts": facts,
+    }
+    if is_reading(session):
+        write_later(session, _INSERT, values | {"facts": Jsonb(facts)})
+    else:
+        session.add(AuditEntry(**values))
+
+
+_INSERT = """
+INSERT INTO audit_entry
+    (at, actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
+VALUES (%(at)s, %(actor_kind)s, %(actor_id)s, %(device_id)s, %(request_id)s, %(action)s, %(thing_kind)s, %(thing_id)s,
+    %(area_code)s, %(facts)s)
+RETURNING id
+"""
 
 
 def actor_params(caller: Caller | None) -> dict[str, Any]:

@@ -135,6 +135,48 @@ async def open_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
         await session.commit()
 
 
+# The key of a reading session's `info` under which its statements wait.
+_AFTER_READING = "after_reading"
+
+
+class LaterStatement(NamedTuple):
+    """A statement that runs by itself once the reading is over. It returns rows, or none."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+def reading_session_maker(engine: AsyncEngine) -> Sessions:
+    """Sessions whose transactions the database keeps from writing."""
+    return session_maker(engine.execution_options(postgresql_readonly=True))
+
+
+@asynccontextmanager
+async def open_reading_session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """A session that only reads: a transaction that has written holds back the feed of every phone until it ends.
+
+    What a look leaves behind, as its line of the trail, is given to `write_later`.
+    """
+    async with sessions() as session:
+        session.info[_AFTER_READING] = []
+        yield session
+
+
+def is_reading(session: AsyncSession) -> bool:
+    return _AFTER_READING in session.info
+
+
+def write_later(session: AsyncSession, sql: str, values: dict[str, Any]) -> None:
+    """Have a statement run by itself once this reading session has ended, and before the answer leaves."""
+    session.info[_AFTER_READING].append(LaterStatement(sql, values))
+
+
+def later_statements(session: AsyncSession) -> list[LaterStatement]:
+    """Return the statements that wait for the end of a reading session."""
+    waiting: list[LaterStatement] = session.info[_AFTER_READING]
+    return waiting
+
+
 @asynccontextmanager
 async def write_despite_failure(session: AsyncSession) -> AsyncIterator[None]:
     """Roll back what the request has done, and commit what the block writes; the caller then raises its error.

@@ -22,6 +22,8 @@ class Services:
     connections: AsyncConnectionPool
     engine: AsyncEngine
     sessions: database.Sessions
+    # For what only reads, as every GET: see `open_reading_session`.
+    reading_sessions: database.Sessions
     autocommit: database.AutocommitPool
     store: ObjectStore
     wechat: Wechat
@@ -49,6 +51,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             connections=connections,
             engine=engine,
             sessions=database.session_maker(engine),
+            reading_sessions=database.reading_session_maker(engine),
             autocommit=database.AutocommitPool(statements),
             store=store,
             wechat=wechat,

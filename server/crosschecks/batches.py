@@ -109,7 +109,7 @@ async def export_batch(
     session: AsyncSession, encryption: Encryption, caller: Caller, batch_id: UUID, form: FileFormat
 ) -> bytes:
     """Return the file for the office, with complete ID numbers. Every export is audited."""
-    batch = await lock_batch(session, caller, batch_id)
+    batch = await _load_batch(session, caller, batch_id)
     rows = await session.execute(
         select(CrossCheck.position, HouseholdMember.id, HouseholdMember.name, HouseholdMember.id_number_sealed)
         .join(HouseholdMember, HouseholdMember.id == CrossCheck.member_id)
@@ -140,8 +140,11 @@ def _write_request(form: FileFormat, headings: list[str], people: list[list[Any]
 
 
 async def lock_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> CrossCheckBatch:
+    return await _load_batch(session, caller, batch_id, lock=True)
+
+
+async def _load_batch(session: AsyncSession, caller: Caller, batch_id: UUID, *, lock: bool = False) -> CrossCheckBatch:
     require_role(caller, CHECKERS)
-    batch: CrossCheckBatch = require_found(
-        await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id).with_for_update())
-    )
+    rows = readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == batch_id)
+    batch: CrossCheckBatch = require_found(await session.scalar(rows.with_for_update() if lock else rows))
     return batch

@@ -1,11 +1,13 @@
 """Routes of the directory: `/desk/v1` for officers, and the names of areas under `/public/v1` for everybody."""
 
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from server.audit.reads import ReadAction
 from server.checklists.wording import visit_kind_text
 from server.core.access import DIRECTORY_ROLES, require_role
 from server.core.http import (
@@ -21,7 +23,17 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
-from server.directory import areas, audit_log, checklists, devices, failed_jobs, households, missing, quarantine
+from server.directory import (
+    areas,
+    audit_log,
+    checklists,
+    devices,
+    failed_jobs,
+    households,
+    missing,
+    quarantine,
+    read_trail,
+)
 from server.directory.areas import AreaLine
 from server.directory.audit_log import AuditLine
 from server.directory.checklists import ChecklistDetail, ChecklistLine
@@ -30,6 +42,7 @@ from server.directory.failed_jobs import FailedJobLine, Retried
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
 from server.directory.missing import Missing
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
+from server.directory.read_trail import ReadLine
 from server.http.exports import build_export_route, fen_to_yuan, to_text
 from server.http.reads import NOTHING_PERSONAL, reads
 
@@ -214,6 +227,58 @@ export_audit_trail = build_export_route(
 
 
 @get(
+    "/reads",
+    opt=reads("read_trail"),
+    responses=_LIST_PROBLEMS | error_responses("thing.not_found"),
+    description="The read trail: looks at personal data of the caller's area or by its staff, newest first. With a "
+    "household, every look at it, its cases, visits and photos. `since` and `until` are days in China, both included.",
+)
+async def list_looks(
+    caller: CallerDep,
+    session: Session,
+    actor_id: Annotated[UUID | None, QueryParameter(name="actorId")] = None,
+    household_id: Annotated[UUID | None, QueryParameter(name="householdId")] = None,
+    action: FromQuery[ReadAction | None] = None,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[ReadLine]:
+    return await read_trail.list_looks(
+        session,
+        caller,
+        actor_id=actor_id,
+        household_id=household_id,
+        action=action,
+        since=since,
+        until=until,
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+_READ_WORDS = {"opened": "打开", "listed": "列表", "exported": "导出", "pulled": "下载到手机"}
+export_looks = build_export_route(
+    list_looks,
+    "reads",
+    {
+        "时间": lambda look: look.at,
+        "谁": lambda look: look.actor_name or {"staff": "工作人员", "resident": "居民"}.get(look.actor_kind),
+        "人员编号": lambda look: look.actor_id,
+        "方式": lambda look: _READ_WORDS[look.action],
+        "内容": lambda look: look.thing_kind,
+        "对象编号": lambda look: look.thing_id,
+        "户号": lambda look: look.household_number,
+        "户主": lambda look: look.head_name,
+        "条数": lambda look: look.shown,
+        "筛选": lambda look: to_text(look.filters),
+        "所在地": lambda look: look.area_name,
+        "行政区划代码": lambda look: look.area_code,
+    },
+)
+
+
+@get(
     "/devices",
     opt=reads("device"),
     responses=SIGNED_IN_ERRORS | error_responses("request.invalid"),
@@ -336,6 +401,8 @@ router = Router(
         open_checklist,
         list_audit_trail,
         export_audit_trail,
+        list_looks,
+        export_looks,
     ],
     tags=["directory"],
     security=BEARER,

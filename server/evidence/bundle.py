@@ -18,13 +18,14 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import msgspec
 
 from media.store import ObjectMissing, original_key, rendition_key
+from server.audit.reads import write_after_reading
 from server.core.access import Caller
 from server.core.canonical import canonical_json
-from server.core.database import open_session
+from server.core.database import later_statements, open_reading_session
 from server.core.services import Services
 from server.core.threads import run_in_thread
 from server.core.tokens import StatementKind
-from server.evidence.dossier import Dossier, JsonObject, PhotoSource, RenderFinding, load_dossier
+from server.evidence.dossier import Dossier, JsonObject, PhotoSource, RenderFinding, load_dossier, record_bundle
 from server.evidence.sheet import render_visit_pdf
 
 FORMAT = "zoufang-bundle/1"
@@ -55,7 +56,11 @@ async def export_bundle(
     now: datetime,
 ) -> None:
     """Write the bundle into `out`. Holds no transaction while photos are fetched; raises as `load_dossier` does."""
-    async with open_session(services.sessions) as session:
+    async with open_reading_session(services.reading_sessions) as session:
+        await record_bundle(session, caller, visit_id)
+    # Before the dossier is read, since it holds this entry too.
+    await write_after_reading(services.autocommit, later_statements(session))
+    async with open_reading_session(services.reading_sessions) as session:
         dossier = await load_dossier(session, caller, visit_id, render_finding)
     with TemporaryDirectory(prefix="zoufang-") as name:
         folder = Path(name)

@@ -54,19 +54,22 @@ class Dossier(Struct):
     member_names: dict[str, str]
 
 
+async def record_bundle(session: AsyncSession, caller: Caller | None, visit_id: UUID) -> None:
+    """Record in the audit trail who takes the dossier. Raises as `load_dossier` does."""
+    visit = await _find_visit(session, caller, visit_id)
+    audit.record(session, caller, Action.VISIT_BUNDLED, "visit", visit_id, area_code=visit.area_code)
+
+
 async def load_dossier(
     session: AsyncSession, caller: Caller | None, visit_id: UUID, render_finding: RenderFinding
 ) -> Dossier:
-    """Load the dossier and record in the audit trail who took it. `caller` is None on the command line.
+    """Load the dossier. `caller` is None on the command line.
 
     Raises `thing.not_found` outside the caller's scope, `review.blind` for a caller who is to check the visit blindly,
     and `evidence.visit_not_submitted`.
     """
     visit = await _find_visit(session, caller, visit_id)
-    if visit.receipt is None:
-        raise Problem("evidence.visit_not_submitted")
-    audit.record(session, caller, Action.VISIT_BUNDLED, "visit", visit_id, area_code=visit.area_code)
-    await session.flush()  # the dossier's audit entries include this one
+    assert visit.receipt is not None
     household = await session.get_one(Household, visit.household_id)
     attestations = list(await session.scalars(select(Attestation).where(Attestation.visit_id == visit_id)))
     photos = await _load_photos(session, visit)
@@ -96,10 +99,13 @@ async def load_dossier(
 
 
 async def _find_visit(session: AsyncSession, caller: Caller | None, visit_id: UUID) -> Visit:
+    """Only of a submitted visit, which has its receipt."""
     rows = select(Visit) if caller is None else readable(Visit, caller)
     visit: Visit = require_found(await session.scalar(rows.where(Visit.id == visit_id)))
     if caller is not None:
         await require_not_blinded(session, caller, visit_id)
+    if visit.receipt is None:
+        raise Problem("evidence.visit_not_submitted")
     return visit
 
 

@@ -27,7 +27,7 @@ from server import audit
 from server.audit.actions import Action
 from server.audit.reads import Look, log_look
 from server.core.access import Caller
-from server.core.database import Sessions
+from server.core.database import Sessions, open_reading_session
 from server.core.errors import Problem
 from server.core.http import CallerDep, ErrorResponses, ServicesDep, Session, error_responses
 from server.core.paging import MAX_PAGE_SIZE, Page
@@ -216,7 +216,6 @@ async def stream_list(
     """Stream all pages of a list as a file. Raises what reading the list raises, and `export.too_long`.
 
     Each page of a CSV has its line in the read trail before it is sent.
-    The audit entry is written last, because a transaction that has written delays the sync feed of every phone.
     """
     first, cursor = _split_page(await read(session, None))
     if form == "xlsx":
@@ -224,7 +223,7 @@ async def stream_list(
         body = _stream_file(file)
     else:
         log_page = _log_pages(services, caller, declared, request)
-        body, shown = _stream_csv(services.sessions, columns, read, first, cursor, log_page), len(first)
+        body, shown = _stream_csv(services.reading_sessions, columns, read, first, cursor, log_page), len(first)
     area = request.get("area") or request.get("under")
     audit.record(
         session, caller, Action.LIST_EXPORTED, "list", name, area_code=area or None, form=form, asked=dict(request)
@@ -278,7 +277,7 @@ async def _stream_csv(
 ) -> AsyncIterator[bytes]:
     yield BYTE_ORDER_MARK + encode_csv([list(columns), *_rows(columns, lines)])
     while cursor is not None:
-        async with sessions() as session:
+        async with open_reading_session(sessions) as session:
             lines, cursor = _split_page(await read(session, cursor))
         await log_page(len(lines))
         yield encode_csv(_rows(columns, lines))

@@ -1,7 +1,8 @@
 """Which routes show personal data, and the one place that writes their line of the read trail.
 
 Every GET route declares in its `opt` what it shows: `reads("household")`, or `NOTHING_PERSONAL`. `log_looks` runs after
-each handler: it writes the line when the session has ended and before the first byte of the answer leaves.
+each handler: it writes the line, and the audit entries of the request's reading session, when the session has ended and
+before the first byte of the answer leaves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,15 @@ from litestar import Request, Response
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
-from server.audit.reads import Look, ReadAction, log_look
+from server.audit.reads import Look, ReadAction, log_look, write_after_reading
+from server.core.database import AutocommitPool, LaterStatement
 from server.core.paging import Page
 
 # The key of a handler's `opt`.
 READS = "reads"
+# The key of a request's state: what its reading session leaves to be written.
+LATER_STATEMENTS = "later_statements"
+READING_METHODS = frozenset({"GET", "HEAD"})
 # Search text may name a person; where a phone stands is of no interest.
 _LEFT_OUT = {"q", "digest"}
 _SUCCESS = range(200, 300)
@@ -48,14 +53,17 @@ class LookedAt(Response[Any]):
         declared: Reads | None = request.route_handler.opt.get(READS)
         # A handler that returns a Response may leave the status to its route.
         status = self._answer.status_code or options.get("status_code")
-        if declared is None or status not in _SUCCESS:
-            return send_answer
-        look = _describe_look(request, declared, self._answer)
-        if look is None:
+        is_look = declared is not None and status in _SUCCESS
+        look = _describe_look(request, declared, self._answer) if declared and is_look else None
+        waiting: list[LaterStatement] = request.scope["state"].get(LATER_STATEMENTS) or []
+        if look is None and not waiting:
             return send_answer
 
         async def send_after_line(scope: Scope, receive: Receive, send: Send) -> None:
-            await log_look(request.app.state.services.autocommit, scope["state"]["caller"], look)
+            autocommit: AutocommitPool = request.app.state.services.autocommit
+            await write_after_reading(autocommit, waiting)
+            if look is not None:
+                await log_look(autocommit, scope["state"]["caller"], look)
             await send_answer(scope, receive, send)
 
         return send_after_line

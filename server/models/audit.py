@@ -81,6 +81,7 @@ class ReadEntry(Base):
     __table_args__ = (
         CheckConstraint("actor_kind IN ('staff', 'resident', 'system')", name="actor_is_known"),
         CheckConstraint("action IN ('opened', 'listed', 'exported', 'pulled')", name="action_is_known"),
+        Index("ix_read_entry_at", "at", "id"),
         Index("ix_read_entry_actor", "actor_id", "at"),
         Index("ix_read_entry_thing", "thing_id", "at", postgresql_where=text("thing_id IS NOT NULL")),
     )

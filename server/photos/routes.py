@@ -78,7 +78,7 @@ At = Annotated[datetime | None, QueryParameter(name="at", description="The time 
     "changes nothing.",
 )
 async def preview_retention(caller: CallerDep, services: ServicesDep, at: At = None) -> list[RetentionLine]:
-    return await retention.preview(services.sessions, at or utc_now(), _administered_areas(caller))
+    return await retention.preview(services.reading_sessions, at or utc_now(), _administered_areas(caller))
 
 
 @get(

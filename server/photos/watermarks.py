@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import rendition_key, watermarked_key
 from server.core.clock import CHINA
-from server.core.database import open_session
+from server.core.database import advisory_lock, open_session
 from server.core.errors import Problem
 from server.core.services import Services
 from server.core.threads import run_in_thread
@@ -37,8 +37,10 @@ async def draw_watermark(services: Services, photo_id: UUID) -> None:
     from media.watermark import watermark  # noqa: PLC0415  Pillow: 5 MB for what few ask for
 
     async with open_session(services.sessions) as session:
-        # Lock the row: of two concurrent drawings the object could be from one and the stored hash from the other.
-        photo = await session.get_one(Evidence, photo_id, with_for_update=True)
+        # Of two concurrent drawings the object could be from one and the stored hash from the other. A lock of the row
+        # would make this a writing transaction for as long as the drawing takes; this lock writes nothing.
+        await advisory_lock(session, f"watermark:{photo_id}")
+        photo = await session.get_one(Evidence, photo_id)
         visit = await session.get_one(Visit, photo.visit_id)
         if visit.complete_at is None or visit.receipt is None:
             raise Problem("photo.not_ready")

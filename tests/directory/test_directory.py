@@ -105,6 +105,8 @@ async def test_the_trail_is_for_the_county_and_reading_it_leaves_a_row(superviso
     signed_in = (await get(supervisor, "audit", action="device."))["items"]
     assert {item["actorName"] for item in signed_in} == {"祝雁回", "潘槐序"}
     again = (await get(supervisor, "audit", action="audit."))["items"]
+    assert [item["facts"]["asked"] for item in again] == ["device."]
+    again = (await get(supervisor, "audit", action="audit."))["items"]
     assert [item["facts"]["asked"] for item in again] == ["audit.", "device."]
     worker = await system.sign_in("linhexi", "caseworker")
     assert (await worker.http.get("/desk/v1/audit")).json()["code"] == "auth.forbidden"

@@ -686,6 +686,54 @@ export const AUDIT_SUBJECTS: Labels = {
   attestations: ['同行确认', 'Attestation'],
 };
 
+/** How somebody looked, in the read trail. */
+export const READ_ACTIONS: Labels = {
+  opened: ['打开', 'Opened'],
+  listed: ['列表', 'Listed'],
+  exported: ['导出', 'Exported'],
+  pulled: ['下载到手机', 'Pulled to a phone'],
+};
+
+/** What somebody looked at, in the read trail; phones pull collections. */
+export const READ_THINGS: Labels = {
+  assignment: ['走访任务', 'Visits due'],
+  assignments: ['走访任务', 'Visits due'],
+  attestations: ['同行确认', 'Attestations'],
+  audit: ['审计记录', 'Audit trail'],
+  benefit_change: ['待遇变动', 'Changes of benefit'],
+  binding: ['家庭账号绑定', 'Bindings'],
+  bundle: ['证据包', 'Bundle'],
+  calculation: ['金额计算', 'Calculation'],
+  case: ['案件', 'Case'],
+  case_notice: ['通知书', 'Notice of a case'],
+  change: ['变化报告', 'Reported changes'],
+  complaint: ['投诉', 'Complaint'],
+  cross_check: ['核对', 'Cross-check'],
+  day_plan: ['当日路线', 'Day plan'],
+  device: ['设备', 'Devices'],
+  disclosure: ['长期公示', 'Standing list'],
+  evidence: ['照片', 'Photos'],
+  feedback: ['居民反馈', 'Feedback'],
+  finding: ['疑点', 'Findings'],
+  hearing: ['评议', 'Hearing'],
+  household: ['家庭', 'Household'],
+  households: ['家庭', 'Households'],
+  household_version: ['家庭变更记录', 'Versions of a household'],
+  import: ['导入', 'Import'],
+  kept_row: ['未入库的记录', 'Rows kept aside'],
+  message: ['消息', 'Messages'],
+  photo: ['照片', 'Photo'],
+  posting: ['公示', 'Posting'],
+  proposal: ['更正申请', 'Proposals'],
+  proposals: ['更正申请', 'Proposals'],
+  read_trail: ['查阅记录', 'Who looked'],
+  reader: ['查阅异常', 'Unusual readers'],
+  spot_check: ['抽查', 'Spot check'],
+  staff: ['人员', 'Staff'],
+  visit: ['走访', 'Visit'],
+  visits: ['走访', 'Visits'],
+};
+
 export const AUDIT_ACTORS: Labels = {
   staff: ['工作人员', 'Staff'],
   resident: ['居民', 'Resident'],

@@ -32,6 +32,7 @@ const SCREENS = {
   '/devices': REVIEWERS,
   '/failed-jobs': DIRECTORY_READERS,
   '/audit': AUDIT_READERS,
+  '/reads': AUDIT_READERS,
 } as const;
 export type Screen = keyof typeof SCREENS;
 

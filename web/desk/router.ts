@@ -31,6 +31,7 @@ export const router = createRouter({
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
     { path: '/account', component: () => import('./account/AccountPage.vue') },
     { path: '/failed-jobs', component: () => import('./jobs/FailedJobsPage.vue') },
+    { path: '/reads', component: () => import('./audit/ReadsPage.vue') },
     { path: '/audit', component: () => import('./audit/AuditPage.vue') },
     { path: SET_PASSWORD, component: { render: () => null } },
     { path: '/:rest(.*)', redirect: '/' },

@@ -13,6 +13,7 @@ from server.cases.workflow import ACTIONS, TRANSITIONS
 from server.core import job_types, jobs
 from server.core.access import Role
 from server.core.paths import ROOT
+from server.http.reads import READS
 from server.models.cases import CASE_STATES
 from server.models.households import VISIT_KINDS
 from server.models.notifications import NOTICE_KINDS
@@ -54,6 +55,13 @@ def test_every_act_that_the_trail_keeps_has_a_word():
     assert len(things) > 20
     assert {action.value for action in Action} - table("AUDIT_ACTIONS") == set()
     assert things - table("AUDIT_SUBJECTS") == set()
+
+
+def test_everything_that_can_be_looked_at_has_a_word(app):
+    handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", [])]
+    shown = {declared.thing_kind for handler in handlers if (declared := handler.opt.get(READS))}
+    assert len(shown) > 20
+    assert shown - table("READ_THINGS") == set()
 
 
 def test_every_code_that_the_trail_keeps_as_a_fact_has_a_word():
