@@ -14,6 +14,7 @@ import server.audit.reads
 import server.cases.daily
 import server.cases.event_handlers
 import server.complaints.reminders
+import server.complaints.reply_codes
 import server.http.rate_limit
 import server.identity.accounts
 import server.identity.refresh

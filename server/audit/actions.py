@@ -79,6 +79,7 @@ class Action(StrEnum):
     IMPORT_APPLIED = "import.applied"
     IMPORT_UNDONE = "import.undone"
 
+    JOB_DISMISSED = "job.dismissed"
     JOB_TRIED_AGAIN = "job.tried_again"
 
     LIST_EXPORTED = "list.exported"
@@ -129,6 +130,8 @@ class Action(StrEnum):
     REVIEW_REOPENED = "review.reopened"
     REVIEW_UNDONE = "review.undone"
 
+    RULE_PROPOSED = "rule.proposed"
+    RULE_REJECTED = "rule.rejected"
     RULE_WRITTEN = "rule.written"
 
     SPOT_CHECK_ASSIGNED = "spot_check.assigned"

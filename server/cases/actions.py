@@ -25,12 +25,12 @@ from server.benefits.changes import (
 from server.benefits.stop_grounds import StopGroundLine, find_stop_ground
 from server.cases.come_back import require_may_come_back
 from server.cases.difference_reasons import require_explained
-from server.cases.loading import lock_case, roles_over_case
+from server.cases.loading import gave_opinion, lock_case, roles_over_case
 from server.cases.papers import list_missing_papers, list_papers, request_papers
 from server.cases.payment_proposals import Proposed, decide_proposal, decline_proposal, propose_payment
 from server.cases.recommendations import settle_recommendations
 from server.cases.transitions import apply_transition
-from server.cases.workflow import ACTIONS, DECIDES, TRANSITIONS, deciding_role, find_refusal
+from server.cases.workflow import ACTIONS, DECIDES, DECISIONS, TRANSITIONS, deciding_role, find_refusal
 from server.core.access import Caller
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody
@@ -70,7 +70,7 @@ async def take_step(
     """Take a step on a case, from the version that the caller saw. Idempotent.
 
     Raises `auth.forbidden`, `case.changed`, `case.not_now`, `case.closed`, `case.suspended`,
-    `case.reason_required` and what the step's own checks raise.
+    `case.reason_required`, `case.second_person` and what the step's own checks raise.
     """
     if body.step not in ACTIONS:
         raise Problem("request.invalid", faults=[Fault("/step", "step.unknown", body.step[:40])])
@@ -149,6 +149,8 @@ async def _require_allowed(
         raise Problem(code, state=case.state)
     if transition.needs_reason and not body.reason.strip():
         raise Problem("case.reason_required")
+    if body.step in DECISIONS and await gave_opinion(session, caller, case):
+        raise Problem("case.second_person")
 
 
 async def _case_changed(session: AsyncSession, case: CaseFile) -> Problem:
@@ -242,23 +244,10 @@ async def _require_county_visit_and_cross_check(
         raise Problem("case.cross_check_missing")
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
-    await _require_another_opinion(session, case, context.caller)
     explained = await require_explained(session, case, "confirmed", context.settings)
     await require_no_double_benefit(session, case.household_id)
     await record_grant(session, case, context.caller.id, context.now)
     return {"amountFen": case.amount_fen} | explained
-
-
-async def _require_another_opinion(session: AsyncSession, case: CaseFile, caller: Caller) -> None:
-    """Raise `case.second_person` for the one who proposed the grant, as may be where the town decides."""
-    proposer_id = await session.scalar(
-        select(CaseEvent.actor_id)
-        .where(CaseEvent.case_id == case.id, CaseEvent.step == "opinion_grant")
-        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
-        .limit(1)
-    )
-    if proposer_id == caller.id:
-        raise Problem("case.second_person")
 
 
 async def _require_first_extension(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from server.benefits.stop_grounds import StopGroundLine, list_stop_grounds
 from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.come_back import may_come_back
 from server.cases.deadline_lines import DeadlineLine, list_deadlines
-from server.cases.loading import load_case, roles_over_case
+from server.cases.loading import gave_opinion, load_case, roles_over_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.payment_proposals import DECIDING_STEPS, PaymentProposalLine, load_open_proposal
-from server.cases.workflow import ACTIONS, STATE_INFO, TRANSITIONS, deciding_role, find_refusal
+from server.cases.workflow import ACTIONS, DECISIONS, STATE_INFO, TRANSITIONS, deciding_role, find_refusal
 from server.core.access import Caller, Role
 from server.core.http import ResponseBody
 from server.core.working_days import day_of
@@ -163,6 +163,8 @@ async def _list_acts(
     hidden |= set(DECIDING_STEPS.values()) - ({proposal.step} if proposal and not proposal.is_own else set())
     if case.state == "stopped" and not await may_come_back(session, case, today):
         hidden.add("return_proposed")
+    if await gave_opinion(session, caller, case):
+        hidden |= DECISIONS
     return [
         step
         for step in ACTIONS

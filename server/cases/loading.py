@@ -2,11 +2,13 @@
 
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.cases.workflow import OPINIONS
 from server.core.access import Caller, Role, readable, require_found
 from server.core.errors import Problem
-from server.models.cases import CLOSED_STATES, CaseFile
+from server.models.cases import CLOSED_STATES, CaseEvent, CaseFile
 
 
 async def load_case(session: AsyncSession, caller: Caller, case_id: UUID) -> CaseFile:
@@ -41,3 +43,17 @@ def roles_over_case(caller: Caller, case: CaseFile) -> frozenset[Role]:
         for grant in caller.grants
         if grant.role is Role.CASEWORKER or case.area_code.startswith(grant.area_code)
     )
+
+
+async def gave_opinion(session: AsyncSession, caller: Caller, case: CaseFile) -> bool:
+    """Say whether the caller gave the case's latest opinion, and may therefore not decide on it, in whatever role.
+
+    Where the county has delegated the decision, or somebody deputises, one person may hold both roles.
+    """
+    latest = (
+        select(CaseEvent.actor_id)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(OPINIONS))
+        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
+        .limit(1)
+    )
+    return await session.scalar(latest) == caller.id

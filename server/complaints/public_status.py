@@ -7,10 +7,11 @@ from msgspec import Meta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.complaints.submission import MAX_ATTEMPTS, hash_code
+from server.complaints.submission import MAX_ATTEMPTS
 from server.core.access import Caller, readable, require_found
 from server.core.http import RequestBody, ResponseBody
 from server.core.normalise import bare, bare_number
+from server.core.reply_codes import stored_hashes
 from server.core.services import Services
 from server.http.rate_limit import count_attempt
 from server.models.complaints import Complaint
@@ -43,7 +44,8 @@ async def look_up_complaint(
     await count_attempt(session, services.encryption, subjects, MAX_ATTEMPTS, now)
     complaint = await session.scalar(
         select(Complaint).where(
-            bare(Complaint.number) == bare_number(data.number), Complaint.code_hash == hash_code(data.code)
+            bare(Complaint.number) == bare_number(data.number),
+            Complaint.code_hash.in_(stored_hashes(services.encryption, data.code)),
         )
     )
     return _complaint_status(require_found(complaint))

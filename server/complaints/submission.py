@@ -4,7 +4,6 @@ Every complaint gets a number and a code at once. Reporter and text are encrypte
 list, other officers or the audit log.
 """
 
-import hashlib
 import secrets
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -22,7 +21,7 @@ from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
-from server.core.normalise import bare_number
+from server.core.reply_codes import hash_reply_code
 from server.core.sequences import next_number
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -152,7 +151,7 @@ async def _create_complaint(
     complaint = Complaint(
         id=complaint_id,
         number=await next_number(session, Complaint.number, f"XF{area_code[:6]}{today.year}-", 5),
-        code_hash=hash_code(code),
+        code_hash=hash_reply_code(services.encryption, code),
         kind=kind,
         channel=channel,
         area_code=area_code,
@@ -183,7 +182,3 @@ async def _create_complaint(
     )
     await session.flush()  # reserves the number
     return ComplaintReceipt(number=complaint.number, code=code, due_on=due_on)
-
-
-def hash_code(code: str) -> bytes:
-    return hashlib.sha256(bare_number(code).encode()).digest()

@@ -791,6 +791,15 @@ CATALOGUE: Mapping[str, Entry] = {
         "Try again later.",
     ),
     "rule.unknown": Entry(404, "没有这项参数", "There is no such setting", "{key}", "{key}"),
+    "rule.takes_two": Entry(
+        409,
+        "该规定须由两人确定",
+        "This setting takes two people",
+        "涉及金额或由谁决定的规定，由一人提出，另一人确认后生效。",
+        "What moves money, or who decides, is proposed by one person and taken over by another.",
+    ),
+    "rule.takes_one": Entry(409, "该规定可直接写入，无须提议", "This setting is written directly, not proposed"),
+    "rule.second_person": Entry(403, "须由另一人确认", "Another person must take this over"),
     "rule.written": Entry(
         409,
         "该日已有另一条规定",

@@ -144,6 +144,10 @@ class SweepUploads(Job, frozen=True):
 # Postings
 
 
+class KeyReplyCodes(Job, frozen=True):
+    task_name = "complaints.key_reply_codes"
+
+
 class SealObjections(Job, frozen=True):
     task_name = "postings.seal_objections"
 

@@ -1,13 +1,14 @@
-"""Jobs that failed for good: a list by area for officers and administrators, who retry one or all.
+"""Jobs that failed for good: a list by area for officers and administrators, who retry one or all, or dismiss one.
 
 The worker records each failed job with what it is about, so that the list needs no look into a job's arguments.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
+from msgspec import Meta
 from sqlalchemy import Select, String, cast, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +19,7 @@ from server.core import jobs
 from server.core.access import DIRECTORY_ROLES, Caller, readable, require_found, require_role
 from server.core.clock import utc_now
 from server.core.database import open_session
-from server.core.http import ResponseBody
+from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.job_types import ProcessPhoto
 from server.core.jobs import FinalFailure
@@ -87,6 +88,21 @@ async def retry_all_jobs(session: AsyncSession, caller: Caller) -> Retried:
     return Retried(retried=await _retry(session, caller, ids))
 
 
+class DismissJob(RequestBody):
+    """Why nothing will be done about the job; it goes into the audit trail."""
+
+    reason: Annotated[str, Meta(min_length=2, max_length=200, pattern="\\S.*\\S")]
+
+
+async def dismiss_job(session: AsyncSession, caller: Caller, failed_id: UUID, data: DismissJob) -> None:
+    """Take a failed job off the list without running it again. Raises `thing.not_found` if it has not failed."""
+    require_role(caller, DIRECTORY_ROLES)
+    found = require_found(await session.scalar(_failed(caller).where(FailedJob.id == failed_id)))
+    connection = await session.connection()
+    params = {"id": found.id, "reason": data.reason.strip(), "now": utc_now(), **actor_params(caller)}
+    await connection.exec_driver_sql(_DISMISS, params)
+
+
 def _failed(caller: Caller) -> Select[FailedJob]:
     return readable(FailedJob, caller).where(_IS_STILL_FAILED)
 
@@ -123,6 +139,23 @@ WITH again AS (
 ), {_AUDIT}
 SELECT count(*) FROM taken
 """  # noqa: S608  the names are constants
+
+
+_DISMISSAL = audit_cte(
+    Action.JOB_DISMISSED,
+    """SELECT 'job', job_id::text, NULLIF(area_code, ''), jsonb_build_object('task', task, 'error', error,
+        'kind', thing_kind, 'id', thing_id, 'reason', %(reason)s::text) FROM taken""",
+)
+# The job stays in the queue's table, cancelled.
+_DISMISS = f"""
+WITH gone AS (
+    UPDATE procrastinate_jobs SET status = 'cancelled'
+    WHERE status = 'failed' AND id = (SELECT job_id FROM failed_job WHERE id = %(id)s) RETURNING id
+), taken AS (
+    DELETE FROM failed_job USING gone WHERE failed_job.job_id = gone.id RETURNING failed_job.*
+), {_DISMISSAL}
+SELECT count(*) FROM taken
+"""  # noqa: S608  the parts are constants
 
 
 async def _retry(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.audit.reads import ReadAction
 from server.checklists.wording import visit_kind_text
@@ -38,7 +38,7 @@ from server.directory.areas import AreaLine
 from server.directory.audit_log import AuditLine
 from server.directory.checklists import ChecklistDetail, ChecklistLine
 from server.directory.devices import DeviceHealth
-from server.directory.failed_jobs import FailedJobLine, Retried
+from server.directory.failed_jobs import DismissJob, FailedJobLine, Retried
 from server.directory.households import HouseholdClass, HouseholdLine, HouseholdRecord
 from server.directory.missing import Missing
 from server.directory.quarantine import QuarantinedRowLine, QuarantineReason
@@ -377,6 +377,18 @@ async def retry_failed_job(failed_id: FromPath[UUID], caller: CallerDep, session
 
 
 @post(
+    "/failed-jobs/{failed_id:uuid}/dismiss",
+    status_code=204,
+    responses=_DETAIL_PROBLEMS,
+    description="Take a failed job off the list without running it again; why goes into the audit trail.",
+)
+async def dismiss_failed_job(
+    failed_id: FromPath[UUID], data: JSONBody[DismissJob], caller: CallerDep, session: Session
+) -> None:
+    await failed_jobs.dismiss_job(session, caller, failed_id, data)
+
+
+@post(
     "/failed-jobs/again",
     operation_id="try_all_jobs_again",
     status_code=200,
@@ -418,6 +430,7 @@ desk_router = Router(
         export_failed_jobs,
         retry_failed_job,
         retry_failed_jobs,
+        dismiss_failed_job,
     ],
     tags=["desk"],
     security=BEARER,

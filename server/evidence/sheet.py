@@ -161,7 +161,7 @@ def _render_photo(photo: JsonObject, numbers: dict[str, int], manifest: JsonObje
         "label": _find_caption(photo, manifest),
         "capturedAt": _format_time(photo["capturedAt"]),
         "held": ORIGINAL_STATES[photo["held"]] if photo["state"] != "refused" else "内容不被接受，见原件",
-        "camera": " ".join(facts[name] for name in ("camera_make", "camera_model") if facts.get(name)),
+        "camera": " ".join(facts[name] for name in ("cameraMake", "cameraModel") if facts.get(name)),
         "sha256": photo["sha256"],
     }
 

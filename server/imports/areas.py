@@ -22,6 +22,7 @@ class AreasImport:
         Column("ended_on", "停用日期", ("撤销日期", "valid_until")),
     )
     roles = frozenset({Role.ADMIN, Role.COUNTY_OFFICER})
+    makes_accounts = False
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         rows = await work.session.scalars(select(Area).where(Area.code.startswith(work.area_code, autoescape=True)))

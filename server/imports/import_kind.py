@@ -60,6 +60,10 @@ class ImportKind(Protocol):
     def roles(self) -> frozenset[Role]:
         """Who may upload, confirm and undo, within their areas."""
 
+    @property
+    def makes_accounts(self) -> bool:
+        """Confirming takes a proof of identity, as making a single account does: a stolen token is not enough."""
+
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         """Compare all lines with what is there. Writes nothing."""
 

@@ -30,6 +30,7 @@ from server.core.paging import Keyset, Page, fetch_page
 from server.core.spreadsheets import MEDIA_TYPES, write_xlsx
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
+from server.identity.step_up import StepUpHeader, require_step_up
 from server.imports import batches
 from server.imports.batches import ConfirmImport, UndoImport, Upload, count_lines
 from server.imports.columns import CellFault
@@ -235,13 +236,27 @@ export_import_lines = build_export_route(
     "/imports/{import_id:uuid}/confirm",
     status_code=200,
     responses=LOOKUP_ERRORS
-    | error_responses("import.second_person", "import.columns_missing", "import.replaced", "request.invalid"),
+    | error_responses(
+        "import.second_person",
+        "import.columns_missing",
+        "import.replaced",
+        "request.invalid",
+        "auth.step_up_required",
+    ),
     description="Confirm a preview; its new and changed lines are applied in the background, doubtful ones only if "
-    "they are named.",
+    "they are named. What makes accounts takes a proof of identity (`X-Step-Up`).",
 )
 async def confirm_import(
-    import_id: FromPath[UUID], data: JSONBody[ConfirmImport], caller: CallerDep, session: Session
+    import_id: FromPath[UUID],
+    data: JSONBody[ConfirmImport],
+    caller: CallerDep,
+    session: Session,
+    services: ServicesDep,
+    proof: StepUpHeader = None,
 ) -> ImportSummary:
+    batch = await _find(session, caller, import_id)
+    if KINDS[batch.kind].makes_accounts and batch.state == "previewed":
+        require_step_up(services, caller, proof)
     batch = await batches.confirm_import(session, caller, import_id, data, utc_now())
     return (await _summarize(session, [batch]))[0]
 

@@ -54,6 +54,7 @@ class StaffImport:
         Column("status", "在岗情况", ("状态", "是否在岗")),
     )
     roles = MANAGERS
+    makes_accounts = True
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         places, people = await load_places(work), await _load_people(work)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.database import Base
-from server.models.columns import Id, WrittenAt
+from server.models.columns import Id, OptionalTime, Time, WrittenAt
 
 # Number of digits of a statistical division code at each level (docs/domain.md#areas).
 LEVELS = {2: "province", 4: "city", 6: "county", 9: "town", 12: "village"}
@@ -41,7 +41,10 @@ class PolicySetting(Base):
     """A policy setting: its value in an area and below it from a date on, and its source."""
 
     __tablename__ = "area_rule"
-    __table_args__ = (UniqueConstraint("key", "area_code", "effective_from"),)
+    __table_args__ = (
+        UniqueConstraint("key", "area_code", "effective_from"),
+        CheckConstraint("agreed_by <> written_by", name="agreed_by_another_person"),
+    )
 
     id: Mapped[Id]
     key: Mapped[str]
@@ -52,6 +55,33 @@ class PolicySetting(Base):
     source: Mapped[str]
     written_at: Mapped[WrittenAt]
     written_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    # The second person, for a setting that takes two.
+    agreed_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+
+
+class SettingProposal(Base):
+    """A row of a setting that takes two people, until another person takes it over or rejects it."""
+
+    __tablename__ = "area_rule_proposal"
+    __table_args__ = (
+        CheckConstraint("state IN ('proposed', 'accepted', 'rejected')", name="state_is_known"),
+        CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="decided_has_a_decider"),
+        CheckConstraint("(decided_by IS NULL) = (decided_at IS NULL)", name="decided_has_a_time"),
+        CheckConstraint("decided_by <> proposed_by", name="decided_by_another_person"),
+    )
+
+    id: Mapped[Id]
+    key: Mapped[str]
+    area_code: Mapped[str] = mapped_column(String(12))
+    effective_from: Mapped[date]
+    value: Mapped[Any] = mapped_column(JSONB)
+    source: Mapped[str]
+    state: Mapped[str]
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    proposed_at: Mapped[Time]
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    decided_at: Mapped[OptionalTime]
+    reason: Mapped[str | None]
 
 
 class CalendarDay(Base):

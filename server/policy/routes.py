@@ -2,17 +2,20 @@
 
 from datetime import date
 from typing import Annotated
+from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED_IN_ERRORS, CallerDep, Session, error_responses
+from server.core.http import BEARER, LOOKUP_ERRORS, SIGNED_IN_ERRORS, CallerDep, Session, error_responses
+from server.core.paging import Page
 from server.core.working_days import day_of
 from server.http.exports import build_export_route, to_text
 from server.http.reads import NOTHING_PERSONAL
-from server.policy import settings
+from server.policy import proposals, settings
+from server.policy.proposals import DecideSetting, ProposalState, ProposeSetting, SettingProposalLine
 from server.policy.settings import AREA_CODE_PATTERN, PolicySettingLine, PolicySettingSchema, WritePolicySetting
 
 Area = Annotated[str, QueryParameter(pattern=AREA_CODE_PATTERN)]
@@ -75,9 +78,9 @@ async def list_rule_history(
 
 @post(
     "/rules",
-    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "rule.unknown", "rule.written"),
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "rule.unknown", "rule.written", "rule.takes_two"),
     description="Write a new row of a setting, from a day on; the visits that it touches are looked at again. The "
-    "same row again changes nothing.",
+    "same row again changes nothing. What moves money is proposed (`/rules/proposals`) and taken over by another.",
 )
 async def write_rule(
     data: JSONBody[WritePolicySetting], caller: CallerDep, session: Session, finding_codes: Findings
@@ -85,9 +88,80 @@ async def write_rule(
     return await settings.write_setting(session, caller, data, finding_codes, utc_now())
 
 
+@get(
+    "/rules/proposals",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS,
+    description="Rows of settings that take two people, proposed for the caller's areas, the latest first.",
+)
+async def list_rule_proposals(
+    caller: CallerDep,
+    session: Session,
+    proposal_state: Annotated[ProposalState, QueryParameter(name="state")] = "proposed",
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[SettingProposalLine]:
+    return await proposals.list_proposals(session, caller, state=proposal_state, cursor=cursor, limit=limit)
+
+
+export_rule_proposals = build_export_route(
+    list_rule_proposals,
+    "rule-proposals",
+    {
+        "设置": lambda line: line.key,
+        "值": lambda line: to_text(line.value),
+        "适用地区": lambda line: line.area_name or "全国",
+        "行政区划代码": lambda line: line.area_code,
+        "生效日期": lambda line: line.effective_from,
+        "来源": lambda line: line.source,
+        "状态": lambda line: {"proposed": "待另一人确认", "accepted": "已采纳", "rejected": "未采纳"}[line.state],
+        "提出人": lambda line: line.proposed_by,
+        "提出时间": lambda line: line.proposed_at,
+        "决定人": lambda line: line.decided_by,
+        "决定时间": lambda line: line.decided_at,
+        "理由": lambda line: line.reason,
+    },
+)
+
+
+@post(
+    "/rules/proposals",
+    responses=SIGNED_IN_ERRORS
+    | error_responses("thing.not_found", "rule.unknown", "rule.takes_one", "request.idempotency_key_reused"),
+    description="Propose a row of a setting that takes two people. The same proposal again changes nothing.",
+)
+async def propose_rule(
+    data: JSONBody[ProposeSetting], caller: CallerDep, session: Session, finding_codes: Findings
+) -> SettingProposalLine:
+    return await proposals.propose_setting(session, caller, data, finding_codes, utc_now())
+
+
+@post(
+    "/rules/proposals/{proposal_id:uuid}/decide",
+    status_code=200,
+    responses=LOOKUP_ERRORS
+    | error_responses("rule.second_person", "rule.written", "proposal.decided", "review.reason_required"),
+    description="Take a proposal over, which writes its row, or reject it with a reason. Not for who proposed it.",
+)
+async def decide_rule(
+    proposal_id: FromPath[UUID], data: JSONBody[DecideSetting], caller: CallerDep, session: Session
+) -> SettingProposalLine:
+    return await proposals.decide_setting(session, caller, proposal_id, data, utc_now())
+
+
 router = Router(
     "/desk/v1",
-    route_handlers=[list_rules, export_rules, list_rule_kinds, list_rule_history, write_rule],
+    route_handlers=[
+        list_rules,
+        export_rules,
+        list_rule_kinds,
+        list_rule_history,
+        list_rule_proposals,
+        export_rule_proposals,
+        propose_rule,
+        decide_rule,
+        write_rule,
+    ],
     tags=["rules"],
     security=BEARER,
 )

@@ -195,6 +195,9 @@ SETTING_TYPES: dict[str, Any] = {
     "amount.not_counted": Annotated[list[Code], Meta(max_length=50)],
 }
 _FINDING_PREFIX = "finding."
+# What families are paid, until when, and who decides on it.
+_MONEY_PREFIX = "amount."
+_DECIDING = frozenset({"case.decided_by", "case.hearing_required", "case.found_difference_fen", "change.death_months"})
 
 
 def find_setting_type(key: str, finding_codes: Collection[str]) -> Any | None:
@@ -215,3 +218,8 @@ def validate_value(setting_type: Any, value: Any) -> str | None:
 
 def build_json_schema(setting_type: Any) -> dict[str, Any]:
     return schema(setting_type)
+
+
+def takes_two_people(key: str) -> bool:
+    """Say whether a setting is proposed by one person and taken over by another."""
+    return key.startswith(_MONEY_PREFIX) or key in _DECIDING

@@ -5,12 +5,14 @@ A decision of the past can therefore be explained by the row that held then, wit
 
 from collections.abc import Collection
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 from msgspec import Meta
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server import audit
 from server.audit.actions import Action
@@ -20,10 +22,16 @@ from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.job_types import RecheckAfterSetting
-from server.models.areas import Area, PolicySetting
+from server.models.areas import Area, PolicySetting, SettingProposal
 from server.models.people import Staff
 from server.policy.resolver import applies_in, select_effective
-from server.policy.schemas import SETTING_TYPES, build_json_schema, find_setting_type, validate_value
+from server.policy.schemas import (
+    SETTING_TYPES,
+    build_json_schema,
+    find_setting_type,
+    takes_two_people,
+    validate_value,
+)
 
 READ_ROLES = DESK_ROLES | {Role.ADMIN}
 MAX_HISTORY = 500
@@ -42,7 +50,10 @@ class WritePolicySetting(RequestBody):
 
 
 class PolicySettingLine(ResponseBody):
-    """`area_code` is the area of the row: the requested one or one around it. `written_by` is null for migrations."""
+    """`area_code` is the area of the row: the requested one or one around it. `written_by` is null for migrations.
+
+    `agreed_by` is the second person, for a setting that takes two.
+    """
 
     key: str
     value: Any
@@ -52,13 +63,15 @@ class PolicySettingLine(ResponseBody):
     source: str
     written_by: str | None
     written_at: datetime
+    agreed_by: str | None
 
 
 class PolicySettingSchema(ResponseBody):
-    """The allowed values of a setting, as JSON Schema."""
+    """The allowed values of a setting, as JSON Schema. With `takes_two` it is proposed, and another takes it over."""
 
     key: str
     form: dict[str, Any]
+    takes_two: bool
 
 
 async def list_effective_settings(
@@ -92,16 +105,20 @@ def _require_read_access(caller: Caller, area_code: str) -> None:
         raise Problem("auth.forbidden", roles=", ".join(sorted(READ_ROLES)))
 
 
-def _with_names(rows: Select[PolicySetting]) -> Select[PolicySetting, str, str]:
-    """Add the names of the author and of the area."""
+def _with_names(rows: Select[PolicySetting]) -> Select[PolicySetting, str, str, str]:
+    """Add the names of the author, of the area and of the second person."""
+    second = aliased(Staff)
     return (
-        rows.add_columns(Staff.name, Area.name)
+        rows.add_columns(Staff.name, Area.name, second.name)
         .outerjoin(Staff, Staff.id == PolicySetting.written_by)
+        .outerjoin(second, second.id == PolicySetting.agreed_by)
         .outerjoin(Area, Area.code == PolicySetting.area_code)
     )
 
 
-def _setting_line(row: PolicySetting, written_by: str | None, area_name: str | None) -> PolicySettingLine:
+def _setting_line(
+    row: PolicySetting, written_by: str | None, area_name: str | None, agreed_by: str | None
+) -> PolicySettingLine:
     return PolicySettingLine(
         key=row.key,
         value=row.value,
@@ -111,6 +128,7 @@ def _setting_line(row: PolicySetting, written_by: str | None, area_name: str | N
         source=row.source,
         written_by=written_by,
         written_at=row.written_at,
+        agreed_by=agreed_by,
     )
 
 
@@ -120,9 +138,32 @@ async def write_setting(
     """Add a row and queue the re-check of the visits it affects. Idempotent for the same row.
 
     Raises `auth.forbidden` outside the admin's area, `rule.unknown`, `request.invalid` for a value that does not
-    fit, and `rule.written` if the day has another row already.
+    fit, `rule.takes_two`, and `rule.written` if the day has another row already.
     """
-    await _validate_setting(session, caller, data, finding_codes)
+    await validate_setting(session, caller, data, finding_codes)
+    if takes_two_people(data.key):
+        raise Problem("rule.takes_two")
+    content = RowContent(data.key, data.area_code, data.effective_from, data.value, data.reason)
+    return await _write(session, caller, content, written_by=caller.id, agreed_by=None, now=now)
+
+
+async def write_row(session: AsyncSession, caller: Caller, proposal: SettingProposal, now: datetime) -> None:
+    """Write the row of a proposal that a second person takes over. Raises `rule.written`."""
+    content = RowContent(proposal.key, proposal.area_code, proposal.effective_from, proposal.value, proposal.source)
+    await _write(session, caller, content, written_by=proposal.proposed_by, agreed_by=caller.id, now=now)
+
+
+class RowContent(NamedTuple):
+    key: str
+    area_code: str
+    effective_from: date
+    value: Any
+    reason: str
+
+
+async def _write(
+    session: AsyncSession, caller: Caller, data: RowContent, *, written_by: UUID, agreed_by: UUID | None, now: datetime
+) -> PolicySettingLine:
     row = insert(PolicySetting).values(
         id=new_id(),
         key=data.key,
@@ -131,7 +172,8 @@ async def write_setting(
         value=data.value,
         source=data.reason,
         written_at=now,
-        written_by=caller.id,
+        written_by=written_by,
+        agreed_by=agreed_by,
     )
     new_row_id = await session.scalar(row.on_conflict_do_nothing().returning(PolicySetting.id))
     stored = (
@@ -150,7 +192,7 @@ async def write_setting(
     return _setting_line(*stored)
 
 
-async def _validate_setting(
+async def validate_setting(
     session: AsyncSession, caller: Caller, data: WritePolicySetting, finding_codes: Collection[str]
 ) -> None:
     if not caller.covers(data.area_code, {Role.ADMIN}):
@@ -164,7 +206,7 @@ async def _validate_setting(
         raise Problem("thing.not_found")
 
 
-async def _record_change(session: AsyncSession, caller: Caller, data: WritePolicySetting) -> None:
+async def _record_change(session: AsyncSession, caller: Caller, data: RowContent) -> None:
     audit.record(
         session,
         caller,
@@ -184,4 +226,11 @@ def list_setting_schemas(caller: Caller, finding_codes: Collection[str]) -> list
     """List the schema of each setting, including the severity of every finding."""
     require_role(caller, READ_ROLES)
     keys = sorted({*SETTING_TYPES, *(f"finding.{code}" for code in finding_codes)})
-    return [PolicySettingSchema(key=key, form=build_json_schema(find_setting_type(key, finding_codes))) for key in keys]
+    return [
+        PolicySettingSchema(
+            key=key,
+            form=build_json_schema(find_setting_type(key, finding_codes)),
+            takes_two=takes_two_people(key),
+        )
+        for key in keys
+    ]

@@ -1,6 +1,5 @@
 """Objections to a posting: submitted from the public page, answered at the desk, looked up with number and code."""
 
-import hashlib
 import secrets
 from datetime import datetime
 from typing import Annotated, Literal
@@ -20,6 +19,7 @@ from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.job_types import MoveCaseAfterAnswer, MoveCaseAfterObjection, SealObjections
 from server.core.normalise import bare, bare_number
+from server.core.reply_codes import hash_reply_code, stored_hashes
 from server.core.sequences import next_number
 from server.core.services import Services
 from server.core.working_days import day_of
@@ -105,7 +105,7 @@ async def submit_objection(
         contact_sealed=services.encryption.seal("objection.contact", objection_id, data.contact)
         if data.contact
         else None,
-        code_hash=hash_code(code),
+        code_hash=hash_reply_code(services.encryption, code),
     )
     session.add(objection)
     audit.record(session, None, Action.OBJECTION_MADE, "objection", objection.id, area_code=posting.area_code)
@@ -151,10 +151,6 @@ async def seal_objections(services: Services, _: SealObjections) -> None:
             objection.text = None
 
 
-def hash_code(code: str) -> bytes:
-    return hashlib.sha256(bare_number(code).encode()).digest()
-
-
 async def look_up_objection(
     session: AsyncSession, services: Services, data: LookUpObjection, *, address: str, now: datetime
 ) -> ObjectionStatus:
@@ -163,7 +159,8 @@ async def look_up_objection(
     await count_attempt(session, services.encryption, subjects, _MAX_ATTEMPTS, now)
     objection = await session.scalar(
         select(Objection).where(
-            bare(Objection.number) == bare_number(data.number), Objection.code_hash == hash_code(data.code)
+            bare(Objection.number) == bare_number(data.number),
+            Objection.code_hash.in_(stored_hashes(services.encryption, data.code)),
         )
     )
     if objection is None:

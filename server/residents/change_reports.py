@@ -55,11 +55,14 @@ async def report_change(
 
 
 async def _due_date(session: AsyncSession, case: CaseFile, body: ReportChange, today: date) -> date | None:
-    """Return by when a death must be handled, by today's setting. A date in the future counts as today."""
+    """Return by when a death must be handled, by today's setting. A date that nobody believes counts as today."""
     if body.kind != "death":
         return None
-    settings = await load_policy_values(session, case.area_code, today, ["change.death_months"])
-    return months_after(min(body.happened_on or today, today), int(settings["change.death_months"]))
+    settings = await load_policy_values(session, case.area_code, today, ["change.death_months", "field.earliest_day"])
+    earliest = date.fromisoformat(settings["field.earliest_day"])
+    is_believed = body.happened_on is not None and earliest <= body.happened_on <= today
+    happened_on = body.happened_on if is_believed and body.happened_on else today
+    return months_after(happened_on, int(settings["change.death_months"]))
 
 
 def months_after(on: date, months: int) -> date:

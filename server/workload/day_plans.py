@@ -4,7 +4,7 @@ Each assignment on the phone carries its position in the plan, so the plan works
 the person's phones with their next pull.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -16,11 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.core.access import Caller, readable
-from server.core.errors import Problem
+from server.core.errors import Fault, Problem
 from server.core.http import RequestBody, ResponseBody
 from server.models.households import Assignment, Household
 from server.models.workload import DayPlanStop
 from server.sync_feed.publish import republish
+
+# An order that a phone made without a network may arrive weeks later; visits are scheduled up to 400 days ahead.
+PLANNED_BACK, PLANNED_AHEAD = timedelta(days=60), timedelta(days=400)
 
 
 class Stop(ResponseBody):
@@ -75,8 +78,13 @@ async def list_days(session: AsyncSession, caller: Caller, first: date, last: da
     return list(days.values())
 
 
-async def plan_day(session: AsyncSession, caller: Caller, day: date, data: PlanDay) -> list[DayPlan]:
-    """Set the order of the day's visits. Raises `thing.not_found` for a visit that is not the caller's."""
+async def plan_day(session: AsyncSession, caller: Caller, day: date, data: PlanDay, today: date) -> list[DayPlan]:
+    """Set the order of the day's visits.
+
+    Raises `thing.not_found` for a visit that is not the caller's, and `request.invalid` for a day that nobody plans.
+    """
+    if not today - PLANNED_BACK <= day <= today + PLANNED_AHEAD:
+        raise Problem("request.invalid", faults=[Fault("/day", "value.unfit", day.isoformat())])
     assignment_ids = list(dict.fromkeys(data.assignment_ids))
     own = set(
         await session.scalars(

@@ -45,13 +45,13 @@ async def list_day_plans(
 
 @put(
     "/day-plans/{day:date}",
-    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found"),
+    responses=SIGNED_IN_ERRORS | error_responses("thing.not_found", "request.invalid"),
     description="Put the visits of a day in this order. The list replaces the one before; an empty one clears the day.",
 )
 async def plan_day(
     day: FromPath[date], data: JSONBody[PlanDay], field_staff: FieldStaff, session: Session
 ) -> list[DayPlan]:
-    return await day_plans.plan_day(session, field_staff, day, data)
+    return await day_plans.plan_day(session, field_staff, day, data, today())
 
 
 @get(

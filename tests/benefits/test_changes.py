@@ -146,10 +146,12 @@ async def test_a_death_has_three_months_and_other_changes_no_day(office):
     await report(resident, case_id, kind="death", text="母亲去世", happenedOn="2024-10-31")
     await report(resident, case_id)
     await report(resident, case_id, kind="death", text="父亲去世", happenedOn="9999-12-31")
+    await report(resident, case_id, kind="death", text="祖父去世", happenedOn="0001-01-01")
     inbox = (await county.http.get("/desk/v1/changes")).json()["items"]
     assert [item["change"]["dueOn"] for item in inbox] == [
         "2025-01-31",
         None,
+        months_after(day_of(utc_now()), 3).isoformat(),
         months_after(day_of(utc_now()), 3).isoformat(),
     ]
     assert months_after(date(2024, 8, 31), 6) == date(2025, 2, 28)

@@ -1,12 +1,15 @@
 """Complaints: every one has a number, a deadline and a reply; who complained is the handler's alone to know."""
 
+import hashlib
 from datetime import timedelta
 
 from sqlalchemy import select, text
 
 from server.complaints.reminders import remind_of_due
+from server.complaints.reply_codes import key_reply_codes
 from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
+from server.core.job_types import KeyReplyCodes
 from server.core.working_days import add_working_days, day_of
 from server.models.audit import AuditEntry
 from server.models.cases import CaseFile, RelativeOnStaff
@@ -52,6 +55,23 @@ async def test_an_anonymous_complaint_is_followed_by_its_code_to_the_reply(offic
         assert (answer.status_code, answer.json()["code"]) == (404, "thing.not_found")
     other = await ask(town, complaint_id, "decide", finding="upheld", reply="改变主意了吧")
     assert other.json()["code"] == "complaint.not_now"
+
+
+async def test_a_code_can_not_be_tried_against_a_dump_and_codes_from_before_stay_valid(office, services):
+    taken = await complain(office.system)
+    client, code = office.system.client(), {"number": taken["number"], "code": taken["code"]}
+    plain = hashlib.sha256(taken["code"].encode()).digest()
+    async with open_session(services.sessions) as session:
+        row = (await session.scalars(select(Complaint))).one()
+        keyed = row.code_hash
+        assert plain not in keyed
+        row.code_hash = plain
+    assert (await client.post("/public/v1/complaints/look-up", json=code)).status_code == 200
+    for _ in range(2):
+        await key_reply_codes(services, KeyReplyCodes())
+    async with services.sessions() as session:
+        assert (await session.scalars(select(Complaint.code_hash))).one() == keyed
+    assert (await client.post("/public/v1/complaints/look-up", json=code)).status_code == 200
 
 
 async def test_fifteen_days_to_register_sixty_to_decide_thirty_more_once(office, services):

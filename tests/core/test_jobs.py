@@ -22,6 +22,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("audit.head", {"timestamp": 1}),
     ("attempts.purge", {"timestamp": 1}),
     ("postings.seal_objections", {"timestamp": 1}),
+    ("complaints.key_reply_codes", {"timestamp": 1}),
     ("audit.purge_reads", {"timestamp": 1}),
     ("audit.seal", {"timestamp": 1}),
     ("cases.complained", {"household_id": ID}),

@@ -1,5 +1,6 @@
 """Jobs that failed for good stand in a list of their area, with their error, and can be run again, each or all."""
 
+import importlib
 import json
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -294,3 +295,35 @@ def test_every_task_with_arguments_names_a_thing_whose_area_is_found():
         fields = set(registered.job_type.__struct_fields__)
         assert not fields or fields & set(_FINDERS), f"{name} is about nothing that has an area"
     assert CheckVisit.task_name in jobs.TASKS
+
+
+async def test_a_job_about_which_nothing_will_be_done_is_dismissed_with_a_reason(services, desk, system):
+    home, _ = await home_in(services, "3399")
+    job_id = await fail_job(services, "review.home_changed", {"household_id": str(home)})
+    await sweep(services)
+    (line,) = await listed(desk)
+    path = f"/desk/v1/failed-jobs/{line['id']}/dismiss"
+    for empty in ("", " ", "x"):
+        assert (await desk.http.post(path, json={"reason": empty})).status_code == 400
+    worker = await system.sign_in("linhexi", "caseworker")
+    assert (await worker.http.post(path, json={"reason": "家庭已迁出"})).status_code == 403
+    assert (await desk.http.post(path, json={"reason": "家庭已迁出"})).status_code == 204
+    assert await listed(desk) == []
+    assert (await status_of(services, job_id))[0] == "cancelled"
+    await sweep(services)
+    assert await listed(desk) == []
+    async with services.sessions() as session:
+        entry = await session.scalar(select(AuditEntry).where(AuditEntry.action == "job.dismissed"))
+    assert entry is not None
+    assert (entry.actor_id, entry.facts["reason"], entry.facts["id"]) == (desk.id, "家庭已迁出", str(home))
+    assert (await desk.http.post(path, json={"reason": "家庭已迁出"})).status_code == 404
+
+
+async def test_visits_whose_examination_failed_before_it_was_mended_are_examined_again(services):
+    migration = importlib.import_module("migrations.versions.0052_two_people_for_settings")
+    examine = await fail_job(services, "review.examine", {"visit_id": str(new_id())})
+    other = await fail_job(services, "review.home_changed", {"household_id": str(new_id())})
+    async with open_session(services.sessions) as session:
+        await session.execute(text(migration.EXAMINE_AGAIN))
+    assert await status_of(services, examine) == ("todo", 0)
+    assert await status_of(services, other) == ("failed", 9)

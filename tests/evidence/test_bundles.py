@@ -28,8 +28,10 @@ from server.models.review import Finding
 from server.models.visits import Visit
 from tests.conftest import environment
 from tests.evidence.conftest import drawn
+from tests.makers.photos import make_exif, make_jpeg
 from tests.pdf import words
 from tests.phones import make_kit
+from tests.test_first_path import push_whole
 
 
 @pytest.fixture
@@ -362,3 +364,17 @@ async def test_the_commands_export_and_verify(system, services, settings, kit, t
     refused = run("verify-bundle", path, "--no-keys")
     assert refused.exit_code == 1
     assert "visit.pdf  was changed" in refused.output
+
+
+async def test_the_printed_sheet_names_the_camera_of_a_photo(system, county, phone, desk):
+    """By the facts as they are stored, of a photo with EXIF as a phone writes it."""
+    due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    exif = make_exif({0x010F: "Zoufang", 0x0110: "Phone 9"})
+    photos = [make_jpeg(seed=number, exif=exif) for number in range(4)]
+    made = await make_kit(phone, partner.id, photos=photos)
+    await push_whole(phone, partner, made)
+    await system.run_jobs()
+    answer = await desk.http.get(f"/desk/v1/visits/{made.visit['id']}/bundle")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert "Zoufang Phone 9" in words(archive.read("visit.pdf"))

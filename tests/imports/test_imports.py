@@ -159,6 +159,9 @@ STAFF = [
 
 async def test_staff_come_in_by_excel_and_sign_in_by_their_slips(system, county_desk):
     batch = await preview(county_desk, "staff", workbook(*STAFF))
+    stolen = await county_desk.http.post(f"/desk/v1/imports/{batch['id']}/confirm", json={})
+    assert (stolen.status_code, stolen.json()["code"]) == (403, "auth.step_up_required")
+    await county_desk.prove()
     assert batch["counts"] == {"new": 2, "refused": 6, "applied": 0}
     refused = await lines_of(county_desk, batch, outcome="refused")
     assert [(line["title"], fault["address"], fault["code"]) for line in refused for fault in line["faults"]] == [

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from server.core.database import open_session
+from server.core.ids import new_id
 from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.people import StaffRole
@@ -138,3 +140,71 @@ async def test_every_rule_there_is_can_be_written_and_what_is_written_fits(servi
     kinds = {item["key"]: item["form"] for item in (await admin.http.get(f"{SETTINGS}/kinds")).json()}
     assert kinds.keys() >= SETTING_TYPES.keys()
     assert kinds["visit.shortest_min"] == {"type": "integer", "minimum": 0, "maximum": 1440}
+
+
+MONEY = {"key": "amount.standard_fen", "value": 90_000, "areaCode": COUNTY, "effectiveFrom": "2025-06-01"}
+
+
+def proposal(**changes):
+    return {"id": str(new_id()), "reason": "县民政局 12 号文", **MONEY, **changes}
+
+
+async def test_what_families_are_paid_is_set_by_two_people(admin, county_desk, services):
+    alone = await write(admin, "amount.standard_fen", 90_000, since="2025-06-01")
+    assert (alone.status_code, alone.json()["code"]) == (409, "rule.takes_two")
+    before = (await effective(admin, "amount.standard_fen", on="2025-06-01"))["value"]
+    proposed = proposal()
+    for _ in range(2):
+        assert (await admin.http.post(f"{SETTINGS}/proposals", json=proposed)).status_code == 201
+    path = f"{SETTINGS}/proposals/{proposed['id']}/decide"
+    own = await admin.http.post(path, json={"outcome": "accepted"})
+    assert (own.status_code, own.json()["code"]) == (403, "rule.second_person")
+    assert (await effective(admin, "amount.standard_fen", on="2025-06-01"))["value"] == before
+    (waiting,) = (await county_desk.http.get(f"{SETTINGS}/proposals")).json()["items"]
+    assert (waiting["proposedBy"], waiting["value"]) == ("占星楼", 90_000)
+    for _ in range(2):
+        assert (await county_desk.http.post(path, json={"outcome": "accepted"})).status_code == 200
+    row = await effective(admin, "amount.standard_fen", on="2025-06-01")
+    assert (row["value"], row["writtenBy"], row["agreedBy"]) == (90_000, "占星楼", "毛荷塘")
+    async with services.sessions() as session:
+        entries = await session.execute(
+            select(AuditEntry.action, AuditEntry.actor_id)
+            .where(AuditEntry.action.startswith("rule."))
+            .order_by(AuditEntry.id)
+        )
+        assert [tuple(entry) for entry in entries] == [
+            ("rule.proposed", admin.id),
+            ("rule.written", county_desk.id),
+        ]
+    with pytest.raises(IntegrityError, match="agreed_by_another_person"):
+        async with open_session(services.sessions) as session:
+            await session.execute(update(PolicySetting).values(written_by=admin.id, agreed_by=admin.id))
+
+
+async def test_a_proposed_setting_is_rejected_with_a_reason_and_then_done_with(admin, county_desk, system):
+    proposed = proposal(key="case.decided_by", value="town")
+    assert (await admin.http.post(f"{SETTINGS}/proposals", json=proposed)).status_code == 201
+    path = f"{SETTINGS}/proposals/{proposed['id']}/decide"
+    town = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    assert (await town.http.post(path, json={"outcome": "accepted"})).json()["code"] == "auth.forbidden"
+    silent = await county_desk.http.post(path, json={"outcome": "rejected"})
+    assert silent.json()["code"] == "review.reason_required"
+    rejected = await county_desk.http.post(path, json={"outcome": "rejected", "reason": "未经县政府授权"})
+    assert (rejected.status_code, rejected.json()["state"]) == (200, "rejected")
+    late = await county_desk.http.post(path, json={"outcome": "accepted"})
+    assert (late.status_code, late.json()["code"]) == (409, "proposal.decided")
+    listed = (await admin.http.get(f"{SETTINGS}/proposals", params={"state": "rejected"})).json()["items"]
+    assert [(line["id"], line["reason"]) for line in listed] == [(proposed["id"], "未经县政府授权")]
+
+
+async def test_a_proposal_is_judged_as_a_row_is_and_of_a_setting_that_takes_two(admin, county_desk):
+    answers = {
+        "value.unfit": proposal(value=-1),
+        "rule.takes_one": proposal(key="visit.shortest_min", value=40),
+        "auth.forbidden": proposal(areaCode=""),
+        "rule.unknown": proposal(key="amount.nothing"),
+    }
+    for code, body in answers.items():
+        answer = (await admin.http.post(f"{SETTINGS}/proposals", json=body)).json()
+        assert code in {answer["code"], *(fault["code"] for fault in answer.get("faults", []))}, answer
+    assert (await county_desk.http.post(f"{SETTINGS}/proposals", json=proposal())).json()["code"] == "auth.forbidden"

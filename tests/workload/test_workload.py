@@ -172,6 +172,9 @@ async def planned(services, system):
 
 
 async def test_the_phone_gets_its_reviews_and_reorders_its_day(planned):
+    for far in ("9999-12-31", "0001-01-01", str(in_days(500))):
+        beyond = await planned.http.put(f"/field/v1/day-plans/{far}", json={"assignmentIds": []})
+        assert (beyond.status_code, beyond.json()["code"]) == (400, "request.invalid")
     days = (await planned.http.get("/field/v1/day-plans")).json()
     held = await planned.pull("assignments")
     assert {stop["assignmentId"] for day in days for stop in day["stops"]} <= set(held)
