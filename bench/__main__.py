@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from bench import (
     county_month,
     footprint,
     frauds,
+    idle,
     near_duplicates,
     photo_findings,
     photos,
@@ -36,16 +38,19 @@ PARTS = {
     "frauds": frauds.measure,
     "month": county_month.measure,
     "footprint": footprint.measure,
+    "idle": idle.measure,
 }
 
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="Run only these parts.")
 @click.option("--seconds", default=20.0, show_default=True, help="Duration of each load.")
+@click.option("--phones", default=idle.PHONES, show_default=True, help="Idle phones, of the part `idle`.")
 @click.option("--write/--no-write", default=False, help="Write the results into bench/RESULTS.md.")
-def main(only: tuple[str, ...], seconds: float, write: bool) -> None:
+def main(only: tuple[str, ...], seconds: float, phones: int, write: bool) -> None:
     all_rows: list[Row] = []
-    for name, measure in PARTS.items():
+    parts = PARTS | {"idle": partial(idle.measure, phones=phones)}
+    for name, measure in parts.items():
         if only and name not in only:
             continue
         rows: list[Row] = []

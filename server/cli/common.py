@@ -68,4 +68,23 @@ def serve(application: str, *, address: str, port: int) -> None:
         websockets=False,
         log_access=False,
         workers_kill_timeout=10,
+        backlog=_BACKLOG,
+        backpressure=_most_connections(),
     ).serve()
+
+
+# The kernel's usual limit of connections that wait to be accepted: a county's phones come back all at once.
+_BACKLOG = 4096
+# Every idle phone holds a connection. Beyond what the system's open files allow, nothing would be accepted at all.
+_FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _OTHER_FILES = 512, 16_384, 512
+
+
+def _most_connections() -> int:
+    """Return how many connections one process holds at once; the server's own default is its backlog, 1,024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return _MOST_CONNECTIONS
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = _MOST_CONNECTIONS if most == resource.RLIM_INFINITY else most - _OTHER_FILES
+    return max(_FEWEST_CONNECTIONS, min(_MOST_CONNECTIONS, allowed))

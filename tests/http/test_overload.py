@@ -1,6 +1,7 @@
 """What many or slow requests may take of a process: connections of the database, open sockets, the event loop."""
 
 import asyncio
+import resource
 import time
 from copy import copy
 from typing import Any
@@ -240,3 +241,29 @@ async def test_a_half_sent_body_gets_408_in_our_own_form(app, services, monkeypa
     await app(scope, half_sent(asyncio.Event()), keep)
     assert answer[0]["status"] == 408
     assert b"request.too_slow" in answer[1]["body"]
+
+
+# -- idle connections
+
+
+@pytest.fixture
+def many_files():
+    """Open files for a thousand connections and more, which a shell's usual limit does not grant."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_process_holds_more_idle_connections_than_the_http_server_does_by_itself(live, many_files):
+    """Every idle phone holds one; behind the 1,024th the process would answer nobody any more."""
+    held = []
+    try:
+        for _ in range(1100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+            held.append(writer)
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 200"), len(held)
+    finally:
+        for writer in held:
+            writer.close()
