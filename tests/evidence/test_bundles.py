@@ -377,4 +377,4 @@ async def test_the_printed_sheet_names_the_camera_of_a_photo(system, county, pho
     await system.run_jobs()
     answer = await desk.http.get(f"/desk/v1/visits/{made.visit['id']}/bundle")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        assert "Zoufang Phone 9" in words(archive.read("visit.pdf"))
+        assert "ZoufangPhone9" in words(archive.read("visit.pdf"))
