@@ -195,6 +195,8 @@ async def test_a_proposed_setting_is_rejected_with_a_reason_and_then_done_with(a
     assert (late.status_code, late.json()["code"]) == (409, "proposal.decided")
     listed = (await admin.http.get(f"{SETTINGS}/proposals", params={"state": "rejected"})).json()["items"]
     assert [(line["id"], line["reason"]) for line in listed] == [(proposed["id"], "未经县政府授权")]
+    saved = await admin.http.get(f"{SETTINGS}/proposals/export", params={"state": "rejected"})
+    assert "未经县政府授权" in saved.text
 
 
 async def test_a_proposal_is_judged_as_a_row_is_and_of_a_setting_that_takes_two(admin, county_desk):
