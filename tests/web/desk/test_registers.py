@@ -373,3 +373,46 @@ async def test_lists_are_saved_from_the_screens_that_show_them(at_desk):
     await page.get_by_placeholder("户主姓名或档案号").fill("查无此户")
     await expect(page.get_by_text("没有符合条件的内容")).to_be_visible()
     await expect(page.get_by_role("button", name="存为 CSV")).to_have_count(0)
+
+
+async def test_an_auditor_sees_who_looked_at_a_household_and_narrows_it_to_a_person(at_desk, office):
+    town = await office.sign_in("panhuaixu")
+    home = (await town.http.get("/desk/v1/households", params={"limit": 1})).json()["items"][0]
+    assert (await town.http.get(f"/desk/v1/households/{home['id']}")).status_code == 200
+    page = await at_desk("zhuyanhui", "supervisor", f"/households/{home['id']}")
+    await page.get_by_role("link", name="谁看过").click()
+    row = page.locator("tbody tr").filter(has_text="潘槐序").first
+    await expect(row.get_by_text(home["number"])).to_be_visible()
+    faults = await find_faults(page)
+    await shoot(page, "desk-reads")
+    await row.get_by_role("button", name="潘槐序").click()
+    await expect(page.get_by_role("button", name="人员：潘槐序")).to_be_visible()
+    await expect(page.locator("tbody tr").filter(has_text="祝雁回")).to_have_count(0)
+    assert faults == []
+
+
+async def test_a_setting_that_moves_money_is_proposed_and_taken_over_by_another(at_desk):
+    page = await at_desk("zhanxinglou", "admin", "/rules")
+    await page.get_by_label("规则名称").fill("渐退期")
+    row = page.locator("tbody tr").filter(has=page.get_by_text("渐退期", exact=True))
+    await row.focus()
+    await page.keyboard.press("Enter")
+    dialog = dialog_of(page)
+    await dialog.get_by_label("新值").fill("5")
+    await dialog.get_by_label("生效日期", exact=True).fill(f"{days.month(2):%Y%m%d}")
+    await dialog.get_by_label("依据（").fill("县民政局 5 号文")
+    await shoot(page, "desk-rule-proposed")
+    await dialog.get_by_role("button", name="提出，待另一人确认").click()
+    await said(page, "已提出")
+    await page.keyboard.press("Escape")
+    waiting = page.get_by_role("region", name="待另一人确认的规定")
+    await expect(waiting.get_by_text("由另一人确认", exact=True)).to_be_visible()
+    page = await at_desk("maohetang", "county_officer", "/rules")
+    waiting = page.get_by_role("region", name="待另一人确认的规定")
+    await expect(waiting.get_by_text("县民政局 5 号文")).to_be_visible()
+    faults = await find_faults(page)
+    await shoot(page, "desk-rules-waiting")
+    await waiting.get_by_role("button", name="确认采纳").click()
+    await said(page, "已写入")
+    await expect(waiting).to_have_count(0)
+    assert faults == []
