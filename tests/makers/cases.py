@@ -90,6 +90,15 @@ class Office:
                 await session.execute(update(CaseFile).where(CaseFile.id == case.id).values(**changes))
             return case.id
 
+    async def second_town_officer(self) -> Desk:
+        """Another officer of the same town, for what two people do."""
+        async with open_session(self.services.sessions) as session:
+            staff = Staff(id=new_id(), login="second-officer", name="纪谷雨", password_hash=None)
+            session.add(staff)
+            await session.flush()
+            session.add(StaffRole(staff_id=staff.id, role="town_officer", area_code=VILLAGE[:9]))
+        return await self.sign_in("second-officer")
+
     async def rule(self, key: str, value: Any, *, area: str = "339901", since: date = date(2020, 1, 2)) -> None:
         async with open_session(self.services.sessions) as session:
             session.add(
