@@ -192,6 +192,64 @@ _TABLE = (
 TRANSITIONS = {transition.step: transition for transition in _TABLE}
 # Steps that a person can take.
 ACTIONS = tuple(transition.step for transition in _TABLE if transition.by and transition.from_states)
+# Between officers: the household reads what was decided.
+INTERNAL_STEPS = frozenset({"change_proposed", "stop_proposed", "return_proposed", "proposal_declined"})
 # The town's opinion and the decision on it are two people's.
 OPINIONS = ("opinion_grant", "opinion_refuse")
 DECISIONS = frozenset({"confirmed", "refused"})
+ALLOWED_WHILE_SUSPENDED = frozenset({"resumed", "withdrawn"})
+# States in which the deadline of the decision is paused (law).
+PAUSING_STATES = frozenset({"objection"})
+
+
+class StateInfo(NamedTuple):
+    """The name of a state, what comes next for the resident, and the deadline for it."""
+
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+    deadline: str | None = None
+
+
+STATE_INFO = {
+    "applied": StateInfo("已申请", "applied", "工作人员核对材料后受理", "Staff check your papers and take it on"),
+    "materials": StateInfo("待补材料", "papers missing", "请补齐所缺材料", "Please bring the papers that are missing"),
+    "accepted": StateInfo("已受理", "taken on", "工作人员将入户调查", "Staff will visit your home", "survey"),
+    "survey": StateInfo(
+        "调查中", "being surveyed", "完成调查后提出初审意见", "Then the town gives its opinion", "total"
+    ),
+    "preliminary": StateInfo("初审中", "under review", "提出初审意见并公示", "The opinion is posted", "total"),
+    "hearing": StateInfo("民主评议", "hearing", "评议小组投票", "The panel votes", "total"),
+    "posting": StateInfo("公示中", "posted", "公示期满后报县级审核", "Then the county decides", "total"),
+    "objection": StateInfo("异议核实中", "objection", "核实异议并答复", "The objection is answered"),
+    "county": StateInfo("县级审核中", "with the county", "县级作出决定", "The county decides", "county_opinion"),
+    "confirmed": StateInfo("已确认", "granted", "次月起发放", "Paid from the month after"),
+    "published": StateInfo("已公布", "disclosed", "次月起发放", "Paid from the month after"),
+    "in_force": StateInfo("发放中", "in force", "家庭情况变化请及时报告", "Tell us when things at home change"),
+    "stopped": StateInfo("已停发", "stopped", "如不服可申诉；家庭困难时可重新申请", "You may appeal, or apply again"),
+    "refused": StateInfo(
+        "未通过", "refused", "将书面告知理由，您可以申诉", "You are told why, and may appeal", "notice"
+    ),
+    "withdrawn": StateInfo("已撤回", "withdrawn", "可以重新申请", "You may apply again"),
+}
+
+
+def deciding_role(settings: Mapping[str, Any]) -> Role:
+    """Return who decides on a case: the county, or the town where the county has delegated it."""
+    return Role.TOWN_OFFICER if settings.get("case.decided_by") == "town" else Role.COUNTY_OFFICER
+
+
+def find_refusal(step: str, state: str, roles: Collection[Role], *, is_suspended: bool, decided_by: Role) -> str | None:
+    """Return the error code that refuses the step to these roles in this state, or None when it is allowed."""
+    transition = TRANSITIONS[step]
+    allowed = {decided_by if role == DECIDES else role for role in transition.by}
+    if not allowed & set(roles):
+        return "auth.forbidden"
+    if state not in transition.from_states:
+        return "case.closed" if state in CLOSED_STATES else "case.not_now"
+    if is_suspended and step not in ALLOWED_WHILE_SUSPENDED:
+        return "case.suspended"
+    if not is_suspended and step == "resumed":
+        return "case.not_now"
+    return None
