@@ -13,6 +13,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.job_types import CheckVisit
+from server.core.paths import ROOT
 from server.directory.failed_jobs import UNRECORDED, find_subject
 from server.models.audit import AuditEntry
 from server.models.evidence import Evidence, Photo
@@ -320,7 +321,8 @@ async def test_a_job_about_which_nothing_will_be_done_is_dismissed_with_a_reason
 
 
 async def test_visits_whose_examination_failed_before_it_was_mended_are_examined_again(services):
-    migration = importlib.import_module("migrations.versions.0052_two_people_for_settings")
+    (file,) = (ROOT / "migrations" / "versions").glob("*_two_people_for_settings.py")
+    migration = importlib.import_module(f"migrations.versions.{file.stem}")
     examine = await fail_job(services, "review.examine", {"visit_id": str(new_id())})
     other = await fail_job(services, "review.home_changed", {"household_id": str(new_id())})
     async with open_session(services.sessions) as session:
