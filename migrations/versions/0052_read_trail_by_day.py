@@ -1,12 +1,12 @@
 """The read trail by day, for its page at the desk
 
-Revision: 0051, after 0050
+Revision: 0052, after 0051
 """
 
 from alembic import op
 
-revision = "0051"
-down_revision = "0050"
+revision = "0052"
+down_revision = "0051"
 branch_labels = None
 depends_on = None
 
