@@ -1,12 +1,12 @@
 """The read trail by day, for its page at the desk
 
-Revision: 0052, after 0051
+Revision: 0054, after 0053
 """
 
 from alembic import op
 
-revision = "0052"
-down_revision = "0051"
+revision = "0054"
+down_revision = "0053"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """Two people for settings that move money; visits whose examination failed before it was mended are examined again
 
-Revision: 0053, after 0052
+Revision: 0055, after 0054
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0053"
-down_revision = "0052"
+revision = "0055"
+down_revision = "0054"
 branch_labels = None
 depends_on = None
 
