@@ -35,6 +35,7 @@ class CalendarImport:
         Column("source", "依据", ("文件", "文号", "source"), is_required=True),
     )
     roles = frozenset({Role.ADMIN})
+    makes_accounts = False
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         rows = await work.session.scalars(select(CalendarDay))
