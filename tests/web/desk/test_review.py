@@ -251,7 +251,7 @@ async def test_answers_stand_beside_the_last_visits_and_what_differs_is_marked(p
     await expect(answers.locator("td.differs").filter(has_text="上次").first).to_be_visible()
     wages = answers.locator(".inner tr").filter(has_text="工资性收入")
     await expect(wages.locator("td.differs")).to_have_text(
-        "9,000.00 元 上次 6,000.00 元"
+        "9,000.00 元（每月 750.00 元） 上次 6,000.00 元（每月 500.00 元）"
     )  # and no period: it moves on by itself
     if len(home.members) > 2:
         await expect(answers.locator("tr.gone").first).to_contain_text("本次没有")
