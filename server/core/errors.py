@@ -273,8 +273,8 @@ CATALOGUE: Mapping[str, Entry] = {
     "row.refused_by_rule": Entry(422, "记录违反数据规则", "The record violates a data constraint"),
     "visit.household_unknown": Entry(
         422,
-        "没有此家庭，或不在您的范围内",
-        "No such household, or outside your area",
+        "没有此家庭，或它不由您负责：请让办公室先把这户分派给您",
+        "No such household, or it is not yours: ask the office to give you this home first",
     ),
     "visit.one_investigator": Entry(
         422,

@@ -124,9 +124,16 @@ def _list_visit_facts(visit: JsonObject, household: JsonObject) -> list[list[str
         ["开始", _format_time(document.get("startedAt"))],
         ["结束", _format_time(document.get("endedAt"))],
         ["在场家庭成员", present or "—"],
+        ["安排", _describe_order(document)],
         ["服务器收到", _format_time(visit["receivedAt"])],
         ["状态", _label(STATES, visit["state"])],
     ]
+
+
+def _describe_order(document: JsonObject) -> str:
+    if document.get("assignmentId"):
+        return "按任务走访"
+    return f"没有任务，自行发起：{document.get('unorderedReason') or '未写明原因'}"
 
 
 def _render_investigator(investigator: JsonObject, manifest: JsonObject) -> list[str]:

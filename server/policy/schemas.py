@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.json import schema
 
+from server.checklists.template import VisitKind
+from server.models.households import VISIT_KINDS
 from server.models.notifications import NOTICE_KINDS
 
 Metres = Annotated[int, Meta(ge=10, le=20_000)]
@@ -104,6 +106,7 @@ Length = Annotated[int, Meta(ge=1, le=365)] | Span
 Severity = Literal["info", "notice", "warning", "critical", "off"]
 
 SETTING_TYPES: dict[str, Any] = {
+    "visit.unordered_kinds": Annotated[list[VisitKind], Meta(max_length=len(VISIT_KINDS))],
     "visit.home_radius_m": Metres,
     "visit.partner_distance_m": Metres,
     "visit.photo_distance_m": Metres,

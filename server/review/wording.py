@@ -4,6 +4,8 @@ from collections.abc import Callable
 from string import Formatter
 from typing import Any, Literal
 
+from server.checklists.wording import visit_kind_text
+
 Language = Literal["zh", "en"]
 
 KM, HOURS_IN_DAY, DAYS_IN_YEAR = 1000, 24, 365
@@ -91,6 +93,11 @@ def _term(value: str, language: Language) -> str:
     return TERMS.get(value, (value, value))[language == "en"]
 
 
+def _visit_kind(value: str, language: Language) -> str:
+    text = visit_kind_text(value)
+    return text.zh if language == "zh" else text.en
+
+
 def _terms(values: list[str], language: Language) -> str:
     return ("、" if language == "zh" else ", ").join(_term(value, language) for value in values)
 
@@ -103,4 +110,5 @@ _KINDS: dict[str, Callable[[Any, Language], str]] = {
     "yuan": _yuan,
     "term": _term,
     "terms": _terms,
+    "visit_kind": _visit_kind,
 }

@@ -74,6 +74,8 @@ class VisitDocument(Document, kw_only=True):
     end_fix: ReportedFix | None = None
     investigator_ids: Annotated[list[UUID], Meta(max_length=6)] = []
     family_present: Annotated[list[PersonPresent], Meta(max_length=30)] = []
+    # Why a visit without an assignment was made.
+    unordered_reason: LongText = ""
     answers: dict[str, Any] = {}
     photos: Annotated[list[PhotoListed], Meta(max_length=100)] = []
     # Of a visit submitted before: without it such a visit is frozen.

@@ -20,11 +20,12 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.http.exports import build_export_route
-from server.http.reads import reads
-from server.workload import day_plans, due, unfulfilled_orders
+from server.http.reads import NOTHING_PERSONAL, reads
+from server.workload import day_plans, due, unfulfilled_orders, unordered_kinds
 from server.workload.day_plans import DayPlan, PlanDay
 from server.workload.due import DueFilter, DueLine
 from server.workload.unfulfilled_orders import UnfulfilledOrder
+from server.workload.unordered_kinds import UnorderedKinds
 
 
 @get(
@@ -52,6 +53,17 @@ async def plan_day(
     day: FromPath[date], data: JSONBody[PlanDay], field_staff: FieldStaff, session: Session
 ) -> list[DayPlan]:
     return await day_plans.plan_day(session, field_staff, day, data, today())
+
+
+@get(
+    "/unordered-kinds",
+    opt=NOTHING_PERSONAL,
+    responses=SIGNED_IN_ERRORS,
+    description="The kinds of visit that the caller may begin without an order, for each village of their homes, each "
+    "with the checklist that a new visit uses. A phone keeps them for when it is offline.",
+)
+async def list_unordered_kinds(field_staff: FieldStaff, session: Session) -> list[UnorderedKinds]:
+    return await unordered_kinds.list_unordered_kinds(session, field_staff)
 
 
 @get(
@@ -126,7 +138,9 @@ export_blocked_visits = build_export_route(
 )
 
 
-field_router = Router("/field/v1", route_handlers=[list_day_plans, plan_day], tags=["field"], security=BEARER)
+field_router = Router(
+    "/field/v1", route_handlers=[list_day_plans, plan_day, list_unordered_kinds], tags=["field"], security=BEARER
+)
 desk_router = Router(
     "/desk/v1",
     route_handlers=[list_due, export_due, list_blocked_visits, export_blocked_visits],

@@ -271,6 +271,8 @@ _SINGLE: list[Callable[[Fields], Lie]] = [
         "photo.time_implausible",
         lambda f, at: {"photos": [{"document": {"capturedAt": "2569-01-01T08:00:00+08:00"}}, {}, {}]},
     ),
+    _make_home("visit.unordered_without_reason", lambda f, at: {"document": {"unorderedReason": " "}}),
+    _make_home("visit.kind_needs_order", lambda f, at: {"kind": "complaint"}),
     _make_home("income.found_differs", _income),
     _make_home(
         "answers.school_and_job",

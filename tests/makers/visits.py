@@ -140,6 +140,7 @@ class Ground:
                 started_at=started_at,
                 ended_at=ended_at,
                 document={
+                    "unorderedReason": "" if assignment_id else "路过，顺便看望",
                     "startFix": self.fix(household, started_at, **(start_fix or {})),
                     "endFix": self.fix(household, ended_at, **(end_fix or {})),
                     "answers": {**self.answers(household), **_signed(signatures, evidence), **(answers or {})},

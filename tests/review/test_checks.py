@@ -52,6 +52,8 @@ PLANTED: dict[str, Callable[[datetime], dict[str, Any]]] = {
     "visit.at_night": lambda at: {"started_at": at + 12.5 * HOUR},
     "visit.clock_off": lambda at: {"device": {"clock_offset_ms": 40 * 60_000}},
     "visit.long_offline": lambda at: {"received_after": 9 * DAY},
+    "visit.kind_needs_order": lambda at: {"kind": "complaint"},
+    "visit.unordered_without_reason": lambda at: {"document": {"unorderedReason": ""}},
     "visit.one_phone_for_two": lambda at: {"device": {"hardware_id": "one"}, "partner_device": {"hardware_id": "one"}},
     "income.found_differs": lambda at: {
         "answers": {

@@ -413,6 +413,8 @@ export const FINDINGS: Labels = {
   'photo.time_implausible': ['照片时间不可信', 'Photo time not plausible'],
   'visit.clock_off': ['手机时钟不准', 'Clock off'],
   'visit.long_offline': ['离线过久', 'Long offline'],
+  'visit.kind_needs_order': ['应经安排的走访', 'Kind that needs an order'],
+  'visit.unordered_without_reason': ['自行走访未写原因', 'Not ordered, no reason'],
   'visit.late_after_reassignment': ['改派后才收到', 'Late after reassignment'],
   'visit.one_phone_for_two': ['两人同一手机', 'One phone for two'],
   'visit.phone_shared': ['手机多人登录', 'Shared phone'],

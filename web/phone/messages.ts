@@ -97,6 +97,15 @@ export const t = defineMessages({
   dueOn: ['{day}前完成', 'Due {day}'],
   partnerIs: ['同行：{name}', 'With {name}'],
   pastVisits: ['本机的走访记录', 'Visits from this phone'],
+  beginUnordered: ['自行发起走访', 'Begin a visit nobody ordered'],
+  unordered: ['自行发起', 'Not ordered'],
+  unorderedHow: [
+    '没有任务也可以走访。请写明原因，审核人员会看到。',
+    'You may visit without an order. Say why: the reviewer reads it.',
+  ],
+  unorderedKind: ['走访类型', 'Kind of visit'],
+  unorderedReason: ['为什么去', 'Why you go'],
+  needUnorderedReason: ['写明自行走访的原因', 'Say why you visit without an order'],
   noAssignment: ['这户目前没有走访任务', 'No visit is due at this home'],
   homeGone: ['这户已不由您负责', 'This home is no longer yours'],
   // proposals

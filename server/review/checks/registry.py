@@ -11,7 +11,7 @@ from uuid import UUID
 
 from server.models.review import SEVERITIES
 from server.review.check_context import CheckContext
-from server.review.checks import DetectedFindings, Facts, answers, people, photos, presence, reported
+from server.review.checks import DetectedFindings, Facts, answers, orders, people, photos, presence, reported
 from server.review.wording import render_template
 
 Subject = Literal["place", "time", "people", "answers", "photos", "spot_check"]
@@ -189,6 +189,24 @@ CHECKS: tuple[Check, ...] = (
         ("visit.offline_days_max",),
         "走访结束 {days:days}后才收到",
         "Received {days:days} after the visit ended",
+    ),
+    Check(
+        "visit.kind_needs_order",
+        "people",
+        "warning",
+        orders.kind_needs_order,
+        ("visit.unordered_kinds",),
+        "“{kind:visit_kind}”应由办公室安排，此次走访是自行发起的",
+        "A visit of this kind ({kind:visit_kind}) is ordered by the office; this visit was not",
+    ),
+    Check(
+        "visit.unordered_without_reason",
+        "people",
+        "notice",
+        orders.unordered_without_reason,
+        (),
+        "自行发起的走访没有写明原因",
+        "Nobody ordered the visit, and it gives no reason",
     ),
     Check(
         "visit.late_after_reassignment",

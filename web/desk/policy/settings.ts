@@ -2,7 +2,7 @@
 // a name here.
 import { formatYuan } from '@shared/format.ts';
 import { pluralize, language, localize, defineMessages, type Message } from '@shared/i18n.ts';
-import { FINDINGS } from '../labels.ts';
+import { FINDINGS, VISIT_KINDS } from '../labels.ts';
 
 type Labels = Record<string, Message>;
 
@@ -48,6 +48,7 @@ export const SETTING_GROUPS: Labels = {
 };
 
 const SETTING_NAMES: Labels = {
+  'visit.unordered_kinds': ['可不经安排自行发起的走访', 'Kinds of visit that need no order'],
   'visit.home_radius_m': ['定位距住址允许半径', 'Radius around the home'],
   'visit.partner_distance_m': ['两名调查人员允许相距', 'Investigators apart at most'],
   'visit.photo_distance_m': ['照片距走访地点允许', 'Photo from the visit at most'],
@@ -204,6 +205,7 @@ const PARTS: Labels = {
   school: ['就学', 'School'],
   divorce: ['离异', 'Divorce'],
   employment: ['就业', 'Employment'],
+  ...VISIT_KINDS,
   key: ['名称', 'Name'],
   value: ['值', 'Value'],
 };

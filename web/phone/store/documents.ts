@@ -25,7 +25,9 @@ export type Member = Household['members'][number];
 export type Assignment = Omit<Schemas['ServedAssignment'], Bookkeeping>;
 export type Checklist = Omit<Schemas['ServedChecklist'], Bookkeeping>;
 
-export type Visit = Written<Schemas['VisitDocument']> & {
+export type Visit = Written<Omit<Schemas['VisitDocument'], 'unorderedReason'>> & {
+  /** Of a visit without an assignment alone. */
+  unorderedReason?: string;
   /** Why a submitted visit is sent again. */
   amendment?: Schemas['Amendment'] | null;
   server?: ServerPart<Schemas['VisitStanding']>;

@@ -4,7 +4,7 @@
 import Dexie, { type EntityTable } from 'dexie';
 import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
 import { sealRow, sealTables } from './sealedTables.ts';
-import type { Fix, Questioned, Visit } from './documents.ts';
+import type { Fix, Questioned, Visit, VisitKind } from './documents.ts';
 
 export interface Draft {
   id: string;
@@ -55,6 +55,12 @@ export interface DayPlan {
   changedAt: string | null;
 }
 
+/** The kinds of visit that may begin without an order in a village, as the server last said. */
+export interface UnorderedKinds {
+  areaCode: string;
+  kinds: { kind: VisitKind; checklistCode: string; checklistVersion: number }[];
+}
+
 /** A document that stands between two stores: taken out of one and not yet written to the other (store/mixed.ts). */
 export interface Rescued {
   id: string;
@@ -71,6 +77,7 @@ export type LocalDatabase = Dexie & {
   photos: EntityTable<Photo, 'id'>;
   plans: EntityTable<DayPlan, 'day'>;
   rescued: EntityTable<Rescued, 'id'>;
+  unorderedKinds: EntityTable<UnorderedKinds, 'areaCode'>;
   /** Which repairs were done. */
   repairs: EntityTable<{ name: string }, 'name'>;
 };
@@ -96,6 +103,7 @@ export function attachLocalDatabase(personId: string, key: CryptoKey | null = nu
   local.version(1).stores({ drafts: 'id', photos: 'id, visitId, state' });
   local.version(2).stores({ plans: 'day' });
   local.version(3).stores({ rescued: 'id', repairs: 'name' });
+  local.version(4).stores({ unorderedKinds: 'areaCode' });
   local.ownerId = personId;
   local.key = key;
   if (key) sealTables(local, key, CLEAR_FIELDS);

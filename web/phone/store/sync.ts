@@ -18,6 +18,7 @@ import { forgetReplication, getGeneration } from './generations.ts';
 import { localDatabase } from './localDatabase.ts';
 import { getAuthor, settleRescued } from './mixedStore.ts';
 import { countPendingRows } from './pending.ts';
+import { syncUnorderedKinds } from './unorderedKinds.ts';
 
 interface Checkpoint {
   id: string;
@@ -95,6 +96,7 @@ export function syncNow(): void {
 function syncDayPlansAndNotices(): void {
   if (!syncController) return;
   void trackResult(syncDayPlans()).catch(() => undefined);
+  void syncUnorderedKinds().catch(() => undefined); // what it said before stays
   void notices.load();
 }
 

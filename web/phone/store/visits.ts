@@ -4,7 +4,15 @@ import { toRaw } from 'vue';
 import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
 import { database } from './database.ts';
-import { localDatabase, putDraft, sealPhoto, type Draft, type LocalDatabase, type Photo } from './localDatabase.ts';
+import {
+  localDatabase,
+  putDraft,
+  sealPhoto,
+  type Draft,
+  type LocalDatabase,
+  type Photo,
+  type UnorderedKinds,
+} from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 import { createThumbnail } from '../device/thumbnails.ts';
 
@@ -20,13 +28,61 @@ export async function startVisit(assignment: Assignment, author: { personId: str
   const copies = (await database.value!.collections.visits.find().exec()).map((visit) => visit.toJSON() as Visit);
   const copy = copies.find((visit) => visit.assignmentId === assignment.id && isOwnDraft(visit, author.personId));
   if (copy) return recoverDraft(copy, names);
+  return createDraft(
+    {
+      householdId: assignment.householdId,
+      assignmentId: assignment.id,
+      kind: assignment.kind,
+      checklistCode: assignment.checklistCode,
+      checklistVersion: assignment.checklistVersion,
+      investigatorIds: [author.personId, ...partner.filter((id) => id !== author.personId)],
+    },
+    names,
+  );
+}
+
+/** Begin a visit that nobody ordered, or go on with the one of this kind that was begun. */
+export async function startUnorderedVisit(
+  householdId: string,
+  { kind, checklistCode, checklistVersion }: UnorderedKinds['kinds'][number],
+  unorderedReason: string,
+  author: { personId: string; name: string },
+): Promise<Draft> {
+  const begun = await findUnorderedDraft(householdId, kind);
+  if (begun) return begun;
+  return createDraft(
+    {
+      householdId,
+      assignmentId: null,
+      unorderedReason,
+      kind,
+      checklistCode,
+      checklistVersion,
+      investigatorIds: [author.personId],
+    },
+    { [author.personId]: author.name },
+  );
+}
+
+async function findUnorderedDraft(householdId: string, kind: string): Promise<Draft | undefined> {
+  const drafts = await localDatabase().drafts.toArray();
+  return drafts.find((draft) => isUnorderedDraft(draft, householdId) && draft.visit.kind === kind);
+}
+
+/** A visit to this home that was begun without an order. */
+export function isUnorderedDraft({ visit, amends }: Draft, householdId: string): boolean {
+  return !amends && visit.assignmentId === null && visit.householdId === householdId;
+}
+
+type Begun = Pick<
+  Visit,
+  'householdId' | 'assignmentId' | 'unorderedReason' | 'kind' | 'checklistCode' | 'checklistVersion' | 'investigatorIds'
+>;
+
+async function createDraft(begun: Begun, names: Record<string, string>): Promise<Draft> {
   const visit: Visit = {
     id: newVisitId(),
-    householdId: assignment.householdId,
-    assignmentId: assignment.id,
-    kind: assignment.kind,
-    checklistCode: assignment.checklistCode,
-    checklistVersion: assignment.checklistVersion,
+    ...begun,
     state: 'draft',
     mode: 'in_person',
     modeReason: '',
@@ -34,7 +90,6 @@ export async function startVisit(assignment: Assignment, author: { personId: str
     endedAt: null,
     startFix: null,
     endFix: null,
-    investigatorIds: [author.personId, ...partner.filter((id) => id !== author.personId)],
     familyPresent: [],
     answers: {},
     photos: [],
@@ -50,7 +105,7 @@ export function isOwnDraft(visit: Visit, personId: string): boolean {
 }
 
 /** Restore a draft from the server's copy; photos that are not on this phone are removed from its answers. */
-async function recoverDraft(copy: Visit, names: Record<string, string>): Promise<Draft> {
+export async function recoverDraft(copy: Visit, names: Record<string, string>): Promise<Draft> {
   const { server: _, ...fields } = structuredClone(copy);
   const photosHere = new Set(
     (await localDatabase().photos.where({ visitId: copy.id }).toArray()).map((photo) => photo.id),
