@@ -50,6 +50,7 @@ import server.review.overview_routes
 import server.review.routes
 import server.spotchecks.outcomes
 import server.spotchecks.routes
+import server.workload.order_routes
 import server.workload.routes
 import server.workload.schedule
 from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, Role, require_role
@@ -200,6 +201,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.spotchecks.routes.router,
     server.workload.routes.field_router,
     server.workload.routes.desk_router,
+    server.workload.order_routes.router,
     server.households.routes.field_router,
     server.households.routes.router,
     server.households.caseload_routes.router,

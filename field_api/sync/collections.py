@@ -111,6 +111,7 @@ async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[
             partner_name=partner_name,
             planned_on=day,
             plan_position=position,
+            note=row.note,
         )
         for row, partner_name, day, position in rows
     }

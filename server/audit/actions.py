@@ -100,6 +100,8 @@ class Action(StrEnum):
     OBJECTION_CONTACT_REVEALED = "objection.contact_revealed"
     OBJECTION_MADE = "objection.made"
 
+    ORDER_RECALLED = "order.recalled"
+
     PHONE_KEY_KEPT = "phone.key_kept"
     PHONE_KEY_RELEASED = "phone.key_released"
 
@@ -170,5 +172,7 @@ class Action(StrEnum):
     VISIT_SAVED = "visit.saved"
     VISIT_SUBMITTED = "visit.submitted"
     VISIT_UNBLOCKED = "visit.unblocked"
+    VISIT_VOIDED = "visit.voided"
+    VISITS_ORDERED = "visits.ordered"
 
     WORKLOAD_SCHEDULED = "workload.scheduled"

@@ -19,7 +19,7 @@ from server.checklists.faults import Fault, Severity, make_fault, make_pointer
 from server.checklists.feeds import Feed, check_feeds
 from server.checklists.logic import VariableScope, check_condition, count_nodes
 
-VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
+VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
 CellKind = Literal["text", "integer", "money", "date", "choice", "multi_choice", "yes_no"]
 """Kinds that a column of a member table may have."""
 QuestionKind = Literal[

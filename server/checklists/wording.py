@@ -25,6 +25,7 @@ _VISIT_KINDS: Final[Mapping[str, Text]] = {
     "complaint": Text("举报核查", "look into a complaint"),
     "spot_check": Text("抽查", "spot check"),
     "care": Text("慰问走访", "care visit"),
+    "housing": Text("廉租房核查", "check of rental housing"),
 }
 RenderedRow = tuple[Text, list[tuple[Text, Text]]]
 

@@ -102,6 +102,7 @@ VISIT_KIND_LABELS: Final[dict[VisitKind, str]] = {
     "complaint": "举报核查",
     "spot_check": "抽查",
     "care": "慰问走访",
+    "housing": "廉租房核查",
 }
 QUESTION_KIND_LABELS: Final[dict[QuestionKind, str]] = {
     "text": "文字",

@@ -262,6 +262,43 @@ CATALOGUE: Mapping[str, Entry] = {
         "请指明家庭或村（社区），二者选一",
         "Name either households or a village",
     ),
+    "visit.not_submitted": Entry(
+        409,
+        "这次走访还没有提交",
+        "The visit is not submitted",
+        "没有提交的走访，在手机上放弃即可。",
+        "Discard an unsubmitted visit on the phone.",
+    ),
+    "visit.in_review": Entry(
+        409,
+        "已经开始审核，不能自行作废",
+        "A reviewer has begun",
+        "请联系审核人员，由办公室写明原因后作废。",
+        "Ask the office: an officer can void it with a reason.",
+    ),
+    "visit.compared": Entry(409, "抽查对比已完成，不能作废", "The spot check is compared and final"),
+    "visit.voided": Entry(409, "这次走访已作废", "The visit was voided"),
+    "visit.void_takes_back": Entry(
+        409,
+        "作废会收回已采用的查实数",
+        "This would take adopted figures back",
+        "登记已采用这次走访的 {count} 项查实数，作废后恢复原登记，金额可能要重新测算。确认后再作废。",
+        "The register has adopted {count} figures of this visit. They go back to what stood before, and the amount may "
+        "have to be calculated anew. Confirm to go on.",
+    ),
+    "order.nothing_named": Entry(
+        422,
+        "请只用一种方式指明家庭：名单、地区或户编号",
+        "Name the homes in one way: by list, by area or by number",
+    ),
+    "order.too_many": Entry(
+        422,
+        "一次安排的户数过多",
+        "Too many homes for one order",
+        "一次最多 {most} 户，请缩小范围。",
+        "At most {most} homes: choose a smaller area.",
+    ),
+    "order.spent": Entry(409, "这个编号已用于另一项安排", "This id belongs to another order"),
     # quarantined rows: the response to a push carries the code in the row
     "row.invalid": Entry(
         422, "记录内容有误", "The record is not valid", "已保存，待改正。", "It is stored; correct it."

@@ -21,6 +21,7 @@ from server.models.areas import Area
 from server.models.cases import CaseFile
 from server.models.households import Caseload, Household, HouseholdMember
 from server.models.people import Staff
+from server.models.review import SpotCheck
 from server.models.visits import Visit
 
 _BY_NUMBER = Keyset(Household.number)
@@ -136,7 +137,7 @@ async def _load_household_lines(session: AsyncSession, households: Sequence[Hous
     for household_id, name in await session.execute(
         select(Caseload.household_id, Staff.name)
         .join(Staff, Staff.id == Caseload.staff_id)
-        .where(Caseload.household_id.in_(ids), Caseload.revoked_at.is_(None))
+        .where(Caseload.household_id.in_(ids), Caseload.revoked_at.is_(None), SpotCheck.is_no_team(Caseload.id))
         .order_by(Staff.name)
     ):
         holders[household_id].append(name)

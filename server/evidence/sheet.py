@@ -30,6 +30,7 @@ KINDS: dict[str, str] = {
     "complaint": "投诉举报核查",
     "spot_check": "入户抽查",
     "care": "关爱探访",
+    "housing": "廉租房核查",
 }
 MODES: dict[str, str] = {"in_person": "入户", "phone": "电话", "video": "视频"}
 STATES: dict[str, str] = {
@@ -39,6 +40,7 @@ STATES: dict[str, str] = {
     "accepted": "已通过",
     "returned": "已退回",
     "escalated": "已上报",
+    "voided": "已作废",
 }
 OUTCOMES: dict[str, str] = {"accepted": "通过", "returned": "退回", "spot_check": "转抽查", "escalated": "上报"}
 SEVERITIES: dict[str, str] = {"info": "信息", "notice": "提示", "warning": "警示", "critical": "严重"}

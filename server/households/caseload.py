@@ -10,7 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -188,6 +188,15 @@ async def _revoke(
             area_code=household.area_code,
             staff=str(staff_id),
         )
+    await session.execute(
+        update(Assignment)
+        .where(
+            Assignment.household_id.in_([household.id for household in revoked]),
+            Assignment.assignee_id == staff_id,
+            Assignment.state == "open",
+        )
+        .values(assignee_id=None)
+    )
     await session.flush()  # publish_change reads these rows
     return revoked
 

@@ -17,6 +17,7 @@ from server.identity.accounts import may_grant
 from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Device, Staff, StaffRole
+from server.models.review import SpotCheck
 
 _BY_LOGIN = Keyset(Staff.login)
 
@@ -95,7 +96,11 @@ async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUI
 async def _count_caseloads(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, int]:
     rows: Any = await session.execute(
         select(Caseload.staff_id, func.count())
-        .where(Caseload.staff_id.in_([member.id for member in staff]), Caseload.revoked_at.is_(None))
+        .where(
+            Caseload.staff_id.in_([member.id for member in staff]),
+            Caseload.revoked_at.is_(None),
+            SpotCheck.is_no_team(Caseload.id),
+        )
         .group_by(Caseload.staff_id)
     )
     return dict(rows.all())

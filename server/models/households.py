@@ -35,7 +35,7 @@ from server.core.search_terms import (
 from server.models.columns import AreaCode, Id, OptionalTime, WrittenAt
 from server.models.people import ResidentBinding
 
-VISIT_KINDS = ("intake", "review", "neighbour", "complaint", "spot_check", "care")
+VISIT_KINDS = ("intake", "review", "neighbour", "complaint", "spot_check", "care", "housing")
 
 
 class Household(Base):
@@ -185,6 +185,13 @@ class Assignment(Base):
     partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     case_id: Mapped[UUID | None] = mapped_column(ForeignKey("case_file.id"), index=True)
     state: Mapped[str] = mapped_column(default="open")
+    # Null: ordered by a case, a complaint or the schedule.
+    ordered_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    # All visits of one order of the desk share this id, which the client made.
+    order_id: Mapped[UUID | None] = mapped_column(index=True)
+    # Null: whoever holds the household.
+    assignee_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    note: Mapped[str] = mapped_column(default="", server_default=text("''"))
     created_at: Mapped[WrittenAt]
 
     @classmethod

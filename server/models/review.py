@@ -25,6 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     and_,
+    cast,
     false,
     func,
     literal_column,
@@ -502,6 +503,18 @@ class SpotCheck(Base):
         own_visits: Any = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == caller.id)
         is_over = or_(cls.state == "compared", cls.visit_id.not_in(own_visits))
         return and_(in_areas(cls.area_code, caller, REVIEW_ROLES), is_over)
+
+    @classmethod
+    def is_no_team(cls, caseload_id: Any) -> ColumnElement[bool]:
+        """Match caseload rows other than those of teams, who have a household for their check alone.
+
+        A list that named them as holders would tell the first team of the check.
+        """
+        grants: Any = select(cast(func.jsonb_array_elements_text(cls.grants), Uuid)).where(
+            cls.state == literal_column("'assigned'")
+        )
+        no_team: ColumnElement[bool] = caseload_id.not_in(grants)
+        return no_team
 
     @classmethod
     def blinded_visits(cls, staff_id: Any) -> Any:

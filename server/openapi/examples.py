@@ -54,6 +54,8 @@ FACTS: dict[str, dict[str, Any]] = {
     "export.too_long": {"most": 50_000},
     "request.rate_limited": {"retry_after_s": 300},
     "case.visit_differs": {"difference": "¥370.00", "tolerance": "¥10.00"},
+    "visit.void_takes_back": {"count": 2},
+    "order.too_many": {"most": 2000},
     "household.id_checks_spent": {"limit": 60},
     "print.characters_missing": {"characters": "𠮷", "numbers": "U+20BB7"},
     "case.check_cells_unread": {"count": 2},

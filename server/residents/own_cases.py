@@ -23,6 +23,7 @@ from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
 from server.models.households import Assignment, Caseload
 from server.models.people import Staff
 from server.models.postings import Posting, PostingEntry
+from server.models.review import SpotCheck
 
 
 class TimelineStep(ResponseBody):
@@ -285,7 +286,11 @@ async def _list_appointments(session: AsyncSession, case: CaseFile) -> list[Appo
     holders = await session.execute(
         select(Staff.id, Staff.name)
         .join(Caseload, Caseload.staff_id == Staff.id)
-        .where(Caseload.household_id == case.household_id, Caseload.revoked_at.is_(None))
+        .where(
+            Caseload.household_id == case.household_id,
+            Caseload.revoked_at.is_(None),
+            SpotCheck.is_no_team(Caseload.id),
+        )
         .order_by(Caseload.granted_at, Staff.name)
     )
     names = [name for _, name in holders]

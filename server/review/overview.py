@@ -52,6 +52,8 @@ from server.models.visits import Visit
 from server.review import monthly_rollup
 
 MOST_POINTS = 2000
+# They count for nothing.
+_VOIDED = select(Visit.id).where(Visit.state == literal_column("'voided'"))
 # Code lengths that months are summed at: prefectures, counties.
 SUMMED_LEVELS = (4, 6)
 SECONDS = 3600
@@ -268,7 +270,11 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
     # The household's caseworker has it to do, and so has the partner.
     caseload = (
         select(Caseload.staff_id)
-        .where(Caseload.household_id == Assignment.household_id, Caseload.revoked_at.is_(None))
+        .where(
+            Caseload.household_id == Assignment.household_id,
+            Caseload.revoked_at.is_(None),
+            SpotCheck.is_no_team(Caseload.id),
+        )
         .offset(0)
         .lateral("caseload_staff")
     )
@@ -307,6 +313,7 @@ async def rate_findings(session: AsyncSession, caller: Caller, period: Period) -
             _in_scope(Finding.area_code, caller, period),
             Finding.visited_on.between(period.first, period.last),
             or_(Finding.superseded_at.is_(None), Finding.settled_as.is_not(None)),
+            Finding.visit_id.not_in(_VOIDED),
         )
         .group_by(Finding.code)
         .order_by(func.count().desc(), Finding.code)
@@ -343,6 +350,7 @@ async def list_points(session: AsyncSession, caller: Caller, period: Period) -> 
             SeenFix.captured_at >= period.begin,
             SeenFix.captured_at < period.end,
             SeenFix.visit_id.not_in(SpotCheck.blinded_visits(caller.id)),
+            SeenFix.visit_id.not_in(_VOIDED),
         )
         .order_by(SeenFix.captured_at.desc())
         .limit(MOST_POINTS)

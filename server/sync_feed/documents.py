@@ -18,7 +18,7 @@ from server.core.device_times import ReportedTime
 from server.core.http import HexSha256, LongText, ResponseBody, ShortText
 from server.core.location import ReportedFix
 
-VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care"]
+VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
 AwareTime = ReportedTime
 
 
@@ -192,6 +192,8 @@ class AssignmentDocument(ResponseBody):
     partner_name: str | None
     planned_on: date | None = None
     plan_position: int | None = None
+    # What the desk wrote with its order.
+    note: str = ""
     deleted: bool = field(default=False, name="_deleted")
 
 

@@ -48,12 +48,17 @@ def _holders_of_households(ids: Collection[UUID]) -> Any:
 
 
 def _holders_of_assignments(ids: Collection[UUID]) -> Any:
-    """The holders of the household; for a spot check its team alone, since it is blind."""
+    """The holders of the household, or the one of them who is to go; for a spot check its team alone: it is blind."""
     is_open = and_(Assignment.id.in_(ids), Assignment.state == "open")
     held = (
         select(Assignment.id, Caseload.staff_id)
         .join(Caseload, Caseload.household_id == Assignment.household_id)
-        .where(is_open, Assignment.kind != "spot_check", Caseload.revoked_at.is_(None))
+        .where(
+            is_open,
+            Assignment.kind != "spot_check",
+            Caseload.revoked_at.is_(None),
+            or_(Assignment.assignee_id.is_(None), Assignment.assignee_id == Caseload.staff_id),
+        )
     )
     team = (
         select(Assignment.id, person)

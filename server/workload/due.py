@@ -72,7 +72,11 @@ def _select_due(caller: Caller) -> Any:
     holders = (
         select(func.array_agg(Staff.name))
         .join(Caseload, Caseload.staff_id == Staff.id)
-        .where(Caseload.household_id == Household.id, Caseload.revoked_at.is_(None))
+        .where(
+            Caseload.household_id == Household.id,
+            Caseload.revoked_at.is_(None),
+            SpotCheck.is_no_team(Caseload.id),
+        )
         .scalar_subquery()
     )
     of_own = (

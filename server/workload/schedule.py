@@ -26,13 +26,12 @@ from server.core.job_types import Notify, ScheduleCounties, ScheduleCounty
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.checklists import ChecklistTemplate
-from server.models.feed import Feed
 from server.models.households import Assignment, Household
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit
 from server.policy.resolver import load_policy_values
 from server.sync_feed.publish import publish_change
-from server.workload.assignments import create_assignment
+from server.workload.assignments import create_assignment, notify_each_holder
 from server.workload.route_planning import plan_days
 from server.workload.unfulfilled_orders import fulfil_orders, list_responsible_staff, record_unfulfilled_order
 
@@ -75,7 +74,7 @@ async def schedule_reviews(session: AsyncSession, county_code: str, now: datetim
     await fulfil_orders(session, BlockedVisit.area_code.startswith(county_code))
     assignment_ids: list[UUID] = []
     blocked = 0
-    for village, households in (await _load_households(session, county_code)).items():
+    for village, households in (await load_households(session, county_code)).items():
         settings = await load_policy_values(session, village, today)
         soon = select_due_soon(village, households, settings, today)
         checklist = await find_newest_checklist(session, village, "review") if soon else None
@@ -96,7 +95,7 @@ async def schedule_reviews(session: AsyncSession, county_code: str, now: datetim
             area_code=county_code,
             visits=len(assignment_ids),
         )
-        await _notify_holders(session, county_code, assignment_ids, today)
+        await notify_each_holder(session, assignment_ids, county_code, f"scheduled:{county_code}:{today}")
     if blocked:
         await _notify_unfulfilled(session, county_code, blocked, today)
     return len(assignment_ids)
@@ -133,31 +132,7 @@ async def _notify_unfulfilled(session: AsyncSession, county_code: str, count: in
     )
 
 
-async def _notify_holders(session: AsyncSession, county_code: str, assignment_ids: list[UUID], today: date) -> None:
-    """Send one notice per person and night, for any number of visits."""
-    rows = await session.execute(
-        select(Feed.staff_id, func.count())
-        .where(
-            Feed.collection == "assignments", Feed.doc_id.in_([str(assignment_id) for assignment_id in assignment_ids])
-        )
-        .where(Feed.is_deleted.is_(False))
-        .group_by(Feed.staff_id)
-        .order_by(Feed.staff_id)
-    )
-    for staff_id, count in rows:
-        await jobs.defer(
-            session,
-            Notify(
-                kind="assigned",
-                thing=f"scheduled:{county_code}:{today}",
-                area_code=county_code,
-                staff_ids=[staff_id],
-                facts={"count": count},
-            ),
-        )
-
-
-async def _load_households(session: AsyncSession, county_code: str) -> dict[str, list[HouseholdReview]]:
+async def load_households(session: AsyncSession, county_code: str) -> dict[str, list[HouseholdReview]]:
     """Load households by village, ordered by number: their position decides their day in the cycle."""
     visited = (
         select(func.max(Visit.started_at))
@@ -165,7 +140,7 @@ async def _load_households(session: AsyncSession, county_code: str) -> dict[str,
             Visit.household_id == Household.id,
             Visit.kind.in_(COUNTS_AS_REVIEW),
             Visit.submitted_at.is_not(None),
-            Visit.state != "returned",
+            Visit.state.not_in(("returned", "voided")),
         )
         .scalar_subquery()
     )

@@ -19,7 +19,7 @@ def kinds_of(template):
 
 
 def test_there_is_one_checklist_for_each_kind_of_visit():
-    assert list(SHIPPED) == ["intake", "review", "neighbour", "complaint", "spot_check", "care"]
+    assert list(SHIPPED) == ["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
 
 
 @every_template

@@ -16,6 +16,7 @@ export const VISIT_KINDS: Labels = {
   complaint: ['举报核查', 'Complaint'],
   spot_check: ['抽查', 'Spot check'],
   care: ['慰问走访', 'Care visit'],
+  housing: ['廉租房核查', 'Rental housing'],
 };
 
 export const FINDING_SEVERITIES: Labels = {
@@ -40,6 +41,7 @@ export const VISIT_STATES: Labels = {
   accepted: ['已通过', 'Accepted'],
   returned: ['已退回', 'Returned'],
   escalated: ['已上报', 'Escalated'],
+  voided: ['已作废', 'Voided'],
 };
 
 export const REVIEW_OUTCOMES: Labels = {
@@ -581,6 +583,9 @@ export const AUDIT_ACTIONS: Labels = {
   'message.unsure': ['微信消息结果不明', 'Message perhaps sent'],
   'message.waiting': ['微信消息待重发', 'Message waits'],
   'visit.blocked': ['走访任务缺走访表', 'A visit waits for a checklist'],
+  'visit.voided': ['作废走访', 'Voided a visit'],
+  'visits.ordered': ['安排走访', 'Ordered visits'],
+  'order.recalled': ['收回走访任务', 'Recalled a visit'],
   'visit.unblocked': ['缺走访表的任务已下达', 'A visit that waited went out'],
   'notice.made': ['发出提醒', 'Made a notice'],
   'notice.read': ['阅读提醒', 'Read a notice'],
@@ -652,6 +657,8 @@ export const AUDIT_ACTIONS: Labels = {
 export const AUDIT_SUBJECTS: Labels = {
   notice: ['提醒', 'Notice'],
   photo: ['照片', 'Photo'],
+  visit_order: ['走访安排', 'Order of visits'],
+  assignment: ['走访任务', 'Assignment'],
   blocked_visit: ['待派发的走访', 'Waiting visit'],
   spot_check: ['抽查', 'Spot check'],
   spot_check_plan: ['抽查计划', 'Plan'],

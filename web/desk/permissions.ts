@@ -17,6 +17,7 @@ const SCREENS = {
   '/visits': REVIEWERS,
   '/overview': DIRECTORY_READERS,
   '/due': REVIEWERS,
+  '/orders': REVIEWERS,
   '/spot-checks': REVIEWERS,
   '/households': REVIEWERS,
   '/cases': REVIEWERS,

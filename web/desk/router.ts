@@ -13,6 +13,7 @@ export const router = createRouter({
     { path: '/visits/:id', component: () => import('./visits/VisitPage.vue'), props: true },
     { path: '/overview', component: () => import('./overview/OverviewPage.vue') },
     { path: '/due', component: () => import('./overview/DueVisitsPage.vue') },
+    { path: '/orders', component: () => import('./orders/OrdersPage.vue') },
     { path: '/spot-checks', component: () => import('./spotchecks/SpotChecksPage.vue') },
     { path: '/households', component: () => import('./households/HouseholdsPage.vue') },
     { path: '/households/:id', component: () => import('./households/HouseholdPage.vue'), props: true },

@@ -6,16 +6,16 @@ the same question in every checklist, so that a spot check can be compared with 
 
 from functools import cache
 
-from server.checklists.shipped import care, complaint, intake, neighbour, review, spot_check
+from server.checklists.shipped import care, complaint, housing, intake, neighbour, review, spot_check
 from server.checklists.template import Template
 
 
 def load_shipped() -> list[Template]:
-    """Return all six in the order of docs/domain.md#visit-kinds; each passes `check_template`."""
+    """Return all seven in the order of docs/domain.md#visit-kinds; each passes `check_template`."""
     return list(_shipped())
 
 
 @cache
 def _shipped() -> tuple[Template, ...]:
-    modules = (intake, review, neighbour, complaint, spot_check, care)
+    modules = (intake, review, neighbour, complaint, spot_check, care, housing)
     return tuple(module.template() for module in modules)

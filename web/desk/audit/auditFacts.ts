@@ -49,6 +49,7 @@ const FACT_NAMES: Record<string, Message> = {
   owner: ['本人', 'Owner'],
   replaced: ['替换了先前的结果', 'Replaced an earlier answer'],
   role: ['角色', 'Role'],
+  was: ['原状态', 'State before'],
   unread: ['无法读取', 'Could not be read'],
   member_id: ['成员', 'Member'],
   notices: ['条数', 'Notices'],
