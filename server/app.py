@@ -48,6 +48,7 @@ import server.residents.routes
 import server.review.checks.registry
 import server.review.overview_routes
 import server.review.routes
+import server.review.void_routes
 import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.order_routes
@@ -202,6 +203,8 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.workload.routes.field_router,
     server.workload.routes.desk_router,
     server.workload.order_routes.router,
+    server.review.void_routes.field_router,
+    server.review.void_routes.desk_router,
     server.households.routes.field_router,
     server.households.routes.router,
     server.households.caseload_routes.router,

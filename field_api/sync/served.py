@@ -59,6 +59,8 @@ class VisitStanding(Revision, kw_only=True):
     late_after_reassignment: bool
     version: int
     decision: VisitDecision | UnsetType = UNSET
+    # Why it was voided: made at the wrong home or by mistake. Then its state is `voided`, and nothing of it counts.
+    void_reason: str | UnsetType = UNSET
 
 
 class EvidenceStanding(Revision, kw_only=True):

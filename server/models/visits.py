@@ -21,7 +21,17 @@ from server.core.database import Base
 from server.models.columns import AreaCode, Id, Json, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.households import VISIT_KINDS
 
-VISIT_STATES = ("draft", "discarded", "submitted", "amended", "under_review", "accepted", "returned", "escalated")
+VISIT_STATES = (
+    "draft",
+    "discarded",
+    "submitted",
+    "amended",
+    "under_review",
+    "accepted",
+    "returned",
+    "escalated",
+    "voided",
+)
 # Submitted and not in the review queue yet: attestations or photos may be missing.
 INCOMPLETE_STATES = ("submitted", "amended")
 
@@ -33,6 +43,10 @@ class Visit(Base):
     __table_args__ = (
         CheckConstraint(f"kind IN {VISIT_KINDS}", name="kind_is_known"),
         CheckConstraint(f"state IN {VISIT_STATES}", name="state_is_known"),
+        CheckConstraint(
+            "(state = 'voided') = (voided_at IS NOT NULL AND voided_by IS NOT NULL AND void_reason IS NOT NULL)",
+            name="voided_has_a_reason",
+        ),
         CheckConstraint("state IN ('draft', 'discarded') OR receipt IS NOT NULL", name="submitted_has_a_receipt"),
         ForeignKeyConstraint(
             ["checklist_code", "checklist_version"],
@@ -43,6 +57,7 @@ class Visit(Base):
             text("submitted_at DESC"),
             postgresql_where=text("state IN ('submitted', 'amended') AND complete_at IS NULL"),
         ),
+        Index("ix_visit_voided", "id", postgresql_where=text("state = 'voided'")),
         Index("ix_visit_author_start", "author_id", "started_at"),
         Index("ix_visit_household_start", "household_id", "started_at"),
         Index("ix_visit_area_prefix", "area_code", postgresql_ops={"area_code": "text_pattern_ops"}),
@@ -76,6 +91,10 @@ class Visit(Base):
     # The draft of an amendment, visible only to its author.
     mending: Mapped[OptionalJson]
     mending_hash: Mapped[str | None] = mapped_column(String(64))
+    # Made at the wrong home or by mistake: it stays readable, and counts for nothing.
+    voided_at: Mapped[OptionalTime]
+    voided_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    void_reason: Mapped[str | None]
     updated_at: Mapped[WrittenAt]
 
     @classmethod

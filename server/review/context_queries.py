@@ -191,6 +191,7 @@ async def _nearby_visits(session: AsyncSession, visit: Visit) -> list[tuple[Visi
             Visit.id.in_(shared),
             Visit.id != visit.id,
             Visit.submitted_at.is_not(None),
+            Visit.state != "voided",
             Visit.started_at.between(visit.started_at - day, visit.started_at + day),
         )
         .order_by(Visit.started_at, Visit.id)
@@ -336,6 +337,7 @@ async def _last_visit(session: AsyncSession, visit: Visit) -> Visit | None:
             Visit.household_id == visit.household_id,
             Visit.id != visit.id,
             Visit.submitted_at.is_not(None),
+            Visit.state != "voided",
             Visit.started_at < visit.started_at,
         )
         .order_by(Visit.started_at.desc())

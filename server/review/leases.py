@@ -24,6 +24,7 @@ from server.core.services import Services
 from server.core.settings import Settings
 from server.models.people import Staff, StaffRole
 from server.models.review import Decision, ReviewItem
+from server.models.visits import Visit
 from server.review.queue import NOW_PARAM, QUEUE_ORDER, QueueFilters, apply_filters, filters_from_tuple, inline_limit
 
 
@@ -197,6 +198,8 @@ async def require_not_leased_by_other(session: AsyncSession, item: ReviewItem, n
 async def require_open(session: AsyncSession, item: ReviewItem) -> None:
     """Raise `review.decided`, with who and what, or `review.amended` while a correction is incomplete."""
     if item.state == "decided":
+        if await session.scalar(select(Visit.state).where(Visit.id == item.visit_id)) == "voided":
+            raise Problem("visit.voided")
         raise await _already_decided(session, item.visit_id)
     if item.state == "amended":
         raise Problem("review.amended")

@@ -274,6 +274,7 @@ def _due(caller: Caller, period: Period, by: By, today: date) -> Select[Any]:
             Caseload.household_id == Assignment.household_id,
             Caseload.revoked_at.is_(None),
             SpotCheck.is_no_team(Caseload.id),
+            or_(Assignment.assignee_id.is_(None), Assignment.assignee_id == Caseload.staff_id),
         )
         .offset(0)
         .lateral("caseload_staff")

@@ -99,6 +99,8 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     if decision is not None:
         decision.undone_at, decision.undone_why = now, "reopened"
     visit = await session.get_one(Visit, visit_id)
+    if visit.state == "voided":
+        raise Problem("visit.voided")
     if visit.state in INCOMPLETE_STATES:
         raise Problem("review.amended")
     return_to_queue(item, now)

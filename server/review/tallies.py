@@ -51,7 +51,7 @@ LEFT JOIN LATERAL (
     SELECT min(decided_at) AS at, bool_or(outcome = 'returned') AS returned
     FROM decision WHERE visit_id = v.id AND undone_why IS DISTINCT FROM 'undone'
 ) first ON true
-WHERE v.id = ANY(:ids) AND v.started_at IS NOT NULL AND v.submitted_at IS NOT NULL
+WHERE v.id = ANY(:ids) AND v.started_at IS NOT NULL AND v.submitted_at IS NOT NULL AND v.state <> 'voided'
 ON CONFLICT (visit_id) DO UPDATE SET
     county_code = excluded.county_code, area_code = excluded.area_code, author_id = excluded.author_id,
     visited_on = excluded.visited_on, is_late = excluded.is_late, is_returned = excluded.is_returned,

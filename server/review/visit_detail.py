@@ -95,6 +95,12 @@ class PreviousVisit(ResponseBody):
     answers: dict[str, Any]
 
 
+class VoidLine(ResponseBody):
+    at: datetime
+    by_name: str
+    reason: str
+
+
 class VisitDetail(ResponseBody):
     id: UUID
     state: str
@@ -120,6 +126,7 @@ class VisitDetail(ResponseBody):
     version: int
     amendments: list[AmendmentLine]
     previous: PreviousVisit | None
+    voided: VoidLine | None
     # The members that the phone had, when the desk has changed the household meanwhile.
     members_then: list[MemberThen] | None
 
@@ -162,7 +169,15 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         amendments=await _amendments(session, visit),
         members_then=await load_members_then(session, visit),
         previous=await _previous(session, caller, visit),
+        voided=await _void_line(session, visit),
     )
+
+
+async def _void_line(session: AsyncSession, visit: Visit) -> VoidLine | None:
+    if visit.voided_at is None or visit.void_reason is None:
+        return None
+    person = await session.get_one(Staff, visit.voided_by)
+    return VoidLine(at=visit.voided_at, by_name=person.name, reason=visit.void_reason)
 
 
 async def _amendments(session: AsyncSession, visit: Visit) -> list[AmendmentLine]:
@@ -196,6 +211,7 @@ async def _previous(session: AsyncSession, caller: Caller, visit: Visit) -> Prev
             Visit.household_id == visit.household_id,
             Visit.started_at < visit.started_at,
             Visit.submitted_at.is_not(None),
+            Visit.state != "voided",
             Visit.id != visit.id,
             Visit.id.not_in(SpotCheck.blinded_visits(caller.id)),
         )

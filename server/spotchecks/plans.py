@@ -138,7 +138,7 @@ async def _plan_file(session: AsyncSession, plan: SpotCheckPlan) -> PlanFile:
 
 
 async def _population(session: AsyncSession, plan: SpotCheckPlan) -> list[Unit]:
-    """Return the complete visits of the area and period, without spot checks; one query, in order of id."""
+    """Return the complete visits of the area and period, without spot checks and voided ones, in order of id."""
     begin = datetime.combine(plan.period_from, time(), tzinfo=CHINA)
     end = datetime.combine(plan.period_to + timedelta(days=1), time(), tzinfo=CHINA)
     rows = await session.execute(
@@ -159,6 +159,7 @@ async def _population(session: AsyncSession, plan: SpotCheckPlan) -> list[Unit]:
             Visit.started_at >= begin,
             Visit.started_at < end,
             Visit.kind != "spot_check",
+            Visit.state != "voided",
         )
         .order_by(Visit.id)
     )

@@ -320,6 +320,8 @@ def _server_part(visit: Visit, decision: Decision | None, attested: list[str]) -
         "lateAfterReassignment": visit.late_after_reassignment,
         "version": visit.version,
     }
+    if visit.void_reason is not None:
+        part["voidReason"] = visit.void_reason
     if decision is not None:
         part["decision"] = {
             "outcome": decision.outcome,

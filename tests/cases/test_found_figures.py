@@ -495,3 +495,21 @@ async def test_a_declared_relative_neither_reads_nor_decides_what_was_found(offi
         await explain(town, case_id, "opinion_grant"),
     ):
         assert answer.json()["code"] == "case.own_relative"
+
+
+async def test_a_void_takes_drafts_back_and_says_so_before_it_takes_back_what_was_adopted(office, services):
+    case_id, _, kit = await surveyed(office)
+    town = await office.person("town_officer")
+    await adopt_incomes(town, case_id)
+    assert (await calculated(town, case_id))["eligible"] is False
+    supervisor = await office.person("supervisor")
+    address = f"/desk/v1/visits/{kit.visit['id']}/void"
+    refusal = await supervisor.http.post(address, json={"reason": "走错了家"})
+    assert (refusal.status_code, refusal.json()["code"]) == (409, "visit.void_takes_back")
+    assert str(len(INCOMES)) in refusal.json()["detail"]
+    answer = await supervisor.http.post(address, json={"reason": "走错了家", "takesBackFigures": True})
+    assert answer.status_code == 204, answer.text
+    assert await lines(town, case_id) == {}
+    assert (await calculated(town, case_id))["incomeFen"] == 0
+    async with services.sessions() as session:
+        assert set(await session.scalars(select(FoundFigure.state))) == {"withdrawn"}

@@ -421,7 +421,7 @@ async def test_a_colleague_is_named_by_scanning_or_typing_their_code(handset, du
     await page.get_by_role("button", name="确定").click()
     await expect(page.get_by_text("代码不对")).to_be_visible()
     await shoot(page, "phone-scan")
-    await page.evaluate(f"globalThis.seen = {json.dumps(address.replace('CODE', _typed(partner.id)))}")
+    await page.evaluate(f"globalThis.seen = {json.dumps(address.replace('CODE', typed_code(partner.id)))}")
     await expect(people).to_have_count(2)
     await expect(people.nth(1)).to_contain_text("周桐")
 
@@ -439,7 +439,7 @@ def serve_folder(folder):
         served.shutdown()
 
 
-def _typed(person_id) -> str:
+def typed_code(person_id) -> str:
     alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     return "".join(alphabet[(person_id.int >> shift) & 31] for shift in range(125, -1, -5))
 
