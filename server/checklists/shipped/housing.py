@@ -117,12 +117,8 @@ _OTHERS = question(
         ]
     },
 )
-_PEOPLE_ON_LEASE = question(
-    "integer", "people_on_lease", "合同登记人数", "People on the lease", minimum=1, maximum=30, tolerance=(0, 0)
-)
-_PEOPLE_LIVING = question(
-    "integer", "people_living", "实际居住人数", "People who live there", minimum=0, maximum=30, tolerance=(1, 0)
-)
+_PEOPLE_ON_LEASE = question("integer", "people_on_lease", "合同登记人数", "People on the lease", minimum=1, maximum=30)
+_PEOPLE_LIVING = question("integer", "people_living", "实际居住人数", "People who live there", minimum=0, maximum=30)
 _USED_FOR = question(
     "choice",
     "used_for",

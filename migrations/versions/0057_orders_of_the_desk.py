@@ -6,8 +6,8 @@ Revision: 0052, after 0051
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0052"
-down_revision = "0051"
+revision = "0057"
+down_revision = "0056"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ Revision: 0054, after 0053
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0054"
-down_revision = "0053"
+revision = "0059"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Revision: 0051, after 0050
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0051"
-down_revision = "0050"
+revision = "0056"
+down_revision = "0055"
 branch_labels = None
 depends_on = None
 
