@@ -3,7 +3,7 @@
 The terms of what stands are written here. The blind index of phones needs a key, which migrations do not have:
 `python -m server reseal` writes it.
 
-Revision: 0051, after 0050
+Revision: 0053, after 0052
 """
 
 import sqlalchemy as sa

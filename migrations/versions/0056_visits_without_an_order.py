@@ -1,6 +1,6 @@
 """Which kinds of visit a caseworker may begin without an order
 
-Revision: 0051, after 0050
+Revision: 0056, after 0055
 """
 
 from migrations.area_rules import drop_rules, write_rules

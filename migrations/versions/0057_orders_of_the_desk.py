@@ -1,6 +1,6 @@
 """Visits that the desk orders: by whom, in which order, for whom, and why
 
-Revision: 0052, after 0051
+Revision: 0057, after 0056
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """A kind of visit for checks of subsidised rental housing
 
-Revision: 0053, after 0052
+Revision: 0058, after 0057
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """Visits that were voided: when, by whom and why
 
-Revision: 0054, after 0053
+Revision: 0059, after 0058
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,7 @@
 """Find households by what is known of them: a member's name or its pinyin, a number, a phone, an address, a village."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, cast, or_, select, union
 from sqlalchemy.dialects.postgresql import TSQUERY
@@ -36,7 +37,7 @@ async def match_households(
 
 async def _match_word(session: AsyncSession, encryption: Encryption, caller: Caller, word: str) -> ColumnElement[bool]:
     numbers = encryption.index("id_number", normalise_id(word)), encryption.index("phone", normalise_phone(word))
-    found: list[Select[tuple[object]]] = [
+    found: list[Select[UUID]] = [
         select(HouseholdMember.household_id).where(HouseholdMember.id_number_index == numbers[0]),
         select(Household.id).where(Household.phone_index == numbers[1]),
     ]
