@@ -29,6 +29,7 @@ from server.cases.loading import gave_opinion, lock_case, roles_over_case
 from server.cases.papers import list_missing_papers, list_papers, request_papers
 from server.cases.payment_proposals import Proposed, decide_proposal, decline_proposal, propose_payment
 from server.cases.recommendations import settle_recommendations
+from server.cases.survey_visits import require_accepted_survey, require_county_visit
 from server.cases.transitions import apply_transition
 from server.cases.workflow import ACTIONS, DECIDES, DECISIONS, TRANSITIONS, deciding_role, find_refusal
 from server.core.access import Caller
@@ -204,6 +205,7 @@ async def _require_amount_and_hearing(session: AsyncSession, case: CaseFile, con
         raise Problem("case.hearing_required")
     if steps and steps[0] == "hearing_failed":
         raise Problem("case.hearing_failed")
+    await require_accepted_survey(session, case)
     latest = await latest_calculation(session, case)
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
@@ -233,21 +235,48 @@ async def _remove_earlier_posting_entries(session: AsyncSession, case: CaseFile,
 async def _require_county_visit_and_cross_check(
     session: AsyncSession, case: CaseFile, context: _StepContext
 ) -> dict[str, Any]:
-    if case.needs_county_visit and case.county_visited_at is None:
-        raise Problem("case.county_visit_missing")
-    running = await session.scalar(
-        select(CaseDeadline.id).where(
-            CaseDeadline.case_id == case.id, CaseDeadline.kind == "cross_check", CaseDeadline.met_on.is_(None)
-        )
-    )
-    if running is not None:
-        raise Problem("case.cross_check_missing")
+    await require_accepted_survey(session, case)
+    if case.needs_county_visit:
+        await require_county_visit(session, case)
+    await _require_cross_check(session, case)
     if case.amount_fen is None:
         raise Problem("case.amount_missing")
     explained = await require_explained(session, case, "confirmed", context.settings)
     await require_no_double_benefit(session, case.household_id)
     await record_grant(session, case, context.caller.id, context.now)
     return {"amountFen": case.amount_fen} | explained
+
+
+async def _require_cross_check(session: AsyncSession, case: CaseFile) -> None:
+    """A request that nobody has followed holds the grant back; so does a case that nobody has checked at all."""
+    running = await session.scalar(_select_running_cross_check(case))
+    begun = await session.scalar(
+        select(CaseEvent.id).where(CaseEvent.case_id == case.id, CaseEvent.step == "cross_check_begun").limit(1)
+    )
+    met = CaseDeadline.case_id == case.id, CaseDeadline.kind == "cross_check", CaseDeadline.met_on.is_not(None)
+    is_done = begun is not None or await session.scalar(select(CaseDeadline.id).where(*met).limit(1)) is not None
+    if running is not None or not is_done:
+        raise Problem("case.cross_check_missing")
+
+
+def _select_running_cross_check(case: CaseFile) -> Any:
+    return select(CaseDeadline).where(
+        CaseDeadline.case_id == case.id, CaseDeadline.kind == "cross_check", CaseDeadline.met_on.is_(None)
+    )
+
+
+async def _require_new_request(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    """A second request would only move the deadline of the first."""
+    del context
+    last = await session.scalar(
+        select(CaseEvent.step)
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(["cross_check_requested", "cross_check_begun"]))
+        .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
+        .limit(1)
+    )
+    if last == "cross_check_requested":
+        raise Problem("case.cross_check_requested")
+    return {}
 
 
 async def _require_first_extension(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
@@ -317,6 +346,7 @@ async def _record_return(session: AsyncSession, case: CaseFile, context: _StepCo
 _PREPARATIONS = {
     "papers_missing": _record_missing_papers,
     "accepted": _require_papers_and_consent,
+    "cross_check_requested": _require_new_request,
     "opinion_grant": _require_amount_and_hearing,
     "confirmed": _require_county_visit_and_cross_check,
     "extended": _require_first_extension,

@@ -1,4 +1,4 @@
-"""Legal deadlines of a case: steps start and end them, and they pause where the law says so.
+"""Legal deadlines of a case: steps start and end them, and they pause while a case is suspended.
 
 Their lengths are policy settings of the area on the day of the application. A deadline is always `count + paused`
 units after its start, so the effect of a pause stays distinct from that of an extension.
@@ -28,6 +28,7 @@ _SETTING_KEYS = {
     "notice": "case.refusal_notice_working_days",
 }
 _EXTENDED, _DELEGATED = "case.decision_extended_working_days", "case.decision_delegated_working_days"
+_OBJECTION_STOPS = "case.objection_stops_clock"
 DEADLINE_TEXTS = {
     "survey": ("开始入户调查", "start of the survey"),
     "cross_check": ("开始经济状况核对", "start of the cross-check"),
@@ -38,10 +39,14 @@ DEADLINE_TEXTS = {
 
 
 class _ClockState(NamedTuple):
-    """What pauses deadlines: the state of the case now, or as it was after a past step."""
+    """What pauses deadlines: the state of the case now, or as it was after a past step.
+
+    `objection_stops` is the area's setting; no law stops the clock for an objection.
+    """
 
     state: str
     is_suspended: bool
+    objection_stops: bool = False
 
 
 async def update_deadlines(session: AsyncSession, case: CaseFile, step: str, on: date) -> None:
@@ -56,8 +61,11 @@ async def _apply_step(session: AsyncSession, case: CaseFile, step: str, on: date
         if (deadline := running.pop(kind, None)) is not None:
             deadline.met_on = on
     missing = [kind for kind in TRANSITIONS[step].starts if kind not in running]
-    if missing or step == "extended":
+    if step == "cross_check_requested" and "cross_check" in running:
+        _restart(running["cross_check"], on, overrides)
+    if missing or step == "extended" or clock.state in PAUSING_STATES:
         settings = await load_policy_values(session, case.area_code, case.rules_on)
+        clock = clock._replace(objection_stops=bool(settings.get(_OBJECTION_STOPS, False)))
         for kind in missing:
             running[kind] = _start_deadline(session, case, kind, settings, on, overrides)
         if step == "extended" and "total" in running:
@@ -96,6 +104,12 @@ def _start_deadline(
     return deadline
 
 
+def _restart(deadline: CaseDeadline, on: date, overrides: Overrides) -> None:
+    """Count from the request a deadline that was counted from acceptance, as it was before requests were recorded."""
+    deadline.started_on, deadline.paused = on, 0
+    _set_due_date(deadline, overrides)
+
+
 def _set_length(deadline: CaseDeadline, length: Length, overrides: Overrides) -> None:
     deadline.count, deadline.unit = length
     _set_due_date(deadline, overrides)
@@ -108,8 +122,8 @@ def _set_due_date(deadline: CaseDeadline, overrides: Overrides) -> None:
 
 
 def _is_paused(clock: _ClockState, kind: str) -> bool:
-    """All deadlines pause while the case is suspended, the decision also while an objection is open (law)."""
-    return clock.is_suspended or (kind == "total" and clock.state in PAUSING_STATES)
+    """All deadlines pause while the case is suspended, the decision during an objection where the area says so."""
+    return clock.is_suspended or (kind == "total" and clock.objection_stops and clock.state in PAUSING_STATES)
 
 
 def _pause_or_resume(deadline: CaseDeadline, *, should_pause: bool, on: date, overrides: Overrides) -> None:

@@ -70,6 +70,8 @@ _STEP_PROBLEMS = (
     "case.hearing_failed",
     "case.county_visit_missing",
     "case.cross_check_missing",
+    "case.cross_check_requested",
+    "case.survey_not_accepted",
     "case.visit_differs",
     "household.member_receives",
     "case.extended_already",

@@ -49,7 +49,7 @@ _TABLE = (
     ),
     Transition(
         "accepted", _BEFORE_ACCEPTANCE, "accepted", (TOWN,), "申请已受理", "Application taken on",
-        starts=("survey", "cross_check", "total"),
+        starts=("survey", "total"),
     ),
     Transition(
         "not_accepted", _BEFORE_ACCEPTANCE, "refused", (TOWN,), "申请未予受理", "Application not taken on",
@@ -60,8 +60,15 @@ _TABLE = (
         "survey_begun", {"accepted"}, "survey", (VILLAGE, TOWN), "开始入户调查", "The home visit is under way",
         meets=("survey",),
     ),
+    # The clock of the cross-check runs from the county's receipt of this request (57 §17). A town's request reaches the
+    # county at once; the county enters a request that came on paper.
     Transition(
-        "cross_check_begun", _BEFORE_OPINION, None, (TOWN,),
+        "cross_check_requested", _BEFORE_OPINION, None, (TOWN, COUNTY),
+        "已提请核对家庭经济状况", "A check of the household's means was requested",
+        starts=("cross_check",),
+    ),
+    Transition(
+        "cross_check_begun", _BEFORE_OPINION, None, (TOWN, COUNTY),
         "开始核对家庭经济状况", "The household's means are being checked",
         meets=("cross_check",),
     ),
@@ -198,7 +205,8 @@ INTERNAL_STEPS = frozenset({"change_proposed", "stop_proposed", "return_proposed
 OPINIONS = ("opinion_grant", "opinion_refuse")
 DECISIONS = frozenset({"confirmed", "refused"})
 ALLOWED_WHILE_SUSPENDED = frozenset({"resumed", "withdrawn"})
-# States in which the deadline of the decision is paused (law).
+# States in which an area may pause the deadline of the decision (setting `case.objection_stops_clock`). No law does:
+# an objection allows the extension to 45 working days (83 四（一）).
 PAUSING_STATES = frozenset({"objection"})
 
 
@@ -222,7 +230,7 @@ STATE_INFO = {
     "preliminary": StateInfo("初审中", "under review", "提出初审意见并公示", "The opinion is posted", "total"),
     "hearing": StateInfo("民主评议", "hearing", "评议小组投票", "The panel votes", "total"),
     "posting": StateInfo("公示中", "posted", "公示期满后报县级审核", "Then the county decides", "total"),
-    "objection": StateInfo("异议核实中", "objection", "核实异议并答复", "The objection is answered"),
+    "objection": StateInfo("异议核实中", "objection", "核实异议并答复", "The objection is answered", "total"),
     "county": StateInfo("县级审核中", "with the county", "县级作出决定", "The county decides", "county_opinion"),
     "confirmed": StateInfo("已确认", "granted", "次月起发放", "Paid from the month after"),
     "published": StateInfo("已公布", "disclosed", "次月起发放", "Paid from the month after"),

@@ -676,6 +676,14 @@ CATALOGUE: Mapping[str, Entry] = {
         "The law requires it where a close relative is on the staff or a complaint was made.",
     ),
     "case.cross_check_missing": Entry(422, "尚未核对经济状况", "The cross-check is not done"),
+    "case.cross_check_requested": Entry(409, "已提请核对，尚未开始", "The cross-check is requested and has not begun"),
+    "case.survey_not_accepted": Entry(
+        409,
+        "入户调查未通过审核",
+        "The visit of the survey is not accepted",
+        "该走访已退回重新审核或正在补正，通过后再办理。",
+        "It was reopened or is being amended. Go on once it is accepted again.",
+    ),
     "case.extended_already": Entry(409, "办理期限只能延长一次", "The time limit can be extended only once"),
     "case.open_already": Entry(
         409, "该户已有在办申请", "The household has an open application", "编号 {number}。", "Number {number}."

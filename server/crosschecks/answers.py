@@ -24,7 +24,14 @@ from server.models.cases import CaseEvent
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 
 # Steps that don't rest on what an office answered; any other step of an officer after the answer does.
-_NOT_ON_ANSWERS = ("applied", "papers_missing", "accepted", "survey_begun", "cross_check_begun")
+_NOT_ON_ANSWERS = (
+    "applied",
+    "papers_missing",
+    "accepted",
+    "survey_begun",
+    "cross_check_requested",
+    "cross_check_begun",
+)
 # Unread cells in an error response or a preview; a file of another kind has thousands.
 _MOST_UNREAD_SHOWN = 100
 

@@ -186,6 +186,7 @@ async def _advance_case(office: _Office, case_id: UUID, state: str) -> None:
         return
     await _receive(office, case_id, papers, applied)
     await _step(office, case_id, "accepted", applied - 1)
+    await _step(office, case_id, "cross_check_requested", applied - 1, hour=11)
     await _step(office, case_id, "survey_begun", applied - 3)
     if state == "survey":
         return

@@ -165,6 +165,7 @@ SETTING_TYPES: dict[str, Any] = {
     "case.posting_rounds": Annotated[int, Meta(ge=1, le=5)],
     "case.decided_by": Literal["county", "town"],
     "case.hearing_required": bool,
+    "case.objection_stops_clock": bool,
     "sign_in.second_factor_required": bool,
     "case.found_difference_fen": Fen,
     "case.stop_grounds": Annotated[list[StopGround], Meta(min_length=1, max_length=60)],

@@ -435,10 +435,30 @@ async def test_a_clock_that_stood_twice_is_moved_by_both_times(office, services)
     assert paused[1] == 2 * paused[0] > 0
 
 
-async def test_an_objection_stops_the_clock_of_the_decision_alone(office, services):
+async def test_an_objection_stops_no_clock_and_allows_the_extension(office, services):
+    """83 四(一): an objection allows 45 working days from acceptance; the days until its answer count."""
     case_id = await office.case()
     town = await office.person("town_officer")
     await office.rule("amount.standard_fen", 36000)
+    before = await deadline(services, case_id, "total")
+    await office.system_step(case_id, "survey_done")
+    await calculated(town, case_id)
+    await done(town, case_id, "opinion_grant")
+    await office.system_step(case_id, "objection_made")
+    assert (await deadline(services, case_id, "total")).paused_on is None
+    await done(town, case_id, "extended", reason="公示期间有异议")
+    await office.system_step(case_id, "objection_answered")
+    after = await deadline(services, case_id, "total")
+    assert (after.started_on, after.count, after.paused) == (before.started_on, 45, 0)
+    assert after.due_on == end_of(before.started_on, Length(45, "working_days"), {}).on
+
+
+async def test_an_objection_stops_the_clock_of_the_decision_alone_where_the_area_says_so(office, services):
+    await office.rule("case.objection_stops_clock", value=True)
+    case_id = await office.case()
+    town = await office.person("town_officer")
+    await office.rule("amount.standard_fen", 36000)
+    await done(town, case_id, "cross_check_requested")
     await office.system_step(case_id, "survey_done")
     await calculated(town, case_id)
     await done(town, case_id, "opinion_grant")
@@ -448,6 +468,35 @@ async def test_an_objection_stops_the_clock_of_the_decision_alone(office, servic
     assert paused["cross_check"] != "paused"
     await done(town, case_id, "survey_ordered", reason="重新调查")
     assert (await deadline(services, case_id, "total")).paused_on is None
+
+
+async def test_the_clock_of_the_cross_check_runs_from_the_request_and_not_from_acceptance(office, services):
+    """57 §17: three working days from the county's receipt of the town's request."""
+    case_id = await office.case()
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    kinds = {item["kind"] for item in (await look(town, case_id))["deadlines"]}
+    assert kinds == {"survey", "total"}
+    await done(town, case_id, "cross_check_requested")
+    running = await deadline(services, case_id, "cross_check")
+    assert (running.started_on, running.count, running.unit) == (day_of(utc_now()), 3, "working_days")
+    assert await refused(town, case_id, "cross_check_requested") == "case.cross_check_requested"
+    await done(county, case_id, "cross_check_begun")
+    assert "cross_check" not in {item["kind"] for item in (await look(town, case_id))["deadlines"]}
+
+
+async def test_a_cross_check_clock_of_before_that_ran_from_acceptance_is_counted_from_the_request(office, services):
+    case_id = await office.case()
+    town, long_ago = await office.person("town_officer"), day_of(utc_now()) - timedelta(days=40)
+    async with open_session(services.sessions) as session:
+        session.add(
+            CaseDeadline(
+                id=new_id(), case_id=case_id, kind="cross_check", started_on=long_ago, count=3, unit="working_days",
+                paused=2, due_on=long_ago + timedelta(days=7), certain=True,
+            )
+        )  # fmt: skip
+    await done(town, case_id, "cross_check_requested")
+    running = await deadline(services, case_id, "cross_check")
+    assert (running.started_on, running.paused) == (day_of(utc_now()), 0)
 
 
 async def test_due_lists_hold_what_is_late_today_and_soon_and_nothing_of_other_towns(office, services):
@@ -516,10 +565,14 @@ async def test_an_imported_case_has_stood_still_on_the_days_it_was_suspended_and
     assert (unsaid["total"].paused, unsaid["total"].paused_on) == (0, date(2025, 9, 8))
 
 
-async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objection(office, services):
+async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objection_where_the_area_says_so(
+    office, services
+):
+    await office.rule("case.objection_stops_clock", value=True)
     case_id = await office.case()
     way = [
         ("accepted", "accepted", "2025-09-01"),
+        ("cross_check_requested", "accepted", "2025-09-02"),
         ("survey_done", "preliminary", "2025-09-04"),
         ("opinion_grant", "posting", "2025-09-07"),
         ("objection_made", "objection", "2025-09-09"),
@@ -527,7 +580,7 @@ async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objecti
     result = await bring_in(services, case_id, *way, state="objection", suspended_on=None)
     assert result["total"].paused_on == date(2025, 9, 9)
     assert result["survey"].met_on == date(2025, 9, 4)
-    assert result["cross_check"].paused_on is None
+    assert (result["cross_check"].started_on, result["cross_check"].paused_on) == (date(2025, 9, 2), None)
     way += [("objection_answered", "posting", "2025-09-11"), ("posting_ended", "county", "2025-09-15")]
     result = await bring_in(services, case_id, *way, state="county", suspended_on=None)
     assert (result["total"].paused, result["total"].paused_on) == (2, None)

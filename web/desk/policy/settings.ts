@@ -104,6 +104,7 @@ const SETTING_NAMES: Labels = {
   'case.decided_by': ['审核确认机关', 'Decided by'],
   'sign_in.second_factor_required': ['工作台须用动态码登录', 'Desk sign-in takes a second factor'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
+  'case.objection_stops_clock': ['有异议时暂停计时', 'An objection stops the clock'],
   'case.found_difference_fen': ['走访与测算人均相差超过多少须说明', 'Visit and calculation may differ, a head'],
   'case.stop_grounds': ['停发原因', 'Grounds of a stop'],
   'case.come_back_months': ['停发后多少个月内可不经申请恢复', 'May come back without applying within'],
