@@ -1,6 +1,6 @@
 """Whether an objection stops the clock of the decision
 
-Revision: 0056, after 0055
+Revision: 0060, after 0059
 """
 
 from migrations.area_rules import drop_rules, write_rules
