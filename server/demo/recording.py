@@ -51,11 +51,12 @@ async def take_pictures(walk: Walk, visit_id: str) -> list[Picture]:
     seed = UUID(visit_id).int & 0x7FFF_FFFF
     question_ids = _choose_photo_questions(walk.template)
     moments = [walk.started_at + timedelta(minutes=4 + 7 * position) for position in range(PHOTOS)]
+    is_early = 2 if "photo.time_off" in walk.planted else None
     photos = (
         [_load_picture(*photo) for photo in zip(walk.files, question_ids, moments, strict=True)]
         if walk.files
         else [
-            asyncio.to_thread(_draw, walk, question_id, SCENES[question_id], seed, at, is_early=position == 2)  # noqa: PLR2004
+            asyncio.to_thread(_draw, walk, question_id, SCENES[question_id], seed, at, is_early=position == is_early)
             for position, (question_id, at) in enumerate(zip(question_ids, moments, strict=True))
         ]
     )
@@ -126,6 +127,12 @@ def _fit_to_household(walk: Walk, facts: Facts, answers: Document) -> None:
         row.clear()
         row.update(memberId=person, lives_here=True, health=health[person], **illness)
         row.update(_work_and_school(ages[person]))
+    if "housing_area_m2" in answers:
+        answers["housing_area_m2"] = 30 + 18 * len(walk.household["members"])
+    if "conclusion" in answers:
+        answers |= {"conclusion": "eligible", "opinion": "家庭收入低于标准，情况与申报一致，建议按规定办理。"}
+    if "proposal" in answers:
+        answers["proposal"] = "keep"
     if "staff_relative" in answers:
         answers["staff_relative"] = False
         answers.pop("staff_relative_note", None)

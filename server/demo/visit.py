@@ -27,9 +27,7 @@ from server.demo.recording import IMAGE_TYPES, PHOTOS, format_time, make_answers
 from server.demo.walk import Walk, first_or_fail
 
 LONGEST_SIDE_PX = 1280
-# The planted faults: the visit ends down the road, and one document was photographed earlier.
 END_FIX_AWAY_M = 230.0
-PLANTED = frozenset({"visit.far_from_home", "photo.time_off"})
 
 
 async def run_demo_visit(url: str, photos: Path | None) -> int:
@@ -81,7 +79,7 @@ async def sign_in_caseworker(walk: Walk) -> str:
     spare: tuple[demo.Staff, Device, Document] | None = None
     for skipped, person in enumerate(walk.staff("caseworker")):
         device = await walk.sign_in(person)
-        own = _led_assignments(device, await device.pull("assignments"))
+        own = list_led_assignments(device, await device.pull("assignments"))
         intake = next((assignment for assignment in own if assignment["kind"] == "intake"), None)
         if intake is not None:
             walk.caseworker, walk.assignment = device, intake
@@ -94,7 +92,7 @@ async def sign_in_caseworker(walk: Walk) -> str:
     return f"{person.login} {person.name}; all intakes are done, so this is a review"
 
 
-def _led_assignments(device: Device, assignments: dict[str, Document]) -> list[Document]:
+def list_led_assignments(device: Device, assignments: dict[str, Document]) -> list[Document]:
     """Return the intakes and reviews that this person leads, by due date.
 
     Both of a pair see an assignment; the partner named in it doesn't lead.
@@ -150,7 +148,7 @@ async def record_visit(walk: Walk) -> str:
         "startedAt": format_time(walk.started_at),
         "endedAt": format_time(walk.ended_at),
         "startFix": make_fix(shift_point(walk.home, 6, -4), walk.started_at),
-        "endFix": make_fix(shift_point(walk.home, 0, END_FIX_AWAY_M), walk.ended_at),
+        "endFix": make_fix(shift_point(walk.home, 0, _end_away_m(walk)), walk.ended_at),
         "investigatorIds": [walk.caseworker.person_id, walk.partner.person_id],
         "familyPresent": [{"name": walk.household["headName"], "memberId": walk.household["members"][0]["id"]}],
         "answers": answers,
@@ -158,6 +156,10 @@ async def record_visit(walk: Walk) -> str:
         "_deleted": False,
     }
     return f"{len(answers)} answers, {PHOTOS} photos, {len(walk.pictures) - PHOTOS} signatures, 2 fixes"
+
+
+def _end_away_m(walk: Walk) -> float:
+    return END_FIX_AWAY_M if "visit.far_from_home" in walk.planted else 5.0
 
 
 async def push_visit(walk: Walk) -> str:
@@ -264,7 +266,7 @@ async def _iter_queue(device: Device) -> AsyncIterator[Document]:
 async def open_visit(walk: Walk) -> str:
     walk.detail = await walk.supervisor.get(f"/desk/v1/visits/{walk.visit['id']}")
     codes = {finding["code"] for finding in walk.detail["findings"]}
-    planted = PLANTED - ({"photo.time_off"} if walk.files else set())
+    planted = walk.planted - ({"photo.time_off"} if walk.files else set())
     if missing := planted - codes:
         raise StepFailed("", f"planted findings are missing: {', '.join(sorted(missing))}")
     attested = sum(investigator["attestedAt"] is not None for investigator in walk.detail["investigators"])
@@ -344,7 +346,7 @@ async def show_caseworker(walk: Walk) -> str:
         return server if server["state"] == "accepted" else None
 
     server = await wait_for("the phone sees the decision", poll)
-    open_count = len(_led_assignments(walk.caseworker, await walk.caseworker.pull("assignments")))
+    open_count = len(list_led_assignments(walk.caseworker, await walk.caseworker.pull("assignments")))
     return f"state accepted, “{server['decision']['reason']}”; {open_count} assignments left"
 
 

@@ -18,6 +18,9 @@ from server.demo.county import build_county
 from server.demo.device import Device, Document, StepFailed, T, open_client, read_response
 from server.demo.staff import DEMO_PASSWORDS
 
+# What a demo visit may have wrong: it ends down the road, and one document was photographed earlier.
+PLANTED = frozenset({"visit.far_from_home", "photo.time_off"})
+
 
 class Picture(NamedTuple):
     """A photo or signature on the phone; `name` is the scene or the file name."""
@@ -48,12 +51,22 @@ class Walk:
     lease: Document
     detail: Document
 
-    def __init__(self, url: str, files: list[Path], connections: contextlib.AsyncExitStack) -> None:
+    def __init__(
+        self,
+        url: str,
+        files: list[Path],
+        connections: contextlib.AsyncExitStack,
+        *,
+        planted: frozenset[str] = PLANTED,
+        ended_at: datetime | None = None,
+    ) -> None:
+        """The visit ended just now, if nothing else is said."""
         self.url = url
+        self.planted = planted
         self.files = files
         self.connections = connections
         self.county = build_county(today=utc_now().astimezone(CHINA).date())
-        self.ended_at = utc_now().replace(microsecond=0) - timedelta(minutes=4)
+        self.ended_at = (ended_at or utc_now() - timedelta(minutes=4)).replace(microsecond=0)
         self.started_at = self.ended_at - timedelta(minutes=38)
         self.timeline: list[Document] = []
 

@@ -47,6 +47,8 @@ DATA_FORMAT = "1"
 OTHER_ROLES = {f"{PREFIX}OWNER_DATABASE_URL", f"{PREFIX}MAINTENANCE_DATABASE_URL"}
 # Exists when every sealed value in this directory is bound to its row; a directory of a former version has none.
 VALUES_BOUND = "values-bound"
+# Exists once the visits of the last weeks were begun in this directory.
+WORK_LOADED = "work-loaded"
 READY_SECONDS = 60
 STUB_WECHAT = {f"{PREFIX}WECHAT_APP_ID": "wx-demo", f"{PREFIX}WECHAT_SECRET": "demo"}
 
@@ -63,16 +65,23 @@ class _StopRequested(BaseException):
     """Ctrl-C or another stop signal was received."""
 
 
-def run(environ: Mapping[str, str], *, program: Sequence[str] = PROGRAM, console: Console | None = None) -> int:
+def run(
+    environ: Mapping[str, str],
+    *,
+    program: Sequence[str] = PROGRAM,
+    console: Console | None = None,
+    with_work: bool = False,
+) -> int:
     """Start everything, print the addresses, wait for Ctrl-C and stop everything. Return the exit code.
 
+    `with_work`: at the first start visits of the last weeks are made while the system already runs.
     An error is printed as one line; the exit code is then 1.
     """
     screen = console or Console(highlight=False)
     try:
         with _signals_raise(), contextlib.ExitStack() as parts:
             try:
-                _run(parts, environ, program, screen)
+                _run(parts, environ, program, screen, with_work=with_work)
             except _StopRequested:
                 screen.print("\nStopping …", style="dim")
                 raise
@@ -89,7 +98,14 @@ def run(environ: Mapping[str, str], *, program: Sequence[str] = PROGRAM, console
     return 1
 
 
-def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Sequence[str], screen: Console) -> NoReturn:
+def _run(
+    parts: contextlib.ExitStack,
+    environ: Mapping[str, str],
+    program: Sequence[str],
+    screen: Console,
+    *,
+    with_work: bool,
+) -> NoReturn:
     settings = load_settings(environ, complete=False)
     data_dir = (PROJECT / settings.data_dir).resolve()
     logs = data_dir / "logs"
@@ -124,6 +140,12 @@ def _run(parts: contextlib.ExitStack, environ: Mapping[str, str], program: Seque
         _wait_until_ready(settings, running)
     parts.enter_context(_environment_file(data_dir, complete))
     _print_addresses(screen, settings, complete, logs)
+    if with_work and not (data_dir / WORK_LOADED).exists():
+        # Once, whatever becomes of it: an interrupted run is not made up for. It ends by itself, so nobody watches it.
+        (data_dir / WORK_LOADED).touch()
+        command = [*program, "demo-work"]
+        parts.callback(stop, spawn(command, log=logs / "demo-work.log", environ=served, directory=PROJECT))
+        screen.print("Visits of the last weeks come in during the next minutes.", style="dim")
     _watch(running)
 
 

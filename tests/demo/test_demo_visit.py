@@ -14,6 +14,7 @@ import pytest
 
 from server.demo import list_sign_ins, visit, walk
 from server.demo.visit import STEPS, run_demo_visit
+from server.demo.work import PLANS
 from server.devserver.processes import find_free_port
 from server.models.evidence import Evidence
 from server.review.check_context import PhotoContext
@@ -31,7 +32,7 @@ class Live:
         self.ports = {f"ZOUFANG_{part}PORT": str(find_free_port()) for part in ("", "S3_", "POSTGRES_", "WECHAT_STUB_")}
 
     def start(self) -> str:
-        self.process = self._spawn("run", **self.ports)
+        self.process = self._spawn("run", "--no-work", **self.ports)
         text = ""
         for line in self.process.stdout:
             text += line
@@ -65,6 +66,15 @@ class Live:
         assert (self.process.returncode, errors) == (0, "")
         assert time.monotonic() - started < 10
         assert [item for item in family if item.is_running() and item.status() != psutil.STATUS_ZOMBIE] == []
+
+    def desk(self, role: str) -> httpx.Client:
+        """A desk that has signed in as the printed person of a role."""
+        login = next(item for item in list_sign_ins() if item.role_en.lower() == role)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{self.ports['ZOUFANG_PORT']}", trust_env=False)
+        body = {"login": login.login, "password": login.password, "device": {"label": "test"}}
+        token = client.post("/auth/v1/staff/sign-in", json=body).json()["accessToken"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client
 
     def visits(self) -> list[dict[str, object]]:
         """What the first caseworker's phone pulls."""
@@ -114,6 +124,19 @@ def test_a_visit_goes_from_the_phone_to_the_resident_and_is_still_there_after_a_
 
     if not PHOTOS.is_dir():
         pytest.skip("the rest went well; ../shared/data/photos is not there, so no photo from Italy was tried")
+
+
+def test_visits_of_the_last_weeks_come_in_every_state(live):
+    live.start()
+    process = live._spawn("demo-work")
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, out + errors
+    assert [line.partition(":")[0] for line in out.splitlines()] == [plan.ending for plan in PLANS]
+    desk = live.desk("supervisor")
+    waiting = desk.get("/desk/v1/queue", params={"state": "waiting"}).json()["items"]
+    desk.close()
+    assert len(waiting) == len([plan for plan in PLANS if plan.ending == "waiting"])
+    live.stop()
 
 
 def marks(out: str) -> str:
