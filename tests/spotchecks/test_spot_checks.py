@@ -72,7 +72,7 @@ async def test_the_population_is_every_whole_visit_of_the_period_and_what_the_st
     await ground.examined(2, started_at=begin - second, **night)
     await ground.examined(3, started_at=end, **night)
     await ground.visit(4, started_at=MORNING + 6 * DAY)
-    complaint = await ground.examined(5, kind="complaint", started_at=MORNING)
+    complaint = await ground.examined(5, kind="complaint", started_at=MORNING)  # which nobody ordered: a finding
     await ground.examined(6, kind="spot_check", started_at=MORNING + DAY)
     stripped = [{"facts": {"exif": "none"}}, {}, {}]
     hinted = await ground.examined(7, started_at=MORNING + 2 * DAY, photos=stripped)
@@ -86,7 +86,7 @@ async def test_the_population_is_every_whole_visit_of_the_period_and_what_the_st
     file = (await desk.http.get(f"{PLANS}/{plan}/file")).json()
     result = {item["id"]: item for item in file["population"]}
     assert set(result) == {str(item) for item in (first, last, complaint, hinted, related)}
-    assert [result[str(item)]["finding"] for item in (first, complaint, hinted)] == ["yes", "no", "no"]
+    assert [result[str(item)]["finding"] for item in (first, complaint, hinted)] == ["yes", "yes", "no"]
     assert [item for item in result if result[item]["relative"]] == [str(related)]
     assert [item for item in result if result[item]["complaint"]] == [str(complaint)]
     assert result[str(related)] | {"id": ""} == {
