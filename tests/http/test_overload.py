@@ -186,6 +186,31 @@ async def test_bodies_on_their_way_are_bounded_by_address_and_end_when_they_are_
     await app(copy(SCOPE), half_sent(gate), ignore)
 
 
+async def test_an_office_behind_one_address_may_sign_in_at_the_same_moment():
+    """Thirty bodies that are whole already, while their answers take long; and strangers hold every place."""
+    gate, answered = asyncio.Event(), []
+
+    async def answer_late(scope: Scope, receive: Receive, send: Send) -> None:
+        if "slow" in scope:
+            await asyncio.sleep(0.05)  # before the body is read: it counts that long
+        answered.append((await receive())["body"])
+
+    async def whole() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    app = BodyLimits(answer_late)
+    limit = slow_bodies.MAX_ANONYMOUS_PER_ADDRESS
+    office: Any = {**SCOPE, "slow": True}
+    await asyncio.gather(*(app(copy(office), whole, ignore) for _ in range(2 * limit)))
+    assert answered == [b"{}"] * 2 * limit
+    reading = BodyLimits(answer_after_body)
+    strangers = [asyncio.create_task(reading(copy(SCOPE), half_sent(gate), ignore)) for _ in range(limit)]
+    await asyncio.sleep(0.01)
+    await reading(copy(SCOPE), whole, ignore)
+    gate.set()
+    await asyncio.gather(*strangers)
+
+
 async def test_a_process_takes_no_more_bodies_at_once_than_it_has_sockets_for(monkeypatch):
     monkeypatch.setattr(slow_bodies, "MAX_IN_PROCESS", 40)
     app, gate, refused = BodyLimits(answer_after_body), asyncio.Event(), 0
