@@ -13,14 +13,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from server.benefits.figures import figure_of_income, yearly_fen
+from server.benefits.programmes import Programme
 from server.core.http import ResponseBody
 from server.core.money import format_fen
 
-Residence = Literal["urban", "rural"]
 # Where an income comes from: the household, an officer's own verification, an accepted visit.
 Origin = Literal["declared", "verified", "visit"]
-_FIRST_RURAL_VILLAGE = 200  # 000–199 居委会, 200+ 村委会 (docs/domain.md#areas)
-_VILLAGE_DIGITS = 12
 _AGED_FROM = 70
 _ADULT_FROM = 18
 _MONTHS_PER_YEAR = 12
@@ -79,7 +77,10 @@ class Line(ResponseBody):
 
 
 class Calculated(ResponseBody):
-    """`covered` are the members paid for: all, only those insured alone, or none."""
+    """`covered` are the members paid for: all, only those insured alone, or none.
+
+    `programme` is null in calculations of before it was a field of the case.
+    """
 
     month: date
     eligible: bool
@@ -88,6 +89,7 @@ class Calculated(ResponseBody):
     standard_fen: int
     covered: list[UUID]
     lines: list[Line]
+    programme: Programme | None = None
 
 
 class _Sheet(NamedTuple):
@@ -108,26 +110,20 @@ class _Sheet(NamedTuple):
         self.lines.append(line)
 
 
-def residence_of(area_code: str) -> Residence:
-    """Return urban or rural, by the village's code."""
-    if len(area_code) != _VILLAGE_DIGITS:
-        return "urban"
-    return "rural" if int(area_code[-3:]) >= _FIRST_RURAL_VILLAGE else "urban"
-
-
 def calculate_amount(
     members: Sequence[MemberFacts],
     incomes: Sequence[IncomeFacts],
     formulas: Formulas,
     *,
     month: date,
-    residence: Residence,
+    programme: Programme,
     receiving_since: date | None = None,
 ) -> Calculated:
     """Calculate a household's amount from a month on, with the formulas of that month. `members` must not be empty."""
     sheet = _Sheet(formulas, [])
-    standard_fen = _standard_fen(sheet, residence)
-    sheet.add("amount.standard_fen", f"保障标准每人每月{format_fen(standard_fen)}", "Standard a head", standard_fen)
+    standard_fen = _standard_fen(sheet, programme)
+    zh, en = _STANDARD_TEXTS[programme]
+    sheet.add("amount.standard_fen", zh + format_fen(standard_fen), en, standard_fen)
     counted = list(_count_incomes(sheet, incomes, month, receiving_since))
     income = max(Fraction(0), sum((share for _, share in counted), Fraction(0)))
     per_head = income / len(members)
@@ -150,12 +146,19 @@ def calculate_amount(
         standard_fen=standard_fen,
         covered=[member.id for member in covered],
         lines=sheet.lines,
+        programme=programme,
     )
 
 
-def _standard_fen(sheet: _Sheet, residence: Residence) -> int:
+_STANDARD_TEXTS: Mapping[Programme, tuple[str, str]] = {
+    "urban": ("城市低保标准每人每月", "Urban standard a head"),
+    "rural": ("农村低保标准每人每月", "Rural standard a head"),
+}
+
+
+def _standard_fen(sheet: _Sheet, programme: Programme) -> int:
     value = sheet.value("amount.standard_fen")
-    return int(value[residence] if isinstance(value, dict) else value)
+    return int(value[programme] if isinstance(value, dict) else value)
 
 
 _INCOME_KIND_TEXTS = {

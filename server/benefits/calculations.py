@@ -18,8 +18,8 @@ from server.benefits.amounts import (
     MemberFacts,
     arrears_fen,
     calculate_amount,
-    residence_of,
 )
+from server.benefits.programmes import Programme, as_programme
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -52,6 +52,7 @@ class CalculationLine(ResponseBody):
     covered: list[UUID]
     lines: list[Line]
     arrears_fen: int | None
+    programme: Programme | None
 
 
 async def calculate(
@@ -59,8 +60,8 @@ async def calculate(
 ) -> CalculationLine:
     """Calculate the amount under the settings of a month. Earlier calculations stay unchanged.
 
-    Raises `case.own_relative`, `case.closed` after a refusal or withdrawal, `case.standard_missing` when the area has
-    no standard for that month.
+    Raises `case.own_relative`, `case.closed` after a refusal or withdrawal, `case.programme_missing` until an officer
+    has confirmed urban or rural, `case.standard_missing` when the area has no standard for that month.
     """
     require_role(caller, _CALCULATORS)
     case: CaseFile = require_found(
@@ -97,6 +98,9 @@ async def calculate(
 
 
 async def _calculate(session: AsyncSession, case: CaseFile, month: date) -> Calculated:
+    programme = as_programme(case.programme)
+    if programme is None:
+        raise Problem("case.programme_missing")
     settings = await load_policy_values_with_sources(session, case.area_code, month, "amount.")
     if "amount.standard_fen" not in settings:
         raise Problem("case.standard_missing", month=month.isoformat())
@@ -113,7 +117,7 @@ async def _calculate(session: AsyncSession, case: CaseFile, month: date) -> Calc
         [_income_facts(income) for income in incomes],
         {key: BenefitFormula(value, source) for key, (value, source) in settings.items()},
         month=month,
-        residence=residence_of(case.area_code),
+        programme=programme,
         receiving_since=case.paid_from,
     )
 
@@ -177,6 +181,7 @@ async def list_calculations(session: AsyncSession, case: CaseFile) -> list[Calcu
                 covered=calculated.covered,
                 lines=calculated.lines,
                 arrears_fen=arrears,
+                programme=calculated.programme,
             )
         )
     return lines[::-1]

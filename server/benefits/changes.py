@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from server.benefits.programmes import programme_of_area
 from server.benefits.stop_grounds import StopGroundLine
 from server.core.errors import Fault, Problem
 from server.core.ids import new_id
@@ -106,15 +107,23 @@ async def record_amount_change(
 
 
 async def require_granting_calculation(session: AsyncSession, case: CaseFile) -> Calculation:
-    """Return the latest calculation. Raises `case.amount_missing` if it grants nothing: a stop is needed then."""
+    """Return the latest calculation, on which a decision may rest.
+
+    Raises `case.amount_missing` if there is none or it grants nothing (a stop is needed then), and
+    `case.programme_changed` if it used the standard of the other programme.
+    """
     latest = await latest_calculation(session, case)
     if latest is None or not latest.eligible:
         raise Problem("case.amount_missing")
+    # Until the programme was a field of the case, the village's code decided.
+    used = latest.body.get("programme") or programme_of_area(case.area_code)
+    if case.programme is not None and used != case.programme:
+        raise Problem("case.programme_changed")
     return latest
 
 
 async def require_changed_amount(session: AsyncSession, case: CaseFile) -> Calculation:
-    """Return the latest calculation. Raises `case.amount_missing`, and `case.amount_unchanged` for the same amount."""
+    """Return the latest calculation. Raises as above, and `case.amount_unchanged` for the same amount."""
     latest = await require_granting_calculation(session, case)
     if latest.amount_fen == (case.amount_fen or 0):
         raise Problem("case.amount_unchanged")

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.changes import (
     find_stop_month,
-    latest_calculation,
     record_amount_change,
     record_grant,
     record_return,
@@ -22,12 +21,14 @@ from server.benefits.changes import (
     require_changed_amount,
     require_granting_calculation,
 )
+from server.benefits.programmes import Programme
 from server.benefits.stop_grounds import StopGroundLine, find_stop_ground
 from server.cases.come_back import require_may_come_back
 from server.cases.difference_reasons import require_explained
 from server.cases.loading import gave_opinion, lock_case, roles_over_case
 from server.cases.papers import list_missing_papers, list_papers, request_papers
 from server.cases.payment_proposals import Proposed, decide_proposal, decline_proposal, propose_payment
+from server.cases.programmes import confirm_programme
 from server.cases.recommendations import settle_recommendations
 from server.cases.survey_visits import require_accepted_survey, require_county_visit
 from server.cases.transitions import apply_transition
@@ -49,6 +50,7 @@ class TakeStep(RequestBody):
 
     For a proposal to stop: `ground` is a code of the area and goes into the ledger, and `from_month` is any day of the
     first month without payment (default: the month after the decision). The decision takes both from the proposal.
+    `programme` is for the step that confirms it.
     """
 
     step: str
@@ -56,6 +58,7 @@ class TakeStep(RequestBody):
     delivery: LongText = ""
     ground: Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,79}$")] = "other"
     from_month: date | None = None
+    programme: Programme | None = None
 
 
 async def take_step(
@@ -96,6 +99,8 @@ def _step_facts(body: TakeStep) -> dict[str, str]:
     facts = {"reason": body.reason.strip(), "delivery": body.delivery.strip()}
     if body.step == "stop_proposed":
         facts |= {"ground": body.ground, "askedFrom": body.from_month.isoformat() if body.from_month else ""}
+    if body.step == "programme_confirmed":
+        facts["programme"] = body.programme or ""
     return facts
 
 
@@ -206,9 +211,7 @@ async def _require_amount_and_hearing(session: AsyncSession, case: CaseFile, con
     if steps and steps[0] == "hearing_failed":
         raise Problem("case.hearing_failed")
     await require_accepted_survey(session, case)
-    latest = await latest_calculation(session, case)
-    if latest is None or not latest.eligible:
-        raise Problem("case.amount_missing")
+    latest = await require_granting_calculation(session, case)
     explained = await require_explained(session, case, "opinion_grant", context.settings)
     case.amount_fen = latest.amount_fen
     await _remove_earlier_posting_entries(session, case, context.now)
@@ -279,6 +282,11 @@ async def _require_new_request(session: AsyncSession, case: CaseFile, context: _
     return {}
 
 
+async def _confirm_programme(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
+    del session
+    return confirm_programme(case, context.body.programme, context.body.reason)
+
+
 async def _require_first_extension(session: AsyncSession, case: CaseFile, context: _StepContext) -> dict[str, Any]:
     del session, context
     if case.is_extended:
@@ -346,6 +354,7 @@ async def _record_return(session: AsyncSession, case: CaseFile, context: _StepCo
 _PREPARATIONS = {
     "papers_missing": _record_missing_papers,
     "accepted": _require_papers_and_consent,
+    "programme_confirmed": _confirm_programme,
     "cross_check_requested": _require_new_request,
     "opinion_grant": _require_amount_and_hearing,
     "confirmed": _require_county_visit_and_cross_check,

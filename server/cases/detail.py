@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.amount_timeline import AmountSpan, AmountTimeline, OvertakenDecision, load_timelines
+from server.benefits.programmes import Programme, as_programme
 from server.benefits.stop_grounds import StopGroundLine, list_stop_grounds
 from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.come_back import may_come_back
@@ -16,6 +17,7 @@ from server.cases.loading import gave_opinion, load_case, roles_over_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
 from server.cases.payment_proposals import DECIDING_STEPS, PaymentProposalLine, load_open_proposal
+from server.cases.programmes import Basis, propose_programme
 from server.cases.workflow import ACTIONS, DECISIONS, STATE_INFO, TRANSITIONS, deciding_role, find_refusal
 from server.core.access import Caller, Role
 from server.core.http import ResponseBody
@@ -64,6 +66,7 @@ class CaseDetail(ResponseBody):
 
     `amounts` is the line of what is paid by month, `overtaken` are decisions that a later one left without effect.
     `proposal` waits for another person. `stop_grounds` are those of the area, while the case can be stopped.
+    `programme` is null until an officer has confirmed it; `programme_basis` says where the proposal is from.
     `visit_words` and `changes` hold what the household said, the newest first.
     """
 
@@ -83,6 +86,9 @@ class CaseDetail(ResponseBody):
     needs_county_visit: bool
     county_visited_at: datetime | None
     consented_on: date | None
+    programme: Programme | None
+    proposed_programme: Programme
+    programme_basis: Basis
     situations: list[str]
     amount_fen: int | None
     decided_on: date | None
@@ -112,6 +118,7 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
     acts = await _list_acts(session, caller, case, proposal, deciding_role(settings), day_of(now))
     amounts = (await load_timelines(session, [case.id])).get(case.id, AmountTimeline([], []))
     can_stop = case.state in TRANSITIONS["stop_proposed"].from_states
+    proposed = propose_programme(case)
     return CaseDetail(
         id=case.id,
         application_number=case.number,
@@ -129,6 +136,9 @@ async def load_case_detail(session: AsyncSession, caller: Caller, case_id: UUID,
         needs_county_visit=case.needs_county_visit,
         county_visited_at=case.county_visited_at,
         consented_on=case.consented_on,
+        programme=as_programme(case.programme),
+        proposed_programme=proposed.programme,
+        programme_basis=proposed.basis,
         situations=case.situations,
         amount_fen=case.amount_fen,
         decided_on=case.decided_on,

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.benefits.programmes import Programme, as_programme
 from server.cases.deadline_lines import DUE_SOON, DeadlineLine, deadline_line
 from server.core.access import Caller
 from server.core.http import ResponseBody
@@ -27,6 +28,8 @@ class CaseLine(ResponseBody):
     area_code: str
     area_name: str
     state: str
+    # Null until an officer has confirmed it.
+    programme: Programme | None
     applied_on: date
     deadline: DeadlineLine | None
 
@@ -117,6 +120,7 @@ def _case_line(case: CaseFile, head_name: str, area_name: str, deadline: CaseDea
         area_code=case.area_code,
         area_name=area_name,
         state=case.state,
+        programme=as_programme(case.programme),
         applied_on=case.applied_on,
         deadline=deadline_line(deadline, today) if deadline else None,
     )

@@ -71,6 +71,8 @@ _STEP_PROBLEMS = (
     "case.county_visit_missing",
     "case.cross_check_missing",
     "case.cross_check_requested",
+    "case.programme_same",
+    "case.programme_changed",
     "case.survey_not_accepted",
     "case.visit_differs",
     "household.member_receives",
@@ -243,8 +245,10 @@ async def return_paper_photo(
 
 @post(
     "/cases/{case_id:uuid}/calculations",
-    responses=LOOKUP_ERRORS | error_responses("case.own_relative", "case.closed", "case.standard_missing"),
-    description="Calculate the monthly amount by the rules of a month. Earlier calculations stay as they are.",
+    responses=LOOKUP_ERRORS
+    | error_responses("case.own_relative", "case.closed", "case.programme_missing", "case.standard_missing"),
+    description="Calculate the monthly amount by the rules of a month and the case's programme. Earlier calculations "
+    "stay as they are.",
 )
 async def calculate_amount(
     case_id: FromPath[UUID], data: JSONBody[Calculate], field_staff: FieldStaff, session: Session

@@ -57,6 +57,10 @@ _TABLE = (
     ),
     # --- survey and cross-check
     Transition(
+        "programme_confirmed", _BEFORE_ACCEPTANCE | _BEFORE_OPINION | _GRANTED, None, (TOWN, COUNTY),
+        "已确认城乡类别", "Urban or rural was confirmed",
+    ),
+    Transition(
         "survey_begun", {"accepted"}, "survey", (VILLAGE, TOWN), "开始入户调查", "The home visit is under way",
         meets=("survey",),
     ),

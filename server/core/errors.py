@@ -676,6 +676,21 @@ CATALOGUE: Mapping[str, Entry] = {
         "The law requires it where a close relative is on the staff or a complaint was made.",
     ),
     "case.cross_check_missing": Entry(422, "尚未核对经济状况", "The cross-check is not done"),
+    "case.programme_missing": Entry(
+        422,
+        "城乡类别未确认",
+        "Urban or rural is not confirmed",
+        "请先确认城市或农村低保，再测算。",
+        "Confirm the programme first.",
+    ),
+    "case.programme_same": Entry(409, "城乡类别没有变化", "The programme is the same"),
+    "case.programme_changed": Entry(
+        409,
+        "城乡类别已变，测算未更新",
+        "The calculation used the other programme",
+        "请按现在的城乡类别重新测算。",
+        "Calculate again by the programme of now.",
+    ),
     "case.cross_check_requested": Entry(409, "已提请核对，尚未开始", "The cross-check is requested and has not begun"),
     "case.survey_not_accepted": Entry(
         409,

@@ -15,12 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.calculations import Calculate, calculate
 from server.benefits.changes import month_after
+from server.benefits.programmes import Programme
 from server.cases.actions import TakeStep, take_step
 from server.cases.applications import MakeApplication, make_application
 from server.cases.change_reports import DecideChange, decide_change
 from server.cases.daily import begin_payments
 from server.cases.hearings import CallHearing, call_hearing
 from server.cases.papers import list_papers, receive_paper
+from server.cases.programmes import propose_programme
 from server.cases.transitions import apply_transition
 from server.complaints import handling, submission
 from server.core.access import Caller, Grant, Role
@@ -192,6 +194,9 @@ async def _advance_case(office: _Office, case_id: UUID, state: str) -> None:
         return
     await _step(office, case_id, "cross_check_begun", applied - 3, hour=11)
     await _apply_event(office, case_id, "survey_done", applied - 5)
+    case = await _load_case(office, case_id)
+    proposed = propose_programme(case).programme
+    await _step(office, case_id, "programme_confirmed", applied - 5, hour=15, programme=proposed)
     now = _at(office, applied - 6)
     await calculate(office.session, office.town, case_id, Calculate(month=month_after(now.date())), now)
     if state == "preliminary":
@@ -259,10 +264,10 @@ async def _receive(office: _Office, case_id: UUID, codes: Sequence[str], days_ag
 
 async def _step(
     office: _Office, case_id: UUID, step: str, days_ago: int, *, hour: int = 10, by: Caller | None = None,
-    reason: str = "", delivery: str = "",
+    reason: str = "", delivery: str = "", programme: Programme | None = None,
 ) -> None:  # fmt: skip
     case = await _load_case(office, case_id)
-    request = TakeStep(step=step, reason=reason, delivery=delivery)
+    request = TakeStep(step=step, reason=reason, delivery=delivery, programme=programme)
     now = _at(office, days_ago, hour)
     await take_step(
         office.session, by or office.town, case_id, request, version=case.version, idempotency_key=None, now=now

@@ -47,6 +47,7 @@ GRANTED_STATES = ("confirmed", "published", "in_force")
 CLOSED_STATES = ("confirmed", "published", "in_force", "stopped", "refused", "withdrawn")
 DEADLINE_KINDS = ("survey", "cross_check", "total", "county_opinion", "notice")
 PROPERTY_KINDS = ("home", "vehicle", "deposit", "business", "other")
+PROGRAMMES = ("urban", "rural")
 INCOME_KINDS = ("wage", "business", "property", "transfer", "cost")
 
 
@@ -57,6 +58,8 @@ class CaseFile(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {CASE_STATES}", name="state_is_known"),
         CheckConstraint("amount_fen >= 0", name="amount_is_not_negative"),
+        CheckConstraint(f"programme IN {PROGRAMMES}", name="programme_is_known"),
+        CheckConstraint(f"stated_programme IN {PROGRAMMES}", name="stated_programme_is_known"),
         # Numbers are looked up without their dashes: `bare` of server/core/normalise.py.
         Index("ix_case_file_bare_number", text("replace(number, '-', '')")),
         Index(
@@ -84,6 +87,10 @@ class CaseFile(Base):
     situations: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))
     # The date of the household's written consent to cross-checks of its finances.
     consented_on: Mapped[date | None]
+    # By whose standard it is calculated; null until an officer has confirmed it.
+    programme: Mapped[str | None]
+    # What the applicant's household register says; a proposal.
+    stated_programme: Mapped[str | None]
     suspended_on: Mapped[date | None]
     is_extended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     # With a relative on the staff or a complaint the law requires a visit by the county office.

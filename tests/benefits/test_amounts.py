@@ -16,8 +16,8 @@ from server.benefits.amounts import (
     amount_in_month,
     arrears_fen,
     calculate_amount,
-    residence_of,
 )
+from server.benefits.programmes import programme_of_area
 
 MONTH = date(2026, 12, 1)
 NOT_COUNTED = ["veteran_benefit", "family_planning", "scholarship", "bravery"]
@@ -49,22 +49,22 @@ def income(amount_fen, kind="wage", **changes):
     return IncomeFacts(**({"kind": kind, "category": "", "period": "month", "amount_fen": amount_fen} | changes))
 
 
-def calculate(members, incomes=(), residence="urban", month=MONTH, since=None, **changes):
+def calculate(members, incomes=(), programme="urban", month=MONTH, since=None, **changes):
     return calculate_amount(
-        members, list(incomes), rules(**changes), month=month, residence=residence, receiving_since=since
+        members, list(incomes), rules(**changes), month=month, programme=programme, receiving_since=since
     )
 
 
-@pytest.mark.parametrize(("residence", "standard"), [("urban", 260_00), ("rural", 140_00)])
-def test_no_income_is_paid_the_standard_of_where_they_live(residence, standard):
-    assert calculate(people(3), residence=residence).amount_fen == 3 * standard
+@pytest.mark.parametrize(("programme", "standard"), [("urban", 260_00), ("rural", 140_00)])
+def test_no_income_is_paid_the_standard_of_the_programme(programme, standard):
+    assert calculate(people(3), programme=programme).amount_fen == 3 * standard
 
 
 @pytest.mark.parametrize(
-    ("code", "residence"), [("339901001002", "urban"), ("339901001200", "rural"), ("339901", "urban")]
+    ("code", "programme"), [("339901001002", "urban"), ("339901001200", "rural"), ("339901", "urban")]
 )
-def test_town_and_country_are_told_by_the_villages_code(code, residence):
-    assert residence_of(code) == residence
+def test_the_villages_code_suggests_town_or_country(code, programme):
+    assert programme_of_area(code) == programme
 
 
 def test_the_difference_is_the_standard_less_income_a_head_times_heads():

@@ -449,6 +449,7 @@ async def test_what_was_verified_counts_before_what_was_declared(office):
 async def test_where_no_standard_holds_nothing_is_calculated(office):
     town = await office.person("town_officer")
     _, made = await apply(town)
+    await done(town, made["id"], "programme_confirmed", programme="urban")
     answer = await town.http.post(f"/desk/v1/cases/{made['id']}/calculations", json={"month": "2019-01-01"})
     assert answer.json()["code"] == "case.standard_missing"
 

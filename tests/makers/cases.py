@@ -148,7 +148,10 @@ async def refused(desk: Desk, case_id: UUID, name: str, **more: Any) -> str:
 
 
 async def calculated(desk: Desk, case_id: UUID, month: str | None = None) -> Json:
-    """For a month, which is the next one where none is given."""
+    """For a month, which is the next one where none is given. The proposed programme is confirmed before the first."""
+    case = await look(desk, case_id)
+    if case["programme"] is None:
+        await done(desk, case_id, "programme_confirmed", programme=case["proposedProgramme"])
     month = month or days.month(1).isoformat()
     answer = await desk.http.post(f"/desk/v1/cases/{case_id}/calculations", json={"month": month})
     assert answer.status_code == 201, answer.text

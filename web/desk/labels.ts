@@ -79,7 +79,13 @@ export const CASE_STATES: Labels = {
   withdrawn: ['已撤回', 'Withdrawn'],
 };
 
+export const PROGRAMMES: Record<'urban' | 'rural', Message> = {
+  urban: ['城市低保', 'Urban dibao'],
+  rural: ['农村低保', 'Rural dibao'],
+};
+
 export const CASE_STEPS: Labels = {
+  programme_confirmed: ['确认城乡类别', 'Confirm urban or rural'],
   papers_missing: ['一次性告知补正材料', 'Ask for papers'],
   accepted: ['受理', 'Take on'],
   not_accepted: ['不予受理', 'Do not take on'],
@@ -116,6 +122,7 @@ export const CASE_EVENTS: Labels = {
   papers_missing: ['告知补正材料', 'Papers asked for'],
   accepted: ['申请已受理', 'Taken on'],
   not_accepted: ['申请未予受理', 'Not taken on'],
+  programme_confirmed: ['已确认城乡类别', 'Urban or rural confirmed'],
   survey_begun: ['开始入户调查', 'Survey began'],
   cross_check_requested: ['已提请核对家庭经济状况', 'Cross-check requested'],
   cross_check_begun: ['开始核对家庭经济状况', 'Cross-check began'],

@@ -46,6 +46,9 @@ async def test_an_application_is_examined_heard_posted_and_granted(at_desk, offi
     await expect(town.get_by_text("查得 2,600.00").or_(town.get_by_text("一致", exact=True)).first).to_be_visible()
     faults["hearing"] = await _hear(town)
 
+    await expect(town.get_by_text("未确认，建议 城市低保（按村（社区）代码推测）")).to_be_visible()
+    await _take(town, "确认城乡类别")
+    await expect(town.get_by_text("城市低保", exact=True)).to_be_visible()
     await town.get_by_role("button", name="测算本月").click()
     await expect(town.get_by_text("符合", exact=True).first).to_be_visible()
     # The wage that the tax office found is not in it: a reason, and a second person.
