@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql
 SINCE = date(2020, 1, 1)
 
 
-def write_rules(rules: Mapping[str, tuple[object, str]]) -> None:
-    """Insert settings. `rules` maps each key to its value and source."""
+def write_rules(rules: Mapping[str, tuple[object, str]], *, since: date = SINCE) -> None:
+    """Insert settings that hold from a day. `rules` maps each key to its value and source."""
     table = sa.table(
         "area_rule",
         sa.column("id", sa.Uuid),
@@ -25,7 +25,7 @@ def write_rules(rules: Mapping[str, tuple[object, str]]) -> None:
         sa.column("value", postgresql.JSONB),
         sa.column("source", sa.String),
     )
-    row = {"area_code": "", "effective_from": SINCE}
+    row = {"area_code": "", "effective_from": since}
     op.bulk_insert(
         table,
         [
@@ -35,6 +35,7 @@ def write_rules(rules: Mapping[str, tuple[object, str]]) -> None:
     )
 
 
-def drop_rules(rules: Mapping[str, object]) -> None:
-    """Delete the country's rows of these settings; rows of an area stay."""
-    op.execute(sa.text("DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys)").bindparams(keys=list(rules)))
+def drop_rules(rules: Mapping[str, object], *, since: date = SINCE) -> None:
+    """Delete the country's rows of these settings that hold from a day; rows of an area stay."""
+    delete = "DELETE FROM area_rule WHERE area_code = '' AND key = ANY(:keys) AND effective_from = :since"
+    op.execute(sa.text(delete).bindparams(keys=list(rules), since=since))

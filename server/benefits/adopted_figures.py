@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.benefits.counted_incomes import not_counted_categories
 from server.benefits.figures import MONTHS_PER_YEAR, figure_of_income, figures_within, yearly_fen
 from server.benefits.register_figures import load_counted_incomes
 from server.core.access import Caller
@@ -80,7 +81,7 @@ async def adopt_figure(
 async def load_not_counted(session: AsyncSession, area_code: str, on: date) -> frozenset[str]:
     """Return the categories of income that the law or the area leaves out."""
     settings = await load_policy_values(session, area_code, on, ["amount.not_counted"])
-    return frozenset(settings.get("amount.not_counted", []))
+    return not_counted_categories(settings.get("amount.not_counted", []), on)
 
 
 async def _adopt_income(

@@ -9,24 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.benefits.amounts import (
-    BenefitFormula,
-    Calculated,
-    EffectiveAmount,
-    IncomeFacts,
-    Line,
-    MemberFacts,
-    arrears_fen,
-    calculate_amount,
-)
+from server.benefits.amounts import Calculated, EffectiveAmount, arrears_fen, calculate_amount
 from server.benefits.programmes import Programme, as_programme
+from server.benefits.sheet import BenefitFormula, IncomeFacts, Line, MemberFacts, PropertyFacts, Receiving
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.ids import new_id
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
-from server.models.cases import Calculation, CaseFile, IncomeItem
+from server.models.cases import GRANTED_STATES, Calculation, CaseFile, IncomeItem, PropertyItem
 from server.models.households import HouseholdMember
 from server.policy.resolver import load_policy_values_with_sources
 
@@ -112,14 +104,23 @@ async def _calculate(session: AsyncSession, case: CaseFile, month: date) -> Calc
     incomes = await session.scalars(
         select(IncomeItem).where(IncomeItem.household_id == case.household_id).order_by(IncomeItem.id)
     )
+    properties = await session.scalars(select(PropertyItem).where(PropertyItem.household_id == case.household_id))
     return calculate_amount(
         [_member_facts(member) for member in members],
         [_income_facts(income) for income in incomes],
         {key: BenefitFormula(value, source) for key, (value, source) in settings.items()},
         month=month,
         programme=programme,
-        receiving_since=case.paid_from,
+        receiving=receiving_in(case, month),
+        properties=[_property_facts(item) for item in properties],
     )
+
+
+def receiving_in(case: CaseFile, month: date) -> Receiving | None:
+    """Return since when and how much the household is paid, if it is in this month."""
+    if case.state not in GRANTED_STATES or case.paid_from is None or case.paid_from > month or case.amount_fen is None:
+        return None
+    return Receiving(case.paid_from, case.amount_fen)
 
 
 def _member_facts(member: HouseholdMember) -> MemberFacts:
@@ -130,6 +131,10 @@ def _member_facts(member: HouseholdMember) -> MemberFacts:
         relation=member.relation,
         health=member.health,
         school=member.school,
+        work=member.work,
+        disability_kind=member.disability_kind,
+        disability_grade=member.disability_grade,
+        illness=member.illness,
     )
 
 
@@ -145,6 +150,10 @@ def _income_facts(income: IncomeItem) -> IncomeFacts:
         origin="visit" if income.source_visit_id else "declared" if income.verified_fen is None else "verified",
         visit_id=income.source_visit_id,
     )
+
+
+def _property_facts(item: PropertyItem) -> PropertyFacts:
+    return PropertyFacts(kind=item.kind, amount=item.declared if item.verified is None else item.verified)
 
 
 def _arrears_until(case: CaseFile, history: list[EffectiveAmount], amount: EffectiveAmount, made_at: datetime) -> int:

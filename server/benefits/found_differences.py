@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.benefits.amounts import Calculated, Line
+from server.benefits.amounts import Calculated
 from server.benefits.changes import decided_calculation, latest_calculation
 from server.benefits.check_differences import list_checked_incomes, sum_excess
 from server.benefits.figures import MONTHS_PER_YEAR, figures_within
 from server.benefits.register_figures import found_over_a_year
+from server.benefits.sheet import Line
 from server.models.cases import Calculation, CaseFile
 from server.models.found_figures import INCOME_FIGURES, FoundFigure
 from server.models.households import HouseholdMember

@@ -31,6 +31,9 @@ class MemberDetail(ResponseBody):
     labour_ability: str | None
     school: str | None
     work: str | None
+    disability_kind: str | None
+    disability_grade: int | None
+    illness: str | None
 
 
 class IncomeDetail(ResponseBody):

@@ -52,6 +52,8 @@ VERIFIERS = frozenset({Role.TOWN_OFFICER})
 Fen = Annotated[int, Meta(ge=0, le=100_000_000_00)]
 Health = Literal["healthy", "chronic", "serious_illness", "disabled", "severely_disabled"]
 
+DisabilityKind = Literal["visual", "hearing", "speech", "physical", "intellectual", "mental", "multiple"]
+
 
 class MemberBody(RequestBody):
     """Without an ID number an existing member keeps the stored one."""
@@ -68,6 +70,9 @@ class MemberBody(RequestBody):
     labour_ability: Literal["full", "partial", "none"] | None = None
     school: Literal["preschool", "primary", "middle", "high", "college"] | None = None
     work: Literal["farming", "casual", "employed", "unemployed", "retired"] | None = None
+    disability_kind: DisabilityKind | None = None
+    disability_grade: Annotated[int, Meta(ge=1, le=4)] | None = None
+    illness: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
 
 
 class IncomeBody(RequestBody):
@@ -261,7 +266,8 @@ def _set_fields(member: HouseholdMember, body: MemberBody, position: int) -> Non
     member.position, member.name, member.relation = position, clean_name(body.name), body.relation
     member.sex, member.born_on = body.sex or member.sex, body.born_on or member.born_on
     member.health, member.labour_ability = body.health, body.labour_ability
-    member.school, member.work = body.school, body.work
+    member.school, member.work, member.illness = body.school, body.work, body.illness
+    member.disability_kind, member.disability_grade = body.disability_kind, body.disability_grade
 
 
 def _seal_id(encryption: Encryption, member: HouseholdMember, body: MemberBody, where: str, today: date) -> None:

@@ -35,6 +35,8 @@ from server.core.search_terms import (
 from server.models.columns import AreaCode, Id, OptionalTime, WrittenAt
 from server.models.people import ResidentBinding
 
+# GB/T 26341: 视力, 听力, 言语, 肢体, 智力, 精神, 多重.
+DISABILITY_KINDS = ("visual", "hearing", "speech", "physical", "intellectual", "mental", "multiple")
 VISIT_KINDS = ("intake", "review", "neighbour", "complaint", "spot_check", "care", "housing")
 
 
@@ -90,6 +92,8 @@ class HouseholdMember(Base):
     __table_args__ = (
         CheckConstraint("sex IN ('male', 'female')", name="sex_is_known"),
         Index("ix_household_member_search_terms", "search_terms", postgresql_using="gin"),
+        CheckConstraint(f"disability_kind IN {DISABILITY_KINDS}", name="disability_kind_is_known"),
+        CheckConstraint("disability_grade BETWEEN 1 AND 4", name="disability_grade_is_known"),
     )
 
     id: Mapped[Id]
@@ -110,6 +114,11 @@ class HouseholdMember(Base):
     # How the name is spelled, and its terms; both written with it.
     pinyin: Mapped[str] = mapped_column(server_default="")
     search_terms: Mapped[str | None] = mapped_column(TSVECTOR, deferred=True)
+    # As the card of the disability says them: the grade 1 is the gravest.
+    disability_kind: Mapped[str | None]
+    disability_grade: Mapped[int | None]
+    # The name of a grave illness, as the diagnosis says it.
+    illness: Mapped[str | None]
 
     household: Mapped[Household] = relationship(lazy="raise", back_populates="members")
 

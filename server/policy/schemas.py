@@ -97,11 +97,30 @@ class Standards(_StrictStruct):
     rural: Fen
 
 
+class PropertyLimits(_StrictStruct, omit_defaults=True):
+    """What an edge household may own at most; a kind that is left out is not compared."""
+
+    home: Annotated[int, Meta(ge=0, le=100)] | None = None
+    vehicle: Annotated[int, Meta(ge=0, le=100)] | None = None
+    business: Annotated[int, Meta(ge=0, le=100)] | None = None
+    deposit_per_head_fen: Fen | None = None
+
+
+class NotCounted(_StrictStruct, omit_defaults=True):
+    """A category of income that is left out from a day, until a day, or both."""
+
+    code: Code
+    since: date | None = None
+    until: date | None = None
+
+
 class Rounding(_StrictStruct):
     to_fen: Annotated[int, Meta(ge=1, le=10_000)]
     mode: Literal["half_up", "up"]
 
 
+# The categories that a calculation knows (`server/benefits/uplifts.py`).
+Uplift = Literal["aged", "age_70", "minor", "severe_disability", "serious_illness", "single_parent", "student"]
 Length = Annotated[int, Meta(ge=1, le=365)] | Span
 Severity = Literal["info", "notice", "warning", "critical", "off"]
 
@@ -190,13 +209,20 @@ SETTING_TYPES: dict[str, Any] = {
     "amount.standard_fen": Fen | Standards,
     "amount.method": Literal["differential", "stepped"],
     "amount.steps": Annotated[list[Step], Meta(min_length=1, max_length=50)],
-    "amount.uplifts": Annotated[dict[Code, dict[Literal["percent", "fen"], Fen]], Meta(max_length=50)],
+    "amount.uplifts": Annotated[dict[Uplift, dict[Literal["percent", "fen"], Fen]], Meta(max_length=50)],
+    "amount.aged_from": Annotated[int, Meta(ge=50, le=120)],
     "amount.uplifts_combine": Literal["highest", "sum"],
-    "amount.gradual_exit_months": Annotated[int, Meta(ge=0, le=12)],
+    "amount.work_cost_percent": Percent,
+    "amount.disregard_months": Annotated[int, Meta(ge=0, le=36)],
+    "amount.disregard_percent": Annotated[int, Meta(ge=0, le=1000)],
+    "amount.exit_grace_months": Annotated[int, Meta(ge=0, le=36)],
     "amount.single_person_percent": Annotated[int, Meta(ge=100, le=500)],
+    "amount.edge_property_limits": PropertyLimits,
+    "amount.grave_illnesses": Annotated[list[Text], Meta(max_length=200)],
+    "amount.single_disabled_adult": bool,
     "amount.rounding": Rounding,
     "amount.least_fen": Fen,
-    "amount.not_counted": Annotated[list[Code], Meta(max_length=50)],
+    "amount.not_counted": Annotated[list[Code | NotCounted], Meta(max_length=50)],
 }
 _FINDING_PREFIX = "finding."
 # What families are paid, until when, and who decides on it.

@@ -1,5 +1,7 @@
 """Urban or rural: proposed from papers, confirmed by an officer, and never taken from the village code by itself."""
 
+from datetime import date
+
 import pytest
 from sqlalchemy import select, update
 
@@ -13,8 +15,8 @@ from tests.makers.cases import calculated, done, look, refused
 MONTH = {"month": days.month(1).isoformat()}
 
 
-async def two_standards(office):
-    await office.rule("amount.standard_fen", {"urban": 36000, "rural": 26000})
+async def two_standards(office, since=date(2020, 1, 2)):
+    await office.rule("amount.standard_fen", {"urban": 36000, "rural": 26000}, since=since)
 
 
 async def test_nothing_is_calculated_before_an_officer_has_confirmed_the_programme(office):
@@ -50,7 +52,7 @@ async def test_a_villagers_committee_in_town_is_paid_by_the_urban_standard_once_
 
 async def test_an_amount_of_the_other_programme_is_not_decided_on(office, services):
     case_id, county = await in_force(office)
-    await two_standards(office)
+    await two_standards(office, since=date(2020, 1, 3))
     before = await look(county, case_id)
     await calculated(county, case_id)
     await done(county, case_id, "programme_confirmed", programme="rural", reason="按户口簿更正")

@@ -377,6 +377,21 @@ export const MEMBER_FIELDS: Record<string, Labels> = {
     unemployed: ['无业', 'Unemployed'],
     retired: ['养老', 'Retired'],
   },
+  disabilityKind: {
+    visual: ['视力残疾', 'Visual'],
+    hearing: ['听力残疾', 'Hearing'],
+    speech: ['言语残疾', 'Speech'],
+    physical: ['肢体残疾', 'Physical'],
+    intellectual: ['智力残疾', 'Intellectual'],
+    mental: ['精神残疾', 'Mental'],
+    multiple: ['多重残疾', 'Multiple'],
+  },
+  disabilityGrade: {
+    1: ['一级', 'Grade 1'],
+    2: ['二级', 'Grade 2'],
+    3: ['三级', 'Grade 3'],
+    4: ['四级', 'Grade 4'],
+  },
 };
 
 export const INCOME_KINDS: Labels = {

@@ -21,6 +21,9 @@ export interface MemberDraft {
   labourAbility: Choice<'labourAbility'>;
   school: Choice<'school'>;
   work: Choice<'work'>;
+  disabilityKind: Choice<'disabilityKind'>;
+  disabilityGrade: '' | '1' | '2' | '3' | '4';
+  illness: string;
 }
 export interface IncomeDraft {
   id: string;
@@ -67,6 +70,9 @@ export function newMember(relation = ''): MemberDraft {
     labourAbility: '',
     school: '',
     work: '',
+    disabilityKind: '',
+    disabilityGrade: '',
+    illness: '',
   };
 }
 export function newIncome(): IncomeDraft {
@@ -124,6 +130,9 @@ export function toDraft(home: Page): Draft {
       labourAbility: (member.labourAbility ?? '') as MemberDraft['labourAbility'],
       school: (member.school ?? '') as MemberDraft['school'],
       work: (member.work ?? '') as MemberDraft['work'],
+      disabilityKind: (member.disabilityKind ?? '') as MemberDraft['disabilityKind'],
+      disabilityGrade: formatNumber(member.disabilityGrade) as MemberDraft['disabilityGrade'],
+      illness: member.illness ?? '',
     })),
     incomes: home.incomes.map((income) => ({
       id: income.id,
@@ -174,6 +183,9 @@ export function toBody(draft: Draft): Body {
         labourAbility: member.labourAbility || null,
         school: member.school || null,
         work: member.work || null,
+        disabilityKind: member.disabilityKind || null,
+        disabilityGrade: member.disabilityGrade ? Number(member.disabilityGrade) : null,
+        illness: member.illness.trim() || null,
       };
     }),
     incomes: draft.incomes.map((income) => ({
