@@ -1,6 +1,8 @@
 """The calculations of a case: made from the household and the policy settings of a month, and never changed."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,7 +13,7 @@ from server import audit
 from server.audit.actions import Action
 from server.benefits.amounts import Calculated, EffectiveAmount, arrears_fen, calculate_amount
 from server.benefits.programmes import Programme, as_programme
-from server.benefits.sheet import BenefitFormula, IncomeFacts, Line, MemberFacts, PropertyFacts, Receiving
+from server.benefits.sheet import BenefitFormula, Formulas, IncomeFacts, Line, MemberFacts, PropertyFacts, Receiving
 from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -22,6 +24,7 @@ from server.models.cases import GRANTED_STATES, Calculation, CaseFile, IncomeIte
 from server.models.households import HouseholdMember
 from server.policy.resolver import load_policy_values_with_sources
 
+STANDARD = "amount.standard_fen"
 _CALCULATORS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
@@ -45,6 +48,14 @@ class CalculationLine(ResponseBody):
     lines: list[Line]
     arrears_fen: int | None
     programme: Programme | None
+
+
+class HouseholdFacts(NamedTuple):
+    """What a calculation reads of a household."""
+
+    members: list[MemberFacts]
+    incomes: list[IncomeFacts]
+    properties: list[PropertyFacts]
 
 
 async def calculate(
@@ -93,26 +104,48 @@ async def _calculate(session: AsyncSession, case: CaseFile, month: date) -> Calc
     programme = as_programme(case.programme)
     if programme is None:
         raise Problem("case.programme_missing")
-    settings = await load_policy_values_with_sources(session, case.area_code, month, "amount.")
-    if "amount.standard_fen" not in settings:
+    formulas = await load_formulas(session, case.area_code, month)
+    if STANDARD not in formulas:
         raise Problem("case.standard_missing", month=month.isoformat())
-    members = await session.scalars(
+    facts = (await load_facts(session, [case.household_id]))[case.household_id]
+    return calculate_case(case, facts, formulas, programme, month)
+
+
+async def load_formulas(session: AsyncSession, area_code: str, month: date) -> Formulas:
+    """Return the formulas of an area and month. One query."""
+    settings = await load_policy_values_with_sources(session, area_code, month, "amount.")
+    return {key: BenefitFormula(value, source) for key, (value, source) in settings.items()}
+
+
+async def load_facts(session: AsyncSession, household_ids: Sequence[UUID]) -> dict[UUID, HouseholdFacts]:
+    """Return what calculations read of these households. Three queries for any number."""
+    facts = {household_id: HouseholdFacts([], [], []) for household_id in household_ids}
+    for member in await session.scalars(
         select(HouseholdMember)
-        .where(HouseholdMember.household_id == case.household_id)
+        .where(HouseholdMember.household_id.in_(household_ids))
         .order_by(HouseholdMember.position)
-    )
-    incomes = await session.scalars(
-        select(IncomeItem).where(IncomeItem.household_id == case.household_id).order_by(IncomeItem.id)
-    )
-    properties = await session.scalars(select(PropertyItem).where(PropertyItem.household_id == case.household_id))
+    ):
+        facts[member.household_id].members.append(_member_facts(member))
+    for income in await session.scalars(
+        select(IncomeItem).where(IncomeItem.household_id.in_(household_ids)).order_by(IncomeItem.id)
+    ):
+        facts[income.household_id].incomes.append(_income_facts(income))
+    for item in await session.scalars(select(PropertyItem).where(PropertyItem.household_id.in_(household_ids))):
+        facts[item.household_id].properties.append(_property_facts(item))
+    return facts
+
+
+def calculate_case(
+    case: CaseFile, facts: HouseholdFacts, formulas: Formulas, programme: Programme, month: date
+) -> Calculated:
     return calculate_amount(
-        [_member_facts(member) for member in members],
-        [_income_facts(income) for income in incomes],
-        {key: BenefitFormula(value, source) for key, (value, source) in settings.items()},
+        facts.members,
+        facts.incomes,
+        formulas,
         month=month,
         programme=programme,
         receiving=receiving_in(case, month),
-        properties=[_property_facts(item) for item in properties],
+        properties=facts.properties,
     )
 
 

@@ -5,11 +5,12 @@ from datetime import date
 from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody
 
-from server.benefits import ledger, stop_grounds
-from server.benefits.columns import BENEFIT_COLUMNS
+from server.benefits import differing_amounts, ledger, stop_grounds
+from server.benefits.columns import BENEFIT_COLUMNS, DIFFERING_COLUMNS
+from server.benefits.differing_amounts import DifferingAmount
 from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
 from server.benefits.stop_grounds import StopGroundLine
-from server.core.clock import today
+from server.core.clock import today, utc_now
 from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
@@ -48,6 +49,30 @@ async def list_benefit_changes(
 async def list_stop_grounds(officer: Officer, session: Session, area: AreaFilter = None) -> list[StopGroundLine]:
     own = min((grant.area_code for grant in officer.grants), key=len, default="")
     return await stop_grounds.list_stop_grounds(session, area or own, today())
+
+
+@get(
+    "/differing-amounts",
+    opt=reads("calculation"),
+    responses=SIGNED_IN_ERRORS,
+    description="Granted cases whose amount would be another if it was calculated by the rules and the register of "
+    "this month. Nothing moves by itself. A page may be empty and still have a next one.",
+)
+async def list_differing_amounts(
+    officer: Officer,
+    session: Session,
+    area: AreaFilter = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[DifferingAmount]:
+    return await differing_amounts.list_differing_amounts(
+        session, officer, area=area, cursor=cursor, limit=limit, now=utc_now()
+    )
+
+
+export_differing_amounts = build_export_route(
+    list_differing_amounts, "differing-amounts", DIFFERING_COLUMNS, form="xlsx"
+)
 
 
 @get(
@@ -94,6 +119,8 @@ router = Router(
         total_benefit_changes,
         compare_announced,
         export_benefit_changes,
+        list_differing_amounts,
+        export_differing_amounts,
     ],
     tags=["cases"],
     security=BEARER,
