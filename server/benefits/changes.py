@@ -4,7 +4,9 @@ A decision is a row that is never changed. The household's amount follows it on 
 if that month has begun.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, or_, select, update
@@ -25,8 +27,12 @@ from server.workload.unfulfilled_orders import end_unfulfilled_orders
 
 
 def month_after(on: date) -> date:
-    """Payment begins with the month after the decision (law)."""
     return date(on.year + on.month // 12, on.month % 12 + 1, 1)
+
+
+def first_paid_month(on: date, settings: Mapping[str, Any]) -> date:
+    """Return the first month of a grant: the one after the decision (57 §21), or the same where a province says so."""
+    return on.replace(day=1) if settings.get("case.first_month") == "same" else month_after(on)
 
 
 async def latest_calculation(session: AsyncSession, case: CaseFile) -> Calculation | None:
@@ -64,10 +70,14 @@ async def decided_calculation(session: AsyncSession, case: CaseFile) -> Calculat
     return latest
 
 
-async def record_grant(session: AsyncSession, case: CaseFile, actor_id: UUID, now: datetime) -> None:
+async def record_grant(
+    session: AsyncSession, case: CaseFile, actor_id: UUID, settings: Mapping[str, Any], now: datetime
+) -> None:
+    """Record the grant and the first month that it pays."""
     assert case.amount_fen is not None
+    case.paid_from = first_paid_month(day_of(now), settings)
     await _record_change(
-        session, case, "granted", month_after(day_of(now)), before_fen=0, amount_fen=case.amount_fen, reason="审核确认",
+        session, case, "granted", case.paid_from, before_fen=0, amount_fen=case.amount_fen, reason="审核确认",
         actor_id=actor_id, now=now,
     )  # fmt: skip
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.benefits.amounts import Line
 from server.benefits.figures import MONTHS_PER_YEAR
+from server.benefits.sheet import Line
 from server.models.cases import CaseFile
 from server.models.crosschecks import CrossCheck, CrossCheckBatch
 

@@ -56,7 +56,7 @@ async def list_differing_amounts(
 ) -> Page[DifferingAmount]:
     """List granted cases of the caller's areas whose amount would differ, by area. A page may be short or empty.
 
-    Five queries for each 200 cases, and one for the rules of each village.
+    Four queries for each 200 cases, and one for the rules of each village.
     """
     require_role(caller, DESK_ROLES)
     month, limit = day_of(now).replace(day=1), clamp_limit(limit)

@@ -246,7 +246,7 @@ async def _require_county_visit_and_cross_check(
         raise Problem("case.amount_missing")
     explained = await require_explained(session, case, "confirmed", context.settings)
     await require_no_double_benefit(session, case.household_id)
-    await record_grant(session, case, context.caller.id, context.now)
+    await record_grant(session, case, context.caller.id, context.settings, context.now)
     return {"amountFen": case.amount_fen} | explained
 
 

@@ -29,6 +29,7 @@ from server.models.people import Staff, StaffRole
 from server.policy.resolver import load_policy_values
 
 WRITERS = frozenset({Role.TOWN_OFFICER})
+MAJORITY = "hearing.majority"
 Votes = Annotated[int, Meta(ge=0, le=200)]
 
 
@@ -185,7 +186,7 @@ async def _find_hearing(session: AsyncSession, case: CaseFile, hearing_id: UUID)
 async def count_votes(
     session: AsyncSession, caller: Caller, case_id: UUID, hearing_id: UUID, body: CountVotes, now: datetime
 ) -> HearingDetail:
-    """Record the count and move the case on. More than half of the votes passes (law). Idempotent.
+    """Record the count and move the case on. The area says which share of the votes passes. Idempotent.
 
     Raises `hearing.no_quorum`, `hearing.count_differs`, `hearing.counted` for a different count, and `case.not_now`
     for a case that no longer waits for it.
@@ -206,8 +207,9 @@ async def count_votes(
         raise Problem("hearing.count_differs", attended=len(attended), votes=votes)
     for seat in seats:
         seat.attended = seat.staff_id in attended
+    settings = await load_policy_values(session, case.area_code, case.rules_on, [MAJORITY])
     hearing.ayes, hearing.noes, hearing.blanks = body.ayes, body.noes, body.blanks
-    hearing.passed, hearing.counted_at = 2 * body.ayes > votes, now
+    hearing.passed, hearing.counted_at = is_passed(body.ayes, votes, settings.get(MAJORITY)), now
     audit.record(
         session, caller, Action.HEARING_COUNTED, "hearing", hearing.id, area_code=case.area_code, passed=hearing.passed
     )
@@ -217,6 +219,11 @@ async def count_votes(
         session, case, step, cause=f"hearing:{hearing.id}", actor_id=caller.id, at=now, caller=caller, facts=facts
     )
     return await _load_detail(session, hearing)
+
+
+def is_passed(ayes: int, votes: int, majority: str | None) -> bool:
+    """Say whether the votes for it are enough: more than half, or at least two thirds where the area says so."""
+    return 3 * ayes >= 2 * votes if majority == "two_thirds" else 2 * ayes > votes
 
 
 async def _repeat_count(session: AsyncSession, hearing: Hearing, body: CountVotes) -> HearingDetail:

@@ -313,7 +313,7 @@ async def declare_conflict(
     responses=LOOKUP_ERRORS
     | _NOT_NOW
     | error_responses("case.own_relative", "hearing.counted", "hearing.no_quorum", "hearing.count_differs"),
-    description="Write the count of a hearing, once; the case goes on. More than half of the votes passes.",
+    description="Write the count of a hearing, once; the case goes on. The share of votes that passes is a setting.",
 )
 async def count_votes(
     case_id: FromPath[UUID],

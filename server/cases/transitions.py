@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.benefits.changes import month_after
 from server.cases.deadlines import update_deadlines
 from server.cases.visit_orders import update_visit_orders
 from server.cases.workflow import TRANSITIONS
@@ -103,9 +102,7 @@ def _set_case_fields(case: CaseFile, step: str, at: datetime) -> None:
         case.posting_round += 1
     elif step in {"survey_ordered", "returned_to_survey", "returned_to_town"}:
         case.posting_round, case.amount_fen = 0, None
-    elif step == "confirmed":
-        case.decided_on, case.paid_from = on, month_after(on)
-    elif step == "came_back":
+    elif step in {"confirmed", "came_back"}:
         case.decided_on = on
     elif step in {"refused", "not_accepted"}:
         case.decided_on, case.amount_fen = on, None

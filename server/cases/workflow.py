@@ -236,8 +236,8 @@ STATE_INFO = {
     "posting": StateInfo("公示中", "posted", "公示期满后报县级审核", "Then the county decides", "total"),
     "objection": StateInfo("异议核实中", "objection", "核实异议并答复", "The objection is answered", "total"),
     "county": StateInfo("县级审核中", "with the county", "县级作出决定", "The county decides", "county_opinion"),
-    "confirmed": StateInfo("已确认", "granted", "次月起发放", "Paid from the month after"),
-    "published": StateInfo("已公布", "disclosed", "次月起发放", "Paid from the month after"),
+    "confirmed": StateInfo("已确认", "granted", "按决定书所载月份起发放", "Paid from the month in the decision"),
+    "published": StateInfo("已公布", "disclosed", "按决定书所载月份起发放", "Paid from the month in the decision"),
     "in_force": StateInfo("发放中", "in force", "家庭情况变化请及时报告", "Tell us when things at home change"),
     "stopped": StateInfo("已停发", "stopped", "如不服可申诉；家庭困难时可重新申请", "You may appeal, or apply again"),
     "refused": StateInfo(

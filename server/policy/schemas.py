@@ -37,12 +37,21 @@ class Span(_StrictStruct):
     unit: Literal["days", "working_days"]
 
 
-class Intervals(_StrictStruct, rename=None):
-    """Months between two reviews, by the class of the household."""
+class RuralIntervals(_StrictStruct, rename=None):
+    """Months between two reviews of a household of rural dibao, by its class."""
 
     A: Months
     B: Months
     C: Months
+
+
+class Intervals(_StrictStruct, rename=None, omit_defaults=True):
+    """Months between two reviews, by the class of the household; those of rural dibao where they differ."""
+
+    A: Months
+    B: Months
+    C: Months
+    rural_homes: RuralIntervals | None = None
 
 
 class FindingDays(_StrictStruct):
@@ -183,6 +192,7 @@ SETTING_TYPES: dict[str, Any] = {
     "case.posting_days": Length,
     "case.posting_rounds": Annotated[int, Meta(ge=1, le=5)],
     "case.decided_by": Literal["county", "town"],
+    "case.first_month": Literal["next", "same"],
     "case.hearing_required": bool,
     "case.objection_stops_clock": bool,
     "sign_in.second_factor_required": bool,
@@ -197,6 +207,7 @@ SETTING_TYPES: dict[str, Any] = {
     },
     "hearing.quorum_percent": Percent,
     "hearing.panel_size": Few,
+    "hearing.majority": Literal["half", "two_thirds"],
     "reveal.per_day": Annotated[int, Meta(ge=1, le=1000)],
     "reads.unusual_opened": Annotated[int, Meta(ge=1, le=100_000)],
     "reads.unusual_exported": Annotated[int, Meta(ge=1, le=10_000_000)],

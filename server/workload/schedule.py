@@ -25,6 +25,7 @@ from server.core.database import open_session
 from server.core.job_types import Notify, ScheduleCounties, ScheduleCounty
 from server.core.services import Services
 from server.core.working_days import day_of
+from server.models.cases import GRANTED_STATES, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment, Household
 from server.models.visits import Visit
@@ -45,6 +46,8 @@ class HouseholdReview(NamedTuple):
     last_visited_on: date | None
     # A review is open already. The household still counts for the positions in the village.
     is_waiting: bool = False
+    # Of the case by which the household receives; null where no officer has confirmed it.
+    programme: str | None = None
 
 
 @jobs.task(ScheduleCounties, cron="0 19 * * *")
@@ -154,15 +157,21 @@ async def load_households(session: AsyncSession, county_code: str) -> dict[str, 
             BlockedVisit.kind.in_(COUNTS_AS_REVIEW),
         ),
     )
+    programme = (
+        select(func.min(CaseFile.programme))
+        .where(CaseFile.household_id == Household.id, CaseFile.state.in_(GRANTED_STATES))
+        .scalar_subquery()
+    )
     rows = await session.execute(
-        select(Household.area_code, Household.id, Household.class_, visited, is_waiting_query)
+        select(Household.area_code, Household.id, Household.class_, visited, is_waiting_query, programme)
         .where(Household.area_code.startswith(county_code), Household.class_.is_not(None))
         .order_by(Household.number)
     )
     villages: dict[str, list[HouseholdReview]] = {}
-    for area_code, household_id, class_, last, is_waiting in rows:
+    for area_code, household_id, class_, last, is_waiting, programme_ in rows:
         visited_on = day_of(last) if last else None
-        villages.setdefault(area_code, []).append(HouseholdReview(household_id, class_ or "", visited_on, is_waiting))
+        household = HouseholdReview(household_id, class_ or "", visited_on, is_waiting, programme_)
+        villages.setdefault(area_code, []).append(household)
     return villages
 
 
@@ -177,18 +186,31 @@ def select_due_soon(
 
 
 def compute_due_dates(
-    village: str, households: Sequence[HouseholdReview], months: Mapping[str, int], per_day: int, today: date
+    village: str, households: Sequence[HouseholdReview], months: Mapping[str, Any], per_day: int, today: date
 ) -> list[tuple[HouseholdReview, date]]:
     """Return when each household is due. An overdue one is due today: the schedule has no dates in the past."""
     due: list[tuple[HouseholdReview, date]] = []
     for position, household in enumerate(households):
-        interval = int(months[household.class_])
+        interval = interval_of(months, household)
         if household.last_visited_on is not None:
             on = max(today, add_months(household.last_visited_on, interval))
         else:
             on = _next_day_of_cycle(f"{village}:{household.class_}:{position // per_day}", interval, today)
         due.append((household, on))
     return due
+
+
+def interval_of(months: Mapping[str, Any], household: HouseholdReview) -> int:
+    """Return the months between two reviews: by class, and by programme where the area tells them apart.
+
+    Until the programme is confirmed, the shorter interval holds.
+    """
+    interval = int(months[household.class_])
+    rural = months.get("rural_homes")
+    if rural is None or household.programme == "urban":
+        return interval
+    of_rural = int(rural[household.class_])
+    return of_rural if household.programme == "rural" else min(interval, of_rural)
 
 
 def _next_day_of_cycle(group: str, months: int, today: date) -> date:

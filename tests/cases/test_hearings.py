@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+import pytest
 from sqlalchemy import select, text, update
 
+from server.cases.hearings import is_passed
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
@@ -173,3 +175,18 @@ async def test_nothing_anywhere_links_a_voter_to_a_ballot(office, services):
     seats = set(Base.metadata.tables["panel_seat"].columns.keys())
     assert seats == {"hearing_id", "staff_id", "drawn_at", "conflict", "attended"}
     assert not [name for name in Base.metadata.tables if any(word in name for word in ballot - {"no"})]
+
+
+@pytest.mark.parametrize(
+    ("majority", "ayes", "votes", "passed"),
+    [
+        ("half", 3, 6, False),
+        ("half", 4, 6, True),
+        ("two_thirds", 4, 6, True),
+        ("two_thirds", 4, 7, False),
+        ("two_thirds", 5, 7, True),
+        (None, 4, 7, True),
+    ],
+)
+def test_the_area_says_which_share_of_the_votes_passes(majority, ayes, votes, passed):
+    assert is_passed(ayes, votes, majority) is passed

@@ -9,7 +9,7 @@ import chinese_calendar.constants
 import pytest
 from sqlalchemy import delete, select, update
 
-from server.benefits.changes import month_after
+from server.benefits.changes import first_paid_month, month_after
 from server.cases.daily import begin_payments
 from server.cases.deadlines import backfill_deadlines
 from server.cases.workflow import ACTIONS, STATE_INFO, TRANSITIONS, find_refusal
@@ -590,16 +590,19 @@ async def test_an_imported_case_that_is_objected_to_stood_still_from_the_objecti
 @pytest.mark.parametrize(
     ("decided", "paid"), [("2024-11-30", "2024-12-01"), ("2024-12-01", "2025-01-01"), ("2025-01-31", "2025-02-01")]
 )
-def test_payment_begins_with_the_month_after(decided, paid):
-    assert month_after(date.fromisoformat(decided)) == date.fromisoformat(paid)
+def test_payment_begins_with_the_month_after_unless_the_area_pays_the_same(decided, paid):
+    on = date.fromisoformat(decided)
+    assert first_paid_month(on, {"case.first_month": "next"}) == month_after(on) == date.fromisoformat(paid)
+    assert first_paid_month(on, {"case.first_month": "same"}) == on.replace(day=1)
 
 
-async def test_the_resident_reads_what_is_next_and_by_when(office, services):
+async def test_where_the_area_pays_the_month_of_the_decision_it_is_in_force_at_once(office, services):
+    await office.rule("case.first_month", "same")
     case_id = await office.case()
-    resident = await office.resident()
-    own = (await resident.http.get(f"/resident/v1/cases/{case_id}")).json()
-    assert own["status"]["next"]["zh"] == "工作人员将入户调查"
-    assert own["status"]["next"]["by"] == (await deadline(services, case_id, "survey")).due_on.isoformat()
-    assert own["appointments"][0]["kind"] == "intake"
-    assert own["appointments"][0]["visitors"]
-    assert own["calculation"] is None
+    await to_county(office, case_id)
+    county = await office.person("county_officer")
+    granted = await done(county, case_id, "confirmed")
+    assert granted["paidFrom"] == day_of(utc_now()).replace(day=1).isoformat()
+    await done(county, case_id, "published")
+    async with open_session(services.sessions) as session:
+        assert await begin_payments(session, utc_now()) == 1

@@ -31,6 +31,16 @@ def homes(count, class_="C", last=None):
     return [HouseholdReview(new_id(), class_, last) for _ in range(count)]
 
 
+@pytest.mark.parametrize(
+    ("programme", "due"), [("urban", date(2025, 4, 30)), ("rural", date(2025, 10, 31)), (None, date(2025, 4, 30))]
+)
+def test_urban_and_rural_homes_may_have_their_own_intervals(programme, due):
+    """Until the programme is confirmed the shorter one holds."""
+    months = MONTHS | {"rural_homes": MONTHS | {"C": 12}}
+    home = HouseholdReview(new_id(), "C", date(2024, 10, 31), programme=programme)
+    assert compute_due_dates("339901001001", [home], months, 6, MONDAY)[0][1] == due
+
+
 def test_a_home_is_due_its_interval_after_the_last_visit_and_never_in_the_past():
     for class_, last, due in (
         ("A", date(2024, 3, 31), date(2025, 3, 31)),

@@ -16,6 +16,7 @@ const t = defineMessages({
   nothing: ['未设', 'Not set'],
   items: ['{n} 项', '{n:entry|entries}'],
   noLimit: ['不限', 'No limit'],
+  until: ['{name}（至 {day}）', '{name} (until {day})'],
   separator: ['、', ', '],
   semicolon: ['；', '; '],
   byDefault: ['项目默认', 'Project default'],
@@ -104,6 +105,8 @@ const SETTING_NAMES: Labels = {
   'case.decided_by': ['审核确认机关', 'Decided by'],
   'sign_in.second_factor_required': ['工作台须用动态码登录', 'Desk sign-in takes a second factor'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
+  'case.first_month': ['首次发放月份', 'First month paid'],
+  'hearing.majority': ['评议通过的票数', 'Votes that pass a hearing'],
   'case.objection_stops_clock': ['有异议时暂停计时', 'An objection stops the clock'],
   'case.found_difference_fen': ['走访与测算人均相差超过多少须说明', 'Visit and calculation may differ, a head'],
   'case.stop_grounds': ['停发原因', 'Grounds of a stop'],
@@ -117,8 +120,8 @@ const SETTING_NAMES: Labels = {
   'retention.mismatched_days': ['与登记不符的文件', 'Bytes nobody announced'],
   'hearing.quorum_percent': ['评议到会比例', 'Quorum'],
   'hearing.panel_size': ['评议小组人数', 'Size of the panel'],
-  'complaint.register_days': ['投诉登记期限', 'Register within'],
-  'complaint.decide_days': ['投诉办结期限', 'Decide within'],
+  'complaint.register_days': ['投诉受理、转送或告知期限', 'Accept, forward or tell within'],
+  'complaint.decide_days': ['投诉办结期限（自受理）', 'Decide within, from acceptance'],
   'complaint.extension_days': ['投诉可延长', 'Extension'],
   'complaint.visit_days': ['投诉核查走访期限', 'Visit for a complaint within'],
   'complaint.remind_days_before': ['投诉到期前提醒', 'Remind before'],
@@ -197,6 +200,10 @@ const PARTS: Labels = {
   town: ['乡镇', 'Town'],
   differential: ['差额', 'Differential'],
   stepped: ['分档', 'Stepped'],
+  next: ['决定次月', 'The month after'],
+  same: ['决定当月', 'The same month'],
+  half: ['超过半数', 'More than half'],
+  two_thirds: ['达到三分之二', 'At least two thirds'],
   highest: ['取最高一项', 'The highest'],
   sum: ['相加', 'The sum'],
   info: ['信息', 'Info'],
@@ -219,6 +226,7 @@ const PARTS: Labels = {
   serious_illness: ['重病', 'Grave illness'],
   single_parent: ['单亲家庭未成年人', 'Child of a single parent'],
   student: ['在校学生', 'Students'],
+  rural_homes: ['农村低保家庭', 'Rural dibao'],
   home: ['住房（套）', 'Homes'],
   vehicle: ['机动车（辆）', 'Vehicles'],
   business: ['经营主体（个）', 'Businesses'],
@@ -293,15 +301,19 @@ export function formatSetting(key: string, value: unknown): string {
 function formatList(key: string, value: unknown[]): string {
   if (!value.length) return t('none');
   const names = value.map((item) =>
-    typeof item === 'object' && item
-      ? ((item as { zh?: string; en?: string })[language.value] ?? '')
-      : formatSetting(key, item),
+    typeof item === 'object' && item ? formatEntry(item as Record<string, string | null>) : formatSetting(key, item),
   );
   if (key === 'case.papers' || key === 'case.stop_grounds') return names.join(t('separator'));
   if (typeof value[0] === 'object' && key !== 'amount.steps') return t('items', { n: value.length });
   if (key === 'amount.steps')
     return value.map((item) => formatObject(item as Record<string, unknown>)).join(t('semicolon'));
   return value.length > 8 ? t('items', { n: value.length }) : names.join(t('separator'));
+}
+
+/** Format an entry of a list: a paper by its name, a category by its name and last day. */
+function formatEntry(entry: Record<string, string | null>): string {
+  const name = entry[language.value] ?? (entry['code'] ? getPartLabel(entry['code']) : '');
+  return entry['until'] ? t('until', { name, day: entry['until'] }) : name;
 }
 
 function formatObject(value: Record<string, unknown>): string {
