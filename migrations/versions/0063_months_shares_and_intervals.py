@@ -1,12 +1,12 @@
 """Which month is paid first, and which share of the votes passes a hearing
 
-Revision: 0054, after 0053
+Revision: 0063, after 0062
 """
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0054"
-down_revision = "0053"
+revision = "0063"
+down_revision = "0062"
 branch_labels = None
 depends_on = None
 

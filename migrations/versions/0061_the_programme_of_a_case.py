@@ -3,14 +3,14 @@
 Cases that were calculated get the programme by which that was done, so that no amount moves. The others have none until an
 officer confirms it.
 
-Revision: 0052, after 0051
+Revision: 0061, after 0060
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0052"
-down_revision = "0051"
+revision = "0061"
+down_revision = "0060"
 branch_labels = None
 depends_on = None
 

@@ -2,7 +2,7 @@
 
 What was named the gradual exit left new wages out: rows that areas wrote keep doing so, as `amount.disregard_months`.
 
-Revision: 0053, after 0052
+Revision: 0062, after 0061
 """
 
 from datetime import date
@@ -12,8 +12,8 @@ from alembic import op
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0053"
-down_revision = "0052"
+revision = "0062"
+down_revision = "0061"
 branch_labels = None
 depends_on = None
 
