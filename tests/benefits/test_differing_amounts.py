@@ -10,7 +10,7 @@ from server.core.working_days import day_of
 from server.models.cases import CaseFile
 from tests import days
 from tests.benefits.test_changes import earns, in_force
-from tests.makers.cases import calculated, done, look
+from tests.makers.cases import calculated, look, settled
 
 ADDRESS = "/desk/v1/differing-amounts"
 
@@ -35,7 +35,7 @@ async def test_a_raised_standard_names_the_case_and_moves_nothing_until_an_offic
     assert (await look(county, case_id))["amountFen"] == before
     made = await calculated(county, case_id, days.month().isoformat())
     assert made["amountFen"] == line["todayFen"]
-    await done(county, case_id, "amount_changed", reason="提标")
+    await settled(office, case_id, "amount_changed", reason="提标")
     assert await of_case(county, case_id) is None
 
 

@@ -56,7 +56,7 @@ async def test_an_amount_of_the_other_programme_is_not_decided_on(office, servic
     before = await look(county, case_id)
     await calculated(county, case_id)
     await done(county, case_id, "programme_confirmed", programme="rural", reason="按户口簿更正")
-    assert await refused(county, case_id, "amount_changed", reason="更正") == "case.programme_changed"
+    assert await refused(county, case_id, "change_proposed", reason="更正") == "case.programme_changed"
     after = await look(county, case_id)
     assert (after["amountFen"], after["state"]) == (before["amountFen"], "in_force")
 
@@ -79,4 +79,4 @@ async def test_a_calculation_of_before_the_field_counts_as_the_one_of_the_villag
             row.body = {key: value for key, value in row.body.items() if key != "programme"}
     lines = (await county.http.get(f"/desk/v1/cases/{case_id}/calculations")).json()
     assert {line["programme"] for line in lines} == {None}
-    assert await refused(county, case_id, "amount_changed", reason="试") == "case.amount_unchanged"
+    assert await refused(county, case_id, "change_proposed", reason="试") == "case.amount_unchanged"
