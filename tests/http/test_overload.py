@@ -193,7 +193,8 @@ async def test_an_office_behind_one_address_may_sign_in_at_the_same_moment():
     async def answer_late(scope: Scope, receive: Receive, send: Send) -> None:
         if "slow" in scope:
             await asyncio.sleep(0.05)  # before the body is read: it counts that long
-        answered.append((await receive())["body"])
+        message: Any = await receive()
+        answered.append(message["body"])
 
     async def whole() -> Any:
         return {"type": "http.request", "body": b"{}", "more_body": False}

@@ -492,10 +492,12 @@ async def _lent_account(fields: Fields) -> None:
 
 
 async def _relative_kept_quiet(fields: Fields) -> None:
-    """The family names a relative on the staff; nobody has put it on file."""
+    """The family names a relative on the staff; nobody has put it on file, nor ordered the first visit."""
     params = {**fields.team(), "started_at": fields.free_day(), "answers": {"staff_relative": True}}
     params |= {"kind": "intake", "checklist": "intake_standard"}
-    await fields.visit(fields.homes(1)[0], Lie(params, frozenset({"visit.relative_not_declared"})))
+    await fields.visit(
+        fields.homes(1)[0], Lie(params, frozenset({"visit.relative_not_declared", "visit.kind_needs_order"}))
+    )
 
 
 async def _made_up_answers(fields: Fields) -> None:
