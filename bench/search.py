@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -20,8 +21,10 @@ from bench.rows import Row
 from server.cli.migrate import upgrade
 from server.core import keys
 from server.core.access import Caller, Grant, Role
-from server.core.database import open_once, plain_url
+from server.core.clock import utc_now
+from server.core.database import create_engine, open_pool, open_reading_session, plain_url, session_maker
 from server.core.encryption import Encryption
+from server.core.id_numbers import make_id_number
 from server.core.ids import new_id
 from server.core.search_terms import list_address_terms, list_name_terms, spell, spell_for_search, to_vector
 from server.core.services import build_encryption
@@ -123,9 +126,9 @@ async def _measure(url: str, names: list[str]) -> list[Row]:
         "a village and a name": lambda: f"溪{draw.randrange(VILLAGES)}村 {draw.choice(names)}",
         "a part of an address": lambda: f"{draw.randrange(1, 20)}组{draw.randrange(1, 200)}号",
         "the last digits of a number": lambda: f"{draw.randrange(10_000):04}",
-        "an identity number": lambda: f"33990119700101{draw.randrange(10_000):04}",
+        "an identity number": lambda: make_id_number(COUNTY, date(1970, 1, 1), draw.randrange(1, 1000)),
     }
-    async with open_once(url) as session:
+    async with open_pool(url, size=2) as pool, open_reading_session(session_maker(create_engine(url, pool))) as session:
         floor = await _p95_ms(lambda: _look_up(session, draw.randrange(1, HOUSEHOLDS)))
         rows = [Row("p95 of a look-up by the unique archive number, as the floor", f"{floor:.1f} ms")]
         for name, make in searches.items():
@@ -147,7 +150,9 @@ async def _look_up(session: AsyncSession, number: int) -> None:
 
 
 async def _search(session: AsyncSession, encryption: Encryption, officer: Caller, text: str) -> None:
-    await list_households(session, encryption, officer, area=None, class_=None, q=text, cursor=None, limit=50)
+    await list_households(
+        session, encryption, officer, area=None, class_=None, q=text, cursor=None, limit=50, now=utc_now()
+    )
 
 
 async def _p95_ms(act: Callable[[], Awaitable[None]]) -> float:

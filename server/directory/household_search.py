@@ -1,17 +1,21 @@
 """Find households by what is known of them: a member's name or its pinyin, a number, a phone, an address, a village."""
 
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, cast, or_, select, union
+from sqlalchemy import ColumnElement, Select, cast, false, or_, select, union
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller, in_areas
 from server.core.database import inline_literal
 from server.core.encryption import Encryption
+from server.core.id_numbers import check_id
 from server.core.normalise import name_key, normalise_id, normalise_phone
 from server.core.search_terms import to_query
+from server.households.id_checks import count_number_search
 from server.models.areas import Area
 from server.models.households import Household, HouseholdMember
 
@@ -20,27 +24,33 @@ MAX_AREAS = 50
 # A shorter word is part of too many names of areas.
 MIN_AREA_LETTERS = 2
 _COUNTY_DIGITS = 6
+_PHONE = re.compile(r"1\d{10}|0\d{9,11}")
 
 
 async def match_households(
-    session: AsyncSession, encryption: Encryption, caller: Caller, text: str
+    session: AsyncSession, encryption: Encryption, caller: Caller, text: str, now: datetime
 ) -> list[ColumnElement[bool]]:
     """Return a condition on `Household` for each word of the text: all of them must hold.
 
     A word is the beginning of any part of a member's name, of its pinyin or initials, of the archive number however it
     is written, of the address, or part of the name of a town or village. An identity number and a phone number are
-    found whole, by their blind index.
+    found whole, by their blind index; each such search counts. Raises `household.id_checks_spent`.
     """
     words = text.split() or [text]
-    return [await _match_word(session, encryption, caller, word) for word in words]
+    return [await _match_word(session, encryption, caller, word, now) for word in words]
 
 
-async def _match_word(session: AsyncSession, encryption: Encryption, caller: Caller, word: str) -> ColumnElement[bool]:
-    numbers = encryption.index("id_number", normalise_id(word)), encryption.index("phone", normalise_phone(word))
-    found: list[Select[UUID]] = [
-        select(HouseholdMember.household_id).where(HouseholdMember.id_number_index == numbers[0]),
-        select(Household.id).where(Household.phone_index == numbers[1]),
-    ]
+async def _match_word(
+    session: AsyncSession, encryption: Encryption, caller: Caller, word: str, now: datetime
+) -> ColumnElement[bool]:
+    found: list[Select[UUID]] = []
+    if check_id(word).problem is None:
+        index = encryption.index("id_number", normalise_id(word))
+        found.append(select(HouseholdMember.household_id).where(HouseholdMember.id_number_index == index))
+    if _PHONE.fullmatch(phone := normalise_phone(word)):
+        found.append(select(Household.id).where(Household.phone_index == encryption.index("phone", phone)))
+    if found:
+        await count_number_search(session, caller, now)
     if (query := to_query(word)) is not None:
         terms = cast(inline_literal(query), TSQUERY)  # how many it matches decides the plan
         found += [
@@ -51,7 +61,7 @@ async def _match_word(session: AsyncSession, encryption: Encryption, caller: Cal
     if areas:
         within = or_(*(Household.area_code.startswith(code, autoescape=True) for code in areas))
         found.append(select(Household.id).where(within))
-    return Household.id.in_(union(*found))
+    return Household.id.in_(union(*found)) if found else false()
 
 
 async def _find_areas(session: AsyncSession, caller: Caller, word: str) -> Sequence[str]:

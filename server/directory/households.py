@@ -73,6 +73,7 @@ async def list_households(
     q: str | None,
     cursor: str | None,
     limit: int,
+    now: datetime,
 ) -> Page[HouseholdLine]:
     """List households in the caller's scope by archive number. `q`: what `match_households` finds them by."""
     rows = readable(Household, caller)
@@ -81,7 +82,7 @@ async def list_households(
     if class_ is not None:
         rows = rows.where(Household.class_ == class_)
     if q:
-        rows = rows.where(*await match_households(session, encryption, caller, q))
+        rows = rows.where(*await match_households(session, encryption, caller, q, now))
     page, next_cursor = await fetch_page(session, rows, _BY_NUMBER, cursor, limit)
     items = await _load_household_lines(session, [household for (household,) in page])
     return Page(items=items, next_cursor=next_cursor)

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from server.audit.reads import ReadAction
 from server.checklists.wording import visit_kind_text
 from server.core.access import DIRECTORY_ROLES, require_role
+from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
     SIGNED_IN_ERRORS,
@@ -103,10 +104,10 @@ async def list_public_areas(session: Session, under: AreaFilter = None) -> list[
 @get(
     "/households",
     opt=reads("household"),
-    responses=_LIST_PROBLEMS,
+    responses=_LIST_PROBLEMS | error_responses("household.id_checks_spent"),
     description="Households in the caller's areas by archive number. Each word of `q` is the beginning of any part of "
     "a member's name, of its pinyin or initials, of the archive number or address, part of the name of a town or "
-    "village, or a whole identity or phone number.",
+    "village, or a whole identity or phone number, which counts as a check of a number.",
 )
 async def list_households(
     officer: Officer,
@@ -119,7 +120,15 @@ async def list_households(
     limit: FromQuery[int] = 50,
 ) -> Page[HouseholdLine]:
     return await households.list_households(
-        session, services.encryption, officer, area=area, class_=household_class, q=q, cursor=cursor, limit=limit
+        session,
+        services.encryption,
+        officer,
+        area=area,
+        class_=household_class,
+        q=q,
+        cursor=cursor,
+        limit=limit,
+        now=utc_now(),
     )
 
 

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.core.access import Caller, readable, require_found
+from server.core.access import DESK_ROLES, Caller, readable, require_found
 from server.core.clock import CHINA
+from server.core.database import write_later
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -74,13 +75,40 @@ async def check_id_number(
     return CheckedIdNumber(matches=matches, left=left)
 
 
+async def count_number_search(session: AsyncSession, caller: Caller, now: datetime) -> None:
+    """Count a search by a whole identity or phone number as a check, in a session that only reads.
+
+    What a mask and a birth date leave open could else be tried out at the desk. Raises `household.id_checks_spent`.
+    """
+    area_code = min(caller.prefixes(DESK_ROLES), default="")
+    limit = int((await load_policy_values(session, area_code, day_of(now), [_LIMIT]))[_LIMIT])
+    window = {"subject": _subject(caller), "window_start": _window_start(now)}
+    rows = select(AttemptWindow.attempts).filter_by(**window)
+    if (await session.scalar(rows) or 0) >= limit:
+        raise Problem("household.id_checks_spent", limit=limit)
+    write_later(session, _COUNT_LATER, window)
+    audit.record(session, caller, Action.HOUSEHOLD_ID_NUMBER_CHECKED, "list", "households", area_code=area_code or None)
+
+
+_COUNT_LATER = """
+INSERT INTO attempt_window (subject, window_start, attempts) VALUES (%(subject)s, %(window_start)s, 1)
+ON CONFLICT (subject, window_start) DO UPDATE SET attempts = attempt_window.attempts + 1 RETURNING subject
+"""
+
+
+def _subject(caller: Caller) -> str:
+    return f"id-check:{caller.id}"
+
+
+def _window_start(now: datetime) -> datetime:
+    return datetime.combine(day_of(now), time(), CHINA)
+
+
 async def _count(session: AsyncSession, caller: Caller, household: Household, now: datetime) -> int:
     """Count a check of the caller in the window of one day, and return how many are left."""
     settings = await load_policy_values(session, household.area_code, day_of(now), [_LIMIT])
     limit = int(settings[_LIMIT])
-    row = insert(AttemptWindow).values(
-        subject=f"id-check:{caller.id}", window_start=datetime.combine(day_of(now), time(), CHINA), attempts=1
-    )
+    row = insert(AttemptWindow).values(subject=_subject(caller), window_start=_window_start(now), attempts=1)
     done = await session.scalar(
         row.on_conflict_do_update(
             index_elements=["subject", "window_start"],

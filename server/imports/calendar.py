@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from server.core import jobs
 from server.core.access import Role
 from server.core.job_types import RecomputeDeadlines
-from server.core.working_days import is_published
+from server.core.working_days import day_of, is_published
 from server.imports.columns import Column, Line
 from server.imports.import_kind import Outcome, PlannedLine, PlanToApply, Work, refuse_if_faulty
 from server.models.areas import CalendarDay
@@ -22,6 +22,8 @@ _WORKS = {"放假": False, "休息": False, "休": False, "上班": True, "补�
 # Of days that no line names, in a year whose list is whole.
 BY_THE_WEEK = "按周计算（全年安排已公布）"
 _LONGEST_DAYS = 31
+# A decree is published for the next year.
+_YEARS_AHEAD = 2
 _SATURDAY = 5
 _DAY = timedelta(days=1)
 
@@ -40,7 +42,7 @@ class CalendarImport:
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         rows = await work.session.scalars(select(CalendarDay))
         here = {row.day: (row.is_working, row.source) for row in rows}
-        planned = [_plan_line(line, here) for line in lines]
+        planned = [_plan_line(line, here, day_of(work.now).year) for line in lines]
         _refuse_repeated_days(planned)
         return planned
 
@@ -71,13 +73,15 @@ class CalendarImport:
         await jobs.defer(work.session, RecomputeDeadlines())
 
 
-def _plan_line(line: Line, here: Mapping[date, tuple[bool, str]]) -> PlannedLine:
+def _plan_line(line: Line, here: Mapping[date, tuple[bool, str]], this_year: int) -> PlannedLine:
     day, until = line.day("day"), line.day("until")
     text, source = line.required("works"), line.required("source")
     if not line.text("day"):
         line.required("day")
     if text and text not in _WORKS:
         line.add_fault("works", "cell.not_listed", "应为 放假 或 上班", "write 放假 or 上班")
+    if day and day.year > this_year + _YEARS_AHEAD:
+        line.add_fault("day", "cell.not_a_date", "年份过远", "a year too far ahead")
     if day and until and not timedelta() <= until - day <= timedelta(days=_LONGEST_DAYS):
         line.add_fault("until", "cell.not_a_period", "截止日期早于起始日期或相隔过长", "before its start, or too far")
     if refused := refuse_if_faulty(line, line.text("day")):

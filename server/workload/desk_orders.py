@@ -5,7 +5,7 @@ the rest of the order goes out. Spot checks are ordered blindly, by `server/spot
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
@@ -30,6 +30,8 @@ from server.workload.assignments import create_assignment, notify_each_holder
 
 ORDER_ROLES = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 MAX_HOMES = 2000
+# Beyond the longest interval between two reviews, a due date is a slip of the keyboard.
+LATEST_DUE = timedelta(days=400)
 OrderedKind = Literal["intake", "review", "neighbour", "complaint", "care", "housing"]
 Numbers = Annotated[list[Annotated[str, Meta(max_length=40)]], Meta(min_length=1, max_length=MAX_HOMES)]
 
@@ -101,11 +103,11 @@ async def order_visits(session: AsyncSession, caller: Caller, order: OrderVisits
     """Order visits. Raises `order.too_many`, `order.spent`, `thing.not_found` for an assignee, `request.invalid`."""
     require_role(caller, ORDER_ROLES)
     _require_valid(order, today)
-    if (stored := await _load_stored(session, order)) is not None:
-        return stored
     if order.assignee_id is not None and not await _is_active(session, order.assignee_id):
         raise Problem("thing.not_found")
     households = await _lock_homes(session, caller, order)
+    if (stored := await _load_stored(session, caller, order)) is not None:  # after the lock: it may be on its way twice
+        return stored
     fit, left_out = await _sort_homes(session, order, households)
     left_out = [*_unknown_numbers(order, households), *left_out]
     held = await _find_held(session, [home.household.id for home in fit])
@@ -119,16 +121,17 @@ def _require_valid(order: OrderVisits, today: date) -> None:
     named = [item for item in (order.household_ids, order.area_code, order.numbers) if item is not None]
     if len(named) != 1:
         raise Problem("order.nothing_named")
-    if order.due_on < today:
+    if not today <= order.due_on <= today + LATEST_DUE:
         raise Problem("request.invalid", faults=[Fault("/dueOn", "field.invalid", str(order.due_on))])
 
 
-async def _load_stored(session: AsyncSession, order: OrderVisits) -> VisitsOrdered | None:
+async def _load_stored(session: AsyncSession, caller: Caller, order: OrderVisits) -> VisitsOrdered | None:
     """Return what the same order did before; None: it is new. Raises `order.spent` for another under its id."""
     rows = list(await session.scalars(select(Assignment).where(Assignment.order_id == order.id)))
     if not rows:
         return None
-    if (rows[0].kind, rows[0].due_on, rows[0].note) != (order.kind, order.due_on, order.note):
+    stored = (rows[0].ordered_by, rows[0].kind, rows[0].due_on, rows[0].note)
+    if stored != (caller.id, order.kind, order.due_on, order.note):
         raise Problem("order.spent")
     return VisitsOrdered(ordered=len(rows), without_holder=0, left_out=[])
 

@@ -1,11 +1,17 @@
 """Households are found by what somebody knows of them."""
 
-import pytest
-from sqlalchemy import select
+from datetime import datetime, time
 
+import pytest
+from sqlalchemy import insert, select
+
+from server.core import clock
 from server.core.database import open_session
 from server.demo.records import County
+from server.models.areas import PolicySetting
+from server.models.audit import AuditEntry
 from server.models.households import Household, HouseholdMember
+from server.models.people import AttemptWindow
 
 
 async def find(desk, q: str) -> set[str]:
@@ -85,3 +91,30 @@ async def test_what_is_changed_is_found_by_its_new_name_and_no_longer_by_the_old
 @pytest.mark.parametrize("word", ["'", "\\", "a'b | c:*", "!", "&", "%", "_", ":*", "(", "\u200b", "张" * 60])
 async def test_no_sign_that_people_type_breaks_a_search(county_desk, word):
     assert await find(county_desk, word) is not None
+
+
+async def test_searches_for_whole_numbers_count_as_checks_of_a_number_and_end(county_desk, services, county, household):
+    """A mask and a birth date leave few numbers open: nobody tries them out by searching."""
+    async with open_session(services.sessions) as session:
+        setting = select(PolicySetting.value).where(PolicySetting.key == "household.id_checks_per_day")
+        limit = (await session.scalars(setting)).one()
+        await session.execute(
+            insert(AttemptWindow).values(
+                subject=f"id-check:{county_desk.id}",
+                window_start=datetime.combine(clock.today(), time(), clock.CHINA),
+                attempts=limit - 2,
+            )
+        )
+    numbers = [household.members[0].id_number, household.phone, county.households[-1].members[0].id_number]
+    assert [bool(await find(county_desk, number)) for number in numbers[:2]] == [True, True]
+    for number in numbers:
+        refused = await county_desk.http.get("/desk/v1/households", params={"q": number})
+        assert (refused.status_code, refused.json()["code"]) == (429, "household.id_checks_spent")
+    assert household.number in await find(county_desk, household.members[0].name)
+    async with open_session(services.sessions) as session:
+        trail = await session.scalars(
+            select(AuditEntry.facts).where(
+                AuditEntry.actor_id == county_desk.id, AuditEntry.action == "household.id_number_checked"
+            )
+        )
+        assert trail.all() == [{}, {}]

@@ -93,6 +93,7 @@ async def test_each_bad_cell_is_named_and_only_an_administrator_brings_a_calenda
         [f"{YEAR}-05-02", None, "一半", SOURCE],
         ["五月", None, "放假", SOURCE],
         [f"{YEAR}-05-04", None, "放假", None],
+        ["9999-12-31", None, "放假", SOURCE],
     )
     batch = await preview(admin, "calendar", content)
     refused = await lines_of(admin, batch, outcome="refused")
@@ -102,6 +103,7 @@ async def test_each_bad_cell_is_named_and_only_an_administrator_brings_a_calenda
         ("C6", "cell.not_listed"),
         ("A7", "cell.not_a_date"),
         ("D8", "cell.empty"),
+        ("A9", "cell.not_a_date"),
     ]
     answer = await county_desk.http.post(
         "/desk/v1/imports",

@@ -1,5 +1,6 @@
 """The desk orders visits of any kind, recalls them, and sees who has what."""
 
+import asyncio
 import csv
 import io
 from typing import Any
@@ -77,7 +78,7 @@ async def test_a_visit_to_one_home_reaches_its_holder_with_the_note_and_counts_w
     assert (line["state"], line["visitId"]) == ("done", kit.visit["id"])
 
 
-async def test_an_order_says_first_what_it_would_do_and_the_same_order_again_changes_nothing(officer, phone):
+async def test_an_order_says_first_what_it_would_do_and_the_same_order_again_changes_nothing(officer, town_desk, phone):
     home = await held_home(phone)
     body = {"id": str(new_id()), "householdIds": [home["id"]]}
     assert (await order(officer, **body, dryRun=True))["ordered"] == 1
@@ -87,8 +88,26 @@ async def test_an_order_says_first_what_it_would_do_and_the_same_order_again_cha
     other = {"id": body["id"], "kind": "review", "dueOn": str(in_days(3)), "householdIds": [home["id"]]}
     answer = await officer.http.post("/desk/v1/visit-orders", json=other)
     assert answer.json()["code"] == "order.spent"
+    same = {"kind": "care", "dueOn": str(in_days(10)), "note": "寒潮慰问", **body}
+    assert (await town_desk.http.post("/desk/v1/visit-orders", json=same)).json()["code"] == "order.spent"
     [left] = (await order(officer, householdIds=[home["id"]]))["leftOut"]
     assert (left["number"], left["code"]) == (home["number"], "order.already_open")
+
+
+async def test_an_order_sent_twice_at_once_says_the_same_twice(officer, phone):
+    home = await held_home(phone)
+    body = {"id": str(new_id()), "householdIds": [home["id"]]}
+    answers = await asyncio.gather(*(order(officer, **body) for _ in range(3)))
+    assert [(answer["ordered"], answer["leftOut"]) for answer in answers] == [(1, [])] * 3
+    assert len(await orders(officer, kind="care")) == 1
+
+
+@pytest.mark.parametrize("due_on", [str(in_days(-1)), str(in_days(401)), "9999-12-31"])
+async def test_a_due_date_that_is_over_or_a_slip_of_the_keyboard_is_refused(officer, phone, due_on):
+    home = await held_home(phone)
+    body = {"id": str(new_id()), "kind": "care", "dueOn": due_on, "householdIds": [home["id"]]}
+    answer = await officer.http.post("/desk/v1/visit-orders", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
 
 
 async def test_a_class_of_a_village_and_a_pasted_list_are_ordered_and_what_does_not_fit_is_named(

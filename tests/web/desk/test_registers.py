@@ -370,7 +370,7 @@ async def test_lists_are_saved_from_the_screens_that_show_them(at_desk):
         assert result.startswith(heading), screen
         assert result.count("\n") > 1, screen
     await page.goto(f"{page.url.split('/desk/')[0]}/desk/households")
-    await page.get_by_placeholder("姓名、拼音、证件号、电话、档案号、地址、村").fill("查无此户")
+    await page.get_by_placeholder("姓名、拼音、号码、地址、村").fill("查无此户")
     await expect(page.get_by_text("没有符合条件的内容")).to_be_visible()
     await expect(page.get_by_role("button", name="存为 CSV")).to_have_count(0)
 
