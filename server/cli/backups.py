@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from server.cli.common import progress_bar, settings
+from server.cli.common import progress_bar, settings, store_failure
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _passphrase = click.option("--passphrase-file", type=_FILE, help="A file that holds the passphrase; else it is asked.")
@@ -200,7 +200,7 @@ def _refusals() -> Iterator[None]:
     except (PlaceRefused, ProgramFailed, KeysRefused, StartError) as refused:
         raise click.ClickException(str(refused)) from None
     except StoreError as error:
-        raise click.ClickException(f"The store does not answer: {type(error).__name__}; run it again later") from None
+        raise store_failure(error) from None
     except (psycopg.OperationalError, PoolTimeout):
         raise click.ClickException("The database does not answer: see its address in the settings") from None
 

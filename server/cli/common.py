@@ -3,12 +3,15 @@
 import asyncio
 import os
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from server.core.paths import saved_environment
 from server.core.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from media.store import StoreError
 
 T = TypeVar("T")
 
@@ -34,7 +37,15 @@ def run_with_store(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except StoreError as error:
-        raise click.ClickException(f"The store does not answer: {type(error).__name__}; run it again later") from None
+        raise store_failure(error) from None
+
+
+def store_failure(error: "StoreError") -> click.ClickException:
+    """Name the kind of fault and what the store said, never a key."""
+    from media.store import StoreUnavailable
+
+    reason = f" ({error.args[0]})" if isinstance(error, StoreUnavailable) else ""
+    return click.ClickException(f"The store does not answer: {type(error).__name__}{reason}; run it again later")
 
 
 def progress_bar() -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+from collections import Counter
 
 import msgspec
 import psycopg
@@ -10,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from media.store import original_key
+from media.store import ObjectStore, StoreUnavailable, original_key
 from server.app import create_app
 from server.audit.horizon import load_horizon
-from server.cli.backup import taking
+from server.cli.backup import patience, taking
 from server.cli.backup.manifest import read_manifest
 from server.cli.backup.places import BACKUPS, OBJECTS, FolderPlace, object_name
 from server.cli.backup.postgres_programs import dump_database, restore_dump
@@ -173,6 +174,42 @@ async def test_an_interrupted_restore_is_repeated(settings, kit, place, elsewher
     await run(there, "check-store", "--deep")
     # Now it is a system at work.
     assert "not empty" in await run(there, "restore", place, code=1)
+
+
+@pytest.fixture
+def stumble(monkeypatch):
+    """Let the store fail twice for every key that is read, and be waited for as often as said."""
+
+    def begin(pauses):
+        monkeypatch.setattr(patience, "PAUSES", [0.0] * pauses)
+        join, failed = ObjectStore.join, Counter[str]()
+
+        async def stumbling(self, keys, path):
+            failed[keys[0]] += 1
+            if failed[keys[0]] <= 2:
+                raise StoreUnavailable(503, keys[0])
+            return await join(self, keys, path)
+
+        monkeypatch.setattr(ObjectStore, "join", stumbling)
+
+    return begin
+
+
+async def test_a_store_that_is_away_for_a_moment_ends_neither_backup_nor_restore(
+    settings, kit, place, elsewhere, stumble
+):
+    stumble(pauses=2)
+    await run(settings, "backup", place)
+    stumble(pauses=2)
+    await run(elsewhere.settings, "restore", place)
+    await run(elsewhere.settings, "check-store", "--deep")
+
+
+async def test_a_store_that_stays_away_is_named_with_what_it_said(settings, kit, place, elsewhere, stumble):
+    await run(settings, "backup", place)
+    stumble(pauses=1)
+    said = await run(elsewhere.settings, "restore", place, code=1)
+    assert said.endswith("The store does not answer: StoreUnavailable (503); run it again later\n")
 
 
 async def test_photos_alone_are_put_back_into_a_store_that_lost_them(settings, bucket, kit, place):

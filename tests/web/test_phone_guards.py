@@ -200,7 +200,7 @@ async def test_a_sign_out_without_a_network_ends_the_session_at_the_next_contact
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()
     device_id = await page.evaluate("JSON.parse(localStorage['zoufang.phone.person']).deviceId")
-    await page.get_by_text("我的", exact=True).click()
+    await page.get_by_role("tab", name="我的").click()
     await handset.offline()
     await page.get_by_role("button", name="退出登录").click()
     await page.locator(".t-dialog").get_by_text("退出登录", exact=True).last.click()
@@ -387,7 +387,7 @@ async def test_a_script_that_was_slipped_in_does_not_run_and_nothing_goes_elsewh
 async def test_large_type_english_and_signing_out(handset, due):
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.locator(".row").first).to_be_visible()
-    await page.get_by_text("我的", exact=True).click()
+    await page.get_by_role("tab", name="我的").click()
     await page.get_by_role("switch", name="大字模式").check()
     assert await find_faults(page) == []
     await shoot(page, "phone-me-large")
@@ -395,7 +395,7 @@ async def test_large_type_english_and_signing_out(handset, due):
     await expect(page.locator(".row").first).to_be_visible()
     assert await find_faults(page) == []
     await shoot(page, "phone-plan-large", full_page=False)
-    await page.get_by_text("我的", exact=True).click()
+    await page.get_by_role("tab", name="我的").click()
     await page.locator("label.choice", has_text="英文").click()
     await expect(page.locator(".danger")).to_have_text("Sign out")
     await shoot(page, "phone-me-english", full_page=False)

@@ -5,6 +5,7 @@ store are read and compared, and the database is either empty or whole.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,7 @@ from sqlalchemy import delete
 
 from media.store import ObjectMissing, ObjectStore
 from server.cli.backup.manifest import DUMP, OBJECT_LIST, Manifest, fetch, read_objects
+from server.cli.backup.patience import outlast_store
 from server.cli.backup.places import Place, PlaceRefused, object_name
 from server.cli.backup.postgres_programs import restore_dump
 from server.cli.backup.sealed_keys import collect_keys, fingerprints
@@ -101,7 +103,7 @@ async def _restore_objects(
 
     async def put_back(item: StoredObject, number: int) -> None:
         try:
-            await _restore_object(store, place, work / f"object-{number}", item)
+            await outlast_store(partial(_restore_object, store, place, work / f"object-{number}", item))
             progress(1, total)
         finally:
             free.release()

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from server.cli.backup.manifest import (
     write_manifest,
     write_objects,
 )
+from server.cli.backup.patience import outlast_store
 from server.cli.backup.places import OBJECTS, Place, PlaceRefused, object_name
 from server.cli.backup.postgres_programs import dump_database
 from server.cli.backup.sealed_keys import collect_keys, fingerprints
@@ -138,7 +140,7 @@ async def _copy_objects(store: ObjectStore, place: Place, work: Path, total: int
 
     async def copy(item: StoredObject) -> None:
         try:
-            fault = await _copy_object(store, place, work / item.content, item, copies)
+            fault = await outlast_store(partial(_copy_object, store, place, work / item.content, item, copies))
             if fault:
                 copies.faults.append((fault, item.key))
         finally:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media.store import ObjectMissing
 from server.audit.verify import check_audit
 from server.cli.backup.manifest import DUMP, OBJECT_LIST, Manifest, each_content_once, fetch, read_objects
+from server.cli.backup.patience import outlast_store
 from server.cli.backup.places import Place, object_name
 from server.cli.backup.postgres_programs import restore_dump
 from server.cli.backup.sealed_keys import collect_keys, fingerprints
@@ -137,7 +139,7 @@ async def _check_objects(
         if item.key in without_copy:
             continue
         try:
-            if await place.get(object_name(item.content), file) != item.content:
+            if await outlast_store(partial(place.get, object_name(item.content), file)) != item.content:
                 yield f"altered {object_name(item.content)} ({item.key})"
         except ObjectMissing:
             yield f"missing {object_name(item.content)} ({item.key})"
