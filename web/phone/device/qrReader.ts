@@ -19,12 +19,16 @@ const SCAN_SIZES_PX = [640, 1280];
 let reader: Promise<QrReader> | null = null;
 
 export function openQrReader(): Promise<QrReader> {
-  return (reader ??= createNativeReader().then((native) => native ?? loadFallbackReader()));
+  reader ??= createNativeReader().then((native) => native ?? loadFallbackReader());
+  // The decoder could not be loaded just now: it is tried again the next time.
+  reader.catch(() => (reader = null));
+  return reader;
 }
 
-/** Resolve to the text of the QR code in a photo. */
+/** Resolve to the text of the QR code in a photo; null when there is none or it can't be read here. */
 export async function readQrFromPhoto(file: Blob): Promise<string | null> {
-  const read = await openQrReader();
+  const read = await openQrReader().catch(() => null);
+  if (!read) return null;
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return null;
   try {
