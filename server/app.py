@@ -31,6 +31,7 @@ import server.crosschecks.routes
 import server.directory.routes
 import server.evidence.routes
 import server.households.caseload_routes
+import server.households.duplicate_routes
 import server.households.proposals
 import server.households.routes
 import server.identity.account_routes
@@ -208,6 +209,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.households.routes.field_router,
     server.households.routes.router,
     server.households.caseload_routes.router,
+    server.households.duplicate_routes.router,
     server.households.proposals.router,
     server.cases.routes.router,
     server.cases.change_report_routes.router,

@@ -68,6 +68,7 @@ class Action(StrEnum):
     HEARING_CONFLICT = "hearing.conflict"
     HEARING_COUNTED = "hearing.counted"
 
+    DUPLICATE_JUDGED = "duplicate.judged"
     HOUSEHOLD_CHANGED = "household.changed"
     HOUSEHOLD_CREATED = "household.created"
     HOUSEHOLD_ID_NUMBER_CHECKED = "household.id_number_checked"
@@ -132,6 +133,10 @@ class Action(StrEnum):
     REVIEW_REOPENED = "review.reopened"
     REVIEW_UNDONE = "review.undone"
 
+    MERGE_PROPOSED = "merge.proposed"
+    MERGE_CONFIRMED = "merge.confirmed"
+    MERGE_REJECTED = "merge.rejected"
+    MERGE_UNDONE = "merge.undone"
     RULE_PROPOSED = "rule.proposed"
     RULE_REJECTED = "rule.rejected"
     RULE_WRITTEN = "rule.written"

@@ -116,4 +116,6 @@ async def _load_or_create_household(
     household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == body.household_id).with_for_update())
     )
+    if household.merged_into is not None:
+        raise Problem("household.merged")
     return household

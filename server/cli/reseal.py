@@ -94,7 +94,7 @@ async def _index_phones(sessions: Sessions, encryption: Encryption) -> int:
     """Write the blind index of phone numbers that were stored before there was one; a refused number has none."""
     rows = (
         select(Household)
-        .where(Household.phone_sealed.is_not(None), Household.phone_index.is_(None))
+        .where(Household.phone_sealed.is_not(None), Household.phone_index.is_(None), Household.merged_into.is_(None))
         .limit(BATCH)
         .with_for_update()
     )

@@ -256,6 +256,15 @@ class ApplyImport(Job, frozen=True):
     batch_id: UUID
 
 
+# Households
+
+
+class FindDuplicates(Job, frozen=True):
+    """Search the register for households that may be the same."""
+
+    task_name = "households.find_duplicates"
+
+
 # Identity
 
 

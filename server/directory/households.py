@@ -39,6 +39,8 @@ class HouseholdLine(ResponseBody):
     members: int
     monthly_amount_fen: int | None
     held_by: list[str]
+    # The number of the household that it went into.
+    merged_into: str | None
 
 
 class VisitLine(ResponseBody):
@@ -75,7 +77,10 @@ async def list_households(
     limit: int,
     now: datetime,
 ) -> Page[HouseholdLine]:
-    """List households in the caller's scope by archive number. `q`: what `match_households` finds them by."""
+    """List households in the caller's scope by archive number. `q`: what `match_households` finds them by.
+
+    One that went into another is shown only to who searches, by its old number for example.
+    """
     rows = readable(Household, caller)
     if area is not None:
         rows = rows.where(Household.area_code.startswith(area, autoescape=True))
@@ -83,6 +88,8 @@ async def list_households(
         rows = rows.where(Household.class_ == class_)
     if q:
         rows = rows.where(*await match_households(session, encryption, caller, q, now))
+    else:
+        rows = rows.where(Household.merged_into.is_(None))
     page, next_cursor = await fetch_page(session, rows, _BY_NUMBER, cursor, limit)
     items = await _load_household_lines(session, [household for (household,) in page])
     return Page(items=items, next_cursor=next_cursor)
@@ -142,6 +149,10 @@ async def _load_household_lines(session: AsyncSession, households: Sequence[Hous
         .order_by(Staff.name)
     ):
         holders[household_id].append(name)
+    merged = {household.merged_into for household in households} - {None}
+    numbers: dict[UUID | None, str] = _to_dict(
+        await session.execute(select(Household.id, Household.number).where(Household.id.in_(merged)))
+    )
     return [
         HouseholdLine(
             id=household.id,
@@ -153,6 +164,7 @@ async def _load_household_lines(session: AsyncSession, households: Sequence[Hous
             members=members.get(household.id, 0),
             monthly_amount_fen=household.monthly_amount_fen,
             held_by=holders[household.id],
+            merged_into=numbers.get(household.merged_into),
         )
         for household in households
     ]

@@ -122,7 +122,9 @@ async def _lock(
 ) -> list[Household]:
     if (ids is None) == (area_code is None):
         raise Problem("caseload.nothing_named")
-    rows = select(Household).where(in_areas(Household.area_code, caller, CASELOAD_ROLES))
+    rows = select(Household).where(
+        in_areas(Household.area_code, caller, CASELOAD_ROLES), Household.merged_into.is_(None)
+    )
     rows = rows.where(Household.id.in_(ids)) if ids is not None else rows.where(Household.area_code == area_code)
     households = list(await session.scalars(rows.order_by(Household.id).with_for_update()))
     if not households or (ids is not None and len(households) != len(set(ids))):

@@ -90,6 +90,8 @@ class HouseholdDetail(ResponseBody):
     bank_holder: str | None
     bank_name: str | None
     card_mask: str | None
+    # The household that it went into.
+    merged_into: UUID | None
     # What another person has to accept: `bank`, `relatives` or both.
     awaiting_second: list[str] = []
 
@@ -141,6 +143,7 @@ async def load_detail(session: AsyncSession, household: Household) -> HouseholdD
         bank_holder=bank.holder_name if bank else None,
         bank_name=bank.bank_name if bank else None,
         card_mask=bank.card_mask if bank else None,
+        merged_into=household.merged_into,
     )
 
 

@@ -89,9 +89,10 @@ async def propose_account(
         "bankName": body.bank_name,
         "cardMask": mask_card(card),
     }
-    identity = account | {"card": encryption.index("bank_card", card).hex()}
+    index = encryption.index("bank_card", card).hex()
     sealed = base64.b64encode(encryption.seal("bank_account.card", household.id, card)).decode()
-    await _propose(session, caller, household, "bank", account | {"cardSealed": sealed}, identity, now)
+    stored_as = account | {"cardSealed": sealed, "cardIndex": index}
+    await _propose(session, caller, household, "bank", stored_as, account | {"card": index}, now)
 
 
 async def propose_relatives(
@@ -155,6 +156,8 @@ async def apply_account(session: AsyncSession, household: Household, proposed: d
         session.add(row)
     row.holder_name, row.bank_name = proposed["holderName"], proposed["bankName"]
     row.card_sealed, row.card_mask = base64.b64decode(proposed["cardSealed"]), proposed["cardMask"]
+    # Proposals of before there was an index have none; the next search for duplicates writes it.
+    row.card_index = bytes.fromhex(proposed["cardIndex"]) if "cardIndex" in proposed else None
 
 
 async def write_relatives(

@@ -222,6 +222,8 @@ async def _notify_residents(session: AsyncSession, proposal: Proposal) -> None:
 
 async def _apply(session: AsyncSession, caller: Caller, proposal: Proposal, now: datetime) -> None:
     household = await session.get_one(Household, proposal.household_id, with_for_update=True)
+    if household.merged_into is not None:
+        raise Problem("household.merged")
     await keep_first_version(session, household, now)
     proposed = proposal.document["changes"]
     if proposed.get("address"):
@@ -307,6 +309,7 @@ def _change_text(change: Change) -> str:
     | error_responses(
         "thing.not_found",
         "proposal.decided",
+        "household.merged",
         "review.own_visit",
         "case.own_relative",
         "review.reason_required",

@@ -181,13 +181,15 @@ async def change_household(
 
     Bank account and declared relatives stay until another person accepts the change (`guarded_changes.py`).
 
-    Raise `case.own_relative`, `household.changed` when the version is no longer the last, `household.member_bound`
-    when a member who signs in to follow the case would be removed.
+    Raise `household.merged`, `case.own_relative`, `household.changed` when the version is no longer the last,
+    `household.member_bound` when a member who signs in to follow the case would be removed.
     """
     require_role(caller, WRITERS)
     household: Household = require_found(
         await session.scalar(readable(Household, caller).where(Household.id == household_id).with_for_update())
     )
+    if household.merged_into is not None:
+        raise Problem("household.merged")
     await require_no_conflict_of_interest(session, caller, household.id)
     last = await last_version(session, household.id)
     if version != last:

@@ -41,7 +41,8 @@ async def keep_version(
 ) -> None:
     body = msgspec.to_builtins(await load_detail(session, household))
     version = body.pop("version") + 1
-    del body["awaitingSecond"]  # it is not of the household, and `proposal` keeps it
+    # They are not of the household; `proposal` and `household_merge` keep them.
+    del body["awaitingSecond"], body["mergedInto"]
     session.add(
         HouseholdVersion(
             household_id=household.id,

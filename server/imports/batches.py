@@ -19,7 +19,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Fault, Problem
 from server.core.http import LongText, RequestBody
-from server.core.job_types import ApplyImport
+from server.core.job_types import ApplyImport, FindDuplicates
 from server.core.services import Services
 from server.core.spreadsheet_reader import SpreadsheetRefused
 from server.core.spreadsheets import read_spreadsheet
@@ -177,6 +177,8 @@ async def _apply_step(services: Services, batch_id: UUID) -> bool:
         work = Work(session, services, None, batch.confirmed_by, batch.area_code, utc_now())
         if not lines:
             batch.state, batch.applied_at = "applied", work.now
+            if batch.kind == "register":
+                await jobs.defer(session, FindDuplicates(), once="duplicates")
             _record(session, None, Action.IMPORT_APPLIED, batch)
             return True
         plans = [_open_plan(services, line) for line in lines]

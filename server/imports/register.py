@@ -98,7 +98,11 @@ async def _load_register(work: Work, plans: Sequence[HouseholdPlan]) -> Register
     return Register(
         members=await _load_members(work, plans),
         by_name_and_birth=by_name,
-        by_number={household.number: household for household in households.values()},
+        # A file with the number of a household that went into another means that other.
+        by_number={
+            household.number: households.get(household.merged_into or household.id, household)
+            for household in households.values()
+        },
         households=households,
         indexes=in_household,
         held={(household_id, staff_id) for household_id, staff_id in held},
@@ -133,7 +137,7 @@ async def _load_people(
             HouseholdMember.name, HouseholdMember.born_on, HouseholdMember.household_id, HouseholdMember.id_number_index
         )
         .join(Household, Household.id == HouseholdMember.household_id)
-        .where(of_area)
+        .where(of_area, Household.merged_into.is_(None))
     )
     by_name: dict[tuple[str, date], set[UUID]] = defaultdict(set)
     in_household: dict[UUID, set[bytes]] = defaultdict(set)

@@ -11,6 +11,7 @@ from server import audit
 from server.audit.actions import Action
 from server.core.id_numbers import mask_card, mask_id, mask_phone
 from server.core.ids import new_id
+from server.core.normalise import normalise_card
 from server.core.sequences import next_number
 from server.core.working_days import day_of
 from server.households.versions import keep_first_version, keep_version
@@ -72,6 +73,7 @@ async def _create(work: Work, body: HouseholdPlan) -> Household:
             bank_name=body.bank_name or "",
             card_sealed=encryption.seal("bank_account.card", household.id, body.card),
             card_mask=mask_card(body.card),
+            card_index=encryption.index("bank_card", normalise_card(body.card)),
         )
         session.add(account)
     if body.amount_fen:

@@ -289,6 +289,8 @@ class BankAccount(Base):
     bank_name: Mapped[str]
     card_sealed: Mapped[bytes] = mapped_column(LargeBinary)
     card_mask: Mapped[str]
+    # Compared by equality only. Null in rows of before there was one, until the next search for duplicates.
+    card_index: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
 
 
 class HouseholdVersion(Base):

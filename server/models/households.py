@@ -68,6 +68,9 @@ class Household(Base):
     monthly_amount_fen: Mapped[int | None]
     relative_on_staff: Mapped[bool] = mapped_column(default=False)
     updated_at: Mapped[WrittenAt]
+    # The household that it went into (`households/merging.py`): it is shown where somebody asks for it, and counts
+    # for nothing.
+    merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
     # Of number and address; written with them.
     search_terms: Mapped[str | None] = mapped_column(TSVECTOR, deferred=True)
 

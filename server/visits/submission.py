@@ -18,7 +18,7 @@ from server.core.errors import Problem
 from server.core.services import Services
 from server.core.tokens import StatementKind
 from server.core.working_days import day_of
-from server.models.households import Assignment
+from server.models.households import Assignment, Household
 from server.models.review import Decision
 from server.models.visits import Attestation, Visit
 from server.sync_feed.documents import VisitDocument
@@ -267,10 +267,19 @@ async def _close_assignments(session: AsyncSession, documents: Sequence[VisitDoc
         .order_by(Assignment.id)
         .with_for_update()
     ):
-        if assignment.household_id == households[assignment.id]:
+        if await _is_of_household(session, assignment, households[assignment.id]):
             assignment.state = "done"
     await session.flush()  # publish_change reads the new state
     await publish_change(session, "assignments", list(households))
+
+
+async def _is_of_household(session: AsyncSession, assignment: Assignment, household_id: UUID) -> bool:
+    """Say whether the visit's household is the assignment's, or went into it since the phone last synced."""
+    if assignment.household_id == household_id:
+        return True
+    return assignment.household_id == await session.scalar(
+        select(Household.merged_into).where(Household.id == household_id)
+    )
 
 
 def _judge_duplicate(row: Incoming[VisitDocument], stored_hash: str) -> Verdict:

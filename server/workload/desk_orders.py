@@ -143,7 +143,7 @@ async def _is_active(session: AsyncSession, staff_id: UUID) -> bool:
 
 async def _lock_homes(session: AsyncSession, caller: Caller, order: OrderVisits) -> list[Household]:
     """Return the homes of the caller's area that the order names, locked, so that two orders see each other."""
-    rows = select(Household).where(in_areas(Household.area_code, caller, ORDER_ROLES))
+    rows = select(Household).where(in_areas(Household.area_code, caller, ORDER_ROLES), Household.merged_into.is_(None))
     if order.household_ids is not None:
         rows = rows.where(Household.id.in_(order.household_ids))
     elif order.area_code is not None:

@@ -38,6 +38,8 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("evidence.examine", {"sha256": "0" * 64}),
     ("evidence.examine_visit", {"visit_id": ID}),
     ("field.settle_waiting", {"timestamp": 1}),
+    ("households.find_duplicates", {"timestamp": 1}),
+    ("households.find_duplicates", {}),
     ("identity.end_roles", {"timestamp": 1}),
     ("identity.purge", {"timestamp": 1}),
     ("imports.apply", {"batch_id": ID}),

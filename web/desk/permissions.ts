@@ -20,6 +20,7 @@ const SCREENS = {
   '/orders': REVIEWERS,
   '/spot-checks': REVIEWERS,
   '/households': REVIEWERS,
+  '/duplicates': CASE_OFFICERS,
   '/cases': REVIEWERS,
   '/recommendations': REVIEWERS,
   '/cross-checks': CASE_OFFICERS,

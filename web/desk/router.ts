@@ -17,6 +17,7 @@ export const router = createRouter({
     { path: '/spot-checks', component: () => import('./spotchecks/SpotChecksPage.vue') },
     { path: '/households', component: () => import('./households/HouseholdsPage.vue') },
     { path: '/households/:id', component: () => import('./households/HouseholdPage.vue'), props: true },
+    { path: '/duplicates', component: () => import('./households/DuplicatesPage.vue') },
     { path: '/cases', component: () => import('./cases/CasesPage.vue') },
     { path: '/cases/:id', component: () => import('./cases/CasePage.vue'), props: true },
     { path: '/recommendations', component: () => import('./cases/RecommendationsPage.vue') },

@@ -46,6 +46,7 @@ export const SETTING_GROUPS: Labels = {
   reveal: ['查看完整号码', 'Revealing numbers'],
   reads: ['查阅记录', 'Read trail'],
   finding: ['疑点轻重', 'Severity of findings'],
+  duplicates: ['疑似重复', 'Duplicates'],
 };
 
 const SETTING_NAMES: Labels = {
@@ -57,6 +58,8 @@ const SETTING_NAMES: Labels = {
   'field.earliest_day': ['最早可信的走访日期', 'Earliest day that a phone may report'],
   'field.clock_ahead_min': ['手机时间最多可早于服务器', 'How far a phone’s clock may be ahead'],
   'household.id_checks_per_day': ['每人每天可核对身份证号次数', 'ID number checks per person and day'],
+  'duplicates.phone_homes': ['多少户共用一个电话即列为疑似重复', 'Homes with one phone, to be listed'],
+  'duplicates.account_homes': ['多少户共用一个账户即列为疑似重复', 'Homes with one account, to be listed'],
   'visit.shortest_min': ['走访最短时长', 'Shortest visit'],
   'visit.overlap_min': ['走访时间允许重叠', 'Overlap of visits at most'],
   'visit.burst_minutes': ['短时多次走访的时段', 'Span of a burst'],
