@@ -28,6 +28,7 @@ import server.cases.found_routes
 import server.cases.routes
 import server.complaints.routes
 import server.crosschecks.routes
+import server.directory.area_routes
 import server.directory.routes
 import server.evidence.routes
 import server.households.caseload_routes
@@ -227,6 +228,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.postings.routes.public_router,
     *server.notifications.routes.routers,
     server.policy.routes.router,
+    server.directory.area_routes.router,
     server.directory.routes.router,
     server.directory.routes.desk_router,
     server.directory.routes.public_router,

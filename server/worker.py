@@ -15,6 +15,7 @@ import server.cases.daily
 import server.cases.event_handlers
 import server.complaints.reminders
 import server.complaints.reply_codes
+import server.directory.area_changes
 import server.households.find_duplicates
 import server.http.rate_limit
 import server.identity.accounts

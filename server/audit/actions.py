@@ -4,6 +4,11 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
+    AREA_RENAMED = "area.renamed"
+    AREA_CHANGE_PROPOSED = "area.change_proposed"
+    AREA_CHANGE_ACCEPTED = "area.change_accepted"
+    AREA_CHANGE_REJECTED = "area.change_rejected"
+    AREA_CHANGED = "area.changed"
     AREAS_IMPORTED = "areas.imported"
 
     AUDIT_READ = "audit.read"

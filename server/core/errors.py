@@ -746,6 +746,14 @@ CATALOGUE: Mapping[str, Entry] = {
         "请向县民政局核实该成员的户籍和待遇。",
         "Have the county office find out where this member receives.",
     ),
+    "area.change_waiting": Entry(
+        409,
+        "该村已有待确认或待生效的调整",
+        "A change of this village waits to be confirmed, or for its day",
+        "请先处理该调整。",
+        "Decide it first, or wait for its day.",
+    ),
+    "area.second_person": Entry(403, "须由另一人确认", "Another person must confirm this"),
     "household.merged": Entry(
         409,
         "该户已并入另一户",

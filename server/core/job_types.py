@@ -256,6 +256,15 @@ class ApplyImport(Job, frozen=True):
     batch_id: UUID
 
 
+# Directory
+
+
+class ApplyAreaChanges(Job, frozen=True):
+    """Move the villages whose day has come."""
+
+    task_name = "directory.apply_area_changes"
+
+
 # Households
 
 

@@ -173,7 +173,7 @@ async def _load_names(session: AsyncSession, pairs: Iterable[DuplicatePair]) -> 
     rows = await session.execute(
         select(HouseholdMember.id, HouseholdMember.name).where(HouseholdMember.id == func.any(list(ids)))
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _line(pair: DuplicatePair, judge: str | None, homes: dict[UUID, HomeLine], names: dict[UUID, str]) -> DuplicateLine:

@@ -176,7 +176,7 @@ async def _drop_unremarkable(session: AsyncSession, pairs: Pairs, now: datetime)
 
 async def _load_areas(session: AsyncSession, ids: set[UUID]) -> dict[UUID, str]:
     rows = await session.execute(select(Household.id, Household.area_code).where(Household.id == func.any(list(ids))))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def _compare_addresses(session: AsyncSession, pairs: Pairs) -> None:

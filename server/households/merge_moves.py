@@ -199,7 +199,7 @@ async def _move_bindings(
         (await session.execute(
             select(ResidentBinding.resident_id, ResidentBinding.member_id)
             .where(ResidentBinding.household_id == kept_id, current)
-        )).tuples()
+        ))
     )  # fmt: skip
     rows = await session.scalars(
         select(ResidentBinding).where(ResidentBinding.household_id == merged_id, current).with_for_update()

@@ -271,7 +271,7 @@ async def _lines(session: AsyncSession, merges: Sequence[HouseholdMerge]) -> lis
     homes = await load_homes(session, {home for merge in merges for home in (merge.kept_id, merge.merged_id)})
     people = {person for merge in merges for person in (merge.proposed_by, merge.decided_by, merge.undone_by)}
     rows = await session.execute(select(Staff.id, Staff.name).where(Staff.id.in_(people - {None})))
-    names: dict[UUID | None, str] = dict(rows.tuples().all())
+    names: dict[UUID | None, str] = dict(rows.all())
     return [await _line(session, merge, homes, names) for merge in merges]
 
 

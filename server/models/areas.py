@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,6 +35,55 @@ class Area(Base):
     @property
     def level(self) -> str:
         return LEVELS[len(self.code)]
+
+
+AREA_CHANGE_KINDS = ("merged", "moved")
+AREA_CHANGE_STATES = ("proposed", "accepted", "rejected", "applied")
+
+
+class AreaChange(Base):
+    """A village that goes into another, or to another town under a new code, from a day on. It takes two people.
+
+    Rows of what happened before keep the old code, so that statistics and reports of earlier months stay.
+    """
+
+    __tablename__ = "area_change"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {AREA_CHANGE_KINDS}", name="kind_is_known"),
+        CheckConstraint(f"state IN {AREA_CHANGE_STATES}", name="state_is_known"),
+        CheckConstraint("from_code <> to_code", name="goes_elsewhere"),
+        CheckConstraint("reason <> ''", name="reason_is_written"),
+        CheckConstraint("decided_by <> proposed_by", name="takes_two_people"),
+        CheckConstraint(
+            "(state = 'proposed') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name="decided_has_a_decider",
+        ),
+        CheckConstraint("(state = 'applied') = (applied_at IS NOT NULL)", name="applied_has_a_time"),
+        Index(
+            "uq_area_change_waiting",
+            "from_code",
+            unique=True,
+            postgresql_where=text("state IN ('proposed', 'accepted')"),
+        ),
+    )
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    from_code: Mapped[str] = mapped_column(String(12), ForeignKey("area.code"))
+    # No foreign key: of a move the new code is made on the day.
+    to_code: Mapped[str] = mapped_column(String(12))
+    to_name: Mapped[str]
+    effective_on: Mapped[date]
+    reason: Mapped[str]
+    state: Mapped[str]
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    proposed_at: Mapped[Time]
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    decided_at: Mapped[OptionalTime]
+    answer: Mapped[str | None]
+    applied_at: Mapped[OptionalTime]
+    # How many households followed.
+    households: Mapped[int | None]
 
 
 class PolicySetting(Base):

@@ -38,6 +38,8 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("evidence.examine", {"sha256": "0" * 64}),
     ("evidence.examine_visit", {"visit_id": ID}),
     ("field.settle_waiting", {"timestamp": 1}),
+    ("directory.apply_area_changes", {"timestamp": 1}),
+    ("directory.apply_area_changes", {}),
     ("households.find_duplicates", {"timestamp": 1}),
     ("households.find_duplicates", {}),
     ("identity.end_roles", {"timestamp": 1}),

@@ -32,16 +32,14 @@ async def pairs_of(desk, verdict="open"):
 
 
 async def found(desk, *numbers):
-    """The pairs of these homes, as (numbers, score, codes)."""
-    return [
-        (
-            {pair["first"]["number"], pair["second"]["number"]},
-            pair["score"],
-            [reason["code"] for reason in pair["reasons"]],
-        )
+    """The pairs of these homes, as (numbers, score, codes), the highest score first."""
+    lines = [
+        (sorted((pair["first"]["number"], pair["second"]["number"])), pair["score"], [
+            reason["code"] for reason in pair["reasons"]
+        ])
         for pair in await pairs_of(desk)
-        if {pair["first"]["number"], pair["second"]["number"]} <= set(numbers)
-    ]
+    ]  # fmt: skip
+    return sorted((line for line in lines if set(line[0]) <= set(numbers)), key=lambda line: (-line[1], line[0]))
 
 
 async def propose(desk, kept, merged, reason="同一户登记了两次", merge_id=None):
@@ -98,9 +96,9 @@ async def everything(services, *ids):
         accounts = await session.scalars(select(BankAccount).where(BankAccount.household_id.in_(ids)))
         rows["account"] = [(row.household_id, row.holder_name, row.card_mask) for row in accounts]
         held = select(Caseload.household_id, Caseload.staff_id).where(Caseload.household_id.in_(ids))
-        rows["held"] = sorted((await session.execute(held.where(Caseload.revoked_at.is_(None)))).tuples().all())
+        rows["held"] = sorted((await session.execute(held.where(Caseload.revoked_at.is_(None)))).all())
         columns = (Household.id, Household.class_, Household.phone_index, Household.merged_into)
-        rows["homes"] = sorted((await session.execute(select(*columns).where(Household.id.in_(ids)))).tuples().all())
+        rows["homes"] = sorted((await session.execute(select(*columns).where(Household.id.in_(ids)))).all())
     return rows
 
 
@@ -115,15 +113,15 @@ async def test_households_with_a_person_a_phone_or_an_account_in_common_are_foun
     await find_duplicates(services, FindDuplicates())
     county = await office.person("county_officer")
     assert await found(county, *(f"D-{number}" for number in range(1, 8))) == [
-        ({"D-1", "D-3"}, 100, ["id_number", "name_birth", "phone"]),
-        ({"D-1", "D-2"}, 60, ["pinyin_birth", "address"]),
-        ({"D-4", "D-5"}, 60, ["account", "phone"]),
-        ({"D-2", "D-3"}, 40, ["pinyin_birth"]),
+        (["D-1", "D-3"], 100, ["id_number", "name_birth", "phone"]),
+        (["D-1", "D-2"], 60, ["pinyin_birth", "address"]),
+        (["D-4", "D-5"], 60, ["account", "phone"]),
+        (["D-2", "D-3"], 40, ["pinyin_birth"]),
     ]
     # Two relatives share a phone; how many homes are remarkable is a setting of the area.
     await office.rule("duplicates.phone_homes", 2)
     await find_duplicates(services, FindDuplicates())
-    assert await found(county, "D-6", "D-7") == [({"D-6", "D-7"}, 20, ["phone"])]
+    assert await found(county, "D-6", "D-7") == [(["D-6", "D-7"], 20, ["phone"])]
     await office.rule("duplicates.phone_homes", 5, since=day_of(utc_now()))
     await find_duplicates(services, FindDuplicates())
     assert await found(county, "D-6", "D-7") == []
@@ -220,9 +218,7 @@ async def test_a_merged_household_is_listed_only_to_who_looks_for_it_and_takes_n
     again = await propose(county, third, merged)
     assert again.json()["code"] == "household.merged"
     await find_duplicates(services, FindDuplicates())
-    assert {frozenset(numbers) for numbers, *_ in await found(county, "A-1", "A-2", "A-3")} == {
-        frozenset({"A-1", "A-3"})
-    }
+    assert [numbers for numbers, *_ in await found(county, "A-1", "A-2", "A-3")] == [["A-1", "A-3"]]
 
 
 async def test_undoing_a_merge_leaves_everything_as_it_was_before(office, services, phone, homes):

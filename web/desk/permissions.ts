@@ -9,6 +9,8 @@ export const CASE_OFFICERS: readonly Role[] = ['town_officer', 'county_officer']
 export const DIRECTORY_READERS: readonly Role[] = [...REVIEWERS, 'admin'];
 /** Who manages accounts of staff, and brings files in. */
 export const MANAGERS: readonly Role[] = ['town_officer', 'county_officer', 'admin'];
+/** Who renames, merges and moves villages. */
+export const AREA_KEEPERS: readonly Role[] = ['county_officer', 'admin'];
 const AUDIT_READERS: readonly Role[] = ['county_officer', 'supervisor', 'admin'];
 
 /** Roles that may open each screen. */
@@ -30,6 +32,7 @@ const SCREENS = {
   '/rules': DIRECTORY_READERS,
   '/checklists': DIRECTORY_READERS,
   '/staff': DIRECTORY_READERS,
+  '/areas': DIRECTORY_READERS,
   '/imports': MANAGERS,
   '/devices': REVIEWERS,
   '/failed-jobs': DIRECTORY_READERS,

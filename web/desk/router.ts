@@ -28,6 +28,7 @@ export const router = createRouter({
     { path: '/complaints', component: () => import('./complaints/ComplaintsPage.vue') },
     { path: '/checklists', component: () => import('./checklists/ChecklistsPage.vue') },
     { path: '/staff', component: () => import('./staff/StaffPage.vue') },
+    { path: '/areas', component: () => import('./areas/AreasPage.vue') },
     { path: '/imports', component: () => import('./imports/ImportsPage.vue') },
     { path: '/imports/:id', component: () => import('./imports/ImportPage.vue'), props: true },
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
