@@ -97,10 +97,10 @@ async def _move_roles(session: AsyncSession, change: AreaChange, now: datetime) 
         .with_for_update()
     )
     held = set(
-        (await session.execute(
+        await session.execute(
             select(StaffRole.staff_id, StaffRole.role)
             .where(StaffRole.area_code == change.to_code, StaffRole.revoked_at.is_(None))
-        ))
+        )
     )  # fmt: skip
     for row in list(rows):
         row.revoked_at = now

@@ -81,17 +81,17 @@ class Moved(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 async def plan_merge(session: AsyncSession, kept_id: UUID, merged_id: UUID) -> MergePlan:
-    """Pair the people who are in both: by ID number, else by name and birth date."""
+    """Pair the people who are in both: by ID number, else by birth date and name, at last by how the name sounds."""
     kept, merged = [list(await session.scalars(_select_members(home))) for home in (kept_id, merged_id)]
     absorbed: list[MemberPair] = []
-    left = list(kept)
-    for member in merged:
-        twin = next((other for other in left if _is_same_person(member, other)), None)
-        if twin is not None:
-            absorbed.append(MemberPair(twin, member))
-            left.remove(twin)
-    paired = {pair.merged.id for pair in absorbed}
-    return MergePlan(absorbed, [member for member in merged if member.id not in paired])
+    for is_same in (_is_same_person, _sounds_the_same):
+        for member in list(merged):
+            twin = next((other for other in kept if is_same(member, other)), None)
+            if twin is not None:
+                absorbed.append(MemberPair(twin, member))
+                kept.remove(twin)
+                merged.remove(member)
+    return MergePlan(absorbed, merged)
 
 
 def _select_members(household_id: UUID) -> Any:
@@ -104,6 +104,13 @@ def _is_same_person(member: HouseholdMember, other: HouseholdMember) -> bool:
     if member.id_number_index is not None and other.id_number_index is not None:
         return member.id_number_index == other.id_number_index
     return (name_key(member.name), member.born_on) == (name_key(other.name), other.born_on)
+
+
+def _sounds_the_same(member: HouseholdMember, other: HouseholdMember) -> bool:
+    if member.id_number_index is not None and other.id_number_index is not None:
+        return False
+    sounds = [person.pinyin.split(" ", maxsplit=1)[0] for person in (member, other)]
+    return sounds[0] == sounds[1] != "" and member.born_on == other.born_on
 
 
 async def move_everything(
@@ -196,10 +203,10 @@ async def _move_bindings(
     twins = {member.id: twin.id for twin, member in plan.absorbed}
     current = ResidentBinding.ended_at.is_(None)
     bound = set(
-        (await session.execute(
+        await session.execute(
             select(ResidentBinding.resident_id, ResidentBinding.member_id)
             .where(ResidentBinding.household_id == kept_id, current)
-        ))
+        )
     )  # fmt: skip
     rows = await session.scalars(
         select(ResidentBinding).where(ResidentBinding.household_id == merged_id, current).with_for_update()

@@ -62,7 +62,9 @@ class UndoMerge(RequestBody):
 
 
 class MergeLine(ResponseBody):
-    """`absorbed`: people who are in both households; `joining`: those who join the kept one."""
+    """`absorbed`: people who are in both households, by both names; `joining`: those who join the kept one. Both are
+    empty once it is decided.
+    """
 
     id: UUID
     state: MergeState
@@ -282,7 +284,7 @@ async def _line(
     joining: list[str] = []
     if merge.state == "proposed":
         plan = await plan_merge(session, merge.kept_id, merge.merged_id)
-        absorbed = [pair.merged.name for pair in plan.absorbed]
+        absorbed = ["／".join(dict.fromkeys([pair.merged.name, pair.kept.name])) for pair in plan.absorbed]
         joining = [member.name for member in plan.joining]
     return MergeLine(
         id=merge.id,

@@ -266,6 +266,8 @@ export const NOTICE_KINDS: Labels = {
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
 /** Background jobs by their task. */
 export const FAILED_TASKS: Labels = {
+  'directory.apply_area_changes': ['区划调整', 'Merging and moving villages'],
+  'households.find_duplicates': ['查找疑似重复家庭', 'Searching for duplicates'],
   'attempts.purge': ['清理登录尝试记录', 'Purging attempts'],
   'audit.head': ['记录审计链首', 'Logging the audit head'],
   'audit.purge_reads': ['清理过期查阅记录', 'Purging the read trail'],

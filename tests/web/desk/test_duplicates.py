@@ -42,7 +42,7 @@ async def test_two_people_merge_a_household_that_was_written_twice(at_desk, sett
     await open_door(county, "疑似重复")
     await county.get_by_label("显示").select_option(label="待确认的合并")
     await county.get_by_role("row", name="同一户登记了两次").press("Enter")
-    await expect(dialog_of(county)).to_contain_text("并入的成员：农清荷")
+    await expect(dialog_of(county)).to_contain_text("两户中的同一人：农清荷／农清禾")
     faults["merge"] = await find_faults(county)
     await shoot(county, "desk-duplicates-merge")
     await dialog_of(county).get_by_role("button", name="确认合并").press("Enter")
