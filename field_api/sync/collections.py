@@ -43,6 +43,7 @@ from server.sync_feed.documents import (
 )
 from server.sync_feed.verdicts import Incoming, Verdict
 from server.visits import attestations, submission
+from server.visits.last_answers import load_last_answers
 
 Loader = Callable[[AsyncSession, Caller, Sequence[UUID]], Awaitable[dict[str, Any]]]
 Applier = Callable[[AsyncSession, Services, Caller, Sequence[Incoming[Any]]], Awaitable[list[Verdict]]]
@@ -92,13 +93,15 @@ def _household(household: Household, area_name: str) -> HouseholdDocument:
 
 async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[UUID]) -> dict[str, Any]:
     partner = aliased(Staff)
-    rows = await session.execute(
+    result = await session.execute(
         readable(Assignment, caller)
         .add_columns(partner.name, DayPlanStop.day, DayPlanStop.position)
         .outerjoin(partner, partner.id == Assignment.partner_id)
         .outerjoin(DayPlanStop, (DayPlanStop.assignment_id == Assignment.id) & (DayPlanStop.staff_id == caller.id))
         .where(Assignment.id.in_(ids))
     )
+    rows = result.all()
+    last_answers = await load_last_answers(session, [row for row, *_ in rows])
     return {
         str(row.id): AssignmentDocument(
             id=row.id,
@@ -112,6 +115,7 @@ async def load_assignments(session: AsyncSession, caller: Caller, ids: Sequence[
             planned_on=day,
             plan_position=position,
             note=row.note,
+            last_answers=last_answers.get(row.id),
         )
         for row, partner_name, day, position in rows
     }

@@ -127,6 +127,7 @@ def _list_visit_facts(visit: JsonObject, household: JsonObject) -> list[list[str
         ["结束", _format_time(document.get("endedAt"))],
         ["在场家庭成员", present or "—"],
         ["安排", _describe_order(document)],
+        *([["没有定位的原因", document["noFixReason"]]] if document.get("noFixReason") else []),
         ["服务器收到", _format_time(visit["receivedAt"])],
         ["状态", _label(STATES, visit["state"])],
     ]

@@ -30,6 +30,10 @@ Reason = Annotated[LongText, Meta(min_length=1)]
 Households = Annotated[list[UUID], Meta(min_length=1, max_length=500)]
 
 
+# A notice names that many homes at most, by their ids; a phone shows whose they are.
+MOST_NAMED = 20
+
+
 class AssignHouseholds(RequestBody):
     """Exactly one of `household_ids` and `area_code`: some households, or all of a village."""
 
@@ -231,6 +235,9 @@ async def _notify(session: AsyncSession, households: Sequence[Household], staff_
                 thing=f"caseload:{now.isoformat()}",
                 area_code=households[0].area_code,
                 staff_ids=[staff_id],
-                facts={"count": len(households)},
+                facts={
+                    "count": len(households),
+                    "householdIds": [str(household.id) for household in households[:MOST_NAMED]],
+                },
             ),
         )

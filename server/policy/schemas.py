@@ -149,6 +149,7 @@ SETTING_TYPES: dict[str, Any] = {
     "visit.burst_minutes": Minutes,
     "visit.burst_most": Few,
     "visit.same_accuracy_fixes": Annotated[int, Meta(ge=3, le=40)],
+    "visit.unchanged_visits": Annotated[int, Meta(ge=3, le=40)],
     "visit.same_spot_m": Annotated[int, Meta(ge=0, le=100)],
     "visit.same_spot_accuracies": Annotated[float, Meta(ge=0.5, le=10)],
     "visit.same_spot_homes_m": Annotated[int, Meta(ge=0, le=2000)],

@@ -112,6 +112,9 @@ class CheckContext(NamedTuple):
     fixes_at_same_spot: list[FixAtOtherHome]
     # The author's latest fixes up to the end of this visit, newest first, its own included.
     author_fixes: list[SeenFix]
+    # Documents of the author's latest visits, newest first, to which last time's answers were offered; this visit's own
+    # comes first if it is one of them.
+    author_offered: list[dict[str, Any]]
     # Other staff who lately signed in on the author's phone.
     other_phone_users: list[UUID]
     # Investigators whose WeChat account is also bound as a resident.

@@ -62,6 +62,7 @@ async def load_check_context(session: AsyncSession, visit: Visit, *, with_photos
         fixes_at_same_coordinates=await _fixes_at_same_coordinates(session, visit),
         fixes_at_same_spot=await _fixes_at_same_spot(session, visit, settings["visit.same_spot_m"]),
         author_fixes=await _author_fixes(session, visit, settings["visit.same_accuracy_fixes"]),
+        author_offered=await _author_offered(session, visit, settings["visit.unchanged_visits"]),
         other_phone_users=await _other_phone_users(session, visit, devices, settings["visit.shared_phone_days"]),
         resident_investigators=await _resident_investigators(session, visit),
         wechat_sharers=await _wechat_sharers(session, visit, settings["visit.shared_phone_days"]),
@@ -265,6 +266,25 @@ async def _author_fixes(session: AsyncSession, visit: Visit, count: int) -> list
             .limit(count)
         )
     )
+
+
+async def _author_offered(session: AsyncSession, visit: Visit, count: int) -> list[dict[str, Any]]:
+    if visit.started_at is None or "unchanged" not in visit.document:
+        return []
+    earlier = await session.scalars(
+        select(Visit.document)
+        .where(
+            Visit.author_id == visit.author_id,
+            Visit.id != visit.id,
+            Visit.started_at < visit.started_at,
+            Visit.submitted_at.is_not(None),
+            Visit.state != "voided",
+            Visit.document.has_key("unchanged"),
+        )
+        .order_by(Visit.started_at.desc())
+        .limit(count - 1)
+    )
+    return [visit.document, *earlier]
 
 
 async def _other_phone_users(session: AsyncSession, visit: Visit, devices: dict[UUID, Device], days: int) -> list[UUID]:

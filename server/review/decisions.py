@@ -37,6 +37,7 @@ from server.review.leases import (
 )
 from server.review.tallies import update_tallies
 from server.sync_feed.publish import publish_change
+from server.visits.last_answers import publish_last_answers
 
 VISIT_STATE = {
     "accepted": "accepted",
@@ -240,6 +241,8 @@ async def write_decision(
     )
     await update_tallies(session, [visit.id])
     await publish_change(session, "visits", [visit.id])
+    if request.outcome == "accepted":
+        await publish_last_answers(session, visit)
     await _defer_consequences(session, decision, undo)
     return decision
 

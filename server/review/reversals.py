@@ -21,6 +21,7 @@ from server.review.decisions import UNDO_MARGIN, undo_seconds
 from server.review.leases import ReviewLease, grant_lease, lock_review_item, return_to_queue
 from server.review.tallies import update_tallies
 from server.sync_feed.publish import publish_change
+from server.visits.last_answers import publish_last_answers
 
 
 class ReopenVisit(RequestBody):
@@ -61,6 +62,7 @@ async def undo_decision(
         session, caller, Action.REVIEW_UNDONE, "visit", visit_id, area_code=item.area_code, outcome=decision.outcome
     )
     await publish_change(session, "visits", [visit_id])
+    await publish_last_answers(session, visit)
     return new_lease
 
 
@@ -110,3 +112,4 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
     await withdraw_found_figures(session, caller, visit_id, now)
     audit.record(session, caller, Action.REVIEW_REOPENED, "visit", visit_id, area_code=item.area_code, reason=reason)
     await publish_change(session, "visits", [visit_id])
+    await publish_last_answers(session, visit)

@@ -27,6 +27,7 @@ from server.models.visits import Visit
 from server.review.leases import return_to_queue
 from server.spotchecks.teams import revoke_grants
 from server.sync_feed.publish import publish_change
+from server.visits.last_answers import publish_last_answers
 
 # Before a decision and after one, within their areas; those who may reopen a decided visit may void it.
 VOID_ROLES = REVIEW_ROLES
@@ -142,6 +143,7 @@ async def _void(
         reason=reason,
     )
     await publish_change(session, "visits", [visit.id])
+    await publish_last_answers(session, visit)
 
 
 async def _reopen_order(session: AsyncSession, visit: Visit) -> None:

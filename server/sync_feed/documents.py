@@ -45,6 +45,13 @@ class PhotoListed(Part):
     sha256: HexSha256
 
 
+class UnchangedRow(Part):
+    """A member's row that was taken over from last time by one tap."""
+
+    question_id: ShortText
+    member_id: UUID
+
+
 class Amendment(Part):
     """Why a submitted visit is sent once more; who does is its author."""
 
@@ -76,6 +83,10 @@ class VisitDocument(Document, kw_only=True):
     family_present: Annotated[list[PersonPresent], Meta(max_length=30)] = []
     # Why a visit without an assignment was made.
     unordered_reason: LongText = ""
+    # Why a fix is missing of a visit at the home: no signal, a broken receiver. It is a finding.
+    no_fix_reason: LongText = ""
+    # Of a visit whose assignment carried last time's answers; corrected rows are no longer in it.
+    unchanged: Annotated[list[UnchangedRow], Meta(max_length=200)] = []
     answers: dict[str, Any] = {}
     photos: Annotated[list[PhotoListed], Meta(max_length=100)] = []
     # Of a visit submitted before: without it such a visit is frozen.
@@ -101,6 +112,7 @@ class AttestationDocument(Document, kw_only=True):
     visit_id: UUID
     attested_at: AwareTime
     fix: ReportedFix | None = None
+    no_fix_reason: LongText = ""
 
 
 class ProposedPart(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -179,6 +191,13 @@ class HouseholdDocument(ResponseBody):
     deleted: bool = field(default=False, name="_deleted")
 
 
+class LastAnswers(ResponseBody):
+    """Of the last accepted intake or review, by question: of the questions alone that this checklist asks too."""
+
+    visited_on: date
+    answers: dict[str, Any]
+
+
 class AssignmentDocument(ResponseBody):
     """`plannedOn` and `planPosition` are this caseworker's own day plan; null: in none. The due day is what binds."""
 
@@ -194,6 +213,8 @@ class AssignmentDocument(ResponseBody):
     plan_position: int | None = None
     # What the desk wrote with its order.
     note: str = ""
+    # Of intakes and reviews alone.
+    last_answers: LastAnswers | None = None
     deleted: bool = field(default=False, name="_deleted")
 
 

@@ -34,6 +34,7 @@ NOT_AMENDABLE = (
     "startFix",
     "endFix",
     "investigatorIds",
+    "noFixReason",
 )
 OPEN_STATES = ("submitted", "amended", "returned")
 

@@ -69,7 +69,8 @@ def check_submission(context: Context, document: VisitDocument, now: datetime) -
 def _check_presence(document: VisitDocument) -> None:
     if document.started_at is None or document.ended_at is None:
         raise Problem("visit.fix_missing")
-    if document.mode == "in_person" and (document.start_fix is None or document.end_fix is None):
+    lacks_fix = document.mode == "in_person" and (document.start_fix is None or document.end_fix is None)
+    if lacks_fix and not document.no_fix_reason.strip():
         raise Problem("visit.fix_missing")
     if document.mode != "in_person" and not document.mode_reason.strip():
         raise Problem("visit.remote_without_reason")

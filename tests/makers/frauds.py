@@ -247,6 +247,7 @@ WAGES = [{"kind": "wages", "declaredFen": 1_200_000, "foundFen": 1_200_000, **YE
 
 _SINGLE: list[Callable[[Fields], Lie]] = [
     _make_home("visit.far_from_home", _elsewhere),
+    _make_home("visit.without_fix", lambda f, at: {"document": {"startFix": None, "noFixReason": "山谷里没有信号"}}),
     _make_home("visit.accuracy_doubtful", lambda f, at: {"start_fix": {"accuracyM": f.dice.choice([0, None])}}),
     _make_home("visit.partners_apart", _partner_away),
     _make_home("visit.too_short", lambda f, at: {"minutes": f.dice.uniform(1, 7.5)}),
@@ -377,6 +378,22 @@ async def _one_accuracy(fields: Fields) -> None:
         params |= {"start_fix": accuracy, "end_fix": accuracy}
         truth = frozenset({"visit.same_accuracy"}) if n >= 4 else frozenset()
         await fields.visit(fields.homes(1)[0], Lie(params, truth))
+
+
+async def _never_a_change(fields: Fields) -> None:
+    """Every member of every home as the last time; the fifth visit in a row shows it."""
+    author, partner = fields.teams[1]
+    for n in range(6):
+        home = fields.homes(1)[0]
+        rows = [{"questionId": "members", "memberId": str(item.id)} for item in fields.ground.homes[home].members]
+        params = {
+            "author": author,
+            "partner": partner,
+            "started_at": fields.free_day(),
+            "document": {"unchanged": rows},
+        }
+        truth = frozenset({"answers.always_unchanged"}) if n >= 4 else frozenset()
+        await fields.visit(home, Lie(params, truth))
 
 
 async def _again_the_photo(fields: Fields) -> None:
@@ -606,6 +623,7 @@ _GROUPS = [
     _in_a_burst,
     _lent_phone,
     _one_accuracy,
+    _never_a_change,
     _again_the_photo,
     _nearly_the_photo,
     _last_years_photo,

@@ -21,7 +21,7 @@ from server.models.areas import PolicySetting
 from server.models.cases import BankAccount
 from server.models.people import Device, Resident, ResidentBinding, Staff
 from server.models.review import SEEN_KEYPOINT, Finding, SeenPhoto
-from server.models.visits import Visit
+from server.models.visits import Attestation, Visit
 from server.photos.near_duplicates import backfill_keypoints, find_by_fingerprint
 from server.review.checks import presence, registry
 from server.review.checks.registry import CHECKS, Check, reads_photos, render_finding
@@ -47,6 +47,7 @@ async def test_an_honest_visit_raises_no_doubt_at_all(ground):
 PLANTED: dict[str, Callable[[datetime], dict[str, Any]]] = {
     "visit.far_from_home": lambda at: {"end_fix": {"latitude": 28.0}},
     "visit.accuracy_doubtful": lambda at: {"start_fix": {"accuracyM": 0}},
+    "visit.without_fix": lambda at: {"document": {"endFix": None, "noFixReason": "接收器坏了"}},
     "visit.partners_apart": lambda at: {"partner_fix": {"latitude": 28.0}},
     "visit.too_short": lambda at: {"minutes": 5},
     "visit.at_night": lambda at: {"started_at": at + 12.5 * HOUR},
@@ -186,6 +187,32 @@ async def test_one_accuracy_for_ten_fixes_is_doubted_and_nine_are_not(ground):
     same = {"start_fix": {"accuracyM": 15.0}, "end_fix": {"accuracyM": 15.0}}
     visits = [await ground.examined(n, started_at=MORNING + n * DAY, **same) for n in range(5)]
     assert [await ground.codes(visit) for visit in visits] == [[], [], [], [], ["visit.same_accuracy"]]
+
+
+async def test_a_fifth_visit_in_a_row_without_a_change_is_marked_and_one_change_ends_the_row(ground):
+    def offered(home: int, *, left_out: int = 0) -> dict[str, Any]:
+        members = ground.homes[home].members[left_out:]
+        return {"unchanged": [{"questionId": "members", "memberId": str(member.id)} for member in members]}
+
+    marked = ["answers.always_unchanged"]
+    visits = [
+        await ground.examined(n, started_at=MORNING + n * DAY, document=offered(n, left_out=n == 5)) for n in range(7)
+    ]
+    assert [await ground.codes(visit) for visit in visits] == [[], [], [], [], marked, [], []]
+    facts = (await ground.findings(visits[4]))[0].facts
+    assert facts == {"visits": 5}
+    # Visits to which nothing was offered neither count nor end the row.
+    assert await ground.codes(await ground.examined(7, started_at=MORNING + 8 * DAY)) == []
+
+
+async def test_an_attestation_without_a_fix_says_why_and_is_marked(ground):
+    visit = await ground.visit()
+    async with open_session(ground.services.sessions) as session:
+        attestation = (await session.scalars(select(Attestation).where(Attestation.visit_id == visit))).one()
+        attestation.document = {"fix": None, "noFixReason": "没有信号"}
+    await check_visit(ground.services, CheckVisit(visit_id=visit))
+    assert await ground.codes(visit) == ["visit.without_fix"]
+    assert (await ground.findings(visit))[0].facts["moment"] == "attestation"
 
 
 async def test_a_phone_that_three_workers_use(ground):

@@ -425,6 +425,8 @@ export const INCOME_PERIODS: Labels = { month: ['每月', 'a month'], year: ['�
 export const FINDINGS: Labels = {
   'visit.far_from_home': ['定位远离住址', 'Far from home'],
   ['visit.accuracy_doubtful']: ['定位精度可疑', 'Doubtful accuracy'],
+  'visit.without_fix': ['没有定位', 'No fix'],
+  'answers.always_unchanged': ['总是与上次相同', 'Never a change'],
   'visit.same_accuracy': ['定位精度总相同', 'Same accuracy each time'],
   'visit.same_coordinates': ['坐标完全相同', 'Same coordinates'],
   'visit.partners_apart': ['两人相距过远', 'Investigators apart'],

@@ -30,6 +30,23 @@ def income_found_differs(context: CheckContext) -> DetectedFindings:
             yield None, {"income": row["kind"], "declaredFen": declared, "foundFen": found}
 
 
+def always_unchanged(context: CheckContext) -> DetectedFindings:
+    """Something changes in every few homes: whoever never finds anything may not have asked."""
+    visits = context.setting("visit.unchanged_visits")
+    latest = context.author_offered
+    if len(latest) == visits and all(map(_is_all_unchanged, latest)):
+        yield None, {"visits": visits}
+
+
+def _is_all_unchanged(document: dict[str, Any]) -> bool:
+    """Every row of the member tables was taken over; False where none was."""
+    taken: dict[str, set[str]] = {}
+    for row in document["unchanged"]:
+        taken.setdefault(row["questionId"], set()).add(row["memberId"])
+    rows = [(row["memberId"], members) for name, members in taken.items() for row in document["answers"].get(name, [])]
+    return bool(rows) and all(member in members for member, members in rows)
+
+
 def members_differ_from_register(context: CheckContext) -> DetectedFindings:
     living = _living_here(context.answers)
     if living is not None and living != len(context.members):

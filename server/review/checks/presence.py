@@ -45,6 +45,19 @@ def accuracy_doubtful(context: CheckContext) -> DetectedFindings:
             yield None, {"moment": moment, "accuracyM": fix.accuracy_m}
 
 
+def without_fix(context: CheckContext) -> DetectedFindings:
+    """Report each fix that was left out for a reason, which stands in the visit or in the attestation."""
+    document = context.visit.document
+    if context.visit.mode == "in_person" and document.get("noFixReason", "").strip():
+        for moment in ("start", "end"):
+            if document.get(f"{moment}Fix") is None:
+                yield None, {"moment": moment}
+    for attestation in context.attestations:
+        given = attestation.document
+        if given.get("fix") is None and given.get("noFixReason", "").strip():
+            yield None, {"moment": "attestation", "staffId": str(attestation.staff_id)}
+
+
 def same_accuracy(context: CheckContext) -> DetectedFindings:
     """Real accuracies vary; a tool that fakes the location often repeats one value."""
     fewest = context.setting("visit.same_accuracy_fixes")

@@ -56,6 +56,15 @@ CHECKS: tuple[Check, ...] = (
         "The {moment:term} fix has no accuracy, or zero",
     ),
     Check(
+        "visit.without_fix",
+        "place",
+        "warning",
+        presence.without_fix,
+        (),
+        "{moment:term}没有定位，填写了原因",
+        "The {moment:term} has no fix; a reason was given",
+    ),
+    Check(
         "visit.same_accuracy",
         "place",
         "notice",
@@ -288,6 +297,15 @@ CHECKS: tuple[Check, ...] = (
         ("income.differs_percent", "income.differs_fen"),
         "{income:term}申报 {declaredFen:yuan} 元，查实 {foundFen:yuan} 元",
         "{declaredFen:yuan} yuan of {income:term} declared, {foundFen:yuan} found",
+    ),
+    Check(
+        "answers.always_unchanged",
+        "answers",
+        "notice",
+        answers.always_unchanged,
+        ("visit.unchanged_visits",),
+        "提交人最近 {visits} 次走访的成员情况全部选择“与上次相同”",
+        "The author's last {visits} visits took over every member's answers from the time before",
     ),
     Check(
         "answers.members_differ_from_register",

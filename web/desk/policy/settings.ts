@@ -65,6 +65,7 @@ const SETTING_NAMES: Labels = {
   'visit.burst_minutes': ['短时多次走访的时段', 'Span of a burst'],
   'visit.burst_most': ['该时段内最多走访', 'Visits in that span at most'],
   'visit.same_accuracy_fixes': ['精度连续相同的定位次数', 'Fixes with one accuracy'],
+  'visit.unchanged_visits': ['连续全部“与上次相同”的走访次数', 'Visits in a row with nothing changed'],
   'visit.same_spot_m': ['同一地点的范围', 'One spot is within'],
   'visit.same_spot_accuracies': ['同一地点不同精度次数', 'Accuracies on one spot'],
   'visit.same_spot_homes_m': ['同一地点两户至少相距', 'One spot: homes at least apart'],
