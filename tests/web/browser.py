@@ -274,7 +274,7 @@ async def fill_question(field: Locator, question: Json, answer: Any, pictures: l
         first = field.locator("input[type=month]")
         await first.nth(0).fill(answer[0]["periodFrom"])
         await first.nth(1).fill(answer[0]["periodTo"])
-        await field.get_by_role("button", name="期间填到各项").click()
+        await field.get_by_role("button", name="四类收入都用这个期间").click()
     elif kind == "photo":
         taken = await field.locator(".shots li").count()  # a returned visit has some already
         for place in range(max(1, question.get("minimum") or 1)):
@@ -285,25 +285,27 @@ async def fill_question(field: Locator, question: Json, answer: Any, pictures: l
             await sign(field)
             await expect(field.locator(".signed li")).to_have_count(place + 1)
     elif kind == "geopoint":
-        await field.get_by_role("button", name="定位").click()
+        await field.get_by_role("button", name="获取定位").click()
         await expect(field.get_by_text("精度")).to_be_visible()
     else:
         await _fill_cell(page, f"in-{question['id']}", question, answer)
 
 
 async def sign(field: Locator) -> None:
+    page = field.page
     await field.get_by_role("button", name="签名", exact=True).click()
-    pad = field.locator("canvas")
-    await pad.scroll_into_view_if_needed()
+    await field.get_by_role("button", name="开始签名").click()
+    pad = page.locator("[role=dialog] canvas")
+    await pad.wait_for()
     box = await pad.bounding_box()
     assert box is not None
-    mouse = field.page.mouse
+    mouse = page.mouse
     await mouse.move(box["x"] + 40, box["y"] + 60)
     await mouse.down()
     for step in range(8):
         await mouse.move(box["x"] + 40 + 25 * step, box["y"] + 60 + (40 if step % 2 else 0))
     await mouse.up()
-    await field.get_by_role("button", name="确认签名").click()
+    await page.get_by_role("button", name="确认签名").click()
 
 
 async def _fill_cell(page: Page, name: str, cell: Json, answer: Any) -> None:

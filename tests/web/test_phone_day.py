@@ -53,7 +53,7 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     await handset.offline()
     await page.get_by_role("button", name="开始走访").click()
     await handset.stand_at(home)
-    await page.get_by_role("button", name="定位").click()
+    await page.get_by_role("button", name="获取定位").click()
     await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
     faults["arrival"] = await find_faults(page)
     await shoot(page, "phone-arrival")
@@ -81,23 +81,38 @@ async def test_a_caseworkers_day(system, browser, server, handset, desk, due, gi
     await shoot(page, "phone-evidence")
 
     await page.locator(".steps button", has_text="离户提交").click()
-    await page.locator("label.choice:has(input[type=checkbox])").first.click()
-    await page.get_by_role("button", name="定位").click()
-    await expect(page.locator(".card", has=page.get_by_role("heading", name="离户定位"))).to_contain_text("精度 ±9 米")
+    # Whoever of the family has signed was there.
+    await expect(page.locator("label.choice:has(input[type=checkbox]:checked)").first).to_be_visible()
+    await page.get_by_role("button", name="获取定位").click()
+    await expect(page.locator(".card", has=page.get_by_role("heading", name="离开时定位"))).to_contain_text(
+        "精度 ±9 米"
+    )
     await expect(page.get_by_text("内容已填写完整")).to_be_visible()
     faults["finish"] = await find_faults(page)
     await shoot(page, "phone-finish")
     code = await page.locator(".typed").inner_text()
     await page.get_by_role("button", name="提交", exact=True).click()
     await expect(page.get_by_text("待上传").first).to_be_visible()
+    # It is read back whole, and says what happens next and where to go.
+    await expect(page.locator(".next")).to_contain_text("联网后自动上传")
+    await expect(page.locator(".next .button.primary")).to_contain_text("下一户")
+    for member in home["members"]:
+        await expect(page.locator(".answer .member", has_text=member["name"])).to_contain_text("健康")
+    await expect(page.locator(".shots li img").first).to_be_visible()
+    faults["submitted"] = await find_faults(page)
+    await shoot(page, "phone-submitted")
 
     # The second investigator, on their own phone, by the address in the QR code.
     colleague = await Handset.unpack(browser, server.url)
     await colleague.stand_at(home)
     await colleague.sign_in(due.partner_login)
-    other = await colleague.open(f"/m/attest/{code}")
+    seen = f"n={home['number']}&k=intake&d={today().isoformat()}"
+    other = await colleague.open(f"/m/attest/{code}?{seen}")
     await expect(other.get_by_role("button", name="在这里使用")).to_be_visible()  # the plan is open in another tab
     await other.get_by_role("button", name="在这里使用").click()
+    for said in (home["number"], "入户调查", f"{today().month}月{today().day}日"):
+        await expect(other.locator(".attested-visit")).to_contain_text(said)
+    await shoot(other, "phone-attest-asked")
     await other.get_by_role("button", name="定位并确认").click()
     await expect(other.get_by_text("已确认")).to_be_visible()
     faults["attest"] = await find_faults(other)

@@ -53,7 +53,7 @@ async def test_a_phone_without_room_says_so_before_a_photo_is_taken(handset, due
 async def test_a_phone_that_may_not_locate_says_how_to_allow_it(handset, due):
     await handset.context.clear_permissions()
     page = await handset.sign_in(due.caseworker_login)
-    await page.get_by_role("button", name="按远近").click()
+    await page.get_by_role("button", name="由近到远").click()
     await expect(page.get_by_text("没有定位权限")).to_be_visible()
     await _look_at(page, "location")
     await handset.context.grant_permissions(["geolocation"])
@@ -66,7 +66,7 @@ async def test_a_phone_that_finds_no_place_says_to_step_outside(handset, due):
     page = await _begin_visit(handset, due)
     await handset.context.set_geolocation(None)
     await page.get_by_role("button", name=re.compile("定位$")).first.click()
-    await expect(page.get_by_text("暂时定不了位")).to_be_visible()
+    await expect(page.get_by_text("暂时无法定位")).to_be_visible()
     await _look_at(page, "no-place")
     await handset.context.set_geolocation({"latitude": 28.9, "longitude": 118.9, "accuracy": 5})
     await page.get_by_role("button", name="重试").click()
@@ -84,7 +84,7 @@ async def test_a_phone_that_keeps_nothing_says_so_where_it_is_written(handset, d
     await expect(by_telephone).to_be_visible()
     await page.evaluate("globalThis.isBroken = true")
     await by_telephone.click()
-    await expect(page.get_by_text("刚才的内容没有存上")).to_be_visible()
+    await expect(page.get_by_text("刚才填写的内容未能保存")).to_be_visible()
     await _look_at(page, "not-kept")
     await page.evaluate("globalThis.isBroken = false")
     await page.get_by_role("button", name="重试").click()
@@ -102,7 +102,7 @@ async def test_a_browser_that_keeps_nothing_at_all_says_so_at_the_door(handset, 
     await shoot(page, "phone-sign-in", full_page=False)
     assert await find_faults(page) == []
     await page.click("button[type=submit]")
-    await expect(page.get_by_text("打不开本机数据")).to_be_visible()
+    await expect(page.get_by_text("本机数据无法打开")).to_be_visible()
     await _look_at(page, "not-opened")
 
 
@@ -115,7 +115,7 @@ async def test_a_wrong_clock_is_shown_beside_the_right_one(handset, due):
     page = await handset.sign_in(due.caseworker_login)
     await expect(page.get_by_text("手机时间不对")).to_be_visible()
     await _look_at(page, "clock")
-    await page.get_by_role("button", name="暂不调整").click()
+    await page.get_by_role("button", name="先继续").click()
     await expect(page.locator(".row").first).to_be_visible()
 
 
@@ -251,7 +251,7 @@ async def test_a_phone_told_that_it_holds_the_wrong_things_fetches_them_anew(han
 
 async def test_a_phone_told_that_its_visits_differ_sends_them_again_and_loses_none(handset, phone, due):
     page = await _begin_visit(handset, due)
-    await page.get_by_role("button", name="定位").click()
+    await page.get_by_role("button", name="获取定位").click()
     await expect(page.get_by_text("精度 ±5 米")).to_be_visible()
     async with page.expect_response("**/visits/1/push"):
         await page.locator("a", has_text="返回").click()  # the draft is kept at the server, too

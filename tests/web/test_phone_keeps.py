@@ -34,7 +34,7 @@ async def test_what_cannot_be_kept_is_said_at_once_and_kept_when_there_is_room(h
     await page.fill("#in-opinion", "第一句。第二句。")
     await expect(page.get_by_text("手机存储快满了")).to_be_visible()
     await page.get_by_role("button", name="返回").click()
-    await expect(page.get_by_text("没有存上！")).to_be_visible()
+    await expect(page.get_by_text("未能保存！")).to_be_visible()
     assert await find_faults(page) == []
     await shoot(page, "phone-not-kept", full_page=False)
 
@@ -78,7 +78,7 @@ async def test_a_photo_without_a_byte_is_refused_with_a_sentence(handset, due, h
 async def test_a_lost_phones_visit_comes_back_to_another_without_its_photos(handset, browser, server, due, home):
     """The server holds a copy of what was begun; of photos it holds nothing, so they are asked for again."""
     page = await begin_visit(handset, due, home)
-    await page.get_by_role("button", name="定位").click()
+    await page.get_by_role("button", name="获取定位").click()
     await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
     await page.locator(".steps button", has_text="声明和谈话").click()
     await page.fill("#in-opinion", "已核对户口簿。")

@@ -47,7 +47,7 @@ async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, ph
         await look(tab)
     await page.goto(f"{handset.url}/m/")
     await which.nth(0).click()
-    change = page.locator(".change .button")
+    change = page.locator(".change .button").last
     await change.click()
     for _ in range(2):
         await page.locator(".add").first.click()

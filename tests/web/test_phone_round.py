@@ -31,7 +31,7 @@ async def test_a_day_is_put_in_ones_own_order_without_a_network_and_the_server_h
     await page.get_by_role("button", name="安排今天的走访").click()
     for _ in range(5):
         count = await page.locator(".today ol > li").count()
-        await page.get_by_role("button", name=re.compile("^＋今天")).first.click()
+        await page.get_by_role("button", name=re.compile("^排进今天")).first.click()
         await expect(page.locator(".today ol > li")).to_have_count(count + 1)
     a, b, c, d, e = await page.locator(".today ol .name").all_inner_texts()
     assert await find_faults(page) == []
@@ -115,6 +115,8 @@ async def test_a_colleague_attests_by_seeing_the_code_of_the_other_phone(server,
         assert await other.evaluate("'BarcodeDetector' in globalThis") is False
         await other.goto(f"{server.url}/m/attest")
         await expect(other.get_by_text(code)).to_be_visible()
+        await expect(other.locator(".attested-visit")).to_contain_text(home["number"])
+        await expect(other.locator(".attested-visit")).to_contain_text("入户调查")
         async with other.expect_response("**/attestations/1/push"):
             await other.get_by_role("button", name="定位并确认").click()
         partner = await system.sign_in(due.partner_login, "caseworker")
@@ -128,7 +130,7 @@ async def test_a_colleague_attests_by_seeing_the_code_of_the_other_phone(server,
         await third.context.add_init_script("delete Navigator.prototype.mediaDevices")
         other = await third.sign_in(due.partner_login)
         await other.goto(f"{server.url}/m/attest")
-        await expect(other.get_by_text("相机打不开")).to_be_visible()
+        await expect(other.get_by_text("相机无法打开")).to_be_visible()
         assert await find_faults(other) == []
         await shoot(other, "phone-scan-without-camera")
         await other.locator("input[type=file]").set_input_files(blank)

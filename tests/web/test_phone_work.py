@@ -41,7 +41,7 @@ async def test_a_change_is_proposed_without_a_network_and_its_answer_comes_back(
     await propose(page)
     member = home["members"][0]
     await page.fill("input[name=address]", "桐荫社区 9 号（新门牌）")
-    await page.get_by_role("button", name="定位").click()
+    await page.get_by_role("button", name="获取定位").click()
     await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
     await page.locator("summary", has_text=member["name"]).click()
     await page.select_option(f"select[name='health-{member['id']}']", "disabled")
@@ -103,7 +103,7 @@ async def test_an_emergency_visit_by_telephone_asks_for_its_reason_and_for_no_pl
     answers = answers_for(checklist, home, [], today())
     await fill_checklist(page, checklist["body"], answers, pictures)
     await page.locator(".steps button", has_text="离户提交").click()
-    await expect(page.get_by_text("离户定位")).to_have_count(0)
+    await expect(page.get_by_text("离开时定位")).to_have_count(0)
     await page.locator("label.choice:has(input[type=checkbox])").first.click()
     await expect(page.get_by_text("请写明不能入户的紧急情况")).to_be_visible()
     await expect(page.get_by_role("button", name="提交", exact=True)).to_be_disabled()
@@ -143,20 +143,24 @@ async def test_what_is_asked_follows_what_is_answered_and_slots_count_as_they_fi
 
     await steps.filter(has_text="照片和签名").click()
     outside, signed = page.locator("#q-photo_outside"), page.locator("#q-sign_family")
-    await expect(outside).to_contain_text("已拍 0 张，要求 1–4")
+    await expect(outside).to_contain_text("已拍 0 张，需 1–4 张")
     await outside.locator("input[type=file]").set_input_files(pictures[0])
-    await expect(outside).to_contain_text("已拍 1 张，要求 1–4")
+    await expect(outside).to_contain_text("已拍 1 张，需 1–4 张")
     assert (
         await outside.locator("input[type=file]").get_attribute("capture") == "environment"
     )  # the camera, not the album
-    await expect(signed).to_contain_text("已签 0 个")
+    await expect(signed).to_contain_text("已签 0 人")
     await signed.get_by_role("button", name="签名", exact=True).click()
-    await expect(signed.locator("canvas")).to_be_visible()
-    await shoot(page, "phone-signature")
+    await signed.get_by_role("button", name="开始签名").click()
+    pad = page.get_by_role("dialog", name="请在框内签名")
+    await expect(pad.locator("canvas")).to_be_visible()
+    await shoot(page, "phone-signature", full_page=False)
     assert await find_faults(page) == []
+    await page.go_back()  # as Android's back: it closes the pad, and not the visit
+    await expect(pad).to_have_count(0)
     await signed.get_by_role("button", name="取消").click()
     await sign(signed)
-    await expect(signed).to_contain_text("已签 1 个")
+    await expect(signed).to_contain_text("已签 1 人")
 
 
 async def test_what_a_caseworker_is_told_of_stands_under_me_until_it_was_read(handset, phone, services, due):
@@ -186,14 +190,14 @@ async def test_the_plan_is_by_distance_or_by_urgency_and_a_home_without_a_task_i
     await page.locator("label.choice", has_text="全部").click()
     await expect(first).to_contain_text(quiet["headName"])
     await expect(first).to_contain_text("5 米")
-    await page.get_by_role("button", name="按远近").click()
+    await page.get_by_role("button", name="由近到远").click()
     await expect(page.get_by_role("button", name="按期限")).to_be_visible()
     await expect(first).to_contain_text("逾期")  # the home five metres away, where nothing is due, comes after
     assert await find_faults(page) == []
     await page.fill("input[type=search]", quiet["number"])
     await expect(page.locator(".row")).to_have_count(1)
     await page.locator(".row").click()
-    await expect(page.get_by_text("这户目前没有走访任务")).to_be_visible()
+    await expect(page.get_by_text("该户暂无走访任务")).to_be_visible()
     await expect(page.get_by_role("link", name="申请更正")).to_be_visible()
 
 
@@ -222,7 +226,7 @@ async def test_the_app_works_without_what_browsers_learned_since_2020(handset, p
     assert await page.evaluate("[[].findLast, [].toSorted, AbortSignal.any].every((one) => one === undefined)")
     await page.locator(".row", has_text="定期复核").first.click()
     await page.get_by_role("button", name="开始走访").click()
-    await page.get_by_role("button", name="定位").click()
+    await page.get_by_role("button", name="获取定位").click()
     await expect(page.get_by_text("精度 ±9 米")).to_be_visible()
     await page.locator(".steps button", has_text="照片").click()
     photo = page.locator(".question", has=page.locator("input[type=file]")).first

@@ -1,15 +1,17 @@
+// The start, in order of need: the page itself draws the frame, this entry the sign-in, and the app with its store comes
+// after them. On a 2G network each is there long before the next.
 import '@shared/polyfills.ts';
 import '@shared/base.css';
-import './phone.css';
 import '@shared/largeType.ts';
 import { openSession } from '@shared/api/session.ts';
 import { createApp } from 'vue';
-import App from './App.vue';
-import { watchForFullStorage } from './guards.ts';
-import { router } from './router.ts';
-import { watchForUpdates } from './appUpdate.ts';
+import Start from './Start.vue';
 
 openSession('phone');
-watchForFullStorage();
-createApp(App).use(router).mount('#app');
-watchForUpdates();
+const start = createApp(Start, {
+  onReady: (mountApp: (root: string) => void) => {
+    start.unmount();
+    mountApp('#app');
+  },
+});
+start.mount('#app');

@@ -4,7 +4,8 @@ import PlanScreen from './screens/PlanScreen.vue';
 
 export const router = createRouter({
   history: createWebHistory('/m/'),
-  scrollBehavior: (_to, _from, savedPosition) => savedPosition ?? { top: 0 },
+  // A hash opens something over the screen (components/overlay.ts), which stays where it is.
+  scrollBehavior: (to, from, savedPosition) => (to.path === from.path ? false : (savedPosition ?? { top: 0 })),
   routes: [
     { path: '/', name: 'plan', component: PlanScreen },
     { path: '/home/:id', name: 'home', component: () => import('./screens/HouseholdScreen.vue'), props: true },

@@ -8,6 +8,8 @@ export interface Notice {
   en: string;
   madeAt: string;
   readAt: string | null;
+  /** What it is about. */
+  facts?: { visitId?: string; householdIds?: string[]; on?: string };
 }
 
 export interface Notices {

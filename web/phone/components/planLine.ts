@@ -1,6 +1,10 @@
 // A line of the plan: a household and its assignment.
+import { today } from '@shared/format.ts';
 import type { Assignment, Household } from '../store/documents.ts';
 import { t } from '../messages.ts';
+
+export const SOON_DAYS = 7;
+const DAY_MS = 86_400_000;
 
 export interface PlanLine {
   /** Null for a household without an open assignment. */
@@ -9,6 +13,11 @@ export interface PlanLine {
   metersAway: number | null;
   lateDays: number;
   state: '' | 'inProgress' | 'pending';
+}
+
+/** Negative while it is not due yet. */
+export function countLateDays({ dueOn }: Assignment): number {
+  return Math.round((Date.parse(today()) - Date.parse(dueOn)) / DAY_MS);
 }
 
 export function describeDueDate(lateDays: number): string {

@@ -17,23 +17,28 @@ export class FixError extends Error {
 export function useFix(onTaken: (fix: Fix) => void): {
   busy: Ref<boolean>;
   accuracyM: Ref<number | null>;
+  /** The last attempt gave no fix. */
+  hasFailed: Ref<boolean>;
   take: () => Promise<void>;
 } {
   const busy = ref(false);
   const accuracyM = ref<number | null>(null);
+  const hasFailed = ref(false);
   const take = async (): Promise<void> => {
     busy.value = true;
     accuracyM.value = null;
     try {
       onTaken(await takeFix((better) => (accuracyM.value = better.accuracyM ?? null)));
+      hasFailed.value = false;
     } catch (error) {
       if (!(error instanceof FixError)) throw error;
+      hasFailed.value = true;
       showGuard(error.reason === 'denied' ? 'location-denied' : 'location-off', () => void take());
     } finally {
       busy.value = false;
     }
   };
-  return { busy, accuracyM, take };
+  return { busy, accuracyM, hasFailed, take };
 }
 
 const REASONS_BY_CODE: Record<number, FixErrorReason> = { 1: 'denied', 2: 'unavailable', 3: 'timeout' };

@@ -1,6 +1,7 @@
 // The form of a visit, provided by the visit screen to its fields: the draft, its household, and how to save a change.
 import { inject, type InjectionKey } from 'vue';
 import type { Facts, AnswerError } from '../checklist/evaluate.ts';
+import type { Question } from '../checklist/template.ts';
 import { t } from '../messages.ts';
 import type { Household, Visit } from '../store/documents.ts';
 import type { Draft } from '../store/localDatabase.ts';
@@ -12,6 +13,8 @@ export interface VisitForm {
   household(): Household | null;
   facts(): Facts;
   draft(): Draft;
+  /** Last time's answer to a question; undefined where none came with the assignment. */
+  lastAnswer(questionId: string): unknown;
   /** Errors at a pointer or below it; empty until errors are shown. */
   errorsAt(pointer: string): AnswerError[];
   change(): void;
@@ -38,10 +41,11 @@ export function describeAnswerError(error: AnswerError, kind = ''): string {
   return t(error.code as Parameters<typeof t>[0], error.params);
 }
 
-/** “1–4”, “至少 2”, “至多 20”. */
-export function describeRange(minimum: number | null | undefined, maximum: number | null | undefined): string {
+/** “需 1–4 张”, “至少 2 人”, “至多 20 张”. */
+export function describeRange({ minimum, maximum, kind }: Question): string {
   const least = minimum ?? 0;
-  if (maximum == null) return t('atLeast', { n: least });
-  if (least === 0) return t('atMost', { n: maximum });
-  return t('between', { a: least, b: maximum });
+  const unit = kind === 'signature' ? t('unitPeople') : t('unitPhotos');
+  if (maximum == null) return t('atLeast', { n: least, unit });
+  if (least === 0) return t('atMost', { n: maximum, unit });
+  return t('between', { a: least, b: maximum, unit });
 }

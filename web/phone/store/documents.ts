@@ -25,15 +25,23 @@ export type Member = Household['members'][number];
 export type Assignment = Omit<Schemas['ServedAssignment'], Bookkeeping>;
 export type Checklist = Omit<Schemas['ServedChecklist'], Bookkeeping>;
 
-export type Visit = Written<Omit<Schemas['VisitDocument'], 'unorderedReason'>> & {
+export type LastAnswers = Schemas['LastAnswers'];
+export type UnchangedRow = Schemas['UnchangedRow'];
+
+export type Visit = Written<Omit<Schemas['VisitDocument'], 'unorderedReason' | 'noFixReason' | 'unchanged'>> & {
   /** Of a visit without an assignment alone. */
   unorderedReason?: string;
+  /** Why a fix is missing; only where the server takes it. */
+  noFixReason?: string;
+  /** Rows that were taken over from last time; only of a visit to which last time's answers came. */
+  unchanged?: UnchangedRow[];
   /** Why a submitted visit is sent again. */
   amendment?: Schemas['Amendment'] | null;
   server?: ServerPart<Schemas['VisitStanding']>;
 };
 export type Evidence = Written<Schemas['EvidenceDocument']> & { server?: ServerPart<Schemas['EvidenceStanding']> };
-export type Attestation = Written<Schemas['AttestationDocument']> & {
+export type Attestation = Written<Omit<Schemas['AttestationDocument'], 'noFixReason'>> & {
+  noFixReason?: string;
   server?: ServerPart<Schemas['AttestationStanding']>;
 };
 export type Proposal = Written<Omit<Schemas['ProposalDocument'], 'changes'>> & {

@@ -4,7 +4,7 @@
 import Dexie, { type EntityTable } from 'dexie';
 import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
 import { sealRow, sealTables } from './sealedTables.ts';
-import type { Fix, Questioned, Visit, VisitKind } from './documents.ts';
+import type { Fix, LastAnswers, Questioned, Visit, VisitKind } from './documents.ts';
 
 export interface Draft {
   id: string;
@@ -18,6 +18,8 @@ export interface Draft {
   amends: { questioned: Questioned[]; reason: string } | null;
   /** Restored from the server's copy, whose photos are not on this phone. */
   recovered?: boolean;
+  /** What the last accepted visit found, from the assignment; drafts of an earlier version have none. */
+  lastAnswers?: LastAnswers | null;
 }
 
 export type PhotoState = 'kept' | 'sending' | 'paused' | 'sent' | 'failed';

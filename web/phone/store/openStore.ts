@@ -122,6 +122,14 @@ async function open({ takeOver = false }: { takeOver?: boolean }): Promise<void>
   }
 }
 
+/** Another window took over: the screens save what is open before the store closes under them. */
+async function handOver(): Promise<void> {
+  storeState.value = 'closed';
+  await nextTick();
+  await closeStore();
+  storeState.value = 'elsewhere';
+}
+
 async function askForPin(personId: string): Promise<void> {
   try {
     await lock(personId);
@@ -153,8 +161,7 @@ function acquireWindowLock(takeOver: boolean): Promise<boolean> {
         return undefined;
       })
       .catch(() => {
-        // Another window took over.
-        void closeStore().then(() => (storeState.value = 'elsewhere'));
+        void handOver();
       });
   });
 }

@@ -18,6 +18,7 @@ import { forgetReplication, getGeneration } from './generations.ts';
 import { localDatabase } from './localDatabase.ts';
 import { getAuthor, settleRescued } from './mixedStore.ts';
 import { countPendingRows } from './pending.ts';
+import { syncServerFields } from './serverFields.ts';
 import { syncUnorderedKinds } from './unorderedKinds.ts';
 
 interface Checkpoint {
@@ -42,6 +43,8 @@ export const sync = reactive({
   active: 0,
   /** Time of the last successful request. */
   lastAt: null as number | null,
+  /** When the request began that was answered last, by success or refusal. */
+  answeredSince: 0,
   /** The server's last refusal; a missing network does not count. */
   problem: null as Problem | null,
   /** The server no longer supports this version of the app. */
@@ -97,6 +100,7 @@ function syncDayPlansAndNotices(): void {
   if (!syncController) return;
   void trackResult(syncDayPlans()).catch(() => undefined);
   void syncUnorderedKinds().catch(() => undefined); // what it said before stays
+  void syncServerFields().catch(() => undefined);
   void notices.load();
 }
 
@@ -185,13 +189,16 @@ async function fetchJson(personId: string, path: string, init: RequestInit): Pro
 
 /** Record success or refusal in `sync` for the screen. */
 async function trackResult<T>(pending: Promise<T>): Promise<T> {
+  const since = Date.now();
   try {
     const result = await pending;
     sync.lastAt = Date.now();
+    sync.answeredSince = since;
     sync.problem = null;
     return result;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
+    sync.answeredSince = since;
     if (error.code === 'sync.schema_version_gone') sync.appTooOld = true;
     else if (error.code !== 'sync.digest_mismatch') sync.problem = error;
     throw error;

@@ -2,7 +2,7 @@
 // written into the replicated database together with the evidence documents of its photos.
 import { toRaw } from 'vue';
 import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
-import type { Assignment, Attestation, Evidence, Fix, Household, Visit } from './documents.ts';
+import type { Assignment, Attestation, Evidence, Fix, Household, LastAnswers, Visit } from './documents.ts';
 import { database } from './database.ts';
 import {
   localDatabase,
@@ -27,7 +27,8 @@ export async function startVisit(assignment: Assignment, author: { personId: str
   };
   const copies = (await database.value!.collections.visits.find().exec()).map((visit) => visit.toJSON() as Visit);
   const copy = copies.find((visit) => visit.assignmentId === assignment.id && isOwnDraft(visit, author.personId));
-  if (copy) return recoverDraft(copy, names);
+  const lastAnswers = assignment.lastAnswers ?? null; // an earlier server sends none
+  if (copy) return recoverDraft(copy, names, lastAnswers);
   return createDraft(
     {
       householdId: assignment.householdId,
@@ -36,8 +37,10 @@ export async function startVisit(assignment: Assignment, author: { personId: str
       checklistCode: assignment.checklistCode,
       checklistVersion: assignment.checklistVersion,
       investigatorIds: [author.personId, ...partner.filter((id) => id !== author.personId)],
+      ...(lastAnswers ? { unchanged: [] } : {}),
     },
     names,
+    lastAnswers,
   );
 }
 
@@ -76,10 +79,21 @@ export function isUnorderedDraft({ visit, amends }: Draft, householdId: string):
 
 type Begun = Pick<
   Visit,
-  'householdId' | 'assignmentId' | 'unorderedReason' | 'kind' | 'checklistCode' | 'checklistVersion' | 'investigatorIds'
+  | 'householdId'
+  | 'assignmentId'
+  | 'unorderedReason'
+  | 'kind'
+  | 'checklistCode'
+  | 'checklistVersion'
+  | 'investigatorIds'
+  | 'unchanged'
 >;
 
-async function createDraft(begun: Begun, names: Record<string, string>): Promise<Draft> {
+async function createDraft(
+  begun: Begun,
+  names: Record<string, string>,
+  lastAnswers: LastAnswers | null = null,
+): Promise<Draft> {
   const visit: Visit = {
     id: newVisitId(),
     ...begun,
@@ -94,7 +108,8 @@ async function createDraft(begun: Begun, names: Record<string, string>): Promise
     answers: {},
     photos: [],
   };
-  const draft: Draft = { id: visit.id, visit, names, updatedAt: new Date().toISOString(), step: 0, amends: null };
+  const updatedAt = new Date().toISOString();
+  const draft: Draft = { id: visit.id, visit, names, updatedAt, step: 0, amends: null, lastAnswers };
   await localDatabase().drafts.put(draft);
   return draft;
 }
@@ -105,7 +120,11 @@ export function isOwnDraft(visit: Visit, personId: string): boolean {
 }
 
 /** Restore a draft from the server's copy; photos that are not on this phone are removed from its answers. */
-export async function recoverDraft(copy: Visit, names: Record<string, string>): Promise<Draft> {
+export async function recoverDraft(
+  copy: Visit,
+  names: Record<string, string>,
+  lastAnswers: LastAnswers | null = null,
+): Promise<Draft> {
   const { server: _, ...fields } = structuredClone(copy);
   const photosHere = new Set(
     (await localDatabase().photos.where({ visitId: copy.id }).toArray()).map((photo) => photo.id),
@@ -124,6 +143,7 @@ export async function recoverDraft(copy: Visit, names: Record<string, string>): 
     step: 0,
     amends: null,
     recovered: missing.size > 0,
+    lastAnswers,
   };
   await localDatabase().drafts.put(draft);
   return draft;
@@ -285,13 +305,14 @@ export async function reopenRefused(visit: Visit, names: Record<string, string>)
 }
 
 /** Attest that the signed-in person took part in this visit, with their own fix. */
-export async function attest(visitId: string, fix: Fix | null): Promise<void> {
+export async function attest(visitId: string, fix: Fix | null, noFixReason = ''): Promise<void> {
   const store = database.value!.collections.attestations;
   const exists = (await store.find().exec()).some(
     (attestation) => (attestation.toJSON() as Attestation).visitId === visitId,
   );
   if (exists) return;
-  await store.insert({ id: newId(), visitId, attestedAt: new Date().toISOString(), fix });
+  const attestedAt = new Date().toISOString();
+  await store.insert({ id: newId(), visitId, attestedAt, fix, ...(noFixReason ? { noFixReason } : {}) });
   syncNow();
 }
 
