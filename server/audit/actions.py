@@ -160,6 +160,7 @@ class Action(StrEnum):
     STAFF_ENABLED = "staff.enabled"
     STAFF_LINK_MADE = "staff.link_made"
     STAFF_PASSWORD_SET = "staff.password_set"  # noqa: S105
+    STAFF_UNLOCKED = "staff.unlocked"
     STAFF_WECHAT_UNLINKED = "staff.wechat_unlinked"
     STAFF_PASSWORD_CHANGED = "staff.password_changed"  # noqa: S105  # an action, no password
     STAFF_RECOVERY_CODE_USED = "staff.recovery_code_used"

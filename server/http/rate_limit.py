@@ -67,6 +67,20 @@ async def count_failure(session: AsyncSession, encryption: Encryption, subjects:
             await _count(session, encryption, subject, now)
 
 
+async def count_unlocks(session: AsyncSession, encryption: Encryption, name: str, now: datetime) -> int:
+    """Return how often an officer unlocked a name in this window; put it into the subject, whose count begins anew."""
+    unlocked = hash_subject(encryption, f"unlocked:{name}")
+    rows = select(AttemptWindow.attempts).filter_by(subject=unlocked, window_start=_window_start(now))
+    return await session.scalar(rows) or 0
+
+
+async def unlock(session: AsyncSession, encryption: Encryption, name: str, subjects: list[str], now: datetime) -> None:
+    """Forget the failures of a name at every address, which only their hash knows, and those of these subjects."""
+    await _count(session, encryption, f"unlocked:{name}", now)
+    hashes = [hash_subject(encryption, subject) for subject in subjects]
+    await session.execute(delete(AttemptWindow).where(AttemptWindow.subject.in_(hashes)))
+
+
 async def slow_down(
     autocommit: AutocommitPool, encryption: Encryption, subjects: list[str], limit: int, now: datetime
 ) -> None:

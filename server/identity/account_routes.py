@@ -88,6 +88,7 @@ export_staff = build_export_route(
         "电话": lambda member: member.phone_mask,
         "角色": lambda member: [f"{ROLE_LABELS[role.role]}（{role.area_name or '全国'}）" for role in member.roles],
         "负责户数": lambda member: member.holds,
+        "户数过多": lambda member: "是" if member.holds_too_many else "",
         "停用时间": lambda member: member.disabled_at,
     },
 )
@@ -190,6 +191,16 @@ async def unlink_wechat(staff_id: FromPath[UUID], caller: CallerDep, session: Se
 
 
 @post(
+    "/staff/{staff_id:uuid}/unlock",
+    status_code=204,
+    responses=_MANAGED,
+    description="Forget the failed attempts to sign in of this quarter of an hour, at every address.",
+)
+async def unlock_staff(staff_id: FromPath[UUID], caller: CallerDep, session: Session, services: ServicesDep) -> None:
+    await accounts.unlock_staff(session, services.encryption, caller, staff_id, utc_now())
+
+
+@post(
     "/staff/{staff_id:uuid}/end-devices",
     status_code=200,
     responses=_MANAGED,
@@ -249,6 +260,7 @@ router = Router(
         enable_staff,
         reset_password,
         unlink_wechat,
+        unlock_staff,
         end_staff_devices,
         print_slips,
     ],

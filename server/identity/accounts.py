@@ -27,6 +27,7 @@ from server.core.id_numbers import mask_phone
 from server.core.job_types import EndRoles
 from server.core.services import Services
 from server.households.caseload import CASELOAD_ROLES, ReassignHouseholds, RevokeHouseholds, reassign, revoke
+from server.http.rate_limit import unlock
 from server.identity.links import NewLink, end_all_devices, make_link
 from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
@@ -199,6 +200,16 @@ async def unlink_wechat(session: AsyncSession, caller: Caller, staff_id: UUID, n
         staff.wechat_openid = None
         await end_all_devices(session, staff.id, now, "wechat_unlinked")
         audit.record(session, caller, Action.STAFF_WECHAT_UNLINKED, "staff", staff.id)
+
+
+async def unlock_staff(
+    session: AsyncSession, encryption: Encryption, caller: Caller, staff_id: UUID, now: datetime
+) -> None:
+    """Let a person sign in again at once who mistyped the password or a code too often."""
+    staff = await _find_other(session, caller, staff_id)
+    subjects = [f"login:{staff.login}", f"code:{staff.id}", f"step-up:{staff.id}"]
+    await unlock(session, encryption, staff.login, subjects, now)
+    audit.record(session, caller, Action.STAFF_UNLOCKED, "staff", staff.id)
 
 
 async def end_staff_devices(session: AsyncSession, caller: Caller, staff_id: UUID, now: datetime) -> int:

@@ -20,7 +20,7 @@ from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import check_password
 from server.core.services import Services
 from server.http.attempt_locks import begin_attempt, end_locks, forgive_attempt, lock_subject
-from server.http.rate_limit import check_failures, count_failure, slow_down
+from server.http.rate_limit import check_failures, count_failure, count_unlocks, slow_down
 from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.identity.notices import notify_of_change
 from server.identity.second_factor import check_code
@@ -53,7 +53,8 @@ async def sign_in_with_password(
     login, limit = login.lower(), services.settings.sign_in_attempts
     shared = [f"login:{login}", f"address:{address}"]
     await slow_down(services.autocommit, services.encryption, shared, limit * _SHARED_FACTOR, now)
-    subjects = [f"login:{login}@{address}"]
+    unlocks = await count_unlocks(session, services.encryption, login, now)
+    subjects = [f"login:{login}@{address}" + (f"#{unlocks}" if unlocks else "")]
     await check_failures(session, services.encryption, subjects, limit, now)
     staff = await session.scalar(select(Staff).where(Staff.login == login, Staff.disabled_at.is_(None)))
     await session.commit()  # only read so far: hold no connection while others' passwords are hashed

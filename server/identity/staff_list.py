@@ -1,7 +1,7 @@
 """Staff of an area, with their roles and the number of households they hold."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import DIRECTORY_ROLES, Caller, Role, in_areas, require_role
+from server.core.clock import today as today_in_china
 from server.core.http import ResponseBody
 from server.core.normalise import name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
@@ -18,8 +19,11 @@ from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Device, Staff, StaffRole
 from server.models.review import SpotCheck
+from server.policy.resolver import load_policy_values
 
 _BY_LOGIN = Keyset(Staff.login)
+_HOMES_MOST = "staff.homes_most"
+_COUNTY_DIGITS = 6
 
 
 class RoleLine(ResponseBody):
@@ -33,7 +37,8 @@ class RoleLine(ResponseBody):
 
 class StaffLine(ResponseBody):
     """`holds` counts the households of the person's caseload, `unsent` the rows that their phones had not sent at the
-    last contact. `may_manage`: the caller may change the account.
+    last contact. `holds_too_many`: more than the setting `staff.homes_most` of the person's area. `may_manage`: the
+    caller may change the account.
     """
 
     id: UUID
@@ -42,6 +47,7 @@ class StaffLine(ResponseBody):
     phone_mask: str | None
     roles: list[RoleLine]
     holds: int
+    holds_too_many: bool
     unsent: int
     signed_in_at: datetime | None
     is_wechat_linked: bool
@@ -57,7 +63,10 @@ class _Devices(NamedTuple):
 async def list_staff(
     session: AsyncSession, caller: Caller, *, area: str | None, q: str | None, cursor: str | None, limit: int
 ) -> Page[StaffLine]:
-    """List staff with a role in the caller's areas by login. `q` is part of a name or login. Four queries."""
+    """List staff with a role in the caller's areas by login. `q` is part of a name or login.
+
+    Four queries, and one for each county.
+    """
     require_role(caller, DIRECTORY_ROLES)
     in_reach = select(StaffRole.staff_id).where(
         StaffRole.revoked_at.is_(None), in_areas(StaffRole.area_code, caller, DIRECTORY_ROLES)
@@ -72,8 +81,11 @@ async def list_staff(
     staff: list[Staff] = [member for (member,) in page]
     roles, holds = await _load_roles(session, staff), await _count_caseloads(session, staff)
     devices = await _load_devices(session, staff)
+    limits = await _load_limits(session, {role.area_code for member in staff for role in roles[member.id]})
     items = [
-        _staff_line(caller, member, roles[member.id], holds.get(member.id, 0), devices.get(member.id, _Devices()))
+        _staff_line(
+            caller, member, roles[member.id], holds.get(member.id, 0), devices.get(member.id, _Devices()), limits
+        )
         for member in staff
     ]
     return Page(items=items, next_cursor=next_cursor)
@@ -91,6 +103,13 @@ async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUI
         role = RoleLine(role=Role(row.role), area_code=row.area_code, area_name=name, ends_on=row.ends_on)
         roles[row.staff_id].append(role)
     return roles
+
+
+async def _load_limits(session: AsyncSession, areas: Collection[str]) -> dict[str, int]:
+    """Return how many homes a person may hold, by county."""
+    counties = {area[:_COUNTY_DIGITS] for area in areas}
+    rules = {county: await load_policy_values(session, county, today_in_china(), [_HOMES_MOST]) for county in counties}
+    return {county: int(values[_HOMES_MOST]) for county, values in rules.items()}
 
 
 async def _count_caseloads(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, int]:
@@ -116,7 +135,10 @@ async def _load_devices(session: AsyncSession, staff: Sequence[Staff]) -> dict[U
     return {staff_id: _Devices(int(unsent), signed_in_at) for staff_id, unsent, signed_in_at in rows}
 
 
-def _staff_line(caller: Caller, member: Staff, roles: list[RoleLine], holds: int, devices: _Devices) -> StaffLine:
+def _staff_line(
+    caller: Caller, member: Staff, roles: list[RoleLine], holds: int, devices: _Devices, limits: dict[str, int]
+) -> StaffLine:
+    most = max((limits[role.area_code[:_COUNTY_DIGITS]] for role in roles), default=holds)
     return StaffLine(
         id=member.id,
         login=member.login,
@@ -124,6 +146,7 @@ def _staff_line(caller: Caller, member: Staff, roles: list[RoleLine], holds: int
         phone_mask=member.phone_mask,
         roles=roles,
         holds=holds,
+        holds_too_many=holds > most,
         unsent=devices.unsent,
         signed_in_at=devices.signed_in_at,
         is_wechat_linked=member.wechat_openid is not None,

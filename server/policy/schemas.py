@@ -142,6 +142,7 @@ SETTING_TYPES: dict[str, Any] = {
     "field.earliest_day": date,
     "field.clock_ahead_min": Annotated[int, Meta(ge=1, le=1440)],
     "household.id_checks_per_day": Annotated[int, Meta(ge=1, le=1000)],
+    "staff.homes_most": Annotated[int, Meta(ge=1, le=5000)],
     "duplicates.phone_homes": Annotated[int, Meta(ge=2, le=100)],
     "duplicates.account_homes": Annotated[int, Meta(ge=2, le=100)],
     "visit.shortest_min": Minutes,

@@ -1,6 +1,6 @@
 """Accounts of staff: made, given roles, disabled, reset; the one-time link; the first hour of an empty installation."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,6 +12,8 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.identity.accounts import end_roles_of_before
 from server.identity.password_policy import is_common
+from server.models.areas import PolicySetting
+from server.models.audit import AuditEntry
 from server.models.people import Device, SignInLink, Staff, StaffRole
 from tests.conftest import environment
 from tests.pdf import words
@@ -236,3 +238,37 @@ async def test_an_account_is_changed_given_roles_unlinked_and_enabled_again(syst
 async def roles_of(desk):
     page = (await desk.http.get("/desk/v1/staff", params={"q": "muqinghe"})).json()
     return page["items"][0]["roles"]
+
+
+async def test_an_officer_unlocks_a_colleague_who_mistyped_too_often_and_guessing_is_braked_anew(
+    system, services, county_desk, town_desk
+):
+    body = new_staff("muqinghe")
+    await set_password(system, (await create(county_desk, body))["token"])
+    for _ in range(services.settings.sign_in_attempts):
+        await sign_in(system, "muqinghe", "guess")
+    assert (await sign_in(system, "muqinghe", GOOD)).status_code == 429
+    url = f"/desk/v1/staff/{body['id']}/unlock"
+    assert (await town_desk.http.post(f"/desk/v1/staff/{county_desk.id}/unlock")).status_code == 404
+    own = await county_desk.http.post(f"/desk/v1/staff/{county_desk.id}/unlock")
+    assert own.json()["code"] == "staff.own_roles"
+    assert (await county_desk.http.post(url)).status_code == 204
+    assert (await sign_in(system, "muqinghe", GOOD)).status_code == 200
+    for _ in range(services.settings.sign_in_attempts):
+        await sign_in(system, "muqinghe", "guess")
+    assert (await sign_in(system, "muqinghe", GOOD)).status_code == 429
+    async with services.sessions() as session:
+        actions = select(AuditEntry.actor_id).where(AuditEntry.action == "staff.unlocked")
+        assert list(await session.scalars(actions)) == [county_desk.id]
+
+
+async def test_who_holds_more_homes_than_the_areas_limit_is_marked(services, county, county_desk):
+    async with open_session(services.sessions) as session:
+        session.add(
+            PolicySetting(
+                key="staff.homes_most", area_code=COUNTY, effective_from=date(2020, 1, 2), value=5, source="测试"
+            )
+        )
+    lines = (await county_desk.http.get("/desk/v1/staff", params={"limit": 200})).json()["items"]
+    assert {line["holdsTooMany"] for line in lines if line["holds"] > 5} == {True}
+    assert {line["holdsTooMany"] for line in lines if line["holds"] <= 5} == {False}

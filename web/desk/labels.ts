@@ -668,6 +668,7 @@ export const AUDIT_ACTIONS: Labels = {
   'staff.enabled': ['启用账号', 'Enabled an account'],
   'staff.link_made': ['生成一次性链接', 'Made a one-time link'],
   'staff.password_set': ['设置密码', 'Set a password'],
+  'staff.unlocked': ['解除登录限制', 'Unlocked signing in'],
   'staff.wechat_unlinked': ['解除微信绑定', 'Unlinked WeChat'],
   'staff.password_changed': ['修改密码', 'Password changed'],
   'staff.recovery_code_used': ['使用恢复码', 'Recovery code used'],

@@ -237,3 +237,14 @@ async def test_an_administrator_is_greeted_with_what_the_office_lacks_and_where_
     async with open_session(services.sessions) as session:
         await session.execute(update(ChecklistTemplate).values(retired_at=None))
     assert faults == []
+
+
+async def test_a_colleague_is_unlocked_at_the_desk(at_desk):
+    page = await at_desk("maohetang", "county_officer", "/staff")
+    await page.get_by_role("row", name="linhexi").get_by_role("button", name="管理").press("Enter")
+    dialog = dialog_of(page)
+    await dialog.get_by_role("button", name="解除登录限制").press("Enter")
+    await said(page, "已解除")
+    faults = await find_faults(page)
+    await shoot(page, "desk-account-unlock")
+    assert faults == []

@@ -47,6 +47,7 @@ export const SETTING_GROUPS: Labels = {
   reads: ['查阅记录', 'Read trail'],
   finding: ['疑点轻重', 'Severity of findings'],
   duplicates: ['疑似重复', 'Duplicates'],
+  staff: ['人员', 'Staff'],
 };
 
 const SETTING_NAMES: Labels = {
@@ -58,6 +59,7 @@ const SETTING_NAMES: Labels = {
   'field.earliest_day': ['最早可信的走访日期', 'Earliest day that a phone may report'],
   'field.clock_ahead_min': ['手机时间最多可早于服务器', 'How far a phone’s clock may be ahead'],
   'household.id_checks_per_day': ['每人每天可核对身份证号次数', 'ID number checks per person and day'],
+  'staff.homes_most': ['每名专干最多负责户数', 'Homes that a person may hold'],
   'duplicates.phone_homes': ['多少户共用一个电话即列为疑似重复', 'Homes with one phone, to be listed'],
   'duplicates.account_homes': ['多少户共用一个账户即列为疑似重复', 'Homes with one account, to be listed'],
   'visit.shortest_min': ['走访最短时长', 'Shortest visit'],
