@@ -116,14 +116,19 @@ def _pull(name: str, collection: Collection) -> HTTPRouteHandler:
         note_device(
             session, field_staff, DeviceReport(app_version, pending_rows, parse_device_clock(device_time)), utc_now()
         )
-        if page.documents:
-            return Response(page, headers=_CACHING)
-        headers = {**_CACHING, "ETag": page.checkpoint.etag}
-        if if_none_match == page.checkpoint.etag:
-            return Response(None, status_code=304, headers=headers)
-        return Response(page, headers=headers)
+        return _answer_page(page, if_none_match)
 
     return pull_documents
+
+
+def _answer_page(page: pulling.PulledPage[Any], if_none_match: str | None) -> Response[Any]:
+    """Only an empty page has an ETag: it is what a phone that waits for news gets again and again."""
+    if page.documents:
+        return Response(page, headers=_CACHING)
+    headers = {**_CACHING, "ETag": page.checkpoint.etag}
+    if if_none_match == page.checkpoint.etag:
+        return Response(None, status_code=304, headers=headers)
+    return Response(page, headers=headers)
 
 
 def _push(name: str, collection: Collection) -> HTTPRouteHandler:

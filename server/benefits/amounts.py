@@ -62,9 +62,7 @@ def calculate_amount(
 ) -> Calculated:
     """Calculate a household's amount from a month on, with the formulas of that month. `members` must not be empty."""
     sheet = Sheet(formulas, [])
-    standard_fen = _standard_fen(sheet, programme)
-    zh, en = _STANDARD_TEXTS[programme]
-    sheet.add("amount.standard_fen", zh + format_fen(standard_fen), en, standard_fen)
+    standard_fen = _write_standard(sheet, programme)
     counted = count_incomes(sheet, incomes, month, standard_fen, receiving)
     income = total(counted)
     per_head = income / len(members)
@@ -100,9 +98,12 @@ _STANDARD_TEXTS: Mapping[Programme, tuple[str, str]] = {
 }
 
 
-def _standard_fen(sheet: Sheet, programme: Programme) -> int:
+def _write_standard(sheet: Sheet, programme: Programme) -> int:
     value = sheet.value("amount.standard_fen")
-    return int(value[programme] if isinstance(value, dict) else value)
+    standard_fen = int(value[programme] if isinstance(value, dict) else value)
+    zh, en = _STANDARD_TEXTS[programme]
+    sheet.add("amount.standard_fen", zh + format_fen(standard_fen), en, standard_fen)
+    return standard_fen
 
 
 def _basic_amount(sheet: Sheet, standard_fen: int, per_head: Fraction, heads: int) -> Fraction:
