@@ -23,7 +23,7 @@ from server.demo.staff import DEMO_PASSWORDS
 PHONES = 5000
 SIGN_INS = 30
 ME = "/auth/v1/me"
-STREAM = "/field/v1/sync/visits/1/pullStream"
+STREAM = "/field/v1/sync/stream"
 # Connections that the client and the API need beside those of the phones.
 _SPARE_FILES = 300
 # Phones that connect at once: more would fill the listening socket's queue.

@@ -7,10 +7,11 @@ be before the row is servable (an older transaction still runs), and it makes al
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,17 +29,21 @@ HEARTBEAT_S = 20.0
 RESYNC = b'event: open\ndata: "RESYNC"\n\n'
 HEARTBEAT = b": still here\n\n"
 FIRST = b"retry: 3000\n\n"
-# A phone opens one stream for each collection; while it changes networks, the former is still open here. More of them
-# are a mistake or an attack: the oldest ends, so a phone always gets its newest.
-STREAMS_PER_COLLECTION = 2
+# A phone opens one stream, older ones one for each of some collections; while it changes networks, the former is still
+# open here. More of them are a mistake or an attack: the oldest ends, so a phone always gets its newest.
+STREAMS_OF_A_KIND = 2
 STREAMS_PER_PERSON = 60
 
 
 class _Listener(Struct, eq=False):
+    """`news` are the collections that changed since its last event."""
+
     staff_id: UUID
     device_id: UUID
-    collection: str
+    collections: frozenset[str]
+    names_them: bool
     woken: asyncio.Event
+    news: set[str] = msgspec.field(default_factory=set)
     is_over: bool = False
 
 
@@ -51,9 +56,14 @@ class Watch:
         self._listeners: dict[_Listener, None] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    async def stream(self, caller: Caller, collection: str) -> AsyncIterator[bytes]:
-        """Server-sent events until the phone goes or its device is ended."""
-        listener = _Listener(caller.id, caller.device_id, collection, asyncio.Event())
+    async def stream(
+        self, caller: Caller, collections: Iterable[str], *, names_them: bool = True
+    ) -> AsyncIterator[bytes]:
+        """Server-sent events until the phone goes or its device is ended.
+
+        With `names_them` an event names the collections to pull; without, it is the one of RxDB's own client.
+        """
+        listener = _Listener(caller.id, caller.device_id, frozenset(collections), names_them, asyncio.Event())
         self._end_surplus(listener)
         self._listeners[listener] = None
         if self._looking is None or self._looking.done():
@@ -71,9 +81,9 @@ class Watch:
         same = [
             other
             for other in of_person
-            if (other.device_id, other.collection) == (listener.device_id, listener.collection)
+            if (other.device_id, other.collections) == (listener.device_id, listener.collections)
         ]
-        surplus = same[: max(0, len(same) - STREAMS_PER_COLLECTION + 1)]
+        surplus = same[: max(0, len(same) - STREAMS_OF_A_KIND + 1)]
         surplus += of_person[: max(0, len(of_person) - STREAMS_PER_PERSON + 1)]
         for other in surplus:
             other.is_over = True
@@ -104,12 +114,14 @@ class Watch:
                 .distinct()
                 .where(
                     Feed.staff_id.in_({listener.staff_id for listener in self._listeners}),
-                    Feed.collection.in_({listener.collection for listener in self._listeners}),
+                    Feed.collection.in_(frozenset().union(*(listener.collections for listener in self._listeners))),
                     Feed.xid >= bindparam(None, since or settled, Xid8),
                     Feed.xid < bindparam(None, settled, Xid8),
                 )
             )
-            concerned = {(staff_id, collection) for staff_id, collection in news}
+            changed: dict[UUID, set[str]] = {}
+            for staff_id, collection in news:
+                changed.setdefault(staff_id, set()).add(collection)
             welcome = set(
                 await session.scalars(
                     select(Device.id)
@@ -123,7 +135,8 @@ class Watch:
             )
         for item in self._listeners:
             item.is_over = item.is_over or item.device_id not in welcome
-            if item.is_over or since is None or (item.staff_id, item.collection) in concerned:
+            item.news |= item.collections if since is None else item.collections & changed.get(item.staff_id, set())
+            if item.is_over or item.news:
                 item.woken.set()
         return int(settled)
 
@@ -132,5 +145,9 @@ async def _next_event(listener: _Listener) -> bytes:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(listener.woken.wait(), HEARTBEAT_S)
         listener.woken.clear()
-        return HEARTBEAT if listener.is_over else RESYNC
+        if listener.is_over:
+            return HEARTBEAT
+        names = sorted(listener.news)
+        listener.news.clear()
+        return b"event: changed\ndata: " + msgspec.json.encode(names) + b"\n\n" if listener.names_them else RESYNC
     return HEARTBEAT

@@ -2,6 +2,7 @@
 that the schema of the API holds its documents.
 """
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
@@ -176,6 +177,21 @@ def _refuse_push(name: str) -> HTTPRouteHandler:
     return refuse_push
 
 
+@get(
+    "/sync/stream",
+    operation_id="stream_changes",
+    summary="Stream changes",
+    opt=NOTHING_PERSONAL,
+    media_type="text/event-stream",
+    responses=SIGNED_IN_ERRORS,
+    description="Server-sent events for a phone's live replication of all collections. An event `changed` has a JSON "
+    "array with the names of collections: pull them now. It comes when there is something new and, with all names, "
+    "when the server is unsure. A comment every 20 seconds keeps the line open. One stream a phone is enough.",
+)
+async def stream_changes(field_staff: FieldStaff, services: ServicesDep, state: State) -> Stream:
+    return _answer_stream(_watch(services, state).stream(field_staff, COLLECTIONS))
+
+
 def _stream(name: str) -> HTTPRouteHandler:
     @get(
         f"/sync/{name}/{{schema_version:int}}/pullStream",
@@ -184,20 +200,27 @@ def _stream(name: str) -> HTTPRouteHandler:
         opt=NOTHING_PERSONAL,
         media_type="text/event-stream",
         responses=SIGNED_IN_ERRORS | error_responses("sync.schema_version_gone"),
-        description=f"Server-sent events for RxDB's live replication of `{name}`. An event `open` means: pull now. It "
-        "comes when there is something new and when the server is unsure. A comment every 20 seconds keeps the line "
-        "open.",
+        description=f"Server-sent events as RxDB's own client expects them, for `{name}` alone. An event `open` means: "
+        "pull now. `/sync/stream` does it for all collections on one line.",
     )
-    async def stream_changes(
+    async def stream_collection(
         schema_version: FromPath[int], field_staff: FieldStaff, services: ServicesDep, state: State
     ) -> Stream:
         served_collection(name, schema_version)
-        watch: Watch = state.setdefault("sync_watch", None) or Watch(services)
-        state.sync_watch = watch
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return Stream(watch.stream(field_staff, name), media_type="text/event-stream", headers=headers)
+        return _answer_stream(_watch(services, state).stream(field_staff, [name], names_them=False))
 
-    return stream_changes
+    return stream_collection
+
+
+def _watch(services: ServicesDep, state: State) -> Watch:
+    watch: Watch = state.setdefault("sync_watch", None) or Watch(services)
+    state.sync_watch = watch
+    return watch
+
+
+def _answer_stream(events: AsyncIterator[bytes]) -> Stream:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return Stream(events, media_type="text/event-stream", headers=headers)
 
 
 _UNKNOWN = "/sync/{collection:str}/{schema_version:int}"
@@ -217,6 +240,7 @@ async def push_unknown(collection: FromPath[str], schema_version: FromPath[int],
 
 sync_handlers = [
     list_collections,
+    stream_changes,
     *(_pull(name, collection) for name, collection in COLLECTIONS.items()),
     *(_push(name, item) if item.apply else _refuse_push(name) for name, item in COLLECTIONS.items()),
     *(_stream(name) for name in COLLECTIONS),

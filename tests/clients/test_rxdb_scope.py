@@ -1,11 +1,14 @@
 """RxDB against the running server while households change hands, and with many of them."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
 from sqlalchemy import func, insert, select, true
 
+from field_api.sync.collections import COLLECTIONS
+from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.households import Caseload, Household
 from server.sync_feed.publish import publish_change
@@ -76,9 +79,28 @@ async def test_a_phone_carries_2000_households(phones, live, phone, services):
     assert held == alive(pulled)
 
 
-async def test_the_stream_ends_when_the_phone_is_signed_out(live, phone, services):
+async def test_the_stream_names_the_collections_that_changed(live, phone, services):
+    async def next_names(lines):
+        async for line in lines:
+            if line.startswith("data: "):
+                return json.loads(line.removeprefix("data: "))
+        return None
+
     client = httpx.AsyncClient(headers={"Authorization": f"Bearer {phone.signed_in['accessToken']}"}, timeout=20)
-    url = f"{live.url}/field/v1/sync/visits/1/pullStream"
+    async with client, client.stream("GET", f"{live.url}/field/v1/sync/stream") as answer:
+        lines = answer.aiter_lines()
+        # Not known since when: all of them.
+        assert await next_names(lines) == sorted(COLLECTIONS)
+        [held, *_] = await phone.pull("households")
+        async with open_session(services.sessions) as session:
+            await publish_change(session, "households", [held])
+        assert await next_names(lines) == ["households"]
+
+
+@pytest.mark.parametrize("path", ["/field/v1/sync/visits/1/pullStream", "/field/v1/sync/stream"])
+async def test_the_stream_ends_when_the_phone_is_signed_out(live, phone, services, path):
+    client = httpx.AsyncClient(headers={"Authorization": f"Bearer {phone.signed_in['accessToken']}"}, timeout=20)
+    url = live.url + path
     async with client, client.stream("GET", url) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.aiter_lines()

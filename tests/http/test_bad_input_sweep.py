@@ -31,6 +31,7 @@ from tests.sweep import Attack, KnownIds, attacks
 NOT_ASKED = {
     "/desk/v1/queue/stream",
     "/auth/v1/sign-out",
+    "/field/v1/sync/stream",
     *(f"/field/v1/sync/{name}/{{schema_version}}/pullStream" for name in COLLECTIONS),
 }
 

@@ -26,7 +26,7 @@ PERSON = Caller(id=uuid4(), name="", device_id=uuid4(), grants=(Grant(Role.CASEW
 
 
 async def open_stream(watch, caller, collection):
-    stream = watch.stream(caller, collection)
+    stream = watch.stream(caller, [collection])
     assert await anext(stream) == live.FIRST
     return stream
 
@@ -38,10 +38,10 @@ async def has_ended(stream) -> bool:
 
 async def test_a_thousand_streams_of_one_person_leave_few_open_and_the_newest_always(watch):
     streams = [await open_stream(watch, PERSON, "visits") for _ in range(1040)]
-    assert len([listener for listener in watch._listeners if not listener.is_over]) == live.STREAMS_PER_COLLECTION
-    for stream in streams[: -live.STREAMS_PER_COLLECTION]:
+    assert len([listener for listener in watch._listeners if not listener.is_over]) == live.STREAMS_OF_A_KIND
+    for stream in streams[: -live.STREAMS_OF_A_KIND]:
         assert await has_ended(stream)
-    assert len(watch._listeners) == live.STREAMS_PER_COLLECTION
+    assert len(watch._listeners) == live.STREAMS_OF_A_KIND
 
 
 async def test_many_devices_of_one_person_share_a_limit_and_others_keep_theirs(watch):

@@ -3,22 +3,29 @@ import { authorizedFetch } from './api/client.ts';
 
 const RECONNECT_MS = 3000;
 
+interface Options {
+  onOpen?: () => void;
+  /** As whom, where the signed-in person may have changed. */
+  personId?: string;
+  reconnectMs?: number;
+}
+
 /** Call `onEvent` with the data of each event of that name; returns a function that unsubscribes. */
 export function subscribeToEvents(
   path: string,
   name: string,
   onEvent: (data: unknown) => void,
-  onOpen?: () => void,
+  options: Options = {},
 ): () => void {
   const stop = new AbortController();
   void (async () => {
     while (!stop.signal.aborted) {
       try {
-        await readEvents(path, name, onEvent, stop.signal, onOpen);
+        await readEvents(path, name, onEvent, stop.signal, options);
       } catch {
         // No network or a broken connection: retried below.
       }
-      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+      await new Promise((resolve) => setTimeout(resolve, options.reconnectMs ?? RECONNECT_MS));
     }
   })();
   return () => stop.abort();
@@ -29,9 +36,13 @@ async function readEvents(
   name: string,
   onEvent: (data: unknown) => void,
   signal: AbortSignal,
-  onOpen?: () => void,
+  { onOpen, personId }: Options,
 ): Promise<void> {
-  const response = await authorizedFetch(location.origin + path, { signal, headers: { Accept: 'text/event-stream' } });
+  const response = await authorizedFetch(
+    location.origin + path,
+    { signal, headers: { Accept: 'text/event-stream' } },
+    personId,
+  );
   if (!response.ok || !response.body) return;
   onOpen?.();
   const reader = response.body.getReader();

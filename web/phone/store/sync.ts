@@ -8,7 +8,8 @@ import { reactive } from 'vue';
 import { replicateRxCollection, type RxReplicationState } from 'rxdb/plugins/replication';
 import { Subject } from 'rxjs';
 import { authorizedFetch } from '@shared/api/client.ts';
-import { Problem, readJson, readProblem, Unreachable } from '@shared/api/problems.ts';
+import { Problem, readJson, readProblem } from '@shared/api/problems.ts';
+import { subscribeToEvents } from '@shared/events.ts';
 import { sha256, toHex } from '@shared/ids.ts';
 import { database, READ_ONLY, recreateCollection, type CollectionName } from './database.ts';
 import type { Visit } from './documents.ts';
@@ -35,8 +36,6 @@ const RETRY_MS = 10_000;
 const POLL_MS = 60_000;
 const FOLLOW_UP_MS = 1_500;
 const DIGEST_INTERVAL_MS = 10 * 60_000;
-// Collections that change while a caseworker is waiting for them have an event stream each; the others are polled.
-const STREAMED_COLLECTIONS: CollectionName[] = ['visits', 'assignments'];
 
 export const sync = reactive({
   /** Number of replications that are running at the moment. */
@@ -66,7 +65,7 @@ export function startSync(): void {
   ownerId = localDatabase().ownerId;
   const { signal } = syncController;
   for (const name of Object.keys(database.value!.collections) as CollectionName[]) startReplication(name);
-  for (const name of STREAMED_COLLECTIONS) void subscribeToChanges(name, signal);
+  signal.addEventListener('abort', subscribeToChanges());
   syncDayPlansAndNotices();
   const pollTimer = setInterval(() => document.visibilityState === 'visible' && syncNow(), POLL_MS);
   signal.addEventListener('abort', () => clearInterval(pollTimer));
@@ -248,22 +247,15 @@ async function restartReplication(name: CollectionName): Promise<void> {
 
 // --- event stream
 
-async function subscribeToChanges(name: CollectionName, signal: AbortSignal): Promise<void> {
-  const personId = ownerId;
-  while (!signal.aborted) {
-    try {
-      const response = await authorizedFetch(`${getEndpoint(name)}/pullStream`, { signal }, personId);
-      if (!response.ok || !response.body) throw await readProblem(response);
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        if (value.includes('event: open')) syncNow();
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof Unreachable || error instanceof TypeError || error instanceof Problem)) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
+/** Pull what the server says has changed. Returns a function that unsubscribes. */
+function subscribeToChanges(): () => void {
+  return subscribeToEvents(
+    '/field/v1/sync/stream',
+    'changed',
+    (names) => {
+      for (const name of names as CollectionName[]) resyncSubjects.get(name)?.next('RESYNC');
+      syncDayPlansAndNotices();
+    },
+    { personId: ownerId, reconnectMs: RETRY_MS },
+  );
 }
