@@ -274,7 +274,9 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Lites
         middleware=[prometheus.middleware],
         request_max_body_size=settings.max_body_mb * 1024 * 1024,
         # Event streams are excluded, so that each event is sent at once, and the precompressed files of the web apps.
-        compression_config=compression_config(exclude=r"(/pullStream|/queue/stream|/sync/stream)$|^/(m|r|desk(?!/v\d))(/|$)"),
+        compression_config=compression_config(
+            exclude=r"(/pullStream|/queue/stream|/sync/stream)$|^/(m|r|desk(?!/v\d))(/|$)"
+        ),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         logging_config=None,

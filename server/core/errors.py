@@ -507,6 +507,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "{decided_by} decided: {outcome}.",
     ),
     "review.reason_required": Entry(422, "请写明理由", "A reason is required"),
+    "review.findings_not_judged": Entry(
+        409,
+        "还有疑点未判断，不能通过",
+        "Findings must be judged before the visit is accepted",
+        "还有 {count} 条疑点须先判断属实或排除。",
+        "{count} findings must be upheld or dismissed first.",
+    ),
     "review.finding_unknown": Entry(422, "疑点不属于此走访", "A finding does not belong to this visit"),
     "review.relative": Entry(
         403, "该家庭备案了与您同名的近亲属", "The household has declared a close relative on the staff with your name"

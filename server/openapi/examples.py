@@ -76,6 +76,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "upload.offset_differs": {"offset": 131_072},
     "review.claimed_by_other": {"holder": "沈素心"},
     "review.decided": {"decided_by": "沈素心", "outcome": "returned"},
+    "review.findings_not_judged": {"count": 2},
     "review.undo_too_late": {"seconds": 60},
     "case.not_now": {"state": "accepted"},
     "case.closed": {"state": "rejected"},

@@ -179,6 +179,9 @@ SETTING_TYPES: dict[str, Any] = {
     "photo.fewest": Annotated[int, Meta(ge=0, le=50)],
     "review.undo_s": Annotated[int, Meta(ge=0, le=3600)],
     "review.finding_days": FindingDays,
+    "review.judged_before_acceptance": Annotated[
+        list[Literal["info", "notice", "warning", "critical"]], Meta(max_length=4)
+    ],
     "review.bulk_tolerates": Annotated[list[Code], Meta(max_length=50)],
     "review.interval_months": Intervals,
     "review.homes_per_day": Few,

@@ -5,13 +5,14 @@ for a minute (`review.undo_s`, by area). The case's job is deferred until then, 
 is taken back. The author's phone gets a decision, and its undoing, at once.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -46,6 +47,7 @@ VISIT_STATE = {
     "escalated": "escalated",
 }
 UNDO = "review.undo_s"
+JUDGED = "review.judged_before_acceptance"
 _ORDERED = {"why": "ordered", "stratum": "", "state": "drawn"}
 # Added to the case job's delay, so that an undo at the last moment has committed before it runs.
 UNDO_MARGIN = timedelta(seconds=5)
@@ -93,7 +95,8 @@ async def decide(
     """Decide a visit that the caller has leased. Idempotent by key and content.
 
     Raises `review.not_claimed`, `review.claimed_by_other` and `review.decided` (with who and what),
-    `review.reason_required`, and `request.invalid` for a question or photo that the visit lacks.
+    `review.reason_required`, `review.findings_not_judged`, and `request.invalid` for a question or photo that the visit
+    lacks.
     """
     item = await lock_review_item(session, caller, visit_id)
     undo = timedelta(seconds=await undo_seconds(session, item, now))
@@ -108,6 +111,8 @@ async def decide(
         raise Problem("review.reason_required")
     await _require_known_parts(session, visit_id, request.questioned)
     changes = await _set_verdicts(session, caller, visit_id, request)
+    if request.outcome == "accepted":
+        await _require_judged(session, item, request, now)
     decision = await write_decision(session, caller, item, request, idempotency_key, undo, now, judged=changes)
     return _detail(decision, undo)
 
@@ -180,6 +185,30 @@ async def _set_verdicts(
     for finding in findings:
         finding.settled_as, finding.settled_by = verdicts[finding.id], caller.id
     return changes
+
+
+async def _require_judged(session: AsyncSession, item: ReviewItem, request: DecideVisit, now: datetime) -> None:
+    """Raise unless each finding that the area wants judged is; to accept over one that was upheld takes a reason."""
+    severities = await load_judged_severities(session, item.area_code, now)
+    findings = await session.scalars(
+        select(Finding.settled_as).where(
+            Finding.visit_id == item.visit_id,
+            Finding.severity.in_(severities),
+            or_(Finding.superseded_at.is_(None), Finding.settled_as.is_not(None)),
+        )
+    )
+    verdicts = Counter(findings)
+    if verdicts[None]:
+        raise Problem("review.findings_not_judged", count=verdicts[None])
+    if verdicts["upheld"] and not request.reason.strip():
+        raise Problem("review.reason_required")
+
+
+async def load_judged_severities(session: AsyncSession, area_code: str, now: datetime) -> list[str]:
+    """Return the severities of findings that the area wants judged before a visit is accepted."""
+    values = await load_policy_values(session, area_code, now.astimezone(CHINA).date(), [JUDGED])
+    severities: list[str] = values[JUDGED]
+    return severities
 
 
 def _verdicts(request: DecideVisit) -> dict[UUID, str]:

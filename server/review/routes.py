@@ -303,6 +303,7 @@ async def hand_over_visit(
         "review.claimed_by_other",
         "review.decided",
         "review.reason_required",
+        "review.findings_not_judged",
         "review.finding_unknown",
         "request.idempotency_key_reused",
     ),

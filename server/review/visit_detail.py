@@ -13,6 +13,7 @@ from media.store import original_key, rendition_key, watermarked_key
 from server import audit
 from server.audit.actions import Action
 from server.core.access import DESK_ROLES, Caller, readable, require_found, require_role
+from server.core.clock import utc_now
 from server.core.differences import Difference, find_differences
 from server.core.errors import Problem
 from server.core.http import ResponseBody
@@ -25,6 +26,7 @@ from server.models.people import Staff
 from server.models.review import Decision, Finding, ReviewItem, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator, VisitVersion
 from server.review.checks.registry import render_finding
+from server.review.decisions import load_judged_severities
 from server.spotchecks.blinding import require_not_blinded
 from server.visits.answers import MemberThen, load_members_then
 
@@ -47,6 +49,12 @@ class FindingLine(ResponseBody):
     zh: str
     en: str
     settled_as: str | None
+
+
+class CurrentFinding(FindingLine, kw_only=True):
+    """`must_be_judged`: the visit is not accepted before it is upheld or dismissed."""
+
+    must_be_judged: bool
 
 
 class PastFinding(FindingLine, kw_only=True):
@@ -119,7 +127,7 @@ class VisitDetail(ResponseBody):
     receipt: str | None
     investigators: list[InvestigatorLine]
     photos: list[PhotoLine]
-    findings: list[FindingLine]
+    findings: list[CurrentFinding]
     outcome: str | None
     reason: str | None
     # 1 as first submitted, plus 1 for each amendment.
@@ -290,11 +298,12 @@ async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:
     ]
 
 
-async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
+async def _findings(session: AsyncSession, visit: Visit) -> list[CurrentFinding]:
+    judged = await load_judged_severities(session, visit.area_code, utc_now())
     order = {"critical": 0, "warning": 1, "notice": 2, "info": 3}
     rows = await session.scalars(select(Finding).where(Finding.visit_id == visit.id, Finding.superseded_at.is_(None)))
     return [
-        FindingLine(
+        CurrentFinding(
             id=finding.id,
             code=finding.code,
             severity=finding.severity,
@@ -302,6 +311,7 @@ async def _findings(session: AsyncSession, visit: Visit) -> list[FindingLine]:
             facts=finding.facts,
             **render_finding(finding.code, finding.facts),
             settled_as=finding.settled_as,
+            must_be_judged=finding.severity in judged,
         )
         for finding in sorted(
             rows, key=lambda finding: (order[finding.severity], finding.code, str(finding.evidence_id))

@@ -42,6 +42,9 @@ FLAGS = [
 PHONE: ViewportSize = {"width": 393, "height": 780}
 NARROW: ViewportSize = {"width": 360, "height": 740}
 LEAST_PX = 44
+# How long a click and a look wait for what is to come: two cores may run an API, a worker and three browsers at once.
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 # Words that are Latin in a Chinese interface too: a class of the law, a name on a screen, a unit, a number, and the
 # drawn code of a complaint, which may begin or end with as many letters as it likes.
 LATIN = re.compile(
@@ -119,7 +122,7 @@ class Handset:
             permissions=["geolocation"],
             **options,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         if chromium().is_shell:
             await context.add_init_script(_CAMERA_PERMISSION)
         return cls(url, context)

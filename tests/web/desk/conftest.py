@@ -85,7 +85,7 @@ class _Room:
 
     async def _carry_in(self) -> Page:
         context = await self.browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(browsing.PATIENCE_MS)
         page = await context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda said: self.errors.append(said.text) if "Content Security" in said.text else None)

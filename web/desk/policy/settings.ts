@@ -93,6 +93,7 @@ const SETTING_NAMES: Labels = {
   'photo.fewest': ['每次走访最少照片', 'Fewest photos'],
   'review.finding_days': ['每条疑点相当于等候（天）', 'A finding counts as waiting (days)'],
   'review.undo_s': ['决定可撤销的时间', 'A decision can be undone for'],
+  'review.judged_before_acceptance': ['通过前须判断的疑点等级', 'Severities judged before acceptance'],
   'review.bulk_tolerates': ['批量通过可容忍的疑点', 'Findings tolerated in bulk'],
   'review.interval_months': ['定期复核间隔（月）', 'Months between reviews'],
   'review.homes_per_day': ['每组每天走访户数', 'Homes a day'],

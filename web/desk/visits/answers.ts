@@ -1,6 +1,6 @@
 // Format a visit's answers as lines: question, answer now, answer at the previous visit.
 import type { components } from '@shared/api/wire.d.ts';
-import { countMonths, formatDayAndTime, formatYuan, monthlyFen } from '@shared/format.ts';
+import { countMonths, formatYuan, monthlyFen } from '@shared/format.ts';
 import { joinList, localize, defineMessages } from '@shared/i18n.ts';
 import { INCOME_KINDS, getLabel } from '../labels.ts';
 
@@ -143,7 +143,7 @@ function buildTable(
 }
 
 // A difference of periods is not marked: they advance with every visit.
-const INCOME_COLUMNS: Question[] = [
+export const INCOME_COLUMNS: Question[] = [
   { id: 'declaredFen', kind: 'money', label: { zh: '申报（期间合计）', en: 'Declared (total of the period)' } },
   { id: 'foundFen', kind: 'money', label: { zh: '查实（期间合计）', en: 'Found (total of the period)' } },
   { id: 'periodFrom', kind: 'period', label: { zh: '起', en: 'From' } },
@@ -159,12 +159,12 @@ function formatCell(column: Question, row: RawRow | undefined): string {
   return t('monthly', { total: text, n: formatYuan(monthlyFen(Number(row?.[column.id]), months)) });
 }
 
-function getMemberName(id: string, members: readonly Member[]): string {
+export function getMemberName(id: string, members: readonly Member[]): string {
   return members.find((member) => member.id === id)?.name ?? t('gone');
 }
 
 /** Format an answer; tables are formatted by cell. */
-function formatAnswer(question: Question, answer: unknown): string {
+export function formatAnswer(question: Question, answer: unknown): string {
   if (answer === undefined || answer === null || answer === '') return '–';
   switch (question.kind) {
     case 'yes_no':
@@ -197,40 +197,4 @@ function formatAnswer(question: Question, answer: unknown): string {
 function formatChoice(question: Question, code: unknown): string {
   const choice = question.choices?.find((choice) => choice.code === code);
   return choice ? localize(choice.label) : String(code);
-}
-
-/** Describe what the JSON pointer of an amendment refers to. */
-export function describePointer(
-  pointer: string,
-  template: Template | null,
-): { label: string; question: Question | null } {
-  const [, head = '', id = ''] = pointer.split('/');
-  const question =
-    template?.sections.flatMap((section) => section.questions).find((candidate) => candidate.id === id) ?? null;
-  if (head === 'answers') return { label: question ? localize(question.label) : id, question };
-  return { label: getLabel(DOCUMENT_PARTS, head), question: null };
-}
-
-const DOCUMENT_PARTS: Record<string, [string, string]> = {
-  startFix: ['开始定位', 'Start fix'],
-  endFix: ['结束定位', 'End fix'],
-  startedAt: ['开始时间', 'Started'],
-  endedAt: ['结束时间', 'Ended'],
-  photos: ['照片列表', 'Photos'],
-  familyPresent: ['在场家属', 'Family present'],
-  investigatorIds: ['调查人员', 'Investigators'],
-  mode: ['方式', 'Mode'],
-};
-
-/** Format a value of a visit document, with its question where there is one. */
-export function formatValue(question: Question | null, value: unknown): string {
-  if (value === null || value === undefined) return '–';
-  if (question && typeof value !== 'object') return formatAnswer(question, value);
-  if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) return formatDayAndTime(value);
-  if (typeof value === 'boolean') return value ? t('yes') : t('no');
-  if (typeof value === 'object')
-    return Object.values(value as object)
-      .filter((buildCell) => typeof buildCell !== 'object')
-      .join(', ');
-  return String(value);
 }
