@@ -477,8 +477,8 @@ CHECKS: tuple[Check, ...] = (
         "notice",
         photos.like_a_screenshot,
         ("photo.screen_sizes", "photo.screen_ratio"),
-        "照片尺寸 {width}×{height} 与手机屏幕相同，可能是截屏",
-        "The photo has the size of a phone screen, {width}×{height}: perhaps a screenshot",
+        "照片（{width}×{height}）没有相机型号，长宽像手机屏幕，可能是截屏或裁剪过",
+        "The photo ({width}×{height}) names no camera and is shaped like a phone screen: perhaps a screenshot or a crop",
     ),
     Check(
         "photo.too_few",
