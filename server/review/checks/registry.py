@@ -478,7 +478,7 @@ CHECKS: tuple[Check, ...] = (
         photos.like_a_screenshot,
         ("photo.screen_sizes", "photo.screen_ratio"),
         "照片（{width}×{height}）没有相机型号，长宽像手机屏幕，可能是截屏或裁剪过",
-        "The photo ({width}×{height}) names no camera and is shaped like a phone screen: perhaps a screenshot or a crop",
+        "The photo ({width}×{height}) names no camera and has the shape of a phone screen: a screenshot or crop?",
     ),
     Check(
         "photo.too_few",
