@@ -20,7 +20,8 @@ def find_differences(before: Any, after: Any, pointer: str = "") -> list[Differe
     answers, a text by itself.
     """
     if isinstance(before, list) and isinstance(after, list):
-        before, after = _by_id(before), _by_id(after)
+        is_named = _are_named(before) and _are_named(after)
+        before, after = _by_name(before, is_named=is_named), _by_name(after, is_named=is_named)
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [*before, *(key for key in after if key not in before)]
         return [
@@ -34,11 +35,13 @@ def find_differences(before: Any, after: Any, pointer: str = "") -> list[Differe
 _NAMES = ("id", "memberId", "kind")
 
 
-def _by_id(items: list[Any]) -> dict[str, Any]:
+def _are_named(items: list[Any]) -> bool:
     names = [_name(item) for item in items]
-    if None in names or len(set(names)) < len(names):
-        return {str(index): item for index, item in enumerate(items)}
-    return dict(zip(map(str, names), items, strict=True))
+    return None not in names and len(set(names)) == len(names)
+
+
+def _by_name(items: list[Any], *, is_named: bool) -> dict[str, Any]:
+    return {(_name(item) or "") if is_named else str(index): item for index, item in enumerate(items)}
 
 
 def _name(item: Any) -> str | None:

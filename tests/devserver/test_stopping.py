@@ -8,7 +8,9 @@ import pytest
 SOON_S = 2.0  # far below the 10 s after which a server process that does not end is killed
 
 
-@pytest.mark.parametrize("path", ["/field/v1/sync/visits/1/pullStream", "/field/v1/sync/stream", "/desk/v1/queue/stream"])
+@pytest.mark.parametrize(
+    "path", ["/field/v1/sync/visits/1/pullStream", "/field/v1/sync/stream", "/desk/v1/queue/stream"]
+)
 async def test_a_server_with_an_open_stream_stops_within_two_seconds(live, phone, desk, path):
     person = phone if path.startswith("/field") else desk
     headers = {"Authorization": f"Bearer {person.signed_in['accessToken']}"}
