@@ -16,7 +16,7 @@ async def visit_id(system, county, phone, services):
     """A visit under review with one finding, made critical."""
     due = next(assignment for assignment in county.assignments if assignment.kind == "intake")
     partner = await system.sign_in(due.partner_login, "caseworker")
-    kit = await make_kit(phone, partner.id, kind="review", photos=[tiny_photo(1)])
+    kit = await make_kit(phone, partner.id, kind="review", photos=[tiny_photo(1), tiny_photo(2)])
     await push_whole(phone, partner, kit)
     await system.run_jobs()
     async with services.sessions.begin() as session:

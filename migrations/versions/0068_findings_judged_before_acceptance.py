@@ -5,8 +5,8 @@ Revision: 0064, after 0063
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0064"
-down_revision = "0063"
+revision = "0068"
+down_revision = "0067"
 branch_labels = None
 depends_on = None
 
