@@ -51,6 +51,7 @@ import server.review.checks.registry
 import server.review.overview_routes
 import server.review.routes
 import server.review.void_routes
+import server.rosters.routes
 import server.spotchecks.outcomes
 import server.spotchecks.routes
 import server.workload.order_routes
@@ -216,6 +217,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.cases.change_report_routes.router,
     server.cases.found_routes.router,
     server.benefits.routes.router,
+    server.rosters.routes.router,
     server.crosschecks.routes.router,
     server.imports.routes.router,
     server.residents.routes.router,

@@ -29,6 +29,7 @@ import server.postings.objections
 import server.postings.postings
 import server.review.decisions
 import server.review.run_checks
+import server.rosters.drafting
 import server.spotchecks.outcomes
 import server.workload.reminders
 import server.workload.schedule  # noqa: F401

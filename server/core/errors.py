@@ -828,6 +828,56 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "case.check_unreadable": Entry(422, "无法读取核对结果文件", "The answer file can't be read", "{why}", "{why}"),
     # files that an office brings
+    "roster.exists": Entry(
+        409,
+        "该地区本月已有此项目的名册",
+        "There is a roster of this program, area and month",
+        "打开已有的名册；要重新造册，请先作废。",
+        "Open it; to start over, cancel it first.",
+    ),
+    "roster.not_now": Entry(
+        409, "名册现在不能办理此步骤", "Not possible in this state", "名册状态：{state}。", "Its state is {state}."
+    ),
+    "roster.findings_open": Entry(
+        409,
+        "还有未处理的疑点",
+        "There are findings to judge",
+        "{count} 条疑点须先由人处理；名册已退回造册。",
+        "{count} findings wait for a person; the roster went back to its draft.",
+    ),
+    "roster.second_person": Entry(
+        403,
+        "须由另一人办理",
+        "Another person must do this",
+        "造册、审核、发送须由不同的人办理。",
+        "Preparing, checking and sending are done by different people.",
+    ),
+    "roster.finding_certain": Entry(
+        409,
+        "此疑点不能照发",
+        "Nobody may pay in spite of this finding",
+        "请剔除该户，或更正后重新造册。",
+        "Leave the household out, or mend the cause and draft again.",
+    ),
+    "roster.altered": Entry(
+        409,
+        "名册与审核时不一致",
+        "The roster is not what was checked",
+        "已停止发送，请联系系统管理员。",
+        "It is not sent. Call your administrator.",
+    ),
+    "roster.empty": Entry(422, "名册没有可发放的户", "The roster pays nobody"),
+    "roster.file_unfit": Entry(
+        422, "不能按银行格式生成文件", "The bank's form can't hold these lines", "{why}", "{why_en}"
+    ),
+    "roster.nothing_returned": Entry(409, "没有待更正的退回", "Nothing was returned that is not corrected yet"),
+    "bank_answer.columns_missing": Entry(
+        422,
+        "银行回盘缺少必要的列",
+        "The bank's file lacks columns",
+        "未找到：{columns}。",
+        "Not found: {columns}.",
+    ),
     "import.unreadable": Entry(422, "无法读取文件", "The file can't be read", "{why}", "{why_en}"),
     "import.confirmed": Entry(
         409, "该导入已确认", "This import was confirmed", "请作为新的导入上传。", "Upload the file as a new import."

@@ -272,6 +272,14 @@ class FindDuplicates(Job, frozen=True):
     """Search the register for households that may be the same."""
 
     task_name = "households.find_duplicates"
+# Rosters
+
+
+class DraftRoster(Job, frozen=True):
+    """Write the lines of a roster and look for its findings; again after a failure or a new draft."""
+
+    task_name = "rosters.draft"
+    roster_id: UUID
 
 
 # Identity

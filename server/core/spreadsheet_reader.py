@@ -244,7 +244,7 @@ def _column_letters(column: int) -> str:
 # -- CSV
 
 
-_DELIMITERS: Final = (",", ";", "\t")
+_DELIMITERS: Final = (",", ";", "\t", "|")
 # Excel's way to keep a long number as text in a CSV: ="340123…".
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')
 

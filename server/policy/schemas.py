@@ -123,6 +123,58 @@ class NotCounted(_StrictStruct, omit_defaults=True):
     until: date | None = None
 
 
+class PaymentProgram(_StrictStruct, omit_defaults=True):
+    """What a roster pays: the decided amount of a case, or so much a head or a home of those programmes."""
+
+    code: Code
+    zh: Text
+    en: Text
+    fund: Text
+    homes: Annotated[list[Literal["urban", "rural"]], Meta(min_length=1, max_length=2)]
+    pays: Literal["amount", "per_person", "per_household"] = "amount"
+    fen: Fen | None = None
+    # Months of the year in which it is paid; empty: every month.
+    months: Annotated[list[Annotated[int, Meta(ge=1, le=12)]], Meta(max_length=12)] = []
+
+
+class FileColumn(_StrictStruct, omit_defaults=True):
+    """A column of a bank's file. `width` is in bytes of the file's encoding, for fixed width only."""
+
+    field: Literal["position", "reference", "payee", "account", "bank", "fen", "yuan", "note", "constant"]
+    heading: Annotated[str, Meta(max_length=40)] = ""
+    width: Annotated[int, Meta(ge=1, le=200)] | None = None
+    align: Literal["left", "right"] = "left"
+    pad: Annotated[str, Meta(min_length=1, max_length=1)] = " "
+    constant: Annotated[str, Meta(max_length=100)] = ""
+
+
+class AnswerColumns(_StrictStruct, omit_defaults=True):
+    """The headings of what the bank sends back, and its words for a payment that arrived."""
+
+    reference: Text
+    yuan: Text
+    result: Text
+    reason: Annotated[str, Meta(max_length=40)] = ""
+    paid: Annotated[list[Text], Meta(min_length=1, max_length=20)]
+    returned: Annotated[list[Text], Meta(min_length=1, max_length=40)]
+
+
+class BankForm(_StrictStruct, omit_defaults=True):
+    """How a bank wants its files. `control` is a first line with the number of lines and their sum."""
+
+    code: Code
+    zh: Text
+    en: Text
+    format: Literal["csv", "fixed", "xlsx"]
+    columns: Annotated[list[FileColumn], Meta(min_length=1, max_length=30)]
+    answer: AnswerColumns
+    encoding: Literal["utf-8", "gbk"] = "utf-8"
+    separator: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    headings: bool = True
+    control: Literal["none", "yuan", "fen"] = "none"
+    most_lines: Annotated[int, Meta(ge=1, le=50_000)] = 1000
+
+
 class Rounding(_StrictStruct):
     to_fen: Annotated[int, Meta(ge=1, le=10_000)]
     mode: Literal["half_up", "up"]
@@ -224,6 +276,11 @@ SETTING_TYPES: dict[str, Any] = {
     "complaint.visit_days": Length,
     "complaint.remind_days_before": Annotated[int, Meta(ge=1, le=15)],
     "change.death_months": Annotated[int, Meta(ge=1, le=12)],
+    "roster.programs": Annotated[list[PaymentProgram], Meta(min_length=1, max_length=60)],
+    "roster.bank_forms": Annotated[list[BankForm], Meta(min_length=1, max_length=20)],
+    "roster.people": Annotated[int, Meta(ge=2, le=3)],
+    "roster.arrears_months": Annotated[int, Meta(ge=0, le=60)],
+    "roster.outlier_percent": Annotated[int, Meta(ge=1, le=1000)],
     "amount.standard_fen": Fen | Standards,
     "amount.method": Literal["differential", "stepped"],
     "amount.steps": Annotated[list[Step], Meta(min_length=1, max_length=50)],
@@ -244,7 +301,7 @@ SETTING_TYPES: dict[str, Any] = {
 }
 _FINDING_PREFIX = "finding."
 # What families are paid, until when, and who decides on it.
-_MONEY_PREFIX = "amount."
+_MONEY_PREFIXES = ("amount.", "roster.")
 _DECIDING = frozenset({"case.decided_by", "case.hearing_required", "case.found_difference_fen", "change.death_months"})
 
 
@@ -270,4 +327,4 @@ def build_json_schema(setting_type: Any) -> dict[str, Any]:
 
 def takes_two_people(key: str) -> bool:
     """Say whether a setting is proposed by one person and taken over by another."""
-    return key.startswith(_MONEY_PREFIX) or key in _DECIDING
+    return key.startswith(_MONEY_PREFIXES) or key in _DECIDING

@@ -1,0 +1,323 @@
+"""Look for findings of a roster, and keep them beside those that a person has judged.
+
+Everything is looked for again before each step, because the register moves on: a finding that is new sends the roster back.
+A verdict holds for the facts it was given about.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from server.benefits.found_differences import TOLERANCE, find_difference
+from server.core.encryption import Encryption
+from server.models.benefits import BenefitChange, ChangeReport, PaymentProposal
+from server.models.cases import CaseFile
+from server.models.crosschecks import CrossCheck
+from server.models.found_figures import INCOME_FIGURES, DifferenceReason, FoundFigure
+from server.models.households import Household
+from server.models.people import Staff
+from server.models.proposals import Proposal
+from server.models.rosters import (
+    DEAD_LINE_STATES,
+    SENT_LINE_STATES,
+    Roster,
+    RosterFinding,
+    RosterLine,
+    RosterPart,
+)
+from server.policy.resolver import load_policy_values
+from server.policy.schemas import PaymentProgram
+from server.rosters.line_checks import AccountChange, LineContext, check_line
+from server.rosters.parts import Part, add_months
+from server.rosters.plans import Plan, plan_lines, plan_returned
+
+OUTLIER = "roster.outlier_percent"
+_EARLIER_MONTHS = 3
+
+
+class _Found(NamedTuple):
+    household_id: UUID | None
+    code: str
+    facts: dict[str, Any]
+
+
+async def examine_roster(
+    session: AsyncSession, encryption: Encryption, roster: Roster, program: PaymentProgram, now: datetime
+) -> int:
+    """Look for all findings of the locked roster. Return how many wait for a person."""
+    lines = await load_live_lines(session, roster)
+    if roster.kind == "monthly":
+        plans = await plan_lines(session, encryption, roster, program)
+    else:
+        plans = await plan_returned(session, encryption, lines)
+    found = [
+        _Found(context.line.household_id, code, facts)
+        for context in await _build_contexts(session, roster, lines, plans)
+        for code, facts in check_line(context)
+    ]
+    if roster.kind == "monthly":
+        found += await _check_roster(session, roster, lines, plans)
+    await _keep_findings(session, roster, found, now)
+    roster.examined_at = now
+    return await count_open(session, roster)
+
+
+async def load_live_lines(session: AsyncSession, roster: Roster) -> list[RosterLine]:
+    rows = await session.scalars(
+        select(RosterLine)
+        .where(RosterLine.roster_id == roster.id, RosterLine.state.not_in(DEAD_LINE_STATES))
+        .order_by(RosterLine.position)
+    )
+    return list(rows)
+
+
+async def load_parts(session: AsyncSession, roster: Roster) -> dict[UUID, list[Part]]:
+    rows = await session.execute(
+        select(RosterPart)
+        .join(RosterLine, RosterLine.id == RosterPart.line_id)
+        .where(RosterLine.roster_id == roster.id)
+        .order_by(RosterPart.month, RosterPart.kind)
+    )
+    parts: dict[UUID, list[Part]] = {}
+    for (part,) in rows:
+        parts.setdefault(part.line_id, []).append(Part(part.month, part.kind, part.amount_fen, part.cause, part.reason))
+    return parts
+
+
+async def _build_contexts(
+    session: AsyncSession, roster: Roster, lines: Sequence[RosterLine], plans: Mapping[UUID, Plan]
+) -> list[LineContext]:
+    case_ids = select(RosterLine.case_id).where(RosterLine.roster_id == roster.id)
+    homes = select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)
+    settings = await load_policy_values(session, roster.area_code, roster.month, [OUTLIER])
+    parts = await load_parts(session, roster)
+    earlier = await _load_earlier(session, roster, homes)
+    sharing = await _count_sharing(session, roster, lines)
+    account_changes = await _load_account_changes(session, homes)
+    deaths = await _load_death_reports(session, case_ids)
+    stopped = await _load_stopped_by_death(session, roster, case_ids)
+    proposed = set(
+        await session.scalars(
+            select(PaymentProposal.case_id).where(
+                PaymentProposal.case_id.in_(case_ids), PaymentProposal.outcome.is_(None)
+            )
+        )
+    )
+    differences = await _load_differences(session, roster, case_ids)
+    sources = await _load_sources(session, lines)
+    has_earlier = await _has_earlier_roster(session, roster)
+    return [
+        LineContext(
+            line=line,
+            line_parts=parts.get(line.id, []),
+            plan=plans.get(line.household_id),
+            earlier=earlier.get(line.household_id, []),
+            source=sources.get(line.source_line_id) if line.source_line_id else None,
+            sharing=sharing.get(line.household_id, 0),
+            account_change=account_changes.get(line.household_id),
+            death_reports=deaths.get(line.case_id, []),
+            is_stopped_by_death=line.case_id in stopped,
+            has_open_proposal=line.case_id in proposed,
+            found_difference_fen=differences.get(line.case_id),
+            is_first_roster=not has_earlier,
+            outlier_percent=int(settings[OUTLIER]),
+        )
+        for line in lines
+    ]
+
+
+async def _load_earlier(session: AsyncSession, roster: Roster, homes: Select[UUID]) -> dict[UUID, list[RosterLine]]:
+    """Return the lines of each home that were sent in the months before, the newest first."""
+    rows = await session.scalars(
+        select(RosterLine)
+        .where(
+            RosterLine.household_id.in_(homes),
+            RosterLine.program == roster.program,
+            RosterLine.state.in_(SENT_LINE_STATES),
+            RosterLine.source_line_id.is_(None),
+            RosterLine.month < roster.month,
+            RosterLine.month >= add_months(roster.month, -_EARLIER_MONTHS),
+        )
+        .order_by(RosterLine.month.desc())
+    )
+    earlier: dict[UUID, list[RosterLine]] = {}
+    for line in rows:
+        earlier.setdefault(line.household_id, []).append(line)
+    return earlier
+
+
+async def _has_earlier_roster(session: AsyncSession, roster: Roster) -> bool:
+    number = await session.scalar(
+        select(func.count()).where(
+            RosterLine.program == roster.program,
+            RosterLine.area_code.startswith(roster.area_code, autoescape=True),
+            RosterLine.state.in_(SENT_LINE_STATES),
+            RosterLine.month < roster.month,
+        )
+    )
+    return bool(number)
+
+
+async def _count_sharing(session: AsyncSession, roster: Roster, lines: Sequence[RosterLine]) -> dict[UUID, int]:
+    """Count the other homes on each home's account, among all live lines of the month, whatever their program."""
+    mine, other = aliased(RosterLine), aliased(RosterLine)
+    rows = await session.execute(
+        select(mine.household_id, func.count(other.household_id.distinct()))
+        .join(
+            other,
+            (other.account_index == mine.account_index)
+            & (other.household_id != mine.household_id)
+            & (other.month == mine.month)
+            & other.state.not_in(DEAD_LINE_STATES),
+        )
+        .where(mine.roster_id == roster.id, mine.state.not_in(DEAD_LINE_STATES))
+        .group_by(mine.household_id)
+    )
+    return dict(rows.tuples().all()) if lines else {}
+
+
+async def _load_account_changes(session: AsyncSession, homes: Select[UUID]) -> dict[UUID, AccountChange]:
+    author, decider = aliased(Staff), aliased(Staff)
+    rows = await session.execute(
+        select(Proposal.household_id, author.name, decider.name)
+        .join(author, author.id == Proposal.author_id)
+        .join(decider, decider.id == Proposal.decided_by)
+        .where(Proposal.household_id.in_(homes), Proposal.guards == "bank", Proposal.state == "accepted")
+        .order_by(Proposal.decided_at)
+    )
+    return {household_id: AccountChange(by, agreed) for household_id, by, agreed in rows}
+
+
+async def _load_death_reports(session: AsyncSession, case_ids: Select[UUID]) -> dict[UUID, list[str]]:
+    """Return the reports of a death on which nobody decided that nothing follows."""
+    rows = await session.execute(
+        select(ChangeReport.case_id, ChangeReport.id)
+        .where(
+            ChangeReport.case_id.in_(case_ids),
+            ChangeReport.kind == "death",
+            ChangeReport.outcome.is_distinct_from("nothing"),
+        )
+        .order_by(ChangeReport.id)
+    )
+    reports: dict[UUID, list[str]] = {}
+    for case_id, report_id in rows:
+        reports.setdefault(case_id, []).append(str(report_id))
+    return reports
+
+
+async def _load_stopped_by_death(session: AsyncSession, roster: Roster, case_ids: Select[UUID]) -> set[UUID]:
+    rows = await session.scalars(
+        select(BenefitChange.case_id).where(
+            BenefitChange.case_id.in_(case_ids),
+            BenefitChange.kind == "stopped",
+            BenefitChange.ground == "death",
+            BenefitChange.month <= roster.month,
+            CaseFile.id == BenefitChange.case_id,
+            CaseFile.stopped_from.is_not(None),
+        )
+    )
+    return set(rows)
+
+
+async def _load_differences(session: AsyncSession, roster: Roster, case_ids: Select[UUID]) -> dict[UUID, int]:
+    """Return, by case, what visits or other offices found above the tolerance without an approved reason."""
+    settings = await load_policy_values(session, roster.area_code, roster.month, [TOLERANCE])
+    tolerance_fen = int(settings[TOLERANCE])
+    found = select(FoundFigure.case_id).where(
+        FoundFigure.case_id.in_(case_ids), FoundFigure.state == "current", FoundFigure.figure.in_(INCOME_FIGURES)
+    )
+    checked = select(CrossCheck.case_id).where(CrossCheck.case_id.in_(case_ids), CrossCheck.answer.is_not(None))
+    cases = await session.scalars(select(CaseFile).where(CaseFile.id.in_(found.union(checked))))
+    differences: dict[UUID, int] = {}
+    for case in cases.all():
+        difference = await find_difference(session, case, "amount_changed")
+        if difference is None or difference.per_head_fen <= tolerance_fen:
+            continue
+        reason = await session.scalar(
+            select(DifferenceReason.id).where(
+                DifferenceReason.case_id == case.id,
+                DifferenceReason.figures_hash == difference.figures_hash,
+                DifferenceReason.calculation_id == difference.calculation.id,
+                DifferenceReason.approved_by.is_not(None),
+            )
+        )
+        if reason is None:
+            differences[case.id] = difference.per_head_fen
+    return differences
+
+
+async def _load_sources(session: AsyncSession, lines: Sequence[RosterLine]) -> dict[UUID, RosterLine]:
+    ids = [line.source_line_id for line in lines if line.source_line_id]
+    return {line.id: line for line in await session.scalars(select(RosterLine).where(RosterLine.id.in_(ids)))}
+
+
+async def _check_roster(
+    session: AsyncSession, roster: Roster, lines: Sequence[RosterLine], plans: Mapping[UUID, Plan]
+) -> list[_Found]:
+    """Find who is not on the roster, and whether it is the first of its area."""
+    listed = set(await session.scalars(select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)))
+    found = [_Found(household_id, "home_missing", {}) for household_id in plans if household_id not in listed]
+    in_area = CaseFile.area_code.startswith(roster.area_code, autoescape=True)
+    without_programme = await session.scalar(
+        select(func.count()).where(
+            in_area, CaseFile.state == "in_force", CaseFile.programme.is_(None), CaseFile.amount_fen > 0
+        )
+    )
+    if without_programme:
+        found.append(_Found(None, "not_on_roster", {"count": without_programme}))
+    paid = select(CaseFile.household_id).where(CaseFile.state.in_(["in_force", "published", "confirmed"]))
+    without_case = await session.scalar(
+        select(func.count()).where(
+            Household.area_code.startswith(roster.area_code, autoescape=True),
+            Household.monthly_amount_fen > 0,
+            Household.id.not_in(paid),
+        )
+    )
+    if without_case:
+        found.append(_Found(None, "paid_without_case", {"count": without_case}))
+    if lines and not await _has_earlier_roster(session, roster):
+        found.append(_Found(None, "first_roster", {"count": len(lines)}))
+    return found
+
+
+async def _keep_findings(session: AsyncSession, roster: Roster, found: Sequence[_Found], now: datetime) -> None:
+    """Write new findings, and mark those that are no longer so. What a person left out stays so."""
+    stored = await session.scalars(select(RosterFinding).where(RosterFinding.roster_id == roster.id))
+    by_key = {(row.household_id, row.code, _freeze(row.facts)): row for row in stored}
+    for entry in found:
+        row = by_key.pop((entry.household_id, entry.code, _freeze(entry.facts)), None)
+        if row is None:
+            session.add(
+                RosterFinding(
+                    roster_id=roster.id,
+                    household_id=entry.household_id,
+                    code=entry.code,
+                    facts=entry.facts,
+                    found_at=now,
+                )
+            )
+        else:
+            row.gone_at = None
+    for row in by_key.values():
+        if row.verdict != "leave_out" and row.gone_at is None:
+            row.gone_at = now
+    await session.flush()  # they are counted next
+
+
+def _freeze(facts: Mapping[str, Any]) -> str:
+    return repr(sorted(facts.items()))
+
+
+async def count_open(session: AsyncSession, roster: Roster) -> int:
+    """Count the findings that nobody has judged."""
+    number = await session.scalar(
+        select(func.count()).where(
+            RosterFinding.roster_id == roster.id, RosterFinding.verdict.is_(None), RosterFinding.gone_at.is_(None)
+        )
+    )
+    return number or 0

@@ -1,0 +1,174 @@
+"""Compare a line with what is known of its home now, and with what it was paid before. Pure functions, no database."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from server.core.normalise import name_key
+from server.models.rosters import RosterLine
+from server.rosters.parts import Part, sum_kind
+from server.rosters.plans import Plan
+
+Found = Iterator[tuple[str, dict[str, Any]]]
+_ALL = 100
+
+
+class AccountChange(Struct, frozen=True):
+    """Who proposed the newest account, and who agreed to it."""
+
+    by: str
+    agreed: str
+
+
+class LineContext(Struct, frozen=True):
+    """`line_parts` is what the line pays; `plan` is how it would be drafted now, None where nothing is owed.
+
+    `earlier` are the home's lines that were sent before, the newest first.
+    """
+
+    line: RosterLine
+    line_parts: list[Part]
+    plan: Plan | None
+    earlier: Sequence[RosterLine]
+    source: RosterLine | None
+    # Other homes with a live line of the month on the same account.
+    sharing: int
+    account_change: AccountChange | None
+    # Ids of reports of a death that nobody has put aside.
+    death_reports: list[str]
+    is_stopped_by_death: bool
+    has_open_proposal: bool
+    found_difference_fen: int | None
+    is_first_roster: bool
+    outlier_percent: int
+
+
+def check_line(context: LineContext) -> Found:
+    """Yield each finding of a line: its code and facts. Facts hold what a person has judged, so that more is new."""
+    yield from _check_people(context)
+    yield from _check_account(context)
+    yield from _check_reports(context)
+    if context.source is not None:
+        yield from _check_correction(context)
+    else:
+        yield from _check_amount(context)
+        yield from _check_history(context)
+
+
+def _check_people(context: LineContext) -> Found:
+    line, plan = context.line, context.plan
+    if plan is None:
+        return
+    members = {name_key(name) for name in plan.member_names}
+    if name_key(line.head_name) not in members:
+        yield "head_no_member", {"head": line.head_name}
+    if plan.left:
+        yield "beneficiary_left", {"count": len(plan.left), "members": plan.left}
+    if plan.beneficiaries and not plan.left and line.people != len(plan.beneficiaries):
+        yield "people_differ", {"people": line.people, "counted": len(plan.beneficiaries)}
+    if plan.cases > 1:
+        yield "two_cases", {"count": plan.cases}
+    if line.payee_name is None or _was_judged(context):
+        return
+    payee = name_key(line.payee_name)
+    if payee == name_key(line.head_name):
+        return
+    yield "payee_not_head" if payee in members else "payee_no_member", {"payee": line.payee_name}
+
+
+def _was_judged(context: LineContext) -> bool:
+    """Say whether the same holder was paid before: a person judged it then."""
+    line = context.line
+    return any(
+        earlier.payee_name == line.payee_name
+        and earlier.account_index == line.account_index
+        and earlier.head_name == line.head_name
+        for earlier in context.earlier[:1]
+    )
+
+
+def _check_account(context: LineContext) -> Found:
+    line, account = context.line, context.plan.account if context.plan else None
+    if line.account_index is None:
+        yield "no_account", {}
+        return
+    if context.plan is not None and (
+        account is None
+        or (account.index, account.holder_name, account.bank_name)
+        != (line.account_index, line.payee_name, line.bank_name)
+    ):
+        yield "account_stale", {}
+    if context.sharing:
+        yield "shared_account", {"count": context.sharing, "account": line.account_mask}
+    before = context.source or next(iter(context.earlier), None)
+    if before is None:
+        return
+    is_same = (before.account_index, before.payee_name) == (line.account_index, line.payee_name)
+    if context.source is not None and is_same:
+        yield "account_unchanged", {"why": context.source.return_reason or "–"}
+    elif not is_same:
+        change = context.account_change
+        yield (
+            "account_changed",
+            {
+                "before": before.account_mask,
+                "after": line.account_mask,
+                "by": change.by if change else "–",
+                "agreed": change.agreed if change else "–",
+            },
+        )
+
+
+def _check_reports(context: LineContext) -> Found:
+    if context.is_stopped_by_death:
+        yield "death_certain", {}
+    elif context.death_reports:
+        yield "dead", {"reports": context.death_reports}
+    if context.has_open_proposal:
+        yield "stop_proposed", {}
+    if context.found_difference_fen is not None:
+        yield "visit_differs", {"difference": context.found_difference_fen}
+
+
+def _check_correction(context: LineContext) -> Found:
+    assert context.source is not None
+    if context.line.total_fen != context.source.total_fen:
+        yield "correction_differs", {"line": context.line.total_fen, "now": context.source.total_fen}
+
+
+def _check_amount(context: LineContext) -> Found:
+    """Compare with what the decisions owe now. The sums of the line are compared with its parts as well."""
+    line = context.line
+    now = context.plan.parts if context.plan else []
+    due_fen, arrears_fen, recovery_fen = (sum_kind(now, kind) for kind in ("due", "arrears", "recovery"))
+    if line.due_fen and not due_fen:
+        yield "stopped", {}
+    elif sorted(context.line_parts) != sorted(now) or (line.due_fen, line.arrears_fen, line.recovery_fen) != (
+        due_fen,
+        arrears_fen,
+        recovery_fen,
+    ):
+        if line.arrears_fen > arrears_fen and line.due_fen == due_fen:
+            yield "arrears_twice", {"line": line.arrears_fen, "now": arrears_fen}
+        else:
+            yield "amount_differs", {"line": line.total_fen, "now": due_fen + arrears_fen - recovery_fen}
+
+
+def _check_history(context: LineContext) -> Found:
+    line = context.line
+    if line.arrears_fen:
+        months = sorted(part.month.isoformat() for part in context.line_parts if part.kind == "arrears")
+        yield "arrears", {"arrears": line.arrears_fen, "months": len(months), "which": months}
+    if line.recovery_fen:
+        months = sorted(part.month.isoformat() for part in context.line_parts if part.kind == "recovery")
+        yield "recovery", {"recovery": line.recovery_fen, "months": len(months), "which": months}
+    if line.total_fen == 0:
+        yield "recovery_whole", {}
+    if not context.earlier:
+        if not context.is_first_roster:
+            yield "first_payment", {}
+        return
+    average_fen = sum(earlier.total_fen for earlier in context.earlier) // len(context.earlier)
+    if abs(line.total_fen - average_fen) * _ALL > average_fen * context.outlier_percent:
+        yield "outlier", {"total": line.total_fen, "average": average_fen}

@@ -1,0 +1,27 @@
+"""The programs that rosters pay, as an area's setting has them: a name, a fund, whom it pays and how much."""
+
+from datetime import date
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.core.errors import Fault, Problem
+from server.policy.resolver import load_policy_values
+from server.policy.schemas import PaymentProgram
+
+PROGRAMS = "roster.programs"
+
+
+async def list_programs(session: AsyncSession, area_code: str, month: date) -> list[PaymentProgram]:
+    """Return the programs of an area in a month."""
+    settings = await load_policy_values(session, area_code, month, [PROGRAMS])
+    return msgspec.convert(settings.get(PROGRAMS, []), list[PaymentProgram])
+
+
+async def find_program(session: AsyncSession, area_code: str, code: str, month: date) -> PaymentProgram:
+    """Return a program that is paid in the month. Raise `request.invalid`."""
+    programs = await list_programs(session, area_code, month)
+    program = next((program for program in programs if program.code == code), None)
+    if program is None or (program.months and month.month not in program.months):
+        raise Problem("request.invalid", faults=[Fault("/program", "field.invalid", code)])
+    return program
