@@ -194,4 +194,38 @@ def store_conformance() -> None:
         sys.exit(1)
 
 
-COMMANDS = [verify_receipt, verify_bundle, verify_audit, audit_head, check_store, store_conformance]
+@click.command("check-rosters", short_help="prove that every fen that was sent is explained, and paid once")
+def check_rosters() -> None:
+    """Check every roster that was checked or sent: lines, sums, the bank's file, and the decision behind each part.
+
+    Exits 1 when a line was altered, or when a fen is explained by no decision that was known on the day.
+    """
+    from server.core.database import open_session
+    from server.core.money import format_fen
+    from server.core.services import open_services
+    from server.rosters.reconcile import Reconciliation, reconcile
+
+    async def run() -> Reconciliation:
+        async with open_services(settings()) as services, open_session(services.sessions) as session:
+            return await reconcile(session, services.encryption)
+
+    result = asyncio.run(run())
+    for fault in result.faults:
+        click.echo(f"{fault.roster}  {fault.what}  {fault.code}  {format_fen(fault.fen)}", err=True)
+    print_pairs(
+        "Rosters",
+        {
+            "rosters": result.rosters,
+            "lines": result.lines,
+            "sent": format_fen(result.sent_fen),
+            "paid": format_fen(result.paid_fen),
+            "returned": format_fen(result.returned_fen),
+            "waiting for the bank": format_fen(result.waiting_fen),
+            "unexplained": format_fen(result.unexplained_fen),
+        },
+    )
+    if result.faults:
+        raise click.ClickException(f"{len(result.faults)} faults: see above.")
+
+
+COMMANDS = [verify_receipt, verify_bundle, verify_audit, audit_head, check_store, store_conformance, check_rosters]

@@ -154,9 +154,9 @@ class AnswerColumns(_StrictStruct, omit_defaults=True):
     reference: Text
     yuan: Text
     result: Text
-    reason: Annotated[str, Meta(max_length=40)] = ""
     paid: Annotated[list[Text], Meta(min_length=1, max_length=20)]
     returned: Annotated[list[Text], Meta(min_length=1, max_length=40)]
+    reason: Annotated[str, Meta(max_length=40)] = ""
 
 
 class BankForm(_StrictStruct, omit_defaults=True):

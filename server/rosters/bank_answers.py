@@ -117,7 +117,7 @@ def read_rows(sheets: Sequence[Sheet], words: AnswerColumns) -> list[AnswerRow]:
             if {words.reference, words.yuan, words.result} <= set(headings):
                 read = (_read_row(row, headings, words) for row in sheet.rows[place + 1 :])
                 return [row for row in read if row is not None]
-    raise Problem("bank_answer.columns_missing", columns="、".join((words.reference, words.yuan, words.result)))
+    raise Problem("bank_answer.columns_missing", columns=f"{words.reference}、{words.yuan}、{words.result}")
 
 
 def _read_row(row: Row, headings: Mapping[str, int], words: AnswerColumns) -> AnswerRow | None:

@@ -1,6 +1,7 @@
 """Files for a bank, by a form that is data: CSV, fixed width or XLSX, UTF-8 or GBK, with control sums.
 
-Each file is read back before anything is sent: its sum and its number of lines are those of the roster, or there is no file.
+Each file is read back before anything is sent: its sum and its number of lines are those of the roster, or there is
+no file.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Columns of the exported rosters, lines and findings. Money is in yuan with two decimals, exact; accounts are masked."""
+"""Columns of exported rosters, lines and findings. Money is in yuan with two decimals, exact; accounts are masked."""
 
 from server.http.exports import Columns, fen_to_yuan
 

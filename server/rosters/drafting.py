@@ -1,7 +1,7 @@
 """Write the lines of a roster: from the decisions of a month, or from what the bank returned.
 
-A job does it, because a county has tens of thousands of homes. It can run again: it writes all lines anew, and leaves out
-the homes that a person left out.
+A job does it, because a county has tens of thousands of homes. It can run again: it writes all lines anew, and leaves
+out the homes that a person left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -169,9 +169,22 @@ async def list_returned(session: AsyncSession, roster: Roster) -> Sequence[Roste
 
 def _line_of_source(roster: Roster, source: RosterLine, position: int, is_left_out: bool) -> dict[str, Any]:
     copied = (
-        "program month household_id case_id area_code household_number head_name beneficiaries people class_"
-        " due_fen arrears_fen recovery_fen total_fen ground"
-    ).split()
+        "program",
+        "month",
+        "household_id",
+        "case_id",
+        "area_code",
+        "household_number",
+        "head_name",
+        "beneficiaries",
+        "people",
+        "class_",
+        "due_fen",
+        "arrears_fen",
+        "recovery_fen",
+        "total_fen",
+        "ground",
+    )
     return {
         "id": new_id(),
         "roster_id": roster.id,
@@ -188,6 +201,6 @@ async def _load_source_parts(session: AsyncSession, sources: Sequence[RosterLine
     for part in await session.scalars(
         select(RosterPart).where(RosterPart.line_id.in_([line.id for line in sources])).order_by(RosterPart.month)
     ):
-        copy: Any = Part(part.month, part.kind, part.amount_fen, part.cause, part.reason)  # type: ignore[arg-type]
+        copy = Part(part.month, part.kind, part.amount_fen, part.cause, part.reason)
         parts.setdefault(part.line_id, []).append(copy)
     return parts

@@ -1,7 +1,7 @@
 """Look for findings of a roster, and keep them beside those that a person has judged.
 
-Everything is looked for again before each step, because the register moves on: a finding that is new sends the roster back.
-A verdict holds for the facts it was given about.
+Everything is looked for again before each step, because the register moves on: a finding that is new sends the roster
+back. A verdict holds for the facts it was given about.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """What may be wrong with a line of a roster, each with its sentence. The codes stand in rows and never change.
 
-Nobody may pay in spite of a `certain` finding: the line is left out, or its cause is mended and the roster drafted again.
-The others a person judges, with a reason.
+Nobody may pay in spite of a `certain` finding: the line is left out, or its cause is mended and the roster drafted
+again. The others a person judges, with a reason.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the desk reads of rosters: lists, one roster with its sums, its lines and findings, and payments of any month."""
+"""What the desk reads of rosters: lists, a roster with its sums, its lines and findings, payments of any month."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -65,7 +65,7 @@ class RosterSummary(ResponseBody):
     sent_at: datetime | None
 
 
-class PartTotal(ResponseBody):
+class RosterTotal(ResponseBody):
     """The lines of a town, or of a class of homes. The parts add up to the whole, by construction."""
 
     code: str
@@ -79,7 +79,7 @@ class PartTotal(ResponseBody):
 
 
 class StateTotal(ResponseBody):
-    state: LineState
+    state: str
     homes: int
     total_fen: int
 
@@ -102,15 +102,15 @@ class BankFormLine(ResponseBody):
 
 
 class RosterDetail(RosterSummary):
-    """A roster with its sums. `acts` are the steps that the caller may take now; `files` is the number of bank files."""
+    """A roster with its sums. `acts`: the steps that the caller may take now; `files`: how many the bank gets."""
 
     source_id: UUID | None
     reason: str
     due_fen: int
     arrears_fen: int
     recovery_fen: int
-    towns: list[PartTotal]
-    classes: list[PartTotal]
+    towns: list[RosterTotal]
+    classes: list[RosterTotal]
     states: list[StateTotal]
     prepared_by_name: str | None
     prepared_at: datetime | None
@@ -242,7 +242,20 @@ async def _count_findings(session: AsyncSession, ids: Sequence[UUID]) -> dict[UU
 
 
 def _summary(roster: Roster, area_name: str, sums: tuple[int, int, int], waiting: int) -> dict[str, Any]:
-    copied = "id number kind program program_zh program_en fund area_code month state made_at sent_at".split()
+    copied = (
+        "id",
+        "number",
+        "kind",
+        "program",
+        "program_zh",
+        "program_en",
+        "fund",
+        "area_code",
+        "month",
+        "state",
+        "made_at",
+        "sent_at",
+    )
     homes, people, total_fen = sums
     return {name: getattr(roster, name) for name in copied} | {
         "area_name": area_name,
@@ -318,7 +331,7 @@ async def _count_files(session: AsyncSession, roster: Roster) -> int:
     return -(-len(await load_sent_lines(session, roster)) // most)
 
 
-async def _sum_by(session: AsyncSession, roster: Roster, part: Any) -> list[PartTotal]:
+async def _sum_by(session: AsyncSession, roster: Roster, part: Any) -> list[RosterTotal]:
     rows = await session.execute(
         select(
             part.label("code"),
@@ -334,7 +347,7 @@ async def _sum_by(session: AsyncSession, roster: Roster, part: Any) -> list[Part
         .order_by("code")
     )
     return [
-        PartTotal(
+        RosterTotal(
             code=code,
             name=code,
             homes=homes,
@@ -348,7 +361,7 @@ async def _sum_by(session: AsyncSession, roster: Roster, part: Any) -> list[Part
     ]
 
 
-async def _name_areas(session: AsyncSession, totals: list[PartTotal]) -> list[PartTotal]:
+async def _name_areas(session: AsyncSession, totals: list[RosterTotal]) -> list[RosterTotal]:
     rows = await session.execute(select(Area.code, Area.name).where(Area.code.in_([total.code for total in totals])))
     names = dict(rows.tuples().all())
     for total in totals:
@@ -456,10 +469,31 @@ async def _view_lines(session: AsyncSession, page: Sequence[Any]) -> list[Roster
             PartLine(month=part.month, kind=part.kind, amount_fen=part.amount_fen, cause=part.cause, reason=part.reason)
         )
     copied = (
-        "id roster_id reference position month program household_id household_number case_id area_code state head_name"
-        " payee_name beneficiaries people bank_name account_mask due_fen arrears_fen recovery_fen total_fen answered_at"
-        " return_reason stance"
-    ).split()
+        "id",
+        "roster_id",
+        "reference",
+        "position",
+        "month",
+        "program",
+        "household_id",
+        "household_number",
+        "case_id",
+        "area_code",
+        "state",
+        "head_name",
+        "payee_name",
+        "beneficiaries",
+        "people",
+        "bank_name",
+        "account_mask",
+        "due_fen",
+        "arrears_fen",
+        "recovery_fen",
+        "total_fen",
+        "answered_at",
+        "return_reason",
+        "stance",
+    )
     return [
         RosterLineView(
             **{name: getattr(line, name) for name in copied},

@@ -7,10 +7,8 @@ recovery never takes more than the same line pays; the rest stays until a later 
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-PartKind = Literal["due", "arrears", "recovery"]
-Cause = Literal["", "decided_later", "left_out", "not_on_roster", "overpaid"]
 _MONTHS_PER_YEAR = 12
 
 
@@ -22,10 +20,12 @@ class Owed(NamedTuple):
 
 
 class Part(NamedTuple):
+    """`kind` is due, arrears or recovery. `cause` is empty for what is due, as in `RosterPart`."""
+
     month: date
-    kind: PartKind
+    kind: str
     amount_fen: int
-    cause: Cause
+    cause: str
     reason: str
 
 
@@ -73,10 +73,10 @@ def _missing_part(
         return Part(of_month, "due", missing_fen, "", reason)
     if of_month in left_out:
         return Part(of_month, "arrears", missing_fen, "left_out", reason)
-    cause: Cause = "decided_later" if of_month in allotted else "not_on_roster"
+    cause = "decided_later" if of_month in allotted else "not_on_roster"
     return Part(of_month, "arrears", missing_fen, cause, reason)
 
 
-def sum_kind(parts: Collection[Part], kind: PartKind) -> int:
+def sum_kind(parts: Collection[Part], kind: str) -> int:
     """Return the fen of a kind of parts; of recoveries, as a positive number."""
     return abs(sum(part.amount_fen for part in parts if part.kind == kind))

@@ -316,7 +316,7 @@ async def load_covered(session: AsyncSession, case_ids: Sequence[UUID]) -> dict[
         .where(Calculation.case_id.in_(case_ids), Calculation.amount_fen == CaseFile.amount_fen)
         .order_by(Calculation.made_at, Calculation.id)
     )
-    return dict((case_id, covered or []) for case_id, covered in rows)
+    return {case_id: covered or [] for case_id, covered in rows}
 
 
 def _name_beneficiaries(covered: Sequence[str], members: Mapping[str, str]) -> tuple[list[str], list[str]]:

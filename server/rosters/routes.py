@@ -42,6 +42,8 @@ from server.rosters.listing import (
 
 _STEP_ERRORS = LOOKUP_ERRORS | error_responses("roster.not_now")
 Part = Annotated[int, QueryParameter(ge=1, le=1000, description="Which of the roster's files, from 1.")]
+InRosterState = Annotated[RosterState | None, QueryParameter(name="state")]
+InLineState = Annotated[LineState | None, QueryParameter(name="state")]
 Month = Annotated[date | None, QueryParameter(description="Any day of the month.")]
 
 
@@ -105,7 +107,7 @@ async def make_roster(data: JSONBody[MakeRoster], officer: Officer, session: Ses
 async def list_rosters(
     officer: Officer,
     session: Session,
-    state: FromQuery[RosterState | None] = None,
+    in_state: InRosterState = None,
     program: FromQuery[str | None] = None,
     month: Month = None,
     area: AreaFilter = None,
@@ -113,7 +115,7 @@ async def list_rosters(
     limit: FromQuery[int] = 50,
 ) -> Page[RosterSummary]:
     return await listing.list_rosters(
-        session, officer, state=state, program=program, month=month, area=area, cursor=cursor, limit=limit
+        session, officer, state=in_state, program=program, month=month, area=area, cursor=cursor, limit=limit
     )
 
 
@@ -164,11 +166,11 @@ async def list_roster_lines(
     roster_id: FromPath[UUID],
     officer: Officer,
     session: Session,
-    state: FromQuery[LineState | None] = None,
+    in_state: InLineState = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 50,
 ) -> Page[RosterLineView]:
-    return await listing.list_roster_lines(session, officer, roster_id, state=state, cursor=cursor, limit=limit)
+    return await listing.list_roster_lines(session, officer, roster_id, state=in_state, cursor=cursor, limit=limit)
 
 
 export_roster_lines = build_export_route(list_roster_lines, "roster-lines", LINE_COLUMNS, form="xlsx")

@@ -50,7 +50,7 @@ def freeze(roster: Roster, lines: Sequence[RosterLine], parts: Mapping[UUID, Seq
 
 
 def find_altered(roster: Roster, lines: Sequence[RosterLine], parts: Mapping[UUID, Sequence[Part]]) -> list[str]:
-    """Return what differs from the roster as it was frozen: references of lines, and `total` or `lines` of the whole."""
+    """Return what differs from the roster as it was frozen: references, and `total` or `lines` of the whole."""
     altered = [
         line.reference
         for line in lines
