@@ -86,7 +86,7 @@ def test_what_a_banks_form_cannot_hold_gives_no_file(change, why):
     line = msgspec.structs.replace(LINES[0], **change)
     with pytest.raises(Problem) as refused:
         build_files(form(**FIXED), [line])
-    assert why in refused.value.values["why_en"]
+    assert why in refused.value.facts["why_en"]
 
 
 def test_a_value_with_the_separator_gives_no_file():

@@ -1,5 +1,7 @@
 """No planted error reaches the bank's file, and an honest month does. `-s` prints the table of what stopped each."""
 
+import sys
+
 import pytest
 
 from tests import days
@@ -39,7 +41,7 @@ async def test_a_planted_error_is_stopped_before_the_file(pay, error):
     refused = await take_steps(pay, roster, error)
     found = {finding["code"] for finding in await pay.findings(roster)}
     stopped_by = found if refused == "roster.findings_open" else {refused}
-    print(f"{error.zh}\t{error.at}\t{refused}\t{', '.join(sorted(found))}")
+    sys.stdout.write(f"{error.zh}\t{error.at}\t{refused}\t{', '.join(sorted(found))}\n")
     assert error.stopped_by in stopped_by
     shown = await pay.show(roster)
     assert (shown["sentAt"], shown["files"]) == (None, 0)

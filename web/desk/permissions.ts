@@ -26,6 +26,7 @@ const SCREENS = {
   '/cases': REVIEWERS,
   '/recommendations': REVIEWERS,
   '/cross-checks': CASE_OFFICERS,
+  '/rosters': REVIEWERS,
   '/postings': REVIEWERS,
   '/proposals': CASE_OFFICERS,
   '/complaints': REVIEWERS,
