@@ -221,8 +221,9 @@ async def _require_judged(
     waiting = await examine_roster(session, encryption, roster, program, now)
     if not waiting:
         return
+    roster_id = roster.id
     async with write_despite_failure(session):
-        roster = await lock_roster(session, caller, roster.id)
+        roster = await lock_roster(session, caller, roster_id)
         await examine_roster(session, encryption, roster, program, now)
         waiting = await count_open(session, roster)
         if roster.state != "drafted":

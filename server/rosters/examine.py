@@ -178,7 +178,7 @@ async def _count_sharing(session: AsyncSession, roster: Roster, lines: Sequence[
         .where(mine.roster_id == roster.id, mine.state.not_in(DEAD_LINE_STATES))
         .group_by(mine.household_id)
     )
-    return dict(rows.tuples().all()) if lines else {}
+    return dict(rows.all()) if lines else {}
 
 
 async def _load_account_changes(session: AsyncSession, homes: Select[UUID]) -> dict[UUID, AccountChange]:
@@ -281,7 +281,7 @@ async def _check_roster(
     if without_case:
         found.append(_Found(None, "paid_without_case", {"count": without_case}))
     if lines and not await _has_earlier_roster(session, roster):
-        found.append(_Found(None, "first_roster", {"count": len(lines)}))
+        found.append(_Found(None, "first_roster", {"count": len(listed)}))
     return found
 
 

@@ -238,7 +238,7 @@ async def _count_findings(session: AsyncSession, ids: Sequence[UUID]) -> dict[UU
         .where(RosterFinding.roster_id.in_(ids), RosterFinding.verdict.is_(None), RosterFinding.gone_at.is_(None))
         .group_by(RosterFinding.roster_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _summary(roster: Roster, area_name: str, sums: tuple[int, int, int], waiting: int) -> dict[str, Any]:
@@ -363,7 +363,7 @@ async def _sum_by(session: AsyncSession, roster: Roster, part: Any) -> list[Rost
 
 async def _name_areas(session: AsyncSession, totals: list[RosterTotal]) -> list[RosterTotal]:
     rows = await session.execute(select(Area.code, Area.name).where(Area.code.in_([total.code for total in totals])))
-    names = dict(rows.tuples().all())
+    names: dict[str, str] = dict(rows.all())
     for total in totals:
         total.name = names.get(total.code, total.code)
     return totals
@@ -376,7 +376,7 @@ async def _sum_states(session: AsyncSession, roster: Roster) -> list[StateTotal]
         .group_by(RosterLine.state)
         .order_by(RosterLine.state)
     )
-    return [StateTotal(state=state, homes=homes, total_fen=int(fen)) for state, homes, fen in rows.tuples()]
+    return [StateTotal(state=state, homes=homes, total_fen=int(fen)) for state, homes, fen in rows]
 
 
 async def _list_answers(session: AsyncSession, roster: Roster) -> list[BankAnswerLine]:

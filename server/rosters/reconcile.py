@@ -68,18 +68,12 @@ async def reconcile(session: AsyncSession, encryption: Encryption) -> Reconcilia
         lines += len(live)
         faults += await _check_roster(session, encryption, roster, live)
     faults += await _replay_homes(session)
-    sums = dict(
-        (
-            await session.execute(
-                select(RosterLine.state, func.sum(RosterLine.total_fen))
-                .where(RosterLine.state.in_(SENT_LINE_STATES))
-                .group_by(RosterLine.state)
-            )
-        )
-        .tuples()
-        .all()
+    sums = await session.execute(
+        select(RosterLine.state, func.sum(RosterLine.total_fen))
+        .where(RosterLine.state.in_(SENT_LINE_STATES))
+        .group_by(RosterLine.state)
     )
-    by_state = {state: int(fen) for state, fen in sums.items()}
+    by_state = {state: int(fen) for state, fen in sums}
     return Reconciliation(
         rosters=len(rosters),
         lines=lines,

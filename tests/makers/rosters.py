@@ -107,6 +107,9 @@ class RosterOffice:
             if kind == "stopped":
                 values = {"state": "stopped", "stopped_from": month}
             await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(**values))
+            if kind == "stopped":
+                ended = update(Household).where(Household.id == home.household_id)
+                await session.execute(ended.values(monthly_amount_fen=None))
 
     async def account(self, home: PaidHome, *, card: str | None = None, holder: str | None = None) -> None:
         encryption = self.services.encryption
