@@ -24,10 +24,11 @@ from server.core.http import (
 )
 from server.core.pdf import PDF
 from server.http.reads import reads
-from server.residents import change_reports, feedback, own_cases, public_status, visit_records
+from server.residents import change_reports, feedback, own_cases, payments, public_status, visit_records
 from server.residents.change_reports import ReportChange
 from server.residents.feedback import GiveFeedback
 from server.residents.own_cases import CaseStatus, OwnCase, Withdraw
+from server.residents.payments import OwnPayment, SaidOfPayment, SayOfPayment
 from server.residents.public_status import LookUp, PublicCase
 from server.residents.visit_records import RecordedVisit
 
@@ -155,6 +156,37 @@ async def report_change(
 
 
 @get(
+    "/cases/{case_id:uuid}/payments",
+    opt=reads("roster_line"),
+    responses=LOOKUP_ERRORS,
+    description="What the caller's household was paid, the newest first: each part of the amount, and what the bank "
+    "answered.",
+)
+async def list_own_payments(
+    case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session
+) -> list[OwnPayment]:
+    return await payments.list_own_payments(session, resident_caller, case_id)
+
+
+@post(
+    "/cases/{case_id:uuid}/payments/{line_id:uuid}/word",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses("request.rate_limited"),
+    description="Confirm a payment, or say that it did not arrive, which is a complaint with the payment attached. "
+    "The same again changes nothing.",
+)
+async def say_of_payment(
+    case_id: FromPath[UUID],
+    line_id: FromPath[UUID],
+    data: JSONBody[SayOfPayment],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: ServicesDep,
+) -> SaidOfPayment:
+    return await payments.say_of_payment(session, services, resident_caller, case_id, line_id, data, utc_now())
+
+
+@get(
     "/cases/{case_id:uuid}/notices/{kind:str}",
     opt=reads("case_notice"),
     media_type=PDF,
@@ -190,6 +222,8 @@ router = Router(
         list_recorded_visits,
         give_feedback,
         report_change,
+        list_own_payments,
+        say_of_payment,
     ],
     tags=["resident"],
     security=BEARER,

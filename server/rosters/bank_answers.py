@@ -25,7 +25,7 @@ from server.core.spreadsheets import read_spreadsheet
 from server.core.threads import run_in_thread
 from server.models.rosters import BankAnswer, Roster, RosterLine
 from server.policy.schemas import AnswerColumns, BankForm
-from server.rosters.acts import lock_roster
+from server.rosters.actions import lock_roster
 
 Moved = Literal["paid", "returned", "repeated"]
 RefusedWhy = Literal["unknown_reference", "amount_differs", "unknown_result", "contradicts", "not_sent"]

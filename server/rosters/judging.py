@@ -14,7 +14,7 @@ from server.core.access import Caller, require_found
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.models.rosters import Roster, RosterFinding, RosterLine
-from server.rosters.acts import lock_roster
+from server.rosters.actions import lock_roster
 from server.rosters.finding_kinds import FINDING_KINDS
 
 Verdict = Literal["pay", "leave_out"]

@@ -29,7 +29,7 @@ from server.models.rosters import (
 )
 from server.policy.resolver import load_policy_values
 from server.policy.schemas import BankForm
-from server.rosters.acts import PEOPLE, POSSIBLE_IN, ActName
+from server.rosters.actions import PEOPLE, POSSIBLE_IN, ActName
 from server.rosters.bank_answers import RefusedRow
 from server.rosters.finding_kinds import FINDING_KINDS, describe_finding
 from server.rosters.sending import list_bank_forms, load_sent_lines

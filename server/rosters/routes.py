@@ -26,8 +26,8 @@ from server.core.paging import Page
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.models.rosters import ROSTER_READERS
-from server.rosters import acts, bank_answers, judging, listing, programs, sending
-from server.rosters.acts import ActOnRoster, MakeCorrection, MakeRoster
+from server.rosters import actions, bank_answers, judging, listing, programs, sending
+from server.rosters.actions import ActOnRoster, MakeCorrection, MakeRoster
 from server.rosters.bank_answers import AnswerFile
 from server.rosters.columns import FINDING_COLUMNS, LINE_COLUMNS, ROSTER_COLUMNS
 from server.rosters.judging import JudgeFindings, LeaveOut
@@ -94,7 +94,7 @@ async def list_roster_programs(
     "that month, with arrears and recoveries. The same id again is the same roster.",
 )
 async def make_roster(data: JSONBody[MakeRoster], officer: Officer, session: Session) -> RosterDetail:
-    roster = await acts.make_roster(session, officer, data, utc_now())
+    roster = await actions.make_roster(session, officer, data, utc_now())
     return await listing.show_roster(session, officer, roster.id)
 
 
@@ -152,7 +152,7 @@ async def show_roster(roster_id: FromPath[UUID], officer: Officer, session: Sess
 async def act_on_roster(
     roster_id: FromPath[UUID], data: JSONBody[ActOnRoster], officer: Officer, session: Session, services: ServicesDep
 ) -> RosterDetail:
-    await acts.act_on_roster(session, services.encryption, officer, roster_id, data, utc_now())
+    await actions.act_on_roster(session, services.encryption, officer, roster_id, data, utc_now())
     return await listing.show_roster(session, officer, roster_id)
 
 
@@ -228,7 +228,7 @@ async def judge_roster_findings(
 @get(
     "/rosters/{roster_id:uuid}/file",
     opt=reads("roster_line", "exported"),
-    media_type="text/csv",
+    media_type=sending.MEDIA_TYPE,
     responses=_STEP_ERRORS | error_responses("roster.altered", "server.value_altered"),
     description="A file of a sent roster for the bank, with whole account numbers. Each download is written to the "
     "audit trail.",
@@ -238,7 +238,7 @@ async def take_roster_file(
 ) -> Response[bytes]:
     file = await sending.take_file(session, services.encryption, officer, roster_id, part)
     headers = {"Content-Disposition": f'attachment; filename="{file.name}"', "Cache-Control": "no-store"}
-    return Response(file.content, media_type=file.media_type, headers=headers)
+    return Response(file.content, media_type=sending.MEDIA_TYPE, headers=headers)
 
 
 @post(
@@ -265,7 +265,7 @@ async def read_bank_answer(
 async def make_correction(
     roster_id: FromPath[UUID], data: JSONBody[MakeCorrection], officer: Officer, session: Session
 ) -> RosterDetail:
-    roster = await acts.make_correction(session, officer, roster_id, data, utc_now())
+    roster = await actions.make_correction(session, officer, roster_id, data, utc_now())
     return await listing.show_roster(session, officer, roster.id)
 
 

@@ -20,11 +20,8 @@ from server.policy.schemas import BankForm
 from server.rosters.bank_files import FileLine, build_files
 
 BANK_FORMS = "roster.bank_forms"
-MEDIA = {
-    "csv": "text/csv",
-    "fixed": "text/plain",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
+# Whatever the form: nothing on the way may read it as text of another encoding.
+MEDIA_TYPE = "application/octet-stream"
 EXTENSIONS = {"csv": "csv", "fixed": "txt", "xlsx": "xlsx"}
 
 
@@ -71,7 +68,6 @@ def _open_line(encryption: Encryption, roster: Roster, line: RosterLine) -> File
 
 class BankFile(msgspec.Struct, frozen=True):
     name: str
-    media_type: str
     content: bytes
     lines: int
 
@@ -102,7 +98,7 @@ async def take_file(
     )  # fmt: skip
     name = f"{roster.number}-{part}.{EXTENSIONS[form.format]}"
     shown = min(form.most_lines, (roster.homes or 0) - (part - 1) * form.most_lines)
-    return BankFile(name, MEDIA[form.format], files[part - 1], shown)
+    return BankFile(name, files[part - 1], shown)
 
 
 async def load_sent_lines(session: AsyncSession, roster: Roster) -> Sequence[RosterLine]:

@@ -130,6 +130,7 @@ def test_what_a_desk_or_a_sign_in_sends_is_refused_where_nobody_knows_it():
         "import_cross_check",
         "preview_cross_check",
         "preview_import",
+        "read_bank_answer",
     }
 
 
