@@ -69,7 +69,6 @@ def _open_line(encryption: Encryption, roster: Roster, line: RosterLine) -> File
 class BankFile(msgspec.Struct, frozen=True):
     name: str
     content: bytes
-    lines: int
 
 
 async def take_file(
@@ -97,8 +96,7 @@ async def take_file(
         lines=roster.homes, form=form.code,
     )  # fmt: skip
     name = f"{roster.number}-{part}.{EXTENSIONS[form.format]}"
-    shown = min(form.most_lines, (roster.homes or 0) - (part - 1) * form.most_lines)
-    return BankFile(name, files[part - 1], shown)
+    return BankFile(name, files[part - 1])
 
 
 async def load_sent_lines(session: AsyncSession, roster: Roster) -> Sequence[RosterLine]:
