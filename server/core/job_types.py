@@ -272,6 +272,8 @@ class FindDuplicates(Job, frozen=True):
     """Search the register for households that may be the same."""
 
     task_name = "households.find_duplicates"
+
+
 # Rosters
 
 

@@ -193,31 +193,29 @@ async def _load_allotted(
 ) -> tuple[dict[UUID, dict[date, int]], dict[UUID, set[date]]]:
     """Return what other rosters allot to each month of a home, and the months in which a person left it out.
 
-    A correction allots nothing: it pays again what the bank returned of a line that stays allotted.
+    A correction allots nothing: it pays again what the bank returned of a line that stays allotted. Lines belong to
+    the home that their case belongs to now: after a merge, what the other home was paid counts as well.
     """
+    of_home = (
+        CaseFile.household_id.in_(ids),
+        RosterLine.program == roster.program,
+        RosterLine.roster_id != roster.id,
+    )
     rows = await session.execute(
-        select(RosterLine.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
+        select(CaseFile.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
+        .join(RosterLine, RosterLine.case_id == CaseFile.id)
         .join(RosterPart, RosterPart.line_id == RosterLine.id)
-        .where(
-            RosterLine.household_id.in_(ids),
-            RosterLine.program == roster.program,
-            RosterLine.source_line_id.is_(None),
-            RosterLine.state.not_in(DEAD_LINE_STATES),
-            RosterLine.roster_id != roster.id,
-        )
-        .group_by(RosterLine.household_id, RosterPart.month)
+        .where(*of_home, RosterLine.source_line_id.is_(None), RosterLine.state.not_in(DEAD_LINE_STATES))
+        .group_by(CaseFile.household_id, RosterPart.month)
     )
     allotted: dict[UUID, dict[date, int]] = {}
     for household_id, month, amount_fen in rows:
         allotted.setdefault(household_id, {})[month] = int(amount_fen)
     left_out: dict[UUID, set[date]] = {}
     for household_id, month in await session.execute(
-        select(RosterLine.household_id, RosterLine.month).where(
-            RosterLine.household_id.in_(ids),
-            RosterLine.program == roster.program,
-            RosterLine.state == "left_out",
-            RosterLine.roster_id != roster.id,
-        )
+        select(CaseFile.household_id, RosterLine.month)
+        .join(RosterLine, RosterLine.case_id == CaseFile.id)
+        .where(*of_home, RosterLine.state == "left_out")
     ):
         left_out.setdefault(household_id, set()).add(month)
     return allotted, left_out

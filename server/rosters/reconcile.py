@@ -18,7 +18,7 @@ from server.core.errors import Problem
 from server.core.working_days import day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
-from server.models.rosters import DEAD_LINE_STATES, SENT_LINE_STATES, Roster, RosterLine
+from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
 from server.policy.schemas import BankForm
 from server.rosters.bank_files import read_sums
 from server.rosters.examine import load_live_lines, load_parts
@@ -137,10 +137,11 @@ async def _replay_homes(session: AsyncSession) -> list[Fault]:
     while True:
         ids = list(
             await session.scalars(
-                select(RosterLine.household_id)
-                .where(RosterLine.household_id > last, RosterLine.state.in_(SENT_LINE_STATES))
-                .group_by(RosterLine.household_id)
-                .order_by(RosterLine.household_id)
+                select(CaseFile.household_id)
+                .join(RosterLine, RosterLine.case_id == CaseFile.id)
+                .where(CaseFile.household_id > last, RosterLine.state.in_(SENT_LINE_STATES))
+                .group_by(CaseFile.household_id)
+                .order_by(CaseFile.household_id)
                 .limit(_HOMES_AT_ONCE)
             )
         )
@@ -169,23 +170,23 @@ async def _load_changes(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID
 async def _load_sent(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[_SentLine]]:
     """Return the sent lines of each home with their parts, in the order they were sent; no corrections."""
     rows = await session.execute(
-        select(RosterLine, Roster)
+        select(RosterLine, Roster, CaseFile.household_id)
         .join(Roster, Roster.id == RosterLine.roster_id)
+        .join(CaseFile, CaseFile.id == RosterLine.case_id)
         .where(
-            RosterLine.household_id.in_(ids),
+            CaseFile.household_id.in_(ids),
             RosterLine.state.in_(SENT_LINE_STATES),
-            RosterLine.state.not_in(DEAD_LINE_STATES),
             RosterLine.source_line_id.is_(None),
         )
         .order_by(Roster.sent_at, RosterLine.month)
     )
-    sent = [(line, roster) for line, roster in rows]
+    sent = [(line, roster, home) for line, roster, home in rows]
     parts: dict[UUID, list[Part]] = {}
-    for roster in {roster.id: roster for _, roster in sent}.values():
+    for roster in {roster.id: roster for _, roster, _ in sent}.values():
         parts |= await load_parts(session, roster)
     homes: dict[UUID, list[_SentLine]] = {}
-    for line, roster in sent:
-        homes.setdefault(line.household_id, []).append(_SentLine(line, roster, parts.get(line.id, [])))
+    for line, roster, home in sent:
+        homes.setdefault(home, []).append(_SentLine(line, roster, parts.get(line.id, [])))
     return homes
 
 
