@@ -280,3 +280,19 @@ async def test_a_roster_that_was_sent_is_never_cancelled_and_one_person_never_ch
         row.checked_by, row.checked_at = row.prepared_by, utc_now()
         with pytest.raises(IntegrityError, match="checking_takes_two"):
             await session.flush()
+
+
+async def test_each_list_is_saved_as_a_file_with_the_masks_and_the_sums_of_the_list(pay):
+    roster = await pay.sent(days.month())
+    programs = (await pay.county.http.get("/desk/v1/roster-programs", params={"area": PILOT})).json()
+    assert [program["code"] for program in programs] == ["urban_dibao", "rural_dibao"]
+    (listed,) = (await pay.county.http.get("/desk/v1/rosters", params={"state": "sent"})).json()["items"]
+    assert (listed["id"], listed["totalFen"]) == (roster, 1200_00)
+    for path, rows in (
+        ("rosters", 1), ("payments", 4), (f"rosters/{roster}/lines", 4), (f"rosters/{roster}/findings", 1),
+    ):  # fmt: skip
+        answer = await pay.county.http.get(f"/desk/v1/{path}/export", params={"format": "csv"})
+        assert answer.status_code == 200, answer.text
+        text = answer.content.decode("utf-8-sig")
+        assert len(list(csv.DictReader(io.StringIO(text)))) == rows
+        assert not [home.card for home in pay.homes if home.card in text]
