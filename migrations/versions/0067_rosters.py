@@ -1,6 +1,6 @@
 """Rosters, their lines and findings, and what the bank answers
 
-Revision: 0066, after 0065
+Revision: 0067, after 0066
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0066"
-down_revision = "0065"
+revision = "0067"
+down_revision = "0066"
 branch_labels = None
 depends_on = None
 
