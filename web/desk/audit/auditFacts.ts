@@ -23,7 +23,6 @@ const FACT_NAMES: Record<string, Message> = {
   paid: ['已支付', 'Paid'],
   returned: ['已退回', 'Returned'],
   repeated: ['重复', 'Repeated'],
-  verdict: ['处理', 'Verdict'],
   count: ['数量', 'Count'],
   codes: ['类别', 'Codes'],
   line: ['业务编号', 'Line'],
