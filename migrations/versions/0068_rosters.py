@@ -1,6 +1,6 @@
 """Rosters, their lines and findings, and what the bank answers
 
-Revision: 0067, after 0066
+Revision: 0068, after 0067
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0067"
-down_revision = "0066"
+revision = "0068"
+down_revision = "0067"
 branch_labels = None
 depends_on = None
 
