@@ -32,6 +32,7 @@ const GROUPS: readonly Group[] = [
   {
     name: ['公示和投诉', 'In public'],
     entries: {
+      '/rosters': ['发放', 'Payments'],
       '/postings': ['公示', 'Postings'],
       '/complaints': ['投诉', 'Complaints'],
     },

@@ -1,6 +1,6 @@
 """Rosters, their lines and findings, and what the bank answers
 
-Revision: 0068, after 0067
+Revision: 0069, after 0068
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0068"
-down_revision = "0067"
+revision = "0069"
+down_revision = "0068"
 branch_labels = None
 depends_on = None
 
