@@ -29,6 +29,7 @@ import server.cases.routes
 import server.complaints.routes
 import server.crosschecks.routes
 import server.directory.area_routes
+import server.directory.problem_report_routes
 import server.directory.routes
 import server.evidence.routes
 import server.households.caseload_routes
@@ -44,11 +45,13 @@ import server.photos.routes
 import server.photos.watermarks
 import server.policy.routes
 import server.postings.routes
+import server.privacy.routes
 import server.public_site.routes
 import server.residents.desk_routes
 import server.residents.routes
 import server.review.checks.registry
 import server.review.overview_routes
+import server.review.paper_routes
 import server.review.routes
 import server.review.void_routes
 import server.rosters.routes
@@ -206,6 +209,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.workload.routes.field_router,
     server.workload.routes.desk_router,
     server.workload.order_routes.router,
+    server.review.paper_routes.router,
     server.review.void_routes.field_router,
     server.review.void_routes.desk_router,
     server.households.routes.field_router,
@@ -223,6 +227,9 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.residents.routes.router,
     server.residents.routes.public_router,
     server.residents.desk_routes.router,
+    server.privacy.routes.public_router,
+    server.privacy.routes.resident_router,
+    server.privacy.routes.desk_router,
     server.complaints.routes.desk_router,
     server.complaints.routes.resident_router,
     server.complaints.routes.public_router,
@@ -233,6 +240,8 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.directory.area_routes.router,
     server.directory.routes.router,
     server.directory.routes.desk_router,
+    server.directory.problem_report_routes.field_router,
+    server.directory.problem_report_routes.desk_router,
     server.directory.routes.public_router,
     health.router,
     well_known.router,

@@ -59,6 +59,8 @@ class VisitStanding(Revision, kw_only=True):
     late_after_reassignment: bool
     version: int
     decision: VisitDecision | UnsetType = UNSET
+    # An officer entered it at the desk from a paper form, under the name of who led the visit.
+    from_paper: bool | UnsetType = UNSET
     # Why it was voided: made at the wrong home or by mistake. Then its state is `voided`, and nothing of it counts.
     void_reason: str | UnsetType = UNSET
 

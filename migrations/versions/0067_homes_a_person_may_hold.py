@@ -1,6 +1,6 @@
 """How many homes a person may hold
 
-Revision: 0066, after 0065
+Revision: 0067, after 0066
 """
 
 from migrations.area_rules import drop_rules, write_rules

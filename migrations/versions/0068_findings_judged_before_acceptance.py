@@ -1,6 +1,6 @@
 """Which findings must be judged before a visit is accepted
 
-Revision: 0064, after 0063
+Revision: 0068, after 0067
 """
 
 from migrations.area_rules import drop_rules, write_rules

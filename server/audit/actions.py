@@ -48,6 +48,12 @@ class Action(StrEnum):
     CROSS_CHECK_MADE = "cross_check.made"
     CROSS_CHECK_OBJECTED = "cross_check.objected"
 
+    DATA_ANSWERED = "data.answered"
+    DATA_COPIED = "data.copied"
+    DATA_ERASED = "data.erased"
+    DATA_REPLY_PRINTED = "data.reply_printed"
+    DATA_REQUESTED = "data.requested"
+
     DATABASE_RESTORED = "database.restored"
 
     DAY_PLAN_ORDERED = "day_plan.ordered"
@@ -120,6 +126,10 @@ class Action(StrEnum):
     POSTING_PRINTED = "posting.printed"
     POSTING_STARTED = "posting.started"
 
+    PRIVACY_AGREED = "privacy.agreed"
+
+    PROBLEM_ANSWERED = "problem.answered"
+    PROBLEM_REPORTED = "problem.reported"
     PROPOSAL_ACCEPTED = "proposal.accepted"
     PROPOSAL_PROPOSED = "proposal.proposed"
     PROPOSAL_REJECTED = "proposal.rejected"
@@ -192,6 +202,7 @@ class Action(StrEnum):
     VISIT_BLOCKED = "visit.blocked"
     VISIT_BUNDLED = "visit.bundled"
     VISIT_COMPLETE = "visit.complete"
+    VISIT_ENTERED_FROM_PAPER = "visit.entered_from_paper"
     VISIT_OPENED = "visit.opened"
     VISIT_SAVED = "visit.saved"
     VISIT_SUBMITTED = "visit.submitted"

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.cases.workflow import PAUSING_STATES, TRANSITIONS
+from server.cases.workflow import PAUSING_STATES, STATE_INFO, TRANSITIONS
+from server.core import jobs
 from server.core.ids import new_id
+from server.core.job_types import Notify
 from server.core.working_days import Length, Overrides, Unit, day_of, end_of, length_of, working_days_between
 from server.models.cases import CLOSED_STATES, CaseDeadline, CaseEvent, CaseFile
 from server.policy.resolver import load_overrides, load_policy_values
@@ -146,7 +148,7 @@ async def recompute_due_dates(session: AsyncSession, after: UUID, limit: int) ->
     Return how many have another date or are certain now, and the last id; None at the end.
     """
     rows = await session.execute(
-        select(CaseDeadline, CaseFile.area_code)
+        select(CaseDeadline, CaseFile)
         .join(CaseFile, CaseFile.id == CaseDeadline.case_id)
         .where(CaseDeadline.met_on.is_(None), CaseDeadline.unit == "working_days", CaseDeadline.id > after)
         .order_by(CaseDeadline.id)
@@ -154,16 +156,34 @@ async def recompute_due_dates(session: AsyncSession, after: UUID, limit: int) ->
         .with_for_update(of=CaseDeadline)
     )
     deadlines, overrides, changed = rows.all(), await load_overrides(session), 0
-    for deadline, area_code in deadlines:
-        before = (deadline.due_on, deadline.certain)
+    for deadline, case in deadlines:
+        before, area_code = (deadline.due_on, deadline.certain), case.area_code
         _set_due_date(deadline, overrides)
-        changed += (deadline.due_on, deadline.certain) != before
+        if (deadline.due_on, deadline.certain) != before:
+            changed += 1
+            await _notify_residents(session, case, deadline)
         if deadline.due_on != before[0]:
             facts = {"deadline": DEADLINE_TEXTS[deadline.kind][0], "was_due_on": before[0], "due_on": deadline.due_on}
             facts = {name: str(value) for name, value in facts.items()}
             case_id, action = deadline.case_id, Action.CASE_DEADLINE_RECOMPUTED
             audit.record(session, None, action, "case", case_id, area_code=area_code, **facts)
     return changed, deadlines[-1][0].id if deadlines else None
+
+
+async def _notify_residents(session: AsyncSession, case: CaseFile, deadline: CaseDeadline) -> None:
+    """What a resident was shown as uncertain, or as another day, is said again: only the deadline they are shown."""
+    if STATE_INFO[case.state].deadline != deadline.kind or deadline.paused_on is not None:
+        return
+    await jobs.defer(
+        session,
+        Notify(
+            kind="deadline_moved",
+            thing=f"case_deadline:{deadline.id}:{deadline.due_on}",
+            area_code=case.area_code,
+            household_id=case.household_id,
+            facts={"caseId": str(case.id), "on": str(deadline.due_on)},
+        ),
+    )
 
 
 async def backfill_deadlines(session: AsyncSession) -> int:

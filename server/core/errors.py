@@ -344,6 +344,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "请按所列位置修改。",
         "Correct the listed fields.",
     ),
+    "visit.paper_spot_check": Entry(
+        422,
+        "抽查不能用纸质表补录",
+        "A spot check can't be entered from paper",
+        "抽查由抽查人员用手机进行。",
+        "It is made by its team, with their phones.",
+    ),
     "visit.photo_listed_twice": Entry(422, "同一照片列出两次", "A photo is listed twice"),
     "visit.frozen": Entry(
         409,
@@ -890,12 +897,19 @@ CATALOGUE: Mapping[str, Entry] = {
         "请为这些列选择表头：{columns}。",
         "Choose a heading for: {columns}.",
     ),
+    "import.counts_everywhere": Entry(
+        403,
+        "节假日安排对本系统的所有县生效",
+        "A calendar counts for every county of this installation",
+        "须由管辖本系统全部地区的管理员导入；确认人也须管辖全部地区。",
+        "It is brought and confirmed by people whose roles cover all of its counties.",
+    ),
     "import.second_person": Entry(
         403,
         "须由另一人确认",
         "Another person must confirm this",
-        "涉及金额或账户的导入，上传人不能自己确认，确认人不能自己撤销。",
-        "What brings amounts or accounts is not confirmed by who uploaded it, nor undone by who confirmed it.",
+        "涉及金额、账户或节假日的导入，上传人不能自己确认，确认人不能自己撤销。",
+        "Amounts, accounts and holidays are not confirmed by who uploaded them, nor undone by who confirmed them.",
     ),
     "import.not_applied": Entry(409, "该导入尚未完成", "This import is not applied yet"),
     "import.acted_upon": Entry(
@@ -904,6 +918,36 @@ CATALOGUE: Mapping[str, Entry] = {
         "The imported data is in use and can't be undone",
         "有 {count} 项已有后续操作。",
         "{count} of its entries have been acted on.",
+    ),
+    # requests of people about their data
+    "privacy.notice_replaced": Entry(
+        409, "告知书已有新版本", "The notice has a newer version", "请重新阅读后再确认。", "Read it anew, then agree."
+    ),
+    "privacy.ground_missing": Entry(
+        422,
+        "不同意或部分同意的须选择理由",
+        "A refusal, in part or whole, needs a ground",
+        "同意的不填理由。",
+        "What is granted has none.",
+    ),
+    "privacy.must_be_kept": Entry(
+        409,
+        "档案保存期限未届满，不能同意删除",
+        "The law keeps the file",
+        "请以“保存期限未届满”为由书面答复；联系电话和微信绑定可以删除。",
+        "Refuse in writing with that ground; telephone number and WeChat bindings can be deleted.",
+    ),
+    "privacy.answered": Entry(409, "该请求已答复", "This request was answered"),
+    "privacy.not_answered": Entry(409, "该请求尚未答复", "This request is not answered yet"),
+    "privacy.nothing_to_erase": Entry(
+        422, "只有删除、限制处理的请求可以删除联系方式", "Only deletion or restriction deletes contact data"
+    ),
+    "privacy.no_copy_asked": Entry(
+        409,
+        "该请求不是查阅或复制",
+        "This request does not ask to see or copy",
+        "请另行登记请求。",
+        "Enter another one.",
     ),
     # postings
     "posting.not_now": Entry(409, "当前不能公示", "The case can't be posted at this stage", "案件现处于：{state}。"),

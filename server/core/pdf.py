@@ -1,4 +1,4 @@
-"""PDFs in Chinese: notices, minutes and posters, from the Typst templates in `printed/`.
+"""PDFs in Chinese: notices, minutes, posters and blank forms, from the Typst templates in `printed/`.
 
 Facts are passed as JSON and set as text, so nothing that a person typed is read as markup. The font is a dependency;
 the same facts give the same bytes. A character that the font lacks is refused before anything is printed
@@ -63,6 +63,37 @@ class Slips(Struct):
     slips: list[Slip]
 
 
+class FormQuestion(Struct):
+    """`choices` are boxes to tick, `columns` with `rows` a table, `lines` empty lines, `unit` one short line."""
+
+    number: str
+    label: str
+    required: bool
+    note: str
+    choices: list[str]
+    columns: list[str]
+    rows: list[str]
+    lines: int
+    unit: str
+
+
+class FormSection(Struct):
+    title: str
+    questions: list[FormQuestion]
+
+
+class BlankForm(Struct):
+    """A form to fill in by hand. `head` and `signatures` are names of empty cells; `edition` stands on every page."""
+
+    title: str
+    intro: str
+    edition: str
+    head: list[str]
+    sections: list[FormSection]
+    signatures: list[str]
+    closing: str
+
+
 async def render_notice(notice: Notice) -> bytes:
     return await run_in_thread(_render, "notice", notice)
 
@@ -75,6 +106,10 @@ async def render_sheet_of_slips(slips: Slips) -> bytes:
     return await run_in_thread(_render, "slips", slips)
 
 
+async def render_blank_form(form: BlankForm) -> bytes:
+    return await run_in_thread(_render, "blank_form", form)
+
+
 def render_qr_svg(text: str) -> str:
     """Render a QR code that stays readable when a quarter of it is damaged (error correction level Q)."""
     import segno  # noqa: PLC0415  only printing needs it
@@ -84,7 +119,7 @@ def render_qr_svg(text: str) -> str:
     return out.getvalue().decode()
 
 
-def _render(template: Literal["notice", "poster", "slips"], facts: Struct) -> bytes:
+def _render(template: Literal["notice", "poster", "slips", "blank_form"], facts: Struct) -> bytes:
     import typst  # noqa: PLC0415  7 MB, and 20 MB for its fonts
 
     if missing := fonts.find_missing_in(msgspec.to_builtins(facts)):

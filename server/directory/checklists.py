@@ -3,11 +3,15 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.checklists.blank_form import build_blank_form
+from server.checklists.template import Template
 from server.core.access import DIRECTORY_ROLES, Caller, require_found, require_role
 from server.core.http import ResponseBody
+from server.core.pdf import render_blank_form
 from server.models.checklists import ChecklistTemplate
 
 
@@ -40,13 +44,26 @@ async def list_checklists(session: AsyncSession, caller: Caller) -> list[Checkli
 
 async def open_checklist(session: AsyncSession, caller: Caller, code: str, version: int) -> ChecklistDetail:
     """Raises `thing.not_found`."""
+    template = await _find_checklist(session, caller, code, version)
+    return ChecklistDetail(line=_checklist_line(template), body=template.body)
+
+
+async def print_checklist(session: AsyncSession, caller: Caller, code: str, version: int) -> bytes:
+    """Return a version as a blank form, a PDF. Raises `thing.not_found`, `print.characters_missing`."""
+    template = await _find_checklist(session, caller, code, version)
+    form = build_blank_form(msgspec.convert(template.body, Template))
+    await session.commit()  # only read so far: hold no connection while the pages are set
+    return await render_blank_form(form)
+
+
+async def _find_checklist(session: AsyncSession, caller: Caller, code: str, version: int) -> ChecklistTemplate:
     require_role(caller, DIRECTORY_ROLES)
     template: ChecklistTemplate = require_found(
         await session.scalar(
             _select_readable(caller).where(ChecklistTemplate.code == code, ChecklistTemplate.version == version)
         )
     )
-    return ChecklistDetail(line=_checklist_line(template), body=template.body)
+    return template
 
 
 def _select_readable(caller: Caller) -> Any:

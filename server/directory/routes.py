@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Router, get, post
+from litestar import Response, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.audit.reads import ReadAction
@@ -24,6 +24,7 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
+from server.core.pdf import PDF
 from server.directory import (
     areas,
     audit_log,
@@ -194,6 +195,20 @@ async def open_checklist(
     code: FromPath[str], version: FromPath[int], caller: CallerDep, session: Session
 ) -> ChecklistDetail:
     return await checklists.open_checklist(session, caller, code, version)
+
+
+@get(
+    "/checklists/{code:str}/{version:int}/blank-form",
+    opt=NOTHING_PERSONAL,
+    media_type=PDF,
+    responses=_DETAIL_PROBLEMS | error_responses("print.characters_missing"),
+    description="One version of a checklist as an empty form to print and fill in by hand, a PDF.",
+)
+async def print_checklist(
+    code: FromPath[str], version: FromPath[int], caller: CallerDep, session: Session
+) -> Response[bytes]:
+    content = await checklists.print_checklist(session, caller, code, version)
+    return Response(content, media_type=PDF, headers={"Cache-Control": "no-store"})
 
 
 @get(
@@ -420,6 +435,7 @@ router = Router(
         list_checklists,
         export_checklists,
         open_checklist,
+        print_checklist,
         list_audit_trail,
         export_audit_trail,
         list_looks,

@@ -117,6 +117,7 @@ def _describe_visit(visit: Visit) -> JsonObject:
         "mode": visit.mode,
         "areaCode": visit.area_code,
         "authorId": visit.author_id,
+        "typedBy": visit.typed_by,
         "deviceId": visit.device_id,
         "document": visit.document,
         "contentHash": visit.content_hash,

@@ -18,6 +18,7 @@ from server.core import fonts
 from server.core.clock import CHINA
 from server.core.tokens import receipt_short_code
 from server.evidence.dossier import Dossier, JsonObject
+from server.models.evidence import PAPER_FORM
 
 _SHEETS = Path(__file__).parent / "templates"
 _FEN = 100
@@ -128,6 +129,7 @@ def _list_visit_facts(visit: JsonObject, household: JsonObject) -> list[list[str
         ["在场家庭成员", present or "—"],
         ["安排", _describe_order(document)],
         *([["没有定位的原因", document["noFixReason"]]] if document.get("noFixReason") else []),
+        *([["记录", "纸质走访表，由办公室补录"]] if visit["typedBy"] else []),
         ["服务器收到", _format_time(visit["receivedAt"])],
         ["状态", _label(STATES, visit["state"])],
     ]
@@ -188,7 +190,9 @@ def _find_caption(photo: JsonObject, manifest: JsonObject) -> str:
         and str(photo["id"]) in msgspec.json.encode(answers.get(question.id)).decode()
     ]
     first = next(iter(taken_for + answered_with), None)
-    return first.label.zh if first else str(photo["questionId"])
+    if first is not None:
+        return first.label.zh
+    return "纸质走访表" if photo["questionId"] == PAPER_FORM else str(photo["questionId"])
 
 
 def _iterate_questions(manifest: JsonObject) -> Iterator[Question]:

@@ -34,6 +34,7 @@ from server.models.complaints import Complaint
 from server.models.found_figures import FoundFigure
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.people import ResidentBinding
+from server.models.privacy import DataRequest, PrivacyConsent
 from server.models.review import ReviewItem, SeenFix, SeenPhoto
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit
@@ -42,7 +43,18 @@ from server.models.workload import BlockedVisit
 _HEADS = {"head", "户主", "本人"}
 _OTHER = "其他"
 # They move whole. Versions of the merged household and its decided proposals stay its own history.
-_WHOLE = (Visit, Assignment, CaseFile, BenefitChange, Calculation, FoundFigure, Complaint, RelativeOnStaff)
+_WHOLE = (
+    Visit,
+    Assignment,
+    CaseFile,
+    BenefitChange,
+    Calculation,
+    FoundFigure,
+    Complaint,
+    RelativeOnStaff,
+    DataRequest,
+    PrivacyConsent,
+)
 # Copies of a visit, which follow it.
 _OF_VISITS = (ReviewItem, SeenFix, SeenPhoto)
 # What tells that somebody acted on the kept household; copies of visits are rewritten by checks and say nothing.

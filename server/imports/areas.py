@@ -23,6 +23,7 @@ class AreasImport:
     )
     roles = frozenset({Role.ADMIN, Role.COUNTY_OFFICER})
     makes_accounts = False
+    counts_everywhere = False
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         rows = await work.session.scalars(select(Area).where(Area.code.startswith(work.area_code, autoescape=True)))

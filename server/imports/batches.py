@@ -1,20 +1,20 @@
 """An import from upload to undo: read and compare, show, confirm, apply in steps, undo in steps."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import func, select, update
+from sqlalchemy import func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
 from server.core import jobs
-from server.core.access import Caller, require_found, require_role
+from server.core.access import Caller, Role, in_areas, require_found, require_role
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.errors import Fault, Problem
@@ -29,9 +29,12 @@ from server.imports.import_kind import ImportKind, PlannedLine, PlanToApply, Wor
 from server.imports.registry import KINDS
 from server.models.areas import Area
 from server.models.imports import IMPORT_ROLES, ImportBatch, ImportLine
+from server.models.review import COUNTY_CODE_LENGTH
 
 # Lines of one transaction: small enough that nobody waits for its locks.
 _STEP = 200
+# Who may confirm what somebody else has brought and holds everywhere: an installation may have one administrator.
+_SECOND_PEOPLE = frozenset({Role.COUNTY_OFFICER})
 _PLAN, _BEFORE = "import_line.plan", "import_line.before"
 
 
@@ -62,9 +65,10 @@ async def preview_import(
     """Read a file and keep what each line would do. The same file under the same id is the same import.
 
     A newer file or mapping under the same id replaces the lines until the import is confirmed.
-    Raise `import.unreadable`, `import.confirmed`, `auth.forbidden` outside the caller's areas.
+    Raise `import.unreadable`, `import.confirmed`, `auth.forbidden` outside the caller's areas, and
+    `import.counts_everywhere` for what holds beyond them.
     """
-    kind = _require_kind(caller, upload.kind, upload.area_code)
+    kind = await _require_kind(session, caller, upload.kind, upload.area_code)
     # Before the session takes a connection.
     try:
         sheets = await run_in_thread(read_spreadsheet, upload.content, upload.filename)
@@ -85,19 +89,28 @@ async def preview_import(
     batch.filename, batch.sha256 = upload.filename[:200], hashlib.sha256(upload.content).hexdigest()
     batch.mapping, batch.headings, batch.faults = mapping, content.headings, content.missing
     batch.uploaded_by, batch.uploaded_at = caller.id, now
-    batch.needs_second_person = any(line.brings_money for line in planned)
+    batch.needs_second_person = kind.counts_everywhere or any(line.brings_money for line in planned)
     await session.flush()  # lines refer to it
     await _replace_lines(session, services, batch, planned)
     _record(session, caller, Action.IMPORT_PREVIEWED, batch, lines=len(planned))
     return batch
 
 
-def _require_kind(caller: Caller, name: str, area_code: str) -> ImportKind:
+async def _require_kind(
+    session: AsyncSession, caller: Caller, name: str, area_code: str, also: Collection[Role] = ()
+) -> ImportKind:
+    """`also`: roles that may act as well as those that bring the kind."""
     kind = KINDS.get(name)
     if kind is None:
         raise Problem("request.invalid", faults=[Fault("/kind", "field.invalid", name[:20])])
-    if not caller.covers(area_code, kind.roles):
-        raise Problem("auth.forbidden", roles=", ".join(sorted(kind.roles)))
+    roles = kind.roles | set(also)
+    if not caller.covers(area_code, roles):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(roles)))
+    if kind.counts_everywhere:
+        is_county, is_covered = func.length(Area.code) == COUNTY_CODE_LENGTH, in_areas(Area.code, caller, roles)
+        beyond = select(Area.code).where(is_county, Area.valid_until.is_(None), not_(is_covered)).limit(1)
+        if await session.scalar(beyond) is not None:
+            raise Problem("import.counts_everywhere")
     return kind
 
 
@@ -240,7 +253,8 @@ async def _lock(session: AsyncSession, caller: Caller, batch_id: UUID) -> Import
     require_role(caller, IMPORT_ROLES)
     query = select(ImportBatch).where(ImportBatch.id == batch_id, ImportBatch.in_scope(caller)).with_for_update()
     batch: ImportBatch = require_found(await session.scalar(query))
-    _require_kind(caller, batch.kind, batch.area_code)
+    also = _SECOND_PEOPLE if KINDS[batch.kind].counts_everywhere else ()
+    await _require_kind(session, caller, batch.kind, batch.area_code, also)
     return batch
 
 

@@ -2,6 +2,7 @@
 
 A list with 1 January and 1 October off is that of a whole year: then every other day of the year follows the week, and
 is certain. Any other list adds days to what is there, such as 三月三 in Guangxi. Open deadlines are computed anew.
+One calendar counts for all counties of an installation, so nobody who answers for one of several changes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ class CalendarImport:
     )
     roles = frozenset({Role.ADMIN})
     makes_accounts = False
+    counts_everywhere = True
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         rows = await work.session.scalars(select(CalendarDay))

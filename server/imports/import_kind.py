@@ -64,6 +64,12 @@ class ImportKind(Protocol):
     def makes_accounts(self) -> bool:
         """Confirming takes a proof of identity, as making a single account does: a stolen token is not enough."""
 
+    @property
+    def counts_everywhere(self) -> bool:
+        """What it brings holds in every county of the installation: it takes somebody whose roles cover all of them,
+        and a second one, an administrator or a county officer, to confirm it.
+        """
+
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         """Compare all lines with what is there. Writes nothing."""
 

@@ -60,6 +60,7 @@ class RegisterImport:
     columns = COLUMNS
     roles = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
     makes_accounts = False
+    counts_everywhere = False
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         places, today = await load_places(work), day_of(work.now)

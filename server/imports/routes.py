@@ -115,7 +115,7 @@ class ImportLineView(ResponseBody):
 @post(
     "/imports",
     status_code=200,
-    responses=SIGNED_IN_ERRORS | error_responses("import.unreadable", "import.confirmed"),
+    responses=SIGNED_IN_ERRORS | error_responses("import.unreadable", "import.confirmed", "import.counts_everywhere"),
     description="Read a file and show what it would do; nothing counts until it is confirmed. The same id again "
     "replaces the preview.",
 )
@@ -238,6 +238,7 @@ export_import_lines = build_export_route(
     responses=LOOKUP_ERRORS
     | error_responses(
         "import.second_person",
+        "import.counts_everywhere",
         "import.columns_missing",
         "import.replaced",
         "request.invalid",
@@ -264,7 +265,8 @@ async def confirm_import(
 @post(
     "/imports/{import_id:uuid}/undo",
     status_code=200,
-    responses=LOOKUP_ERRORS | error_responses("import.not_applied", "import.acted_upon", "import.second_person"),
+    responses=LOOKUP_ERRORS
+    | error_responses("import.not_applied", "import.acted_upon", "import.second_person", "import.counts_everywhere"),
     description="Take an applied import back as a whole, as long as nobody has acted on what it brought.",
 )
 async def undo_import(

@@ -55,6 +55,7 @@ class StaffImport:
     )
     roles = MANAGERS
     makes_accounts = True
+    counts_everywhere = False
 
     async def plan(self, work: Work, lines: Sequence[Line]) -> list[PlannedLine]:
         places, people = await load_places(work), await _load_people(work)

@@ -12,6 +12,8 @@ from server.core.database import Base
 from server.models.columns import Id, Json, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
 from server.models.visits import Visit
 
+# The `question_id` of a photo of the paper form that a visit was entered from.
+PAPER_FORM = "paper_form"
 EVIDENCE_STATES = ("announced", "received", "verified", "refused")
 
 

@@ -41,6 +41,7 @@ NOTICE_KINDS = (
     "bound",
     "register_changed",
     "sign_in_changed",
+    "deadline_moved",
 )
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.

@@ -130,7 +130,10 @@ class ReviewItem(Base):
         and visits that they are assigned to spot-check blindly. Relatives are declared by name (近亲属备案), so a
         person of the same name is excluded too; other reviewers are available.
         """
-        own = select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == staff_id)
+        own = union(
+            select(VisitInvestigator.visit_id).where(VisitInvestigator.staff_id == staff_id),
+            select(Visit.id).where(Visit.typed_by == staff_id),
+        )
         spot_checks_of_own = (
             select(Visit.id)
             .join(SpotCheck, SpotCheck.assignment_id == Visit.assignment_id)

@@ -58,6 +58,7 @@ class Visit(Base):
             postgresql_where=text("state IN ('submitted', 'amended') AND complete_at IS NULL"),
         ),
         Index("ix_visit_voided", "id", postgresql_where=text("state = 'voided'")),
+        Index("ix_visit_typed_by", "typed_by", postgresql_where=text("typed_by IS NOT NULL")),
         Index("ix_visit_author_start", "author_id", "started_at"),
         Index("ix_visit_household_start", "household_id", "started_at"),
         Index("ix_visit_area_prefix", "area_code", postgresql_ops={"area_code": "text_pattern_ops"}),
@@ -85,6 +86,8 @@ class Visit(Base):
     receipt: Mapped[str | None]
     # The version of the household that the answers were judged by, where the desk changed it meanwhile.
     household_version: Mapped[int | None]
+    # Who entered it at the desk from a paper form; `author_id` is then who led the visit. Null: a phone sent it.
+    typed_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     late_after_reassignment: Mapped[bool] = mapped_column(default=False)
     # Starts at 1, and each amendment increments it; earlier versions are in VisitVersion.
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
@@ -96,6 +99,11 @@ class Visit(Base):
     voided_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     void_reason: Mapped[str | None]
     updated_at: Mapped[WrittenAt]
+
+    @property
+    def attested_by_sending(self) -> UUID:
+        """Whose attestation the submission itself is: its author's, or that of whoever entered it from paper."""
+        return self.typed_by or self.author_id
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:

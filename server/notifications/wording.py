@@ -64,6 +64,12 @@ KINDS: Mapping[str, NoticeKind] = {
         "您家庭的{what}有变动。如不是您要求的，请联系乡镇（街道）",
         "Your household's {whatEn} changed. If you did not ask for it, call the town office",
     ),
+    "deadline_moved": NoticeKind(
+        "resident",
+        "办理期限重新计算",
+        "节假日安排已公布，您的申请的办理期限重新计算为 {on}",
+        "With the holidays now published, the day by which your application is dealt with is {on}",
+    ),
     "changed": NoticeKind(
         "resident", "低保金有变动", "您家庭的低保金有变动，请打开查看", "What your household is paid will change"
     ),

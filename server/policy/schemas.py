@@ -37,6 +37,14 @@ class Span(_StrictStruct):
     unit: Literal["days", "working_days"]
 
 
+class PrivacyText(_StrictStruct):
+    """The privacy notice. A new version asks everybody anew."""
+
+    version: Annotated[str, Meta(pattern="^[0-9A-Za-z.-]{1,20}$")]
+    zh: Annotated[str, Meta(min_length=20, max_length=5000)]
+    en: Annotated[str, Meta(min_length=20, max_length=5000)]
+
+
 class RuralIntervals(_StrictStruct, rename=None):
     """Months between two reviews of a household of rural dibao, by its class."""
 
@@ -264,6 +272,9 @@ SETTING_TYPES: dict[str, Any] = {
         f"retention.{what}_days": Annotated[int, Meta(ge=1, le=36_500)]
         for what in ("visit_photo", "posting_photo", "unsubmitted_photo", "returned_paper", "mismatched")
     },
+    "privacy.notice": PrivacyText,
+    "privacy.answer_days": Length,
+    "privacy.case_file_days": Annotated[int, Meta(ge=365, le=36_500)],
     "hearing.quorum_percent": Percent,
     "hearing.panel_size": Few,
     "hearing.majority": Literal["half", "two_thirds"],

@@ -289,7 +289,7 @@ async def _author_offered(session: AsyncSession, visit: Visit, count: int) -> li
 
 async def _other_phone_users(session: AsyncSession, visit: Visit, devices: dict[UUID, Device], days: int) -> list[UUID]:
     own = devices.get(visit.device_id)
-    if own is None or own.hardware_id is None:
+    if own is None or own.hardware_id is None or visit.typed_by is not None:  # the device of whoever entered it
         return []
     since = visit.received_at - timedelta(days=days)
     return list(

@@ -58,7 +58,11 @@ async def list_incomplete_visits(
     unattested: Any = (
         select(func.coalesce(func.array_agg(Staff.name), []))
         .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
-        .where(VisitInvestigator.visit_id == Visit.id, Staff.id != Visit.author_id, ~has_attested)
+        .where(
+            VisitInvestigator.visit_id == Visit.id,
+            Staff.id != func.coalesce(Visit.typed_by, Visit.author_id),
+            ~has_attested,
+        )
         .correlate(Visit)
         .scalar_subquery()
     )

@@ -135,6 +135,8 @@ class VisitDetail(ResponseBody):
     amendments: list[AmendmentLine]
     previous: PreviousVisit | None
     voided: VoidLine | None
+    # Who entered it at the desk from a paper form; null: a phone sent it.
+    typed_by_name: str | None
     # The members that the phone had, when the desk has changed the household meanwhile.
     members_then: list[MemberThen] | None
 
@@ -178,6 +180,7 @@ async def open_visit(session: AsyncSession, caller: Caller, visit_id: UUID) -> V
         members_then=await load_members_then(session, visit),
         previous=await _previous(session, caller, visit),
         voided=await _void_line(session, visit),
+        typed_by_name=await session.scalar(select(Staff.name).where(Staff.id == visit.typed_by)),
     )
 
 
@@ -260,7 +263,7 @@ async def _investigators(session: AsyncSession, visit: Visit) -> list[Investigat
             staff_id=staff_id,
             name=name,
             is_author=staff_id == visit.author_id,
-            # The author attests by submitting, with the fix the visit began with.
+            # Who submits attests by it; an author with the fix the visit began with.
             attested_at=attestation.attested_at if attestation else _author_value(visit, staff_id, visit.submitted_at),
             fix=attestation.document.get("fix")
             if attestation
@@ -271,7 +274,7 @@ async def _investigators(session: AsyncSession, visit: Visit) -> list[Investigat
 
 
 def _author_value(visit: Visit, staff_id: UUID, value: Any) -> Any:
-    return value if staff_id == visit.author_id else None
+    return value if staff_id == visit.attested_by_sending else None
 
 
 async def _photos(session: AsyncSession, visit: Visit) -> list[PhotoLine]:

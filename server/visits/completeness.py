@@ -38,14 +38,14 @@ async def complete_visits(session: AsyncSession, ids: Collection[UUID]) -> None:
 
 
 LOCK = "SELECT id FROM visit WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
-# Every investigator but the author has attested, and each photo of the submitted manifest has an evidence row of
-# this visit, with the listed hash, whose bytes were processed.
+# Every investigator but the author has attested (of a visit from paper: but who entered it), and each photo of the
+# submitted manifest has an evidence row of this visit, with the listed hash, whose bytes were processed.
 COMPLETE = """
 UPDATE visit SET complete_at = %(now)s
 WHERE id = ANY(%(ids)s) AND state IN ('submitted', 'amended') AND complete_at IS NULL
 AND NOT EXISTS (
     SELECT 1 FROM visit_investigator i
-    WHERE i.visit_id = visit.id AND i.staff_id <> visit.author_id AND NOT EXISTS (
+    WHERE i.visit_id = visit.id AND i.staff_id <> coalesce(visit.typed_by, visit.author_id) AND NOT EXISTS (
         SELECT 1 FROM attestation a WHERE a.visit_id = i.visit_id AND a.staff_id = i.staff_id))
 AND NOT EXISTS (
     SELECT 1 FROM jsonb_array_elements(coalesce(visit.document->'photos', '[]')) AS listed

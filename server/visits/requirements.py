@@ -7,10 +7,11 @@ is no reason to refuse a visit: it is taken, and a finding marks it.
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from server.checklists.answers import validate_answers
 from server.checklists.facts import Facts, HouseholdFacts, MemberFacts
-from server.core.access import Caller
+from server.checklists.template import Template, iter_questions
 from server.core.ages import age_on
 from server.core.device_times import FIRST_DAY, TimeBounds, bound_times
 from server.core.errors import Fault, Problem
@@ -19,6 +20,8 @@ from server.sync_feed.documents import VisitDocument
 from server.visits.statements import Context, Hold, HouseholdState
 
 INVESTIGATORS_AT_LEAST = 2
+# Questions that a paper form can't answer.
+NOT_ON_PAPER = frozenset({"geopoint", "photo", "signature"})
 # How long a phone may carry a household before a visit without hearing of its changes.
 CARRIED_AT_MOST = timedelta(days=60)
 
@@ -49,9 +52,9 @@ def time_bounds(hold: Hold, received_at: datetime) -> TimeBounds:
     return bound_times(received_at, settings.earliest_day, timedelta(minutes=settings.clock_ahead_min))
 
 
-def check_investigators(context: Context, caller: Caller, document: VisitDocument) -> None:
+def check_investigators(context: Context, author_id: UUID, document: VisitDocument) -> None:
     people = set(document.investigator_ids)
-    if caller.id not in people:
+    if author_id not in people:
         raise Problem("visit.author_not_investigator")
     if len(people) < INVESTIGATORS_AT_LEAST:
         raise Problem("visit.one_investigator")
@@ -59,17 +62,21 @@ def check_investigators(context: Context, caller: Caller, document: VisitDocumen
         raise Problem("visit.investigator_unknown")
 
 
-def check_submission(context: Context, document: VisitDocument, now: datetime) -> None:
-    """Raise the first legal requirement that the submission breaks, else all faults of its answers at once."""
-    _check_presence(document)
+def check_submission(context: Context, document: VisitDocument, now: datetime, *, is_from_paper: bool = False) -> None:
+    """Raise the first legal requirement that the submission breaks, else all faults of its answers at once.
+
+    Paper has no position and holds no pictures: the photo of the form stands for them.
+    """
+    _check_presence(document, is_from_paper=is_from_paper)
     _check_photos(document)
-    _check_answers(context, document, now)
+    _check_answers(context, document, now, is_from_paper=is_from_paper)
 
 
-def _check_presence(document: VisitDocument) -> None:
+def _check_presence(document: VisitDocument, *, is_from_paper: bool) -> None:
     if document.started_at is None or document.ended_at is None:
         raise Problem("visit.fix_missing")
-    lacks_fix = document.mode == "in_person" and (document.start_fix is None or document.end_fix is None)
+    is_at_home = document.mode == "in_person" and not is_from_paper
+    lacks_fix = is_at_home and (document.start_fix is None or document.end_fix is None)
     if lacks_fix and not document.no_fix_reason.strip():
         raise Problem("visit.fix_missing")
     if document.mode != "in_person" and not document.mode_reason.strip():
@@ -81,7 +88,7 @@ def _check_photos(document: VisitDocument) -> None:
         raise Problem("visit.photo_listed_twice")
 
 
-def _check_answers(context: Context, document: VisitDocument, now: datetime) -> None:
+def _check_answers(context: Context, document: VisitDocument, now: datetime, *, is_from_paper: bool) -> None:
     """Judge the answers by the household as it is, else by a version of it that the phone may have had.
 
     Raise the faults against the household as it is, when no version fits.
@@ -89,7 +96,7 @@ def _check_answers(context: Context, document: VisitDocument, now: datetime) -> 
     hold = context.holds[document.household_id]
     first_errors: list[Fault] = []
     for state, today in _circumstances(hold, document, now):
-        errors = _answer_errors(context, document, state, today)
+        errors = _answer_errors(context, document, state, today, is_from_paper=is_from_paper)
         if not errors:
             context.judged_by[document.id] = state.version
             return
@@ -119,15 +126,27 @@ def _day_reported(at: datetime) -> list[date]:
     return [day] if day >= FIRST_DAY else []
 
 
-def _answer_errors(context: Context, document: VisitDocument, state: HouseholdState, today: date) -> list[Fault]:
+def _answer_errors(
+    context: Context, document: VisitDocument, state: HouseholdState, today: date, *, is_from_paper: bool
+) -> list[Fault]:
+    template = context.checklists[document.checklist_code, document.checklist_version]
     faults = validate_answers(
-        context.checklists[document.checklist_code, document.checklist_version],
+        template,
         document.answers,
         member_ids=[str(member.id) for member in state.members],
         facts=_facts(state, today, is_remote=document.mode != "in_person"),
         stage="submitted",
     )
-    return [Fault(fault.pointer, fault.code, fault.zh) for fault in faults if fault.severity == "error"]
+    waived = {f"/answers/{name}" for name in _not_on_paper(template)} if is_from_paper else set()
+    return [
+        Fault(fault.pointer, fault.code, fault.zh)
+        for fault in faults
+        if fault.severity == "error" and fault.pointer not in waived
+    ]
+
+
+def _not_on_paper(template: Template) -> Iterator[str]:
+    return (question.id for question in iter_questions(template) if question.kind in NOT_ON_PAPER)
 
 
 def _facts(state: HouseholdState, today: date, *, is_remote: bool) -> Facts:

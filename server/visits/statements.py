@@ -209,11 +209,13 @@ COLUMNS = {
     "household_version": "int",
     "receipt": "text",
     "late_after_reassignment": "boolean",
+    "typed_by": "uuid",
     "updated_at": "timestamptz",
 }
 _TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 _NAMES = ", ".join(COLUMNS)
-_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
+# An amendment by phone leaves it a visit from paper.
+_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in {"id", "typed_by"})
 
 _WRITE_FEED = feed_cte("""
     SELECT t.staff_id, 'visits', t.visit_id::text

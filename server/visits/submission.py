@@ -95,7 +95,7 @@ def _judge(
     try:
         check_draft(context, document, now)
         if _is_submitted(document):
-            check_investigators(context, caller, document)
+            check_investigators(context, caller.id, document)
             check_submission(context, document, now)
     except Problem as problem:
         return Quarantine(problem)
@@ -123,7 +123,8 @@ def _judge_amendment(
         return None
     try:
         check_draft(context, row.document, now)
-        check_submission(context, row.document, now)
+        is_from_paper = submitted.visit.typed_by is not None
+        check_submission(context, row.document, now, is_from_paper=is_from_paper)
     except Problem as problem:
         return Quarantine(problem)
     return None
@@ -175,7 +176,7 @@ async def _write(
     documents = [row.document for row in rows if row.document.id in written]
     await withdraw_change(session, "visits", [document.id for document in documents if document.deleted])
     submissions = [document for document in documents if _is_submitted(document)]
-    await _close_assignments(session, submissions)
+    await close_assignments(session, submissions)
     # Every visit names at least two people, so one that nobody else has attested can't be complete: the usual case.
     await complete_visits(session, [document.id for document in submissions if written[document.id]])
     return await _stored_hashes(session, {row.document.id for row in rows} - written.keys())
@@ -234,6 +235,7 @@ def _columns(
         "submitted_at": now if submitted else None,
         "receipt": _receipt(services, caller, amended, row, now) if submitted else None,
         "late_after_reassignment": amended.visit.late_after_reassignment if amended else hold.revoked_at is not None,
+        "typed_by": None,
         "updated_at": now,
     }
 
@@ -254,7 +256,7 @@ def _receipt(
     )
 
 
-async def _close_assignments(session: AsyncSession, documents: Sequence[VisitDocument]) -> None:
+async def close_assignments(session: AsyncSession, documents: Sequence[VisitDocument]) -> None:
     """Close the assignments of these visits; an assignment of another household stays open."""
     households = {
         document.assignment_id: document.household_id for document in documents if document.assignment_id is not None
@@ -329,6 +331,8 @@ def _server_part(visit: Visit, decision: Decision | None, attested: list[str]) -
         "lateAfterReassignment": visit.late_after_reassignment,
         "version": visit.version,
     }
+    if visit.typed_by is not None:
+        part["fromPaper"] = True
     if visit.void_reason is not None:
         part["voidReason"] = visit.void_reason
     if decision is not None:

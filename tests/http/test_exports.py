@@ -27,6 +27,7 @@ NO_FILE = {
     "/desk/v1/areas": "one looks an area up, level by level; the register itself is loaded from a file",
     "/desk/v1/notices/consents": "one's own",
     "/desk/v1/notices": "one's own",
+    "/desk/v1/problem-reports/own": "one's own",
     "/desk/v1/queue/views": "one's own",
     "/desk/v1/roster-programs": "what may be chosen, as the settings have it",
     "/desk/v1/stop-grounds": "what may be chosen, as the settings have it",

@@ -558,6 +558,10 @@ async def _came_after_reassignment(fields: Fields) -> None:
     await _marked(fields, "visit.late_after_reassignment")
 
 
+async def _from_paper(fields: Fields) -> None:
+    await _marked(fields, "visit.from_paper")
+
+
 async def _other_bytes(fields: Fields) -> None:
     await _marked(fields, "photo.swapped")
 
@@ -571,6 +575,8 @@ async def _marked(fields: Fields, code: str) -> None:
         visit = await session.get_one(Visit, visit_id)
         if code == "visit.late_after_reassignment":
             visit.late_after_reassignment = True
+        elif code == "visit.from_paper":
+            visit.typed_by = visit.author_id
         else:
             evidence_id = UUID(visit.document["photos"][0]["id"])
             session.add(
@@ -636,6 +642,7 @@ _GROUPS = [
     _made_up_answers,
     _one_spot_for_two,
     _came_after_reassignment,
+    _from_paper,
     _other_bytes,
 ]
 

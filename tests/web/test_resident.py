@@ -74,6 +74,7 @@ async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_fol
     await page.get_by_role("button", name="提交").click()
     await expect(page.get_by_text("已收到，我们会答复您")).to_be_visible()
 
+    faults["privacy"] = await _agree_and_ask(page)
     await page.get_by_role("link", name="投诉或申诉").click()
     await page.fill("textarea[name=text]", "来访的人没有出示证件。")
     await page.get_by_role("button", name="提交").click()
@@ -104,6 +105,22 @@ async def test_a_resident_binds_sends_a_paper_disputes_reports_complains_and_fol
     faults["looked-up"] = await find_faults(page)
     await shoot(page, "resident-look-up")
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def _agree_and_ask(page: Page) -> list[str]:
+    case = page.url
+    await page.goto(f"{case.split('/r/')[0]}/r/privacy")
+    await page.get_by_role("button", name="我已阅读并同意").click()
+    await expect(page.get_by_text("阅读并同意", exact=False).first).to_be_visible()
+    await page.get_by_role("button", name="提出请求").click()
+    await page.locator("select[name=kind]").select_option("copy")
+    await page.get_by_role("button", name="提交").click()
+    await expect(page.get_by_text("我们会在期限内书面答复")).to_be_visible()
+    faults = await find_faults(page)
+    await shoot(page, "resident-privacy", full_page=True)
+    await page.goto(case)
+    await expect(page.get_by_role("link", name="投诉或申诉")).to_be_visible()
+    return faults
 
 
 async def _dispute_the_visit(page: Page) -> list[str]:

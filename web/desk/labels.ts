@@ -262,6 +262,7 @@ export const NOTICE_KINDS: Labels = {
   answered: ['已有答复', 'Answered'],
   bound: ['有账号绑定', 'An account was bound'],
   changed: ['待遇有变动', 'Payment changed'],
+  deadline_moved: ['办理期限重新计算', 'Deadline counted anew'],
 };
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
 /** Background jobs by their task. */
@@ -446,6 +447,7 @@ export const FINDINGS: Labels = {
   'visit.long_offline': ['离线过久', 'Long offline'],
   'visit.kind_needs_order': ['应经安排的走访', 'Kind that needs an order'],
   'visit.unordered_without_reason': ['自行走访未写原因', 'Not ordered, no reason'],
+  'visit.from_paper': ['纸质表补录', 'From paper'],
   'visit.late_after_reassignment': ['改派后才收到', 'Late after reassignment'],
   'visit.one_phone_for_two': ['两人同一手机', 'One phone for two'],
   'visit.phone_shared': ['手机多人登录', 'Shared phone'],
@@ -601,6 +603,14 @@ export const AUDIT_ACTIONS: Labels = {
   'import.applied': ['完成导入', 'Applied an import'],
   'import.undone': ['撤销导入', 'Undid an import'],
   'job.dismissed': ['不再处理后台任务', 'Dismissed a failed job'],
+  'data.requested': ['提出个人信息请求', 'Asked about their data'],
+  'data.answered': ['答复个人信息请求', 'Answered a request about data'],
+  'data.copied': ['导出个人信息副本', 'Copied the data of a person'],
+  'data.erased': ['删除联系方式', 'Deleted contact data'],
+  'data.reply_printed': ['打印个人信息答复书', 'Printed an answer about data'],
+  'privacy.agreed': ['同意隐私告知书', 'Agreed to the privacy notice'],
+  'problem.reported': ['报告问题', 'Reported a problem'],
+  'problem.answered': ['答复问题报告', 'Answered a report'],
   'job.tried_again': ['重新处理失败的后台任务', 'Ran a failed job again'],
   'list.exported': ['导出名单', 'Exported a list'],
   'message.consented': ['同意接收微信消息', 'Consented to a message'],
@@ -613,6 +623,7 @@ export const AUDIT_ACTIONS: Labels = {
   'message.waiting': ['微信消息待重发', 'Message waits'],
   'visit.blocked': ['走访任务缺走访表', 'A visit waits for a checklist'],
   'visit.voided': ['作废走访', 'Voided a visit'],
+  'visit.entered_from_paper': ['补录纸质走访表', 'Entered a visit from paper'],
   'visits.ordered': ['安排走访', 'Ordered visits'],
   'order.recalled': ['收回走访任务', 'Recalled a visit'],
   'visit.unblocked': ['缺走访表的任务已下达', 'A visit that waited went out'],
@@ -716,6 +727,8 @@ export const AUDIT_SUBJECTS: Labels = {
   spot_check_plan: ['抽查计划', 'Plan'],
   hearing: ['评议', 'Hearing'],
   paper_photo: ['材料照片', 'Paper'],
+  data_request: ['个人信息请求', 'Request about data'],
+  problem_report: ['问题报告', 'Problem report'],
   proposal: ['更正申请', 'Proposal'],
   checklist: ['走访表', 'Checklist'],
   visit: ['走访', 'Visit'],
@@ -762,6 +775,7 @@ export const READ_ACTIONS: Labels = {
 
 /** What somebody looked at, in the read trail; phones pull collections. */
 export const READ_THINGS: Labels = {
+  data_request: ['个人信息请求', 'Requests about data'],
   assignment: ['走访任务', 'Visits due'],
   assignments: ['走访任务', 'Visits due'],
   attestations: ['同行确认', 'Attestations'],

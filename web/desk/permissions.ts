@@ -39,6 +39,8 @@ const SCREENS = {
   '/failed-jobs': DIRECTORY_READERS,
   '/audit': AUDIT_READERS,
   '/reads': AUDIT_READERS,
+  '/data-requests': REVIEWERS,
+  '/problem-reports': DIRECTORY_READERS,
 } as const;
 export type Screen = keyof typeof SCREENS;
 

@@ -4,10 +4,12 @@ import '@shared/polyfills.ts';
 import '@shared/base.css';
 import '@shared/largeType.ts';
 import { openSession } from '@shared/api/session.ts';
+import { watchScriptErrors } from '@shared/problemLog.ts';
 import { createApp } from 'vue';
 import Start from './Start.vue';
 
 openSession('phone');
+watchScriptErrors();
 const start = createApp(Start, {
   onReady: (mountApp: (root: string) => void) => {
     start.unmount();

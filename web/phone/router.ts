@@ -18,6 +18,7 @@ export const router = createRouter({
     { path: '/visit/:id', name: 'visit', component: () => import('./screens/VisitScreen.vue'), props: true },
     { path: '/outbox', name: 'outbox', component: () => import('./screens/OutboxScreen.vue') },
     { path: '/me', name: 'me', component: () => import('./screens/ProfileScreen.vue') },
+    { path: '/report', name: 'report', component: () => import('./screens/ReportScreen.vue') },
     { path: '/attest/:code?', name: 'attest', component: () => import('./screens/AttestScreen.vue'), props: true },
     { path: '/:rest(.*)*', redirect: '/' },
   ],

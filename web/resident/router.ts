@@ -15,6 +15,7 @@ export const router = createRouter({
       meta: { signedIn: true },
     },
     { path: '/complain', component: () => import('./screens/ComplainScreen.vue') },
+    { path: '/privacy', component: () => import('./screens/PrivacyScreen.vue') },
     { path: '/look-up', component: () => import('./screens/LookUpScreen.vue') },
     { path: '/follow', component: () => import('./screens/FollowScreen.vue') },
     { path: '/:rest(.*)', redirect: '/' },

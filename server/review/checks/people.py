@@ -13,7 +13,9 @@ def one_phone_for_two(context: CheckContext) -> DetectedFindings:
 
 
 def _on_authors_phone(context: CheckContext) -> list[UUID]:
-    """Return who attested this visit on the phone that recorded it."""
+    """Return who attested this visit on the phone that recorded it; nobody's for one that was entered from paper."""
+    if context.visit.typed_by is not None:
+        return _on_one_phone(context)
     own = context.devices.get(context.visit.device_id)
     found: list[UUID] = []
     for attestation in context.attestations:
@@ -22,6 +24,20 @@ def _on_authors_phone(context: CheckContext) -> list[UUID]:
             continue
         if own.id == other.id or (own.hardware_id is not None and own.hardware_id == other.hardware_id):
             found.append(attestation.staff_id)
+    return found
+
+
+def _on_one_phone(context: CheckContext) -> list[UUID]:
+    """Return who attested a visit from paper on a phone on which another investigator had attested it."""
+    seen: set[UUID | str] = set()
+    found: list[UUID] = []
+    for attestation in sorted(context.attestations, key=lambda attestation: attestation.received_at):
+        device = context.devices.get(attestation.device_id)
+        if device is None:
+            continue
+        if {device.id, device.hardware_id} & seen:
+            found.append(attestation.staff_id)
+        seen |= {device.id, device.hardware_id or device.id}
     return found
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server.core.location import country_hint, distance_beyond
+from server.models.evidence import PAPER_FORM
 from server.review.check_context import CheckContext, PhotoContext
 from server.review.checks import DetectedFindings, Facts
 from server.review.checks.answers import pictures, signatures
@@ -21,7 +22,7 @@ _UNCUT_PERCENT, _UPRIGHT_DEGREES = 98, 0.5
 def time_off(context: CheckContext) -> DetectedFindings:
     margin = timedelta(minutes=context.setting("visit.photo_time_margin_min"))
     start, end = context.visit.started_at, context.visit.ended_at
-    for photo in context.photos:
+    for photo in _pictures_of_the_home(context):
         taken_at = photo.taken_at
         if taken_at is None or start is None or end is None:
             continue
@@ -37,6 +38,13 @@ def time_off(context: CheckContext) -> DetectedFindings:
             )
 
 
+def _pictures_of_the_home(context: CheckContext) -> list[PhotoContext]:
+    """Leave out the form of a visit from paper: photographed at the office, later, and like every other form."""
+    if context.visit.typed_by is None:
+        return list(context.photos)
+    return [photo for photo in context.photos if photo.evidence.question_id != PAPER_FORM]
+
+
 def after_receipt(context: CheckContext) -> DetectedFindings:
     # An amendment may add photos, and has its own receipt.
     receipt_at = context.visit.submitted_at or context.visit.received_at
@@ -48,7 +56,7 @@ def after_receipt(context: CheckContext) -> DetectedFindings:
 
 def place_off(context: CheckContext) -> DetectedFindings:
     radius_m = context.setting("visit.photo_distance_m")
-    for photo in context.photos:
+    for photo in _pictures_of_the_home(context):
         if photo.place is None or (target := context.start or context.home) is None:
             continue
         beyond = distance_beyond(photo.place, target, radius_m)
@@ -93,7 +101,7 @@ def like_earlier(context: CheckContext) -> DetectedFindings:
 
 
 def _nearest_duplicates(context: CheckContext, is_meant: "Callable[[NearDuplicate], bool]") -> DetectedFindings:
-    for photo in context.photos:
+    for photo in _pictures_of_the_home(context):
         nearest = next((other for other in photo.near_duplicates if is_meant(other)), None)
         if nearest is not None:
             yield (

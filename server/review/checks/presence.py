@@ -256,6 +256,13 @@ def long_offline(context: CheckContext) -> DetectedFindings:
             yield None, {"days": round(days, 1), "limitDays": limit_days}
 
 
+def from_paper(context: CheckContext) -> DetectedFindings:
+    """Report a visit that an officer entered from a paper form. Nothing of it was measured at the home."""
+    visit = context.visit
+    if visit.typed_by is not None and visit.ended_at is not None:
+        yield None, {"staffId": str(visit.typed_by), "days": round((visit.received_at - visit.ended_at) / DAY, 1)}
+
+
 def late_after_reassignment(context: CheckContext) -> DetectedFindings:
     if context.visit.late_after_reassignment:
         yield None, {}

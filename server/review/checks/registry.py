@@ -218,6 +218,15 @@ CHECKS: tuple[Check, ...] = (
         "Nobody ordered the visit, and it gives no reason",
     ),
     Check(
+        "visit.from_paper",
+        "people",
+        "notice",
+        presence.from_paper,
+        (),
+        "由办公室按纸质走访表补录（走访结束 {days:days}后），没有手机定位和当场照片",
+        "An officer entered it from a paper form, {days:days} after the visit: no position, no photos of the day",
+    ),
+    Check(
         "visit.late_after_reassignment",
         "time",
         "info",

@@ -35,6 +35,7 @@ const GROUPS: readonly Group[] = [
       '/rosters': ['发放', 'Payments'],
       '/postings': ['公示', 'Postings'],
       '/complaints': ['投诉', 'Complaints'],
+      '/data-requests': ['个人信息', 'Personal data'],
     },
   },
   {
@@ -54,6 +55,7 @@ const GROUPS: readonly Group[] = [
       '/failed-jobs': ['未完成的处理', 'Failed jobs'],
       '/audit': ['审计', 'Audit'],
       '/reads': ['查阅记录', 'Who looked'],
+      '/problem-reports': ['报告问题', 'Problems'],
     },
   },
 ];

@@ -41,6 +41,7 @@ export const SETTING_GROUPS: Labels = {
   change: ['变化', 'Changes'],
   notice: ['提醒', 'Notices'],
   retention: ['照片保存', 'Keeping photos'],
+  privacy: ['个人信息', 'Personal data'],
   sign_in: ['登录', 'Signing in'],
   answers: ['答案', 'Answers'],
   reveal: ['查看完整号码', 'Revealing numbers'],
@@ -125,6 +126,9 @@ const SETTING_NAMES: Labels = {
   'retention.unsubmitted_photo_days': ['未提交走访的照片', 'Photos of visits never submitted'],
   'retention.returned_paper_days': ['退回的材料照片', 'Papers sent back'],
   'retention.mismatched_days': ['与登记不符的文件', 'Bytes nobody announced'],
+  'privacy.notice': ['隐私告知书（改动须换版本号）', 'Privacy notice (a change needs a new version)'],
+  'privacy.answer_days': ['个人信息请求答复期限', 'Requests about data answered within'],
+  'privacy.case_file_days': ['审核确认档案：停保之后', 'Files of a case: after the stop'],
   'hearing.quorum_percent': ['评议到会比例', 'Quorum'],
   'hearing.panel_size': ['评议小组人数', 'Size of the panel'],
   'complaint.register_days': ['投诉受理、转送或告知期限', 'Accept, forward or tell within'],
@@ -174,6 +178,7 @@ const TEMPLATES: Labels = {
   returned: ['退回', 'returned'],
   visit_blocked: ['走访无法派发', 'visit without a checklist'],
   register_changed: ['家庭登记有变动', 'household record changed'],
+  deadline_moved: ['办理期限重新计算', 'deadline counted anew'],
   sign_in_changed: ['登录方式有变动', 'sign-in changed'],
 };
 

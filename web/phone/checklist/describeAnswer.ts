@@ -2,8 +2,8 @@
 import { formatYuan } from '@shared/format.ts';
 import { inParentheses, joinList, localize } from '@shared/i18n.ts';
 import { t } from '../messages.ts';
-import type { IncomeRow } from './evaluate.ts';
-import type { Column } from './template.ts';
+import type { IncomeRow } from '@shared/checklist/evaluate.ts';
+import type { Column } from '@shared/checklist/template.ts';
 
 /** The answer of one cell; empty for kinds that are shown otherwise: tables, photos, signatures. */
 export function describeCell(cell: Column, answer: unknown): string {

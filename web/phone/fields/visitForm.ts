@@ -1,7 +1,7 @@
 // The form of a visit, provided by the visit screen to its fields: the draft, its household, and how to save a change.
 import { inject, type InjectionKey } from 'vue';
-import type { Facts, AnswerError } from '../checklist/evaluate.ts';
-import type { Question } from '../checklist/template.ts';
+import type { Facts, AnswerError } from '@shared/checklist/evaluate.ts';
+import type { Question } from '@shared/checklist/template.ts';
 import { t } from '../messages.ts';
 import type { Household, Visit } from '../store/documents.ts';
 import type { Draft } from '../store/localDatabase.ts';

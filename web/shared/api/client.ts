@@ -3,6 +3,7 @@
 import createClient, { type Middleware } from 'openapi-fetch';
 import { languageTag } from '../i18n.ts';
 import { markUnreachable } from '../online.ts';
+import { logRequest } from '../problemLog.ts';
 import { Problem, readProblem, Unreachable } from './problems.ts';
 import { accessToken, discardAccessToken, endSession, recordResponse, session } from './session.ts';
 import type { paths } from './wire.d.ts';
@@ -77,15 +78,25 @@ const language: Middleware = {
   },
 };
 
+/** Keep what went wrong for a report: the route's template and the code, nothing of the request or the answer. */
+const errorLog: Middleware = {
+  async onResponse({ schemaPath, response }) {
+    if (response.status >= 400) logRequest(schemaPath, response.status, (await readProblem(response.clone())).code);
+  },
+};
+
 /** As the signed-in person. */
 export const api = createClient<paths>({ baseUrl: location.origin, fetch: (request) => authorizedFetch(request) });
+api.use(errorLog);
 
 /** As this person and nobody else: what belongs to one person's store is never sent as another. */
 export function openApiFor(personId: string): typeof api {
-  return createClient<paths>({
+  const client = createClient<paths>({
     baseUrl: location.origin,
     fetch: (request) => authorizedFetch(request, undefined, personId),
   });
+  client.use(errorLog);
+  return client;
 }
 
 /** Without sign-in: public postings and look-ups. */

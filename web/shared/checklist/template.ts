@@ -1,5 +1,5 @@
 // A published checklist as openapi.json describes it; the server's checklists/template.py documents each field.
-import type { components } from '@shared/api/wire.d.ts';
+import type { components } from '../api/wire.d.ts';
 
 type Schemas = components['schemas'];
 export type LocalizedText = Schemas['Text'];
