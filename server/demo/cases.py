@@ -37,7 +37,7 @@ from server.demo.wechat_stub import demo_openid
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.complaints import Complaint
 from server.models.households import Assignment, Household, HouseholdMember
-from server.models.people import Resident, ResidentBinding, Staff, StaffRole
+from server.models.people import Identity, Resident, ResidentBinding, Staff, StaffRole
 from server.postings.disclosures import open_disclosure
 from server.postings.objections import SubmitObjection, submit_objection
 from server.postings.places import AddPlace, add_place
@@ -169,7 +169,8 @@ async def _bind_head(session: AsyncSession, case_id: UUID, suffix: str) -> Calle
     ).one()
     resident = Resident(id=new_id(), wechat_openid=demo_openid(suffix))
     session.add(resident)
-    await session.flush()  # the binding references the account
+    await session.flush()  # identity and binding reference the account
+    session.add(Identity(resident_id=resident.id, provider="wechat", app="miniprogram", subject=demo_openid(suffix)))
     session.add(ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=head.id))
     await session.flush()  # residents' access is read from bindings
     return Caller(id=resident.id, name=head.name, device_id=new_id(), grants=(Grant(Role.RESIDENT, ""),))

@@ -31,7 +31,7 @@ from server.models.areas import Area, PolicySetting
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Caseload, Household, HouseholdMember
-from server.models.people import Staff, StaffRole
+from server.models.people import Identity, Staff, StaffRole
 from server.sync_feed.publish import publish_change
 from server.workload.assignments import create_assignment
 
@@ -111,7 +111,16 @@ async def _load_staff(session: AsyncSession, county: demo.County) -> RowsByKey:
         )
         staff[staff_member.login] = row
         session.add(row)
-    await session.flush()  # roles reference staff
+    await session.flush()  # roles and identities reference staff
+    session.add_all(
+        Identity(
+            staff_id=staff[staff_member.login].id,
+            provider="wechat",
+            app="miniprogram",
+            subject=demo_openid(staff_member.wechat_suffix),
+        )
+        for staff_member in county.staff
+    )
     session.add_all(
         StaffRole(staff_id=staff[staff_member.login].id, role=staff_member.role, area_code=staff_member.area_code)
         for staff_member in county.staff

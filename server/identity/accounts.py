@@ -28,6 +28,7 @@ from server.core.job_types import EndRoles
 from server.core.services import Services
 from server.households.caseload import CASELOAD_ROLES, ReassignHouseholds, RevokeHouseholds, reassign, revoke
 from server.http.rate_limit import unlock
+from server.identity.identities import end_wechat_links
 from server.identity.links import NewLink, end_all_devices, make_link
 from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
@@ -196,8 +197,7 @@ async def reset_password(session: AsyncSession, caller: Caller, staff_id: UUID, 
 async def unlink_wechat(session: AsyncSession, caller: Caller, staff_id: UUID, now: datetime) -> None:
     """Unlink a lost or shared WeChat account and end all devices."""
     staff = await _find_other(session, caller, staff_id)
-    if staff.wechat_openid is not None:
-        staff.wechat_openid = None
+    if await end_wechat_links(session, staff, now):
         await end_all_devices(session, staff.id, now, "wechat_unlinked")
         audit.record(session, caller, Action.STAFF_WECHAT_UNLINKED, "staff", staff.id)
 

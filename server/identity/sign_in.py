@@ -19,15 +19,23 @@ from server.core.job_types import Notify
 from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import check_password
 from server.core.services import Services
+from server.core.wechat import WechatSession
 from server.http.attempt_locks import begin_attempt, end_locks, forgive_attempt, lock_subject
 from server.http.rate_limit import check_failures, count_failure, count_unlocks, slow_down
 from server.identity.devices import DeviceInfo, SignedIn, open_device
+from server.identity.identities import (
+    end_wechat_links,
+    find_owner,
+    link_known_account,
+    link_wechat_account,
+    lock_subjects,
+)
 from server.identity.notices import notify_of_change
 from server.identity.second_factor import check_code
-from server.identity.wechat_code import load_openid
+from server.identity.wechat_code import load_account
 from server.models.cases import CaseFile
 from server.models.households import HouseholdMember
-from server.models.people import Resident, ResidentBinding, Staff, WechatUse
+from server.models.people import Resident, ResidentBinding, Staff, WechatApp, WechatUse
 
 # A name everywhere and an address for all names may fail so many times more often before they are slowed.
 _SHARED_FACTOR = 5
@@ -78,10 +86,36 @@ async def _require_code(
 async def sign_in_staff_with_wechat(
     session: AsyncSession, services: Services, wechat_code: str, code: str | None, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    openid = await load_openid(services, wechat_code)
-    staff = await session.scalar(select(Staff).where(Staff.wechat_openid == openid, Staff.disabled_at.is_(None)))
-    if staff is None:
+    account = await load_account(services, wechat_code)
+    staff = await find_staff(session, "miniprogram", account, now)
+    return await sign_in_linked_staff(session, services, staff, account.openid, code, intro, now)
+
+
+async def find_staff(session: AsyncSession, app: WechatApp, account: WechatSession, now: datetime) -> Staff:
+    """Return whose account it is. Raises `auth.wechat_not_linked`.
+
+    An account of another app is linked when WeChat says by its unionid that it is the same person's.
+    """
+    await lock_subjects(session, account)
+    staff = await find_owner(session, Staff, app, account.openid)
+    if staff is None and account.unionid is not None:
+        staff = await find_owner(session, Staff, "open_platform", account.unionid)
+    if staff is None or staff.disabled_at is not None:
         raise Problem("auth.wechat_not_linked")
+    await link_known_account(session, staff, app, account, now)
+    return staff
+
+
+async def sign_in_linked_staff(
+    session: AsyncSession,
+    services: Services,
+    staff: Staff,
+    openid: str,
+    code: str | None,
+    intro: DeviceInfo,
+    now: datetime,
+) -> SignedIn:
+    """Sign in whom WeChat has identified, with a code where a second factor is set."""
     subjects = [f"code:{staff.id}"]
     await check_failures(session, services.encryption, subjects, services.settings.sign_in_attempts, now)
     await _require_code(session, services, staff, code, subjects, now)
@@ -94,15 +128,27 @@ async def link_wechat(session: AsyncSession, services: Services, caller: Caller,
 
     Raises `auth.wechat_linked_elsewhere`. The attempt with a colleague's account is recorded nevertheless.
     """
-    openid = await load_openid(services, code)
-    holder = await session.scalar(select(Staff.id).where(Staff.wechat_openid == openid))
-    if holder not in {None, caller.id}:
-        async with write_despite_failure(session):
-            await _record_wechat_use(session, openid, caller.id, now)
-        raise Problem("auth.wechat_linked_elsewhere")
-    await _record_wechat_use(session, openid, caller.id, now)
+    await link_account(session, caller, "miniprogram", await load_account(services, code), now)
+
+
+async def link_account(
+    session: AsyncSession, caller: Caller, app: WechatApp, account: WechatSession, now: datetime
+) -> None:
+    """Link an account that WeChat has just identified, and its unionid, to the caller."""
+    subjects: dict[WechatApp, str] = {app: account.openid}
+    if account.unionid is not None:
+        subjects["open_platform"] = account.unionid
+    for subject_app, subject in subjects.items():
+        holder = await find_owner(session, Staff, subject_app, subject)
+        if holder is not None and holder.id != caller.id:
+            async with write_despite_failure(session):
+                await _record_wechat_use(session, account.openid, caller.id, now)
+            raise Problem("auth.wechat_linked_elsewhere")
+    await lock_subjects(session, account)
+    await _record_wechat_use(session, account.openid, caller.id, now)
     staff = await session.get_one(Staff, caller.id)
-    staff.wechat_openid = openid
+    for subject_app, subject in subjects.items():
+        await link_wechat_account(session, staff, subject_app, subject, now)
     audit.record(session, caller, Action.STAFF_WECHAT_LINKED, "staff", caller.id)
     await notify_of_change(session, caller.id, "关联了微信", "WeChat was linked", now)
 
@@ -110,11 +156,10 @@ async def link_wechat(session: AsyncSession, services: Services, caller: Caller,
 async def unlink_wechat(session: AsyncSession, caller: Caller, now: datetime) -> None:
     """End sign-in by WeChat. Idempotent. Raises `auth.no_other_sign_in` for an account without a password."""
     staff = await session.get_one(Staff, caller.id, with_for_update=True)
-    if staff.wechat_openid is None:
+    if not await end_wechat_links(session, staff, now):
         return
     if staff.password_hash is None:
         raise Problem("auth.no_other_sign_in")
-    staff.wechat_openid = None
     audit.record(session, caller, Action.STAFF_WECHAT_UNLINKED, "staff", caller.id)
     await notify_of_change(session, caller.id, "取消了微信关联", "WeChat was unlinked", now)
 
@@ -127,11 +172,24 @@ async def _record_wechat_use(session: AsyncSession, openid: str, staff_id: UUID,
 async def sign_in_resident(
     session: AsyncSession, services: Services, code: str, intro: DeviceInfo, now: datetime
 ) -> SignedIn:
-    openid = await load_openid(services, code)
-    await session.execute(insert(Resident).values(id=new_id(), wechat_openid=openid).on_conflict_do_nothing())
-    resident = await session.scalar(select(Resident).where(Resident.wechat_openid == openid))
-    assert resident is not None
+    resident = await find_or_create_resident(session, "miniprogram", await load_account(services, code), now)
     return await open_device(session, services, resident, intro, now)
+
+
+async def find_or_create_resident(
+    session: AsyncSession, app: WechatApp, account: WechatSession, now: datetime
+) -> Resident:
+    """Return the resident of a WeChat account; a new one when neither its openid nor its unionid is known."""
+    await lock_subjects(session, account)
+    resident = await find_owner(session, Resident, app, account.openid)
+    if resident is None and account.unionid is not None:
+        resident = await find_owner(session, Resident, "open_platform", account.unionid)
+    if resident is None:
+        resident = Resident(id=new_id())
+        session.add(resident)
+        await session.flush()  # the identity references the account
+    await link_known_account(session, resident, app, account, now)
+    return resident
 
 
 class BindingReceipt(ResponseBody):

@@ -15,6 +15,7 @@ from server.core.http import ResponseBody
 from server.core.normalise import name_key, sql_name_key
 from server.core.paging import Keyset, Page, fetch_page
 from server.identity.accounts import may_grant
+from server.identity.identities import list_linked
 from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Device, Staff, StaffRole
@@ -65,7 +66,7 @@ async def list_staff(
 ) -> Page[StaffLine]:
     """List staff with a role in the caller's areas by login. `q` is part of a name or login.
 
-    Four queries, and one for each county.
+    Five queries, and one for each county.
     """
     require_role(caller, DIRECTORY_ROLES)
     in_reach = select(StaffRole.staff_id).where(
@@ -82,9 +83,16 @@ async def list_staff(
     roles, holds = await _load_roles(session, staff), await _count_caseloads(session, staff)
     devices = await _load_devices(session, staff)
     limits = await _load_limits(session, {role.area_code for member in staff for role in roles[member.id]})
+    linked = await list_linked(session, [member.id for member in staff])
     items = [
         _staff_line(
-            caller, member, roles[member.id], holds.get(member.id, 0), devices.get(member.id, _Devices()), limits
+            caller,
+            member,
+            roles[member.id],
+            holds.get(member.id, 0),
+            devices.get(member.id, _Devices()),
+            limits,
+            is_linked=member.id in linked,
         )
         for member in staff
     ]
@@ -136,7 +144,14 @@ async def _load_devices(session: AsyncSession, staff: Sequence[Staff]) -> dict[U
 
 
 def _staff_line(
-    caller: Caller, member: Staff, roles: list[RoleLine], holds: int, devices: _Devices, limits: dict[str, int]
+    caller: Caller,
+    member: Staff,
+    roles: list[RoleLine],
+    holds: int,
+    devices: _Devices,
+    limits: dict[str, int],
+    *,
+    is_linked: bool,
 ) -> StaffLine:
     most = max((limits[role.area_code[:_COUNTY_DIGITS]] for role in roles), default=holds)
     return StaffLine(
@@ -149,7 +164,7 @@ def _staff_line(
         holds_too_many=holds > most,
         unsent=devices.unsent,
         signed_in_at=devices.signed_in_at,
-        is_wechat_linked=member.wechat_openid is not None,
+        is_wechat_linked=is_linked,
         may_manage=all(may_grant(caller, role.role, role.area_code) for role in roles),
         disabled_at=member.disabled_at,
     )

@@ -17,8 +17,9 @@ from server.core.passwords import check_password
 from server.core.services import Services
 from server.core.tokens import AccessClaims, is_step_up_valid, issue_step_up_token
 from server.http.rate_limit import check_failures, count_failure
+from server.identity.identities import holds_account
 from server.identity.second_factor import Verdict, check_code
-from server.identity.wechat_code import load_openid
+from server.identity.wechat_code import load_account
 from server.models.people import Resident, Staff
 
 StepUpHeader = Annotated[str | None, HeaderParameter(name="X-Step-Up", max_length=1000)]
@@ -72,8 +73,8 @@ async def _check(session: AsyncSession, services: Services, caller: Caller, data
         await session.commit()  # only read so far: hold no connection while passwords are hashed
         is_proven = await check_password(password_hash, data.password or "")
     else:
-        is_proven = data.wechat_code is not None and owner.wechat_openid == await load_openid(
-            services, data.wechat_code
+        is_proven = data.wechat_code is not None and await holds_account(
+            session, owner, "miniprogram", (await load_account(services, data.wechat_code)).openid
         )
     if not is_proven:
         return "wrong"

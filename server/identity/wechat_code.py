@@ -2,13 +2,13 @@
 
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.wechat import WechatRefused, WechatUnavailable
+from server.core.wechat import WechatRefused, WechatSession, WechatUnavailable
 
 
-async def load_openid(services: Services, code: str) -> str:
-    """Return the openid of a `wx.login` code. Refusals of WeChat become error codes of ours."""
+async def load_account(services: Services, code: str) -> WechatSession:
+    """Return the account of a `wx.login` code. Refusals of WeChat become error codes of ours."""
     try:
-        return (await services.wechat.code2session(code)).openid
+        return await services.wechat.code2session(code)
     except WechatRefused as refused:
         raise Problem(_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
     except WechatUnavailable:

@@ -1,9 +1,20 @@
 """Accounts: staff with roles in areas, residents bound to households, their devices, tokens and failed attempts."""
 
 from datetime import date
+from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from server.core.access import Role
@@ -18,6 +29,7 @@ class Staff(Base):
     login: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     password_hash: Mapped[str | None]
+    # Of the mini-program, also in `identity`. The version before reads and writes it here: a later version drops it.
     wechat_openid: Mapped[str | None] = mapped_column(unique=True)
     phone_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     phone_mask: Mapped[str | None]
@@ -108,13 +120,71 @@ class RecoveryCode(Base):
 
 
 class Resident(Base):
-    """A member of the public, identified only by a WeChat account until bound to a household."""
+    """A member of the public, known by an `Identity` alone until bound to a household."""
 
     __tablename__ = "resident"
 
     id: Mapped[Id]
-    wechat_openid: Mapped[str] = mapped_column(unique=True)
+    # Of the mini-program, also in `identity`. The version before reads and writes it here: a later version drops it.
+    wechat_openid: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[WrittenAt]
+
+
+WechatApp = Literal["miniprogram", "service_account", "open_platform"]
+
+
+class Identity(Base):
+    """A way by which a person is recognized, with the times of its link and its end.
+
+    `wechat`: the subject is an openid, which differs from app to app; of the app `open_platform` it is the unionid,
+    which all apps of one subject share. `member`: a household member who has proven their numbers; the subject is the
+    id of the member. Staff and residents are apart: one WeChat account may be both, which is a finding.
+    """
+
+    __tablename__ = "identity"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(staff_id, resident_id) = 1", name="one_owner"),
+        CheckConstraint(
+            f"provider = 'wechat' AND app IN {get_args(WechatApp)} OR provider = 'member' AND app = ''",
+            name="app_is_known",
+        ),
+        *(
+            Index(
+                f"uq_identity_subject_of_{owner}",
+                "provider",
+                "app",
+                "subject",
+                unique=True,
+                postgresql_where=text(f"ended_at IS NULL AND {owner}_id IS NOT NULL"),
+            )
+            for owner in ("staff", "resident")
+        ),
+        *(
+            Index(
+                f"uq_identity_wechat_of_{owner}",
+                f"{owner}_id",
+                "app",
+                unique=True,
+                postgresql_where=text("ended_at IS NULL AND provider = 'wechat'"),
+            )
+            for owner in ("staff", "resident")
+        ),
+        Index("ix_identity_subject", "provider", "app", "subject"),
+    )
+
+    id: Mapped[Id]
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
+    provider: Mapped[str]
+    app: Mapped[str]
+    subject: Mapped[str]
+    linked_at: Mapped[WrittenAt]
+    ended_at: Mapped[OptionalTime]
+
+    @classmethod
+    def is_of_miniprogram(cls) -> ColumnElement[bool]:
+        """The account to which the mini-program's messages go."""
+        return (cls.provider == "wechat") & (cls.app == "miniprogram") & cls.ended_at.is_(None)
 
 
 class ResidentBinding(Base):

@@ -23,7 +23,7 @@ from server.core.services import Services
 from server.core.working_days import day_of
 from server.models.feed import Feed
 from server.models.notifications import Notice
-from server.models.people import Resident, ResidentBinding, Staff
+from server.models.people import Identity, Resident, ResidentBinding, Staff
 from server.policy.resolver import load_policy_values
 
 QUIET_HOURS_KEY = "notice.quiet_hours"
@@ -87,15 +87,19 @@ async def _list_staff_recipients(session: AsyncSession, ids: list[UUID], assignm
         )
         ids = [*ids, *holders]
     rows = await session.execute(
-        select(Staff.id, Staff.wechat_openid).where(Staff.id.in_(ids), Staff.disabled_at.is_(None)).order_by(Staff.id)
+        select(Staff.id, Identity.subject)
+        .outerjoin(Identity, (Identity.staff_id == Staff.id) & Identity.is_of_miniprogram())
+        .where(Staff.id.in_(ids), Staff.disabled_at.is_(None))
+        .order_by(Staff.id)
     )
     return [Recipient("staff_id", staff_id, openid) for staff_id, openid in rows]
 
 
 async def _list_resident_recipients(session: AsyncSession, household_id: UUID) -> list[Recipient]:
     rows = await session.execute(
-        select(Resident.id, Resident.wechat_openid)
+        select(Resident.id, Identity.subject)
         .distinct()
+        .outerjoin(Identity, (Identity.resident_id == Resident.id) & Identity.is_of_miniprogram())
         .join(ResidentBinding, ResidentBinding.resident_id == Resident.id)
         .where(ResidentBinding.household_id == household_id, ResidentBinding.ended_at.is_(None))
         .order_by(Resident.id)

@@ -23,7 +23,7 @@ from server.core.wechat import MessageInvalid, WechatRefused, WechatUnavailable
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.notifications import MessageConsent, Notice
-from server.models.people import Resident, Staff
+from server.models.people import Identity, Staff
 from server.notifications.dispatch import QUIET_HOURS_KEY, compute_quiet_delay
 from server.notifications.wording import KINDS
 from server.policy.resolver import load_policy_values
@@ -113,11 +113,13 @@ async def _prepare_message(session: AsyncSession, notice_id: UUID, now: datetime
 
 async def _load_openid(session: AsyncSession, notice: Notice) -> str | None:
     query: Any = (
-        select(Staff.wechat_openid).where(Staff.id == notice.staff_id, Staff.disabled_at.is_(None))
+        select(Identity.subject)
+        .join(Staff, Staff.id == Identity.staff_id)
+        .where(Staff.id == notice.staff_id, Staff.disabled_at.is_(None), Identity.is_of_miniprogram())
         if notice.staff_id is not None
-        else select(Resident.wechat_openid)
-        .join(Notice, Notice.resident_id == Resident.id)
-        .where(Notice.id == notice.id, Notice.in_bound_household(notice.resident_id))
+        else select(Identity.subject)
+        .join(Notice, Notice.resident_id == Identity.resident_id)
+        .where(Notice.id == notice.id, Notice.in_bound_household(notice.resident_id), Identity.is_of_miniprogram())
     )
     openid: str | None = await session.scalar(query)
     return openid

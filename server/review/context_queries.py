@@ -14,7 +14,7 @@ from server.models.cases import BankAccount
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence, MismatchedUpload, Photo
 from server.models.households import Household, HouseholdMember
-from server.models.people import Device, Resident, ResidentBinding, Staff, WechatUse
+from server.models.people import Device, Identity, ResidentBinding, Staff, WechatUse
 from server.models.review import SeenFix, SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
 from server.policy.resolver import load_policy_values
@@ -323,14 +323,26 @@ async def _resident_investigators(session: AsyncSession, visit: Visit) -> list[U
     """Return investigators bound as residents now or when the visit began: a resident may end a binding at any time."""
     since = visit.started_at or visit.received_at
     was_bound = or_(ResidentBinding.ended_at.is_(None), ResidentBinding.ended_at > since)
+    own, as_resident = aliased(Identity), aliased(Identity)
     return list(
         await session.scalars(
             select(Staff.id)
             .distinct()
             .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
-            .join(Resident, Resident.wechat_openid == Staff.wechat_openid)
-            .join(ResidentBinding, ResidentBinding.resident_id == Resident.id)
-            .where(VisitInvestigator.visit_id == visit.id, was_bound)
+            .join(own, own.staff_id == Staff.id)
+            .join(
+                as_resident,
+                (as_resident.provider == own.provider)
+                & (as_resident.app == own.app)
+                & (as_resident.subject == own.subject),
+            )
+            .join(ResidentBinding, ResidentBinding.resident_id == as_resident.resident_id)
+            .where(
+                VisitInvestigator.visit_id == visit.id,
+                or_(own.ended_at.is_(None), own.ended_at > since),
+                own.provider == "wechat",
+                was_bound,
+            )
             .order_by(Staff.id)
         )
     )

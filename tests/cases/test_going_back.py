@@ -14,13 +14,16 @@ HOUSEHOLD = "(SELECT household_id FROM case_file ORDER BY number LIMIT 1)"
 LOST = {
     "0004": f"INSERT INTO calculation (id, case_id, household_id, month, made_at, amount_fen, eligible, body)"
     f" VALUES (gen_random_uuid(), {CASE}, {HOUSEHOLD}, '2025-12-01', now(), 1, true, '{{}}')",
-    "0007": "INSERT INTO resident (id, wechat_openid) VALUES (gen_random_uuid(), 'x');"
+    "0007": "INSERT INTO resident (id) VALUES (gen_random_uuid());"
     "INSERT INTO paper_photo (id, case_id, code, resident_id, sha256, size_bytes, state, announced_at)"
     f" SELECT gen_random_uuid(), {CASE}, 'id_cards', id, repeat('a', 64), 1, 'announced', now() FROM resident LIMIT 1",
     "0011": f"UPDATE case_file SET state = 'stopped' WHERE id = {CASE}",
     "0013": "INSERT INTO complaint (id, number, code_hash, kind, channel, area_code, is_named, text_sealed, state,"
     " received_at, due_on, is_extended, against) VALUES (gen_random_uuid(), 'XF1', '', 'complaint', 'web', '339901',"
     " false, '', 'received', now(), '2025-12-01', false, '[\"x\"]')",
+    "0063": "WITH made AS (INSERT INTO resident (id) VALUES (gen_random_uuid()) RETURNING id)"
+    " INSERT INTO identity (id, resident_id, provider, app, subject)"
+    " SELECT gen_random_uuid(), id, 'member', '', 'x' FROM made",
     "0015": "INSERT INTO property_item (id, household_id, kind, note, declared)"
     f" VALUES (gen_random_uuid(), {HOUSEHOLD}, 'home', '', 1)",
 }

@@ -17,6 +17,7 @@ from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.notifications import Notice
 from server.models.people import Device, PhoneKey, Staff
+from tests.makers.identities import openid_of
 from tests.phones import step_up
 
 NEW_PASSWORD = "水稻 sparrow 七月 ladder"
@@ -80,14 +81,13 @@ async def test_a_stolen_access_token_changes_nothing_of_how_its_owner_signs_in(
     other = await system.sign_in_at_desk(officer_login, "town_officer")
     path = path.format(other=other.signed_in["deviceId"], key=new_id())
     async with services.sessions() as session:
-        before = (await session.get_one(Staff, officer.id)).wechat_openid
+        before = await openid_of(session, await session.get_one(Staff, officer.id))
     foreign = await step_up(other.http, OFFICER)  # of the same person, on another device
     for headers in ({}, {"X-Step-Up": "x"}, {"X-Step-Up": officer.signed_in["accessToken"]}, foreign):
         answer = await officer.http.request(method, path, json=body, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "auth.step_up_required")
     async with services.sessions() as session:
-        staff = await session.get_one(Staff, officer.id)
-        assert staff.wechat_openid == before
+        assert await openid_of(session, await session.get_one(Staff, officer.id)) == before
     assert (await sign_in(system, officer_login)).status_code == 200
     assert (await other.http.get("/auth/v1/me")).status_code == 200
 

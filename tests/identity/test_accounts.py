@@ -16,6 +16,7 @@ from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
 from server.models.people import Device, SignInLink, Staff, StaffRole
 from tests.conftest import environment
+from tests.makers.identities import give_wechat
 from tests.pdf import words
 from tests.phones import staff_id
 
@@ -223,7 +224,8 @@ async def test_an_account_is_changed_given_roles_unlinked_and_enabled_again(syst
     assert {held["role"] for held in await roles_of(county_desk)} == {"caseworker"}
     phone = await system.open_phone("muqinghe", GOOD)
     async with open_session(services.sessions) as session:
-        await session.execute(update(Staff).where(Staff.login == "muqinghe").values(wechat_openid="stolen"))
+        member = (await session.scalars(select(Staff).where(Staff.login == "muqinghe"))).one()
+        await give_wechat(session, member, "stolen")
     assert (await county_desk.http.post(f"{url}/unlink-wechat")).status_code == 204
     assert (await phone.http.get("/auth/v1/me")).status_code == 401
     again = await system.open_phone("muqinghe", GOOD)

@@ -19,6 +19,7 @@ from server.http.rate_limit import _window_start as window_start
 from server.identity.refresh import purge_refresh_tokens, refresh_tokens
 from server.models.audit import AuditEntry
 from server.models.people import AttemptWindow, Device, RefreshToken, ResidentBinding, Staff, StaffRole
+from tests.makers.identities import openid_of
 from tests.phones import step_up
 
 DEVICE = {"label": "test phone"}
@@ -353,7 +354,7 @@ async def test_a_disabled_person_is_signed_out_and_stays_out(system, services, l
     assert (await refresh(system, phone.signed_in["refreshToken"])).json()["code"] == "auth.device_ended"
     assert (await sign_in(system, login)).json()["code"] == "auth.sign_in_failed"
     async with services.sessions() as session:
-        openid = await session.scalar(select(Staff.wechat_openid).where(Staff.id == phone.id))
+        openid = await openid_of(session, await session.get_one(Staff, phone.id))
     assert openid is not None
     answer = await wechat(system, f"demo-{openid.removeprefix('oZFdemo-')}-9")
     assert (answer.status_code, answer.json()["code"]) == (404, "auth.wechat_not_linked")

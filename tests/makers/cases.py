@@ -19,6 +19,7 @@ from server.models.areas import PolicySetting
 from server.models.cases import CaseDeadline, CaseFile
 from server.models.people import Resident, Staff, StaffRole
 from tests import days
+from tests.makers.identities import find_resident
 from tests.phones import Desk
 
 Json = dict[str, Any]
@@ -60,7 +61,9 @@ class Office:
         async with open_session(self.services.sessions) as session:
             who: Staff | Resident
             if resident:
-                who = (await session.scalars(select(Resident).where(Resident.wechat_openid == login))).one()
+                resident = await find_resident(session, login)
+                assert resident is not None
+                who = resident
             else:
                 who = (await session.scalars(select(Staff).where(Staff.login == login))).one()
             result = await open_device(session, self.services, who, DeviceInfo(label="test"), utc_now())

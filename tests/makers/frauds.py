@@ -22,12 +22,13 @@ from server.households.versions import keep_version
 from server.models.cases import BankAccount, HouseholdVersion
 from server.models.evidence import MismatchedUpload
 from server.models.households import Household
-from server.models.people import Resident, ResidentBinding, Staff, StaffRole, WechatUse
+from server.models.people import ResidentBinding, Staff, StaffRole, WechatUse
 from server.models.review import Finding, SpotCheck
 from server.models.visits import Visit
 from server.review.checks.registry import CHECKS
 from server.review.run_checks import check_visit
 from server.spotchecks.teams import Team, assign_team
+from tests.makers.identities import find_resident, give_wechat, make_resident, openid_of
 from tests.makers.visits import MORNING, Ground
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -477,12 +478,11 @@ async def _speaks_for_a_family(fields: Fields) -> None:
     team, home = fields.team(), fields.homes(1)[0]
     async with open_session(fields.ground.services.sessions) as session:
         worker = await session.get_one(Staff, fields.ground.staff[team["author"]])
-        resident = await session.scalar(select(Resident).where(Resident.wechat_openid == worker.wechat_openid))
-        if resident is None:
-            resident = Resident(id=new_id(), wechat_openid=worker.wechat_openid or f"o{new_id()}")
-            worker.wechat_openid = resident.wechat_openid
-            session.add(resident)
-            await session.flush()
+        openid = await openid_of(session, worker)
+        if openid is None:
+            openid = f"o{new_id()}"
+            await give_wechat(session, worker, openid)
+        resident = await find_resident(session, openid) or await make_resident(session, openid)
         household = fields.ground.homes[home]
         binding = ResidentBinding(
             id=new_id(), resident_id=resident.id, household_id=household.id, member_id=household.members[0].id

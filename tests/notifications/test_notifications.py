@@ -21,13 +21,14 @@ from server.models.cases import CaseFile
 from server.models.feed import Feed
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.notifications import MessageConsent, Notice
-from server.models.people import Resident, ResidentBinding, Staff
+from server.models.people import ResidentBinding, Staff
 from server.notifications import dispatch, messages
 from server.notifications.dispatch import compute_quiet_delay
 from server.notifications.wording import KINDS
 from server.workload.reminders import remind_of_due
 from tests import days
 from tests.makers.cases import Office, done
+from tests.makers.identities import give_wechat, make_resident
 from tests.makers.visits import MORNING, Ground
 from tests.phones import Desk
 from tests.postings.test_postings import end, opened, to_posting
@@ -103,7 +104,7 @@ async def worker(system, services, county, wire):
     phone = await system.sign_in("linhexi", "caseworker")
     async with open_session(services.sessions) as session:
         person = await session.get_one(Staff, phone.id)
-        person.wechat_openid = demo_openid("linhexi")
+        await give_wechat(session, person, demo_openid("linhexi"))
     return phone
 
 
@@ -257,21 +258,24 @@ async def test_who_has_left_or_lost_wechat_before_it_is_sent_gets_no_message(
     system, services, worker, wire, monkeypatch
 ):
     night = NOON.replace(hour=23, minute=30)
-    for change in ({"wechat_openid": None}, {"disabled_at": NOON}):
+    for change in ("unlinked", "disabled"):
         for module in (dispatch, messages):
             monkeypatch.setattr(module, "utc_now", lambda: night)
         await consent(worker)
         await tell(system, worker, f"caseload:{change}")
         async with open_session(services.sessions) as session:
-            await session.execute(update(Staff).where(Staff.id == worker.id).values(**change))
+            person = await session.get_one(Staff, worker.id)
+            person.disabled_at = NOON if change == "disabled" else None
+            await give_wechat(session, person, None if change == "unlinked" else demo_openid("linhexi"))
             notices = select(Notice.id).order_by(Notice.made_at.desc(), Notice.id.desc())
             latest = (await session.scalars(notices.limit(1))).one()
         monkeypatch.setattr(messages, "utc_now", lambda: NOON + timedelta(days=1))
         await messages.send_message(services, SendMessage(notice_id=latest))
         async with open_session(services.sessions) as session:
             assert (await session.get_one(Notice, latest)).message == "none"
-            restored = {"wechat_openid": demo_openid("linhexi"), "disabled_at": None}
-            await session.execute(update(Staff).where(Staff.id == worker.id).values(**restored))
+            person = await session.get_one(Staff, worker.id)
+            person.disabled_at = None
+            await give_wechat(session, person, demo_openid("linhexi"))
     assert wire.requests == 0
 
 
@@ -327,9 +331,7 @@ async def test_who_is_no_longer_bound_to_a_household_hears_nothing_of_it(service
     async with open_session(services.sessions) as session:
         home = (await session.scalars(select(Household).order_by(Household.number).limit(1))).one()
         member = await session.scalar(select(HouseholdMember).where(HouseholdMember.household_id == home.id).limit(1))
-        people = [Resident(id=new_id(), wechat_openid=demo_openid(f"resident-{n}")) for n in range(2)]
-        session.add_all(people)
-        await session.flush()
+        people = [await make_resident(session, demo_openid(f"resident-{n}")) for n in range(2)]
         for item, ended in zip(people, (None, NOON), strict=True):
             binding = {"resident_id": item.id, "household_id": home.id, "member_id": member.id, "ended_at": ended}
             session.add(ResidentBinding(**binding))
@@ -492,7 +494,7 @@ async def test_a_template_nobody_uses_is_not_counted_and_a_refusal_is_no_consent
 async def test_who_has_no_wechat_or_template_reads_it_in_the_app(system, services, wire):
     phone = await system.sign_in("zhoutonglan", "caseworker")
     async with open_session(services.sessions) as session:
-        (await session.get_one(Staff, phone.id)).wechat_openid = None
+        await give_wechat(session, await session.get_one(Staff, phone.id), None)
     await tell(system, phone)
     [result] = (await phone.http.get("/field/v1/notices")).json()["items"]
     assert result["message"] == "none"
@@ -623,9 +625,7 @@ async def test_a_household_hears_that_it_was_taken_on_posted_and_decided(office,
         member = await session.scalar(
             select(HouseholdMember).where(HouseholdMember.household_id == case.household_id).limit(1)
         )
-        resident = Resident(id=new_id(), wechat_openid=demo_openid("neighbour"))
-        session.add(resident)
-        await session.flush()
+        resident = await make_resident(session, demo_openid("neighbour"))
         binding = ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=member.id)
         session.add(binding)
     await office.system_step(case_id, "accepted")

@@ -19,7 +19,7 @@ from server.core.paths import ROOT
 from server.demo.staff import DEMO_PASSWORDS
 from server.models.areas import PolicySetting
 from server.models.cases import BankAccount
-from server.models.people import Device, Resident, ResidentBinding, Staff
+from server.models.people import Device, ResidentBinding, Staff
 from server.models.review import SEEN_KEYPOINT, Finding, SeenPhoto
 from server.models.visits import Attestation, Visit
 from server.photos.near_duplicates import backfill_keypoints, find_by_fingerprint
@@ -29,6 +29,7 @@ from server.review.context_queries import load_check_context
 from server.review.rechecks import on_setting_changed
 from server.review.run_checks import check_visit, recheck_visit
 from tests.households.test_proposals import make_proposal
+from tests.makers.identities import find_resident, make_resident, openid_of
 from tests.makers.photos import make_scene
 from tests.makers.visits import MORNING
 from tests.phones import step_up
@@ -246,9 +247,8 @@ async def test_an_account_of_somebody_who_is_no_member_is_shown_to_the_reviewer(
 async def test_a_worker_whose_wechat_account_speaks_for_a_family(ground):
     async with open_session(ground.services.sessions) as session:
         worker = await session.get_one(Staff, ground.staff["linhexi"])
-        resident = Resident(id=new_id(), wechat_openid=worker.wechat_openid)
-        session.add(resident)
-        await session.flush()
+        openid = await openid_of(session, worker)
+        resident = await find_resident(session, openid) or await make_resident(session, openid)
         home = ground.homes[5]
         binding = ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=home.members[0].id)
         session.add(binding)
