@@ -39,6 +39,7 @@ import server.households.routes
 import server.identity.account_routes
 import server.identity.own_account_routes
 import server.identity.routes
+import server.identity.wechat_routes
 import server.imports.routes
 import server.notifications.routes
 import server.photos.routes
@@ -195,6 +196,7 @@ def _request_id(scope: Scope) -> str:
 
 _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.identity.routes.router,
+    server.identity.wechat_routes.router,
     server.identity.own_account_routes.router,
     server.identity.routes.desk_router,
     server.identity.account_routes.router,

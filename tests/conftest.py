@@ -31,6 +31,7 @@ from server.demo.county import build_county
 from server.demo.loading import load_demo_county
 from server.demo.records import County
 from server.demo.wechat_stub import create_stub
+from server.demo.wechat_web_stub import SERVICE_APP_ID, SERVICE_SECRET
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from tests import connections, contract, moved_clock
 from tests.live import LiveServer
@@ -159,6 +160,9 @@ def settings_of(url: str, s3: EmbeddedS3) -> Settings:
             "ZOUFANG_WECHAT_BASE_URL": "http://wechat.test",
             "ZOUFANG_WECHAT_APP_ID": "wx-demo",
             "ZOUFANG_WECHAT_SECRET": "demo",
+            "ZOUFANG_WECHAT_SERVICE_APP_ID": SERVICE_APP_ID,
+            "ZOUFANG_WECHAT_SERVICE_SECRET": SERVICE_SECRET,
+            "ZOUFANG_WECHAT_VERIFICATION": "MP_verify_k7Qz.txt=k7Qz",
         }
     )
 
@@ -167,9 +171,12 @@ async def hold_services(settings: Settings) -> AsyncIterator[Services]:
     async with open_services(settings) as opened:
         stub = httpx.ASGITransport(create_stub())
         wechat = Wechat(settings.wechat_base_url, "wx-demo", "demo", transport=stub, pauses_s=(0, 0))
+        service = Wechat(settings.wechat_base_url, SERVICE_APP_ID, SERVICE_SECRET, transport=stub, pauses_s=(0, 0))
         object.__setattr__(opened, "wechat", wechat)
+        object.__setattr__(opened, "wechat_service", service)
         yield opened
         await wechat.aclose()
+        await service.aclose()
 
 
 services = pytest.fixture(hold_services)

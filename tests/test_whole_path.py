@@ -39,6 +39,8 @@ OPEN_TO_ALL = {
     "sign_in_staff",
     "sign_in_staff_with_wechat",
     "sign_in_resident",
+    "begin_wechat_sign_in",
+    "finish_wechat_sign_in",
     "refresh_tokens",
     "is_alive",
     "is_ready",

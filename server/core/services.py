@@ -26,7 +26,9 @@ class Services:
     reading_sessions: database.Sessions
     autocommit: database.AutocommitPool
     store: ObjectStore
+    # The mini-program, and the service account that signs people in on the web.
     wechat: Wechat
+    wechat_service: Wechat
     encryption: Encryption
     token_keys: KeyRing
     receipts: StatementSigner
@@ -38,12 +40,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     autocommit_size = max(1, settings.database_pool * 2 // 5)
     url, session_size = settings.database_url, settings.database_pool - autocommit_size
     wechat = Wechat(settings.wechat_base_url, settings.wechat_app_id, settings.wechat_secret)
+    wechat_service = Wechat(settings.wechat_base_url, settings.wechat_service_app_id, settings.wechat_service_secret)
     async with (
         database.open_pool(url, size=session_size) as connections,
         database.open_pool(url, size=autocommit_size, autocommit=True) as statements,
         AsyncExitStack() as stack,
     ):
         stack.push_async_callback(wechat.aclose)
+        stack.push_async_callback(wechat_service.aclose)
         store = stack.enter_context(closing(_open_store(settings)))
         engine = database.create_engine(url, connections)
         yield Services(
@@ -55,6 +59,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             autocommit=database.AutocommitPool(statements),
             store=store,
             wechat=wechat,
+            wechat_service=wechat_service,
             encryption=build_encryption(settings),
             token_keys=read_ring("ZOUFANG_TOKEN_KEYS", settings.token_keys),
             audit_signer=build_audit_signer(settings),

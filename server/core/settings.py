@@ -52,6 +52,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     wechat_base_url: Annotated[str, Meta(description="WeChat's server API; empty: `make run` starts a stub of it")] = ""
     wechat_app_id: Annotated[str, Meta(description="App id of the mini-program")] = ""
     wechat_secret: Annotated[str, Meta(description="App secret of the mini-program (secret)")] = ""
+    wechat_service_app_id: Annotated[
+        str, Meta(description="App id of the certified service account that signs people in on the web; empty: none")
+    ] = ""
+    wechat_service_secret: Annotated[str, Meta(description="App secret of the service account (secret)")] = ""
+    wechat_authorize_url: Annotated[
+        str, Meta(description="Where WeChat asks people for consent; `make run` names its stub")
+    ] = "https://open.weixin.qq.com"
+    wechat_verification: Annotated[
+        str,
+        Meta(
+            description="Verification files of WeChat, served at the root: `MP_verify_….txt=content` by comma",
+            pattern=r"^(MP_verify_[A-Za-z0-9]{1,64}\.txt=[A-Za-z0-9]{1,64}(,|$))*$",
+        ),
+    ] = ""
+    public_origin: Annotated[
+        str, Meta(description="Origin at which people reach this, `https://…`, given to WeChat; empty: as each request")
+    ] = ""
     token_keys: Annotated[
         str, Meta(description="Keys of access tokens, `kid:base64` by comma, the first signs (secret)")
     ] = ""
@@ -121,6 +138,7 @@ SECRETS = frozenset(
         "s3_secret_key",
         "backup_s3_secret_key",
         "wechat_secret",
+        "wechat_service_secret",
         "token_keys",
         "receipt_keys",
         "audit_keys",

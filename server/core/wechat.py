@@ -1,4 +1,4 @@
-"""A client of WeChat's server API: sign-in, phone number, access token, subscribe messages.
+"""A client of WeChat's server API: sign-in in the mini-program and on the web, phone number, access token, messages.
 
 WeChat answers every error with HTTP 200 and an `errcode`, sometimes as `text/plain`; the client raises one exception
 with a kind that a caller can act on. The app secret and the codes are sent in query strings, so the client removes
@@ -45,7 +45,9 @@ _KINDS: dict[int, RefusedKind] = {
     41001: "invalid_credential",
     41002: "invalid_credential",
     41004: "invalid_credential",
+    41008: "bad_code",
     42001: "invalid_credential",
+    42003: "bad_code",
     43101: "refused_message",
     45009: "too_many",
     45011: "too_many",
@@ -112,6 +114,15 @@ class WechatSession(msgspec.Struct, frozen=True, kw_only=True):
     unionid: str | None = None
 
 
+class WebAccount(WechatSession, frozen=True, kw_only=True):
+    """The user who came back from WeChat's web sign-in. `unionid` comes only with the scope `snsapi_userinfo`.
+
+    `is_virtual`: WeChat shows the page in its snapshot mode and has made the account up for it.
+    """
+
+    is_virtual: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class PhoneNumber:
     """`number` has a country prefix where it is foreign, `pure_number` has none. Both are left out of `repr`."""
@@ -171,6 +182,19 @@ class Wechat:
         }
         answer = await self._call("GET", "/sns/jscode2session", query)
         return WechatSession(openid=_text(answer, "openid"), unionid=answer.get("unionid") or None)
+
+    async def exchange_web_code(self, code: str) -> WebAccount:
+        """Exchange a code of the web sign-in (网页授权), which is valid for 5 minutes and works once.
+
+        It is never sent a second time: after "busy" the code may be spent, and the person begins anew.
+        """
+        query = {"appid": self._app_id, "secret": self._secret, "code": code, "grant_type": "authorization_code"}
+        answer = await self._call("GET", "/sns/oauth2/access_token", query, pauses_s=())
+        return WebAccount(
+            openid=_text(answer, "openid"),
+            unionid=answer.get("unionid") or None,
+            is_virtual=answer.get("is_snapshotuser") == 1,
+        )
 
     async def phone_number(self, code: str) -> PhoneNumber:
         """Exchange a code of a `getPhoneNumber` button. It is not the code of `wx.login`, but lives as short."""
@@ -247,13 +271,19 @@ class Wechat:
                 self._token = None
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: dict[str, Any] | None = None,
+        *,
+        pauses_s: Sequence[float] | None = None,
     ) -> dict[str, Any]:
         """Send a request, with retries while WeChat is busy.
 
         Other failures are not retried, because a lost request may have used up its one-time code.
         """
-        for pause_s in (*self._pauses_s, None):
+        for pause_s in (*(self._pauses_s if pauses_s is None else pauses_s), None):
             answer = await self._send(method, path, query, body)
             errcode = _errcode(answer)
             if errcode == 0:

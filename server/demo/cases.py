@@ -33,7 +33,7 @@ from server.core.services import Services
 from server.demo import records as demo
 from server.demo.pictures import draw_picture
 from server.demo.scenes import SCENES
-from server.demo.wechat_stub import demo_openid
+from server.demo.wechat_stub import demo_accounts, demo_openid
 from server.models.cases import CaseFile, IncomeItem, PropertyItem
 from server.models.complaints import Complaint
 from server.models.households import Assignment, Household, HouseholdMember
@@ -170,7 +170,10 @@ async def _bind_head(session: AsyncSession, case_id: UUID, suffix: str) -> Calle
     resident = Resident(id=new_id(), wechat_openid=demo_openid(suffix))
     session.add(resident)
     await session.flush()  # identity and binding reference the account
-    session.add(Identity(resident_id=resident.id, provider="wechat", app="miniprogram", subject=demo_openid(suffix)))
+    session.add_all(
+        Identity(resident_id=resident.id, provider="wechat", app=app, subject=subject)
+        for app, subject in demo_accounts(suffix).items()
+    )
     session.add(ResidentBinding(resident_id=resident.id, household_id=case.household_id, member_id=head.id))
     await session.flush()  # residents' access is read from bindings
     return Caller(id=resident.id, name=head.name, device_id=new_id(), grants=(Grant(Role.RESIDENT, ""),))

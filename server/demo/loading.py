@@ -26,7 +26,7 @@ from server.demo import records as demo
 from server.demo.cases import load_cases
 from server.demo.county import build_county
 from server.demo.staff import DEMO_PASSWORDS
-from server.demo.wechat_stub import demo_openid
+from server.demo.wechat_stub import demo_accounts, demo_openid
 from server.models.areas import Area, PolicySetting
 from server.models.cases import CaseEvent, CaseFile
 from server.models.checklists import ChecklistTemplate
@@ -113,13 +113,9 @@ async def _load_staff(session: AsyncSession, county: demo.County) -> RowsByKey:
         session.add(row)
     await session.flush()  # roles and identities reference staff
     session.add_all(
-        Identity(
-            staff_id=staff[staff_member.login].id,
-            provider="wechat",
-            app="miniprogram",
-            subject=demo_openid(staff_member.wechat_suffix),
-        )
+        Identity(staff_id=staff[staff_member.login].id, provider="wechat", app=app, subject=subject)
         for staff_member in county.staff
+        for app, subject in demo_accounts(staff_member.wechat_suffix).items()
     )
     session.add_all(
         StaffRole(staff_id=staff[staff_member.login].id, role=staff_member.role, area_code=staff_member.area_code)

@@ -14,6 +14,8 @@ after an odd one, as both occur. `/cgi-bin/stable_token` returns the same token 
 `/cgi-bin/message/subscribe/send` stores accepted messages: openids that end in `refused` give 43101, malformed
 openids 40003, templates that start with `bad` 40037, fields that are too long 47003.
 
+The web sign-in of a service account: `wechat_web_stub`.
+
 For people and tests: `GET /_stub/code?suffix=…` issues a code as `wx.login` does, valid from now,
 `GET /_stub/messages` lists sent messages, `DELETE /_stub/messages` deletes them, `POST /_stub/forget-tokens`
 invalidates every token (40001). Run it alone with
@@ -23,13 +25,22 @@ invalidates every token (40001). Run it alone with
 import hashlib
 import itertools
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
 
 from server.core.clock import utc_now
+from server.demo.wechat_web_stub import (
+    SERVICE_APP_ID,
+    SERVICE_SECRET,
+    CodeRefused,
+    WebStub,
+    demo_unionid,
+    list_demo_people,
+)
 
 DEMO_APP_ID = "wx-demo"
 DEMO_SECRET = "demo"  # noqa: S105  valid for this stub only
@@ -58,6 +69,7 @@ _ERRMSG = {
     41001: "access_token missing",
     41008: "missing code",
     42001: "access_token expired",
+    42003: "code expired",
     43002: "require POST method",
     43101: "user refuse to accept the msg",
     45011: "api minute-quota reach limit  must slower  retry next minute",
@@ -71,22 +83,37 @@ def demo_openid(suffix: str) -> str:
     return f"oZFdemo-{suffix}"
 
 
+def demo_accounts(suffix: str) -> dict[str, str]:
+    """Return what is known of a person who has used the mini-program: its openid and the unionid."""
+    return {"miniprogram": demo_openid(suffix), "open_platform": demo_unionid(suffix)}
+
+
 def create_stub(
     *,
     app_id: str = DEMO_APP_ID,
     secret: str = DEMO_SECRET,
+    redirect_hosts: Iterable[str] = (),
     clock: Callable[[], float] = lambda: utc_now().timestamp(),
     with_unionid: bool = True,
 ) -> AsgiApp:
-    """Return an ASGI app with its own state. `clock` returns Unix seconds."""
-    stub = _Stub(app_id, secret, clock, with_unionid=with_unionid)
+    """Return an ASGI app with its own state. `clock` returns Unix seconds.
+
+    The mini-program is `app_id`; the service account is the one of `wechat_web_stub`, whose people may come back to
+    `redirect_hosts`.
+    """
+    web = WebStub(clock, redirect_hosts, cache(list_demo_people))
+    stub = _Stub({app_id: secret, SERVICE_APP_ID: SERVICE_SECRET}, clock, web, with_unionid=with_unionid)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _handle_lifespan(receive, send)
         elif scope["type"] == "http":
             body = await _read_body(receive)
-            query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+            raw_query = scope["query_string"].decode()
+            if scope["path"] == "/connect/oauth2/authorize":
+                await _send_html(send, *web.authorize(scope["method"], raw_query, body))
+                return
+            query = {name: values[-1] for name, values in parse_qs(raw_query).items()}
             await _send_json(send, *stub.handle(scope["path"], _Request(scope["method"], query, body)))
 
     return app
@@ -106,8 +133,10 @@ class _WechatError(Exception):
 
 
 class _Stub:
-    def __init__(self, app_id: str, secret: str, clock: Callable[[], float], *, with_unionid: bool) -> None:
-        self.app_id, self.secret, self.clock, self.with_unionid = app_id, secret, clock, with_unionid
+    def __init__(
+        self, secrets: dict[str, str], clock: Callable[[], float], web: WebStub, *, with_unionid: bool
+    ) -> None:
+        self.secrets, self.clock, self.web, self.with_unionid = secrets, clock, web, with_unionid
         self.used_at: dict[str, float] = {}
         self.busy_counts: dict[str, int] = {}
         self.tokens: dict[str, float] = {}
@@ -115,10 +144,12 @@ class _Stub:
         self.numbers = itertools.count(1)
         self.routes: dict[str, Callable[[_Request], Reply]] = {
             "/sns/jscode2session": self.code2session,
+            "/sns/oauth2/access_token": self.exchange_web_code,
             "/cgi-bin/stable_token": self.stable_token,
             "/wxa/business/getuserphonenumber": self.phone_number,
             "/cgi-bin/message/subscribe/send": self.send_message,
             "/_stub/code": self.issue_code,
+            "/_stub/web-code": self.issue_web_code,
             "/_stub/messages": self.list_messages,
             "/_stub/forget-tokens": self.forget_tokens,
         }
@@ -139,7 +170,19 @@ class _Stub:
             raise _WechatError(40002)
         suffix = self.redeem_code(request.query.get("js_code"), "demo", _SUFFIX)
         session = {"session_key": _opaque_value(f"session/{suffix}/{self.clock()}"), "openid": demo_openid(suffix)}
-        return session | ({"unionid": f"uZFdemo-{suffix}"} if self.with_unionid else {})
+        return session | ({"unionid": demo_unionid(suffix)} if self.with_unionid else {})
+
+    def exchange_web_code(self, request: _Request) -> Reply:
+        self.check_app(request.query)
+        if request.query.get("grant_type") != "authorization_code":
+            raise _WechatError(40002)
+        try:
+            return self.web.exchange(request.query.get("code"))
+        except CodeRefused as refused:
+            raise _WechatError(refused.errcode) from None
+
+    def issue_web_code(self, request: _Request) -> Reply:
+        return {"code": self.web.issue(request.query.get("suffix", ""), request.query.get("scope", "snsapi_base"))}
 
     def stable_token(self, request: _Request) -> Reply:
         body = _read_json(request)
@@ -158,7 +201,7 @@ class _Stub:
         self.check_token(request.query)
         number = self.redeem_code(_read_json(request).get("code"), "phone", "[0-9]{11}")
         country_code = "86" if int(number[-1]) % 2 == 0 else 86
-        watermark = {"timestamp": int(self.clock()), "appid": self.app_id}
+        watermark = {"timestamp": int(self.clock()), "appid": DEMO_APP_ID}
         info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
         return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
 
@@ -189,9 +232,9 @@ class _Stub:
         return {"errcode": 0, "errmsg": "ok"}
 
     def check_app(self, params: dict[str, Any]) -> None:
-        if params.get("appid") != self.app_id:
+        if params.get("appid") not in self.secrets:
             raise _WechatError(40013)
-        if params.get("secret") != self.secret:
+        if params.get("secret") != self.secrets[params["appid"]]:
             raise _WechatError(40125)
 
     def check_token(self, query: dict[str, str]) -> None:
@@ -273,6 +316,13 @@ async def _read_body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def _send_html(send: Send, status: int, headers: dict[str, str], content: str) -> None:
+    fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    fields.append((b"content-type", b"text/html; charset=utf-8"))
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": content.encode()})
 
 
 async def _send_json(send: Send, status: int, reply: Reply) -> None:

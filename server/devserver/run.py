@@ -50,7 +50,12 @@ VALUES_BOUND = "values-bound"
 # Exists once the visits of the last weeks were begun in this directory.
 WORK_LOADED = "work-loaded"
 READY_SECONDS = 60
-STUB_WECHAT = {f"{PREFIX}WECHAT_APP_ID": "wx-demo", f"{PREFIX}WECHAT_SECRET": "demo"}
+STUB_WECHAT = {
+    f"{PREFIX}WECHAT_APP_ID": "wx-demo",
+    f"{PREFIX}WECHAT_SECRET": "demo",
+    f"{PREFIX}WECHAT_SERVICE_APP_ID": "wx-demo-service",
+    f"{PREFIX}WECHAT_SERVICE_SECRET": "demo-service",
+}
 
 
 class Part(NamedTuple):
@@ -226,7 +231,8 @@ def _start_embedded(
         running.append(_part("the S3 server", store))
     if not settings.wechat_base_url:
         environ[f"{PREFIX}WECHAT_BASE_URL"] = f"http://{LOOPBACK}:{settings.wechat_stub_port}"
-        environ.update({name: value for name, value in STUB_WECHAT.items() if not environ.get(name)})
+        given = {**STUB_WECHAT, f"{PREFIX}WECHAT_AUTHORIZE_URL": environ[f"{PREFIX}WECHAT_BASE_URL"]}
+        environ.update({name: value for name, value in given.items() if not environ.get(name)})
     environ["PYTHONUNBUFFERED"] = "1"
     return environ, running
 

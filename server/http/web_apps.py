@@ -64,7 +64,17 @@ def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
     def redirect_to_phone_app() -> Redirect:
         return Redirect("/m/")
 
-    return [get_phone_app, get_resident_app, get_desk_app, redirect_to_phone_app]
+    files_of_wechat = dict(pair.split("=") for pair in settings.wechat_verification.split(",") if pair)
+
+    @get([f"/{name}" for name in files_of_wechat] or "/MP_verify.txt", include_in_schema=False, sync_to_thread=False)
+    def get_wechat_verification(request: Request[Any, Any, Any]) -> Response[str]:
+        """Prove to WeChat that this host is ours: it looks for the file before it sends people back here."""
+        content = files_of_wechat.get(request.url.path.lstrip("/"))
+        if content is None:
+            raise Problem("request.not_found")
+        return Response(content, media_type=MediaType.TEXT)
+
+    return [get_wechat_verification, get_phone_app, get_resident_app, get_desk_app, redirect_to_phone_app]
 
 
 def _read_files(folder: Path) -> dict[str, BuiltFile]:

@@ -4,9 +4,8 @@ Each of the three web apps has its own cookie, because one browser may run a cas
 desk. SameSite=Strict and a JSON body keep other sites from using it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-import msgspec
 from litestar import Response
 from litestar.datastructures import Cookie
 
@@ -15,6 +14,8 @@ from server.core.settings import Settings
 from server.identity.devices import SignedIn
 
 WebApp = Literal["phone", "resident", "desk"]
+# Longer than a sign-in may take, so that one which is late is refused as late.
+_WECHAT_SECONDS = 3600
 REFRESH_PATH = "/auth/v1/refresh"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -28,7 +29,25 @@ def build_token_response(
     cookie = _build_cookie(
         web_app, host, value=signed_in.refresh_token, max_age=settings.refresh_token_days * 24 * 3600
     )
-    return Response(msgspec.structs.replace(signed_in, refresh_token=None), status_code=200, cookies=[cookie])
+    return Response(signed_in.without_refresh_token(), status_code=200, cookies=[cookie])
+
+
+def build_wechat_response(
+    result: Any, signed_in: SignedIn | None, web_app: WebApp, settings: Settings, *, host: str, browser: str | None
+) -> Response[Any]:
+    """Return a step of the web sign-in by WeChat, with the cookie that binds it to this browser or, at its end, the
+    refresh token's.
+    """
+    cookies = [_build_wechat_cookie(web_app, host, value=browser or "", max_age=_WECHAT_SECONDS if browser else 0)]
+    if signed_in is not None and signed_in.refresh_token is not None:
+        max_age = settings.refresh_token_days * 24 * 3600
+        cookies.append(_build_cookie(web_app, host, value=signed_in.refresh_token, max_age=max_age))
+    return Response(result, status_code=200, cookies=cookies)
+
+
+def find_wechat_browser(web_app: WebApp, cookies: dict[str, str]) -> str:
+    """Return the secret of the browser that began; empty where it did not begin here."""
+    return cookies.get(f"{_cookie_name(web_app)}-wechat", "")
 
 
 def build_sign_out_response(web_app: WebApp, *, host: str) -> Response[None]:
@@ -57,6 +76,18 @@ def _build_cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Co
         value=value,
         max_age=max_age,
         secure=secure,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def _build_wechat_cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Cookie:
+    return Cookie(
+        f"{_cookie_name(web_app)}-wechat",
+        path="/auth/v1",
+        value=value,
+        max_age=max_age,
+        secure=host not in _LOOPBACK,
         httponly=True,
         samesite="strict",
     )

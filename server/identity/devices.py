@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -52,6 +53,10 @@ class SignedIn(ResponseBody):
     roles: list[Grant]
     # The area requires a second factor; until it is set there are no roles.
     second_factor_due: bool = False
+
+    def without_refresh_token(self) -> "SignedIn":
+        """For a browser, which has it in a cookie."""
+        return msgspec.structs.replace(self, refresh_token=None)
 
 
 class _Owner(Struct):

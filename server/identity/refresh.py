@@ -26,6 +26,7 @@ from server.core.job_types import PurgeRefreshTokens
 from server.core.services import Services
 from server.core.tokens import hash_refresh_token, read_refresh_token
 from server.identity.devices import SignedIn, issue_tokens
+from server.identity.web_sign_in import purge_flows
 from server.models.people import Device, RefreshToken
 
 # How long a used token is kept in order to recognize it; a signed token is recognized as used without its row.
@@ -130,6 +131,8 @@ async def purge_daily(services: Services, _: PurgeRefreshTokens) -> None:
     while deleted == _PURGE_BATCH:
         async with open_session(services.sessions) as session:
             deleted = await purge_refresh_tokens(session, utc_now())
+    async with open_session(services.sessions) as session:
+        await purge_flows(session, utc_now())
 
 
 async def purge_refresh_tokens(session: AsyncSession, now: datetime) -> int:

@@ -1,8 +1,8 @@
-"""The code of `wx.login`, exchanged for the account that gave it."""
+"""The codes of `wx.login` and of the web sign-in, exchanged for the account that gave it."""
 
 from server.core.errors import Problem
 from server.core.services import Services
-from server.core.wechat import WechatRefused, WechatSession, WechatUnavailable
+from server.core.wechat import WebAccount, WechatRefused, WechatSession, WechatUnavailable
 
 
 async def load_account(services: Services, code: str) -> WechatSession:
@@ -15,4 +15,15 @@ async def load_account(services: Services, code: str) -> WechatSession:
         raise Problem("wechat.unavailable") from None
 
 
+async def load_web_account(services: Services, code: str) -> WebAccount:
+    """Return the account of a code of the web sign-in."""
+    try:
+        return await services.wechat_service.exchange_web_code(code)
+    except WechatRefused as refused:
+        raise Problem(_WEB_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
+    except WechatUnavailable:
+        raise Problem("wechat.unavailable") from None
+
+
 _ERROR_CODES = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}
+_WEB_ERROR_CODES = _ERROR_CODES | {"bad_code": "wechat.web_code_invalid"}

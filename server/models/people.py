@@ -215,6 +215,35 @@ class ResidentBinding(Base):
     end_reason: Mapped[str | None]
 
 
+class WechatFlow(Base):
+    """A web sign-in by WeChat that was begun: one browser, one use, some minutes. The target page stays here."""
+
+    __tablename__ = "wechat_flow"
+    __table_args__ = (
+        CheckConstraint("web_app IN ('phone', 'resident', 'desk')", name="web_app_is_known"),
+        CheckConstraint("scope IN ('snsapi_base', 'snsapi_userinfo')", name="scope_is_known"),
+        CheckConstraint("done_at IS NULL OR used_at IS NOT NULL", name="used_before_done"),
+    )
+
+    id: Mapped[Id]
+    # Hashes of `state`, which WeChat hands back, and of the cookie of the browser that began.
+    state_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    browser_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    web_app: Mapped[str]
+    scope: Mapped[str]
+    # The member of staff who links their account; null for a sign-in.
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    target: Mapped[str]
+    begun_at: Mapped[Time]
+    expires_at: Mapped[Time] = mapped_column(index=True)
+    # When the code was exchanged, and for whom; of a second consent, the account that the first had shown.
+    used_at: Mapped[OptionalTime]
+    openid: Mapped[str | None]
+    unionid: Mapped[str | None]
+    # When it signed in or linked: before that, a code of a second factor may follow.
+    done_at: Mapped[OptionalTime]
+
+
 class Device(Base):
     """A signed-in phone or desktop browser: the owner of a family of refresh tokens, and its last reported state."""
 

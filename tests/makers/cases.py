@@ -61,9 +61,9 @@ class Office:
         async with open_session(self.services.sessions) as session:
             who: Staff | Resident
             if resident:
-                resident = await find_resident(session, login)
-                assert resident is not None
-                who = resident
+                found = await find_resident(session, login)
+                assert found is not None
+                who = found
             else:
                 who = (await session.scalars(select(Staff).where(Staff.login == login))).one()
             result = await open_device(session, self.services, who, DeviceInfo(label="test"), utc_now())

@@ -1,6 +1,7 @@
 // The start, in order of need: the page itself draws the frame, this entry the sign-in, and the app with its store comes
 // after them. On a 2G network each is there long before the next.
 import '@shared/polyfills.ts';
+import '@shared/wechat.ts';
 import '@shared/base.css';
 import '@shared/largeType.ts';
 import { openSession } from '@shared/api/session.ts';

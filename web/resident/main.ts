@@ -1,4 +1,5 @@
 import '@shared/polyfills.ts';
+import '@shared/wechat.ts';
 import '@shared/base.css';
 import './resident.css';
 import { openSession } from '@shared/api/session.ts';

@@ -7,6 +7,7 @@ import { markReachable, markUnreachable } from '../online.ts';
 import { OtherPerson, Problem, readJson, readProblem, Unreachable } from './problems.ts';
 import type { components } from './wire.d.ts';
 
+type Schemas = components['schemas'];
 export type SignedIn = components['schemas']['SignedIn'];
 export type WebApp = 'phone' | 'resident' | 'desk';
 export type Person = Pick<SignedIn, 'personId' | 'deviceId' | 'name' | 'roles' | 'secondFactorDue'>;
@@ -61,8 +62,29 @@ export async function signInResident(code: string): Promise<void> {
 
 async function startSession(path: string, credentials: Record<string, unknown>): Promise<void> {
   await endPending(); // before the new cookie takes the place of the old one
-  const device = { label: deviceLabel(), platform: 'web', appVersion: __APP_VERSION__, hardwareId: hardwareId() };
-  storeSession((await post(path, { ...credentials, device, webApp: app })) as SignedIn);
+  storeSession((await post(path, { ...credentials, device: describeDevice(), webApp: app })) as SignedIn);
+}
+
+/** Go to WeChat, which sends the browser back to `…/wechat` of this app; `target` is the page to show then. */
+export async function beginWechat(target: string): Promise<void> {
+  const { url } = (await post('/auth/v1/wechat/begin', { webApp: app, target })) as Schemas['ConsentAddress'];
+  location.assign(url);
+}
+
+/** Sign in with what WeChat brought back; or learn of a further consent, `consentUrl`. */
+export async function signInWithWechat(
+  back: Schemas['WechatReturn'],
+  secondFactor: string | null,
+): Promise<Schemas['WechatSignedIn']> {
+  await endPending();
+  const body = { ...back, secondFactor, device: describeDevice(), webApp: app };
+  const result = (await post('/auth/v1/wechat/sign-in', body)) as Schemas['WechatSignedIn'];
+  if (result.signedIn) storeSession(result.signedIn);
+  return result;
+}
+
+function describeDevice(): Schemas['DeviceInfo'] {
+  return { label: deviceLabel(), platform: 'web', appVersion: __APP_VERSION__, hardwareId: hardwareId() };
 }
 
 /** Sign out on this device at once, and on the server as soon as it is reachable. */

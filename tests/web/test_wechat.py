@@ -1,0 +1,152 @@
+"""Inside WeChat: residents and staff sign in by the web flow in a real browser with WeChat's user agents."""
+
+import os
+import re
+
+import msgspec
+import pytest
+from playwright.async_api import Page, expect
+
+from server.demo.staff import DEMO_PASSWORDS
+from server.demo.wechat_web_stub import SERVICE_APP_ID, SERVICE_SECRET
+from server.devserver.processes import LOOPBACK, find_free_port, stop
+from tests.conftest import fresh_settings
+from tests.warm import Warm
+from tests.web.browser import Handset, find_faults, shoot
+from tests.web.test_resident import _wait_for as wait_for
+
+ANDROID = (
+    "Mozilla/5.0 (Linux; Android 13; V2166A Build/TP1A) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 "
+    "Chrome/116.0.0.0 Mobile Safari/537.36 XWEB/1160117 MMWEBSDK/20240404 MicroMessenger/8.0.49.2600(0x2800315A) "
+    "WeChat/arm64 Weixin NetType/4G Language/zh_CN ABI/arm64"
+)
+IOS = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 "
+    "MicroMessenger/8.0.49(0x18003137) NetType/WIFI Language/zh_CN"
+)
+
+
+@pytest.fixture(scope="module")
+def settings(postgres, s3, template, tmp_path_factory):
+    port = find_free_port()
+    log = tmp_path_factory.mktemp("wechat") / "wechat.log"
+    stub = Warm(["wechat-stub", "--port", str(port)], log=log, environ=os.environ)
+    url = f"http://{LOOPBACK}:{port}"
+    wait_for(f"{url}/_stub/messages")
+    for plain in fresh_settings(postgres, s3, template):
+        yield msgspec.structs.replace(
+            plain,
+            wechat_base_url=url,
+            wechat_authorize_url=url,
+            wechat_service_app_id=SERVICE_APP_ID,
+            wechat_service_secret=SERVICE_SECRET,
+        )
+    stop(stub)
+
+
+async def consent(page: Page, suffix: str) -> None:
+    """Say in the stub of WeChat whose account this is, as often as it asks."""
+    await expect(page.get_by_role("heading", name="微信（演示）")).to_be_visible()
+    await page.fill("input[name=other]", suffix)
+    await page.get_by_role("button", name="同意").click()
+
+
+@pytest.mark.parametrize("agent", [ANDROID, IOS], ids=["android", "ios"])
+async def test_a_resident_opens_the_link_on_their_paper_signs_in_binds_and_signs_out(browser, server, county, agent):
+    number = 0 if agent is ANDROID else 1
+    resident = county.residents[number]
+    handset = await Handset.unpack(browser, server.url, user_agent=agent)
+    page = await handset.open("/r/")
+    await expect(page.get_by_role("button", name="微信登录")).to_be_visible()
+    faults = [await find_faults(page)]
+    await shoot(page, f"wechat-resident-door-{number}")
+    await page.get_by_role("button", name="微信登录").click()
+    await consent(page, resident.wechat_suffix)
+    await expect(page.get_by_text("获取您的昵称")).to_be_visible()  # asked once: this account was never here
+    await consent(page, resident.wechat_suffix)
+    await expect(page.get_by_role("heading", name="绑定申请")).to_be_visible()
+    assert "state=" not in page.url
+    assert "code=" not in page.url
+    await page.fill("input[name=number]", resident.application_number)
+    await page.fill("input[name=idNumber]", resident.id_number)
+    await page.get_by_role("button", name="绑定", exact=True).click()
+    await expect(page.locator(".case")).to_be_visible()
+    await page.get_by_role("button", name="退出").click()
+    await page.get_by_role("button", name="微信登录").click()
+    await consent(page, resident.wechat_suffix)  # known by now: one silent consent
+    await expect(page.locator(".case")).to_be_visible()
+    faults.append(await find_faults(page))
+    assert faults == [[], []]
+    assert handset.errors == []
+    await handset.context.close()
+
+
+async def test_a_snapshot_user_a_replayed_and_a_strangers_address_are_refused_in_words(browser, server):
+    handset = await Handset.unpack(browser, server.url, user_agent=ANDROID)
+    page = await handset.open("/r/")
+    await page.get_by_role("button", name="微信登录").click()
+    await consent(page, "snapshot7")
+    await expect(page.get_by_role("alert")).to_contain_text("使用完整服务")
+    await shoot(page, "wechat-resident-snapshot")
+    await page.get_by_role("button", name="微信登录").click()
+    await page.fill("input[name=other]", "replayer")
+    async with page.expect_request(re.compile(r"/r/wechat\?code=")) as back:
+        await page.get_by_role("button", name="同意").click()
+    address = (await back.value).url
+    await expect(page.get_by_text("获取您的昵称")).to_be_visible()
+    await page.goto(address)  # the same address again
+    await expect(page.get_by_role("alert")).to_contain_text(re.compile("已经用过|不是在本机开始的"))
+    stranger = await Handset.unpack(browser, server.url, user_agent=IOS)
+    other = await stranger.open(address.removeprefix(server.url))
+    await expect(other.get_by_role("alert")).to_contain_text("不是在本机开始的")
+    await shoot(other, "wechat-resident-stolen")
+    await handset.context.close()
+    await stranger.context.close()
+
+
+async def test_a_caseworker_signs_in_by_wechat_and_out_again(browser, server, county):
+    person = next(member for member in county.staff if member.role == "caseworker")
+    handset = await Handset.unpack(browser, server.url, user_agent=ANDROID)
+    page = await handset.open("/m/")
+    await shoot(page, "wechat-phone-door")
+    await page.get_by_role("button", name="微信登录").click()
+    await consent(page, person.wechat_suffix)
+    await consent(page, person.wechat_suffix)
+    await expect(page.get_by_role("link", name="我的")).to_be_visible()
+    await page.get_by_role("link", name="我的").click()
+    await expect(page.get_by_role("heading", name=person.name)).to_be_visible()
+    await shoot(page, "wechat-phone-profile")
+    await page.get_by_role("button", name="退出登录").click()
+    await page.locator(".t-dialog").get_by_text("退出登录").last.click()
+    await expect(page.get_by_role("button", name="微信登录")).to_be_visible()
+    assert handset.errors == []
+    await handset.context.close()
+
+
+async def test_an_officer_links_a_wechat_at_the_desk_and_signs_in_by_it(browser, server, county):
+    person = next(member for member in county.staff if member.role == "county_officer")
+    handset = await Handset.unpack(browser, server.url)
+    await handset.context.clear_permissions()
+    page = await handset.open("/desk/")
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await page.fill("input[name=login]", person.login)
+    await page.fill("input[name=password]", DEMO_PASSWORDS["county_officer"])
+    await page.click("button[type=submit]")
+    await expect(page.get_by_role("link").first).to_be_visible()
+    await page.goto(f"{server.url}/desk/account")
+    await page.get_by_role("button", name="关联我的微信").click()
+    await page.fill("form.confirm input[name=current-password]", DEMO_PASSWORDS["county_officer"])
+    await page.locator("form.confirm").get_by_role("button", name="关联我的微信").click()
+    await consent(page, "officersphone")
+    await expect(page.get_by_text("微信已关联")).to_be_visible()
+    await shoot(page, "wechat-desk-linked")
+    assert page.url == f"{server.url}/desk/account"
+    other = await Handset.unpack(browser, server.url)
+    desk = await other.open("/desk/")
+    await desk.set_viewport_size({"width": 1440, "height": 900})
+    await shoot(desk, "wechat-desk-door")
+    await desk.get_by_role("button", name="微信登录").click()
+    await consent(desk, "officersphone")
+    await expect(desk.get_by_text(person.name)).to_be_visible()
+    await handset.context.close()
+    await other.context.close()
