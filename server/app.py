@@ -50,6 +50,7 @@ import server.privacy.routes
 import server.public_site.routes
 import server.residents.desk_routes
 import server.residents.routes
+import server.residents.sign_in_routes
 import server.review.checks.registry
 import server.review.overview_routes
 import server.review.paper_routes
@@ -197,6 +198,7 @@ def _request_id(scope: Scope) -> str:
 _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.identity.routes.router,
     server.identity.wechat_routes.router,
+    server.residents.sign_in_routes.router,
     server.identity.own_account_routes.router,
     server.identity.routes.desk_router,
     server.identity.account_routes.router,

@@ -27,6 +27,7 @@ import server.photos.adopt
 import server.photos.process
 import server.postings.objections
 import server.postings.postings
+import server.residents.sign_in
 import server.review.decisions
 import server.review.run_checks
 import server.rosters.drafting

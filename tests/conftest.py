@@ -26,10 +26,12 @@ from server.core import clock, keys, passwords
 from server.core.log import set_up_logging
 from server.core.services import Services, open_services
 from server.core.settings import Settings, load_settings
+from server.core.sms import Sms
 from server.core.wechat import Wechat
 from server.demo.county import build_county
 from server.demo.loading import load_demo_county
 from server.demo.records import County
+from server.demo.sms_stub import KEY_ID, KEY_SECRET
 from server.demo.wechat_stub import create_stub
 from server.demo.wechat_web_stub import SERVICE_APP_ID, SERVICE_SECRET
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
@@ -162,6 +164,8 @@ def settings_of(url: str, s3: EmbeddedS3) -> Settings:
             "ZOUFANG_WECHAT_SECRET": "demo",
             "ZOUFANG_WECHAT_SERVICE_APP_ID": SERVICE_APP_ID,
             "ZOUFANG_WECHAT_SERVICE_SECRET": SERVICE_SECRET,
+            "ZOUFANG_SMS_BASE_URL": "http://sms.test",
+            "ZOUFANG_SMS_CODE_TEMPLATE": "SMS_100000001",
             "ZOUFANG_WECHAT_VERIFICATION": "MP_verify_k7Qz.txt=k7Qz",
         }
     )
@@ -174,6 +178,8 @@ async def hold_services(settings: Settings) -> AsyncIterator[Services]:
         service = Wechat(settings.wechat_base_url, SERVICE_APP_ID, SERVICE_SECRET, transport=stub, pauses_s=(0, 0))
         object.__setattr__(opened, "wechat", wechat)
         object.__setattr__(opened, "wechat_service", service)
+        sms = Sms(settings.sms_base_url, KEY_ID, KEY_SECRET, "云栖县民政局", transport=stub)
+        object.__setattr__(opened, "sms", sms)
         yield opened
         await wechat.aclose()
         await service.aclose()

@@ -41,6 +41,8 @@ OPEN_TO_ALL = {
     "sign_in_resident",
     "begin_wechat_sign_in",
     "finish_wechat_sign_in",
+    "request_sign_in_code",
+    "sign_in_without_wechat",
     "refresh_tokens",
     "is_alive",
     "is_ready",

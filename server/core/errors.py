@@ -188,6 +188,20 @@ CATALOGUE: Mapping[str, Entry] = {
         "请先设置密码。",
         "Set a password first.",
     ),
+    "auth.resident_sign_in_failed": Entry(
+        401,
+        "信息不匹配，没有登录",
+        "The details do not match",
+        "请核对身份证号、申请编号和查询码（或验证码）。验证码五分钟内有效，只能用一次。",
+        "Check ID number, application number and PIN or code. A code works once, for five minutes.",
+    ),
+    "sms.not_set_up": Entry(
+        404,
+        "本系统未开通短信验证码",
+        "Codes by text message are not set up here",
+        "请用查询凭条上的查询码登录，或到乡镇（街道）窗口办理。",
+        "Use the PIN of your slip, or ask at the town office.",
+    ),
     "auth.binding_failed": Entry(
         404,
         "身份证号与申请编号不匹配",

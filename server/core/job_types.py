@@ -101,6 +101,13 @@ class Notify(Job, frozen=True):
     facts: dict[str, Any] = {}
 
 
+class SendSignInCode(Job, frozen=True):
+    """Send a resident's sign-in code by text message."""
+
+    task_name = "residents.send_sign_in_code"
+    code_id: UUID
+
+
 class SendMessage(Job, frozen=True):
     """Send the WeChat message of a notice."""
 

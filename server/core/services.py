@@ -12,6 +12,7 @@ from server.core import database
 from server.core.encryption import Encryption
 from server.core.keys import KeyRing, read_key, read_ring
 from server.core.settings import Settings
+from server.core.sms import Sms
 from server.core.tokens import StatementSigner
 from server.core.wechat import Wechat
 
@@ -29,6 +30,7 @@ class Services:
     # The mini-program, and the service account that signs people in on the web.
     wechat: Wechat
     wechat_service: Wechat
+    sms: Sms
     encryption: Encryption
     token_keys: KeyRing
     receipts: StatementSigner
@@ -60,11 +62,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             store=store,
             wechat=wechat,
             wechat_service=wechat_service,
+            sms=build_sms(settings),
             encryption=build_encryption(settings),
             token_keys=read_ring("ZOUFANG_TOKEN_KEYS", settings.token_keys),
             audit_signer=build_audit_signer(settings),
             receipts=StatementSigner(read_ring("ZOUFANG_RECEIPT_KEYS", settings.receipt_keys)),
         )
+
+
+def build_sms(settings: Settings) -> Sms:
+    return Sms(settings.sms_base_url, settings.sms_key_id, settings.sms_key_secret, settings.sms_sign_name)
 
 
 def _open_store(settings: Settings) -> ObjectStore:

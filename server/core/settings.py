@@ -69,6 +69,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_origin: Annotated[
         str, Meta(description="Origin at which people reach this, `https://…`, given to WeChat; empty: as each request")
     ] = ""
+    sms_base_url: Annotated[
+        str, Meta(description="Aliyun's text messages, `https://dysmsapi.aliyuncs.com`; empty: none are sent")
+    ] = ""
+    sms_key_id: Annotated[str, Meta(description="AccessKey id of text messages")] = ""
+    sms_key_secret: Annotated[str, Meta(description="AccessKey secret of text messages (secret)")] = ""
+    sms_sign_name: Annotated[str, Meta(description="Approved signature (签名) of text messages")] = ""
+    sms_code_template: Annotated[
+        str, Meta(description="Approved template of sign-in codes, `SMS_…`, with the variable `code`")
+    ] = ""
+    sms_per_day: Annotated[int, Meta(description="Budget: sign-in codes that are sent in 24 hours", ge=0)] = 500
     token_keys: Annotated[
         str, Meta(description="Keys of access tokens, `kid:base64` by comma, the first signs (secret)")
     ] = ""
@@ -139,6 +149,7 @@ SECRETS = frozenset(
         "backup_s3_secret_key",
         "wechat_secret",
         "wechat_service_secret",
+        "sms_key_secret",
         "token_keys",
         "receipt_keys",
         "audit_keys",

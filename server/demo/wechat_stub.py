@@ -33,6 +33,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from server.core.clock import utc_now
+from server.demo.sms_stub import SmsStub
 from server.demo.wechat_web_stub import (
     SERVICE_APP_ID,
     SERVICE_SECRET,
@@ -102,6 +103,7 @@ def create_stub(
     `redirect_hosts`.
     """
     web = WebStub(clock, redirect_hosts, cache(list_demo_people))
+    texts = SmsStub()
     stub = _Stub({app_id: secret, SERVICE_APP_ID: SERVICE_SECRET}, clock, web, with_unionid=with_unionid)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,6 +112,13 @@ def create_stub(
         elif scope["type"] == "http":
             body = await _read_body(receive)
             raw_query = scope["query_string"].decode()
+            if scope["path"] == "/":
+                form = {name: values[-1] for name, values in parse_qs(body.decode()).items()}
+                await _send_json(send, *texts.send(form))
+                return
+            if scope["path"] == "/_stub/sms":
+                await _send_json(send, 200, {"messages": texts.sent})
+                return
             if scope["path"] == "/connect/oauth2/authorize":
                 await _send_html(send, *web.authorize(scope["method"], raw_query, body))
                 return

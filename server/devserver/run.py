@@ -56,6 +56,12 @@ STUB_WECHAT = {
     f"{PREFIX}WECHAT_SERVICE_APP_ID": "wx-demo-service",
     f"{PREFIX}WECHAT_SERVICE_SECRET": "demo-service",
 }
+STUB_SMS = {
+    f"{PREFIX}SMS_KEY_ID": "demo-key",
+    f"{PREFIX}SMS_KEY_SECRET": "demo-secret",
+    f"{PREFIX}SMS_SIGN_NAME": "云栖县民政局",
+    f"{PREFIX}SMS_CODE_TEMPLATE": "SMS_100000001",
+}
 
 
 class Part(NamedTuple):
@@ -232,6 +238,8 @@ def _start_embedded(
     if not settings.wechat_base_url:
         environ[f"{PREFIX}WECHAT_BASE_URL"] = f"http://{LOOPBACK}:{settings.wechat_stub_port}"
         given = {**STUB_WECHAT, f"{PREFIX}WECHAT_AUTHORIZE_URL": environ[f"{PREFIX}WECHAT_BASE_URL"]}
+        if not environ.get(f"{PREFIX}SMS_BASE_URL"):
+            given |= {f"{PREFIX}SMS_BASE_URL": environ[f"{PREFIX}WECHAT_BASE_URL"], **STUB_SMS}
         environ.update({name: value for name, value in given.items() if not environ.get(name)})
     environ["PYTHONUNBUFFERED"] = "1"
     return environ, running

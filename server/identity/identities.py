@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.database import advisory_lock
+from server.core.ids import new_id
 from server.core.wechat import WechatSession
 from server.models.people import Identity, Resident, Staff, WechatApp
 
@@ -68,6 +69,21 @@ async def link_known_account(
 def new_identity(owner: Staff | Resident, app: WechatApp, subject: str, now: datetime) -> Identity:
     column = "staff_id" if isinstance(owner, Staff) else "resident_id"
     return Identity(provider=WECHAT, app=app, subject=subject, linked_at=now, **{column: owner.id})
+
+
+async def find_or_create_member(session: AsyncSession, member_id: UUID, now: datetime) -> Resident:
+    """Return the account of a household member who has proven their numbers."""
+    await advisory_lock(session, f"identity:{member_id}")
+    linked = select(Identity.resident_id).where(
+        Identity.provider == MEMBER, Identity.subject == str(member_id), Identity.ended_at.is_(None)
+    )
+    resident = await session.scalar(select(Resident).where(Resident.id.in_(linked)))
+    if resident is None:
+        resident = Resident(id=new_id())
+        session.add(resident)
+        await session.flush()  # the identity references the account
+        session.add(Identity(resident_id=resident.id, provider=MEMBER, app="", subject=str(member_id), linked_at=now))
+    return resident
 
 
 async def end_wechat_links(session: AsyncSession, staff: Staff, now: datetime) -> bool:

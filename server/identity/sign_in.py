@@ -219,16 +219,21 @@ async def bind_resident(
     )
     await end_locks(session, [number])
     await forgive_attempt(session, account)
+    await bind_member(session, caller.id, case, member_id)
+    audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
+    return BindingReceipt(case_id=case.id, application_number=case.number)
+
+
+async def bind_member(session: AsyncSession, resident_id: UUID, case: CaseFile, member_id: UUID) -> None:
+    """Bind a resident who has proven to be this member; the household is told of a new binding."""
     binding_id = await session.scalar(
         insert(ResidentBinding)
-        .values(id=new_id(), resident_id=caller.id, household_id=case.household_id, member_id=member_id)
+        .values(id=new_id(), resident_id=resident_id, household_id=case.household_id, member_id=member_id)
         .on_conflict_do_nothing()
         .returning(ResidentBinding.id)
     )
     if binding_id is not None:
         await _notify_household(session, case, binding_id)
-    audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
-    return BindingReceipt(case_id=case.id, application_number=case.number)
 
 
 async def _find_application(session: AsyncSession, number: str, id_number_index: bytes) -> tuple[CaseFile, UUID]:

@@ -244,6 +244,29 @@ class WechatFlow(Base):
     done_at: Mapped[OptionalTime]
 
 
+class SignInCode(Base):
+    """A code that a household gets by text message. Its digits follow from its id by a keyed hash and stand nowhere.
+
+    waiting: not sent yet. unsure: the request was sent and no answer came. Only the newest of a member works.
+    """
+
+    __tablename__ = "sign_in_code"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'sent', 'failed', 'unsure')", name="state_is_known"),
+        Index("ix_sign_in_code_member", "member_id", "made_at"),
+    )
+
+    id: Mapped[Id]
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("household_member.id"))
+    household_id: Mapped[UUID] = mapped_column(ForeignKey("household.id"))
+    made_at: Mapped[Time] = mapped_column(index=True)
+    expires_at: Mapped[Time]
+    used_at: Mapped[OptionalTime]
+    state: Mapped[str]
+    # The code of the service's refusal.
+    why: Mapped[str | None]
+
+
 class Device(Base):
     """A signed-in phone or desktop browser: the owner of a family of refresh tokens, and its last reported state."""
 

@@ -49,8 +49,8 @@ KINDS: Mapping[str, NoticeKind] = {
     "bound": NoticeKind(
         "resident",
         "有账号绑定了申请",
-        "有微信账号绑定了您家的申请；如不是您或家人，请联系乡镇（街道）",
-        "A WeChat account was bound to your application. If it is nobody of yours, call the town office",
+        "有人登录并绑定了您家的申请；如不是您或家人，请联系乡镇（街道）",
+        "Somebody signed in and bound your application. If it is nobody of yours, call the town office",
     ),
     "sign_in_changed": NoticeKind(
         "staff",

@@ -46,6 +46,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("identity.purge", {"timestamp": 1}),
     ("imports.apply", {"batch_id": ID}),
     ("notifications.send", {"notice_id": ID}),
+    ("residents.send_sign_in_code", {"code_id": ID}),
     (
         "notifications.tell",
         {
@@ -105,6 +106,7 @@ REQUIRE_ROW = {
     "evidence.examine",
     "imports.apply",
     "notifications.send",
+    "residents.send_sign_in_code",
     "review.examine",
     "review.look_again",
     "review.tell_returned",

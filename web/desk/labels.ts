@@ -645,6 +645,7 @@ export const AUDIT_ACTIONS: Labels = {
   'posting.started': ['开始公示', 'Started a posting'],
   'resident.binding_ended': ['解除居民绑定', 'Ended a binding'],
   'resident.bound': ['居民绑定', 'Resident bound'],
+  'resident.sign_in_code_made': ['向登记手机发送登录验证码', 'Sign-in code sent to the registered phone'],
   'resident.unbound': ['居民自行解除绑定', 'Resident unbound'],
   'review.claimed': ['领取审核', 'Claimed a visit'],
   'review.decided': ['审核决定', 'Decided a visit'],

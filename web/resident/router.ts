@@ -17,6 +17,7 @@ export const router = createRouter({
     { path: '/complain', component: () => import('./screens/ComplainScreen.vue') },
     { path: '/privacy', component: () => import('./screens/PrivacyScreen.vue') },
     { path: '/look-up', component: () => import('./screens/LookUpScreen.vue') },
+    { path: '/sign-in', component: () => import('./screens/SignInScreen.vue') },
     { path: '/follow', component: () => import('./screens/FollowScreen.vue') },
     { path: '/:rest(.*)', redirect: '/' },
   ],

@@ -165,6 +165,8 @@ const SIGN_OUT_REASONS: Record<string, Message> = {
   signed_out: ['本人退出', 'Signed out'],
   ended_by_officer: ['由管理人员结束', 'Ended by an officer'],
   link: ['一次性链接', 'One-time link'],
+  pin: ['凭条查询码', 'PIN of the slip'],
+  sms: ['短信验证码', 'Code by SMS'],
   import: ['导入', 'Import'],
   ended_by_owner: ['本人在另一设备上结束', 'Ended from another device'],
   password_changed: ['密码已修改', 'Password changed'],

@@ -60,6 +60,13 @@ export async function signInResident(code: string): Promise<void> {
   await startSession('/auth/v1/resident/sign-in-wechat', { code });
 }
 
+/** A resident without WeChat: both numbers, and the PIN of their slip or a code that came by SMS. */
+export async function signInWithNumbers(
+  proof: Pick<Schemas['ResidentSignIn'], 'idNumber' | 'applicationNumber' | 'pin' | 'code'>,
+): Promise<void> {
+  await startSession('/auth/v1/resident/sign-in', proof);
+}
+
 async function startSession(path: string, credentials: Record<string, unknown>): Promise<void> {
   await endPending(); // before the new cookie takes the place of the old one
   storeSession((await post(path, { ...credentials, device: describeDevice(), webApp: app })) as SignedIn);
