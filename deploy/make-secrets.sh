@@ -29,6 +29,7 @@ keep pii_keys "p1:$(key)"
 keep blind_index_key "$(key)"
 keep metrics_token "$(word)"
 [ -e backup_s3_secret_key ] || : > backup_s3_secret_key # of the server that holds the backups, if it is S3
+[ -e sms_key_secret ] || : > sms_key_secret # of the text messages' AccessKey
 [ -e wechat_service_secret ] || : > wechat_service_secret # of the service account, for sign-in on the web
 [ -e wechat_secret ] || { : > wechat_secret; echo "empty wechat_secret: put the mini-program's secret into it"; }
 
