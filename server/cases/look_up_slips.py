@@ -18,7 +18,7 @@ from server.core.access import Caller, Role, require_role
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.normalise import bare_number
-from server.core.pdf import Notice, format_date_zh, render_notice
+from server.core.pdf import Notice, format_date_zh, render_notice, render_qr_svg
 from server.core.working_days import day_of
 from server.households.conflicts import require_no_conflict_of_interest
 from server.households.register import WRITERS
@@ -31,7 +31,7 @@ REISSUERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
 
 async def print_look_up_slip(
-    session: AsyncSession, encryption: Encryption, caller: Caller, case_id: UUID, now: datetime
+    session: AsyncSession, encryption: Encryption, caller: Caller, case_id: UUID, now: datetime, *, origin: str
 ) -> bytes:
     """Draw a new PIN and return the slip as PDF. The PIN before it ends, and so does a lock of the number.
 
@@ -52,7 +52,7 @@ async def print_look_up_slip(
     audit.record(
         session, caller, Action.CASE_LOOK_UP_SLIP_PRINTED, "case", case.id, area_code=case.area_code, again=is_again
     )
-    return await render_notice(await _build_slip(session, case, household.head_name, pin, now))
+    return await render_notice(await _build_slip(session, case, household.head_name, pin, now, origin))
 
 
 def hash_pin(encryption: Encryption, case_id: UUID, pin: str) -> bytes:
@@ -64,13 +64,14 @@ def look_up_lock(encryption: Encryption, number: str) -> str:
     return lock_subject(encryption, "look-up", bare_number(number))
 
 
-async def _build_slip(session: AsyncSession, case: CaseFile, to: str, pin: str, now: datetime) -> Notice:
+async def _build_slip(session: AsyncSession, case: CaseFile, to: str, pin: str, now: datetime, origin: str) -> Notice:
     return Notice(
         title="最低生活保障申请进度查询凭条",
         number=f"编号：{case.number}",
         to=to,
         paragraphs=[
             "凭下列申请编号和查询码，可以在居民页面“查进度”中查询申请办理情况，无需登录。",
+            "用微信扫描下方二维码，登录并绑定后可以补交材料、查看走访记录和金额计算；没有微信的，用身份证号和查询码登录。",
             "请妥善保管，不要告诉他人。查询码只印在本凭条上。",
             "凭条遗失的，请本人持身份证到乡镇（街道）窗口重新打印，原查询码随即失效。",
         ],
@@ -78,4 +79,6 @@ async def _build_slip(session: AsyncSession, case: CaseFile, to: str, pin: str, 
         rows=[[case.number, f"{pin[:4]} {pin[4:]}"]],
         office=await issuing_office(session, case),
         date=format_date_zh(day_of(now)),
+        # The number stands behind the hash, which browsers send to nobody; the PIN is not in the picture.
+        qr=render_qr_svg(f"{origin}/r/#{case.number}"),
     )

@@ -1,10 +1,10 @@
 """`/desk/v1`: applications and cases: lists, steps, papers, calculations, hearings and notices."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from litestar import Router, get, post
+from litestar import Request, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
@@ -161,9 +161,16 @@ export_due_cases = build_export_route(
     "before it ends. The first slip is for whoever takes the application, another for an officer.",
 )
 async def print_look_up_slip(
-    case_id: FromPath[UUID], field_staff: FieldStaff, session: Session, services: ServicesDep
+    case_id: FromPath[UUID],
+    field_staff: FieldStaff,
+    request: Request[Any, Any, Any],
+    session: Session,
+    services: ServicesDep,
 ) -> bytes:
-    return await look_up_slips.print_look_up_slip(session, services.encryption, field_staff, case_id, utc_now())
+    origin = services.settings.public_origin or str(request.base_url).rstrip("/")
+    return await look_up_slips.print_look_up_slip(
+        session, services.encryption, field_staff, case_id, utc_now(), origin=origin
+    )
 
 
 @get(

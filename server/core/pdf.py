@@ -22,7 +22,7 @@ PDF = "application/pdf"
 
 
 class Notice(Struct):
-    """`number` is the document's own; `rows` is a table under `columns`, or empty."""
+    """`number` is the document's own; `rows` is a table under `columns`, or empty; `qr` is the SVG of a QR code."""
 
     title: str
     number: str
@@ -33,6 +33,7 @@ class Notice(Struct):
     columns: list[str] = []
     rows: list[list[str]] = []
     footer: str = ""
+    qr: str = ""
 
 
 class Poster(Struct):

@@ -1,12 +1,15 @@
 """Inside WeChat: residents and staff sign in by the web flow in a real browser with WeChat's user agents."""
 
+import asyncio
 import os
 import re
 
+import httpx
 import msgspec
 import pytest
 from playwright.async_api import Page, expect
 
+from server.demo.sms_stub import KEY_ID, KEY_SECRET
 from server.demo.staff import DEMO_PASSWORDS
 from server.demo.wechat_web_stub import SERVICE_APP_ID, SERVICE_SECRET
 from server.devserver.processes import LOOPBACK, find_free_port, stop
@@ -40,6 +43,9 @@ def settings(postgres, s3, template, tmp_path_factory):
             wechat_authorize_url=url,
             wechat_service_app_id=SERVICE_APP_ID,
             wechat_service_secret=SERVICE_SECRET,
+            sms_base_url=url,
+            sms_key_id=KEY_ID,
+            sms_key_secret=KEY_SECRET,
         )
     stop(stub)
 
@@ -56,7 +62,7 @@ async def test_a_resident_opens_the_link_on_their_paper_signs_in_binds_and_signs
     number = 0 if agent is ANDROID else 1
     resident = county.residents[number]
     handset = await Handset.unpack(browser, server.url, user_agent=agent)
-    page = await handset.open("/r/")
+    page = await handset.open(f"/r/#{resident.application_number}")  # of the QR code on their slip
     await expect(page.get_by_role("button", name="微信登录")).to_be_visible()
     faults = [await find_faults(page)]
     await shoot(page, f"wechat-resident-door-{number}")
@@ -67,7 +73,7 @@ async def test_a_resident_opens_the_link_on_their_paper_signs_in_binds_and_signs
     await expect(page.get_by_role("heading", name="绑定申请")).to_be_visible()
     assert "state=" not in page.url
     assert "code=" not in page.url
-    await page.fill("input[name=number]", resident.application_number)
+    await expect(page.locator("input[name=number]")).to_have_value(resident.application_number)
     await page.fill("input[name=idNumber]", resident.id_number)
     await page.get_by_role("button", name="绑定", exact=True).click()
     await expect(page.locator(".case")).to_be_visible()
@@ -150,3 +156,47 @@ async def test_an_officer_links_a_wechat_at_the_desk_and_signs_in_by_it(browser,
     await expect(desk.get_by_text(person.name)).to_be_visible()
     await handset.context.close()
     await other.context.close()
+
+
+async def test_a_resident_without_wechat_signs_in_by_pin_and_by_text_message(
+    handset: Handset, server, county, settings
+):
+    by_pin, by_code = county.residents[2:4]
+    page = await handset.open(f"/r/#{by_pin.application_number}")
+    await page.get_by_role("link", name="不用微信登录").click()
+    await expect(page.locator("input[name=number]")).to_have_value(by_pin.application_number)
+    await page.fill("input[name=idNumber]", by_pin.id_number)
+    await page.fill("input[name=pin]", "00000000")
+    await page.get_by_role("button", name="登录", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("信息不匹配")
+    faults = [await find_faults(page)]
+    await shoot(page, "resident-sign-in-pin")
+    await page.fill("input[name=pin]", by_pin.look_up_pin)
+    await page.get_by_role("button", name="登录", exact=True).click()
+    await expect(page.locator(".case")).to_contain_text(by_pin.application_number)
+    await page.get_by_role("button", name="退出").click()
+
+    await page.get_by_role("link", name="不用微信登录").click()
+    await page.fill("input[name=number]", by_code.application_number)
+    await page.fill("input[name=idNumber]", by_code.id_number)
+    await page.get_by_label("短信验证码").check()
+    await page.get_by_role("button", name="发送验证码").click()
+    await expect(page.get_by_role("status")).to_contain_text("五分钟内有效")
+    phone = next(home.phone for home in county.households if home.number == by_code.household_number)
+    await page.fill("input[name=code]", await sent_code(settings.wechat_base_url, phone))
+    faults.append(await find_faults(page))
+    await shoot(page, "resident-sign-in-code")
+    await page.get_by_role("button", name="登录", exact=True).click()
+    await expect(page.locator(".case")).to_contain_text(by_code.application_number)
+    assert faults == [[], []]
+
+
+async def sent_code(stub: str, phone: str) -> str:
+    """Wait until the phone has got its message."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(100):
+            messages = (await client.get(f"{stub}/_stub/sms")).json()["messages"]
+            if mine := [message for message in messages if message["phone"] == phone]:
+                return mine[-1]["values"]["code"]
+            await asyncio.sleep(0.1)
+    raise AssertionError("no message came")
