@@ -273,7 +273,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "当前是微信的快照页，不能登录",
         "WeChat shows a snapshot of this page, which can't sign in",
         "请点屏幕下方的“使用完整服务”，再登录。",
-        "Tap 使用完整服务 at the bottom, then sign in.",
+        "Tap the button for the full service at the bottom, then sign in.",
     ),
     "wechat.web_not_set_up": Entry(
         404,

@@ -234,6 +234,14 @@ class Wechat:
             body["page"] = page
         await self._call_with_token("/cgi-bin/message/subscribe/send", body)
 
+    async def jsapi_ticket(self) -> tuple[str, float]:
+        """Fetch a ticket for signatures of the JS-SDK, and for how many seconds it works."""
+        answer = await self._call_with_token("/cgi-bin/ticket/getticket", None, {"type": "jsapi"})
+        lifetime_s = answer.get("expires_in")
+        if not isinstance(lifetime_s, int | float):
+            raise WechatUnavailable("answer without expires_in")
+        return _text(answer, "ticket"), float(lifetime_s)
+
     async def stable_token(self) -> str:
         """Return the cached access token, which is fetched once for concurrent callers and renewed before it expires.
 
@@ -253,16 +261,19 @@ class Wechat:
             raise WechatUnavailable("answer without expires_in")
         return _Token(_text(answer, "access_token"), requested_at + max(lifetime_s - _RENEW_BEFORE_S, lifetime_s / 2))
 
-    async def _call_with_token(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Call, and retry once with a new token when WeChat no longer accepts the cached one."""
+    async def _call_with_token(
+        self, path: str, body: dict[str, Any] | None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Call, and retry once with a new token when WeChat no longer accepts the cached one. Without a body: GET."""
+        method, more = "POST" if body is not None else "GET", dict(query or {})
         token = await self.stable_token()
         try:
-            return await self._call("POST", path, {"access_token": token}, body)
+            return await self._call(method, path, {"access_token": token, **more}, body)
         except WechatRefused as refused:
             if refused.errcode not in _TOKEN_ERRORS:
                 raise
         await self._forget_token(token)
-        return await self._call("POST", path, {"access_token": await self.stable_token()}, body)
+        return await self._call(method, path, {"access_token": await self.stable_token(), **more}, body)
 
     async def _forget_token(self, refused: str) -> None:
         """Drop the cached token if it is the refused one; another request may have fetched a new one meanwhile."""

@@ -45,6 +45,7 @@ from server.demo.wechat_web_stub import (
 
 DEMO_APP_ID = "wx-demo"
 DEMO_SECRET = "demo"  # noqa: S105  valid for this stub only
+DEMO_TICKET = "stub-ticket-of-the-js-sdk"
 CODE_LIFETIME_S = 300
 TOKEN_LIFETIME_S = 7200
 
@@ -64,6 +65,7 @@ _ERRMSG = {
     40013: "invalid appid",
     40029: "invalid code",
     40037: "invalid template_id",
+    40097: "invalid args",
     40125: "invalid appsecret",
     40163: "code been used",
     40226: "code blocked",
@@ -113,7 +115,7 @@ def create_stub(
             body = await _read_body(receive)
             raw_query = scope["query_string"].decode()
             if scope["path"] == "/":
-                form = {name: values[-1] for name, values in parse_qs(body.decode()).items()}
+                form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
                 await _send_json(send, *texts.send(form))
                 return
             if scope["path"] == "/_stub/sms":
@@ -151,12 +153,14 @@ class _Stub:
         self.tokens: dict[str, float] = {}
         self.messages: list[Reply] = []
         self.numbers = itertools.count(1)
+        self.tickets = 0
         self.routes: dict[str, Callable[[_Request], Reply]] = {
             "/sns/jscode2session": self.code2session,
             "/sns/oauth2/access_token": self.exchange_web_code,
             "/cgi-bin/stable_token": self.stable_token,
             "/wxa/business/getuserphonenumber": self.phone_number,
             "/cgi-bin/message/subscribe/send": self.send_message,
+            "/cgi-bin/ticket/getticket": self.jsapi_ticket,
             "/_stub/code": self.issue_code,
             "/_stub/web-code": self.issue_web_code,
             "/_stub/messages": self.list_messages,
@@ -205,6 +209,13 @@ class _Stub:
         token = f"stub_{next(self.numbers)}_{_opaque_value(f'token/{now}')}"
         self.tokens[token] = now + TOKEN_LIFETIME_S
         return {"access_token": token, "expires_in": TOKEN_LIFETIME_S}
+
+    def jsapi_ticket(self, request: _Request) -> Reply:
+        self.check_token(request.query)
+        if request.query.get("type") != "jsapi":
+            raise _WechatError(40097)
+        self.tickets += 1
+        return {"errcode": 0, "errmsg": "ok", "ticket": DEMO_TICKET, "expires_in": TOKEN_LIFETIME_S}
 
     def phone_number(self, request: _Request) -> Reply:
         self.check_token(request.query)

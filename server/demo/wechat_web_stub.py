@@ -150,13 +150,13 @@ def _problem(text: str) -> Html:
 
 
 def _page(scope: str, people: list[Person]) -> str:
-    asked = "登录" if scope == "snsapi_base" else "获取您的昵称、头像，以确认您是同一个人"
+    purpose = "登录" if scope == "snsapi_base" else "获取您的昵称、头像，以确认您是同一个人"
     buttons = "".join(
         f"<button name='suffix' value='{html.escape(person.suffix)}'>{html.escape(person.label)}</button>"
         for person in people
     )
     return _document(
-        f"<h1>微信（演示）</h1><p>“走访”申请{asked}。这是谁的微信？<br>Whose WeChat is this?</p>"
+        f"<h1>微信（演示）</h1><p>“走访”申请{purpose}。这是谁的微信？<br>Whose WeChat is this?</p>"
         f"<form method='post'>{buttons}"
         "<label>其他人 Somebody else<input name='other' pattern='[A-Za-z0-9_]*' placeholder='resident5'></label>"
         "<button>同意 Allow</button><button name='declined' value='1'>拒绝 Decline</button></form>"

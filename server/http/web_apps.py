@@ -111,7 +111,8 @@ def _headers(settings: Settings) -> dict[str, str]:
     tiles = _origin(settings.map_tiles)
     policy = {
         "default-src": "'none'",
-        "script-src": "'self'",
+        # The JS-SDK is loaded inside WeChat alone, and works from WeChat's own address only.
+        "script-src": "'self' https://res.wx.qq.com" if settings.wechat_service_app_id else "'self'",
         "style-src": "'self'",
         "style-src-attr": "'unsafe-inline'",
         "img-src": f"'self' data: blob: {store} {tiles}",

@@ -16,8 +16,9 @@ from server.core.http import (
     client_address,
     error_responses,
 )
-from server.identity import web_sign_in
+from server.identity import js_config, web_sign_in
 from server.identity.cookies import WebApp, build_wechat_response, find_wechat_browser
+from server.identity.js_config import JsConfig, SignPage
 from server.identity.step_up import StepUpHeader, require_step_up
 from server.identity.web_sign_in import (
     BeginWechat,
@@ -117,6 +118,23 @@ async def finish_wechat_link(
     return build_wechat_response(linked, None, app, services.settings, host=_host(request), browser=None)
 
 
+@post(
+    "/wechat/js-config",
+    status_code=200,
+    security=BEARER,
+    responses=SIGNED_IN_ERRORS | error_responses("wechat.web_not_set_up", "wechat.unavailable"),
+    description="Sign the address of a page of ours for WeChat's JS-SDK (`wx.config`).",
+)
+async def sign_page_for_wechat(
+    data: JSONBody[SignPage],
+    caller: CallerDep,  # noqa: ARG001  for whoever is signed in
+    request: AnyRequest,
+    session: Session,
+    services: ServicesDep,
+) -> JsConfig:
+    return await js_config.sign_page(session, services, data, origin=_origin(request), now=utc_now())
+
+
 def _answer_begun(
     begun: web_sign_in.Begun, web_app: WebApp, services: ServicesDep, request: AnyRequest
 ) -> Response[ConsentAddress]:
@@ -135,6 +153,12 @@ def _host(request: AnyRequest) -> str:
 
 router = Router(
     "/auth/v1",
-    route_handlers=[begin_wechat_sign_in, finish_wechat_sign_in, begin_wechat_link, finish_wechat_link],
+    route_handlers=[
+        begin_wechat_sign_in,
+        finish_wechat_sign_in,
+        begin_wechat_link,
+        finish_wechat_link,
+        sign_page_for_wechat,
+    ],
     tags=["sign-in"],
 )

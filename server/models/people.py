@@ -244,6 +244,16 @@ class WechatFlow(Base):
     done_at: Mapped[OptionalTime]
 
 
+class WechatTicket(Base):
+    """The ticket with which pages are signed for WeChat's JS-SDK, by app: one for all replicas."""
+
+    __tablename__ = "wechat_ticket"
+
+    app_id: Mapped[str] = mapped_column(primary_key=True)
+    ticket: Mapped[str]
+    expires_at: Mapped[Time]
+
+
 class SignInCode(Base):
     """A code that a household gets by text message. Its digits follow from its id by a keyed hash and stand nowhere.
 

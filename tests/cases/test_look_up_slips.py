@@ -174,7 +174,7 @@ async def test_whoever_is_bound_to_a_household_hears_of_the_next_binding(office,
     await system.run_jobs()
     notices = (await resident.http.get("/resident/v1/notices")).json()["items"]
     assert [notice["kind"] for notice in notices] == ["bound", "bound"]
-    assert "微信账号绑定" in notices[0]["zh"]
+    assert "绑定了您家的申请" in notices[0]["zh"]
 
 
 async def test_application_numbers_can_not_be_guessed_and_a_device_may_draw_one(office):

@@ -64,6 +64,7 @@ async def actions_about(services, staff_id):
 CHANGES = [
     ("POST", "/auth/v1/staff/link-wechat", {"code": "demo-thief-1"}),
     ("DELETE", "/auth/v1/staff/link-wechat", None),
+    ("POST", "/auth/v1/staff/link-wechat/begin", {"webApp": "desk", "target": "/desk/"}),
     ("POST", "/auth/v1/staff/password", {"password": NEW_PASSWORD}),
     ("POST", "/auth/v1/staff/second-factor", None),
     ("POST", "/auth/v1/staff/second-factor/confirm", {"code": "123456"}),
@@ -106,6 +107,12 @@ async def test_every_change_to_sign_in_is_among_those_that_need_a_step_up(system
         ("POST", "/auth/v1/resident/bind"),  # two numbers are the proof
         ("POST", "/auth/v1/resident/unbind"),
         ("POST", "/auth/v1/phone-keys"),  # a key that is never replaced
+        ("POST", "/auth/v1/wechat/begin"),
+        ("POST", "/auth/v1/wechat/sign-in"),
+        ("POST", "/auth/v1/wechat/js-config"),
+        ("POST", "/auth/v1/staff/link-wechat/finish"),  # begun with a step-up, and bound to that browser
+        ("POST", "/auth/v1/resident/sign-in"),
+        ("POST", "/auth/v1/resident/sign-in-code"),
     }
     changing = {
         (method, route.path_format)

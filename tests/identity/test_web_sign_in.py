@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import msgspec
 import pytest
 from sqlalchemy import func, select
@@ -89,14 +90,14 @@ async def test_the_address_is_in_wechats_order_and_holds_no_target(system):
 
 async def test_a_resident_signs_in_on_the_web_and_is_shown_the_page_they_wanted(system, services):
     async with open_session(services.sessions) as session:
-        known = await make_resident(session, "oSVdemo-wanxia", app="service_account")
+        resident = await make_resident(session, "oSVdemo-wanxia", app="service_account")
     browser = Browser(system)
     await browser.begin("/r/complain")
     answer = await browser.come_back(await browser.consent("wanxia"))
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["target"], body["consentUrl"], body["signedIn"]["refreshToken"]) == ("/r/complain", None, None)
-    assert body["signedIn"]["personId"] == str(known.id)
+    assert body["signedIn"]["personId"] == str(resident.id)
     cookies = answer.headers.get_list("set-cookie")
     assert any(cookie.startswith("zoufang-resident=") for cookie in cookies)
     assert any("zoufang-resident-wechat=" in cookie and "Max-Age=0" in cookie for cookie in cookies)
@@ -115,8 +116,8 @@ async def test_the_mini_programs_resident_is_joined_once_by_the_unionid(system, 
     assert joined.json()["signedIn"]["personId"] == mini["personId"]
     again = Browser(system)
     await again.begin()
-    known = await again.come_back(await again.consent("qiaohe"))  # by `snsapi_base` alone from now on
-    assert known.json()["signedIn"]["personId"] == mini["personId"]
+    later = await again.come_back(await again.consent("qiaohe"))  # by `snsapi_base` alone from now on
+    assert later.json()["signedIn"]["personId"] == mini["personId"]
     async with open_session(services.sessions) as session:
         apps = await session.scalars(select(Identity.app).where(Identity.resident_id == mini["personId"]))
         assert sorted(apps) == ["miniprogram", "open_platform", "service_account"]
@@ -222,7 +223,7 @@ async def test_a_snapshot_user_is_told_to_open_the_full_page_and_gets_no_account
 
 
 @pytest.mark.parametrize(
-    ("app", "target"),
+    ("web_app", "target"),
     [
         ("resident", "https://evil.example/"),
         ("resident", "//evil.example/"),
@@ -233,8 +234,8 @@ async def test_a_snapshot_user_is_told_to_open_the_full_page_and_gets_no_account
         ("phone", "/r/"),
     ],
 )
-async def test_nobody_is_sent_elsewhere_after_the_sign_in(system, app, target):
-    assert code_of(await Browser(system, app).begin(target)) == (400, "request.invalid")
+async def test_nobody_is_sent_elsewhere_after_the_sign_in(system, web_app, target):
+    assert code_of(await Browser(system, web_app).begin(target)) == (400, "request.invalid")
 
 
 async def test_an_installation_without_a_service_account_says_so(system, services, monkeypatch):
@@ -343,9 +344,11 @@ async def test_sign_ins_that_were_begun_are_deleted_after_a_day(system, services
 
 
 async def test_wechats_verification_file_is_served_at_the_root_and_no_other(system):
-    answer = await system.client().get("/MP_verify_k7Qz.txt")
-    assert (answer.status_code, answer.text) == (200, "k7Qz")
-    assert (await system.client().get("/MP_verify_other.txt")).status_code == 404
+    transport = httpx.ASGITransport(system.app)  # it is no part of the described API
+    async with httpx.AsyncClient(transport=transport, base_url="http://zoufang.test") as client:
+        answer = await client.get("/MP_verify_k7Qz.txt")
+        assert (answer.status_code, answer.text) == (200, "k7Qz")
+        assert (await client.get("/MP_verify_other.txt")).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,7 @@ async def test_a_worker_whose_wechat_account_speaks_for_a_family(ground):
     async with open_session(ground.services.sessions) as session:
         worker = await session.get_one(Staff, ground.staff["linhexi"])
         openid = await openid_of(session, worker)
+        assert openid is not None
         resident = await find_resident(session, openid) or await make_resident(session, openid)
         home = ground.homes[5]
         binding = ResidentBinding(resident_id=resident.id, household_id=home.id, member_id=home.members[0].id)

@@ -46,6 +46,7 @@ def settings(postgres, s3, template, tmp_path_factory):
             sms_base_url=url,
             sms_key_id=KEY_ID,
             sms_key_secret=KEY_SECRET,
+            sms_sign_name="云栖县民政局",
         )
     stop(stub)
 
@@ -118,8 +119,7 @@ async def test_a_caseworker_signs_in_by_wechat_and_out_again(browser, server, co
     await page.get_by_role("button", name="微信登录").click()
     await consent(page, person.wechat_suffix)
     await consent(page, person.wechat_suffix)
-    await expect(page.get_by_role("link", name="我的")).to_be_visible()
-    await page.get_by_role("link", name="我的").click()
+    await page.get_by_role("tab", name="我的").click()
     await expect(page.get_by_role("heading", name=person.name)).to_be_visible()
     await shoot(page, "wechat-phone-profile")
     await page.get_by_role("button", name="退出登录").click()
@@ -141,8 +141,9 @@ async def test_an_officer_links_a_wechat_at_the_desk_and_signs_in_by_it(browser,
     await expect(page.get_by_role("link").first).to_be_visible()
     await page.goto(f"{server.url}/desk/account")
     await page.get_by_role("button", name="关联我的微信").click()
-    await page.fill("form.confirm input[name=current-password]", DEMO_PASSWORDS["county_officer"])
-    await page.locator("form.confirm").get_by_role("button", name="关联我的微信").click()
+    form = page.locator("form.confirm", has_text="关联我的微信")
+    await form.locator("input[name=current-password]").fill(DEMO_PASSWORDS["county_officer"])
+    await form.get_by_role("button", name="关联我的微信").click()
     await consent(page, "officersphone")
     await expect(page.get_by_text("微信已关联")).to_be_visible()
     await shoot(page, "wechat-desk-linked")
@@ -153,7 +154,7 @@ async def test_an_officer_links_a_wechat_at_the_desk_and_signs_in_by_it(browser,
     await shoot(desk, "wechat-desk-door")
     await desk.get_by_role("button", name="微信登录").click()
     await consent(desk, "officersphone")
-    await expect(desk.get_by_text(person.name)).to_be_visible()
+    await expect(desk.get_by_role("link", name=person.name)).to_be_visible()
     await handset.context.close()
     await other.context.close()
 
@@ -194,7 +195,7 @@ async def test_a_resident_without_wechat_signs_in_by_pin_and_by_text_message(
 async def sent_code(stub: str, phone: str) -> str:
     """Wait until the phone has got its message."""
     async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(100):
+        for _ in range(600):
             messages = (await client.get(f"{stub}/_stub/sms")).json()["messages"]
             if mine := [message for message in messages if message["phone"] == phone]:
                 return mine[-1]["values"]["code"]

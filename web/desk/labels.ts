@@ -281,6 +281,7 @@ export const FAILED_TASKS: Labels = {
   'cases.posting_ended': ['公示结束后推进案件', 'Case after a posting'],
   'cases.visit_decided': ['审核决定后推进案件', 'Case after a decision'],
   'complaints.remind': ['投诉期限提醒', 'Reminders of complaints'],
+  'residents.send_sign_in_code': ['发送登录验证码短信', 'Sending a sign-in code'],
   'evidence.adopt': ['认领已存照片', 'Adopting stored photos'],
   'evidence.examine': ['查验照片', 'Examining a photo'],
   'evidence.examine_visit': ['查验走访照片', 'Examining a visit’s photos'],

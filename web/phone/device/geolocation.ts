@@ -1,5 +1,6 @@
-// The phone's position from the browser (WGS-84), and why there is none.
+// The phone's position (WGS-84) by WeChat inside it, else from the browser, and why there is none.
 import { ref, type Ref } from 'vue';
+import { locateByWechat, type WechatLocation } from '@shared/wechatSdk.ts';
 import { showGuard } from '../guards.ts';
 import type { Fix } from '../store/documents.ts';
 
@@ -44,7 +45,17 @@ export function useFix(onTaken: (fix: Fix) => void): {
 const REASONS_BY_CODE: Record<number, FixErrorReason> = { 1: 'denied', 2: 'unavailable', 3: 'timeout' };
 
 /** Resolve to the best fix before the timeout; `onBetter` is called for each more accurate one. */
-export function takeFix(onBetter?: (fix: Fix) => void, timeoutMs = 20_000, goodAccuracyM = 25): Promise<Fix> {
+export async function takeFix(onBetter?: (fix: Fix) => void, timeoutMs = 20_000, goodAccuracyM = 25): Promise<Fix> {
+  const place = await locateByWechat();
+  if (place === 'denied') throw new FixError('denied');
+  return place ? toWechatFix(place) : takeBrowserFix(onBetter, timeoutMs, goodAccuracyM);
+}
+
+function takeBrowserFix(
+  onBetter: ((fix: Fix) => void) | undefined,
+  timeoutMs: number,
+  goodAccuracyM: number,
+): Promise<Fix> {
   return new Promise((resolve, reject) => {
     if (!('geolocation' in navigator)) return reject(new FixError('unavailable'));
     let best: Fix | null = null;
@@ -69,6 +80,19 @@ export function takeFix(onBetter?: (fix: Fix) => void, timeoutMs = 20_000, goodA
     );
     const timer = setTimeout(() => finish(() => (best ? resolve(best) : reject(new FixError('timeout')))), timeoutMs);
   });
+}
+
+function toWechatFix({ latitude, longitude, accuracy, speed }: WechatLocation): Fix {
+  return {
+    latitude,
+    longitude,
+    datum: 'wgs84',
+    capturedAt: new Date().toISOString(),
+    accuracyM: accuracy,
+    // WeChat gives -1 or nothing for a speed that it does not know.
+    speedMps: speed >= 0 ? speed : null,
+    source: 'wx.getLocation',
+  };
 }
 
 function toFix({ coords }: GeolocationPosition): Fix {

@@ -1,13 +1,13 @@
 """Web sign-ins by WeChat that were begun
 
-Revision: 0065, after 0064
+Revision: 0069, after 0068
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0065"
-down_revision = "0064"
+revision = "0075"
+down_revision = "0074"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Sign-in codes that residents get by text message
 
-Revision: 0066, after 0065
+Revision: 0070, after 0069
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0066"
-down_revision = "0065"
+revision = "0076"
+down_revision = "0075"
 branch_labels = None
 depends_on = None
 

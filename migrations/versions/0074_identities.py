@@ -1,13 +1,13 @@
 """The identities of people: several WeChat apps, and residents without WeChat
 
-Revision: 0064, after 0063
+Revision: 0068, after 0067
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0064"
-down_revision = "0063"
+revision = "0074"
+down_revision = "0073"
 branch_labels = None
 depends_on = None
 
@@ -65,7 +65,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """The openids of the mini-program still stand in their columns; the version before knows no other identity."""
-    lost = "SELECT count(*) FROM identity WHERE ended_at IS NULL AND (provider, app) <> ('wechat', 'miniprogram')"
+    # A unionid comes again with the next sign-in.
+    lost = "SELECT count(*) FROM identity WHERE ended_at IS NULL AND app IN ('', 'service_account')"
     if count := op.get_bind().scalar(sa.text(lost)):
         raise RuntimeError(f"{count} links to other accounts than the mini-program's would be lost")
     # A resident without an account of the mini-program is recognized by nothing; that version wants some openid.
