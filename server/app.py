@@ -25,6 +25,9 @@ import server.benefits.routes
 import server.cases.change_report_routes
 import server.cases.event_handlers
 import server.cases.found_routes
+import server.cases.grace_routes
+import server.cases.proof_routes
+import server.cases.raise_routes
 import server.cases.routes
 import server.complaints.routes
 import server.crosschecks.routes
@@ -224,6 +227,9 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.cases.routes.router,
     server.cases.change_report_routes.router,
     server.cases.found_routes.router,
+    server.cases.grace_routes.router,
+    server.cases.raise_routes.router,
+    server.cases.proof_routes.router,
     server.benefits.routes.router,
     server.rosters.routes.router,
     server.crosschecks.routes.router,

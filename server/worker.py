@@ -11,8 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import field_api.uploads.cleanup  # noqa: F401
 import server.audit.reads
+import server.cases.asked_proofs
 import server.cases.daily
 import server.cases.event_handlers
+import server.cases.grace_ends
+import server.cases.raise_changes
+import server.cases.raise_preview
 import server.complaints.reminders
 import server.complaints.reply_codes
 import server.directory.area_changes

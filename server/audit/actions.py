@@ -47,6 +47,7 @@ class Action(StrEnum):
     CROSS_CHECK_EXPORTED = "cross_check.exported"
     CROSS_CHECK_MADE = "cross_check.made"
     CROSS_CHECK_OBJECTED = "cross_check.objected"
+    CROSS_CHECK_SETTLED = "cross_check.settled"
 
     DATA_ANSWERED = "data.answered"
     DATA_COPIED = "data.copied"
@@ -74,6 +75,8 @@ class Action(StrEnum):
     EVIDENCE_REFUSED = "evidence.refused"
     EVIDENCE_TRIED_AGAIN = "evidence.tried_again"
     EVIDENCE_VERIFIED = "evidence.verified"
+
+    GRACE_DEFERRED = "grace.deferred"
 
     HEARING_CALLED = "hearing.called"
     HEARING_CONFLICT = "hearing.conflict"
@@ -130,10 +133,21 @@ class Action(StrEnum):
 
     PROBLEM_ANSWERED = "problem.answered"
     PROBLEM_REPORTED = "problem.reported"
+
+    PROOF_CLOSED = "proof.closed"
+    PROOF_RECEIVED = "proof.received"
+
     PROPOSAL_ACCEPTED = "proposal.accepted"
     PROPOSAL_PROPOSED = "proposal.proposed"
     PROPOSAL_REJECTED = "proposal.rejected"
     PROPOSAL_WITHDRAWN = "proposal.withdrawn"
+
+    RAISE_APPLIED = "raise.applied"
+    RAISE_CONFIRMED = "raise.confirmed"
+    RAISE_DECLINED = "raise.declined"
+    RAISE_PROPOSED = "raise.proposed"
+    RAISE_UNDO_PROPOSED = "raise.undo_proposed"
+    RAISE_UNDONE = "raise.undone"
 
     RESIDENT_BINDING_ENDED = "resident.binding_ended"
     RESIDENT_BOUND = "resident.bound"

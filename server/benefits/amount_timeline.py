@@ -1,7 +1,7 @@
 """What a case is paid from which month to which: one line of spans without gaps or overlaps.
 
 A decision counts from its month on, over everything that was decided before it. So a cut that a stop overtakes before
-its month was never paid, and stands among the decisions that had no effect.
+its month was never paid, and stands among the decisions that had no effect, as does one that changes nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,7 +34,7 @@ class AmountSpan(ResponseBody):
 
 
 class OvertakenDecision(ResponseBody):
-    """A decision that was never paid: a later one counts from its month or earlier."""
+    """A decision that changed nothing: a later one counts from its month or earlier, or the amount stayed as it was."""
 
     change_id: UUID
     kind: str
@@ -53,7 +53,9 @@ def build_timeline(changes: Sequence[BenefitChange]) -> AmountTimeline:
     effective: list[BenefitChange] = []
     for change in changes:
         effective = [earlier for earlier in effective if earlier.month < change.month]
-        effective.append(change)
+        # A raise that was undone before its month leaves the amount as it was: nothing begins there.
+        if not (effective and effective[-1].amount_fen == change.amount_fen):
+            effective.append(change)
     spans: list[AmountSpan] = []
     for place, change in enumerate(effective):
         following = effective[place + 1] if place + 1 < len(effective) else None

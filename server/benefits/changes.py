@@ -4,7 +4,7 @@ A decision is a row that is never changed. The household's amount follows it on 
 if that month has begun.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,10 @@ from server.models.households import Assignment, Household
 from server.models.workload import BlockedVisit
 from server.sync_feed.publish import publish_change
 from server.workload.unfulfilled_orders import end_unfulfilled_orders
+
+_STEPS_WITH_A_CALCULATION = ("opinion_grant", "amount_changed", "came_back", "standard_raised", "raise_undone")
+# Changes that take effect in one transaction: on the first of a month after a raise that is a county's homes.
+DUE_AT_ONCE = 1000
 
 
 def month_after(on: date) -> date:
@@ -55,7 +59,7 @@ async def decided_calculation(session: AsyncSession, case: CaseFile) -> Calculat
         return None
     facts = await session.scalar(
         select(CaseEvent.facts)
-        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(["opinion_grant", "amount_changed", "came_back"]))
+        .where(CaseEvent.case_id == case.id, CaseEvent.step.in_(_STEPS_WITH_A_CALCULATION))
         .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         .limit(1)
     )
@@ -238,7 +242,7 @@ async def _record_change(
     )
     await session.flush()  # apply_due_changes reads it from the table
     if kind != "granted":
-        await apply_due_changes(session, now, case_id=case.id)
+        await apply_due_changes(session, now, case_ids=[case.id])
 
 
 async def mark_grant_effective(session: AsyncSession, case: CaseFile, now: datetime) -> None:
@@ -249,11 +253,12 @@ async def mark_grant_effective(session: AsyncSession, case: CaseFile, now: datet
     )
 
 
-async def apply_due_changes(session: AsyncSession, now: datetime, *, case_id: UUID | None = None) -> int:
+async def apply_due_changes(session: AsyncSession, now: datetime, *, case_ids: Collection[UUID] | None = None) -> int:
     """Apply changes and stops whose month has begun to the households' amounts, in the order of decision.
 
     Skips changes that a later decision superseded before their month, and those of a case whose household is paid by
-    another case. A stop also ends the household's class and the review visits that come with it.
+    another case. A stop also ends the household's class and the review visits that come with it. Returns how many
+    changes it has settled, at most `DUE_AT_ONCE`.
     """
     due = (
         select(BenefitChange, or_(_is_superseded(), _is_paid_by_another_case()))
@@ -263,28 +268,31 @@ async def apply_due_changes(session: AsyncSession, now: datetime, *, case_id: UU
             BenefitChange.month <= day_of(now),
         )
         .order_by(BenefitChange.month, BenefitChange.decided_on, BenefitChange.id)
+        .limit(DUE_AT_ONCE)
         .with_for_update(skip_locked=True, of=BenefitChange)
     )
-    rows = (await session.execute(due if case_id is None else due.where(BenefitChange.case_id == case_id))).all()
-    changed: list[UUID] = []
-    stopped: list[UUID] = []
-    for change, is_over in rows:
+    rows = (await session.execute(due if case_ids is None else due.where(BenefitChange.case_id.in_(case_ids)))).all()
+    for change, _ in rows:
         change.in_effect_at = now
-        if is_over:
-            continue
-        household = await session.get_one(Household, change.household_id, with_for_update=True)
-        is_stop = change.kind == "stopped"
+    effective: list[BenefitChange] = [change for change, is_over in rows if not is_over]
+    await _set_amounts(session, effective, now)
+    stopped = [change.household_id for change in effective if change.kind == "stopped"]
+    if stopped:
+        await _cancel_scheduled_reviews(session, stopped)
+    return len(rows)
+
+
+async def _set_amounts(session: AsyncSession, changes: Sequence[BenefitChange], now: datetime) -> None:
+    ids = list(dict.fromkeys(change.household_id for change in changes))
+    locked = select(Household).where(Household.id.in_(ids)).order_by(Household.id).with_for_update()
+    households = {household.id: household for household in await session.scalars(locked)}
+    for change in changes:
+        household, is_stop = households[change.household_id], change.kind == "stopped"
         household.monthly_amount_fen = None if is_stop else change.amount_fen
         household.class_ = None if is_stop else household.class_
         household.updated_at = now
-        changed.append(household.id)
-        if is_stop:
-            stopped.append(household.id)
     await session.flush()  # publish_change reads the households
-    await publish_change(session, "households", changed)
-    if stopped:
-        await _cancel_scheduled_reviews(session, stopped)
-    return len(changed)
+    await publish_change(session, "households", ids)
 
 
 async def _cancel_scheduled_reviews(session: AsyncSession, household_ids: list[UUID]) -> None:

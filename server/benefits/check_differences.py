@@ -3,7 +3,7 @@
 An office that finds less than was declared proves nothing: it knows its own part of an income only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
@@ -31,19 +31,26 @@ class CheckedIncome(NamedTuple):
 
 async def list_checked_incomes(session: AsyncSession, case: CaseFile) -> list[CheckedIncome]:
     """Return what the newest answer of each office found of each member. One query."""
+    return (await load_checked_incomes(session, [case.id])).get(case.id, [])
+
+
+async def load_checked_incomes(session: AsyncSession, case_ids: Collection[UUID]) -> dict[UUID, list[CheckedIncome]]:
+    """Return the same for many cases. One query."""
     rows = await session.execute(
         select(CrossCheck, CrossCheckBatch.source)
         .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
-        .where(CrossCheck.case_id == case.id, CrossCheck.answer.is_not(None))
+        .where(CrossCheck.case_id.in_(case_ids), CrossCheck.answer.is_not(None))
         .order_by(CrossCheckBatch.answered_at, CrossCheckBatch.made_at, CrossCheck.id)
     )
-    newest = {(check.member_id, source): check for check, source in rows}
-    return [
-        CheckedIncome(check.id, member_id, _INCOME_OF_KEY[difference["key"]], difference["found"])
-        for (member_id, _), check in newest.items()
-        for difference in check.differences
-        if difference["key"] in _INCOME_OF_KEY and difference["found"] is not None
-    ]
+    newest = {(check.case_id, check.member_id, source): check for check, source in rows}
+    incomes: dict[UUID, list[CheckedIncome]] = {}
+    for (case_id, member_id, _), check in newest.items():
+        incomes.setdefault(case_id, []).extend(
+            CheckedIncome(check.id, member_id, _INCOME_OF_KEY[difference["key"]], difference["found"])
+            for difference in check.differences
+            if difference["key"] in _INCOME_OF_KEY and difference["found"] is not None
+        )
+    return incomes
 
 
 def sum_excess(incomes: Sequence[CheckedIncome], lines: Sequence[Line]) -> Fraction:

@@ -12,7 +12,7 @@ from server.benefits.counted_incomes import Counted, is_of_new_job, total
 from server.benefits.sheet import Receiving, Sheet, months_between
 from server.core.money import format_fen
 
-_KEY = "amount.exit_grace_months"
+GRACE_KEY = "amount.exit_grace_months"
 
 
 def find_exit_grace(
@@ -25,13 +25,13 @@ def find_exit_grace(
     job = _job_that_lifted(counted, heads, standard_fen, receiving)
     if job is None or receiving is None or job.income.started_on is None:
         return None
-    months = int(sheet.value(_KEY))
+    months = int(sheet.value(GRACE_KEY))
     passed = months_between(job.income.started_on, month) - int(sheet.value("amount.disregard_months"))
     if passed >= months:
-        sheet.add(_KEY, f"因就业收入超过标准，渐退期{months}个月已满", "The grace after new work is over", 0)
+        sheet.add(GRACE_KEY, f"因就业收入超过标准，渐退期{months}个月已满", "The grace after new work is over", 0)
         return None
     zh = f"因就业收入超过标准，渐退期{months}个月内继续发放{format_fen(receiving.amount_fen)}"
-    sheet.add(_KEY, zh, "Above the standard through new work: paid on for a time", receiving.amount_fen)
+    sheet.add(GRACE_KEY, zh, "Above the standard through new work: paid on for a time", receiving.amount_fen)
     return receiving.amount_fen
 
 

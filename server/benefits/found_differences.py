@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.amounts import Calculated
 from server.benefits.changes import decided_calculation, latest_calculation
-from server.benefits.check_differences import list_checked_incomes, sum_excess
+from server.benefits.check_differences import CheckedIncome, list_checked_incomes, sum_excess
 from server.benefits.figures import MONTHS_PER_YEAR, figures_within
 from server.benefits.register_figures import found_over_a_year
 from server.benefits.sheet import Line
@@ -47,12 +47,11 @@ async def find_difference(session: AsyncSession, case: CaseFile, step: str) -> F
         select(func.count()).where(HouseholdMember.household_id == case.household_id)
     ) or 1  # fmt: skip
     lines = msgspec.convert(calculation.body, Calculated).lines
-    yearly = sum((abs(found_over_a_year(figure) - _used(figure, lines)) for figure in figures), Fraction(0))
+    visit_fen = visit_difference_fen(figures, lines, heads)
     names = sorted(str(figure.id) for figure in figures) + sorted(
         f"{income.check_id}:{income.figure}:{income.found_fen}" for income in checked
     )
-    visit_fen = int(yearly / MONTHS_PER_YEAR / heads)
-    check_fen = int(sum_excess(checked, lines) / MONTHS_PER_YEAR / heads)
+    check_fen = check_difference_fen(checked, lines, heads)
     return FoundDifference(
         calculation,
         max(visit_fen, check_fen),
@@ -60,6 +59,17 @@ async def find_difference(session: AsyncSession, case: CaseFile, step: str) -> F
         check_fen,
         hashlib.sha256(",".join(names).encode()).hexdigest(),
     )
+
+
+def visit_difference_fen(figures: Sequence[FoundFigure], lines: Sequence[Line], heads: int) -> int:
+    """Return how far a calculation is from what visits found, a head and month."""
+    yearly = sum((abs(found_over_a_year(figure) - _used(figure, lines)) for figure in figures), Fraction(0))
+    return int(yearly / MONTHS_PER_YEAR / heads)
+
+
+def check_difference_fen(checked: Sequence[CheckedIncome], lines: Sequence[Line], heads: int) -> int:
+    """Return how much more than a calculation offices found, a head and month."""
+    return int(sum_excess(checked, lines) / MONTHS_PER_YEAR / heads)
 
 
 async def list_income_figures(session: AsyncSession, case: CaseFile) -> list[FoundFigure]:

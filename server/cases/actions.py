@@ -25,6 +25,7 @@ from server.benefits.programmes import Programme
 from server.benefits.stop_grounds import StopGroundLine, find_stop_ground
 from server.cases.come_back import require_may_come_back
 from server.cases.difference_reasons import require_explained
+from server.cases.grace_ends import settle_grace_ends
 from server.cases.loading import gave_opinion, lock_case, roles_over_case
 from server.cases.papers import list_missing_papers, list_papers, request_papers
 from server.cases.payment_proposals import Proposed, decide_proposal, decline_proposal, propose_payment
@@ -87,6 +88,7 @@ async def take_step(
     await _require_allowed(session, caller, case, body, settings, version)
     facts |= await _prepare_step(session, case, _StepContext(caller, body, settings, now))
     await settle_recommendations(session, caller, case, body.step, now)
+    await settle_grace_ends(session, case, body.step, now)
     await apply_transition(
         session, case, body.step, cause=cause, actor_id=None if caller.is_resident else caller.id, at=now,
         caller=caller, facts=facts,

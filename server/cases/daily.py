@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.benefits.changes import apply_due_changes, mark_grant_effective
+from server.benefits.changes import DUE_AT_ONCE, apply_due_changes, mark_grant_effective
 from server.cases.deadlines import backfill_deadlines, recompute_due_dates
 from server.cases.transitions import apply_transition
 from server.core import jobs
@@ -29,7 +29,10 @@ async def run_daily(services: Services, _: RunDailyCaseWork) -> None:
     async with open_session(services.sessions) as session:
         await backfill_deadlines(session)
         await begin_payments(session, utc_now())
-        await apply_due_changes(session, utc_now())
+    settled = DUE_AT_ONCE
+    while settled == DUE_AT_ONCE:
+        async with open_session(services.sessions) as session:
+            settled = await apply_due_changes(session, utc_now())
 
 
 @jobs.task(RecomputeDeadlines)

@@ -50,9 +50,13 @@ _NOTICE_TYPES = (
     _NoticeType("refused", "refused", "不予确认通知书", "refused, with reasons"),
     _NoticeType("not_accepted", "refused", "不予受理通知书", "not taken on, with reasons"),
     _NoticeType("amount_changed", "changed", "金额调整通知书", "the amount was changed"),
+    _NoticeType("standard_raised", "changed", "金额调整通知书", "the amount was changed"),
+    _NoticeType("raise_undone", "changed", "金额调整通知书", "the amount was changed"),
     _NoticeType("stopped", "stopped", "停发通知书", "the payment stops"),
 )
-_DECISIONS = frozenset({"refused", "confirmed", "amount_changed", "stopped", "came_back"})
+_DECISIONS = frozenset(
+    {"refused", "confirmed", "amount_changed", "standard_raised", "raise_undone", "stopped", "came_back"}
+)
 
 
 class NoticeLine(ResponseBody):

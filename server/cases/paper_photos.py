@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media.store import original_key, rendition_key
 from server import audit
 from server.audit.actions import Action
-from server.cases.loading import lock_open_case
+from server.cases.loading import lock_case, lock_open_case
 from server.cases.papers import RECEIVERS, PaperLine, list_papers
 from server.core import jobs
 from server.core.access import Caller, readable, require_found, require_role
@@ -23,8 +23,9 @@ from server.core.errors import Problem
 from server.core.http import HexSha256, RequestBody, ResponseBody
 from server.core.job_types import Notify
 from server.core.services import Services
-from server.models.cases import CaseFile, PaperPhoto
+from server.models.cases import CLOSED_STATES, CaseFile, PaperPhoto
 from server.models.evidence import Photo
+from server.models.proofs import PeriodicProof
 from server.photos.expected import is_empty
 
 # A long certificate has several pages; the limit keeps a paper from becoming an album.
@@ -63,6 +64,15 @@ async def announce_photo(
     case = await lock_open_case(session, caller, case_id)
     if code not in {paper.code for paper in await list_papers(session, case)}:
         raise Problem("case.paper_unknown")
+    await announce_for(session, services, caller, case, code, body, now)
+    return await list_papers(session, case)
+
+
+async def announce_for(
+    session: AsyncSession, services: Services, caller: Caller, case: CaseFile, code: str, body: AnnouncePhoto,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Announce a photo of something that the locked case is asked for. Idempotent by id."""
     if is_empty(body.sha256, body.size_bytes):
         raise Problem("photo.empty")
     if body.size_bytes > services.settings.max_photo_mb * 1024 * 1024:
@@ -77,7 +87,6 @@ async def announce_photo(
         body.sha256,
     ):
         raise Problem("request.idempotency_key_reused")
-    return await list_papers(session, case)
 
 
 async def _record_announced(
@@ -146,8 +155,13 @@ async def return_photo(
 ) -> list[PaperLine]:
     """Return a photo with a reason and ask the resident for another. The first reason is final."""
     require_role(caller, RECEIVERS)
-    case = await lock_open_case(session, caller, case_id)
+    case = await lock_case(session, caller, case_id)
     paper_photo = await _find_photo(session, caller, case_id, photo_id)
+    proof = await session.scalar(
+        select(PeriodicProof).where(PeriodicProof.case_id == case.id, PeriodicProof.code == paper_photo.code)
+    )
+    if proof is None and case.state in CLOSED_STATES:
+        raise Problem("case.closed", state=case.state)
     if paper_photo.returned_at is None:
         paper_photo.returned_at, paper_photo.returned_by = now, caller.id
         paper_photo.return_reason = body.reason.strip()
@@ -157,11 +171,11 @@ async def return_photo(
         await jobs.defer(
             session,
             Notify(
-                kind="papers",
+                kind="papers" if proof is None else "proof_due",
                 thing=f"paper_photo:{paper_photo.id}",
                 area_code=case.area_code,
                 household_id=case.household_id,
-                facts={"caseId": str(case.id)},
+                facts={"caseId": str(case.id)} | ({"on": proof.due_on.isoformat()} if proof else {}),
             ),
         )
         await session.flush()  # the list below shows its new state

@@ -23,6 +23,7 @@ from server.core.ids import new_id
 from server.models.cases import CaseFile, Paper, PaperPhoto
 from server.policy.resolver import load_policy_values
 
+PaperState = Literal["received", "sent", "returned", "missing"]
 RECEIVERS = frozenset({Role.CASEWORKER, Role.TOWN_OFFICER})
 
 
@@ -54,13 +55,13 @@ class PaperLine(ResponseBody):
     en: str
     asked_at: datetime | None
     received_on: date | None
-    state: Literal["received", "sent", "returned", "missing"]
+    state: PaperState
     state_zh: str
     state_en: str
     photos: list[PaperPhotoLine]
 
 
-_STATE_TEXTS = {
+_STATE_TEXTS: dict[PaperState, tuple[str, str]] = {
     "received": ("已收到", "received"),
     "sent": ("照片已上传，待工作人员查看", "photo sent; staff will look at it"),
     "returned": ("照片不能用，请重新拍", "the photo can't be used; please send another"),
@@ -82,8 +83,7 @@ async def list_papers(session: AsyncSession, case: CaseFile) -> list[PaperLine]:
 
 
 def _line(paper: RequiredPaper, row: Paper | None, photos: list[PaperPhoto]) -> PaperLine:
-    state = _state(row, photos)
-    zh, en = _STATE_TEXTS[state]
+    state, zh, en = state_of_photos(row.received_on if row else None, photos)
     return PaperLine(
         code=paper.code,
         zh=paper.zh,
@@ -97,8 +97,14 @@ def _line(paper: RequiredPaper, row: Paper | None, photos: list[PaperPhoto]) -> 
     )
 
 
-def _state(row: Paper | None, photos: list[PaperPhoto]) -> Literal["received", "sent", "returned", "missing"]:
-    if row is not None and row.received_on is not None:
+def state_of_photos(received_on: date | None, photos: list[PaperPhoto]) -> tuple[PaperState, str, str]:
+    """Return the state of what is to be handed in, and what it tells the resident to do."""
+    state = _state(received_on, photos)
+    return state, *_STATE_TEXTS[state]
+
+
+def _state(received_on: date | None, photos: list[PaperPhoto]) -> PaperState:
+    if received_on is not None:
         return "received"
     if any(photo.state in {"received", "verified"} and photo.returned_at is None for photo in photos):
         return "sent"

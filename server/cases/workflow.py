@@ -168,6 +168,9 @@ _TABLE = (
         "amount_changed", {"in_force"}, None, (DECIDES,), "保障金额已调整", "The amount was changed",
         needs_reason=True, starts=("notice",),
     ),
+    # Of all homes of an area at once, confirmed by two people (`standard_raises.py`).
+    Transition("standard_raised", {"in_force"}, None, (), "保障标准提高，金额随之调整", "The standard was raised"),
+    Transition("raise_undone", {"in_force"}, None, (), "提标已撤销，金额不变", "The raise of the standard was undone"),
     Transition(
         "stopped", _GRANTED, "stopped", (DECIDES,), "已决定停发低保金", "It was decided to stop the payment",
         needs_reason=True, starts=("notice",),

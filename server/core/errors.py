@@ -889,6 +889,30 @@ CATALOGUE: Mapping[str, Entry] = {
         "已登记住户意见，或案件已据此办理。",
         "An objection was recorded, or a case has gone on since.",
     ),
+    "case.proof_settled": Entry(
+        409,
+        "该证明已收到或已注明不需提交",
+        "This proof was received, or closed with a reason",
+        "请刷新后再看。",
+        "Reload.",
+    ),
+    "case.proof_day": Entry(
+        422,
+        "收到日期不在通知之后、今天之前",
+        "The day is before it was asked for, or to come",
+        "请填写实际收到的日期。",
+        "Enter the day on which it was received.",
+    ),
+    "case.check_nothing_due": Entry(
+        409, "这条核对没有需要办理的差异", "Nothing of this cross-check waits to be looked into"
+    ),
+    "case.check_settled": Entry(
+        409,
+        "该差异已登记办理情况",
+        "What was done about this difference is written already",
+        "请刷新后再看。",
+        "Reload and look again.",
+    ),
     "case.check_cells_unread": Entry(
         422,
         "有单元格无法读取",
@@ -1064,6 +1088,41 @@ CATALOGUE: Mapping[str, Entry] = {
         "The look can't be written to the read trail, so nothing is shown",
         "请稍后重试。",
         "Try again later.",
+    ),
+    "raise.not_ready": Entry(
+        409,
+        "提标现在不能这样处理",
+        "The raise can't be handled so now",
+        "当前状态：{state}。请刷新后再看。",
+        "Its state is {state}. Reload and look again.",
+    ),
+    "raise.open": Entry(
+        409,
+        "本地区已有进行中的提标",
+        "Another raise of this area is under way",
+        "请先确认、不采纳或等它完成。",
+        "Confirm it, decline it, or wait until it is done.",
+    ),
+    "raise.later_standard": Entry(
+        409,
+        "该月或之后已有另一标准",
+        "Another standard holds from that month or a later one",
+        "自 {on} 起。请选择更晚的月份。",
+        "From {on}. Choose a later month.",
+    ),
+    "raise.roster_frozen": Entry(
+        409,
+        "该月名册已冻结，不能整体撤销",
+        "A roster of that month is frozen: the raise can't be undone as a whole",
+        "请先作废名册，或逐户处理。",
+        "Cancel the roster first, or handle homes one by one.",
+    ),
+    "raise.month_begun": Entry(
+        409,
+        "生效月份已开始，不能整体撤销",
+        "The month has begun: the raise can't be undone as a whole",
+        "请在“金额不符”中逐户处理。",
+        "Handle homes one by one, under amounts that differ.",
     ),
     "rule.unknown": Entry(404, "没有这项参数", "There is no such setting", "{key}", "{key}"),
     "rule.takes_two": Entry(

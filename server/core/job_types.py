@@ -75,6 +75,33 @@ class OrderComplaintVisit(Job, frozen=True):
     household_id: UUID
 
 
+class AskForProofs(Job, frozen=True):
+    task_name = "cases.ask_for_proofs"
+
+
+class FindGraceEnds(Job, frozen=True):
+    task_name = "cases.find_grace_ends"
+
+
+class PreviewRaise(Job, frozen=True):
+    """Write what a raise of the standard means for each home."""
+
+    task_name = "cases.preview_raise"
+    raise_id: UUID
+
+
+class ApplyRaise(Job, frozen=True):
+    """Write the decisions of a confirmed raise; taken up again where it stopped."""
+
+    task_name = "cases.apply_raise"
+    raise_id: UUID
+
+
+class UndoRaise(Job, frozen=True):
+    task_name = "cases.undo_raise"
+    raise_id: UUID
+
+
 # Complaints
 
 

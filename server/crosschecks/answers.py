@@ -19,6 +19,7 @@ from server.crosschecks.answer_file import UnreadCell, read_answer_file
 from server.crosschecks.batches import lock_batch
 from server.crosschecks.comparison import Comparison, compare_answers
 from server.crosschecks.listing import BatchSummary, summarize_batch
+from server.crosschecks.settlements import set_due_days
 from server.crosschecks.sources import SOURCES, answer_headings
 from server.models.cases import CaseEvent
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
@@ -113,6 +114,8 @@ async def import_answers(
         return await summarize_batch(session, batch)
     replaced = batch.answer_sha256
     batch.answered_at, batch.answered_by, batch.answer_sha256 = now, caller.id, sha256
+    if batch.of_those_paid:
+        await set_due_days(session, batch, checks, now)
     await session.flush()  # the summary counts the answers
     summary = await summarize_batch(session, batch)
     audit.record(
@@ -165,4 +168,5 @@ async def _is_acted_on(session: AsyncSession, batch: CrossCheckBatch) -> bool:
         CaseEvent.actor_id.is_not(None),
         CaseEvent.step.not_in(_NOT_ON_ANSWERS),
     )
-    return bool(await session.scalar(select(objected | went_on)))
+    settled = exists().where(CrossCheck.batch_id == batch.id, CrossCheck.settlement.is_not(None))
+    return bool(await session.scalar(select(objected | went_on | settled)))

@@ -1,6 +1,7 @@
 """Make a cross-check (核对) batch for one office and export it as the file that the office reads."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
+from server.benefits.figures import MONTHS_PER_YEAR
 from server.cases.transitions import apply_transition
 from server.core.access import Caller, readable, require_found, require_role
 from server.core.database import advisory_lock
@@ -18,21 +20,30 @@ from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.core.spreadsheets import FileFormat, to_cell, write_csv, write_xlsx
 from server.core.threads import run_in_thread
+from server.core.working_days import day_of, end_of, length_of
 from server.crosschecks.listing import BatchSummary, summarize_batch
 from server.crosschecks.sources import ID_HEADING, NAME_HEADING, POSITION_HEADING, SOURCES, SourceCode
 from server.models.cases import CaseFile
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 from server.models.households import HouseholdMember
+from server.policy.resolver import load_overrides, load_policy_values
 
+_MONTHS_KEY, _ANSWER_KEY = "recheck.months", "recheck.answer_days"
+_DAYS_PER_YEAR = 365
 _CHECKABLE_STATES = ("accepted", "survey", "preliminary")
 
 
 class MakeBatch(RequestBody):
-    """Covers all members of accepted cases in the area that this office has not been asked about yet."""
+    """Covers all members of accepted cases in the area that this office has not been asked about yet.
+
+    With `of_those_paid` it covers those in force instead, whom this office was not asked about for the months that the
+    area sets.
+    """
 
     id: UUID
     source: SourceCode
     area_code: Annotated[str, Meta(pattern="^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
+    of_those_paid: bool = False
 
 
 async def make_batch(session: AsyncSession, caller: Caller, body: MakeBatch, now: datetime) -> BatchSummary:
@@ -47,16 +58,19 @@ async def make_batch(session: AsyncSession, caller: Caller, body: MakeBatch, now
     existing = await session.scalar(readable(CrossCheckBatch, caller).where(CrossCheckBatch.id == body.id))
     if existing is not None:
         return await summarize_batch(session, existing)
-    cases = await _find_unasked_cases(session, body)
+    settings = await load_policy_values(session, body.area_code, day_of(now), [_MONTHS_KEY, _ANSWER_KEY])
+    cases = await _find_unasked_cases(session, body, _begin_of_interval(settings, now))
     if not cases:
         raise Problem("case.nothing_to_check")
     batch = CrossCheckBatch(
-        id=body.id, source=body.source, area_code=body.area_code, made_by=caller.id, made_at=now, strangers=0
-    )
+        id=body.id, source=body.source, area_code=body.area_code, made_by=caller.id, made_at=now, strangers=0,
+        of_those_paid=body.of_those_paid,
+        due_on=await _find_answer_day(session, settings, now) if body.of_those_paid else None,
+    )  # fmt: skip
     session.add(batch)
     await session.flush()  # its lines refer to it
     await _add_lines(session, batch, [case.id for case in cases])
-    for case in cases:
+    for case in [] if body.of_those_paid else cases:
         cause = f"cross_check:{batch.id}"
         await apply_transition(
             session, case, "cross_check_begun", cause=cause, actor_id=caller.id, at=now, caller=caller
@@ -69,17 +83,29 @@ async def make_batch(session: AsyncSession, caller: Caller, body: MakeBatch, now
     return await summarize_batch(session, batch)
 
 
-async def _find_unasked_cases(session: AsyncSession, body: MakeBatch) -> list[CaseFile]:
+def _begin_of_interval(settings: Mapping[str, Any], now: datetime) -> datetime:
+    """Return the time since which a household that is paid need not be asked about again."""
+    months = int(settings[_MONTHS_KEY])
+    return now - timedelta(days=months * _DAYS_PER_YEAR // MONTHS_PER_YEAR)
+
+
+async def _find_answer_day(session: AsyncSession, settings: Mapping[str, Any], now: datetime) -> date:
+    return end_of(day_of(now), length_of(settings, _ANSWER_KEY), await load_overrides(session)).on
+
+
+async def _find_unasked_cases(session: AsyncSession, body: MakeBatch, since: datetime) -> list[CaseFile]:
     already_asked = (
         select(CrossCheck.case_id)
         .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
         .where(CrossCheckBatch.source == body.source)
     )
+    if body.of_those_paid:
+        already_asked = already_asked.where(CrossCheckBatch.made_at > since)
     rows = await session.scalars(
         select(CaseFile)
         .where(
             CaseFile.area_code.startswith(body.area_code, autoescape=True),
-            CaseFile.state.in_(_CHECKABLE_STATES),
+            CaseFile.state.in_(["in_force"] if body.of_those_paid else _CHECKABLE_STATES),
             CaseFile.consented_on.is_not(None),
             CaseFile.suspended_on.is_(None),
             CaseFile.id.not_in(already_asked),

@@ -35,6 +35,8 @@ class BatchSummary(ResponseBody):
     area_code: str
     area_name: str
     made_at: datetime
+    of_those_paid: bool
+    due_on: date | None
     people: int
     answered_at: datetime | None
     unanswered: int
@@ -95,7 +97,7 @@ async def list_batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> l
     )
     return [
         BatchCheck(
-            line=_check_line(check, batch.source, member_name),
+            line=check_line(check, batch.source, member_name),
             case_id=check.case_id,
             application_number=number,
             head_name=head_name,
@@ -114,7 +116,7 @@ async def list_checks(session: AsyncSession, caller: Caller, case_id: UUID) -> l
         .where(CrossCheck.case_id == case.id)
         .order_by(CrossCheckBatch.made_at, CrossCheck.position)
     )
-    return [_check_line(check, source, name) for check, source, name in rows]
+    return [check_line(check, source, name) for check, source, name in rows]
 
 
 async def object_to_check(
@@ -129,10 +131,10 @@ async def object_to_check(
     batch = await session.get_one(CrossCheckBatch, check.batch_id)
     audit.record(session, caller, Action.CROSS_CHECK_OBJECTED, "cross_check", check.id, area_code=batch.area_code)
     member = await session.get(HouseholdMember, check.member_id)
-    return _check_line(check, batch.source, member.name if member else None)
+    return check_line(check, batch.source, member.name if member else None)
 
 
-def _check_line(check: CrossCheck, source: str, member_name: str | None) -> CheckLine:
+def check_line(check: CrossCheck, source: str, member_name: str | None) -> CheckLine:
     return CheckLine(
         id=check.id,
         source=source,
@@ -182,6 +184,8 @@ def _batch_summary(
         area_code=batch.area_code,
         area_name=area_name,
         made_at=batch.made_at,
+        of_those_paid=batch.of_those_paid,
+        due_on=batch.due_on,
         people=people,
         answered_at=batch.answered_at,
         unanswered=unanswered,

@@ -15,6 +15,7 @@ from server.core.http import (
     BEARER,
     LOOKUP_ERRORS,
     SIGNED_IN_ERRORS,
+    AreaFilter,
     FieldStaff,
     ServicesDep,
     Session,
@@ -22,10 +23,11 @@ from server.core.http import (
 )
 from server.core.paging import Page
 from server.core.spreadsheets import MEDIA_TYPES, FileFormat, FileOperation
-from server.crosschecks import answers, batches, listing
+from server.crosschecks import answers, batches, listing, settlements
 from server.crosschecks.answers import AnswerPreview, OfficeFile
 from server.crosschecks.batches import MakeBatch
 from server.crosschecks.listing import BatchCheck, BatchSummary, CheckLine, ObjectToCheck
+from server.crosschecks.settlements import SETTLEMENT_TEXTS, RecheckDifference, SettleDifference
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 
@@ -79,7 +81,9 @@ export_cross_check_batches = build_export_route(
         "单位": lambda batch: batch.source_zh,
         "所在地": lambda batch: batch.area_name,
         "行政区划代码": lambda batch: batch.area_code,
+        "对象": lambda batch: "在保家庭" if batch.of_those_paid else "申请家庭",
         "送出时间": lambda batch: batch.made_at,
+        "应答复日期": lambda batch: batch.due_on,
         "人数": lambda batch: batch.people,
         "答复时间": lambda batch: batch.answered_at,
         "未答复人数": lambda batch: batch.unanswered,
@@ -192,6 +196,61 @@ async def object_to_cross_check(
     return await listing.object_to_check(session, field_staff, check_id, data, utc_now())
 
 
+@get(
+    "/recheck-differences",
+    opt=reads("cross_check"),
+    responses=SIGNED_IN_ERRORS,
+    description="What other offices found of households that are paid and nobody has looked into, the earliest due "
+    "first. With `settled`, what was done about the others.",
+)
+async def list_recheck_differences(
+    field_staff: FieldStaff,
+    session: Session,
+    settled: FromQuery[bool] = False,
+    area: AreaFilter = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 50,
+) -> Page[RecheckDifference]:
+    return await settlements.list_differences(
+        session, field_staff, settled=settled, area=area, cursor=cursor, limit=limit, now=utc_now()
+    )
+
+
+export_recheck_differences = build_export_route(
+    list_recheck_differences,
+    "recheck-differences",
+    {
+        "申请编号": lambda line: line.application_number,
+        "户主": lambda line: line.head_name,
+        "所在地": lambda line: line.area_name,
+        "行政区划代码": lambda line: line.area_code,
+        "成员": lambda line: line.line.member_name,
+        "部门": lambda line: line.line.source_zh,
+        "查得": lambda line: "；".join(f"{item.heading}：{item.entered}" for item in line.line.differences),
+        "办理期限": lambda line: line.due_on,
+        "逾期": lambda line: "是" if line.is_overdue else "",
+        "办理结果": lambda line: SETTLEMENT_TEXTS[line.settlement],
+        "说明": lambda line: line.settled_note,
+        "办理人": lambda line: line.settled_by_name,
+    },
+    form="xlsx",
+)
+
+
+@post(
+    "/cross-checks/lines/{check_id:uuid}/settlement",
+    status_code=200,
+    responses=LOOKUP_ERRORS
+    | error_responses("case.own_relative", "case.reason_required", "case.check_settled", "case.check_nothing_due"),
+    description="Write what was done about a difference: the home is visited (which orders the visit), an act of the "
+    "case was taken, or it is explained. Nothing follows by itself. Repeating it changes nothing.",
+)
+async def settle_recheck_difference(
+    check_id: FromPath[UUID], data: JSONBody[SettleDifference], field_staff: FieldStaff, session: Session
+) -> RecheckDifference:
+    return await settlements.settle_difference(session, field_staff, check_id, data, utc_now())
+
+
 router = Router(
     "/desk/v1",
     route_handlers=[
@@ -204,6 +263,9 @@ router = Router(
         preview_cross_check,
         list_cross_checks,
         object_to_cross_check,
+        list_recheck_differences,
+        export_recheck_differences,
+        settle_recheck_difference,
     ],
     tags=["cases"],
     security=BEARER,

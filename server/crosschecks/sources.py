@@ -2,7 +2,17 @@
 
 from typing import Literal, NamedTuple
 
-SourceCode = Literal["public_security", "housing", "social_security", "tax", "market", "provident_fund", "finance"]
+SourceCode = Literal[
+    "public_security",
+    "housing",
+    "social_security",
+    "tax",
+    "market",
+    "provident_fund",
+    "finance",
+    "public_service",
+    "deaths",
+]
 NAME_HEADING, ID_HEADING, POSITION_HEADING = "姓名", "身份证号", "序号"
 
 
@@ -28,6 +38,11 @@ SOURCES: dict[str, Source] = {
     "market": Source("市场监管", (Column("businesses", "登记市场主体数量", "count", "business"),)),
     "provident_fund": Source("公积金", (Column("base", "月缴存基数(元)", "money", "wage"),)),
     "finance": Source("金融", (Column("deposits", "存款余额(元)", "money", "deposit"),)),
+    # Nobody declares these: whatever is found differs.
+    "public_service": Source(
+        "组织、编制（财政供养人员）", (Column("posts", "财政供养登记数", "count", "public_post"),)
+    ),
+    "deaths": Source("民政、公安（死亡和殡葬）", (Column("deaths", "死亡登记数", "count", "death"),)),
 }
 
 

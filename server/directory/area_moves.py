@@ -20,8 +20,10 @@ from server.models.cases import CaseFile
 from server.models.checklists import ChecklistTemplate
 from server.models.complaints import Complaint
 from server.models.found_figures import FoundFigure
+from server.models.grace import GraceEnd
 from server.models.households import Assignment, Household
 from server.models.people import StaffRole
+from server.models.proofs import PeriodicProof
 from server.models.workload import BlockedVisit
 from server.sync_feed.publish import publish_change, publish_to
 
@@ -82,6 +84,8 @@ async def _move_what_is_under_way(session: AsyncSession, change: AreaChange) -> 
         (Complaint, Complaint.state != "decided"),
         (FoundFigure, (FoundFigure.state == "current") & FoundFigure.verdict.is_(None)),
         (BlockedVisit, BlockedVisit.ended_at.is_(None)),
+        (PeriodicProof, PeriodicProof.received_on.is_(None) & PeriodicProof.closed_at.is_(None)),
+        (GraceEnd, GraceEnd.settled_at.is_(None)),
     )
     for model, condition in is_open:
         await session.execute(

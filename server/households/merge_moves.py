@@ -32,9 +32,11 @@ from server.models.cases import (
 )
 from server.models.complaints import Complaint
 from server.models.found_figures import FoundFigure
+from server.models.grace import GraceEnd
 from server.models.households import Assignment, Caseload, Household, HouseholdMember
 from server.models.people import ResidentBinding
 from server.models.privacy import DataRequest, PrivacyConsent
+from server.models.proofs import PeriodicProof
 from server.models.review import ReviewItem, SeenFix, SeenPhoto
 from server.models.visits import Visit
 from server.models.workload import BlockedVisit
@@ -55,6 +57,8 @@ _WHOLE = (
     DataRequest,
     PrivacyConsent,
 )
+# They follow too, but nobody acts by them: nightly jobs write them.
+_FOLLOWING = (PeriodicProof, GraceEnd)
 # Copies of a visit, which follow it.
 _OF_VISITS = (ReviewItem, SeenFix, SeenPhoto)
 # What tells that somebody acted on the kept household; copies of visits are rewritten by checks and say nothing.
@@ -132,7 +136,9 @@ async def move_everything(
     """Move what hangs on `merged` to `kept`, both locked by the caller. Return what `move_back` needs."""
     plan = await plan_merge(session, kept.id, merged.id)
     moved = Moved(merged_class=merged.class_, kept_declared=kept.relative_on_staff)
-    moved.rows = {model.__tablename__: await _move(session, model, kept.id, merged.id) for model in _WHOLE}
+    moved.rows = {
+        model.__tablename__: await _move(session, model, kept.id, merged.id) for model in (*_WHOLE, *_FOLLOWING)
+    }
     await _move_copies(session, moved.rows["visit"], kept.id)
     await _move_blocked(session, moved, kept.id, merged.id)
     await _join_members(session, encryption, moved, plan, kept)
@@ -291,7 +297,7 @@ async def move_back(
     now: datetime,
 ) -> None:  # fmt: skip
     """Take back what `move_everything` did."""
-    models: dict[str, Any] = {model.__tablename__: model for model in (*_WHOLE, IncomeItem, PropertyItem)}
+    models: dict[str, Any] = {model.__tablename__: model for model in (*_WHOLE, *_FOLLOWING, IncomeItem, PropertyItem)}
     for table, ids in moved.rows.items():
         await _move_rows(session, models[table], ids, merged.id)
     await _move_copies(session, moved.rows["visit"], merged.id)

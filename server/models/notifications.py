@@ -42,6 +42,8 @@ NOTICE_KINDS = (
     "register_changed",
     "sign_in_changed",
     "deadline_moved",
+    "proof_due",
+    "grace_ending",
 )
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.

@@ -70,6 +70,18 @@ KINDS: Mapping[str, NoticeKind] = {
         "节假日安排已公布，您的申请的办理期限重新计算为 {on}",
         "With the holidays now published, the day by which your application is dealt with is {on}",
     ),
+    "grace_ending": NoticeKind(
+        "resident",
+        "渐退期将满",
+        "您家庭的渐退期到 {on} 为止，将重新测算低保金；情况有变化请及时报告",
+        "Your months of grace end on {on}; the amount is calculated anew. Report what has changed",
+    ),
+    "proof_due": NoticeKind(
+        "resident",
+        "请交定期证明",
+        "请在 {on} 前交来定期证明，可拍照上传，请打开查看",
+        "A proof is due by {on}: bring it or send a photo",
+    ),
     "changed": NoticeKind(
         "resident", "低保金有变动", "您家庭的低保金有变动，请打开查看", "What your household is paid will change"
     ),

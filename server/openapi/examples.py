@@ -60,6 +60,8 @@ FACTS: dict[str, dict[str, Any]] = {
     "case.visit_differs": {"difference": "¥370.00", "tolerance": "¥10.00"},
     "visit.void_takes_back": {"count": 2},
     "order.too_many": {"most": 2000},
+    "raise.not_ready": {"state": "previewing"},
+    "raise.later_standard": {"on": "2027-01-01"},
     "household.id_checks_spent": {"limit": 60},
     "print.characters_missing": {"characters": "𠮷", "numbers": "U+20BB7"},
     "case.check_cells_unread": {"count": 2},

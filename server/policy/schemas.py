@@ -94,6 +94,17 @@ class Paper(_StrictStruct, omit_defaults=True):
     situation: Code | None = None
 
 
+class RequiredProof(_StrictStruct, omit_defaults=True):
+    """A proof that households hand in every so many months; of all, or of those with such a member or income."""
+
+    code: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
+    zh: Text
+    en: Text
+    months: Months
+    of: Literal["all", "income", "disability", "student"] = "all"
+    classes: Annotated[list[Literal["A", "B", "C"]], Meta(max_length=3)] = []
+
+
 class StopGround(_StrictStruct):
     """A ground of a stop. A code with a dot is a kind of the code before it."""
 
@@ -267,6 +278,12 @@ SETTING_TYPES: dict[str, Any] = {
     "case.stop_grounds": Annotated[list[StopGround], Meta(min_length=1, max_length=60)],
     "case.come_back_months": Annotated[int, Meta(ge=0, le=24)],
     "case.papers": Annotated[list[Paper], Meta(min_length=1, max_length=100)],
+    "recheck.months": Months,
+    "recheck.answer_days": Length,
+    "recheck.settle_days": Length,
+    "grace.defer_most_months": Annotated[int, Meta(ge=0, le=12)],
+    "proof.required": Annotated[list[RequiredProof], Meta(max_length=30)],
+    "proof.days": Annotated[int, Meta(ge=1, le=365)],
     "posting.places_least": Few,
     **{
         f"retention.{what}_days": Annotated[int, Meta(ge=1, le=36_500)]

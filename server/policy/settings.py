@@ -150,7 +150,14 @@ async def write_setting(
 async def write_row(session: AsyncSession, caller: Caller, proposal: SettingProposal, now: datetime) -> None:
     """Write the row of a proposal that a second person takes over. Raises `rule.written`."""
     content = RowContent(proposal.key, proposal.area_code, proposal.effective_from, proposal.value, proposal.source)
-    await _write(session, caller, content, written_by=proposal.proposed_by, agreed_by=caller.id, now=now)
+    await write_agreed_row(session, caller, content, proposal.proposed_by, now)
+
+
+async def write_agreed_row(
+    session: AsyncSession, caller: Caller, content: "RowContent", proposed_by: UUID, now: datetime
+) -> None:
+    """Write a row that the caller, as the second person, takes over. Raises `rule.written`."""
+    await _write(session, caller, content, written_by=proposed_by, agreed_by=caller.id, now=now)
 
 
 class RowContent(NamedTuple):

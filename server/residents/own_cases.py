@@ -15,6 +15,7 @@ from server.cases.change_reports import ReportedChange, list_case_changes
 from server.cases.loading import load_case
 from server.cases.notices import NoticeLine, list_notices
 from server.cases.papers import PaperLine, list_papers
+from server.cases.periodic_proofs import ProofLine, list_case_proofs
 from server.cases.workflow import INTERNAL_STEPS, STATE_INFO, TRANSITIONS
 from server.core.access import Caller, readable
 from server.core.http import LongText, RequestBody, ResponseBody
@@ -99,6 +100,8 @@ class OwnCase(ResponseBody):
     stages: list[Stage]
     papers: list[PaperLine]
     missing_papers: int
+    # What a household that is paid hands in again and again.
+    proofs: list[ProofLine]
     appointments: list[Appointment]
     calculation: CalculationLine | None
     postings: list[OwnPosting]
@@ -212,6 +215,7 @@ async def load_own_case(session: AsyncSession, caller: Caller, case_id: UUID, no
         stages=_stages(status),
         papers=papers,
         missing_papers=sum(paper.state in {"missing", "returned"} for paper in papers) if _is_open(case) else 0,
+        proofs=await list_case_proofs(session, case, day_of(now)),
         appointments=await _list_appointments(session, case),
         calculation=next((line for line in calculations if decided and line.id == decided.id), None),
         postings=await _list_open_postings(session, case),

@@ -6,10 +6,11 @@ from uuid import UUID
 from litestar import Request, Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from server.cases import notices, paper_photos
+from server.cases import notices, paper_photos, periodic_proofs
 from server.cases.notices import NoticeKind
 from server.cases.paper_photos import AnnouncePhoto, PaperPhotoLink, Rendition
 from server.cases.papers import PaperLine
+from server.cases.periodic_proofs import ProofLine
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
@@ -93,6 +94,31 @@ async def announce_paper_photo(
     services: ServicesDep,
 ) -> list[PaperLine]:
     return await paper_photos.announce_photo(session, services, resident_caller, case_id, code, data, utc_now())
+
+
+@post(
+    "/cases/{case_id:uuid}/proofs/{code:str}/photos",
+    responses=LOOKUP_ERRORS
+    | error_responses(
+        "case.paper_unknown",
+        "case.paper_photos_full",
+        "photo.empty",
+        "photo.too_many_bytes",
+        "request.idempotency_key_reused",
+    ),
+    description="Announce a photo of a proof that the household is asked for. Its bytes follow as those of a paper.",
+)
+async def announce_proof_photo(
+    case_id: FromPath[UUID],
+    code: FromPath[str],
+    data: JSONBody[AnnouncePhoto],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: ServicesDep,
+) -> list[ProofLine]:
+    return await periodic_proofs.announce_proof_photo(
+        session, services, resident_caller, case_id, code, data, utc_now()
+    )
 
 
 @get(
@@ -217,6 +243,7 @@ router = Router(
         open_own_case,
         withdraw_own_case,
         announce_paper_photo,
+        announce_proof_photo,
         link_own_paper_photo,
         print_own_notice,
         list_recorded_visits,

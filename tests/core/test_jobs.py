@@ -33,6 +33,11 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("cases.objection_made", {"case_id": ID, "objection_id": OTHER_ID}),
     ("cases.posting_ended", {"case_id": ID, "posting_id": OTHER_ID}),
     ("cases.visit_decided", {"decision_id": ID}),
+    ("cases.ask_for_proofs", {"timestamp": 1}),
+    ("cases.find_grace_ends", {"timestamp": 1}),
+    ("cases.preview_raise", {"raise_id": ID}),
+    ("cases.apply_raise", {"raise_id": ID}),
+    ("cases.undo_raise", {"raise_id": ID}),
     ("complaints.remind", {"timestamp": 1}),
     ("evidence.adopt", {"photo_ids": [ID]}),
     ("evidence.examine", {"sha256": "0" * 64}),
@@ -98,10 +103,13 @@ STORED: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 # Handlers that require their row: a job without it fails, as such a job always did.
 REQUIRE_ROW = {
+    "cases.apply_raise",
     "cases.complained",
     "cases.objection_answered",
     "cases.objection_made",
     "cases.posting_ended",
+    "cases.preview_raise",
+    "cases.undo_raise",
     "cases.visit_decided",
     "evidence.examine",
     "imports.apply",

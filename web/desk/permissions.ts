@@ -25,6 +25,8 @@ const SCREENS = {
   '/duplicates': CASE_OFFICERS,
   '/cases': REVIEWERS,
   '/recommendations': REVIEWERS,
+  '/proofs': REVIEWERS,
+  '/raises': REVIEWERS,
   '/cross-checks': CASE_OFFICERS,
   '/rosters': REVIEWERS,
   '/postings': REVIEWERS,

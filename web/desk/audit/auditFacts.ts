@@ -83,6 +83,7 @@ const FACT_NAMES: Record<string, Message> = {
   received: ['收到', 'Received'],
   rendition: ['版本', 'Rendition'],
   rule: ['规则', 'Rule'],
+  rural_fen: ['农村标准（元）', 'Rural standard (yuan)'],
   seed: ['种子', 'Seed'],
   sha256: ['指纹', 'Hash'],
   source: ['部门', 'Office'],
@@ -95,6 +96,7 @@ const FACT_NAMES: Record<string, Message> = {
   thing: ['对象', 'Thing'],
   to: ['移交给', 'To'],
   to_code: ['现代码', 'New code'],
+  urban_fen: ['城市标准（元）', 'Urban standard (yuan)'],
   upheld: ['属实', 'Upheld'],
   value: ['值', 'Value'],
   verdict: ['判断', 'Verdict'],
@@ -142,6 +144,8 @@ const CHANGE_OUTCOMES: Record<string, Message> = {
   recalculation: ['重新测算', 'Calculate anew'],
   nothing: ['不影响', 'No effect'],
   dismissed: ['不成立', 'Unfounded'],
+  acted: ['已在案件中办理', 'Acted on in the case'],
+  explained: ['已说明，无需变动', 'Explained, nothing changes'],
 };
 /** Papers of the default setting; a paper that an area added is shown by its code. */
 const PAPERS: Record<string, Message> = {

@@ -25,6 +25,8 @@ const GROUPS: readonly Group[] = [
       '/duplicates': ['疑似重复', 'Duplicates'],
       '/cases': ['案件', 'Cases'],
       '/recommendations': ['复核建议', 'Recommendations'],
+      '/proofs': ['定期证明', 'Proofs'],
+      '/raises': ['提标', 'Raises'],
       '/cross-checks': ['核对', 'Cross-checks'],
       '/proposals': ['更正申请', 'Proposals'],
     },

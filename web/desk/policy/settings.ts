@@ -43,6 +43,9 @@ export const SETTING_GROUPS: Labels = {
   retention: ['照片保存', 'Keeping photos'],
   privacy: ['个人信息', 'Personal data'],
   sign_in: ['登录', 'Signing in'],
+  recheck: ['在保核对', 'Checks of those paid'],
+  proof: ['定期证明', 'Proofs'],
+  grace: ['渐退期', 'Gradual exit'],
   answers: ['答案', 'Answers'],
   reveal: ['查看完整号码', 'Revealing numbers'],
   reads: ['查阅记录', 'Read trail'],
@@ -112,6 +115,12 @@ const SETTING_NAMES: Labels = {
   'case.posting_rounds': ['公示轮次', 'Rounds of posting'],
   'case.decided_by': ['审核确认机关', 'Decided by'],
   'sign_in.second_factor_required': ['工作台须用动态码登录', 'Desk sign-in takes a second factor'],
+  'proof.required': ['定期提交的证明', 'Proofs handed in again and again'],
+  'proof.days': ['定期证明提交期限（天）', 'Days to hand a proof in'],
+  'grace.defer_most_months': ['渐退期满后最多延期（月）', 'Months that an end may be deferred'],
+  'recheck.months': ['在保家庭每隔几个月核对一次', 'Months between checks of those paid'],
+  'recheck.answer_days': ['部门反馈期限', 'An office answers within'],
+  'recheck.settle_days': ['核对差异办理期限', 'A difference is looked into within'],
   'case.hearing_required': ['每案都开民主评议', 'Every case has a hearing'],
   'case.first_month': ['首次发放月份', 'First month paid'],
   'hearing.majority': ['评议通过的票数', 'Votes that pass a hearing'],
@@ -320,7 +329,8 @@ function formatList(key: string, value: unknown[]): string {
   const names = value.map((item) =>
     typeof item === 'object' && item ? formatEntry(item as Record<string, string | null>) : formatSetting(key, item),
   );
-  if (key === 'case.papers' || key === 'case.stop_grounds') return names.join(t('separator'));
+  if (key === 'case.papers' || key === 'case.stop_grounds' || key === 'proof.required')
+    return names.join(t('separator'));
   if (typeof value[0] === 'object' && key !== 'amount.steps') return t('items', { n: value.length });
   if (key === 'amount.steps')
     return value.map((item) => formatObject(item as Record<string, unknown>)).join(t('semicolon'));

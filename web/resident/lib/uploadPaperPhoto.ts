@@ -1,33 +1,29 @@
 // Upload the photo of a paper: shrink it for slow networks, announce its hash, send the bytes.
 import { api, unwrap, authorizedFetch } from '@shared/api/client.ts';
 import { readProblem } from '@shared/api/problems.ts';
-import type { components } from '@shared/api/wire.d.ts';
 import { newId, sha256Hex } from '@shared/ids.ts';
 
 const LONGEST_SIDE_PX = 2000;
 const QUALITY = 0.85;
 
-/** Return the papers of the case after the upload. */
 export async function uploadPaperPhoto(
   caseId: string,
   code: string,
   picture: File,
-): Promise<components['schemas']['PaperLine'][]> {
+  of: 'papers' | 'proofs' = 'papers',
+): Promise<void> {
   const photo = await shrink(picture);
   const id = newId();
   const body = { id, sha256: await sha256Hex(photo), sizeBytes: photo.size };
-  const papers = await unwrap(
-    api.POST('/resident/v1/cases/{case_id}/papers/{code}/photos', {
-      params: { path: { case_id: caseId, code } },
-      body,
-    }),
-  );
+  const params = { path: { case_id: caseId, code } };
+  await (of === 'papers'
+    ? unwrap(api.POST('/resident/v1/cases/{case_id}/papers/{code}/photos', { params, body }))
+    : unwrap(api.POST('/resident/v1/cases/{case_id}/proofs/{code}/photos', { params, body })));
   const form = new FormData();
   form.set('evidenceId', id);
   form.set('file', photo, 'paper.jpg');
   const response = await authorizedFetch(`${location.origin}/field/v1/photos`, { method: 'POST', body: form });
   if (!response.ok) throw await readProblem(response);
-  return papers;
 }
 
 /** Return a JPEG whose longest side is still legible, or the file itself when this browser can't decode it. */
