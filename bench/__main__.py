@@ -16,6 +16,7 @@ from bench import (
     frauds,
     idle,
     near_duplicates,
+    phone_start,
     photo_findings,
     photos,
     raises,
@@ -41,6 +42,7 @@ PARTS = {
     "month": county_month.measure,
     "footprint": footprint.measure,
     "idle": idle.measure,
+    "phone": phone_start.measure,
 }
 
 

@@ -224,6 +224,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.households.caseload_routes.router,
     server.households.duplicate_routes.router,
     server.households.proposals.router,
+    server.cases.routes.field_router,
     server.cases.routes.router,
     server.cases.change_report_routes.router,
     server.cases.found_routes.router,

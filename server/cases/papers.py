@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.cases.loading import lock_open_case
-from server.core.access import Caller, Role, require_role
+from server.core.access import Caller, Role, readable, require_found, require_role
 from server.core.errors import Problem
 from server.core.http import ResponseBody
 from server.core.ids import new_id
-from server.models.cases import CaseFile, Paper, PaperPhoto
+from server.models.cases import CLOSED_STATES, CaseFile, Paper, PaperPhoto
 from server.policy.resolver import load_policy_values
 
 PaperState = Literal["received", "sent", "returned", "missing"]
@@ -61,6 +61,16 @@ class PaperLine(ResponseBody):
     photos: list[PaperPhotoLine]
 
 
+class HomePapers(ResponseBody):
+    """The papers of a home's open application. `version` is for the step `papers_missing`, while `may_ask`."""
+
+    case_id: UUID
+    number: str
+    version: int
+    may_ask: bool
+    papers: list[PaperLine]
+
+
 _STATE_TEXTS: dict[PaperState, tuple[str, str]] = {
     "received": ("已收到", "received"),
     "sent": ("照片已上传，待工作人员查看", "photo sent; staff will look at it"),
@@ -80,6 +90,27 @@ async def list_papers(session: AsyncSession, case: CaseFile) -> list[PaperLine]:
     settings = await load_policy_values(session, case.area_code, case.rules_on, ["case.papers"])
     papers = required_papers(settings, case.situations)
     return [_line(paper, rows.get(paper.code), photos.get(paper.code, [])) for paper in papers]
+
+
+async def list_home_papers(session: AsyncSession, caller: Caller, household_id: UUID) -> HomePapers:
+    """List the papers of the home's open application. Raises `thing.not_found` where there is none."""
+    require_role(caller, RECEIVERS)
+    case: CaseFile = require_found(
+        await session.scalar(
+            readable(CaseFile, caller).where(
+                CaseFile.household_id == household_id, CaseFile.state.not_in(CLOSED_STATES)
+            )
+        )
+    )
+    papers = await list_papers(session, case)
+    lacks_some = any(paper.received_on is None for paper in papers)
+    return HomePapers(
+        case_id=case.id,
+        number=case.number,
+        version=case.version,
+        may_ask=lacks_some and case.state == "applied",
+        papers=papers,
+    )
 
 
 def _line(paper: RequiredPaper, row: Paper | None, photos: list[PaperPhoto]) -> PaperLine:

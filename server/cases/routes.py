@@ -32,7 +32,7 @@ from server.cases.listing import CaseLine
 from server.cases.loading import load_case
 from server.cases.notices import NoticeKind
 from server.cases.paper_photos import PaperPhotoLink, Rendition, ReturnPhoto
-from server.cases.papers import PaperLine
+from server.cases.papers import HomePapers, PaperLine
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
@@ -358,6 +358,17 @@ async def print_notice(
     return await notices.print_case_notice(session, field_staff, case_id, kind)
 
 
+@get(
+    "/households/{household_id:uuid}/papers",
+    opt=reads("case"),
+    responses=LOOKUP_ERRORS,
+    description="The papers of a home's open application, for whoever is at the door: what is lacking and what came.",
+)
+async def list_home_papers(household_id: FromPath[UUID], field_staff: FieldStaff, session: Session) -> HomePapers:
+    return await papers.list_home_papers(session, field_staff, household_id)
+
+
+field_router = Router("/field/v1", route_handlers=[list_home_papers], tags=["field"], security=BEARER)
 router = Router(
     "/desk/v1",
     route_handlers=[

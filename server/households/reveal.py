@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -18,7 +18,7 @@ from server.households.reveal_limit import require_reveals_left
 from server.models.cases import (
     BankAccount,
 )
-from server.models.households import Household, HouseholdMember
+from server.models.households import Caseload, Household, HouseholdMember
 
 REVEALERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
 
@@ -29,6 +29,12 @@ class Reveal(RequestBody):
     what: Literal["id_number", "phone", "card"]
     reason: Annotated[str, Meta(min_length=4, max_length=500)]
     member_id: UUID | None = None
+
+
+class RevealPhone(RequestBody):
+    """Why somebody is called. The reason goes into the audit trail."""
+
+    reason: Annotated[str, Meta(min_length=2, max_length=500)]
 
 
 class Revealed(ResponseBody):
@@ -62,6 +68,40 @@ async def reveal(
         reason=request.reason,
     )
     return Revealed(value=encryption.open(column, row_id, require_found(sealed)))
+
+
+async def reveal_phone(
+    session: AsyncSession,
+    encryption: Encryption,
+    caller: Caller,
+    household_id: UUID,
+    request: RevealPhone,
+    now: datetime,
+) -> Revealed:
+    """Decrypt the phone number of a home for whoever holds it, to call there. Counted and logged like any other number.
+
+    Raises `reveal.limit_reached`, and `thing.not_found` for a home without a number or of somebody else's.
+    """
+    holds = exists().where(
+        Caseload.household_id == household_id, Caseload.staff_id == caller.id, Caseload.revoked_at.is_(None)
+    )
+    household: Household = require_found(
+        await session.scalar(readable(Household, caller).where(Household.id == household_id, holds))
+    )
+    sealed = require_found(household.phone_sealed)
+    await require_reveals_left(session, caller, household.area_code, now)
+    audit.record(
+        session,
+        caller,
+        Action.HOUSEHOLD_REVEALED,
+        "household",
+        household.id,
+        area_code=household.area_code,
+        what="phone",
+        member_id=None,
+        reason=request.reason,
+    )
+    return Revealed(value=encryption.open("household.phone", household.id, sealed))
 
 
 async def _find_sealed(session: AsyncSession, household: Household, request: Reveal) -> tuple[str, UUID, bytes | None]:

@@ -20,7 +20,7 @@ from server.households import detail, id_checks, register, reveal, versions
 from server.households.detail import HouseholdDetail
 from server.households.id_checks import CheckedIdNumber, CheckIdNumber
 from server.households.register import MEMBER_CONFLICTS, ChangeHousehold
-from server.households.reveal import Reveal, Revealed
+from server.households.reveal import Reveal, Revealed, RevealPhone
 from server.households.versions import VersionLine
 from server.http.reads import reads
 
@@ -82,6 +82,23 @@ async def reveal_number(
 
 
 @post(
+    "/households/{household_id:uuid}/phone",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses("reveal.limit_reached", "server.value_altered"),
+    description="Show the phone number of a home that the caller holds, to call there. Counted, limited per person and "
+    "day, and written to the audit trail with its reason.",
+)
+async def reveal_phone(
+    household_id: FromPath[UUID],
+    data: JSONBody[RevealPhone],
+    field_staff: FieldStaff,
+    session: Session,
+    services: ServicesDep,
+) -> Revealed:
+    return await reveal.reveal_phone(session, services.encryption, field_staff, household_id, data, utc_now())
+
+
+@post(
     "/households/{household_id:uuid}/id-number-checks",
     status_code=200,
     responses=LOOKUP_ERRORS | error_responses("household.id_checks_spent"),
@@ -98,7 +115,7 @@ async def check_id_number(
     return await id_checks.check_id_number(session, services.encryption, field_staff, household_id, data, utc_now())
 
 
-field_router = Router("/field/v1", route_handlers=[check_id_number], tags=["field"], security=BEARER)
+field_router = Router("/field/v1", route_handlers=[check_id_number, reveal_phone], tags=["field"], security=BEARER)
 router = Router(
     "/desk/v1",
     route_handlers=[open_household, change_household, list_household_versions, reveal_number],

@@ -205,6 +205,7 @@ Length = Annotated[int, Meta(ge=1, le=365)] | Span
 Severity = Literal["info", "notice", "warning", "critical", "off"]
 
 SETTING_TYPES: dict[str, Any] = {
+    "office.hotline": Annotated[str, Meta(max_length=40, pattern="^[0-9 +-]*$")],
     "visit.unordered_kinds": Annotated[list[VisitKind], Meta(max_length=len(VISIT_KINDS))],
     "visit.home_radius_m": Metres,
     "visit.partner_distance_m": Metres,

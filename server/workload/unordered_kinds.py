@@ -14,6 +14,7 @@ from server.models.households import Caseload, Household
 from server.policy.resolver import load_policy_values
 
 UNORDERED_KINDS = "visit.unordered_kinds"
+HOTLINE = "office.hotline"
 
 
 class UnorderedKind(ResponseBody):
@@ -26,8 +27,11 @@ class UnorderedKind(ResponseBody):
 
 
 class UnorderedKinds(ResponseBody):
+    """`hotline`: the office's number for this village, to pass on at the door; empty where none is written."""
+
     area_code: str
     kinds: list[UnorderedKind]
+    hotline: str
 
 
 async def list_unordered_kinds(session: AsyncSession, caller: Caller) -> list[UnorderedKinds]:
@@ -39,13 +43,17 @@ async def list_unordered_kinds(session: AsyncSession, caller: Caller) -> list[Un
         .where(Caseload.staff_id == caller.id, Caseload.revoked_at.is_(None))
         .order_by(Household.area_code)
     )
-    return [UnorderedKinds(area_code=village, kinds=await _load_kinds(session, village)) for village in villages.all()]
+    return [await _load_village(session, village) for village in villages.all()]
 
 
-async def _load_kinds(session: AsyncSession, area_code: str) -> list[UnorderedKind]:
+async def _load_village(session: AsyncSession, area_code: str) -> UnorderedKinds:
+    settings = await load_policy_values(session, area_code, today(), [UNORDERED_KINDS, HOTLINE])
+    kinds = await _load_kinds(session, area_code, settings.get(UNORDERED_KINDS, []))
+    return UnorderedKinds(area_code=area_code, kinds=kinds, hotline=settings.get(HOTLINE, ""))
+
+
+async def _load_kinds(session: AsyncSession, area_code: str, allowed: list[str]) -> list[UnorderedKind]:
     """Return the allowed kinds in the order of the setting, without those that have no checklist here."""
-    settings = await load_policy_values(session, area_code, today(), [UNORDERED_KINDS])
-    allowed: list[str] = settings.get(UNORDERED_KINDS, [])
     # The same choice as `find_newest_checklist`, of several kinds at once.
     newest = await session.scalars(
         select(ChecklistTemplate)

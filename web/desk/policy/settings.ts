@@ -55,6 +55,7 @@ export const SETTING_GROUPS: Labels = {
 };
 
 const SETTING_NAMES: Labels = {
+  'office.hotline': ['办公室服务电话', 'The office’s hotline'],
   'visit.unordered_kinds': ['可不经安排自行发起的走访', 'Kinds of visit that need no order'],
   'visit.home_radius_m': ['定位距住址允许半径', 'Radius around the home'],
   'visit.partner_distance_m': ['两名调查人员允许相距', 'Investigators apart at most'],

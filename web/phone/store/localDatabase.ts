@@ -61,6 +61,8 @@ export interface DayPlan {
 export interface UnorderedKinds {
   areaCode: string;
   kinds: { kind: VisitKind; checklistCode: string; checklistVersion: number }[];
+  /** The office's number; an earlier server sends none. */
+  hotline?: string;
 }
 
 /** A document that stands between two stores: taken out of one and not yet written to the other (store/mixed.ts). */
