@@ -20,6 +20,7 @@ from server.models.rosters import Roster, RosterLine
 from tests import days
 
 PILOT = "339901001990"
+_DECISIONS = {"granted": "新增", "raised": "增发", "cut": "减发", "stopped": "停发"}
 _NAMES = "安平康宁福禄寿喜春夏秋冬梅兰竹菊"
 
 
@@ -98,7 +99,7 @@ class RosterOffice:
             session.add(
                 BenefitChange(
                     id=new_id(), case_id=home.case_id, household_id=home.household_id, area_code=PILOT, kind=kind,
-                    month=month, before_fen=0, amount_fen=amount_fen, people=people, reason=f"测试决定（{kind}）",
+                    month=month, before_fen=0, amount_fen=amount_fen, people=people, reason=f"测试决定（{_DECISIONS[kind]}）",
                     class_="B", decided_by=None, decided_on=decided_on or day_of(utc_now()), in_effect_at=utc_now(),
                     **names,
                 )

@@ -57,7 +57,7 @@ async def test_a_month_goes_from_its_draft_to_the_bank_and_every_sum_is_the_same
     by_class = sum(part["totalFen"] for part in sent["classes"])
     assert in_file == by_town == by_class == sent["totalFen"] == sum(line["totalFen"] for line in lines)
     assert {part["kind"] for line in lines for part in line["parts"]} == {"due"}
-    assert lines[0]["groundReason"] == "测试决定（granted）"
+    assert lines[0]["groundReason"] == "测试决定（新增）"
     assert await unexplained(pay) == []
 
 
@@ -100,8 +100,8 @@ async def test_arrears_and_recoveries_follow_from_what_was_paid_each_with_its_re
         (honest.head, 300_00, 0, 0),
     ]
     parts = {(part["kind"], part["cause"], part["reason"]) for line in lines for part in line["parts"]}
-    assert ("arrears", "decided_later", "测试决定（raised）") in parts
-    assert ("recovery", "overpaid", "测试决定（cut）") in parts
+    assert ("arrears", "decided_later", "测试决定（增发）") in parts
+    assert ("recovery", "overpaid", "测试决定（减发）") in parts
     assert sorted(finding["code"] for finding in await pay.findings(roster)) == ["arrears", "recovery"]
     await pay.judge(roster)
     for desk, act in ((pay.town, "prepare"), (pay.county, "check"), (pay.county, "send")):
