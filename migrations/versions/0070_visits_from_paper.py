@@ -1,6 +1,6 @@
 """Visits that were entered at the desk from a paper form: by whom
 
-Revision: 0069, after 0068
+Revision: 0070, after 0069
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """Notices to residents whose deadline is counted anew by a new calendar
 
-Revision: 0070, after 0069
+Revision: 0071, after 0070
 """
 
 from alembic import op

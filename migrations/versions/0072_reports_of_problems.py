@@ -1,6 +1,6 @@
 """Reports of staff that something does not work, and their answers
 
-Revision: 0071, after 0070
+Revision: 0072, after 0071
 """
 
 import sqlalchemy as sa

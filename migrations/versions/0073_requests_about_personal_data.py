@@ -1,6 +1,6 @@
 """Privacy notices with versions, recorded consent, and requests of people about their data
 
-Revision: 0072, after 0071
+Revision: 0073, after 0072
 """
 
 import sqlalchemy as sa

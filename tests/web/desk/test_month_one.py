@@ -26,8 +26,10 @@ async def test_a_visit_is_entered_from_its_paper_form(at_desk, phone):
     await page.locator("input[name=end]").fill("10:10")
     people = page.locator("select")
     await expect(people.nth(1).locator("option")).not_to_have_count(1)
-    await people.nth(1).select_option(index=1)
-    await people.nth(2).select_option(index=2)
+    # Two who work in the home's town.
+    for place, name in ((1, "林禾溪"), (2, "周桐岚")):
+        value = await people.nth(place).locator("option", has_text=name).get_attribute("value")
+        await people.nth(place).select_option(value)
     photo = {"name": "form.jpg", "mimeType": "image/jpeg", "buffer": tiny_photo(3)}
     await page.get_by_test_id("form-photos").set_input_files(photo)
     await page.get_by_role("button", name="提交补录").click()
