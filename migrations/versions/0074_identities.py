@@ -1,6 +1,6 @@
 """The identities of people: several WeChat apps, and residents without WeChat
 
-Revision: 0068, after 0067
+Revision: 0074, after 0073
 """
 
 import sqlalchemy as sa

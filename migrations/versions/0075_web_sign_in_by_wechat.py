@@ -1,6 +1,6 @@
 """Web sign-ins by WeChat that were begun
 
-Revision: 0069, after 0068
+Revision: 0075, after 0074
 """
 
 import sqlalchemy as sa

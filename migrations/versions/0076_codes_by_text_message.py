@@ -1,6 +1,6 @@
 """Sign-in codes that residents get by text message
 
-Revision: 0070, after 0069
+Revision: 0076, after 0075
 """
 
 import sqlalchemy as sa

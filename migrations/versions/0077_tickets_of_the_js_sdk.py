@@ -1,6 +1,6 @@
 """The ticket of WeChat's JS-SDK, which all replicas share
 
-Revision: 0071, after 0070
+Revision: 0077, after 0076
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """Raises of the standard: proposed with a preview of each home, confirmed by a second person
 
-Revision: 0074, after 0073
+Revision: 0078, after 0077
 """
 
 import sqlalchemy as sa

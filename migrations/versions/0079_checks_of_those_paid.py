@@ -1,6 +1,6 @@
 """Cross-checks of households that are paid, with a day for the answer and for what is found
 
-Revision: 0075, after 0074
+Revision: 0079, after 0078
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """Proofs that households which are paid hand in again and again
 
-Revision: 0076, after 0075
+Revision: 0080, after 0079
 """
 
 import sqlalchemy as sa

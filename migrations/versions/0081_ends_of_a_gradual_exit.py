@@ -1,6 +1,6 @@
 """Ends of a gradual exit, as lines of an inbox
 
-Revision: 0077, after 0076
+Revision: 0081, after 0080
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """The number that a caseworker passes on at the door
 
-Revision: 0070, after 0069
+Revision: 0082, after 0081
 """
 
 from migrations.area_rules import drop_rules, write_rules

@@ -21,7 +21,7 @@ LOST = {
     "0013": "INSERT INTO complaint (id, number, code_hash, kind, channel, area_code, is_named, text_sealed, state,"
     " received_at, due_on, is_extended, against) VALUES (gen_random_uuid(), 'XF1', '', 'complaint', 'web', '339901',"
     " false, '', 'received', now(), '2025-12-01', false, '[\"x\"]')",
-    "0067": "WITH made AS (INSERT INTO resident (id) VALUES (gen_random_uuid()) RETURNING id)"
+    "0073": "WITH made AS (INSERT INTO resident (id) VALUES (gen_random_uuid()) RETURNING id)"
     " INSERT INTO identity (id, resident_id, provider, app, subject)"
     " SELECT gen_random_uuid(), id, 'member', '', 'x' FROM made",
     "0015": "INSERT INTO property_item (id, household_id, kind, note, declared)"

@@ -130,6 +130,11 @@ async def test_a_change_waits_for_its_day_and_for_a_second_person(office, second
     county_officer, to_code = await office.person("county_officer"), other_town + "299"
     tomorrow = day_of(utc_now()) + timedelta(days=1)
     change = (await propose(county_officer, "moved", to_code, on=tomorrow)).json()
+    waiting = (await second.http.get("/desk/v1/area-changes")).json()["items"]
+    assert [line["id"] for line in waiting] == [change["id"]]
+    file = await second.http.get("/desk/v1/area-changes/export")
+    assert file.status_code == 200
+    assert "县政府〔文〕1号" in file.text
     assert (await decide(county_officer, change)).json()["code"] == "area.second_person"
     assert (await propose(second, "moved", other_town + "298")).json()["code"] == "area.change_waiting"
     assert (await decide(second, change)).json()["state"] == "accepted"

@@ -183,6 +183,11 @@ async def test_a_merge_takes_two_people_and_moves_all_that_hung_on_the_household
         session.add(case)
     merge = (await propose(town, kept, merged)).json()
     assert (merge["absorbed"], merge["joining"]) == (["农清禾"], ["潘立夏"])
+    waiting = (await county.http.get("/desk/v1/merges")).json()["items"]
+    assert [line["id"] for line in waiting] == [merge["id"]]
+    file = await county.http.get("/desk/v1/merges/export")
+    assert file.status_code == 200
+    assert "同一户登记了两次" in file.text
     assert (await decide(town, merge)).json()["code"] == "merge.second_person"
     assert (await decide(county, merge)).status_code == 200
     page = (await county.http.get(f"/desk/v1/households/{kept}")).json()
