@@ -19,25 +19,30 @@ const GROUPS: readonly Group[] = [
     },
   },
   {
-    name: ['家庭和案件', 'Households and cases'],
+    name: ['家庭', 'Households'],
     entries: {
       '/households': ['家庭', 'Households'],
+      '/proposals': ['更正申请', 'Proposals'],
       '/duplicates': ['疑似重复', 'Duplicates'],
+      '/data-requests': ['个人信息', 'Personal data'],
+    },
+  },
+  {
+    name: ['案件和资金', 'Cases and money'],
+    entries: {
       '/cases': ['案件', 'Cases'],
       '/recommendations': ['复核建议', 'Recommendations'],
+      '/cross-checks': ['核对', 'Cross-checks'],
       '/proofs': ['定期证明', 'Proofs'],
       '/raises': ['提标', 'Raises'],
-      '/cross-checks': ['核对', 'Cross-checks'],
-      '/proposals': ['更正申请', 'Proposals'],
+      '/rosters': ['发放', 'Payments'],
     },
   },
   {
     name: ['公示和投诉', 'In public'],
     entries: {
-      '/rosters': ['发放', 'Payments'],
       '/postings': ['公示', 'Postings'],
       '/complaints': ['投诉', 'Complaints'],
-      '/data-requests': ['个人信息', 'Personal data'],
     },
   },
   {
