@@ -10,9 +10,9 @@ from server.models.rosters import RosterLine
 from tests import days
 
 
-async def bound(pay):
-    """A home of the village that a resident has bound: the first application's, moved there."""
-    resident = await pay.office.resident()
+async def bound(pay, place=0):
+    """A home of the village that a resident has bound: that of an application, moved there."""
+    resident = await pay.office.resident(place)
     (case,) = (await resident.http.get("/resident/v1/cases")).json()
     async with open_session(pay.services.sessions) as session:
         own = await session.get_one(CaseFile, case["id"])

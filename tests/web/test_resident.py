@@ -13,8 +13,12 @@ from server.core.database import open_session
 from server.core.services import open_services
 from server.demo.cases import load_cases
 from server.devserver.processes import LOOPBACK, find_free_port, stop
+from tests import days
 from tests.conftest import fresh_settings
+from tests.makers.cases import Office
+from tests.makers.rosters import RosterOffice
 from tests.phones import make_kit
+from tests.rosters.test_own_payments import bound
 from tests.test_first_path import push_whole
 from tests.warm import Warm
 from tests.web.browser import NARROW, Handset, find_faults, find_faults_in_english, find_small_targets, shoot
@@ -220,6 +224,35 @@ async def test_a_resident_reads_a_case_in_each_later_state(cases, handset: Hands
             break
         await page.get_by_role("button", name="退出").click()
         await expect(page.get_by_role("heading", name="查看您的低保申请")).to_be_visible()
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def test_a_household_says_which_payment_arrived_and_which_did_not(
+    handset: Handset, system, services, county, monkeypatch
+):
+    monkeypatch.setattr(type(system), "run_jobs", jobs_done)  # a worker runs beside
+    pay = await RosterOffice(Office(system, services, county), system, services).open()
+    place = len(county.residents) - 1
+    _, case_id = await bound(pay, place)
+    for month in (days.month(-1), days.month()):
+        await pay.sent(month)
+    page = await handset.open(f"/r/?code=demo-{county.residents[place].wechat_suffix}-t")
+    await page.locator(f".case[href$='{case_id}']").click()
+    payments = page.locator(".payment")
+    await expect(payments).to_have_count(2)
+    await expect(payments.first).to_contain_text("300.00 元")
+    faults = {"payments": [*await find_faults(page), *await find_small_targets(page)]}
+    await shoot(page, "resident-payments")
+    await payments.last.get_by_role("button", name="收到了").click()
+    await expect(payments.last).to_contain_text("您说收到了")
+    await payments.first.get_by_role("button", name="没有收到").click()
+    await payments.first.get_by_label("补充说明").fill("存折上没有这笔钱。")
+    await payments.first.get_by_role("button", name="提交").click()
+    await expect(payments.first).to_contain_text("您说没有收到")
+    await expect(payments.first).to_contain_text("投诉编号 XF")
+    await expect(page.get_by_role("status").first).to_contain_text("查询码")
+    faults["answered"] = [*await find_faults(page), *await find_small_targets(page)]
+    await shoot(page, "resident-payments-answered")
     assert {name: found for name, found in faults.items() if found} == {}
 
 
