@@ -10,7 +10,7 @@ export const RAISE_STATES: Record<string, Message> = {
   undoing: ['正在撤销', 'Being undone'],
   undone: ['已撤销', 'Undone'],
 };
-export const RAISE_DOUBTS: Record<string, Message> = {
+export const RAISE_SITUATIONS: Record<string, Message> = {
   programme_missing: ['城乡类别未确认', 'Urban or rural not confirmed'],
   members_missing: ['缺少标准或成员，无法测算', 'No standard or no members'],
   not_paid_yet: ['尚未开始发放', 'Not paid yet'],

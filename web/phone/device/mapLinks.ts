@@ -8,11 +8,13 @@ export interface MapLink {
 }
 
 const DECIMALS = 6;
+// These apps are in Chinese.
+const TITLE: readonly [zh: string, en: string] = ['走访地点', 'Place of the visit'];
 
 export function listMapLinks(position: Coordinates, datum: string): MapLink[] {
   const { latitude, longitude } = datum === 'gcj02' ? position : toGcj02(toWgs84(position, datum));
   const [lat, lng] = [latitude.toFixed(DECIMALS), longitude.toFixed(DECIMALS)];
-  const title = encodeURIComponent('走访地点');
+  const title = encodeURIComponent(TITLE[0]);
   return [
     {
       name: ['高德地图', 'Amap'],
