@@ -35,6 +35,7 @@ THEIR_TIME = {
     "server/cli/first_hour.py": (1, "compared on purpose: how far the two clocks are apart"),
     "bench/system.py": (1, "procrastinate compares by it when a job is due"),
     "bench/idle.py": (2, "rows that fill tables, whose times nothing reads"),
+    "bench/raises.py": (1, "rows that fill tables, whose times nothing reads"),
     "bench/sync.py": (3, "rows that fill tables, whose times nothing reads"),
     "server/cli/selfcheck.py": (2, "compares the two clocks, and heartbeats with the clock that wrote them"),
 }
@@ -119,6 +120,8 @@ GIVEN = {
     "tests/sync/exchanges.py": "times that stand for those of a real run in the field contract",
     "tests/core/test_paging.py": "rows of given days",
     "tests/benefits/test_amounts.py": "amounts of given months, which ask no clock",
+    "tests/benefits/test_effective_amounts.py": "amounts of given months, which ask no clock",
+    "tests/rosters/test_parts.py": "parts of given months, which ask no clock",
     "tests/checklists/test_checklist_answers.py": "answers judged on a given day",
     "tests/checklists/test_checklist_shipped.py": "a family on a given day",
     "tests/core/test_id_numbers.py": "numbers judged on a given day",

@@ -19,6 +19,8 @@ from server.core.paths import WEB
 from server.core.settings import Settings
 
 APPS = ("m", "r", "desk")
+_JS_SDK = "https://res.wx.qq.com"
+_IN_WECHAT = "MicroMessenger"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
@@ -37,7 +39,8 @@ class BuiltFile(Struct, frozen=True):
 def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
     """Build the handlers of the apps. Without a build they answer 404, as for any unknown path."""
     files = {app: _read_files(folder / app) for app in APPS}
-    headers = _headers(settings)
+    headers = _headers(settings, scripts="'self'")
+    inside_wechat = _headers(settings, scripts=f"'self' {_JS_SDK}")
 
     def serve(app: str, request: Request[Any, Any, Any]) -> Response[bytes]:
         path = str(request.path_params.get("path", ""))
@@ -46,7 +49,11 @@ def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
             built = files[app].get("index.html")
         if built is None:
             raise Problem("request.not_found")
-        return _respond(built, headers, request)
+        # The phone app takes its position by WeChat's JS-SDK, which works inside WeChat alone.
+        takes_sdk = (
+            app == "m" and settings.wechat_service_app_id and _IN_WECHAT in request.headers.get("User-Agent", "")
+        )
+        return _respond(built, inside_wechat if takes_sdk else headers, request)
 
     @get(["/m", "/m/{path:path}"], include_in_schema=False, sync_to_thread=False)
     def get_phone_app(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -102,7 +109,7 @@ def _respond(built: BuiltFile, headers: Mapping[str, str], request: Request[Any,
     return Response(built.encoded.get(encoding, built.content), media_type=built.media_type, headers=params)
 
 
-def _headers(settings: Settings) -> dict[str, str]:
+def _headers(settings: Settings, *, scripts: str) -> dict[str, str]:
     """Return the security headers. Only photos of the store and the configured map tiles may have another origin.
 
     Style attributes are allowed, because components position elements with them and they can't run code.
@@ -111,8 +118,7 @@ def _headers(settings: Settings) -> dict[str, str]:
     tiles = _origin(settings.map_tiles)
     policy = {
         "default-src": "'none'",
-        # The JS-SDK is loaded inside WeChat alone, and works from WeChat's own address only.
-        "script-src": "'self' https://res.wx.qq.com" if settings.wechat_service_app_id else "'self'",
+        "script-src": scripts,
         "style-src": "'self'",
         "style-src-attr": "'unsafe-inline'",
         "img-src": f"'self' data: blob: {store} {tiles}",

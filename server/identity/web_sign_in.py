@@ -52,14 +52,14 @@ class WechatReturn(RequestBody):
     Where a second factor is set, the same `state` again with `second_factor` and without the code, which is spent.
     """
 
-    sealed_fields = frozenset({"state", "code", "second_factor"})
+    sealed_fields = frozenset({"state", "code"})
 
     state: ShortText
     code: ShortText | None = None
 
 
 class WechatSignInReturn(WechatReturn, kw_only=True):
-    sealed_fields = WechatReturn.sealed_fields
+    sealed_fields = WechatReturn.sealed_fields | {"second_factor"}
 
     web_app: WebApp
     device: DeviceInfo
