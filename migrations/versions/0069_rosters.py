@@ -57,10 +57,10 @@ BANK_FORMS = [
 ]
 RULES: dict[str, tuple[object, str]] = {
     "roster.programs": (PROGRAMS, "practice of offices; each fund and its money by the area's own notice"),
-    "roster.bank_forms": (BANK_FORMS, "a plain form; each agent bank gives its own"),
+    "roster.bank_forms": (BANK_FORMS, "project default: a plain form; each agent bank gives its own"),
     "roster.people": (2, "practice of offices; some keep preparing, checking and sending apart"),
     "roster.arrears_months": (12, "practice of offices; how far back arrears and recoveries are counted"),
-    "roster.outlier_percent": (50, "none in law: from which change of a payment a person looks at it"),
+    "roster.outlier_percent": (50, "project default: from which change of a payment a person looks at it"),
 }
 
 

@@ -38,15 +38,15 @@ NOTICE_EN = (
 RULES: dict[str, tuple[object, str]] = {
     "privacy.notice": (
         {"version": "1", "zh": NOTICE_ZH, "en": NOTICE_EN},
-        "个人信息保护法第十七条、第三十条、第三十一条、第三十五条;project default: an office puts its name and telephone in",
+        "law: 个人信息保护法第十七条、第三十条、第三十一条、第三十五条;project default: an office puts its name and telephone in",
     ),
     "privacy.answer_days": (
         {"count": 30, "unit": "days"},
-        "个人信息保护法第五十条(及时受理和处理);GB/T 35273-2020 8.7: 三十天内答复",
+        "law: 个人信息保护法第五十条(及时受理和处理);GB/T 35273-2020 8.7: 三十天内答复",
     ),
     "privacy.case_file_days": (
         1096,
-        "最低生活保障审核确认办法: 审核确认档案自停保之日起至少保存三年;个人信息保护法第四十七条第二款",
+        "law: 最低生活保障审核确认办法: 审核确认档案自停保之日起至少保存三年;个人信息保护法第四十七条第二款",
     ),
 }
 

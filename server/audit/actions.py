@@ -151,7 +151,7 @@ class Action(StrEnum):
 
     RESIDENT_BINDING_ENDED = "resident.binding_ended"
     RESIDENT_BOUND = "resident.bound"
-    SIGN_IN_CODE_MADE = "resident.sign_in_code_made"
+    RESIDENT_SIGN_IN_CODE_MADE = "resident.sign_in_code_made"
     RESIDENT_UNBOUND = "resident.unbound"
 
     REVIEW_CLAIMED = "review.claimed"

@@ -31,6 +31,7 @@ from server.models.households import Household
 from server.models.imports import ImportBatch
 from server.models.jobs import FailedJob
 from server.models.notifications import Notice
+from server.models.raises import StandardRaise
 from server.models.review import Decision
 from server.models.uploads import Upload
 from server.models.visits import Visit
@@ -271,6 +272,9 @@ _FINDERS: Mapping[str, Callable[[Any], Select[str, str, str]]] = {
     "notice_id": lambda value: _found("notice", Notice.id, Notice.area_code).where(Notice.id == _id(value)),
     "batch_id": lambda value: _found("import", ImportBatch.id, ImportBatch.area_code).where(
         ImportBatch.id == _id(value)
+    ),
+    "raise_id": lambda value: _found("raise", StandardRaise.id, StandardRaise.area_code).where(
+        StandardRaise.id == _id(value)
     ),
     "county_code": lambda value: _found("area", literal(str(value)), literal(str(value))),
     "area_code": lambda value: _found("area", literal(str(value)), literal(str(value))),

@@ -104,7 +104,9 @@ async def _request_code(services: Services, data: RequestCode, address: str, now
             state="waiting",
         )
         session.add(row)
-        audit.record(session, None, Action.SIGN_IN_CODE_MADE, "case", match.case.id, area_code=match.case.area_code)
+        audit.record(
+            session, None, Action.RESIDENT_SIGN_IN_CODE_MADE, "case", match.case.id, area_code=match.case.area_code
+        )
         await jobs.defer(session, SendSignInCode(code_id=row.id))
 
 

@@ -27,16 +27,16 @@ const names = (...keys) => Object.fromEntries(keys.map((key) => [key, any]));
 
 const SCHEMAS = {
   assignments: schema(names('householdId', 'kind', 'dueOn', 'checklistCode', 'checklistVersion', 'partnerId', 'partnerName',
-    'plannedOn', 'planPosition', 'note')),
+    'plannedOn', 'planPosition', 'note', 'lastAnswers')),
   households: schema(names('number', 'areaCode', 'areaName', 'headName', 'address', 'phoneMask', 'latitude', 'longitude',
     'datum', 'class', 'monthlyAmountFen', 'members')),
   checklists: schema(names('code', 'version', 'kind', 'body')),
   visits: schema({ ...names('assignmentId', 'checklistCode', 'checklistVersion', 'state', 'mode', 'modeReason', 'startedAt',
     'endedAt', 'startFix', 'endFix', 'investigatorIds', 'familyPresent', 'answers', 'photos', 'amendment',
-    'unorderedReason', 'unknownField'),
+    'unorderedReason', 'unchanged', 'noFixReason', 'fromPaper', 'unknownField'),
     householdId: text, kind: text }),
   evidence: schema(names('visitId', 'questionId', 'sha256', 'sizeBytes', 'mediaType', 'capturedAt', 'fix', 'note')),
-  attestations: schema(names('visitId', 'attestedAt', 'fix')),
+  attestations: schema(names('visitId', 'attestedAt', 'fix', 'noFixReason')),
 };
 const READ_ONLY = new Set(['assignments', 'households', 'checklists']);
 

@@ -12,6 +12,7 @@ from server.models.notifications import Notice
 from tests.makers.visits import MORNING, Ground
 from tests.sync.test_last_answers import order
 from tests.web.browser import find_faults, find_small_targets, shoot
+from tests.web.test_phone_guards import typed_code
 
 SMALL = {"width": 360, "height": 640}
 
@@ -160,7 +161,8 @@ async def test_a_notice_names_its_homes_and_opens_them(handset, phone, services,
     await page.locator(".tabs .t-tab-bar-item", has_text="我的").click()
     link = page.get_by_role("link", name=home["headName"])
     await expect(link).to_be_visible()
-    assert await find_faults(page) == []
+    # The label of the device by which the test itself is signed in is English.
+    assert set(await find_faults(page)) <= {"English: phone"}
     await shoot(page, "phone-notice-named")
     await link.click()
     await expect(page.locator(".facts")).to_contain_text(home["number"])
@@ -234,10 +236,9 @@ async def test_the_frame_is_there_before_a_script_is(handset):
 
 
 async def test_a_typed_code_says_no_home_and_the_colleague_chooses_it_first(handset, due, home):
-    page = await begin(handset, due.caseworker_login, home)
-    await page.locator(".steps button", has_text="离户提交").click()
-    code = await page.locator(".typed").inner_text()
-    await page.goto(f"{handset.url}/m/")
+    await handset.context.grant_permissions(["geolocation", "camera"])
+    page = await handset.sign_in(due.caseworker_login)
+    code = typed_code(new_id())  # of a visit on another phone
     await page.locator(".tabs .t-tab-bar-item", has_text="同行确认").click()
     await page.fill("input.input", code)
     await page.get_by_role("button", name="确定").click()

@@ -54,8 +54,8 @@ async def test_an_officer_sets_a_second_factor_and_signs_in_with_it(at_desk, sys
     await page.get_by_role("banner").get_by_role("button", name="退出").click()
     await page.get_by_label("账号").fill("yusonggu")
     await page.get_by_label("密码").fill(NEW_PASSWORD)
-    await page.get_by_role("button", name="登录").click()
+    await page.get_by_role("button", name="登录", exact=True).click()
     await page.get_by_label("动态码（六位）或恢复码").fill(recovery)
     assert await find_faults(page) == []
-    await page.get_by_role("button", name="登录").click()
+    await page.get_by_role("button", name="登录", exact=True).click()
     await expect(page.get_by_role("banner").get_by_role("button", name="退出")).to_be_visible()

@@ -45,7 +45,7 @@ export const SETTING_GROUPS: Labels = {
   sign_in: ['登录', 'Signing in'],
   recheck: ['在保核对', 'Checks of those paid'],
   proof: ['定期证明', 'Proofs'],
-  grace: ['渐退期', 'Gradual exit'],
+  grace: ['渐退延期', 'Gradual exit'],
   answers: ['答案', 'Answers'],
   reveal: ['查看完整号码', 'Revealing numbers'],
   reads: ['查阅记录', 'Read trail'],
@@ -183,6 +183,8 @@ const TEMPLATES: Labels = {
   complaint_due: ['投诉到期', 'complaint due'],
   decided: ['决定', 'decided'],
   due_tomorrow: ['明日到期', 'due tomorrow'],
+  proof_due: ['定期证明', 'proof due'],
+  grace_ending: ['渐退期将满', 'gradual exit ends'],
   papers: ['补材料', 'papers'],
   posted: ['公示', 'posted'],
   returned: ['退回', 'returned'],
@@ -347,6 +349,7 @@ function formatEntry(entry: Record<string, string | null>): string {
 function formatObject(value: Record<string, unknown>): string {
   if ('count' in value && 'unit' in value)
     return `${String(value['count'])} ${getPartLabel(String(value['unit']), Number(value['count']))}`;
+  if (typeof value['zh'] === 'string' && typeof value['en'] === 'string') return String(value[language.value]);
   if ('templateId' in value) return value['templateId'] ? String(value['templateId']) : t('none');
   const parts = Object.entries(value).map(
     ([name, item]) => `${getPartLabel(name)} ${formatSetting(name, item).replace(/ 元$| yuan$/, '')}`,
