@@ -16,7 +16,7 @@ depends_on = None
 TIME = sa.DateTime(timezone=True)
 BEFORE = "'public_security', 'housing', 'social_security', 'tax', 'market', 'provident_fund', 'finance'"
 RULES: dict[str, tuple[object, str]] = {
-    "recheck.months": (12, "law, as read: 《最低生活保障审核确认办法》§31, checks at least yearly; by area"),
+    "recheck.months": (12, "law, as read: 《最低生活保障审核确认办法》§31; checks at least yearly, by area"),
     "recheck.answer_days": ({"count": 20, "unit": "working_days"}, "project default; offices agree on their own"),
     "recheck.settle_days": ({"count": 10, "unit": "working_days"}, "project default; no law sets a number"),
 }

@@ -31,8 +31,10 @@ from server.models.households import Household
 from server.models.imports import ImportBatch
 from server.models.jobs import FailedJob
 from server.models.notifications import Notice
+from server.models.people import SignInCode
 from server.models.raises import StandardRaise
 from server.models.review import Decision
+from server.models.rosters import Roster
 from server.models.uploads import Upload
 from server.models.visits import Visit
 
@@ -273,8 +275,14 @@ _FINDERS: Mapping[str, Callable[[Any], Select[str, str, str]]] = {
     "batch_id": lambda value: _found("import", ImportBatch.id, ImportBatch.area_code).where(
         ImportBatch.id == _id(value)
     ),
-    "raise_id": lambda value: _found("raise", StandardRaise.id, StandardRaise.area_code).where(
+    "raise_id": lambda value: _found("area", StandardRaise.area_code, StandardRaise.area_code).where(
         StandardRaise.id == _id(value)
+    ),
+    "roster_id": lambda value: _found("area", Roster.area_code, Roster.area_code).where(Roster.id == _id(value)),
+    "code_id": lambda value: (
+        _found("household", Household.id, Household.area_code)
+        .join_from(SignInCode, Household, Household.id == SignInCode.household_id)
+        .where(SignInCode.id == _id(value))
     ),
     "county_code": lambda value: _found("area", literal(str(value)), literal(str(value))),
     "area_code": lambda value: _found("area", literal(str(value)), literal(str(value))),
