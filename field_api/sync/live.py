@@ -107,14 +107,15 @@ class Watch:
 
     async def _look_once(self, since: int | None) -> int:
         """Wake whom anything new concerns; all of them when it is not known since when."""
+        listeners = list(self._listeners)  # who comes while the database is asked waits for the next look
         async with self._services.sessions() as session:
             settled: Any = await session.scalar(select(func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8)))
             news = await session.execute(
                 select(Feed.staff_id, Feed.collection)
                 .distinct()
                 .where(
-                    Feed.staff_id.in_({listener.staff_id for listener in self._listeners}),
-                    Feed.collection.in_(frozenset().union(*(listener.collections for listener in self._listeners))),
+                    Feed.staff_id.in_({listener.staff_id for listener in listeners}),
+                    Feed.collection.in_(frozenset().union(*(listener.collections for listener in listeners))),
                     Feed.xid >= bindparam(None, since or settled, Xid8),
                     Feed.xid < bindparam(None, settled, Xid8),
                 )
@@ -127,13 +128,13 @@ class Watch:
                     select(Device.id)
                     .join(Staff, Staff.id == Device.staff_id)
                     .where(
-                        Device.id.in_({listener.device_id for listener in self._listeners}),
+                        Device.id.in_({listener.device_id for listener in listeners}),
                         Device.ended_at.is_(None),
                         Staff.disabled_at.is_(None),
                     )
                 )
             )
-        for item in self._listeners:
+        for item in listeners:
             item.is_over = item.is_over or item.device_id not in welcome
             item.news |= item.collections if since is None else item.collections & changed.get(item.staff_id, set())
             if item.is_over or item.news:

@@ -1,5 +1,6 @@
 """How many live streams a person may hold open: each idle phone costs a socket, and nobody may take them all."""
 
+import contextlib
 from uuid import uuid4
 
 import pytest
@@ -58,3 +59,20 @@ async def test_one_phone_has_a_stream_for_each_of_its_collections(watch):
     for collection in ("visits", "households", "assignments", "checklists"):
         await open_stream(watch, PERSON, collection)
     assert not [listener for listener in watch._listeners if listener.is_over]
+
+
+async def test_a_stream_that_opens_while_the_database_is_asked_is_not_taken_for_an_ended_device(watch, services):
+    streams = [await open_stream(watch, PERSON, "visits")]
+
+    class Slow:
+        @staticmethod
+        @contextlib.asynccontextmanager
+        async def sessions():
+            async with services.sessions() as session:
+                yield session
+                streams.append(await open_stream(watch, on_device(PERSON), "visits"))
+
+    watch._services = Slow
+    await watch._look_once(None)
+    unknown, newcomer = watch._listeners
+    assert (unknown.is_over, newcomer.is_over) == (True, False)

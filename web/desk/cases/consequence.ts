@@ -11,6 +11,14 @@ const t = defineMessages({
     '自 {month} 起，每月向 {name} 家发放 {amount} 元，保障 {n} 人。',
     'From {month} on, the household of {name} is paid {amount} yuan a month, for {n:person|people}.',
   ],
+  proposed: [
+    '拟自 {month} 起，每月向 {name} 家发放 {amount} 元，保障 {n} 人；由县级审核确认。',
+    'It is proposed that from {month} on the household of {name} is paid {amount} yuan a month, for {n:person|people}; the county decides.',
+  ],
+  proposedRefusal: [
+    '拟对 {name} 家不予保障；由县级审核确认。',
+    'It is proposed to refuse the household of {name}; the county decides.',
+  ],
   refused: [
     '{name} 家不予保障，不发放。申请人会收到决定书，可以申请复议。',
     'The household of {name} is refused and paid nothing. The applicant gets a decision and can appeal.',
@@ -28,6 +36,7 @@ const t = defineMessages({
     'From {month} on, the household of {name} is paid again, {amount} yuan a month.',
   ],
   later: ['下次发放', 'the next payment'],
+  notEligible: ['最近一次测算的结论是不符合条件。', 'By the newest calculation the household is not eligible.'],
   nothing: ['没有可以依据的测算。', 'There is no calculation to go by.'],
 });
 
@@ -40,15 +49,9 @@ export function describeConsequence(step: string, item: Case, newest: Calculatio
   switch (step) {
     case 'opinion_grant':
     case 'confirmed':
-      return newest
-        ? t('granted', {
-            month: newest.month.slice(0, 7),
-            name,
-            amount: formatYuan(newest.amountFen),
-            n: newest.covered.length,
-          })
-        : t('nothing');
+      return describeGrant(step === 'confirmed' ? 'granted' : 'proposed', name, newest);
     case 'opinion_refuse':
+      return t('proposedRefusal', { name });
     case 'refused':
       return t('refused', { name });
     case 'amount_changed':
@@ -60,4 +63,11 @@ export function describeConsequence(step: string, item: Case, newest: Calculatio
     default:
       return '';
   }
+}
+
+function describeGrant(sentence: 'granted' | 'proposed', name: string, newest: Calculation | undefined): string {
+  if (!newest) return t('nothing');
+  if (!newest.eligible) return t('notEligible');
+  const amount = formatYuan(newest.amountFen);
+  return t(sentence, { month: newest.month.slice(0, 7), name, amount, n: newest.covered.length });
 }

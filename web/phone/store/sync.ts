@@ -249,6 +249,7 @@ async function restartReplication(name: CollectionName): Promise<void> {
 
 /** Pull what the server says has changed. Returns a function that unsubscribes. */
 function subscribeToChanges(): () => void {
+  let wasOpen = false;
   return subscribeToEvents(
     '/field/v1/sync/stream',
     'changed',
@@ -256,6 +257,13 @@ function subscribeToChanges(): () => void {
       for (const name of names as CollectionName[]) resyncSubjects.get(name)?.next('RESYNC');
       syncDayPlansAndNotices();
     },
-    { personId: ownerId, reconnectMs: RETRY_MS },
+    {
+      personId: ownerId,
+      reconnectMs: RETRY_MS,
+      onOpen() {
+        if (wasOpen) syncNow(); // nothing was heard of what changed while the line was down
+        wasOpen = true;
+      },
+    },
   );
 }
