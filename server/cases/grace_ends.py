@@ -198,6 +198,8 @@ async def defer_grace_end(
     require_role(caller, DEFERRERS)
     rows = readable(GraceEnd, caller).where(GraceEnd.id == line_id).with_for_update()
     grace: GraceEnd = require_found(await session.scalar(rows))
+    if not caller.covers(grace.area_code, DEFERRERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(DEFERRERS)))
     until, reason = body.until.replace(day=1), body.reason.strip()
     if (grace.due_on, grace.deferral_reason) != (until, reason):
         if grace.settled_at is not None:

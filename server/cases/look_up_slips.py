@@ -6,6 +6,7 @@ the slip is printed and stands nowhere else: the case keeps its keyed hash.
 
 import secrets
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,6 +29,8 @@ from server.models.households import Household
 
 PIN_DIGITS = 8
 REISSUERS = frozenset({Role.TOWN_OFFICER, Role.COUNTY_OFFICER})
+Secret = Literal["pin", "code"]
+_SECRETS: tuple[Secret, ...] = ("pin", "code")
 
 
 async def print_look_up_slip(
@@ -48,7 +51,8 @@ async def print_look_up_slip(
     pin = "".join(secrets.choice("0123456789") for _ in range(PIN_DIGITS))
     is_again = case.look_up_pin is not None
     case.look_up_pin = hash_pin(encryption, case.id, pin)
-    await end_locks(session, [look_up_lock(encryption, case.number)])
+    sign_ins = [sign_in_lock(encryption, kind, case.number) for kind in _SECRETS]
+    await end_locks(session, [look_up_lock(encryption, case.number), *sign_ins])
     audit.record(
         session, caller, Action.CASE_LOOK_UP_SLIP_PRINTED, "case", case.id, area_code=case.area_code, again=is_again
     )
@@ -58,6 +62,11 @@ async def print_look_up_slip(
 def hash_pin(encryption: Encryption, case_id: UUID, pin: str) -> bytes:
     """Return the keyed hash of a PIN, which differs from case to case."""
     return encryption.index("look_up_pin", f"{case_id}:{bare_number(pin)}")
+
+
+def sign_in_lock(encryption: Encryption, kind: Secret, number: str) -> str:
+    """Guesses of the numbers and of this secret. A right look-up, which takes no ID number, does not end it."""
+    return lock_subject(encryption, f"sign-in-{kind}", bare_number(number))
 
 
 def look_up_lock(encryption: Encryption, number: str) -> str:

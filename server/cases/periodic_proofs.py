@@ -226,6 +226,9 @@ async def _lock_proof(session: AsyncSession, caller: Caller, proof_id: UUID) -> 
     require_role(caller, RECEIVERS)
     rows = readable(PeriodicProof, caller).where(PeriodicProof.id == proof_id).with_for_update()
     proof: PeriodicProof = require_found(await session.scalar(rows))
+    # A caseworker reads the homes they hold; an officer may read more than they act in.
+    if Role.CASEWORKER not in caller.roles and not caller.covers(proof.area_code, RECEIVERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(RECEIVERS)))
     return proof
 
 

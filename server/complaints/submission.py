@@ -118,7 +118,19 @@ async def submit_own_complaint(
 ) -> ComplaintReceipt:
     """Submit a resident's complaint about their own case."""
     case: CaseFile = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == data.case_id)))
+    await count_own_complaint(session, services, caller, now)
+    return await create_own_complaint(session, services, caller, case, data, now)
+
+
+async def count_own_complaint(session: AsyncSession, services: Services, caller: Caller, now: datetime) -> None:
+    """Count an attempt of a resident. It commits: call it before anything is locked or changed."""
     await count_attempt(session, services.encryption, [f"complaint:{caller.id}"], MAX_ATTEMPTS, now)
+
+
+async def create_own_complaint(
+    session: AsyncSession, services: Services, caller: Caller, case: CaseFile, data: OwnComplaint, now: datetime
+) -> ComplaintReceipt:
+    """Write a resident's complaint in the transaction of the caller, who has counted it."""
     return await _create_complaint(
         session, services, caller, case.area_code, "web", data.text, None, now,
         kind=data.kind, case_id=case.id, resident_id=caller.id, against=data.against,

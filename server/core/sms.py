@@ -58,7 +58,7 @@ class Sms:
 
     @property
     def is_set_up(self) -> bool:
-        return bool(self._base_url)
+        return all((self._base_url, self._key_id, self._key_secret, self._sign_name))
 
     async def send(self, phone: str, template: str, values: Mapping[str, str]) -> None:
         """Send one message. Raises `SmsRefused` or `SmsUnavailable`; it is never repeated here."""

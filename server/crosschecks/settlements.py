@@ -160,6 +160,8 @@ async def settle_difference(
     case: CaseFile = require_found(
         await session.scalar(readable(CaseFile, caller).where(CaseFile.id == check.case_id).with_for_update())
     )
+    if not caller.covers(case.area_code, CHECKERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(CHECKERS)))
     await require_no_conflict_of_interest(session, caller, case.household_id)
     note = body.note.strip()
     if check.due_on is None or not check.differences:

@@ -161,7 +161,12 @@ async def decide_merge(
     status_code=200,
     responses=LOOKUP_ERRORS
     | error_responses(
-        "merge.not_merged", "merge.acted_upon", "merge.second_person", "server.value_altered", "request.invalid"
+        "merge.not_merged",
+        "merge.acted_upon",
+        "merge.second_person",
+        "case.own_relative",
+        "server.value_altered",
+        "request.invalid",
     ),
     description="Take a merge back as a whole, by another person than the one who confirmed it, as long as nobody has "
     "acted on the kept household.",

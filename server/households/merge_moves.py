@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.core.access import Caller
 from server.core.encryption import Encryption
@@ -205,6 +206,7 @@ async def _join_members(
         moved.rows[model.__tablename__] = list(ids)
     for twin, member in plan.absorbed:
         moved.absorbed.append((twin.id, member.id))
+        await _hand_on(session, moved, member.id, twin.id)
         if twin.id_number_sealed is None and member.id_number_sealed is not None:
             number = encryption.open("household_member.id_number", member.id, member.id_number_sealed)
             twin.id_number_sealed = encryption.seal("household_member.id_number", twin.id, number)
@@ -212,6 +214,20 @@ async def _join_members(
             moved.gained_number.append(twin.id)
         # The row stays with the merged household; searches and number checks must not find the person there.
         member.id_number_index, member.search_terms = None, None
+
+
+async def _hand_on(session: AsyncSession, moved: Moved, from_id: UUID, to_id: UUID) -> None:
+    """Let what was moved with the household and names a member name this one. Of a notice, one consent counts."""
+    own = aliased(PrivacyConsent)
+    agreed = select(own.version).where(own.member_id == to_id, own.withdrawn_at.is_(None)).scalar_subquery()
+    models: list[tuple[Any, list[Any]]] = [
+        (DataRequest, []),
+        (PrivacyConsent, [PrivacyConsent.version.not_in(agreed)]),
+    ]
+    for model, more in models:
+        ids = moved.rows[model.__tablename__]
+        naming = update(model).where(model.id == func.any(ids), model.member_id == from_id, *more)
+        await session.execute(naming.values(member_id=to_id).execution_options(synchronize_session=False))
 
 
 async def _move_bindings(
@@ -331,6 +347,7 @@ async def _part_members(session: AsyncSession, encryption: Encryption, moved: Mo
         member = await session.get_one(HouseholdMember, UUID(entry["id"]))
         member.household_id, member.position, member.relation = merged.id, entry["position"], entry["relation"]
     for twin_id, member_id in moved.absorbed:
+        await _hand_on(session, moved, twin_id, member_id)
         member = await session.get_one(HouseholdMember, member_id)
         if member.id_number_sealed is not None:
             number = encryption.open("household_member.id_number", member.id, member.id_number_sealed)

@@ -187,6 +187,8 @@ async def undo_merge(
         raise Problem("merge.not_merged")
     if merge.decided_by == caller.id:
         raise Problem("merge.second_person")
+    for household in (kept, merged):
+        await require_no_conflict_of_interest(session, caller, household.id)
     if kept.merged_into is not None or await digest_household(session, kept.id) != merge.digest:
         raise Problem("merge.acted_upon")
     moved = msgspec.convert(merge.moved, Moved)

@@ -27,11 +27,13 @@ from server.core.services import Services
 from server.core.tokens import hash_refresh_token, read_refresh_token
 from server.identity.devices import SignedIn, issue_tokens
 from server.identity.web_sign_in import purge_flows
-from server.models.people import Device, RefreshToken
+from server.models.people import Device, RefreshToken, SignInCode
 
 # How long a used token is kept in order to recognize it; a signed token is recognized as used without its row.
 _USED_TOKENS_KEPT = timedelta(days=7)
 _PURGE_BATCH = 5_000
+# A code lives minutes; what counts against the day's budget is a day old at most.
+_CODES_KEPT = timedelta(days=2)
 
 
 async def refresh_tokens(services: Services, token: str, now: datetime) -> SignedIn:
@@ -133,6 +135,7 @@ async def purge_daily(services: Services, _: PurgeRefreshTokens) -> None:
             deleted = await purge_refresh_tokens(session, utc_now())
     async with open_session(services.sessions) as session:
         await purge_flows(session, utc_now())
+        await session.execute(delete(SignInCode).where(SignInCode.made_at < utc_now() - _CODES_KEPT))
 
 
 async def purge_refresh_tokens(session: AsyncSession, now: datetime) -> int:

@@ -42,7 +42,7 @@ _SEX = {"male": "男", "female": "女"}
 async def copy_person(session: AsyncSession, encryption: Encryption, caller: Caller, request_id: UUID) -> bytes:
     """Return the workbook. Raises `privacy.no_copy_asked` for a request of another kind, `thing.not_found`."""
     request, household = await lock_request(session, caller, request_id)
-    if request.kind not in _COPIED:
+    if request.kind not in _COPIED or request.state == "refused":
         raise Problem("privacy.no_copy_asked")
     member: HouseholdMember = require_found(await session.get(HouseholdMember, request.member_id))
     lines = [

@@ -11,7 +11,7 @@ from msgspec import Meta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.complaints.submission import ComplaintReceipt, OwnComplaint, submit_own_complaint
+from server.complaints.submission import ComplaintReceipt, OwnComplaint, count_own_complaint, create_own_complaint
 from server.core.access import Caller, readable, require_found
 from server.core.http import RequestBody, ResponseBody
 from server.core.services import Services
@@ -118,6 +118,8 @@ async def say_of_payment(
 ) -> SaidOfPayment:
     """Confirm a payment, or say that it did not arrive. The same again changes nothing."""
     case: CaseFile = require_found(await session.scalar(readable(CaseFile, caller).where(CaseFile.id == case_id)))
+    if body.stance == "not_received":
+        await count_own_complaint(session, services, caller, now)
     line: RosterLine = require_found(
         await session.scalar(
             readable(RosterLine, caller)
@@ -126,10 +128,10 @@ async def say_of_payment(
         )
     )
     receipt = None
+    if body.stance == "not_received" and line.complaint_id is None:
+        receipt = await _complain(session, services, caller, case, line, body.text.strip(), now)
     if body.stance != line.stance:
         line.stance, line.stance_at = body.stance, now
-        if body.stance == "not_received" and line.complaint_id is None:
-            receipt = await _complain(session, services, caller, case, line, body.text.strip(), now)
     await session.flush()  # the list below includes it
     return SaidOfPayment(payments=await list_own_payments(session, caller, case_id), receipt=receipt)
 
@@ -146,7 +148,7 @@ async def _complain(
     """Submit the complaint with the line attached: its reference is in the text, its id on the line."""
     about = f"未收到{line.month.strftime(_MONTHS_SHOWN)}的款项（业务编号 {line.reference}）"
     complaint = OwnComplaint(kind="complaint", case_id=case.id, text=f"{about}。{text}")
-    receipt = await submit_own_complaint(session, services, caller, complaint, now)
+    receipt = await create_own_complaint(session, services, caller, case, complaint, now)
     await session.flush()  # the complaint is looked up by its number
     line.complaint_id = await session.scalar(select(Complaint.id).where(Complaint.number == receipt.number))
     return receipt

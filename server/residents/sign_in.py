@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.cases.look_up_slips import hash_pin, look_up_lock
+from server.cases.look_up_slips import hash_pin, look_up_lock, sign_in_lock
 from server.core import jobs
 from server.core.clock import utc_now
 from server.core.database import advisory_lock, open_session
@@ -27,10 +27,11 @@ from server.core.errors import Problem
 from server.core.http import RequestBody, ShortText
 from server.core.ids import new_id
 from server.core.job_types import SendSignInCode
+from server.core.log import log
 from server.core.normalise import bare, bare_number, normalise_id
 from server.core.services import Services
 from server.core.sms import SmsRefused, SmsUnavailable
-from server.http.attempt_locks import begin_attempt, end_locks, lock_subject
+from server.http.attempt_locks import begin_attempt, end_locks
 from server.http.rate_limit import count_attempt
 from server.identity.cookies import WebApp
 from server.identity.devices import DeviceInfo, SignedIn, load_caller, open_device
@@ -81,7 +82,7 @@ async def request_code(services: Services, data: RequestCode, *, address: str, n
 
     Raises `request.rate_limited` and, where no text messages are set up, `sms.not_set_up`.
     """
-    if not services.sms.is_set_up:
+    if not services.sms.is_set_up or not services.settings.sms_code_template:
         raise Problem("sms.not_set_up")
     await _take_as_long(_request_code(services, data, address, now))
 
@@ -141,6 +142,7 @@ async def send_code(services: Services, job: SendSignInCode) -> None:
         await services.sms.send(phone, services.settings.sms_code_template, {"code": code})
     except SmsRefused as refused:
         state, why = "failed", refused.code
+        log.warning("sms.refused", code=refused.code)
     except SmsUnavailable as error:
         is_retried = error.not_sent
         state, why = ("waiting" if is_retried else "unsure"), str(error)
@@ -167,19 +169,18 @@ async def _sign_in(services: Services, data: ResidentSignIn, address: str, now: 
     if (data.pin is None) == (data.code is None):
         raise Problem("request.invalid")
     number = bare_number(data.application_number)
-    # Guesses of a PIN count together with those of the public look-up.
-    lock = look_up_lock(services.encryption, number)
-    if data.pin is None:
-        lock = lock_subject(services.encryption, "sign-in-code", number)
+    locks = [sign_in_lock(services.encryption, "pin" if data.code is None else "code", number)]
+    if data.code is None:  # guesses of a PIN count together with those of the public look-up
+        locks.append(look_up_lock(services.encryption, number))
     async with open_session(services.sessions) as session:
         limit = services.settings.sign_in_attempts
         await count_attempt(session, services.encryption, [f"look-up:{address}"], limit, now)
-    await begin_attempt(services.sessions, [lock], now)
+    await begin_attempt(services.sessions, locks, now)
     async with open_session(services.sessions) as session:
         match = await _find_match(session, services, data.application_number, data.id_number)
         if match is None or not await _is_proven(session, services, match, data, now):
             raise Problem("auth.resident_sign_in_failed")
-        await end_locks(session, [lock])
+        await end_locks(session, locks)
         resident = await find_or_create_member(session, match.member_id, now)
         signed_in = await open_device(session, services, resident, data.device, now)
         await bind_member(session, resident.id, match.case, match.member_id)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -194,7 +194,7 @@ async def _require_judged(session: AsyncSession, item: ReviewItem, request: Deci
         select(Finding.settled_as).where(
             Finding.visit_id == item.visit_id,
             Finding.severity.in_(severities),
-            or_(Finding.superseded_at.is_(None), Finding.settled_as.is_not(None)),
+            Finding.superseded_at.is_(None),
         )
     )
     verdicts = Counter(findings)

@@ -17,6 +17,8 @@ from server.review.paper_visits import EnterPaperVisit, PaperVisitEntered
         "thing.not_found",
         "request.invalid",
         "request.idempotency_key_reused",
+        "household.merged",
+        "case.own_relative",
         "visit.household_unknown",
         "visit.checklist_unknown",
         "visit.investigator_unknown",

@@ -24,6 +24,7 @@ from server.core.http import HexSha256, LongText, RequestBody, ResponseBody, Sho
 from server.core.services import Services
 from server.core.tokens import StatementKind
 from server.core.working_days import day_of
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import PAPER_FORM
 from server.models.households import Assignment, Caseload, Household
@@ -119,8 +120,11 @@ async def enter_paper_visit(
 
 
 async def _require_household(session: AsyncSession, caller: Caller, household_id: UUID) -> None:
-    area_code = await session.scalar(select(Household.area_code).where(Household.id == household_id))
-    require_found(area_code if area_code is not None and caller.covers(area_code, TYPISTS) else None)
+    household = await session.get(Household, household_id)
+    require_found(household if household is not None and caller.covers(household.area_code, TYPISTS) else None)
+    if household is not None and household.merged_into is not None:
+        raise Problem("household.merged")
+    await require_no_conflict_of_interest(session, caller, household_id)
 
 
 def _check_times(body: EnterPaperVisit, now: datetime) -> None:

@@ -45,7 +45,7 @@ POSSIBLE_IN: dict[ActName, tuple[str, ...]] = {
     "send": ("frozen",),
     "send_back": ("prepared", "frozen"),
     "draft_again": ("drafted",),
-    "cancel": ("drafted", "prepared", "frozen"),
+    "cancel": ("drafting", "drafted", "prepared", "frozen"),
 }
 _NEED_REASON = {"send_back", "cancel"}
 

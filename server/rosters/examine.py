@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -17,7 +17,7 @@ from server.benefits.found_differences import TOLERANCE, find_difference
 from server.core.encryption import Encryption
 from server.models.benefits import BenefitChange, ChangeReport, PaymentProposal
 from server.models.cases import CaseFile
-from server.models.crosschecks import CrossCheck
+from server.models.crosschecks import CrossCheck, CrossCheckBatch
 from server.models.found_figures import INCOME_FIGURES, DifferenceReason, FoundFigure
 from server.models.households import Household
 from server.models.people import Staff
@@ -207,6 +207,20 @@ async def _load_death_reports(session: AsyncSession, case_ids: Select[UUID]) -> 
     reports: dict[UUID, list[str]] = {}
     for case_id, report_id in rows:
         reports.setdefault(case_id, []).append(str(report_id))
+    # What another office knows of a death, until somebody has looked into it.
+    checks = await session.execute(
+        select(CrossCheck.case_id, CrossCheck.id)
+        .join(CrossCheckBatch, CrossCheckBatch.id == CrossCheck.batch_id)
+        .where(
+            CrossCheck.case_id.in_(case_ids),
+            CrossCheckBatch.source == "deaths",
+            func.jsonb_array_length(CrossCheck.differences) > 0,
+            or_(CrossCheck.settlement.is_(None), CrossCheck.settlement == "visit"),
+        )
+        .order_by(CrossCheck.id)
+    )
+    for case_id, check_id in checks:
+        reports.setdefault(case_id, []).append(str(check_id))
     return reports
 
 
@@ -231,7 +245,10 @@ async def _load_differences(session: AsyncSession, roster: Roster, case_ids: Sel
     found = select(FoundFigure.case_id).where(
         FoundFigure.case_id.in_(case_ids), FoundFigure.state == "current", FoundFigure.figure.in_(INCOME_FIGURES)
     )
-    checked = select(CrossCheck.case_id).where(CrossCheck.case_id.in_(case_ids), CrossCheck.answer.is_not(None))
+    # A check without differences adds nothing to what was found.
+    checked = select(CrossCheck.case_id).where(
+        CrossCheck.case_id.in_(case_ids), func.jsonb_array_length(CrossCheck.differences) > 0
+    )
     cases = await session.scalars(select(CaseFile).where(CaseFile.id.in_(found.union(checked))))
     differences: dict[UUID, int] = {}
     for case in cases.all():

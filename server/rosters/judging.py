@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -114,8 +115,11 @@ async def _follow_verdicts(session: AsyncSession, roster: Roster, homes: set[UUI
         .where(*of_homes, RosterLine.household_id.in_(left_out), RosterLine.state == "drafted")
         .values(state="left_out")
     )
-    await session.execute(
-        update(RosterLine)
-        .where(*of_homes, RosterLine.household_id.not_in(left_out), RosterLine.state == "left_out")
-        .values(state="drafted")
-    )
+    try:
+        await session.execute(
+            update(RosterLine)
+            .where(*of_homes, RosterLine.household_id.not_in(left_out), RosterLine.state == "left_out")
+            .values(state="drafted")
+        )
+    except IntegrityError:  # another roster of the month, or another correction, has the home by now
+        raise Problem("roster.exists") from None

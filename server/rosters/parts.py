@@ -41,17 +41,27 @@ def add_months(month: date, count: int) -> date:
 
 
 def plan_parts(
-    owed: Mapping[date, Owed], allotted: Mapping[date, int], left_out: Collection[date], *, month: date
+    owed: Mapping[date, Owed],
+    allotted: Mapping[date, int],
+    left_out: Collection[date],
+    *,
+    month: date,
+    unreceived: Mapping[date, int] | None = None,
 ) -> list[Part]:
-    """Return the parts of a home's line in a month. `owed` holds each month that the line may pay for."""
+    """Return the parts of a home's line in a month. `owed` holds each month that the line may pay for.
+
+    `unreceived` is what of the allotted the bank sent back and nobody has paid again: it is not missing, since a
+    correction pays it, and nobody has to give it back.
+    """
+    came_back = unreceived or {}
     parts: list[Part] = []
     overpaid: list[tuple[date, int, str]] = []
     for of_month, (amount_fen, reason) in sorted(owed.items()):
         missing_fen = amount_fen - allotted.get(of_month, 0)
         if missing_fen > 0:
             parts.append(_missing_part(of_month, missing_fen, reason, allotted, left_out, month))
-        elif missing_fen < 0:
-            overpaid.append((of_month, -missing_fen, reason))
+        elif (overpaid_fen := -missing_fen - came_back.get(of_month, 0)) > 0:
+            overpaid.append((of_month, overpaid_fen, reason))
     left_fen = sum(part.amount_fen for part in parts)
     for of_month, overpaid_fen, reason in overpaid:
         taken_fen = min(overpaid_fen, left_fen)

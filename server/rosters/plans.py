@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.benefits.amount_timeline import AmountSpan, build_timeline
 from server.core.encryption import Encryption
@@ -57,6 +58,14 @@ class Plan(Struct, frozen=True):
     cases: int
 
 
+class _Owing(Struct, frozen=True):
+    """What is owed by whom since when: `begun` are areas with their first roster, `earliest` bounds them all."""
+
+    program: PaymentProgram
+    begun: list[tuple[str, date]]
+    earliest: date
+
+
 class _Home(Struct):
     case: CaseFile
     number: str
@@ -74,13 +83,14 @@ async def plan_lines(
     settings = await load_policy_values(session, roster.area_code, roster.month, [ARREARS_MONTHS])
     earliest = add_months(roster.month, -int(settings[ARREARS_MONTHS]))
     begun = await _load_first_months(session, roster, earliest)
+    owing = _Owing(program, begun, earliest)
     last = UUID(int=0)
     while True:
         ids = list(await session.scalars(_select_households(roster, program, last)))
         if not ids:
             return plans
         last = ids[-1]
-        plans |= await _plan_homes(session, encryption, roster, program, begun, ids)
+        plans |= await _plan_homes(session, encryption, roster, owing, ids)
 
 
 def _select_households(roster: Roster, program: PaymentProgram, last: UUID) -> Any:
@@ -125,19 +135,30 @@ async def _plan_homes(
     session: AsyncSession,
     encryption: Encryption,
     roster: Roster,
-    program: PaymentProgram,
-    begun: Sequence[tuple[str, date]],
+    owing: _Owing,
     ids: Sequence[UUID],
 ) -> dict[UUID, Plan]:
+    program = owing.program
     homes = await _load_homes(session, roster, program, ids)
     allotted, left_out = await _load_allotted(session, roster, ids)
+    unreceived = await _load_unreceived(session, roster, ids)
+    # A home has one line in a month; what was decided since is arrears of the next.
+    listed = await _load_listed(session, roster, ids)
     members = await _load_members(session, ids)
     covered = await load_covered(session, [home.case.id for of_home in homes.values() for home in of_home])
     accounts = await load_accounts(session, encryption, ids)
     plans: dict[UUID, Plan] = {}
     for household_id, of_home in homes.items():
-        owed = _list_owed(of_home, roster, program, begun, allotted.get(household_id, {}))
-        parts = plan_parts(owed, allotted.get(household_id, {}), left_out.get(household_id, set()), month=roster.month)
+        if household_id in listed:
+            continue
+        owed = _list_owed(of_home, roster, owing, allotted.get(household_id, {}))
+        parts = plan_parts(
+            owed,
+            allotted.get(household_id, {}),
+            left_out.get(household_id, set()),
+            month=roster.month,
+            unreceived=unreceived.get(household_id),
+        )
         if parts:
             home = _paying_case(of_home, roster.month)
             named, left = _name_beneficiaries(
@@ -221,6 +242,39 @@ async def _load_allotted(
     return allotted, left_out
 
 
+async def _load_unreceived(session: AsyncSession, roster: Roster, ids: Sequence[UUID]) -> dict[UUID, dict[date, int]]:
+    """Return, by household and month, what the bank returned and no living correction pays again."""
+    again = aliased(RosterLine)
+    repaid = exists().where(again.source_line_id == RosterLine.id, again.state.not_in(DEAD_LINE_STATES))
+    rows = await session.execute(
+        select(CaseFile.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
+        .join(RosterLine, RosterLine.case_id == CaseFile.id)
+        .join(RosterPart, RosterPart.line_id == RosterLine.id)
+        .where(CaseFile.household_id.in_(ids), RosterLine.program == roster.program)
+        .where(RosterLine.state == "returned", ~repaid)
+        .group_by(CaseFile.household_id, RosterPart.month)
+    )
+    unreceived: dict[UUID, dict[date, int]] = {}
+    for household_id, month, amount_fen in rows:
+        unreceived.setdefault(household_id, {})[month] = int(amount_fen)
+    return unreceived
+
+
+async def _load_listed(session: AsyncSession, roster: Roster, ids: Sequence[UUID]) -> set[UUID]:
+    """Return the households that another roster of the program pays in this month."""
+    rows = await session.scalars(
+        select(RosterLine.household_id).where(
+            RosterLine.household_id.in_(ids),
+            RosterLine.program == roster.program,
+            RosterLine.month == roster.month,
+            RosterLine.roster_id != roster.id,
+            RosterLine.source_line_id.is_(None),
+            RosterLine.state.not_in(DEAD_LINE_STATES),
+        )
+    )
+    return set(rows)
+
+
 def amount_in(spans: Sequence[AmountSpan], month: date) -> int:
     span = find_span(spans, month)
     return span.amount_fen if span else 0
@@ -236,8 +290,7 @@ def find_span(spans: Sequence[AmountSpan], month: date) -> AmountSpan | None:
 def _list_owed(
     homes: Sequence[_Home],
     roster: Roster,
-    program: PaymentProgram,
-    begun: Sequence[tuple[str, date]],
+    owing: _Owing,
     allotted: Mapping[date, int],
 ) -> dict[date, Owed]:
     """Return what each month owes the home, from the first month that a roster of its area paid.
@@ -245,15 +298,17 @@ def _list_owed(
     Of two cases of a home the greater amount counts, never both. What is paid a head or a home is owed for the month
     of its roster alone.
     """
+    program = owing.program
     home = _paying_case(homes, roster.month)
     if program.pays != "amount":
         is_paid = amount_in(home.spans, roster.month) > 0
         units = _count_people(home, roster.month) if program.pays == "per_person" else 1
         return {roster.month: Owed((program.fen or 0) * units if is_paid else 0, program.zh)}
     area_code = home.case.area_code
-    first = min([month for area, month in begun if area_code.startswith(area)], default=roster.month)
+    first = min([month for area, month in owing.begun if area_code.startswith(area)], default=roster.month)
     owed: dict[date, Owed] = {}
-    for month in list_months(min(first, roster.month, *allotted), roster.month):
+    begins = max(owing.earliest, min(first, roster.month, *allotted))
+    for month in list_months(begins, roster.month):
         span = max(
             (span for each in homes if (span := find_span(each.spans, month))),
             key=lambda span: span.amount_fen,

@@ -27,10 +27,17 @@ from server.models.review import SpotCheck
 from server.models.visits import Visit, VisitInvestigator
 from server.spotchecks.plans import PLANNING_ROLES
 from server.sync_feed.publish import publish_change, publish_to
+from server.visits.last_answers import CARRIED_KINDS
 from server.workload.assignments import create_assignment, notify_holders
 
 # Audit actions of somebody who has seen the answers of a visit.
-READ_ACTIONS = (Action.VISIT_OPENED, Action.VISIT_BUNDLED, Action.PHOTO_LINKED, Action.SPOT_CHECK_OPENED)
+READ_ACTIONS = (
+    Action.VISIT_OPENED,
+    Action.VISIT_BUNDLED,
+    Action.PHOTO_LINKED,
+    Action.SPOT_CHECK_OPENED,
+    Action.VISIT_ENTERED_FROM_PAPER,
+)
 
 
 class Team(RequestBody):
@@ -78,7 +85,8 @@ async def assign_team(session: AsyncSession, caller: Caller, spot_check_id: UUID
 async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[UUID]) -> set[UUID]:
     """Return those of these people who are active field staff of the county and unbiased.
 
-    Not eligible: the first team, anyone who has read the first visit at a desk, and the household's declared relatives.
+    Not eligible: the first team, anyone who has read the first visit at a desk, typed it from paper or has its answers
+    on their phone, and the household's declared relatives.
     """
     first_team = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == check.visit_id)
     things = union(
@@ -96,6 +104,20 @@ async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[
         .join(Visit, Visit.household_id == RelativeOnStaff.household_id)
         .where(Visit.id == check.visit_id)
     )
+    # Their phones have last time's answers beside an order of the home.
+    offered = (
+        select(Caseload.staff_id)
+        .join(Assignment, Assignment.household_id == Caseload.household_id)
+        .join(Visit, Visit.household_id == Caseload.household_id)
+        .where(
+            Visit.id == check.visit_id,
+            Visit.state == "accepted",
+            Visit.kind.in_(CARRIED_KINDS),
+            Caseload.revoked_at.is_(None),
+            Assignment.state == "open",
+            Assignment.kind.in_(CARRIED_KINDS),
+        )
+    )
     # A caseworker's own area is a village: anyone of the same county may go.
     in_county = literal(check.area_code).startswith(func.left(StaffRole.area_code, 6))
     return set(
@@ -106,6 +128,7 @@ async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[
                 Staff.id.in_(people),
                 Staff.id.not_in(first_team),
                 Staff.id.not_in(readers),
+                Staff.id.not_in(offered),
                 sql_name_key(Staff.name).not_in(relatives),
                 Staff.disabled_at.is_(None),
                 StaffRole.revoked_at.is_(None),

@@ -12,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.core.working_days import day_of
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Assignment
+from server.models.review import SpotCheck
 from server.models.visits import Visit
 from server.sync_feed.documents import LastAnswers
 from server.sync_feed.publish import publish_change
@@ -66,10 +68,14 @@ async def _last_visits(session: AsyncSession, household_ids: Collection[UUID]) -
     if not household_ids:
         return {}
     began_at = func.coalesce(Visit.started_at, Visit.received_at)
+    checked = aliased(Visit)
+    # While a team is to look again without knowing, nobody of that home gets answers: its members hold it for a while.
+    blind = select(checked.household_id).join(SpotCheck, SpotCheck.visit_id == checked.id)
     rows = await session.scalars(
         select(Visit)
         .ext(distinct_on(Visit.household_id))
         .where(Visit.household_id.in_(household_ids), Visit.kind.in_(CARRIED_KINDS), Visit.state == "accepted")
+        .where(Visit.household_id.not_in(blind.where(SpotCheck.state == "assigned")))
         .order_by(Visit.household_id, began_at.desc(), Visit.id)
     )
     return {visit.household_id: visit for visit in rows}

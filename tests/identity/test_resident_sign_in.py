@@ -272,3 +272,14 @@ async def test_the_stub_refuses_a_wrong_key_and_a_wrong_signature():
         with pytest.raises(SmsRefused) as refused:
             await client.send("13800000002", "SMS_1", {"code": "123456"})
         assert refused.value.code == code
+
+
+async def test_a_right_look_up_ends_no_lock_of_the_sign_in(system, resident):
+    """Who has seen the slip knows number and PIN, and would guess the ID number between two look-ups."""
+    look_up = {"applicationNumber": resident.application_number, "pin": resident.look_up_pin}
+    for _ in range(FREE_FAILURES - 1):
+        answer = await enter(system, resident, pin=resident.look_up_pin, idNumber="33990119700101001X")
+        assert code_of(answer) == (401, "auth.resident_sign_in_failed")
+    assert (await system.client().post("/public/v1/cases/look-up", json=look_up)).status_code == 200
+    await enter(system, resident, pin=resident.look_up_pin, idNumber="33990119700101001X")
+    assert code_of(await enter(system, resident, pin=resident.look_up_pin)) == (429, "request.rate_limited")

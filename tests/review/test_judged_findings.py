@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
+from server.core.clock import utc_now
 from server.models.areas import PolicySetting
 from server.models.review import Finding
 from tests.phones import make_kit, tiny_photo
@@ -73,4 +74,17 @@ async def test_an_area_that_lists_no_severity_leaves_it_to_its_reviewers(desk, v
         await session.execute(
             update(PolicySetting).where(PolicySetting.key == "review.judged_before_acceptance").values(value=[])
         )
+    assert (await decide(desk, visit_id)).status_code == 200
+
+
+async def test_a_finding_that_no_longer_holds_needs_no_reason(desk, visit_id, services):
+    """Upheld, returned, mended: what the visit was returned for is not held against it."""
+    critical = await list_critical(desk, visit_id)
+    async with services.sessions.begin() as session:
+        await session.execute(
+            update(Finding)
+            .where(Finding.visit_id == UUID(visit_id))
+            .values(settled_as="upheld", superseded_at=utc_now())
+        )
+    assert critical
     assert (await decide(desk, visit_id)).status_code == 200

@@ -2,6 +2,7 @@
 
 from sqlalchemy import select, update
 
+from server.complaints import submission
 from server.core.database import open_session
 from server.models.cases import CaseFile
 from server.models.complaints import Complaint
@@ -70,3 +71,18 @@ async def test_nobody_reads_or_answers_for_the_payments_of_another_household(pay
     assert (await resident.http.post(word, json={"stance": "received"})).json()["code"] == "thing.not_found"
     theirs = f"/resident/v1/cases/{pay.homes[1].case_id}/payments"
     assert (await resident.http.get(theirs)).json()["code"] == "thing.not_found"
+
+
+async def test_not_received_is_kept_with_its_complaint_or_not_at_all(pay, services, monkeypatch):
+    resident, case_id = await bound(pay)
+    await pay.sent(days.month())
+    path = f"/resident/v1/cases/{case_id}/payments"
+    (payment,) = (await resident.http.get(path)).json()
+    monkeypatch.setattr(submission, "MAX_ATTEMPTS", 0)
+    word = {"stance": "not_received"}
+    refused = await resident.http.post(f"{path}/{payment['id']}/word", json=word)
+    assert refused.json()["code"] == "request.rate_limited"
+    assert (await resident.http.get(path)).json()[0]["stance"] is None
+    monkeypatch.undo()
+    said = (await resident.http.post(f"{path}/{payment['id']}/word", json=word)).json()
+    assert said["receipt"]["number"] == said["payments"][0]["complaintNumber"]

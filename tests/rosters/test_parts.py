@@ -123,3 +123,16 @@ def test_a_line_is_paid_or_returned_once_and_money_sent_is_paid_returned_or_awai
 )
 def test_what_a_row_of_the_bank_does(state, fen, result, moved):
     assert judge_row(state, 100, AnswerRow("A1", "r", fen, result, ""), WORDS) == moved
+
+
+def test_what_the_bank_sent_back_is_neither_missing_nor_taken_back():
+    """June came back, and the case was stopped from June: September owes nothing for what nobody received."""
+    months = list_months(FIRST, add_months(FIRST, 3))
+    owed = dict(zip(months, [Owed(amount, "决定") for amount in (0, 0, 0, 300)], strict=True))
+    allotted, unreceived = {FIRST: 500}, {FIRST: 500}
+    parts = plan_parts(owed, allotted, (), month=months[-1], unreceived=unreceived)
+    assert [(part.kind, part.amount_fen) for part in parts] == [("due", 300)]
+    partly = plan_parts(owed, allotted, (), month=months[-1], unreceived={FIRST: 400})
+    assert [(part.kind, part.amount_fen) for part in partly] == [("due", 300), ("recovery", -100)]
+    still_owed = plan_parts({FIRST: Owed(500, "决定")}, allotted, (), month=FIRST, unreceived=unreceived)
+    assert still_owed == []  # a correction pays it

@@ -296,3 +296,19 @@ async def test_each_list_is_saved_as_a_file_with_the_masks_and_the_sums_of_the_l
         text = answer.content.decode("utf-8-sig")
         assert len(list(csv.DictReader(io.StringIO(text)))) == rows
         assert not [home.card for home in pay.homes if home.card in text]
+
+
+async def test_a_roster_of_a_wider_area_leaves_out_who_is_paid_already(pay):
+    """The raise is arrears of the next month: a home has one line in a month."""
+    await pay.sent(days.month())
+    await pay.decide(pay.homes[0], "raised", days.month(), 350_00)
+    wider = await pay.make(days.month(), area=PILOT[:9])
+    assert (await pay.show(wider))["state"] == "drafted"
+    assert {line["headName"] for line in await pay.lines(wider)}.isdisjoint({home.head for home in pay.homes})
+
+
+async def test_a_roster_whose_draft_does_not_come_to_an_end_can_be_cancelled(pay):
+    roster = await pay.make(days.month())
+    await pay.alter_roster(roster, state="drafting")
+    answer = await pay.act(pay.town, roster, "cancel", reason="造册没有完成")
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")

@@ -1,6 +1,7 @@
 """Last time's answers: which assignments carry them, whose, and what of them."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import update
@@ -10,6 +11,8 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.areas import PolicySetting
 from server.models.households import Assignment
+from server.models.review import SpotCheck
+from server.models.visits import Visit
 from server.sync_feed.publish import publish_change
 from tests.makers.visits import MORNING
 from tests.sync.test_pull import counted
@@ -116,3 +119,20 @@ async def test_they_take_as_many_queries_for_many_assignments_as_for_few(ground,
             await phone.pull("assignments")
         taken.append(len(statements))
     assert taken[0] == taken[1]
+
+
+async def test_while_a_team_looks_again_nobody_of_the_home_has_answers(ground, phone, services):
+    """The team holds the home for a while, and may not know what the first found."""
+    place = await place_of(ground, phone)
+    assignment = await order(services, ground.homes[place].id)
+    visit = await ground.visit(place, state="accepted")
+    assert (await carried(phone, assignment))["answers"]
+    async with open_session(services.sessions) as session:
+        first = await session.get_one(Visit, visit if isinstance(visit, UUID) else visit.id)
+        check = SpotCheck(
+            id=new_id(), visit_id=first.id, area_code=first.area_code, why="ordered", stratum="", state="assigned"
+        )
+        session.add(check)
+        await session.flush()
+        await publish_change(session, "assignments", [UUID(assignment)])
+    assert await carried(phone, assignment) is None

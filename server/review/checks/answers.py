@@ -43,7 +43,15 @@ def _is_all_unchanged(document: dict[str, Any]) -> bool:
     taken: dict[str, set[str]] = {}
     for row in document["unchanged"]:
         taken.setdefault(row["questionId"], set()).add(row["memberId"])
-    rows = [(row["memberId"], members) for name, members in taken.items() for row in document["answers"].get(name, [])]
+    tables = [(document["answers"].get(name), members) for name, members in taken.items()]
+    # The phone says which question; it may be none with members, or none of the checklist.
+    rows = [
+        (row.get("memberId"), members)
+        for rows, members in tables
+        if isinstance(rows, list)
+        for row in rows
+        if isinstance(row, dict)
+    ]
     return bool(rows) and all(member in members for member, members in rows)
 
 
