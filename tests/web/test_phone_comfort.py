@@ -240,7 +240,7 @@ async def test_a_typed_code_says_no_home_and_the_colleague_chooses_it_first(hand
     page = await handset.sign_in(due.caseworker_login)
     code = typed_code(new_id())  # of a visit on another phone
     await page.locator(".tabs .t-tab-bar-item", has_text="同行确认").click()
-    await page.fill("input.input", code)
+    await page.locator(".scanner input.typed").fill(code)
     await page.get_by_role("button", name="确定").click()
     await expect(page.get_by_text("输入的代码不含家庭信息")).to_be_visible()
     await expect(page.get_by_role("button", name="定位并确认")).to_have_count(0)
