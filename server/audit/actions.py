@@ -76,6 +76,7 @@ class Action(StrEnum):
     EVIDENCE_TRIED_AGAIN = "evidence.tried_again"
     EVIDENCE_VERIFIED = "evidence.verified"
 
+    GRACE_AMOUNT_KEPT = "grace.amount_kept"
     GRACE_DEFERRED = "grace.deferred"
 
     HEARING_CALLED = "hearing.called"
@@ -174,9 +175,13 @@ class Action(StrEnum):
     ROSTER_DRAFTED_AGAIN = "roster.drafted_again"
     ROSTER_FILE_TAKEN = "roster.file_taken"
     ROSTER_FINDINGS_JUDGED = "roster.findings_judged"
+    ROSTER_HOME_READMITTED = "roster.home_readmitted"
     ROSTER_LINE_LEFT_OUT = "roster.line_left_out"
     ROSTER_MADE = "roster.made"
     ROSTER_PREPARED = "roster.prepared"
+    ROSTER_RETURN_CONFIRMED = "roster.return_confirmed"
+    ROSTER_RETURN_DECLINED = "roster.return_declined"
+    ROSTER_RETURN_REPORTED = "roster.return_reported"
     ROSTER_SENT = "roster.sent"
     ROSTER_SENT_BACK = "roster.sent_back"
 
@@ -222,6 +227,7 @@ class Action(StrEnum):
     VISIT_SAVED = "visit.saved"
     VISIT_SUBMITTED = "visit.submitted"
     VISIT_UNBLOCKED = "visit.unblocked"
+    VISIT_WITHDRAWAL_PROPOSED = "visit.withdrawal_proposed"
     VISIT_VOIDED = "visit.voided"
     VISITS_ORDERED = "visits.ordered"
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.changes import DUE_AT_ONCE, apply_due_changes, mark_grant_effective
 from server.cases.deadlines import backfill_deadlines, recompute_due_dates
+from server.cases.raise_missed import name_missed_of_raises
 from server.cases.transitions import apply_transition
 from server.core import jobs
 from server.core.clock import utc_now
@@ -29,6 +30,7 @@ async def run_daily(services: Services, _: RunDailyCaseWork) -> None:
     async with open_session(services.sessions) as session:
         await backfill_deadlines(session)
         await begin_payments(session, utc_now())
+    await name_missed_of_raises(services, utc_now())
     settled = DUE_AT_ONCE
     while settled == DUE_AT_ONCE:
         async with open_session(services.sessions) as session:

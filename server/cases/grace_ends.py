@@ -18,7 +18,7 @@ from sqlalchemy.orm import aliased
 from server import audit
 from server.audit.actions import Action
 from server.benefits.calculations import STANDARD, HouseholdFacts, calculate_case, load_facts, load_formulas
-from server.benefits.changes import month_after
+from server.benefits.changes import latest_calculation, month_after
 from server.benefits.exit_grace import GRACE_KEY
 from server.benefits.programmes import as_programme
 from server.benefits.sheet import Formulas, months_between
@@ -33,6 +33,7 @@ from server.core.job_types import FindGraceEnds, Notify
 from server.core.paging import Keyset, Page, fetch_page
 from server.core.services import Services
 from server.core.working_days import day_of
+from server.households.conflicts import require_no_conflict_of_interest
 from server.models.areas import Area
 from server.models.cases import CaseFile, IncomeItem
 from server.models.grace import GraceEnd
@@ -70,6 +71,10 @@ class DeferGraceEnd(RequestBody):
     """`until`: any day of the month in which it is looked at again."""
 
     until: date
+    reason: Annotated[str, Meta(min_length=2, max_length=1000)]
+
+
+class KeepAmount(RequestBody):
     reason: Annotated[str, Meta(min_length=2, max_length=1000)]
 
 
@@ -217,6 +222,50 @@ async def defer_grace_end(
         await session.flush()  # the line below is queried
     row = (await session.execute(_select_lines(caller).where(GraceEnd.id == grace.id))).one()
     return _line(day_of(now), *row)
+
+
+async def keep_amount(
+    session: AsyncSession, caller: Caller, line_id: UUID, body: KeepAmount, now: datetime
+) -> GraceEndLine:
+    """Settle a line whose new calculation gives what is paid: nothing moves. Idempotent.
+
+    Another person than who calculated says so. Raises `grace.not_calculated` without a calculation of the month that
+    was made since the line was found and gives the same amount, `case.second_person`, and `case.not_now` once it was
+    decided on.
+    """
+    require_role(caller, DEFERRERS)
+    rows = readable(GraceEnd, caller).where(GraceEnd.id == line_id).with_for_update()
+    grace: GraceEnd = require_found(await session.scalar(rows))
+    if not caller.covers(grace.area_code, DEFERRERS):
+        raise Problem("auth.forbidden", roles=", ".join(sorted(DEFERRERS)))
+    if grace.settled_by != caller.id:
+        if grace.settled_at is not None:
+            raise Problem("case.not_now", state="in_force")
+        await require_no_conflict_of_interest(session, caller, grace.household_id)
+        await _require_same_amount(session, caller, grace)
+        grace.settled_at, grace.settled_by, grace.settled_reason = now, caller.id, body.reason.strip()
+        audit.record(
+            session, caller, Action.GRACE_AMOUNT_KEPT, "grace_end", grace.id, area_code=grace.area_code,
+            case_id=str(grace.case_id), reason=grace.settled_reason,
+        )  # fmt: skip
+        await session.flush()  # the line below is queried
+    row = (await session.execute(_select_lines(caller).where(GraceEnd.id == grace.id))).one()
+    return _line(day_of(now), *row)
+
+
+async def _require_same_amount(session: AsyncSession, caller: Caller, grace: GraceEnd) -> None:
+    case = await session.get_one(CaseFile, grace.case_id)
+    latest = await latest_calculation(session, case)
+    if (
+        latest is None
+        or latest.made_at < grace.found_at
+        or latest.month < grace.ends_on
+        or not latest.eligible
+        or latest.amount_fen != case.amount_fen
+    ):
+        raise Problem("grace.not_calculated")
+    if latest.made_by == caller.id:
+        raise Problem("case.second_person")
 
 
 async def settle_grace_ends(session: AsyncSession, case: CaseFile, step: str, now: datetime) -> None:

@@ -6,7 +6,7 @@ from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from server.cases import grace_ends
-from server.cases.grace_ends import DeferGraceEnd, GraceEndLine
+from server.cases.grace_ends import DeferGraceEnd, GraceEndLine, KeepAmount
 from server.core.clock import utc_now
 from server.core.http import BEARER, LOOKUP_ERRORS, SIGNED_IN_ERRORS, AreaFilter, Officer, Session, error_responses
 from server.core.paging import Page
@@ -63,9 +63,22 @@ async def defer_grace_end(
     return await grace_ends.defer_grace_end(session, officer, line_id, data, utc_now())
 
 
+@post(
+    "/grace-ends/{line_id:uuid}/kept-amount",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses("case.not_now", "grace.not_calculated", "case.second_person"),
+    description="Settle a line whose new calculation gives the amount that is paid, with a reason; by the county, and "
+    "by another person than who calculated. Repeating it changes nothing.",
+)
+async def keep_amount_after_grace(
+    line_id: FromPath[UUID], data: JSONBody[KeepAmount], officer: Officer, session: Session
+) -> GraceEndLine:
+    return await grace_ends.keep_amount(session, officer, line_id, data, utc_now())
+
+
 router = Router(
     "/desk/v1",
-    route_handlers=[list_grace_ends, export_grace_ends, defer_grace_end],
+    route_handlers=[list_grace_ends, export_grace_ends, defer_grace_end, keep_amount_after_grace],
     tags=["cases"],
     security=BEARER,
 )

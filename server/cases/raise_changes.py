@@ -19,6 +19,7 @@ from server.audit.actions import Action
 from server.benefits.amounts import Calculated
 from server.benefits.changes import apply_due_changes
 from server.cases.raise_doubts import Rules, judge_again, load_raise_facts
+from server.cases.raise_missed import name_for_undo, name_missed_homes
 from server.cases.raise_preview import MORE, ODD, STEP, load_standing_rules
 from server.core import jobs
 from server.core.clock import utc_now
@@ -57,8 +58,9 @@ async def apply_raise(services: Services, job: ApplyRaise) -> None:
         async with open_session(services.sessions) as session:
             confirmed = await session.get_one(StandardRaise, job.raise_id, with_for_update=True)
             if confirmed.state != "applying":
-                return
+                break
             goes_on = await _apply_step(session, confirmed, rules, utc_now())
+    await name_missed_homes(services, job.raise_id)
 
 
 async def _apply_step(session: AsyncSession, confirmed: StandardRaise, rules: dict[str, Rules], now: datetime) -> bool:
@@ -105,6 +107,7 @@ async def _undo_step(session: AsyncSession, undone: StandardRaise, rules: dict[s
     """Where somebody has decided since, that decision stands: the line is named to a person."""
     lines = await _next_lines(session, undone, StandardRaiseLine.outcome == "applied")
     if not lines:
+        await name_for_undo(session, undone, rules)
         undone.state = "undone"
         return False
     cases = await _lock_cases(session, lines)

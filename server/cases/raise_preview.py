@@ -80,24 +80,23 @@ async def _preview_step(session: AsyncSession, proposed: StandardRaise, ground: 
 
 
 def _select_next(proposed: StandardRaise) -> Any:
-    """Select the next cases paid in the month, of the programmes that are raised."""
-    programmes = [name for name, fen in standards_of(proposed).items() if fen is not None]
-    rows = (
-        select(CaseFile)
-        .where(
-            CaseFile.area_code.startswith(proposed.area_code, autoescape=True),
-            CaseFile.amount_fen.is_not(None),
-            # A stop that is decided for a later month: the months until then are paid by the new standard.
-            or_(
-                CaseFile.state.in_(GRANTED_STATES) & CaseFile.stopped_from.is_(None),
-                CaseFile.stopped_from > proposed.month,
-            ),
-            or_(CaseFile.programme.in_(programmes), CaseFile.programme.is_(None)),
-        )
-        .order_by(CaseFile.id)
-        .limit(STEP)
-    )
+    rows = select_paid(proposed).order_by(CaseFile.id).limit(STEP)
     return rows if proposed.reached_case_id is None else rows.where(CaseFile.id > proposed.reached_case_id)
+
+
+def select_paid(proposed: StandardRaise) -> Any:
+    """Select the cases paid in the month, of the programmes that are raised."""
+    programmes = [name for name, fen in standards_of(proposed).items() if fen is not None]
+    return select(CaseFile).where(
+        CaseFile.area_code.startswith(proposed.area_code, autoescape=True),
+        CaseFile.amount_fen.is_not(None),
+        # A stop that is decided for a later month: the months until then are paid by the new standard.
+        or_(
+            CaseFile.state.in_(GRANTED_STATES) & CaseFile.stopped_from.is_(None),
+            CaseFile.stopped_from > proposed.month,
+        ),
+        or_(CaseFile.programme.in_(programmes), CaseFile.programme.is_(None)),
+    )
 
 
 def standards_of(proposed: StandardRaise) -> Mapping[str, int | None]:

@@ -341,6 +341,13 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "visit.compared": Entry(409, "抽查对比已完成，不能作废", "The spot check is compared and final"),
     "visit.voided": Entry(409, "这次走访已作废", "The visit was voided"),
+    "visit.withdrawal_waits": Entry(
+        409,
+        "须由两人办理",
+        "This takes two people",
+        "采用这次走访的查实数后已作出发放决定。您的意见已记录，由另一人再次办理后生效。",
+        "A payment was decided on since its figures were adopted. Your reason is kept; another person does it again.",
+    ),
     "visit.void_takes_back": Entry(
         409,
         "作废会收回已采用的查实数",
@@ -667,6 +674,13 @@ CATALOGUE: Mapping[str, Entry] = {
     "case.amount_unchanged": Entry(
         409, "金额没有变化", "The amount is unchanged", "请先按新情况重新测算。", "Recalculate it first."
     ),
+    "grace.not_calculated": Entry(
+        409,
+        "请先重新测算",
+        "Calculate first",
+        "须有渐退期满当月起、金额与现发一致的测算；金额不同的，请调整或停发。",
+        "It takes a calculation from that month on that gives what is paid; for another amount, change or stop it.",
+    ),
     "change.decided": Entry(409, "该变化报告已有处理结果", "The report is already decided"),
     "case.visit_differs": Entry(
         422,
@@ -931,6 +945,12 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "roster.not_now": Entry(
         409, "名册现在不能办理此步骤", "Not possible in this state", "名册状态：{state}。", "Its state is {state}."
+    ),
+    "roster.line_not_paid": Entry(
+        409, "此户不是已支付状态", "The line is not paid", "状态：{state}。", "Its state is {state}."
+    ),
+    "roster.return_waiting": Entry(
+        409, "此户的退票登记正在等待确认", "A late return of the line waits to be confirmed"
     ),
     "roster.findings_open": Entry(
         409,

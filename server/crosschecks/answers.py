@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -24,14 +24,18 @@ from server.crosschecks.sources import SOURCES, answer_headings
 from server.models.cases import CaseEvent
 from server.models.crosschecks import CHECKERS, CrossCheck, CrossCheckBatch
 
-# Steps that don't rest on what an office answered; any other step of an officer after the answer does.
-_NOT_ON_ANSWERS = (
-    "applied",
-    "papers_missing",
-    "accepted",
-    "survey_begun",
-    "cross_check_requested",
-    "cross_check_begun",
+# Steps that rest on what an office answered: an opinion or a decision about the payment, and its proposal.
+_ON_ANSWERS = (
+    "opinion_grant",
+    "opinion_refuse",
+    "confirmed",
+    "refused",
+    "change_proposed",
+    "stop_proposed",
+    "return_proposed",
+    "amount_changed",
+    "stopped",
+    "came_back",
 )
 # Unread cells in an error response or a preview; a file of another kind has thousands.
 _MOST_UNREAD_SHOWN = 100
@@ -159,14 +163,19 @@ async def _require_replaceable(session: AsyncSession, batch: CrossCheckBatch) ->
 
 
 async def _is_acted_on(session: AsyncSession, batch: CrossCheckBatch) -> bool:
-    """Return whether a household has objected to a difference, or an officer took a step of a case since the answer."""
+    """Return whether a household has objected to a difference, or a person decided on what the office answered.
+
+    Of those paid, most cases of a batch have nothing to do with it: there only a case with a difference counts.
+    """
     cases = select(CrossCheck.case_id).where(CrossCheck.batch_id == batch.id)
+    if batch.of_those_paid:
+        cases = cases.where(func.jsonb_array_length(CrossCheck.differences) > 0)
     objected = exists().where(CrossCheck.batch_id == batch.id, CrossCheck.objection.is_not(None))
     went_on = exists().where(
         CaseEvent.case_id.in_(cases),
         CaseEvent.at >= batch.answered_at,
         CaseEvent.actor_id.is_not(None),
-        CaseEvent.step.not_in(_NOT_ON_ANSWERS),
+        CaseEvent.step.in_(_ON_ANSWERS),
     )
     settled = exists().where(CrossCheck.batch_id == batch.id, CrossCheck.settlement.is_not(None))
     return bool(await session.scalar(select(objected | went_on | settled)))

@@ -28,6 +28,7 @@ class GraceEnd(Base):
             "(deferred_at IS NULL) = (deferred_by IS NULL) AND (deferred_at IS NULL) = (deferral_reason = '')",
             name="deferral_has_a_reason",
         ),
+        CheckConstraint("settled_by IS NULL OR settled_reason <> ''", name="settled_by_has_a_reason"),
         Index("ix_grace_end_open", "due_on", "id", postgresql_where=text("settled_at IS NULL")),
     )
 
@@ -43,6 +44,9 @@ class GraceEnd(Base):
     deferred_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     deferral_reason: Mapped[str] = mapped_column(default="", server_default=text("''"))
     settled_at: Mapped[OptionalTime]
+    # Where the amount stays as it is: who says so, and why.
+    settled_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    settled_reason: Mapped[str] = mapped_column(default="", server_default=text("''"))
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from server.models.columns import AreaCode, Id, OptionalTime, Time
 # previewing (being calculated) → ready → applying → applied → undoing → undone, or declined before it was confirmed.
 RAISE_STATES = ("previewing", "ready", "declined", "applying", "applied", "undoing", "undone")
 OPEN_RAISE_STATES = ("previewing", "ready", "applying", "undoing")
-# What keeps a home out of the raise until a person has looked. The last two are found after the preview.
+# What keeps a home out of the raise until a person has looked. The last three are found after the preview.
 RAISE_DOUBTS = (
     "programme_missing",
     "members_missing",
@@ -29,6 +29,7 @@ RAISE_DOUBTS = (
     "lower",
     "changed_since",
     "decided_since",
+    "granted_since",
 )
 RAISE_OUTCOMES = ("applied", "left", "undone", "kept")
 

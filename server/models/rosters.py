@@ -24,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import Caller, Role, in_areas
 from server.core.database import Base
+from server.models.cases import CaseFile
 from server.models.columns import AreaCode, Id, Json, JsonList, OptionalTime, Sha256, Time
 from server.models.households import Household
 
@@ -168,6 +169,8 @@ class RosterLine(Base):
     ground: Mapped[Json]
     hash: Mapped[str | None]
     answered_at: Mapped[OptionalTime]
+    # Of a line that came back later: when the bank had answered that it was paid.
+    paid_at: Mapped[OptionalTime]
     # Why the bank returned it.
     return_reason: Mapped[str | None]
     # What the household says of it.
@@ -178,11 +181,18 @@ class RosterLine(Base):
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         """Desk: rosters of one's areas, and one's own homes in a wider roster. Resident: what was sent."""
-        homes: Any = select(Household.id).where(Household.in_scope(caller))
         if caller.is_resident:
-            return cls.household_id.in_(homes) & cls.state.in_(SENT_LINE_STATES)
+            homes: Any = select(Household.id).where(Household.in_scope(caller))
+            cases: Any = select(CaseFile.id).where(CaseFile.household_id.in_(homes))
+            return cls.case_id.in_(cases) & cls.state.in_(SENT_LINE_STATES)
         rosters: Any = select(Roster.id).where(Roster.in_scope(caller))
         return or_(cls.roster_id.in_(rosters), in_areas(cls.area_code, caller, ROSTER_READERS))
+
+    @classmethod
+    def of_home(cls, household_id: UUID) -> ColumnElement[bool]:
+        """Match the lines of a household, and of one that was merged into it: a line belongs to its case's home."""
+        cases: Any = select(CaseFile.id).where(CaseFile.household_id == household_id)
+        return cls.case_id.in_(cases)
 
 
 class RosterPart(Base):
@@ -253,3 +263,35 @@ class BankAnswer(Base):
     repeated: Mapped[int]
     # Rows that moved nothing: where they stand, and why.
     refused: Mapped[JsonList]
+
+
+class LateReturn(Base):
+    """A line that the bank had answered as paid and sent back days later (退票), without a file: two people say so."""
+
+    __tablename__ = "late_return"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('confirmed', 'declined')", name="outcome_is_known"),
+        CheckConstraint("decided_by <> proposed_by", name="late_return_takes_two"),
+        CheckConstraint(
+            "(outcome IS NULL) = (decided_by IS NULL) AND (outcome IS NULL) = (decided_at IS NULL)",
+            name="outcome_is_a_persons",
+        ),
+        CheckConstraint("reason <> ''", name="reason_is_written"),
+        # One waits at a time.
+        Index("uq_late_return_waiting", "line_id", unique=True, postgresql_where=text("outcome IS NULL")),
+        Index("ix_late_return_roster", "roster_id"),
+    )
+
+    id: Mapped[Id]
+    roster_id: Mapped[UUID] = mapped_column(ForeignKey("roster.id"))
+    line_id: Mapped[UUID] = mapped_column(ForeignKey("roster_line.id"))
+    # The day of the bank's slip, and what it says.
+    returned_on: Mapped[date]
+    reason: Mapped[str]
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    proposed_at: Mapped[Time]
+    outcome: Mapped[str | None]
+    # Why it was declined.
+    answer: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    decided_at: Mapped[OptionalTime]

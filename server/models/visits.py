@@ -157,3 +157,19 @@ class Attestation(Base):
     document: Mapped[Json]
     content_hash: Mapped[Sha256]
     received_at: Mapped[Time]
+
+
+class WithdrawalProposal(Base):
+    """Somebody's word that figures be taken back by which a payment was decided; another person does it."""
+
+    __tablename__ = "withdrawal_proposal"
+    __table_args__ = (
+        CheckConstraint("act IN ('void', 'reopen')", name="act_is_known"),
+        CheckConstraint("reason <> ''", name="reason_is_written"),
+    )
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), primary_key=True)
+    act: Mapped[str] = mapped_column(primary_key=True)
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    proposed_at: Mapped[Time]
+    reason: Mapped[str]

@@ -53,6 +53,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "request.unsupported_media_type": {"required": "multipart/form-data"},
     "export.too_long": {"most": 50_000},
     "roster.not_now": {"state": "sent"},
+    "roster.line_not_paid": {"state": "returned"},
     "roster.findings_open": {"count": 3},
     "roster.file_unfit": {"why": "户名过长：FF2026110001-00001", "why_en": "A name is too long: FF2026110001-00001"},
     "bank_answer.columns_missing": {"columns": "业务编号"},

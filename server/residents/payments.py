@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.complaints.submission import ComplaintReceipt, OwnComplaint, count_own_complaint, create_own_complaint
@@ -74,7 +74,11 @@ async def list_own_payments(session: AsyncSession, caller: Caller, case_id: UUID
             .add_columns(Roster.program_zh, Roster.program_en, Roster.sent_at, Complaint.number)
             .join(Roster, Roster.id == RosterLine.roster_id)
             .outerjoin(Complaint, Complaint.id == RosterLine.complaint_id)
-            .where(RosterLine.household_id == case.household_id)
+            # A correction that pays nothing again is between officers.
+            .where(
+                RosterLine.of_home(case.household_id),
+                or_(RosterLine.total_fen > 0, RosterLine.source_line_id.is_(None)),
+            )
             .order_by(RosterLine.month.desc(), Roster.sent_at.desc(), RosterLine.id)
             .limit(_MOST)
         )
@@ -123,7 +127,7 @@ async def say_of_payment(
     line: RosterLine = require_found(
         await session.scalar(
             readable(RosterLine, caller)
-            .where(RosterLine.id == line_id, RosterLine.household_id == case.household_id)
+            .where(RosterLine.id == line_id, RosterLine.of_home(case.household_id))
             .with_for_update()
         )
     )

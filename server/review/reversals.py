@@ -20,6 +20,7 @@ from server.models.visits import INCOMPLETE_STATES, Visit
 from server.review.decisions import UNDO_MARGIN, undo_seconds
 from server.review.leases import ReviewLease, grant_lease, lock_review_item, return_to_queue
 from server.review.tallies import update_tallies
+from server.review.withdrawals import require_second_person
 from server.sync_feed.publish import publish_change
 from server.visits.last_answers import publish_last_answers
 
@@ -89,7 +90,8 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
 
     The case's own step stays: cases have their own way back.
 
-    Raises `review.not_decided`, and `review.amended` while a correction is incomplete.
+    Raises `review.not_decided`, `review.amended` while a correction is incomplete, and `visit.withdrawal_waits` for the
+    first of two people where a payment was decided by its figures.
     """
     require_role(caller, {Role.SUPERVISOR, Role.COUNTY_OFFICER})
     item = await lock_review_item(session, caller, visit_id)
@@ -105,6 +107,7 @@ async def reopen_visit(session: AsyncSession, caller: Caller, visit_id: UUID, re
         raise Problem("visit.voided")
     if visit.state in INCOMPLETE_STATES:
         raise Problem("review.amended")
+    await require_second_person(session, caller, visit, "reopen", reason, now)
     return_to_queue(item, now)
     item.entered_at = now
     visit.state = "under_review"

@@ -355,9 +355,16 @@ async def undo_decision(
     status_code=204,
     responses=SIGNED_IN_ERRORS
     | error_responses(
-        "thing.not_found", "auth.forbidden", "review.own_visit", "review.relative", "review.blind", "review.not_decided"
+        "thing.not_found",
+        "auth.forbidden",
+        "review.own_visit",
+        "review.relative",
+        "review.blind",
+        "review.not_decided",
+        "visit.withdrawal_waits",
     ),
-    description="A supervisor puts a decided visit before a reviewer again. What the case did stays.",
+    description="A supervisor puts a decided visit before a reviewer again; a second person does where a payment was "
+    "decided by its figures. What the case did stays.",
 )
 async def reopen_visit(
     visit_id: FromPath[UUID], data: JSONBody[ReopenVisit], officer: Officer, session: Session

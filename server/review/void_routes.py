@@ -30,9 +30,17 @@ async def void_own_visit(
     "/visits/{visit_id:uuid}/void",
     status_code=204,
     responses=SIGNED_IN_ERRORS
-    | error_responses(*_ERRORS, "review.own_visit", "review.relative", "review.blind", "visit.void_takes_back"),
+    | error_responses(
+        *_ERRORS,
+        "review.own_visit",
+        "review.relative",
+        "review.blind",
+        "visit.void_takes_back",
+        "visit.withdrawal_waits",
+    ),
     description="An officer voids a visit, with a reason; a decided one is voided by who may reopen it. Figures that "
-    "the register has adopted from it go back only with `takesBackFigures`. What the case did stays.",
+    "the register has adopted from it go back only with `takesBackFigures`, by a second person where a payment was "
+    "decided on since. What the case did stays.",
 )
 async def void_visit(
     visit_id: FromPath[UUID], data: JSONBody[VoidVisitAtDesk], officer: Officer, session: Session

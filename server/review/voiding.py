@@ -25,6 +25,7 @@ from server.models.households import Assignment
 from server.models.review import Decision, ReviewItem, SpotCheck, VisitTally
 from server.models.visits import Visit
 from server.review.leases import return_to_queue
+from server.review.withdrawals import require_second_person
 from server.spotchecks.teams import revoke_grants
 from server.sync_feed.publish import publish_change
 from server.visits.last_answers import publish_last_answers
@@ -68,7 +69,8 @@ async def void_visit(
     """Void a visit of the caller's area. Idempotent.
 
     Raises `thing.not_found`, `auth.forbidden` for a decided visit, `review.own_visit`, `review.relative`,
-    `review.blind`, `visit.not_submitted`, `visit.compared`, `visit.void_takes_back`.
+    `review.blind`, `visit.not_submitted`, `visit.compared`, `visit.void_takes_back`, and `visit.withdrawal_waits` for
+    the first of two people where a payment was decided on since.
     """
     await _require_unbiased(session, caller, visit_id)
     item = await _lock_item(session, visit_id)
@@ -81,6 +83,7 @@ async def void_visit(
     adopted = await _count_adopted(session, visit_id)
     if adopted and not request.takes_back_figures:
         raise Problem("visit.void_takes_back", count=adopted)
+    await require_second_person(session, caller, visit, "void", request.reason, now)
     await _void(session, caller, visit, item, request.reason, now)
 
 

@@ -27,7 +27,7 @@ from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.rosters import DEAD_LINE_STATES, ROSTER_ROLES, Roster, RosterLine
 from server.policy.resolver import load_policy_values
-from server.rosters.drafting import list_returned
+from server.rosters.corrections import list_returned
 from server.rosters.examine import count_open, examine_roster, load_live_lines, load_parts
 from server.rosters.parts import add_months
 from server.rosters.programs import find_program
@@ -185,10 +185,9 @@ async def act_on_roster(
         case "send":
             await _send(session, encryption, caller, roster, body.bank_form, now)
         case "send_back":
-            await _send_back(session, caller, roster, body.reason.strip())
+            await send_back(session, caller, roster, body.reason.strip())
         case "draft_again":
-            roster.state, roster.examined_at = "drafting", None
-            await jobs.defer(session, DraftRoster(roster_id=roster.id))
+            await draft_again(session, roster)
             _record(session, caller, Action.ROSTER_DRAFTED_AGAIN, roster)
         case "cancel":
             await _cancel(session, caller, roster, body.reason.strip(), now)
@@ -227,7 +226,7 @@ async def _require_judged(
         await examine_roster(session, encryption, roster, program, now)
         waiting = await count_open(session, roster)
         if roster.state != "drafted":
-            await _send_back(session, caller, roster, "")
+            await send_back(session, caller, roster, "")
     raise Problem("roster.findings_open", count=waiting)
 
 
@@ -269,7 +268,13 @@ async def _send(
     )  # fmt: skip
 
 
-async def _send_back(session: AsyncSession, caller: Caller, roster: Roster, reason: str) -> None:
+async def draft_again(session: AsyncSession, roster: Roster) -> None:
+    """Let a job write all lines anew."""
+    roster.state, roster.examined_at = "drafting", None
+    await jobs.defer(session, DraftRoster(roster_id=roster.id))
+
+
+async def send_back(session: AsyncSession, caller: Caller, roster: Roster, reason: str) -> None:
     """Thaw the roster: its lines may be left out or drafted again, and two people look at it anew."""
     roster.state, roster.reason = "drafted", reason
     roster.prepared_by = roster.prepared_at = roster.checked_by = roster.checked_at = None

@@ -57,8 +57,12 @@ class AnswerFile(Struct, frozen=True):
 
 
 def judge_row(state: str, total_fen: int, row: AnswerRow, words: AnswerColumns) -> Moved | RefusedWhy:
-    """Return what a row does to the line that it names. Pure: the same row again is `repeated`."""
-    if row.fen != total_fen:
+    """Return what a row does to the line that it names. Pure: the same row again is `repeated`.
+
+    A bank may send back days later what it had answered as paid; what came back is never paid by an answer, since a
+    correction may have paid it again.
+    """
+    if row.fen != total_fen or not total_fen:
         return "amount_differs"
     if row.result in words.paid:
         moved: Literal["paid", "returned"] = "paid"
@@ -68,9 +72,9 @@ def judge_row(state: str, total_fen: int, row: AnswerRow, words: AnswerColumns) 
         return "unknown_result"
     if state == moved:
         return "repeated"
-    if state in {"paid", "returned"}:
+    if state == "returned":
         return "contradicts"
-    return moved if state == "sent" else "not_sent"
+    return moved if state in {"sent", "paid"} else "not_sent"
 
 
 async def read_answer(
@@ -151,17 +155,29 @@ async def _apply(
     }
     counts = {"paid": 0, "returned": 0, "repeated": 0}
     refused: list[RefusedRow] = []
+    answered: set[str] = set()
     for row in rows:
         line = lines.get(row.reference)
         moved = judge_row(line.state, line.total_fen, row, words) if line else "unknown_reference"
+        if moved not in {"unknown_reference", "repeated"} and row.reference in answered:
+            moved = "contradicts"  # two rows of one file say different things
         if line is None or moved not in counts:
             refused.append(RefusedRow(row.place, row.reference[:40], moved))  # type: ignore[arg-type]
             continue
         counts[moved] += 1
-        if moved != "repeated":
-            line.state, line.answered_at = moved, now
-            line.return_reason = row.reason[:200] or None if moved == "returned" else None
+        answered.add(row.reference)
+        if moved == "returned":
+            mark_returned(line, row.reason, now)
+        elif moved == "paid":
+            line.state, line.answered_at = "paid", now
     return {**counts, "refused": msgspec.to_builtins(refused)}
+
+
+def mark_returned(line: RosterLine, reason: str, now: datetime) -> None:
+    """Mark a line as returned; one that had been answered as paid keeps the time of that answer."""
+    if line.state == "paid":
+        line.paid_at = line.answered_at
+    line.state, line.answered_at, line.return_reason = "returned", now, reason[:200] or None
 
 
 async def _settle(session: AsyncSession, roster: Roster) -> None:

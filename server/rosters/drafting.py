@@ -4,7 +4,7 @@ A job does it, because a county has tens of thousands of homes. It can run again
 out the homes that a person left out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,11 +21,12 @@ from server.core.encryption import Encryption
 from server.core.ids import new_id
 from server.core.job_types import DraftRoster
 from server.core.services import Services
-from server.models.rosters import DEAD_LINE_STATES, Roster, RosterFinding, RosterLine, RosterPart
+from server.models.rosters import Roster, RosterFinding, RosterLine, RosterPart
 from server.policy.schemas import PaymentProgram
+from server.rosters.corrections import list_returned, plan_corrections
 from server.rosters.examine import examine_roster
 from server.rosters.parts import Part, sum_kind
-from server.rosters.plans import Account, Plan, load_accounts, plan_lines
+from server.rosters.plans import Account, Plan, plan_lines
 from server.rosters.programs import find_program
 
 _STEP = 1000
@@ -42,14 +43,16 @@ async def draft_roster(services: Services, job: DraftRoster) -> None:
 
 async def write_lines(session: AsyncSession, encryption: Encryption, roster: Roster, now: datetime) -> None:
     """Write all lines of a locked roster anew, and look for its findings."""
-    # Rosters of one program see one another's lines whole, so that none pays what another does.
-    await advisory_lock(session, f"roster:{roster.program}")
     program = await find_program(session, roster.area_code, roster.program, roster.month)
+    # Rosters of the same money see one another's lines whole, so that none pays what another does.
+    await advisory_lock(session, f"roster:{'amount' if program.pays == 'amount' else program.code}")
     await _delete_lines(session, roster)
     left_out = set(
         await session.scalars(
             select(RosterFinding.household_id).where(
-                RosterFinding.roster_id == roster.id, RosterFinding.verdict == "leave_out"
+                RosterFinding.roster_id == roster.id,
+                RosterFinding.verdict == "leave_out",
+                RosterFinding.gone_at.is_(None),
             )
         )
     )
@@ -80,7 +83,7 @@ async def _draft(
     session: AsyncSession, encryption: Encryption, roster: Roster, program: PaymentProgram, left_out: set[UUID | None]
 ) -> tuple[Rows, Rows]:
     if roster.kind == "correction":
-        return await _draft_correction(session, encryption, roster, left_out)
+        return await _draft_correction(session, encryption, roster, program, left_out)
     plans = await plan_lines(session, encryption, roster, program)
     ordered = sorted(plans.values(), key=lambda plan: (plan.area_code, plan.household_number))
     rows: Rows = []
@@ -135,72 +138,16 @@ def _part_rows(line_id: UUID, parts: Iterable[Part]) -> Rows:
 
 
 async def _draft_correction(
-    session: AsyncSession, encryption: Encryption, roster: Roster, left_out: set[UUID | None]
+    session: AsyncSession, encryption: Encryption, roster: Roster, program: PaymentProgram, left_out: set[UUID | None]
 ) -> tuple[Rows, Rows]:
-    """Copy what the bank returned of the source and nobody corrects yet, with the accounts as they are now."""
+    """Write what the bank returned of the source and nobody corrects yet, with the accounts as they are now."""
     sources = await list_returned(session, roster)
-    accounts = await load_accounts(session, encryption, [line.household_id for line in sources])
-    source_parts = await _load_source_parts(session, sources)
+    plans = await plan_corrections(session, encryption, roster, program, sources)
     rows: Rows = []
     parts: Rows = []
-    for position, line in enumerate(sources, start=1):
-        row = _line_of_source(roster, line, position, line.household_id in left_out)
-        rows.append(row | _seal_account(encryption, row["id"], accounts.get(line.household_id)))
-        parts += _part_rows(row["id"], source_parts.get(line.id, []))
+    for position, source in enumerate(sources, start=1):
+        plan = plans[source.id]
+        row = _line_of_plan(roster, plan, position, plan.household_id in left_out) | {"source_line_id": source.id}
+        rows.append(row | _seal_account(encryption, row["id"], plan.account))
+        parts += _part_rows(row["id"], plan.parts)
     return rows, parts
-
-
-async def list_returned(session: AsyncSession, roster: Roster) -> Sequence[RosterLine]:
-    """Return the lines of the roster's source that the bank returned and no live line of another pays again."""
-    corrected = select(RosterLine.source_line_id).where(
-        RosterLine.source_line_id.is_not(None),
-        RosterLine.state.not_in(DEAD_LINE_STATES),
-        RosterLine.roster_id != roster.id,
-    )
-    rows = await session.scalars(
-        select(RosterLine)
-        .where(
-            RosterLine.roster_id == roster.source_id, RosterLine.state == "returned", RosterLine.id.not_in(corrected)
-        )
-        .order_by(RosterLine.position)
-    )
-    return rows.all()
-
-
-def _line_of_source(roster: Roster, source: RosterLine, position: int, is_left_out: bool) -> dict[str, Any]:
-    copied = (
-        "program",
-        "month",
-        "household_id",
-        "case_id",
-        "area_code",
-        "household_number",
-        "head_name",
-        "beneficiaries",
-        "people",
-        "class_",
-        "due_fen",
-        "arrears_fen",
-        "recovery_fen",
-        "total_fen",
-        "ground",
-    )
-    return {
-        "id": new_id(),
-        "roster_id": roster.id,
-        "position": position,
-        "reference": f"{roster.number}-{position:05d}",
-        "source_line_id": source.id,
-        "state": "left_out" if is_left_out else "drafted",
-        **{name: getattr(source, name) for name in copied},
-    }
-
-
-async def _load_source_parts(session: AsyncSession, sources: Sequence[RosterLine]) -> Mapping[UUID, list[Part]]:
-    parts: dict[UUID, list[Part]] = {}
-    for part in await session.scalars(
-        select(RosterPart).where(RosterPart.line_id.in_([line.id for line in sources])).order_by(RosterPart.month)
-    ):
-        copy = Part(part.month, part.kind, part.amount_fen, part.cause, part.reason)
-        parts.setdefault(part.line_id, []).append(copy)
-    return parts

@@ -32,9 +32,10 @@ from server.models.rosters import (
 )
 from server.policy.resolver import load_policy_values
 from server.policy.schemas import PaymentProgram
+from server.rosters.corrections import plan_corrections
 from server.rosters.line_checks import AccountChange, LineContext, check_line
 from server.rosters.parts import Part, add_months
-from server.rosters.plans import Plan, plan_lines, plan_returned
+from server.rosters.plans import Plan, plan_lines
 
 OUTLIER = "roster.outlier_percent"
 _EARLIER_MONTHS = 3
@@ -51,13 +52,14 @@ async def examine_roster(
 ) -> int:
     """Look for all findings of the locked roster. Return how many wait for a person."""
     lines = await load_live_lines(session, roster)
+    sources = await _load_sources(session, lines)
     if roster.kind == "monthly":
         plans = await plan_lines(session, encryption, roster, program)
     else:
-        plans = await plan_returned(session, encryption, lines)
+        plans = await plan_corrections(session, encryption, roster, program, list(sources.values()))
     found = [
         _Found(context.line.household_id, code, facts)
-        for context in await _build_contexts(session, roster, lines, plans)
+        for context in await _build_contexts(session, roster, lines, plans, sources)
         for code, facts in check_line(context)
     ]
     if roster.kind == "monthly":
@@ -90,8 +92,13 @@ async def load_parts(session: AsyncSession, roster: Roster) -> dict[UUID, list[P
 
 
 async def _build_contexts(
-    session: AsyncSession, roster: Roster, lines: Sequence[RosterLine], plans: Mapping[UUID, Plan]
+    session: AsyncSession,
+    roster: Roster,
+    lines: Sequence[RosterLine],
+    plans: Mapping[UUID, Plan],
+    sources: Mapping[UUID, RosterLine],
 ) -> list[LineContext]:
+    """`plans` are by household, those of a correction by the line that it pays again."""
     case_ids = select(RosterLine.case_id).where(RosterLine.roster_id == roster.id)
     homes = select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)
     settings = await load_policy_values(session, roster.area_code, roster.month, [OUTLIER])
@@ -109,13 +116,12 @@ async def _build_contexts(
         )
     )
     differences = await _load_differences(session, roster, case_ids)
-    sources = await _load_sources(session, lines)
     has_earlier = await _has_earlier_roster(session, roster)
     return [
         LineContext(
             line=line,
             line_parts=parts.get(line.id, []),
-            plan=plans.get(line.household_id),
+            plan=plans.get(line.source_line_id or line.household_id),
             earlier=earlier.get(line.household_id, []),
             source=sources.get(line.source_line_id) if line.source_line_id else None,
             sharing=sharing.get(line.household_id, 0),
@@ -270,7 +276,8 @@ async def _load_differences(session: AsyncSession, roster: Roster, case_ids: Sel
 
 async def _load_sources(session: AsyncSession, lines: Sequence[RosterLine]) -> dict[UUID, RosterLine]:
     ids = [line.source_line_id for line in lines if line.source_line_id]
-    return {line.id: line for line in await session.scalars(select(RosterLine).where(RosterLine.id.in_(ids)))}
+    rows = select(RosterLine).where(RosterLine.id.in_(ids)).order_by(RosterLine.position)
+    return {line.id: line for line in await session.scalars(rows)}
 
 
 async def _check_roster(
@@ -306,7 +313,8 @@ async def _keep_findings(session: AsyncSession, roster: Roster, found: Sequence[
     """Write new findings, and mark those that are no longer so. What a person left out stays so."""
     stored = await session.scalars(select(RosterFinding).where(RosterFinding.roster_id == roster.id))
     by_key = {(row.household_id, row.code, _freeze(row.facts)): row for row in stored}
-    for entry in found:
+    # Two lines of one home may say the same of it.
+    for entry in {(entry.household_id, entry.code, _freeze(entry.facts)): entry for entry in found}.values():
         row = by_key.pop((entry.household_id, entry.code, _freeze(entry.facts)), None)
         if row is None:
             session.add(

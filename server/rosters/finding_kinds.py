@@ -59,7 +59,15 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         "补发的月份已发过，请重新造册", "Pays months again that are paid already: draft again", is_certain=True
     ),
     "correction_differs": FindingKind(
-        "更正 {line}，退回 {now}", "The correction pays {line}, {now} were returned", is_certain=True
+        "更正 {line}，按现在的决定应为 {now}，请重新造册",
+        "The correction pays {line}, {now} by the decisions: draft again",
+        is_certain=True,
+    ),
+    "correction_changed": FindingKind(
+        "退回 {now}，按退回后的决定更正为 {line}", "{now} were returned, {line} by the decisions made since"
+    ),
+    "returned_late": FindingKind(
+        "银行曾于 {on} 答复已发放，后又退回", "The bank had answered on {on} that it was paid, and returned it later"
     ),
     "visit_differs": FindingKind(
         "走访或核对查明的收入与核算不符（人均每月 {difference}）",

@@ -15,7 +15,7 @@ from server.core.access import Caller, require_found
 from server.core.errors import Problem
 from server.core.http import RequestBody
 from server.models.rosters import Roster, RosterFinding, RosterLine
-from server.rosters.actions import lock_roster
+from server.rosters.actions import draft_again, lock_roster, send_back
 from server.rosters.finding_kinds import FINDING_KINDS
 
 Verdict = Literal["pay", "leave_out"]
@@ -34,6 +34,13 @@ class LeaveOut(RequestBody):
     """Leave a home out of the roster; the month stays owed to it."""
 
     line_id: UUID
+    reason: Reason
+
+
+class ReadmitHome(RequestBody):
+    """Take a home that was left out back into the roster."""
+
+    household_id: UUID
     reason: Reason
 
 
@@ -97,6 +104,49 @@ async def leave_out(session: AsyncSession, caller: Caller, roster_id: UUID, body
     return roster
 
 
+async def readmit_home(
+    session: AsyncSession, caller: Caller, roster_id: UUID, body: ReadmitHome, now: datetime
+) -> Roster:
+    """Take a home that was left out back in, by another person, until the roster is checked. Idempotent.
+
+    Its line is drafted anew and everything is looked for again: what is still wrong is open, and refuses the next step.
+    Raise `roster.second_person`, `roster.not_now`.
+    """
+    roster = await lock_roster(session, caller, roster_id)
+    of_home = RosterFinding.roster_id == roster.id, RosterFinding.household_id == body.household_id
+    findings = list(
+        await session.scalars(
+            select(RosterFinding).where(*of_home, RosterFinding.verdict == "leave_out", RosterFinding.gone_at.is_(None))
+        )
+    )
+    if not findings:
+        require_found(
+            await session.scalar(
+                select(RosterLine.id)
+                .where(RosterLine.roster_id == roster.id, RosterLine.household_id == body.household_id)
+                .limit(1)
+            )
+        )
+        return roster
+    if roster.state not in {"drafted", "prepared"}:
+        raise Problem("roster.not_now", state=roster.state)
+    if caller.id in {finding.judged_by for finding in findings}:
+        raise Problem("roster.second_person")
+    audit.record(
+        session, caller, Action.ROSTER_HOME_READMITTED, "roster", roster.id, area_code=roster.area_code,
+        household=str(body.household_id), reason=body.reason, codes=sorted({finding.code for finding in findings}),
+    )  # fmt: skip
+    for finding in findings:
+        finding.verdict = finding.judged_by = finding.judged_at = None
+        finding.reason = ""
+        if finding.code == "by_hand":
+            finding.gone_at = now
+    if roster.state == "prepared":
+        await send_back(session, caller, roster, body.reason)
+    await draft_again(session, roster)
+    return roster
+
+
 async def _lock_draft(session: AsyncSession, caller: Caller, roster_id: UUID) -> Roster:
     roster = await lock_roster(session, caller, roster_id)
     if roster.state != "drafted":
@@ -107,7 +157,9 @@ async def _lock_draft(session: AsyncSession, caller: Caller, roster_id: UUID) ->
 async def _follow_verdicts(session: AsyncSession, roster: Roster, homes: set[UUID | None]) -> None:
     """Leave out the lines of homes with any such verdict, and take the others back in."""
     left_out = select(RosterFinding.household_id).where(
-        RosterFinding.roster_id == roster.id, RosterFinding.verdict == "leave_out"
+        RosterFinding.roster_id == roster.id,
+        RosterFinding.verdict == "leave_out",
+        RosterFinding.gone_at.is_(None),
     )
     of_homes = (RosterLine.roster_id == roster.id, RosterLine.household_id.in_([home for home in homes if home]))
     await session.execute(

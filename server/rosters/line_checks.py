@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from server.core.normalise import name_key
+from server.core.working_days import day_of
 from server.models.rosters import RosterLine
 from server.rosters.parts import Part, sum_kind
 from server.rosters.plans import Plan
@@ -46,12 +47,14 @@ class LineContext(Struct, frozen=True):
 
 def check_line(context: LineContext) -> Found:
     """Yield each finding of a line: its code and facts. Facts hold what a person has judged, so that more is new."""
+    if context.source is not None:
+        yield from _check_correction(context, context.source)
+        if not context.line_parts:
+            return  # nobody is paid by it
     yield from _check_people(context)
     yield from _check_account(context)
     yield from _check_reports(context)
-    if context.source is not None:
-        yield from _check_correction(context)
-    else:
+    if context.source is None:
         yield from _check_amount(context)
         yield from _check_history(context)
 
@@ -131,10 +134,20 @@ def _check_reports(context: LineContext) -> Found:
         yield "visit_differs", {"difference": context.found_difference_fen}
 
 
-def _check_correction(context: LineContext) -> Found:
-    assert context.source is not None
-    if context.line.total_fen != context.source.total_fen:
-        yield "correction_differs", {"line": context.line.total_fen, "now": context.source.total_fen}
+def _check_correction(context: LineContext, source: RosterLine) -> Found:
+    """Compare with what is to be paid again by the decisions of today, and with what came back."""
+    line, now = context.line, context.plan.parts if context.plan else []
+    sums = tuple(sum_kind(now, kind) for kind in ("due", "arrears", "recovery"))
+    if (
+        source.state != "returned"
+        or sorted(context.line_parts) != sorted(now)
+        or sums != (line.due_fen, line.arrears_fen, line.recovery_fen)
+    ):
+        yield "correction_differs", {"line": line.total_fen, "now": sum(part.amount_fen for part in now)}
+    if line.total_fen != source.total_fen:
+        yield "correction_changed", {"line": line.total_fen, "now": source.total_fen}
+    if source.paid_at is not None:
+        yield "returned_late", {"on": day_of(source.paid_at).isoformat(), "stance": source.stance or ""}
 
 
 def _check_amount(context: LineContext) -> Found:

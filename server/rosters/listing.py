@@ -22,6 +22,7 @@ from server.models.rosters import (
     ROSTER_ROLES,
     SENT_LINE_STATES,
     BankAnswer,
+    LateReturn,
     Roster,
     RosterFinding,
     RosterLine,
@@ -101,6 +102,22 @@ class BankFormLine(ResponseBody):
     en: str
 
 
+class LateReturnLine(ResponseBody):
+    """`reference` names the line. `may_decide`: the caller may confirm or decline it."""
+
+    id: UUID
+    reference: str
+    total_fen: int
+    returned_on: date
+    reason: str
+    proposed_by_name: str
+    proposed_at: datetime
+    outcome: str | None
+    answer: str
+    decided_by_name: str | None
+    may_decide: bool
+
+
 class RosterDetail(RosterSummary):
     """A roster with its sums. `acts`: the steps that the caller may take now; `files`: how many the bank gets."""
 
@@ -123,6 +140,7 @@ class RosterDetail(RosterSummary):
     bank_forms: list[BankFormLine]
     files: int
     answers: list[BankAnswerLine]
+    late_returns: list[LateReturnLine]
     corrections: list[UUID]
 
 
@@ -308,6 +326,7 @@ async def show_roster(session: AsyncSession, caller: Caller, roster_id: UUID) ->
         ],
         files=await _count_files(session, roster),
         answers=await _list_answers(session, roster),
+        late_returns=await _list_late_returns(session, caller, roster),
         corrections=list(await session.scalars(select(Roster.id).where(Roster.source_id == roster.id))),
     )
 
@@ -401,6 +420,35 @@ async def _list_answers(session: AsyncSession, roster: Roster) -> list[BankAnswe
     ]
 
 
+async def _list_late_returns(session: AsyncSession, caller: Caller, roster: Roster) -> list[LateReturnLine]:
+    proposer, decider = aliased(Staff), aliased(Staff)
+    rows = await session.execute(
+        select(LateReturn, RosterLine.reference, RosterLine.total_fen, proposer.name, decider.name)
+        .join(RosterLine, RosterLine.id == LateReturn.line_id)
+        .join(proposer, proposer.id == LateReturn.proposed_by)
+        .outerjoin(decider, decider.id == LateReturn.decided_by)
+        .where(LateReturn.roster_id == roster.id)
+        .order_by(LateReturn.proposed_at, LateReturn.id)
+    )
+    may_act = caller.covers(roster.area_code, ROSTER_ROLES)
+    return [
+        LateReturnLine(
+            id=report.id,
+            reference=reference,
+            total_fen=total_fen,
+            returned_on=report.returned_on,
+            reason=report.reason,
+            proposed_by_name=proposed_by,
+            proposed_at=report.proposed_at,
+            outcome=report.outcome,
+            answer=report.answer,
+            decided_by_name=decided_by,
+            may_decide=may_act and report.outcome is None and report.proposed_by != caller.id,
+        )
+        for report, reference, total_fen, proposed_by, decided_by in rows
+    ]
+
+
 async def list_roster_lines(
     session: AsyncSession, caller: Caller, roster_id: UUID, *, state: LineState | None, cursor: str | None, limit: int
 ) -> Page[RosterLineView]:
@@ -430,7 +478,7 @@ async def list_payments(
     if month is not None:
         rows = rows.where(RosterLine.month == month.replace(day=1))
     if household is not None:
-        rows = rows.where(RosterLine.household_id == household)
+        rows = rows.where(RosterLine.of_home(household))
     if program is not None:
         rows = rows.where(RosterLine.program == program)
     if area:

@@ -18,15 +18,16 @@ from server.core.encryption import Encryption
 from server.models.benefits import BenefitChange
 from server.models.cases import BankAccount, Calculation, CaseFile
 from server.models.households import Household, HouseholdMember
-from server.models.rosters import DEAD_LINE_STATES, Roster, RosterLine, RosterPart
+from server.models.rosters import DEAD_LINE_STATES, SENT_LINE_STATES, Roster, RosterLine, RosterPart
 from server.policy.resolver import load_policy_values
 from server.policy.schemas import PaymentProgram
 from server.rosters.parts import Owed, Part, add_months, list_months, plan_parts
+from server.rosters.programs import is_paid_in, list_programs
 
 ARREARS_MONTHS = "roster.arrears_months"
 # Homes that are read at once.
 _STEP = 1000
-_PAID_STATES = ("published", "in_force", "stopped")
+PAID_STATES = ("published", "in_force", "stopped")
 
 
 class Account(Struct, frozen=True):
@@ -59,14 +60,24 @@ class Plan(Struct, frozen=True):
 
 
 class _Owing(Struct, frozen=True):
-    """What is owed by whom since when: `begun` are areas with their first roster, `earliest` bounds them all."""
+    """What is owed by whom since when: `begun` are areas with their first roster, `earliest` bounds them all.
+
+    `shared`: the codes that pay the decided amounts, the program's own among them: a case that changes from rural to
+    urban is paid its months once. `by_month` and `rostered` are for what is paid a head or a home: the program as each
+    month's settings have it, and the months of its rosters, by area.
+    """
 
     program: PaymentProgram
     begun: list[tuple[str, date]]
     earliest: date
+    shared: list[str]
+    by_month: Mapping[date, PaymentProgram]
+    rostered: list[tuple[str, date]]
 
 
-class _Home(Struct):
+class Home(Struct):
+    """A case of a home with its decisions."""
+
     case: CaseFile
     number: str
     head_name: str
@@ -80,10 +91,7 @@ async def plan_lines(
 ) -> dict[UUID, Plan]:
     """Return the plan of each home of the roster's area to which the program owes anything, by household."""
     plans: dict[UUID, Plan] = {}
-    settings = await load_policy_values(session, roster.area_code, roster.month, [ARREARS_MONTHS])
-    earliest = add_months(roster.month, -int(settings[ARREARS_MONTHS]))
-    begun = await _load_first_months(session, roster, earliest)
-    owing = _Owing(program, begun, earliest)
+    owing = await _load_owing(session, roster, program)
     last = UUID(int=0)
     while True:
         ids = list(await session.scalars(_select_households(roster, program, last)))
@@ -91,6 +99,55 @@ async def plan_lines(
             return plans
         last = ids[-1]
         plans |= await _plan_homes(session, encryption, roster, owing, ids)
+
+
+async def _load_owing(session: AsyncSession, roster: Roster, program: PaymentProgram) -> _Owing:
+    settings = await load_policy_values(session, roster.area_code, roster.month, [ARREARS_MONTHS])
+    earliest = add_months(roster.month, -int(settings[ARREARS_MONTHS]))
+    by_month: dict[date, PaymentProgram] = {}
+    rostered: list[tuple[str, date]] = []
+    if program.pays != "amount":
+        rostered = await _load_rostered_months(session, roster, earliest)
+        for month in {month for _, month in rostered}:
+            for each in await list_programs(session, roster.area_code, month):
+                if each.code == program.code and is_paid_in(each, month):
+                    by_month[month] = each
+    return _Owing(
+        program,
+        await _load_first_months(session, roster, earliest),
+        earliest,
+        await list_sharing_programs(session, roster, program),
+        by_month,
+        rostered,
+    )
+
+
+async def list_sharing_programs(session: AsyncSession, roster: Roster, program: PaymentProgram) -> list[str]:
+    """Return the codes of the programs that pay the same money as this one: each decided amount is paid once."""
+    if program.pays != "amount":
+        return [program.code]
+    programs = await list_programs(session, roster.area_code, roster.month)
+    return [each.code for each in programs if each.pays == "amount"]
+
+
+async def _load_rostered_months(session: AsyncSession, roster: Roster, earliest: date) -> list[tuple[str, date]]:
+    """Return the areas and earlier months of the program's rosters: a month without one owes nothing."""
+    rows = await session.execute(
+        select(Roster.area_code, Roster.month)
+        .where(
+            Roster.program == roster.program,
+            Roster.kind == "monthly",
+            Roster.state != "cancelled",
+            Roster.month >= earliest,
+            Roster.month < roster.month,
+            or_(
+                Roster.area_code.startswith(roster.area_code, autoescape=True),
+                func.starts_with(roster.area_code, Roster.area_code),
+            ),
+        )
+        .distinct()
+    )
+    return [(area_code, month) for area_code, month in rows]
 
 
 def _select_households(roster: Roster, program: PaymentProgram, last: UUID) -> Any:
@@ -108,7 +165,7 @@ def _is_paid(roster: Roster, program: PaymentProgram) -> list[ColumnElement[bool
     return [
         CaseFile.area_code.startswith(roster.area_code, autoescape=True),
         CaseFile.programme.in_(program.homes),
-        CaseFile.state.in_(_PAID_STATES),
+        CaseFile.state.in_(PAID_STATES),
         CaseFile.paid_from <= roster.month,
     ]
 
@@ -139,12 +196,13 @@ async def _plan_homes(
     ids: Sequence[UUID],
 ) -> dict[UUID, Plan]:
     program = owing.program
-    homes = await _load_homes(session, roster, program, ids)
-    allotted, left_out = await _load_allotted(session, roster, ids)
-    unreceived = await _load_unreceived(session, roster, ids)
+    homes = await load_homes(session, ids, *_is_paid(roster, program))
+    allotted = await load_allotted(session, roster, owing.shared, ids)
+    left_out = await _load_left_out(session, roster, ids)
+    unreceived = await load_unreceived(session, owing.shared, ids)
     # A home has one line in a month; what was decided since is arrears of the next.
     listed = await _load_listed(session, roster, ids)
-    members = await _load_members(session, ids)
+    members = await load_members(session, ids)
     covered = await load_covered(session, [home.case.id for of_home in homes.values() for home in of_home])
     accounts = await load_accounts(session, encryption, ids)
     plans: dict[UUID, Plan] = {}
@@ -183,14 +241,14 @@ async def _plan_homes(
     return plans
 
 
-async def _load_homes(
-    session: AsyncSession, roster: Roster, program: PaymentProgram, ids: Sequence[UUID]
-) -> dict[UUID, list[_Home]]:
+async def load_homes(
+    session: AsyncSession, ids: Sequence[UUID], *conditions: ColumnElement[bool]
+) -> dict[UUID, list[Home]]:
     rows = (
         await session.execute(
             select(CaseFile, Household.number, Household.head_name, Household.class_)
             .join(Household, Household.id == CaseFile.household_id)
-            .where(CaseFile.household_id.in_(ids), *_is_paid(roster, program))
+            .where(CaseFile.household_id.in_(ids), *conditions)
             .order_by(CaseFile.applied_on, CaseFile.id)
         )
     ).all()
@@ -201,57 +259,82 @@ async def _load_homes(
         .order_by(BenefitChange.id)
     ):
         changes.setdefault(change.case_id, []).append(change)
-    homes: dict[UUID, list[_Home]] = {}
+    homes: dict[UUID, list[Home]] = {}
     for case, number, head_name, class_ in rows:
         of_case = changes.get(case.id, [])
-        home = _Home(case, number, head_name, class_, of_case, build_timeline(of_case).spans)
+        home = Home(case, number, head_name, class_, of_case, build_timeline(of_case).spans)
         homes.setdefault(case.household_id, []).append(home)
     return homes
 
 
-async def _load_allotted(
-    session: AsyncSession, roster: Roster, ids: Sequence[UUID]
-) -> tuple[dict[UUID, dict[date, int]], dict[UUID, set[date]]]:
-    """Return what other rosters allot to each month of a home, and the months in which a person left it out.
+async def load_allotted(
+    session: AsyncSession, roster: Roster, programs: Sequence[str], ids: Sequence[UUID]
+) -> dict[UUID, dict[date, int]]:
+    """Return what other rosters allot to each month of a home.
 
-    A correction allots nothing: it pays again what the bank returned of a line that stays allotted. Lines belong to
-    the home that their case belongs to now: after a merge, what the other home was paid counts as well.
+    A correction takes the place of the line that it pays again once it is sent: of a chain, the newest sent line
+    counts. Lines belong to the home that their case belongs to now: after a merge, what the other home was paid counts
+    as well.
     """
-    of_home = (
-        CaseFile.household_id.in_(ids),
-        RosterLine.program == roster.program,
-        RosterLine.roster_id != roster.id,
-    )
     rows = await session.execute(
         select(CaseFile.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
         .join(RosterLine, RosterLine.case_id == CaseFile.id)
         .join(RosterPart, RosterPart.line_id == RosterLine.id)
-        .where(*of_home, RosterLine.source_line_id.is_(None), RosterLine.state.not_in(DEAD_LINE_STATES))
+        .where(
+            CaseFile.household_id.in_(ids),
+            RosterLine.program.in_(programs),
+            RosterLine.roster_id != roster.id,
+            or_(RosterLine.source_line_id.is_(None), RosterLine.state.in_(SENT_LINE_STATES)),
+            RosterLine.state.not_in(DEAD_LINE_STATES),
+            ~_is_paid_again(),
+        )
         .group_by(CaseFile.household_id, RosterPart.month)
     )
     allotted: dict[UUID, dict[date, int]] = {}
     for household_id, month, amount_fen in rows:
         allotted.setdefault(household_id, {})[month] = int(amount_fen)
+    return allotted
+
+
+def _is_paid_again() -> ColumnElement[bool]:
+    again = aliased(RosterLine)
+    return exists().where(
+        again.source_line_id == RosterLine.id,
+        again.state.in_(SENT_LINE_STATES),
+        again.state.not_in(DEAD_LINE_STATES),  # as the index has it
+    )
+
+
+async def _load_left_out(session: AsyncSession, roster: Roster, ids: Sequence[UUID]) -> dict[UUID, set[date]]:
+    """Return the months in which a person left the home out of another roster."""
     left_out: dict[UUID, set[date]] = {}
     for household_id, month in await session.execute(
         select(CaseFile.household_id, RosterLine.month)
         .join(RosterLine, RosterLine.case_id == CaseFile.id)
-        .where(*of_home, RosterLine.state == "left_out")
+        .where(
+            CaseFile.household_id.in_(ids),
+            RosterLine.program == roster.program,
+            RosterLine.roster_id != roster.id,
+            RosterLine.state == "left_out",
+        )
     ):
         left_out.setdefault(household_id, set()).add(month)
-    return allotted, left_out
+    return left_out
 
 
-async def _load_unreceived(session: AsyncSession, roster: Roster, ids: Sequence[UUID]) -> dict[UUID, dict[date, int]]:
-    """Return, by household and month, what the bank returned and no living correction pays again."""
-    again = aliased(RosterLine)
-    repaid = exists().where(again.source_line_id == RosterLine.id, again.state.not_in(DEAD_LINE_STATES))
+async def load_unreceived(
+    session: AsyncSession, programs: Sequence[str], ids: Sequence[UUID]
+) -> dict[UUID, dict[date, int]]:
+    """Return, by household and month, what the bank returned and no sent correction pays again.
+
+    Not what such a line took back: its correction does.
+    """
     rows = await session.execute(
         select(CaseFile.household_id, RosterPart.month, func.sum(RosterPart.amount_fen))
         .join(RosterLine, RosterLine.case_id == CaseFile.id)
         .join(RosterPart, RosterPart.line_id == RosterLine.id)
-        .where(CaseFile.household_id.in_(ids), RosterLine.program == roster.program)
-        .where(RosterLine.state == "returned", ~repaid)
+        .where(CaseFile.household_id.in_(ids), RosterLine.program.in_(programs), RosterPart.amount_fen > 0)
+        .where(RosterLine.state == "returned", ~_is_paid_again())
         .group_by(CaseFile.household_id, RosterPart.month)
     )
     unreceived: dict[UUID, dict[date, int]] = {}
@@ -288,53 +371,70 @@ def find_span(spans: Sequence[AmountSpan], month: date) -> AmountSpan | None:
 
 
 def _list_owed(
-    homes: Sequence[_Home],
+    homes: Sequence[Home],
     roster: Roster,
     owing: _Owing,
     allotted: Mapping[date, int],
 ) -> dict[date, Owed]:
     """Return what each month owes the home, from the first month that a roster of its area paid.
 
-    Of two cases of a home the greater amount counts, never both. What is paid a head or a home is owed for the month
-    of its roster alone.
+    Of two cases of a home the greater amount counts, never both.
     """
     program = owing.program
-    home = _paying_case(homes, roster.month)
     if program.pays != "amount":
-        is_paid = amount_in(home.spans, roster.month) > 0
-        units = _count_people(home, roster.month) if program.pays == "per_person" else 1
-        return {roster.month: Owed((program.fen or 0) * units if is_paid else 0, program.zh)}
-    area_code = home.case.area_code
+        return _list_owed_of_program(homes, roster, owing, allotted)
+    area_code = _paying_case(homes, roster.month).case.area_code
     first = min([month for area, month in owing.begun if area_code.startswith(area)], default=roster.month)
-    owed: dict[date, Owed] = {}
     begins = max(owing.earliest, min(first, roster.month, *allotted))
-    for month in list_months(begins, roster.month):
-        span = max(
-            (span for each in homes if (span := find_span(each.spans, month))),
-            key=lambda span: span.amount_fen,
-            default=None,
-        )
-        owed[month] = Owed(span.amount_fen, span.reason) if span else Owed(0, "")
+    return {month: owed_in(homes, month) for month in list_months(begins, roster.month)}
+
+
+def owed_in(homes: Sequence[Home], month: date) -> Owed:
+    span = max(
+        (span for each in homes if (span := find_span(each.spans, month))),
+        key=lambda span: span.amount_fen,
+        default=None,
+    )
+    return Owed(span.amount_fen, span.reason) if span else Owed(0, "")
+
+
+def _list_owed_of_program(
+    homes: Sequence[Home], roster: Roster, owing: _Owing, allotted: Mapping[date, int]
+) -> dict[date, Owed]:
+    """Return what is owed a head or a home: for the month, and for earlier ones whose roster paid it nothing."""
+    area_code = _paying_case(homes, roster.month).case.area_code
+    missed = {
+        month: owing.by_month[month]
+        for area, month in owing.rostered
+        if area_code.startswith(area) and month in owing.by_month and month not in allotted
+    }
+    this_month = {roster.month: owing.program} if is_paid_in(owing.program, roster.month) else {}
+    owed: dict[date, Owed] = {}
+    for month, program in (missed | this_month).items():
+        home = _paying_case(homes, month)
+        units = _count_people(home, month) if program.pays == "per_person" else 1
+        is_owed = amount_in(home.spans, month) > 0
+        owed[month] = Owed((program.fen or 0) * units if is_owed else 0, program.zh)
     return owed
 
 
-def _paying_case(homes: Sequence[_Home], month: date) -> _Home:
+def _paying_case(homes: Sequence[Home], month: date) -> Home:
     """Return the case that is paid in the month, else the newest."""
     paid = [home for home in homes if amount_in(home.spans, month)]
     return max(paid, key=lambda home: amount_in(home.spans, month)) if paid else homes[-1]
 
 
-def _find_change(home: _Home, month: date) -> BenefitChange | None:
+def _find_change(home: Home, month: date) -> BenefitChange | None:
     span = find_span(home.spans, month)
     return next((change for change in home.changes if span and change.id == span.change_id), None)
 
 
-def _count_people(home: _Home, month: date) -> int:
+def _count_people(home: Home, month: date) -> int:
     change = _find_change(home, month)
     return change.people if change else 0
 
 
-def _describe_ground(home: _Home, month: date) -> dict[str, Any]:
+def _describe_ground(home: Home, month: date) -> dict[str, Any]:
     change = _find_change(home, month)
     if change is None:
         return {"applicationNumber": home.case.number}
@@ -349,7 +449,7 @@ def _describe_ground(home: _Home, month: date) -> dict[str, Any]:
     }
 
 
-async def _load_members(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
+async def load_members(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
     """Return the names of each home's members by their ids."""
     members: dict[UUID, dict[str, str]] = {}
     for household_id, member_id, name in await session.execute(
@@ -390,29 +490,3 @@ async def load_accounts(session: AsyncSession, encryption: Encryption, ids: Sequ
             row.holder_name, row.bank_name, number, row.card_mask, encryption.index("bank_card", number)
         )
     return accounts
-
-
-async def plan_returned(session: AsyncSession, encryption: Encryption, lines: Sequence[RosterLine]) -> dict[UUID, Plan]:
-    """Return, for lines that are paid again, the people and the account of each home as they are now."""
-    ids = [line.household_id for line in lines]
-    members = await _load_members(session, ids)
-    accounts = await load_accounts(session, encryption, ids)
-    return {
-        line.household_id: Plan(
-            household_id=line.household_id,
-            case_id=line.case_id,
-            area_code=line.area_code,
-            household_number=line.household_number,
-            head_name=line.head_name,
-            class_=line.class_,
-            member_names=list(members.get(line.household_id, {}).values()),
-            beneficiaries=line.beneficiaries,
-            left=[],
-            people=line.people,
-            account=accounts.get(line.household_id),
-            parts=[],
-            ground=line.ground,
-            cases=1,
-        )
-        for line in lines
-    }

@@ -19,9 +19,16 @@ async def list_programs(session: AsyncSession, area_code: str, month: date) -> l
 
 
 async def find_program(session: AsyncSession, area_code: str, code: str, month: date) -> PaymentProgram:
-    """Return a program that is paid in the month. Raise `request.invalid`."""
+    """Return a program that a roster of the month may pay. Raise `request.invalid`.
+
+    What is paid a head or a home has rosters in other months too: of homes that were left out of its own.
+    """
     programs = await list_programs(session, area_code, month)
     program = next((program for program in programs if program.code == code), None)
-    if program is None or (program.months and month.month not in program.months):
+    if program is None or (program.pays == "amount" and not is_paid_in(program, month)):
         raise Problem("request.invalid", faults=[Fault("/program", "field.invalid", code)])
     return program
+
+
+def is_paid_in(program: PaymentProgram, month: date) -> bool:
+    return not program.months or month.month in program.months

@@ -19,12 +19,12 @@ from server.core.working_days import day_of
 from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile
 from server.models.rosters import SENT_LINE_STATES, Roster, RosterLine
-from server.policy.schemas import BankForm
+from server.policy.schemas import BankForm, PaymentProgram
 from server.rosters.bank_files import read_sums
 from server.rosters.examine import load_live_lines, load_parts
 from server.rosters.parts import Part
-from server.rosters.plans import amount_in
-from server.rosters.programs import find_program
+from server.rosters.plans import amount_in, find_span
+from server.rosters.programs import list_programs
 from server.rosters.sending import make_files
 from server.rosters.snapshots import find_altered
 
@@ -98,13 +98,13 @@ async def _check_roster(
     if roster.file_form is not None:
         faults += await _check_file(encryption, roster, lines, total_fen)
     sources = await session.execute(
-        select(RosterLine.id, RosterLine.total_fen, RosterLine.state).where(
+        select(RosterLine.id, RosterLine.state).where(
             RosterLine.id.in_([line.source_line_id for line in lines if line.source_line_id])
         )
     )
-    by_id = {line_id: (fen, state) for line_id, fen, state in sources}
+    states: dict[UUID, str] = dict(sources.all())
     for line in lines:
-        if line.source_line_id and by_id.get(line.source_line_id) != (line.total_fen, "returned"):
+        if line.source_line_id and states.get(line.source_line_id) != "returned":
             faults.append(Fault(number, line.reference, "correction_differs", line.total_fen))
     return faults
 
@@ -168,7 +168,7 @@ async def _load_changes(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID
 
 
 async def _load_sent(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[_SentLine]]:
-    """Return the sent lines of each home with their parts, in the order they were sent; no corrections."""
+    """Return the sent lines of each home with their parts, in the order they were sent."""
     rows = await session.execute(
         select(RosterLine, Roster, CaseFile.household_id)
         .join(Roster, Roster.id == RosterLine.roster_id)
@@ -176,7 +176,6 @@ async def _load_sent(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, l
         .where(
             CaseFile.household_id.in_(ids),
             RosterLine.state.in_(SENT_LINE_STATES),
-            RosterLine.source_line_id.is_(None),
         )
         .order_by(Roster.sent_at, RosterLine.month)
     )
@@ -193,38 +192,94 @@ async def _load_sent(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, l
 async def _replay(
     session: AsyncSession, lines: Sequence[_SentLine], cases: dict[UUID, list[BenefitChange]]
 ) -> list[Fault]:
-    """Return each part that the decisions of the day don't explain."""
+    """Return each part that the decisions of the day don't explain.
+
+    A correction takes the place of the line that it pays again: that one is given up, and its parts are what at most
+    is paid again.
+    """
     allotted: dict[tuple[str, date], int] = {}
+    parts_of = {sent.line.id: sent.parts for sent in lines}
+    programs: dict[tuple[str, date], PaymentProgram | None] = {}
     faults: list[Fault] = []
     for sent in lines:
-        for part in sent.parts:
-            key = (sent.line.program, part.month)
+        given_up = parts_of.get(sent.line.source_line_id, []) if sent.line.source_line_id else None
+        for part in given_up or ():
+            key = await _money_of(session, sent, part.month, programs)
+            allotted[key] = allotted.get(key, 0) - part.amount_fen
+        for part in sent.parts if given_up is None else _beside(sent.parts, given_up):
+            key = await _money_of(session, sent, part.month, programs)
             before_fen = allotted.get(key, 0)
             allotted[key] = before_fen + part.amount_fen
-            unexplained_fen = min(
-                [
-                    _unexplained(part, before_fen, owed_fen)
-                    for owed_fen in await _list_possible(session, sent, part, cases)
-                ]
-            )
+            limit_fen = None if given_up is None else _amount_of(given_up, part)
+            possible = await _list_possible(session, sent, part, cases, programs)
+            unexplained_fen = min([_unexplained(part, before_fen, owed_fen, limit_fen) for owed_fen in possible])
             if unexplained_fen:
                 faults.append(Fault(sent.roster.number, sent.line.reference, "unexplained", unexplained_fen))
     return faults
 
 
+def _beside(parts: Sequence[Part], given_up: Sequence[Part]) -> list[Part]:
+    """Return the parts of a correction, and one of nothing for each that it no longer pays."""
+    paid = {(part.month, part.kind) for part in parts}
+    missing = [part._replace(amount_fen=0) for part in given_up if (part.month, part.kind) not in paid]
+    return [*parts, *missing]
+
+
+def _amount_of(parts: Sequence[Part], like: Part) -> int:
+    return sum(part.amount_fen for part in parts if (part.month, part.kind) == (like.month, like.kind))
+
+
+async def _money_of(
+    session: AsyncSession, sent: _SentLine, month: date, programs: dict[tuple[str, date], PaymentProgram | None]
+) -> tuple[str, date]:
+    """Return what the part is paid of: the decided amounts of a case are one money, whichever program pays them."""
+    program = await _load_program(session, sent, sent.roster.month, programs)
+    return ("amount" if program is None or program.pays == "amount" else program.code, month)
+
+
+async def _load_program(
+    session: AsyncSession, sent: _SentLine, month: date, programs: dict[tuple[str, date], PaymentProgram | None]
+) -> PaymentProgram | None:
+    key = (f"{sent.roster.area_code}/{sent.roster.program}", month)
+    if key not in programs:
+        listed = await list_programs(session, sent.roster.area_code, month)
+        programs[key] = next((program for program in listed if program.code == sent.roster.program), None)
+    return programs[key]
+
+
 async def _list_possible(
-    session: AsyncSession, sent: _SentLine, part: Part, cases: dict[UUID, list[BenefitChange]]
+    session: AsyncSession,
+    sent: _SentLine,
+    part: Part,
+    cases: dict[UUID, list[BenefitChange]],
+    programs: dict[tuple[str, date], PaymentProgram | None],
 ) -> list[int]:
     """Return what the month was owed by the decisions of before the day, and by those of that day as well."""
-    program = await find_program(session, sent.roster.area_code, sent.roster.program, sent.roster.month)
-    if program.pays != "amount":
-        return [(program.fen or 0) * (sent.line.people if program.pays == "per_person" else 1)]
     assert sent.roster.sent_at is not None
     day = day_of(sent.roster.sent_at)
-    return [
-        max((_amount_by(changes, until, part.month) for changes in cases.values()), default=0)
-        for until in (day, day - timedelta(days=1))
-    ]
+    days = (day, day - timedelta(days=1))
+    program = await _load_program(session, sent, part.month, programs)
+    if program is None or program.pays == "amount":
+        return [
+            max((_amount_by(changes, until, part.month) for changes in cases.values()), default=0) for until in days
+        ]
+    paid = [_people_by(cases, until, part.month) for until in days]
+    fen = program.fen or 0
+    if program.pays == "per_household":
+        return [fen if people is not None else 0 for people in paid]
+    counted = [people for people in paid if people is not None]
+    return [fen * people for people in (*counted, sent.line.people)] if counted else [0]
+
+
+def _people_by(cases: dict[UUID, list[BenefitChange]], until: date, month: date) -> int | None:
+    """Return the people for whom the home was paid in a month by the decisions up to a day, None if it was not."""
+    paid = []
+    for changes in cases.values():
+        decided = [change for change in changes if change.decided_on <= until]
+        span = find_span(build_timeline(decided).spans, month)
+        if span is not None and span.amount_fen:
+            paid.append((span.amount_fen, next(change.people for change in decided if change.id == span.change_id)))
+    return max(paid)[1] if paid else None
 
 
 def _amount_by(changes: Sequence[BenefitChange], until: date, month: date) -> int:
@@ -232,8 +287,14 @@ def _amount_by(changes: Sequence[BenefitChange], until: date, month: date) -> in
     return amount_in(build_timeline([change for change in changes if change.decided_on <= until]).spans, month)
 
 
-def _unexplained(part: Part, before_fen: int, owed_fen: int) -> int:
-    """Return the fen of a part that nothing explains. A recovery may take less than was overpaid, never more."""
+def _unexplained(part: Part, before_fen: int, owed_fen: int, limit_fen: int | None) -> int:
+    """Return the fen of a part that nothing explains. A recovery may take less than was overpaid, never more.
+
+    `limit_fen`: what the returned line paid of it, beyond which a correction pays nothing.
+    """
     if part.kind == "recovery":
         return max(0, -part.amount_fen - max(0, before_fen - owed_fen))
-    return abs(part.amount_fen - (owed_fen - before_fen))
+    expected_fen = owed_fen - before_fen
+    if limit_fen is not None:
+        expected_fen = max(0, min(expected_fen, limit_fen))
+    return abs(part.amount_fen - expected_fen)

@@ -26,11 +26,12 @@ from server.core.paging import Page
 from server.http.exports import build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.models.rosters import ROSTER_READERS
-from server.rosters import actions, bank_answers, judging, listing, programs, sending
+from server.rosters import actions, bank_answers, judging, late_returns, listing, programs, sending
 from server.rosters.actions import ActOnRoster, MakeCorrection, MakeRoster
 from server.rosters.bank_answers import AnswerFile
 from server.rosters.columns import FINDING_COLUMNS, LINE_COLUMNS, ROSTER_COLUMNS
-from server.rosters.judging import JudgeFindings, LeaveOut
+from server.rosters.judging import JudgeFindings, LeaveOut, ReadmitHome
+from server.rosters.late_returns import DecideLateReturn, ReportLateReturn
 from server.rosters.listing import (
     LineState,
     RosterDetail,
@@ -189,6 +190,20 @@ async def leave_out_of_roster(
     return await listing.show_roster(session, officer, roster_id)
 
 
+@post(
+    "/rosters/{roster_id:uuid}/readmissions",
+    status_code=200,
+    responses=_STEP_ERRORS | error_responses("roster.second_person"),
+    description="Take a home that was left out back in, by another person than who left it out, until the roster is "
+    "checked. A job drafts the lines anew and looks for all findings again.",
+)
+async def readmit_to_roster(
+    roster_id: FromPath[UUID], data: JSONBody[ReadmitHome], officer: Officer, session: Session
+) -> RosterDetail:
+    await judging.readmit_home(session, officer, roster_id, data, utc_now())
+    return await listing.show_roster(session, officer, roster_id)
+
+
 @get(
     "/rosters/{roster_id:uuid}/findings",
     opt=reads("roster_line"),
@@ -245,14 +260,50 @@ async def take_roster_file(
     "/rosters/{roster_id:uuid}/answers",
     status_code=200,
     responses=_STEP_ERRORS | error_responses("import.unreadable", "bank_answer.columns_missing"),
-    description="Read a file of the bank: each line is paid or returned once. What leaves a doubt is listed and moves "
-    "nothing. The same file again changes nothing.",
+    description="Read a file of the bank: each line is paid or returned once, and a paid one may come back later. What "
+    "leaves a doubt is listed and moves nothing. The same file again changes nothing.",
 )
 async def read_bank_answer(
     roster_id: FromPath[UUID], data: MultipartBody[BankAnswerForm], officer: Officer, session: Session
 ) -> RosterDetail:
     file = AnswerFile(data.id, data.file.filename, await data.file.read())
     await bank_answers.read_answer(session, officer, roster_id, file, utc_now())
+    return await listing.show_roster(session, officer, roster_id)
+
+
+@post(
+    "/rosters/{roster_id:uuid}/late-returns",
+    status_code=201,
+    responses=LOOKUP_ERRORS
+    | error_responses(
+        "request.invalid", "roster.line_not_paid", "roster.return_waiting", "request.idempotency_key_reused"
+    ),
+    description="Write down that the bank sent a paid line back without a file. Nothing moves until another person "
+    "confirms it.",
+)
+async def report_late_return(
+    roster_id: FromPath[UUID], data: JSONBody[ReportLateReturn], officer: Officer, session: Session
+) -> RosterDetail:
+    await late_returns.report_late_return(session, officer, roster_id, data, utc_now())
+    return await listing.show_roster(session, officer, roster_id)
+
+
+@post(
+    "/rosters/{roster_id:uuid}/late-returns/{return_id:uuid}/decision",
+    status_code=200,
+    responses=LOOKUP_ERRORS
+    | error_responses("roster.second_person", "roster.line_not_paid", "review.reason_required", "proposal.decided"),
+    description="Confirm that a line came back, which lets it be corrected, or decline it with a reason; by another "
+    "person than who wrote it down.",
+)
+async def decide_late_return(
+    roster_id: FromPath[UUID],
+    return_id: FromPath[UUID],
+    data: JSONBody[DecideLateReturn],
+    officer: Officer,
+    session: Session,
+) -> RosterDetail:
+    await late_returns.decide_late_return(session, officer, roster_id, return_id, data, utc_now())
     return await listing.show_roster(session, officer, roster_id)
 
 
@@ -306,11 +357,14 @@ router = Router(
         list_roster_lines,
         export_roster_lines,
         leave_out_of_roster,
+        readmit_to_roster,
         list_roster_findings,
         export_roster_findings,
         judge_roster_findings,
         take_roster_file,
         read_bank_answer,
+        report_late_return,
+        decide_late_return,
         make_correction,
         list_payments,
         export_payments,

@@ -11,6 +11,7 @@ from server.core.ids import new_id
 from server.core.working_days import day_of
 from server.models.areas import PolicySetting
 from server.models.audit import AuditEntry
+from server.models.benefits import BenefitChange
 from server.models.cases import CaseFile, IncomeItem, RelativeOnStaff
 from server.models.found_figures import FoundFigure
 from server.models.households import Assignment
@@ -513,3 +514,33 @@ async def test_a_void_takes_drafts_back_and_says_so_before_it_takes_back_what_wa
     assert (await calculated(town, case_id))["incomeFen"] == 0
     async with services.sessions() as session:
         assert set(await session.scalars(select(FoundFigure.state))) == {"withdrawn"}
+
+
+@pytest.mark.parametrize("act_name", ["void", "reopen"])
+async def test_figures_by_which_a_payment_was_decided_go_back_by_two_people(office, services, act_name):
+    case_id, _, kit = await surveyed(office)
+    town, county = await office.person("town_officer"), await office.person("county_officer")
+    await adopt_incomes(town, case_id)
+    async with open_session(services.sessions) as session:
+        case = await session.get_one(CaseFile, UUID(str(case_id)))
+        session.add(
+            BenefitChange(
+                case_id=case.id, household_id=case.household_id, area_code=case.area_code, kind="granted",
+                month=days.month(1), before_fen=0, amount_fen=100_00, people=1, reason="审核确认", class_=None,
+                decided_by=None, decided_on=day_of(utc_now()),
+            )
+        )  # fmt: skip
+    supervisor = await office.person("supervisor")
+    address = f"/desk/v1/visits/{kit.visit['id']}/{act_name}"
+    body = {"reason": "走错了家"} | ({"takesBackFigures": True} if act_name == "void" else {})
+    for _ in range(2):
+        assert (await supervisor.http.post(address, json=body)).json()["code"] == "visit.withdrawal_waits"
+    assert {line["verdict"] for line in (await lines(town, case_id)).values() if line["figure"] in INCOMES} == {
+        "adopted"
+    }
+    answer = await county.http.post(address, json=body)
+    assert answer.status_code == 204, answer.text
+    assert await lines(town, case_id) == {}
+    async with services.sessions() as session:
+        actions = list(await session.scalars(select(AuditEntry.action).where(AuditEntry.subject_id == kit.visit["id"])))
+    assert actions.count("visit.withdrawal_proposed") == 1

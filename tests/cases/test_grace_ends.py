@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from server.cases.grace_ends import find_step
 from server.core.clock import utc_now
@@ -13,7 +13,7 @@ from server.models.cases import CaseFile, IncomeItem
 from server.models.grace import GraceEnd
 from tests import days
 from tests.benefits.test_changes import in_force
-from tests.makers.cases import look, settled
+from tests.makers.cases import calculated, look, settled
 
 ADDRESS = "/desk/v1/grace-ends"
 
@@ -95,3 +95,28 @@ async def test_a_decision_settles_the_line_for_good(office, services):
     async with services.sessions() as session:
         assert (await session.scalar(select(GraceEnd.settled_at).where(GraceEnd.id == UUID(line["id"])))) is not None
         assert await session.scalar(select(func.count()).select_from(GraceEnd)) == 1
+
+
+async def keep(desk, line_id, reason="已离职，重新测算金额不变"):
+    return await desk.http.post(f"{ADDRESS}/{line_id}/kept-amount", json={"reason": reason})
+
+
+async def test_a_calculation_that_gives_the_same_amount_settles_the_line_by_a_second_person(office, services):
+    case_id, county = await at_work(office, services, days.month(-2))
+    (line,) = await listed(county)
+    assert (await keep(county, line["id"])).json()["code"] == "grace.not_calculated"
+    async with open_session(services.sessions) as session:
+        await session.execute(delete(IncomeItem).where(IncomeItem.kind == "wage"))
+    town = await office.person("town_officer")
+    calculation = await calculated(county, case_id)
+    assert calculation["amountFen"] == line["amountFen"]
+    assert (await keep(town, line["id"])).json()["code"] == "auth.forbidden"
+    assert (await keep(county, line["id"])).json()["code"] == "case.second_person"
+    await calculated(town, case_id)
+    for _ in range(2):
+        assert (await keep(county, line["id"])).status_code == 200
+    assert await listed(county) == []
+    async with services.sessions() as session:
+        settled_line = await session.get_one(GraceEnd, UUID(line["id"]))
+        assert (settled_line.settled_reason, settled_line.settled_at is not None) == ("已离职，重新测算金额不变", True)
+        assert await session.scalar(select(func.count()).select_from(BenefitChange)) == 1

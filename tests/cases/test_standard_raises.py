@@ -5,18 +5,21 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from server.benefits.amount_timeline import build_timeline
 from server.benefits.changes import apply_due_changes
 from server.cases import raise_changes, raise_preview
+from server.cases.daily import run_daily
 from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
+from server.core.job_types import RunDailyCaseWork
 from server.models.areas import PolicySetting
 from server.models.benefits import BenefitChange
 from server.models.cases import Calculation, CaseEvent, CaseFile
 from server.models.people import Staff, StaffRole
+from server.models.raises import StandardRaiseLine
 from server.models.rosters import Roster
 from tests import days
 from tests.benefits.test_changes import earns, household_of, in_force
@@ -299,3 +302,42 @@ async def test_a_job_that_dies_on_the_way_goes_on_where_it_stopped(office, syste
         changes = list(await session.scalars(rows))
     assert [change.kind for change in changes] == ["granted", "raised"]
     assert build_timeline(changes).spans[-1].amount_fen == line["afterFen"]
+
+
+async def without_line(office):
+    """As of a home that was granted after the preview: the raise has no line for it."""
+    async with open_session(office.services.sessions) as session:
+        await session.execute(delete(StandardRaiseLine))
+
+
+async def test_a_home_granted_after_the_preview_is_named_to_a_person_until_its_month(office, system, services):
+    case_id, county = await in_force(office)
+    raised = await previewed(system, county)
+    before = (await look(county, case_id))["amountFen"]
+    await without_line(office)
+    await decide(await colleague_of(office), raised["id"])
+    await system.run_jobs()
+    line = await line_of(county, raised["id"], case_id)
+    assert (line["doubt"], line["outcome"], line["beforeFen"]) == ("granted_since", "left", before)
+    assert line["afterFen"] > before
+    assert (await look(county, case_id))["amountFen"] == before
+    # Granted when the raise was applied long since: the nightly job looks until the month has begun.
+    await without_line(office)
+    await run_daily(services, RunDailyCaseWork())
+    assert (await line_of(county, raised["id"], case_id))["doubt"] == "granted_since"
+
+
+async def test_a_home_granted_by_the_new_standard_needs_nobody_until_the_raise_is_undone(office, system, services):
+    case_id, county = await in_force(office)
+    raise_id, line = await applied(system, office, case_id, county)
+    await without_line(office)
+    await run_daily(services, RunDailyCaseWork())
+    named = await line_of(county, raise_id, case_id)
+    assert (named["doubt"], named["beforeFen"]) == (None, line["afterFen"])
+    await undo(county, raise_id, "标准有误")
+    await undo(await colleague_of(office), raise_id)
+    await system.run_jobs()
+    assert (await shown(county, raise_id))["state"] == "undone"
+    named = await line_of(county, raise_id, case_id)
+    assert (named["doubt"], named["outcome"], named["afterFen"]) == ("decided_since", "kept", line["beforeFen"])
+    assert (await look(county, case_id))["amountFen"] == line["afterFen"]

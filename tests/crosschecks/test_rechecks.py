@@ -16,7 +16,7 @@ from tests import days
 from tests.benefits.test_changes import in_force
 from tests.crosschecks.test_answer_files import sheet
 from tests.crosschecks.test_crosschecks import batch, import_, request_file
-from tests.makers.cases import look
+from tests.makers.cases import done, look
 
 INBOX = "/desk/v1/recheck-differences"
 WAGE = "月工资薪金(元)"
@@ -30,15 +30,18 @@ async def paid(office, services):
     return case_id, county
 
 
+async def tax_file(town, batch_id, entered):
+    rows = load_workbook(io.BytesIO(await request_file(town, batch_id))).active.iter_rows(values_only=True)
+    numbers = [row[2] for row in rows][1:]
+    return sheet([[numbers[0], entered], *([number, "无"] for number in numbers[1:])], headings=("身份证号", WAGE))
+
+
 async def found(office, services, entered="3000"):
     """What the tax office found of the head of a household that is paid."""
     case_id, county = await paid(office, services)
     town, body, answer = await batch(office, ofThosePaid=True)
     assert answer.status_code == 201, answer.text
-    rows = load_workbook(io.BytesIO(await request_file(town, body["id"]))).active.iter_rows(values_only=True)
-    numbers = [row[2] for row in rows][1:]
-    content = sheet([[numbers[0], entered], *([number, "无"] for number in numbers[1:])], headings=("身份证号", WAGE))
-    imported = await import_(town, body["id"], content)
+    imported = await import_(town, body["id"], await tax_file(town, body["id"], entered))
     assert imported.status_code == 200, imported.text
     return case_id, town, county, answer.json()
 
@@ -123,3 +126,13 @@ async def test_nothing_is_settled_where_nothing_was_found_or_elsewhere(office, s
         check_id = await session.scalar(select(CrossCheck.id).limit(1))
     assert (await settle(town, {"line": {"id": str(check_id)}})).json()["code"] == "case.check_nothing_due"
     assert (await settle(town, {"line": {"id": str(new_id())}})).status_code == 404
+
+
+async def test_a_corrected_file_is_refused_only_where_something_rests_on_the_answer(office, services):
+    case_id, town, _, made = await found(office, services)
+    await done(town, case_id, "notice_delivered", delivery="邮寄")
+    corrected = await import_(town, made["id"], await tax_file(town, made["id"], "2000"))
+    assert corrected.status_code == 200, corrected.text
+    await done(town, case_id, "stop_proposed", reason="税务核对收入超标", ground="income")
+    again = await import_(town, made["id"], await tax_file(town, made["id"], "1000"))
+    assert again.json()["code"] == "case.check_answered"

@@ -86,3 +86,13 @@ async def test_not_received_is_kept_with_its_complaint_or_not_at_all(pay, servic
     monkeypatch.undo()
     said = (await resident.http.post(f"{path}/{payment['id']}/word", json=word)).json()
     assert said["receipt"]["number"] == said["payments"][0]["complaintNumber"]
+
+
+async def test_a_payment_of_a_home_that_was_merged_into_the_own_is_read_and_answered(pay):
+    await pay.sent(days.month())
+    resident, case_id = await bound(pay)
+    path = f"/resident/v1/cases/{case_id}/payments"
+    (payment,) = (await resident.http.get(path)).json()
+    assert payment["totalFen"] == 300_00
+    said = (await resident.http.post(f"{path}/{payment['id']}/word", json={"stance": "received"})).json()
+    assert said["payments"][0]["stance"] == "received"

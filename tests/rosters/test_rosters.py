@@ -12,6 +12,8 @@ from server.core.database import open_session
 from server.core.ids import new_id
 from server.models.audit import AuditEntry
 from server.models.benefits import BenefitChange
+from server.models.cases import CaseFile
+from server.models.people import Staff
 from server.models.rosters import Roster, RosterLine, RosterPart
 from server.rosters.reconcile import reconcile
 from tests import days
@@ -172,11 +174,12 @@ async def test_a_row_of_the_bank_that_leaves_a_doubt_moves_nothing_and_is_listed
         roster, {first: "失败", second: "成功", third: "处理中", "FF000000": "成功"}, amounts={second: "300.01"}
     )
     (_, answer) = answered.json()["answers"]
+    assert answer["returned"] == 1  # the bank sent back what it had paid
     assert [row["why"] for row in answer["refused"]] == [
-        "contradicts", "amount_differs", "unknown_result", "unknown_reference",
+        "amount_differs", "unknown_result", "unknown_reference",
     ]  # fmt: skip
     states = {line["reference"]: line["state"] for line in await pay.lines(roster)}
-    assert states == {first: "paid", second: "sent", third: "sent", fourth: "sent"}
+    assert states == {first: "returned", second: "sent", third: "sent", fourth: "sent"}
     page = await pay.county.http.post(
         f"/desk/v1/rosters/{roster}/answers",
         data={"id": str(new_id())},
@@ -312,3 +315,89 @@ async def test_a_roster_whose_draft_does_not_come_to_an_end_can_be_cancelled(pay
     await pay.alter_roster(roster, state="drafting")
     answer = await pay.act(pay.town, roster, "cancel", reason="造册没有完成")
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+
+
+async def readmit(desk, roster, household_id, reason="账户已更正"):
+    body = {"householdId": str(household_id), "reason": reason}
+    return await desk.http.post(f"/desk/v1/rosters/{roster}/readmissions", json=body)
+
+
+async def test_a_home_whose_cause_is_mended_comes_back_the_same_day_by_a_second_person(pay):
+    home = await pay.home(has_account=False)
+    roster = await pay.make(days.month())
+    await pay.judge(roster, "leave_out")
+    shown = await pay.show(roster)
+    assert shown["homes"] == 4
+    assert (await readmit(pay.town, roster, home.household_id)).json()["code"] == "roster.second_person"
+    # The cause is still there: the home is back, and nobody can pay it.
+    assert (await readmit(pay.county, roster, home.household_id)).json()["state"] == "drafting"
+    await pay.system.run_jobs()
+    (finding,) = await pay.findings(roster)
+    assert (finding["code"], finding["isCertain"], finding["verdict"]) == ("no_account", True, None)
+    await pay.judge(roster, "leave_out")
+    await pay.act(pay.town, roster, "prepare")
+    await pay.account(home, card=home.card, holder=home.head)
+    # Until it is checked: the roster goes back to its draft.
+    assert (await readmit(pay.county, roster, home.household_id)).status_code == 200
+    await pay.system.run_jobs()
+    again = await readmit(pay.county, roster, home.household_id)
+    assert (again.json()["state"], again.json()["homes"]) == ("drafted", 5)
+    await pay.judge(roster)
+    for desk, act in ((pay.town, "prepare"), (pay.county, "check")):
+        assert (await pay.act(desk, roster, act)).status_code == 200
+    assert home.card in [row["账号"] for row in await file_of(pay, await sent_by(pay, roster))]
+    assert await unexplained(pay) == []
+
+
+async def sent_by(pay, roster):
+    assert (await pay.act(pay.town, roster, "send")).status_code == 200
+    return roster
+
+
+async def test_once_checked_nobody_is_taken_back_in(pay):
+    roster = await pay.make(days.month())
+    line = (await pay.lines(roster))[0]
+    await pay.judge(roster)
+    left = {"lineId": line["id"], "reason": "账户待核实"}
+    await pay.town.http.post(f"/desk/v1/rosters/{roster}/left-out", json=left)
+    for desk, act in ((pay.town, "prepare"), (pay.county, "check")):
+        assert (await pay.act(desk, roster, act)).status_code == 200
+    assert (await readmit(pay.county, roster, line["householdId"])).json()["code"] == "roster.not_now"
+
+
+async def test_what_is_paid_a_head_or_a_home_is_owed_to_who_was_left_out_once(pay):
+    heating = {
+        "code": "heating", "zh": "取暖补贴", "en": "Heating", "fund": "县级", "homes": ["rural"],
+        "pays": "per_household", "fen": 246_00, "months": [days.month(-1).month],
+    }  # fmt: skip
+    await pay.office.rule("roster.programs", [heating])
+    roster = await pay.make(days.month(-1), program="heating")
+    await pay.judge(roster)
+    first = (await pay.lines(roster))[0]
+    body = {"lineId": first["id"], "reason": "账户待核实"}
+    await pay.town.http.post(f"/desk/v1/rosters/{roster}/left-out", json=body)
+    for desk, act in ((pay.town, "prepare"), (pay.county, "check"), (pay.town, "send")):
+        assert (await pay.act(desk, roster, act)).status_code == 200
+    # A month without the subsidy: its roster pays nobody but who was left out.
+    following = await pay.sent(days.month(), program="heating")
+    (line,) = await pay.lines(following)
+    assert (line["headName"], line["dueFen"], line["arrearsFen"]) == (first["headName"], 0, 246_00)
+    assert line["parts"][0]["cause"] == "left_out"
+    assert await pay.lines(await pay.make(days.month(1), program="heating")) == []
+    assert await unexplained(pay) == []
+
+
+async def test_a_month_paid_as_rural_is_not_paid_again_when_the_case_becomes_urban(pay):
+    await pay.sent(days.month(-1))
+    home = pay.homes[0]
+    async with open_session(pay.services.sessions) as session:
+        await session.execute(update(CaseFile).where(CaseFile.id == home.case_id).values(programme="urban"))
+        urban = Roster(
+            number="FF-U", kind="monthly", program="urban_dibao", program_zh="城市低保", program_en="Urban", fund="县级",
+            area_code=PILOT, month=days.month(-1), state="drafted", made_by=(await session.scalars(select(Staff.id))).first(),
+            made_at=utc_now(),
+        )  # fmt: skip
+        session.add(urban)
+    roster = await pay.make(days.month(), program="urban_dibao")
+    (line,) = await pay.lines(roster)
+    assert (line["headName"], line["dueFen"], line["arrearsFen"]) == (home.head, 300_00, 0)

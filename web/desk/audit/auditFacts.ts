@@ -13,6 +13,7 @@ import {
 
 const FACT_NAMES: Record<string, Message> = {
   about: ['关于', 'About'],
+  act: ['办理', 'Act'],
   program: ['项目', 'Program'],
   month: ['月份', 'Month'],
   findings: ['疑点', 'Findings'],

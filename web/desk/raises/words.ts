@@ -23,6 +23,7 @@ export const RAISE_SITUATIONS: Record<string, Message> = {
   lower: ['按新标准反而减少', 'Less by the new standard'],
   changed_since: ['预览后情况有变', 'Changed since the preview'],
   decided_since: ['提标后已另有决定', 'Decided anew since'],
+  granted_since: ['预览后新增，金额未按新标准', 'Granted since the preview, by another standard'],
 };
 export const RAISE_OUTCOMES: Record<string, Message> = {
   applied: ['已调整', 'Changed'],
