@@ -35,6 +35,7 @@ import server.residents.sign_in
 import server.review.decisions
 import server.review.run_checks
 import server.rosters.drafting
+import server.rosters.payday
 import server.spotchecks.outcomes
 import server.workload.reminders
 import server.workload.schedule  # noqa: F401

@@ -318,6 +318,13 @@ class DraftRoster(Job, frozen=True):
     roster_id: UUID
 
 
+class AnnouncePayday(Job, frozen=True):
+    """Tell the homes of a sent roster from when their money is there; again, nobody is told twice."""
+
+    task_name = "rosters.payday"
+    roster_id: UUID
+
+
 # Identity
 
 

@@ -44,6 +44,7 @@ NOTICE_KINDS = (
     "deadline_moved",
     "proof_due",
     "grace_ending",
+    "payday",
 )
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.

@@ -76,6 +76,12 @@ KINDS: Mapping[str, NoticeKind] = {
         "您家庭的渐退期到 {on} 为止，将重新测算低保金；情况有变化请及时报告",
         "Your months of grace end on {on}; the amount is calculated anew. Report what has changed",
     ),
+    "payday": NoticeKind(
+        "resident",
+        "本月款项即将到账",
+        "您家庭 {month} 的款项从 {on} 起到账{sum}，请打开查看",
+        "Your household's money for {month} is in the account from {on}{sumEn}",
+    ),
     "proof_due": NoticeKind(
         "resident",
         "请交定期证明",

@@ -307,6 +307,8 @@ SETTING_TYPES: dict[str, Any] = {
     "change.death_months": Annotated[int, Meta(ge=1, le=12)],
     "roster.programs": Annotated[list[PaymentProgram], Meta(min_length=1, max_length=60)],
     "roster.bank_forms": Annotated[list[BankForm], Meta(min_length=1, max_length=20)],
+    "roster.payday": Annotated[int, Meta(ge=1, le=31)],
+    "roster.payday_shows_sum": bool,
     "roster.people": Annotated[int, Meta(ge=2, le=3)],
     "roster.arrears_months": Annotated[int, Meta(ge=0, le=60)],
     "roster.outlier_percent": Annotated[int, Meta(ge=1, le=1000)],

@@ -21,7 +21,7 @@ from server.core.database import write_despite_failure
 from server.core.encryption import Encryption
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody
-from server.core.job_types import DraftRoster
+from server.core.job_types import AnnouncePayday, DraftRoster
 from server.core.sequences import next_number
 from server.core.working_days import day_of
 from server.models.areas import Area
@@ -262,6 +262,7 @@ async def _send(
         # Where a recovery leaves nothing, there is nothing for the bank to answer.
         line.state = "sent" if line.total_fen else "paid"
     roster.state, roster.sent_by, roster.sent_at = "sent", caller.id, now
+    await jobs.defer(session, AnnouncePayday(roster_id=roster.id))
     _record(
         session, caller, Action.ROSTER_SENT, roster, homes=roster.homes, total_fen=roster.total_fen, file=file_hash,
         form=form.code,

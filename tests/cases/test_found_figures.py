@@ -542,5 +542,5 @@ async def test_figures_by_which_a_payment_was_decided_go_back_by_two_people(offi
     assert answer.status_code == 204, answer.text
     assert await lines(town, case_id) == {}
     async with services.sessions() as session:
-        actions = list(await session.scalars(select(AuditEntry.action).where(AuditEntry.subject_id == kit.visit["id"])))
+        actions = list(await session.scalars(select(AuditEntry.action).where(AuditEntry.thing_id == kit.visit["id"])))
     assert actions.count("visit.withdrawal_proposed") == 1

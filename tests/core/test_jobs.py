@@ -93,6 +93,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("review.rule_changed", {"key": "visit.shortest_min", "area_code": "", "effective_from": "2026-11-30", "beyond": ID}),
     ("review.tell_returned", {"decision_id": ID}),
     ("rosters.draft", {"roster_id": ID}),
+    ("rosters.payday", {"roster_id": ID}),
     ("spotchecks.compare", {"visit_id": ID}),
     ("uploads.clear", {"upload_id": "ab" * 16}),
     ("uploads.sweep", {"timestamp": 1}),

@@ -1,13 +1,20 @@
 """A household reads what it was paid, and says whether it arrived."""
 
+from datetime import date
+from uuid import UUID
+
+import pytest
 from sqlalchemy import select, update
 
 from server.complaints import submission
+from server.core import jobs
 from server.core.database import open_session
+from server.core.job_types import AnnouncePayday
 from server.models.cases import CaseFile
 from server.models.complaints import Complaint
 from server.models.households import Household
 from server.models.rosters import RosterLine
+from server.rosters.payday import payday
 from tests import days
 
 
@@ -96,3 +103,27 @@ async def test_a_payment_of_a_home_that_was_merged_into_the_own_is_read_and_answ
     assert payment["totalFen"] == 300_00
     said = (await resident.http.post(f"{path}/{payment['id']}/word", json={"stance": "received"})).json()
     assert said["payments"][0]["stance"] == "received"
+
+
+async def payday_notices(resident):
+    items = (await resident.http.get("/resident/v1/notices")).json()["items"]
+    return [notice for notice in items if notice["kind"] == "payday"]
+
+
+@pytest.mark.parametrize("shows_sum", [False, True])
+async def test_a_home_is_told_once_a_month_from_when_its_money_is_there(pay, shows_sum):
+    await pay.office.rule("roster.payday_shows_sum", shows_sum)
+    resident, _ = await bound(pay)
+    roster = await pay.sent(days.month())
+    for _ in range(2):
+        async with open_session(pay.services.sessions) as session:
+            await jobs.defer(session, AnnouncePayday(roster_id=UUID(roster)))
+        await pay.system.run_jobs()
+    (notice,) = await payday_notices(resident)
+    assert ("300.00" in notice["zh"], "300.00" in notice["en"]) == (shows_sum, shows_sum)
+    assert "–" not in notice["zh"]
+
+
+def test_payday_is_in_the_rosters_month_or_today_where_it_is_sent_later():
+    assert payday(date(2026, 2, 1), 31, date(2026, 2, 10)) == date(2026, 2, 28)
+    assert payday(date(2026, 2, 1), 25, date(2026, 3, 2)) == date(2026, 3, 2)

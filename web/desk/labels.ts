@@ -267,6 +267,7 @@ export const NOTICE_KINDS: Labels = {
   deadline_moved: ['办理期限重新计算', 'Deadline counted anew'],
   proof_due: ['请交定期证明', 'Proof due'],
   grace_ending: ['渐退期将满', 'Gradual exit ends'],
+  payday: ['款项到账', 'Payday'],
 };
 export const MESSAGE_STATES: Labels = { parked: ['未送达', 'Not taken'], unsure: ['结果不明', 'Perhaps sent'] };
 /** Background jobs by their task. */
