@@ -22,6 +22,7 @@ import field_api.routes
 import field_api.uploads.routes
 import field_api.uploads.tus
 import server.benefits.routes
+import server.cases.certificate_routes
 import server.cases.change_report_routes
 import server.cases.event_handlers
 import server.cases.found_routes
@@ -228,6 +229,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.cases.routes.router,
     server.cases.change_report_routes.router,
     server.cases.found_routes.router,
+    server.cases.certificate_routes.router,
     server.cases.grace_routes.router,
     server.cases.raise_routes.router,
     server.cases.proof_routes.router,

@@ -31,6 +31,8 @@ class Action(StrEnum):
     CASELOAD_GRANTED = "caseload.granted"
     CASELOAD_REVOKED = "caseload.revoked"
 
+    CERTIFICATE_ISSUED = "certificate.issued"
+    CERTIFICATE_PRINTED = "certificate.printed"
     CHANGE_DECIDED = "change.decided"
 
     CHECKLIST_PUBLISHED = "checklist.published"

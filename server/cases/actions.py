@@ -23,6 +23,7 @@ from server.benefits.changes import (
 )
 from server.benefits.programmes import Programme
 from server.benefits.stop_grounds import StopGroundLine, find_stop_ground
+from server.cases.certificates import follow_step
 from server.cases.come_back import require_may_come_back
 from server.cases.difference_reasons import require_explained
 from server.cases.grace_ends import settle_grace_ends
@@ -93,6 +94,7 @@ async def take_step(
         session, case, body.step, cause=cause, actor_id=None if caller.is_resident else caller.id, at=now,
         caller=caller, facts=facts,
     )  # fmt: skip
+    await follow_step(session, case, body.step, None if caller.is_resident else caller.id, now)
     return case
 
 

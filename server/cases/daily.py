@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.benefits.changes import DUE_AT_ONCE, apply_due_changes, mark_grant_effective
+from server.cases.certificates import renew_certificates
 from server.cases.deadlines import backfill_deadlines, recompute_due_dates
 from server.cases.raise_missed import name_missed_of_raises
 from server.cases.transitions import apply_transition
@@ -31,6 +32,10 @@ async def run_daily(services: Services, _: RunDailyCaseWork) -> None:
         await backfill_deadlines(session)
         await begin_payments(session, utc_now())
     await name_missed_of_raises(services, utc_now())
+    renewed = 1
+    while renewed:
+        async with open_session(services.sessions) as session:
+            renewed = await renew_certificates(session, utc_now())
     settled = DUE_AT_ONCE
     while settled == DUE_AT_ONCE:
         async with open_session(services.sessions) as session:

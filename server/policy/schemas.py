@@ -156,6 +156,14 @@ class PaymentProgram(_StrictStruct, omit_defaults=True):
     months: Annotated[list[Annotated[int, Meta(ge=1, le=12)]], Meta(max_length=12)] = []
 
 
+class CertificateNumber(_StrictStruct):
+    """How a certificate is numbered: its parts in order, then a serial number of so many digits for each of them."""
+
+    parts: Annotated[list[Literal["letter", "county", "town", "year"]], Meta(min_length=1, max_length=4)]
+    letters: dict[Literal["urban", "rural"], Annotated[str, Meta(pattern="^[A-Z]{0,3}$")]]
+    digits: Annotated[int, Meta(ge=3, le=9)]
+
+
 class FileColumn(_StrictStruct, omit_defaults=True):
     """A column of a bank's file. `width` is in bytes of the file's encoding, for fixed width only."""
 
@@ -305,6 +313,11 @@ SETTING_TYPES: dict[str, Any] = {
     "complaint.visit_days": Length,
     "complaint.remind_days_before": Annotated[int, Meta(ge=1, le=15)],
     "change.death_months": Annotated[int, Meta(ge=1, le=12)],
+    "certificate.issued": bool,
+    "certificate.number": CertificateNumber,
+    "certificate.months": Months,
+    "certificate.renewed": bool,
+    "roster.needs_certificate": bool,
     "roster.programs": Annotated[list[PaymentProgram], Meta(min_length=1, max_length=60)],
     "roster.bank_forms": Annotated[list[BankForm], Meta(min_length=1, max_length=20)],
     "roster.payday": Annotated[int, Meta(ge=1, le=31)],

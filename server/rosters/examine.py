@@ -17,6 +17,7 @@ from server.benefits.found_differences import TOLERANCE, find_difference
 from server.core.encryption import Encryption
 from server.models.benefits import BenefitChange, ChangeReport, PaymentProposal
 from server.models.cases import CaseFile
+from server.models.certificates import Certificate
 from server.models.crosschecks import CrossCheck, CrossCheckBatch
 from server.models.found_figures import INCOME_FIGURES, DifferenceReason, FoundFigure
 from server.models.households import Household
@@ -33,10 +34,11 @@ from server.models.rosters import (
 from server.policy.resolver import load_policy_values
 from server.policy.schemas import PaymentProgram
 from server.rosters.corrections import plan_corrections
-from server.rosters.line_checks import AccountChange, LineContext, check_line
+from server.rosters.line_checks import AccountChange, LineContext, ValidCertificate, check_line
 from server.rosters.parts import Part, add_months
 from server.rosters.plans import Plan, plan_lines
 
+NEEDS_CERTIFICATE = "roster.needs_certificate"
 OUTLIER = "roster.outlier_percent"
 _EARLIER_MONTHS = 3
 
@@ -101,7 +103,7 @@ async def _build_contexts(
     """`plans` are by household, those of a correction by the line that it pays again."""
     case_ids = select(RosterLine.case_id).where(RosterLine.roster_id == roster.id)
     homes = select(RosterLine.household_id).where(RosterLine.roster_id == roster.id)
-    settings = await load_policy_values(session, roster.area_code, roster.month, [OUTLIER])
+    settings = await load_policy_values(session, roster.area_code, roster.month, [OUTLIER, NEEDS_CERTIFICATE])
     parts = await load_parts(session, roster)
     earlier = await _load_earlier(session, roster, homes)
     sharing = await _count_sharing(session, roster, lines)
@@ -116,6 +118,7 @@ async def _build_contexts(
         )
     )
     differences = await _load_differences(session, roster, case_ids)
+    certificates = await _load_certificates(session, roster, case_ids)
     has_earlier = await _has_earlier_roster(session, roster)
     return [
         LineContext(
@@ -130,6 +133,8 @@ async def _build_contexts(
             is_stopped_by_death=line.case_id in stopped,
             has_open_proposal=line.case_id in proposed,
             found_difference_fen=differences.get(line.case_id),
+            certificate=certificates.get(line.case_id),
+            needs_certificate=bool(settings[NEEDS_CERTIFICATE]),
             is_first_roster=not has_earlier,
             outlier_percent=int(settings[OUTLIER]),
         )
@@ -228,6 +233,20 @@ async def _load_death_reports(session: AsyncSession, case_ids: Select[UUID]) -> 
     for case_id, check_id in checks:
         reports.setdefault(case_id, []).append(str(check_id))
     return reports
+
+
+async def _load_certificates(
+    session: AsyncSession, roster: Roster, case_ids: Select[UUID]
+) -> dict[UUID, ValidCertificate]:
+    rows = await session.scalars(
+        select(Certificate).where(
+            Certificate.case_id.in_(case_ids),
+            Certificate.valid_from <= roster.month,
+            Certificate.valid_until > roster.month,
+            or_(Certificate.ended_on.is_(None), Certificate.ended_on > roster.month),
+        )
+    )
+    return {row.case_id: ValidCertificate(row.number, row.holder_name) for row in rows}
 
 
 async def _load_stopped_by_death(session: AsyncSession, roster: Roster, case_ids: Select[UUID]) -> set[UUID]:

@@ -33,6 +33,10 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         "享受人数 {people} 与核算人数 {counted} 不符", "{people} people by the decision, {counted} by the calculation"
     ),
     "two_cases": FindingKind("同一户有 {count} 件在保案件", "{count} cases of the household are paid at once"),
+    "certificate_missing": FindingKind("本月没有有效的低保证", "No certificate is valid in this month"),
+    "certificate_differs": FindingKind(
+        "低保证 {number} 的持证人是“{holder}”，不是户主", "Certificate {number} is of {holder}, who is not the head"
+    ),
     # of its account
     "shared_account": FindingKind("与另外 {count} 户同一账户", "{count} other households have the same account"),
     "account_changed": FindingKind(

@@ -22,6 +22,11 @@ class AccountChange(Struct, frozen=True):
     agreed: str
 
 
+class ValidCertificate(Struct, frozen=True):
+    number: str
+    holder_name: str
+
+
 class LineContext(Struct, frozen=True):
     """`line_parts` is what the line pays; `plan` is how it would be drafted now, None where nothing is owed.
 
@@ -41,6 +46,9 @@ class LineContext(Struct, frozen=True):
     is_stopped_by_death: bool
     has_open_proposal: bool
     found_difference_fen: int | None
+    # Of the case, in the roster's month.
+    certificate: ValidCertificate | None
+    needs_certificate: bool
     is_first_roster: bool
     outlier_percent: int
 
@@ -70,6 +78,13 @@ def _check_people(context: LineContext) -> Found:
         yield "beneficiary_left", {"count": len(plan.left), "members": plan.left}
     if plan.beneficiaries and not plan.left and line.people != len(plan.beneficiaries):
         yield "people_differ", {"people": line.people, "counted": len(plan.beneficiaries)}
+    if context.certificate is not None and name_key(context.certificate.holder_name) != name_key(line.head_name):
+        yield (
+            "certificate_differs",
+            {"number": context.certificate.number, "holder": context.certificate.holder_name},
+        )
+    elif context.certificate is None and context.needs_certificate:
+        yield "certificate_missing", {}
     if plan.cases > 1:
         yield "two_cases", {"count": plan.cases}
     if line.payee_name is None or _was_judged(context):

@@ -581,6 +581,8 @@ export const AUDIT_ACTIONS: Labels = {
   'case.paper_received': ['登记材料', 'Received a paper'],
   'caseload.granted': ['分派家庭', 'Granted homes'],
   'caseload.revoked': ['收回家庭', 'Revoked homes'],
+  'certificate.issued': ['换发低保证', 'Issued a certificate'],
+  'certificate.printed': ['打印低保证', 'Printed a certificate'],
   'change.decided': ['处理变化报告', 'Decided on a reported change'],
   'checklist.published': ['发布走访表', 'Published a checklist'],
   'complaint.decided': ['答复投诉', 'Decided a complaint'],
