@@ -32,7 +32,9 @@ async def announce_payday(services: Services, job: AnnouncePayday) -> None:
     last: UUID | None = UUID(int=0)
     while last is not None:
         async with open_session(services.sessions) as session:
-            roster = await session.get_one(Roster, job.roster_id)
+            roster = await session.get(Roster, job.roster_id)
+            if roster is None:
+                return
             settings = await load_policy_values(session, roster.area_code, roster.month, [PAYDAY, SHOWS_SUM])
             on = payday(roster.month, int(settings[PAYDAY]), day_of(utc_now()))
             has_reader = select(ResidentBinding.household_id).where(ResidentBinding.ended_at.is_(None))

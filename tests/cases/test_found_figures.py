@@ -18,6 +18,7 @@ from server.models.households import Assignment
 from server.residents.own_cases import load_statuses
 from tests import days
 from tests.benefits.test_changes import decide, in_force, report
+from tests.cases.test_standard_raises import colleague_of
 from tests.cases.test_whole_case import accepted, decide_visit, submit_visit, visit, with_found
 from tests.crosschecks.test_crosschecks import import_, request_file
 from tests.makers import offices
@@ -519,7 +520,7 @@ async def test_a_void_takes_drafts_back_and_says_so_before_it_takes_back_what_wa
 @pytest.mark.parametrize("act_name", ["void", "reopen"])
 async def test_figures_by_which_a_payment_was_decided_go_back_by_two_people(office, services, act_name):
     case_id, _, kit = await surveyed(office)
-    town, county = await office.person("town_officer"), await office.person("county_officer")
+    town, second = await office.person("town_officer"), await colleague_of(office)
     await adopt_incomes(town, case_id)
     async with open_session(services.sessions) as session:
         case = await session.get_one(CaseFile, UUID(str(case_id)))
@@ -538,7 +539,7 @@ async def test_figures_by_which_a_payment_was_decided_go_back_by_two_people(offi
     assert {line["verdict"] for line in (await lines(town, case_id)).values() if line["figure"] in INCOMES} == {
         "adopted"
     }
-    answer = await county.http.post(address, json=body)
+    answer = await second.http.post(address, json=body)
     assert answer.status_code == 204, answer.text
     assert await lines(town, case_id) == {}
     async with services.sessions() as session:

@@ -300,6 +300,7 @@ export const FAILED_TASKS: Labels = {
   'identity.purge': ['清理过期登录记录', 'Purging sign-in records'],
   'imports.apply': ['执行导入', 'Applying an import'],
   'rosters.draft': ['造发放名册', 'Drafting a roster'],
+  'rosters.payday': ['发款项到账消息', 'Messages of payday'],
   'notifications.send': ['发送微信消息', 'Sending a message'],
   'notifications.tell': ['发出提醒', 'Notifying'],
   'postings.end': ['结束公示', 'Ending postings'],

@@ -14,6 +14,7 @@ import {
 const FACT_NAMES: Record<string, Message> = {
   about: ['关于', 'About'],
   act: ['办理', 'Act'],
+  number: ['编号', 'Number'],
   program: ['项目', 'Program'],
   month: ['月份', 'Month'],
   findings: ['疑点', 'Findings'],
