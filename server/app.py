@@ -41,6 +41,7 @@ import server.households.duplicate_routes
 import server.households.proposals
 import server.households.routes
 import server.identity.account_routes
+import server.identity.deputy_routes
 import server.identity.own_account_routes
 import server.identity.routes
 import server.identity.wechat_routes
@@ -206,6 +207,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.identity.own_account_routes.router,
     server.identity.routes.desk_router,
     server.identity.account_routes.router,
+    server.identity.deputy_routes.router,
     server.identity.account_routes.link_router,
     field_api.routes.router,
     field_api.uploads.routes.router,

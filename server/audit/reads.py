@@ -52,7 +52,9 @@ class Look(NamedTuple):
 
 async def log_look(pool: AutocommitPool, caller: Caller, look: Look) -> None:
     """Write the line of a look and commit it. Raise `reads.not_logged` when that is impossible."""
-    values = {"now": utc_now(), **actor_params(caller), **look._asdict(), "filters": Jsonb(look.filters)}
+    params = actor_params(caller)
+    filters = look.filters | params["acting"].obj
+    values = {"now": utc_now(), **params, **look._asdict(), "filters": Jsonb(filters)}
     await write_after_reading(pool, [LaterStatement(_INSERT, values)])
 
 

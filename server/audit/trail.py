@@ -28,17 +28,18 @@ def record(
 
     In a reading session the entry waits: it is written by itself after the reading and before the answer leaves.
     """
+    params = actor_params(caller)
     values = {
         "at": utc_now(),
-        **actor_params(caller),
         "action": action.value,
         "thing_kind": thing_kind,
         "thing_id": str(thing_id),
         "area_code": area_code,
-        "facts": facts,
+        "facts": facts | params.pop("acting").obj,
+        **params,
     }
     if is_reading(session):
-        write_later(session, _INSERT, values | {"facts": Jsonb(facts)})
+        write_later(session, _INSERT, values | {"facts": Jsonb(values["facts"])})
     else:
         session.add(AuditEntry(**values))
 
@@ -53,13 +54,21 @@ RETURNING id
 
 
 def actor_params(caller: Caller | None) -> dict[str, Any]:
-    """Return who acts, from which device and in which request; `system` without a caller."""
+    """Return who acts, from which device and in which request; `system` without a caller.
+
+    `acting` are facts of every act of a deputy: whom they stand in for at the time.
+    """
     return {
         "actor_kind": "system" if caller is None else "resident" if caller.is_resident else "staff",
         "actor_id": caller.id if caller else None,
         "device_id": caller.device_id if caller else None,
         "request_id": get_context().get("request_id"),
+        "acting": Jsonb({"deputy_for": deputy_for} if (deputy_for := list_principals(caller)) else {}),
     }
+
+
+def list_principals(caller: Caller | None) -> list[str]:
+    return [str(person.id) for person in caller.deputy_for] if caller else []
 
 
 def audit_cte(action: Action | Mapping[str, Action], entries: str) -> str:
@@ -77,6 +86,6 @@ def audit_cte(action: Action | Mapping[str, Action], entries: str) -> str:
     INSERT INTO audit_entry
         (at, actor_kind, actor_id, device_id, request_id, action, thing_kind, thing_id, area_code, facts)
     SELECT %(now)s, %(actor_kind)s, %(actor_id)s::uuid, %(device_id)s::uuid, %(request_id)s, {action_sql},
-        entries.thing_kind, entries.thing_id, entries.area_code, entries.facts
+        entries.thing_kind, entries.thing_id, entries.area_code, entries.facts || %(acting)s::jsonb
     FROM ({entries}) AS entries({key}thing_kind, thing_id, area_code, facts)
 )"""  # noqa: S608  `entries` is a constant of the calling module

@@ -56,4 +56,4 @@ async def gave_opinion(session: AsyncSession, caller: Caller, case: CaseFile) ->
         .order_by(CaseEvent.at.desc(), CaseEvent.id.desc())
         .limit(1)
     )
-    return await session.scalar(latest) == caller.id
+    return caller.acts_as(await session.scalar(latest))

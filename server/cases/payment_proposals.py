@@ -95,7 +95,7 @@ async def decide_proposal(
     proposal = await find_open_proposal(session, case)
     if proposal is None or proposal.step != step:
         raise Problem("case.proposal_missing")
-    if proposal.proposed_by == caller.id:
+    if caller.acts_as(proposal.proposed_by):
         raise Problem("case.second_person")
     if proposal.calculation_id is not None:
         latest = await latest_calculation(session, case)
@@ -139,5 +139,5 @@ async def load_open_proposal(session: AsyncSession, caller: Caller, case: CaseFi
         amount_fen=proposal.amount_fen,
         proposed_by_name=name,
         proposed_at=proposal.proposed_at,
-        is_own=proposal.proposed_by == caller.id,
+        is_own=caller.acts_as(proposal.proposed_by),
     )

@@ -202,11 +202,11 @@ def _info(
         undo_reason=proposed.undo_reason,
         undone_by=undoer,
         undone_at=proposed.undone_at,
-        can_decide=may_act and proposed.state == "ready" and proposed.proposed_by != caller.id,
+        can_decide=may_act and proposed.state == "ready" and not caller.acts_as(proposed.proposed_by),
         can_undo=may_act
         and proposed.state == "applied"
         and proposed.month > day_of(now)
-        and proposed.undo_proposed_by != caller.id,
+        and not caller.acts_as(proposed.undo_proposed_by),
         counts=counts[proposed.id],
     )
 

@@ -176,7 +176,7 @@ async def decide_raise(
     if body.outcome == "declined":
         _decline(session, caller, proposed, body.reason.strip(), now)
         return await load_raise(session, caller, raise_id, now)
-    if proposed.proposed_by == caller.id:
+    if caller.acts_as(proposed.proposed_by):
         raise Problem("rule.second_person")
     before = await _find_standards(session, proposed.area_code, proposed.month)
     value = raised_value(dict(before), standards_of(proposed))
@@ -218,7 +218,7 @@ async def undo_raise(
         proposed.undo_proposed_by, proposed.undo_proposed_at = caller.id, now
         proposed.undo_reason = body.reason.strip()
         _record(session, caller, Action.RAISE_UNDO_PROPOSED, proposed, reason=proposed.undo_reason)
-    elif proposed.undo_proposed_by != caller.id:
+    elif not caller.acts_as(proposed.undo_proposed_by):
         await _begin_to_undo(session, caller, proposed, now)
     return await load_raise(session, caller, raise_id, now)
 

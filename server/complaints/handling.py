@@ -78,7 +78,8 @@ async def register_complaint(
     if data.household_id is not None:
         require_found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
         complaint.household_id = data.household_id
-    await require_impartial(session, services, complaint, caller.id, caller.name)
+    for person in caller.persons:
+        await require_impartial(session, services, complaint, person.id, person.name)
     complaint.state, complaint.handler_id = "registered", caller.id
     if not is_orphan:
         complaint.registered_at = now
@@ -145,7 +146,8 @@ async def decline_complaint(
     if (complaint.state, complaint.reply) != ("declined", data.reply):
         if complaint.state not in OPEN_STATES:
             raise Problem("complaint.not_now", state=complaint.state)
-        await require_impartial(session, services, complaint, caller.id, caller.name)
+        for person in caller.persons:
+            await require_impartial(session, services, complaint, person.id, person.name)
         complaint.state, complaint.reply, complaint.decided_at = "declined", data.reply, now
         audit.record(
             session, caller, Action.COMPLAINT_DECLINED, "complaint", complaint.id, area_code=complaint.area_code

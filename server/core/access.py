@@ -7,7 +7,7 @@ Every query of a scoped table starts from `readable(Model, caller)`; every actio
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -42,8 +42,16 @@ class Grant(Struct, frozen=True):
     area_code: str
 
 
+class Person(NamedTuple):
+    id: UUID
+    name: str
+
+
 class Caller(Struct, frozen=True, kw_only=True):
-    """The signed-in person of a request, with the roles that the tables hold now."""
+    """The signed-in person of a request, with the roles that the tables hold now.
+
+    `deputy_for`: the people on leave whom the caller stands in for today.
+    """
 
     id: UUID
     name: str
@@ -52,6 +60,16 @@ class Caller(Struct, frozen=True, kw_only=True):
     signed_in_at: datetime | None = None
     # The area requires a second factor that is not set; there are no grants until it is.
     second_factor_due: bool = False
+    deputy_for: tuple[Person, ...] = ()
+
+    @property
+    def persons(self) -> tuple[Person, ...]:
+        """The caller and whom they stand in for: what bars any of them bars the caller."""
+        return (Person(self.id, self.name), *self.deputy_for)
+
+    def acts_as(self, staff_id: UUID | None) -> bool:
+        """Say whether a person is the caller, or somebody they stand in for: two of those are not two people."""
+        return any(person.id == staff_id for person in self.persons)
 
     @property
     def roles(self) -> frozenset[Role]:

@@ -118,6 +118,20 @@ CATALOGUE: Mapping[str, Entry] = {
         "请由另一位管理员办理。",
         "Another administrator must do this.",
     ),
+    "staff.deputy_named": Entry(
+        409,
+        "此人已有代班安排",
+        "This person has a deputy already",
+        "先结束原来的代班，再重新安排。",
+        "End that first, then name another.",
+    ),
+    "staff.deputy_away": Entry(
+        409,
+        "这些日子不能由此人代班",
+        "This person can’t be a deputy on these days",
+        "{name} 这些日子在休假，或正替别人代班。请换一位代班人，或改日期。",
+        "{name} is on leave or stands in for somebody then. Choose another deputy, or other days.",
+    ),
     "auth.device_ended": Entry(
         401,
         "此设备已退出登录",

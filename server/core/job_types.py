@@ -332,6 +332,12 @@ class PurgeRefreshTokens(Job, frozen=True):
     task_name = "identity.purge"
 
 
+class TurnDeputies(Job, frozen=True):
+    """Start and end deputyships on their days, and follow what the person on leave holds."""
+
+    task_name = "identity.turn_deputies"
+
+
 class EndRoles(Job, frozen=True):
     """End the roles of deputies whose last day is over."""
 

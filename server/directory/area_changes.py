@@ -179,7 +179,7 @@ async def decide_area_change(
         raise Problem("auth.forbidden", roles=", ".join(sorted(AREA_KEEPERS)))
     decided = "accepted" if change.state == "applied" else change.state
     if (decided, change.decided_by) != (body.outcome, caller.id):
-        if change.proposed_by == caller.id:
+        if caller.acts_as(change.proposed_by):
             raise Problem("area.second_person")
         if change.state != "proposed":
             raise Problem("proposal.decided")

@@ -1,5 +1,7 @@
 """Who holds which household: assign, reassign, revoke, as a log that the feed follows.
 
+For the days of a leave a deputy holds the homes of the person they stand in for, as rows that end with it.
+
 Every operation locks its households first (see `publish_change`), so that a document written at the same time either
 is seen here or sees the new holder. Visits made before a household was revoked are still accepted.
 """
@@ -21,7 +23,8 @@ from server.core.errors import Problem
 from server.core.http import LongText, RequestBody, ResponseBody
 from server.core.job_types import Notify
 from server.models.households import Assignment, Caseload, Household
-from server.models.people import Staff, StaffRole
+from server.models.people import Deputyship, Staff, StaffRole
+from server.models.review import SpotCheck
 from server.sync_feed.publish import publish_change
 
 # Who decides on caseloads, within their own areas.
@@ -32,6 +35,7 @@ Households = Annotated[list[UUID], Meta(min_length=1, max_length=500)]
 
 # A notice names that many homes at most, by their ids; a phone shows whose they are.
 MOST_NAMED = 20
+_LEAVE_OVER = "代班结束"
 
 
 class AssignHouseholds(RequestBody):
@@ -76,6 +80,7 @@ async def assign(session: AsyncSession, caller: Caller, request: AssignHousehold
     households = await _lock(session, caller, request.household_ids, request.area_code)
     granted = await _grant(session, caller, households, request.to_staff_id, now)
     await _publish(session, granted, None)
+    await _follow_to_deputies(session, caller, [request.to_staff_id], now)
     await _notify(session, granted, request.to_staff_id, now)
     return CaseloadChanged(granted=len(granted), revoked=0)
 
@@ -90,6 +95,7 @@ async def reassign(
     revoked = await _revoke(session, caller, households, request.from_staff_id, request.reason, now)
     granted = await _grant(session, caller, revoked, request.to_staff_id, now)
     await _publish(session, revoked, request.reason)
+    await _follow_to_deputies(session, caller, [request.from_staff_id, request.to_staff_id], now)
     await _notify(session, granted, request.to_staff_id, now)
     return CaseloadChanged(granted=len(granted), revoked=len(revoked))
 
@@ -100,7 +106,71 @@ async def revoke(session: AsyncSession, caller: Caller, request: RevokeHousehold
     households = await _lock_named(session, caller, request)
     revoked = await _revoke(session, caller, households, request.from_staff_id, request.reason, now)
     await _publish(session, revoked, request.reason)
+    await _follow_to_deputies(session, caller, [request.from_staff_id], now)
     return CaseloadChanged(granted=0, revoked=len(revoked))
+
+
+async def share_homes(session: AsyncSession, caller: Caller | None, deputyship: Deputyship, now: datetime) -> int:
+    """Give a deputy the homes that the person on leave holds, and take those back that they lost. Idempotent.
+
+    Homes that either has for a blind check alone stay out, and so do those that the deputy holds anyway.
+    """
+    absent = select(Caseload.household_id).where(
+        Caseload.staff_id == deputyship.staff_id,
+        Caseload.revoked_at.is_(None),
+        Caseload.deputyship_id.is_(None),
+        SpotCheck.is_no_team(Caseload.id),
+    )
+    await session.execute(select(Household.id).where(Household.id.in_(absent)).order_by(Household.id).with_for_update())
+    held = set(await session.scalars(absent))
+    rows = {row.household_id: row for row in await session.scalars(_deputy_rows(deputyship))}
+    lost = [row for household_id, row in rows.items() if household_id not in held]
+    await _end_rows(session, caller, deputyship, lost, now)
+    current = Caseload.staff_id == deputyship.deputy_id, Caseload.revoked_at.is_(None)
+    own = set(await session.scalars(select(Caseload.household_id).where(*current, Caseload.household_id.in_(held))))
+    households = list(
+        await session.scalars(select(Household).where(Household.id.in_(held - own)).order_by(Household.id))
+    )
+    granted = await _grant(session, caller, households, deputyship.deputy_id, now, deputyship)
+    await _publish(session, granted, None)
+    await _notify(session, granted, deputyship.deputy_id, now)
+    return len(granted)
+
+
+async def return_homes(session: AsyncSession, caller: Caller | None, deputyship: Deputyship, now: datetime) -> int:
+    """End what a deputy holds for the person on leave; the phone drops it at its next sync."""
+    rows = list(await session.scalars(_deputy_rows(deputyship)))
+    await _end_rows(session, caller, deputyship, rows, now)
+    return len(rows)
+
+
+def _deputy_rows(deputyship: Deputyship) -> Select[Caseload]:
+    return select(Caseload).where(Caseload.deputyship_id == deputyship.id, Caseload.revoked_at.is_(None))
+
+
+async def _end_rows(
+    session: AsyncSession, caller: Caller | None, deputyship: Deputyship, rows: Sequence[Caseload], now: datetime
+) -> None:
+    ids = [row.household_id for row in rows]
+    households = list(
+        await session.scalars(select(Household).where(Household.id.in_(ids)).order_by(Household.id).with_for_update())
+    )
+    for row in rows:
+        row.revoked_at, row.revoked_by, row.revoke_reason = now, caller.id if caller else None, _LEAVE_OVER
+    await _after_revoking(session, caller, households, deputyship.deputy_id)
+    await _publish(session, households, _LEAVE_OVER)
+
+
+async def _follow_to_deputies(session: AsyncSession, caller: Caller, staff_ids: list[UUID], now: datetime) -> None:
+    """What somebody on leave is given or loses, the deputy is given and loses too."""
+    running = select(Deputyship).where(
+        Deputyship.staff_id.in_(staff_ids),
+        Deputyship.started_at.is_not(None),
+        Deputyship.ended_at.is_(None),
+        Deputyship.with_homes,
+    )
+    for deputyship in await session.scalars(running):
+        await share_homes(session, caller, deputyship, now)
 
 
 async def _find_holder(session: AsyncSession, caller: Caller, staff_id: UUID) -> None:
@@ -145,7 +215,9 @@ async def _lock_named(
 
 
 async def _lock_held(session: AsyncSession, caller: Caller, staff_id: UUID) -> list[Household]:
-    held = select(Caseload.household_id).where(Caseload.staff_id == staff_id, Caseload.revoked_at.is_(None))
+    held = select(Caseload.household_id).where(
+        Caseload.staff_id == staff_id, Caseload.revoked_at.is_(None), Caseload.deputyship_id.is_(None)
+    )
     return list(
         await session.scalars(
             select(Household)
@@ -157,13 +229,24 @@ async def _lock_held(session: AsyncSession, caller: Caller, staff_id: UUID) -> l
 
 
 async def _grant(
-    session: AsyncSession, caller: Caller, households: Sequence[Household], staff_id: UUID, now: datetime
+    session: AsyncSession,
+    caller: Caller | None,
+    households: Sequence[Household],
+    staff_id: UUID,
+    now: datetime,
+    deputyship: Deputyship | None = None,
 ) -> list[Household]:
-    rows = await session.scalars(_current_rows(households, staff_id))
-    holds = {row.household_id for row in rows}
-    granted = [household for household in households if household.id not in holds]
+    rows = {row.household_id: row for row in await session.scalars(_current_rows(households, staff_id))}
+    granted = [home for home in households if home.id not in rows or rows[home.id].deputyship_id is not None]
     for household in granted:
-        session.add(Caseload(household_id=household.id, staff_id=staff_id, granted_at=now, granted_by=caller.id))
+        if household.id in rows:
+            rows[household.id].deputyship_id = None  # held as a deputy before, and in one's own name from now on
+        else:
+            row = Caseload(
+                household_id=household.id, staff_id=staff_id, granted_at=now,
+                granted_by=caller.id if caller else None, deputyship_id=deputyship.id if deputyship else None,
+            )  # fmt: skip
+            session.add(row)
         audit.record(
             session,
             caller,
@@ -172,6 +255,7 @@ async def _grant(
             household.id,
             area_code=household.area_code,
             staff=str(staff_id),
+            **({"stands_in_for": str(deputyship.staff_id)} if deputyship else {}),
         )
     await session.flush()  # publish_change reads these rows
     return granted
@@ -180,11 +264,21 @@ async def _grant(
 async def _revoke(
     session: AsyncSession, caller: Caller, households: Sequence[Household], staff_id: UUID, reason: str, now: datetime
 ) -> list[Household]:
-    rows = {row.household_id: row for row in await session.scalars(_current_rows(households, staff_id))}
+    current = await session.scalars(_current_rows(households, staff_id).where(Caseload.deputyship_id.is_(None)))
+    rows = {row.household_id: row for row in current}
     revoked = [household for household in households if household.id in rows]
     for household in revoked:
         row = rows[household.id]
         row.revoked_at, row.revoked_by, row.revoke_reason = now, caller.id, reason
+    await _after_revoking(session, caller, revoked, staff_id)
+    return revoked
+
+
+async def _after_revoking(
+    session: AsyncSession, caller: Caller | None, revoked: Sequence[Household], staff_id: UUID
+) -> None:
+    """Record it, and free the visits that this person was to make there."""
+    for household in revoked:
         audit.record(
             session,
             caller,
@@ -204,7 +298,6 @@ async def _revoke(
         .values(assignee_id=None)
     )
     await session.flush()  # publish_change reads these rows
-    return revoked
 
 
 def _current_rows(households: Sequence[Household], staff_id: UUID) -> Select[Caseload]:

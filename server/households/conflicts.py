@@ -1,9 +1,12 @@
-"""Conflicts of interest (近亲属备案): a declared relative of a household takes no part in its case."""
+"""Conflicts of interest (近亲属备案): a declared relative of a household takes no part in its case.
+
+A deputy is barred by the relatives of the person they stand in for, too.
+"""
 
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.core.access import Caller
@@ -26,6 +29,7 @@ async def require_no_conflict_of_interest_in_cases(
 
 
 async def _refuse(session: AsyncSession, caller: Caller, of_household: ColumnElement[bool]) -> None:
-    declared = select(RelativeOnStaff.id).where(of_household, same_name(RelativeOnStaff.name, caller.name))
+    is_named = or_(*(same_name(RelativeOnStaff.name, person.name) for person in caller.persons))
+    declared = select(RelativeOnStaff.id).where(of_household, is_named)
     if await session.scalar(declared.limit(1)) is not None:
         raise Problem("case.own_relative")

@@ -269,7 +269,10 @@ async def _move_holders(
         moved.revoked.append(row.id)
         if row.staff_id not in holders:
             holders.add(row.staff_id)
-            granted = Caseload(household_id=kept_id, staff_id=row.staff_id, granted_at=now, granted_by=caller.id)
+            granted = Caseload(
+                household_id=kept_id, staff_id=row.staff_id, granted_at=now, granted_by=caller.id,
+                deputyship_id=row.deputyship_id,
+            )  # fmt: skip
             session.add(granted)
             await session.flush()  # its id is kept
             moved.granted.append(granted.id)
@@ -330,6 +333,8 @@ async def move_back(
         granted.revoked_at, granted.revoked_by, granted.revoke_reason = now, caller.id, "撤销合并"
     for caseload_id in moved.revoked:
         row = await session.get_one(Caseload, caseload_id)
+        if row.deputyship_id is not None:
+            continue  # a deputy has it again with the next night's look at what the absent person holds
         session.add(Caseload(household_id=merged.id, staff_id=row.staff_id, granted_at=now, granted_by=row.granted_by))
     if moved.moved_account:
         await _move_account(session, encryption, Moved(), merged.id, kept.id)

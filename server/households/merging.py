@@ -146,7 +146,7 @@ async def decide_merge(
         return (await _lines(session, [merge]))[0]
     if merge.state != "proposed":
         raise Problem("proposal.decided")
-    if merge.proposed_by == caller.id:
+    if caller.acts_as(merge.proposed_by):
         raise Problem("merge.second_person")
     if body.outcome == "rejected" and not body.reason.strip():
         raise Problem("review.reason_required")
@@ -185,7 +185,7 @@ async def undo_merge(
         return (await _lines(session, [merge]))[0]
     if merge.state != "merged":
         raise Problem("merge.not_merged")
-    if merge.decided_by == caller.id:
+    if caller.acts_as(merge.decided_by):
         raise Problem("merge.second_person")
     for household in (kept, merged):
         await require_no_conflict_of_interest(session, caller, household.id)

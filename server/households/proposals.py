@@ -172,7 +172,7 @@ async def decide_proposal(
         return
     if proposal.state != "proposed":
         raise Problem("proposal.decided")
-    if proposal.author_id == caller.id:
+    if caller.acts_as(proposal.author_id):
         raise Problem("review.own_visit")
     await _require_independent(session, caller, proposal)
     if decision.outcome == "rejected" and not decision.reason.strip():

@@ -10,7 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import Select, func, literal, or_, select, update
+from sqlalchemy import Select, Update, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -28,14 +28,13 @@ from server.core.job_types import EndRoles
 from server.core.services import Services
 from server.households.caseload import CASELOAD_ROLES, ReassignHouseholds, RevokeHouseholds, reassign, revoke
 from server.http.rate_limit import unlock
+from server.identity.deputies import end_deputyships_of, send_checklists
 from server.identity.identities import end_wechat_links
 from server.identity.links import NewLink, end_all_devices, make_link
 from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
-from server.models.checklists import ChecklistTemplate
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
-from server.sync_feed.publish import publish_to
 
 # Which roles the holder of a role may grant and end, within the area of their own.
 GRANTS: dict[Role, frozenset[Role]] = {
@@ -143,6 +142,7 @@ async def revoke_role(session: AsyncSession, caller: Caller, staff_id: UUID, bod
     row = await session.scalar(_current_role(staff.id, body))
     if row is not None:
         row.revoked_at = now
+        await session.execute(_deputised(staff.id, body).values(revoked_at=now))
         _record_role(session, caller, Action.STAFF_ROLE_REVOKED, staff.id, body.role, body.area_code)
 
 
@@ -155,7 +155,9 @@ async def disable_staff(
     """
     staff = await _find_other(session, caller, staff_id)
     held = await session.scalar(
-        select(func.count()).select_from(Caseload).where(Caseload.staff_id == staff.id, Caseload.revoked_at.is_(None))
+        select(func.count())
+        .select_from(Caseload)
+        .where(Caseload.staff_id == staff.id, Caseload.revoked_at.is_(None), Caseload.deputyship_id.is_(None))
     )
     if held and (body.hand_to is not None or caller.roles & CASELOAD_ROLES):
         if body.hand_to is not None:
@@ -170,6 +172,7 @@ async def disable_staff(
 async def end_account(session: AsyncSession, caller: Caller | None, staff: Staff, reason: str, now: datetime) -> int:
     """Disable an account, end its devices and return the rows they had not sent. Homes stay with the person."""
     staff.disabled_at = staff.disabled_at or now
+    await end_deputyships_of(session, caller, staff.id, now)
     audit.record(session, caller, Action.STAFF_DISABLED, "staff", staff.id, reason=reason)
     return await end_all_devices(session, staff.id, now, "disabled")
 
@@ -265,18 +268,9 @@ async def ensure_role(session: AsyncSession, caller: Caller | None, staff: Staff
         await session.flush()  # the checklists are sent to those who have it
         _record_role(session, caller, Action.STAFF_ROLE_GRANTED, staff.id, body.role, body.area_code)
         if body.role in FIELD_ROLES:
-            await _send_checklists(session, staff.id, body.area_code)
+            await send_checklists(session, staff.id, body.area_code)
     row.ends_on = body.ends_on
     return is_new
-
-
-async def _send_checklists(session: AsyncSession, staff_id: UUID, area_code: str) -> None:
-    """Send the checklists in use to a person who is new in the field: they were published before."""
-    reach = or_(
-        literal(area_code).startswith(ChecklistTemplate.area_code), ChecklistTemplate.area_code.startswith(area_code)
-    )
-    ids = await session.scalars(select(ChecklistTemplate.id).where(reach, ChecklistTemplate.retired_at.is_(None)))
-    await publish_to(session, staff_id, "checklists", [str(checklist_id) for checklist_id in ids])
 
 
 def _require_may_grant(caller: Caller, body: RoleBody) -> None:
@@ -291,6 +285,17 @@ def may_grant(caller: Caller, role: Role, area_code: str) -> bool:
 def _current_role(staff_id: UUID, body: RoleBody) -> Select[StaffRole]:
     return select(StaffRole).where(
         StaffRole.staff_id == staff_id,
+        StaffRole.role == body.role,
+        StaffRole.area_code == body.area_code,
+        StaffRole.revoked_at.is_(None),
+        StaffRole.deputy_for.is_(None),
+    )
+
+
+def _deputised(staff_id: UUID, body: RoleBody) -> Update:
+    """What a deputy holds of a role: it ends with the role."""
+    return update(StaffRole).where(
+        StaffRole.deputy_for == staff_id,
         StaffRole.role == body.role,
         StaffRole.area_code == body.area_code,
         StaffRole.revoked_at.is_(None),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.core.access import Caller, Grant, Role, require_found
+from server.core.access import Caller, Grant, Person, Role, require_found
 from server.core.clock import today
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody, ShortText
@@ -160,19 +160,29 @@ def _build_caller(device_id: UUID, rows: Sequence[Any]) -> Caller:
     first = rows[0]
     if first.resident_id is not None:
         return Caller(id=first.resident_id, name="", device_id=device_id, grants=(Grant(Role.RESIDENT, ""),))
-    grants = tuple(Grant(Role(row.role), row.area_code) for row in rows if row.role is not None)
+    grants = tuple(dict.fromkeys(Grant(Role(row.role), row.area_code) for row in rows if row.role is not None))
+    stands_for = dict.fromkeys(
+        Person(row.deputy_for, row.deputy_for_name) for row in rows if row.deputy_for is not None
+    )
     return Caller(
-        id=first.id, name=first.name, device_id=device_id, grants=grants, second_factor_due=first.second_factor_due
+        id=first.id,
+        name=first.name,
+        device_id=device_id,
+        grants=grants,
+        second_factor_due=first.second_factor_due,
+        deputy_for=tuple(stands_for),
     )
 
 
 # Every request runs this query, so it is plain SQL that needs no compilation.
 CALLER_QUERY = """
-SELECT d.ended_at, d.second_factor_due, d.resident_id, s.id, s.name, s.disabled_at, r.role, r.area_code
+SELECT d.ended_at, d.second_factor_due, d.resident_id, s.id, s.name, s.disabled_at, r.role, r.area_code, r.deputy_for,
+    p.name AS deputy_for_name
 FROM device d
 LEFT JOIN staff s ON s.id = d.staff_id
 LEFT JOIN staff_role r ON r.staff_id = s.id AND r.revoked_at IS NULL AND (r.ends_on IS NULL OR r.ends_on >= %(today)s)
     AND NOT d.second_factor_due
+LEFT JOIN staff p ON p.id = r.deputy_for
 WHERE d.id = %(device_id)s
 """
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.core.access import DIRECTORY_ROLES, Caller, Role, in_areas, require_role
 from server.core.clock import today as today_in_china
@@ -28,12 +29,15 @@ _COUNTY_DIGITS = 6
 
 
 class RoleLine(ResponseBody):
-    """A role over an area and everything below it. `area_name` is null for the whole country."""
+    """A role over an area and everything below it. `area_name` is null for the whole country. `deputy_for`: the person
+    on leave for whom it is held.
+    """
 
     role: Role
     area_code: str
     area_name: str | None
     ends_on: date | None
+    deputy_for: str | None
 
 
 class StaffLine(ResponseBody):
@@ -100,15 +104,19 @@ async def list_staff(
 
 
 async def _load_roles(session: AsyncSession, staff: Sequence[Staff]) -> dict[UUID, list[RoleLine]]:
+    absent = aliased(Staff)
     rows = await session.execute(
-        select(StaffRole, Area.name)
+        select(StaffRole, Area.name, absent.name)
         .outerjoin(Area, Area.code == StaffRole.area_code)
+        .outerjoin(absent, absent.id == StaffRole.deputy_for)
         .where(StaffRole.staff_id.in_([member.id for member in staff]), StaffRole.revoked_at.is_(None))
         .order_by(StaffRole.area_code)
     )
     roles: dict[UUID, list[RoleLine]] = defaultdict(list)
-    for row, name in rows:
-        role = RoleLine(role=Role(row.role), area_code=row.area_code, area_name=name, ends_on=row.ends_on)
+    for row, name, deputy_for in rows:
+        role = RoleLine(
+            role=Role(row.role), area_code=row.area_code, area_name=name, ends_on=row.ends_on, deputy_for=deputy_for
+        )
         roles[row.staff_id].append(role)
     return roles
 
@@ -126,6 +134,7 @@ async def _count_caseloads(session: AsyncSession, staff: Sequence[Staff]) -> dic
         .where(
             Caseload.staff_id.in_([member.id for member in staff]),
             Caseload.revoked_at.is_(None),
+            Caseload.deputyship_id.is_(None),
             SpotCheck.is_no_team(Caseload.id),
         )
         .group_by(Caseload.staff_id)

@@ -33,7 +33,7 @@ from server.core.search_terms import (
     to_vector,
 )
 from server.models.columns import AreaCode, Id, OptionalTime, WrittenAt
-from server.models.people import ResidentBinding
+from server.models.people import Deputyship, ResidentBinding
 
 # GB/T 26341: 视力, 听力, 言语, 肢体, 智力, 精神, 多重.
 DISABILITY_KINDS = ("visual", "hearing", "speech", "physical", "intellectual", "mental", "multiple")
@@ -164,6 +164,8 @@ class Caseload(Base):
     revoked_at: Mapped[OptionalTime]
     revoked_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     revoke_reason: Mapped[str | None]
+    # Held for a person on leave; the row ends with it.
+    deputyship_id: Mapped[UUID | None] = mapped_column(ForeignKey("deputyship.id"), index=True)
 
 
 class Assignment(Base):
@@ -205,6 +207,12 @@ class Assignment(Base):
     assignee_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     note: Mapped[str] = mapped_column(default="", server_default=text("''"))
     created_at: Mapped[WrittenAt]
+
+    @classmethod
+    def is_for_holder(cls) -> ColumnElement[bool]:
+        """Match visits that the holder of a joined caseload row is to make: for themselves or whom they stand in for."""
+        absent = select(Deputyship.staff_id).where(Deputyship.id == Caseload.deputyship_id).scalar_subquery()
+        return or_(cls.assignee_id.is_(None), cls.assignee_id == Caseload.staff_id, cls.assignee_id == absent)
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:

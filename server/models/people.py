@@ -1,7 +1,7 @@
 """Accounts: staff with roles in areas, residents bound to households, their devices, tokens and failed attempts."""
 
 from datetime import date
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from server.core.access import Role
@@ -36,7 +37,9 @@ class Staff(Base):
     created_at: Mapped[WrittenAt]
     disabled_at: Mapped[OptionalTime]
 
-    roles: Mapped[list["StaffRole"]] = relationship(lazy="raise", back_populates="staff")
+    roles: Mapped[list["StaffRole"]] = relationship(
+        lazy="raise", back_populates="staff", foreign_keys="StaffRole.staff_id"
+    )
 
 
 class StaffRole(Base):
@@ -51,7 +54,16 @@ class StaffRole(Base):
             "role",
             "area_code",
             unique=True,
-            postgresql_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL AND deputy_for IS NULL"),
+        ),
+        Index(
+            "uq_staff_role_deputised_once",
+            "staff_id",
+            "role",
+            "area_code",
+            "deputy_for",
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL AND deputy_for IS NOT NULL"),
         ),
     )
 
@@ -64,8 +76,43 @@ class StaffRole(Base):
     # The last day, for a deputy; a job revokes the role when it is over.
     ends_on: Mapped[date | None]
     revoked_at: Mapped[OptionalTime]
+    # The person on leave for whom the role is held (`Deputyship`).
+    deputy_for: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
 
-    staff: Mapped[Staff] = relationship(lazy="raise", back_populates="roles")
+    staff: Mapped[Staff] = relationship(lazy="raise", back_populates="roles", foreign_keys=[staff_id])
+
+
+class Deputyship(Base):
+    """A colleague stands in for a person on leave, from a day to a day. One at a time for each person.
+
+    During these days the deputy has the person's homes (`Caseload.deputyship_id`) and the listed duties as roles
+    (`StaffRole.deputy_for`); both end with it.
+    """
+
+    __tablename__ = "deputyship"
+    __table_args__ = (
+        CheckConstraint("staff_id <> deputy_id", name="deputy_is_another"),
+        CheckConstraint("starts_on <= ends_on", name="ends_after_it_starts"),
+        CheckConstraint("ended_by IS NULL OR ended_at IS NOT NULL", name="ended_has_a_time"),
+        Index("uq_deputyship_open", "staff_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_deputyship_deputy", "deputy_id"),
+    )
+
+    id: Mapped[Id]
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"), index=True)
+    deputy_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    # Roles as [role, area code].
+    duties: Mapped[list[Any]] = mapped_column(JSONB)
+    # Whether the homes go along: an administrator decides on no caseload.
+    with_homes: Mapped[bool]
+    named_by: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    named_at: Mapped[Time]
+    started_at: Mapped[OptionalTime]
+    ended_at: Mapped[OptionalTime]
+    # Null: it ran out.
+    ended_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
 
 
 class SignInLink(Base):

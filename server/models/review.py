@@ -109,7 +109,7 @@ class ReviewItem(Base):
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         """Match items in the caller's areas without those of `excluded_visits`."""
-        is_allowed = (cls.visit_id.not_in(visits) for visits in cls.excluded_visits(caller.id, caller.name).values())
+        is_allowed = (cls.visit_id.not_in(visits) for _, visits in cls.excluded_visits_of(caller))
         return and_(cls.in_review_areas(caller), *is_allowed)
 
     @classmethod
@@ -120,7 +120,12 @@ class ReviewItem(Base):
     @classmethod
     def excluded_for(cls, caller: Caller) -> ColumnElement[bool]:
         """Match the items that `in_scope` excludes for this caller, in any area."""
-        return cls.visit_id.in_(union(*cls.excluded_visits(caller.id, caller.name).values()))
+        return cls.visit_id.in_(union(*(visits for _, visits in cls.excluded_visits_of(caller))))
+
+    @classmethod
+    def excluded_visits_of(cls, caller: Caller) -> list[tuple[str, Any]]:
+        """Select what bars the caller, and what bars those whom they stand in for, each with its error code."""
+        return [bar for person in caller.persons for bar in cls.excluded_visits(person.id, person.name).items()]
 
     @classmethod
     def excluded_visits(cls, staff_id: Any, name: Any) -> dict[str, Any]:

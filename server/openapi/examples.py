@@ -52,6 +52,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "request.too_large": {"limit_mb": 8},
     "request.unsupported_media_type": {"required": "multipart/form-data"},
     "export.too_long": {"most": 50_000},
+    "staff.deputy_away": {"name": "穆清和"},
     "roster.not_now": {"state": "sent"},
     "roster.line_not_paid": {"state": "returned"},
     "roster.findings_open": {"count": 3},

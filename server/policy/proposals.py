@@ -141,7 +141,7 @@ async def decide_setting(
 async def _decide(
     session: AsyncSession, caller: Caller, proposal: SettingProposal, decision: DecideSetting, now: datetime
 ) -> None:
-    if proposal.proposed_by == caller.id:
+    if caller.acts_as(proposal.proposed_by):
         raise Problem("rule.second_person")
     if proposal.state != "proposed":
         raise Problem("proposal.decided")

@@ -4,6 +4,7 @@ A lease that expires frees the visit without any job. Its former holder may stil
 the visit.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -164,14 +165,17 @@ async def _may_review(session: AsyncSession, staff_id: UUID, item: ReviewItem) -
         .limit(1)
     )
     name = await session.scalar(may)
-    return name is not None and await _find_bar(session, item.visit_id, staff_id, name) is None
+    return (
+        name is not None
+        and await _find_bar(session, item.visit_id, ReviewItem.excluded_visits(staff_id, name).items()) is None
+    )
 
 
-async def _find_bar(session: AsyncSession, visit_id: UUID, staff_id: UUID, name: str) -> str | None:
-    """Return the code of why this person may not decide on the visit, or None."""
-    barred = ReviewItem.excluded_visits(staff_id, name)
-    is_barred = (await session.execute(select(*(literal(visit_id).in_(visits) for visits in barred.values())))).one()
-    return next((code for code, applies in zip(barred, is_barred, strict=True) if applies), None)
+async def _find_bar(session: AsyncSession, visit_id: UUID, bars: Iterable[tuple[str, Any]]) -> str | None:
+    """Return the code of the first bar that holds the visit, or None."""
+    codes, visits = zip(*bars, strict=True)
+    is_barred = (await session.execute(select(*(literal(visit_id).in_(barred) for barred in visits)))).one()
+    return next((code for code, applies in zip(codes, is_barred, strict=True) if applies), None)
 
 
 async def lock_review_item(session: AsyncSession, caller: Caller, visit_id: UUID) -> ReviewItem:
@@ -180,7 +184,7 @@ async def lock_review_item(session: AsyncSession, caller: Caller, visit_id: UUID
     Raises `review.own_visit`, `review.relative`, `review.blind`, `thing.not_found`.
     """
     require_role(caller, REVIEW_ROLES)
-    if (why := await _find_bar(session, visit_id, caller.id, caller.name)) is not None:
+    if (why := await _find_bar(session, visit_id, ReviewItem.excluded_visits_of(caller))) is not None:
         raise Problem(why)
     item: ReviewItem = require_found(
         await session.scalar(readable(ReviewItem, caller).where(ReviewItem.visit_id == visit_id).with_for_update())

@@ -89,7 +89,7 @@ async def void_visit(
 
 async def _require_unbiased(session: AsyncSession, caller: Caller, visit_id: UUID) -> None:
     """Nobody voids at the desk what they may not decide on: their own visit, a relative's, one they check blindly."""
-    for code, visits in ReviewItem.excluded_visits(caller.id, caller.name).items():
+    for code, visits in ReviewItem.excluded_visits_of(caller):
         if await session.scalar(select(Visit.id).where(Visit.id == visit_id, Visit.id.in_(visits))) is not None:
             raise Problem(code)
 

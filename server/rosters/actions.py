@@ -206,9 +206,10 @@ def _is_done(roster: Roster, caller: Caller, act: ActName) -> bool:
 
 async def _require_person(session: AsyncSession, roster: Roster, caller: Caller, act: ActName) -> None:
     settings = await load_policy_values(session, roster.area_code, roster.month, [PEOPLE])
-    if act == "check" and roster.prepared_by == caller.id:
+    if act == "check" and caller.acts_as(roster.prepared_by):
         raise Problem("roster.second_person")
-    if act == "send" and int(settings[PEOPLE]) >= _ALL_THREE and caller.id in {roster.prepared_by, roster.checked_by}:
+    did_before = caller.acts_as(roster.prepared_by) or caller.acts_as(roster.checked_by)
+    if act == "send" and int(settings[PEOPLE]) >= _ALL_THREE and did_before:
         raise Problem("roster.second_person")
 
 

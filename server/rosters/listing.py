@@ -338,7 +338,7 @@ def _list_acts(roster: Roster, caller: Caller) -> list[ActName]:
     return [
         act
         for act, states in POSSIBLE_IN.items()
-        if roster.state in states and not (act == "check" and roster.prepared_by == caller.id)
+        if roster.state in states and not (act == "check" and caller.acts_as(roster.prepared_by))
     ]
 
 

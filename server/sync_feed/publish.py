@@ -57,7 +57,7 @@ def _holders_of_assignments(ids: Collection[UUID]) -> Any:
             is_open,
             Assignment.kind != "spot_check",
             Caseload.revoked_at.is_(None),
-            or_(Assignment.assignee_id.is_(None), Assignment.assignee_id == Caseload.staff_id),
+            Assignment.is_for_holder(),
         )
     )
     team = (

@@ -76,7 +76,7 @@ def _select_due(caller: Caller) -> Any:
             Caseload.household_id == Household.id,
             Caseload.revoked_at.is_(None),
             SpotCheck.is_no_team(Caseload.id),
-            or_(Assignment.assignee_id.is_(None), Assignment.assignee_id == Caseload.staff_id),
+            Assignment.is_for_holder(),
         )
         .scalar_subquery()
     )

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Subquery, exists, func, or_, select
+from sqlalchemy import Subquery, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -145,7 +145,7 @@ def _select_unplanned(county_code: str, today: date) -> Subquery:
             Household.area_code.startswith(county_code),
             Assignment.state == "open",
             Assignment.kind != "spot_check",
-            or_(Assignment.assignee_id.is_(None), Assignment.assignee_id == Caseload.staff_id),
+            Assignment.is_for_holder(),
             ~is_planned.correlate(Assignment),
         )
         .order_by(

@@ -48,6 +48,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("households.find_duplicates", {"timestamp": 1}),
     ("households.find_duplicates", {}),
     ("identity.end_roles", {"timestamp": 1}),
+    ("identity.turn_deputies", {"timestamp": 1}),
     ("identity.purge", {"timestamp": 1}),
     ("imports.apply", {"batch_id": ID}),
     ("notifications.send", {"notice_id": ID}),

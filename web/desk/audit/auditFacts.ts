@@ -45,6 +45,12 @@ const FACT_NAMES: Record<string, Message> = {
   code: ['代码', 'Code'],
   compared: ['对比', 'Compared'],
   deadline: ['期限', 'Deadline'],
+  deputy: ['代班人', 'Deputy'],
+  deputy_for: ['代班，代', 'As deputy for'],
+  duties: ['职责', 'Duties'],
+  ends_on: ['止', 'Last day'],
+  starts_on: ['起', 'First day'],
+  stands_in_for: ['代', 'Stands in for'],
   devices_ended: ['退出的设备', 'Devices signed out'],
   differing: ['不一致', 'Differing'],
   dismissed: ['排除', 'Dismissed'],
@@ -215,6 +221,10 @@ function formatValue(key: string, value: unknown): Omit<Fact, 'name'> {
   if (typeof value === 'boolean') return { value: localize(FACT_VALUES[value ? 'yes' : 'no']!), isCode: false };
   if (typeof value === 'number')
     return { value: key.endsWith('_fen') ? formatYuan(value) : String(value), isCode: false };
+  if (Array.isArray(value)) {
+    const parts = value.map((item) => formatValue(key, item));
+    return { value: parts.map((part) => part.value).join('、'), isCode: parts.some((part) => part.isCode) };
+  }
   if (typeof value !== 'string') return { value: JSON.stringify(value), isCode: true };
   const label = FACT_CODES[key]?.[value] ?? FACT_VALUES[value];
   if (label) return { value: localize(label), isCode: false };
