@@ -1,8 +1,10 @@
-"""Read a spreadsheet that somebody else made: XLSX, and CSV in UTF-8, UTF-16 or GB18030.
+"""Read a spreadsheet that somebody else made: XLSX, CSV in UTF-8, UTF-16 or GB18030, and old XLS or ET of WPS.
 
 Runs in a child process (`server.core.spreadsheets.read_spreadsheet`), so it imports nothing of the server. Formulas are
 never evaluated: a cell has the value that the office's program stored. Files with macros, DTDs or a password are
 refused, and so is what unpacks to more than the limits.
+
+XLS and ET alone go through calamine, which shows no formulas: a formula that nobody has computed is an empty cell there.
 """
 
 import csv
@@ -23,6 +25,9 @@ MAX_PARTS: Final = 500
 MAX_CELLS: Final = 500_000
 _MAX_MERGES: Final = 10_000
 
+# Fifteen digits.
+_LARGEST_EXACT: Final = 10**15
+
 CellValue = str | int | float | bool | date | None
 
 
@@ -38,6 +43,12 @@ class Cell(msgspec.Struct, frozen=True):
     merged_from: str | None = None
     has_formula: bool = False
     formula_without_value: bool = False
+
+    @property
+    def is_rounded(self) -> bool:
+        """A number longer than a spreadsheet keeps exactly: its last digits are others than somebody typed."""
+        is_number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        return is_number and abs(self.value) >= _LARGEST_EXACT  # type: ignore[arg-type]  # a number
 
     @property
     def text(self) -> str:
@@ -75,6 +86,8 @@ class SpreadsheetRefused(Exception):
 
 
 TOO_LARGE: Final = ("文件过大（解压后、行数或单元格数超限）。", "the file is too large: unpacked, in rows or in cells.")
+# The child ended without a word, as a damaged XLS or one of too much memory makes it.
+DIED: Final = ("文件已损坏或过大。", "the file is damaged or too large.")
 DAMAGED: Final = ("文件已损坏或不是表格文件。", "the file is damaged or not a spreadsheet.")
 
 
@@ -83,9 +96,7 @@ def read_sheets(data: bytes, filename: str) -> list[Sheet]:
     if len(data) > MAX_FILE_BYTES:
         raise SpreadsheetRefused(*TOO_LARGE)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise SpreadsheetRefused(
-            "是旧版 .xls 或加密的文件，请另存为不加密的 .xlsx。", "it is an old .xls or encrypted; save as .xlsx."
-        )
+        return _read_old_workbook(data)
     if data.startswith(b"PK"):
         return _read_workbook(data)
     if filename.lower().endswith((".xlsx", ".xlsm")):
@@ -239,6 +250,60 @@ def _column_letters(column: int) -> str:
         column, rest = divmod(column - 1, 26)
         letters = chr(ord("A") + rest) + letters
     return letters
+
+
+# -- XLS and ET: BIFF in a compound file
+
+
+def _read_old_workbook(data: bytes) -> list[Sheet]:
+    if _names_entry(data, "_VBA_PROJECT"):
+        raise SpreadsheetRefused(
+            "含有宏，请另存为不带宏的 .xlsx。", "it contains macros; save it as .xlsx without them."
+        )
+    if _names_entry(data, "EncryptedPackage"):
+        raise SpreadsheetRefused(*_ENCRYPTED)
+    from python_calamine import CalamineWorkbook, PasswordError  # noqa: PLC0415  only the child process needs it
+
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        return _list_old_sheets([book.get_sheet_by_name(name) for name in book.sheet_names])
+    except PasswordError as error:
+        raise SpreadsheetRefused(*_ENCRYPTED) from error
+    except (SpreadsheetRefused, MemoryError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise SpreadsheetRefused(*DAMAGED) from error
+
+
+_ENCRYPTED: Final = ("文件有密码，请去掉密码后另存。", "it is encrypted; save it without a password.")
+
+
+def _names_entry(data: bytes, name: str) -> bool:
+    """Whether the compound file has a stream or folder of this name. Its directory spells names in UTF-16."""
+    return name.encode("utf-16-le") in data
+
+
+def _list_old_sheets(worksheets: list[Any]) -> list[Sheet]:
+    left = MAX_CELLS
+    sheets = []
+    for worksheet in worksheets:
+        grid: _Grid = {}
+        first_column = worksheet.start[1] + 1 if worksheet.start else 1
+        for number, values in enumerate(worksheet.iter_rows(), start=1):
+            for column, value in enumerate(values, start=first_column):
+                if value != "":
+                    cell = Cell(_plain_value(value), f"{_column_letters(column)}{number}")
+                    grid.setdefault(number, {})[column] = cell
+            left -= max(grid.get(number, ()), default=0)
+            if left < 0:
+                raise SpreadsheetRefused(*TOO_LARGE)
+        merges = [
+            (first[1] + 1, first[0] + 1, last[1] + 1, last[0] + 1) for first, last in worksheet.merged_cell_ranges or ()
+        ]
+        if len(merges) > _MAX_MERGES:
+            raise SpreadsheetRefused(*TOO_LARGE)
+        sheets.append(Sheet(worksheet.name, _fill_rows(grid, merges)))
+    return sheets
 
 
 # -- CSV

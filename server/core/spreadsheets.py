@@ -20,7 +20,7 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType
 
 from server.core.child_process import ChildFailed, ChildLimits, ChildProcess
 from server.core.clock import CHINA
-from server.core.spreadsheet_reader import TOO_LARGE, Sheet, SpreadsheetRefused, read_sheets
+from server.core.spreadsheet_reader import DIED, TOO_LARGE, Sheet, SpreadsheetRefused, read_sheets
 
 FileFormat = Literal["csv", "xlsx"]
 MEDIA_TYPES: dict[FileFormat, str] = {
@@ -117,11 +117,11 @@ _reader = ChildProcess(ChildLimits(memory_mb=1024, seconds=60, uses=50))
 
 
 def read_spreadsheet(data: bytes, filename: str) -> list[Sheet]:
-    """Read an XLSX or a CSV in a child process, one file at a time. Blocks: call it in a thread.
+    """Read an XLSX, a CSV, an XLS or an ET in a child process, one file at a time. Blocks: call it in a thread.
 
     Raises SpreadsheetRefused with the reason, also when the file exceeds the child's memory or time.
     """
     try:
         return _reader.run(read_sheets, data, filename)
-    except ChildFailed:
-        raise SpreadsheetRefused(*TOO_LARGE) from None
+    except ChildFailed as failed:
+        raise SpreadsheetRefused(*(DIED if failed.reason == "died" else TOO_LARGE)) from None

@@ -56,12 +56,19 @@ class Line:
             return ""
         if cell.formula_without_value:
             self.add_fault(key, "cell.formula", "公式没有计算结果", "the formula has no stored value")
+        if cell.is_rounded:
+            self.add_fault(
+                key,
+                "number.rounded",
+                "长数字已被表格取整，请以文本重填",
+                "rounded by the spreadsheet: enter it as text",
+            )
         return unicodedata.normalize("NFKC", cell.text).strip()
 
-    def value(self, key: str) -> CellValue:
-        """Return the cell as the file stores it, before any reading."""
+    def is_rounded(self, key: str) -> bool:
+        """Whether the spreadsheet kept a long number as a number, which has fifteen exact digits; `text` names it."""
         cell = self._cells.get(key)
-        return None if cell is None else cell.value
+        return cell is not None and cell.is_rounded
 
     def required(self, key: str) -> str:
         text = self.text(key)

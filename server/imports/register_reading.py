@@ -18,7 +18,6 @@ from server.imports.columns import Column, Line
 HEAD = ("户主", "本人", "申请人")
 # Of the columns of a row's members: the first has no number.
 MEMBER_SUFFIXES = ("", *(str(number) for number in range(1, 8)))
-_LARGEST_EXACT = 10**15  # of a number that a spreadsheet keeps exactly
 _SEXES = {"男": "male", "女": "female", "male": "male", "female": "female", "1": "male", "2": "female"}
 _CLASSES = {"A": "A", "B": "B", "C": "C", "一类": "A", "二类": "B", "三类": "C", "A类": "A", "B类": "B", "C类": "C"}
 _HEALTH = {
@@ -207,8 +206,7 @@ def _read_id(line: Line, key: str, today: date) -> Any:
     text = line.text(key)
     if not text:
         return None
-    if _is_rounded(line, key):
-        line.add_fault(key, "number.rounded", *_ROUNDED)
+    if line.is_rounded(key):
         return None
     read = check_id(normalise_id(text), today=today)
     if read.problem is not None:
@@ -218,13 +216,6 @@ def _read_id(line: Line, key: str, today: date) -> Any:
     return read
 
 
-def _is_rounded(line: Line, key: str) -> bool:
-    """Whether a spreadsheet kept a long number as a number, which has fifteen exact digits."""
-    value = line.value(key)
-    return isinstance(value, int | float) and value > _LARGEST_EXACT
-
-
-_ROUNDED = ("长数字已被表格取整，请以文本重填", "rounded by the spreadsheet: enter it as text")
 _ID_PROBLEMS = {
     "characters": "身份证号含有不允许的字符",
     "length": "身份证号位数不对",
@@ -239,8 +230,7 @@ def _read_card(line: Line) -> str | None:
     text = line.text("card")
     if not text:
         return None
-    if _is_rounded(line, "card"):
-        line.add_fault("card", "number.rounded", *_ROUNDED)
+    if line.is_rounded("card"):
         return None
     card = normalise_card(text)
     if not card.isdigit() or not 8 <= len(card) <= 30:  # noqa: PLR2004  passbooks are shorter than cards

@@ -2,12 +2,14 @@
 
 import io
 import os
+import random
 import zipfile
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date
 from functools import partial
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -19,6 +21,8 @@ from server.core.spreadsheet_reader import MAX_CELLS, SpreadsheetRefused
 from server.core.spreadsheets import read_spreadsheet
 
 MEGABYTE = 1024 * 1024
+# A small register in BIFF8, as Excel 97 to 2003 and WPS write it. Made by xlwt 1.3: it never computes a formula.
+OLD_WORKBOOK = Path(__file__).parent / "files" / "office.xls"
 SHARED_STRINGS_TYPE = (
     b'<Override PartName="/xl/sharedStrings.xml" '
     b'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"/>'
@@ -115,6 +119,35 @@ def test_a_formula_that_excel_has_computed_has_its_value():
     assert (cell.value, cell.has_formula, cell.formula_without_value) == (42, True, False)
 
 
+@pytest.mark.parametrize("name", ["office.xls", "office.et"])
+def test_an_old_workbook_has_its_values_addresses_and_merged_cells_and_shows_which_numbers_are_rounded(name: str):
+    (read,) = read_spreadsheet(OLD_WORKBOOK.read_bytes(), name)
+    cells = {cell.address: cell for row in read.rows for cell in row.cells}
+    assert (read.name, [row.number for row in read.rows]) == ("名册", [1, 2, 3, 4, 5])
+    assert (cells["A4"].value, cells["A4"].merged_from) == ("X-1", "A3")
+    assert (cells["G3"].value, cells["G3"].text, cells["H3"].value) == (300, "300", date(2019, 5, 1))
+    assert (cells["D3"].text, cells["D3"].is_rounded) == (id_text(cells["D3"]), False)
+    assert cells["D5"].is_rounded
+    assert cells["G5"].value is None  # a formula that nobody has computed: it can't be told from an empty cell
+
+
+def id_text(cell: Any) -> str:
+    assert isinstance(cell.value, str)
+    assert len(cell.value) == 18
+    return cell.value
+
+
+def test_a_damaged_old_workbook_ends_a_child_at_most():
+    content, luck = OLD_WORKBOOK.read_bytes(), random.Random(3)
+    for _ in range(60):
+        damaged = bytearray(content)
+        for _ in range(8):
+            damaged[luck.randrange(len(damaged))] = luck.randrange(256)
+        with suppress(SpreadsheetRefused):
+            read_spreadsheet(bytes(damaged), "office.xls")
+    assert read_spreadsheet(content, "office.xls")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_csv_of_any_chinese_office_is_read(encoding: str, delimiter: str):
@@ -129,7 +162,9 @@ def test_a_csv_of_any_chinese_office_is_read(encoding: str, delimiter: str):
 @pytest.mark.parametrize(
     ("content", "filename", "reason"),
     [
-        (b"\xd0\xcf\x11\xe0" + bytes(600), "a.xls", "old .xls"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), "a.xls", "damaged"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600) + "_VBA_PROJECT".encode("utf-16-le"), "a.xls", "macros"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le"), "a.xlsx", "encrypted"),
         (b"<html><table></table></html>", "a.xls", "web page"),
         (b"PK\x03\x04" + bytes(50), "a.xlsx", "damaged"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "a.csv", "neither"),

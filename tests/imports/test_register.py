@@ -14,6 +14,7 @@ from server.models.benefits import BenefitChange
 from server.models.cases import BankAccount, CaseFile
 from server.models.households import Household
 from tests.identity.test_accounts import GOOD, create, set_password
+from tests.core.test_spreadsheet_reader import OLD_WORKBOOK
 from tests.imports.test_imports import apply, lines_of, preview, workbook
 
 COUNTY, VILLAGE = "339901", "339901001001"
@@ -163,3 +164,11 @@ async def test_several_members_in_columns_of_one_row_and_merged_cells_are_read(c
     book.save(out)
     batch = await preview(county_desk, "register", out.getvalue())
     assert batch["counts"] == {"new": 2, "applied": 0}
+
+
+async def test_an_old_xls_is_read_and_an_id_number_that_it_rounded_is_named_by_its_cell(county_desk):
+    batch = await preview(county_desk, "register", OLD_WORKBOOK.read_bytes(), name="低保名册.xls")
+    lines = {line["title"]: line for line in await lines_of(county_desk, batch)}
+    assert lines["甲木"]["outcome"] == "new"
+    faults = {(fault["address"], fault["code"]) for fault in lines["丙木"]["faults"]}
+    assert ("D5", "number.rounded") in faults
