@@ -4,7 +4,7 @@ Runs in a child process (`server.core.spreadsheets.read_spreadsheet`), so it imp
 never evaluated: a cell has the value that the office's program stored. Files with macros, DTDs or a password are
 refused, and so is what unpacks to more than the limits.
 
-XLS and ET alone go through calamine, which shows no formulas: a formula that nobody has computed is an empty cell there.
+XLS and ET alone go through calamine, which shows no formulas: one that nobody has computed is an empty cell there.
 """
 
 import csv

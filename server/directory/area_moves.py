@@ -102,16 +102,19 @@ async def _move_roles(session: AsyncSession, change: AreaChange, now: datetime) 
     )
     held = set(
         await session.execute(
-            select(StaffRole.staff_id, StaffRole.role)
+            select(StaffRole.staff_id, StaffRole.role, StaffRole.deputy_for)
             .where(StaffRole.area_code == change.to_code, StaffRole.revoked_at.is_(None))
         )
     )  # fmt: skip
     for row in list(rows):
         row.revoked_at = now
         _record_role(session, Action.STAFF_ROLE_REVOKED, row, change.from_code)
-        if (row.staff_id, row.role) in held:
+        if (row.staff_id, row.role, row.deputy_for) in held:
             continue
-        granted = StaffRole(staff_id=row.staff_id, role=row.role, area_code=change.to_code, ends_on=row.ends_on)
+        granted = StaffRole(
+            staff_id=row.staff_id, role=row.role, area_code=change.to_code, ends_on=row.ends_on,
+            deputy_for=row.deputy_for,
+        )  # fmt: skip
         session.add(granted)
         _record_role(session, Action.STAFF_ROLE_GRANTED, granted, change.to_code)
         if row.role in FIELD_ROLES:

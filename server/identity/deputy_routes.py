@@ -68,8 +68,8 @@ export_deputies = build_export_route(
     "/deputies",
     status_code=200,
     responses=_NAMING,
-    description="Name a deputy for a person on leave, from a day to a day: the person themselves for their homes, or who "
-    "manages them, who may lend their duties too. It ends by itself after the last day.",
+    description="Name a deputy for a person on leave, from a day to a day: the person themselves for their homes, or "
+    "who manages them, who may lend their duties too. It ends by itself after the last day.",
 )
 async def name_deputy(
     data: JSONBody[NameDeputy], caller: CallerDep, session: Session, services: ServicesDep, proof: StepUpHeader = None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.core.spreadsheet_reader import Cell, CellValue, Row, Sheet
+from server.core.spreadsheet_reader import Cell, Row, Sheet
 
 # Office files have titles and notes above the headings.
 _SEARCHED_ROWS = 15

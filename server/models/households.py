@@ -210,7 +210,7 @@ class Assignment(Base):
 
     @classmethod
     def is_for_holder(cls) -> ColumnElement[bool]:
-        """Match visits that the holder of a joined caseload row is to make: for themselves or whom they stand in for."""
+        """Match visits that the holder of a joined caseload row is to make, also for whom they stand in."""
         absent = select(Deputyship.staff_id).where(Deputyship.id == Caseload.deputyship_id).scalar_subquery()
         return or_(cls.assignee_id.is_(None), cls.assignee_id == Caseload.staff_id, cls.assignee_id == absent)
 

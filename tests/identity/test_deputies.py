@@ -212,9 +212,11 @@ async def test_a_deputy_with_lent_duties_does_not_confirm_what_the_person_on_lea
 async def test_the_relatives_of_both_bar_a_deputy(services, county_desk):
     home = await make_home(services, "JC-900002", ("甲一", utc_now().date().replace(year=1960, day=1), None))
     async with open_session(services.sessions) as session:
-        session.add(RelativeOnStaff(
+        session.add(
+            RelativeOnStaff(
                 household_id=home, name="穆清和", relation="兄", office="镇政府", declared_on=utc_now().date()
-            ))
+            )
+        )
     alone = Caller(id=new_id(), name="岑夏木", device_id=new_id(), grants=())
     standing_in = Caller(
         id=alone.id, name="岑夏木", device_id=new_id(), grants=(), deputy_for=(Person(new_id(), "穆清和"),)

@@ -13,8 +13,8 @@ from server.core.id_numbers import make_id_number
 from server.models.benefits import BenefitChange
 from server.models.cases import BankAccount, CaseFile
 from server.models.households import Household
-from tests.identity.test_accounts import GOOD, create, set_password
 from tests.core.test_spreadsheet_reader import OLD_WORKBOOK
+from tests.identity.test_accounts import GOOD, create, set_password
 from tests.imports.test_imports import apply, lines_of, preview, workbook
 
 COUNTY, VILLAGE = "339901", "339901001001"
