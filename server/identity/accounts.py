@@ -226,7 +226,7 @@ async def count_admins(session: AsyncSession) -> int:
     """Count the people who are administrators of any area; an office needs two."""
     rows = (
         select(func.count(StaffRole.staff_id.distinct()))
-        .join(Staff)
+        .join(Staff, Staff.id == StaffRole.staff_id)
         .where(StaffRole.role == Role.ADMIN, StaffRole.revoked_at.is_(None), Staff.disabled_at.is_(None))
     )
     return await session.scalar(rows) or 0

@@ -32,7 +32,7 @@ async def trail(services):
 async def some_household(services):
     """A household of the town officer's area."""
     async with open_session(services.sessions) as session:
-        area = select(StaffRole.area_code).join(Staff).where(Staff.login == "panhuaixu").scalar_subquery()
+        area = select(StaffRole.area_code).join(StaffRole.staff).where(Staff.login == "panhuaixu").scalar_subquery()
         return await session.scalar(select(Household).where(Household.area_code.startswith(area)).limit(1))
 
 
