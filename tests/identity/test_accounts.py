@@ -161,7 +161,9 @@ async def test_a_deputys_role_ends_with_its_last_day(system, services, county_de
     assert (await sign_in(system, "muqinghe")).json()["roles"] == []
     async with open_session(services.sessions) as session:
         assert await end_roles_of_before(session, today, utc_now()) == 1
-        held = await session.scalars(select(StaffRole.revoked_at).join(StaffRole.staff).where(Staff.login == "muqinghe"))
+        held = await session.scalars(
+            select(StaffRole.revoked_at).join(StaffRole.staff).where(Staff.login == "muqinghe")
+        )
         assert None not in held.all()
 
 

@@ -297,6 +297,7 @@ export const FAILED_TASKS: Labels = {
   'evidence.examine_visit': ['查验走访照片', 'Examining a visit’s photos'],
   'field.settle_waiting': ['收齐走访', 'Completing visits'],
   'identity.end_roles': ['终止到期角色', 'Ending roles'],
+  'identity.turn_deputies': ['代班起止', 'Deputies begin and end'],
   'identity.purge': ['清理过期登录记录', 'Purging sign-in records'],
   'imports.apply': ['执行导入', 'Applying an import'],
   'rosters.draft': ['造发放名册', 'Drafting a roster'],

@@ -1,14 +1,14 @@
 """Deputies of people on leave, with the homes and roles they have for these days
 
-Revision: 0083, after 0082
+Revision: 0086, after 0085
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0083"
-down_revision = "0082"
+revision = "0086"
+down_revision = "0085"
 branch_labels = None
 depends_on = None
 
