@@ -31,6 +31,8 @@ keep metrics_token "$(word)"
 [ -e backup_s3_secret_key ] || : > backup_s3_secret_key # of the server that holds the backups, if it is S3
 [ -e sms_key_secret ] || : > sms_key_secret # of the text messages' AccessKey
 [ -e wechat_service_secret ] || : > wechat_service_secret # of the service account, for sign-in on the web
+[ -e wechat_push_token ] || : > wechat_push_token # of the message push (消息推送), as in WeChat's console
+[ -e wechat_push_key ] || : > wechat_push_key # its EncodingAESKey
 [ -e wechat_secret ] || { : > wechat_secret; echo "empty wechat_secret: put the mini-program's secret into it"; }
 
 # The containers run as several users; all of them are in this group.

@@ -46,6 +46,7 @@ import server.identity.own_account_routes
 import server.identity.routes
 import server.identity.wechat_routes
 import server.imports.routes
+import server.notifications.push_routes
 import server.notifications.routes
 import server.photos.routes
 import server.photos.watermarks
@@ -251,6 +252,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.postings.routes.desk_router,
     server.postings.routes.public_router,
     *server.notifications.routes.routers,
+    server.notifications.push_routes.router,
     server.policy.routes.router,
     server.directory.area_routes.router,
     server.directory.routes.router,

@@ -27,6 +27,7 @@ import server.identity.refresh
 import server.imports.batches
 import server.notifications.dispatch
 import server.notifications.messages
+import server.notifications.texts
 import server.photos.adopt
 import server.photos.process
 import server.postings.objections

@@ -32,6 +32,7 @@ from server.demo.county import build_county
 from server.demo.loading import load_demo_county
 from server.demo.records import County
 from server.demo.sms_stub import KEY_ID, KEY_SECRET
+from server.demo.wechat_message_stub import PUSH_KEY, PUSH_TOKEN
 from server.demo.wechat_stub import create_stub
 from server.demo.wechat_web_stub import SERVICE_APP_ID, SERVICE_SECRET
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
@@ -164,6 +165,8 @@ def settings_of(url: str, s3: EmbeddedS3) -> Settings:
             "ZOUFANG_WECHAT_SECRET": "demo",
             "ZOUFANG_WECHAT_SERVICE_APP_ID": SERVICE_APP_ID,
             "ZOUFANG_WECHAT_SERVICE_SECRET": SERVICE_SECRET,
+            "ZOUFANG_WECHAT_PUSH_TOKEN": PUSH_TOKEN,
+            "ZOUFANG_WECHAT_PUSH_KEY": PUSH_KEY,
             "ZOUFANG_SMS_BASE_URL": "http://sms.test",
             "ZOUFANG_SMS_CODE_TEMPLATE": "SMS_100000001",
             "ZOUFANG_WECHAT_VERIFICATION": "MP_verify_k7Qz.txt=k7Qz",

@@ -50,6 +50,8 @@ OPEN_TO_ALL = {
     "get_audit_keys",
     "get_audit_head",
     "describe_tus",
+    "prove_push_address",
+    "take_wechat_event",
 }
 
 

@@ -108,6 +108,9 @@ class Action(StrEnum):
     MESSAGE_PARKED = "message.parked"
     MESSAGE_REFUSED = "message.refused"
     MESSAGE_SENT = "message.sent"
+    MESSAGE_STOPPED = "message.stopped"
+    MESSAGE_TESTED = "message.tested"
+    MESSAGE_TEXT = "message.text"
     MESSAGE_UNSURE = "message.unsure"
     MESSAGE_WAITING = "message.waiting"
 

@@ -301,6 +301,13 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "wechat.blocked": Entry(403, "微信判定此账号有风险", "WeChat blocks this account as high-risk"),
     "wechat.unavailable": Entry(503, "暂时连接不上微信", "WeChat can't be reached", "请稍后再试。", "Try again later."),
+    "message.no_template": Entry(
+        404,
+        "本地区没有为此类消息设置模板",
+        "The area has no template for this message",
+        "请先在规则里填写模板。",
+        "Write it in the settings first.",
+    ),
     # resources
     "thing.not_found": Entry(
         404,

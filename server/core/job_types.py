@@ -142,6 +142,13 @@ class SendMessage(Job, frozen=True):
     notice_id: UUID
 
 
+class SendNoticeText(Job, frozen=True):
+    """Send an announcement to its household as a text message, unless another way has reached somebody."""
+
+    task_name = "notifications.send_text"
+    announcement_id: UUID
+
+
 # Photos and uploads
 
 

@@ -66,6 +66,12 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern=r"^(MP_verify_[A-Za-z0-9]{1,64}\.txt=[A-Za-z0-9]{1,64}(,|$))*$",
         ),
     ] = ""
+    wechat_push_token: Annotated[
+        str, Meta(description="Token of WeChat's message push (消息推送), of both apps; empty: no events (secret)")
+    ] = ""
+    wechat_push_key: Annotated[
+        str, Meta(description="Its EncodingAESKey: only encrypted events are taken; empty: plain ones (secret)")
+    ] = ""
     public_origin: Annotated[
         str, Meta(description="Origin at which people reach this, `https://…`, given to WeChat; empty: as each request")
     ] = ""
@@ -149,6 +155,8 @@ SECRETS = frozenset(
         "backup_s3_secret_key",
         "wechat_secret",
         "wechat_service_secret",
+        "wechat_push_token",
+        "wechat_push_key",
         "sms_key_secret",
         "token_keys",
         "receipt_keys",

@@ -27,6 +27,8 @@ RefusedKind = Literal[
     "refused_message",  # the user refused, or the one-time consent is used up
     "bad_message",  # invalid template or field
     "bad_recipient",  # openid of another app
+    "not_follower",  # does not follow the service account, which template messages need
+    "day_quota",  # the account's calls of this day are used up
     "invalid_credential",  # app id, secret or token: the operator must fix it, not the user
     "other",
 ]
@@ -42,14 +44,16 @@ _KINDS: dict[int, RefusedKind] = {
     40125: "invalid_credential",
     40163: "bad_code",
     40226: "blocked",
+    41030: "bad_message",
     41001: "invalid_credential",
     41002: "invalid_credential",
     41004: "invalid_credential",
     41008: "bad_code",
     42001: "invalid_credential",
     42003: "bad_code",
+    43004: "not_follower",
     43101: "refused_message",
-    45009: "too_many",
+    45009: "day_quota",
     45011: "too_many",
     47003: "bad_message",
 }
@@ -216,8 +220,8 @@ class Wechat:
         *,
         page: str | None = None,
         state: Literal["developer", "trial", "formal"] = "formal",
-    ) -> None:
-        """Send one message, for which the user gave a one-time consent.
+    ) -> str | None:
+        """Send one message of the mini-program, for which the user gave a one-time consent. Return WeChat's id of it.
 
         `data` maps template fields (`thing1`, `date2`) to their texts. Raise `MessageInvalid` before sending when
         WeChat would refuse a field for its format.
@@ -228,11 +232,36 @@ class Wechat:
             "template_id": template_id,
             "miniprogram_state": state,
             "lang": "zh_CN",
-            "data": {name: {"value": value} for name, value in data.items()},
+            "data": _values(data),
         }
         if page is not None:
             body["page"] = page
-        await self._call_with_token("/cgi-bin/message/subscribe/send", body)
+        return _message_id(await self._call_with_token("/cgi-bin/message/subscribe/send", body))
+
+    async def send_service_subscription(
+        self, openid: str, template_id: str, data: Mapping[str, str], *, page: str | None = None
+    ) -> str | None:
+        """Send one subscribe message of the service account. `page` is an address of ours."""
+        check_message(data)
+        body: dict[str, Any] = {"touser": openid, "template_id": template_id, "data": _values(data)}
+        if page is not None:
+            body["page"] = page
+        return _message_id(await self._call_with_token("/cgi-bin/message/subscribe/bizsend", body))
+
+    async def send_template_message(
+        self, openid: str, template_id: str, data: Mapping[str, str], *, client_id: str, page: str | None = None
+    ) -> str | None:
+        """Send one template message to a follower. For ten minutes WeChat sends no second one with this `client_id`."""
+        check_message(data)
+        body: dict[str, Any] = {
+            "touser": openid,
+            "template_id": template_id,
+            "client_msg_id": client_id,
+            "data": _values(data),
+        }
+        if page is not None:
+            body["url"] = page
+        return _message_id(await self._call_with_token("/cgi-bin/message/template/send", body))
 
     async def jsapi_ticket(self) -> tuple[str, float]:
         """Fetch a ticket for signatures of the JS-SDK, and for how many seconds it works."""
@@ -339,6 +368,16 @@ def check_message(data: Mapping[str, str]) -> None:
             raise MessageInvalid(name, "too_long")
         if pattern is not None and not re.fullmatch(pattern, value):
             raise MessageInvalid(name, "form")
+
+
+def _values(data: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"value": value} for name, value in data.items()}
+
+
+def _message_id(answer: dict[str, Any]) -> str | None:
+    """Return WeChat's id of a message, a number that JavaScript would round; some answers have none."""
+    message_id = answer.get("msgid")
+    return None if message_id is None else str(message_id)
 
 
 def _errcode(answer: dict[str, Any]) -> int:

@@ -11,14 +11,15 @@
 `/wxa/business/getuserphonenumber` takes `phone-<11 digits>-<nonce>` under the same rules (and
 `busy-<k>-<11 digits>`, `error-<errcode>`); `countryCode` is a string after an even last digit and a number
 after an odd one, as both occur. `/cgi-bin/stable_token` returns the same token until 5 minutes before it expires.
-`/cgi-bin/message/subscribe/send` stores accepted messages: openids that end in `refused` give 43101, malformed
-openids 40003, templates that start with `bad` 40037, fields that are too long 47003.
 
-The web sign-in of a service account: `wechat_web_stub`.
+The web sign-in of a service account: `wechat_web_stub`. Messages of both apps and the events that are pushed:
+`wechat_message_stub`.
 
 For people and tests: `GET /_stub/code?suffix=…` issues a code as `wx.login` does, valid from now,
 `GET /_stub/messages` lists sent messages, `DELETE /_stub/messages` deletes them, `POST /_stub/forget-tokens`
-invalidates every token (40001). Run it alone with
+invalidates every token (40001). `/_stub/consent?suffix=…&templates=a,b&answer=accept|reject`, `/_stub/revoke` and
+`/_stub/follow?suffix=…&on=0|1` are what a person does on their phone; `/_stub/events` gives what
+waits to be pushed. Run it alone with
 `granian --interface asgi --factory server.demo.wechat_stub:create_stub`.
 """
 
@@ -34,6 +35,7 @@ import msgspec
 
 from server.core.clock import utc_now
 from server.demo.sms_stub import SmsStub
+from server.demo.wechat_message_stub import MessageRefused, MessageStub, push_events
 from server.demo.wechat_web_stub import (
     SERVICE_APP_ID,
     SERVICE_SECRET,
@@ -56,7 +58,6 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Reply = dict[str, Any]
 
 _SUFFIX = "[A-Za-z0-9_]+"
-_LONGEST_FIELD = {"thing": 20, "phrase": 5, "name": 10, "character_string": 32}
 _ERRMSG = {
     -1: "system error",
     40001: "invalid credential, access_token is invalid or not latest",
@@ -74,7 +75,9 @@ _ERRMSG = {
     42001: "access_token expired",
     42003: "code expired",
     43002: "require POST method",
+    43004: "require subscribe",
     43101: "user refuse to accept the msg",
+    45009: "reach max api daily quota limit",
     45011: "api minute-quota reach limit  must slower  retry next minute",
     47001: "data format error",
     47003: "argument invalid!",
@@ -84,6 +87,10 @@ _ERRMSG = {
 def demo_openid(suffix: str) -> str:
     """Return the openid that codes with this suffix sign in; demo accounts have it from the start."""
     return f"oZFdemo-{suffix}"
+
+
+def is_demo_openid(openid: str) -> bool:
+    return re.fullmatch(re.escape(demo_openid("")) + _SUFFIX, openid) is not None
 
 
 def demo_accounts(suffix: str) -> dict[str, str]:
@@ -126,6 +133,7 @@ def create_stub(
                 return
             query = {name: values[-1] for name, values in parse_qs(raw_query).items()}
             await _send_json(send, *stub.handle(scope["path"], _Request(scope["method"], query, body)))
+            await push_events(stub.sent, app_id)
 
     return app
 
@@ -151,7 +159,7 @@ class _Stub:
         self.used_at: dict[str, float] = {}
         self.busy_counts: dict[str, int] = {}
         self.tokens: dict[str, float] = {}
-        self.messages: list[Reply] = []
+        self.sent = MessageStub(clock, is_demo_openid)
         self.numbers = itertools.count(1)
         self.tickets = 0
         self.routes: dict[str, Callable[[_Request], Reply]] = {
@@ -159,11 +167,23 @@ class _Stub:
             "/sns/oauth2/access_token": self.exchange_web_code,
             "/cgi-bin/stable_token": self.stable_token,
             "/wxa/business/getuserphonenumber": self.phone_number,
-            "/cgi-bin/message/subscribe/send": self.send_message,
+            "/cgi-bin/message/subscribe/send": lambda request: self.send(request, self.sent.send_mini),
+            "/cgi-bin/message/subscribe/bizsend": lambda request: self.send(request, self.sent.send_subscription),
+            "/cgi-bin/message/template/send": lambda request: self.send(request, self.sent.send_template),
             "/cgi-bin/ticket/getticket": self.jsapi_ticket,
             "/_stub/code": self.issue_code,
             "/_stub/web-code": self.issue_web_code,
             "/_stub/messages": self.list_messages,
+            "/_stub/consent": lambda request: self.sent.answer_dialog(
+                request.query.get("suffix", ""), _list(request, "templates"), request.query.get("answer", "accept")
+            ),
+            "/_stub/revoke": lambda request: self.sent.revoke(
+                request.query.get("suffix", ""), _list(request, "templates")
+            ),
+            "/_stub/follow": lambda request: self.sent.follow(
+                request.query.get("suffix", ""), is_following=request.query.get("on", "1") == "1"
+            ),
+            "/_stub/events": lambda _: {"events": [event._asdict() for event in self.sent.take_events()]},
             "/_stub/forget-tokens": self.forget_tokens,
         }
 
@@ -225,18 +245,12 @@ class _Stub:
         info = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": country_code}
         return {"errcode": 0, "errmsg": "ok", "phone_info": info | {"watermark": watermark}}
 
-    def send_message(self, request: _Request) -> Reply:
+    def send(self, request: _Request, take: Callable[[Reply], Reply]) -> Reply:
         self.check_token(request.query)
-        message = _read_json(request)
-        if not re.fullmatch(re.escape(demo_openid("")) + _SUFFIX, str(message.get("touser"))):
-            raise _WechatError(40003)
-        if not message.get("template_id") or str(message["template_id"]).startswith("bad"):
-            raise _WechatError(40037)
-        _check_fields(message.get("data"))
-        if str(message["touser"]).endswith("refused"):
-            raise _WechatError(43101)
-        self.messages.append(message)
-        return {"errcode": 0, "errmsg": "ok", "msgid": next(self.numbers)}
+        try:
+            return take(_read_json(request))
+        except MessageRefused as refused:
+            raise _WechatError(refused.errcode, refused.detail) from None
 
     def issue_code(self, request: _Request) -> Reply:
         """Issue a code; a counter after the time makes two codes of the same second different."""
@@ -244,8 +258,8 @@ class _Stub:
 
     def list_messages(self, request: _Request) -> Reply:
         if request.method == "DELETE":
-            self.messages.clear()
-        return {"messages": list(self.messages)}
+            self.sent.messages.clear()
+        return {"messages": list(self.sent.messages)}
 
     def forget_tokens(self, request: _Request) -> Reply:  # noqa: ARG002  all routes have this signature
         self.tokens.clear()
@@ -297,14 +311,8 @@ class _Stub:
         return subject
 
 
-def _check_fields(data: Any) -> None:
-    if not isinstance(data, dict) or not data:
-        raise _WechatError(47003, " data is empty")
-    for name, entry in data.items():
-        value = entry.get("value") if isinstance(entry, dict) else None
-        longest = _LONGEST_FIELD.get(re.sub(r"[0-9]+$", "", name))
-        if not value or (longest is not None and len(str(value)) > longest):
-            raise _WechatError(47003, f" data.{name}.value invalid")
+def _list(request: _Request, name: str) -> list[str]:
+    return [part for part in request.query.get(name, "").split(",") if part]
 
 
 def _read_json(request: _Request) -> dict[str, Any]:

@@ -55,6 +55,8 @@ STUB_WECHAT = {
     f"{PREFIX}WECHAT_SECRET": "demo",
     f"{PREFIX}WECHAT_SERVICE_APP_ID": "wx-demo-service",
     f"{PREFIX}WECHAT_SERVICE_SECRET": "demo-service",
+    f"{PREFIX}WECHAT_PUSH_TOKEN": "demo-push",
+    f"{PREFIX}WECHAT_PUSH_KEY": "ZGVtbyBrZXkgb2YgdGhlIHN0dWIgb2YgV2VDaGF0Li4",
 }
 STUB_SMS = {
     f"{PREFIX}SMS_KEY_ID": "demo-key",
@@ -238,6 +240,7 @@ def _start_embedded(
     if not settings.wechat_base_url:
         environ[f"{PREFIX}WECHAT_BASE_URL"] = f"http://{LOOPBACK}:{settings.wechat_stub_port}"
         given = {**STUB_WECHAT, f"{PREFIX}WECHAT_AUTHORIZE_URL": environ[f"{PREFIX}WECHAT_BASE_URL"]}
+        environ["WECHAT_STUB_PUSH_URL"] = f"http://{LOOPBACK}:{settings.port}/wechat/v1/push"
         if not environ.get(f"{PREFIX}SMS_BASE_URL"):
             given |= {f"{PREFIX}SMS_BASE_URL": environ[f"{PREFIX}WECHAT_BASE_URL"], **STUB_SMS}
         environ.update({name: value for name, value in given.items() if not environ.get(name)})

@@ -30,7 +30,7 @@ from server.models.evidence import Evidence
 from server.models.households import Household
 from server.models.imports import ImportBatch
 from server.models.jobs import FailedJob
-from server.models.notifications import Notice
+from server.models.notifications import Announcement, Notice
 from server.models.people import SignInCode
 from server.models.raises import StandardRaise
 from server.models.review import Decision
@@ -271,6 +271,9 @@ _FINDERS: Mapping[str, Callable[[Any], Select[str, str, str]]] = {
     "sha256": _with_hash,
     "photo_ids": _with_ids,
     "upload_id": _of_upload,
+    "announcement_id": lambda value: _found("announcement", Announcement.id, Announcement.area_code).where(
+        Announcement.id == _id(value)
+    ),
     "notice_id": lambda value: _found("notice", Notice.id, Notice.area_code).where(Notice.id == _id(value)),
     "batch_id": lambda value: _found("import", ImportBatch.id, ImportBatch.area_code).where(
         ImportBatch.id == _id(value)

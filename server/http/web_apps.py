@@ -49,9 +49,9 @@ def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
             built = files[app].get("index.html")
         if built is None:
             raise Problem("request.not_found")
-        # The phone app takes its position by WeChat's JS-SDK, which works inside WeChat alone.
+        # The phone app takes its position by WeChat's JS-SDK, residents agree to messages: both inside WeChat alone.
         takes_sdk = (
-            app == "m" and settings.wechat_service_app_id and _IN_WECHAT in request.headers.get("User-Agent", "")
+            app != "desk" and settings.wechat_service_app_id and _IN_WECHAT in request.headers.get("User-Agent", "")
         )
         return _respond(built, inside_wechat if takes_sdk else headers, request)
 

@@ -1,6 +1,7 @@
 """Notices to staff and residents, shown in the app and, with consent, sent as WeChat messages.
 
-A WeChat user must consent to each message beforehand; `message_consent` holds one row per consent.
+A WeChat user must consent to each message beforehand; `message_consent` holds one row per consent. An `announcement` is
+what was to be told, once for all its readers, and `message_delivery` each way by which it was tried.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    LargeBinary,
     Text,
     UniqueConstraint,
     cast,
@@ -20,10 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.core.access import Caller, owned_by
+from server.core.access import DESK_ROLES, Caller, in_areas, owned_by
 from server.core.database import Base
 from server.models.cases import CaseFile
-from server.models.columns import AreaCode, Id, Json, OptionalTime, WrittenAt
+from server.models.columns import AreaCode, Id, Json, OptionalTime, Time, WrittenAt
 from server.models.people import ResidentBinding
 
 NOTICE_KINDS = (
@@ -49,6 +51,40 @@ NOTICE_KINDS = (
 # none: no template or no WeChat account. no_consent: no unspent consent. refused: error 43101. parked: all attempts
 # failed. unsure: the request was sent and no response came.
 MESSAGE_STATES = ("none", "waiting", "sending", "sent", "no_consent", "refused", "parked", "unsure")
+# Of the text message to a household that nothing else has reached. unneeded: something else has.
+TEXT_STATES = (
+    "none", "waiting", "sending", "unneeded", "sent", "failed", "unsure", "no_phone", "over_budget", "not_set_up"
+)  # fmt: skip
+WAYS = ("miniprogram", "service_subscribe", "service_template", "sms")
+# delivered: WeChat's receipt says so. refused: the person does not want it, or does not follow. failed: anything else.
+DELIVERY_STATES = ("sending", "waiting", "sent", "delivered", "refused", "failed", "unsure")
+
+
+class Announcement(Base):
+    """What was to be told to a household or to staff, once for all its readers; also where there are none."""
+
+    __tablename__ = "announcement"
+    __table_args__ = (
+        UniqueConstraint("kind", "thing", "household_id", postgresql_nulls_not_distinct=True),
+        CheckConstraint(f"text_state IN {TEXT_STATES}", name="text_state_is_known"),
+        Index("ix_announcement_newest", text("made_at DESC"), text("id DESC")),
+    )
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    thing: Mapped[str]
+    # Null for what is told to staff.
+    household_id: Mapped[UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
+    area_code: Mapped[AreaCode]
+    made_at: Mapped[Time]
+    text_state: Mapped[str]
+    # The code of the service's refusal.
+    text_why: Mapped[str | None]
+
+    @classmethod
+    def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
+        """Those to households: what staff are told may name the team of a blind visit."""
+        return in_areas(cls.area_code, caller, DESK_ROLES) & cls.household_id.is_not(None)
 
 
 class Notice(Base):
@@ -80,6 +116,8 @@ class Notice(Base):
     message_why: Mapped[str | None]
     tries: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[OptionalTime]
+    # Null for notices of earlier versions.
+    announcement_id: Mapped[UUID | None] = mapped_column(ForeignKey("announcement.id"), index=True)
 
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
@@ -138,3 +176,68 @@ class MessageConsent(Base):
     @classmethod
     def is_unspent(cls) -> ColumnElement[bool]:
         return (cls.answer == "accept") & cls.notice_id.is_(None) & cls.void_at.is_(None)
+
+
+class MessageDelivery(Base):
+    """One way by which a notice was sent, or an announcement as a text message, and what came of it."""
+
+    __tablename__ = "message_delivery"
+    __table_args__ = (
+        CheckConstraint(f"way IN {WAYS}", name="way_is_known"),
+        CheckConstraint(f"state IN {DELIVERY_STATES}", name="state_is_known"),
+        CheckConstraint("(way = 'sms') = (notice_id IS NULL)", name="texts_go_to_households"),
+        UniqueConstraint("notice_id", "way"),
+        Index("ix_message_delivery_message", "message_id", postgresql_where=text("message_id IS NOT NULL")),
+        Index("ix_message_delivery_texts", "begun_at", postgresql_where=text("way = 'sms'")),
+    )
+
+    id: Mapped[Id]
+    notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
+    # Of a text message, and of notices that have one.
+    announcement_id: Mapped[UUID | None] = mapped_column(ForeignKey("announcement.id"), index=True)
+    way: Mapped[str]
+    template_id: Mapped[str]
+    state: Mapped[str]
+    # The kind and code of a refusal, never WeChat's text, which may quote the message.
+    why: Mapped[str | None]
+    # WeChat's id of the message, by which its receipt comes.
+    message_id: Mapped[str | None]
+    begun_at: Mapped[Time]
+    ended_at: Mapped[OptionalTime]
+    receipt_at: Mapped[OptionalTime]
+
+
+class MessageStop(Base):
+    """A kind of WeChat message that a person has ended for themselves. They still read it in the app."""
+
+    __tablename__ = "message_stop"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(staff_id, resident_id) = 1", name="one_reader"),
+        UniqueConstraint("staff_id", "kind"),
+        UniqueConstraint("resident_id", "kind"),
+    )
+
+    id: Mapped[Id]
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
+    kind: Mapped[str]
+    stopped_at: Mapped[Time]
+
+
+class WechatFollower(Base):
+    """Whether an account follows the service account, as far as is known: only followers get template messages."""
+
+    __tablename__ = "wechat_follower"
+
+    openid: Mapped[str] = mapped_column(primary_key=True)
+    is_following: Mapped[bool]
+    changed_at: Mapped[Time]
+
+
+class WechatEvent(Base):
+    """The hash of an event that WeChat has pushed: it pushes some twice, and each counts once."""
+
+    __tablename__ = "wechat_event"
+
+    event_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    received_at: Mapped[Time] = mapped_column(index=True)

@@ -1,15 +1,17 @@
-"""Send WeChat subscribe messages: each spends one consent, and no person gets the same message twice.
+"""Send the WeChat messages of notices: each spends its consent, and no person gets the same message twice.
 
-The consent is spent and the notice marked in a transaction of its own before the call to WeChat. If no answer comes
-back, the message may have been delivered, so it is not retried; the notice in the app says the same. A message that
-was certainly not sent returns its consent.
+The consent is spent and the way marked in a transaction of its own before the call to WeChat. If no answer comes back,
+the message may have been delivered, so it is not retried; the notice in the app says the same. Template messages alone
+carry an id by which WeChat itself refuses repeats. A message that was certainly not sent returns its consent. Each
+refusal leads on: to a later time, or to the next way.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -17,19 +19,31 @@ from server.audit.actions import Action
 from server.core import jobs
 from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
+from server.core.ids import new_id
 from server.core.job_types import SendMessage
 from server.core.services import Services
-from server.core.wechat import MessageInvalid, WechatRefused, WechatUnavailable
+from server.core.wechat import MessageInvalid, Wechat, WechatRefused, WechatUnavailable
 from server.core.working_days import day_of
 from server.models.areas import Area
-from server.models.notifications import MessageConsent, Notice
-from server.models.people import Identity, Staff
+from server.models.notifications import MessageConsent, MessageDelivery, Notice, WechatFollower
 from server.notifications.dispatch import QUIET_HOURS_KEY, compute_quiet_delay
+from server.notifications.ways import (
+    WAYS_KEY,
+    NextWay,
+    NoWay,
+    WayTemplate,
+    WechatWay,
+    belongs_to_reader,
+    choose_way,
+    list_templates,
+)
 from server.notifications.wording import KINDS
 from server.policy.resolver import load_policy_values
 
-# Minutes before each retry while WeChat is busy or unreachable; after the last, the message fails.
+# Minutes before each retry while WeChat is busy or unreachable; after the last, the way has failed.
 BACKOFF_MIN = (1, 5, 15, 60, 240)
+# WeChat refuses repeats of a template message for ten minutes: the first two retries fall into them.
+SAFE_REPEATS = 2
 # WeChat's limit for a `thing` field of a template.
 MAX_THING_LENGTH = 20
 # By the state that a notice's message enters.
@@ -45,6 +59,8 @@ _ACTIONS = {
 
 
 class PreparedMessage(NamedTuple):
+    delivery_id: UUID
+    way: WechatWay
     openid: str
     template_id: str
     page: str | None
@@ -52,120 +68,162 @@ class PreparedMessage(NamedTuple):
 
 
 class SendResult(NamedTuple):
-    """The outcome of one attempt: the new state, the reason, and whether the consent may be used again."""
+    """The outcome of one attempt: the state of the delivery, the reason, and whether the consent may be used again."""
 
     state: str
     why: str | None = None
     returns_consent: bool = False
+    message_id: str | None = None
+    is_not_following: bool = False
+    # The day's calls are used up: the next attempt is tomorrow's.
+    is_quota: bool = False
 
 
 @jobs.task(SendMessage)
 async def send_message(services: Services, job: SendMessage) -> None:
-    """Send the message of a notice, outside quiet hours and with a consent."""
+    """Send the message of a notice by its next way, outside quiet hours."""
     async with open_session(services.sessions) as session:
-        message = await _prepare_message(session, job.notice_id, utc_now())
+        message = await _prepare_message(session, services, job.notice_id, utc_now())
     if message is None:
         return
-    result = await _deliver(services, message)
+    result = await deliver(services, message)
     async with open_session(services.sessions) as session:
         await _record_result(session, job.notice_id, message, result, utc_now())
 
 
-async def _prepare_message(session: AsyncSession, notice_id: UUID, now: datetime) -> PreparedMessage | None:
+async def _prepare_message(
+    session: AsyncSession, services: Services, notice_id: UUID, now: datetime
+) -> PreparedMessage | None:
     """Spend a consent and mark the notice as sending. Return None if there is nothing to send now."""
     notice = await session.get_one(Notice, notice_id, with_for_update=True)
     if notice.message == "sending":
-        # The previous attempt was interrupted before the answer of WeChat was recorded.
-        _set_message_state(session, notice, SendResult("unsure", "interrupted"), now)
+        await _end_interrupted(session, notice, now)
     if notice.message != "waiting":
         return None
-    key = f"notice.template.{notice.kind}"
-    settings = await load_policy_values(session, notice.area_code, day_of(now), [key, QUIET_HOURS_KEY])
+    settings = await load_policy_values(
+        session, notice.area_code, day_of(now), [_key(notice), QUIET_HOURS_KEY, WAYS_KEY]
+    )
     if (wait := compute_quiet_delay(settings[QUIET_HOURS_KEY], now)) is not None:
         await jobs.defer(session, SendMessage(notice_id=notice_id), after=wait)
         return None
-    template = settings.get(key) or {}
-    openid = await _load_openid(session, notice)
-    if not template.get("templateId") or openid is None:
-        _set_message_state(session, notice, SendResult("none"), now)
+    chosen = await choose_way(session, notice, list_templates(settings.get(_key(notice)), settings[WAYS_KEY]))
+    if isinstance(chosen, NoWay):
+        _set_message_state(session, notice, chosen, now)
         return None
-    consent = await session.scalar(
-        select(MessageConsent)
-        .where(
-            _belongs_to_recipient(notice),
-            MessageConsent.template_id == template["templateId"],
-            MessageConsent.is_unspent(),
-        )
-        .order_by(MessageConsent.given_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    if consent is None:
-        _set_message_state(session, notice, SendResult("no_consent"), now)
-        return None
-    consent.notice_id, notice.message = notice.id, "sending"
+    return await _begin(session, services, notice, chosen, now)
+
+
+async def _begin(
+    session: AsyncSession, services: Services, notice: Notice, chosen: NextWay, now: datetime
+) -> PreparedMessage:
+    template = chosen.template
+    if chosen.consent is not None and not template.is_long_term:
+        chosen.consent.notice_id = notice.id
+    notice.message = "sending"
     notice.tries += 1
-    area_name = await session.scalar(select(Area.name).where(Area.code == notice.area_code))
-    values = _template_values(notice, area_name or "")
-    data = {name: values[source] for name, source in template["fields"].items()}
-    return PreparedMessage(openid, template["templateId"], template.get("page") or None, data)
-
-
-async def _load_openid(session: AsyncSession, notice: Notice) -> str | None:
-    query: Any = (
-        select(Identity.subject)
-        .join(Staff, Staff.id == Identity.staff_id)
-        .where(Staff.id == notice.staff_id, Staff.disabled_at.is_(None), Identity.is_of_miniprogram())
-        if notice.staff_id is not None
-        else select(Identity.subject)
-        .join(Notice, Notice.resident_id == Identity.resident_id)
-        .where(Notice.id == notice.id, Notice.in_bound_household(notice.resident_id), Identity.is_of_miniprogram())
+    row = insert(MessageDelivery).values(
+        id=new_id(),
+        notice_id=notice.id,
+        announcement_id=notice.announcement_id,
+        way=template.way,
+        template_id=template.template_id,
+        state="sending",
+        begun_at=now,
     )
-    openid: str | None = await session.scalar(query)
-    return openid
+    again = row.on_conflict_do_update(
+        index_elements=["notice_id", "way"], set_={"state": "sending", "begun_at": now}
+    ).returning(MessageDelivery.id)
+    delivery_id = await session.scalar(again)
+    assert delivery_id is not None
+    area_name = await session.scalar(select(Area.name).where(Area.code == notice.area_code))
+    values = template_values(notice.kind, notice.facts, notice.made_at, area_name or "")
+    return PreparedMessage(
+        delivery_id,
+        template.way,
+        chosen.openid,
+        template.template_id,
+        page_of(services, template),
+        {name: values[source] for name, source in template.fields.items()},
+    )
 
 
-def _belongs_to_recipient(notice: Notice) -> Any:
-    if notice.staff_id is not None:
-        return MessageConsent.staff_id == notice.staff_id
-    return MessageConsent.resident_id == notice.resident_id
+async def _end_interrupted(session: AsyncSession, notice: Notice, now: datetime) -> None:
+    """End an attempt that stopped before WeChat's answer was recorded: nobody knows whether it was sent."""
+    await session.execute(
+        update(MessageDelivery)
+        .where(MessageDelivery.notice_id == notice.id, MessageDelivery.state == "sending")
+        .values(state="unsure", why="interrupted", ended_at=now)
+    )
+    _set_message_state(session, notice, NoWay("unsure", "interrupted"), now)
 
 
-def _template_values(notice: Notice, area_name: str) -> dict[str, str]:
+def _key(notice: Notice) -> str:
+    return f"notice.template.{notice.kind}"
+
+
+def page_of(services: Services, template: WayTemplate) -> str | None:
+    """Return the page that the message opens: of the mini-program, or an address of ours where one is set."""
+    if template.way == "miniprogram":
+        return template.page
+    origin = services.settings.public_origin
+    return f"{origin}{template.page}" if origin and template.page else None
+
+
+def template_values(kind: str, facts: dict[str, Any], made_at: datetime, area_name: str) -> dict[str, str]:
     """Return the values by the names that a template setting may give to its fields."""
-    made = notice.made_at.astimezone(CHINA)
+    made = made_at.astimezone(CHINA)
     return {
-        "what": KINDS[notice.kind].what,
+        "what": KINDS[kind].what,
         "where": area_name[:MAX_THING_LENGTH] or "–",
-        "when": str(notice.facts.get("on") or made.strftime("%Y-%m-%d %H:%M")),
-        "count": str(notice.facts.get("count", 1)),
+        "when": str(facts.get("on") or made.strftime("%Y-%m-%d %H:%M")),
+        "count": str(facts.get("count", 1)),
     }
 
 
-async def _deliver(services: Services, message: PreparedMessage) -> SendResult:
+async def deliver(services: Services, message: PreparedMessage) -> SendResult:
+    """Call WeChat once."""
+    client = services.wechat if message.way == "miniprogram" else services.wechat_service
     try:
         # Fetch the token separately: a failure here has certainly sent nothing.
-        await services.wechat.stable_token()
+        await client.stable_token()
     except (WechatRefused, WechatUnavailable) as error:
         is_final = isinstance(error, WechatRefused) and error.kind != "busy"
-        return SendResult("parked" if is_final else "waiting", _describe_error(error), returns_consent=True)
+        return SendResult("failed" if is_final else "waiting", _describe_error(error), returns_consent=True)
     try:
-        await services.wechat.send_subscribe_message(
-            message.openid, message.template_id, message.data, page=message.page
-        )
+        message_id = await _call(client, message)
     except MessageInvalid as unfit:
-        return SendResult("parked", str(unfit), returns_consent=True)
+        return SendResult("failed", str(unfit), returns_consent=True)
     except WechatRefused as refused:
-        if refused.kind == "refused_message":
-            return SendResult("refused", _describe_error(refused))
-        return SendResult(
-            "waiting" if refused.kind == "busy" else "parked", _describe_error(refused), returns_consent=True
-        )
+        return _judge_refusal(refused)
     except WechatUnavailable as error:
         if error.not_sent:
             return SendResult("waiting", _describe_error(error), returns_consent=True)
         return SendResult("unsure", _describe_error(error))
-    return SendResult("sent")
+    return SendResult("sent", message_id=message_id)
+
+
+async def _call(client: Wechat, message: PreparedMessage) -> str | None:
+    if message.way == "service_template":
+        return await client.send_template_message(
+            message.openid, message.template_id, message.data, client_id=message.delivery_id.hex, page=message.page
+        )
+    send = client.send_subscribe_message if message.way == "miniprogram" else client.send_service_subscription
+    return await send(message.openid, message.template_id, message.data, page=message.page)
+
+
+def _judge_refusal(refused: WechatRefused) -> SendResult:
+    why = _describe_error(refused)
+    match refused.kind:
+        case "refused_message":
+            return SendResult("refused", why)
+        case "not_follower":
+            return SendResult("refused", why, is_not_following=True)
+        case "day_quota":
+            return SendResult("waiting", why, returns_consent=True, is_quota=True)
+        case "busy" | "too_many":
+            return SendResult("waiting", why, returns_consent=True)
+        case _:
+            return SendResult("failed", why, returns_consent=True)
 
 
 def _describe_error(error: WechatRefused | WechatUnavailable) -> str:
@@ -177,30 +235,72 @@ async def _record_result(
     session: AsyncSession, notice_id: UUID, message: PreparedMessage, result: SendResult, now: datetime
 ) -> None:
     notice = await session.get_one(Notice, notice_id, with_for_update=True)
+    delivery = await session.get_one(MessageDelivery, message.delivery_id)
+    await _settle_consents(session, notice, message, result, now)
+    if result.is_not_following:
+        await set_following(session, message.openid, now, is_following=False)
+    if result.state == "unsure" and message.way == "service_template" and notice.tries <= SAFE_REPEATS:
+        result = result._replace(state="waiting")
+    if result.state == "waiting" and notice.tries > len(BACKOFF_MIN):
+        result = result._replace(state="failed")
+    delivery.state, delivery.why, delivery.message_id = result.state, result.why, result.message_id
+    delivery.ended_at = None if result.state == "waiting" else now
+    if result.state == "waiting":
+        wait = until_tomorrow(now) if result.is_quota else timedelta(minutes=BACKOFF_MIN[notice.tries - 1])
+        _set_message_state(session, notice, NoWay("waiting", result.why), now)
+        await jobs.defer(session, SendMessage(notice_id=notice_id), after=wait)
+    elif result.state in {"refused", "failed"}:
+        await try_next_way(session, notice, now)
+    else:
+        _set_message_state(session, notice, NoWay(result.state, result.why), now)
+
+
+async def try_next_way(session: AsyncSession, notice: Notice, now: datetime) -> None:
+    """Send the notice by another way, after one has ended without reaching the person; or say that none is left."""
+    await session.flush()  # the ways that have ended are read in SQL
+    settings = await load_policy_values(session, notice.area_code, day_of(now), [_key(notice), WAYS_KEY])
+    chosen = await choose_way(session, notice, list_templates(settings.get(_key(notice)), settings[WAYS_KEY]))
+    if isinstance(chosen, NextWay):
+        _set_message_state(session, notice, NoWay("waiting"), now)
+        await jobs.defer(session, SendMessage(notice_id=notice.id))
+    else:
+        _set_message_state(session, notice, chosen, now)
+
+
+def until_tomorrow(now: datetime) -> timedelta:
+    """Return the time until WeChat's day, which is China's, has just begun anew."""
+    local = now.astimezone(CHINA)
+    return datetime.combine(local.date() + timedelta(days=1), time(0, 10), tzinfo=CHINA) - local
+
+
+async def _settle_consents(
+    session: AsyncSession, notice: Notice, message: PreparedMessage, result: SendResult, now: datetime
+) -> None:
     if result.returns_consent:
         await session.execute(
-            update(MessageConsent).where(MessageConsent.notice_id == notice_id).values(notice_id=None)
+            update(MessageConsent).where(MessageConsent.notice_id == notice.id).values(notice_id=None)
         )
-    if result.state == "refused":
+    if result.state == "refused" and not result.is_not_following:
         # WeChat has no consent left, whatever was counted: void all that were given before.
         await session.execute(
             update(MessageConsent)
             .where(
-                _belongs_to_recipient(notice),
+                belongs_to_reader(notice),
                 MessageConsent.template_id == message.template_id,
                 MessageConsent.is_unspent(),
             )
             .values(void_at=now)
         )
-    if result.state == "waiting" and notice.tries > len(BACKOFF_MIN):
-        result = result._replace(state="parked")
-    _set_message_state(session, notice, result, now)
-    if result.state == "waiting":
-        wait = timedelta(minutes=BACKOFF_MIN[notice.tries - 1])
-        await jobs.defer(session, SendMessage(notice_id=notice_id), after=wait)
 
 
-def _set_message_state(session: AsyncSession, notice: Notice, result: SendResult, now: datetime) -> None:
+async def set_following(session: AsyncSession, openid: str, now: datetime, *, is_following: bool) -> None:
+    """Note whether an account follows the service account."""
+    values = {"is_following": is_following, "changed_at": now}
+    row = insert(WechatFollower).values(openid=openid, **values)
+    await session.execute(row.on_conflict_do_update(index_elements=["openid"], set_=values))
+
+
+def _set_message_state(session: AsyncSession, notice: Notice, result: NoWay, now: datetime) -> None:
     notice.message, notice.message_why = result.state, result.why
     if result.state == "sent":
         notice.sent_at = now

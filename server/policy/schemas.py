@@ -76,15 +76,34 @@ class QuietHours(_StrictStruct, rename={"from_": "from"}):
     to: Hour
 
 
-class Template(_StrictStruct):
-    """A subscribe message of the mini-program. With an empty id none is sent. `fields` map its fields to values."""
+TemplateFields = Annotated[
+    dict[Annotated[str, Meta(pattern="^[a-z_]+[0-9]+$")], Literal["what", "when", "where", "count"]],
+    Meta(max_length=10),
+]
+
+
+class ServiceTemplate(_StrictStruct, omit_defaults=True):
+    """A message of the service account. `page` is a path of ours, such as `/r/`. A long-term consent is not used up."""
+
+    template_id: Annotated[str, Meta(max_length=64)]
+    fields: TemplateFields
+    page: Annotated[str, Meta(pattern="^(/(m|r|desk)/.*)?$", max_length=200)] = "/r/"
+    long_term: bool = False
+
+
+class Template(_StrictStruct, omit_defaults=True):
+    """The messages of a kind: the mini-program's subscribe message, both of the service account, a text message.
+
+    With an empty id none is sent. `fields` map the fields of a template to values.
+    """
 
     template_id: Annotated[str, Meta(max_length=64)]
     page: Annotated[str, Meta(max_length=200)]
-    fields: Annotated[
-        dict[Annotated[str, Meta(pattern="^[a-z_]+[0-9]+$")], Literal["what", "when", "where", "count"]],
-        Meta(max_length=10),
-    ]
+    fields: TemplateFields
+    service_subscribe: ServiceTemplate | None = None
+    service_template: ServiceTemplate | None = None
+    # Aliyun's approved template, with the variables `what` and `when`.
+    sms: Annotated[str, Meta(pattern="^(SMS_[0-9]+)?$", max_length=40)] = ""
 
 
 class Paper(_StrictStruct, omit_defaults=True):
@@ -207,6 +226,11 @@ class Rounding(_StrictStruct):
     mode: Literal["half_up", "up"]
 
 
+# What households are told (`server/notifications/wording.py`).
+NoticeKind = Literal[
+    "papers", "accepted", "posted", "decided", "answered", "changed", "bound", "register_changed", "deadline_moved",
+    "proof_due", "grace_ending",
+]  # fmt: skip
 # The categories that a calculation knows (`server/benefits/uplifts.py`).
 Uplift = Literal["aged", "age_70", "minor", "severe_disability", "serious_illness", "single_parent", "student"]
 Length = Annotated[int, Meta(ge=1, le=365)] | Span
@@ -269,6 +293,10 @@ SETTING_TYPES: dict[str, Any] = {
     "review.schedule_ahead_days": Annotated[int, Meta(ge=1, le=400)],
     "notice.quiet_hours": QuietHours,
     **{f"notice.template.{kind}": Template for kind in NOTICE_KINDS},
+    "notice.ways": Annotated[list[Literal["miniprogram", "service_subscribe", "service_template"]], Meta(max_length=3)],
+    "notice.sms_kinds": Annotated[list[NoticeKind], Meta(max_length=len(NOTICE_KINDS))],
+    "notice.sms_after_hours": Annotated[int, Meta(ge=0, le=720)],
+    "notice.sms_per_month": Annotated[int, Meta(ge=0, le=1_000_000)],
     "case.survey_start_working_days": Length,
     "case.decision_working_days": Length,
     "case.decision_extended_working_days": Length,

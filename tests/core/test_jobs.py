@@ -52,6 +52,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ("identity.purge", {"timestamp": 1}),
     ("imports.apply", {"batch_id": ID}),
     ("notifications.send", {"notice_id": ID}),
+    ("notifications.send_text", {"announcement_id": ID}),
     ("residents.send_sign_in_code", {"code_id": ID}),
     (
         "notifications.tell",
@@ -116,6 +117,7 @@ REQUIRE_ROW = {
     "evidence.examine",
     "imports.apply",
     "notifications.send",
+    "notifications.send_text",
     "residents.send_sign_in_code",
     "review.examine",
     "review.look_again",

@@ -64,15 +64,15 @@ async def test_pages_run_no_script_but_ours_and_stand_in_no_frame(browser):
     assert headers["referrer-policy"] == "no-referrer"
 
 
-async def test_wechats_own_script_is_allowed_on_the_phone_inside_wechat_alone(browser):
+async def test_wechats_own_script_is_allowed_on_phone_and_resident_pages_inside_wechat_alone(browser):
     inside = {
         "User-Agent": "Mozilla/5.0 (Linux; Android 14) XWEB/1300 MMWEBSDK/2026 MicroMessenger/8.0.50 WeChat/arm64"
     }
     policies = [
         (await browser.get(path, headers=headers)).headers["content-security-policy"]
-        for path, headers in (("/m/", inside), ("/m/", {}), ("/r/", inside), ("/desk/", inside))
+        for path, headers in (("/m/", inside), ("/m/", {}), ("/r/", inside), ("/r/", {}), ("/desk/", inside))
     ]
-    assert ["https://res.wx.qq.com" in policy for policy in policies] == [True, False, False, False]
+    assert ["https://res.wx.qq.com" in policy for policy in policies] == [True, False, True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,7 @@ export const FAILED_TASKS: Labels = {
   'rosters.draft': ['造发放名册', 'Drafting a roster'],
   'rosters.payday': ['发款项到账消息', 'Messages of payday'],
   'notifications.send': ['发送微信消息', 'Sending a message'],
+  'notifications.send_text': ['发送短信', 'Sending a text message'],
   'notifications.tell': ['发出提醒', 'Notifying'],
   'postings.end': ['结束公示', 'Ending postings'],
   'complaints.key_reply_codes': ['编号查询码加密', 'Codes of complaints and objections'],
@@ -645,6 +646,9 @@ export const AUDIT_ACTIONS: Labels = {
   'message.parked': ['微信消息未能送达', 'Message could not be sent'],
   'message.refused': ['微信消息被拒收', 'Message refused'],
   'message.sent': ['已发微信消息', 'Message sent'],
+  'message.stopped': ['开关微信消息', 'Ended or resumed a kind of message'],
+  'message.tested': ['发送测试消息', 'Sent a test message'],
+  'message.text': ['告知短信', 'Text message to a household'],
   'message.unsure': ['微信消息结果不明', 'Message perhaps sent'],
   'message.waiting': ['微信消息待重发', 'Message waits'],
   'visit.blocked': ['走访任务缺走访表', 'A visit waits for a checklist'],
@@ -761,6 +765,7 @@ export const AUDIT_ACTIONS: Labels = {
 };
 
 export const AUDIT_SUBJECTS: Labels = {
+  announcement: ['告知事项', 'What was told'],
   notice: ['提醒', 'Notice'],
   photo: ['照片', 'Photo'],
   visit_order: ['走访安排', 'Order of visits'],

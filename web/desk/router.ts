@@ -31,6 +31,7 @@ export const router = createRouter({
     { path: '/proposals', component: () => import('./households/ProposalsPage.vue') },
     { path: '/cross-checks', component: () => import('./crosschecks/CrossChecksPage.vue') },
     { path: '/rules', component: () => import('./policy/PolicyPage.vue') },
+    { path: '/messages', component: () => import('./messages/MessagesPage.vue') },
     { path: '/complaints', component: () => import('./complaints/ComplaintsPage.vue') },
     { path: '/checklists', component: () => import('./checklists/ChecklistsPage.vue') },
     { path: '/staff', component: () => import('./staff/StaffPage.vue') },

@@ -89,6 +89,6 @@ async function configure(wx: Sdk, url: string): Promise<void> {
     // WeChat calls `ready` after an error too; the first of the two settles it.
     wx.error(({ errMsg }) => reject(new Error(errMsg)));
     wx.ready(() => resolve());
-    wx.config({ debug: false, ...config, jsApiList: ['getLocation'] });
+    wx.config({ debug: false, ...config, jsApiList: ['getLocation'], openTagList: ['wx-open-subscribe'] });
   });
 }

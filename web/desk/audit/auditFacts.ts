@@ -12,6 +12,7 @@ import {
 } from '../labels.ts';
 
 const FACT_NAMES: Record<string, Message> = {
+  ['stopped']: ['已关闭', 'Ended'],
   about: ['关于', 'About'],
   act: ['办理', 'Act'],
   number: ['编号', 'Number'],
@@ -97,6 +98,7 @@ const FACT_NAMES: Record<string, Message> = {
   source: ['部门', 'Office'],
   staff: ['人员', 'Staff'],
   state: ['状态', 'State'],
+  way: ['方式', 'Way'],
   step: ['步骤', 'Step'],
   stops: ['户数', 'Stops'],
   strangers: ['名单外', 'Strangers'],
@@ -177,6 +179,7 @@ const SIGN_OUT_REASONS: Record<string, Message> = {
   signed_out: ['本人退出', 'Signed out'],
   ended_by_officer: ['由管理人员结束', 'Ended by an officer'],
   link: ['一次性链接', 'One-time link'],
+  reject: ['不接收', 'Refused'],
   pin: ['凭条查询码', 'PIN of the slip'],
   sms: ['短信验证码', 'Code by SMS'],
   import: ['导入', 'Import'],

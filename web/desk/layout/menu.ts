@@ -43,6 +43,7 @@ const GROUPS: readonly Group[] = [
     entries: {
       '/postings': ['公示', 'Postings'],
       '/complaints': ['投诉', 'Complaints'],
+      '/messages': ['告知送达', 'Messages'],
     },
   },
   {
