@@ -54,6 +54,7 @@ import server.policy.routes
 import server.postings.routes
 import server.privacy.routes
 import server.public_site.routes
+import server.records.routes
 import server.residents.desk_routes
 import server.residents.routes
 import server.residents.sign_in_routes
@@ -238,6 +239,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.cases.proof_routes.router,
     server.benefits.routes.router,
     server.rosters.routes.router,
+    server.records.routes.router,
     server.crosschecks.routes.router,
     server.imports.routes.router,
     server.residents.routes.router,

@@ -19,6 +19,8 @@ from field_api.sync.served import (
     ServedEvidence,
     ServedHousehold,
     ServedProposal,
+    ServedRecord,
+    ServedTask,
     ServedVisit,
 )
 from server.core.access import Caller, readable
@@ -30,6 +32,8 @@ from server.models.households import Assignment, Household
 from server.models.people import Staff
 from server.models.workload import DayPlanStop
 from server.photos import expected
+from server.records import submission as record_submission
+from server.records.tasks import load_tasks
 from server.sync_feed.documents import (
     AssignmentDocument,
     AttestationDocument,
@@ -39,6 +43,7 @@ from server.sync_feed.documents import (
     HouseholdDocument,
     MemberLine,
     ProposalDocument,
+    RecordDocument,
     VisitDocument,
 )
 from server.sync_feed.verdicts import Incoming, Verdict
@@ -141,6 +146,10 @@ COLLECTIONS: dict[str, Collection] = {
     ),
     "proposals": Collection(
         1, ServedProposal, proposal_submission.load_proposals, ProposalDocument, proposal_submission.apply_proposals
+    ),
+    "tasks": Collection(1, ServedTask, load_tasks),
+    "records": Collection(
+        1, ServedRecord, record_submission.load_records, RecordDocument, record_submission.apply_records
     ),
     "attestations": Collection(
         1, ServedAttestation, attestations.load_attestations, AttestationDocument, attestations.apply_attestations

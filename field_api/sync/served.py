@@ -21,6 +21,8 @@ from server.sync_feed.documents import (
     HouseholdDocument,
     Part,
     ProposalDocument,
+    RecordDocument,
+    TaskDocument,
     VisitDocument,
 )
 
@@ -85,6 +87,16 @@ class ProposalStanding(Revision, kw_only=True):
     decided_at: AwareTime | None
 
 
+class RecordStanding(Revision, kw_only=True):
+    """What the server holds of a record. `receipt` is its signed statement (JWS) that it holds these very contents."""
+
+    state: str
+    received_at: AwareTime
+    submitted_at: AwareTime | None
+    receipt: str | None
+    version: int
+
+
 class ServedVisit(VisitDocument, kw_only=True):
     """A visit as its author's phone wrote it, with the server's part."""
 
@@ -126,6 +138,18 @@ class ServedChecklist(ChecklistDocument, kw_only=True):
 
     body: Template  # type: ignore[assignment]
     server: Revision
+
+
+class ServedTask(TaskDocument, kw_only=True):
+    """Work that the desk gives to a phone."""
+
+    server: Revision
+
+
+class ServedRecord(RecordDocument, kw_only=True):
+    """A record as its author's phone wrote it, with the server's part."""
+
+    server: RecordStanding
 
 
 class Tombstone(Part):

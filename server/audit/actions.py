@@ -155,6 +155,10 @@ class Action(StrEnum):
     RAISE_UNDO_PROPOSED = "raise.undo_proposed"
     RAISE_UNDONE = "raise.undone"
 
+    RECORD_AMENDED = "record.amended"
+    RECORD_OPENED = "record.opened"
+    RECORD_SUBMITTED = "record.submitted"
+
     RESIDENT_BINDING_ENDED = "resident.binding_ended"
     RESIDENT_BOUND = "resident.bound"
     RESIDENT_SIGN_IN_CODE_MADE = "resident.sign_in_code_made"
@@ -222,6 +226,9 @@ class Action(StrEnum):
 
     SYNC_CONFLICT_KEPT = "sync.conflict_kept"
     SYNC_QUARANTINED = "sync.quarantined"
+
+    TASK_CANCELLED = "task.cancelled"
+    TASK_GIVEN = "task.given"
 
     UPLOAD_TERMINATED = "upload.terminated"
 

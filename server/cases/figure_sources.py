@@ -43,7 +43,8 @@ async def load_figure_sources(
     photos: dict[UUID, list[Evidence]] = {}
     of_visits = Evidence.visit_id.in_(visits), Evidence.state.in_(_SHOWN_STATES), Evidence.erased_at.is_(None)
     for photo in await session.scalars(select(Evidence).where(*of_visits).order_by(Evidence.id)):
-        photos.setdefault(photo.visit_id, []).append(photo)
+        if photo.visit_id is not None:
+            photos.setdefault(photo.visit_id, []).append(photo)
     return {
         figure.id: _find_source(figure, templates[visit.checklist_code, visit.checklist_version], photos)
         for figure, visit in rows

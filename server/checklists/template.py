@@ -20,6 +20,9 @@ from server.checklists.feeds import Feed, check_feeds
 from server.checklists.logic import VariableScope, check_condition, count_nodes
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
+RecordKind = Literal["publicity", "meeting"]
+"""Work beside the home visits (`server/records/declarations.py`)."""
+ChecklistKind = VisitKind | RecordKind
 CellKind = Literal["text", "integer", "money", "date", "choice", "multi_choice", "yes_no"]
 """Kinds that a column of a member table may have."""
 QuestionKind = Literal[
@@ -135,7 +138,7 @@ class Template(msgspec.Struct, rename="camel", forbid_unknown_fields=True, froze
     """A published version of a checklist."""
 
     code: str
-    kind: VisitKind
+    kind: ChecklistKind
     version: int
     title: Text
     sections: tuple[Section, ...]

@@ -26,6 +26,8 @@ _VISIT_KINDS: Final[Mapping[str, Text]] = {
     "spot_check": Text("抽查", "spot check"),
     "care": Text("慰问走访", "care visit"),
     "housing": Text("廉租房核查", "check of rental housing"),
+    "publicity": Text("政策宣传", "policy publicity"),
+    "meeting": Text("评议小组会议", "meeting of the appraisal group"),
 }
 RenderedRow = tuple[Text, list[tuple[Text, Text]]]
 

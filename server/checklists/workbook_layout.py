@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, get_args
 import msgspec
 
 from server.checklists.faults import MESSAGES
-from server.checklists.template import QuestionKind, VisitKind
+from server.checklists.template import ChecklistKind, QuestionKind, RecordKind, VisitKind
 
 MAX_ROWS = 3000
 FIRST_ROW = 3
@@ -95,7 +95,7 @@ SHEETS: Final[dict[str, tuple[Heading, ...]]] = {
     ),
 }
 
-VISIT_KIND_LABELS: Final[dict[VisitKind, str]] = {
+VISIT_KIND_LABELS: Final[dict[ChecklistKind, str]] = {
     "intake": "入户调查",
     "review": "定期复核",
     "neighbour": "邻里走访",
@@ -103,6 +103,8 @@ VISIT_KIND_LABELS: Final[dict[VisitKind, str]] = {
     "spot_check": "抽查",
     "care": "慰问走访",
     "housing": "廉租房核查",
+    "publicity": "政策宣传",
+    "meeting": "评议小组会议",
 }
 QUESTION_KIND_LABELS: Final[dict[QuestionKind, str]] = {
     "text": "文字",
@@ -122,5 +124,5 @@ SEVERITY_LABELS: Final = {"error": "不能提交", "notice": "只作提示"}
 YES: Final = frozenset({"是", "yes", "true", "1"})
 NO: Final = frozenset({"否", "no", "false", "0", ""})
 
-assert set(VISIT_KIND_LABELS) == set(get_args(VisitKind)), "a kind of visit has no Chinese label"
+assert set(VISIT_KIND_LABELS) == {*get_args(VisitKind), *get_args(RecordKind)}, "a kind of visit has no Chinese label"
 assert set(QUESTION_KIND_LABELS) == set(get_args(QuestionKind)), "a kind of question has no Chinese label"

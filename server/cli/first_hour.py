@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.store import StoreError
 from server.checklists.publishing import publish
-from server.checklists.shipped import load_shipped
+from server.checklists.shipped import load_shipped, load_shipped_records
 from server.cli.selfcheck import judge_calendar
 from server.cli.selfcheck_lines import Line
 from server.core.access import Role
@@ -139,7 +139,7 @@ async def _add_county(session: AsyncSession, office: Office) -> Step:
 
 
 async def _publish_checklists(session: AsyncSession) -> Step:
-    made = [await publish(session, template) for template in load_shipped()]
+    made = [await publish(session, template) for template in (*load_shipped(), *load_shipped_records())]
     new = sum(version.is_new for version in made)
     return Step("checklists", "done" if new else "there", f"{new} of {len(made)} new")
 

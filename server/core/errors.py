@@ -466,6 +466,41 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "visit.not_yours": Entry(404, "没有找到，或不在您的范围内", "Not found, or outside your area"),
     "attestation.invalid": Entry(422, "确认记录与走访不符", "The attestation does not match the visit"),
+    "record.area_unknown": Entry(
+        422,
+        "没有此村（社区），或它不由您负责",
+        "No such village, or it is not yours",
+        "请选择您负责的村（社区）；如刚调整分工，请先联系办公室。",
+        "Choose a village of yours; if duties have changed, ask the office first.",
+    ),
+    "record.subject_unknown": Entry(
+        422,
+        "没有写明这项工作针对什么，或它不由您负责",
+        "The record does not say what it is about, or that is not yours",
+    ),
+    "task.assignee_unknown": Entry(422, "此人不在该村（社区）工作", "This person does not work in the village"),
+    "record.time_missing": Entry(422, "缺少开始时间", "The time at which it began is missing"),
+    "record.fix_missing": Entry(
+        422,
+        "缺少定位",
+        "The position is missing",
+        "没有定位的，请写明原因。",
+        "Without one, give the reason.",
+    ),
+    "record.frozen": Entry(
+        409,
+        "记录已提交，不能直接修改",
+        "A submitted record can't be changed",
+        "请以补正方式提交更改。",
+        "Submit a correction as an amendment.",
+    ),
+    "record.amends_the_record": Entry(
+        409,
+        "补正不能更改现场的记录",
+        "An amendment can't change what was recorded on the spot",
+        "不能更改：{fields}。时间、定位有误的，请另记一次。",
+        "Can't be changed: {fields}. If times or positions are wrong, record it again.",
+    ),
     "proposal.decided": Entry(409, "更正申请已有处理结果", "The proposal is already decided"),
     "evidence.frozen": Entry(
         409, "照片登记后不能更改", "A photo's manifest can't be changed after the photo is uploaded"
@@ -494,6 +529,11 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "photo.broken": Entry(422, "照片无法解码", "The photo can't be decoded"),
     "photo.animated": Entry(422, "不接受动图", "Animated images are not accepted"),
+    "evidence.subject_unknown": Entry(
+        422,
+        "照片没有写明属于哪次走访或哪项工作",
+        "The photo does not say which visit or which record it belongs to",
+    ),
     "evidence.visit_of_another": Entry(
         403,
         "此走访由他人进行，不能为其登记照片",

@@ -13,7 +13,7 @@ from server import audit
 from server.audit.actions import Action
 from server.cases.deadlines import backfill_deadlines
 from server.cases.look_up_slips import hash_pin
-from server.checklists.shipped import load_shipped
+from server.checklists.shipped import load_shipped, load_shipped_records
 from server.core.clock import CHINA, today
 from server.core.database import open_session
 from server.core.encryption import Encryption
@@ -134,7 +134,7 @@ async def _load_checklists(session: AsyncSession) -> RowsByKey:
             kind=template.kind,
             body=msgspec.to_builtins(template),
         )
-        for template in load_shipped()
+        for template in (*load_shipped(), *load_shipped_records())
     ]
     session.add_all(rows)
     await session.flush()  # publish_change reads them

@@ -35,6 +35,8 @@ from server.identity.second_factor import delete_second_factor
 from server.models.areas import Area
 from server.models.households import Caseload
 from server.models.people import Staff, StaffRole
+from server.models.records import Task
+from server.sync_feed.publish import publish_change
 
 # Which roles the holder of a role may grant and end, within the area of their own.
 GRANTS: dict[Role, frozenset[Role]] = {
@@ -269,8 +271,15 @@ async def ensure_role(session: AsyncSession, caller: Caller | None, staff: Staff
         _record_role(session, caller, Action.STAFF_ROLE_GRANTED, staff.id, body.role, body.area_code)
         if body.role in FIELD_ROLES:
             await send_checklists(session, staff.id, body.area_code)
+            await _send_tasks(session, body.area_code)
     row.ends_on = body.ends_on
     return is_new
+
+
+async def _send_tasks(session: AsyncSession, area_code: str) -> None:
+    """Send the open tasks of the area, which were given before, to whoever works there now."""
+    open_tasks = select(Task.id).where(Task.state == "open", Task.area_code.startswith(area_code))
+    await publish_change(session, "tasks", list(await session.scalars(open_tasks)))
 
 
 def _require_may_grant(caller: Caller, body: RoleBody) -> None:

@@ -8,13 +8,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.core.database import Base
 from server.models.columns import Id, Json, OptionalTime, WrittenAt
 from server.models.households import VISIT_KINDS
+from server.models.records import RECORD_KINDS
 
 
 class ChecklistTemplate(Base):
     __tablename__ = "checklist_template"
     __table_args__ = (
         UniqueConstraint("code", "version"),
-        CheckConstraint(f"kind IN {VISIT_KINDS}", name="kind_is_known"),
+        CheckConstraint(f"kind IN {VISIT_KINDS + RECORD_KINDS}", name="kind_is_known"),
         CheckConstraint("version > 0", name="version_is_positive"),
     )
 

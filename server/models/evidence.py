@@ -3,33 +3,46 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, String, or_, select, text
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, or_, select, text
 from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.core.access import Caller
 from server.core.database import Base
 from server.models.columns import Id, Json, OptionalJson, OptionalTime, Sha256, Time, WrittenAt
+from server.models.records import Record
 from server.models.visits import Visit
 
 # The `question_id` of a photo of the paper form that a visit was entered from.
 PAPER_FORM = "paper_form"
+# The `subject_kind` of photos.
+VISIT, RECORD = "visit", "record"
 EVIDENCE_STATES = ("announced", "received", "verified", "refused")
 
 
 class Evidence(Base):
-    """The manifest of an expected photo. It may arrive before its visit, so `visit_id` is no foreign key."""
+    """The manifest of an expected photo. It may arrive before what it belongs to, so that is no foreign key.
+
+    A photo of a visit has a `visit_id`; one of anything else a `subject_kind` and a `subject_id`, and no visit.
+    """
 
     __tablename__ = "evidence"
     __table_args__ = (
         CheckConstraint(f"state IN {EVIDENCE_STATES}", name="state_is_known"),
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),
         CheckConstraint("(watermark_sha256 IS NULL) = (watermark_receipt IS NULL)", name="watermark_has_a_receipt"),
+        CheckConstraint(
+            "(subject_kind = 'visit') = (visit_id IS NOT NULL) AND (subject_kind = 'visit') = (subject_id IS NULL)",
+            name="belongs_to_one_thing",
+        ),
         Index("ix_evidence_content", "sha256"),
+        Index("ix_evidence_subject", "subject_id", postgresql_where=text("subject_id IS NOT NULL")),
     )
 
     id: Mapped[Id]
-    visit_id: Mapped[UUID] = mapped_column(index=True)
+    visit_id: Mapped[UUID | None] = mapped_column(index=True)
+    subject_kind: Mapped[str] = mapped_column(default=VISIT, server_default=text("'visit'"))
+    subject_id: Mapped[UUID | None]
     author_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
     question_id: Mapped[str]
@@ -53,7 +66,9 @@ class Evidence(Base):
     @classmethod
     def in_scope(cls, caller: Caller) -> ColumnElement[bool]:
         visits: Any = select(Visit.id).where(Visit.in_scope(caller))
-        return or_(cls.author_id == caller.id, cls.visit_id.in_(visits))
+        records: Any = select(Record.id).where(Record.in_scope(caller))
+        of_record = and_(cls.subject_kind == RECORD, cls.subject_id.in_(records))
+        return or_(cls.author_id == caller.id, cls.visit_id.in_(visits), of_record)
 
 
 class Photo(Base):

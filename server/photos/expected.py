@@ -14,7 +14,8 @@ from server.core.clock import utc_now
 from server.core.device_times import storable_times
 from server.core.errors import Problem
 from server.core.services import Services
-from server.models.evidence import Evidence
+from server.models.evidence import RECORD, VISIT, Evidence
+from server.models.records import Record
 from server.models.visits import Visit, VisitInvestigator
 from server.photos.adopt import defer_adoption
 from server.photos.statements import write_expected
@@ -34,19 +35,22 @@ async def apply_expected_photos(
         select(Evidence).where(Evidence.id.in_([row.document.id for row in rows])).order_by(Evidence.id)
     ).with_for_update()
     stored = {photo.id: photo for photo in await session.scalars(statement)}
-    own_visits = await _find_own_visits(session, caller, [photo.visit_id for photo in stored.values()])
-    others = await _visits_of_others(session, caller, {row.document.visit_id for row in rows})
+    own_visits = await _find_own_visits(
+        session, caller, [photo.visit_id for photo in stored.values() if photo.visit_id]
+    )
+    others = await _visits_of_others(session, caller, {row.document.visit_id for row in rows if row.document.visit_id})
+    others |= await _records_of_others(session, caller, {row.document.subject_id for row in rows})
     verdicts: list[Verdict] = []
     accepted: list[Incoming[EvidenceDocument]] = []
     for row in rows:
         verdict = _judge(stored.get(row.document.id), caller, own_visits, row)
-        if verdict is None and row.document.visit_id in others:
+        if verdict is None and (row.document.visit_id or row.document.subject_id) in others:
             verdict = Quarantine(Problem("evidence.visit_of_another"))
         verdicts.append(verdict or Applied())
         if verdict is None:
             accepted.append(row)
     lost = await _write(session, caller, stored, accepted, now)
-    await complete_visits(session, {row.document.visit_id for row in accepted})
+    await complete_visits(session, {row.document.visit_id for row in accepted if row.document.visit_id})
     await defer_adoption(session, {row.document.id for row in accepted if not row.document.deleted})
     return [
         (judge(row, lost[row.document.id]) or Conflict()) if row.document.id in lost else verdict
@@ -70,6 +74,15 @@ async def _visits_of_others(session: AsyncSession, caller: Caller, visit_ids: Co
     return set(await session.scalars(rows))
 
 
+async def _records_of_others(session: AsyncSession, caller: Caller, ids: Collection[UUID | None]) -> set[UUID]:
+    rows = await session.scalars(
+        select(Record.id).where(
+            Record.id.in_([record_id for record_id in ids if record_id]), Record.author_id != caller.id
+        )
+    )
+    return set(rows)
+
+
 async def _find_own_visits(session: AsyncSession, caller: Caller, ids: list[UUID]) -> set[UUID]:
     rows = await session.scalars(select(Visit.id).where(Visit.id.in_(ids), Visit.author_id == caller.id))
     return set(rows)
@@ -85,6 +98,8 @@ def _judge(
     """
     if is_empty(row.document.sha256, row.document.size_bytes) and not row.document.deleted:
         return Quarantine(Problem("photo.empty"))
+    if not _belongs_to_one_thing(row.document):
+        return Quarantine(Problem("evidence.subject_unknown"))
     if stored is None:
         return None
     if stored.author_id != caller.id:
@@ -94,6 +109,13 @@ def _judge(
     if verdict is None and stored.state != "announced":
         return Conflict(Problem("evidence.frozen"))
     return verdict
+
+
+def _belongs_to_one_thing(document: EvidenceDocument) -> bool:
+    """A visit, or a record: exactly one of them."""
+    if document.visit_id is not None:
+        return document.subject_id is None and document.subject_kind in (None, VISIT)
+    return document.subject_kind == RECORD and document.subject_id is not None
 
 
 async def _write(
@@ -122,6 +144,8 @@ def _columns(row: Incoming[EvidenceDocument], now: datetime) -> dict[str, Any]:
     return {
         "id": document.id,
         "visit_id": document.visit_id,
+        "subject_kind": VISIT if document.visit_id else document.subject_kind,
+        "subject_id": document.subject_id,
         "question_id": document.question_id,
         "sha256": document.sha256,
         "size_bytes": document.size_bytes,

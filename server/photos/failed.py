@@ -24,7 +24,8 @@ class FailedPhoto(ResponseBody):
     """`error` is the kind of fault, for the system's administrators: `StoreUnavailable`, `ObjectMissing` …"""
 
     evidence_id: UUID
-    visit_id: UUID
+    # Null: a photo of a record.
+    visit_id: UUID | None
     sha256: str
     size_bytes: int
     error: str

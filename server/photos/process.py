@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.fingerprint import Fingerprint
@@ -46,7 +46,9 @@ async def process_visit_photos(services: Services, job: ProcessVisitPhotos) -> N
     """Process the waiting photos of a visit and write their outcomes in one transaction. Idempotent."""
     features: list[dict[str, Any]] = []
     failed: list[str] = []
-    of_visit = select(Evidence.sha256).where(Evidence.visit_id == job.visit_id, Evidence.state == "received")
+    # The argument's name stands in queued jobs; it may be the id of a record too.
+    of_owner = or_(Evidence.visit_id == job.visit_id, Evidence.subject_id == job.visit_id)
+    of_visit = select(Evidence.sha256).where(of_owner, Evidence.state == "received")
     for photo in await _list_stored(
         services, Photo.sha256.in_(of_visit), Photo.state == "stored", Photo.parked_at.is_(None)
     ):

@@ -241,7 +241,13 @@ household_end AS (
   UNION ALL
   SELECT 'photos', e.sha256, 'retention.unsubmitted_photo_days', coalesce(v.area_code, ''), e.received_at
   FROM evidence e LEFT JOIN visit v ON v.id = e.visit_id
-  WHERE e.erased_at IS NULL AND (v.id IS NULL OR v.state IN ('draft', 'discarded'))
+  WHERE e.erased_at IS NULL AND e.subject_kind = 'visit' AND (v.id IS NULL OR v.state IN ('draft', 'discarded'))
+  UNION ALL
+  SELECT 'photos', e.sha256,
+    CASE WHEN r.state IN ('submitted', 'amended') THEN 'retention.record_photo_days'
+      ELSE 'retention.unsubmitted_photo_days' END,
+    coalesce(r.area_code, ''), coalesce(r.submitted_at, e.received_at)
+  FROM evidence e LEFT JOIN record r ON r.id = e.subject_id WHERE e.erased_at IS NULL AND e.subject_kind <> 'visit'
   UNION ALL
   SELECT 'photos', p.sha256,
     CASE WHEN p.returned_at IS NULL THEN 'retention.visit_photo_days' ELSE 'retention.returned_paper_days' END,

@@ -26,14 +26,16 @@ _EXPECT_AUDIT = audit_cte(Action.EVIDENCE_ANNOUNCED, "SELECT 'evidence', id::tex
 # An existing row is overwritten only when the caller has read it (`seen`), as with visits.
 EXPECT = f"""
 WITH rows AS (
-    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, visit_id uuid, question_id text, sha256 text,
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, visit_id uuid, subject_kind text,
+        subject_id uuid, question_id text, sha256 text,
         size_bytes bigint, captured_at timestamptz, document jsonb, content_hash text)
 ), written AS (
-    INSERT INTO evidence (id, visit_id, author_id, device_id, question_id, sha256, size_bytes, captured_at, document,
-        content_hash, state, received_at)
-    SELECT id, visit_id, %(actor_id)s::uuid, %(device_id)s::uuid, question_id, sha256, size_bytes, captured_at,
-        document, content_hash, 'announced', %(now)s FROM rows
-    ON CONFLICT (id) DO UPDATE SET visit_id = excluded.visit_id, author_id = excluded.author_id,
+    INSERT INTO evidence (id, visit_id, subject_kind, subject_id, author_id, device_id, question_id, sha256,
+        size_bytes, captured_at, document, content_hash, state, received_at)
+    SELECT id, visit_id, subject_kind, subject_id, %(actor_id)s::uuid, %(device_id)s::uuid, question_id, sha256,
+        size_bytes, captured_at, document, content_hash, 'announced', %(now)s FROM rows
+    ON CONFLICT (id) DO UPDATE SET visit_id = excluded.visit_id, subject_kind = excluded.subject_kind,
+        subject_id = excluded.subject_id, author_id = excluded.author_id,
         device_id = excluded.device_id, question_id = excluded.question_id, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, captured_at = excluded.captured_at, document = excluded.document,
         content_hash = excluded.content_hash, received_at = excluded.received_at
@@ -67,7 +69,7 @@ _RECEIVE_NEW_AUDIT = audit_cte(
 # state is compared: of two requests with the same bytes the second finds nothing left to do.
 RECEIVE_NEW = f"""
 WITH expected AS (
-    SELECT id, visit_id, author_id FROM evidence
+    SELECT id, coalesce(visit_id, subject_id) AS subject_id, author_id FROM evidence
     WHERE id = %(id)s AND sha256 = %(sha256)s AND state = 'announced' FOR UPDATE
 ), fresh AS (
     INSERT INTO photo (sha256, size_bytes, state, stored_at)
@@ -75,13 +77,13 @@ WITH expected AS (
     ON CONFLICT DO NOTHING RETURNING sha256
 ), moved AS (
     UPDATE evidence e SET state = 'received', uploaded_at = %(now)s FROM expected x, fresh
-    WHERE e.id = x.id RETURNING e.id, e.visit_id, e.author_id
+    WHERE e.id = x.id RETURNING e.id, x.subject_id, e.author_id
 ), ended AS (
     UPDATE upload SET state = 'done', lease = NULL, lease_until = NULL, received_bytes = size_bytes
     WHERE id = %(upload)s AND EXISTS (SELECT FROM moved) RETURNING id, way
 ), {_RECEIVE_NEW_FEED}, {_RECEIVE_NEW_AUDIT}, to_defer AS (
-    SELECT '{ProcessVisitPhotos.task_name}' AS task, 'photos:' || visit_id AS turn,
-        jsonb_build_object('visit_id', visit_id) AS args
+    SELECT '{ProcessVisitPhotos.task_name}' AS task, 'photos:' || subject_id AS turn,
+        jsonb_build_object('visit_id', subject_id) AS args
     FROM moved
     UNION ALL
     SELECT '{ClearSpool.task_name}', 'spool:' || id, jsonb_build_object('upload_id', id)
@@ -179,7 +181,7 @@ outcomes AS (
     FROM processed l WHERE p.sha256 = l.sha256 AND p.state = 'received'
     RETURNING p.id, p.state, p.refused_code
 ), {_OUTCOMES_FEED}, {_OUTCOMES_AUDIT}
-SELECT DISTINCT visit_id FROM outcomes
+SELECT DISTINCT visit_id FROM outcomes WHERE visit_id IS NOT NULL
 """  # noqa: S608  constants alone
 
 APPLY_OUTCOMES = f"""

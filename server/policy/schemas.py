@@ -322,9 +322,17 @@ SETTING_TYPES: dict[str, Any] = {
     "proof.required": Annotated[list[RequiredProof], Meta(max_length=30)],
     "proof.days": Annotated[int, Meta(ge=1, le=365)],
     "posting.places_least": Few,
+    "publicity.months": Months,
     **{
         f"retention.{what}_days": Annotated[int, Meta(ge=1, le=36_500)]
-        for what in ("visit_photo", "posting_photo", "unsubmitted_photo", "returned_paper", "mismatched")
+        for what in (
+            "visit_photo",
+            "record_photo",
+            "posting_photo",
+            "unsubmitted_photo",
+            "returned_paper",
+            "mismatched",
+        )
     },
     "privacy.notice": PrivacyText,
     "privacy.answer_days": Length,

@@ -19,7 +19,11 @@ from server.core.http import HexSha256, LongText, ResponseBody, ShortText
 from server.core.location import ReportedFix
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
+RecordKind = Literal["publicity", "meeting"]
 AwareTime = ReportedTime
+VillageCode = Annotated[str, Meta(pattern="^[0-9]{12}$")]
+# What a task, a record or a photo belongs to, such as `household` or `posting`; open for what joins later.
+SubjectKind = Annotated[str, Meta(pattern="^[a-z][a-z_]{0,39}$")]
 
 
 class Part(Struct, rename="camel", kw_only=True):
@@ -94,9 +98,14 @@ class VisitDocument(Document, kw_only=True):
 
 
 class EvidenceDocument(Document, kw_only=True):
-    """A photo that is announced: its hash, its size, and where and when it was taken. The bytes follow by upload."""
+    """A photo that is announced: its hash, its size, and where and when it was taken. The bytes follow by upload.
 
-    visit_id: UUID
+    It belongs to a visit (`visitId`), or to what `subjectKind` and `subjectId` name (`record`); never to both.
+    """
+
+    visit_id: UUID | None = None
+    subject_kind: SubjectKind | None = None
+    subject_id: UUID | None = None
     question_id: ShortText
     sha256: HexSha256
     size_bytes: Annotated[int, Meta(ge=0)]
@@ -104,6 +113,42 @@ class EvidenceDocument(Document, kw_only=True):
     captured_at: AwareTime | None = None
     fix: ReportedFix | None = None
     note: LongText = ""
+
+
+class Participant(Part):
+    """Somebody who took part; by household and member where the phone carries them."""
+
+    name: ShortText
+    household_id: UUID | None = None
+    member_id: UUID | None = None
+
+
+class RecordDocument(Document, kw_only=True):
+    """Work beside the home visits, as its author's phone records it: a meeting, a posting, an activity.
+
+    `answers` are keyed by the ids of the checklist's questions. Ids in `photos` are those of `evidence` documents. A
+    draft may lack what a submission needs; once it is submitted, only an `amendment` changes it.
+    """
+
+    kind: RecordKind
+    checklist_code: ShortText
+    checklist_version: Annotated[int, Meta(ge=1)]
+    state: Literal["draft", "submitted"]
+    # The village in which it was done.
+    area_code: VillageCode
+    task_id: UUID | None = None
+    subject_kind: SubjectKind | None = None
+    subject_id: UUID | None = None
+    started_at: AwareTime | None = None
+    ended_at: AwareTime | None = None
+    fix: ReportedFix | None = None
+    # Why the fix is missing: no signal, a broken receiver.
+    no_fix_reason: LongText = ""
+    people: Annotated[list[Participant], Meta(max_length=300)] = []
+    answers: dict[str, Any] = {}
+    photos: Annotated[list[PhotoListed], Meta(max_length=100)] = []
+    # Of a record submitted before: without it such a record is frozen.
+    amendment: Amendment | None = None
 
 
 class AttestationDocument(Document, kw_only=True):
@@ -215,6 +260,20 @@ class AssignmentDocument(ResponseBody):
     note: str = ""
     # Of intakes and reviews alone.
     last_answers: LastAnswers | None = None
+    deleted: bool = field(default=False, name="_deleted")
+
+
+class TaskDocument(ResponseBody):
+    """Work that the desk gives to a phone. `note` is the office's own words."""
+
+    id: UUID
+    kind: RecordKind
+    area_code: str
+    area_name: str
+    subject_kind: str | None
+    subject_id: UUID | None
+    due_on: date
+    note: str
     deleted: bool = field(default=False, name="_deleted")
 
 

@@ -21,13 +21,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.core.access import FIELD_ROLES
+from server.core.access import FIELD_ROLES, Role
 from server.models.checklists import ChecklistTemplate
 from server.models.evidence import Evidence
 from server.models.feed import Feed
 from server.models.households import Assignment, Caseload, Household
 from server.models.people import StaffRole
 from server.models.proposals import Proposal
+from server.models.records import Record, Task
 from server.models.review import SpotCheck
 from server.models.visits import Attestation, Visit, VisitInvestigator
 
@@ -82,6 +83,18 @@ def _everyone_in_the_field(ids: Collection[UUID]) -> Any:
     )
 
 
+def _field_staff_of_tasks(ids: Collection[UUID]) -> Any:
+    """Whom the task names, or whoever works in its village."""
+    is_open = and_(Task.id.in_(ids), Task.state == "open")
+    named = select(Task.id, Task.assignee_id).where(is_open, Task.assignee_id.is_not(None))
+    others = (
+        select(Task.id, StaffRole.staff_id)
+        .join(StaffRole, Task.area_code.startswith(StaffRole.area_code))
+        .where(is_open, Task.assignee_id.is_(None), StaffRole.role == Role.CASEWORKER, StaffRole.revoked_at.is_(None))
+    )
+    return union(named, others)
+
+
 def _investigators(ids: Collection[UUID]) -> Any:
     author = select(Visit.id, Visit.author_id).where(Visit.id.in_(ids))
     others = select(VisitInvestigator.visit_id, VisitInvestigator.staff_id).where(VisitInvestigator.visit_id.in_(ids))
@@ -99,6 +112,8 @@ AUDIENCES: dict[str, Audience] = {
     "proposals": Audience(
         lambda ids: select(Proposal.id, Proposal.author_id).where(Proposal.id.in_(ids), Proposal.guards.is_(None))
     ),
+    "tasks": Audience(_field_staff_of_tasks),
+    "records": Audience(lambda ids: select(Record.id, Record.author_id).where(Record.id.in_(ids))),
     "attestations": Audience(lambda ids: select(Attestation.id, Attestation.staff_id).where(Attestation.id.in_(ids))),
 }
 

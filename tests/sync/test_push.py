@@ -79,7 +79,7 @@ async def test_a_field_of_a_newer_phone_is_kept_and_given_back(phone, kit, servi
 async def test_the_server_lists_the_fields_that_it_takes(phone, kit):
     listed = {item["name"]: item for item in (await phone.http.get("/field/v1/sync")).json()}
     assert {name for name, item in listed.items() if item["writable"]} == {
-        "visits", "evidence", "proposals", "attestations",
+        "visits", "evidence", "proposals", "attestations", "records",
     }  # fmt: skip
     visits = set(listed["visits"]["fields"])
     assert kit.visit.keys() | {"amendment.reason", "startFix.accuracyM", "photos.sha256"} <= visits

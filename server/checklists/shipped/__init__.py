@@ -6,7 +6,7 @@ the same question in every checklist, so that a spot check can be compared with 
 
 from functools import cache
 
-from server.checklists.shipped import care, complaint, housing, intake, neighbour, review, spot_check
+from server.checklists.shipped import care, complaint, housing, intake, neighbour, records, review, spot_check
 from server.checklists.template import Template
 
 
@@ -15,7 +15,17 @@ def load_shipped() -> list[Template]:
     return list(_shipped())
 
 
+def load_shipped_records() -> list[Template]:
+    """Return those of the work beside the visits, in the order in which a phone offers them."""
+    return list(_shipped_records())
+
+
 @cache
 def _shipped() -> tuple[Template, ...]:
     modules = (intake, review, neighbour, complaint, spot_check, care, housing)
     return tuple(module.template() for module in modules)
+
+
+@cache
+def _shipped_records() -> tuple[Template, ...]:
+    return records.publicity(), records.meeting()

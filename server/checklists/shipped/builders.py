@@ -3,6 +3,7 @@
 from typing import Any
 
 from server.checklists.template import (
+    ChecklistKind,
     Choice,
     Column,
     Question,
@@ -11,7 +12,6 @@ from server.checklists.template import (
     Template,
     Text,
     Tolerance,
-    VisitKind,
 )
 
 Translation = tuple[str, str]
@@ -45,7 +45,7 @@ def section(name: str, zh: str, en: str, *questions: Question, visible_if: Condi
     return Section(name, Text(zh, en), questions, visible_if)
 
 
-def checklist(kind: VisitKind, zh: str, en: str, *sections: Section, version: int = 1) -> Template:
+def checklist(kind: ChecklistKind, zh: str, en: str, *sections: Section, version: int = 1) -> Template:
     """Return a shipped checklist. A change of its content needs a higher version: offices have published the former."""
     return Template(f"{kind}_standard", kind, version, Text(zh, en), sections)
 

@@ -136,6 +136,7 @@ const SETTING_NAMES: Labels = {
   'case.papers': ['申请所需材料', 'Papers of an application'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
   'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
+  'retention.record_photo_days': ['其他工作照片：提交之后', 'Photos of other work: after submission'],
   'retention.posting_photo_days': ['公示照片：张贴之后', 'Posting photos: after hanging up'],
   'retention.unsubmitted_photo_days': ['未提交走访的照片', 'Photos of visits never submitted'],
   'retention.returned_paper_days': ['退回的材料照片', 'Papers sent back'],

@@ -1,0 +1,98 @@
+"""Checklists of the work beside the home visits: short, filled in standing, one page of a phone."""
+
+from server.checklists.shipped.builders import checklist, contains, question, section
+from server.checklists.template import Template
+
+_LANGUAGES = {
+    "mandarin": ("普通话", "Mandarin"),
+    "dialect": ("当地方言", "Local dialect"),
+    "uyghur": ("维吾尔语", "Uyghur"),
+    "tibetan": ("藏语", "Tibetan"),
+    "mongolian": ("蒙古语", "Mongolian"),
+    "zhuang": ("壮语", "Zhuang"),
+    "other": ("其他语言", "Another language"),
+}
+_POLICIES = {
+    "dibao": ("最低生活保障", "Dibao"),
+    "special_hardship": ("特困供养", "Support in special hardship"),
+    "temporary_aid": ("临时救助", "Temporary aid"),
+    "medical_aid": ("医疗救助", "Medical aid"),
+    "education_aid": ("教育救助", "Education aid"),
+    "housing_aid": ("住房救助", "Housing aid"),
+    "work_aid": ("就业救助", "Help to find work"),
+    "hotline": ("求助和监督电话", "Numbers for help and complaints"),
+}
+
+
+def publicity() -> Template:
+    return checklist(
+        "publicity",
+        "政策宣传记录",
+        "Policy publicity",
+        section(
+            "publicity",
+            "宣传情况",
+            "What was done",
+            question(
+                "choice",
+                "publicity_form",
+                "宣传方式",
+                "Form",
+                choices={
+                    "meeting": ("村民（居民）会议", "Meeting of residents"),
+                    "fair": ("集市、广场设点", "Stand at a market or square"),
+                    "doors": ("逐户发放", "From door to door"),
+                    "broadcast": ("广播、流动音箱", "Loudspeaker"),
+                },
+            ),
+            question("multi_choice", "policies", "宣传内容", "Policies", choices=_POLICIES, minimum=1),
+            question("text", "leaflet", "宣传材料名称", "Leaflet", max_length=100),
+            question(
+                "text",
+                "leaflet_version",
+                "材料版本",
+                "Version of the leaflet",
+                hint=("印在材料上的年月或版号", "The month or number printed on it"),
+                max_length=40,
+            ),
+            question("integer", "leaflet_copies", "发放份数", "Copies handed out", minimum=0, maximum=100_000),
+            question("integer", "people_reached", "到场或告知人数", "People reached", minimum=1, maximum=100_000),
+            question("multi_choice", "languages", "使用语言", "Languages", choices=_LANGUAGES, minimum=1),
+            question(
+                "text",
+                "language_other",
+                "其他语言名称",
+                "Which other language",
+                visible_if=contains("languages", "other"),
+                max_length=40,
+            ),
+            question("text", "residents_asked", "群众提出的问题", "What people asked", required=False, max_length=1000),
+            question("photo", "photo_publicity", "现场照片", "Photos on the spot", minimum=1, maximum=6),
+        ),
+    )
+
+
+def meeting() -> Template:
+    return checklist(
+        "meeting",
+        "评议小组会议记录",
+        "Meeting of the appraisal group",
+        section(
+            "meeting",
+            "会议情况",
+            "The meeting",
+            question("text", "chaired_by", "主持人", "Chaired by", max_length=60),
+            question("text", "matters", "会议议题", "Matters", max_length=2000),
+            question(
+                "text",
+                "decisions",
+                "会议结论",
+                "Decisions",
+                hint=("只写结论，不写谁投了什么票", "The decisions alone, not who voted for what"),
+                max_length=2000,
+            ),
+            question("text", "objections_raised", "不同意见", "Objections", required=False, max_length=2000),
+            question("photo", "photo_meeting", "会议照片", "Photos of the meeting", minimum=1, maximum=6),
+            question("signature", "sign_members", "到会人员签名", "Signatures of those present", minimum=1, maximum=30),
+        ),
+    )

@@ -1,0 +1,21 @@
+"""The kinds of work beside the home visits. A kind is a checklist, and a line here: what a record of it needs.
+
+To add one: its checklist (`server/checklists/shipped/records.py`), a line here, its name in `RECORD_KINDS`
+(`server/models/records.py`), in `RecordKind` of the wire and of the checklists, and a migration of the constraints.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Declaration(NamedTuple):
+    """`subject_kind`: what a record is about besides its village. `people_least`: how many people it has to name."""
+
+    subject_kind: str | None = None
+    people_least: int = 0
+
+
+DECLARATIONS: Mapping[str, Declaration] = {
+    "publicity": Declaration(),
+    "meeting": Declaration(people_least=3),
+}
