@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Integer, and_, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Date, Integer, and_, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -108,8 +108,8 @@ async def list_publicity_gaps(
         .correlate(Area)
         .scalar_subquery()
     )
-    months: Any = cast(_setting(PolicySetting.value, today).op("#>>")(literal("{}")), Integer)
-    too_long = last_on < cast(literal(today) - func.make_interval(0, months), Date)
+    months = _setting(cast(PolicySetting.value, Integer), today)
+    too_long = last_on < cast(cast(today, Date) - func.make_interval(0, months), Date)
     rows = (
         select(Area, town.name, last_on, months, _setting(PolicySetting.source, today))
         .outerjoin(town, town.code == Area.parent_code)

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, get, post
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.checklists.wording import visit_kind_text
 from server.core.clock import utc_now
@@ -171,7 +171,7 @@ export_tasks = build_export_route(
     | error_responses("record.area_unknown", "record.subject_unknown", "task.assignee_unknown"),
     description="Give a task to the field staff of a village, or to one of them. Idempotent by id.",
 )
-async def create_task(data: CreateTask, officer: Officer, session: Session) -> None:
+async def create_task(data: JSONBody[CreateTask], officer: Officer, session: Session) -> None:
     await tasks.create_task(session, officer, data)
 
 

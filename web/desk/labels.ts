@@ -19,6 +19,18 @@ export const VISIT_KINDS: Labels = {
   housing: ['廉租房核查', 'Rental housing'],
 };
 
+/** Work beside the visits. */
+export const RECORD_KINDS: Labels = {
+  publicity: ['政策宣传', 'Policy publicity'],
+  meeting: ['评议小组会议', 'Meeting of the group'],
+};
+
+export const TASK_STATES: Labels = {
+  open: ['待办', 'Open'],
+  done: ['已完成', 'Done'],
+  cancelled: ['已取消', 'Cancelled'],
+};
+
 export const FINDING_SEVERITIES: Labels = {
   critical: ['严重', 'Critical'],
   warning: ['警示', 'Warning'],
@@ -348,6 +360,8 @@ export const SYNC_COLLECTIONS: Labels = {
   proposals: ['更正申请', 'Proposals'],
   'household-proposals': ['更正申请', 'Proposals'],
   checklists: ['走访表', 'Checklists'],
+  tasks: ['布置的工作', 'Tasks'],
+  records: ['其他工作', 'Other work'],
 };
 
 export const PHOTO_STATES: Labels = {
@@ -755,6 +769,11 @@ export const AUDIT_ACTIONS: Labels = {
   'visit.amended': ['补正走访', 'Amended a visit'],
   'visit.attested': ['同行确认', 'Attested'],
   'visit.discarded': ['放弃走访草稿', 'Discarded a draft'],
+  'record.amended': ['补正其他工作记录', 'Amended a record'],
+  'record.opened': ['查看其他工作记录', 'Opened a record'],
+  'record.submitted': ['提交其他工作记录', 'Submitted a record'],
+  'task.cancelled': ['取消布置的工作', 'Cancelled a task'],
+  'task.given': ['布置工作', 'Gave a task'],
   'visit.draft': ['保存走访草稿', 'Saved a draft'],
   'visit.bundled': ['导出证据包', 'Exported a bundle'],
   'visit.complete': ['走访收齐', 'Visit complete'],
@@ -766,6 +785,9 @@ export const AUDIT_ACTIONS: Labels = {
 
 export const AUDIT_SUBJECTS: Labels = {
   announcement: ['告知事项', 'What was told'],
+  record: ['其他工作', 'Other work'],
+  records: ['其他工作', 'Other work'],
+  task: ['布置的工作', 'Task'],
   notice: ['提醒', 'Notice'],
   photo: ['照片', 'Photo'],
   visit_order: ['走访安排', 'Order of visits'],
@@ -826,6 +848,9 @@ export const READ_ACTIONS: Labels = {
 
 /** What somebody looked at, in the read trail; phones pull collections. */
 export const READ_THINGS: Labels = {
+  record: ['其他工作', 'Other work'],
+  records: ['其他工作', 'Other work'],
+  tasks: ['布置的工作', 'Tasks'],
   data_request: ['个人信息请求', 'Requests about data'],
   assignment: ['走访任务', 'Visits due'],
   assignments: ['走访任务', 'Visits due'],

@@ -29,6 +29,7 @@ const SCREENS = {
   '/raises': REVIEWERS,
   '/cross-checks': CASE_OFFICERS,
   '/rosters': REVIEWERS,
+  '/records': REVIEWERS,
   '/postings': REVIEWERS,
   '/messages': REVIEWERS,
   '/proposals': CASE_OFFICERS,

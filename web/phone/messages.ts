@@ -6,6 +6,7 @@ export const t = defineMessages({
   subtitle: ['低保入户走访', 'Dibao home visits'],
   plan: ['待走访', 'To visit'],
   outbox: ['待上传', 'Outbox'],
+  otherWork: ['其他工作', 'Other work'],
   me: ['我的', 'Me'],
   back: ['返回', 'Back'],
   close: ['关闭', 'Close'],
@@ -77,6 +78,8 @@ export const t = defineMessages({
   spot_check: ['抽查', 'Spot check'],
   care: ['慰问走访', 'Care visit'],
   housing: ['廉租房核查', 'Rental housing'],
+  publicity: ['政策宣传', 'Policy publicity'],
+  meeting: ['评议小组会议', 'Meeting of the group'],
   // household
   household: ['家庭', 'Household'],
   number: ['编号', 'Number'],

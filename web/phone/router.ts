@@ -16,6 +16,8 @@ export const router = createRouter({
       props: true,
     },
     { path: '/visit/:id', name: 'visit', component: () => import('./screens/VisitScreen.vue'), props: true },
+    { path: '/work', name: 'work', component: () => import('./screens/WorkScreen.vue') },
+    { path: '/work/:id', name: 'record', component: () => import('./screens/RecordScreen.vue'), props: true },
     { path: '/outbox', name: 'outbox', component: () => import('./screens/OutboxScreen.vue') },
     { path: '/me', name: 'me', component: () => import('./screens/ProfileScreen.vue') },
     { path: '/report', name: 'report', component: () => import('./screens/ReportScreen.vue') },

@@ -6,6 +6,7 @@ import {
   CHECK_SOURCES,
   COMPLAINT_FINDINGS,
   CASE_EVENTS,
+  RECORD_KINDS,
   VISIT_KINDS,
   NOTICE_KINDS,
   REVIEW_OUTCOMES,
@@ -195,7 +196,7 @@ const FACT_CODES: Record<string, Record<string, Message>> = {
   channel: COMPLAINT_CHANNELS,
   finding: COMPLAINT_FINDINGS,
   figure: FIGURES,
-  kind: { ...NOTICE_KINDS, ...VISIT_KINDS, ...NOTICE_SHEETS },
+  kind: { ...NOTICE_KINDS, ...VISIT_KINDS, ...RECORD_KINDS, ...NOTICE_SHEETS },
   reason: SIGN_OUT_REASONS,
   part: { findings: ['历次疑点', 'Earlier findings'] },
   why: {
@@ -204,6 +205,7 @@ const FACT_CODES: Record<string, Record<string, Message>> = {
     oversight: ['查看', 'Oversight'],
     case: ['审查材料', 'Papers of a case'],
     posting: ['公示张贴', 'A posting hung up'],
+    record: ['其他工作记录', 'A record of other work'],
   },
 };
 

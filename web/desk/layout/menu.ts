@@ -16,6 +16,7 @@ const GROUPS: readonly Group[] = [
       '/due': ['到期走访', 'Visits due'],
       '/orders': ['走访安排', 'Orders'],
       '/spot-checks': ['抽查', 'Spot checks'],
+      '/records': ['其他工作', 'Other work'],
     },
   },
   {

@@ -134,6 +134,7 @@ const SETTING_NAMES: Labels = {
   'case.stop_grounds': ['停发原因', 'Grounds of a stop'],
   'case.come_back_months': ['停发后多少个月内可不经申请恢复', 'May come back without applying within'],
   'case.papers': ['申请所需材料', 'Papers of an application'],
+  'publicity.months': ['多久至少宣传一次政策', 'Publicity at least every'],
   'posting.places_least': ['每村最少张贴处', 'Places at least'],
   'retention.visit_photo_days': ['走访照片：停保之后', 'Visit photos: after a stop'],
   'retention.record_photo_days': ['其他工作照片：提交之后', 'Photos of other work: after submission'],

@@ -9,21 +9,31 @@ interface Link {
 }
 const EARLY_MS = 20_000;
 
+type LoadLink = (
+  ownerId: string,
+  evidenceId: string,
+  rendition: Rendition,
+) => Promise<{ url: string; expiresAt: string }>;
+
+const loadOfVisit: LoadLink = (visitId, evidenceId, rendition) =>
+  unwrap(
+    api.GET('/desk/v1/visits/{visit_id}/photos/{evidence_id}/link', {
+      params: { path: { visit_id: visitId, evidence_id: evidenceId }, query: { rendition } },
+    }),
+  );
+
 export interface PhotoLinks {
   /** Return the link, or an empty string until it has loaded. */
   of: (evidenceId: string, rendition: Rendition) => string;
   fetch: (evidenceId: string, rendition: Rendition) => Promise<string>;
 }
 
-export function usePhotoLinks(visitId: string): PhotoLinks {
+/** Links to the photos of a visit, or by another `load` of anything else. */
+export function usePhotoLinks(visitId: string, load: LoadLink = loadOfVisit): PhotoLinks {
   const links = reactive(new Map<string, Link>());
   const asking = new Set<string>();
   const fetchLink = async (evidenceId: string, rendition: Rendition): Promise<string> => {
-    const link = await unwrap(
-      api.GET('/desk/v1/visits/{visit_id}/photos/{evidence_id}/link', {
-        params: { path: { visit_id: visitId, evidence_id: evidenceId }, query: { rendition } },
-      }),
-    );
+    const link = await load(visitId, evidenceId, rendition);
     links.set(`${evidenceId}/${rendition}`, { url: link.url, until: Date.parse(link.expiresAt) - EARLY_MS });
     return link.url;
   };

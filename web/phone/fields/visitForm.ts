@@ -8,11 +8,14 @@ import type { Draft } from '../store/localDatabase.ts';
 import { localize } from '@shared/i18n.ts';
 import { formatYuan } from '@shared/format.ts';
 
+/** What the fields read and write of a visit; a record beside the visits has the same. */
+export type FormVisit = Pick<Visit, 'answers' | 'startFix' | 'investigatorIds' | 'familyPresent' | 'unchanged'>;
+
 export interface VisitForm {
-  visit(): Visit;
+  visit(): FormVisit;
   household(): Household | null;
   facts(): Facts;
-  draft(): Draft;
+  draft(): Pick<Draft, 'id' | 'names'> & { amends: unknown };
   /** Last time's answer to a question; undefined where none came with the assignment. */
   lastAnswer(questionId: string): unknown;
   /** Errors at a pointer or below it; empty until errors are shown. */

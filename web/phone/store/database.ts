@@ -4,7 +4,17 @@ import { shallowRef } from 'vue';
 import { createRxDatabase, removeRxDatabase, type RxCollection, type RxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
 import { sealStorage, sealStoredRows } from './sealedStorage.ts';
-import type { Assignment, Attestation, Checklist, Evidence, Household, Proposal, Visit } from './documents.ts';
+import type {
+  Assignment,
+  Attestation,
+  Checklist,
+  Evidence,
+  Household,
+  Proposal,
+  Task,
+  Visit,
+  WorkRecord,
+} from './documents.ts';
 
 export interface Collections {
   assignments: RxCollection<Assignment>;
@@ -14,6 +24,8 @@ export interface Collections {
   evidence: RxCollection<Evidence>;
   attestations: RxCollection<Attestation>;
   proposals: RxCollection<Proposal>;
+  tasks: RxCollection<Task>;
+  records: RxCollection<WorkRecord>;
 }
 
 export type CollectionName = keyof Collections;
@@ -26,13 +38,18 @@ const COLLECTION_NAMES: CollectionName[] = [
   'evidence',
   'attestations',
   'proposals',
+  'tasks',
+  'records',
 ];
 /** Never pushed, so the local copy can be dropped and pulled again. */
 export const READ_ONLY: ReadonlySet<CollectionName> = new Set<CollectionName>([
   'assignments',
   'households',
   'checklists',
+  'tasks',
 ]);
+/** An older server does not have them: they are replicated once it has listed them (store/serverFields.ts). */
+export const NEWER: ReadonlySet<CollectionName> = new Set<CollectionName>(['tasks', 'records']);
 
 /** The open database; null before sign-in. Set anew when a collection was recreated, so that live queries follow. */
 export const database = shallowRef<RxDatabase<Collections> | null>(null);

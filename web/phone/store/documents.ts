@@ -39,7 +39,22 @@ export type Visit = Written<Omit<Schemas['VisitDocument'], 'unorderedReason' | '
   amendment?: Schemas['Amendment'] | null;
   server?: ServerPart<Schemas['VisitStanding']>;
 };
-export type Evidence = Written<Schemas['EvidenceDocument']> & { server?: ServerPart<Schemas['EvidenceStanding']> };
+/** A photo of a visit, or of what its subject names; an older server knows visits alone. */
+export type Evidence = Written<Omit<Schemas['EvidenceDocument'], 'visitId' | 'subjectKind' | 'subjectId'>> & {
+  visitId?: string;
+  subjectKind?: string;
+  subjectId?: string;
+  server?: ServerPart<Schemas['EvidenceStanding']>;
+};
+export type RecordKind = Schemas['RecordDocument']['kind'];
+export type Participant = Schemas['Participant'];
+export type Task = Omit<Schemas['ServedTask'], Bookkeeping>;
+/** Work beside the visits; `WorkRecord`, since TypeScript has a `Record` of its own. */
+export type WorkRecord = Written<Schemas['RecordDocument']> & {
+  /** Why a submitted record is sent again. */
+  amendment?: Schemas['Amendment'] | null;
+  server?: ServerPart<Schemas['RecordStanding']>;
+};
 export type Attestation = Written<Omit<Schemas['AttestationDocument'], 'noFixReason'>> & {
   noFixReason?: string;
   server?: ServerPart<Schemas['AttestationStanding']>;

@@ -4,7 +4,7 @@
 import Dexie, { type EntityTable } from 'dexie';
 import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
 import { sealRow, sealTables } from './sealedTables.ts';
-import type { Fix, LastAnswers, Questioned, Visit, VisitKind } from './documents.ts';
+import type { Fix, LastAnswers, Questioned, Visit, VisitKind, WorkRecord } from './documents.ts';
 
 export interface Draft {
   id: string;
@@ -22,11 +22,21 @@ export interface Draft {
   lastAnswers?: LastAnswers | null;
 }
 
+/** A record that was begun and not submitted. */
+export interface RecordDraft {
+  id: string;
+  record: WorkRecord;
+  updatedAt: string;
+  /** It amends a record that was submitted. */
+  amends: boolean;
+}
+
 export type PhotoState = 'kept' | 'sending' | 'paused' | 'sent' | 'failed';
 
 export interface Photo {
   /** The same as the ID of its evidence document. */
   id: string;
+  /** Of a visit, or of a record: the name is stored on phones. */
   visitId: string;
   questionId: string;
   /** Null once the server has stored the bytes; the thumbnail stays. */
@@ -68,7 +78,7 @@ export interface UnorderedKinds {
 /** A document that stands between two stores: taken out of one and not yet written to the other (store/mixed.ts). */
 export interface Rescued {
   id: string;
-  collection: 'visits' | 'evidence' | 'attestations' | 'proposals';
+  collection: 'visits' | 'evidence' | 'attestations' | 'proposals' | 'records';
   document: { id: string };
 }
 
@@ -78,6 +88,7 @@ export type LocalDatabase = Dexie & {
   /** Seals its rows; null where it is attached only to be written to, whose owner's next start seals them. */
   key: CryptoKey | null;
   drafts: EntityTable<Draft, 'id'>;
+  recordDrafts: EntityTable<RecordDraft, 'id'>;
   photos: EntityTable<Photo, 'id'>;
   plans: EntityTable<DayPlan, 'day'>;
   rescued: EntityTable<Rescued, 'id'>;
@@ -91,6 +102,7 @@ let opened: LocalDatabase | null = null;
 // What uploads need while rows are only looked through stays in clear; the plans are lists of IDs.
 const CLEAR_FIELDS = {
   drafts: ['id'],
+  recordDrafts: ['id'],
   rescued: ['id', 'collection'],
   photos: ['id', 'visitId', 'state', 'blob', 'thumb', 'sizeBytes', 'sentBytes', 'uploadUrl', 'attempts', 'retryAt'],
 };
@@ -108,6 +120,7 @@ export function attachLocalDatabase(personId: string, key: CryptoKey | null = nu
   local.version(2).stores({ plans: 'day' });
   local.version(3).stores({ rescued: 'id', repairs: 'name' });
   local.version(4).stores({ unorderedKinds: 'areaCode' });
+  local.version(5).stores({ recordDrafts: 'id' });
   local.ownerId = personId;
   local.key = key;
   if (key) sealTables(local, key, CLEAR_FIELDS);
@@ -123,7 +136,7 @@ export async function sealLocalDatabase(local: LocalDatabase): Promise<void> {
   const isClear = (row: object): boolean => !('sealed' in row);
   const isPhotoClear = (row: { id: string } & Partial<Photo>): boolean =>
     isClear(row) || [row.blob, row.thumb].some((picture) => picture && !isSealedBlob(picture));
-  for (const name of ['drafts', 'rescued'] as const) {
+  for (const name of ['drafts', 'recordDrafts', 'rescued'] as const) {
     for (const id of await listClear(local, name, isClear)) {
       const table = local.table<{ id: string }, string>(name);
       const row = await table.get(id);
@@ -154,6 +167,11 @@ async function listClear(
 export async function putDraft(local: LocalDatabase, draft: Draft): Promise<void> {
   const row = local.key ? await sealRow('drafts', local.key, CLEAR_FIELDS.drafts, { ...draft }) : draft;
   await local.drafts.put(row as Draft);
+}
+
+export async function putRecordDraft(local: LocalDatabase, draft: RecordDraft): Promise<void> {
+  const row = local.key ? await sealRow('recordDrafts', local.key, CLEAR_FIELDS.recordDrafts, { ...draft }) : draft;
+  await local.recordDrafts.put(row as RecordDraft);
 }
 
 /** The photo with its pictures sealed, as it is stored. */

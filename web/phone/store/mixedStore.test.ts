@@ -31,6 +31,7 @@ function share(records: object) {
     evidence: [],
     attestations: [],
     proposals: [],
+    records: [],
     drafts: [],
     photos: [],
     ...records,
@@ -105,9 +106,10 @@ test('of an ended device, what its owner has not sent is kept, without what the 
     evidence: [announced, stored],
     attestations: [{ id: 'a1' } as Attestation],
     proposals: [{ id: 'c1', server: { receivedAt: 'then' } } as never],
+    records: [{ id: 'r1', state: 'submitted' } as never, { id: 'r2', server: { state: 'submitted' } } as never],
     drafts: [],
     photos: [makePhoto('p1', 'v3'), makePhoto('p2', 'v3', { state: 'sent', blob: null })],
   });
-  expect(kept.map(({ id }) => id)).toEqual(['visits/v1', 'visits/v2', 'evidence/p1', 'attestations/a1']);
+  expect(kept.map(({ id }) => id)).toEqual(['visits/v1', 'visits/v2', 'evidence/p1', 'attestations/a1', 'records/r1']);
   expect(kept.every(({ document }) => !('server' in document))).toBe(true);
 });

@@ -10,7 +10,7 @@ import canonicalize from 'canonicalize';
 import type { RxDatabase } from 'rxdb/plugins/core';
 import { newId, newVisitId } from '@shared/ids.ts';
 import { recreateCollection, type Collections } from './database.ts';
-import type { Attestation, Evidence, Proposal, Visit } from './documents.ts';
+import type { Attestation, Evidence, Proposal, Visit, WorkRecord } from './documents.ts';
 import {
   attachLocalDatabase,
   openPicture,
@@ -22,7 +22,7 @@ import {
 } from './localDatabase.ts';
 import { forgetReplication } from './generations.ts';
 
-const WRITABLE = ['visits', 'evidence', 'attestations', 'proposals'] as const;
+const WRITABLE = ['visits', 'evidence', 'attestations', 'proposals', 'records'] as const;
 /** How the server answers a visit that arrives with the token of somebody who did not make it. */
 const WRONG_PERSON_CODES = new Set(['visit.author_not_investigator', 'visit.household_unknown', 'visit.not_yours']);
 
@@ -31,6 +31,8 @@ export interface StoredRecords {
   evidence: Evidence[];
   attestations: Attestation[];
   proposals: Proposal[];
+  /** Nobody else's came here: they are newer than the mixing. */
+  records: WorkRecord[];
   drafts: Draft[];
   photos: Photo[];
 }
@@ -87,7 +89,8 @@ export function shareOut(ownerId: string, records: StoredRecords): Map<string, S
   };
   shareOf(''); // the owner's own, also when nothing is left of it
   for (const visit of unsent) keep(visit.id, 'visits', visit);
-  for (const item of records.evidence) if (here.has(item.id)) keep(item.visitId, 'evidence', item);
+  for (const item of records.evidence) if (here.has(item.id)) keep(item.visitId ?? '', 'evidence', item);
+  for (const item of records.records) if (!isRecordOnServer(item)) keep('', 'records', item);
   for (const item of records.attestations) if (isRefused(item) || !item.server) keep('', 'attestations', item);
   for (const item of records.proposals) if (isRefused(item) || !item.server) keep('', 'proposals', item);
   for (const draft of records.drafts) shareOf(draft.id).drafts.push(rename(draft, renamed));
@@ -109,6 +112,11 @@ function isOnServer(visit: Visit): boolean {
   const state = visit.server?.state;
   if (!visit.server || state === 'changed' || state === 'quarantined') return false;
   return visit.server.authorId === undefined || visit.server.authorId === visit.investigatorIds?.[0];
+}
+
+/** A draft's copy, and what was submitted, in the state that is here. */
+function isRecordOnServer({ server }: WorkRecord): boolean {
+  return server !== undefined && server.state !== 'changed' && server.state !== 'quarantined';
 }
 
 function isRefused(item: { server?: { state?: string } }): boolean {
@@ -140,6 +148,7 @@ async function readRecords(store: RxDatabase<Collections>, local: LocalDatabase)
     evidence: await read<Evidence>('evidence'),
     attestations: await read<Attestation>('attestations'),
     proposals: await read<Proposal>('proposals'),
+    records: await read<WorkRecord>('records'),
     drafts: await local.drafts.toArray(),
     photos: await local.photos.toArray(),
   };
@@ -228,7 +237,12 @@ export async function withdraw(store: RxDatabase<Collections>, local: LocalDatab
   if (await local.repairs.get('rebuilding')) return; // kept before a kill
   const records = await readRecords(store, local);
   const rescued = collectUnsent(local.ownerId, records);
-  const open = new Set([...rescued.map(({ document }) => document.id), ...records.drafts.map(({ id }) => id)]);
+  const begun = (await local.recordDrafts.toArray()).map(({ id }) => id);
+  const open = new Set([
+    ...rescued.map(({ document }) => document.id),
+    ...records.drafts.map(({ id }) => id),
+    ...begun,
+  ]);
   const sent = records.photos.filter((photo) => photo.state === 'sent' && !open.has(photo.visitId));
   await local.transaction('rw', [local.photos, local.plans, local.rescued, local.repairs], async () => {
     await local.photos.bulkDelete(sent.map(({ id }) => id));
@@ -241,7 +255,7 @@ export async function withdraw(store: RxDatabase<Collections>, local: LocalDatab
 /** Nothing of a withdrawn store waits for its owner. */
 export async function isEmpty(local: LocalDatabase): Promise<boolean> {
   const counts = await Promise.all(
-    [local.drafts, local.photos, local.plans, local.rescued].map((table) => table.count()),
+    [local.drafts, local.recordDrafts, local.photos, local.plans, local.rescued].map((table) => table.count()),
   );
   return counts.every((count) => count === 0);
 }
@@ -267,6 +281,10 @@ export function collectUnsent(ownerId: string, records: StoredRecords): Rescued[
     ...strip(
       'proposals',
       records.proposals.filter((item) => !item.server?.receivedAt || isRefused(item)),
+    ),
+    ...strip(
+      'records',
+      records.records.filter((item) => !isRecordOnServer(item)),
     ),
   ];
 }

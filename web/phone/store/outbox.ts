@@ -1,16 +1,17 @@
 // The outbox: what has been submitted on this phone and has not reached the server.
 import { computed, type ComputedRef } from 'vue';
 import { session } from '@shared/api/session.ts';
-import type { Attestation, Proposal, Visit } from './documents.ts';
+import type { Attestation, Proposal, Visit, WorkRecord } from './documents.ts';
 import { useCollection, useLiveQuery } from './liveQueries.ts';
 import { listUnsentPhotos, localDatabase, type Photo } from './localDatabase.ts';
 import { getAuthor } from './mixedStore.ts';
-import { isProposalPending, isVisitPending, isVisitRefused } from './pending.ts';
+import { isProposalPending, isRecordPending, isRecordRefused, isVisitPending, isVisitRefused } from './pending.ts';
 
 export interface Outbox {
   visits: Visit[];
   attestations: Attestation[];
   proposals: Proposal[];
+  records: WorkRecord[];
   photos: Photo[];
   /** Visits of somebody else that came here with their quarantine; only their author can send them. */
   left: Visit[];
@@ -21,6 +22,7 @@ export function useOutbox(): ComputedRef<Outbox> {
   const visits = useCollection('visits');
   const attestations = useCollection('attestations');
   const proposals = useCollection('proposals');
+  const records = useCollection('records');
   const photos = useLiveQuery(() => listUnsentPhotos(localDatabase()), []);
   const evidence = useCollection('evidence');
   return computed(() => {
@@ -31,6 +33,7 @@ export function useOutbox(): ComputedRef<Outbox> {
       visits: waiting.filter(isOwn),
       attestations: attestations.value?.filter((attestation) => !attestation.server) ?? [],
       proposals: proposals.value?.filter(isProposalPending) ?? [],
+      records: records.value?.filter((record) => isRecordPending(record) || isRecordRefused(record)) ?? [],
       photos: photos.value.filter((photo) => evidenceIds.has(photo.id)).sort(compareSendingFirst),
     };
     const left = waiting.filter((visit) => !isOwn(visit));

@@ -1,6 +1,6 @@
 // Which documents have not reached the server yet. Sync, outbox and screens all ask this, so it depends on none of them.
 import { database } from './database.ts';
-import type { Attestation, Evidence, Proposal, Visit } from './documents.ts';
+import type { Attestation, Evidence, Proposal, Visit, WorkRecord } from './documents.ts';
 
 /** A submitted visit that the server has not acknowledged with a receipt. */
 export function isVisitPending(visit: Visit): boolean {
@@ -15,20 +15,31 @@ export function isProposalPending(proposal: Proposal): boolean {
   return !proposal.server?.receivedAt && !proposal.server?.problem;
 }
 
+/** A submitted record that the server has not acknowledged with a receipt, or that was sent again. */
+export function isRecordPending({ state, server }: WorkRecord): boolean {
+  return state === 'submitted' && !server?.problem && !server?.receipt;
+}
+
+export function isRecordRefused({ server }: WorkRecord): boolean {
+  return server?.problem !== undefined && server.problem !== null;
+}
+
 /** The number of documents that have not been pushed, which each pull reports to the server. */
 export async function countPendingRows(): Promise<number> {
   const store = database.value;
   if (!store) return 0;
-  const [visits, evidence, attestations, proposals] = await Promise.all([
+  const [visits, evidence, attestations, proposals, records] = await Promise.all([
     store.collections.visits.find().exec(),
     store.collections.evidence.find().exec(),
     store.collections.attestations.find().exec(),
     store.collections.proposals.find().exec(),
+    store.collections.records.find().exec(),
   ]);
   return (
     visits.filter((document) => isVisitPending(document.toJSON() as Visit)).length +
     evidence.filter((document) => !(document.toJSON() as Evidence).server).length +
     attestations.filter((document) => !(document.toJSON() as Attestation).server).length +
-    proposals.filter((document) => isProposalPending(document.toJSON() as Proposal)).length
+    proposals.filter((document) => isProposalPending(document.toJSON() as Proposal)).length +
+    records.filter((document) => isRecordPending(document.toJSON() as WorkRecord)).length
   );
 }

@@ -14,6 +14,11 @@ export function takesField(collection: string, field: string): boolean {
   return fields.value[collection]?.includes(field) ?? false;
 }
 
+/** Whether the server has this collection, as far as it said. */
+export function hasCollection(collection: string): boolean {
+  return collection in fields.value;
+}
+
 export async function syncServerFields(): Promise<void> {
   if (Date.now() - pulledAt < INTERVAL_MS) return;
   const collections = await unwrap(openApiFor(localDatabase().ownerId).GET('/field/v1/sync'));

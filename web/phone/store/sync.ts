@@ -11,7 +11,7 @@ import { authorizedFetch } from '@shared/api/client.ts';
 import { Problem, readJson, readProblem } from '@shared/api/problems.ts';
 import { subscribeToEvents } from '@shared/events.ts';
 import { sha256, toHex } from '@shared/ids.ts';
-import { database, READ_ONLY, recreateCollection, type CollectionName } from './database.ts';
+import { database, NEWER, READ_ONLY, recreateCollection, type CollectionName } from './database.ts';
 import type { Visit } from './documents.ts';
 import { notices } from '../notices.ts';
 import { syncDayPlans } from './dayPlans.ts';
@@ -19,7 +19,7 @@ import { forgetReplication, getGeneration } from './generations.ts';
 import { localDatabase } from './localDatabase.ts';
 import { getAuthor, settleRescued } from './mixedStore.ts';
 import { countPendingRows } from './pending.ts';
-import { syncServerFields } from './serverFields.ts';
+import { hasCollection, syncServerFields } from './serverFields.ts';
 import { syncUnorderedKinds } from './unorderedKinds.ts';
 
 interface Checkpoint {
@@ -35,6 +35,8 @@ const PULL_BATCH = 200;
 const RETRY_MS = 10_000;
 const POLL_MS = 60_000;
 const FOLLOW_UP_MS = 1_500;
+// Answered by a new beginning, or by a server that went back to an older version.
+const EXPECTED: ReadonlySet<string> = new Set(['sync.digest_mismatch', 'sync.collection_unknown']);
 const DIGEST_INTERVAL_MS = 10 * 60_000;
 
 export const sync = reactive({
@@ -55,6 +57,8 @@ export const sync = reactive({
 const replications = new Map<CollectionName, Replication>();
 const resyncSubjects = new Map<CollectionName, Subject<'RESYNC'>>();
 const lastDigestAt = new Map<CollectionName, number>();
+/** Begun since the store was opened, also those that are being begun anew. */
+const begun = new Set<CollectionName>();
 let syncController: AbortController | null = null;
 /** Whose store is synced. Every request is sent as this person, or not at all. */
 let ownerId = '';
@@ -64,7 +68,7 @@ export function startSync(): void {
   syncController = new AbortController();
   ownerId = localDatabase().ownerId;
   const { signal } = syncController;
-  for (const name of Object.keys(database.value!.collections) as CollectionName[]) startReplication(name);
+  startReplications();
   signal.addEventListener('abort', subscribeToChanges());
   syncDayPlansAndNotices();
   const pollTimer = setInterval(() => document.visibilityState === 'visible' && syncNow(), POLL_MS);
@@ -84,6 +88,7 @@ export async function stopSync(): Promise<void> {
   replications.clear();
   resyncSubjects.clear();
   lastDigestAt.clear();
+  begun.clear();
   Object.assign(sync, { active: 0, lastAt: null, problem: null });
   Object.assign(notices, { items: [], unread: 0 }); // the next person has other notices
 }
@@ -99,8 +104,20 @@ function syncDayPlansAndNotices(): void {
   if (!syncController) return;
   void trackResult(syncDayPlans()).catch(() => undefined);
   void syncUnorderedKinds().catch(() => undefined); // what it said before stays
-  void syncServerFields().catch(() => undefined);
+  const running = syncController;
+  void syncServerFields()
+    .then(() => syncController === running && startReplications())
+    .catch(() => undefined);
   void notices.load();
+}
+
+/** Start what is not running yet of the collections that the server has. */
+function startReplications(): void {
+  for (const name of Object.keys(database.value!.collections) as CollectionName[]) {
+    if (begun.has(name) || (NEWER.has(name) && !hasCollection(name))) continue;
+    begun.add(name);
+    startReplication(name);
+  }
 }
 
 function startReplication(name: CollectionName): void {
@@ -199,7 +216,7 @@ async function trackResult<T>(pending: Promise<T>): Promise<T> {
     if (!(error instanceof Problem)) throw error;
     sync.answeredSince = since;
     if (error.code === 'sync.schema_version_gone') sync.appTooOld = true;
-    else if (error.code !== 'sync.digest_mismatch') sync.problem = error;
+    else if (!EXPECTED.has(error.code)) sync.problem = error;
     throw error;
   }
 }

@@ -4,15 +4,8 @@ import { toRaw } from 'vue';
 import { newId, newVisitId, parseUuid, sha256Hex } from '@shared/ids.ts';
 import type { Assignment, Attestation, Evidence, Fix, Household, LastAnswers, Visit } from './documents.ts';
 import { database } from './database.ts';
-import {
-  localDatabase,
-  putDraft,
-  sealPhoto,
-  type Draft,
-  type LocalDatabase,
-  type Photo,
-  type UnorderedKinds,
-} from './localDatabase.ts';
+import { createDraftWriter } from './draftWriter.ts';
+import { localDatabase, putDraft, sealPhoto, type Draft, type Photo, type UnorderedKinds } from './localDatabase.ts';
 import { syncNow } from './sync.ts';
 import { createThumbnail } from '../device/thumbnails.ts';
 
@@ -149,30 +142,15 @@ export async function recoverDraft(
   return draft;
 }
 
-// The newest state of each draft that is still to be written: a keystroke never queues behind those before it, whose
-// sealing takes time.
-const unwritten = new Map<string, { local: LocalDatabase; draft: Draft }>();
-let writing: Promise<void> | null = null;
+const writer = createDraftWriter(putDraft);
 
 /** Called at every keystroke. Resolves when this state, or a newer one, is written. */
 export function saveDraft(draft: Draft): Promise<void> {
-  const state = toPlain({ ...draft, updatedAt: new Date().toISOString() });
-  unwritten.set(draft.id, { local: localDatabase(), draft: state });
-  writing ??= writeDrafts().finally(() => (writing = null));
-  return writing;
-}
-
-/** Also writes what is added meanwhile: a Map goes on to its new entries. */
-async function writeDrafts(): Promise<void> {
-  for (const [id, { local, draft }] of unwritten) {
-    unwritten.delete(id);
-    await putDraft(local, draft);
-  }
+  return writer.save(toPlain({ ...draft, updatedAt: new Date().toISOString() }));
 }
 
 async function deleteDraft(id: string): Promise<void> {
-  unwritten.delete(id);
-  await writing?.catch(() => undefined); // else it would come back
+  await writer.forget(id); // else it would come back
   await localDatabase().drafts.delete(id);
 }
 
@@ -204,7 +182,7 @@ export async function discardDraft(draft: Draft): Promise<void> {
 /** A camera that failed leaves a file without a byte, which no server could take. */
 export class EmptyPhoto extends Error {}
 
-export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix: Fix | null): Promise<Photo> {
+export async function addPhoto(draft: { id: string }, questionId: string, file: Blob, fix: Fix | null): Promise<Photo> {
   if (file.size === 0) throw new EmptyPhoto();
   const photo: Photo = {
     id: newId(),
@@ -229,23 +207,35 @@ export async function addPhoto(draft: Draft, questionId: string, file: Blob, fix
 
 /** Submit the visit as final; it is pushed as soon as there is a network. */
 export async function submitVisit(draft: Draft): Promise<void> {
-  const store = database.value!.collections;
-  const listedIds = new Set(listEvidenceIds(draft.visit.answers));
-  const taken = await localDatabase().photos.where({ visitId: draft.id }).toArray();
-  const kept = draft.visit.photos.filter((photo) => listedIds.has(photo.id));
-  const added = taken.filter((photo) => listedIds.has(photo.id) && !kept.some(({ id }) => id === photo.id));
-  const evidenceIds = new Set((await store.evidence.find().exec()).map((evidence) => evidence.id));
-  await store.evidence.bulkInsert(added.filter((photo) => !evidenceIds.has(photo.id)).map(createEvidence));
-  const photos = [...kept, ...added.map(({ id, sha256 }) => ({ id, sha256 }))];
+  const photos = await announcePhotos(draft.visit, { visitId: draft.id });
   await putVisit({ ...toPlain(draft.visit), state: 'submitted', photos });
   await deleteDraft(draft.id);
   syncNow();
 }
 
-function createEvidence(photo: Photo): Evidence {
+/** Announce the photos that the answers show and nobody has announced yet; return all that they show. */
+export async function announcePhotos(
+  { id: ownerId, answers, photos }: Pick<Visit, 'id' | 'answers' | 'photos'>,
+  owner: { visitId: string } | { subjectKind: string; subjectId: string },
+): Promise<Visit['photos']> {
+  const { evidence } = database.value!.collections;
+  const listedIds = new Set(listEvidenceIds(answers));
+  const taken = await localDatabase().photos.where({ visitId: ownerId }).toArray();
+  const kept = photos.filter((photo) => listedIds.has(photo.id));
+  const added = taken.filter((photo) => listedIds.has(photo.id) && !kept.some(({ id }) => id === photo.id));
+  const announcedIds = new Set((await evidence.find().exec()).map((document) => document.id));
+  const unannounced = added.filter((photo) => !announcedIds.has(photo.id));
+  await evidence.bulkInsert(unannounced.map((photo) => createEvidence(photo, owner)));
+  return [...kept, ...added.map(({ id, sha256 }) => ({ id, sha256 }))];
+}
+
+function createEvidence(
+  photo: Photo,
+  owner: { visitId: string } | { subjectKind: string; subjectId: string },
+): Evidence {
   return {
     id: photo.id,
-    visitId: photo.visitId,
+    ...owner,
     questionId: photo.questionId,
     sha256: photo.sha256,
     sizeBytes: photo.sizeBytes,
@@ -333,7 +323,7 @@ export function calculateAge(bornOn: string, today: string): number {
 }
 
 /** Strip reactive proxies, which IndexedDB and RxDB cannot store; blobs are passed through. */
-function toPlain<T>(value: T): T {
+export function toPlain<T>(value: T): T {
   const raw = toRaw(value);
   if (Array.isArray(raw)) return raw.map(toPlain) as T;
   if (raw === null || typeof raw !== 'object' || raw instanceof Blob) return raw;
