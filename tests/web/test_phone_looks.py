@@ -41,7 +41,7 @@ async def test_every_screen_is_whole_in_large_type_on_a_narrow_phone(handset, ph
     for place in range(1, await steps.count()):
         await steps.nth(place).click()
         await look(f"step-{place}", full_page=True)
-    for tab in ("outbox", "me", "report", "attest"):
+    for tab in ("work", "outbox", "me", "report", "attest"):
         await page.goto(f"{handset.url}/m/{tab}")
         await page.locator(".card").first.wait_for()
         await look(tab)
