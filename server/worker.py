@@ -30,6 +30,7 @@ import server.notifications.messages
 import server.notifications.texts
 import server.photos.adopt
 import server.photos.process
+import server.postings.field_places
 import server.postings.objections
 import server.postings.postings
 import server.residents.sign_in

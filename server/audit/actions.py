@@ -134,6 +134,7 @@ class Action(StrEnum):
     POSTING_MADE = "posting.made"
     POSTING_PRINTED = "posting.printed"
     POSTING_STARTED = "posting.started"
+    POSTING_TAKEN_DOWN = "posting.taken_down"
 
     PRIVACY_AGREED = "privacy.agreed"
 

@@ -20,7 +20,7 @@ from server.checklists.feeds import Feed, check_feeds
 from server.checklists.logic import VariableScope, check_condition, count_nodes
 
 VisitKind = Literal["intake", "review", "neighbour", "complaint", "spot_check", "care", "housing"]
-RecordKind = Literal["publicity", "meeting"]
+RecordKind = Literal["publicity", "meeting", "posting"]
 """Work beside the home visits (`server/records/declarations.py`)."""
 ChecklistKind = VisitKind | RecordKind
 CellKind = Literal["text", "integer", "money", "date", "choice", "multi_choice", "yes_no"]

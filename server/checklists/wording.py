@@ -28,6 +28,7 @@ _VISIT_KINDS: Final[Mapping[str, Text]] = {
     "housing": Text("廉租房核查", "check of rental housing"),
     "publicity": Text("政策宣传", "policy publicity"),
     "meeting": Text("评议小组会议", "meeting of the appraisal group"),
+    "posting": Text("张贴公示", "hanging up a list"),
 }
 RenderedRow = tuple[Text, list[tuple[Text, Text]]]
 

@@ -105,6 +105,7 @@ VISIT_KIND_LABELS: Final[dict[ChecklistKind, str]] = {
     "housing": "廉租房核查",
     "publicity": "政策宣传",
     "meeting": "评议小组会议",
+    "posting": "张贴公示",
 }
 QUESTION_KIND_LABELS: Final[dict[QuestionKind, str]] = {
     "text": "文字",

@@ -193,6 +193,10 @@ class SealObjections(Job, frozen=True):
     task_name = "postings.seal_objections"
 
 
+class HangPostings(Job, frozen=True):
+    task_name = "postings.hang"
+
+
 class EndPostings(Job, frozen=True):
     task_name = "postings.end"
 

@@ -78,6 +78,9 @@ class PostingPlace(Base):
     staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
     added_at: Mapped[WrittenAt]
     erased_at: Mapped[OptionalTime]
+    # The record of the field that brought it; null: added with a photo by itself.
+    record_id: Mapped[UUID | None] = mapped_column(ForeignKey("record.id"))
+    taken_down_at: Mapped[OptionalTime]
 
 
 class Disclosure(Base):

@@ -38,6 +38,8 @@ class PlaceLine(ResponseBody):
     accuracy_m: float | None
     captured_at: datetime
     sha256: str
+    # When a record of the field says that it was taken down.
+    taken_down_at: datetime | None
 
 
 class ObjectionLine(ResponseBody):
@@ -134,6 +136,7 @@ def _place_line(place: PostingPlace) -> PlaceLine:
         accuracy_m=place.accuracy_m,
         captured_at=place.captured_at,
         sha256=place.sha256,
+        taken_down_at=place.taken_down_at,
     )
 
 

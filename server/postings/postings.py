@@ -35,6 +35,7 @@ from server.postings.detail import (
     load_required_places,
     require_no_relatives_listed,
 )
+from server.postings.field_places import ask_to_hang, ask_to_take_down
 
 DRAFT_ROLES = frozenset({Role.TOWN_OFFICER})
 
@@ -86,6 +87,7 @@ async def create_posting(
         session, caller, Action.POSTING_MADE, "posting", posting.id, area_code=data.area_code, cases=len(cases)
     )
     await session.flush()  # the detail reads the entries
+    await ask_to_hang(session, posting, len(cases))
     return await load_posting_detail(session, services, caller, posting)
 
 
@@ -196,6 +198,7 @@ async def end_due_postings(session: AsyncSession, now: datetime) -> int:
         posting.state, posting.ended_at = "ended", now
         audit.record(session, None, Action.POSTING_ENDED, "posting", posting.id, area_code=posting.area_code)
         await _advance_cases(session, posting)
+        await ask_to_take_down(session, posting)
     return len(due_postings)
 
 

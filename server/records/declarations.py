@@ -13,9 +13,13 @@ class Declaration(NamedTuple):
 
     subject_kind: str | None = None
     people_least: int = 0
+    # One record does a task. Else whoever the record feeds says when it is done.
+    does_task: bool = True
 
 
 DECLARATIONS: Mapping[str, Declaration] = {
     "publicity": Declaration(),
     "meeting": Declaration(people_least=3),
+    # Feeds the proof of a posting: `server/postings/field_places.py`.
+    "posting": Declaration("posting", does_task=False),
 }

@@ -30,6 +30,7 @@ from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Caseload, Household
 from server.models.people import StaffRole
+from server.models.postings import Posting
 from server.models.records import Record, RecordVersion
 from server.policy.resolver import load_policy_values
 from server.records.declarations import DECLARATIONS
@@ -44,7 +45,7 @@ NOT_AMENDABLE = (
     "kind", "checklistCode", "checklistVersion", "areaCode", "taskId", "subjectKind", "subjectId", "startedAt", "fix",
     "noFixReason",
 )  # fmt: skip
-HOUSEHOLD = "household"
+HOUSEHOLD, POSTING = "household", "posting"
 
 
 class Context(NamedTuple):
@@ -53,7 +54,8 @@ class Context(NamedTuple):
     stored: Mapping[UUID, Record]
     # Villages in which the author works or worked, with their settings.
     settings: Mapping[str, dict[str, Any]]
-    households: Mapping[UUID, str]
+    # The village of each subject, by its kind and id.
+    subjects: Mapping[tuple[str, UUID | None], str]
     checklists: Mapping[tuple[str, int], Template]
     now: datetime
 
@@ -79,12 +81,11 @@ async def _load_context(session: AsyncSession, caller: Caller, rows: Sequence[In
     areas = await _list_own_areas(session, caller, {document.area_code for document in documents})
     keys = ["field.earliest_day", "field.clock_ahead_min"]
     settings = {area: await load_policy_values(session, area, day_of(now), keys) for area in areas}
-    subjects = {document.subject_id for document in documents if document.subject_kind == HOUSEHOLD}
     checklists = {(document.checklist_code, document.checklist_version) for document in documents}
     return Context(
         stored,
         settings,
-        await _load_own_households(session, caller, {subject for subject in subjects if subject}),
+        await _load_subjects(session, caller, documents),
         await _load_checklists(session, checklists),
         now,
     )
@@ -109,10 +110,26 @@ async def _list_own_areas(session: AsyncSession, caller: Caller, codes: set[str]
     return [code for code in existing if any(code.startswith(prefix) for prefix in prefixes)]
 
 
+async def _load_subjects(
+    session: AsyncSession, caller: Caller, documents: Sequence[RecordDocument]
+) -> dict[tuple[str, UUID | None], str]:
+    """Return the village of each subject: of homes that the caller may see or held, and of postings."""
+    subjects: dict[tuple[str, UUID | None], str] = {}
+    for kind, load in ((HOUSEHOLD, _load_own_households), (POSTING, _load_postings)):
+        ids = {document.subject_id for document in documents if document.subject_kind == kind and document.subject_id}
+        if ids:
+            subjects |= {(kind, subject_id): area for subject_id, area in (await load(session, caller, ids)).items()}
+    return subjects
+
+
+async def _load_postings(session: AsyncSession, caller: Caller, ids: set[UUID]) -> dict[UUID, str]:
+    """Of any village: the record's own has to be one of the author's, and the same."""
+    del caller
+    rows = await session.execute(select(Posting.id, Posting.area_code).where(Posting.id.in_(ids)))
+    return dict(rows.all())
+
+
 async def _load_own_households(session: AsyncSession, caller: Caller, ids: set[UUID]) -> dict[UUID, str]:
-    """Return the areas of the households that the caller may see, or held."""
-    if not ids:
-        return {}
     held = select(Caseload.household_id).where(Caseload.staff_id == caller.id)
     rows = select(Household.id, Household.area_code).where(
         Household.id.in_(ids), Household.in_scope(caller) | Household.id.in_(held)
@@ -174,7 +191,7 @@ def _check_subject(context: Context, document: RecordDocument) -> None:
     declared = DECLARATIONS[document.kind].subject_kind
     if document.subject_kind != declared or (document.subject_id is None) != (declared is None):
         raise Problem("record.subject_unknown")
-    if declared == HOUSEHOLD and document.subject_id not in context.households:
+    if declared is not None and context.subjects.get((declared, document.subject_id)) != document.area_code:
         raise Problem("record.subject_unknown")
 
 
@@ -242,7 +259,8 @@ async def _write(
         audit.record(
             session, caller, action, "record", row.document.id, area_code=row.document.area_code, kind=row.document.kind
         )
-        await close_task(session, row.document.task_id, row.document.kind, caller)
+        if DECLARATIONS[row.document.kind].does_task:
+            await close_task(session, row.document.task_id, row.document.kind, caller)
     await session.flush()  # publish_change reads it
     if row.document.deleted:
         await withdraw_change(session, "records", [row.document.id])

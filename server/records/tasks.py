@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -15,6 +15,7 @@ from server.core.access import DESK_ROLES, FIELD_ROLES, Caller, in_areas, readab
 from server.core.clock import utc_now
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
+from server.core.ids import new_id
 from server.core.paging import Keyset, Page, fetch_page
 from server.models.areas import Area
 from server.models.people import Staff, StaffRole
@@ -73,6 +74,33 @@ async def create_task(session: AsyncSession, caller: Caller, body: CreateTask) -
     audit.record(session, caller, Action.TASK_GIVEN, "task", body.id, area_code=body.area_code, kind=body.kind)
     await session.flush()  # publish_change reads it
     await publish_change(session, "tasks", [body.id])
+
+
+async def give_task_about(
+    session: AsyncSession,
+    kind: RecordKind,
+    subject_kind: str,
+    subject_id: UUID,
+    area_code: str,
+    due_on: date,
+    note: str,
+) -> None:
+    """Give a task about something to whoever works in its village: for the rooms whose work it is."""
+    task = Task(
+        id=new_id(), kind=kind, area_code=area_code, subject_kind=subject_kind, subject_id=subject_id, due_on=due_on,
+        note=note,
+    )  # fmt: skip
+    session.add(task)
+    audit.record(session, None, Action.TASK_GIVEN, "task", task.id, area_code=area_code, kind=kind)
+    await session.flush()  # publish_change reads it
+    await publish_change(session, "tasks", [task.id])
+
+
+async def close_tasks_about(session: AsyncSession, subject_kind: str, subject_id: UUID) -> None:
+    """Close what is open about something. Idempotent."""
+    about = Task.subject_kind == subject_kind, Task.subject_id == subject_id, Task.state == "open"
+    closed = update(Task).where(*about).values(state="done", closed_at=utc_now()).returning(Task.id)
+    await withdraw_change(session, "tasks", list(await session.scalars(closed)))
 
 
 async def _works_there(session: AsyncSession, staff_id: UUID, area_code: str) -> bool:

@@ -23,6 +23,7 @@ export const VISIT_KINDS: Labels = {
 export const RECORD_KINDS: Labels = {
   publicity: ['政策宣传', 'Policy publicity'],
   meeting: ['评议小组会议', 'Meeting of the group'],
+  posting: ['张贴公示', 'Hanging up a list'],
 };
 
 export const TASK_STATES: Labels = {
@@ -689,6 +690,7 @@ export const AUDIT_ACTIONS: Labels = {
   'posting.hung_up': ['张贴公示', 'Hung up a posting'],
   'posting.made': ['生成公示', 'Made a posting'],
   'posting.printed': ['打印公示', 'Printed a posting'],
+  'posting.taken_down': ['取下公示', 'Took a posting down'],
   'posting.started': ['开始公示', 'Started a posting'],
   'resident.binding_ended': ['解除居民绑定', 'Ended a binding'],
   'resident.bound': ['居民绑定', 'Resident bound'],

@@ -80,6 +80,7 @@ export const t = defineMessages({
   housing: ['廉租房核查', 'Rental housing'],
   publicity: ['政策宣传', 'Policy publicity'],
   meeting: ['评议小组会议', 'Meeting of the group'],
+  posting: ['张贴公示', 'Hang up a list'],
   // household
   household: ['家庭', 'Household'],
   number: ['编号', 'Number'],

@@ -8,6 +8,7 @@ export const r = defineMessages({
   noChecklist: ['还没有下载记录表，请联网同步', 'The forms are not here yet: sync once'],
   tasks: ['办公室布置', 'Asked by the office'],
   dueOn: ['{day}前完成', 'Due {day}'],
+  doneTimes: ['已记录 {n} 次', 'Recorded {n:time|times}'],
   unfinished: ['未提交', 'Not submitted'],
   recorded: ['已提交', 'Submitted'],
   nothingRecorded: ['还没有记录', 'Nothing recorded yet'],

@@ -96,3 +96,32 @@ def meeting() -> Template:
             question("signature", "sign_members", "到会人员签名", "Signatures of those present", minimum=1, maximum=30),
         ),
     )
+
+
+def posting() -> Template:
+    return checklist(
+        "posting",
+        "张贴公示记录",
+        "Hanging up a list",
+        section(
+            "posting",
+            "张贴情况",
+            "Where it hangs",
+            question(
+                "choice",
+                "posting_act",
+                "办理事项",
+                "What was done",
+                choices={"hung_up": ("张贴", "Hung up"), "taken_down": ("取下", "Taken down")},
+            ),
+            question(
+                "text",
+                "place_name",
+                "张贴处",
+                "Place",
+                hint=("如村委会公示栏；取下时写同一名称", "As the board of the village; the same name when taken down"),
+                max_length=100,
+            ),
+            question("photo", "photo_posting", "现场照片", "Photo on the spot", minimum=1, maximum=3),
+        ),
+    )

@@ -7,10 +7,18 @@ import { localDatabase, putRecordDraft, type RecordDraft } from './localDatabase
 import { syncNow } from './sync.ts';
 import { announcePhotos, toPlain } from './visits.ts';
 
-/** The kinds that this app knows, in the order of its list; `peopleLeast`: how many people a record has to name. */
-export const RECORD_KINDS: Record<RecordKind, { peopleLeast?: number }> = {
+interface RecordKindFacts {
+  /** How many people a record has to name. */
+  peopleLeast?: number;
+  /** It is about something that only a task names. */
+  needsTask?: boolean;
+}
+
+/** The kinds that this app knows, in the order of its list. */
+export const RECORD_KINDS: Record<RecordKind, RecordKindFacts> = {
   publicity: {},
   meeting: { peopleLeast: 3 },
+  posting: { needsTask: true },
 };
 
 export function isRecordKind(kind: string): kind is RecordKind {
