@@ -4,6 +4,7 @@ A record without a position stays readable, and proves no place. A place is take
 """
 
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import exists, func, select, update
@@ -28,7 +29,7 @@ from server.models.records import Record
 from server.postings.detail import load_required_places
 from server.records.tasks import close_tasks_about, give_task_about
 
-KIND = "posting"
+KIND: Final = "posting"
 # How long after a record its photo is waited for.
 WAITS_FOR = timedelta(days=90)
 _BATCH = 200

@@ -86,6 +86,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("notifications.tell", {"kind": "complaint_due", "thing": "c", "area_code": "339901001", "staff_ids": [], "facts": {}}),
     ("postings.end", {"timestamp": 1}),
+    ("postings.hang", {"timestamp": 1}),
     ("review.examine", {"visit_id": ID}),
     ("review.fold_counts", {"timestamp": 1}),
     ("review.home_changed", {"household_id": ID}),

@@ -1,12 +1,13 @@
 """Work beside the visits on a phone: recorded without a network, kept, sent once, read back and amended."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from tests.makers.records import make_record
 from tests.web.browser import fill_question, find_faults, find_small_targets, shoot
 
-LARGE, SMALL = {"width": 390, "height": 844}, {"width": 360, "height": 640}
+LARGE: ViewportSize = {"width": 390, "height": 844}
+SMALL: ViewportSize = {"width": 360, "height": 640}
 
 
 async def fill_record(page: Page, phone, kind: str, pictures) -> dict:

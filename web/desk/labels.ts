@@ -319,6 +319,7 @@ export const FAILED_TASKS: Labels = {
   'notifications.send_text': ['发送短信', 'Sending a text message'],
   'notifications.tell': ['发出提醒', 'Notifying'],
   'postings.end': ['结束公示', 'Ending postings'],
+  'postings.hang': ['登记现场张贴处', 'Places of postings from the field'],
   'complaints.key_reply_codes': ['编号查询码加密', 'Codes of complaints and objections'],
   'postings.seal_objections': ['加密异议内容', 'Sealing objections'],
   'review.examine': ['核对走访', 'Checking a visit'],
