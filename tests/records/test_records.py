@@ -201,6 +201,7 @@ async def test_villages_without_publicity_are_listed_until_one_is_recorded(phone
     [gap] = (await desk.http.get("/desk/v1/publicity-gaps", params=listed)).json()["items"]
     assert (gap["months"], gap["lastOn"] is None) == (6, False)
     assert gap["source"].startswith("project default")
+    assert (await desk.http.get("/desk/v1/publicity-gaps/export")).status_code == 200
 
 
 async def test_a_task_goes_down_is_done_by_its_record_and_leaves_the_phone(phone, office):
