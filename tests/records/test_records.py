@@ -226,7 +226,12 @@ async def test_a_task_goes_down_is_done_by_its_record_and_leaves_the_phone(phone
 async def test_a_task_is_taken_back_and_given_only_to_who_works_there(phone, office):
     kit = await make_record(phone)
     town = await office.person("town_officer")
-    task = {"id": str(new_id()), "kind": "meeting", "areaCode": kit.record["areaCode"], "dueOn": utc_now().date().isoformat()}
+    task = {
+        "id": str(new_id()),
+        "kind": "meeting",
+        "areaCode": kit.record["areaCode"],
+        "dueOn": utc_now().date().isoformat(),
+    }
     refused = await town.http.post("/desk/v1/tasks", json=task | {"assigneeId": str(new_id())})
     assert refused.json()["code"] == "task.assignee_unknown"
     elsewhere = await town.http.post("/desk/v1/tasks", json=task | {"areaCode": "110101001001"})

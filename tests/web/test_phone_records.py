@@ -1,6 +1,5 @@
 """Work beside the visits on a phone: recorded without a network, kept, sent once, read back and amended."""
 
-import pytest
 from playwright.async_api import Page, ViewportSize, expect
 
 from tests.makers.records import make_record
@@ -30,7 +29,6 @@ async def look(page: Page, name: str) -> list[str]:
     return faults
 
 
-@pytest.mark.timeout(240)
 async def test_publicity_is_recorded_offline_and_reaches_the_desk_once(handset, phone, desk, due, home, pictures):
     await handset.stand_at(home, metres_north=40)
     page = await handset.sign_in(due.caseworker_login)
