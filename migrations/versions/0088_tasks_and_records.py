@@ -1,6 +1,6 @@
 """Tasks and records: the work beside the home visits, with photos that belong to it
 
-Revision: 0083, after 0082
+Revision: 0088, after 0087
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0083"
-down_revision = "0082"
+revision = "0088"
+down_revision = "0087"
 branch_labels = None
 depends_on = None
 
