@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import field_api.routes
 import field_api.uploads.routes
 import field_api.uploads.tus
+import server.aid.routes
 import server.benefits.routes
 import server.cases.certificate_routes
 import server.cases.change_report_routes
@@ -240,6 +241,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.benefits.routes.router,
     server.rosters.routes.router,
     server.records.routes.router,
+    server.aid.routes.router,
     server.crosschecks.routes.router,
     server.imports.routes.router,
     server.residents.routes.router,

@@ -4,6 +4,19 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
+    AID_BATCH_CANCELLED = "aid.batch_cancelled"
+    AID_BATCH_CLOSED = "aid.batch_closed"
+    AID_BATCH_MADE = "aid.batch_made"
+    AID_BATCH_PREPARED = "aid.batch_prepared"
+    AID_BATCH_RELEASED = "aid.batch_released"
+    AID_BATCH_SENT_BACK = "aid.batch_sent_back"
+    AID_FINDINGS_JUDGED = "aid.findings_judged"
+    AID_HANDED_OUT = "aid.handed_out"
+    AID_LINE_ADDED = "aid.line_added"
+    AID_LINE_LEFT_OUT = "aid.line_left_out"
+    AID_SHEET_PRINTED = "aid.sheet_printed"
+    AID_TAKEN_BACK = "aid.taken_back"
+
     AREA_RENAMED = "area.renamed"
     AREA_CHANGE_PROPOSED = "area.change_proposed"
     AREA_CHANGE_ACCEPTED = "area.change_accepted"

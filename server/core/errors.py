@@ -1053,6 +1053,41 @@ CATALOGUE: Mapping[str, Entry] = {
         "未找到：{columns}。",
         "Not found: {columns}.",
     ),
+    "aid.not_now": Entry(
+        409, "现在不能办理此步骤", "Not possible in this state", "状态：{state}。", "Its state is {state}."
+    ),
+    "aid.findings_open": Entry(
+        409,
+        "还有未处理的疑点",
+        "There are findings to judge",
+        "{count} 条疑点须先由人处理。",
+        "{count} findings wait for a person.",
+    ),
+    "aid.second_person": Entry(
+        403,
+        "须由另一人办理",
+        "Another person must do this",
+        "提交和核准发放须由不同的人办理。",
+        "Preparing and releasing are done by different people.",
+    ),
+    "aid.empty": Entry(422, "批次没有可发放的户", "The batch gives nobody anything"),
+    "aid.lines_open": Entry(
+        409,
+        "还有没有登记的户",
+        "Some lines are not recorded yet",
+        "{count} 户没有登记已发放或未发放。",
+        "{count} lines are neither handed out nor marked as not.",
+    ),
+    "aid.handed_out": Entry(
+        409,
+        "该户已登记发放",
+        "This line is recorded already",
+        "{home} 已登记且内容不同；登记有误的，先收回。",
+        "{home} is recorded with other content. Take a wrong record back first.",
+    ),
+    "aid.too_many": Entry(
+        422, "户数过多", "Too many homes", "一个批次最多 {most} 户。", "A batch holds {most} homes at most."
+    ),
     "import.unreadable": Entry(422, "无法读取文件", "The file can't be read", "{why}", "{why_en}"),
     "import.confirmed": Entry(
         409, "该导入已确认", "This import was confirmed", "请作为新的导入上传。", "Upload the file as a new import."

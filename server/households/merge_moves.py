@@ -20,6 +20,7 @@ from server.core.access import Caller
 from server.core.encryption import Encryption
 from server.core.normalise import name_key
 from server.core.search_terms import list_name_terms, to_vector
+from server.models.aid import AidLine
 from server.models.benefits import BenefitChange
 from server.models.cases import (
     CLOSED_STATES,
@@ -58,8 +59,8 @@ _WHOLE = (
     DataRequest,
     PrivacyConsent,
 )
-# They follow too, but nobody acts by them: nightly jobs write them.
-_FOLLOWING = (PeriodicProof, GraceEnd)
+# They follow too, but nobody acts by them: nightly jobs write them, or they stand in a batch of many homes.
+_FOLLOWING = (PeriodicProof, GraceEnd, AidLine)
 # Copies of a visit, which follow it.
 _OF_VISITS = (ReviewItem, SeenFix, SeenPhoto)
 # What tells that somebody acted on the kept household; copies of visits are rewritten by checks and say nothing.
@@ -222,10 +223,12 @@ async def _hand_on(session: AsyncSession, moved: Moved, from_id: UUID, to_id: UU
     agreed = select(own.version).where(own.member_id == to_id, own.withdrawn_at.is_(None)).scalar_subquery()
     models: list[tuple[Any, list[Any]]] = [
         (DataRequest, []),
+        (AidLine, []),
         (PrivacyConsent, [PrivacyConsent.version.not_in(agreed)]),
     ]
     for model, more in models:
-        ids = moved.rows[model.__tablename__]
+        # A merge of before the ledger has no lines of it.
+        ids = moved.rows.get(model.__tablename__, [])
         naming = update(model).where(model.id == func.any(ids), model.member_id == from_id, *more)
         await session.execute(naming.values(member_id=to_id).execution_options(synchronize_session=False))
 

@@ -2,6 +2,7 @@
 
 from server.core.database import Base
 from server.models import (
+    aid,
     areas,
     audit,
     benefits,
@@ -38,6 +39,7 @@ from server.models import (
 
 __all__ = [
     "Base",
+    "aid",
     "areas",
     "audit",
     "benefits",

@@ -15,6 +15,7 @@ TAGS = {
     "desk": "Review at the desk: queue, leases, decisions, photos that failed, retention, the caseload.",
     "cases": "Applications and what follows: papers, steps, hearings, amounts, cross-checks, households.",
     "rosters": "Monthly rosters, their findings, the bank's files and answers, and what was paid.",
+    "aid": "Linked aid in money and goods: batches, what homes were handed, findings, the report.",
     "postings": "Public postings and standing lists, and the objections to them.",
     "complaints": "Complaints, with their reporter protected.",
     "spot checks": "Plans, draws that anyone can repeat, and the comparison with the first visit.",

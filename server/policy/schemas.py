@@ -183,6 +183,28 @@ class CertificateNumber(_StrictStruct):
     digits: Annotated[int, Meta(ge=3, le=9)]
 
 
+class AidCause(_StrictStruct):
+    code: Code
+    zh: Text
+    en: Text
+
+
+class AidKind(_StrictStruct, omit_defaults=True):
+    """A kind of linked aid: money, or goods counted by a unit. `causes`: one of them is named with each line."""
+
+    code: Code
+    zh: Text
+    en: Text
+    fund: Text
+    form: Literal["money", "goods"] = "money"
+    unit_zh: Text = "元"
+    unit_en: Text = "yuan"
+    # Whose homes a finding leaves in peace: those with a case in force in the month, or any.
+    homes: Literal["in_force", "any"] = "in_force"
+    causes: Annotated[list[AidCause], Meta(max_length=20)] = []
+    times_a_month: Annotated[int, Meta(ge=1, le=31)] = 1
+
+
 class FileColumn(_StrictStruct, omit_defaults=True):
     """A column of a bank's file. `width` is in bytes of the file's encoding, for fixed width only."""
 
@@ -361,6 +383,7 @@ SETTING_TYPES: dict[str, Any] = {
     "roster.people": Annotated[int, Meta(ge=2, le=3)],
     "roster.arrears_months": Annotated[int, Meta(ge=0, le=60)],
     "roster.outlier_percent": Annotated[int, Meta(ge=1, le=1000)],
+    "aid.kinds": Annotated[list[AidKind], Meta(min_length=1, max_length=100)],
     "amount.standard_fen": Fen | Standards,
     "amount.method": Literal["differential", "stepped"],
     "amount.steps": Annotated[list[Step], Meta(min_length=1, max_length=50)],
@@ -381,7 +404,7 @@ SETTING_TYPES: dict[str, Any] = {
 }
 _FINDING_PREFIX = "finding."
 # What families are paid, until when, and who decides on it.
-_MONEY_PREFIXES = ("amount.", "roster.")
+_MONEY_PREFIXES = ("aid.", "amount.", "roster.")
 _DECIDING = frozenset({"case.decided_by", "case.hearing_required", "case.found_difference_fen", "change.death_months"})
 
 

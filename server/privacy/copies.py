@@ -15,6 +15,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.aid.quantities import format_milli
 from server.audit.actions import Action
 from server.cases.workflow import STATE_INFO
 from server.checklists.template import Template
@@ -26,6 +27,7 @@ from server.core.errors import Problem
 from server.core.money import format_fen
 from server.core.spreadsheets import write_xlsx
 from server.core.threads import run_in_thread
+from server.models.aid import GIVEN_AID_STATES, AidBatch, AidLine
 from server.models.cases import Calculation, CaseFile, IncomeItem, PropertyItem
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
@@ -36,6 +38,7 @@ from server.privacy.requests import KIND_TEXTS, lock_request
 
 Line = tuple[str, str, str]
 _COPIED = frozenset({"see", "copy"})
+_RECEIVED_BY = {"head": "户主领取", "member": "家庭成员领取", "proxy": "他人代领", None: ""}
 _SEX = {"male": "男", "female": "女"}
 
 
@@ -49,6 +52,7 @@ async def copy_person(session: AsyncSession, encryption: Encryption, caller: Cal
         *_person_lines(encryption, household, member),
         *await _income_lines(session, household, member),
         *await _case_lines(session, household),
+        *await _aid_lines(session, household, member),
         *await _visit_lines(session, household, member),
         *await _privacy_lines(session, member),
     ]
@@ -139,6 +143,29 @@ async def _case_lines(session: AsyncSession, household: Household) -> list[Line]
         )
         lines += [(part, f"{row.month:%Y-%m} 的测算", format_fen(row.amount_fen)) for row in calculations]
     return lines
+
+
+async def _aid_lines(session: AsyncSession, household: Household, member: HouseholdMember) -> list[Line]:
+    """What the household was given as a whole, and the person for himself or herself."""
+    rows = await session.execute(
+        select(AidLine, AidBatch)
+        .join(AidBatch, AidBatch.id == AidLine.batch_id)
+        .where(
+            AidLine.household_id == household.id,
+            AidLine.state.in_(GIVEN_AID_STATES),
+            or_(AidLine.member_id == member.id, AidLine.member_id.is_(None)),
+        )
+        .order_by(AidLine.given_on, AidLine.id)
+    )
+    return [("救助台账", f"{line.given_on} {batch.kind_zh}", _aid_text(line, batch)) for line, batch in rows]
+
+
+def _aid_text(line: AidLine, batch: AidBatch) -> str:
+    given = [] if line.given_milli is None else [f"{format_milli(line.given_milli)} {batch.unit_zh}"]
+    given += [] if line.given_fen is None else [format_fen(line.given_fen)]
+    ended = "，已收回" if line.state == "taken_back" else ""
+    # Who a proxy is belongs to the proxy.
+    return f"{'，'.join(given)}，{_RECEIVED_BY[line.recipient]}{ended}"
 
 
 async def _visit_lines(session: AsyncSession, household: Household, member: HouseholdMember) -> list[Line]:

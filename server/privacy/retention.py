@@ -40,6 +40,10 @@ RETENTION: tuple[RetentionRule, ...] = (
         "最低生活保障审核确认办法",
     ),
     RetentionRule(
+        "救助台账：发放的钱物、领取人、疑点", "aid in money and goods: what was handed out, to whom, findings",
+        "同所属家庭的申请记录", "as the applications of the household", "最低生活保障审核确认办法",
+    ),
+    RetentionRule(
         "走访照片和签名", "photos and signatures of visits",
         "家庭停保后 {days} 天", "{days} days after the household's stop",
         "最低生活保障审核确认办法", "retention.visit_photo_days",

@@ -25,9 +25,10 @@ from server.core.http import (
 )
 from server.core.pdf import PDF
 from server.http.reads import reads
-from server.residents import change_reports, feedback, own_cases, payments, public_status, visit_records
+from server.residents import change_reports, feedback, own_aid, own_cases, payments, public_status, visit_records
 from server.residents.change_reports import ReportChange
 from server.residents.feedback import GiveFeedback
+from server.residents.own_aid import OwnAid, SaidOfAid, SayOfAid
 from server.residents.own_cases import CaseStatus, OwnCase, Withdraw
 from server.residents.payments import OwnPayment, SaidOfPayment, SayOfPayment
 from server.residents.public_status import LookUp, PublicCase
@@ -213,6 +214,35 @@ async def say_of_payment(
 
 
 @get(
+    "/cases/{case_id:uuid}/aid",
+    opt=reads("aid_line"),
+    responses=LOOKUP_ERRORS,
+    description="What the caller's household was given besides its payments, the newest first: money or goods, when "
+    "and to whom.",
+)
+async def list_own_aid(case_id: FromPath[UUID], resident_caller: ResidentCaller, session: Session) -> list[OwnAid]:
+    return await own_aid.list_own_aid(session, resident_caller, case_id)
+
+
+@post(
+    "/cases/{case_id:uuid}/aid/{line_id:uuid}/word",
+    status_code=200,
+    responses=LOOKUP_ERRORS | error_responses("request.rate_limited"),
+    description="Confirm aid, or say that it did not arrive, which is a complaint with the line attached. The same "
+    "again changes nothing.",
+)
+async def say_of_aid(
+    case_id: FromPath[UUID],
+    line_id: FromPath[UUID],
+    data: JSONBody[SayOfAid],
+    resident_caller: ResidentCaller,
+    session: Session,
+    services: ServicesDep,
+) -> SaidOfAid:
+    return await own_aid.say_of_aid(session, services, resident_caller, case_id, line_id, data, utc_now())
+
+
+@get(
     "/cases/{case_id:uuid}/notices/{kind:str}",
     opt=reads("case_notice"),
     media_type=PDF,
@@ -251,6 +281,8 @@ router = Router(
         report_change,
         list_own_payments,
         say_of_payment,
+        list_own_aid,
+        say_of_aid,
     ],
     tags=["resident"],
     security=BEARER,

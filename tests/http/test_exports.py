@@ -29,6 +29,7 @@ NO_FILE = {
     "/desk/v1/notices": "one's own",
     "/desk/v1/problem-reports/own": "one's own",
     "/desk/v1/queue/views": "one's own",
+    "/desk/v1/aid-kinds": "what may be chosen, as the settings have it",
     "/desk/v1/roster-programs": "what may be chosen, as the settings have it",
     "/desk/v1/stop-grounds": "what may be chosen, as the settings have it",
     "/desk/v1/rules/kinds": "what may be written, not what is",

@@ -175,6 +175,7 @@ const SETTING_NAMES: Labels = {
   'certificate.months': ['低保证有效期', 'A certificate is valid for'],
   'certificate.renewed': ['到期的低保证自动延续', 'A certificate that expires is renewed'],
   'roster.needs_certificate': ['发放须有有效低保证', 'A payment needs a valid certificate'],
+  'aid.kinds': ['救助台账的种类', 'Kinds of linked aid'],
   'roster.programs': ['发放项目', 'Programs that are paid'],
   'roster.bank_forms': ['银行文件格式', 'Forms of bank files'],
   'roster.payday': ['款项从每月几日起到账', 'Day of the month from which money is in the account'],
