@@ -30,6 +30,7 @@ const SCREENS = {
   '/cross-checks': CASE_OFFICERS,
   '/rosters': REVIEWERS,
   '/records': REVIEWERS,
+  '/aid': REVIEWERS,
   '/postings': REVIEWERS,
   '/messages': REVIEWERS,
   '/proposals': CASE_OFFICERS,

@@ -37,6 +37,7 @@ const GROUPS: readonly Group[] = [
       '/proofs': ['定期证明', 'Proofs'],
       '/raises': ['提标', 'Raises'],
       '/rosters': ['发放', 'Payments'],
+      '/aid': ['救助台账', 'Aid'],
     },
   },
   {
