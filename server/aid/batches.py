@@ -31,7 +31,7 @@ from server.policy.schemas import AidKind
 
 # Homes that one batch may hold: those of a county in one list, written in one request.
 MOST_HOMES = 30_000
-_NUMBER_DIGITS = 4
+NUMBER_DIGITS = 4
 _STEP = 1000
 _THOUSAND = 1000
 Milli = Annotated[int, Meta(ge=1, le=10**12)]
@@ -103,7 +103,7 @@ async def make_batch(session: AsyncSession, caller: Caller, body: MakeAidBatch, 
     _require_fitting(kind, body)
     homes = await _list_homes(session, caller, body, month)
     batch = new_batch(kind, body.id, body.area_code, month, caller.id, now)
-    batch.number = await next_number(session, AidBatch.number, f"JZ{month:%Y%m}", _NUMBER_DIGITS)
+    batch.number = await next_number(session, AidBatch.number, f"JZ{month:%Y%m}", NUMBER_DIGITS)
     batch.bought_milli = body.bought_milli
     stated = body.stated or StatedSums()
     batch.stated = {name: value for name in stated.__struct_fields__ if (value := getattr(stated, name)) is not None}

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta
 
 from server.aid import actions, batches, catalogue, handouts, judging, listing, report, sign_off
 from server.aid.actions import ActOnAidBatch
@@ -22,14 +23,17 @@ from server.aid.listing import (
     AidLineView,
 )
 from server.aid.report import AidReportRow
+from server.core import figures
 from server.core.access import require_role
 from server.core.clock import today, utc_now
+from server.core.figures import CheckedFigure
 from server.core.http import (
     BEARER,
     LOOKUP_ERRORS,
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    RequestBody,
     ResponseBody,
     Session,
     error_responses,
@@ -306,6 +310,24 @@ async def report_aid(
 export_aid_report = build_export_route(report_aid, "aid-report", REPORT_COLUMNS, form="xlsx")
 
 
+class CheckFigures(RequestBody):
+    """Statements as a paper has them, one a line."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=20_000)]
+
+
+@post(
+    "/figure-checks",
+    status_code=200,
+    responses=SIGNED_IN_ERRORS,
+    description="Say of each figure of a paper whether it agrees: `18 = 2 + 12 + 2 + 4`, `594 ≥ 457 × 1.3`, or a "
+    "series `36,960/85; 43,512/86; 42,288/43` of which no part should be odd. Nothing is stored and nothing corrected.",
+)
+async def check_figures(data: JSONBody[CheckFigures], officer: Officer) -> list[CheckedFigure]:
+    require_role(officer, AID_READERS)
+    return figures.check_figures(data.text)
+
+
 router = Router(
     "/desk/v1",
     route_handlers=[
@@ -327,6 +349,7 @@ router = Router(
         print_aid_sign_off,
         report_aid,
         export_aid_report,
+        check_figures,
     ],
     tags=["aid"],
     security=BEARER,

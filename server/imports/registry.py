@@ -1,5 +1,6 @@
 """The kinds of import there are."""
 
+from server.imports.aid import AidImport
 from server.imports.areas import AreasImport
 from server.imports.calendar import CalendarImport
 from server.imports.import_kind import ImportKind
@@ -7,5 +8,5 @@ from server.imports.register import RegisterImport
 from server.imports.staff import StaffImport
 
 KINDS: dict[str, ImportKind] = {
-    kind.name: kind for kind in (AreasImport(), StaffImport(), RegisterImport(), CalendarImport())
+    kind.name: kind for kind in (AreasImport(), StaffImport(), RegisterImport(), CalendarImport(), AidImport())
 }

@@ -11,7 +11,7 @@ export type ActName = components['schemas']['ActOnAidBatch']['act'];
 
 export const BATCH_STATES: Record<BatchState, Message> = {
   drafted: ['草稿', 'Draft'],
-  prepared: ['已提交，待核准', 'Prepared, to be released'],
+  prepared: ['已提交，待审核', 'Prepared, to be released'],
   released: ['已核准，发放中', 'Released, being handed out'],
   closed: ['已完成', 'Closed'],
   cancelled: ['已作废', 'Cancelled'],

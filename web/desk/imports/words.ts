@@ -10,6 +10,7 @@ export const IMPORT_KINDS: Record<string, Message> = {
   register: ['低保台账', 'Register of recipients'],
   assignments: ['走访任务', 'Visits to order'],
   calendar: ['节假日安排', 'Holidays of a year'],
+  aid: ['其他部门发放的救助', 'Aid of other offices'],
 };
 export const IMPORT_STATES: Record<string, Message> = {
   previewed: ['待确认', 'To be confirmed'],
