@@ -5,6 +5,7 @@ from typing import Any
 from server.core.ids import new_id
 from tests import days
 from tests.makers.rosters import PILOT, RosterOffice
+from tests.phones import Desk
 
 
 class AidOffice:
@@ -13,6 +14,13 @@ class AidOffice:
     def __init__(self, pay: RosterOffice) -> None:
         self.pay = pay
         self.town, self.county, self.homes = pay.town, pay.county, pay.homes
+
+    @classmethod
+    def of(cls, town: Desk, county: Desk) -> "AidOffice":
+        """The officers alone, without homes."""
+        office = cls.__new__(cls)
+        office.town, office.county, office.homes = town, county, []
+        return office
 
     async def make(self, kind: str, **more: Any) -> dict[str, Any]:
         answer = await self.ask_to_make(kind, **more)

@@ -15,6 +15,7 @@ from server.demo.cases import load_cases
 from server.devserver.processes import LOOPBACK, find_free_port, stop
 from tests import days
 from tests.conftest import fresh_settings
+from tests.makers.aid import AidOffice
 from tests.makers.cases import Office
 from tests.makers.rosters import RosterOffice
 from tests.phones import make_kit
@@ -236,6 +237,7 @@ async def test_a_household_says_which_payment_arrived_and_which_did_not(
     _, case_id = await bound(pay, place)
     for month in (days.month(-1), days.month()):
         await pay.sent(month)
+    await AidOffice(pay).handed_out("flour", eachMilli=2500, householdIds=[str(pay.homes[0].household_id)])
     page = await handset.open(f"/r/?code=demo-{county.residents[place].wechat_suffix}-t")
     await page.locator(f".case[href$='{case_id}']").click()
     payments = page.locator(".payment")
@@ -253,6 +255,13 @@ async def test_a_household_says_which_payment_arrived_and_which_did_not(
     await expect(page.get_by_role("status").first).to_contain_text("查询码")
     faults["answered"] = [*await find_faults(page), *await find_small_targets(page)]
     await shoot(page, "resident-payments-answered")
+    aid = page.locator(".aid")
+    await expect(aid).to_contain_text("面粉 2.5 袋")
+    await aid.get_by_role("button", name="没有收到").click()
+    await aid.get_by_role("button", name="提交").click()
+    await expect(aid).to_contain_text("投诉编号 XF")
+    faults["aid"] = [*await find_faults(page), *await find_small_targets(page)]
+    await shoot(page, "resident-aid")
     assert {name: found for name, found in faults.items() if found} == {}
 
 
