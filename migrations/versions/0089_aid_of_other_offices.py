@@ -1,13 +1,13 @@
 """Files of aid that other offices gave
 
-Revision: 0084, after 0083
+Revision: 0089, after 0088
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0084"
-down_revision = "0083"
+revision = "0089"
+down_revision = "0088"
 branch_labels = None
 depends_on = None
 

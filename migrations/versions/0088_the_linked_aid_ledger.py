@@ -1,6 +1,6 @@
 """The linked-aid ledger: kinds of aid, batches, lines, findings
 
-Revision: 0083, after 0082
+Revision: 0088, after 0087
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0083"
-down_revision = "0082"
+revision = "0088"
+down_revision = "0087"
 branch_labels = None
 depends_on = None
 
