@@ -19,6 +19,7 @@ from server.aid.examine import examine_batch
 from server.aid.homes import AidHome, list_homes_in_force, load_homes
 from server.audit.actions import Action
 from server.core.access import Caller, require_found, require_role
+from server.core.database import advisory_lock
 from server.core.errors import Fault, Problem
 from server.core.http import RequestBody
 from server.core.ids import new_id
@@ -92,6 +93,8 @@ async def make_batch(session: AsyncSession, caller: Caller, body: MakeAidBatch, 
     if await session.get(Area, body.area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", body.area_code)])
     month = body.month.replace(day=1)
+    # Two requests of one id run one after the other.
+    await advisory_lock(session, f"aid_batch:{body.id}")
     earlier = await session.get(AidBatch, body.id)
     if earlier is not None:
         if (earlier.kind, earlier.area_code, earlier.month) != (body.kind, body.area_code, month):

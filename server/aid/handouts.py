@@ -20,7 +20,7 @@ from server.core.access import Caller, readable, require_found, require_role
 from server.core.errors import Fault, Problem
 from server.core.http import HexSha256, RequestBody
 from server.core.working_days import day_of
-from server.models.aid import AID_ROLES, AidBatch, AidLine
+from server.models.aid import AID_ROLES, DEAD_AID_STATES, AidBatch, AidLine
 
 Name = Annotated[str, Meta(max_length=40)]
 
@@ -122,6 +122,8 @@ def _write(caller: Caller, line: AidLine, handout: Handout, now: datetime) -> bo
     values = _values(line, handout)
     if line.state == handout.state and all(getattr(line, name) == value for name, value in values.items()):
         return False
+    if line.state in DEAD_AID_STATES:
+        raise Problem("aid.not_now", state=line.state)
     # Nobody was at home the first time: the line may be handed out later.
     if line.state not in {"planned", "not_handed_out"}:
         raise Problem("aid.handed_out", home=line.household_number)
