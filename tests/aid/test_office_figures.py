@@ -1,5 +1,7 @@
 """Figures of real offices (docs/domain.md#office-figures) entered into the ledger: what agrees, what is flagged."""
 
+from typing import Any
+
 from server.core.figures import check_figures
 from server.core.ids import new_id
 from tests import days
@@ -16,7 +18,7 @@ async def codes(aid, batch):
 async def test_forty_six_homes_are_given_money_and_coal_and_every_sum_of_the_paper_agrees(office, system, services):
     aid = AidOffice(await RosterOffice(office, system, services).open(46))
     chosen = [str(home.household_id) for home in aid.homes]
-    papers = [
+    papers: list[tuple[str, dict[str, Any], dict[str, int]]] = [
         ("heating", {"eachFen": 300_00}, {"homes": 46, "fen": 13_800_00}),
         ("meat_subsidy", {"eachFen": 24_00}, {"homes": 46, "fen": 1_104_00}),
         ("price_subsidy", {"eachFen": 12_00}, {"homes": 46, "fen": 552_00}),
