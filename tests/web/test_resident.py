@@ -8,11 +8,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
+from sqlalchemy import update
 
 from server.core.database import open_session
 from server.core.services import open_services
 from server.demo.cases import load_cases
 from server.devserver.processes import LOOPBACK, find_free_port, stop
+from server.models.aid import AidLine
 from tests import days
 from tests.conftest import fresh_settings
 from tests.makers.aid import AidOffice
@@ -237,7 +239,11 @@ async def test_a_household_says_which_payment_arrived_and_which_did_not(
     _, case_id = await bound(pay, place)
     for month in (days.month(-1), days.month()):
         await pay.sent(month)
-    await AidOffice(pay).handed_out("flour", eachMilli=2500, householdIds=[str(pay.homes[0].household_id)])
+    other = pay.homes[1].household_id
+    batch = await AidOffice(pay).handed_out("flour", eachMilli=2500, householdIds=[str(other)])
+    async with open_session(services.sessions) as session:  # the bound home lies in another town
+        line = update(AidLine).where(AidLine.batch_id == batch["id"])
+        await session.execute(line.values(household_id=pay.homes[0].household_id))
     page = await handset.open(f"/r/?code=demo-{county.residents[place].wechat_suffix}-t")
     await page.locator(f".case[href$='{case_id}']").click()
     payments = page.locator(".payment")

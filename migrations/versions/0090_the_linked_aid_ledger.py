@@ -1,6 +1,6 @@
 """The linked-aid ledger: kinds of aid, batches, lines, findings
 
-Revision: 0088, after 0087
+Revision: 0090, after 0089
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0088"
-down_revision = "0087"
+revision = "0090"
+down_revision = "0089"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Files of aid that other offices gave
 
-Revision: 0089, after 0088
+Revision: 0091, after 0090
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0089"
-down_revision = "0088"
+revision = "0091"
+down_revision = "0090"
 branch_labels = None
 depends_on = None
 
