@@ -25,6 +25,7 @@ import server.aid.routes
 import server.benefits.routes
 import server.cases.certificate_routes
 import server.cases.change_report_routes
+import server.cases.change_return_routes
 import server.cases.event_handlers
 import server.cases.found_routes
 import server.cases.grace_routes
@@ -235,6 +236,7 @@ _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.cases.change_report_routes.router,
     server.cases.found_routes.router,
     server.cases.certificate_routes.router,
+    server.cases.change_return_routes.router,
     server.cases.grace_routes.router,
     server.cases.raise_routes.router,
     server.cases.proof_routes.router,

@@ -46,6 +46,9 @@ class Action(StrEnum):
 
     CERTIFICATE_ISSUED = "certificate.issued"
     CERTIFICATE_PRINTED = "certificate.printed"
+    CHANGE_RETURN_CLOSED = "change_return.closed"
+    CHANGE_RETURN_RETURNED = "change_return.returned"
+    CHANGE_RETURN_SENT = "change_return.sent"
     CHANGE_DECIDED = "change.decided"
 
     CHECKLIST_PUBLISHED = "checklist.published"

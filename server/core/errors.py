@@ -742,6 +742,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "须有渐退期满当月起、金额与现发一致的测算；金额不同的，请调整或停发。",
         "It takes a calculation from that month on that gives what is paid; for another amount, change or stop it.",
     ),
+    "change_return.not_now": Entry(
+        409,
+        "月报现在不能办理此步骤",
+        "Not possible now",
+        "当月结束后上报；已上报的退回后才能重报。状态：{state}。",
+        "It is sent once its month has ended, and again after it came back. Its state is {state}.",
+    ),
     "change.decided": Entry(409, "该变化报告已有处理结果", "The report is already decided"),
     "case.visit_differs": Entry(
         422,

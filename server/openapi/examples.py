@@ -59,6 +59,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "aid.handed_out": {"home": "TS-00012"},
     "aid.too_many": {"most": 30_000},
     "roster.not_now": {"state": "sent"},
+    "change_return.not_now": {"state": "sent"},
     "roster.line_not_paid": {"state": "returned"},
     "roster.findings_open": {"count": 3},
     "roster.file_unfit": {"why": "户名过长：FF2026110001-00001", "why_en": "A name is too long: FF2026110001-00001"},

@@ -371,6 +371,8 @@ SETTING_TYPES: dict[str, Any] = {
     "complaint.visit_days": Length,
     "complaint.remind_days_before": Annotated[int, Meta(ge=1, le=15)],
     "change.death_months": Annotated[int, Meta(ge=1, le=12)],
+    "change_return.village_day": Annotated[int, Meta(ge=1, le=28)],
+    "change_return.town_day": Annotated[int, Meta(ge=1, le=28)],
     "certificate.issued": bool,
     "certificate.number": CertificateNumber,
     "certificate.months": Months,

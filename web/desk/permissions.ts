@@ -31,6 +31,7 @@ const SCREENS = {
   '/rosters': REVIEWERS,
   '/records': REVIEWERS,
   '/aid': REVIEWERS,
+  '/change-returns': REVIEWERS,
   '/postings': REVIEWERS,
   '/messages': REVIEWERS,
   '/proposals': CASE_OFFICERS,

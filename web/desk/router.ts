@@ -26,6 +26,12 @@ export const router = createRouter({
     { path: '/rosters/:id', component: () => import('./rosters/RosterPage.vue'), props: true },
     { path: '/aid', component: () => import('./aid/AidPage.vue') },
     { path: '/aid/:id', component: () => import('./aid/AidBatchPage.vue'), props: true },
+    { path: '/change-returns', component: () => import('./cases/ChangeReturnsPage.vue') },
+    {
+      path: '/change-returns/:area/:month',
+      component: () => import('./cases/ChangeReturnPage.vue'),
+      props: true,
+    },
     { path: '/proofs', component: () => import('./cases/ProofsPage.vue') },
     { path: '/raises', component: () => import('./raises/RaisesPage.vue') },
     { path: '/raises/:id', component: () => import('./raises/RaisePage.vue'), props: true },

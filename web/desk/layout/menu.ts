@@ -38,6 +38,7 @@ const GROUPS: readonly Group[] = [
       '/raises': ['提标', 'Raises'],
       '/rosters': ['发放', 'Payments'],
       '/aid': ['救助台账', 'Aid'],
+      '/change-returns': ['变动月报', 'Monthly returns'],
     },
   },
   {

@@ -170,6 +170,8 @@ const SETTING_NAMES: Labels = {
   'amount.edge_property_limits': ['低保边缘家庭财产限额', 'Property of an edge household at most'],
   'amount.grave_illnesses': ['单人保重病名录', 'Grave illnesses, for single persons'],
   'amount.single_disabled_adult': ['成年无业重残人单独纳入', 'Gravely disabled adults without work, alone'],
+  'change_return.village_day': ['村（社区）次月几日前上报变动月报', 'Villages send the return of a month by the day'],
+  'change_return.town_day': ['乡镇（街道）次月几日前上报变动月报', 'Towns send the return of a month by the day'],
   'certificate.issued': ['审核确认时发低保证', 'A certificate is issued on a grant'],
   'certificate.number': ['低保证编号', 'Number of a certificate'],
   'certificate.months': ['低保证有效期', 'A certificate is valid for'],
