@@ -168,6 +168,7 @@ class Action(StrEnum):
     RAISE_APPLIED = "raise.applied"
     RAISE_CONFIRMED = "raise.confirmed"
     RAISE_DECLINED = "raise.declined"
+    RAISE_POSTER_PRINTED = "raise.poster_printed"
     RAISE_PROPOSED = "raise.proposed"
     RAISE_UNDO_PROPOSED = "raise.undo_proposed"
     RAISE_UNDONE = "raise.undone"

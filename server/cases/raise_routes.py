@@ -5,7 +5,7 @@ from uuid import UUID
 from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from server.cases import raise_listing, standard_raises
+from server.cases import raise_listing, raise_poster, standard_raises
 from server.cases.raise_listing import RAISE_COLUMNS, LinePart, RaiseLine, StandardRaiseInfo
 from server.cases.standard_raises import DecideRaise, ProposeRaise, UndoRaiseBody
 from server.core.clock import utc_now
@@ -19,6 +19,7 @@ from server.core.http import (
     error_responses,
 )
 from server.core.paging import Page
+from server.core.pdf import PDF
 from server.http.exports import build_export_route, fen_to_yuan
 from server.http.reads import NOTHING_PERSONAL, reads
 
@@ -149,6 +150,18 @@ async def undo_standard_raise(
     return await standard_raises.undo_raise(session, officer, raise_id, data, utc_now())
 
 
+@get(
+    "/standard-raises/{raise_id:uuid}/poster",
+    opt=NOTHING_PERSONAL,
+    media_type=PDF,
+    responses=LOOKUP_ERRORS | error_responses("raise.not_ready", "print.characters_missing"),
+    description="The poster of a confirmed raise as a PDF: the standard before and after, and how many homes are paid "
+    "more. It names nobody.",
+)
+async def print_raise_poster(raise_id: FromPath[UUID], officer: Officer, session: Session) -> bytes:
+    return await raise_poster.print_raise_poster(session, officer, raise_id, utc_now())
+
+
 router = Router(
     "/desk/v1",
     route_handlers=[
@@ -160,6 +173,7 @@ router = Router(
         export_standard_raise_lines,
         decide_standard_raise,
         undo_standard_raise,
+        print_raise_poster,
     ],
     tags=["cases"],
     security=BEARER,

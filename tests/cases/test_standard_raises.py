@@ -24,6 +24,7 @@ from server.models.rosters import Roster
 from tests import days
 from tests.benefits.test_changes import earns, household_of, in_force
 from tests.makers.cases import Office, calculated, done, look, settled
+from tests.pdf import words
 
 ADDRESS = "/desk/v1/standard-raises"
 COUNTY = "339901"
@@ -341,3 +342,21 @@ async def test_a_home_granted_by_the_new_standard_needs_nobody_until_the_raise_i
     named = await line_of(county, raise_id, case_id)
     assert (named["doubt"], named["outcome"], named["afterFen"]) == ("decided_since", "kept", line["beforeFen"])
     assert (await look(county, case_id))["amountFen"] == line["afterFen"]
+
+
+async def test_the_poster_of_a_confirmed_raise_names_the_standards_and_nobody(office, system):
+    case_id, county = await in_force(office)
+    raised = await previewed(system, county)
+    path = f"{ADDRESS}/{raised['id']}/poster"
+    assert (await county.http.get(path)).json()["code"] == "raise.not_ready"
+    await decide(await colleague_of(office), raised["id"])
+    await system.run_jobs()
+    poster = await county.http.get(path)
+    assert poster.status_code == 200, poster.text
+    printed = words(poster.content)
+    assert "980.00" in printed
+    assert "990.00" in printed
+    line = await line_of(county, raised["id"], case_id)
+    assert line["headName"] not in printed
+    town = await office.person("town_officer")
+    assert (await town.http.get(path)).json()["code"] == "auth.forbidden"

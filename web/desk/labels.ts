@@ -749,6 +749,7 @@ export const AUDIT_ACTIONS: Labels = {
   'raise.applied': ['提标已调整', 'Applied a raise'],
   'raise.confirmed': ['确认提标', 'Confirmed a raise'],
   'raise.declined': ['未采纳提标', 'Declined a raise'],
+  'raise.poster_printed': ['打印提标公告', 'Printed the poster of a raise'],
   'raise.proposed': ['提出提标', 'Proposed a raise'],
   'raise.undo_proposed': ['提出撤销提标', 'Proposed to undo a raise'],
   'raise.undone': ['撤销提标', 'Undid a raise'],

@@ -1,6 +1,6 @@
 """Monthly returns of changes, from villages to towns to the county
 
-Revision: 0086, after 0085
+Revision: 0092, after 0091
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.area_rules import drop_rules, write_rules
 
-revision = "0086"
-down_revision = "0085"
+revision = "0092"
+down_revision = "0091"
 branch_labels = None
 depends_on = None
 
