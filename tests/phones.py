@@ -188,19 +188,7 @@ async def make_kit(
     **changes: Any,
 ) -> VisitKit:
     """A complete visit to the first home due, drawn with four photos of its own."""
-    assignments = await phone.pull("assignments")
-    homes = await phone.pull("households")
-    # By archive number, so that a test knows which home it is: ids that were made together have no order.
-    due = min(
-        (assignment for assignment in assignments.values() if assignment["kind"] == kind),
-        key=lambda assignment: homes[assignment["householdId"]]["number"],
-    )
-    home = homes[due["householdId"]]
-    checklist = next(
-        item
-        for item in (await phone.pull("checklists")).values()
-        if (item["code"], item["version"]) == (due["checklistCode"], due["checklistVersion"])
-    )
+    due, home, checklist = await _find_first_due(phone, kind)
     ended = utc_now().replace(microsecond=0) - timedelta(minutes=5)
     started = ended - timedelta(minutes=35)
     make = partial(_draw, home, started) if drawn else tiny_photo
@@ -226,15 +214,36 @@ async def make_kit(
         "photos": [{"id": item["id"], "sha256": item["sha256"]} for item in evidence],
         "_deleted": False,
     } | changes
-    attestation = {
+    contents = {item["id"]: picture for item, picture in zip(evidence, pictures, strict=True)}
+    return VisitKit(visit, evidence, _attest(visit_id, home, ended), contents)
+
+
+async def _find_first_due(phone: Phone, kind: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Find the first visit of the kind that is due, with its home and checklist."""
+    assignments = await phone.pull("assignments")
+    homes = await phone.pull("households")
+    # By archive number, so that a test knows which home it is: ids that were made together have no order.
+    due = min(
+        (assignment for assignment in assignments.values() if assignment["kind"] == kind),
+        key=lambda assignment: homes[assignment["householdId"]]["number"],
+    )
+    home = homes[due["householdId"]]
+    checklist = next(
+        item
+        for item in (await phone.pull("checklists")).values()
+        if (item["code"], item["version"]) == (due["checklistCode"], due["checklistVersion"])
+    )
+    return due, home, checklist
+
+
+def _attest(visit_id: str, home: dict[str, Any], at: datetime) -> dict[str, Any]:
+    return {
         "id": str(new_id()),
         "visitId": visit_id,
-        "attestedAt": ended.isoformat(),
-        "fix": fix_at(home, ended),
+        "attestedAt": at.isoformat(),
+        "fix": fix_at(home, at),
         "_deleted": False,
     }
-    contents = {item["id"]: picture for item, picture in zip(evidence, pictures, strict=True)}
-    return VisitKit(visit, evidence, attestation, contents)
 
 
 def tiny_photo(number: int) -> bytes:

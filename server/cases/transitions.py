@@ -49,18 +49,10 @@ async def apply_transition(
     if transition.from_states and case.state not in transition.from_states:
         return False
     to_state = transition.to_state or case.state
+    values = {"step": step, "state": to_state, "actor_id": actor_id, "cause": cause, "facts": facts or {}}
     event_id = await session.scalar(
         insert(CaseEvent)
-        .values(
-            id=new_id(),
-            case_id=case.id,
-            at=at,
-            step=step,
-            state=to_state,
-            actor_id=actor_id,
-            cause=cause,
-            facts=facts or {},
-        )
+        .values(id=new_id(), case_id=case.id, at=at, **values)
         .on_conflict_do_nothing()
         .returning(CaseEvent.id)
     )
@@ -74,17 +66,18 @@ async def apply_transition(
     await update_visit_orders(session, case, step, day_of(at), actor_id)
     audit.record(session, caller, Action.CASE_MOVED, "case", case.id, area_code=case.area_code, step=step)
     if step in _NOTIFICATION_KINDS:
-        await jobs.defer(
-            session,
-            Notify(
-                kind=_NOTIFICATION_KINDS[step],
-                thing=f"event:{event_id}",
-                area_code=case.area_code,
-                household_id=case.household_id,
-                facts={"caseId": str(case.id)},
-            ),
-        )
+        await jobs.defer(session, _build_notification(case, step, event_id))
     return True
+
+
+def _build_notification(case: CaseFile, step: str, event_id: UUID) -> Notify:
+    return Notify(
+        kind=_NOTIFICATION_KINDS[step],
+        thing=f"event:{event_id}",
+        area_code=case.area_code,
+        household_id=case.household_id,
+        facts={"caseId": str(case.id)},
+    )
 
 
 def _set_case_fields(case: CaseFile, step: str, at: datetime) -> None:

@@ -30,7 +30,7 @@ def run(work: bool) -> None:
 def demo_visit(photos: Path | None, url: str | None) -> None:
     """One visit, from the phone to the resident, over HTTP against a running system."""
     from server.demo.visit import run_demo_visit
-    from server.devserver.run import base_url
+    from server.devserver.addresses import base_url
 
     url = url or base_url(load_settings(environment(), complete=False))
     sys.exit(asyncio.run(run_demo_visit(url, photos)))
@@ -43,7 +43,7 @@ def demo_work(url: str | None) -> None:
     from rich.console import Console
 
     from server.demo.work import PLANS, load_demo_work
-    from server.devserver.run import base_url
+    from server.devserver.addresses import base_url
 
     url = url or base_url(load_settings(environment(), complete=False))
     made = asyncio.run(load_demo_work(url, Console(highlight=False)))

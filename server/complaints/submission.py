@@ -5,6 +5,7 @@ list, other officers or the audit log.
 """
 
 import secrets
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -94,9 +95,8 @@ async def submit_public_complaint(
     session: AsyncSession, services: Services, data: PublicComplaint, *, address: str, now: datetime
 ) -> ComplaintReceipt:
     await count_attempt(session, services.encryption, [f"complaint:{address}"], MAX_ATTEMPTS, now)
-    return await _create_complaint(session, services, None, data.area_code, "web", data.text, data.reporter, now,
-        against=data.against,
-    )  # fmt: skip
+    arrived = _Arrived(data.area_code, "web", data.text, data.reporter, data.against)
+    return await _create_complaint(session, services, None, arrived, now)
 
 
 async def record_written_complaint(
@@ -107,10 +107,10 @@ async def record_written_complaint(
         raise Problem("auth.forbidden", roles=", ".join(sorted(HANDLER_ROLES)))
     if data.household_id is not None:
         require_found(await session.scalar(readable(Household, caller).where(Household.id == data.household_id)))
-    return await _create_complaint(
-        session, services, caller, data.area_code, data.channel, data.text, data.reporter, now,
-        household_id=data.household_id, against=data.against,
-    )  # fmt: skip
+    arrived = _Arrived(
+        data.area_code, data.channel, data.text, data.reporter, data.against, household_id=data.household_id
+    )
+    return await _create_complaint(session, services, caller, arrived, now)
 
 
 async def submit_own_complaint(
@@ -131,56 +131,42 @@ async def create_own_complaint(
     session: AsyncSession, services: Services, caller: Caller, case: CaseFile, data: OwnComplaint, now: datetime
 ) -> ComplaintReceipt:
     """Write a resident's complaint in the transaction of the caller, who has counted it."""
-    return await _create_complaint(
-        session, services, caller, case.area_code, "web", data.text, None, now,
-        kind=data.kind, case_id=case.id, resident_id=caller.id, against=data.against,
-    )  # fmt: skip
+    arrived = _Arrived(
+        case.area_code, "web", data.text, None, data.against, kind=data.kind, case_id=case.id, resident_id=caller.id
+    )
+    return await _create_complaint(session, services, caller, arrived, now)
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """A complaint as it arrived, by whichever way."""
+
+    area_code: str
+    channel: str
+    text: str
+    reporter: Reporter | None
+    against: list[str]
+    kind: str = "complaint"
+    household_id: UUID | None = None
+    case_id: UUID | None = None
+    resident_id: UUID | None = None
 
 
 async def _create_complaint(
     session: AsyncSession,
     services: Services,
     caller: Caller | None,
-    area_code: str,
-    channel: str,
-    text: str,
-    reporter: Reporter | None,
+    arrived: _Arrived,
     now: datetime,
-    *,
-    kind: str = "complaint",
-    household_id: UUID | None = None,
-    case_id: UUID | None = None,
-    resident_id: UUID | None = None,
-    against: list[str],
 ) -> ComplaintReceipt:
+    area_code = arrived.area_code
     if await session.get(Area, area_code) is None:
         raise Problem("request.invalid", faults=[Fault("/areaCode", "area.unknown", area_code)])
     today = day_of(now)
     due_on = await compute_due_date(session, area_code, today, "complaint.register_days", since=today)
+    number = await next_number(session, Complaint.number, f"XF{area_code[:6]}{today.year}-", 5)
     code = secrets.token_hex(5).upper()
-    seal = services.encryption.seal
-    complaint_id = new_id()
-    complaint = Complaint(
-        id=complaint_id,
-        number=await next_number(session, Complaint.number, f"XF{area_code[:6]}{today.year}-", 5),
-        code_hash=hash_reply_code(services.encryption, code),
-        kind=kind,
-        channel=channel,
-        area_code=area_code,
-        household_id=household_id,
-        case_id=case_id,
-        resident_id=resident_id,
-        is_named=reporter is not None or resident_id is not None,
-        reporter_sealed=seal("complaint.reporter", complaint_id, msgspec.json.encode(reporter).decode())
-        if reporter
-        else None,
-        text_sealed=seal("complaint.text", complaint_id, text),
-        against=[index_staff_name(services, name) for name in against],
-        state="received",
-        received_at=now,
-        due_on=due_on,
-        is_extended=False,
-    )
+    complaint = _build_complaint(services, arrived, number, code, due_on, now)
     session.add(complaint)
     # The audit log names the officer who recorded it, never a resident who complained.
     audit.record(
@@ -190,7 +176,35 @@ async def _create_complaint(
         "complaint",
         complaint.id,
         area_code=area_code,
-        channel=channel,
+        channel=arrived.channel,
     )
     await session.flush()  # reserves the number
     return ComplaintReceipt(number=complaint.number, code=code, due_on=due_on)
+
+
+def _build_complaint(
+    services: Services, arrived: _Arrived, number: str, code: str, due_on: date, now: datetime
+) -> Complaint:
+    """Build the row, with what names people sealed."""
+    seal, reporter, complaint_id = services.encryption.seal, arrived.reporter, new_id()
+    return Complaint(
+        id=complaint_id,
+        number=number,
+        code_hash=hash_reply_code(services.encryption, code),
+        kind=arrived.kind,
+        channel=arrived.channel,
+        area_code=arrived.area_code,
+        household_id=arrived.household_id,
+        case_id=arrived.case_id,
+        resident_id=arrived.resident_id,
+        is_named=reporter is not None or arrived.resident_id is not None,
+        reporter_sealed=seal("complaint.reporter", complaint_id, msgspec.json.encode(reporter).decode())
+        if reporter
+        else None,
+        text_sealed=seal("complaint.text", complaint_id, arrived.text),
+        against=[index_staff_name(services, name) for name in arrived.against],
+        state="received",
+        received_at=now,
+        due_on=due_on,
+        is_extended=False,
+    )

@@ -6,27 +6,25 @@ the file `environment` in it holds the settings for other commands.
 """
 
 import contextlib
-import importlib
-import importlib.util
 import os
 import secrets
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
 import httpx
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from server.core import keys
 from server.core.database_roles import Login, set_up_roles
 from server.core.settings import PREFIX, Settings, SettingsError, load_settings
+from server.devserver.addresses import DATABASE, base_url, print_addresses
 from server.devserver.embedded import EmbeddedPostgres, EmbeddedS3
 from server.devserver.processes import (
     LOOPBACK,
@@ -35,14 +33,12 @@ from server.devserver.processes import (
     check_port,
     last_line,
     lock_directory,
-    loopback_host,
     spawn,
     stop,
 )
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "server")
-DATABASE = "zoufang"
 DATA_FORMAT = "1"
 OTHER_ROLES = {f"{PREFIX}OWNER_DATABASE_URL", f"{PREFIX}MAINTENANCE_DATABASE_URL"}
 # Exists when every sealed value in this directory is bound to its row; a directory of a former version has none.
@@ -120,11 +116,8 @@ def _run(
     with_work: bool,
 ) -> NoReturn:
     settings = load_settings(environ, complete=False)
-    data_dir = (PROJECT / settings.data_dir).resolve()
+    data_dir = _claim_data_dir(parts, settings)
     logs = data_dir / "logs"
-    parts.enter_context(lock_directory(data_dir))
-    _check_format(data_dir)
-    _check_ports(settings)
     complete, running = _start_embedded(parts, settings, {**environ, **_secrets(data_dir, settings)}, screen)
 
     # What serves requests and runs jobs never holds the other roles' passwords.
@@ -136,23 +129,15 @@ def _run(
         parts.callback(stop, process)
         running.append(Part(name, process, log))
 
-    def run_command(name: str) -> None:
-        with _step(screen, name):
-            _run_to_end(name, [*program, name], complete, logs / f"{name}.log")
-
     if not settings.wechat_base_url:
         start("wechat-stub", "wechat-stub", "--port", str(settings.wechat_stub_port))
-    run_command("migrate")
-    if not (bound := data_dir / VALUES_BOUND).exists():
-        run_command("reseal")
-        bound.touch()
-    run_command("load-demo")
+    _fill_database(partial(_run_command, screen, program, complete, logs), data_dir)
     with _step(screen, "API and worker"):
         start("worker", "worker")
         start("api", "api")
         _wait_until_ready(settings, running)
     parts.enter_context(_environment_file(data_dir, complete))
-    _print_addresses(screen, settings, complete, logs)
+    print_addresses(screen, settings, complete, logs)
     if with_work and not (data_dir / WORK_LOADED).exists():
         # Once, whatever becomes of it: an interrupted run is not made up for. It ends by itself, so nobody watches it.
         (data_dir / WORK_LOADED).touch()
@@ -160,6 +145,29 @@ def _run(
         parts.callback(stop, spawn(command, log=logs / "demo-work.log", environ=served, directory=PROJECT))
         screen.print("Visits of the last weeks come in during the next minutes.", style="dim")
     _watch(running)
+
+
+def _run_command(screen: Console, program: Sequence[str], environ: Mapping[str, str], logs: Path, name: str) -> None:
+    with _step(screen, name):
+        _run_to_end(name, [*program, name], environ, logs / f"{name}.log")
+
+
+def _fill_database(run_command: Callable[[str], None], data_dir: Path) -> None:
+    """Bring the database to this release's tables, its sealed values to their rows, and the demo into an empty one."""
+    run_command("migrate")
+    if not (bound := data_dir / VALUES_BOUND).exists():
+        run_command("reseal")
+        bound.touch()
+    run_command("load-demo")
+
+
+def _claim_data_dir(parts: contextlib.ExitStack, settings: Settings) -> Path:
+    """Lock the folder of the data for this run; raises when it is in use, of another format, or a port is taken."""
+    data_dir = (PROJECT / settings.data_dir).resolve()
+    parts.enter_context(lock_directory(data_dir))
+    _check_format(data_dir)
+    _check_ports(settings)
+    return data_dir
 
 
 def _check_format(data_dir: Path) -> None:
@@ -296,11 +304,6 @@ def _wait_until_ready(settings: Settings, running: Sequence[Part]) -> None:
     raise StartError(f"the API is not ready after {READY_SECONDS} s: {answer} (see {running[-1].log})")
 
 
-def base_url(settings: Settings) -> str:
-    host = loopback_host(settings.host)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 def _check_alive(running: Sequence[Part]) -> None:
     for part in running:
         if (code := part.process.poll()) is not None:
@@ -336,44 +339,6 @@ def _step(screen: Console, name: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     screen.print(f"  [green]✓[/] {name} [dim]{time.monotonic() - started:.1f} s[/]")
-
-
-def _print_addresses(screen: Console, settings: Settings, environ: Mapping[str, str], logs: Path) -> None:
-    addresses = Table(title="走访 zoufang is running", title_justify="left", show_header=False, box=None)
-    addresses.add_row("Phone app", f"{base_url(settings)}/m/")
-    addresses.add_row("Desk", f"{base_url(settings)}/desk/")
-    addresses.add_row("API", base_url(settings))
-    addresses.add_row("Its description", f"{base_url(settings)}/schema")
-    addresses.add_row("Photos (S3)", environ[f"{PREFIX}S3_ENDPOINT"])
-    addresses.add_row("WeChat", environ[f"{PREFIX}WECHAT_BASE_URL"])
-    if not settings.database_url:
-        addresses.add_row("PostgreSQL", f"{LOOPBACK}:{settings.postgres_port}, database {DATABASE}")
-    addresses.add_row("Logs", str(logs))
-    screen.print()
-    screen.print(addresses)
-    if sign_ins := _demo_sign_ins():
-        screen.print()
-        screen.print(_sign_in_table(sign_ins))
-    screen.print("\nTry it in another terminal:  [bold]make demo-visit[/]     Stop: Ctrl-C")
-
-
-def _sign_in_table(sign_ins: Sequence[Sequence[str]]) -> Table:
-    """Build a table that fits 80 columns: roles and notes wrap, logins and passwords are never truncated."""
-    table = Table(title="Demo sign-ins", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
-    table.show_edge = table.pad_edge = False
-    table.add_column("role", overflow="fold", width=16)
-    for heading, index in (("login", 2), ("password", 3)):
-        width = max(len(row[index]) for row in sign_ins)
-        table.add_column(heading, no_wrap=True, overflow="fold", width=width)
-    table.add_column("note", overflow="fold")
-    for role_zh, role_en, login, password, note in sign_ins:
-        table.add_row(f"{role_zh} {role_en}", login, password, note)
-    return table
-
-
-def _demo_sign_ins() -> Sequence[Sequence[str]]:
-    list_sign_ins = getattr(importlib.import_module("server.demo"), "list_sign_ins", None)
-    return list_sign_ins() if list_sign_ins else ()
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Households as the desk searches them, and the visits and cases of a household."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -141,14 +141,7 @@ async def _load_household_lines(session: AsyncSession, households: Sequence[Hous
             .group_by(HouseholdMember.household_id)
         )
     )
-    holders: dict[UUID, list[str]] = defaultdict(list)
-    for household_id, name in await session.execute(
-        select(Caseload.household_id, Staff.name)
-        .join(Staff, Staff.id == Caseload.staff_id)
-        .where(Caseload.household_id.in_(ids), Caseload.revoked_at.is_(None), SpotCheck.is_no_team(Caseload.id))
-        .order_by(Staff.name)
-    ):
-        holders[household_id].append(name)
+    holders = await _load_holders(session, ids)
     merged = {household.merged_into for household in households} - {None}
     numbers: dict[UUID | None, str] = _to_dict(
         await session.execute(select(Household.id, Household.number).where(Household.id.in_(merged)))
@@ -168,6 +161,19 @@ async def _load_household_lines(session: AsyncSession, households: Sequence[Hous
         )
         for household in households
     ]
+
+
+async def _load_holders(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
+    """Load the names of whoever holds each household; spot-check teams stay unnamed."""
+    holders: dict[UUID, list[str]] = defaultdict(list)
+    for household_id, name in await session.execute(
+        select(Caseload.household_id, Staff.name)
+        .join(Staff, Staff.id == Caseload.staff_id)
+        .where(Caseload.household_id.in_(ids), Caseload.revoked_at.is_(None), SpotCheck.is_no_team(Caseload.id))
+        .order_by(Staff.name)
+    ):
+        holders[household_id].append(name)
+    return holders
 
 
 def _to_dict(rows: Any) -> Any:

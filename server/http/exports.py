@@ -123,19 +123,10 @@ def _build_handler(
 ) -> HTTPRouteHandler:
     parameters = inspect.signature(listing.fn).parameters
     filters = {key: item for key, item in parameters.items() if key not in _PAGING | set(fixed)}
-    paged = {key: MAX_PAGE_SIZE for key in parameters if key == "limit"}
     declared: Reads | None = (listing.opt or {}).get(READS)
 
     async def export(**arguments: Any) -> Stream:
         request = {key: arguments[key] for key in filters} | dict(fixed)
-
-        async def read(session: AsyncSession, cursor: str | None) -> Page[Any] | Sequence[Any]:
-            position = ({"session": session} if "session" in filters else {}) | (
-                {"cursor": cursor} if "cursor" in parameters else {}
-            )
-            page: Page[Any] | Sequence[Any] = await listing.fn(**request | position | paged)
-            return page
-
         return await stream_list(
             arguments["services"],
             arguments["session"],
@@ -143,13 +134,12 @@ def _build_handler(
             name,
             columns(request) if callable(columns) else columns,
             arguments["former_format"] or arguments["format"],
-            read,
+            _build_reader(listing, request),
             _select_audit_filters(request),
             declared,
         )
 
-    suffix = "_formerly" if successor else ""
-    export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}{suffix}"
+    export.__name__ = export.__qualname__ = f"export_{name.replace('-', '_')}{'_formerly' if successor else ''}"
     export.__module__ = listing.fn.__module__
     _set_signature(export, filters, form)
     what = "The same list as a file, with the same filters. Each export is written to the audit log."
@@ -162,6 +152,20 @@ def _build_handler(
         description=f"Former address of `…{successor}`. It works for one release." if successor else what,
         opt=reads(declared.thing_kind, "exported") if declared else NOTHING_PERSONAL,
     )(export)
+
+
+def _build_reader(listing: HTTPRouteHandler, request: Mapping[str, Any]) -> ReadPage:
+    """Build the function that reads a page of the list with these filters."""
+    parameters = inspect.signature(listing.fn).parameters
+    paged = {key: MAX_PAGE_SIZE for key in parameters if key == "limit"}
+
+    async def read(session: AsyncSession, cursor: str | None) -> Page[Any] | Sequence[Any]:
+        position = {"session": session, "cursor": cursor}
+        taken = {key: value for key, value in position.items() if key in parameters}
+        page: Page[Any] | Sequence[Any] = await listing.fn(**{**request, **taken, **paged})
+        return page
+
+    return read
 
 
 def _select_audit_filters(request: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import MediaType, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 from msgspec import Struct
 
@@ -71,6 +72,10 @@ def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
     def redirect_to_phone_app() -> Redirect:
         return Redirect("/m/")
 
+    return [_build_wechat_verification(settings), get_phone_app, get_resident_app, get_desk_app, redirect_to_phone_app]
+
+
+def _build_wechat_verification(settings: Settings) -> HTTPRouteHandler:
     files_of_wechat = dict(pair.split("=") for pair in settings.wechat_verification.split(",") if pair)
 
     @get([f"/{name}" for name in files_of_wechat] or "/MP_verify.txt", include_in_schema=False, sync_to_thread=False)
@@ -81,7 +86,7 @@ def build_handlers(settings: Settings, folder: Path = WEB) -> list[Any]:
             raise Problem("request.not_found")
         return Response(content, media_type=MediaType.TEXT)
 
-    return [get_wechat_verification, get_phone_app, get_resident_app, get_desk_app, redirect_to_phone_app]
+    return get_wechat_verification
 
 
 def _read_files(folder: Path) -> dict[str, BuiltFile]:

@@ -237,17 +237,7 @@ async def write_decision(
     in_bulk: bool = False,
 ) -> Decision:
     """Write the decision with what follows from it: state, audit, tallies, feed and jobs."""
-    decision = Decision(
-        id=new_id(),
-        visit_id=item.visit_id,
-        reviewer_id=caller.id,
-        outcome=request.outcome,
-        reason=request.reason,
-        idempotency_key=key,
-        questioned=[_questioned_document(entry) for entry in request.questioned],
-        judged=list(judged),
-        decided_at=now,
-    )
+    decision = _build_decision(caller, item, request, key, judged, now)
     session.add(decision)
     return_to_queue(item, now)
     item.state = "decided"
@@ -274,6 +264,27 @@ async def write_decision(
         await publish_last_answers(session, visit)
     await _defer_consequences(session, decision, undo)
     return decision
+
+
+def _build_decision(
+    caller: Caller,
+    item: ReviewItem,
+    request: DecideVisit,
+    key: str | None,
+    judged: Sequence[dict[str, str | None]],
+    now: datetime,
+) -> Decision:
+    return Decision(
+        id=new_id(),
+        visit_id=item.visit_id,
+        reviewer_id=caller.id,
+        outcome=request.outcome,
+        reason=request.reason,
+        idempotency_key=key,
+        questioned=[_questioned_document(entry) for entry in request.questioned],
+        judged=list(judged),
+        decided_at=now,
+    )
 
 
 async def _defer_consequences(session: AsyncSession, decision: Decision, undo: timedelta) -> None:

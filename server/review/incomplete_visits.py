@@ -40,6 +40,23 @@ class IncompleteVisitLine(ResponseBody):
     missing_photos: int
 
 
+_HAS_ATTESTED = exists().where(
+    Attestation.visit_id == VisitInvestigator.visit_id, Attestation.staff_id == VisitInvestigator.staff_id
+)
+_UNATTESTED: Any = (
+    select(func.coalesce(func.array_agg(Staff.name), []))
+    .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
+    .where(
+        VisitInvestigator.visit_id == Visit.id,
+        Staff.id != func.coalesce(Visit.typed_by, Visit.author_id),
+        ~_HAS_ATTESTED,
+    )
+    .correlate(Visit)
+    .scalar_subquery()
+)
+_AUTHOR: Any = select(Staff.name).where(Staff.id == Visit.author_id).correlate(Visit).scalar_subquery()
+
+
 async def list_incomplete_visits(
     session: AsyncSession,
     caller: Caller,
@@ -52,23 +69,8 @@ async def list_incomplete_visits(
 ) -> Page[IncompleteVisitLine]:
     """List visits submitted at least `waited_days` days ago, the longest waiting first. One query per page."""
     require_role(caller, REVIEW_ROLES)
-    has_attested = exists().where(
-        Attestation.visit_id == VisitInvestigator.visit_id, Attestation.staff_id == VisitInvestigator.staff_id
-    )
-    unattested: Any = (
-        select(func.coalesce(func.array_agg(Staff.name), []))
-        .join(VisitInvestigator, VisitInvestigator.staff_id == Staff.id)
-        .where(
-            VisitInvestigator.visit_id == Visit.id,
-            Staff.id != func.coalesce(Visit.typed_by, Visit.author_id),
-            ~has_attested,
-        )
-        .correlate(Visit)
-        .scalar_subquery()
-    )
-    author: Any = select(Staff.name).where(Staff.id == Visit.author_id).correlate(Visit).scalar_subquery()
     rows = (
-        select(Visit, Area.name, Household.head_name, author, unattested, _MISSING_PHOTOS)
+        select(Visit, Area.name, Household.head_name, _AUTHOR, _UNATTESTED, _MISSING_PHOTOS)
         .join(Area, Area.code == Visit.area_code)
         .join(Household, Household.id == Visit.household_id)
         .where(

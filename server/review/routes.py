@@ -17,15 +17,25 @@ from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Serv
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
-from server.review import bulk_acceptance, decisions, incomplete_visits, leases, queue, reversals, visit_detail
+from server.review import (
+    bulk_acceptance,
+    decisions,
+    incomplete_visits,
+    leases,
+    photo_links,
+    queue,
+    reversals,
+    visit_detail,
+)
 from server.review.bulk_acceptance import AcceptMany, BulkAcceptance
 from server.review.decisions import DecideVisit, DecisionDetail
 from server.review.incomplete_visits import IncompleteVisitLine
 from server.review.leases import HandOverLease, ReviewLease
 from server.review.live import QueueWatch
+from server.review.photo_links import DrawWatermark, PhotoLink, Rendition
 from server.review.queue import NamedView, QueueCounts, QueueFilters, QueueLine, Severity, State
 from server.review.reversals import ReopenVisit
-from server.review.visit_detail import DrawWatermark, PastFinding, PhotoLink, Rendition, VisitDetail
+from server.review.visit_detail import PastFinding, VisitDetail
 
 _CLAIMING = SIGNED_IN_ERRORS | error_responses(
     "thing.not_found",
@@ -411,7 +421,7 @@ async def link_photo(
     draw_watermark: NamedDependency[DrawWatermark],
     rendition: FromQuery[Rendition] = "1280",
 ) -> PhotoLink:
-    return await visit_detail.link_photo(
+    return await photo_links.link_photo(
         session, services, officer, visit_id, evidence_id, rendition, draw_watermark, utc_now()
     )
 

@@ -7,7 +7,7 @@ under the kind `spot_check`. The assignment goes to these two alone: the househo
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, literal, select, tuple_, union, update
+from sqlalchemy import Select, Text, cast, func, literal, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -89,34 +89,10 @@ async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[
     on their phone, and the household's declared relatives.
     """
     first_team = select(VisitInvestigator.staff_id).where(VisitInvestigator.visit_id == check.visit_id)
-    things = union(
-        select(literal("visit"), literal(str(check.visit_id))),
-        select(literal("evidence"), cast(Evidence.id, Text)).where(Evidence.visit_id == check.visit_id),
-        select(literal("spot_check"), cast(SpotCheck.id, Text)).where(SpotCheck.visit_id == check.visit_id),
-    )
-    readers = select(AuditEntry.actor_id).where(
-        tuple_(AuditEntry.thing_kind, AuditEntry.thing_id).in_(things),
-        AuditEntry.action.in_(READ_ACTIONS),
-        AuditEntry.actor_id.is_not(None),
-    )
     relatives = (
         select(sql_name_key(RelativeOnStaff.name))
         .join(Visit, Visit.household_id == RelativeOnStaff.household_id)
         .where(Visit.id == check.visit_id)
-    )
-    # Their phones have last time's answers beside an order of the home.
-    offered = (
-        select(Caseload.staff_id)
-        .join(Assignment, Assignment.household_id == Caseload.household_id)
-        .join(Visit, Visit.household_id == Caseload.household_id)
-        .where(
-            Visit.id == check.visit_id,
-            Visit.state == "accepted",
-            Visit.kind.in_(CARRIED_KINDS),
-            Caseload.revoked_at.is_(None),
-            Assignment.state == "open",
-            Assignment.kind.in_(CARRIED_KINDS),
-        )
     )
     # A caseworker's own area is a village: anyone of the same county may go.
     in_county = literal(check.area_code).startswith(func.left(StaffRole.area_code, 6))
@@ -127,14 +103,45 @@ async def _select_eligible(session: AsyncSession, check: SpotCheck, people: set[
             .where(
                 Staff.id.in_(people),
                 Staff.id.not_in(first_team),
-                Staff.id.not_in(readers),
-                Staff.id.not_in(offered),
+                Staff.id.not_in(_select_readers(check)),
+                Staff.id.not_in(_select_holders_with_answers(check)),
                 sql_name_key(Staff.name).not_in(relatives),
                 Staff.disabled_at.is_(None),
                 StaffRole.revoked_at.is_(None),
                 StaffRole.role.in_(FIELD_ROLES),
                 in_county,
             )
+        )
+    )
+
+
+def _select_readers(check: SpotCheck) -> Select[UUID | None]:
+    """Select whoever has seen the first visit, one of its photos or the comparison at a desk."""
+    things = union(
+        select(literal("visit"), literal(str(check.visit_id))),
+        select(literal("evidence"), cast(Evidence.id, Text)).where(Evidence.visit_id == check.visit_id),
+        select(literal("spot_check"), cast(SpotCheck.id, Text)).where(SpotCheck.visit_id == check.visit_id),
+    )
+    return select(AuditEntry.actor_id).where(
+        tuple_(AuditEntry.thing_kind, AuditEntry.thing_id).in_(things),
+        AuditEntry.action.in_(READ_ACTIONS),
+        AuditEntry.actor_id.is_not(None),
+    )
+
+
+def _select_holders_with_answers(check: SpotCheck) -> Select[UUID]:
+    """Select whose phone has last time's answers beside an order of the home."""
+    return (
+        select(Caseload.staff_id)
+        .join(Assignment, Assignment.household_id == Caseload.household_id)
+        .join(Visit, Visit.household_id == Caseload.household_id)
+        .where(
+            Visit.id == check.visit_id,
+            Visit.state == "accepted",
+            Visit.kind.in_(CARRIED_KINDS),
+            Caseload.revoked_at.is_(None),
+            Assignment.state == "open",
+            Assignment.kind.in_(CARRIED_KINDS),
         )
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -78,20 +79,25 @@ def adopt_database(connection: Connection) -> bool:
         values,
     )
     if previous is not None:
-        connection.execute(text("UPDATE feed SET xid = pg_current_xact_id()"))
-        # DDL takes no parameters; the number is computed above.
-        connection.execute(text(f"ALTER TABLE audit_entry ALTER COLUMN generation SET DEFAULT {generation:d}"))
-        # Needed for sealing too: entries of the generations before it count as committed.
-        connection.execute(
-            text(
-                "INSERT INTO audit_entry (at, generation, actor_kind, action, thing_kind, thing_id, facts) "
-                "VALUES (:at, :generation, 'system', :action, 'installation', :id, '{}')"
-            ),
-            {
-                "at": utc_now(),
-                "generation": generation,
-                "action": Action.DATABASE_RESTORED.value,
-                "id": str(values["id"]),
-            },
-        )
+        _begin_generation(connection, generation, values["id"])
     return previous is not None
+
+
+def _begin_generation(connection: Connection, generation: int, installation_id: UUID) -> None:
+    """Give the restored feed this transaction's number, and the trail its next generation with a line that says so."""
+    connection.execute(text("UPDATE feed SET xid = pg_current_xact_id()"))
+    # DDL takes no parameters; the number is computed above.
+    connection.execute(text(f"ALTER TABLE audit_entry ALTER COLUMN generation SET DEFAULT {generation:d}"))
+    # Needed for sealing too: entries of the generations before it count as committed.
+    connection.execute(
+        text(
+            "INSERT INTO audit_entry (at, generation, actor_kind, action, thing_kind, thing_id, facts) "
+            "VALUES (:at, :generation, 'system', :action, 'installation', :id, '{}')"
+        ),
+        {
+            "at": utc_now(),
+            "generation": generation,
+            "action": Action.DATABASE_RESTORED.value,
+            "id": str(installation_id),
+        },
+    )

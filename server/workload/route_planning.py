@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Subquery, exists, func, select
+from sqlalchemy import Exists, Subquery, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -114,21 +114,7 @@ def _select_unplanned(county_code: str, today: date) -> Subquery:
     If a household has several holders, the caseworker of its area is chosen, then the one with most households in
     the village.
     """
-    holds = (
-        select(Household.area_code, Caseload.staff_id, func.count().label("homes"))
-        .join(Household, Household.id == Caseload.household_id)
-        .join(Staff, Staff.id == Caseload.staff_id)
-        .where(Household.area_code.startswith(county_code), Caseload.revoked_at.is_(None), Staff.disabled_at.is_(None))
-        .group_by(Household.area_code, Caseload.staff_id)
-        .subquery()
-    )
-    is_planned = exists().where(
-        DayPlanStop.assignment_id == Assignment.id,
-        DayPlanStop.day >= today,
-        DayPlanStop.staff_id == Caseload.staff_id,
-        Caseload.household_id == Assignment.household_id,
-        Caseload.revoked_at.is_(None),
-    )
+    holds, is_planned = _count_held_homes(county_code), _is_planned(today)
     return (
         select(Assignment.id, Assignment.due_on, Household.area_code, Caseload.staff_id)
         .ext(distinct_on(Assignment.id))
@@ -155,6 +141,29 @@ def _select_unplanned(county_code: str, today: date) -> Subquery:
             Caseload.staff_id,
         )
         .subquery()
+    )
+
+
+def _count_held_homes(county_code: str) -> Subquery:
+    """Count the homes that each caseworker holds in each village."""
+    return (
+        select(Household.area_code, Caseload.staff_id, func.count().label("homes"))
+        .join(Household, Household.id == Caseload.household_id)
+        .join(Staff, Staff.id == Caseload.staff_id)
+        .where(Household.area_code.startswith(county_code), Caseload.revoked_at.is_(None), Staff.disabled_at.is_(None))
+        .group_by(Household.area_code, Caseload.staff_id)
+        .subquery()
+    )
+
+
+def _is_planned(today: date) -> Exists:
+    """Whether the visit stands in a plan from today on, of somebody who holds the home."""
+    return exists().where(
+        DayPlanStop.assignment_id == Assignment.id,
+        DayPlanStop.day >= today,
+        DayPlanStop.staff_id == Caseload.staff_id,
+        Caseload.household_id == Assignment.household_id,
+        Caseload.revoked_at.is_(None),
     )
 
 

@@ -35,6 +35,21 @@ NOT_ASKED = {
     *(f"/field/v1/sync/{name}/{{schema_version}}/pullStream" for name in COLLECTIONS),
 }
 
+# A parameter's name with the column that holds such an id.
+COLUMNS = {
+    "complaint_id": Complaint.id,
+    "posting_id": Posting.id,
+    "place_id": PostingPlace.id,
+    "objection_id": Objection.id,
+    "disclosure_id": Disclosure.id,
+    "key": Posting.key,
+    "batch_id": CrossCheckBatch.id,
+    "check_id": CrossCheck.id,
+    "hearing_id": Hearing.id,
+    "change_id": ChangeReport.id,
+    "device_id": Device.id,
+}
+
 
 @pytest.fixture
 async def known_ids(system, services, county) -> KnownIds:
@@ -47,24 +62,12 @@ async def known_ids(system, services, county) -> KnownIds:
         async def first_id(column, *where) -> str:
             return str(await session.scalar(select(column).where(*where).limit(1)))
 
+        ids = {name: await first_id(column) for name, column in COLUMNS.items()}
         case_id = await first_id(CaseFile.id, CaseFile.state == "in_force")
         home = await first_id(CaseFile.household_id, CaseFile.id == case_id)
         staff = await first_id(Staff.id)
-        columns = {
-            "complaint_id": Complaint.id,
-            "posting_id": Posting.id,
-            "place_id": PostingPlace.id,
-            "objection_id": Objection.id,
-            "disclosure_id": Disclosure.id,
-            "key": Posting.key,
-            "batch_id": CrossCheckBatch.id,
-            "check_id": CrossCheck.id,
-            "hearing_id": Hearing.id,
-            "change_id": ChangeReport.id,
-            "device_id": Device.id,
-        }
         return KnownIds(
-            {name: await first_id(column) for name, column in columns.items()}
+            ids
             | dict.fromkeys(("staff_id", "to_staff_id", "from_staff_id"), staff)
             | dict.fromkeys(("area", "under"), TOWN)
             | {

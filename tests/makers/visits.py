@@ -214,31 +214,9 @@ class Ground:
 
     def _photo(self, session, visit_id, author_id, device_id, started_at, received_at, result):
         content = result.get("sha256") or hashlib.sha256(os.urandom(16)).hexdigest()
-        facts = {
-            "exif": "read",
-            "cameraModel": "Demo 1",
-            **dict(
-                zip(("width", "height"), result["picture"].size if "picture" in result else (1440, 1080), strict=True)
-            ),
-            "capturedAt": (started_at + timedelta(minutes=5)).isoformat(),
-            "capturedAtSource": "offset",
-        } | result.get("facts", {})
         if not result.get("known"):
-            bits = result.get("bits") or f"{self.dice.getrandbits(256):0256b}"
-            looks = (
-                _looks(result["picture"]) if "picture" in result else {"fingerprint": bits, "fingerprint_quality": 80}
-            )
-            if "quality" in result:
-                looks["fingerprint_quality"] = result["quality"]
-            session.add(
-                Photo(
-                    sha256=content,
-                    size_bytes=10,
-                    state="verified",
-                    facts=facts,
-                    **looks,
-                )
-            )
+            facts, looks = self._facts_and_looks(started_at, result)
+            session.add(Photo(sha256=content, size_bytes=10, state="verified", facts=facts, **looks))
         evidence = Evidence(
             id=new_id(),
             visit_id=visit_id,
@@ -258,6 +236,23 @@ class Ground:
         )
         session.add(evidence)
         return evidence
+
+    def _facts_and_looks(self, started_at, result) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What was read from the photo, and what it looks like: random, unless a picture is given."""
+        width, height = result["picture"].size if "picture" in result else (1440, 1080)
+        facts = {
+            "exif": "read",
+            "cameraModel": "Demo 1",
+            "width": width,
+            "height": height,
+            "capturedAt": (started_at + timedelta(minutes=5)).isoformat(),
+            "capturedAtSource": "offset",
+        } | result.get("facts", {})
+        bits = result.get("bits") or f"{self.dice.getrandbits(256):0256b}"
+        looks = _looks(result["picture"]) if "picture" in result else {"fingerprint": bits, "fingerprint_quality": 80}
+        if "quality" in result:
+            looks["fingerprint_quality"] = result["quality"]
+        return facts, looks
 
 
 def _looks(picture) -> dict[str, Any]:

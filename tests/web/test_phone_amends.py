@@ -94,7 +94,12 @@ async def _pause_fail_and_retry(page, handset) -> None:
     await expect(photo).to_contain_text("已暂停")
     await page.wait_for_timeout(1_000)
     assert (await bar.get_attribute("aria-valuenow"), len(sent)) == (paused_at, pieces)
+    await _fail_and_retry(page, sent, broken)
 
+
+async def _fail_and_retry(page, sent: list[str], broken: list[str]) -> None:
+    """The server refuses the next piece, and takes it when asked again."""
+    photo = page.locator(".photo")
     broken.append("yes")
     await photo.get_by_role("button", name="继续").click()
     await expect(photo).to_contain_text("上传失败")
