@@ -17,7 +17,7 @@ from server.benefits.programmes import Programme, as_programme
 from server.benefits.sheet import Formulas
 from server.core.access import DESK_ROLES, Caller, require_role
 from server.core.http import ResponseBody
-from server.core.paging import Keyset, Page, clamp_limit, encode_cursor, fetch_page
+from server.core.paging import Keyset, Page, encode_cursor, fetch_page
 from server.core.working_days import day_of
 from server.models.areas import Area
 from server.models.cases import GRANTED_STATES, CaseFile
@@ -59,7 +59,7 @@ async def list_differing_amounts(
     Four queries for each 200 cases, and one for the rules of each village.
     """
     require_role(caller, DESK_ROLES)
-    month, limit = day_of(now).replace(day=1), clamp_limit(limit)
+    month = day_of(now).replace(day=1)
     lines: list[DifferingAmount] = []
     formulas: dict[str, Formulas] = {}
     for _ in range(_AT_MOST // _AT_ONCE):

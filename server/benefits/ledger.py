@@ -17,7 +17,6 @@ from server.models.cases import CaseFile
 from server.models.households import Household
 from server.models.people import Staff
 
-_LONGEST_PAGE = 1000
 _NEWEST_FIRST = Keyset(BenefitChange.decided_on, BenefitChange.id, descending=True)
 Kind = Literal["granted", "raised", "cut", "stopped", "taken_over"]
 
@@ -107,7 +106,7 @@ async def list_benefit_changes(
                 BenefitChange.ground.startswith(f"{ground}.", autoescape=True),
             )
         )
-    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, rows, _NEWEST_FIRST, cursor, limit)
     return Page(items=[_line(*row) for row in page], next_cursor=next_cursor)
 
 

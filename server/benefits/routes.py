@@ -11,7 +11,14 @@ from server.benefits.differing_amounts import DifferingAmount
 from server.benefits.ledger import BenefitLine, CompareAnnounced, Kind, Mismatch, Totals
 from server.benefits.stop_grounds import StopGroundLine
 from server.core.clock import today, utc_now
-from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    Officer,
+    PageLimit,
+    Session,
+)
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
@@ -33,7 +40,7 @@ async def list_benefit_changes(
     since: FromQuery[date | None] = None,
     until: FromQuery[date | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[BenefitLine]:
     return await ledger.list_benefit_changes(
         session, officer, kind=kind, ground=ground, area=area, since=since, until=until, cursor=cursor, limit=limit
@@ -63,7 +70,7 @@ async def list_differing_amounts(
     session: Session,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[DifferingAmount]:
     return await differing_amounts.list_differing_amounts(
         session, officer, area=area, cursor=cursor, limit=limit, now=utc_now()

@@ -8,7 +8,15 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from server.cases import change_reports
 from server.cases.change_reports import ChangeLine, DecideChange
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, FieldStaff, Session, error_responses
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    FieldStaff,
+    PageLimit,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.http.exports import build_export_route, fen_to_yuan
 from server.http.reads import reads
@@ -26,7 +34,7 @@ async def list_changes(
     decided: FromQuery[bool] = False,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ChangeLine]:
     return await change_reports.list_changes(
         session, field_staff, decided=decided, area=area, cursor=cursor, limit=limit

@@ -16,6 +16,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    PageLimit,
     Session,
     error_responses,
 )
@@ -114,7 +115,7 @@ async def list_recommendations(
     recommendation: FromQuery[Recommendation | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RecommendationLine]:
     return await recommendations.list_recommendations(
         session, officer, recommendation=recommendation, area=area, cursor=cursor, limit=limit

@@ -8,7 +8,16 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from server.cases import grace_ends
 from server.cases.grace_ends import DeferGraceEnd, GraceEndLine, KeepAmount
 from server.core.clock import utc_now
-from server.core.http import BEARER, LOOKUP_ERRORS, SIGNED_IN_ERRORS, AreaFilter, Officer, Session, error_responses
+from server.core.http import (
+    BEARER,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    Officer,
+    PageLimit,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.http.exports import build_export_route, fen_to_yuan
 from server.http.reads import reads
@@ -26,7 +35,7 @@ async def list_grace_ends(
     session: Session,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[GraceEndLine]:
     return await grace_ends.list_grace_ends(session, officer, area=area, cursor=cursor, limit=limit, now=utc_now())
 

@@ -15,6 +15,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     CallerDep,
+    PageLimit,
     Session,
     error_responses,
 )
@@ -36,7 +37,7 @@ async def list_proofs(
     proof_state: Annotated[ProofState, QueryParameter(name="state")] = "open",
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[DeskProof]:
     return await periodic_proofs.list_proofs(
         session, caller, state=proof_state, area=area, cursor=cursor, limit=limit, now=utc_now()

@@ -15,6 +15,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    PageLimit,
     Session,
     error_responses,
 )
@@ -41,7 +42,7 @@ _STATE_TEXTS = {
     description="Raises of the standard that concern the caller's areas, the latest first, each with its totals.",
 )
 async def list_standard_raises(
-    officer: Officer, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 20
+    officer: Officer, session: Session, cursor: FromQuery[str | None] = None, limit: PageLimit = 20
 ) -> Page[StandardRaiseInfo]:
     return await raise_listing.list_raises(session, officer, cursor=cursor, limit=limit, now=utc_now())
 
@@ -110,7 +111,7 @@ async def list_standard_raise_lines(
     part: FromQuery[LinePart | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RaiseLine]:
     return await raise_listing.list_raise_lines(
         session, officer, raise_id, part=part, area=area, cursor=cursor, limit=limit

@@ -33,6 +33,7 @@ from server.cases.loading import load_case
 from server.cases.notices import NoticeKind
 from server.cases.paper_photos import PaperPhotoLink, Rendition, ReturnPhoto
 from server.cases.papers import HomePapers, PaperLine
+from server.cases.workflow import CaseState
 from server.core.clock import utc_now
 from server.core.http import (
     BEARER,
@@ -42,6 +43,7 @@ from server.core.http import (
     FieldStaff,
     IdempotencyKey,
     IfMatch,
+    PageLimit,
     RequestBody,
     ServicesDep,
     Session,
@@ -115,10 +117,10 @@ async def make_application(
 async def list_cases(
     field_staff: FieldStaff,
     session: Session,
-    case_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    case_state: Annotated[CaseState | None, QueryParameter(name="state")] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[CaseLine]:
     return await listing.list_cases(
         session, field_staff, state=case_state, area=area, cursor=cursor, limit=limit, now=utc_now()
@@ -137,7 +139,7 @@ async def list_due_cases(
     urgency: FromQuery[Literal["overdue", "due", "soon"] | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[CaseLine]:
     return await listing.list_due(
         session, field_staff, urgency=urgency, area=area, cursor=cursor, limit=limit, now=utc_now()

@@ -5,7 +5,7 @@ policy settings of the area (`case.*`).
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from server.core.access import Role
 from server.models.cases import CASE_STATES, CLOSED_STATES, GRANTED_STATES
@@ -215,6 +215,26 @@ ALLOWED_WHILE_SUSPENDED = frozenset({"resumed", "withdrawn"})
 # States in which an area may pause the deadline of the decision (setting `case.objection_stops_clock`). No law does:
 # an objection allows the extension to 45 working days (83 四（一）).
 PAUSING_STATES = frozenset({"objection"})
+
+
+CaseState = Literal[
+    "applied",
+    "materials",
+    "accepted",
+    "survey",
+    "preliminary",
+    "hearing",
+    "posting",
+    "objection",
+    "county",
+    "confirmed",
+    "published",
+    "in_force",
+    "stopped",
+    "refused",
+    "withdrawn",
+]
+assert set(get_args(CaseState)) == set(CASE_STATES), "a state of cases has no name on the wire"
 
 
 class StateInfo(NamedTuple):

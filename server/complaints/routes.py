@@ -28,6 +28,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    PageLimit,
     ResidentCaller,
     ServicesDep,
     Session,
@@ -70,7 +71,7 @@ async def list_complaints(
     area: AreaFilter = None,
     urgency: FromQuery[Urgency | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ComplaintLine]:
     return await listing.list_complaints(
         session, officer, state=complaint_state, area=area, urgency=urgency, cursor=cursor, limit=limit, now=utc_now()

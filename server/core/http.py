@@ -62,6 +62,10 @@ AREA_PREFIX_PATTERN = "^[0-9]{0,12}$"
 AreaFilter = Annotated[
     str | None, QueryParameter(pattern=AREA_PREFIX_PATTERN, description="Areas whose code starts with these digits.")
 ]
+# The most rows in a page of a list. A request for more is refused with the range: a client that got fewer rows than it
+# asked for would take the list for ended.
+MAX_PAGE_SIZE = 200
+PageLimit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE_SIZE, description="How many rows, at most.")]
 SearchText = Annotated[str | None, QueryParameter(max_length=60)]
 
 BEARER: Sequence[dict[str, list[str]]] = [{"bearer": []}]

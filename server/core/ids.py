@@ -23,11 +23,12 @@ def new_secret_id() -> str:
 
 
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID_LENGTH = 36
 
 
 def canonical_id(text: str) -> str:
     """Return a UUID in lower case, as this server writes it; any other text unchanged. iOS writes upper case."""
-    return text.lower() if _UUID.fullmatch(text) else text
+    return text.lower() if len(text) == _UUID_LENGTH and _UUID.fullmatch(text) else text
 
 
 def is_same_id(candidate: Any, other: str) -> bool:

@@ -18,8 +18,6 @@ from server.core.http import ResponseBody
 T = TypeVar("T")
 R = TypeVar("R")
 Cursor = list[str]
-# The most rows in a page, unless a list has another maximum. A request for more is cut, not refused.
-MAX_PAGE_SIZE = 200
 _PARSERS: Mapping[type, Callable[[str], Any]] = {
     date: date.fromisoformat,
     datetime: datetime.fromisoformat,
@@ -63,25 +61,18 @@ class Keyset:
         return decode_cursor(cursor, *self._parsers)
 
 
-def clamp_limit(limit: int, maximum: int = MAX_PAGE_SIZE) -> int:
-    """Return the size of a page that a client asked for, at least 1 and at most `maximum`."""
-    return max(1, min(limit, maximum))
-
-
 async def fetch_page(
     session: AsyncSession,
     query: Select[*tuple[Any, ...]],
     order: Keyset,
     cursor: str | None,
     limit: int,
-    *,
-    maximum: int = MAX_PAGE_SIZE,
 ) -> tuple[list[tuple[Any, ...]], str | None]:
     """Return the rows of a page and the cursor of the next page, None on the last. One query.
 
     Raise `request.invalid` for a cursor that is not of this list.
     """
-    limit, after = clamp_limit(limit, maximum), order.read_cursor(cursor)
+    after = order.read_cursor(cursor)
     if after is not None:
         query = query.where(order.is_after(*after))
     # The keys are read as columns of their own, since the query need not select their entities.

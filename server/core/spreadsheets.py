@@ -105,11 +105,23 @@ def open_workbook(title: str, headers: Sequence[str], rows: Iterable[Sequence[An
     sheet = book.create_sheet(title[:31])
     sheet.append(list(headers))
     for row in rows:
-        sheet.append(list(row))
+        sheet.append([_to_text_cell(sheet, cell) if isinstance(cell, str) else cell for cell in row])
     file = TemporaryFile()  # noqa: SIM115
     book.save(file)
     file.seek(0)
     return file
+
+
+def _to_text_cell(sheet: Any, text: str) -> Any:
+    """Return a cell that is text whatever it says: `#REF!` is no error, and a long number stays one when edited."""
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+
+    if not text.startswith("#") and not _LONG_NUMBER.fullmatch(text):
+        return text
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"
+    cell.number_format = "@"
+    return cell
 
 
 # 200,000 cells take 5 to 15 s; offices send a tenth of that.

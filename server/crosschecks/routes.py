@@ -17,6 +17,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     FieldStaff,
+    PageLimit,
     ServicesDep,
     Session,
     error_responses,
@@ -67,9 +68,9 @@ async def make_cross_check(data: JSONBody[MakeBatch], field_staff: FieldStaff, s
 async def list_cross_check_batches(
     field_staff: FieldStaff,
     session: Session,
-    area: FromQuery[str | None] = None,
+    area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[BatchSummary]:
     return await listing.list_batches(session, field_staff, area=area, cursor=cursor, limit=limit)
 
@@ -209,7 +210,7 @@ async def list_recheck_differences(
     settled: FromQuery[bool] = False,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RecheckDifference]:
     return await settlements.list_differences(
         session, field_staff, settled=settled, area=area, cursor=cursor, limit=limit, now=utc_now()

@@ -13,6 +13,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     CallerDep,
+    PageLimit,
     Session,
     error_responses,
 )
@@ -43,7 +44,7 @@ async def list_area_register(
     without_caseworker: WithoutQuery = False,
     ended: FromQuery[bool] = False,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AreaRegisterLine]:
     return await area_register.list_area_register(
         session, caller, under=area, without_caseworker=without_caseworker, ended=ended, cursor=cursor, limit=limit
@@ -87,7 +88,7 @@ async def list_area_changes(
     session: Session,
     change_state: StateQuery = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AreaChangeLine]:
     return await area_changes.list_area_changes(session, caller, state=change_state, cursor=cursor, limit=limit)
 

@@ -7,7 +7,15 @@ from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.clock import utc_now
-from server.core.http import BEARER, LOOKUP_ERRORS, SIGNED_IN_ERRORS, CallerDep, Session, error_responses
+from server.core.http import (
+    BEARER,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
+    CallerDep,
+    PageLimit,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.directory import problem_reports
 from server.directory.problem_reports import AnswerReport, ProblemReportLine, ReportProblem, ReportState
@@ -76,7 +84,7 @@ async def list_problem_reports(
     session: Session,
     report_state: Annotated[ReportState | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ProblemReportLine]:
     return await problem_reports.list_reports(session, caller, state=report_state, cursor=cursor, limit=limit)
 

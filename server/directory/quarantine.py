@@ -54,7 +54,7 @@ async def list_quarantined_rows(
     )
     if kept_as is not None:
         sizes = sizes.where(QuarantinedRow.kept_as == kept_as)
-    page, next_cursor = await fetch_page(session, sizes, _NEWEST_FIRST, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, sizes, _NEWEST_FIRST, cursor, min(limit, _LONGEST_PAGE))
     shown = _cut(page)
     if len(shown) < len(page):
         next_cursor = encode_cursor([shown[-1]])

@@ -17,6 +17,7 @@ from server.core.http import (
     AreaFilter,
     CallerDep,
     Officer,
+    PageLimit,
     ResponseBody,
     SearchText,
     ServicesDep,
@@ -118,7 +119,7 @@ async def list_households(
     household_class: ClassQuery = None,
     q: SearchText = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[HouseholdLine]:
     return await households.list_households(
         session,
@@ -224,7 +225,7 @@ async def list_audit_trail(
     action: SearchText = None,
     thing_id: Annotated[str | None, QueryParameter(name="thingId")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AuditLine]:
     return await audit_log.list_audit_entries(
         session, caller, actor_id=actor_id, action=action, thing_id=thing_id, cursor=cursor, limit=limit
@@ -266,7 +267,7 @@ async def list_looks(
     since: FromQuery[date | None] = None,
     until: FromQuery[date | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ReadLine]:
     return await read_trail.list_looks(
         session,
@@ -309,7 +310,7 @@ export_looks = build_export_route(
     description="Devices of staff of the caller's area: their version, last sync, clock and rows waiting.",
 )
 async def list_office_devices(
-    officer: Officer, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+    officer: Officer, session: Session, cursor: FromQuery[str | None] = None, limit: PageLimit = 50
 ) -> Page[DeviceHealth]:
     return await devices.list_devices(session, officer, cursor=cursor, limit=limit)
 
@@ -341,7 +342,7 @@ async def list_kept_rows(
     session: Session,
     kept_as: Annotated[QuarantineReason | None, QueryParameter(name="keptAs")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[QuarantinedRowLine]:
     return await quarantine.list_quarantined_rows(session, officer, kept_as=kept_as, cursor=cursor, limit=limit)
 
@@ -369,7 +370,7 @@ export_kept_rows = build_export_route(
     "error and since when. Administrators also see those about the whole installation.",
 )
 async def list_failed_jobs(
-    caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+    caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: PageLimit = 50
 ) -> Page[FailedJobLine]:
     return await failed_jobs.list_failed_jobs(session, caller, cursor=cursor, limit=limit)
 

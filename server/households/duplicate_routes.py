@@ -12,6 +12,7 @@ from server.core.http import (
     LOOKUP_ERRORS,
     SIGNED_IN_ERRORS,
     CallerDep,
+    PageLimit,
     ServicesDep,
     Session,
     error_responses,
@@ -54,7 +55,7 @@ async def list_duplicates(
     session: Session,
     verdict: VerdictQuery = "open",
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[DuplicateLine]:
     return await duplicates.list_duplicates(session, caller, verdict=verdict, cursor=cursor, limit=limit)
 
@@ -110,7 +111,7 @@ async def list_merges(
     session: Session,
     merge_state: StateQuery = "proposed",
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[MergeLine]:
     return await merging.list_merges(session, caller, state=merge_state, cursor=cursor, limit=limit)
 

@@ -21,6 +21,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     LongText,
     Officer,
+    PageLimit,
     RequestBody,
     ResponseBody,
     Session,
@@ -267,7 +268,7 @@ async def list_household_proposals(
     session: Session,
     decided: FromQuery[Literal["proposed", "accepted", "rejected"]] = "proposed",
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ProposalLine]:
     return await list_proposals(session, officer, state=decided, cursor=cursor, limit=limit)
 

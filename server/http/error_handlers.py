@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from media.store import StoreError
 from server.core.errors import (
     PROBLEM_MEDIA_TYPE,
-    Fault,
     Problem,
     preferred_language,
     problem_body,
 )
 from server.core.log import log, traceback_lines
+from server.http.field_faults import read_field_faults
 
 # SQLSTATEs of serialization failures and deadlocks: the transaction was rolled back and can be retried.
 RETRYABLE_STATES = {"40001", "40P01"}
@@ -51,7 +51,8 @@ def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException)
 
 def _to_problem(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
     if isinstance(error, ValidationException):
-        return Problem("request.invalid", faults=_field_faults(error))
+        language = preferred_language(request.headers.get("Accept-Language"))
+        return Problem("request.invalid", faults=read_field_faults(request, error.extra, language))
     if error.status_code == 413:  # noqa: PLR2004  a status code
         return Problem("request.too_large", limit_mb=request.app.state.services.settings.max_body_mb)
     if isinstance(error, ClientException) and isinstance(error.__cause__, SerializationException):
@@ -59,19 +60,6 @@ def _to_problem(request: Request[Any, Any, Any], error: HTTPException) -> Proble
     if error.status_code in _CODES_BY_STATUS:
         return Problem(_CODES_BY_STATUS[error.status_code], headers=error.headers)
     return Problem("request.invalid" if error.status_code < 500 else "server.error")  # noqa: PLR2004
-
-
-def _field_faults(error: ValidationException) -> list[Fault]:
-    extra = error.extra if isinstance(error.extra, list) else []
-    return [
-        Fault(
-            pointer="/" + str(item.get("key", "")).replace(".", "/").replace("[", "/").replace("]", ""),
-            code="field.invalid",
-            detail=str(item.get("message", "")),
-        )
-        for item in extra
-        if isinstance(item, dict)
-    ]
 
 
 def handle_database_error(request: Request[Any, Any, Any], error: DBAPIError | psycopg.Error) -> Response[Any]:

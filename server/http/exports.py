@@ -29,8 +29,8 @@ from server.audit.reads import Look, log_look
 from server.core.access import Caller
 from server.core.database import Sessions, open_reading_session
 from server.core.errors import Problem
-from server.core.http import CallerDep, ErrorResponses, ServicesDep, Session, error_responses
-from server.core.paging import MAX_PAGE_SIZE, Page
+from server.core.http import MAX_PAGE_SIZE, CallerDep, ErrorResponses, ServicesDep, Session, error_responses
+from server.core.paging import Page
 from server.core.services import Services
 from server.core.spreadsheets import (
     BYTE_ORDER_MARK,

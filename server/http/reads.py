@@ -69,8 +69,8 @@ class LookedAt(Response[Any]):
         return send_after_line
 
 
-def log_looks(answer: Response[Any]) -> Response[Any]:
-    """Run after each handler (`after_request`)."""
+async def log_looks(answer: Response[Any]) -> Response[Any]:
+    """Run after each handler (`after_request`). A coroutine, because Litestar gives anything else to a thread."""
     return LookedAt(answer)
 
 

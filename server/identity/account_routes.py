@@ -17,6 +17,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     CallerDep,
+    PageLimit,
     RequestBody,
     ResponseBody,
     SearchText,
@@ -74,7 +75,7 @@ async def list_staff(
     area: AreaFilter = None,
     q: SearchText = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[StaffLine]:
     return await staff_list.list_staff(session, caller, area=area, q=q, cursor=cursor, limit=limit)
 

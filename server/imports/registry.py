@@ -1,5 +1,7 @@
 """The kinds of import there are."""
 
+from typing import Literal, get_args
+
 from server.imports.aid import AidImport
 from server.imports.areas import AreasImport
 from server.imports.calendar import CalendarImport
@@ -10,3 +12,5 @@ from server.imports.staff import StaffImport
 KINDS: dict[str, ImportKind] = {
     kind.name: kind for kind in (AreasImport(), StaffImport(), RegisterImport(), CalendarImport(), AidImport())
 }
+ImportName = Literal["areas", "staff", "register", "calendar", "aid"]
+assert set(get_args(ImportName)) == set(KINDS), "a kind of import has no name on the wire"

@@ -21,6 +21,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     CallerDep,
+    PageLimit,
     ResponseBody,
     ServicesDep,
     Session,
@@ -35,7 +36,7 @@ from server.imports import batches
 from server.imports.batches import ConfirmImport, UndoImport, Upload, count_lines
 from server.imports.columns import CellFault
 from server.imports.import_kind import ImportKind, Outcome
-from server.imports.registry import KINDS
+from server.imports.registry import KINDS, ImportName
 from server.models.areas import Area
 from server.models.imports import IMPORT_ROLES, ImportBatch, ImportLine
 
@@ -140,10 +141,10 @@ async def preview_import(
 async def list_imports(
     caller: CallerDep,
     session: Session,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[ImportName | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ImportSummary]:
     require_role(caller, IMPORT_ROLES)
     rows = readable(ImportBatch, caller)
@@ -192,7 +193,7 @@ async def list_import_lines(
     session: Session,
     outcome: OutcomeFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ImportLineView]:
     batch = await _find(session, caller, import_id)
     rows = select(ImportLine).where(ImportLine.batch_id == batch.id)

@@ -18,6 +18,7 @@ from server.core.http import (
     AreaFilter,
     CallerDep,
     Officer,
+    PageLimit,
     ResidentCaller,
     ServicesDep,
     Session,
@@ -43,7 +44,7 @@ def _build_router(api: str) -> Router:
         description="The caller's own notices, newest first, and how many are unread.",
     )
     async def list_notices(
-        caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+        caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: PageLimit = 50
     ) -> NoticePage:
         return await notices.list_notices(session, caller, cursor=cursor, limit=limit)
 

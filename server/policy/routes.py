@@ -9,7 +9,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.clock import utc_now
-from server.core.http import BEARER, LOOKUP_ERRORS, SIGNED_IN_ERRORS, CallerDep, Session, error_responses
+from server.core.http import (
+    BEARER,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
+    CallerDep,
+    PageLimit,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.core.working_days import day_of
 from server.http.exports import build_export_route, to_text
@@ -99,7 +107,7 @@ async def list_rule_proposals(
     session: Session,
     proposal_state: Annotated[ProposalState, QueryParameter(name="state")] = "proposed",
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[SettingProposalLine]:
     return await proposals.list_proposals(session, caller, state=proposal_state, cursor=cursor, limit=limit)
 

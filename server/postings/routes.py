@@ -18,6 +18,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     FieldStaff,
+    PageLimit,
     ServicesDep,
     Session,
     client_address,
@@ -78,7 +79,7 @@ async def list_postings(
     posting_state: FromQuery[Literal["draft", "open", "ended"] | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[PostingLine]:
     return await listing.list_postings(session, field_staff, state=posting_state, area=area, cursor=cursor, limit=limit)
 
@@ -219,7 +220,7 @@ async def open_disclosure(
     description="Standing lists of the caller's areas, by area.",
 )
 async def list_disclosures(
-    field_staff: FieldStaff, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+    field_staff: FieldStaff, session: Session, cursor: FromQuery[str | None] = None, limit: PageLimit = 50
 ) -> Page[DisclosureDetail]:
     return await disclosures.list_disclosures(session, field_staff, cursor=cursor, limit=limit)
 

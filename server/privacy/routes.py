@@ -17,6 +17,7 @@ from server.core.http import (
     CallerDep,
     FieldStaff,
     Officer,
+    PageLimit,
     ResidentCaller,
     ServicesDep,
     Session,
@@ -125,7 +126,7 @@ async def list_data_requests(
     request_state: Annotated[RequestState | None, QueryParameter(name="state")] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RequestLine]:
     return await requests.list_requests(
         session, officer, state=request_state, area=area, cursor=cursor, limit=limit, now=utc_now()

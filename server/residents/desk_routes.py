@@ -5,7 +5,7 @@ from typing import Literal
 from litestar import Router, get
 from litestar.params import FromQuery
 
-from server.core.http import BEARER, SIGNED_IN_ERRORS, FieldStaff, Session
+from server.core.http import BEARER, SIGNED_IN_ERRORS, FieldStaff, PageLimit, Session
 from server.core.paging import Page
 from server.http.exports import build_export_route
 from server.http.reads import reads
@@ -25,7 +25,7 @@ async def list_visit_feedback(
     session: Session,
     stance: FromQuery[Literal["confirmed", "disputed"] | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[FeedbackLine]:
     return await feedback.list_feedback(session, field_staff, stance=stance, cursor=cursor, limit=limit)
 

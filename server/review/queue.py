@@ -26,10 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.checklists.template import VisitKind
 from server.core.access import REVIEW_ROLES, Caller, in_areas, readable, require_role
 from server.core.database import CompiledQuery, compile_query, inline_literal, run_compiled
 from server.core.http import RequestBody, ResponseBody
-from server.core.paging import Keyset, Page, clamp_limit, slice_page
+from server.core.paging import Keyset, Page, slice_page
 from server.models.areas import Area
 from server.models.households import Household
 from server.models.people import Staff
@@ -62,7 +63,7 @@ class QueueFilters(RequestBody):
     """Which items of the queue. Without a state: all that are not decided."""
 
     state: State | None = None
-    kind: Annotated[str, Meta(max_length=20)] | None = None
+    kind: VisitKind | None = None
     area: Annotated[str, Meta(pattern="^[0-9]{0,12}$")] | None = None
     author_id: UUID | None = None
     finding: Annotated[str, Meta(max_length=80)] | None = None
@@ -93,7 +94,7 @@ async def list_queue(
 ) -> Page[QueueLine]:
     """List the caller's queue, the longest waiting first; findings count as days of waiting. One query per page."""
     require_role(caller, REVIEW_ROLES)
-    limit, after = clamp_limit(limit), QUEUE_ORDER.read_cursor(cursor)
+    after = QUEUE_ORDER.read_cursor(cursor)
     values: dict[str, Any] = {"now": now}
     if after is not None:
         values |= {"after_since": after[0], "after_visit_id": after[1]}

@@ -9,11 +9,21 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
+from server.checklists.template import VisitKind
 from server.checklists.wording import visit_kind_text
 from server.core.access import REVIEW_ROLES, require_role
 from server.core.clock import utc_now
 from server.core.errors import Fault, Problem
-from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, ServicesDep, Session, error_responses
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    Officer,
+    PageLimit,
+    ServicesDep,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.http.exports import FormerAddress, build_export_route
 from server.http.reads import NOTHING_PERSONAL, reads
@@ -70,14 +80,14 @@ async def list_queue(
     officer: Officer,
     session: Session,
     queue_state: QueueState = None,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[VisitKind | None] = None,
     area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,
     waited_h: WaitedH = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[QueueLine]:
     filters = QueueFilters(
         state=queue_state,
@@ -122,7 +132,7 @@ export_queue = build_export_route(
 async def count_queue(
     officer: Officer,
     session: Session,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[VisitKind | None] = None,
     area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,
@@ -163,7 +173,7 @@ async def list_arriving_visits(
     area: AreaFilter = None,
     waited_days: WaitedDays = 0,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[IncompleteVisitLine]:
     return await incomplete_visits.list_incomplete_visits(
         session, officer, area=area, waited_days=waited_days, cursor=cursor, limit=limit, now=utc_now()
@@ -226,7 +236,7 @@ async def forget_view(name: ViewName, officer: Officer, session: Session) -> Non
 async def claim_next(
     officer: Officer,
     services: ServicesDep,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[VisitKind | None] = None,
     area: AreaFilter = None,
     author_id: AuthorId = None,
     finding: FromQuery[str | None] = None,

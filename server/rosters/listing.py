@@ -39,7 +39,6 @@ _NEWEST_FIRST = Keyset(Roster.month, Roster.id, descending=True)
 _BY_POSITION = Keyset(RosterLine.position, RosterLine.id)
 _BY_FINDING = Keyset(RosterFinding.code, RosterFinding.id)
 _LATEST_PAID = Keyset(RosterLine.month, RosterLine.id, descending=True)
-_LONGEST_PAGE = 1000
 RosterState = Literal["drafting", "drafted", "prepared", "frozen", "sent", "settled", "cancelled"]
 LineState = Literal["drafted", "left_out", "frozen", "sent", "paid", "returned", "cancelled"]
 
@@ -457,7 +456,7 @@ async def list_roster_lines(
     rows = _select_lines(caller).where(RosterLine.roster_id == roster.id)
     if state is not None:
         rows = rows.where(RosterLine.state == state)
-    page, next_cursor = await fetch_page(session, rows, _BY_POSITION, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, rows, _BY_POSITION, cursor, limit)
     return Page(items=await _view_lines(session, page), next_cursor=next_cursor)
 
 
@@ -483,7 +482,7 @@ async def list_payments(
         rows = rows.where(RosterLine.program == program)
     if area:
         rows = rows.where(RosterLine.area_code.startswith(area, autoescape=True))
-    page, next_cursor = await fetch_page(session, rows, _LATEST_PAID, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, rows, _LATEST_PAID, cursor, limit)
     return Page(items=await _view_lines(session, page), next_cursor=next_cursor)
 
 
@@ -585,7 +584,7 @@ async def list_findings(
         rows = rows.where(RosterFinding.verdict.is_not(None) if judged else RosterFinding.verdict.is_(None))
     if code is not None:
         rows = rows.where(RosterFinding.code == code)
-    page, next_cursor = await fetch_page(session, rows, _BY_FINDING, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, rows, _BY_FINDING, cursor, limit)
     return Page(items=[_view_finding(*row) for row in page], next_cursor=next_cursor)
 
 

@@ -17,6 +17,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    PageLimit,
     ResponseBody,
     ServicesDep,
     Session,
@@ -113,7 +114,7 @@ async def list_rosters(
     month: Month = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RosterSummary]:
     return await listing.list_rosters(
         session, officer, state=in_state, program=program, month=month, area=area, cursor=cursor, limit=limit
@@ -169,7 +170,7 @@ async def list_roster_lines(
     session: Session,
     in_state: InLineState = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RosterLineView]:
     return await listing.list_roster_lines(session, officer, roster_id, state=in_state, cursor=cursor, limit=limit)
 
@@ -217,7 +218,7 @@ async def list_roster_findings(
     judged: FromQuery[bool | None] = None,
     code: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RosterFindingLine]:
     return await listing.list_findings(
         session, officer, roster_id, judged=judged, code=code, cursor=cursor, limit=limit
@@ -334,7 +335,7 @@ async def list_payments(
     program: FromQuery[str | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RosterLineView]:
     require_role(officer, ROSTER_READERS)
     return await listing.list_payments(

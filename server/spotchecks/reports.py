@@ -1,7 +1,7 @@
 """Results of spot checks for the desk: the list, two teams' answers side by side, and rates of agreement."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from msgspec import convert
@@ -20,12 +20,14 @@ from server.models.areas import Area
 from server.models.checklists import ChecklistTemplate
 from server.models.households import Household, HouseholdMember
 from server.models.people import Staff
-from server.models.review import SpotCheck
+from server.models.review import SPOT_CHECK_STATES, SpotCheck
 from server.models.visits import Visit
 from server.spotchecks.blinding import require_not_blinded
 from server.spotchecks.comparison import index_cells
 from server.spotchecks.outcomes import read_checklist
 
+SpotCheckState = Literal["drawn", "assigned", "compared", "cancelled"]
+assert set(get_args(SpotCheckState)) == set(SPOT_CHECK_STATES), "a state of spot checks has no name on the wire"
 By = Literal["question", "caseworker", "village"]
 _OLDEST_FIRST = Keyset(SpotCheck.id)
 
@@ -132,7 +134,13 @@ async def _question_names(session: AsyncSession, caller: Caller) -> dict[str, st
 
 
 async def list_spot_checks(
-    session: AsyncSession, caller: Caller, *, state: str | None, plan_id: UUID | None, cursor: str | None, limit: int
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    state: SpotCheckState | None,
+    plan_id: UUID | None,
+    cursor: str | None,
+    limit: int,
 ) -> Page[SpotCheckLine]:
     rows = readable(SpotCheck, caller)
     if state is not None:

@@ -8,14 +8,22 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from server.core.access import REVIEW_ROLES, require_role
 from server.core.clock import utc_now
-from server.core.http import BEARER, SIGNED_IN_ERRORS, Officer, ResponseBody, Session, error_responses
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    Officer,
+    PageLimit,
+    ResponseBody,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.http.exports import build_export_route, to_text
 from server.http.reads import NOTHING_PERSONAL, reads
 from server.spotchecks import plans, reports, teams
 from server.spotchecks.draw import PlanFile
 from server.spotchecks.plans import DrawPlan, PlanLine, WritePlan
-from server.spotchecks.reports import Agreement, By, ComparedLine, SpotCheckLine
+from server.spotchecks.reports import Agreement, By, ComparedLine, SpotCheckLine, SpotCheckState
 from server.spotchecks.sample_size import margin_of_error, sample_size
 from server.spotchecks.teams import Team
 
@@ -103,10 +111,10 @@ async def draw_plan(plan_id: FromPath[UUID], data: JSONBody[DrawPlan], officer: 
 async def list_spot_checks(
     officer: Officer,
     session: Session,
-    check_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    check_state: Annotated[SpotCheckState | None, QueryParameter(name="state")] = None,
     plan_id: Annotated[UUID | None, QueryParameter(name="planId")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[SpotCheckLine]:
     return await reports.list_spot_checks(
         session, officer, state=check_state, plan_id=plan_id, cursor=cursor, limit=limit
@@ -191,9 +199,9 @@ export_agreement = build_export_route(
 async def size_sample(
     officer: Officer,
     population: Annotated[int, QueryParameter(ge=0, le=100_000_000)],
-    error_percent: Annotated[float, QueryParameter(name="errorPercent", gt=0, lt=100)] = 5,
-    confidence_percent: Annotated[float, QueryParameter(name="confidencePercent", gt=0, lt=100)] = 95,
-    expected_percent: Annotated[float, QueryParameter(name="expectedPercent", gt=0, lt=100)] = 50,
+    error_percent: Annotated[float, QueryParameter(name="errorPercent", ge=0.1, le=50)] = 5,
+    confidence_percent: Annotated[float, QueryParameter(name="confidencePercent", ge=50, le=99.99)] = 95,
+    expected_percent: Annotated[float, QueryParameter(name="expectedPercent", ge=0.1, le=99.9)] = 50,
     sample: Annotated[int | None, QueryParameter(ge=0, le=100_000_000)] = None,
 ) -> SampleSize:
     require_role(officer, REVIEW_ROLES)

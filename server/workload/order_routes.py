@@ -6,9 +6,18 @@ from uuid import UUID
 from litestar import Router, get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
+from server.checklists.template import VisitKind
 from server.checklists.wording import visit_kind_text
 from server.core.clock import today
-from server.core.http import BEARER, SIGNED_IN_ERRORS, AreaFilter, Officer, Session, error_responses
+from server.core.http import (
+    BEARER,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    Officer,
+    PageLimit,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.http.exports import build_export_route
 from server.http.reads import reads
@@ -31,12 +40,12 @@ async def list_visit_orders(
     session: Session,
     order_state: Annotated[OrderState | None, QueryParameter(name="state")] = None,
     area: AreaFilter = None,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[VisitKind | None] = None,
     staff_id: Annotated[UUID | None, QueryParameter(name="staffId")] = None,
     order_id: Annotated[UUID | None, QueryParameter(name="orderId")] = None,
     by_desk: Annotated[bool | None, QueryParameter(name="byDesk")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[OrderLine]:
     return await order_list.list_orders(
         session,

@@ -6,6 +6,7 @@ from typing import Annotated
 from litestar import Router, get, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from server.checklists.template import VisitKind
 from server.checklists.wording import visit_kind_text
 from server.core.clock import today
 from server.core.http import (
@@ -15,6 +16,7 @@ from server.core.http import (
     CallerDep,
     FieldStaff,
     Officer,
+    PageLimit,
     Session,
     error_responses,
 )
@@ -77,9 +79,9 @@ async def list_due(
     session: Session,
     which: FromQuery[DueFilter | None] = None,
     area: AreaFilter = None,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[VisitKind | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[DueLine]:
     return await due.list_due(
         session, officer, which=which, area=area, kind=kind, cursor=cursor, limit=limit, today=today()
@@ -96,9 +98,9 @@ async def list_blocked_visits(
     caller: CallerDep,
     session: Session,
     area: AreaFilter = None,
-    kind: FromQuery[str | None] = None,
+    kind: FromQuery[VisitKind | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[UnfulfilledOrder]:
     """List orders of visits that wait for a checklist of their kind."""
     return await unfulfilled_orders.list_unfulfilled_orders(

@@ -293,3 +293,18 @@ async def test_a_process_holds_more_idle_connections_than_the_http_server_does_b
     finally:
         for writer in held:
             writer.close()
+
+
+async def test_a_request_needs_no_thread_of_its_own(system, monkeypatch):
+    """What Litestar takes for blocking goes to a thread on every request: a seventh of a push's time, once."""
+    desk = await system.sign_in_at_desk("panhuaixu", "town_officer")
+    given: list[str] = []
+    run = asyncio.BaseEventLoop.run_in_executor
+
+    def record(loop, executor, function, *arguments):
+        given.append(repr(function))
+        return run(loop, executor, function, *arguments)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", record)
+    assert (await desk.http.get("/desk/v1/households")).status_code == 200
+    assert given == []
