@@ -9,7 +9,16 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from server.cases import certificates
 from server.cases.certificates import CertificateLine, CertificateState, ReplaceCertificate
 from server.core.clock import utc_now
-from server.core.http import BEARER, LOOKUP_ERRORS, SIGNED_IN_ERRORS, AreaFilter, Officer, Session, error_responses
+from server.core.http import (
+    BEARER,
+    LOOKUP_ERRORS,
+    SIGNED_IN_ERRORS,
+    AreaFilter,
+    Officer,
+    PageLimit,
+    Session,
+    error_responses,
+)
 from server.core.paging import Page
 from server.core.pdf import PDF
 from server.http.exports import build_export_route
@@ -32,7 +41,7 @@ async def list_certificates(
     case: FromQuery[UUID | None] = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[CertificateLine]:
     return await certificates.list_certificates(
         session, officer, state=in_state, case_id=case, area=area, cursor=cursor, limit=limit, now=utc_now()

@@ -11,6 +11,7 @@ from server.core.http import (
     LOOKUP_ERRORS,
     SIGNED_IN_ERRORS,
     CallerDep,
+    PageLimit,
     ServicesDep,
     Session,
     error_responses,
@@ -40,7 +41,7 @@ _STATES = {"planned": "未开始", "running": "代班中", "ended": "已结束"}
     description="Who stands in for whom: of people of the caller's areas, and the caller's own, the newest first.",
 )
 async def list_deputies(
-    caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+    caller: CallerDep, session: Session, cursor: FromQuery[str | None] = None, limit: PageLimit = 50
 ) -> Page[DeputyshipLine]:
     return await deputy_naming.list_deputyships(session, caller, cursor=cursor, limit=limit)
 

@@ -125,7 +125,7 @@ async def list_announcements(
     outcome: OutcomeFilter = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AnnouncementLine]:
     return await deliveries.list_announcements(
         session, officer, kind=kind, outcome=outcome, area=area, cursor=cursor, limit=limit

@@ -15,6 +15,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    PageLimit,
     ServicesDep,
     Session,
     error_responses,
@@ -46,7 +47,7 @@ async def list_records(
     area: AreaFilter = None,
     since: Since = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[RecordLine]:
     return await listing.list_records(session, officer, kind=kind, area=area, since=since, cursor=cursor, limit=limit)
 
@@ -109,7 +110,7 @@ async def list_publicity_gaps(
     session: Session,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[PublicityGap]:
     return await listing.list_publicity_gaps(session, officer, area=area, cursor=cursor, limit=limit, now=utc_now())
 
@@ -140,7 +141,7 @@ async def list_tasks(
     task_state: TaskState = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[TaskLine]:
     return await tasks.list_tasks(session, officer, state=task_state, area=area, cursor=cursor, limit=limit)
 

@@ -1,6 +1,6 @@
 """Who reads Chinese reads no English among it: each message of the validator has its sentence."""
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import uuid
@@ -43,9 +43,9 @@ class Form(msgspec.Struct, forbid_unknown_fields=True):
         ("x", list[int]),
         ("x", dict[str, int]),
         ("x", uuid.UUID),
-        ("x", datetime.date),
-        ("x", datetime.datetime),
-        ("2026-01-01T00:00:00", Annotated[datetime.datetime, Meta(tz=True)]),
+        ("x", dt.date),
+        ("x", dt.datetime),
+        ("2026-01-01T00:00:00", Annotated[dt.datetime, Meta(tz=True)]),
         ("x", decimal.Decimal),
         ("x", Kind),
         ("x", bytes),

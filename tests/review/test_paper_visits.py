@@ -27,6 +27,10 @@ async def partner(system, county):
 
 @pytest.fixture
 async def form(phone, partner):
+    return await fill_form(phone, partner)
+
+
+async def fill_form(phone, partner):
     """A filled-in form of the first home due, two days after the visit, and the bytes of its photo."""
     kit = await make_kit(phone, partner.id, photos=[])
     template = (await phone.pull("checklists")).values()

@@ -7,6 +7,7 @@ import json
 from playwright.async_api import Error, expect
 
 from tests.phones import make_kit, tiny_photo
+from tests.review.test_paper_visits import attest, enter, fill_form
 from tests.test_first_path import push_whole
 from tests.web.browser import fill_question, find_faults, shoot
 from tests.web.conftest import in_one_loop, jobs_done
@@ -56,6 +57,46 @@ async def test_a_returned_visit_opens_at_what_was_questioned_and_is_amended(retu
     assert amended["answers"]["opinion"].startswith("核对银行流水")
     assert len(amended["photos"]) == len(returned.visit["photos"]) + 1
     assert amended["startFix"] == returned.visit["startFix"]
+
+
+@in_one_loop
+async def returned_form(system, phone, desk, due, county):
+    """A form on paper that the county entered, attested by both, and returned by the supervisor."""
+    partner = await system.sign_in(due.partner_login, "caseworker")
+    login = next(member.login for member in county.staff if member.role == "county_officer")
+    county_desk = await system.sign_in_at_desk(login, "county_officer")
+    body, photo = await fill_form(phone, partner)
+    assert (await enter(county_desk, body)).status_code == 200
+    page = {"evidenceId": body["formPhotos"][0]["id"]}
+    sent = await county_desk.http.post("/field/v1/photos", data=page, files={"file": ("a.jpg", photo, "image/jpeg")})
+    assert sent.status_code == 200, sent.text
+    await attest(phone, body["id"])
+    await attest(partner, body["id"])
+    await jobs_done(system)
+    claim = (await desk.http.post(f"/desk/v1/queue/{body['id']}/claim")).json()
+    params = {
+        "outcome": "returned",
+        "reason": "意见和谈话记录不一致。",
+        "questioned": [{"questionId": "opinion", "reason": "理由写得太简单"}],
+    }
+    answer = await desk.http.post(
+        f"/desk/v1/visits/{body['id']}/decision", json=params, headers={"If-Match": f'"{claim["version"]}"'}
+    )
+    assert answer.status_code == 200, answer.text
+    return body
+
+
+async def test_a_returned_form_is_mended_without_photos_and_keeps_its_page(returned_form, handset, phone, due):
+    page = await handset.sign_in(due.caseworker_login)
+    await page.get_by_text("意见和谈话记录不一致").click()
+    await expect(page.locator(".question")).to_have_count(1)
+    await page.fill("#in-opinion", "再次核对谈话记录后，建议纳入。")
+    await page.fill("[name=amendReason]", "按审核意见补正")
+    async with page.expect_response("**/visits/1/push"):
+        await page.get_by_role("button", name="提交补正").click()
+    amended = (await phone.pull("visits"))[returned_form["id"]]
+    assert (amended["server"]["version"], amended["server"]["fromPaper"]) == (2, True)
+    assert [photo["id"] for photo in amended["photos"]] == [returned_form["formPhotos"][0]["id"]]
 
 
 async def _pause_fail_and_retry(page, handset) -> None:

@@ -1,8 +1,8 @@
 // The values that the filters of lists take, as the server names them; '' in a filter is all of them.
 import type { paths } from '@shared/api/wire.d.ts';
 
-type Query<Path extends keyof paths> = paths[Path] extends { get: { parameters: { query?: infer Asked } } }
-  ? NonNullable<Asked>
+type Query<Path extends keyof paths> = paths[Path] extends { get: { parameters: { query?: infer Parameters } } }
+  ? NonNullable<Parameters>
   : never;
 
 export type VisitKind = NonNullable<Query<'/desk/v1/due'>['kind']>;

@@ -6,6 +6,15 @@ import { isSealedBlob, sealBlob, unsealBlob } from './sealing.ts';
 import { sealRow, sealTables } from './sealedTables.ts';
 import type { Fix, LastAnswers, Questioned, Visit, VisitKind, WorkRecord } from './documents.ts';
 
+export interface Amends {
+  questioned: Questioned[];
+  reason: string;
+  /** The office entered the visit from a form: photos, signatures and positions need no answer. */
+  isFromPaper?: boolean;
+  /** Photos of the visit that no answer lists: the pages of the form. They stay. */
+  pages?: string[];
+}
+
 export interface Draft {
   id: string;
   visit: Visit;
@@ -15,7 +24,7 @@ export interface Draft {
   /** Names by investigator ID, for the screen. */
   names: Record<string, string>;
   /** Set when a returned visit is amended: what the reviewer questioned, and why. */
-  amends: { questioned: Questioned[]; reason: string } | null;
+  amends: Amends | null;
   /** Restored from the server's copy, whose photos are not on this phone. */
   recovered?: boolean;
   /** What the last accepted visit found, from the assignment; drafts of an earlier version have none. */

@@ -207,7 +207,9 @@ export async function addPhoto(draft: { id: string }, questionId: string, file: 
 
 /** Submit the visit as final; it is pushed as soon as there is a network. */
 export async function submitVisit(draft: Draft): Promise<void> {
-  const photos = await announcePhotos(draft.visit, { visitId: draft.id });
+  const pages = new Set(draft.amends?.pages);
+  const announced = await announcePhotos(draft.visit, { visitId: draft.id });
+  const photos = [...draft.visit.photos.filter(({ id }) => pages.has(id)), ...announced];
   await putVisit({ ...toPlain(draft.visit), state: 'submitted', photos });
   await deleteDraft(draft.id);
   syncNow();
@@ -267,13 +269,19 @@ function getEvidenceId(item: unknown): string | null {
 /** Reopen a returned visit for the questioned answers; times, fixes and people stay as recorded. */
 export async function startAmendment(visit: Visit, names: Record<string, string>): Promise<Draft> {
   const { server, ...fields } = structuredClone(visit);
+  const listedIds = new Set(listEvidenceIds(visit.answers));
   const draft: Draft = {
     id: visit.id,
     visit: { ...fields, amendment: { reason: '', amendedAt: new Date().toISOString() } },
     names,
     updatedAt: new Date().toISOString(),
     step: 0,
-    amends: { questioned: server?.decision?.questioned ?? [], reason: server?.decision?.reason ?? '' },
+    amends: {
+      questioned: server?.decision?.questioned ?? [],
+      reason: server?.decision?.reason ?? '',
+      isFromPaper: server?.fromPaper === true,
+      pages: visit.photos.map(({ id }) => id).filter((id) => !listedIds.has(id)),
+    },
   };
   await localDatabase().drafts.put(draft);
   return draft;

@@ -85,6 +85,20 @@ export function evaluateAnswers(template: Template, answers: Answers, facts: Fac
   return { sections: sections.filter(({ questions }) => questions.length > 0), errors, notices };
 }
 
+// The same as the server's: a form on paper holds none of them.
+const NOT_ON_PAPER = new Set(['photo', 'signature', 'geopoint']);
+
+/** Leave out that photos, signatures and positions are missing: the photo of the form stands for them. */
+export function waiveForPaper(evaluation: Evaluation): Evaluation {
+  const waived = new Set(
+    evaluation.sections
+      .flatMap(({ questions }) => questions)
+      .filter(({ kind }) => NOT_ON_PAPER.has(kind))
+      .map(({ id }) => `/answers/${id}`),
+  );
+  return { ...evaluation, errors: evaluation.errors.filter(({ pointer }) => !waived.has(pointer)) };
+}
+
 /** Whether a column is visible in this row of a member table. */
 export function isColumnVisible(column: Column, row: Row, answers: Answers, facts: Facts): boolean {
   return evaluateCondition(column.visibleIf, createRowScope({ ...createScope(facts), answers }, row));
