@@ -130,6 +130,7 @@ async def test_a_visit_ordered_of_the_person_on_leave_goes_to_the_deputys_phone(
     home = UUID(min(set(await absent.pull("households")) - set(await deputy.pull("households"))))
     async with open_session(services.sessions) as session:
         checklist = await session.scalar(select(ChecklistTemplate).where(ChecklistTemplate.kind == "review").limit(1))
+        assert checklist is not None
         assignment = create_assignment(session, home, "review", today, checklist)
         assignment.assignee_id, visit_id = absent.id, str(assignment.id)
     await name(town_desk, absent.id, deputy.id, today)

@@ -11,6 +11,7 @@ from server.core.clock import utc_now
 from server.core.database import open_session
 from server.core.ids import new_id
 from server.core.job_types import Notify, SendMessage, SendNoticeText
+from server.core.wechat import WechatUnavailable
 from server.demo.wechat_message_stub import PushedEvent, sign_event
 from server.models.areas import PolicySetting
 from server.models.cases import CaseFile
@@ -224,7 +225,7 @@ async def test_a_template_message_without_an_answer_is_repeated_under_the_same_i
         taken.append(options["client_id"])
         await send(*arguments, **options)
         if len(taken) == 1:
-            raise messages.WechatUnavailable("cut")
+            raise WechatUnavailable("cut")
 
     monkeypatch.setattr(services.wechat_service, "send_template_message", cut_off)
     await reader.tell()
