@@ -24,7 +24,6 @@ _NEWEST_BATCH = Keyset(AidBatch.month, AidBatch.id, descending=True)
 _BY_POSITION = Keyset(AidLine.position, AidLine.id)
 _NEWEST_LINE = Keyset(AidLine.month, AidLine.id, descending=True)
 _BY_FINDING = Keyset(AidFinding.code, AidFinding.id)
-_LONGEST_PAGE = 1000
 _NOTHING = AidSums(0, 0, 0, 0, 0, 0)
 AidBatchState = Literal["drafted", "prepared", "released", "closed", "cancelled"]
 AidLineState = Literal["planned", "left_out", "handed_out", "not_handed_out", "taken_back", "cancelled"]
@@ -263,7 +262,7 @@ async def list_lines(
     if area:
         rows = rows.where(AidLine.area_code.startswith(area, autoescape=True))
     order = _BY_POSITION if batch is not None else _NEWEST_LINE
-    page, next_cursor = await fetch_page(session, rows, order, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, rows, order, cursor, limit)
     return Page(items=[_view_line(*row) for row in page], next_cursor=next_cursor)
 
 
@@ -327,7 +326,7 @@ async def list_findings(
     )
     if judged is not None:
         rows = rows.where(AidFinding.verdict.is_not(None) if judged else AidFinding.verdict.is_(None))
-    page, next_cursor = await fetch_page(session, rows, _BY_FINDING, cursor, limit, maximum=_LONGEST_PAGE)
+    page, next_cursor = await fetch_page(session, rows, _BY_FINDING, cursor, limit)
     return Page(items=[_view_finding(batch, row) for row in page], next_cursor=next_cursor)
 
 

@@ -33,6 +33,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     Officer,
+    PageLimit,
     RequestBody,
     ResponseBody,
     Session,
@@ -122,7 +123,7 @@ async def list_aid_batches(
     month: Month = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AidBatchSummary]:
     return await listing.list_batches(
         session, officer, state=in_state, kind=kind, month=month, area=area, cursor=cursor, limit=limit
@@ -229,7 +230,7 @@ async def list_aid_lines(
     until: Until = None,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AidLineView]:
     return await listing.list_lines(
         session, officer, batch=batch, household=household, kind=kind, state=in_state, since=since, until=until,
@@ -252,7 +253,7 @@ async def list_aid_findings(
     session: Session,
     judged: FromQuery[bool | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[AidFindingLine]:
     return await listing.list_findings(session, officer, batch_id, judged=judged, cursor=cursor, limit=limit)
 

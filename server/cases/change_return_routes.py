@@ -21,6 +21,7 @@ from server.core.http import (
     SIGNED_IN_ERRORS,
     AreaFilter,
     CallerDep,
+    PageLimit,
     Session,
     error_responses,
 )
@@ -47,7 +48,7 @@ async def list_change_returns(
     late: FromQuery[bool] = False,
     area: AreaFilter = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 50,
+    limit: PageLimit = 50,
 ) -> Page[ChangeReturnSummary]:
     return await change_returns.list_change_returns(
         session, caller, month=month, level=level, area=area, late=late, cursor=cursor, limit=limit, today=today()
