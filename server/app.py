@@ -45,6 +45,7 @@ import server.households.routes
 import server.identity.account_routes
 import server.identity.deputy_routes
 import server.identity.own_account_routes
+import server.identity.qr_routes
 import server.identity.routes
 import server.identity.wechat_routes
 import server.imports.routes
@@ -207,6 +208,7 @@ def _request_id(scope: Scope) -> str:
 _ROUTE_HANDLERS: list[ControllerRouterHandler] = [
     server.identity.routes.router,
     server.identity.wechat_routes.router,
+    server.identity.qr_routes.router,
     server.residents.sign_in_routes.router,
     server.identity.own_account_routes.router,
     server.identity.routes.desk_router,

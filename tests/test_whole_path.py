@@ -50,6 +50,8 @@ OPEN_TO_ALL = {
     "get_audit_keys",
     "get_audit_head",
     "describe_tus",
+    "begin_qr_sign_in",
+    "finish_qr_sign_in",
     "prove_push_address",
     "take_wechat_event",
 }

@@ -80,6 +80,7 @@ class Action(StrEnum):
     DEMO_LOADED = "demo.loaded"
 
     DEVICE_ADOPTED = "device.adopted"
+    DEVICE_CONFIRMED = "device.confirmed"
     DEVICE_ENDED = "device.ended"
     DEVICE_SIGNED_IN = "device.signed_in"
 

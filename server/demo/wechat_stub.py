@@ -36,6 +36,7 @@ import msgspec
 from server.core.clock import utc_now
 from server.demo.sms_stub import SmsStub
 from server.demo.wechat_message_stub import MessageRefused, MessageStub, push_events
+from server.demo.wechat_sdk_stub import SCRIPT
 from server.demo.wechat_web_stub import (
     SERVICE_APP_ID,
     SERVICE_SECRET,
@@ -127,6 +128,9 @@ def create_stub(
                 return
             if scope["path"] == "/_stub/sms":
                 await _send_json(send, 200, {"messages": texts.sent})
+                return
+            if scope["path"] == "/open/js/jweixin-1.6.0.js":
+                await _send(send, 200, {"Content-Type": "text/javascript"}, SCRIPT.replace("TICKET", DEMO_TICKET))
                 return
             if scope["path"] == "/connect/oauth2/authorize":
                 await _send_html(send, *web.authorize(scope["method"], raw_query, body))
@@ -347,8 +351,11 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 async def _send_html(send: Send, status: int, headers: dict[str, str], content: str) -> None:
+    await _send(send, status, {**headers, "Content-Type": "text/html; charset=utf-8"}, content)
+
+
+async def _send(send: Send, status: int, headers: dict[str, str], content: str) -> None:
     fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    fields.append((b"content-type", b"text/html; charset=utf-8"))
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": content.encode()})
 

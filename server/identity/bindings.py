@@ -84,6 +84,8 @@ async def end_binding(
     )
     if binding.ended_at is None:
         binding.ended_at, binding.ended_by, binding.end_reason = now, caller.id, data.reason
+        # Whoever was bound by the slip knows its PIN: the household gets another slip.
+        await session.execute(update(CaseFile).where(CaseFile.household_id == household.id).values(look_up_pin=None))
         audit.record(
             session, caller, Action.RESIDENT_BINDING_ENDED, "household", household.id, area_code=household.area_code,
             member_id=str(binding.member_id), reason=data.reason,

@@ -16,6 +16,7 @@ from server.identity.devices import SignedIn
 WebApp = Literal["phone", "resident", "desk"]
 # Longer than a sign-in may take, so that one which is late is refused as late.
 _WECHAT_SECONDS = 3600
+_QR_SECONDS = 900
 REFRESH_PATH = "/auth/v1/refresh"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -38,11 +39,31 @@ def build_wechat_response(
     """Return a step of the web sign-in by WeChat, with the cookie that binds it to this browser or, at its end, the
     refresh token's.
     """
-    cookies = [_build_wechat_cookie(web_app, host, value=browser or "", max_age=_WECHAT_SECONDS if browser else 0)]
+    cookies = [
+        _build_browser_cookie(web_app, "wechat", host, value=browser or "", max_age=_WECHAT_SECONDS if browser else 0)
+    ]
     if signed_in is not None and signed_in.refresh_token is not None:
         max_age = settings.refresh_token_days * 24 * 3600
         cookies.append(_build_cookie(web_app, host, value=signed_in.refresh_token, max_age=max_age))
     return Response(result, status_code=200, cookies=cookies)
+
+
+def build_qr_response(
+    result: Any, signed_in: SignedIn | None, web_app: WebApp, settings: Settings, *, host: str, browser: str | None
+) -> Response[Any]:
+    """Return a step of the sign-in by QR code. `browser`: the secret to keep, "" to forget it, None to leave it."""
+    cookies = []
+    if browser is not None:
+        max_age = _QR_SECONDS if browser else 0
+        cookies.append(_build_browser_cookie(web_app, "qr", host, value=browser, max_age=max_age))
+    if signed_in is not None and signed_in.refresh_token is not None:
+        max_age = settings.refresh_token_days * 24 * 3600
+        cookies.append(_build_cookie(web_app, host, value=signed_in.refresh_token, max_age=max_age))
+    return Response(result, status_code=200, cookies=cookies)
+
+
+def find_qr_browser(web_app: WebApp, cookies: dict[str, str]) -> str:
+    return cookies.get(f"{_cookie_name(web_app)}-qr", "")
 
 
 def find_wechat_browser(web_app: WebApp, cookies: dict[str, str]) -> str:
@@ -81,9 +102,10 @@ def _build_cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Co
     )
 
 
-def _build_wechat_cookie(web_app: WebApp, host: str, *, value: str, max_age: int) -> Cookie:
+def _build_browser_cookie(web_app: WebApp, flow: str, host: str, *, value: str, max_age: int) -> Cookie:
+    """Bind a sign-in that has begun to the browser in which it did."""
     return Cookie(
-        f"{_cookie_name(web_app)}-wechat",
+        f"{_cookie_name(web_app)}-{flow}",
         path="/auth/v1",
         value=value,
         max_age=max_age,

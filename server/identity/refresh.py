@@ -26,6 +26,7 @@ from server.core.job_types import PurgeRefreshTokens
 from server.core.services import Services
 from server.core.tokens import hash_refresh_token, read_refresh_token
 from server.identity.devices import SignedIn, issue_tokens
+from server.identity.qr_sign_in import purge_qr_codes
 from server.identity.web_sign_in import purge_flows
 from server.models.people import Device, RefreshToken, SignInCode
 
@@ -135,6 +136,7 @@ async def purge_daily(services: Services, _: PurgeRefreshTokens) -> None:
             deleted = await purge_refresh_tokens(session, utc_now())
     async with open_session(services.sessions) as session:
         await purge_flows(session, utc_now())
+        await purge_qr_codes(session, utc_now())
         await session.execute(delete(SignInCode).where(SignInCode.made_at < utc_now() - _CODES_KEPT))
 
 

@@ -23,7 +23,7 @@ from server.core.http import (
     error_responses,
 )
 from server.http.reads import NOTHING_PERSONAL, reads
-from server.identity import bindings, devices, refresh, sign_in
+from server.identity import bindings, devices, phone_binding, refresh, sign_in
 from server.identity.bindings import BindingLine, EndBinding
 from server.identity.cookies import (
     WebApp,
@@ -33,6 +33,7 @@ from server.identity.cookies import (
     read_refresh_token,
 )
 from server.identity.devices import DeviceInfo, SignedIn
+from server.identity.phone_binding import PhoneBinding
 
 AnyRequest = Request[Any, Any, Any]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -165,6 +166,25 @@ async def bind_resident(
 
 
 @post(
+    "/resident/bind-phone",
+    status_code=200,
+    security=BEARER,
+    responses=_SIGNED
+    | error_responses(
+        "auth.forbidden", "auth.binding_failed", "request.rate_limited", "wechat.code_invalid", "wechat.too_many",
+        "wechat.blocked", "wechat.unavailable",
+    ),
+    description="Bind the resident to the household with the telephone that WeChat names (`getPhoneNumber` of the "
+    "mini-program), if the ID number is that of one of its members. The household is told.",
+)  # fmt: skip
+async def bind_by_phone(
+    data: JSONBody[PhoneBinding], caller: CallerDep, session: Session, services: ServicesDep
+) -> sign_in.BindingReceipt:
+    require_role(caller, {Role.RESIDENT})
+    return await phone_binding.bind_by_phone(session, services, caller, data, utc_now())
+
+
+@post(
     "/resident/unbind",
     status_code=204,
     security=BEARER,
@@ -269,6 +289,7 @@ router = Router(
         sign_in_staff_with_wechat,
         sign_in_resident,
         bind_resident,
+        bind_by_phone,
         unbind_resident,
         refresh_tokens,
         sign_out,

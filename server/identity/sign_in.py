@@ -20,7 +20,7 @@ from server.core.normalise import bare, bare_number, normalise_id
 from server.core.passwords import check_password
 from server.core.services import Services
 from server.core.wechat import WechatSession
-from server.http.attempt_locks import begin_attempt, end_locks, forgive_attempt, lock_subject
+from server.http.attempt_locks import begin_attempt, forgive_attempt, lock_subject
 from server.http.rate_limit import check_failures, count_failure, count_unlocks, slow_down
 from server.identity.devices import DeviceInfo, SignedIn, open_device
 from server.identity.identities import (
@@ -138,13 +138,13 @@ async def link_account(
     subjects: dict[WechatApp, str] = {app: account.openid}
     if account.unionid is not None:
         subjects["open_platform"] = account.unionid
+    await lock_subjects(session, account)  # before the check, so that two who link the same account do not both pass
     for subject_app, subject in subjects.items():
         holder = await find_owner(session, Staff, subject_app, subject)
         if holder is not None and holder.id != caller.id:
             async with write_despite_failure(session):
                 await _record_wechat_use(session, account.openid, caller.id, now)
             raise Problem("auth.wechat_linked_elsewhere")
-    await lock_subjects(session, account)
     await _record_wechat_use(session, account.openid, caller.id, now)
     staff = await session.get_one(Staff, caller.id)
     for subject_app, subject in subjects.items():
@@ -212,12 +212,18 @@ async def bind_resident(
     queries, so that nobody learns from it who has applied.
     """
     account = lock_subject(services.encryption, "bind", str(caller.id))
-    number = lock_subject(services.encryption, "bind-case", bare_number(application_number))
-    await begin_attempt(services.sessions, [account, number], now)
-    case, member_id = await _find_application(
+    # Many accounts may guess at one number: that slows them, and locks the household's own account out of nothing.
+    number = [f"bind-case:{bare_number(application_number)}"]
+    limit = services.settings.sign_in_attempts * _SHARED_FACTOR
+    await slow_down(services.autocommit, services.encryption, number, limit, now)
+    await begin_attempt(services.sessions, [account], now)
+    found = await _find_application(
         session, application_number, services.encryption.index("id_number", normalise_id(id_number))
     )
-    await end_locks(session, [number])
+    if found is None:
+        await count_failure(session, services.encryption, number, now)
+        raise Problem("auth.binding_failed")
+    case, member_id = found
     await forgive_attempt(session, account)
     await bind_member(session, caller.id, case, member_id)
     audit.record(session, caller, Action.RESIDENT_BOUND, "case", case.id, area_code=case.area_code)
@@ -236,17 +242,14 @@ async def bind_member(session: AsyncSession, resident_id: UUID, case: CaseFile, 
         await _notify_household(session, case, binding_id)
 
 
-async def _find_application(session: AsyncSession, number: str, id_number_index: bytes) -> tuple[CaseFile, UUID]:
+async def _find_application(session: AsyncSession, number: str, id_number_index: bytes) -> tuple[CaseFile, UUID] | None:
     query = (
         select(CaseFile, HouseholdMember.id)
         .join(HouseholdMember, HouseholdMember.household_id == CaseFile.household_id)
         .where(bare(CaseFile.number) == bare_number(number), HouseholdMember.id_number_index == id_number_index)
     )
     match = (await session.execute(query)).first()
-    if match is None:
-        raise Problem("auth.binding_failed")
-    case, member_id = match
-    return case, member_id
+    return (match[0], match[1]) if match else None
 
 
 async def _notify_household(session: AsyncSession, case: CaseFile, binding_id: UUID) -> None:

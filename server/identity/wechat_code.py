@@ -15,6 +15,16 @@ async def load_account(services: Services, code: str) -> WechatSession:
         raise Problem("wechat.unavailable") from None
 
 
+async def load_phone_number(services: Services, code: str) -> str:
+    """Return the number of a `getPhoneNumber` code, without its country."""
+    try:
+        return (await services.wechat.phone_number(code)).pure_number
+    except WechatRefused as refused:
+        raise Problem(_ERROR_CODES.get(refused.kind, "wechat.unavailable")) from None
+    except WechatUnavailable:
+        raise Problem("wechat.unavailable") from None
+
+
 async def load_web_account(services: Services, code: str) -> WebAccount:
     """Return the account of a code of the web sign-in."""
     try:
@@ -25,5 +35,10 @@ async def load_web_account(services: Services, code: str) -> WebAccount:
         raise Problem("wechat.unavailable") from None
 
 
-_ERROR_CODES = {"bad_code": "wechat.code_invalid", "too_many": "wechat.too_many", "blocked": "wechat.blocked"}
+_ERROR_CODES = {
+    "bad_code": "wechat.code_invalid",
+    "too_many": "wechat.too_many",
+    "day_quota": "wechat.too_many",
+    "blocked": "wechat.blocked",
+}
 _WEB_ERROR_CODES = _ERROR_CODES | {"bad_code": "wechat.web_code_invalid"}

@@ -291,6 +291,37 @@ class WechatFlow(Base):
     done_at: Mapped[OptionalTime]
 
 
+class QrSignIn(Base):
+    """A QR code that a browser shows to be signed in by somebody who scans it: two minutes, one use, one browser."""
+
+    __tablename__ = "qr_sign_in"
+    __table_args__ = (
+        CheckConstraint("web_app IN ('resident', 'desk')", name="web_app_is_known"),
+        CheckConstraint(
+            "(confirmed_at IS NULL) = (num_nonnulls(staff_id, resident_id) = 0)", name="confirmed_by_somebody"
+        ),
+        CheckConstraint("used_at IS NULL OR confirmed_at IS NOT NULL", name="confirmed_before_used"),
+    )
+
+    id: Mapped[Id]
+    # Hashes of the code in the picture, of the cookie of the browser that shows it, and of the browser's address.
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    browser_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    web_app: Mapped[str]
+    # What is typed on the phone; one wrong number ends the code.
+    number: Mapped[str]
+    label: Mapped[str]
+    begun_at: Mapped[Time]
+    expires_at: Mapped[Time] = mapped_column(index=True)
+    # Who has confirmed it.
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"))
+    confirmed_at: Mapped[OptionalTime]
+    declined_at: Mapped[OptionalTime]
+    used_at: Mapped[OptionalTime]
+
+
 class WechatTicket(Base):
     """The ticket with which pages are signed for WeChat's JS-SDK, by app: one for all replicas."""
 
@@ -319,6 +350,8 @@ class SignInCode(Base):
     made_at: Mapped[Time] = mapped_column(index=True)
     expires_at: Mapped[Time]
     used_at: Mapped[OptionalTime]
+    # Wrong guesses at it, from wherever; a few void it.
+    failures: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     state: Mapped[str]
     # The code of the service's refusal.
     why: Mapped[str | None]

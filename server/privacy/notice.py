@@ -42,15 +42,20 @@ class OwnPrivacy(ResponseBody):
 
     household_id: UUID
     member_id: UUID
+    member_name: str
     notice: PrivacyNotice
     agreed_at: datetime | None
 
 
 class AgreeToNotice(RequestBody):
-    """The version that was shown: agreeing to one that was replaced meanwhile asks anew."""
+    """The version that was shown: agreeing to one that was replaced meanwhile asks anew.
+
+    `member_id`: for whom, where the account is bound as several members.
+    """
 
     household_id: UUID
     version: Annotated[str, Meta(min_length=1, max_length=20)]
+    member_id: UUID | None = None
 
 
 class RecordConsent(RequestBody):
@@ -69,36 +74,43 @@ async def load_notice(session: AsyncSession, area_code: str, on: date) -> Privac
 async def list_own_privacy(session: AsyncSession, caller: Caller, now: datetime) -> list[OwnPrivacy]:
     """List the households to which the resident is bound, each with its notice. Few rows: one or two households."""
     rows = await session.execute(
-        select(ResidentBinding.household_id, ResidentBinding.member_id, Household.area_code)
+        select(ResidentBinding.household_id, HouseholdMember, Household.area_code)
         .join(Household, Household.id == ResidentBinding.household_id)
+        .join(HouseholdMember, HouseholdMember.id == ResidentBinding.member_id)
         .where(ResidentBinding.resident_id == caller.id, ResidentBinding.ended_at.is_(None))
         .order_by(ResidentBinding.bound_at)
     )
     return [
-        await _own_privacy(session, household_id, member_id, area_code, now)
-        for household_id, member_id, area_code in rows.all()
+        await _own_privacy(session, household_id, member, area_code, now)
+        for household_id, member, area_code in rows.all()
     ]
 
 
 async def _own_privacy(
-    session: AsyncSession, household_id: UUID, member_id: UUID, area_code: str, now: datetime
+    session: AsyncSession, household_id: UUID, member: HouseholdMember, area_code: str, now: datetime
 ) -> OwnPrivacy:
     notice = await load_notice(session, area_code, day_of(now))
     agreed_at = await session.scalar(
         select(PrivacyConsent.given_at).where(
-            PrivacyConsent.member_id == member_id,
+            PrivacyConsent.member_id == member.id,
             PrivacyConsent.version == notice.version,
             PrivacyConsent.withdrawn_at.is_(None),
         )
     )
-    return OwnPrivacy(household_id=household_id, member_id=member_id, notice=notice, agreed_at=agreed_at)
+    return OwnPrivacy(
+        household_id=household_id, member_id=member.id, member_name=member.name, notice=notice, agreed_at=agreed_at
+    )
 
 
 async def agree_to_notice(
     session: AsyncSession, caller: Caller, body: AgreeToNotice, now: datetime
 ) -> list[OwnPrivacy]:
     """Record that a resident agrees. Idempotent. Raises `privacy.notice_replaced`, `thing.not_found`."""
-    own = [entry for entry in await list_own_privacy(session, caller, now) if entry.household_id == body.household_id]
+    own = [
+        entry
+        for entry in await list_own_privacy(session, caller, now)
+        if entry.household_id == body.household_id and body.member_id in (None, entry.member_id)
+    ]
     entry: OwnPrivacy = require_found(own[0] if own else None)
     if entry.notice.version != body.version:
         raise Problem("privacy.notice_replaced")

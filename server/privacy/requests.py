@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit.actions import Action
 from server.core.access import DESK_ROLES, Caller, Role, readable, require_found, require_role
+from server.core.database import advisory_lock
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
 from server.core.paging import Keyset, Page, fetch_page
@@ -57,16 +58,23 @@ GROUND_TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-class NewRequest(RequestBody):
-    """`id` is drawn by the client: the same again is the same request."""
-
+class _RequestContent(RequestBody):
     id: UUID
     household_id: UUID
     kind: RequestKind
     text: Annotated[str, Meta(max_length=1000)] = ""
 
 
-class CounterRequest(NewRequest, kw_only=True):
+class NewRequest(_RequestContent, kw_only=True):
+    """`id` is drawn by the client: the same again is the same request.
+
+    `member_id`: about whom, for a resident who is bound as several members of the household.
+    """
+
+    member_id: UUID | None = None
+
+
+class CounterRequest(_RequestContent, kw_only=True):
     """A request made at the counter, by a member whose identity the officer has looked at."""
 
     member_id: UUID
@@ -115,18 +123,27 @@ class RequestLine(ResponseBody):
 
 
 async def make_own_request(session: AsyncSession, caller: Caller, body: NewRequest, now: datetime) -> list[OwnRequest]:
-    """Take a resident's request about themselves. Idempotent by id."""
-    member_id = await session.scalar(
-        select(ResidentBinding.member_id).where(
-            ResidentBinding.resident_id == caller.id,
-            ResidentBinding.household_id == body.household_id,
-            ResidentBinding.ended_at.is_(None),
+    """Take a resident's request about themselves. Idempotent by id.
+
+    Raises `privacy.member_unclear` for a resident who is bound as several members and names none, and
+    `privacy.request_open` while another of the same kind about the same member waits for its answer.
+    """
+    bound = set(
+        await session.scalars(
+            select(ResidentBinding.member_id).where(
+                ResidentBinding.resident_id == caller.id,
+                ResidentBinding.household_id == body.household_id,
+                ResidentBinding.ended_at.is_(None),
+            )
         )
     )
-    household = await session.get(Household, body.household_id)
-    require_found(member_id)
-    assert household is not None
-    await _take_request(session, caller, household, require_found(member_id), body, now)
+    if body.member_id is not None:
+        bound &= {body.member_id}
+    if len(bound) > 1:
+        raise Problem("privacy.member_unclear")
+    member_id = require_found(next(iter(bound), None))
+    household = await session.get_one(Household, body.household_id)
+    await _take_request(session, caller, household, member_id, body, now)
     return await list_own_requests(session, caller)
 
 
@@ -153,7 +170,7 @@ async def _find_household(session: AsyncSession, caller: Caller, household_id: U
 
 
 async def _take_request(
-    session: AsyncSession, caller: Caller, household: Household, member_id: UUID, body: NewRequest, now: datetime
+    session: AsyncSession, caller: Caller, household: Household, member_id: UUID, body: _RequestContent, now: datetime
 ) -> DataRequest:
     existing = await session.get(DataRequest, body.id)
     if existing is not None:
@@ -161,6 +178,7 @@ async def _take_request(
         if not same or caller.id not in (existing.resident_id, existing.entered_by):
             raise Problem("request.idempotency_key_reused")
         return existing
+    await _require_none_open(session, household.id, member_id, body.kind)
     settings = await load_policy_values(session, household.area_code, day_of(now), ["privacy.answer_days"])
     due = end_of(day_of(now), length_of(settings, "privacy.answer_days"), await load_overrides(session))
     request = DataRequest(
@@ -180,6 +198,19 @@ async def _take_request(
     _record(session, caller, Action.DATA_REQUESTED, request, kind=request.kind)
     await session.flush()  # lists below include it
     return request
+
+
+async def _require_none_open(session: AsyncSession, household_id: UUID, member_id: UUID, kind: str) -> None:
+    """One answer is owed at a time: a second request of the same kind would only begin the days anew."""
+    await advisory_lock(session, f"data_request:{member_id}")
+    waiting = select(DataRequest.id).where(
+        DataRequest.household_id == household_id,
+        DataRequest.member_id == member_id,
+        DataRequest.kind == kind,
+        DataRequest.state == "open",
+    )
+    if await session.scalar(waiting.limit(1)) is not None:
+        raise Problem("privacy.request_open")
 
 
 async def list_requests(

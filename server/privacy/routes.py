@@ -104,7 +104,10 @@ async def list_own_data_requests(resident_caller: ResidentCaller, session: Sessi
     "/data-requests",
     operation_id="make_own_data_request",
     status_code=200,
-    responses=LOOKUP_ERRORS | error_responses("request.invalid", "request.idempotency_key_reused"),
+    responses=LOOKUP_ERRORS
+    | error_responses(
+        "request.invalid", "request.idempotency_key_reused", "privacy.member_unclear", "privacy.request_open"
+    ),
     description="Ask to see, copy, correct, delete or restrict the caller's data, or to have the rules explained. "
     "Repeating it changes nothing.",
 )

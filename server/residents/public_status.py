@@ -13,7 +13,7 @@ from typing import Annotated
 from msgspec import Meta
 from sqlalchemy import select
 
-from server.cases.look_up_slips import hash_pin, look_up_lock
+from server.cases.look_up_slips import guess_subjects, hash_pin, load_guess_target, look_up_lock, slow_guesses
 from server.core.database import open_session
 from server.core.errors import Problem
 from server.core.http import RequestBody, ResponseBody
@@ -21,7 +21,7 @@ from server.core.normalise import bare, bare_number
 from server.core.services import Services
 from server.core.working_days import day_of
 from server.http.attempt_locks import begin_attempt, end_locks
-from server.http.rate_limit import count_attempt
+from server.http.rate_limit import count_failure
 from server.models.cases import CaseFile
 from server.residents.own_cases import NextStep, load_statuses
 
@@ -61,15 +61,15 @@ async def find_public_case(services: Services, body: LookUp, *, address: str, no
 
 async def _find_case(services: Services, body: LookUp, address: str, now: datetime) -> PublicCase:
     number = bare_number(body.application_number)
-    lock = look_up_lock(services.encryption, number)
     async with open_session(services.sessions) as session:
-        await count_attempt(
-            session, services.encryption, [f"look-up:{address}"], services.settings.sign_in_attempts, now
-        )
+        target = await load_guess_target(session, number, address)
+    await slow_guesses(services, target, now)
+    lock = look_up_lock(services.encryption, target)
     await begin_attempt(services.sessions, [lock], now)
     async with open_session(services.sessions) as session:
         case = await session.scalar(select(CaseFile).where(bare(CaseFile.number) == number).limit(1))
         if case is None or case.look_up_pin is None or not _is_pin(services, case, body.pin):
+            await count_failure(session, services.encryption, guess_subjects(target), now)
             raise Problem("case.lookup_failed")
         await end_locks(session, [lock])
         status = (await load_statuses(session, [case], day_of(now)))[0]

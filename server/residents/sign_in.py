@@ -13,15 +13,23 @@ from typing import Annotated, NamedTuple, TypeVar
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.audit.actions import Action
-from server.cases.look_up_slips import hash_pin, look_up_lock, sign_in_lock
+from server.cases.look_up_slips import (
+    SHARED_FACTOR,
+    guess_subjects,
+    hash_pin,
+    load_guess_target,
+    look_up_lock,
+    sign_in_lock,
+    slow_guesses,
+)
 from server.core import jobs
 from server.core.clock import utc_now
-from server.core.database import advisory_lock, open_session
+from server.core.database import advisory_lock, open_session, write_despite_failure
 from server.core.encryption import Encryption
 from server.core.errors import Problem
 from server.core.http import RequestBody, ShortText
@@ -32,7 +40,7 @@ from server.core.normalise import bare, bare_number, normalise_id
 from server.core.services import Services
 from server.core.sms import SmsRefused, SmsUnavailable
 from server.http.attempt_locks import begin_attempt, end_locks
-from server.http.rate_limit import count_attempt
+from server.http.rate_limit import count_attempt, count_failure
 from server.identity.cookies import WebApp
 from server.identity.devices import DeviceInfo, SignedIn, load_caller, open_device
 from server.identity.identities import find_or_create_member
@@ -45,6 +53,8 @@ CODE_LIFETIME = timedelta(minutes=5)
 # Codes for one application in a quarter of an hour, and for one household in a day: each costs money and rings a phone.
 MAX_CODES = 3
 MAX_CODES_A_DAY = 8
+# Wrong guesses that void a code: its six digits are short.
+MAX_GUESSES = 5
 # Longer than a hit or a miss takes; the response is delayed until then.
 ANSWER_AFTER_S = 0.3
 T = TypeVar("T")
@@ -90,7 +100,7 @@ async def request_code(services: Services, data: RequestCode, *, address: str, n
 async def _request_code(services: Services, data: RequestCode, address: str, now: datetime) -> None:
     number = bare_number(data.application_number)
     async with open_session(services.sessions) as session:
-        limit = services.settings.sign_in_attempts
+        limit = services.settings.sign_in_attempts * SHARED_FACTOR
         await count_attempt(session, services.encryption, [f"sms:{address}"], limit, now)
         await count_attempt(session, services.encryption, [f"sms-case:{number}"], MAX_CODES, now)
         match = await _find_match(session, services, data.application_number, data.id_number)
@@ -168,17 +178,19 @@ async def sign_in_without_wechat(services: Services, data: ResidentSignIn, *, ad
 async def _sign_in(services: Services, data: ResidentSignIn, address: str, now: datetime) -> SignedIn:
     if (data.pin is None) == (data.code is None):
         raise Problem("request.invalid")
-    number = bare_number(data.application_number)
-    locks = [sign_in_lock(services.encryption, "pin" if data.code is None else "code", number)]
-    if data.code is None:  # guesses of a PIN count together with those of the public look-up
-        locks.append(look_up_lock(services.encryption, number))
     async with open_session(services.sessions) as session:
-        limit = services.settings.sign_in_attempts
-        await count_attempt(session, services.encryption, [f"look-up:{address}"], limit, now)
+        target = await load_guess_target(session, data.application_number, address)
+    locks = [sign_in_lock(services.encryption, "pin" if data.code is None else "code", target)]
+    if data.code is None:  # guesses of a PIN count together with those of the public look-up
+        locks.append(look_up_lock(services.encryption, target))
+    await slow_guesses(services, target, now)
     await begin_attempt(services.sessions, locks, now)
     async with open_session(services.sessions) as session:
         match = await _find_match(session, services, data.application_number, data.id_number)
         if match is None or not await _is_proven(session, services, match, data, now):
+            await count_failure(session, services.encryption, guess_subjects(target), now)
+            if match is not None and data.code is not None:
+                await _count_wrong_code(session, match.member_id)
             raise Problem("auth.resident_sign_in_failed")
         await end_locks(session, locks)
         resident = await find_or_create_member(session, match.member_id, now)
@@ -192,20 +204,31 @@ async def _sign_in(services: Services, data: ResidentSignIn, address: str, now: 
         return signed_in
 
 
+async def _count_wrong_code(session: AsyncSession, member_id: UUID) -> None:
+    newest = _select_newest_code(member_id).with_only_columns(SignInCode.id).scalar_subquery()
+    async with write_despite_failure(session):
+        await session.execute(
+            update(SignInCode).where(SignInCode.id == newest).values(failures=SignInCode.failures + 1)
+        )
+
+
+def _select_newest_code(member_id: UUID) -> Select[SignInCode]:
+    return (
+        select(SignInCode)
+        .where(SignInCode.member_id == member_id)
+        .order_by(SignInCode.made_at.desc(), SignInCode.id.desc())
+        .limit(1)
+    )
+
+
 async def _is_proven(
     session: AsyncSession, services: Services, match: Match, data: ResidentSignIn, now: datetime
 ) -> bool:
     if data.pin is not None:
         pin = hash_pin(services.encryption, match.case.id, data.pin)
         return match.case.look_up_pin is not None and hmac.compare_digest(match.case.look_up_pin, pin)
-    newest = await session.scalar(
-        select(SignInCode)
-        .where(SignInCode.member_id == match.member_id)
-        .order_by(SignInCode.made_at.desc(), SignInCode.id.desc())
-        .limit(1)
-        .with_for_update()
-    )
-    if newest is None or newest.used_at is not None or newest.expires_at <= now:
+    newest = await session.scalar(_select_newest_code(match.member_id).with_for_update())
+    if newest is None or newest.used_at is not None or newest.expires_at <= now or newest.failures >= MAX_GUESSES:
         return False
     typed = "".join((data.code or "").split())
     if not hmac.compare_digest(compute_code(services.encryption, newest.id).encode(), typed.encode()):

@@ -113,6 +113,12 @@ async def test_every_change_to_sign_in_is_among_those_that_need_a_step_up(system
         ("POST", "/auth/v1/staff/link-wechat/finish"),  # begun with a step-up, and bound to that browser
         ("POST", "/auth/v1/resident/sign-in"),
         ("POST", "/auth/v1/resident/sign-in-code"),
+        ("POST", "/auth/v1/resident/bind-phone"),  # the number that WeChat names and the ID number are the proof
+        ("POST", "/auth/v1/qr/begin"),
+        ("POST", "/auth/v1/qr/look"),
+        ("POST", "/auth/v1/qr/confirm"),  # of staff it wants a step-up: test_qr_sign_in
+        ("POST", "/auth/v1/qr/decline"),
+        ("POST", "/auth/v1/qr/finish"),
     }
     changing = {
         (method, route.path_format)

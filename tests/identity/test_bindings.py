@@ -94,6 +94,19 @@ async def test_an_officer_of_the_area_ends_a_binding_with_a_reason_and_it_shows_
     assert await acts(services) == [("resident.binding_ended", town.id, VILLAGE, REASON)]
 
 
+async def test_the_slip_of_a_household_ends_with_a_binding_that_an_officer_ended(office, services):
+    _, case_id, path = await bound(office)
+    town = await office.person("town_officer")
+    (line,) = (await town.http.get(path)).json()
+    async with services.sessions() as session:
+        assert (await session.get_one(CaseFile, case_id)).look_up_pin is not None
+    await town.http.post(f"{path}/{line['id']}/end", json={"reason": REASON})
+    item = office.county.residents[0]
+    body = {"idNumber": item.id_number, "applicationNumber": item.application_number, "pin": item.look_up_pin}
+    answer = await office.system.client().post("/auth/v1/resident/sign-in", json=body | {"device": {"label": "x"}})
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.resident_sign_in_failed")
+
+
 async def test_whoever_was_let_go_of_binds_anew_as_the_first_time(office, services):
     resident, case_id, path = await bound(office)
     await resident.http.post("/auth/v1/resident/unbind", json={"caseId": case_id})

@@ -10,11 +10,13 @@ from sqlalchemy import func, select
 
 from server.core.clock import utc_now
 from server.core.database import open_session
+from server.core.errors import Problem
 from server.core.job_types import SendSignInCode
 from server.core.sms import Sms, SmsRefused, SmsUnavailable, sign_call
 from server.demo.sms_stub import KEY_ID, KEY_SECRET
 from server.demo.wechat_stub import create_stub
 from server.http.attempt_locks import FREE_FAILURES
+from server.identity.devices import DeviceInfo
 from server.models.audit import AuditEntry
 from server.models.households import Household
 from server.models.notifications import Notice
@@ -156,6 +158,35 @@ async def test_guesses_at_a_code_lock_the_number(system, services, resident):
     for _ in range(FREE_FAILURES + 1):
         await enter(system, resident, code=wrong)
     assert code_of(await enter(system, resident, code=code)) == (429, "request.rate_limited")
+
+
+async def test_wrong_guesses_from_everywhere_void_a_code_and_lock_nobody_out(system, services, resident):
+    await ask_for_code(system, resident)
+    code = sign_in.compute_code(services.encryption, (await newest_code(services)).id)
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    now = utc_now()
+    for attempt in range(sign_in.MAX_GUESSES):
+        body = guess(resident, code=wrong)
+        with pytest.raises(Problem, match=r"auth\.resident_sign_in_failed"):
+            await sign_in.sign_in_without_wechat(services, body, address=f"203.0.113.{attempt}", now=now)
+    assert code_of(await enter(system, resident, code=code)) == (401, "auth.resident_sign_in_failed")
+    await ask_for_code(system, resident)
+    code = sign_in.compute_code(services.encryption, (await newest_code(services)).id)
+    assert (await enter(system, resident, code=code)).status_code == 200
+
+
+def guess(resident, **proof):
+    return sign_in.ResidentSignIn(
+        id_number=resident.id_number,
+        application_number=resident.application_number,
+        device=DeviceInfo(label="x"),
+        **proof,
+    )
+
+
+async def test_an_office_behind_one_address_signs_in_as_many_as_come(system, services, resident):
+    for _ in range(services.settings.sign_in_attempts + 2):
+        assert (await enter(system, resident, pin=resident.look_up_pin)).status_code == 200
 
 
 async def test_a_number_gets_so_many_codes_whether_it_exists_or_not(system, resident):

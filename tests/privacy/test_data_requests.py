@@ -64,6 +64,40 @@ async def test_a_request_has_thirty_days_is_answered_and_read(resident, bound, t
     assert (await answer(town, body["id"], outcome="granted", answer="已更正")).status_code == 200
 
 
+async def test_one_request_of_a_kind_waits_at_a_time(resident, bound, town):
+    first = ask(bound)
+    await resident.http.post("/resident/v1/data-requests", json=first)
+    second = await resident.http.post("/resident/v1/data-requests", json=ask(bound))
+    assert (second.status_code, second.json()["code"]) == (409, "privacy.request_open")
+    assert (await resident.http.post("/resident/v1/data-requests", json=ask(bound, kind="see"))).status_code == 200
+    await answer(town, first["id"], outcome="granted", answer="已复制")
+    assert (await resident.http.post("/resident/v1/data-requests", json=ask(bound))).status_code == 200
+
+
+async def test_who_is_bound_as_two_members_says_whose_data_it_is_about(resident, bound, services):
+    async with open_session(services.sessions) as session:
+        other = HouseholdMember(
+            id=new_id(), household_id=bound.household_id, position=9, name="农畦笠", relation="spouse", sex="female",
+            born_on=day_of(utc_now()) - timedelta(days=12_000),
+        )  # fmt: skip
+        session.add(other)
+        await session.flush()
+        session.add(ResidentBinding(resident_id=resident.id, household_id=bound.household_id, member_id=other.id))
+    unclear = await resident.http.post("/resident/v1/data-requests", json=ask(bound))
+    assert (unclear.status_code, unclear.json()["code"]) == (409, "privacy.member_unclear")
+    body = ask(bound, memberId=str(other.id))
+    assert (await resident.http.post("/resident/v1/data-requests", json=body)).status_code == 200
+    async with services.sessions() as session:
+        assert await session.scalar(select(DataRequest.member_id)) == other.id
+    strangers = ask(bound, memberId=str(new_id()))
+    assert (await resident.http.post("/resident/v1/data-requests", json=strangers)).status_code == 404
+    own = (await resident.http.get("/resident/v1/privacy")).json()
+    assert [entry["memberName"] for entry in own][1] == "农畦笠"
+    agree = {"householdId": str(bound.household_id), "memberId": str(other.id), "version": own[1]["notice"]["version"]}
+    agreed = (await resident.http.post("/resident/v1/privacy/agree", json=agree)).json()
+    assert [entry["agreedAt"] is not None for entry in agreed] == [False, True]
+
+
 async def test_the_days_are_a_setting_of_the_area_and_lateness_shows(resident, bound, town, services):
     async with open_session(services.sessions) as session:
         session.add(

@@ -8,14 +8,23 @@ import httpx
 import msgspec
 import pytest
 from playwright.async_api import Page, expect
+from sqlalchemy import select
 
+from server.core import jobs
+from server.core.clock import utc_now
+from server.core.database import open_session
+from server.core.job_types import Notify
 from server.demo.sms_stub import KEY_ID, KEY_SECRET
 from server.demo.staff import DEMO_PASSWORDS
+from server.demo.wechat_message_stub import PUSH_KEY, PUSH_TOKEN, PushedEvent, sign_event
 from server.demo.wechat_web_stub import SERVICE_APP_ID, SERVICE_SECRET
 from server.devserver.processes import LOOPBACK, find_free_port, stop
+from server.models.cases import CaseFile
 from tests.conftest import fresh_settings
+from tests.notifications.test_notifications import set_rule
 from tests.warm import Warm
 from tests.web.browser import Handset, find_faults, shoot
+from tests.web.conftest import jobs_done
 from tests.web.test_resident import _wait_for as wait_for
 
 ANDROID = (
@@ -43,6 +52,8 @@ def settings(postgres, s3, template, tmp_path_factory):
             wechat_authorize_url=url,
             wechat_service_app_id=SERVICE_APP_ID,
             wechat_service_secret=SERVICE_SECRET,
+            wechat_push_token=PUSH_TOKEN,
+            wechat_push_key=PUSH_KEY,
             sms_base_url=url,
             sms_key_id=KEY_ID,
             sms_key_secret=KEY_SECRET,
@@ -56,6 +67,155 @@ async def consent(page: Page, suffix: str) -> None:
     await expect(page.get_by_role("heading", name="微信（演示）")).to_be_visible()
     await page.fill("input[name=other]", suffix)
     await page.get_by_role("button", name="同意").click()
+
+
+TEMPLATE = "s-decided"
+SETTING = {
+    "templateId": "",
+    "page": "",
+    "fields": {},
+    "serviceSubscribe": {"templateId": TEMPLATE, "fields": {"thing1": "what", "time2": "when"}},
+}
+
+
+async def play_sdk(handset: Handset, stub: str, suffix: str) -> None:
+    """Put the stub's script in the place of WeChat's, and answer its dialogs as this person."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        script = (await client.get(f"{stub}/open/js/jweixin-1.6.0.js")).text
+
+    async def subscribe(templates: str) -> bool:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.get(f"{stub}/_stub/consent", params={"suffix": suffix, "templates": templates})
+            await push_events(client, stub, handset.url)
+        return True
+
+    async def serve(route):
+        await route.fulfill(body=script, content_type="text/javascript")
+
+    await handset.context.route("https://res.wx.qq.com/**", serve)
+    await handset.context.expose_function("__subscribe", subscribe)
+    await handset.context.add_init_script("globalThis.WeixinStub = { subscribe: (ids) => __subscribe(ids) };")
+
+
+async def push_events(client: httpx.AsyncClient, stub: str, server: str) -> None:
+    """Push what waits in the stub, as WeChat does."""
+    for event in (await client.get(f"{stub}/_stub/events")).json()["events"]:
+        query, body = sign_event(PushedEvent(**event), "wx-demo", utc_now().timestamp())
+        answer = await client.post(f"{server}/wechat/v1/push/{event['pushed_by']}", params=query, content=body)
+        assert answer.text == "success"
+
+
+@pytest.mark.parametrize("agent", [ANDROID, IOS], ids=["android", "ios"])
+async def test_a_resident_agrees_to_messages_in_wechat_gets_one_and_ends_them(
+    browser, server, services, system, settings, county, agent
+):
+    number = 4 if agent is ANDROID else 5
+    resident = county.residents[number]
+    if agent is ANDROID:
+        await set_rule(services, "notice.template.decided", SETTING, county.code)
+        await set_rule(services, "notice.quiet_hours", {"from": 0, "to": 0}, county.code)  # at any hour of the test
+    handset = await Handset.unpack(browser, server.url, user_agent=agent)
+    await play_sdk(handset, settings.wechat_base_url, resident.wechat_suffix)
+    page = await handset.open(f"/r/#{resident.application_number}")
+    await page.get_by_role("button", name="微信登录").click()
+    await consent(page, resident.wechat_suffix)
+    await consent(page, resident.wechat_suffix)
+    await page.fill("input[name=idNumber]", resident.id_number)
+    await page.get_by_role("button", name="绑定", exact=True).click()
+    panel = page.locator("section.card", has=page.get_by_role("heading", name="微信提醒"))
+    await expect(panel).to_contain_text("尚未同意")
+    faults = [await find_faults(page)]
+    await shoot(page, f"wechat-resident-messages-{number}", full_page=True)
+    await panel.get_by_role("button", name="同意接收提醒").click()
+    await expect(panel.get_by_role("status")).to_contain_text("已同意")
+    await expect(panel).to_contain_text("还可收 1 条")
+    await shoot(page, f"wechat-resident-agreed-{number}", full_page=True)
+
+    async with open_session(services.sessions) as session:
+        query = select(CaseFile).where(CaseFile.number == resident.application_number)
+        case = (await session.scalars(query)).one()
+        facts = {"caseId": str(case.id)}
+        notice = {"kind": "decided", "thing": f"event:{number}", "area_code": case.area_code}
+        await jobs.defer(session, Notify(**notice, household_id=case.household_id, facts=facts))
+    await jobs_done(system)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        sent = (await client.get(f"{settings.wechat_base_url}/_stub/messages")).json()["messages"]
+        await push_events(client, settings.wechat_base_url, server.url)
+    assert f"oSVdemo-{resident.wechat_suffix}" in [message["touser"] for message in sent]
+
+    await page.reload()
+    await panel.get_by_role("button", name="关闭").click()
+    await expect(panel).to_contain_text("已关闭")
+    faults.append(await find_faults(page))
+    await shoot(page, f"wechat-resident-ended-{number}", full_page=True)
+    assert faults == [[], []]
+    assert handset.errors == []
+    await handset.context.close()
+
+
+async def test_the_desk_shows_who_was_told_by_which_way_and_a_preview(browser, server, services, system, county):
+    person = next(member for member in county.staff if member.role == "county_officer")
+    async with open_session(services.sessions) as session:
+        case = (await session.scalars(select(CaseFile).order_by(CaseFile.number.desc()).limit(1))).one()
+        notice = {"kind": "decided", "thing": "event:desk", "area_code": case.area_code}
+        await jobs.defer(session, Notify(**notice, household_id=case.household_id, facts={"caseId": str(case.id)}))
+    await jobs_done(system)
+    handset = await Handset.unpack(browser, server.url)
+    page = await handset.open("/desk/")
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await page.fill("input[name=login]", person.login)
+    await page.fill("input[name=password]", DEMO_PASSWORDS["county_officer"])
+    await page.click("button[type=submit]")
+    await expect(page.get_by_role("link", name=person.name)).to_be_visible()
+    await page.goto(f"{server.url}/desk/messages")
+    await expect(page.get_by_role("heading", name="告知送达")).to_be_visible()
+    rows = page.locator("tbody tr")
+    await expect(rows.first).to_be_visible()
+    faults = {"list": await find_faults(page)}
+    await shoot(page, "desk-messages")
+    await rows.first.click()
+    await expect(page.locator("dialog")).to_be_visible()
+    faults["one"] = await find_faults(page)
+    await shoot(page, "desk-message")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="预览和测试").click()
+    await page.locator("dialog select").last.select_option("decided")
+    await expect(page.locator("dialog")).to_contain_text("申请已有结果")
+    faults["preview"] = await find_faults(page)
+    await shoot(page, "desk-message-preview")
+    assert {name: found for name, found in faults.items() if found} == {}
+    await handset.context.close()
+
+
+async def test_a_phone_in_wechat_confirms_the_sign_in_of_a_computer(browser, server, county):
+    person = next(member for member in county.staff if member.role == "town_officer")
+    computer = await Handset.unpack(browser, server.url)
+    desk = await computer.open("/desk/")
+    await desk.set_viewport_size({"width": 1440, "height": 900})
+    async with desk.expect_response("**/auth/v1/qr/begin") as begun:
+        await desk.get_by_role("button", name="微信扫码登录").click()
+    shown = await (await begun.value).json()
+    await expect(desk.locator(".number")).to_have_text(shown["number"])
+    faults = [await find_faults(desk)]
+    await shoot(desk, "qr-desk-shown")
+    phone = await Handset.unpack(browser, server.url, user_agent=ANDROID)
+    page = await phone.open(shown["url"].removeprefix(server.url))
+    assert "#" not in page.url
+    await page.get_by_role("button", name="微信登录").click()
+    await consent(page, person.wechat_suffix)
+    await consent(page, person.wechat_suffix)
+    await expect(page.get_by_role("heading", name="确认登录")).to_be_visible()
+    await expect(page.get_by_text("要在这台电脑登录工作台")).to_be_visible()
+    faults.append(await find_faults(page))
+    await shoot(page, "qr-phone-confirm")
+    await page.fill("input[name=number]", shown["number"])
+    await page.fill("input[name=current-password]", DEMO_PASSWORDS["town_officer"])
+    await page.get_by_role("button", name="确认登录").click()
+    await expect(page.get_by_role("status")).to_contain_text("已确认")
+    await expect(desk.get_by_role("link", name=person.name)).to_be_visible()
+    assert faults == [[], []]
+    await computer.context.close()
+    await phone.context.close()
 
 
 @pytest.mark.parametrize("agent", [ANDROID, IOS], ids=["android", "ios"])

@@ -622,6 +622,7 @@ export const AUDIT_ACTIONS: Labels = {
   'database.restored': ['数据库已恢复', 'Database restored'],
   'day_plan.ordered': ['安排当日路线', 'Ordered a day'],
   'demo.loaded': ['载入演示数据', 'Loaded the demo'],
+  'device.confirmed': ['扫码确认登录', 'Confirmed a sign-in by QR code'],
   'device.ended': ['设备退出', 'Device ended'],
   'device.signed_in': ['设备登录', 'Signed in'],
   'device.adopted': ['恢复数据库后设备续用登录', 'Stayed signed in after a restore'],

@@ -1,5 +1,6 @@
 import '@shared/polyfills.ts';
 import '@shared/wechat.ts';
+import '@shared/qrCode.ts';
 import '@shared/base.css';
 import './desk.css';
 import { openSession } from '@shared/api/session.ts';

@@ -49,6 +49,7 @@ export const router = createRouter({
     { path: '/imports', component: () => import('./imports/ImportsPage.vue') },
     { path: '/imports/:id', component: () => import('./imports/ImportPage.vue'), props: true },
     { path: '/devices', component: () => import('./devices/DevicesPage.vue') },
+    { path: '/confirm', component: () => import('@shared/QrConfirm.vue') },
     { path: '/account', component: () => import('./account/AccountPage.vue') },
     { path: '/failed-jobs', component: () => import('./jobs/FailedJobsPage.vue') },
     { path: '/data-requests', component: () => import('./privacy/DataRequestsPage.vue') },

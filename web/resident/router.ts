@@ -18,6 +18,7 @@ export const router = createRouter({
     { path: '/privacy', component: () => import('./screens/PrivacyScreen.vue') },
     { path: '/look-up', component: () => import('./screens/LookUpScreen.vue') },
     { path: '/sign-in', component: () => import('./screens/SignInScreen.vue') },
+    { path: '/confirm', component: () => import('@shared/QrConfirm.vue'), meta: { signedIn: true } },
     { path: '/follow', component: () => import('./screens/FollowScreen.vue') },
     { path: '/:rest(.*)', redirect: '/' },
   ],

@@ -90,6 +90,20 @@ export async function signInWithWechat(
   return result;
 }
 
+/** Show a QR code that signs this browser in; a cookie binds it to this browser. */
+export function beginQr(): Promise<Schemas['QrCode']> {
+  return post('/auth/v1/qr/begin', { webApp: app, label: deviceLabel() }) as Promise<Schemas['QrCode']>;
+}
+
+/** Ask whether the code was confirmed, and sign in then. */
+export async function finishQr(secondFactor: string | null): Promise<Schemas['QrResult']['state']> {
+  await endPending();
+  const body = { secondFactor, device: describeDevice(), webApp: app };
+  const result = (await post('/auth/v1/qr/finish', body)) as Schemas['QrResult'];
+  if (result.signedIn) storeSession(result.signedIn);
+  return result.state;
+}
+
 function describeDevice(): Schemas['DeviceInfo'] {
   return { label: deviceLabel(), platform: 'web', appVersion: __APP_VERSION__, hardwareId: hardwareId() };
 }
