@@ -47,7 +47,7 @@ async def test_a_return_is_sent_and_sent_back_and_a_certificate_is_issued(at_des
     await shoot(page, "desk-certificate")
     faults += await find_faults(page)
     await page.goto(page.url.rsplit("/", 1)[0])
-    await page.get_by_role("button", name="低保证").click()
+    await page.get_by_role("tab", name="低保证").click()
     await expect(page.get_by_text(f"N{PILOT[:9]}")).to_be_visible()
     await shoot(page, "desk-certificates")
     assert faults == []
