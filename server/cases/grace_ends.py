@@ -264,7 +264,7 @@ async def _require_same_amount(session: AsyncSession, caller: Caller, grace: Gra
         or latest.amount_fen != case.amount_fen
     ):
         raise Problem("grace.not_calculated")
-    if latest.made_by == caller.id:
+    if caller.acts_as(latest.made_by):
         raise Problem("case.second_person")
 
 

@@ -27,7 +27,7 @@ async def require_second_person(
         return
     visit_id, area_code = visit.id, visit.area_code
     proposal = await session.get(WithdrawalProposal, (visit_id, act))
-    if proposal is not None and proposal.proposed_by != caller.id:
+    if proposal is not None and not caller.acts_as(proposal.proposed_by):
         await session.delete(proposal)
         return
     if proposal is None:

@@ -130,7 +130,7 @@ async def readmit_home(
         return roster
     if roster.state not in {"drafted", "prepared"}:
         raise Problem("roster.not_now", state=roster.state)
-    if caller.id in {finding.judged_by for finding in findings}:
+    if any(caller.acts_as(finding.judged_by) for finding in findings):
         raise Problem("roster.second_person")
     audit.record(
         session, caller, Action.ROSTER_HOME_READMITTED, "roster", roster.id, area_code=roster.area_code,

@@ -87,7 +87,7 @@ async def decide_late_return(
         if (report.outcome, report.decided_by) != (body.outcome, caller.id):
             raise Problem("proposal.decided")
         return roster
-    if report.proposed_by == caller.id:
+    if caller.acts_as(report.proposed_by):
         raise Problem("roster.second_person")
     if body.outcome == "declined" and not body.reason.strip():
         raise Problem("review.reason_required")

@@ -442,7 +442,7 @@ async def _list_late_returns(session: AsyncSession, caller: Caller, roster: Rost
             outcome=report.outcome,
             answer=report.answer,
             decided_by_name=decided_by,
-            may_decide=may_act and report.outcome is None and report.proposed_by != caller.id,
+            may_decide=may_act and report.outcome is None and not caller.acts_as(report.proposed_by),
         )
         for report, reference, total_fen, proposed_by, decided_by in rows
     ]

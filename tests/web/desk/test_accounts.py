@@ -2,12 +2,13 @@
 
 import io
 import re
+from datetime import timedelta
 
 from openpyxl import Workbook
 from playwright.async_api import ViewportSize, expect
 from sqlalchemy import update
 
-from server.core.clock import utc_now
+from server.core.clock import CHINA, utc_now
 from server.core.database import open_session
 from server.demo.staff import DEMO_PASSWORDS
 from server.models.checklists import ChecklistTemplate
@@ -248,3 +249,32 @@ async def test_a_colleague_is_unlocked_at_the_desk(at_desk):
     faults = await find_faults(page)
     await shoot(page, "desk-account-unlock")
     assert faults == []
+
+
+async def test_a_deputy_is_named_for_a_leave_shown_beside_both_and_ended_early(at_desk, county):
+    page = await at_desk("maohetang", "county_officer")
+    absent, deputy = [person for person in county.staff if person.role == "caseworker"][:2]
+    await open_door(page, "人员")
+    row = page.get_by_role("row").filter(has_text=absent.login)
+    await row.get_by_role("button", name="休假代班").click()
+    dialog = dialog_of(page)
+    option = dialog.locator("option").filter(has_text=deputy.name).first
+    await dialog.get_by_label("代班人").select_option(value=await option.get_attribute("value"))
+    today = utc_now().astimezone(CHINA).date()
+    await dialog.get_by_label("起", exact=True).fill(f"{today:%Y/%m/%d}")
+    await dialog.get_by_label("止（含当日）").fill(f"{today + timedelta(days=9):%Y/%m/%d}")
+    faults = {"dialog": await find_faults(page)}
+    await shoot(page, "desk-deputy-new")
+    await dialog.get_by_role("button", name="安排代班").press("Enter")
+    await confirm(page, "county_officer")
+    await expect(page.get_by_role("row").filter(has_text=deputy.login)).to_contain_text(f"代 {absent.name}")
+    await shoot(page, "desk-deputy-staff")
+    await page.get_by_label("显示").select_option(label="休假代班")
+    line = page.get_by_role("row").filter(has_text=absent.name)
+    await expect(line).to_contain_text("代班中")
+    faults["list"] = await find_faults(page)
+    await shoot(page, "desk-deputy-list")
+    await line.get_by_role("button", name="提前结束").click()
+    await dialog_of(page).get_by_role("button", name="提前结束").press("Enter")
+    await expect(line).to_contain_text("已结束")
+    assert faults == {"dialog": [], "list": []}
